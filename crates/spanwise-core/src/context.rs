@@ -1,0 +1,342 @@
+//! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Field, Interest, Metadata,
+    field::Visit,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::Context as LayerContext,
+    registry::{LookupSpan, SpanRef},
+};
+
+use crate::{
+    CallsitePlans, Inherit, KeyVerdict, LayerId, Neighbours, NoRedaction, Node, REDACTED, Redact,
+    guarded,
+};
+
+/// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
+pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
+
+/// A context value is cut at this many bytes: it is copied to headers and metric labels.
+const LONGEST_VALUE: usize = 1024;
+
+/// The context of a span: what it and the spans above it said under the declared keys; the nearest wins.
+///
+/// Cheap to clone. Empty outside any span, and where no [`ContextLayer`] is installed.
+///
+/// ```
+/// use spanwise_core::{Context, ContextLayer};
+/// use tracing_subscriber::prelude::*;
+///
+/// let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+/// let _default = stack.set_default();
+///
+/// let request = tracing::info_span!("request", request_id = "r-1", order_id = tracing::field::Empty);
+/// let _entered = request.enter();
+/// let _inner = tracing::info_span!("load").entered();
+/// request.record("order_id", 42);
+///
+/// let context = Context::current();
+/// assert_eq!(context.get("request_id"), Some("r-1"));
+/// assert_eq!(context.iter().collect::<Vec<_>>(), [("request_id", "r-1"), ("order_id", "42")]);
+/// ```
+#[derive(Clone, Default)]
+pub struct Context {
+    entries: Option<Arc<[Entry]>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: &'static str,
+    value: Arc<str>,
+}
+
+impl Context {
+    /// The context of the current span: for a response header, an outgoing call, a metric label.
+    ///
+    /// No user code runs and nothing is formatted. Works under any subscriber built on [`Registry`].
+    #[must_use]
+    pub fn current() -> Self {
+        tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let current = registry.current_span();
+            Some(Self::of(&registry.span(current.id()?)?))
+        })
+        .unwrap_or_default()
+    }
+
+    /// The context of `span`: one look-up, however deep the span.
+    #[must_use]
+    pub fn of<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
+        Node::<Inherited>::of(None, span)
+            .map(|node| node.read(|inherited| inherited.all.clone()))
+            .unwrap_or_default()
+    }
+
+    /// The context an event belongs to: that of its explicit parent, else of the current span.
+    #[must_use]
+    pub fn of_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        ctx.event_span(event)
+            .map(|span| Self::of(&span))
+            .unwrap_or_default()
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Keys with their values: those of the outermost span first, each span's in the order of its fields.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.entries
+            .iter()
+            .flat_map(|entries| entries.iter())
+            .map(|entry| (entry.key, &*entry.value))
+    }
+
+    /// True where there is no context at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_none()
+    }
+
+    /// This context with `nearer` over it.
+    fn under(&self, nearer: &[Entry]) -> Self {
+        if nearer.is_empty() {
+            return self.clone();
+        }
+        let outer = self.entries.iter().flat_map(|entries| entries.iter());
+        let kept = outer
+            .filter(|outer| nearer.iter().all(|near| near.key != outer.key))
+            .cloned();
+        Self {
+            entries: Some(kept.chain(nearer.iter().cloned()).collect()),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+struct Inherited {
+    own: Vec<Entry>,
+    all: Context,
+}
+
+impl Inherited {
+    fn new(own: Vec<Entry>, parent: Option<&Self>) -> Self {
+        let all = match parent {
+            Some(parent) => parent.all.under(&own),
+            None => Context::default().under(&own),
+        };
+        Self { own, all }
+    }
+}
+
+impl Inherit for Inherited {
+    fn rebase(&self, parent: Option<&Self>) -> Self {
+        Self::new(self.own.clone(), parent)
+    }
+}
+
+/// Collects the [`Context`] of each span from its fields, at creation and by late `record`.
+///
+/// It writes nothing and filters nothing. Default keys: [`CONTEXT_KEYS`]; add yours with [`ContextLayer::key`]. Values are kept
+/// as text, at most 1,024 bytes of it.
+#[derive(Debug)]
+pub struct ContextLayer {
+    id: LayerId,
+    more_keys: Vec<String>,
+    redact: Arc<dyn Redact>,
+    plans: CallsitePlans<Vec<KeyField>>,
+    neighbours: Neighbours,
+}
+
+/// A field of a span's callsite that is a context key.
+#[derive(Debug)]
+struct KeyField {
+    index: usize,
+    key: &'static str,
+    verdict: KeyVerdict,
+}
+
+impl ContextLayer {
+    /// Declares one more context key. Declaring a key twice changes nothing.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.more_keys.push(key.into());
+        self
+    }
+
+    /// Hides context values as `policy` says. Default: [`NoRedaction`].
+    #[must_use]
+    pub fn redact(mut self, policy: Arc<dyn Redact>) -> Self {
+        self.redact = policy;
+        self
+    }
+
+    fn plan(&self, callsite: &'static Metadata<'static>) -> &[KeyField] {
+        self.plans.get(callsite, |callsite| {
+            let declared = |name: &str| {
+                CONTEXT_KEYS.contains(&name) || self.more_keys.iter().any(|key| key == name)
+            };
+            let fields = callsite
+                .fields()
+                .iter()
+                .filter(|field| declared(field.name()));
+            fields
+                .map(|field| KeyField {
+                    index: field.index(),
+                    key: field.name(),
+                    verdict: self.redact.key(field.name()),
+                })
+                .collect()
+        })
+    }
+
+    fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Vec<Entry> {
+        let mut collector = Collector {
+            keys,
+            redact: &*self.redact,
+            entries: Vec::new(),
+        };
+        record(&mut collector);
+        collector.entries
+    }
+}
+
+impl Default for ContextLayer {
+    fn default() -> Self {
+        Self {
+            id: LayerId::unique(),
+            more_keys: Vec::new(),
+            redact: Arc::new(NoRedaction),
+            plans: CallsitePlans::default(),
+            neighbours: Neighbours::default(),
+        }
+    }
+}
+
+impl<S> Layer<S> for ContextLayer
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.neighbours.observe(dispatch);
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.neighbours.interest()
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
+        let keys = self.plan(attrs.metadata());
+        // Formats values: before anything of the span is locked.
+        let own = match keys {
+            [] => Vec::new(),
+            keys => self.collect(keys, |visitor| attrs.record(visitor)),
+        };
+        let Some(span) = ctx.span(id) else { return };
+        let parent = span
+            .parent()
+            .and_then(|parent| Node::<Inherited>::of(Some(self.id), &parent));
+        let node = match (keys, parent) {
+            ([], None) => return,
+            // A span that adds nothing shares its parent's node.
+            ([], Some(parent)) => parent,
+            (_, parent) => Node::new(parent.as_ref(), |parent| Inherited::new(own, parent)),
+        };
+        node.attach(self.id, &span);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
+        let Some(callsite) = ctx.metadata(id) else {
+            return;
+        };
+        let keys = self.plan(callsite);
+        if keys.is_empty() {
+            return;
+        }
+        let recorded = self.collect(keys, |visitor| values.record(visitor));
+        if recorded.is_empty() {
+            return;
+        }
+        let Some(node) = ctx
+            .span(id)
+            .and_then(|span| Node::<Inherited>::of(Some(self.id), &span))
+        else {
+            return;
+        };
+        node.update(|inherited| {
+            let kept = inherited
+                .own
+                .iter()
+                .filter(|old| recorded.iter().all(|new| new.key != old.key));
+            let own: Vec<Entry> = kept.cloned().chain(recorded.iter().cloned()).collect();
+            Inherited {
+                all: inherited.all.under(&own),
+                own,
+            }
+        });
+    }
+}
+
+struct Collector<'a> {
+    keys: &'a [KeyField],
+    redact: &'a dyn Redact,
+    entries: Vec<Entry>,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let Some(key) = self.keys.iter().find(|key| key.index == field.index()) else {
+            return;
+        };
+        let value: Arc<str> = match key.verdict {
+            KeyVerdict::Remove => return,
+            KeyVerdict::Redact => redacted(),
+            KeyVerdict::Pass => {
+                let mut text = String::new();
+                guarded::append(&mut text, value, LONGEST_VALUE);
+                self.redact.hide(&text).into()
+            }
+        };
+        self.entries.retain(|entry| entry.key != key.key);
+        self.entries.push(Entry {
+            key: key.key,
+            value,
+        });
+    }
+}
+
+fn redacted() -> Arc<str> {
+    static TEXT: OnceLock<Arc<str>> = OnceLock::new();
+    Arc::clone(TEXT.get_or_init(|| REDACTED.into()))
+}
+
+impl Visit for Collector<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, format_args!("{value}"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Formatting values that we did not write.
+//!
+//! A `Debug` may panic, return `Err`, log, or never stop writing. None of it may cost more than that value's own text.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// Stands where the text of a value would, when formatting it panicked.
+pub const PANICKED: &str = "<panicked while formatting>";
+
+/// Stands where the text of a value would, when formatting it returned an error.
+pub const FORMAT_ERROR: &str = "<format error>";
+
+/// Appends the text of `value` to `out`, at most `limit` bytes of it, cut at a character. True if it was cut.
+///
+/// What a panicking or failing value wrote before is taken back and replaced by [`PANICKED`] or [`FORMAT_ERROR`].
+///
+/// ```
+/// use spanwise_core::guarded;
+///
+/// struct Broken;
+/// impl std::fmt::Debug for Broken {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         f.write_str("half a")?;
+///         panic!("no more")
+///     }
+/// }
+///
+/// let mut out = String::from("value=");
+/// guarded::append(&mut out, format_args!("{Broken:?}"), 1024);
+/// assert_eq!(out, "value=<panicked while formatting>");
+/// ```
+pub fn append(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool {
+    let start = out.len();
+    let mut limited = Limited {
+        out,
+        limit,
+        cut: false,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| fmt::write(&mut limited, value)));
+    let cut = limited.cut;
+    let replacement = match outcome {
+        Ok(Ok(())) => return cut,
+        Ok(Err(fmt::Error)) if cut => return true,
+        Ok(Err(fmt::Error)) => FORMAT_ERROR,
+        Err(_) => PANICKED,
+    };
+    out.truncate(start);
+    out.push_str(replacement);
+    false
+}
+
+/// The longest start of `text` that is at most `limit` bytes and ends at a character.
+#[must_use]
+pub fn cut_at(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+struct Limited<'a> {
+    out: &'a mut String,
+    limit: usize,
+    cut: bool,
+}
+
+impl fmt::Write for Limited<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let kept = cut_at(text, self.limit);
+        self.out.push_str(kept);
+        self.limit -= kept.len();
+        if kept.len() == text.len() {
+            return Ok(());
+        }
+        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        self.limit = 0;
+        self.cut = true;
+        Err(fmt::Error)
+    }
+}

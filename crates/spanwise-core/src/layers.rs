@@ -1,0 +1,158 @@
+//! A list of layers whose length is known at run time.
+
+use std::fmt;
+
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, LevelFilter, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context};
+
+use crate::{forward::forward_downcast, neighbours::is_filter_marker};
+
+/// Layers in a row, each of which sees every event and span.
+///
+/// Use it instead of `Vec<Box<dyn Layer>>`, which in tracing-subscriber 0.3.23 switches the whole program off when it is empty,
+/// and does not tell its members about the dispatcher. An empty list here changes nothing.
+///
+/// ```
+/// use spanwise_core::Layers;
+/// use tracing_subscriber::{Registry, prelude::*};
+///
+/// let mut layers = Layers::<Registry>::default();
+/// if std::env::args().any(|arg| arg == "--verbose") {
+///     layers.push(tracing_subscriber::fmt::layer());
+/// }
+/// let _default = tracing_subscriber::registry().with(layers).set_default();
+/// assert!(tracing::enabled!(tracing::Level::ERROR));
+/// ```
+pub struct Layers<S> {
+    layers: Vec<Box<dyn Layer<S> + Send + Sync>>,
+}
+
+impl<S: Subscriber> Layers<S> {
+    /// Adds a layer at the end: it sees each event after those before it.
+    pub fn push(&mut self, layer: impl Layer<S> + Send + Sync) {
+        self.layers.push(Box::new(layer));
+    }
+
+    /// How many layers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    fn each(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
+        self.layers.iter().for_each(call);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Layers<S> {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.each(|layer| layer.on_register_dispatch(dispatch));
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        for layer in &mut self.layers {
+            layer.on_layer(subscriber);
+        }
+    }
+
+    /// *Never* if a member filters for the whole program and says so, else *sometimes* if one does, else *always*.
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        let mut combined = Interest::always();
+        self.each(|layer| {
+            let interest = layer.register_callsite(callsite);
+            if interest.is_never() || (interest.is_sometimes() && combined.is_always()) {
+                combined = interest;
+            }
+        });
+        combined
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        self.layers
+            .iter()
+            .all(|layer| layer.enabled(metadata, ctx.clone()))
+    }
+
+    /// The most verbose of the hints; none as soon as one member gives none, since that one wants everything.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let hints: Option<Vec<LevelFilter>> = self
+            .layers
+            .iter()
+            .map(|layer| layer.max_level_hint())
+            .collect();
+        hints?.into_iter().max()
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        self.layers
+            .iter()
+            .all(|layer| layer.event_enabled(event, ctx.clone()))
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_new_span(attrs, id, ctx.clone()));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_record(id, values, ctx.clone()));
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_follows_from(id, follows, ctx.clone()));
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_event(event, ctx.clone()));
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_enter(id, ctx.clone()));
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_exit(id, ctx.clone()));
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_close(id.clone(), ctx.clone()));
+    }
+
+    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
+        self.each(|layer| layer.on_id_change(old, new, ctx.clone()));
+    }
+
+    forward_downcast!(this, id => {
+        let mut found = this.layers.iter().map(|layer| layer.downcast_raw(id));
+        if is_filter_marker(id) {
+            // The list filters for itself only if every member does, as in a tree of `Layered`.
+            let all: Option<Vec<*const ()>> = found.collect();
+            all.and_then(|all| all.first().copied())
+        } else {
+            found.find_map(|pointer| pointer)
+        }
+    });
+}
+
+impl<S> Default for Layers<S> {
+    fn default() -> Self {
+        Self { layers: Vec::new() }
+    }
+}
+
+impl<S> fmt::Debug for Layers<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers")
+            .field("len", &self.layers.len())
+            .finish()
+    }
+}

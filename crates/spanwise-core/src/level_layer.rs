@@ -1,0 +1,305 @@
+//! The levels of the whole program, changeable while it runs.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracing::{Dispatch, Subscriber};
+use tracing_core::{
+    Interest, LevelFilter, Metadata, callsite,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::Context};
+
+use crate::{Levels, LevelsError, Neighbours, levels};
+
+/// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
+///
+/// Without span directives each callsite is decided once: a disabled one costs what it costs in bare `tracing`, an enabled one
+/// is not asked again. Where no directive speaks of a target, the default [`Levels`] given to [`LevelLayer::new`] do, and `info`
+/// if those have no bare level either.
+///
+/// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old and the new levels let
+/// through. A span directive that was not there before applies to the spans that are opened from then on.
+///
+/// ```
+/// use spanwise_core::LevelLayer;
+/// use tracing_subscriber::prelude::*;
+///
+/// let layer = LevelLayer::new("info".parse()?);
+/// let levels = layer.handle();
+/// let _default = tracing_subscriber::registry().with(layer).set_default();
+///
+/// assert!(!tracing::enabled!(target: "shop::db", tracing::Level::DEBUG));
+/// levels.set_levels("shop::db=debug")?;
+/// assert!(tracing::enabled!(target: "shop::db", tracing::Level::DEBUG));
+/// assert_eq!(levels.levels().to_string(), "info,shop::db=debug");
+/// # Ok::<(), spanwise_core::LevelsError>(())
+/// ```
+#[derive(Debug)]
+pub struct LevelLayer {
+    shared: Arc<Shared>,
+    neighbours: Neighbours,
+}
+
+/// Reads and changes the levels of a [`LevelLayer`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LevelHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Held only to copy or swap the pointer, never while a layer is called.
+    active: RwLock<Arc<Active>>,
+    has_span_directives: AtomicBool,
+    defaults: Levels,
+    control: Mutex<Control>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Control {
+    /// What a temporary setting falls back to.
+    permanent: Levels,
+    /// Counts the changes, so that a temporary setting knows whether it still stands.
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Active {
+    levels: Levels,
+    spans: Vec<SpanLevels>,
+}
+
+/// A span directive at work: the filter knows which spans it means, the level is kept apart from it, so that a change of the
+/// level keeps what the filter knows of the spans that are open.
+#[derive(Debug, Clone)]
+struct SpanLevels {
+    matcher: String,
+    level: LevelFilter,
+    filter: Arc<EnvFilter>,
+}
+
+impl LevelLayer {
+    /// A layer that lets these levels through; they stay the default under the levels that are set later.
+    #[must_use]
+    pub fn new(levels: Levels) -> Self {
+        let defaults = levels.or(&LevelFilter::INFO.into());
+        let active = Active::new(defaults.clone(), &[]);
+        let shared = Shared {
+            has_span_directives: AtomicBool::new(!active.spans.is_empty()),
+            active: RwLock::new(Arc::new(active)),
+            control: Mutex::new(Control {
+                permanent: defaults.clone(),
+                generation: 0,
+            }),
+            defaults,
+            changed: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            neighbours: Neighbours::default(),
+        }
+    }
+
+    /// The handle by which the levels are read and changed while the program runs.
+    #[must_use]
+    pub fn handle(&self) -> LevelHandle {
+        LevelHandle {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    fn for_each_filter(&self, call: impl Fn(&EnvFilter)) {
+        if self.shared.has_span_directives.load(Ordering::Acquire) {
+            let active = self.shared.active();
+            for span in &active.spans {
+                // A filter on a field's value formats the value, which may panic: then this span does not match.
+                let _ = catch_unwind(AssertUnwindSafe(|| call(&span.filter)));
+            }
+        }
+    }
+}
+
+impl LevelHandle {
+    /// The levels in force.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.shared.active().levels.clone()
+    }
+
+    /// Sets the levels, and ends a temporary setting. Without a bare level the default's remains.
+    ///
+    /// # Errors
+    /// Every directive that is malformed; nothing is changed then.
+    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
+        let levels = levels.parse::<Levels>()?.or(&self.shared.defaults);
+        let mut control = self.shared.control();
+        control.permanent = levels.clone();
+        self.shared.apply(levels, &mut control);
+        Ok(())
+    }
+
+    /// Sets the levels for a while; then those set before come back by themselves.
+    ///
+    /// Setting levels again, for a while or for good, ends this setting.
+    ///
+    /// # Errors
+    /// Every directive that is malformed, or that no thread could be started to put the levels back; nothing is changed then.
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
+        let levels = levels.parse::<Levels>()?.or(&self.shared.defaults);
+        let mut control = self.shared.control();
+        let generation = control.generation + 1;
+        let shared = Arc::clone(&self.shared);
+        thread::Builder::new()
+            .name("spanwise-levels".to_owned())
+            .spawn(move || shared.fall_back_after(duration, generation))
+            .map_err(|error| {
+                LevelsError::new(format!(
+                    "the levels stay as they are: no thread to put them back could be started: {error}"
+                ))
+            })?;
+        self.shared.apply(levels, &mut control);
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn active(&self) -> Arc<Active> {
+        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, levels: Levels, control: &mut Control) {
+        control.generation += 1;
+        let active = Arc::new(Active::new(levels, &self.active().spans));
+        let has_span_directives = !active.spans.is_empty();
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+        self.has_span_directives
+            .store(has_span_directives, Ordering::Release);
+        self.changed.notify_all();
+        callsite::rebuild_interest_cache();
+    }
+
+    fn fall_back_after(&self, duration: Duration, generation: u64) {
+        let Some(end) = Instant::now().checked_add(duration) else {
+            return;
+        };
+        let mut control = self.control();
+        // The caller applies the setting under the same lock, so its generation is there by now.
+        while control.generation == generation {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let permanent = control.permanent.clone();
+                self.apply(permanent, &mut control);
+                return;
+            }
+            control = self
+                .changed
+                .wait_timeout(control, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Active {
+    fn new(levels: Levels, before: &[SpanLevels]) -> Self {
+        let span = |directive: &levels::SpanDirective| {
+            let matcher = directive.matcher.clone();
+            let kept = before.iter().find(|span| span.matcher == matcher);
+            let filter = match kept {
+                Some(span) => Arc::clone(&span.filter),
+                None => Arc::new(levels::span_filter(&matcher)?),
+            };
+            Some(SpanLevels {
+                matcher,
+                level: directive.level,
+                filter,
+            })
+        };
+        // `filter_map` drops nothing: a directive was parsed by the same function before.
+        let spans = levels.spans.iter().filter_map(span).collect();
+        Self { levels, spans }
+    }
+
+    fn enables_everywhere(&self, metadata: &Metadata<'_>) -> bool {
+        let level = self.levels.targets.level(metadata.target());
+        level.is_some_and(|level| *metadata.level() <= level)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for LevelLayer {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.neighbours.observe(dispatch);
+    }
+
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        let active = self.shared.active();
+        let mut by_span = false;
+        for span in &active.spans {
+            // Each filter must hear of each callsite: this is where it learns which spans it means.
+            let interest = Layer::<S>::register_callsite(&*span.filter, callsite);
+            let named = callsite.is_span() && interest.is_always();
+            by_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
+        }
+        if active.enables_everywhere(callsite) {
+            self.neighbours.interest()
+        } else if by_span {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        // Not cached by callsite: records of the `log` crate come with metadata of their own here.
+        let active = self.shared.active();
+        active.enables_everywhere(metadata)
+            || active.spans.iter().any(|span| {
+                (metadata.is_span() || *metadata.level() <= span.level)
+                    && span.filter.enabled(metadata, ctx.clone())
+            })
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.shared.active().levels.most_verbose())
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        self.for_each_filter(|filter| filter.on_new_span(attrs, id, ctx.clone()));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.for_each_filter(|filter| filter.on_record(id, values, ctx.clone()));
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        self.for_each_filter(|filter| filter.on_enter(id, ctx.clone()));
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.for_each_filter(|filter| filter.on_exit(id, ctx.clone()));
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.for_each_filter(|filter| filter.on_close(id.clone(), ctx.clone()));
+    }
+}
+
+impl fmt::Display for LevelHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.levels().fmt(f)
+    }
+}

@@ -1,0 +1,380 @@
+//! Levels and targets, as `RUST_LOG` writes them.
+
+use std::{fmt, str::FromStr};
+
+use tracing_core::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+use crate::nearest::nearest;
+
+/// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as `[request{tenant_id="acme"}]=debug`.
+///
+/// What [`EnvFilter`] accepts is accepted here, with three differences, each for a mistake that costs people their logs:
+///
+/// * A bare word that looks like a level but is none (`inof`, `verbose`, `9`) is an error. `EnvFilter` takes it for a target, and
+///   logs nothing at all.
+/// * A malformed directive is an error that names it.
+/// * A target with a hyphen (`my-crate=debug`) also means the crate, whose target has an underscore.
+///
+/// A target matches all targets that start with it; the longest match wins, and of two that are equal the last one.
+///
+/// ```
+/// use spanwise_core::Levels;
+///
+/// let levels: Levels = "info, my-shop=debug, [request{tenant_id=acme}]=trace".parse()?;
+/// assert_eq!(levels.to_string(), "info,my-shop=debug,[request{tenant_id=acme}]=trace");
+///
+/// let error = "inof,shop=debgu".parse::<Levels>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`inof` is not a level: did you mean `info`? (for a target of that name write `inof=trace`); \
+///      `shop=debgu`: `debgu` is not a level: did you mean `debug`?"
+/// );
+/// # Ok::<(), spanwise_core::LevelsError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Levels {
+    pub(crate) targets: TargetLevels,
+    pub(crate) spans: Vec<SpanDirective>,
+}
+
+/// The levels of one sink: as [`Levels`], without span directives, which are for the whole program.
+///
+/// ```
+/// use spanwise_core::TargetLevels;
+/// use tracing::level_filters::LevelFilter;
+///
+/// let levels: TargetLevels = "warn,shop=info,shop::db=error".parse()?;
+/// assert_eq!(levels.level("shop::orders"), Some(LevelFilter::INFO));
+/// assert_eq!(levels.level("hyper"), Some(LevelFilter::WARN));
+/// assert!("[request]=debug".parse::<TargetLevels>().is_err());
+/// # Ok::<(), spanwise_core::LevelsError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetLevels {
+    /// What holds where no target matches.
+    bare: Option<LevelFilter>,
+    targets: Vec<(String, LevelFilter)>,
+}
+
+/// `target[span{field=value}]=level`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanDirective {
+    /// All before the level: what [`EnvFilter`] is to match.
+    pub(crate) matcher: String,
+    pub(crate) level: LevelFilter,
+}
+
+impl Levels {
+    /// These levels, over `defaults` where they have no bare level: the rest of the program keeps what it had.
+    ///
+    /// ```
+    /// use spanwise_core::Levels;
+    ///
+    /// let defaults: Levels = "info".parse()?;
+    /// assert_eq!("shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "info,shop=debug");
+    /// assert_eq!("off,shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "off,shop=debug");
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn or(mut self, defaults: &Self) -> Self {
+        if self.targets.bare.is_none() {
+            self.targets.bare = defaults.targets.bare;
+            let own =
+                std::mem::replace(&mut self.targets.targets, defaults.targets.targets.clone());
+            own.into_iter()
+                .for_each(|(target, level)| self.targets.set(target, level));
+        }
+        self
+    }
+
+    pub(crate) fn most_verbose(&self) -> LevelFilter {
+        if !self.spans.is_empty() {
+            // A span that a directive names must be seen whatever its own level.
+            return LevelFilter::TRACE;
+        }
+        let levels = self.targets.targets.iter().map(|(_, level)| *level);
+        levels
+            .chain(self.targets.bare)
+            .max()
+            .unwrap_or(LevelFilter::OFF)
+    }
+}
+
+impl TargetLevels {
+    /// The level of `target`; `None` if no directive speaks of it.
+    #[must_use]
+    pub fn level(&self, target: &str) -> Option<LevelFilter> {
+        let matching = self
+            .targets
+            .iter()
+            .filter(|(prefix, _)| starts_with(target, prefix));
+        matching
+            .max_by_key(|(prefix, _)| prefix.len())
+            .map(|(_, level)| *level)
+            .or(self.bare)
+    }
+
+    fn set(&mut self, target: String, level: LevelFilter) {
+        self.targets.retain(|(other, _)| *other != target);
+        self.targets.push((target, level));
+    }
+}
+
+/// As `str::starts_with`, but a hyphen of `prefix` matches an underscore too.
+fn starts_with(target: &str, prefix: &str) -> bool {
+    target.len() >= prefix.len()
+        && target
+            .bytes()
+            .zip(prefix.bytes())
+            .all(|(t, p)| t == p || (p == b'-' && t == b'_'))
+}
+
+impl From<LevelFilter> for TargetLevels {
+    fn from(level: LevelFilter) -> Self {
+        Self {
+            bare: Some(level),
+            targets: Vec::new(),
+        }
+    }
+}
+
+impl From<LevelFilter> for Levels {
+    fn from(level: LevelFilter) -> Self {
+        Self {
+            targets: level.into(),
+            spans: Vec::new(),
+        }
+    }
+}
+
+impl FromStr for Levels {
+    type Err = LevelsError;
+
+    fn from_str(text: &str) -> Result<Self, LevelsError> {
+        let mut levels = Self::default();
+        let mut problems = Vec::new();
+        for directive in split(text) {
+            match parse(directive) {
+                Ok(Directive::Bare(level)) => levels.targets.bare = Some(level),
+                Ok(Directive::Target(target, level)) => levels.targets.set(target, level),
+                Ok(Directive::Span(directive)) => {
+                    levels
+                        .spans
+                        .retain(|other| other.matcher != directive.matcher);
+                    levels.spans.push(directive);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(levels)
+        } else {
+            Err(LevelsError { problems })
+        }
+    }
+}
+
+impl FromStr for TargetLevels {
+    type Err = LevelsError;
+
+    fn from_str(text: &str) -> Result<Self, LevelsError> {
+        let levels: Levels = text.parse()?;
+        let problems: Vec<String> = levels
+            .spans
+            .iter()
+            .map(|span| {
+                format!(
+                    "`{}`: a sink's levels take no span directives; put it in RUST_LOG",
+                    span.matcher
+                )
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(levels.targets)
+        } else {
+            Err(LevelsError { problems })
+        }
+    }
+}
+
+impl fmt::Display for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.targets.fmt(f)?;
+        let empty = self.targets == TargetLevels::default();
+        for (index, span) in self.spans.iter().enumerate() {
+            let comma = if empty && index == 0 { "" } else { "," };
+            write!(f, "{comma}{}={}", span.matcher, span.level)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TargetLevels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        if let Some(bare) = self.bare {
+            write!(f, "{bare}")?;
+            comma = ",";
+        }
+        for (target, level) in &self.targets {
+            write!(f, "{comma}{target}={level}")?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+/// Directives that are none, all of a text at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelsError {
+    problems: Vec<String>,
+}
+
+impl LevelsError {
+    pub(crate) fn new(problem: String) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+
+    /// One sentence for each directive that was not understood.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for LevelsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("; "))
+    }
+}
+
+impl std::error::Error for LevelsError {}
+
+enum Directive {
+    Bare(LevelFilter),
+    Target(String, LevelFilter),
+    Span(SpanDirective),
+}
+
+/// At commas, but not at those inside `[…]`, `{…}` or quotes.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let (mut depth, mut quoted) = (0_usize, false);
+    text.split(move |c| {
+        match c {
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0 && !quoted
+    })
+    .map(str::trim)
+    .filter(|directive| !directive.is_empty())
+}
+
+fn parse(directive: &str) -> Result<Directive, String> {
+    if directive.contains('[') {
+        return parse_span(directive).map(Directive::Span);
+    }
+    match directive.split_once('=') {
+        Some((target, level)) => {
+            let level = parse_level(level.trim())
+                .ok_or_else(|| format!("`{directive}`: {}", not_a_level(level.trim())))?;
+            Ok(Directive::Target(
+                parse_target(target.trim(), directive)?,
+                level,
+            ))
+        }
+        None => match parse_level(directive) {
+            Some(level) => Ok(Directive::Bare(level)),
+            None if looks_like_a_level(directive) => Err(format!(
+                "{} (for a target of that name write `{directive}=trace`)",
+                not_a_level(directive)
+            )),
+            None => Ok(Directive::Target(
+                parse_target(directive, directive)?,
+                LevelFilter::TRACE,
+            )),
+        },
+    }
+}
+
+fn parse_span(directive: &str) -> Result<SpanDirective, String> {
+    let malformed = || {
+        format!("`{directive}` is not a span directive: write `target[span{{field=value}}]=level`")
+    };
+    let (matcher, rest) = directive.split_at(directive.rfind(']').ok_or_else(malformed)? + 1);
+    let level = match rest.trim().strip_prefix('=').map(str::trim) {
+        Some(level) => {
+            parse_level(level).ok_or_else(|| format!("`{directive}`: {}", not_a_level(level)))?
+        }
+        None if rest.trim().is_empty() => LevelFilter::TRACE,
+        None => return Err(malformed()),
+    };
+    let target = matcher.split('[').next().unwrap_or_default();
+    if !target.is_empty() {
+        parse_target(target, directive)?;
+    }
+    span_filter(matcher).ok_or_else(malformed)?;
+    Ok(SpanDirective {
+        matcher: matcher.to_owned(),
+        level,
+    })
+}
+
+/// A filter that knows which spans `matcher` means, at any level.
+pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
+    EnvFilter::builder().parse(format!("{matcher}=trace")).ok()
+}
+
+fn parse_target(target: &str, directive: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+    if !target.is_empty() && target.chars().all(allowed) {
+        return Ok(target.to_owned());
+    }
+    Err(format!(
+        "`{directive}` is not a directive: write `level` or `target=level`, joined by commas"
+    ))
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The names, or the numbers 0 (off) to 5 (trace), as `EnvFilter` reads them.
+fn parse_level(text: &str) -> Option<LevelFilter> {
+    text.parse().ok().filter(|_| !text.is_empty())
+}
+
+/// Names that other loggers give to levels.
+const FOREIGN: [(&str, &str); 9] = [
+    ("warning", "warn"),
+    ("err", "error"),
+    ("fatal", "error"),
+    ("critical", "error"),
+    ("notice", "info"),
+    ("verbose", "debug"),
+    ("all", "trace"),
+    ("none", "off"),
+    ("silent", "off"),
+];
+
+fn looks_like_a_level(word: &str) -> bool {
+    word.parse::<f64>().is_ok() || suggestion(word).is_some()
+}
+
+fn suggestion(word: &str) -> Option<&'static str> {
+    let foreign = FOREIGN
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word));
+    foreign
+        .map(|(_, level)| *level)
+        .or_else(|| nearest(word, LEVELS))
+}
+
+fn not_a_level(word: &str) -> String {
+    match suggestion(word) {
+        Some(level) => format!("`{word}` is not a level: did you mean `{level}`?"),
+        None => format!("`{word}` is not a level: use one of {}", LEVELS.join(", ")),
+    }
+}

@@ -1,0 +1,78 @@
+//! What every spanwise layer shares.
+//!
+//! A service uses the [`spanwise`] facade and meets this crate only through its re-exports. Depend on it to write a layer of
+//! your own that decides once per callsite, inherits span data in O(1), or wraps somebody else's layer.
+//!
+//! ```
+//! use spanwise_core::{Context, ContextLayer, LayerExt, LevelLayer, Levels};
+//! use tracing_subscriber::prelude::*;
+//!
+//! let levels: Levels = "info,sqlx=warn".parse()?;
+//! let layer = LevelLayer::new(levels);
+//! let handle = layer.handle();
+//!
+//! let stack = tracing_subscriber::registry()
+//!     .with(ContextLayer::default())
+//!     .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink).leveled("warn".parse()?))
+//!     .with(layer);
+//!
+//! tracing::subscriber::with_default(stack, || {
+//!     let request = tracing::info_span!("request", request_id = "r-1", tenant_id = "acme");
+//!     let _entered = request.enter();
+//!     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
+//! });
+//! assert_eq!(handle.levels().to_string(), "info,sqlx=warn");
+//! # Ok::<(), spanwise_core::LevelsError>(())
+//! ```
+//!
+//! # Parts
+//!
+//! | for | item |
+//! | --- | --- |
+//! | one plan per callsite and layer, lock-free to read | [`CallsitePlans`] |
+//! | data of a span that its children inherit, late records included | [`Node`], [`Inherit`] |
+//! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
+//! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
+//! | levels of one sink | [`LayerExt::leveled`] |
+//! | a list of layers whose length is known at run time | [`Layers`] |
+//! | what must not be logged | [`Redact`] |
+//! | counters and complaints about logging itself | [`SelfReport`] |
+//! | an output that can be flushed | [`Flush`] |
+//! | time that tests can set | [`Clock`] |
+//! | a value formatted without trusting it | [`guarded`] |
+//!
+//! [`spanwise`]: https://docs.rs/spanwise
+
+mod callsite;
+mod clock;
+mod context;
+mod ext;
+mod flush;
+mod forward;
+pub mod guarded;
+mod inherit;
+mod layers;
+mod level_layer;
+mod leveled;
+mod levels;
+pub mod log_record;
+pub mod nearest;
+mod neighbours;
+mod redact;
+mod report;
+mod setting;
+
+pub use callsite::CallsitePlans;
+pub use clock::Clock;
+pub use context::{CONTEXT_KEYS, Context, ContextLayer};
+pub use ext::LayerExt;
+pub use flush::Flush;
+pub use inherit::{Inherit, LayerId, Node};
+pub use layers::Layers;
+pub use level_layer::{LevelHandle, LevelLayer};
+pub use leveled::Leveled;
+pub use levels::{Levels, LevelsError, TargetLevels};
+pub use neighbours::Neighbours;
+pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
+pub use report::{Fault, SelfReport, SinkCounters, SinkStats, Stats};
+pub use setting::{Setting, Shown};

@@ -1,0 +1,59 @@
+//! Records of the `log` crate, as the `tracing-log` bridge hands them on.
+//!
+//! They all share one callsite per level, with target `log`; where they really come from is in fields named `log.*`.
+
+use std::fmt;
+
+use tracing::Event;
+use tracing_core::{Field, Metadata, field::Visit};
+
+/// True for the callsites of the bridge.
+#[must_use]
+pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
+    callsite.target() == "log" && callsite.fields().field("log.target").is_some()
+}
+
+/// True for a field by which the bridge says where a record comes from.
+#[must_use]
+pub fn is_log_field(name: &str) -> bool {
+    name.starts_with("log.")
+}
+
+/// Where a record of the `log` crate comes from.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its target, by default the module's path.
+    pub target: Option<String>,
+    /// The source file.
+    pub file: Option<String>,
+    /// The line in that file, from 1.
+    pub line: Option<u64>,
+}
+
+impl LogRecord {
+    /// What `event`, an event of one of the bridge's callsites, says about its origin.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Self {
+        let mut record = Self::default();
+        event.record(&mut record);
+        record
+    }
+}
+
+impl Visit for LogRecord {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "log.target" => self.target = Some(value.to_owned()),
+            "log.file" => self.file = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "log.line" {
+            self.line = Some(value);
+        }
+    }
+}

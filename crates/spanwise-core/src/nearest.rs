@@ -1,0 +1,43 @@
+//! «Did you mean …?»
+
+/// The candidate within two edits of `word` (a letter more, less, changed, or two swapped), nearest first; case does not count.
+///
+/// ```
+/// assert_eq!(spanwise_core::nearest::nearest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
+/// assert_eq!(spanwise_core::nearest::nearest("jsn", ["json", "pretty"]), Some("json"));
+/// assert_eq!(spanwise_core::nearest::nearest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
+/// ```
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Two edits turn any word of two letters into any other: a short word may differ by less.
+    let most = if word.chars().count() <= 3 { 1 } else { 2 };
+    let word: Vec<char> = word.to_lowercase().chars().collect();
+    let edits =
+        |candidate: &str| edits(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
+    candidates
+        .into_iter()
+        .map(|candidate| (edits(candidate), candidate))
+        .filter(|(edits, _)| *edits <= most)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string alignment).
+fn edits(a: &[char], b: &[char]) -> usize {
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let mut least = (last[j] + usize::from(from != to))
+                .min(last[j + 1] + 1)
+                .min(row[j] + 1);
+            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = last;
+        last = row;
+    }
+    last[b.len()]
+}

@@ -1,0 +1,82 @@
+//! What must not be logged: the question every sink asks. The rules that answer it are a policy's own.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// Stands where a hidden value would.
+pub const REDACTED: &str = "[REDACTED]";
+
+/// A policy that decides what a sink may show.
+///
+/// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. A policy that
+/// panics hides the whole value: sinks fail closed.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use spanwise_core::{KeyVerdict, Redact};
+///
+/// #[derive(Debug)]
+/// struct NoPasswords;
+///
+/// impl Redact for NoPasswords {
+///     fn key(&self, key: &str) -> KeyVerdict {
+///         if key.contains("password") { KeyVerdict::Redact } else { KeyVerdict::Pass }
+///     }
+///     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+///         Cow::Borrowed(text)
+///     }
+/// }
+/// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
+/// ```
+pub trait Redact: fmt::Debug + Send + Sync + 'static {
+    /// What to do with the values of this key.
+    fn key(&self, key: &str) -> KeyVerdict;
+
+    /// `text` with what is secret in it replaced; borrowed if nothing is.
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
+
+    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value before they write it.
+    fn reads_text(&self) -> bool {
+        true
+    }
+}
+
+impl dyn Redact {
+    /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        catch_unwind(AssertUnwindSafe(|| self.text(text))).unwrap_or(Cow::Borrowed(REDACTED))
+    }
+}
+
+/// What a policy says about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyVerdict {
+    /// Show the value, as far as [`Redact::text`] lets it pass.
+    Pass,
+    /// Show [`REDACTED`] instead of the value.
+    Redact,
+    /// Leave the field out.
+    Remove,
+}
+
+/// The policy that hides nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRedaction;
+
+impl Redact for NoRedaction {
+    fn key(&self, _: &str) -> KeyVerdict {
+        KeyVerdict::Pass
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
+
+    fn reads_text(&self) -> bool {
+        false
+    }
+}

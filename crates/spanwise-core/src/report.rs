@@ -1,0 +1,209 @@
+//! What logging says about itself: counters, and a line on stderr when something is wrong.
+
+use std::{
+    fmt,
+    io::Write as _,
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::Clock;
+
+/// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
+///
+/// The default is one for the whole process. A fault is counted always, and told on stderr at most once in ten seconds per kind
+/// of fault; a stderr that is closed or full is ignored. Nothing is ever written to stdout.
+#[derive(Debug, Clone)]
+pub struct SelfReport(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stderr: bool,
+    clock: Clock,
+    sinks: Mutex<Vec<Weak<SinkCounters>>>,
+    faults: [FaultCounter; Fault::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct FaultCounter {
+    count: AtomicU64,
+    told: Mutex<Option<Told>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    at: Instant,
+    count: u64,
+}
+
+const QUIET: Duration = Duration::from_secs(10);
+
+/// A kind of failure of logging itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// An output refused a line.
+    WriteFailed,
+    /// An output could not hand on what it held.
+    FlushFailed,
+    /// Something that should be in place is not; logging goes on without it.
+    Setup,
+}
+
+impl Fault {
+    const ALL: [Self; 3] = [Self::WriteFailed, Self::FlushFailed, Self::Setup];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::WriteFailed => "write failed",
+            Self::FlushFailed => "flush failed",
+            Self::Setup => "setup",
+        }
+    }
+}
+
+impl SelfReport {
+    /// A report of its own, with counters from zero, that tells faults on stderr.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(true, Clock::system())
+    }
+
+    /// A report of its own that only counts.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::with(false, Clock::system())
+    }
+
+    fn with(stderr: bool, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            stderr,
+            clock,
+            sinks: Mutex::default(),
+            faults: Default::default(),
+        }))
+    }
+
+    /// Counters for one sink, part of [`stats`](Self::stats) for as long as the sink keeps them.
+    #[must_use]
+    pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
+        let counters = Arc::new(SinkCounters {
+            name: name.into(),
+            ..SinkCounters::default()
+        });
+        let mut sinks = self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.retain(|sink| sink.strong_count() > 0);
+        sinks.push(Arc::downgrade(&counters));
+        counters
+    }
+
+    /// Counts a fault, and tells it on stderr unless one of its kind was told in the last ten seconds.
+    #[cold]
+    pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
+        let counter = &self.0.faults[fault as usize];
+        let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.0.stderr {
+            return;
+        }
+        let now = self.0.clock.instant();
+        // `try_lock`: whoever tells this kind of fault right now tells it for us.
+        let Ok(mut told) = counter.told.try_lock() else {
+            return;
+        };
+        let since = match *told {
+            Some(last) if now.saturating_duration_since(last.at) < QUIET => return,
+            Some(last) => count - last.count,
+            None => count,
+        };
+        *told = Some(Told { at: now, count });
+        let line = format!(
+            "spanwise: {}: {detail} ({since} since last told)\n",
+            fault.name()
+        );
+        // Nothing is left to tell if stderr itself fails.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    /// All counters as they are now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let sinks = self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = Fault::ALL.map(|fault| {
+            (
+                fault,
+                self.0.faults[fault as usize].count.load(Ordering::Relaxed),
+            )
+        });
+        Stats {
+            sinks: sinks
+                .iter()
+                .filter_map(Weak::upgrade)
+                .map(|sink| sink.stats())
+                .collect(),
+            faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+impl Default for SelfReport {
+    /// The report of the process.
+    fn default() -> Self {
+        static PROCESS: LazyLock<SelfReport> = LazyLock::new(SelfReport::new);
+        PROCESS.clone()
+    }
+}
+
+/// What became of the events that reached a sink: each is counted in exactly one place.
+#[derive(Debug, Default)]
+pub struct SinkCounters {
+    name: String,
+    delivered: AtomicU64,
+    write_failed: AtomicU64,
+}
+
+impl SinkCounters {
+    /// The output took the line.
+    #[inline]
+    pub fn delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The output refused the line.
+    #[inline]
+    pub fn write_failed(&self) {
+        self.write_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn stats(&self) -> SinkStats {
+        SinkStats {
+            name: self.name.clone(),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            write_failed: self.write_failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Counters of a [`SelfReport`], at one moment.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// One entry a sink, in the order in which they were made.
+    pub sinks: Vec<SinkStats>,
+    /// The kinds of fault there were, with how often.
+    pub faults: Vec<(Fault, u64)>,
+}
+
+/// Counters of one sink, at one moment. Events that reached it = the sum of all counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkStats {
+    /// The sink's name, such as `json`.
+    pub name: String,
+    /// Lines the output took.
+    pub delivered: u64,
+    /// Lines the output refused.
+    pub write_failed: u64,
+}

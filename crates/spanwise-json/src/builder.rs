@@ -1,0 +1,231 @@
+//! What can be chosen about a [`JsonLayer`].
+
+use std::{io, sync::Arc};
+
+use serde::Serialize;
+use spanwise_core::{CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport};
+
+use crate::{Format, JsonLayer, SpanEvents, Timestamp, escape, shape::Shape, value};
+
+/// The plain choices, apart from what the layer needs to work.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) format: Format,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) target: bool,
+    pub(crate) source_location: bool,
+    pub(crate) thread_name: bool,
+    pub(crate) thread_id: bool,
+    pub(crate) span_list: bool,
+    pub(crate) span_events: SpanEvents,
+    pub(crate) max_field: usize,
+    pub(crate) max_line: usize,
+    pub(crate) include: Option<Vec<String>>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) rename: Vec<(String, String)>,
+    /// Key and encoded value.
+    pub(crate) add: Vec<(String, Vec<u8>)>,
+    pub(crate) clock: Clock,
+    pub(crate) redact: Arc<dyn Redact>,
+}
+
+/// The least either limit can be: room for a timestamp, a level and a word.
+const LEAST: usize = 256;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            format: Format::Json,
+            timestamp: Some(Timestamp::Micros),
+            target: true,
+            source_location: false,
+            thread_name: false,
+            thread_id: false,
+            span_list: false,
+            span_events: SpanEvents::NONE,
+            max_field: 16 * 1024,
+            max_line: 256 * 1024,
+            include: None,
+            exclude: Vec::new(),
+            rename: Vec::new(),
+            add: Vec::new(),
+            clock: Clock::system(),
+            redact: Arc::new(NoRedaction),
+        }
+    }
+}
+
+impl JsonLayer {
+    /// A layer that writes [`Format::Json`] to stdout.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            make_writer: io::stdout,
+            options: Options::default(),
+            shape: Default::default(),
+            id: LayerId::unique(),
+            plans: CallsitePlans::default(),
+            neighbours: Neighbours::default(),
+            counters: SelfReport::default().sink("json"),
+            report: SelfReport::default(),
+        }
+    }
+}
+
+impl Default for JsonLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W> JsonLayer<W> {
+    /// Writes to what `make_writer` makes, one `write_all` a line. Default: stdout.
+    pub fn with_writer<W2>(self, make_writer: W2) -> JsonLayer<W2> {
+        JsonLayer {
+            make_writer,
+            options: self.options,
+            shape: self.shape,
+            id: self.id,
+            plans: self.plans,
+            neighbours: self.neighbours,
+            counters: self.counters,
+            report: self.report,
+        }
+    }
+
+    /// Sets what a line looks like. Default: [`Format::Json`].
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        self.set(|options| options.format = format)
+    }
+
+    /// Sets how a line says when it happened. Default: [`Timestamp::Micros`] in UTC.
+    #[must_use]
+    pub fn timestamp(self, timestamp: Timestamp) -> Self {
+        self.set(|options| options.timestamp = Some(timestamp))
+    }
+
+    /// Leaves the timestamp out, for a collector that adds one.
+    #[must_use]
+    pub fn without_timestamp(self) -> Self {
+        self.set(|options| options.timestamp = None)
+    }
+
+    /// Leaves the target out.
+    #[must_use]
+    pub fn without_target(self) -> Self {
+        self.set(|options| options.target = false)
+    }
+
+    /// Adds the source file and the line of each event.
+    #[must_use]
+    pub fn with_source_location(self) -> Self {
+        self.set(|options| options.source_location = true)
+    }
+
+    /// Adds the name of the thread, where it has one.
+    #[must_use]
+    pub fn with_thread_name(self) -> Self {
+        self.set(|options| options.thread_name = true)
+    }
+
+    /// Adds the id of the thread, as `std` shows it.
+    #[must_use]
+    pub fn with_thread_id(self) -> Self {
+        self.set(|options| options.thread_id = true)
+    }
+
+    /// Adds `spans`, the names of all spans around the event, outermost first, at most 64. [`Format::JsonNested`] always has it.
+    #[must_use]
+    pub fn with_span_list(self) -> Self {
+        self.set(|options| options.span_list = true)
+    }
+
+    /// Writes a line also when a span is opened, entered, left or closed. Default: [`SpanEvents::NONE`].
+    #[must_use]
+    pub fn span_events(self, events: SpanEvents) -> Self {
+        self.set(|options| options.span_events = events)
+    }
+
+    /// Cuts the text of a value at this many bytes, before escaping, at a character. Default: 16 KiB; at least 256.
+    #[must_use]
+    pub fn max_field(self, bytes: usize) -> Self {
+        self.set(|options| options.max_field = bytes.max(LEAST))
+    }
+
+    /// Leaves fields out of a line that is longer than this many bytes: first those of the spans from the outermost, then those of
+    /// the event from the last. The message stays, whatever its length up to [`max_field`](Self::max_field). Default: 256 KiB; at
+    /// least 256.
+    #[must_use]
+    pub fn max_line(self, bytes: usize) -> Self {
+        self.set(|options| options.max_line = bytes.max(LEAST))
+    }
+
+    /// Shows only these fields of events and spans. The keys of the line itself stay.
+    #[must_use]
+    pub fn include<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
+        self.set(|options| options.include = Some(fields.into_iter().map(Into::into).collect()))
+    }
+
+    /// Leaves these fields of events and spans out.
+    #[must_use]
+    pub fn exclude<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
+        self.set(|options| options.exclude.extend(fields.into_iter().map(Into::into)))
+    }
+
+    /// Shows the field `from` of events and spans under the name `to`. If both are there, the nearest wins, as with two equal names.
+    #[must_use]
+    pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        let names = (from.into(), to.into());
+        self.set(|options| options.rename.push(names))
+    }
+
+    /// Adds a static field to the end of each line. Adding a key again replaces it; a key of the line itself gets the name
+    /// `fields.<key>`, as a field of that name would. A value that fails to serialise becomes a string that says so.
+    #[must_use]
+    pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
+        let key = key.into();
+        let encoded = match value::to_text(&value) {
+            Ok(json) => {
+                let mut line = crate::line::Line::default();
+                escape::push_json(&mut line, &json);
+                line.as_bytes().to_vec()
+            }
+            Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
+        };
+        self.set(|options| {
+            options.add.retain(|(other, _)| *other != key);
+            options.add.push((key, encoded));
+        })
+    }
+
+    /// Takes the time from `clock`. Default: [`Clock::system`].
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        self.set(|options| options.clock = clock)
+    }
+
+    /// Hides what `policy` says. Default: [`NoRedaction`].
+    #[must_use]
+    pub fn redact(self, policy: Arc<dyn Redact>) -> Self {
+        self.set(|options| options.redact = policy)
+    }
+
+    /// Reports to `report`, as the sink `json`. Default: the report of the process.
+    #[must_use]
+    pub fn report(mut self, report: &SelfReport) -> Self {
+        self.counters = report.sink("json");
+        self.report = report.clone();
+        self
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    #[inline]
+    pub(crate) fn shape(&self) -> &Shape {
+        self.shape.get_or_init(|| Shape::new(&self.options))
+    }
+}

@@ -1,0 +1,282 @@
+//! What a span adds to the lines of the events in it, encoded once.
+
+use spanwise_core::Inherit;
+use tracing_core::Metadata;
+
+use crate::{
+    escape,
+    format::{Layout, SPANS_OMITTED, Table},
+    members::members,
+    visit::push_name,
+};
+
+/// A span's own fields and those it inherits, ready to be copied into a line.
+#[derive(Debug)]
+pub(crate) struct Fragment {
+    kind: Kind,
+    callsite: &'static Metadata<'static>,
+    /// The span's own members, where they are not the start of `bytes`.
+    own_nested: Vec<u8>,
+    own_len: usize,
+    /// The keys of its own whose values were cut, as JSON strings joined by commas.
+    own_cut: Vec<u8>,
+    own_bits: u64,
+    /// Flat: own members, inherited members, then `,"span":…`. Nested: the objects of all spans, joined by commas, outermost first.
+    bytes: Vec<u8>,
+    /// Where the members end in a flat fragment; where this span's object begins in a nested one.
+    split: usize,
+    /// The names of all spans in `bytes`, where they are listed.
+    names: std::ops::Range<usize>,
+    bits: u64,
+    cut: Vec<u8>,
+    depth: usize,
+}
+
+/// What is the same for all spans of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) table: &'static Table,
+    pub(crate) list: bool,
+    /// Inherited members are left out of a fragment that would be longer than this.
+    pub(crate) max_len: usize,
+}
+
+/// `spans` lists no more than this many.
+const MOST_SPANS: usize = 64;
+
+/// The members that one visit of a span's fields gave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own<'a> {
+    pub(crate) members: &'a [u8],
+    pub(crate) bits: u64,
+    pub(crate) cut: &'a [u8],
+}
+
+impl Fragment {
+    /// `name` is the span's, as a JSON string.
+    pub(crate) fn new(
+        kind: Kind,
+        callsite: &'static Metadata<'static>,
+        name: &[u8],
+        own: Own<'_>,
+        parent: Option<&Self>,
+    ) -> Self {
+        let mut fragment = Self {
+            kind,
+            callsite,
+            own_nested: Vec::new(),
+            own_len: own.members.len(),
+            own_cut: own.cut.to_vec(),
+            own_bits: own.bits,
+            bytes: Vec::new(),
+            split: 0,
+            names: 0..0,
+            bits: own.bits,
+            cut: own.cut.to_vec(),
+            depth: parent.map_or(0, |parent| parent.depth) + 1,
+        };
+        match kind.table.layout {
+            Layout::Flat => fragment.build_flat(own.members, name, parent),
+            Layout::Nested => fragment.build_nested(own.members, name, parent),
+        }
+        fragment
+    }
+
+    /// The same span after `recorded`; what it inherits is taken over anew when it is next read.
+    pub(crate) fn record(&self, recorded: Own<'_>) -> Self {
+        let mut own = Vec::with_capacity(self.own_len + recorded.members.len());
+        let is_new = |key: &[u8]| members(recorded.members).any(|new| new.key() == key);
+        let mut cut = Vec::new();
+        for member in members(self.own()).filter(|old| !is_new(old.key())) {
+            own.extend(member.bytes);
+            if contains_name(&self.own_cut, member.quoted_key()) {
+                push_name(&mut cut, member.quoted_key());
+            }
+        }
+        own.extend(recorded.members);
+        if !recorded.cut.is_empty() {
+            push_name(&mut cut, recorded.cut);
+        }
+        let own = Own {
+            members: &own,
+            bits: self.own_bits | recorded.bits,
+            cut: &cut,
+        };
+        Self::new(
+            self.kind,
+            self.callsite,
+            &escape::quoted(self.callsite.name()),
+            own,
+            None,
+        )
+    }
+
+    fn own(&self) -> &[u8] {
+        match self.kind.table.layout {
+            Layout::Flat => &self.bytes[..self.own_len],
+            Layout::Nested => &self.own_nested,
+        }
+    }
+
+    /// Own and inherited members, in a flat line.
+    pub(crate) fn members(&self) -> &[u8] {
+        &self.bytes[..self.split]
+    }
+
+    /// What comes after the members in a flat line.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.bytes[self.split..]
+    }
+
+    pub(crate) fn all(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The object of the span itself, in a nested line.
+    pub(crate) fn object(&self) -> &[u8] {
+        &self.bytes[self.split..]
+    }
+
+    /// The objects of all spans, outermost first, in a nested line.
+    pub(crate) fn objects(&self) -> &[u8] {
+        if self.depth > MOST_SPANS {
+            &self.bytes[..self.split.saturating_sub(1)]
+        } else {
+            &self.bytes
+        }
+    }
+
+    pub(crate) fn bits(&self) -> u64 {
+        self.bits
+    }
+
+    pub(crate) fn cut(&self) -> &[u8] {
+        &self.cut
+    }
+
+    /// How many spans `spans` leaves out.
+    pub(crate) fn omitted(&self) -> usize {
+        self.depth.saturating_sub(MOST_SPANS)
+    }
+
+    fn build_flat(&mut self, own: &[u8], name: &[u8], parent: Option<&Self>) {
+        let Kind {
+            table,
+            list,
+            max_len,
+        } = self.kind;
+        let inherited = parent.map(Self::members).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(own.len() + inherited.len() + name.len() + 16);
+        bytes.extend(own);
+        if let Some(parent) = parent {
+            let fits = own.len() + inherited.len() <= max_len;
+            if self.own_bits & parent.bits == 0 && parent.cut.is_empty() && fits {
+                bytes.extend(inherited);
+            } else {
+                self.inherit_one_by_one(&mut bytes, parent);
+            }
+            self.bits |= parent.bits;
+        }
+        self.split = bytes.len();
+        push_key(&mut bytes, table.span);
+        bytes.extend(name);
+        if list {
+            push_key(&mut bytes, table.spans);
+            bytes.push(b'[');
+            let start = bytes.len();
+            if let Some(parent) = parent {
+                bytes.extend(&parent.bytes[parent.names.clone()]);
+            }
+            if self.depth <= MOST_SPANS {
+                if bytes.len() > start {
+                    bytes.push(b',');
+                }
+                bytes.extend(name);
+            }
+            self.names = start..bytes.len();
+            bytes.push(b']');
+            if self.omitted() > 0 {
+                push_key(&mut bytes, SPANS_OMITTED);
+                bytes.extend(self.omitted().to_string().as_bytes());
+            }
+        }
+        self.bytes = bytes;
+    }
+
+    /// Where a key of the parent is one of ours too, or not all of the parent's fit.
+    #[cold]
+    fn inherit_one_by_one(&mut self, bytes: &mut Vec<u8>, parent: &Self) {
+        let own = bytes.clone();
+        for member in members(parent.members()) {
+            if members(&own).any(|own| own.key() == member.key()) {
+                continue;
+            }
+            let fits = bytes.len() + member.bytes.len() <= self.kind.max_len;
+            if fits {
+                bytes.extend(member.bytes);
+            }
+            if !fits || contains_name(&parent.cut, member.quoted_key()) {
+                push_name(&mut self.cut, member.quoted_key());
+            }
+        }
+    }
+
+    fn build_nested(&mut self, own: &[u8], name: &[u8], parent: Option<&Self>) {
+        let outer = parent.map(Self::objects).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(outer.len() + own.len() + name.len() + 16);
+        let outer_cut = parent.map(Self::cut).unwrap_or_default();
+        if outer.len() + own.len() <= self.kind.max_len {
+            bytes.extend(outer);
+            if !outer_cut.is_empty() {
+                push_name(&mut self.cut, outer_cut);
+            }
+        } else {
+            // The outer objects are the first to go; the span's own comes last.
+            push_name(&mut self.cut, &escape::quoted(self.kind.table.spans));
+        }
+        if !bytes.is_empty() {
+            bytes.push(b',');
+        }
+        self.split = bytes.len();
+        let mut sorted: Vec<_> = members(own).collect();
+        sorted.sort_by_key(|member| member.key());
+        bytes.push(b'{');
+        for member in sorted {
+            bytes.extend(&member.bytes[1..]);
+            bytes.push(b',');
+        }
+        bytes.extend(b"\"name\":");
+        bytes.extend(name);
+        bytes.push(b'}');
+        self.bytes = bytes;
+        self.own_nested = own.to_vec();
+    }
+}
+
+impl Inherit for Fragment {
+    fn rebase(&self, parent: Option<&Self>) -> Self {
+        let own = Own {
+            members: self.own(),
+            bits: self.own_bits,
+            cut: &self.own_cut,
+        };
+        Self::new(
+            self.kind,
+            self.callsite,
+            &escape::quoted(self.callsite.name()),
+            own,
+            parent,
+        )
+    }
+}
+
+fn push_key(bytes: &mut Vec<u8>, key: &str) {
+    bytes.extend(b",\"");
+    bytes.extend(key.as_bytes());
+    bytes.extend(b"\":");
+}
+
+/// `names` are JSON strings joined by commas; a quote inside one is escaped, so that none is found inside another.
+fn contains_name(names: &[u8], quoted: &[u8]) -> bool {
+    names.windows(quoted.len()).any(|window| window == quoted)
+}

@@ -1,0 +1,86 @@
+//! The members of an object that we encoded: `,"key":value,"key":value`.
+
+use crate::value::string_end;
+
+/// One member: `,"key":` and its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) bytes: &'a [u8],
+    value: usize,
+}
+
+impl<'a> Member<'a> {
+    /// With the comma before it and the colon after it, as plans keep keys.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        &self.bytes[..self.value]
+    }
+
+    /// The key as a JSON string.
+    pub(crate) fn quoted_key(&self) -> &'a [u8] {
+        &self.bytes[1..self.value - 1]
+    }
+}
+
+/// Splits what we encoded ourselves; used where a line departs from the common case, so that the common case need not keep
+/// where each member begins.
+pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let value = string_end(bytes, 1) + 1;
+        let (member, rest) = bytes.split_at(value_end(bytes, value));
+        bytes = rest;
+        Some(Member {
+            bytes: member,
+            value,
+        })
+    })
+}
+
+fn value_end(json: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    while at < json.len() {
+        match json[at] {
+            b'"' => {
+                at = string_end(json, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_split_at_the_commas_between_them() {
+        let bytes = br#","a":1,"b,\"":",\\","c":{"x":[1,2],"y":","},"d":true"#;
+        let found: Vec<(String, String)> = members(bytes)
+            .map(|member| {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                (
+                    text(member.quoted_key()),
+                    text(&member.bytes[member.key().len()..]),
+                )
+            })
+            .collect();
+        let expected = [
+            ("\"a\"", "1"),
+            ("\"b,\\\"\"", "\",\\\\\""),
+            ("\"c\"", "{\"x\":[1,2],\"y\":\",\"}"),
+            ("\"d\"", "true"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+    }
+}

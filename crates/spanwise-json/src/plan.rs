@@ -1,0 +1,109 @@
+//! What follows from a callsite alone: worked out when it is first seen.
+
+use spanwise_core::log_record;
+use tracing_core::Metadata;
+
+use crate::{builder::Options, escape, format::Layout, line::Short, shape::Shape};
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// From the timestamp to the first field.
+    pub(crate) head: Vec<u8>,
+    pub(crate) keys: Box<[Key]>,
+    /// The bits of all keys that are shown.
+    pub(crate) bits: u64,
+    /// The message is a field that comes after others, and must be written before them.
+    pub(crate) message_late: bool,
+    /// Two fields have one key.
+    pub(crate) repeats: bool,
+    pub(crate) is_log: bool,
+    /// Between the fields of the event and what the spans add.
+    pub(crate) after_fields: Vec<u8>,
+    /// After what the spans add; where no thread is named, to the end of the line.
+    pub(crate) after_spans: Vec<u8>,
+    /// The name as a JSON string.
+    pub(crate) name: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// `,"key":`
+    pub(crate) member: Short,
+    /// One of 64: two keys with different bits are different.
+    pub(crate) bit: u64,
+    pub(crate) role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Message,
+    Field,
+    /// Shown, without its value.
+    Hidden,
+    Omitted,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        callsite: &'static Metadata<'static>,
+        options: &Options,
+        shape: &Shape,
+    ) -> Self {
+        let is_log = log_record::is_log_record(callsite);
+        let keys: Box<[Key]> = callsite
+            .fields()
+            .iter()
+            .map(|field| {
+                let mut key = shape.key(options, field.name(), callsite.is_event());
+                if (is_log && log_record::is_log_field(field.name()))
+                    || (callsite.is_span() && field.index() >= MOST_FIELDS)
+                {
+                    key.role = Role::Omitted;
+                }
+                key
+            })
+            .collect();
+        let shown = || keys.iter().filter(|key| key.role != Role::Omitted);
+        let message = keys.iter().position(|key| key.role == Role::Message);
+        let repeats = shown().enumerate().any(|(index, key)| {
+            shown()
+                .take(index)
+                .any(|other| other.member.as_bytes() == key.member.as_bytes())
+        });
+
+        let (mut after_fields, mut after_spans) = (Vec::new(), Vec::new());
+        if !is_log {
+            let line = callsite.line().map(u64::from);
+            match shape.table.layout {
+                Layout::Flat => {
+                    shape.push_location(&mut after_spans, options, callsite.file(), line)
+                }
+                Layout::Nested => {
+                    shape.push_target(&mut after_fields, options, callsite.target());
+                    shape.push_location(&mut after_fields, options, callsite.file(), line);
+                }
+            }
+        }
+        if !shape.has_threads && !is_log {
+            after_spans.extend(&shape.close);
+        }
+        Self {
+            head: shape.head(options, callsite, is_log),
+            bits: shown()
+                .filter(|key| key.role != Role::Message)
+                .map(|key| key.bit)
+                .fold(0, |a, b| a | b),
+            message_late: shape.table.layout == Layout::Flat
+                && message.is_some_and(|index| index > 0),
+            repeats,
+            is_log,
+            after_fields,
+            after_spans,
+            name: escape::quoted(callsite.name()),
+            keys,
+        }
+    }
+}
+
+/// A span shows no more fields than this.
+const MOST_FIELDS: usize = 64;

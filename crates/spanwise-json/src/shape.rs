@@ -1,0 +1,153 @@
+//! What all lines of a layer have in common, worked out from its options when it is first used.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use spanwise_core::{KeyVerdict, Redact};
+use tracing_core::Metadata;
+
+use crate::{
+    builder::Options,
+    escape,
+    format::{DISPLACED, Layout, Table},
+    line::Short,
+    plan::{Key, Role},
+};
+
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) table: &'static Table,
+    /// Up to the timestamp itself; empty without one.
+    pub(crate) open: Vec<u8>,
+    /// The static fields and the end of the line.
+    pub(crate) close: Vec<u8>,
+    pub(crate) has_threads: bool,
+    /// `None` if the policy reads no text.
+    pub(crate) redacts_text: bool,
+}
+
+impl Shape {
+    pub(crate) fn new(options: &Options) -> Self {
+        let table = options.format.table();
+        let mut open = Vec::new();
+        if options.timestamp.is_some() {
+            open.push(b'{');
+            open.extend(escape::quoted(table.timestamp));
+            open.extend(b":\"");
+        }
+        let mut close = Vec::new();
+        for (key, value) in &options.add {
+            let own = table.own_keys().contains(&key.as_str()) || key.starts_with(DISPLACED);
+            let key = if own {
+                format!("{DISPLACED}{key}")
+            } else {
+                key.clone()
+            };
+            push_member(&mut close, &key, value);
+        }
+        close.extend(b"}\n");
+        Self {
+            table,
+            open,
+            close,
+            has_threads: options.thread_name || options.thread_id,
+            redacts_text: options.redact.reads_text(),
+        }
+    }
+
+    /// After the timestamp, up to the first field: of a callsite whose target is known, else up to the target.
+    pub(crate) fn head(&self, options: &Options, callsite: &Metadata<'_>, is_log: bool) -> Vec<u8> {
+        let mut head = if options.timestamp.is_some() {
+            b"\",".to_vec()
+        } else {
+            b"{".to_vec()
+        };
+        head.extend(escape::quoted(self.table.level));
+        head.extend(b":\"");
+        head.extend(callsite.level().as_str().as_bytes());
+        head.push(b'"');
+        match self.table.layout {
+            Layout::Flat if !is_log => self.push_target(&mut head, options, callsite.target()),
+            Layout::Flat => {}
+            Layout::Nested => head.extend(b",\"fields\":"),
+        }
+        head
+    }
+
+    pub(crate) fn push_target(&self, to: &mut Vec<u8>, options: &Options, target: &str) {
+        if options.target {
+            push_member(to, self.table.target, &escape::quoted(target));
+        }
+    }
+
+    pub(crate) fn push_location(
+        &self,
+        to: &mut Vec<u8>,
+        options: &Options,
+        file: Option<&str>,
+        line: Option<u64>,
+    ) {
+        if !options.source_location {
+            return;
+        }
+        if let Some(file) = file {
+            push_member(to, self.table.file, &escape::quoted(file));
+        }
+        if let Some(line) = line {
+            push_member(to, self.table.line, line.to_string().as_bytes());
+        }
+    }
+
+    /// How a field is shown: under which key, or not at all.
+    pub(crate) fn key(&self, options: &Options, name: &str, of_event: bool) -> Key {
+        // `r#type` is how a field is called whose name is a keyword.
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
+        let key = renamed.map_or(name, |(_, to)| to.as_str());
+        let is_message = of_event && name == "message";
+        let listed = |names: &[String]| names.iter().any(|listed| listed == name);
+        let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
+        let verdict = options.redact.key(name);
+        let role = match verdict {
+            _ if is_message => Role::Message,
+            KeyVerdict::Pass if shown => Role::Field,
+            KeyVerdict::Redact if shown => Role::Hidden,
+            _ => Role::Omitted,
+        };
+        let taken = match self.table.layout {
+            Layout::Flat => {
+                self.table.own_keys().contains(&key)
+                    || key.starts_with(DISPLACED)
+                    || options.add.iter().any(|(added, _)| added == key)
+            }
+            // Event fields have an object of their own; a span's share theirs with its name.
+            Layout::Nested => !of_event && (key == "name" || key.starts_with(DISPLACED)),
+        };
+        let displaced = format!("{DISPLACED}{key}");
+        let key = match () {
+            () if is_message && self.table.layout == Layout::Flat => self.table.message,
+            () if taken => &displaced,
+            () => key,
+        };
+        let mut member = Vec::new();
+        push_member(&mut member, key, b"");
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Key {
+            member: Short::new(member),
+            bit: 1 << (hasher.finish() >> 58),
+            role,
+        }
+    }
+}
+
+pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {
+    to.push(b',');
+    to.extend(escape::quoted(key));
+    to.push(b':');
+    to.extend(value);
+}
+
+/// A policy is asked for its verdicts in [`Shape::key`]; this is what it is asked about text.
+pub(crate) fn text_policy<'a>(shape: &Shape, options: &'a Options) -> Option<&'a dyn Redact> {
+    shape.redacts_text.then_some(&*options.redact)
+}

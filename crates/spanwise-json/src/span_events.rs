@@ -1,0 +1,167 @@
+//! Lines about spans themselves.
+
+use std::{
+    fmt, ops,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::LayerId;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// For which moments in the life of a span a line is written.
+///
+/// The line has the span's level, target and fields, and the message `new`, `enter`, `exit` or `close`. A `close` has
+/// `time.busy` and `time.idle`: how long the span was entered, and how long it was not.
+///
+/// ```
+/// use spanwise_json::{JsonLayer, SpanEvents};
+///
+/// let layer = JsonLayer::new().span_events(SpanEvents::NEW | SpanEvents::CLOSE);
+/// # drop(layer);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpanEvents(u8);
+
+impl SpanEvents {
+    /// For none: the default.
+    pub const NONE: Self = Self(0);
+    /// When a span is opened.
+    pub const NEW: Self = Self(1);
+    /// Each time a span is entered.
+    pub const ENTER: Self = Self(2);
+    /// Each time a span is left.
+    pub const EXIT: Self = Self(4);
+    /// When a span is closed, with its times.
+    pub const CLOSE: Self = Self(8);
+    /// For all of them.
+    pub const ALL: Self = Self(15);
+
+    #[inline]
+    pub(crate) fn contains(self, event: Self) -> bool {
+        self.0 & event.0 != 0
+    }
+}
+
+impl ops::BitOr for SpanEvents {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// How long a span has been entered, and how long not. Kept in the span, for each layer that wants it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    layer: LayerId,
+    pub(crate) busy: Duration,
+    pub(crate) idle: Duration,
+    /// How many threads are in it.
+    entered: u32,
+    since: Instant,
+}
+
+impl Times {
+    fn new(layer: LayerId, now: Instant) -> Self {
+        Self {
+            layer,
+            busy: Duration::ZERO,
+            idle: Duration::ZERO,
+            entered: 0,
+            since: now,
+        }
+    }
+
+    /// Adds the time since the last change to what the span was until now.
+    fn settle(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.since);
+        if self.entered > 0 {
+            self.busy += passed
+        } else {
+            self.idle += passed
+        }
+        self.since = now;
+    }
+}
+
+/// What happens to a span's times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    Opened,
+    Entered,
+    Left,
+    Closed,
+}
+
+/// The times of `span` after `change`.
+pub(crate) fn change<R: for<'s> LookupSpan<'s>>(
+    span: &SpanRef<'_, R>,
+    layer: LayerId,
+    now: Instant,
+    change: Change,
+) -> Times {
+    let mut extensions = span.extensions_mut();
+    if extensions.get_mut::<AllTimes>().is_none() {
+        extensions.insert(AllTimes::default());
+    }
+    let Some(AllTimes(all)) = extensions.get_mut::<AllTimes>() else {
+        unreachable!("inserted above, under the same lock")
+    };
+    let index = all
+        .iter()
+        .position(|times| times.layer == layer)
+        .unwrap_or_else(|| {
+            all.push(Times::new(layer, now));
+            all.len() - 1
+        });
+    let times = &mut all[index];
+    times.settle(now);
+    match change {
+        Change::Entered => times.entered += 1,
+        Change::Left => times.entered = times.entered.saturating_sub(1),
+        Change::Opened | Change::Closed => {}
+    }
+    *times
+}
+
+#[derive(Debug, Default)]
+struct AllTimes(Vec<Times>);
+
+/// A duration as tracing-subscriber shows it: three digits and a unit.
+pub(crate) struct Shown(pub(crate) Duration);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut amount = self.0.as_nanos() as f64;
+        for unit in ["ns", "µs", "ms", "s"] {
+            let digits = match amount {
+                amount if amount < 10.0 => 2,
+                amount if amount < 100.0 => 1,
+                amount if amount < 1000.0 => 0,
+                _ => {
+                    amount /= 1000.0;
+                    continue;
+                }
+            };
+            return write!(f, "{amount:.digits$}{unit}");
+        }
+        write!(f, "{:.0}s", amount * 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_three_digits_and_a_unit() {
+        let check = |nanos, expected| {
+            assert_eq!(Shown(Duration::from_nanos(nanos)).to_string(), expected);
+        };
+        check(0, "0.00ns");
+        check(12_340, "12.3µs");
+        check(123_400_000, "123ms");
+        check(1_230_000_000, "1.23s");
+        check(5_000_000_000_000, "5000s");
+    }
+}

@@ -1,0 +1,237 @@
+//! RFC 3339 timestamps, formatted once a second.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+
+use crate::line::Line;
+
+/// How a line says when it happened: [RFC 3339], in UTC or at a fixed offset.
+///
+/// ```
+/// use spanwise_json::{JsonLayer, Timestamp};
+///
+/// let layer = JsonLayer::new().timestamp(Timestamp::Millis.at_offset_minutes(120));
+/// // "timestamp":"2026-11-20T10:46:12.123+02:00"
+/// # drop(layer);
+/// ```
+///
+/// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp {
+    digits: usize,
+    offset_minutes: i16,
+}
+
+#[expect(
+    non_upper_case_globals,
+    reason = "they read as the variants they would be, if there were no offset"
+)]
+impl Timestamp {
+    /// Whole seconds.
+    pub const Seconds: Self = Self {
+        digits: 0,
+        offset_minutes: 0,
+    };
+    /// Three digits after the second.
+    pub const Millis: Self = Self {
+        digits: 3,
+        offset_minutes: 0,
+    };
+    /// Six digits after the second: the default.
+    pub const Micros: Self = Self {
+        digits: 6,
+        offset_minutes: 0,
+    };
+    /// Nine digits after the second.
+    pub const Nanos: Self = Self {
+        digits: 9,
+        offset_minutes: 0,
+    };
+
+    /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way. Default: 0, shown as `Z`.
+    #[must_use]
+    pub const fn at_offset_minutes(self, minutes: i16) -> Self {
+        const DAY: i16 = 24 * 60;
+        let minutes = if minutes >= DAY {
+            DAY - 1
+        } else if minutes <= -DAY {
+            1 - DAY
+        } else {
+            minutes
+        };
+        Self {
+            offset_minutes: minutes,
+            ..self
+        }
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::Micros
+    }
+}
+
+/// The text of the second a thread last wrote, of which the next event changes only the fraction.
+#[derive(Debug)]
+pub(crate) struct LastSecond {
+    second: Option<i64>,
+    text: [u8; TEXT],
+    /// `2026-11-20T08:46:12` is 19 bytes; a year past 9999 is longer.
+    fraction: usize,
+    len: usize,
+}
+
+const TEXT: usize = 48;
+
+impl Default for LastSecond {
+    fn default() -> Self {
+        Self {
+            second: None,
+            text: [0; TEXT],
+            fraction: 0,
+            len: 0,
+        }
+    }
+}
+
+impl LastSecond {
+    /// Appends `now` to `line`.
+    #[inline]
+    pub(crate) fn push(&mut self, line: &mut Line, now: SystemTime, timestamp: Timestamp) {
+        let (second, nanos) = match now.duration_since(UNIX_EPOCH) {
+            Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
+            Err(before) => before_epoch(&before),
+        };
+        if self.second != Some(second) {
+            self.start_second(second, timestamp);
+        }
+        if let Some(digits) = self
+            .text
+            .get_mut(self.fraction..self.fraction + timestamp.digits)
+        {
+            write_fraction(digits, nanos);
+        }
+        line.push_block(&self.text, self.len);
+    }
+
+    #[cold]
+    fn start_second(&mut self, second: i64, timestamp: Timestamp) {
+        let offset = i64::from(timestamp.offset_minutes) * 60;
+        // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
+        let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
+        let local = OffsetDateTime::from_unix_timestamp((second + offset).clamp(-last, last))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let mut text = format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+            local.year(),
+            u8::from(local.month()),
+            local.day(),
+            local.hour(),
+            local.minute(),
+            local.second()
+        );
+        self.fraction = text.len();
+        if timestamp.digits > 0 {
+            text.push('.');
+            self.fraction += 1;
+            text.extend(std::iter::repeat_n('0', timestamp.digits));
+        }
+        let minutes = timestamp.offset_minutes.unsigned_abs();
+        match timestamp.offset_minutes {
+            0 => text.push('Z'),
+            east => {
+                let sign = if east > 0 { '+' } else { '-' };
+                text.push_str(&format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60));
+            }
+        }
+        self.len = text.len().min(TEXT);
+        self.text[..self.len].copy_from_slice(&text.as_bytes()[..self.len]);
+        self.second = Some(second);
+    }
+}
+
+#[cold]
+fn before_epoch(before: &std::time::SystemTimeError) -> (i64, u32) {
+    let before = before.duration();
+    match before.subsec_nanos() {
+        0 => (-before.as_secs().cast_signed(), 0),
+        nanos => (-before.as_secs().cast_signed() - 1, 1_000_000_000 - nanos),
+    }
+}
+
+/// As many of the nine digits as there is room for.
+#[inline]
+fn write_fraction(digits: &mut [u8], nanos: u32) {
+    let mut rest = match digits.len() {
+        3 => nanos / 1_000_000,
+        6 => nanos / 1_000,
+        _ => nanos,
+    };
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn check(timestamp: Timestamp, nanos_since_epoch: i128, expected: &str) {
+        let by = Duration::from_nanos(nanos_since_epoch.unsigned_abs().try_into().unwrap());
+        let now = if nanos_since_epoch < 0 {
+            UNIX_EPOCH - by
+        } else {
+            UNIX_EPOCH + by
+        };
+        let mut line = Line::default();
+        LastSecond::default().push(&mut line, now, timestamp);
+        assert_eq!(String::from_utf8_lossy(line.as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_timestamp_is_rfc_3339_at_each_precision_and_offset() {
+        let then = 1_795_165_687_123_456_789;
+        check(Timestamp::Seconds, then, "2026-11-20T09:08:07Z");
+        check(Timestamp::Millis, then, "2026-11-20T09:08:07.123Z");
+        check(Timestamp::Micros, then, "2026-11-20T09:08:07.123456Z");
+        check(Timestamp::Nanos, then, "2026-11-20T09:08:07.123456789Z");
+        check(
+            Timestamp::Millis.at_offset_minutes(330),
+            then,
+            "2026-11-20T14:38:07.123+05:30",
+        );
+        check(
+            Timestamp::Seconds.at_offset_minutes(-600),
+            then,
+            "2026-11-19T23:08:07-10:00",
+        );
+        check(
+            Timestamp::Seconds.at_offset_minutes(i16::MIN),
+            then,
+            "2026-11-19T09:09:07-23:59",
+        );
+    }
+
+    #[test]
+    fn a_clock_before_1970_or_past_9999_still_gives_a_timestamp() {
+        check(Timestamp::Micros, -1, "1969-12-31T23:59:59.999999Z");
+        check(Timestamp::Seconds, -1_000_000_000, "1969-12-31T23:59:59Z");
+        check(
+            Timestamp::Seconds,
+            951_782_400_000_000_000,
+            "2000-02-29T00:00:00Z",
+        );
+        let mut line = Line::default();
+        let far = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        LastSecond::default().push(&mut line, far, Timestamp::Seconds);
+        assert_eq!(
+            String::from_utf8_lossy(line.as_bytes()),
+            "9999-12-31T00:00:00Z"
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Nested JSON as a field's value, on stable Rust.
+
+use std::{collections::HashSet, fmt, ptr};
+
+use serde::Serialize;
+
+/// Shows `value` as nested JSON in spanwise's sinks, and as compact JSON text in anyone else's.
+///
+/// Use it with `%` or `?`:
+///
+/// ```
+/// # use spanwise_json::json;
+/// let items = vec![("book", 2), ("pen", 1)];
+/// tracing::info!(items = %json(&items), "order created");
+/// // {…,"message":"order created","items":[["book",2],["pen",1]],…}
+/// # assert_eq!(json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
+/// ```
+///
+/// A value that fails to serialise becomes a string that says so. An object that repeats a key keeps the last of them. Inside
+/// other text (`"items: {json}"`) it is text.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> Json<'_, T> {
+    Json(value)
+}
+
+/// A value that shows itself as JSON. Made by [`json()`].
+#[derive(Clone, Copy)]
+pub struct Json<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> fmt::Display for Json<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match to_text(self.0) {
+            Ok(text) => {
+                f.write_str(begin())?;
+                f.write_str(&text)?;
+                f.write_str(end())
+            }
+            Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
+        }
+    }
+}
+
+impl<T: Serialize + ?Sized> fmt::Debug for Json<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Compact JSON in which no object repeats a key.
+pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(value)?;
+    // `#[serde(flatten)]` and hand-written maps can repeat a key. It is rare: look first, then build the tree, where the last wins.
+    if repeats_a_key(&text) {
+        Ok(serde_json::from_str::<serde_json::Value>(&text)?.to_string())
+    } else {
+        Ok(text)
+    }
+}
+
+/// `text` is compact JSON as serde_json writes it: one key is always spelled the same way.
+fn repeats_a_key(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // The keys of each object that is open; `None` for an array.
+    let mut open: Vec<Option<HashSet<&[u8]>>> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' => open.push(Some(HashSet::new())),
+            b'[' => open.push(None),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => {
+                let end = string_end(bytes, at);
+                let is_key = bytes.get(end) == Some(&b':');
+                if let (true, Some(Some(keys))) = (is_key, open.last_mut())
+                    && !keys.insert(&bytes[at..end])
+                {
+                    return true;
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The place after the closing quote of the string that opens at `start`.
+pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < json.len() {
+        match json[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    json.len()
+}
+
+/// Two empty texts at addresses that only this module knows: written before and after the JSON, they tell our writer that what
+/// stands between them is JSON and not text, and nobody else can see them. A writer that is not ours, or one that stands
+/// between, such as that of `{:#?}`, loses them; then the JSON is text, which is right.
+///
+/// They point inside the static, not at its ends, so that no empty piece of a neighbouring text has their address.
+static MARKS: [u8; 4] = *b"{.}\n";
+
+fn begin() -> &'static str {
+    mark(1)
+}
+
+fn end() -> &'static str {
+    mark(2)
+}
+
+fn mark(at: usize) -> &'static str {
+    // Empty, and so valid UTF-8.
+    std::str::from_utf8(&MARKS[at..at]).unwrap_or_default()
+}
+
+/// What an empty text says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Begin,
+    End,
+    /// It is just empty.
+    None,
+}
+
+pub(crate) fn read_mark(empty: &str) -> Mark {
+    if ptr::eq(empty.as_ptr(), begin().as_ptr()) {
+        Mark::Begin
+    } else if ptr::eq(empty.as_ptr(), end().as_ptr()) {
+        Mark::End
+    } else {
+        Mark::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_key_is_found_at_any_depth_and_a_repeated_value_is_none() {
+        for json in [r#"{"a":1,"a":2}"#, r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#] {
+            assert!(repeats_a_key(json), "{json}");
+        }
+        for json in [
+            r#"{"a":{"a":1},"b":{"a":"a"}}"#,
+            r#"["a","a",{"a":["a"]},{"a":1}]"#,
+            "1",
+            "\"\\\"\"",
+        ] {
+            assert!(!repeats_a_key(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_marks_are_told_from_each_other_and_from_other_empty_texts() {
+        assert_eq!(read_mark(begin()), Mark::Begin);
+        assert_eq!(read_mark(end()), Mark::End);
+        assert_eq!(read_mark(""), Mark::None);
+        assert_eq!(read_mark(&"text"[4..]), Mark::None);
+    }
+}

@@ -1,0 +1,312 @@
+//! Fields into members: `,"key":value`.
+
+use std::{
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+use spanwise_core::{REDACTED, Redact, guarded};
+use tracing_core::{Field, field::Visit};
+
+use crate::{
+    escape,
+    format::Layout,
+    line::Line,
+    plan::{Key, Role},
+    text,
+};
+
+/// How values are encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Encoding<'a> {
+    pub(crate) layout: Layout,
+    pub(crate) max_field: usize,
+    pub(crate) policy: Option<&'a dyn Redact>,
+    pub(crate) of_event: bool,
+}
+
+/// Which of the fields to take, where the message must come before the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    All,
+    Message,
+    AllButMessage,
+}
+
+/// What became of the fields.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    /// By index, those that had a value; of those from the 64th on nothing is known.
+    seen: u64,
+    /// The keys whose values were cut, as JSON strings joined by commas.
+    pub(crate) cut: Vec<u8>,
+}
+
+impl Encoded {
+    pub(crate) fn may_have_seen(&self, index: usize) -> bool {
+        index >= 64 || self.seen & (1 << index) != 0
+    }
+}
+
+/// Appends to `line` the fields that `record` shows, as `keys` say.
+///
+/// A value that panics costs its own text: what it wrote is taken back, and the fields after it are visited anew.
+#[inline]
+pub(crate) fn encode(
+    line: &mut Line,
+    keys: &[Key],
+    pass: Pass,
+    encoding: Encoding<'_>,
+    encoded: &mut Encoded,
+    record: impl Fn(&mut dyn Visit),
+) {
+    let mut encoder = Encoder {
+        line,
+        keys,
+        pass,
+        encoding,
+        encoded,
+        at: 0,
+        resume_at: 0,
+        value_start: 0,
+    };
+    while catch_unwind(AssertUnwindSafe(|| record(&mut encoder))).is_err() {
+        if !encoder.give_up_value() {
+            return;
+        }
+    }
+}
+
+struct Encoder<'a> {
+    line: &'a mut Line,
+    keys: &'a [Key],
+    pass: Pass,
+    encoding: Encoding<'a>,
+    encoded: &'a mut Encoded,
+    /// The field being encoded.
+    at: usize,
+    /// Fields before this one are done.
+    resume_at: usize,
+    value_start: usize,
+}
+
+impl Encoder<'_> {
+    /// Appends the key; false if the value is not wanted.
+    #[inline]
+    fn begin(&mut self, field: &Field) -> bool {
+        let index = field.index();
+        let Some(key) = self.keys.get(index) else {
+            return false;
+        };
+        if index < self.resume_at || key.role == Role::Omitted {
+            return false;
+        }
+        if self.pass != Pass::All && (self.pass == Pass::Message) != (key.role == Role::Message) {
+            return false;
+        }
+        self.at = index;
+        self.encoded.seen |= 1_u64.unbounded_shl(index as u32);
+        self.line.push_short(&key.member);
+        self.value_start = self.line.len();
+        if key.role == Role::Hidden {
+            self.line.push(&escape::quoted(REDACTED));
+            return false;
+        }
+        true
+    }
+
+    #[inline]
+    fn end(&mut self, cut: bool) {
+        if cut {
+            self.note_cut();
+        }
+    }
+
+    #[cold]
+    fn note_cut(&mut self) {
+        if let Some(key) = self.keys.get(self.at) {
+            let member = key.member.as_bytes();
+            push_name(&mut self.encoded.cut, &member[1..member.len() - 1]);
+        }
+    }
+
+    /// Replaces the value that panicked; false if none was being encoded.
+    #[cold]
+    fn give_up_value(&mut self) -> bool {
+        if self.value_start == 0 || self.at < self.resume_at {
+            return false;
+        }
+        self.line.truncate(self.value_start);
+        self.line.push(&escape::quoted(guarded::PANICKED));
+        self.resume_at = self.at + 1;
+        true
+    }
+
+    fn raw(&mut self, field: &Field, text: &str) {
+        if self.begin(field) {
+            self.line.push(text.as_bytes());
+        }
+    }
+
+    #[inline]
+    fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if self.begin(field) {
+            let Encoding {
+                max_field, policy, ..
+            } = self.encoding;
+            let cut = text::push_display(self.line, value, max_field, policy);
+            self.end(cut);
+        }
+    }
+}
+
+impl Visit for Encoder<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if self.begin(field) {
+            self.line.push(itoa::Buffer::new().format(value).as_bytes());
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if self.begin(field) {
+            self.line.push(itoa::Buffer::new().format(value).as_bytes());
+        }
+    }
+
+    /// A number that 64 bits do not hold is a string: most readers of JSON would round it.
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
+            _ => self.display(field, format_args!("{value}")),
+        }
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) if self.encoding.layout == Layout::Flat => self.record_i64(field, value),
+            (_, Ok(value)) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
+            _ => self.display(field, format_args!("{value}")),
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if !self.begin(field) {
+            return;
+        }
+        if value.is_finite() {
+            self.line
+                .push(zmij::Buffer::new().format_finite(value).as_bytes());
+            return;
+        }
+        let name = match self.encoding.layout {
+            Layout::Nested => "null",
+            Layout::Flat if value.is_nan() => "\"NaN\"",
+            Layout::Flat if value > 0.0 => "\"Infinity\"",
+            Layout::Flat => "\"-Infinity\"",
+        };
+        self.line.push(name.as_bytes());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.raw(field, if value { "true" } else { "false" });
+    }
+
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if self.begin(field) {
+            let Encoding {
+                max_field, policy, ..
+            } = self.encoding;
+            let cut = text::push_str(self.line, value, max_field, policy);
+            self.end(cut);
+        }
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        match (self.encoding.layout, self.encoding.of_event) {
+            (Layout::Flat, _) => self.display(field, format_args!("{}", Hex(value))),
+            // As `fmt().json()` shows them, which is another way in a span than in an event.
+            (Layout::Nested, true) => self.display(field, format_args!("[{}]", SpacedHex(value))),
+            (Layout::Nested, false) => self.raw(field, &serde_json::json!(value).to_string()),
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        if self.encoding.layout == Layout::Nested {
+            return self.display(field, format_args!("{value}"));
+        }
+        if !self.begin(field) {
+            return;
+        }
+        let Encoding {
+            max_field, policy, ..
+        } = self.encoding;
+        self.line.push(b"{\"message\":");
+        let mut cut = text::push_display(self.line, format_args!("{value}"), max_field, policy);
+        self.line.push(b",\"chain\":[");
+        for (index, cause) in chain(value).enumerate() {
+            if index > 0 {
+                self.line.push_byte(b',');
+            }
+            cut |= text::push_display(self.line, format_args!("{cause}"), max_field, policy);
+        }
+        self.line.push(b"]}");
+        self.end(cut);
+    }
+
+    #[inline]
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.display(field, format_args!("{value:?}"));
+    }
+}
+
+/// Appends to a list of names.
+pub(crate) fn push_name(names: &mut Vec<u8>, quoted: &[u8]) {
+    if !names.is_empty() {
+        names.push(b',');
+    }
+    names.extend(quoted);
+}
+
+/// At most this many causes of an error are shown.
+const MOST_CAUSES: usize = 16;
+
+/// The causes, outermost first, up to one that was there before.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut seen: Vec<&'a (dyn Error + 'static)> = vec![error];
+    std::iter::from_fn(move || {
+        let last: &'a (dyn Error + 'static) = seen.last().copied()?;
+        let next = last.source()?;
+        if seen.len() > MOST_CAUSES || seen.iter().any(|before| is_same(*before, next)) {
+            return None;
+        }
+        seen.push(next);
+        Some(next)
+    })
+}
+
+/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at [`MOST_CAUSES`].
+fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
+    ptr::eq(a, b)
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+struct SpacedHex<'a>(&'a [u8]);
+
+impl fmt::Display for SpacedHex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(index, byte)| {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{byte:02x}")
+        })
+    }
+}
