@@ -1,1 +1,1 @@
-
+//! The examples of spanwise are the files beside this folder; `cargo run --example shop` runs one.

@@ -1,0 +1,306 @@
+//! The layer that writes them.
+
+use std::{
+    fmt,
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use spanwise_core::{
+    CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node, SelfReport,
+    SinkCounters, guarded, log_record::LogRecord,
+};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    fmt::{MakeWriter as _, writer::BoxMakeWriter},
+    layer::Context as LayerContext,
+    registry::LookupSpan,
+};
+
+use super::{
+    paint::Paint,
+    text::{Fields, push_escaped, push_value},
+};
+
+/// One line an event, or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// The event on one line; where it happened and in which spans on the next.
+    Pretty,
+    Compact,
+}
+
+pub(crate) struct ConsoleLayer {
+    style: Style,
+    paint: Paint,
+    /// Besides [`CONTEXT_KEYS`].
+    context_keys: Vec<String>,
+    make_writer: BoxMakeWriter,
+    clock: Clock,
+    id: LayerId,
+    neighbours: Neighbours,
+    counters: Arc<SinkCounters>,
+    report: SelfReport,
+}
+
+/// The spans around an event, as they are shown: `checkout{order_id=42}:pay`.
+#[derive(Debug, Default)]
+struct SpanPath {
+    name: &'static str,
+    own: Fields,
+    path: String,
+}
+
+/// Of a longer path the inner end is shown.
+const LONGEST_PATH: usize = 2048;
+
+/// A context value longer than this is shown by its last characters, which tell two UUIDs apart.
+const LONGEST_ID: usize = 12;
+
+/// Begins a line that goes on with a value.
+const CONTINUED: &str = "\n             | ";
+
+impl ConsoleLayer {
+    pub(crate) fn new(
+        style: Style,
+        color: bool,
+        context_keys: Vec<String>,
+        make_writer: BoxMakeWriter,
+        report: &SelfReport,
+    ) -> Self {
+        Self {
+            style,
+            paint: Paint(color),
+            context_keys,
+            make_writer,
+            clock: Clock::system(),
+            id: LayerId::unique(),
+            neighbours: Neighbours::default(),
+            counters: report.sink("console"),
+            report: report.clone(),
+        }
+    }
+
+    fn is_context(&self, name: &str) -> bool {
+        CONTEXT_KEYS.contains(&name) || self.context_keys.iter().any(|key| key == name)
+    }
+
+    /// Fields that the line shows as context are not shown again.
+    fn without_context(&self, mut fields: Fields) -> Fields {
+        fields.others.retain(|(name, _)| !self.is_context(name));
+        fields
+    }
+
+    fn line(&self, event: &Event<'_>, fields: &Fields, path: &str, context: &Context) -> String {
+        let callsite = event.metadata();
+        let log = spanwise_core::log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let target = log
+            .as_ref()
+            .and_then(|log| log.target.as_deref())
+            .unwrap_or(callsite.target());
+        let (file, line) = match &log {
+            Some(log) => (log.file.as_deref(), log.line),
+            None => (callsite.file(), callsite.line().map(u64::from)),
+        };
+        let paint = self.paint;
+        let continued = (self.style == Style::Pretty).then_some(CONTINUED);
+        let mut out = String::with_capacity(256);
+        paint.dim(&mut out, |out| push_time(out, self.clock.now()));
+        out.push(' ');
+        paint.level(&mut out, *callsite.level());
+        out.push(' ');
+        if self.style == Style::Compact {
+            paint.dim(&mut out, |out| {
+                push_escaped(out, target, None);
+                out.push(':');
+            });
+            out.push(' ');
+        }
+        if let Some(message) = &fields.message {
+            paint.bold(&mut out, |out| push_escaped(out, message, continued));
+        }
+        for (name, value) in &fields.others {
+            if !out.ends_with(' ') {
+                out.push(' ');
+            }
+            paint.dim(&mut out, |out| {
+                push_escaped(out, name, None);
+                out.push('=');
+            });
+            push_value(&mut out, value, continued);
+        }
+        paint.dim(&mut out, |out| {
+            match self.style {
+                Style::Pretty => {
+                    out.push_str("\n             ");
+                    push_escaped(out, target, None);
+                    if let (Some(file), Some(line)) = (file, line) {
+                        out.push_str(&format!(" at {file}:{line}"));
+                    }
+                }
+                Style::Compact if path.is_empty() && context.is_empty() => {}
+                Style::Compact => out.push_str(" |"),
+            }
+            if !path.is_empty() {
+                out.push_str(if self.style == Style::Pretty {
+                    " in "
+                } else {
+                    " "
+                });
+                out.push_str(path);
+            }
+            for (key, value) in context.iter() {
+                out.push_str(&format!(" {key}="));
+                push_value(out, &short(value), None);
+            }
+        });
+        out.push('\n');
+        out
+    }
+
+    fn write(&self, line: &str, metadata: &Metadata<'_>) {
+        // The writer may be anybody's: a panic of its costs the line.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            self.make_writer
+                .make_writer_for(metadata)
+                .write_all(line.as_bytes())
+        }));
+        let why: &dyn fmt::Display = match &written {
+            Ok(Ok(())) => return self.counters.delivered(),
+            Ok(Err(error)) => error,
+            Err(_) => &"the writer panicked",
+        };
+        self.counters.write_failed();
+        self.report.fault(
+            Fault::WriteFailed,
+            &format_args!("a line for the console is lost: {why}"),
+        );
+    }
+}
+
+impl<S> Layer<S> for ConsoleLayer
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.neighbours.observe(dispatch);
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.neighbours.interest()
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
+        // Values are formatted before anything of the span is locked.
+        let own = self.without_context(Fields::of(|visitor| attrs.record(visitor)));
+        let Some(span) = ctx.span(id) else { return };
+        let parent = span
+            .parent()
+            .and_then(|parent| Node::<SpanPath>::of(Some(self.id), &parent));
+        let node = Node::new(parent.as_ref(), |parent| {
+            SpanPath::new(span.name(), own, parent)
+        });
+        node.attach(self.id, &span);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
+        let recorded = self.without_context(Fields::of(|visitor| values.record(visitor)));
+        let node = ctx
+            .span(id)
+            .and_then(|span| Node::<SpanPath>::of(Some(self.id), &span));
+        if let Some(node) = node {
+            node.update(|path| {
+                let mut own = path.own.clone();
+                recorded
+                    .others
+                    .iter()
+                    .for_each(|(name, text)| own.set(name, text.clone()));
+                SpanPath::new(path.name, own, None)
+            });
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
+        let fields = Fields::of(|visitor| event.record(visitor));
+        let span = ctx.event_span(event);
+        let node = span
+            .as_ref()
+            .and_then(|span| Node::<SpanPath>::of(Some(self.id), span));
+        let path = node
+            .map(|node| node.read(|path| path.path.clone()))
+            .unwrap_or_default();
+        let context = span.as_ref().map(Context::of).unwrap_or_default();
+        drop(span);
+        self.write(
+            &self.line(event, &fields, &path, &context),
+            event.metadata(),
+        );
+    }
+}
+
+impl SpanPath {
+    fn new(name: &'static str, own: Fields, parent: Option<&Self>) -> Self {
+        let mut path = String::new();
+        if let Some(parent) = parent {
+            path.push_str(&parent.path);
+            path.push(':');
+        }
+        path.push_str(name);
+        if !own.others.is_empty() {
+            path.push('{');
+            for (index, (name, text)) in own.others.iter().enumerate() {
+                path.push_str(if index == 0 { "" } else { " " });
+                push_escaped(&mut path, name, None);
+                path.push('=');
+                push_value(&mut path, text, None);
+            }
+            path.push('}');
+        }
+        if path.len() > LONGEST_PATH {
+            let start = path.ceil_char_boundary(path.len() - LONGEST_PATH);
+            path = format!("…{}", &path[start..]);
+        }
+        Self { name, own, path }
+    }
+}
+
+impl Inherit for SpanPath {
+    fn rebase(&self, parent: Option<&Self>) -> Self {
+        Self::new(self.name, self.own.clone(), parent)
+    }
+}
+
+impl fmt::Debug for ConsoleLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsoleLayer")
+            .field("style", &self.style)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time of day in UTC, to the millisecond.
+fn push_time(out: &mut String, now: SystemTime) {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs() % 86_400;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    out.push_str(&format!(
+        "{hours:02}:{minutes:02}:{seconds:02}.{:03}",
+        since.subsec_millis()
+    ));
+}
+
+/// An id as a person tells it from another.
+fn short(id: &str) -> String {
+    if id.len() <= LONGEST_ID {
+        return id.to_owned();
+    }
+    let start = id.ceil_char_boundary(id.len() - (LONGEST_ID - 4));
+    format!("…{}", guarded::cut_at(&id[start..], LONGEST_ID))
+}

@@ -1,0 +1,89 @@
+//! What holds, and who said so.
+
+use std::fmt;
+
+/// The configuration as it was resolved: code beats environment beats preset. Shown by `Display`, one setting a line.
+///
+/// ```
+/// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
+/// let explanation = spanwise::Builder::from_vars(vars)?.service("shop", "1.4.0").explain();
+/// let text = explanation.to_string();
+/// assert!(text.contains("LOG_FORMAT = compact (LOG_FORMAT)"), "{text}");
+/// assert!(text.contains("LOG_OUTPUT = stdout (preset prod)"), "{text}");
+/// assert!(text.contains("SERVICE_NAME = shop (code)"), "{text}");
+/// assert!(text.contains("LOG_DRIVER: not a setting of this program's logging, left alone"), "{text}");
+/// # Ok::<(), spanwise::InitError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Explanation {
+    entries: Vec<Entry>,
+    unknown: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: String,
+    value: String,
+    origin: Origin,
+}
+
+/// Who chose a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Code,
+    Variable(String),
+    Preset(&'static str),
+    Terminal,
+    Program,
+    Unset,
+}
+
+impl Explanation {
+    pub(crate) fn new(unknown: Vec<String>) -> Self {
+        Self {
+            entries: Vec::new(),
+            unknown,
+        }
+    }
+
+    pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
+        self.entries.push(Entry {
+            name,
+            value: value.to_string(),
+            origin,
+        });
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Entry {
+            name,
+            value,
+            origin,
+        } in &self.entries
+        {
+            writeln!(f, "{name} = {value} ({origin})")?;
+        }
+        for name in &self.unknown {
+            writeln!(
+                f,
+                "{name}: not a setting of this program's logging, left alone"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code => f.write_str("code"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::Terminal => f.write_str("by whether stderr is a terminal"),
+            Self::Program => f.write_str("the program's name"),
+            Self::Unset => f.write_str("not set"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Where lines go, and what they look like.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    time::Instant,
+};
+
+use spanwise_core::Flush;
+use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
+
+/// Where lines go. Each is written by one call, and not held back.
+///
+/// A pipe that nobody reads from any more does not end the program: the lines are counted as lost, and said so on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere: only the layers added by [`Builder::with`](crate::Builder::with) see events.
+    None,
+    /// What `cargo test` captures, and shows for a test that fails.
+    TestHarness,
+}
+
+impl Output {
+    /// Those that a variable can name.
+    pub(crate) const NAMED: [Self; 3] = [Self::Stdout, Self::Stderr, Self::None];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::None => "none",
+            Self::TestHarness => "test harness",
+        }
+    }
+
+    pub(crate) fn make_writer(self) -> BoxMakeWriter {
+        match self {
+            Self::Stdout => BoxMakeWriter::new(io::stdout),
+            Self::Stderr => BoxMakeWriter::new(io::stderr),
+            Self::None => BoxMakeWriter::new(io::sink),
+            Self::TestHarness => BoxMakeWriter::new(TestWriter::new),
+        }
+    }
+
+    pub(crate) fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+            Self::None | Self::TestHarness => false,
+        }
+    }
+
+    pub(crate) fn flush(self) -> Option<Box<dyn Flush>> {
+        let stdout = |_: Instant| io::stdout().flush();
+        (self == Self::Stdout).then(|| Box::new(stdout) as Box<dyn Flush>)
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// [`spanwise_json::Format::Json`]: one flat object a line.
+    Json,
+    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`.
+    JsonNested,
+    /// For people: the event on one line, where it happened on the next.
+    Pretty,
+    /// For people: one line an event.
+    Compact,
+}
+
+impl OutputFormat {
+    pub(crate) const ALL: [Self; 4] = [Self::Json, Self::JsonNested, Self::Pretty, Self::Compact];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::JsonNested => "json-nested",
+            Self::Pretty => "pretty",
+            Self::Compact => "compact",
+        }
+    }
+}
+
+impl fmt::Display for OutputFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,34 @@
+//! A panic is an event.
+
+use std::{backtrace::Backtrace, panic, time::Duration};
+
+use crate::Handle;
+
+/// The target of the event.
+const TARGET: &str = "panic";
+
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Logs each panic at ERROR with its message, its place and a backtrace, hands on what is held, and then does what was done before.
+pub(crate) fn install(handle: Handle) {
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let message = info
+            .payload_as_str()
+            .unwrap_or("(a panic whose payload is no text)");
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        let backtrace = Backtrace::force_capture();
+        tracing::error!(
+            target: TARGET,
+            {
+                panic.location = location,
+                panic.thread = thread.name().unwrap_or("unnamed"),
+                panic.backtrace = %backtrace
+            },
+            "{message}"
+        );
+        handle.flush(FLUSH);
+        previous(info);
+    }));
+}

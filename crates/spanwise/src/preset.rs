@@ -1,0 +1,90 @@
+//! What a whole kind of program wants.
+
+use std::{fmt, io::IsTerminal as _};
+
+use spanwise_core::Levels;
+
+use crate::{Output, OutputFormat};
+
+/// A set of defaults that fit a kind of run. Everything in it can be overridden.
+///
+/// | | `Dev` | `Prod` | `Test` |
+/// | --- | --- | --- | --- |
+/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` |
+/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
+/// | output | stderr | stdout | what the test harness captures |
+/// | panic hook | yes | yes | no |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// For a person at a terminal.
+    Dev,
+    /// For a collector of JSON lines.
+    Prod,
+    /// For `cargo test`.
+    Test,
+}
+
+impl Preset {
+    pub(crate) const ALL: [Self; 3] = [Self::Dev, Self::Prod, Self::Test];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Prod => "prod",
+            Self::Test => "test",
+        }
+    }
+
+    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about logging; nothing, if it has a value of
+    /// its owner's.
+    pub(crate) fn of_environment(value: &str) -> Option<Self> {
+        match value.to_ascii_lowercase().as_str() {
+            "production" | "prod" | "staging" => Some(Self::Prod),
+            "development" | "dev" | "local" => Some(Self::Dev),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Where nothing else says: a person is there, or nobody is.
+    pub(crate) fn of_terminal() -> Self {
+        if std::io::stderr().is_terminal() {
+            Self::Dev
+        } else {
+            Self::Prod
+        }
+    }
+
+    pub(crate) fn levels(self, program: &str) -> Levels {
+        let levels = match self {
+            Self::Dev => format!("info,{program}=debug"),
+            Self::Prod => "info".to_owned(),
+            Self::Test => "debug".to_owned(),
+        };
+        // A program whose name is no target, such as one with a space, has no directive of its own.
+        let without = || tracing::level_filters::LevelFilter::INFO.into();
+        levels.parse().unwrap_or_else(|_| without())
+    }
+
+    pub(crate) const fn format(self) -> OutputFormat {
+        match self {
+            Self::Dev => OutputFormat::Pretty,
+            Self::Prod => OutputFormat::Json,
+            Self::Test => OutputFormat::Compact,
+        }
+    }
+
+    pub(crate) const fn output(self) -> Output {
+        match self {
+            Self::Dev => Output::Stderr,
+            Self::Prod => Output::Stdout,
+            Self::Test => Output::TestHarness,
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,341 @@
+//! The environment: each variable is defined here, once.
+
+use std::ffi::OsString;
+
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
+
+use crate::{Output, OutputFormat, Preset};
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    accepts: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        default,
+        accepts,
+        shown: Shown::Plainly,
+        help,
+    }
+}
+
+/// Levels, by the name that all of Rust uses.
+pub(crate) const RUST_LOG: Setting = setting(
+    "RUST_LOG",
+    "of the preset",
+    "a level, or directives such as `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`",
+    "What is logged; without a bare level the preset's remains for the rest.",
+);
+pub(crate) const LOG_LEVEL: Setting = setting(
+    "LOG_LEVEL",
+    "of the preset",
+    RUST_LOG.accepts,
+    "The same as RUST_LOG, where that name is taken.",
+);
+pub(crate) const LOG_PRESET: Setting = setting(
+    "LOG_PRESET",
+    "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev on a terminal, else prod",
+    "dev, prod, test",
+    "The defaults of everything else.",
+);
+pub(crate) const LOG_FORMAT: Setting = setting(
+    "LOG_FORMAT",
+    "of the preset",
+    "json, json-nested, pretty, compact",
+    "What a line looks like.",
+);
+pub(crate) const LOG_OUTPUT: Setting = setting(
+    "LOG_OUTPUT",
+    "of the preset",
+    "stdout, stderr, none",
+    "Where lines go.",
+);
+pub(crate) const LOG_CONTEXT: Setting = setting(
+    "LOG_CONTEXT",
+    "request_id, tenant_id, user_id, trace_id, span_id",
+    "field names joined by commas, such as `order_id,job_id`",
+    "More span fields that belong to the context.",
+);
+pub(crate) const SERVICE_NAME: Setting = setting(
+    "SERVICE_NAME",
+    "OTEL_SERVICE_NAME, else the program's name",
+    "text",
+    "The name of the service, in each line of JSON.",
+);
+pub(crate) const SERVICE_VERSION: Setting = setting(
+    "SERVICE_VERSION",
+    "none",
+    "text",
+    "The version of the service, in each line of JSON.",
+);
+pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
+    "OTEL_SERVICE_NAME",
+    "none",
+    "text",
+    "The name of the service, where SERVICE_NAME is not set.",
+);
+pub(crate) const APP_ENV: Setting = setting(
+    "APP_ENV",
+    "none",
+    "production, prod, staging, development, dev, local, test; any other value says nothing about the preset",
+    "The environment of the service, in each line of JSON; chooses the preset where LOG_PRESET does not.",
+);
+pub(crate) const RUST_ENV: Setting = setting(
+    "RUST_ENV",
+    "none",
+    APP_ENV.accepts,
+    "The same as APP_ENV, which comes first.",
+);
+pub(crate) const ENVIRONMENT: Setting = setting(
+    "ENVIRONMENT",
+    "none",
+    APP_ENV.accepts,
+    "The same as APP_ENV and RUST_ENV, which come first.",
+);
+pub(crate) const NO_COLOR: Setting = setting(
+    "NO_COLOR",
+    "none",
+    "any text",
+    "If set, no colours in `pretty` and `compact`.",
+);
+
+/// Every variable that is read, in the order of the documentation.
+pub const SETTINGS: [Setting; 13] = [
+    RUST_LOG,
+    LOG_LEVEL,
+    LOG_PRESET,
+    LOG_FORMAT,
+    LOG_OUTPUT,
+    LOG_CONTEXT,
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTEL_SERVICE_NAME,
+    APP_ENV,
+    RUST_ENV,
+    ENVIRONMENT,
+    NO_COLOR,
+];
+
+/// What stands before the names of the variables that are ours alone.
+pub(crate) const PREFIX: &str = "LOG";
+
+/// What the environment says, understood.
+#[derive(Debug, Default)]
+pub(crate) struct FromEnv {
+    pub(crate) levels: Option<(Levels, String)>,
+    pub(crate) preset: Option<(Preset, String)>,
+    pub(crate) format: Option<OutputFormat>,
+    pub(crate) output: Option<Output>,
+    pub(crate) context: Vec<String>,
+    pub(crate) service_name: Option<(String, String)>,
+    pub(crate) service_version: Option<String>,
+    pub(crate) environment: Option<(String, String)>,
+    pub(crate) no_color: bool,
+    /// Variables with our prefix that are not ours, nor nearly.
+    pub(crate) unknown: Vec<String>,
+    pub(crate) prefix: String,
+}
+
+impl FromEnv {
+    /// Reads all of it, and lists everything that is wrong.
+    pub(crate) fn parse(
+        prefix: &str,
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Vec<String>> {
+        let mut vars = Vars::read(prefix, vars);
+        let preset = vars.one_of(&LOG_PRESET, Preset::ALL, Preset::name);
+        let format = vars.one_of(&LOG_FORMAT, OutputFormat::ALL, OutputFormat::name);
+        let output = vars.one_of(&LOG_OUTPUT, Output::NAMED, Output::name);
+        let levels = vars.levels();
+        let context = vars.context();
+        let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
+        let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
+        let service_version = vars.get(&SERVICE_VERSION);
+        let no_color = vars.get(&NO_COLOR).is_some();
+        let unknown = vars.unknown();
+        if !vars.problems.is_empty() {
+            return Err(vars.problems);
+        }
+        let by_environment = environment
+            .as_ref()
+            .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
+        Ok(Self {
+            levels,
+            preset: preset
+                .map(|preset| (preset, vars.name(&LOG_PRESET)))
+                .or(by_environment),
+            format,
+            output,
+            context,
+            service_name,
+            service_version,
+            environment,
+            no_color,
+            unknown,
+            prefix: vars.prefix,
+        })
+    }
+}
+
+/// The name of `setting` under `prefix`.
+pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
+    match setting.name.strip_prefix(PREFIX) {
+        Some(rest) => format!("{prefix}{rest}"),
+        None => setting.name.to_owned(),
+    }
+}
+
+struct Vars {
+    prefix: String,
+    vars: Vec<(String, OsString)>,
+    problems: Vec<String>,
+}
+
+impl Vars {
+    fn read(prefix: &str, vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        // A name that is not UTF-8 is none of ours.
+        let vars = vars
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self {
+            prefix: prefix.to_owned(),
+            vars: vars.collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn name(&self, setting: &Setting) -> String {
+        name_of(setting, &self.prefix)
+    }
+
+    /// The trimmed value: a mounted secret ends in a newline. Empty is unset.
+    fn get(&mut self, setting: &Setting) -> Option<String> {
+        let name = self.name(setting);
+        let value = self
+            .vars
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)?;
+        match value.to_str().map(str::trim) {
+            Some("") => None,
+            Some(value) => Some(value.to_owned()),
+            None => {
+                let shown = match setting.shown {
+                    Shown::Plainly => format!("{value:?}"),
+                    Shown::Hidden => format!("(hidden, {} bytes)", value.len()),
+                };
+                self.problems.push(format!(
+                    "{name}={shown} is not UTF-8: accepts {}",
+                    setting.accepts
+                ));
+                None
+            }
+        }
+    }
+
+    /// The value of the first that is set, with its name. The others are looked at too, for what is wrong with them.
+    fn first(&mut self, settings: &[Setting]) -> Option<(String, String)> {
+        let values: Vec<_> = settings
+            .iter()
+            .map(|setting| Some((self.get(setting)?, self.name(setting))))
+            .collect();
+        values.into_iter().flatten().next()
+    }
+
+    fn one_of<T: Copy, const N: usize>(
+        &mut self,
+        setting: &Setting,
+        all: [T; N],
+        name: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let value = self.get(setting)?;
+        let found = all
+            .into_iter()
+            .find(|one| name(*one).eq_ignore_ascii_case(&value));
+        if found.is_none() {
+            let meant = match nearest(&value, all.map(name)) {
+                Some(name) => format!("did you mean {name}? "),
+                None => String::new(),
+            };
+            let variable = self.name(setting);
+            self.problems.push(format!(
+                "{variable}={value:?} is unknown: {meant}accepts {}",
+                setting.accepts
+            ));
+        }
+        found
+    }
+
+    fn levels(&mut self) -> Option<(Levels, String)> {
+        let mut found: Vec<(Levels, String)> = Vec::new();
+        for setting in [RUST_LOG, LOG_LEVEL] {
+            let Some(value) = self.get(&setting) else {
+                continue;
+            };
+            let name = self.name(&setting);
+            match value.parse() {
+                Ok(levels) => found.push((levels, name)),
+                Err(error) => self.problems.push(format!(
+                    "{name}={value:?}: {error}; accepts {}",
+                    setting.accepts
+                )),
+            }
+        }
+        if let [(one, first), (other, second)] = found.as_slice()
+            && one != other
+        {
+            self.problems.push(format!(
+                "{first}=\"{one}\" and {second}=\"{other}\" contradict each other: set one of them"
+            ));
+        }
+        found.into_iter().next()
+    }
+
+    fn context(&mut self) -> Vec<String> {
+        let Some(value) = self.get(&LOG_CONTEXT) else {
+            return Vec::new();
+        };
+        let keys: Vec<String> = value
+            .split(',')
+            .map(str::trim)
+            .filter(|key| !key.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let is_name = |key: &String| {
+            key.chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        };
+        if let Some(wrong) = keys.iter().find(|key| !is_name(key)) {
+            let name = self.name(&LOG_CONTEXT);
+            self.problems.push(format!(
+                "{name}={value:?}: `{wrong}` is not a field name: accepts {}",
+                LOG_CONTEXT.accepts
+            ));
+        }
+        keys.into_iter()
+            .filter(|key| !CONTEXT_KEYS.contains(&key.as_str()))
+            .collect()
+    }
+
+    /// What has our prefix and is not ours. What is nearly ours is a mistake; the rest belongs to somebody else.
+    fn unknown(&mut self) -> Vec<String> {
+        let known: Vec<String> = SETTINGS.iter().map(|setting| self.name(setting)).collect();
+        let prefix = format!("{}_", self.prefix);
+        let mut unknown = Vec::new();
+        for (name, value) in &self.vars {
+            if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
+                continue;
+            }
+            match nearest(name, known.iter().map(String::as_str)) {
+                Some(meant) => self.problems.push(format!(
+                    "{name}={value:?} is not a setting: did you mean {meant}? accepts {}",
+                    known.join(", ")
+                )),
+                None => unknown.push(name.clone()),
+            }
+        }
+        unknown
+    }
+}
