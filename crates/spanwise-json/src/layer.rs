@@ -181,14 +181,15 @@ where
         if plan.repeats {
             keep_last(line, fields_start);
         }
-        let fields_end = line.len();
-        if self.shape().table.layout == Layout::Nested {
-            match line.as_mut_bytes().get_mut(fields_start) {
-                Some(comma) => *comma = b'{',
-                None => line.push_byte(b'{'),
-            }
-            line.push_byte(b'}');
+        if self.shape().table.layout == Layout::Flat {
+            return line.len();
         }
+        match line.as_mut_bytes().get_mut(fields_start) {
+            Some(comma) => *comma = b'{',
+            None => line.push_byte(b'{'),
+        }
+        let fields_end = line.len();
+        line.push_byte(b'}');
         fields_end
     }
 

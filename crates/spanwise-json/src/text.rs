@@ -87,10 +87,7 @@ fn collect(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, policy: &dy
     }
     let hidden = policy.hide(&text);
     // What the policy changed may be JSON no longer.
-    if matches!(hidden, std::borrow::Cow::Borrowed(same) if same.len() == text.len())
-        && json == Span::Whole
-        && !cut
-    {
+    if json == Span::Whole && !cut && *hidden == *text {
         escape::push_json(line, &text);
     } else {
         push_quoted(line, &hidden, usize::MAX);

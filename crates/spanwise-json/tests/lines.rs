@@ -1,0 +1,461 @@
+//! What a line says, value by value and option by option.
+
+mod support;
+
+use std::{error::Error, fmt};
+
+use serde_json::json;
+use spanwise_core::{KeyVerdict, Redact, SelfReport};
+use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp};
+use support::lines;
+use tracing::{Level, field::Empty, info, info_span};
+
+fn default(layer: JsonLayer) -> JsonLayer {
+    layer
+}
+
+/// What one value becomes.
+macro_rules! check_value {
+    ($($value:tt)*) => {
+        lines(default, || info!(value = $($value)*)).only()["value"].clone()
+    };
+}
+
+#[test]
+fn a_line_has_its_parts_in_the_order_of_the_format() {
+    let lines = lines(
+        |layer| layer.add("service", json!({ "name": "shop" })).with_span_list().with_source_location(),
+        || {
+            let request = info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
+            let _request = request.enter();
+            let _order = info_span!(target: "shop", "create_order", order_id = 42).entered();
+            info!(target: "shop::orders", total = 19.5, paid = true, "order created");
+        },
+    );
+    let expected = format!(
+        "{}\"file\":\"{}\",\"line\":{},\"service\":{{\"name\":\"shop\"}}}}\n",
+        concat!(
+            r#"{"timestamp":"2026-11-20T09:08:07.123456Z","level":"INFO","target":"shop::orders","#,
+            r#""message":"order created","total":19.5,"paid":true,"order_id":42,"request_id":"r-1","#,
+            r#""tenant_id":"acme","span":"create_order","spans":["request","create_order"],"#
+        ),
+        file!(),
+        line!() - 11,
+    );
+    assert_eq!(lines.text(), expected);
+}
+
+#[test]
+fn an_event_without_fields_message_or_span_is_a_line() {
+    let lines = lines(default, || tracing::event!(target: "t", Level::WARN, {}));
+    assert_eq!(
+        lines.text(),
+        "{\"timestamp\":\"2026-11-20T09:08:07.123456Z\",\"level\":\"WARN\",\"target\":\"t\"}\n"
+    );
+}
+
+#[test]
+fn integers_are_numbers_up_to_64_bits_and_strings_beyond() {
+    assert_eq!(check_value!(u64::MAX), json!(u64::MAX));
+    assert_eq!(check_value!(i64::MIN), json!(i64::MIN));
+    assert_eq!(check_value!(7_u128), json!(7));
+    assert_eq!(check_value!(u128::from(u64::MAX)), json!(u64::MAX));
+    assert_eq!(check_value!(i128::from(i64::MIN)), json!(i64::MIN));
+    assert_eq!(check_value!(u128::MAX), json!(u128::MAX.to_string()));
+    assert_eq!(check_value!(i128::MIN), json!(i128::MIN.to_string()));
+}
+
+#[test]
+fn floats_read_back_as_they_were_and_what_is_no_number_is_named() {
+    for value in [0.1 + 0.2, -0.0, 1.0, 1e300, f64::MIN_POSITIVE, f64::MAX] {
+        let read = check_value!(value).as_f64().unwrap();
+        assert_eq!(read.to_bits(), value.to_bits(), "{value:e}");
+    }
+    assert_eq!(check_value!(f64::NAN), json!("NaN"));
+    assert_eq!(check_value!(f64::INFINITY), json!("Infinity"));
+    assert_eq!(check_value!(f64::NEG_INFINITY), json!("-Infinity"));
+}
+
+#[test]
+fn texts_are_escaped_strings_and_bytes_are_hex() {
+    assert_eq!(check_value!("quote \" line \n esc \u{1b}"), json!("quote \" line \n esc \u{1b}"));
+    assert_eq!(check_value!(%"shown"), json!("shown"));
+    assert_eq!(check_value!(?"debug"), json!("\"debug\""));
+    assert_eq!(check_value!(&[0x0A_u8, 0xFF][..]), json!("0aff"));
+    assert_eq!(check_value!(Some(true)), json!(true));
+    let forged = lines(default, || info!("a\n{{\"level\":\"ERROR\"}}\u{2028}\u{85}\u{7f}\u{202e}"));
+    assert_eq!(forged.text().lines().count(), 1);
+    assert!(forged.text().is_ascii(), "{}", forged.text());
+}
+
+#[derive(Debug)]
+struct Failed(&'static str, Option<Box<Failed>>);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Failed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[test]
+fn an_error_shows_its_message_and_its_causes_outermost_first() {
+    let error = Failed("order failed", Some(Box::new(Failed("payment", Some(Box::new(Failed("reset", None)))))));
+    assert_eq!(
+        check_value!(&error as &dyn Error),
+        json!({ "message": "order failed", "chain": ["payment", "reset"] })
+    );
+}
+
+#[test]
+fn a_chain_of_causes_is_cut_at_sixteen_and_a_cycle_where_it_closes() {
+    let long = (0..40).fold(Failed("root", None), |cause, _| Failed("outer", Some(Box::new(cause))));
+    assert_eq!(check_value!(&long as &dyn Error)["chain"].as_array().unwrap().len(), 16);
+
+    #[derive(Debug)]
+    struct Cycle;
+    impl fmt::Display for Cycle {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("again")
+        }
+    }
+    impl Error for Cycle {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+    let chain = check_value!(&Cycle as &dyn Error)["chain"].as_array().unwrap().len();
+    assert!(chain <= 1, "{chain}");
+}
+
+#[test]
+fn json_is_nested_when_it_is_the_whole_value_and_text_when_it_is_not() {
+    let items = json!([{ "sku": "book", "text": "line\u{2028}\u{7f}" }, 1.5, null]);
+    assert_eq!(check_value!(%spanwise_json::json(&items)), items);
+    assert_eq!(check_value!(?spanwise_json::json(&items)), items);
+    assert_eq!(check_value!(%format_args!("{} items", spanwise_json::json(&[1]))), json!("[1] items"));
+    assert_eq!(check_value!(%format_args!("items {}", spanwise_json::json(&[1]))), json!("items [1]"));
+    let debug = check_value!(?Some(spanwise_json::json(&7)));
+    assert_eq!(debug, json!("Some(7)"));
+    let line = lines(default, || info!(value = %spanwise_json::json(&items))).text();
+    assert!(line.contains("line\\u2028\\u007f"), "{line}");
+}
+
+#[test]
+fn json_that_cannot_be_serialised_says_so_and_repeated_keys_keep_the_last() {
+    let no_json = std::collections::BTreeMap::from([(vec![1], 2)]);
+    let said = check_value!(%spanwise_json::json(&no_json));
+    assert!(said.as_str().unwrap().starts_with("<not serialisable as JSON: "), "{said}");
+
+    struct Twice;
+    impl serde::Serialize for Twice {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map([("a", 1), ("b", 2), ("a", 3)])
+        }
+    }
+    assert_eq!(check_value!(%spanwise_json::json(&Twice)), json!({ "a": 3, "b": 2 }));
+}
+
+#[test]
+fn a_field_named_as_a_key_of_the_line_is_kept_under_another_name() {
+    let line = lines(
+        |layer| layer.add("service", "shop"),
+        || {
+            let span = info_span!("s", message = "of the span", span = 1, fields.level = "inner");
+            let _span = span.enter();
+            info!(level = "FATAL", timestamp = 0, service = "forged", "real");
+        },
+    )
+    .only();
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["message"], "real");
+    assert_eq!(line["service"], "shop");
+    assert_eq!(line["fields.level"], "FATAL");
+    assert_eq!(line["fields.timestamp"], 0);
+    assert_eq!(line["fields.service"], "forged");
+    assert_eq!(line["fields.message"], "of the span");
+    assert_eq!(line["fields.span"], 1);
+    assert_eq!(line["fields.fields.level"], "inner");
+}
+
+#[test]
+fn the_nearest_of_several_values_wins() {
+    let lines = lines(default, || {
+        let outer = info_span!("outer", a = "outer", b = "outer", c = "outer");
+        let _outer = outer.enter();
+        let _inner = info_span!("inner", b = "inner", c = "inner", d = Empty).entered();
+        info!(c = "event", d = Empty, "m");
+    });
+    let line = lines.only();
+    assert_eq!((&line["a"], &line["b"], &line["c"]), (&json!("outer"), &json!("inner"), &json!("event")));
+    assert!(!line.contains_key("d"));
+    assert_eq!(lines.text().matches("\"c\"").count(), 1);
+}
+
+#[test]
+fn a_field_without_a_value_does_not_hide_the_span_s() {
+    let line = lines(default, || {
+        let _span = info_span!("s", user = "ada").entered();
+        info!(user = None::<&str>, "m");
+    })
+    .only();
+    assert_eq!(line["user"], "ada");
+}
+
+#[test]
+fn a_late_record_is_seen_by_children_and_replaces_what_was_there() {
+    let lines = lines(default, || {
+        let request = info_span!("request", status = Empty, tries = 1, path = "/");
+        let _request = request.enter();
+        let inner = info_span!("inner", own = 0);
+        let _inner = inner.enter();
+        info!("before");
+        request.record("status", 200).record("tries", 2);
+        inner.record("own", 1);
+        info!("after");
+        let _new = info_span!("new").entered();
+        info!("in a new child");
+    });
+    let lines = lines.objects();
+    assert_eq!((lines[0].get("status"), &lines[0]["tries"], &lines[0]["own"]), (None, &json!(1), &json!(0)));
+    for line in &lines[1..] {
+        assert_eq!((&line["status"], &line["tries"], &line["own"]), (&json!(200), &json!(2), &json!(1)));
+        assert_eq!(line["path"], "/");
+    }
+}
+
+#[test]
+fn an_explicit_parent_decides_whose_fields_are_shown() {
+    let lines = lines(default, || {
+        let other = info_span!("other", of = "other");
+        let _current = info_span!("current", of = "current").entered();
+        info!(parent: &other, "elsewhere");
+        info!(parent: None, "nowhere");
+        info_span!(parent: &other, "child").in_scope(|| info!("below other"));
+        info_span!(parent: None, "root").in_scope(|| info!("in a root"));
+    });
+    let lines = lines.objects();
+    assert_eq!((&lines[0]["of"], &lines[0]["span"]), (&json!("other"), &json!("other")));
+    assert_eq!((lines[1].get("of"), lines[1].get("span")), (None, None));
+    assert_eq!((&lines[2]["of"], &lines[2]["span"]), (&json!("other"), &json!("child")));
+    assert_eq!((lines[3].get("of"), &lines[3]["span"]), (None, &json!("root")));
+}
+
+#[test]
+fn the_message_comes_first_wherever_it_is_written() {
+    let text = lines(default, || info!(a = 1, message = "late", b = 2)).text();
+    assert!(text.contains(r#","message":"late","a":1,"b":2"#), "{text}");
+}
+
+#[test]
+fn a_field_given_twice_keeps_the_last() {
+    let line = lines(default, || info!(a = 1, b = 2, a = 3, "m")).only();
+    assert_eq!((&line["a"], &line["b"]), (&json!(3), &json!(2)));
+    let nested = lines(|layer| layer.format(Format::JsonNested), || info!(a = 1, b = 2, a = 3, "m")).only();
+    assert_eq!(nested["fields"], json!({ "message": "m", "b": 2, "a": 3 }));
+}
+
+#[test]
+fn a_keyword_as_a_name_has_no_prefix() {
+    let line = lines(default, || info!(r#type = "order", "m")).only();
+    assert_eq!(line["type"], "order");
+}
+
+#[test]
+fn fields_can_be_included_excluded_renamed_and_added() {
+    let log = || {
+        let _span = info_span!("s", a = 1, b = 2).entered();
+        info!(c = 3, d = 4, "m");
+    };
+    let excluded = lines(|layer| layer.exclude(["a", "c"]), log).only();
+    assert_eq!((excluded.contains_key("a"), excluded.contains_key("c")), (false, false));
+    assert_eq!((&excluded["b"], &excluded["message"]), (&json!(2), &json!("m")));
+    let included = lines(|layer| layer.include(["a"]), log).only();
+    assert_eq!((&included["a"], included.contains_key("b")), (&json!(1), false));
+    assert_eq!(included["message"], "m");
+    let renamed = lines(|layer| layer.rename("a", "c").rename("d", "level").add("e", 5).add("e", 6), log).only();
+    assert_eq!((&renamed["c"], &renamed["fields.level"], &renamed["e"]), (&json!(3), &json!(4), &json!(6)));
+}
+
+#[test]
+fn the_timestamp_can_be_shaped_or_left_out() {
+    let text = lines(|layer| layer.timestamp(Timestamp::Millis.at_offset_minutes(60)), || info!("m")).text();
+    assert!(text.starts_with(r#"{"timestamp":"2026-11-20T10:08:07.123+01:00","level""#), "{text}");
+    let text = lines(|layer| layer.without_timestamp().without_target(), || info!("m")).text();
+    assert_eq!(text, "{\"level\":\"INFO\",\"message\":\"m\"}\n");
+}
+
+#[test]
+fn the_thread_can_be_named() {
+    let lines = lines(
+        |layer| layer.with_thread_name().with_thread_id().add("k", 1),
+        || {
+            let dispatch = tracing::dispatcher::get_default(Clone::clone);
+            let log = move || tracing::dispatcher::with_default(&dispatch, || info!("m"));
+            std::thread::Builder::new().name("worker \"7\"".into()).spawn(log).unwrap().join().unwrap();
+        },
+    );
+    let line = lines.only();
+    assert_eq!(line["thread_name"], "worker \"7\"");
+    assert!(line["thread_id"].as_str().unwrap().starts_with("ThreadId("));
+    assert!(lines.text().ends_with(",\"k\":1}\n"));
+}
+
+#[test]
+fn spans_can_have_lines_of_their_own() {
+    let clock = support::clock();
+    let moved = clock.clone();
+    let lines = lines(
+        |layer| layer.clock(clock).span_events(SpanEvents::ALL),
+        || {
+            let span = info_span!(target: "t", "s", a = 1);
+            span.in_scope(|| moved.advance(std::time::Duration::from_millis(5)));
+            moved.advance(std::time::Duration::from_millis(20));
+        },
+    );
+    let lines = lines.objects();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["new", "enter", "exit", "close"]);
+    for line in &lines {
+        assert_eq!((&line["target"], &line["span"], &line["a"]), (&json!("t"), &json!("s"), &json!(1)));
+    }
+    assert_eq!((&lines[3]["time.busy"], &lines[3]["time.idle"]), (&json!("5.00ms"), &json!("20.0ms")));
+}
+
+#[test]
+fn a_long_value_is_cut_at_a_character_and_named() {
+    let long = "é".repeat(300);
+    let line = lines(
+        |layer| layer.max_field(257),
+        || {
+            let _span = info_span!("s", span_value = long.as_str(), short = "x").entered();
+            info!(shown = %long, debug = ?long, text = long.as_str(), nested = %spanwise_json::json(&long), n = 1, "{long}");
+        },
+    )
+    .only();
+    for key in ["message", "shown", "text", "span_value"] {
+        assert_eq!(line[key].as_str().unwrap(), "é".repeat(128), "{key}");
+    }
+    assert!(line["nested"].as_str().unwrap().starts_with("\"éé"));
+    assert_eq!(line["truncated"], json!(["message", "shown", "debug", "text", "nested", "span_value"]));
+    assert_eq!((&line["n"], &line["short"]), (&json!(1), &json!("x")));
+}
+
+#[test]
+fn a_long_line_loses_what_matters_least_first_and_says_what() {
+    let some = "x".repeat(200);
+    let log = || {
+        let _outer = info_span!("outer", outer = some.as_str(), small = 1).entered();
+        let _inner = info_span!("inner", inner = some.as_str()).entered();
+        info!(first = some.as_str(), last = some.as_str(), "kept");
+    };
+    for (max, dropped) in [(900, vec!["small", "outer"]), (700, vec!["small", "outer", "inner"])] {
+        let lines = lines(|layer| layer.max_line(max), log);
+        let line = lines.only();
+        assert!(lines.text().len() <= max, "{} > {max}", lines.text().len());
+        assert_eq!(line["truncated"], json!(dropped));
+        assert_eq!((&line["message"], &line["first"]), (&json!("kept"), &json!(some)));
+    }
+    let least = lines(|layer| layer.max_line(0), log).only();
+    assert_eq!((&least["message"], &least["level"]), (&json!("kept"), &json!("INFO")));
+    let mut dropped: Vec<_> = least["truncated"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+    dropped.sort_unstable();
+    assert_eq!(dropped, ["first", "inner", "last", "outer", "small"]);
+    let nested = lines(|layer| layer.max_line(400).format(Format::JsonNested), log).only();
+    assert_eq!(nested["fields"]["message"], "kept");
+    assert!(nested["truncated"].as_array().unwrap().contains(&json!("spans")), "{nested:?}");
+}
+
+#[test]
+fn the_list_of_spans_ends_at_sixty_four() {
+    let deep = |format: Format| {
+        lines(
+            |layer| layer.with_span_list().format(format),
+            || {
+                let mut entered = Vec::new();
+                for depth in 0..70 {
+                    entered.push(info_span!("level", depth).entered());
+                }
+                info!("m");
+                while entered.pop().is_some() {}
+            },
+        )
+        .only()
+    };
+    let flat = deep(Format::Json);
+    assert_eq!((flat["spans"].as_array().unwrap().len(), &flat["spans_omitted"]), (64, &json!(6)));
+    assert_eq!(flat["depth"], 69);
+    let nested = deep(Format::JsonNested);
+    assert_eq!((nested["spans"].as_array().unwrap().len(), &nested["spans_omitted"]), (64, &json!(6)));
+    assert_eq!(nested["span"], json!({ "depth": 69, "name": "level" }));
+}
+
+#[derive(Debug)]
+struct Policy;
+
+impl Redact for Policy {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "password" => KeyVerdict::Redact,
+            "gone" => KeyVerdict::Remove,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        assert!(!text.contains("boom"), "a policy that fails");
+        text.replace("4111", "****").into()
+    }
+}
+
+#[test]
+fn a_policy_hides_keys_and_texts_everywhere_and_fails_closed() {
+    let lines = lines(
+        |layer| layer.redact(std::sync::Arc::new(Policy)),
+        || {
+            let span = info_span!("s", password = "p4111", card = "4111", late = Empty);
+            let _span = span.enter();
+            span.record("late", "4111 late");
+            let error = Failed("card 4111", Some(Box::new(Failed("cause 4111", None))));
+            info!(password = 4111, gone = "4111", a = %"x4111", b = ?["4111"], c = "boom 4111",
+                error = &error as &dyn Error, j = %spanwise_json::json(&["4111"]), ok = %spanwise_json::json(&[1]), "pay 4111");
+        },
+    );
+    assert!(!lines.text().contains("4111"), "{}", lines.text());
+    let line = lines.only();
+    assert_eq!((&line["password"], line.get("gone")), (&json!("[REDACTED]"), None));
+    assert_eq!((&line["message"], &line["late"]), (&json!("pay ****"), &json!("**** late")));
+    assert_eq!((&line["c"], &line["ok"]), (&json!("[REDACTED]"), &json!([1])));
+    assert_eq!(line["error"], json!({ "message": "card ****", "chain": ["cause ****"] }));
+}
+
+#[test]
+fn every_line_is_counted_as_delivered_or_failed() {
+    struct Full(u32);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            match self.0 % 3 {
+                0 => Ok(bytes.len()),
+                1 => Err(std::io::ErrorKind::StorageFull.into()),
+                _ => panic!("a writer that panics"),
+            }
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let report = SelfReport::silent();
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let layer = JsonLayer::new()
+        .report(&report)
+        .with_writer(move || Full(calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+    let dispatch = support::dispatch(layer);
+    tracing::dispatcher::with_default(&dispatch, || (0..9).for_each(|n| info!(n, "m")));
+    let sink = report.stats().sinks.remove(0);
+    assert_eq!((sink.delivered, sink.write_failed), (3, 6));
+}
