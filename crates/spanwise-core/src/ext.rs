@@ -1,14 +1,14 @@
 //! `layer.leveled(…)`: wrappers as methods.
 
-use tracing::Subscriber;
-use tracing_subscriber::Layer;
-
 use crate::{Leveled, TargetLevels};
 
-/// Wraps any [`Layer`], ours or not: the wrapper stands in front of it and decides what it gets to see.
+/// Wraps any [`Layer`](tracing_subscriber::Layer), ours or not: the wrapper stands in front of it and decides what it gets to see.
 ///
 /// A wrapper never decides for the layers beside it: it switches nothing off for anybody else.
-pub trait LayerExt<S: Subscriber>: Layer<S> + Sized {
+///
+/// It knows nothing of the subscriber the layer is for, so that the subscriber's type need not be spelled out; what is made of
+/// something that is no layer is no layer either.
+pub trait LayerExt: Sized {
     /// Lets only events of these levels through to this layer; spans all pass, since they carry the context.
     ///
     /// ```
@@ -25,4 +25,4 @@ pub trait LayerExt<S: Subscriber>: Layer<S> + Sized {
     }
 }
 
-impl<S: Subscriber, L: Layer<S>> LayerExt<S> for L {}
+impl<L> LayerExt for L {}

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use tracing_core::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter};
 
 use crate::nearest::nearest;
 
@@ -324,9 +324,12 @@ fn parse_span(directive: &str) -> Result<SpanDirective, String> {
     })
 }
 
-/// A filter that knows which spans `matcher` means, at any level.
+/// A filter that knows which spans `matcher` means, at any level, and enables nothing else.
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
-    EnvFilter::builder().parse(format!("{matcher}=trace")).ok()
+    // `Directive`, not a whole filter, is parsed: the latter splits at commas, also at those inside braces.
+    let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;
+    let nothing = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    Some(nothing.parse("").ok()?.add_directive(directive))
 }
 
 fn parse_target(target: &str, directive: &str) -> Result<String, String> {

@@ -1,0 +1,41 @@
+//! What the tests share: a layer that keeps the messages it sees.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use tracing::{Event, Subscriber, field::Field};
+use tracing_subscriber::{Layer, layer::Context};
+
+/// Keeps the messages of the events it sees; clones share them.
+#[derive(Clone, Default, Debug)]
+pub struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Seen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
+    }
+}

@@ -1,0 +1,161 @@
+//! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use spanwise_core::{LayerExt, Layers, Leveled};
+use support::Seen;
+use tracing::{
+    Dispatch, Event, Level, Metadata, Subscriber, info, info_span,
+    level_filters::LevelFilter,
+    span::{Attributes, Id, Record},
+};
+use tracing_core::Interest;
+use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
+
+/// Notes which of its methods are called.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<Vec<&'static str>>>);
+
+impl Noted {
+    fn note(&self, call: &'static str) {
+        let mut calls = self.0.lock().unwrap();
+        if !calls.contains(&call) {
+            calls.push(call);
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Noted {
+    fn on_register_dispatch(&self, _: &Dispatch) {
+        self.note("on_register_dispatch");
+    }
+    fn on_layer(&mut self, _: &mut S) {
+        self.note("on_layer");
+    }
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.note("register_callsite");
+        Interest::sometimes()
+    }
+    fn enabled(&self, _: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.note("enabled");
+        true
+    }
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.note("max_level_hint");
+        Some(LevelFilter::DEBUG)
+    }
+    fn event_enabled(&self, _: &Event<'_>, _: Context<'_, S>) -> bool {
+        self.note("event_enabled");
+        true
+    }
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        self.note("on_new_span");
+    }
+    fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
+        self.note("on_record");
+    }
+    fn on_follows_from(&self, _: &Id, _: &Id, _: Context<'_, S>) {
+        self.note("on_follows_from");
+    }
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.note("on_event");
+    }
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
+        self.note("on_enter");
+    }
+    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
+        self.note("on_exit");
+    }
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        self.note("on_close");
+    }
+    fn on_id_change(&self, _: &Id, _: &Id, _: Context<'_, S>) {
+        self.note("on_id_change");
+    }
+}
+
+fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
+    let noted = Noted::default();
+    let dispatch = wrap(noted.clone());
+    assert!(dispatch.downcast_ref::<Noted>().is_some(), "a look-up finds the inner layer");
+    assert!(dispatch.downcast_ref::<Seen>().is_none(), "and none that is not there");
+    tracing::dispatcher::with_default(&dispatch, || {
+        let span = info_span!("span", late = tracing::field::Empty);
+        span.record("late", 1).follows_from(info_span!("other").id());
+        span.in_scope(|| info!("event"));
+        assert!(tracing::enabled!(Level::INFO));
+    });
+    let mut calls = noted.0.lock().unwrap().clone();
+    calls.sort_unstable();
+    let expected = [
+        "enabled", "event_enabled", "max_level_hint", "on_close", "on_enter", "on_event", "on_exit",
+        "on_follows_from", "on_layer", "on_new_span", "on_record", "on_register_dispatch", "register_callsite",
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn a_leveled_layer_is_told_everything() {
+    check(|layer| tracing_subscriber::registry().with(layer.leveled(LevelFilter::TRACE.into())).into());
+}
+
+#[test]
+fn a_layer_in_a_list_is_told_everything() {
+    check(|layer| {
+        let mut list = Layers::<Registry>::default();
+        list.push(layer);
+        tracing_subscriber::registry().with(list).into()
+    });
+}
+
+#[test]
+fn an_id_change_is_passed_on() {
+    // `Registry` never changes an id: call the method.
+    let noted = Noted::default();
+    let leveled: Leveled<Noted> = noted.clone().leveled(LevelFilter::TRACE.into());
+    let mut list = Layers::<Registry>::default();
+    list.push(leveled);
+    struct Caller(Layers<Registry>);
+    impl Layer<Registry> for Caller {
+        fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, Registry>) {
+            self.0.on_id_change(id, id, ctx);
+        }
+    }
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(list)), || {
+        let _span = info_span!("span");
+    });
+    assert!(noted.0.lock().unwrap().contains(&"on_id_change"));
+}
+
+#[test]
+fn a_wrapper_is_found_by_its_own_type() {
+    let leveled: Leveled<Seen> = Seen::default().leveled(LevelFilter::TRACE.into());
+    let dispatch: Dispatch = tracing_subscriber::registry().with(leveled).into();
+    assert!(dispatch.downcast_ref::<Leveled<Seen>>().is_some());
+    let dispatch: Dispatch = tracing_subscriber::registry().with(Layers::<Registry>::default()).into();
+    assert!(dispatch.downcast_ref::<Layers<Registry>>().is_some());
+}
+
+#[test]
+fn an_empty_list_switches_nothing_off() {
+    let seen = Seen::default();
+    let list = Layers::<Registry>::default();
+    let _default = tracing_subscriber::registry().with(list).with(seen.clone()).set_default();
+    info!("seen");
+    tracing::trace!("seen");
+    assert_eq!(seen.take().len(), 2);
+}
+
+#[test]
+fn a_list_wants_what_its_most_verbose_member_wants() {
+    let (all, errors) = (Seen::default(), Seen::default());
+    let mut list = Layers::<Registry>::default();
+    list.push(errors.clone().with_filter(LevelFilter::ERROR));
+    list.push(all.clone());
+    let _default = tracing_subscriber::registry().with(list).set_default();
+    tracing::trace!("trace");
+    tracing::error!("error");
+    assert_eq!((all.take().len(), errors.take().len()), (2, 1));
+}

@@ -1,0 +1,232 @@
+//! A captured event, and what can be asserted about it.
+
+use std::{fmt, sync::Arc};
+
+use spanwise_core::{Context, nearest::nearest};
+use tracing_core::Level;
+
+use crate::{
+    Span, Value,
+    fields::{self, Fields},
+    render,
+};
+
+/// An event as it was captured. Cheap to clone.
+///
+/// Assertions return the event, so that they chain; each one panics at the line that calls it, and shows the event.
+///
+/// ```
+/// use tracing::Level;
+///
+/// let logs = spanwise_testing::capture();
+/// let request = tracing::info_span!("request", tenant_id = "acme");
+/// request.in_scope(|| tracing::warn!(retries = 3, elapsed = 0.25, "payment is slow"));
+///
+/// let event = logs.one("payment is slow");
+/// event
+///     .assert_level(Level::WARN)
+///     .assert_field("retries", 3)
+///     .assert_field("elapsed", 0.25)
+///     .assert_context("tenant_id", "acme")
+///     .assert_in_span("request");
+/// assert!(event.line().starts_with(b"{\"timestamp\":"));
+/// ```
+#[derive(Clone)]
+pub struct Event(pub(crate) Arc<Parts>);
+
+/// The parts of an [`Event`].
+pub(crate) struct Parts {
+    pub(crate) level: Level,
+    pub(crate) target: String,
+    pub(crate) message: String,
+    pub(crate) fields: Fields,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) context: Context,
+    pub(crate) line: Vec<u8>,
+}
+
+impl Event {
+    /// Its level.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.0.level
+    }
+
+    /// Its target; of a record of the `log` crate, the one that record has.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.0.target
+    }
+
+    /// Its message; empty if it has none.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Its own fields but the message, in the order in which they were logged.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.fields.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// The value of one of its own fields.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        fields::find(&self.0.fields, name)
+    }
+
+    /// The spans around it, innermost first, with the fields they had by then.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        &self.0.spans
+    }
+
+    /// The context it belongs to. Empty where the stack has no [`ContextLayer`](spanwise_core::ContextLayer).
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    /// The bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for it, with the line break.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.0.line
+    }
+
+    /// Asserts its level.
+    ///
+    /// # Panics
+    /// If it has another one.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_level(&self, expected: Level) -> &Self {
+        if self.0.level != expected {
+            self.fail(format_args!(
+                "the level is {}, expected {expected}",
+                self.0.level
+            ));
+        }
+        self
+    }
+
+    /// Asserts its target.
+    ///
+    /// # Panics
+    /// If it has another one.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_target(&self, expected: &str) -> &Self {
+        if self.0.target != expected {
+            self.fail(format_args!(
+                "the target is `{}`, expected `{expected}`",
+                self.0.target
+            ));
+        }
+        self
+    }
+
+    /// Asserts that it has a field of its own of this name and value.
+    ///
+    /// Integers are compared whatever their type; what was logged with `%` or `?` is compared as text, an error as what it says.
+    ///
+    /// # Panics
+    /// If it has not; names a field that is similar, or the span that has the field.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
+        if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
+            let mut around = self.0.spans.iter();
+            let of_span = match around.find(|span| span.field(name).is_some()) {
+                Some(span) if self.field(name).is_none() => {
+                    format!("; the span around it has one: {span}")
+                }
+                _ => String::new(),
+            };
+            self.fail(format_args!("{why}{of_span}"));
+        }
+        self
+    }
+
+    /// Asserts that it has no field of its own of this name.
+    ///
+    /// # Panics
+    /// If it has one.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_no_field(&self, name: &str) -> &Self {
+        if let Some(value) = self.field(name) {
+            self.fail(format_args!(
+                "field `{name}` is {}, expected no such field",
+                value.described()
+            ));
+        }
+        self
+    }
+
+    /// Asserts a value of its [`context`](Self::context).
+    ///
+    /// # Panics
+    /// If that has another value, or none.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_context(&self, key: &str, expected: &str) -> &Self {
+        let context = &self.0.context;
+        match context.get(key) {
+            Some(value) if value == expected => {}
+            Some(value) => self.fail(format_args!(
+                "the context has {key}={value:?}, expected {expected:?}"
+            )),
+            None if context.is_empty() => self.fail(format_args!(
+                "the context is empty, expected {key}={expected:?}: no span around the event has a context key, \
+                 or the subscriber has no `ContextLayer`"
+            )),
+            None => {
+                let near = nearest(key, context.iter().map(|(key, _)| key));
+                self.fail(format_args!(
+                    "the context has no `{key}`, expected {expected:?}{}; it is {context:?}",
+                    render::did_you_mean(near)
+                ));
+            }
+        }
+        self
+    }
+
+    /// Asserts that one of the spans around it has this name.
+    ///
+    /// # Panics
+    /// If none has.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_in_span(&self, name: &str) -> &Self {
+        let names = || self.0.spans.iter().map(Span::name);
+        if !names().any(|known| known == name) {
+            let around = match self.0.spans.is_empty() {
+                true => "; it is in no span",
+                false => "",
+            };
+            self.fail(format_args!(
+                "no span around the event is `{name}`{around}{}",
+                render::did_you_mean(nearest(name, names()))
+            ));
+        }
+        self
+    }
+
+    #[track_caller]
+    fn fail(&self, why: fmt::Arguments<'_>) -> ! {
+        panic!("{why}\n    {self}");
+    }
+}
+
+impl fmt::Display for Event {
+    /// One line, as `tracing_subscriber::fmt` has it: `INFO request{tenant_id="acme"}:load: shop: order created order_id=42`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&render::event(self, &render::plain))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

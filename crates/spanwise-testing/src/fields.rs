@@ -1,0 +1,125 @@
+//! From a `Visit` to named values, without trusting them.
+
+use std::{
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use spanwise_core::{guarded, nearest::nearest};
+use tracing_core::{Field, field::Visit};
+
+use crate::{Value, render};
+
+/// Names with values, in the order in which they were recorded.
+pub(crate) type Fields = Vec<(&'static str, Value)>;
+
+/// More than any test needs, and an end to a `Debug` that has none.
+pub(crate) const LONGEST_TEXT: usize = 1024 * 1024;
+
+/// At most this many causes of an error are kept: a chain may be a cycle.
+const MOST_CAUSES: usize = 16;
+
+/// The fields that `record` shows. Runs user code, which may log, read spans or panic: call it with no lock held.
+pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
+    let mut collector = Collector(Fields::new());
+    record(&mut collector);
+    collector.0
+}
+
+/// The value of the field `name`; of several, the last, which is the one a line shows.
+pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
+    let mut matching = fields.iter().rev().filter(|(key, _)| *key == name);
+    matching.next().map(|(_, value)| value)
+}
+
+/// Why `fields` do not have `name` with the value `expected`; `None` if they do.
+pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<String> {
+    match find(fields, name) {
+        Some(value) if value.matches(expected) => None,
+        Some(value) => Some(format!(
+            "field `{name}` is {}, expected {}",
+            value.described(),
+            expected.described()
+        )),
+        None => {
+            let near = nearest(name, fields.iter().map(|(key, _)| *key));
+            Some(format!(
+                "there is no field `{name}`, expected {}{}",
+                expected.described(),
+                render::did_you_mean(near)
+            ))
+        }
+    }
+}
+
+struct Collector(Fields);
+
+impl Collector {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        let name = field.name();
+        // `r#type` is how a field is called whose name is a keyword.
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        self.0.push((name, value.into()));
+    }
+}
+
+impl Visit for Collector {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.add(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.add(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, guarded::cut_at(value, LONGEST_TEXT));
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.add(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let message = text(format_args!("{value}"));
+        let mut causes = Vec::new();
+        let mut cause = source(value);
+        while let (Some(error), true) = (cause, causes.len() < MOST_CAUSES) {
+            causes.push(text(format_args!("{error}")));
+            cause = source(error);
+        }
+        self.add(field, Value::Error { message, causes });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, text(format_args!("{value:?}")));
+    }
+}
+
+fn text(value: fmt::Arguments<'_>) -> String {
+    let mut text = String::new();
+    guarded::append(&mut text, value, LONGEST_TEXT);
+    text
+}
+
+/// `source` is user code as well.
+fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    catch_unwind(AssertUnwindSafe(|| error.source())).unwrap_or_default()
+}

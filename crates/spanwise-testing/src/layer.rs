@@ -1,0 +1,184 @@
+//! [`CaptureLayer`]: sees everything, and hands it to the capture it belongs to.
+
+use std::sync::Arc;
+
+use spanwise_core::{
+    Context, SelfReport,
+    log_record::{LogRecord, is_log_field, is_log_record},
+};
+use spanwise_json::JsonLayer;
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::Context as LayerContext,
+    registry::{LookupSpan, SpanRef},
+};
+
+use crate::{
+    Span, event,
+    fields::{self, Fields, LONGEST_TEXT},
+    line::{self, LineWriter},
+    route::{self, Owner, Route},
+    span::SpanRecord,
+};
+
+/// Captures for [`capture`](crate::capture), in a stack of your own.
+///
+/// Without one, [`capture`](crate::capture) installs a global subscriber of its own. Where the stack under test is what the
+/// service installs, with a redaction policy or more context keys, add this layer to it; it filters nothing and writes nothing.
+///
+/// ```
+/// use spanwise_core::ContextLayer;
+/// use spanwise_testing::{CaptureLayer, capture};
+/// use tracing_subscriber::prelude::*;
+///
+/// tracing_subscriber::registry()
+///     .with(ContextLayer::default().key("order_id"))
+///     .with(CaptureLayer::default())
+///     .init();
+///
+/// let logs = capture();
+/// tracing::info_span!("order", order_id = 42).in_scope(|| tracing::info!("paid"));
+/// logs.one("paid").assert_context("order_id", "42");
+/// ```
+#[derive(Debug)]
+pub struct CaptureLayer {
+    json: JsonLayer<LineWriter>,
+}
+
+/// No line is shortened: what is looked for in it must be there.
+const LONGEST_LINE: usize = 64 * LONGEST_TEXT;
+
+impl Default for CaptureLayer {
+    fn default() -> Self {
+        let json = JsonLayer::new()
+            .max_field(LONGEST_TEXT)
+            .max_line(LONGEST_LINE)
+            .report(&SelfReport::silent())
+            .with_writer(LineWriter);
+        Self { json }
+    }
+}
+
+impl<S> Layer<S> for CaptureLayer
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        Layer::<S>::on_register_dispatch(&self.json, dispatch);
+    }
+
+    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        Layer::<S>::register_callsite(&self.json, callsite)
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
+        if line::is_repeating() {
+            return;
+        }
+        let route = Route::new([
+            owner(ctx.event_span(event).as_ref()),
+            owner(ctx.lookup_current().as_ref()),
+        ]);
+        if route.is_nowhere() {
+            return;
+        }
+        // Both of these format the event's values, and so may come back here.
+        let mut fields = fields::collect(|visitor| event.record(visitor));
+        let line = line::written_by(|| {
+            line::repeated(|| self.json.on_event(event, ctx.clone()));
+        });
+        let (message, target) = (take_message(&mut fields), take_target(&mut fields, event));
+        let parts = event::Parts {
+            level: *event.metadata().level(),
+            target,
+            message,
+            fields,
+            spans: spans_around(event, &ctx),
+            context: Context::of_event(event, &ctx),
+            line,
+        };
+        route.event(&crate::Event(Arc::new(parts)));
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
+        let is_repeating = line::is_repeating();
+        let fields = fields::collect(|visitor| attrs.record(visitor));
+        if let Some(span) = ctx.span(id) {
+            let route = Route::new([
+                owner(span.parent().as_ref()),
+                owner(ctx.lookup_current().as_ref()),
+            ]);
+            let record = Arc::new(SpanRecord::new(attrs.metadata(), fields, route.owner()));
+            // `replace`, since a second layer of this type in the stack would find the slot taken.
+            span.extensions_mut().replace(Arc::clone(&record));
+            if !is_repeating {
+                route.span(&record);
+            }
+        }
+        line::repeated(|| self.json.on_new_span(attrs, id, ctx.clone()));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
+        let fields = fields::collect(|visitor| values.record(visitor));
+        if let Some(record) = ctx.span(id).and_then(|span| record_of(&span)) {
+            record.record(fields);
+            if record.owner().is_none_or(|owner| owner.strong_count() == 0) {
+                route::recorded_into_unowned(&record);
+            }
+        }
+        line::repeated(|| self.json.on_record(id, values, ctx.clone()));
+    }
+
+    fn on_enter(&self, id: &Id, ctx: LayerContext<'_, S>) {
+        self.json.on_enter(id, ctx);
+    }
+
+    fn on_exit(&self, id: &Id, ctx: LayerContext<'_, S>) {
+        self.json.on_exit(id, ctx);
+    }
+
+    fn on_close(&self, id: Id, ctx: LayerContext<'_, S>) {
+        self.json.on_close(id, ctx);
+    }
+}
+
+fn record_of<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Option<Arc<SpanRecord>> {
+    span.extensions().get::<Arc<SpanRecord>>().cloned()
+}
+
+fn owner<R: for<'s> LookupSpan<'s>>(span: Option<&SpanRef<'_, R>>) -> Option<Owner> {
+    record_of(span?)?.owner().cloned()
+}
+
+fn spans_around<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Vec<Span>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let scope = ctx.event_scope(event).into_iter().flatten();
+    scope
+        .filter_map(|span| record_of(&span))
+        .map(|record| record.snapshot())
+        .collect()
+}
+
+fn take_message(fields: &mut Fields) -> String {
+    let mut messages = fields.extract_if(.., |(name, _)| *name == "message");
+    let message = messages.by_ref().last();
+    message.map_or_else(String::new, |(_, message)| message.to_string())
+}
+
+/// The target of the callsite, or that of the `log` record, whose fields about its origin go.
+fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
+    let callsite = event.metadata();
+    if !is_log_record(callsite) {
+        return callsite.target().to_owned();
+    }
+    fields.retain(|(name, _)| !is_log_field(name));
+    let target = LogRecord::of(event).target;
+    target.unwrap_or_else(|| callsite.target().to_owned())
+}

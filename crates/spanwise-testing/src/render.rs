@@ -1,0 +1,142 @@
+//! Events and spans as one line each, for failures.
+
+use std::borrow::Cow;
+
+use spanwise_core::nearest::nearest;
+
+use crate::{Event, Span, Value};
+
+/// What is done to each text before it is shown: before it is quoted or cut, so that no half of a secret remains.
+pub(crate) type Hide<'a> = &'a dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
+
+/// Shows a text as it is.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+/// A text in a failure is cut at this many characters.
+const LONGEST_SHOWN: usize = 200;
+
+/// A failure lists this many events, the latest.
+const MOST_SHOWN: usize = 100;
+
+pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
+    let mut line = format!("{} ", event.level());
+    for around in event.spans().iter().rev() {
+        line += &span(around, hide);
+        line.push(':');
+    }
+    if !event.spans().is_empty() {
+        line.push(' ');
+    }
+    line += &one_line(&hide(event.target()));
+    line.push(':');
+    if !event.message().is_empty() {
+        line.push(' ');
+        line += &one_line(&hide(event.message()));
+    }
+    for (name, of_field) in event.fields() {
+        line += &format!(" {name}={}", value(of_field, hide));
+    }
+    line
+}
+
+pub(crate) fn span(span: &Span, hide: Hide<'_>) -> String {
+    let fields: Vec<String> = span
+        .fields()
+        .map(|(name, of_field)| format!("{name}={}", value(of_field, hide)))
+        .collect();
+    if fields.is_empty() {
+        return span.name().to_owned();
+    }
+    format!("{}{{{}}}", span.name(), fields.join(" "))
+}
+
+/// What was captured, one line an event.
+pub(crate) fn list(events: &[Event]) -> String {
+    if events.is_empty() {
+        return "nothing was captured".to_owned();
+    }
+    let left_out = events.len().saturating_sub(MOST_SHOWN);
+    let mut text = format!("captured {}:", count(events.len(), "event"));
+    if left_out > 0 {
+        text += &format!("\n    … {left_out} earlier …");
+    }
+    text + &lines(&events[left_out..])
+}
+
+/// Those of the unrouted events that say `message`, with what to do about it; empty if none does.
+pub(crate) fn unrouted_hint(unrouted: &[Event], message: &str) -> String {
+    let says = |event: &&Event| event.message() == message;
+    let matching: Vec<Event> = unrouted.iter().filter(says).cloned().collect();
+    if matching.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nsaid, but by a thread that belongs to no capture while several live, or to one that is over; \
+         enter a span of this test there, or `logs.handle().enter()`:{}",
+        lines(&matching)
+    )
+}
+
+/// `; did you mean "…"?` with the message that is nearest: a few letters off, or the one inside the other.
+pub(crate) fn near_message(events: &[Event], message: &str) -> String {
+    let all = || events.iter().map(Event::message);
+    let lower = message.to_lowercase();
+    let overlaps = |known: &&str| {
+        let known = known.to_lowercase();
+        !known.is_empty() && (known.contains(&lower) || lower.contains(&known))
+    };
+    match nearest(message, all()).or_else(|| all().find(overlaps)) {
+        Some(near) => format!("; did you mean {:?}?", cut(near)),
+        None => String::new(),
+    }
+}
+
+pub(crate) fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
+}
+
+pub(crate) fn count(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(|item| format!("\n    {}", item.to_string()))
+        .collect()
+}
+
+/// Texts are quoted, so that "42" is not taken for 42.
+fn value(value: &Value, hide: Hide<'_>) -> String {
+    let text = value.to_string();
+    let text = hide(&text);
+    match value {
+        Value::Text(_) | Value::Error { .. } => format!("{:?}", cut(&text)),
+        _ => cut(&text).into_owned(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for character in cut(text).chars() {
+        if character.is_control() {
+            line.extend(character.escape_debug());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}

@@ -1,0 +1,170 @@
+//! Which capture an event or a span belongs to.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use crate::{Event, span::SpanRecord};
+
+/// What one capture holds. It lives as long as its [`Capture`](crate::Capture) guard; everything else refers to it weakly.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    caught: Mutex<Caught>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Caught {
+    pub(crate) events: Vec<Event>,
+    pub(crate) spans: Vec<Arc<SpanRecord>>,
+    /// Those that belong to no capture, or to one that is over, while this one lived.
+    pub(crate) unrouted_events: Vec<Event>,
+    pub(crate) unrouted_spans: Vec<Arc<SpanRecord>>,
+}
+
+/// The captures that live.
+static LIVE: Mutex<Vec<Weak<Sink>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The captures that adopted this thread, the latest last.
+    static ADOPTED: RefCell<Vec<Weak<Sink>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Sink {
+    pub(crate) fn start() -> Arc<Self> {
+        let sink = Arc::new(Self::default());
+        live_list().push(Arc::downgrade(&sink));
+        sink
+    }
+
+    pub(crate) fn end(self: &Arc<Self>) {
+        live_list().retain(|live| !is(live, self));
+    }
+
+    /// Nobody calls user code, which may log, while this is locked.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Caught> {
+        self.caught.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notified for each event.
+    pub(crate) fn arrived(&self) -> &Condvar {
+        &self.arrived
+    }
+}
+
+/// The capture that a span belongs to; it may be over.
+pub(crate) type Owner = Weak<Sink>;
+
+/// Where an event or a span goes.
+#[derive(Debug)]
+pub(crate) enum Route {
+    To(Arc<Sink>),
+    /// It is nobody's: each capture that lives keeps it aside.
+    Unrouted(Vec<Arc<Sink>>),
+}
+
+impl Route {
+    /// The route of what is under, or in, spans of these `owners`, the most telling first.
+    ///
+    /// A span says more than a thread: it goes along to other threads and tasks. A capture that is alone takes what nobody
+    /// claims, but not what is known to belong to a capture that is over.
+    pub(crate) fn new(owners: [Option<Owner>; 2]) -> Self {
+        let adopted = adopted();
+        let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
+        if let Some(sink) = claims.find_map(Weak::upgrade) {
+            return Self::To(sink);
+        }
+        let claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
+        let mut live: Vec<_> = live_list().iter().filter_map(Weak::upgrade).collect();
+        match live.pop() {
+            Some(alone) if live.is_empty() && !claimed => Self::To(alone),
+            last => {
+                live.extend(last);
+                Self::Unrouted(live)
+            }
+        }
+    }
+
+    /// True if no capture lives.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Unrouted(live) if live.is_empty())
+    }
+
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        match self {
+            Self::To(sink) => Some(Arc::downgrade(sink)),
+            Self::Unrouted(_) => None,
+        }
+    }
+
+    pub(crate) fn event(&self, event: &Event) {
+        match self {
+            Self::To(sink) => {
+                sink.lock().events.push(event.clone());
+                sink.arrived.notify_all();
+            }
+            Self::Unrouted(live) => {
+                for sink in live {
+                    sink.lock().unrouted_events.push(event.clone());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn span(&self, span: &Arc<SpanRecord>) {
+        match self {
+            Self::To(sink) => sink.lock().spans.push(Arc::clone(span)),
+            Self::Unrouted(live) => {
+                for sink in live {
+                    sink.lock().unrouted_spans.push(Arc::clone(span));
+                }
+            }
+        }
+    }
+}
+
+/// Shows a span that has just been recorded into, and is no live capture's, to every capture that lives: it may be older than
+/// they are.
+pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
+    let live: Vec<_> = live_list().iter().filter_map(Weak::upgrade).collect();
+    for sink in live {
+        let spans = &mut sink.lock().unrouted_spans;
+        if !spans.iter().rev().any(|known| Arc::ptr_eq(known, span)) {
+            spans.push(Arc::clone(span));
+        }
+    }
+}
+
+/// Makes this thread belong to `sink`. A thread that is ending belongs to nobody.
+pub(crate) fn adopt_thread(sink: Weak<Sink>) {
+    let _ = ADOPTED.try_with(|adopted| {
+        let mut adopted = adopted.borrow_mut();
+        adopted.retain(|sink| sink.strong_count() > 0);
+        adopted.push(sink);
+    });
+}
+
+/// Takes one adoption by `sink` back. Guards may be dropped in any order, and a capture on any thread.
+pub(crate) fn release_thread(sink: &Weak<Sink>) {
+    let _ = ADOPTED.try_with(|adopted| {
+        let mut adopted = adopted.borrow_mut();
+        if let Some(index) = adopted.iter().rposition(|known| known.ptr_eq(sink)) {
+            adopted.remove(index);
+        }
+    });
+}
+
+fn adopted() -> Vec<Weak<Sink>> {
+    ADOPTED
+        .try_with(|adopted| adopted.borrow().clone())
+        .unwrap_or_default()
+}
+
+fn live_list() -> MutexGuard<'static, Vec<Weak<Sink>>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is(weak: &Weak<Sink>, sink: &Arc<Sink>) -> bool {
+    std::ptr::eq(weak.as_ptr(), Arc::as_ptr(sink))
+}

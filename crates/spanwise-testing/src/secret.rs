@@ -1,0 +1,167 @@
+//! Looking for a text that must not be there.
+
+use std::borrow::Cow;
+
+use crate::{Event, Value, render, route::Caught, span::SpanRecord};
+
+/// A text to look for, in each form it may have been written in.
+pub(crate) struct Secret<'a> {
+    plain: &'a str,
+    /// The plain one among them, the longest first.
+    forms: Vec<String>,
+}
+
+/// A shorter secret, written as numbers, would be found in any list of numbers.
+const LEAST_AS_BYTES: usize = 4;
+
+impl<'a> Secret<'a> {
+    pub(crate) fn new(plain: &'a str) -> Self {
+        let mut forms = vec![plain.to_owned()];
+        // Inside JSON, as when a body is logged as text; and inside the `Debug` of a struct.
+        forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
+        forms.push(inner(&format!("{plain:?}")));
+        if plain.len() >= LEAST_AS_BYTES {
+            // The `Debug` of a `Vec<u8>`; and bytes as `JsonLayer` shows them.
+            forms.push(inner(&format!("{:?}", plain.as_bytes())));
+            forms.push(Value::Bytes(plain.into()).to_string());
+        }
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.dedup();
+        Self { plain, forms }
+    }
+
+    /// Where it was captured: each place with its event or span, the secret in it hidden.
+    pub(crate) fn places(&self, caught: &Caught) -> Vec<String> {
+        let mut places = Vec::new();
+        for event in &caught.events {
+            self.places_in_event(event, "the event", &mut places);
+        }
+        for event in &caught.unrouted_events {
+            self.places_in_event(event, "an event of no capture:", &mut places);
+        }
+        for span in &caught.spans {
+            self.places_in_span(span, "the span", &mut places);
+        }
+        for span in &caught.unrouted_spans {
+            self.places_in_span(span, "a span of no capture:", &mut places);
+        }
+        places
+    }
+
+    /// Enough of it to recognise it by, and no more.
+    pub(crate) fn shown(&self) -> String {
+        format!(
+            "{:?} ({})",
+            self.start(),
+            render::count(self.plain.len(), "byte")
+        )
+    }
+
+    /// The first four characters, and never more than half.
+    fn start(&self) -> String {
+        let shown = (self.plain.chars().count() / 2).min(4);
+        self.plain.chars().take(shown).chain(['…']).collect()
+    }
+
+    fn places_in_event(&self, event: &Event, what: &str, places: &mut Vec<String>) {
+        let mut found = Vec::new();
+        if self.is_in(event.target()) {
+            found.push("the target of".to_owned());
+        }
+        if self.is_in(event.message()) {
+            found.push("the message of".to_owned());
+        }
+        for (name, _) in event.fields().filter(|(_, value)| self.is_in_value(value)) {
+            found.push(format!("field `{name}` of"));
+        }
+        for span in event.spans() {
+            for (name, _) in span.fields().filter(|(_, value)| self.is_in_value(value)) {
+                found.push(format!(
+                    "field `{name}` of the span `{}` around",
+                    span.name()
+                ));
+            }
+        }
+        for (key, _) in event.context().iter().filter(|(_, text)| self.is_in(text)) {
+            found.push(format!("`{key}` in the context of"));
+        }
+        if found.is_empty() && self.is_in_line(event.line()) {
+            found.push("the JSON line of".to_owned());
+        }
+        if !found.is_empty() {
+            let line = render::event(event, &|text| self.hide(text));
+            places.extend(found.iter().map(|place| format!("{place} {what} {line}")));
+        }
+    }
+
+    fn places_in_span(&self, span: &SpanRecord, what: &str, places: &mut Vec<String>) {
+        let now = span.snapshot();
+        let replaced = span.replaced();
+        let mut names: Vec<&str> = now
+            .fields()
+            .chain(replaced.iter().map(|(name, value)| (*name, value)))
+            .filter(|(_, value)| self.is_in_value(value))
+            .map(|(name, _)| name)
+            .collect();
+        names.dedup();
+        let line = render::span(&now, &|text| self.hide(text));
+        places.extend(
+            names
+                .iter()
+                .map(|name| format!("field `{name}` of {what} {line}")),
+        );
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.forms.iter().any(|form| text.contains(form.as_str()))
+    }
+
+    fn is_in_value(&self, value: &Value) -> bool {
+        match value {
+            Value::Bytes(bytes) => {
+                let mut windows = bytes.windows(self.plain.len());
+                windows.any(|window| window == self.plain.as_bytes())
+            }
+            Value::Error { message, causes } => {
+                self.is_in(message) || causes.iter().any(|cause| self.is_in(cause))
+            }
+            other => self.is_in(&other.to_string()),
+        }
+    }
+
+    /// In the bytes as they are, or in what a reader of JSON takes them for: there is more than one way to escape a character.
+    fn is_in_line(&self, line: &[u8]) -> bool {
+        self.is_in(&String::from_utf8_lossy(line))
+            || serde_json::from_slice(line).is_ok_and(|json| self.is_in_json(&json))
+    }
+
+    fn is_in_json(&self, json: &serde_json::Value) -> bool {
+        match json {
+            serde_json::Value::String(text) => self.is_in(text),
+            serde_json::Value::Array(items) => items.iter().any(|item| self.is_in_json(item)),
+            serde_json::Value::Object(members) => members
+                .iter()
+                .any(|(key, value)| self.is_in(key) || self.is_in_json(value)),
+            _ => false,
+        }
+    }
+
+    /// `text` with each form of the secret replaced by its start.
+    fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let found = self
+            .forms
+            .iter()
+            .filter(|form| text.contains(form.as_str()));
+        found.fold(Cow::Borrowed(text), |text, form| {
+            Cow::Owned(text.replace(form.as_str(), &format!("[{}]", self.start())))
+        })
+    }
+}
+
+/// Without the quotes or brackets around it.
+fn inner(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next();
+    characters.next_back();
+    characters.as_str().to_owned()
+}

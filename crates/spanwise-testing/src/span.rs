@@ -1,0 +1,144 @@
+//! A captured span.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tracing_core::{Level, Metadata};
+
+use crate::{
+    Value,
+    fields::{self, Fields},
+    render,
+    route::Owner,
+};
+
+/// A span that was opened, with its fields as they were at one moment: that of the event it was around, or of the question.
+#[derive(Clone)]
+pub struct Span {
+    metadata: &'static Metadata<'static>,
+    fields: Arc<Fields>,
+}
+
+impl Span {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.metadata.name()
+    }
+
+    /// Its level.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        *self.metadata.level()
+    }
+
+    /// Its target, by default the path of the module that opened it.
+    #[must_use]
+    pub fn target(&self) -> &'static str {
+        self.metadata.target()
+    }
+
+    /// Its fields that have a value, late records included.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.fields.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// The value of one field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        fields::find(&self.fields, name)
+    }
+
+    /// Asserts that the field `name` has this value.
+    ///
+    /// # Panics
+    /// If it has not; shows the span, and a field of a similar name.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "it asserts")]
+    pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
+        if let Some(why) = fields::mismatch(&self.fields, name, &expected.into()) {
+            panic!("{why}\n    in the span {self}");
+        }
+        self
+    }
+}
+
+impl fmt::Display for Span {
+    /// One line: `create_order{order_id=42}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&render::span(self, &render::plain))
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the layer keeps in a span of the registry.
+#[derive(Debug)]
+pub(crate) struct SpanRecord {
+    metadata: &'static Metadata<'static>,
+    owner: Option<Owner>,
+    recorded: Mutex<Recorded>,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    fields: Arc<Fields>,
+    /// Values that a later one replaced: a secret among them was logged all the same.
+    replaced: Fields,
+}
+
+impl SpanRecord {
+    pub(crate) fn new(
+        metadata: &'static Metadata<'static>,
+        fields: Fields,
+        owner: Option<Owner>,
+    ) -> Self {
+        let recorded = Recorded {
+            fields: Arc::new(fields),
+            replaced: Fields::new(),
+        };
+        Self {
+            metadata,
+            owner,
+            recorded: Mutex::new(recorded),
+        }
+    }
+
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// Takes over values recorded late; each keeps the place of the value it replaces.
+    pub(crate) fn record(&self, late: Fields) {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let Recorded { fields, replaced } = &mut *recorded;
+        // Events that hold the old list keep it.
+        let fields = Arc::make_mut(fields);
+        for (name, value) in late {
+            match fields.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => replaced.push((name, std::mem::replace(&mut known.1, value))),
+                None => fields.push((name, value)),
+            }
+        }
+    }
+
+    /// The span as it is now.
+    pub(crate) fn snapshot(&self) -> Span {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        Span {
+            metadata: self.metadata,
+            fields: Arc::clone(&recorded.fields),
+        }
+    }
+
+    pub(crate) fn replaced(&self) -> Fields {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.replaced.clone()
+    }
+}

@@ -1,0 +1,132 @@
+//! What a field held.
+
+use std::fmt;
+
+/// The value of a captured field.
+///
+/// What was logged with `%` or `?` is its text. A number is a number whatever its width: a field logged as `7_u8` equals `7_i64`.
+///
+/// ```
+/// use spanwise_testing::{Value, capture};
+///
+/// let logs = capture();
+/// tracing::info!(count = 7_u8, path = %"/orders", tags = ?["a"], "listed");
+///
+/// let event = logs.one("listed");
+/// assert_eq!(event.field("count"), Some(&Value::from(7)));
+/// assert_eq!(event.field("path"), Some(&Value::from("/orders")));
+/// assert_eq!(event.field("tags").map(Value::to_string), Some(r#"["a"]"#.to_owned()));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A truth value.
+    Bool(bool),
+    /// An integer of any type.
+    Int(i128),
+    /// An integer that [`Int`](Self::Int) cannot hold.
+    BigInt(u128),
+    /// A floating-point number.
+    Float(f64),
+    /// A `str`, or what a `Display` or `Debug` wrote, at most 1 MiB of it.
+    Text(String),
+    /// A byte slice.
+    Bytes(Vec<u8>),
+    /// An error logged as one: `error = &err as &dyn Error`.
+    Error {
+        /// What it says.
+        message: String,
+        /// What its sources say, outermost first, at most 16 of them.
+        causes: Vec<String>,
+    },
+}
+
+impl Value {
+    /// Equal, as a test means it: an error by what it says, a `NaN` to a `NaN`.
+    pub(crate) fn matches(&self, expected: &Self) -> bool {
+        match (self, expected) {
+            (Self::Error { message, .. }, Self::Text(text)) => message == text,
+            (Self::Float(float), Self::Float(expected)) => {
+                float == expected || (float.is_nan() && expected.is_nan())
+            }
+            _ => self == expected,
+        }
+    }
+
+    /// With its kind, so that the number 42 and the text "42" look different in a failure.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Int(_) | Self::BigInt(_) => format!("the integer {self}"),
+            Self::Float(value) => format!("the float {value:?}"),
+            Self::Text(text) => format!("the text {text:?}"),
+            Self::Bytes(_) => format!("the bytes 0x{self}"),
+            Self::Error { message, .. } => format!("the error {message:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    /// The value as text: bytes in hexadecimal, an error with its causes after colons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::BigInt(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(text) => f.write_str(text),
+            Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Error { message, causes } => {
+                f.write_str(message)?;
+                causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+            }
+        }
+    }
+}
+
+macro_rules! from {
+    ($($from:ty => $to:expr;)*) => {
+        $(impl From<$from> for Value {
+            fn from(value: $from) -> Self {
+                $to(value.into())
+            }
+        })*
+    };
+}
+
+from! {
+    bool => Value::Bool;
+    i8 => Value::Int;
+    i16 => Value::Int;
+    i32 => Value::Int;
+    i64 => Value::Int;
+    i128 => Value::Int;
+    u8 => Value::Int;
+    u16 => Value::Int;
+    u32 => Value::Int;
+    u64 => Value::Int;
+    f32 => Value::Float;
+    f64 => Value::Float;
+    &str => Value::Text;
+    String => Value::Text;
+    &[u8] => Value::Bytes;
+}
+
+impl From<u128> for Value {
+    fn from(value: u128) -> Self {
+        i128::try_from(value).map_or(Self::BigInt(value), Self::Int)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        // No machine has a `usize` wider than 64 bits.
+        Self::Int(value as i128)
+    }
+}
+
+impl From<isize> for Value {
+    fn from(value: isize) -> Self {
+        Self::Int(value as i128)
+    }
+}

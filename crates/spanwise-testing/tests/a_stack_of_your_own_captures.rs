@@ -1,0 +1,47 @@
+//! One test in this file: it installs the global subscriber.
+
+use spanwise_core::ContextLayer;
+use spanwise_testing::{CaptureLayer, capture};
+use tracing::{Level, info, info_span};
+use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
+
+#[test]
+fn a_stack_of_your_own_captures() {
+    tracing_subscriber::registry()
+        .with(ContextLayer::default().key("order_id"))
+        .with(
+            fmt::layer()
+                .with_writer(std::io::sink)
+                .with_filter(LevelFilter::ERROR),
+        )
+        .with(CaptureLayer::default())
+        .init();
+
+    let logs = capture();
+    // A neighbour that filters leaves the decision of the last question behind.
+    let _ = tracing::enabled!(Level::DEBUG);
+    info_span!("order", order_id = 42).in_scope(|| info!("paid"));
+    logs.one("paid")
+        .assert_context("order_id", "42")
+        .assert_in_span("order");
+
+    // A scoped stack with the layer is as good, and the routing is the same.
+    let scoped = tracing_subscriber::registry().with(CaptureLayer::default());
+    tracing::subscriber::with_default(scoped, || {
+        info!("in a scope");
+        let inner = capture();
+        info!("in an inner capture");
+        inner.one("in an inner capture");
+    });
+    logs.one("in a scope");
+
+    // A second layer in one stack does not break it.
+    let twice = tracing_subscriber::registry()
+        .with(CaptureLayer::default())
+        .with(CaptureLayer::default());
+    tracing::subscriber::with_default(twice, || {
+        let logs = capture();
+        info_span!("span", id = 1).in_scope(|| info!("twice"));
+        assert_eq!(logs.events().len(), 2);
+    });
+}

@@ -1,0 +1,24 @@
+//! Records of the `log` crate, bridged by `tracing-log`.
+
+use spanwise_testing::capture;
+use tracing::{Level, info_span};
+
+#[test]
+fn log_records_show_where_they_come_from() {
+    let logs = capture();
+    info_span!("query", tenant_id = "acme").in_scope(|| {
+        log::warn!(target: "sqlx::query", "slow: {}", "select 1");
+    });
+    let event = logs.one("slow: select 1");
+    event
+        .assert_level(Level::WARN)
+        .assert_target("sqlx::query")
+        .assert_context("tenant_id", "acme")
+        .assert_in_span("query")
+        .assert_no_field("log.target");
+    assert_eq!(event.fields().count(), 0);
+    assert_eq!(
+        event.to_string(),
+        r#"WARN query{tenant_id="acme"}: sqlx::query: slow: select 1"#
+    );
+}
