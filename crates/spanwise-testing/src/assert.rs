@@ -58,7 +58,6 @@ impl Capture {
     /// # Panics
     /// If there is none, or more than one.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn one_span(&self, name: &str) -> Span {
         let spans = self.spans();
         let mut matching = spans.iter().filter(|span| span.name() == name);
@@ -89,7 +88,6 @@ impl Capture {
     /// # Panics
     /// If none arrives within `timeout`.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn wait_for(&self, message: &str, timeout: Duration) -> Event {
         let start = Instant::now();
         let mut seen = 0;

@@ -132,7 +132,6 @@ impl Event {
     /// # Panics
     /// If it has not; names a field that is similar, or the span that has the field.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
         if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
             let mut around = self.0.spans.iter();

@@ -80,7 +80,7 @@ where
         if line::is_repeating() {
             return;
         }
-        let route = Route::new([
+        let route = Route::new(&[
             owner(ctx.event_span(event).as_ref()),
             owner(ctx.lookup_current().as_ref()),
         ]);
@@ -109,7 +109,7 @@ where
         let is_repeating = line::is_repeating();
         let fields = fields::collect(|visitor| attrs.record(visitor));
         if let Some(span) = ctx.span(id) {
-            let route = Route::new([
+            let route = Route::new(&[
                 owner(span.parent().as_ref()),
                 owner(ctx.lookup_current().as_ref()),
             ]);
@@ -127,7 +127,7 @@ where
         let fields = fields::collect(|visitor| values.record(visitor));
         if let Some(record) = ctx.span(id).and_then(|span| record_of(&span)) {
             record.record(fields);
-            if record.owner().is_none_or(|owner| owner.strong_count() == 0) {
+            if record.owner().and_then(route::live).is_none() {
                 route::recorded_into_unowned(&record);
             }
         }

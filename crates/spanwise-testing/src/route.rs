@@ -2,16 +2,21 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{Event, span::SpanRecord};
 
-/// What one capture holds. It lives as long as its [`Capture`](crate::Capture) guard; everything else refers to it weakly.
+/// What one capture holds. Its [`Capture`](crate::Capture) guard owns it; everything else refers to it weakly.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
     caught: Mutex<Caught>,
     arrived: Condvar,
+    /// That nothing refers to it strongly would say too little: a thread about to hand it an event does for a moment.
+    ended: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +44,7 @@ impl Sink {
     }
 
     pub(crate) fn end(self: &Arc<Self>) {
+        self.ended.store(true, Ordering::Release);
         live_list().retain(|live| !is(live, self));
     }
 
@@ -69,19 +75,19 @@ impl Route {
     ///
     /// A span says more than a thread: it goes along to other threads and tasks. A capture that is alone takes what nobody
     /// claims, but not what is known to belong to a capture that is over.
-    pub(crate) fn new(owners: [Option<Owner>; 2]) -> Self {
+    pub(crate) fn new(owners: &[Option<Owner>; 2]) -> Self {
         let adopted = adopted();
         let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
-        if let Some(sink) = claims.find_map(Weak::upgrade) {
+        if let Some(sink) = claims.find_map(live) {
             return Self::To(sink);
         }
         let claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
-        let mut live: Vec<_> = live_list().iter().filter_map(Weak::upgrade).collect();
-        match live.pop() {
-            Some(alone) if live.is_empty() && !claimed => Self::To(alone),
+        let mut all: Vec<_> = live_list().iter().filter_map(live).collect();
+        match all.pop() {
+            Some(alone) if all.is_empty() && !claimed => Self::To(alone),
             last => {
-                live.extend(last);
-                Self::Unrouted(live)
+                all.extend(last);
+                Self::Unrouted(all)
             }
         }
     }
@@ -127,8 +133,8 @@ impl Route {
 /// Shows a span that has just been recorded into, and is no live capture's, to every capture that lives: it may be older than
 /// they are.
 pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
-    let live: Vec<_> = live_list().iter().filter_map(Weak::upgrade).collect();
-    for sink in live {
+    let all: Vec<_> = live_list().iter().filter_map(live).collect();
+    for sink in all {
         let spans = &mut sink.lock().unrouted_spans;
         if !spans.iter().rev().any(|known| Arc::ptr_eq(known, span)) {
             spans.push(Arc::clone(span));
@@ -140,7 +146,7 @@ pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
 pub(crate) fn adopt_thread(sink: Weak<Sink>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();
-        adopted.retain(|sink| sink.strong_count() > 0);
+        adopted.retain(|sink| live(sink).is_some());
         adopted.push(sink);
     });
 }
@@ -165,6 +171,29 @@ fn live_list() -> MutexGuard<'static, Vec<Weak<Sink>>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The sink, unless its capture has ended.
+pub(crate) fn live(sink: &Owner) -> Option<Arc<Sink>> {
+    sink.upgrade()
+        .filter(|sink| !sink.ended.load(Ordering::Acquire))
+}
+
 fn is(weak: &Weak<Sink>, sink: &Arc<Sink>) -> bool {
     std::ptr::eq(weak.as_ptr(), Arc::as_ptr(sink))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_that_has_ended_takes_nothing_even_while_a_thread_still_holds_it() {
+        let sink = Sink::start();
+        let owner = Arc::downgrade(&sink);
+        let held_by_another_thread = Arc::clone(&sink);
+        let is_ours = || matches!(Route::new(&[Some(owner.clone()), None]), Route::To(_));
+        assert!(is_ours());
+        sink.end();
+        assert!(!is_ours());
+        drop(held_by_another_thread);
+    }
 }

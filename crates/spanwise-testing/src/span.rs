@@ -56,7 +56,6 @@ impl Span {
     /// # Panics
     /// If it has not; shows the span, and a field of a similar name.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
         if let Some(why) = fields::mismatch(&self.fields, name, &expected.into()) {
             panic!("{why}\n    in the span {self}");

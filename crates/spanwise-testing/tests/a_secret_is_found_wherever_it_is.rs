@@ -1,5 +1,10 @@
 //! `assert_never_logged`, and that its failure does not show the secret.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a helper of tests may fail as a test does"
+)]
+
 use std::{
     error::Error,
     fmt,
@@ -84,7 +89,7 @@ fn in_a_json_body_that_was_logged_as_text() {
 #[test]
 fn in_an_error_and_in_the_causes_of_one() {
     #[derive(Debug)]
-    struct Declined(Option<Box<Declined>>, String);
+    struct Declined(Option<Box<Self>>, String);
     impl fmt::Display for Declined {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(&self.1)

@@ -1,6 +1,6 @@
 //! One test in this file: it installs the global subscriber.
 
-use spanwise_core::ContextLayer;
+use spanwise_core::{ContextLayer, LayerExt as _};
 use spanwise_testing::{CaptureLayer, capture};
 use tracing::{Level, info, info_span};
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
@@ -34,6 +34,15 @@ fn a_stack_of_your_own_captures() {
         inner.one("in an inner capture");
     });
     logs.one("in a scope");
+
+    // A wrapper stands in front of it as it does in front of a sink.
+    let quiet = CaptureLayer::default().leveled("warn".parse().unwrap());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(quiet), || {
+        let logs = capture();
+        info_span!("still seen").in_scope(|| info!("not let through"));
+        logs.none("not let through");
+        logs.one_span("still seen");
+    });
 
     // A second layer in one stack does not break it.
     let twice = tracing_subscriber::registry()

@@ -1,5 +1,10 @@
 //! Routing: these tests run in parallel in one process, so that each is the others' noise.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests may fail as a test does"
+)]
+
 use std::{
     sync::{Arc, Barrier, mpsc},
     thread,

@@ -1,5 +1,10 @@
 //! What a failed assertion says, whole.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a helper of tests may fail as a test does"
+)]
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
