@@ -120,7 +120,7 @@ async fn reserve_stock(sku: &str) {
     info!(left = 7_u64, "stock reserved");
 }
 
-#[instrument(skip_all, fields(order_id))]
+#[instrument(skip_all, fields(order_id = order_id))]
 async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> {
     let declined =
         ShopError::PaymentFailed(GatewayError(std::io::ErrorKind::ConnectionReset.into()));

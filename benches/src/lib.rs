@@ -1,1 +1,47 @@
+//! What a line costs, here and with the peers.
+//!
+//! ```text
+//! cargo bench -p benches                       nanoseconds and allocations, in interleaved rounds
+//! cargo bench -p benches -- --instructions     instructions under callgrind: repeatable on a busy machine
+//! cargo bench -p benches -- --show             the lines themselves
+//! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
+//! ```
+//!
+//! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
+//! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
+//! that a slow minute of the machine hits all of them.
 
+mod allocations;
+mod child;
+mod contender;
+mod data;
+mod instructions;
+mod limit;
+mod options;
+mod rounds;
+mod table;
+mod workload;
+mod writers;
+
+pub use allocations::Counting;
+pub use child::show;
+pub use contender::Contender;
+pub use workload::Workload;
+
+/// Does what the arguments of the process ask for.
+///
+/// # Errors
+///
+/// If an argument is unknown, or a child process could not be started or failed.
+pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
+    use options::{Mode, Options};
+
+    let options = Options::parse(arguments)?;
+    match options.mode {
+        Mode::Rounds(count) => rounds::run(&options, count),
+        Mode::Instructions => instructions::run(&options),
+        Mode::Iterations(count) => child::measure(&options, count),
+        Mode::Show => child::show_all(&options),
+        Mode::Nothing => Ok(()),
+    }
+}

@@ -80,10 +80,7 @@ fn insert<'a, P>(
     });
     loop {
         // Another thread may have filled this bucket meanwhile, with this callsite or with another one.
-        let ours = match bucket.set(planned) {
-            Ok(()) => None,
-            Err(refused) => Some(refused),
-        };
+        let ours = bucket.set(planned).err();
         let there = bucket.get_or_init(|| unreachable!("set above, by us or by another thread"));
         match ours {
             Some(refused) if !ptr::eq(there.callsite, callsite) => {

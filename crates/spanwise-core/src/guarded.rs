@@ -55,7 +55,11 @@ pub fn append(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool
 /// The longest start of `text` that is at most `limit` bytes and ends at a character.
 #[must_use]
 pub fn cut_at(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 struct Limited<'a> {

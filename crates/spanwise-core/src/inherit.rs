@@ -38,9 +38,9 @@ impl LayerId {
 /// the root's epoch moves on and each node is built again when it is next read: descendants see late values, and a tree
 /// without late records never pays for them.
 pub struct Node<T> {
-    parent: Option<Arc<Node<T>>>,
+    parent: Option<Arc<Self>>,
     /// `None` in the root itself.
-    root: Option<Arc<Node<T>>>,
+    root: Option<Arc<Self>>,
     /// Counts the changes in this tree; only the root's is used.
     epoch: AtomicU64,
     built: u64,

@@ -1,5 +1,7 @@
 //! What a `LevelLayer` lets through, and what a `Leveled` sink sees.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::time::{Duration, Instant};

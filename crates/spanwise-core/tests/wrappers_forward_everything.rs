@@ -1,5 +1,7 @@
 //! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -51,6 +51,17 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) report: SelfReport,
 }
 
+/// A line whose fields are written.
+struct Draft<'a> {
+    line: Line,
+    fields_start: usize,
+    plan: &'a Plan,
+    encoded: Encoded,
+    /// Where it says it comes from.
+    metadata: &'a Metadata<'a>,
+    log: Option<&'a LogRecord>,
+}
+
 /// Whose fields a line shows besides the event's.
 enum Inside<'a> {
     /// The span that is current on this thread.
@@ -116,24 +127,16 @@ where
 
     /// Everything of a line after its fields, and then out with it.
     #[inline]
-    fn finish_line<S>(
-        &self,
-        mut line: Line,
-        fields_start: usize,
-        plan: &Plan,
-        encoded: &Encoded,
-        inside: &Inside<'_>,
-        origin: (&Metadata<'_>, Option<&LogRecord>),
-        ctx: &Context<'_, S>,
-    ) where
+    fn finish_line<S>(&self, draft: Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
+    where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
+        let Draft { mut line, fields_start, plan, encoded, metadata, log } = draft;
         let shape = self.shape();
         let fields_end = self.close_fields(&mut line, fields_start, plan);
         if !plan.after_fields.is_empty() {
             line.push(&plan.after_fields);
         }
-        let (metadata, log) = origin;
         if let Some(log) = log {
             self.push_origin(&mut line, Layout::Nested, log, metadata);
         }
@@ -144,7 +147,7 @@ where
         };
         let mut push = |node: &Node<Fragment>| {
             node.read(|fragment| {
-                self.push_fragment(&mut line, fragment, plan, encoded, &mut parts)
+                self.push_fragment(&mut line, fragment, plan, &encoded, &mut parts)
             });
         };
         let pushed = match inside {
@@ -334,18 +337,11 @@ where
     ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let start = line.len();
+        let fields_start = line.len();
         let mut encoded = Encoded::default();
         let mut visit = |line: &mut Line, pass| {
             let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(
-                line,
-                &plan.keys,
-                pass,
-                self.encoding(true),
-                &mut encoded,
-                record,
-            );
+            encode(line, &plan.keys, pass, self.encoding(true), &mut encoded, record);
         };
         if plan.message_late {
             visit(&mut line, Pass::Message);
@@ -353,15 +349,8 @@ where
         } else {
             visit(&mut line, Pass::All);
         }
-        self.finish_line(
-            line,
-            start,
-            plan,
-            &encoded,
-            inside,
-            (event.metadata(), log),
-            ctx,
-        );
+        let metadata = event.metadata();
+        self.finish_line(Draft { line, fields_start, plan, encoded, metadata, log }, inside, ctx);
     }
 
     /// The members of a span's fields, and what became of them; in the thread's line, from where `f` takes them.
@@ -431,7 +420,7 @@ where
         let plan = self.plan(callsite);
         let table = self.shape().table;
         let mut line = self.begin_line(plan);
-        let start = line.len();
+        let fields_start = line.len();
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
         if matches!(change, Change::Closed) {
@@ -440,10 +429,16 @@ where
             }
         }
         line.push(&members);
-        // Not the span's plan's keys: the fields of this line are the ones just written.
-        let encoded = Encoded::default();
-        let inside = Inside::Span(id);
-        self.finish_line(line, start, plan, &encoded, &inside, (callsite, None), ctx);
+        let draft = Draft {
+            line,
+            fields_start,
+            plan,
+            // Of the span's own fields: none of them is a field of this line itself.
+            encoded: Encoded::default(),
+            metadata: callsite,
+            log: None,
+        };
+        self.finish_line(draft, &Inside::Span(id), ctx);
     }
 
     /// Keeps the times of a span, and writes a line if one is wanted of `event`.

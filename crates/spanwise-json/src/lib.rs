@@ -1,4 +1,91 @@
-//! x
+//! JSON lines from `tracing`: one event, one line, one `write` call, and no allocation once warm.
+//!
+//! ```
+//! use spanwise_json::JsonLayer;
+//! use tracing_subscriber::prelude::*;
+//! # use std::sync::{Arc, Mutex};
+//! # #[derive(Clone, Default)] struct Buffer(Arc<Mutex<Vec<u8>>>);
+//! # impl std::io::Write for Buffer {
+//! #     fn write(&mut self, b: &[u8]) -> std::io::Result<usize> { self.0.lock().unwrap().extend(b); Ok(b.len()) }
+//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
+//! # }
+//! # let buffer = Buffer::default();
+//! # let written = buffer.clone();
+//!
+//! let layer = JsonLayer::new(); // to stdout
+//! # let layer = layer.without_timestamp().with_writer(move || buffer.clone());
+//! let _default = tracing_subscriber::registry().with(layer).set_default();
+//!
+//! let request = tracing::info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
+//! let _entered = request.enter();
+//! tracing::info!(target: "shop::orders", order_id = 42, "order created");
+//! # assert_eq!(
+//! #     String::from_utf8(written.0.lock().unwrap().clone()).unwrap(),
+//! #     concat!(r#"{"level":"INFO","target":"shop::orders","message":"order created","order_id":42,"#,
+//! #         r#""request_id":"r-1","tenant_id":"acme","span":"request"}"#, "\n")
+//! # );
+//! ```
+//!
+//! prints, on one line:
+//!
+//! ```json
+//! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop::orders","message":"order created","order_id":42,
+//!  "request_id":"r-1","tenant_id":"acme","span":"request"}
+//! ```
+//!
+//! Use it where a program reads the lines. It writes each line itself, when the event happens, to any
+//! [`MakeWriter`](tracing_subscriber::fmt::MakeWriter); it does not filter, rotate files, or write in the background.
+//!
+//! # The line
+//!
+//! The order is the same on every line: `timestamp`, `level`, `target`, `message`, the fields of the event as written, those of
+//! the spans from the innermost outwards, `span` (the name of the innermost), `spans` if asked for, the source location, the thread,
+//! and what was [added](JsonLayer::add).
+//!
+//! * **No key twice, ever.** Of a name that is in several places the nearest value stands: the event's, then the innermost
+//!   span's. A field whose name is a key of the line itself (`level`, `timestamp`, a span's `message`, …), or begins with `fields.`,
+//!   is written as `fields.<name>`: nothing is lost, and a field cannot forge a line.
+//! * A field recorded late is on every line that follows, also of the spans inside.
+//! * An explicit parent (`parent: &span`) decides whose fields are shown; `parent: None` has none.
+//! * Records of the `log` crate show their own target, file and line.
+//!
+//! # Values
+//!
+//! | value | JSON |
+//! | --- | --- |
+//! | `u64`, `i64`, `bool` | number, `true`, `false` |
+//! | `u128`, `i128` | number if it fits in 64 bits, else string |
+//! | `f64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | `&str`, `%x`, `?x` | string |
+//! | `&[u8]` | string of lowercase hex |
+//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes |
+//! | `%`[`json(&x)`](json()) | nested JSON of anything that serialises |
+//!
+//! Strings are escaped so that a line is one line and does nothing to a terminal: beyond [RFC 8259] also DEL, C1 controls, U+2028,
+//! U+2029 and bidirectional controls.
+//!
+//! # Limits
+//!
+//! A value's text ends at [`max_field`](JsonLayer::max_field) (16 KiB), a line at [`max_line`](JsonLayer::max_line) (256 KiB); the line
+//! then says what was cut or left out: `"truncated":["body"]`. A span shows at most 64 fields, `spans` at most 64 names.
+//! A `Debug` that panics or fails costs its own text only: `"<panicked while formatting>"`, `"<format error>"`.
+//!
+//! A line that the writer refuses is lost, counted, and said so on stderr: see [`SelfReport`](spanwise_core::SelfReport).
+//!
+//! # `json-nested`
+//!
+//! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
+//! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
+//! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
+//! before keywords. [`json()`] is nested here too.
+//!
+//! # Cost
+//!
+//! A callsite's keys, level and target are encoded when it is first seen, a span's fields when they are recorded: an event formats
+//! its own values and copies the rest. The figures are in the repository's `docs/performance.md`.
+//!
+//! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
+
 mod builder;
 mod escape;
 mod format;

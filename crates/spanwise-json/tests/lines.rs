@@ -89,7 +89,7 @@ fn texts_are_escaped_strings_and_bytes_are_hex() {
 }
 
 #[derive(Debug)]
-struct Failed(&'static str, Option<Box<Failed>>);
+struct Failed(&'static str, Option<Box<Self>>);
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

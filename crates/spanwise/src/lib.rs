@@ -1,4 +1,83 @@
-//! x
+//! Production logging for services that use `tracing`, in one line.
+//!
+//! ```no_run
+//! fn main() -> Result<(), spanwise::InitError> {
+//!     let _telemetry = spanwise::init_from_env()?;
+//!     tracing::info!(order.id = 42, "order created");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! In production that prints, on stdout and on one line:
+//!
+//! ```json
+//! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,
+//!  "service":{"name":"shop","environment":"prod"}}
+//! ```
+//!
+//! and at a terminal, on stderr and in colour:
+//!
+//! ```text
+//! 08:46:12.123  INFO order created order.id=42
+//!              shop at src/main.rs:3
+//! ```
+//!
+//! # What the line does
+//!
+//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). One that is wrong stops the start: [`InitError`] lists them all.
+//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for lines.
+//! * Hands on the records of the `log` crate, and logs panics with a backtrace.
+//! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while the program runs.
+//!
+//! # The request and the tenant on every line
+//!
+//! Open a span for each request and put the ids in it; every line inside has them, also those of tasks that are given the span.
+//!
+//! ```
+//! # use tracing_subscriber::prelude::*;
+//! # let _default = tracing_subscriber::registry().with(spanwise::core::ContextLayer::default()).set_default();
+//! use tracing::Instrument;
+//!
+//! let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
+//! let handler = async {
+//!     tracing::info!("on the line: request_id, tenant_id");
+//!     assert_eq!(spanwise::Context::current().get("tenant_id"), Some("acme"));
+//! }
+//! .instrument(request);
+//! # let mut handler = std::pin::pin!(handler);
+//! # let _ = handler.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+//! # use std::future::Future;
+//! ```
+//!
+//! For work that no request brings there is [`unit!`].
+//!
+//! # In code
+//!
+//! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
+//!
+//! ```
+//! use spanwise::{Builder, OutputFormat, Preset};
+//!
+//! let builder = Builder::from_vars([("RUST_LOG", "warn,shop=debug")])?
+//!     .preset(Preset::Prod)
+//!     .format(OutputFormat::Compact)
+//!     .service("shop", "1.4.0");
+//! assert!(builder.explain().to_string().contains("RUST_LOG = warn,shop=debug (RUST_LOG)"));
+//! # Ok::<(), spanwise::InitError>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! Lines are written directly, by the thread that logs, when the event happens: no file, no background writer. It redacts,
+//! samples and exports nothing.
+//!
+//! # Troubleshooting
+//!
+//! * *No lines:* see [`explain`] for what holds and who said so.
+//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks the span:
+//!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off.
+//! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
+
 mod builder;
 mod console;
 mod error;

@@ -13,9 +13,10 @@ const FLUSH: Duration = Duration::from_secs(2);
 pub(crate) fn install(handle: Handle) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let message = info
-            .payload_as_str()
-            .unwrap_or("(a panic whose payload is no text)");
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = text.unwrap_or("(a panic whose payload is no text)");
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
         let backtrace = Backtrace::force_capture();

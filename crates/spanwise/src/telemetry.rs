@@ -65,6 +65,7 @@ impl Telemetry {
     }
 
     /// Hands on all that is held, waiting at most `deadline` for it, and says what became of all lines.
+    #[expect(clippy::must_use_candidate, reason = "most programs end here and ask no more")]
     pub fn shutdown(self, deadline: Duration) -> Report {
         self.handle.shut_down(deadline)
     }
@@ -106,6 +107,7 @@ impl Handle {
     }
 
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
+    #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
         let now = Instant::now();
         let end = now.checked_add(deadline).unwrap_or(now + DROP_DEADLINE);

@@ -1,5 +1,7 @@
 //! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant; exit code not 0, stdout empty.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that is its own program")]
+
 use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,

@@ -1,5 +1,7 @@
 //! What the environment can say, and what beats what.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use spanwise::{Builder, InitError, OutputFormat, Preset, SETTINGS};
 
 fn explain<const N: usize>(vars: [(&str, &str); N]) -> String {

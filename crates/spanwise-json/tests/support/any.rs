@@ -74,7 +74,7 @@ impl Any {
 }
 
 #[derive(Debug)]
-struct Chain(String, Option<Box<Chain>>);
+struct Chain(String, Option<Box<Self>>);
 
 impl Chain {
     fn of(chain: &[String]) -> Self {

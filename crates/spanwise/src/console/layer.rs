@@ -10,7 +10,7 @@ use std::{
 
 use spanwise_core::{
     CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node, SelfReport,
-    SinkCounters, guarded, log_record::LogRecord,
+    SinkCounters, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -264,8 +264,7 @@ impl SpanPath {
             path.push('}');
         }
         if path.len() > LONGEST_PATH {
-            let start = path.ceil_char_boundary(path.len() - LONGEST_PATH);
-            path = format!("…{}", &path[start..]);
+            path = format!("…{}", last(&path, LONGEST_PATH));
         }
         Self { name, own, path }
     }
@@ -301,6 +300,14 @@ fn short(id: &str) -> String {
     if id.len() <= LONGEST_ID {
         return id.to_owned();
     }
-    let start = id.ceil_char_boundary(id.len() - (LONGEST_ID - 4));
-    format!("…{}", guarded::cut_at(&id[start..], LONGEST_ID))
+    format!("…{}", last(id, LONGEST_ID - 4))
+}
+
+/// The longest end of `text` that is at most `limit` bytes and begins at a character.
+fn last(text: &str, limit: usize) -> &str {
+    let mut start = text.len().saturating_sub(limit);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
 }

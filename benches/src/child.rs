@@ -1,0 +1,144 @@
+//! One contender, one workload: what a child process does.
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tracing::dispatcher;
+
+use crate::{
+    Contender, Workload, allocations,
+    data::Data,
+    limit::Limit,
+    options::Options,
+    writers::{Captured, NullWriter},
+};
+
+/// Before anything is measured: caches are filled and buffers have grown.
+const WARM_UP: u64 = 1_000;
+
+/// What a child says of one unit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) nanos: f64,
+    pub(crate) allocations: f64,
+}
+
+/// Runs so many units after the warm-up and prints what one cost.
+pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn Error>> {
+    let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
+        return Err("--iterations needs one --contender and one --workload".into());
+    };
+    let data = Data::new();
+    let (time, allocations) = match contender.dispatch(NullWriter) {
+        Some(dispatch) => {
+            dispatcher::set_global_default(dispatch)?;
+            let _spans = workload.enter_spans(&data);
+            workload.repeat(&data, WARM_UP);
+            watched(|| workload.repeat(&data, iterations))
+        }
+        None => {
+            let mut limit = Limit::new(NullWriter, workload, &data);
+            limit.repeat(workload, &data, WARM_UP)?;
+            let (time, allocations, result) = {
+                let mut result = Ok(());
+                let (time, allocations) =
+                    watched(|| result = limit.repeat(workload, &data, iterations));
+                (time, allocations, result)
+            };
+            result?;
+            (time, allocations)
+        }
+    };
+    let per_unit = |total: f64| total / iterations.max(1) as f64;
+    writeln!(
+        io::stdout(),
+        "{} {}",
+        per_unit(time.as_nanos() as f64),
+        per_unit(allocations as f64)
+    )?;
+    Ok(())
+}
+
+fn watched(work: impl FnOnce()) -> (Duration, u64) {
+    let before = allocations::count();
+    let start = Instant::now();
+    work();
+    let time = start.elapsed();
+    (time, allocations::count() - before)
+}
+
+/// The arguments that make a child do so many units.
+pub(crate) fn arguments(contender: Contender, workload: Workload, iterations: u64) -> [String; 6] {
+    [
+        "--contender".to_owned(),
+        contender.name().to_owned(),
+        "--workload".to_owned(),
+        workload.name().to_owned(),
+        "--iterations".to_owned(),
+        iterations.to_string(),
+    ]
+}
+
+/// Runs a child and reads what it printed.
+pub(crate) fn run(
+    contender: Contender,
+    workload: Workload,
+    iterations: u64,
+) -> Result<Cost, Box<dyn Error>> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(arguments(contender, workload, iterations))
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers = text.trim().split_once(' ');
+    match numbers.map(|(nanos, allocations)| (nanos.parse(), allocations.parse())) {
+        Some((Ok(nanos), Ok(allocations))) if output.status.success() => {
+            Ok(Cost { nanos, allocations })
+        }
+        _ => Err(format!(
+            "{} {}: {}",
+            contender.name(),
+            workload.name(),
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into()),
+    }
+}
+
+/// The lines of one unit.
+///
+/// # Panics
+///
+/// If the hand-written contender fails to write to memory.
+#[must_use]
+pub fn show(contender: Contender, workload: Workload) -> String {
+    let data = Data::new();
+    let captured = Captured::default();
+    match contender.dispatch(captured.clone()) {
+        Some(dispatch) => dispatcher::with_default(&dispatch, || {
+            let _spans = workload.enter_spans(&data);
+            workload.repeat(&data, 1);
+        }),
+        None => {
+            let written = Limit::new(captured.clone(), workload, &data).repeat(workload, &data, 1);
+            assert!(written.is_ok(), "memory takes every line");
+        }
+    }
+    captured.text()
+}
+
+/// Prints the lines of every contender.
+pub(crate) fn show_all(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout();
+    for workload in options.workloads() {
+        writeln!(out, "## {}\n", workload.name())?;
+        for contender in options.contenders() {
+            let lines = show(*contender, *workload);
+            writeln!(out, "{}\n{lines}", contender.name())?;
+        }
+    }
+    Ok(())
+}

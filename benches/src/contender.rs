@@ -1,0 +1,135 @@
+//! Who writes the lines.
+
+use spanwise_core::{ContextLayer, LevelLayer, Levels};
+use spanwise_json::{Format, JsonLayer};
+use tracing::{Dispatch, Level, level_filters::LevelFilter};
+use tracing_bunyan_formatter::{BunyanFormattingLayer, JsonStorageLayer};
+use tracing_subscriber::{Layer, fmt::MakeWriter, prelude::*, registry};
+
+use crate::Workload;
+
+/// A way to write lines, with a filter at `info`, and otherwise as it is by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// `JsonLayer` and `LevelLayer`.
+    Spanwise,
+    /// The same and `ContextLayer`: what the facade installs.
+    SpanwiseStack,
+    /// `JsonLayer` in the layout of `fmt().json()`.
+    SpanwiseNested,
+    /// `tracing_subscriber::fmt().json()`.
+    FmtJson,
+    /// `json_subscriber::fmt()`.
+    JsonSubscriber,
+    /// `tracing_bunyan_formatter`, which also writes a line when a span starts and ends.
+    Bunyan,
+    /// `tracing_microjson::JsonLayer`.
+    Microjson,
+    /// `tracing_subscriber::fmt()`, for the disabled event only: its lines are not JSON.
+    Fmt,
+    /// A `Registry` and a layer that does nothing: what no layer can go below.
+    Floor,
+    /// No `tracing` at all, but straight-line code that knows what it will write.
+    Limit,
+}
+
+impl Contender {
+    /// In the order of the tables.
+    pub const ALL: [Self; 10] = [
+        Self::Spanwise,
+        Self::SpanwiseStack,
+        Self::SpanwiseNested,
+        Self::FmtJson,
+        Self::JsonSubscriber,
+        Self::Bunyan,
+        Self::Microjson,
+        Self::Fmt,
+        Self::Floor,
+        Self::Limit,
+    ];
+
+    /// As in the tables and in `--contender`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spanwise => "spanwise",
+            Self::SpanwiseStack => "spanwise-stack",
+            Self::SpanwiseNested => "spanwise-nested",
+            Self::FmtJson => "fmt-json",
+            Self::JsonSubscriber => "json-subscriber",
+            Self::Bunyan => "bunyan",
+            Self::Microjson => "microjson",
+            Self::Fmt => "fmt",
+            Self::Floor => "floor",
+            Self::Limit => "limit",
+        }
+    }
+
+    /// Whether there is anything to measure.
+    #[must_use]
+    pub fn takes_part_in(self, workload: Workload) -> bool {
+        match self {
+            Self::Fmt => workload == Workload::Disabled,
+            Self::Limit => workload != Workload::Disabled,
+            _ => true,
+        }
+    }
+
+    /// `None` for [`Limit`](Self::Limit), which needs none.
+    pub(crate) fn dispatch<W>(self, make_writer: W) -> Option<Dispatch>
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    {
+        let levels = || LevelLayer::new(Levels::from(LevelFilter::INFO));
+        let json = |format| JsonLayer::new().format(format);
+        Some(match self {
+            Self::Spanwise => registry()
+                .with(json(Format::Json).with_writer(make_writer))
+                .with(levels())
+                .into(),
+            Self::SpanwiseStack => registry()
+                .with(ContextLayer::default())
+                .with(json(Format::Json).with_writer(make_writer))
+                .with(levels())
+                .into(),
+            Self::SpanwiseNested => registry()
+                .with(json(Format::JsonNested).with_writer(make_writer))
+                .with(levels())
+                .into(),
+            Self::FmtJson => tracing_subscriber::fmt()
+                .json()
+                .with_writer(make_writer)
+                .with_max_level(Level::INFO)
+                .finish()
+                .into(),
+            Self::JsonSubscriber => json_subscriber::fmt()
+                .with_writer(make_writer)
+                .with_max_level(Level::INFO)
+                .finish()
+                .into(),
+            Self::Bunyan => registry()
+                .with(JsonStorageLayer)
+                .with(BunyanFormattingLayer::new(
+                    "benches".to_owned(),
+                    make_writer,
+                ))
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::Microjson => registry()
+                .with(tracing_microjson::JsonLayer::new(make_writer))
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::Fmt => tracing_subscriber::fmt()
+                .with_writer(make_writer)
+                .with_max_level(Level::INFO)
+                .finish()
+                .into(),
+            Self::Floor => registry().with(Nothing).with(LevelFilter::INFO).into(),
+            Self::Limit => return None,
+        })
+    }
+}
+
+struct Nothing;
+
+impl<S: tracing::Subscriber> Layer<S> for Nothing {}

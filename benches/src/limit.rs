@@ -1,0 +1,148 @@
+//! The lines of the workloads from straight-line code that knows them in advance.
+//!
+//! It does what cannot be left out: it reads the clock, turns numbers into digits, escapes every text and writes once per event.
+//! All that is the same every time, it copies. The lines are those that `JsonLayer` writes.
+
+mod line;
+
+use std::{hint::black_box, io};
+
+use line::Line;
+
+use crate::{Workload, data::Data};
+
+#[derive(Debug)]
+pub(crate) struct Limit<W> {
+    writer: W,
+    line: Line,
+    /// The fields of the spans that are open during all units.
+    spans: Line,
+}
+
+impl<W: io::Write> Limit<W> {
+    pub(crate) fn new(writer: W, workload: Workload, data: &Data) -> Self {
+        let mut spans = Line::default();
+        if workload == Workload::Nested {
+            spans.text(b",\"provider\":\"", data.provider);
+            spans.number(b",\"timeout_ms\":", data.timeout_ms);
+            spans.uuid(b",\"payment_id\":\"", data.payment_id);
+            spans.text(b",\"queue\":\"", data.queue);
+            spans.number(b",\"attempt\":", data.attempt);
+            spans.uuid(b",\"order_id\":\"", data.order_id);
+            spans.text(b",\"route\":\"", data.route);
+            spans.number(b",\"port\":", data.port);
+            spans.uuid(b",\"request_id\":\"", data.request_id);
+            spans.literal(b",\"span\":\"charge\"");
+        }
+        Self {
+            writer,
+            line: Line::default(),
+            spans,
+        }
+    }
+
+    pub(crate) fn repeat(&mut self, workload: Workload, data: &Data, times: u64) -> io::Result<()> {
+        let unit = match workload {
+            Workload::Flat | Workload::Nested => Self::flat,
+            Workload::Request => Self::request,
+            Workload::Escape => Self::escape,
+            Workload::Disabled => return Ok(()),
+        };
+        for _ in 0..times {
+            unit(self, black_box(data))?;
+        }
+        Ok(())
+    }
+
+    fn flat(&mut self, data: &Data) -> io::Result<()> {
+        self.line.begin();
+        self.line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"order placed\"",
+        );
+        self.line.number(b",\"order_number\":", data.order_number);
+        self.line.float(b",\"amount\":", data.amount);
+        self.line.boolean(b",\"express\":", data.express);
+        self.line.text(b",\"customer\":\"", data.customer);
+        self.line.bytes(self.spans.as_bytes());
+        self.finish()
+    }
+
+    fn request(&mut self, data: &Data) -> io::Result<()> {
+        let Self { line, spans, .. } = self;
+        spans.clear();
+        spans.text(b",\"method\":\"", data.method);
+        spans.text(b",\"route\":\"", data.route);
+        spans.uuid(b",\"request_id\":\"", data.request_id);
+        spans.text(b",\"tenant_id\":\"", data.tenant_id);
+
+        line.begin();
+        line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"request received\"",
+        );
+        line.number(b",\"port\":", data.port);
+        line.text(b",\"customer\":\"", data.customer);
+        line.bytes(spans.as_bytes());
+        line.literal(b",\"span\":\"request\"");
+        self.finish()?;
+
+        // The last member here goes first in the lines of the child, so its place is known.
+        let Self { line, spans, .. } = self;
+        spans.number(b",\"user_id\":", data.user_id);
+        let of_request = spans.as_bytes().len();
+        spans.text(b",\"provider\":\"", data.provider);
+        spans.float(b",\"amount\":", data.amount);
+
+        line.begin();
+        line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"charging\"",
+        );
+        line.number(b",\"attempt\":", data.attempt);
+        line.number(b",\"timeout_ms\":", data.timeout_ms);
+        line.bytes(&spans.as_bytes()[of_request..]);
+        line.bytes(&spans.as_bytes()[..of_request]);
+        line.literal(b",\"span\":\"charge\"");
+        self.finish()?;
+
+        let Self { line, spans, .. } = self;
+        line.begin();
+        line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"charged\"",
+        );
+        line.uuid(b",\"payment_id\":\"", data.payment_id);
+        line.float(b",\"elapsed_ms\":", data.elapsed_ms);
+        line.boolean(b",\"express\":", data.express);
+        line.bytes(&spans.as_bytes()[of_request..]);
+        line.bytes(&spans.as_bytes()[..of_request]);
+        line.literal(b",\"span\":\"charge\"");
+        self.finish()?;
+
+        let Self { line, spans, .. } = self;
+        line.begin();
+        line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"request finished\"",
+        );
+        line.number(b",\"status\":", data.status);
+        line.float(b",\"elapsed_ms\":", data.elapsed_ms);
+        line.number(b",\"order_number\":", data.order_number);
+        line.text(b",\"queue\":\"", data.queue);
+        line.bytes(&spans.as_bytes()[..of_request]);
+        line.literal(b",\"span\":\"request\"");
+        self.finish()
+    }
+
+    fn escape(&mut self, data: &Data) -> io::Result<()> {
+        self.line.begin();
+        self.line.literal(
+            b"\",\"level\":\"INFO\",\"target\":\"benches::workload\",\"message\":\"body received\"",
+        );
+        self.line.text(b",\"body\":\"", &data.body);
+        self.finish()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.line.literal(b"}\n");
+        self.writer.write_all(self.line.as_bytes())?;
+        self.line.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Results as Markdown.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{self, Write as _},
+};
+
+use crate::{Contender, Workload, options::Options};
+
+type Results = BTreeMap<(Contender, Workload), f64>;
+
+/// A row for each contender, a column for each workload.
+#[derive(Debug)]
+pub(crate) struct Table<'a> {
+    options: &'a Options,
+    results: &'a Results,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(options: &'a Options, results: &'a Results) -> Self {
+        Self { options, results }
+    }
+
+    pub(crate) fn print(&self, title: &str) -> Result<(), Box<dyn Error>> {
+        self.print_cells(title, |contender, workload| {
+            self.results
+                .get(&(contender, workload))
+                .map(|value| number(*value))
+        })
+    }
+
+    /// How many times as much the two peers that matter cost: the one that most services have, and the fastest. The disabled
+    /// event is held against bare `fmt`, since nothing is written.
+    pub(crate) fn print_ratios(&self) -> Result<(), Box<dyn Error>> {
+        let title = "fmt-json / contender, microjson / contender (disabled: fmt / contender)";
+        self.print_cells(title, |contender, workload| {
+            let own = self.results.get(&(contender, workload))?;
+            let times = |peer| {
+                let peer = self.results.get(&(peer, workload))?;
+                Some(format!("{:.2}×", peer / own))
+            };
+            if workload == Workload::Disabled {
+                return times(Contender::Fmt);
+            }
+            let peers = [times(Contender::FmtJson), times(Contender::Microjson)];
+            let known: Vec<_> = peers.into_iter().flatten().collect();
+            (!known.is_empty()).then(|| known.join(", "))
+        })
+    }
+
+    fn print_cells(
+        &self,
+        title: &str,
+        cell: impl Fn(Contender, Workload) -> Option<String>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut out = io::stdout();
+        let workloads = self.options.workloads();
+        let names: Vec<_> = workloads.iter().map(|workload| workload.name()).collect();
+        writeln!(out, "\n{title}\n")?;
+        writeln!(out, "| contender | {} |", names.join(" | "))?;
+        writeln!(out, "| --- |{}", " ---: |".repeat(names.len()))?;
+        for &contender in self.options.contenders() {
+            let cells: Vec<_> = workloads
+                .iter()
+                .map(|workload| cell(contender, *workload).unwrap_or_else(|| "–".to_owned()))
+                .collect();
+            writeln!(out, "| {} | {} |", contender.name(), cells.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+/// With a comma for every thousand, and a fraction only where there is nothing else to see.
+fn number(value: f64) -> String {
+    if value < 100.0 {
+        let text = format!("{value:.2}");
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
