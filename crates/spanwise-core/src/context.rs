@@ -1,9 +1,6 @@
 //! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -50,13 +47,14 @@ const LONGEST_VALUE: usize = 1024;
 /// ```
 #[derive(Clone, Default)]
 pub struct Context {
-    entries: Option<Arc<[Entry]>>,
+    entries: Option<Arc<Entries>>,
 }
 
-#[derive(Clone)]
-struct Entry {
-    key: &'static str,
-    value: Arc<str>,
+/// Keys with their values, which stand one after the other in one text.
+#[derive(Debug, Default, Clone)]
+struct Entries {
+    keys: Vec<(&'static str, Range<usize>)>,
+    text: String,
 }
 
 impl Context {
@@ -102,10 +100,7 @@ impl Context {
 
     /// Keys with their values: those of the outermost span first, each span's in the order of its fields.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.entries
-            .iter()
-            .flat_map(|entries| entries.iter())
-            .map(|entry| (entry.key, &*entry.value))
+        self.entries.iter().flat_map(|entries| entries.iter())
     }
 
     /// True where there is no context at all.
@@ -113,19 +108,37 @@ impl Context {
     pub fn is_empty(&self) -> bool {
         self.entries.is_none()
     }
+}
 
-    /// This context with `nearer` over it.
-    fn under(&self, nearer: &[Entry]) -> Self {
-        if nearer.is_empty() {
-            return self.clone();
-        }
-        let outer = self.entries.iter().flat_map(|entries| entries.iter());
-        let kept = outer
-            .filter(|outer| nearer.iter().all(|near| near.key != outer.key))
-            .cloned();
-        Self {
-            entries: Some(kept.chain(nearer.iter().cloned()).collect()),
-        }
+impl Entries {
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.keys
+            .iter()
+            .map(|(key, range)| (*key, &self.text[range.clone()]))
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        self.keys.iter().any(|(known, _)| *known == key)
+    }
+
+    fn push(&mut self, key: &'static str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.keys.push((key, start..self.text.len()));
+    }
+
+    /// Those of `outer` that are not here too, and then these.
+    fn over(self, outer: &Self) -> Self {
+        let mut all = Self {
+            keys: Vec::with_capacity(outer.keys.len() + self.keys.len()),
+            text: String::with_capacity(outer.text.len() + self.text.len()),
+        };
+        outer
+            .iter()
+            .filter(|(key, _)| !self.contains(key))
+            .for_each(|(key, value)| all.push(key, value));
+        self.iter().for_each(|(key, value)| all.push(key, value));
+        all
     }
 }
 
@@ -136,23 +149,43 @@ impl fmt::Debug for Context {
 }
 
 struct Inherited {
-    own: Vec<Entry>,
+    /// How many of the entries, from the last, are the span's own.
+    own: usize,
     all: Context,
 }
 
 impl Inherited {
-    fn new(own: Vec<Entry>, parent: Option<&Self>) -> Self {
-        let all = match parent {
-            Some(parent) => parent.all.under(&own),
-            None => Context::default().under(&own),
+    fn new(own: Entries, parent: Option<&Self>) -> Self {
+        let count = own.keys.len();
+        let outer = parent.and_then(|parent| parent.all.entries.as_deref());
+        let all = match outer {
+            Some(outer) if count > 0 => Context {
+                entries: Some(Arc::new(own.over(outer))),
+            },
+            Some(_) => parent.map(|parent| parent.all.clone()).unwrap_or_default(),
+            None => Context {
+                entries: (count > 0).then(|| Arc::new(own)),
+            },
         };
-        Self { own, all }
+        Self { own: count, all }
+    }
+
+    fn own(&self) -> Entries {
+        let mut own = Entries::default();
+        if let Some(entries) = &self.all.entries {
+            let inherited = entries.keys.len() - self.own;
+            entries
+                .iter()
+                .skip(inherited)
+                .for_each(|(key, value)| own.push(key, value));
+        }
+        own
     }
 }
 
 impl Inherit for Inherited {
     fn rebase(&self, parent: Option<&Self>) -> Self {
-        Self::new(self.own.clone(), parent)
+        Self::new(self.own(), parent)
     }
 }
 
@@ -211,11 +244,11 @@ impl ContextLayer {
         })
     }
 
-    fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Vec<Entry> {
+    fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Entries {
         let mut collector = Collector {
             keys,
             redact: &*self.redact,
-            entries: Vec::new(),
+            entries: Entries::default(),
         };
         record(&mut collector);
         collector.entries
@@ -250,7 +283,7 @@ where
         let keys = self.plan(attrs.metadata());
         // Formats values: before anything of the span is locked.
         let own = match keys {
-            [] => Vec::new(),
+            [] => Entries::default(),
             keys => self.collect(keys, |visitor| attrs.record(visitor)),
         };
         let Some(span) = ctx.span(id) else { return };
@@ -275,7 +308,7 @@ where
             return;
         }
         let recorded = self.collect(keys, |visitor| values.record(visitor));
-        if recorded.is_empty() {
+        if recorded.keys.is_empty() {
             return;
         }
         let Some(node) = ctx
@@ -284,59 +317,52 @@ where
         else {
             return;
         };
-        node.update(|inherited| {
-            let kept = inherited
-                .own
-                .iter()
-                .filter(|old| recorded.iter().all(|new| new.key != old.key));
-            let own: Vec<Entry> = kept.cloned().chain(recorded.iter().cloned()).collect();
-            Inherited {
-                all: inherited.all.under(&own),
-                own,
-            }
-        });
+        node.update(|inherited, parent| Inherited::new(recorded.over(&inherited.own()), parent));
     }
 }
 
 struct Collector<'a> {
     keys: &'a [KeyField],
     redact: &'a dyn Redact,
-    entries: Vec<Entry>,
+    entries: Entries,
 }
 
 impl Collector<'_> {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn add(&mut self, field: &Field, append: impl FnOnce(&mut String)) {
         let Some(key) = self.keys.iter().find(|key| key.index == field.index()) else {
             return;
         };
-        let value: Arc<str> = match key.verdict {
+        let text = &mut self.entries.text;
+        let start = text.len();
+        match key.verdict {
             KeyVerdict::Remove => return,
-            KeyVerdict::Redact => redacted(),
+            KeyVerdict::Redact => text.push_str(REDACTED),
             KeyVerdict::Pass => {
-                let mut text = String::new();
-                guarded::append(&mut text, value, LONGEST_VALUE);
-                self.redact.hide(&text).into()
+                append(text);
+                if self.redact.reads_text() {
+                    let shown = self.redact.hide(&text[start..]).into_owned();
+                    text.replace_range(start.., &shown);
+                }
             }
-        };
-        self.entries.retain(|entry| entry.key != key.key);
-        self.entries.push(Entry {
-            key: key.key,
-            value,
-        });
+        }
+        // Of a field given twice the last value stands.
+        self.entries.keys.retain(|(known, _)| *known != key.key);
+        self.entries
+            .keys
+            .push((key.key, start..self.entries.text.len()));
     }
-}
-
-fn redacted() -> Arc<str> {
-    static TEXT: OnceLock<Arc<str>> = OnceLock::new();
-    Arc::clone(TEXT.get_or_init(|| REDACTED.into()))
 }
 
 impl Visit for Collector<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"));
+        self.add(field, |text| {
+            guarded::append(text, format_args!("{value:?}"), LONGEST_VALUE);
+        });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
+        self.add(field, |text| {
+            text.push_str(guarded::cut_at(value, LONGEST_VALUE))
+        });
     }
 }

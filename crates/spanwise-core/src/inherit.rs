@@ -49,11 +49,12 @@ pub struct Node<T> {
 }
 
 struct Later<T> {
-    /// The epoch this was built at; 0 when the own part has changed since and the rest is yet to be taken over.
+    /// The epoch this was built at, or [`STALE`] when the rest is yet to be taken over.
     built: u64,
     value: Arc<T>,
 }
 
+const STALE: u64 = 0;
 const FIRST_EPOCH: u64 = 1;
 
 impl<T: Inherit> Node<T> {
@@ -80,25 +81,31 @@ impl<T: Inherit> Node<T> {
     /// Calls `f` with the value as it is now. Lock-free unless something in this tree was recorded late.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        if self.now() == self.built {
-            f(&self.first)
-        } else {
-            f(&self.up_to_date())
-        }
+        f(&self.current())
     }
 
-    /// Replaces the value by `change` of it; descendants take it over when they are next read.
+    /// Replaces the value by what `change` makes of it and of the parent's; descendants take it over when they are next read.
     ///
     /// `change` is called under a lock: it must not call code that may log, such as a user's `Debug`.
-    pub fn update(&self, change: impl FnOnce(&T) -> T) {
+    pub fn update(&self, change: impl FnOnce(&T, Option<&T>) -> T) {
+        let epoch = &self.root().epoch;
+        let before = epoch.load(Ordering::Acquire);
+        let parent = self.parent.as_deref().map(Self::current);
         let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = change(later.as_ref().map_or(&self.first, |later| &later.value));
-        *later = Some(Later {
-            built: 0,
-            value: Arc::new(value),
+        let own = later.as_ref().map_or(&self.first, |later| &later.value);
+        let value = Arc::new(change(own, parent.as_deref()));
+        let later = later.insert(Later {
+            built: STALE,
+            value,
         });
-        drop(later);
-        self.root().epoch.fetch_add(1, Ordering::AcqRel);
+        // If nothing else in the tree changed meanwhile, what was just built is up to date.
+        let after = before + 1;
+        match epoch.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => later.built = after,
+            Err(_) => {
+                epoch.fetch_add(1, Ordering::AcqRel);
+            }
+        }
     }
 
     /// Keeps this node in `span`, in the slot of `layer`.
@@ -135,6 +142,15 @@ impl<T: Inherit> Node<T> {
 
     fn now(&self) -> u64 {
         self.root().epoch.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn current(&self) -> Value<'_, T> {
+        if self.now() == self.built {
+            Value::First(&self.first)
+        } else {
+            self.up_to_date()
+        }
     }
 
     /// Builds again what is older than the tree's last change: this node, and as many of its ancestors as need it.
@@ -256,13 +272,10 @@ mod tests {
         let right = node(&["x"], Some(&root));
         let leaf = node(&["f"], Some(&left));
 
-        left.update(|names| Names {
-            own: vec!["l", "late"],
-            all: names.all.clone(),
-        });
+        left.update(|_, parent| Names::new(&["l", "late"], parent));
         assert_eq!(leaf.read(|names| names.all.join(" ")), "f l late r");
         assert_eq!(right.read(|names| names.all.join(" ")), "x r");
-        root.update(|_| Names::new(&["R"], None));
+        root.update(|_, _| Names::new(&["R"], None));
         assert_eq!(leaf.read(|names| names.all.join(" ")), "f l late R");
         assert_eq!(root.read(|names| names.all.join(" ")), "R");
         assert_eq!(node(&["n"], Some(&leaf)).read(|names| names.all.len()), 5);
@@ -275,7 +288,7 @@ mod tests {
         for _ in 0..100_000 {
             leaf = node(&[], Some(&leaf));
         }
-        root.update(|_| Names::new(&["R"], None));
+        root.update(|_, _| Names::new(&["R"], None));
         assert_eq!(leaf.read(|names| names.all.join(" ")), "R");
         drop(root);
         drop(leaf);

@@ -5,7 +5,10 @@ use tracing::{Instrument, field::Empty, info_span};
 use tracing_subscriber::prelude::*;
 
 fn entries() -> Vec<(&'static str, String)> {
-    Context::current().iter().map(|(key, value)| (key, value.to_owned())).collect()
+    Context::current()
+        .iter()
+        .map(|(key, value)| (key, value.to_owned()))
+        .collect()
 }
 
 fn pairs<const N: usize>(pairs: [(&'static str, &str); N]) -> Vec<(&'static str, String)> {
@@ -22,11 +25,20 @@ fn outside_a_span_or_without_the_layer_it_is_empty() {
 
 #[test]
 fn the_nearest_value_wins_and_other_fields_do_not_enter() {
-    let _default = tracing_subscriber::registry().with(ContextLayer::default()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .set_default();
     let _outer = info_span!("outer", request_id = "r-1", tenant_id = "acme", path = "/").entered();
     let _inner = info_span!("inner", tenant_id = %"globex", user_id = 7, n = 1).entered();
     let _plain = info_span!("plain").entered();
-    assert_eq!(entries(), pairs([("request_id", "r-1"), ("tenant_id", "globex"), ("user_id", "7")]));
+    assert_eq!(
+        entries(),
+        pairs([
+            ("request_id", "r-1"),
+            ("tenant_id", "globex"),
+            ("user_id", "7")
+        ])
+    );
 }
 
 #[test]
@@ -38,22 +50,32 @@ fn a_late_record_reaches_the_spans_below() {
     let _below = info_span!("below").entered();
     assert!(Context::current().is_empty());
     request.record("order_id", 42).record("request_id", "r-1");
-    assert_eq!(entries(), pairs([("order_id", "42"), ("request_id", "r-1")]));
+    assert_eq!(
+        entries(),
+        pairs([("order_id", "42"), ("request_id", "r-1")])
+    );
     request.record("request_id", "r-2");
     assert_eq!(Context::current().get("request_id"), Some("r-2"));
 }
 
 #[test]
 fn a_root_span_starts_anew_and_an_explicit_parent_is_followed() {
-    let _default = tracing_subscriber::registry().with(ContextLayer::default()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .set_default();
     let request = info_span!("request", request_id = "r-1");
-    request.in_scope(|| info_span!(parent: None, "job").in_scope(|| assert!(Context::current().is_empty())));
-    info_span!(parent: &request, "task").in_scope(|| assert_eq!(entries(), pairs([("request_id", "r-1")])));
+    request.in_scope(|| {
+        info_span!(parent: None, "job").in_scope(|| assert!(Context::current().is_empty()))
+    });
+    info_span!(parent: &request, "task")
+        .in_scope(|| assert_eq!(entries(), pairs([("request_id", "r-1")])));
 }
 
 #[tokio::test]
 async fn a_task_that_is_given_the_span_has_its_context() {
-    let _default = tracing_subscriber::registry().with(ContextLayer::default()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .set_default();
     let task = async { Context::current().get("request_id").map(str::to_owned) };
     let task = tokio::spawn(task.instrument(info_span!("request", request_id = "r-1")));
     assert_eq!(task.await.unwrap().as_deref(), Some("r-1"));
@@ -67,10 +89,15 @@ fn a_long_or_broken_value_is_cut_or_named() {
             panic!("no display")
         }
     }
-    let _default = tracing_subscriber::registry().with(ContextLayer::default()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .set_default();
     let long = "é".repeat(5000);
     let _span = info_span!("s", request_id = long, tenant_id = %Broken).entered();
     let context = Context::current();
     assert_eq!(context.get("request_id").map(str::len), Some(1024));
-    assert_eq!(context.get("tenant_id"), Some("<panicked while formatting>"));
+    assert_eq!(
+        context.get("tenant_id"),
+        Some("<panicked while formatting>")
+    );
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use spanwise_core::{ContextLayer, Layers, LayerExt, LevelLayer};
+use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
 use support::Seen;
 use tracing::{Level, enabled, error, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, prelude::*};
@@ -29,10 +29,34 @@ fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
         assert_eq!((ours.take().len(), theirs.take().len()), (3, 3));
     };
     let registry = tracing_subscriber::registry;
-    check(registry().with(ours.clone()).with(filtered!()).with(levels()).into());
-    check(registry().with(levels()).with(filtered!()).with(ours.clone()).into());
-    check(registry().with(filtered!()).with(ours.clone()).with(ContextLayer::default()).into());
-    check(registry().with(ours.clone()).with(filtered!().leveled(LevelFilter::TRACE.into())).with(levels()).into());
+    check(
+        registry()
+            .with(ours.clone())
+            .with(filtered!())
+            .with(levels())
+            .into(),
+    );
+    check(
+        registry()
+            .with(levels())
+            .with(filtered!())
+            .with(ours.clone())
+            .into(),
+    );
+    check(
+        registry()
+            .with(filtered!())
+            .with(ours.clone())
+            .with(ContextLayer::default())
+            .into(),
+    );
+    check(
+        registry()
+            .with(ours.clone())
+            .with(filtered!().leveled(LevelFilter::TRACE.into()))
+            .with(levels())
+            .into(),
+    );
 
     let mut list = Layers::<Registry>::default();
     list.push(ours.clone());

@@ -16,7 +16,9 @@ fn install(levels: &str) -> (Seen, LevelHandle, tracing::subscriber::DefaultGuar
     let seen = Seen::default();
     let layer = LevelLayer::new(levels.parse().unwrap());
     let handle = layer.handle();
-    let stack = tracing_subscriber::registry().with(seen.clone()).with(layer);
+    let stack = tracing_subscriber::registry()
+        .with(seen.clone())
+        .with(layer);
     (seen, handle, stack.set_default())
 }
 
@@ -63,7 +65,9 @@ fn a_span_directive_enables_what_happens_in_the_spans_it_names() {
     debug!("outside");
     assert_eq!(seen.take(), ["acme debug"]);
 
-    handle.set_levels("info,[request{tenant_id=acme}]=trace").unwrap();
+    handle
+        .set_levels("info,[request{tenant_id=acme}]=trace")
+        .unwrap();
     log("acme");
     assert_eq!(seen.take(), ["acme debug", "acme trace"]);
     handle.set_levels("info").unwrap();
@@ -110,7 +114,10 @@ fn every_malformed_directive_is_named_with_what_was_meant() {
     check("verbose", &["did you mean `debug`?"]);
     check("9", &["`9` is not a level: use one of off, error"]);
     check("info;debug", &["`info;debug` is not a directive"]);
-    check("shop=debgu,hyper=warning,info", &["`shop=debgu`", "did you mean `warn`"]);
+    check(
+        "shop=debgu,hyper=warning,info",
+        &["`shop=debgu`", "did you mean `warn`"],
+    );
     check("shop=", &["`shop=`"]);
     check("=debug", &["`=debug`"]);
     check("[request", &["`[request` is not a span directive"]);
@@ -121,21 +128,40 @@ fn every_malformed_directive_is_named_with_what_was_meant() {
 #[test]
 fn what_env_filter_accepts_is_accepted() {
     for levels in [
-        "", "info", "INFO ", "info\n", "4", "off", "shop", "shop=debug", "shop::db=trace,info", " info , a=warn ,",
-        "[request]", "[request]=debug", "shop[request]=debug", "[request{id}]=debug", "[{id=7}]=trace",
+        "",
+        "info",
+        "INFO ",
+        "info\n",
+        "4",
+        "off",
+        "shop",
+        "shop=debug",
+        "shop::db=trace,info",
+        " info , a=warn ,",
+        "[request]",
+        "[request]=debug",
+        "shop[request]=debug",
+        "[request{id}]=debug",
+        "[{id=7}]=trace",
         "shop[request{id=7,tenant=\"a,b\"}]=info,warn",
     ] {
         let parsed: Result<Levels, _> = levels.parse();
         assert!(parsed.is_ok(), "{levels:?}: {parsed:?}");
         let shown = parsed.unwrap().to_string();
-        assert_eq!(shown.parse::<Levels>().unwrap().to_string(), shown, "{levels:?}");
+        assert_eq!(
+            shown.parse::<Levels>().unwrap().to_string(),
+            shown,
+            "{levels:?}"
+        );
     }
 }
 
 #[test]
 fn levels_set_for_a_while_fall_back_by_themselves() {
     let (seen, handle, _default) = install("info");
-    handle.set_levels_for(Duration::from_millis(50), "debug").unwrap();
+    handle
+        .set_levels_for(Duration::from_millis(50), "debug")
+        .unwrap();
     debug!("for a while");
     assert_eq!(seen.take(), ["for a while"]);
     let end = Instant::now() + Duration::from_secs(10);
@@ -150,12 +176,20 @@ fn levels_set_for_a_while_fall_back_by_themselves() {
 #[test]
 fn setting_levels_ends_a_temporary_setting() {
     let (_, handle, _default) = install("info");
-    handle.set_levels_for(Duration::from_secs(3600), "trace").unwrap();
-    handle.set_levels_for(Duration::from_secs(3600), "debug").unwrap();
+    handle
+        .set_levels_for(Duration::from_secs(3600), "trace")
+        .unwrap();
+    handle
+        .set_levels_for(Duration::from_secs(3600), "debug")
+        .unwrap();
     handle.set_levels("warn").unwrap();
     assert_eq!(handle.levels().to_string(), "warn");
     assert!(handle.set_levels("wran").is_err());
-    assert!(handle.set_levels_for(Duration::from_secs(1), "wran").is_err());
+    assert!(
+        handle
+            .set_levels_for(Duration::from_secs(1), "wran")
+            .is_err()
+    );
     assert_eq!(handle.levels().to_string(), "warn");
 }
 
@@ -163,7 +197,10 @@ fn setting_levels_ends_a_temporary_setting() {
 fn a_leveled_sink_sees_its_levels_and_its_neighbour_all() {
     let (errors, all) = (Seen::default(), Seen::default());
     let leveled = errors.clone().leveled("error,shop=info".parse().unwrap());
-    let _default = tracing_subscriber::registry().with(leveled).with(all.clone()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(leveled)
+        .with(all.clone())
+        .set_default();
     assert!(enabled!(Level::TRACE));
     info!(target: "other", "other");
     error!(target: "other", "other error");

@@ -81,26 +81,48 @@ impl<S: Subscriber> Layer<S> for Noted {
 fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
     let noted = Noted::default();
     let dispatch = wrap(noted.clone());
-    assert!(dispatch.downcast_ref::<Noted>().is_some(), "a look-up finds the inner layer");
-    assert!(dispatch.downcast_ref::<Seen>().is_none(), "and none that is not there");
+    assert!(
+        dispatch.downcast_ref::<Noted>().is_some(),
+        "a look-up finds the inner layer"
+    );
+    assert!(
+        dispatch.downcast_ref::<Seen>().is_none(),
+        "and none that is not there"
+    );
     tracing::dispatcher::with_default(&dispatch, || {
         let span = info_span!("span", late = tracing::field::Empty);
-        span.record("late", 1).follows_from(info_span!("other").id());
+        span.record("late", 1)
+            .follows_from(info_span!("other").id());
         span.in_scope(|| info!("event"));
         assert!(tracing::enabled!(Level::INFO));
     });
     let mut calls = noted.0.lock().unwrap().clone();
     calls.sort_unstable();
     let expected = [
-        "enabled", "event_enabled", "max_level_hint", "on_close", "on_enter", "on_event", "on_exit",
-        "on_follows_from", "on_layer", "on_new_span", "on_record", "on_register_dispatch", "register_callsite",
+        "enabled",
+        "event_enabled",
+        "max_level_hint",
+        "on_close",
+        "on_enter",
+        "on_event",
+        "on_exit",
+        "on_follows_from",
+        "on_layer",
+        "on_new_span",
+        "on_record",
+        "on_register_dispatch",
+        "register_callsite",
     ];
     assert_eq!(calls, expected);
 }
 
 #[test]
 fn a_leveled_layer_is_told_everything() {
-    check(|layer| tracing_subscriber::registry().with(layer.leveled(LevelFilter::TRACE.into())).into());
+    check(|layer| {
+        tracing_subscriber::registry()
+            .with(layer.leveled(LevelFilter::TRACE.into()))
+            .into()
+    });
 }
 
 #[test]
@@ -136,7 +158,9 @@ fn a_wrapper_is_found_by_its_own_type() {
     let leveled: Leveled<Seen> = Seen::default().leveled(LevelFilter::TRACE.into());
     let dispatch: Dispatch = tracing_subscriber::registry().with(leveled).into();
     assert!(dispatch.downcast_ref::<Leveled<Seen>>().is_some());
-    let dispatch: Dispatch = tracing_subscriber::registry().with(Layers::<Registry>::default()).into();
+    let dispatch: Dispatch = tracing_subscriber::registry()
+        .with(Layers::<Registry>::default())
+        .into();
     assert!(dispatch.downcast_ref::<Layers<Registry>>().is_some());
 }
 
@@ -144,7 +168,10 @@ fn a_wrapper_is_found_by_its_own_type() {
 fn an_empty_list_switches_nothing_off() {
     let seen = Seen::default();
     let list = Layers::<Registry>::default();
-    let _default = tracing_subscriber::registry().with(list).with(seen.clone()).set_default();
+    let _default = tracing_subscriber::registry()
+        .with(list)
+        .with(seen.clone())
+        .set_default();
     info!("seen");
     tracing::trace!("seen");
     assert_eq!(seen.take().len(), 2);

@@ -1,7 +1,8 @@
 //! What a span adds to the lines of the events in it, encoded once.
 
+use std::sync::Arc;
+
 use spanwise_core::Inherit;
-use tracing_core::Metadata;
 
 use crate::{
     escape,
@@ -14,20 +15,21 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Fragment {
     kind: Kind,
-    callsite: &'static Metadata<'static>,
+    /// The span's, as a JSON string.
+    name: Arc<[u8]>,
     /// The span's own members, where they are not the start of `bytes`.
     own_nested: Vec<u8>,
     own_len: usize,
     /// The keys of its own whose values were cut, as JSON strings joined by commas.
     own_cut: Vec<u8>,
-    own_bits: u64,
+    own_bits: u128,
     /// Flat: own members, inherited members, then `,"span":…`. Nested: the objects of all spans, joined by commas, outermost first.
     bytes: Vec<u8>,
     /// Where the members end in a flat fragment; where this span's object begins in a nested one.
     split: usize,
     /// The names of all spans in `bytes`, where they are listed.
     names: std::ops::Range<usize>,
-    bits: u64,
+    bits: u128,
     cut: Vec<u8>,
     depth: usize,
 }
@@ -47,25 +49,20 @@ const MOST_SPANS: usize = 64;
 /// The members that one visit of a span's fields gave.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Own<'a> {
-    pub(crate) members: &'a [u8],
-    pub(crate) bits: u64,
+    /// One after the other.
+    pub(crate) members: [&'a [u8]; 2],
+    pub(crate) bits: u128,
     pub(crate) cut: &'a [u8],
 }
 
 impl Fragment {
     /// `name` is the span's, as a JSON string.
-    pub(crate) fn new(
-        kind: Kind,
-        callsite: &'static Metadata<'static>,
-        name: &[u8],
-        own: Own<'_>,
-        parent: Option<&Self>,
-    ) -> Self {
+    pub(crate) fn new(kind: Kind, name: &Arc<[u8]>, own: Own<'_>, parent: Option<&Self>) -> Self {
         let mut fragment = Self {
             kind,
-            callsite,
+            name: Arc::clone(name),
             own_nested: Vec::new(),
-            own_len: own.members.len(),
+            own_len: own.members[0].len() + own.members[1].len(),
             own_cut: own.cut.to_vec(),
             own_bits: own.bits,
             bytes: Vec::new(),
@@ -76,38 +73,46 @@ impl Fragment {
             depth: parent.map_or(0, |parent| parent.depth) + 1,
         };
         match kind.table.layout {
-            Layout::Flat => fragment.build_flat(own.members, name, parent),
-            Layout::Nested => fragment.build_nested(own.members, name, parent),
+            Layout::Flat => fragment.build_flat(own.members, parent),
+            Layout::Nested => fragment.build_nested(own.members, parent),
         }
         fragment
     }
 
-    /// The same span after `recorded`; what it inherits is taken over anew when it is next read.
-    pub(crate) fn record(&self, recorded: Own<'_>) -> Self {
-        let mut own = Vec::with_capacity(self.own_len + recorded.members.len());
-        let is_new = |key: &[u8]| members(recorded.members).any(|new| new.key() == key);
-        let mut cut = Vec::new();
+    /// The same span after `recorded`, under `parent`.
+    pub(crate) fn record(&self, recorded: Own<'_>, parent: Option<&Self>) -> Self {
+        let new = recorded.members[0];
+        if self.own_bits & recorded.bits == 0 && recorded.cut.is_empty() {
+            // No field had a value before: the new ones come after the old.
+            let bits = self.own_bits | recorded.bits;
+            let own = Own {
+                members: [self.own(), new],
+                bits,
+                cut: &self.own_cut,
+            };
+            return Self::new(self.kind, &self.name, own, parent);
+        }
+        let is_new = |key: &[u8]| members(new).any(|new| new.key() == key);
+        let (mut kept, mut cut) = (Vec::with_capacity(self.own_len), Vec::new());
         for member in members(self.own()).filter(|old| !is_new(old.key())) {
-            own.extend(member.bytes);
+            kept.extend(member.bytes);
             if contains_name(&self.own_cut, member.quoted_key()) {
                 push_name(&mut cut, member.quoted_key());
             }
         }
-        own.extend(recorded.members);
         if !recorded.cut.is_empty() {
             push_name(&mut cut, recorded.cut);
         }
-        let own = Own {
-            members: &own,
-            bits: self.own_bits | recorded.bits,
-            cut: &cut,
-        };
+        let bits = self.own_bits | recorded.bits;
         Self::new(
             self.kind,
-            self.callsite,
-            &escape::quoted(self.callsite.name()),
-            own,
-            None,
+            &self.name,
+            Own {
+                members: [&kept, new],
+                bits,
+                cut: &cut,
+            },
+            parent,
         )
     }
 
@@ -146,7 +151,7 @@ impl Fragment {
         }
     }
 
-    pub(crate) fn bits(&self) -> u64 {
+    pub(crate) fn bits(&self) -> u128 {
         self.bits
     }
 
@@ -159,17 +164,18 @@ impl Fragment {
         self.depth.saturating_sub(MOST_SPANS)
     }
 
-    fn build_flat(&mut self, own: &[u8], name: &[u8], parent: Option<&Self>) {
+    fn build_flat(&mut self, own: [&[u8]; 2], parent: Option<&Self>) {
+        let name = Arc::clone(&self.name);
         let Kind {
             table,
             list,
             max_len,
         } = self.kind;
         let inherited = parent.map(Self::members).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(own.len() + inherited.len() + name.len() + 16);
-        bytes.extend(own);
+        let mut bytes = Vec::with_capacity(self.own_len + inherited.len() + name.len() + 16);
+        own.iter().for_each(|own| bytes.extend_from_slice(own));
         if let Some(parent) = parent {
-            let fits = own.len() + inherited.len() <= max_len;
+            let fits = bytes.len() + inherited.len() <= max_len;
             if self.own_bits & parent.bits == 0 && parent.cut.is_empty() && fits {
                 bytes.extend(inherited);
             } else {
@@ -179,7 +185,7 @@ impl Fragment {
         }
         self.split = bytes.len();
         push_key(&mut bytes, table.span);
-        bytes.extend(name);
+        bytes.extend_from_slice(&name);
         if list {
             push_key(&mut bytes, table.spans);
             bytes.push(b'[');
@@ -191,7 +197,7 @@ impl Fragment {
                 if bytes.len() > start {
                     bytes.push(b',');
                 }
-                bytes.extend(name);
+                bytes.extend_from_slice(&name);
             }
             self.names = start..bytes.len();
             bytes.push(b']');
@@ -221,9 +227,10 @@ impl Fragment {
         }
     }
 
-    fn build_nested(&mut self, own: &[u8], name: &[u8], parent: Option<&Self>) {
+    fn build_nested(&mut self, own: [&[u8]; 2], parent: Option<&Self>) {
+        let own = own.concat();
         let outer = parent.map(Self::objects).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(outer.len() + own.len() + name.len() + 16);
+        let mut bytes = Vec::with_capacity(outer.len() + own.len() + self.name.len() + 16);
         let outer_cut = parent.map(Self::cut).unwrap_or_default();
         if outer.len() + own.len() <= self.kind.max_len {
             bytes.extend(outer);
@@ -238,7 +245,7 @@ impl Fragment {
             bytes.push(b',');
         }
         self.split = bytes.len();
-        let mut sorted: Vec<_> = members(own).collect();
+        let mut sorted: Vec<_> = members(&own).collect();
         sorted.sort_by_key(|member| member.key());
         bytes.push(b'{');
         for member in sorted {
@@ -246,27 +253,21 @@ impl Fragment {
             bytes.push(b',');
         }
         bytes.extend(b"\"name\":");
-        bytes.extend(name);
+        bytes.extend_from_slice(&self.name);
         bytes.push(b'}');
         self.bytes = bytes;
-        self.own_nested = own.to_vec();
+        self.own_nested = own;
     }
 }
 
 impl Inherit for Fragment {
     fn rebase(&self, parent: Option<&Self>) -> Self {
         let own = Own {
-            members: self.own(),
+            members: [self.own(), b""],
             bits: self.own_bits,
             cut: &self.own_cut,
         };
-        Self::new(
-            self.kind,
-            self.callsite,
-            &escape::quoted(self.callsite.name()),
-            own,
-            parent,
-        )
+        Self::new(self.kind, &self.name, own, parent)
     }
 }
 

@@ -53,7 +53,7 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
 
 /// A line whose fields are written.
 struct Draft<'a> {
-    line: Line,
+    line: Box<Line>,
     fields_start: usize,
     plan: &'a Plan,
     encoded: Encoded,
@@ -108,7 +108,7 @@ where
 
     /// A line up to its first field.
     #[inline]
-    fn begin_line(&self, plan: &Plan) -> Line {
+    fn begin_line(&self, plan: &Plan) -> Box<Line> {
         let shape = self.shape();
         let Some(timestamp) = self.options.timestamp else {
             let mut line = local::with(self.id, |local| local.line.take()).unwrap_or_default();
@@ -131,7 +131,14 @@ where
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let Draft { mut line, fields_start, plan, encoded, metadata, log } = draft;
+        let Draft {
+            mut line,
+            fields_start,
+            plan,
+            encoded,
+            metadata,
+            log,
+        } = draft;
         let shape = self.shape();
         let fields_end = self.close_fields(&mut line, fields_start, plan);
         if !plan.after_fields.is_empty() {
@@ -328,7 +335,7 @@ where
     #[inline]
     fn finish_event<S>(
         &self,
-        mut line: Line,
+        mut line: Box<Line>,
         event: &Event<'_>,
         plan: &Plan,
         inside: &Inside<'_>,
@@ -341,7 +348,14 @@ where
         let mut encoded = Encoded::default();
         let mut visit = |line: &mut Line, pass| {
             let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(line, &plan.keys, pass, self.encoding(true), &mut encoded, record);
+            encode(
+                line,
+                &plan.keys,
+                pass,
+                self.encoding(true),
+                &mut encoded,
+                record,
+            );
         };
         if plan.message_late {
             visit(&mut line, Pass::Message);
@@ -350,7 +364,18 @@ where
             visit(&mut line, Pass::All);
         }
         let metadata = event.metadata();
-        self.finish_line(Draft { line, fields_start, plan, encoded, metadata, log }, inside, ctx);
+        self.finish_line(
+            Draft {
+                line,
+                fields_start,
+                plan,
+                encoded,
+                metadata,
+                log,
+            },
+            inside,
+            ctx,
+        );
     }
 
     /// The members of a span's fields, and what became of them; in the thread's line, from where `f` takes them.
@@ -382,7 +407,7 @@ where
             .map(|(_, key)| key.bit)
             .fold(0, |bits, bit| bits | bit);
         let result = f(Own {
-            members: line.as_bytes(),
+            members: [line.as_bytes(), b""],
             bits,
             cut: &encoded.cut,
         });
@@ -501,7 +526,7 @@ where
             |visitor| attrs.record(visitor),
             |own| {
                 Node::new(parent.as_ref(), |parent| {
-                    Fragment::new(self.kind(), callsite, &plan.name, own, parent)
+                    Fragment::new(self.kind(), &plan.name, own, parent)
                 })
             },
         );
@@ -523,8 +548,8 @@ where
                 let node = ctx
                     .span(id)
                     .and_then(|span| Node::<Fragment>::of(Some(self.id), &span));
-                if let (Some(node), false) = (node, own.members.is_empty()) {
-                    node.update(|fragment| fragment.record(own));
+                if let (Some(node), false) = (node, own.members[0].is_empty()) {
+                    node.update(|fragment, parent| fragment.record(own, parent));
                 }
             },
         );

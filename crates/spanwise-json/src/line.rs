@@ -54,13 +54,17 @@ impl Line {
 
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.room(bytes.len()).copy_from_slice(bytes);
-        self.len += bytes.len();
+        let end = self.len + bytes.len();
+        if end > self.bytes.len() {
+            self.grow(bytes.len());
+        }
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
     }
 
     #[inline]
     pub(crate) fn push_byte(&mut self, byte: u8) {
-        self.room(1)[0] = byte;
+        *self.room::<1>() = [byte];
         self.len += 1;
     }
 
@@ -77,17 +81,20 @@ impl Line {
     #[inline]
     pub(crate) fn push_block<const N: usize>(&mut self, block: &[u8; N], used: usize) {
         debug_assert!(used <= N);
-        self.room(N).copy_from_slice(block);
+        *self.room() = *block;
         self.len += used;
     }
 
-    /// The next `count` bytes, to be written and then counted by [`advance`](Self::advance).
+    /// The next bytes, to be written and then counted by [`advance`](Self::advance).
     #[inline]
-    pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
-        if self.bytes.len() - self.len < count {
-            self.grow(count);
+    pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
+        if self.bytes.len() < self.len + N {
+            self.grow(N);
         }
-        &mut self.bytes[self.len..self.len + count]
+        match self.bytes[self.len..].first_chunk_mut() {
+            Some(room) => room,
+            None => unreachable!("there is room for N bytes: made above where there was not"),
+        }
     }
 
     #[inline]
@@ -99,7 +106,7 @@ impl Line {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, count: usize) {
-        let wanted = (self.len + count).next_power_of_two().max(1024);
+        let wanted = (self.len + count).next_power_of_two().max(4096);
         self.bytes.resize(wanted, 0);
     }
 }

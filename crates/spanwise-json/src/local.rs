@@ -13,7 +13,7 @@ use crate::{fragment::Fragment, line::Line, timestamp::LastSecond};
 pub(crate) struct Local {
     layer: LayerId,
     /// Taken while a line is being put together: an event inside an event's values finds none, and makes its own.
-    pub(crate) line: Option<Line>,
+    pub(crate) line: Option<Box<Line>>,
     pub(crate) second: LastSecond,
     /// The members that name the thread.
     pub(crate) thread: Vec<u8>,

@@ -1,5 +1,7 @@
 //! What follows from a callsite alone: worked out when it is first seen.
 
+use std::sync::Arc;
+
 use spanwise_core::log_record;
 use tracing_core::Metadata;
 
@@ -11,7 +13,7 @@ pub(crate) struct Plan {
     pub(crate) head: Vec<u8>,
     pub(crate) keys: Box<[Key]>,
     /// The bits of all keys that are shown.
-    pub(crate) bits: u64,
+    pub(crate) bits: u128,
     /// The message is a field that comes after others, and must be written before them.
     pub(crate) message_late: bool,
     /// Two fields have one key.
@@ -22,25 +24,27 @@ pub(crate) struct Plan {
     /// After what the spans add; where no thread is named, to the end of the line.
     pub(crate) after_spans: Vec<u8>,
     /// The name as a JSON string.
-    pub(crate) name: Vec<u8>,
+    pub(crate) name: Arc<[u8]>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Key {
     /// `,"key":`
     pub(crate) member: Short,
-    /// One of 64: two keys with different bits are different.
-    pub(crate) bit: u64,
+    /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
+    pub(crate) bit: u128,
     pub(crate) role: Role,
 }
 
+/// A bit each, so that one test says whether a field is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Role {
-    Message,
-    Field,
+    Omitted = 0,
+    Message = 1,
+    Field = 2,
     /// Shown, without its value.
-    Hidden,
-    Omitted,
+    Hidden = 4,
 }
 
 impl Plan {
@@ -99,7 +103,7 @@ impl Plan {
             is_log,
             after_fields,
             after_spans,
-            name: escape::quoted(callsite.name()),
+            name: escape::quoted(callsite.name()).into(),
             keys,
         }
     }

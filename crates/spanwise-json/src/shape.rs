@@ -1,6 +1,6 @@
 //! What all lines of a layer have in common, worked out from its options when it is first used.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, PoisonError};
 
 use spanwise_core::{KeyVerdict, Redact};
 use tracing_core::Metadata;
@@ -21,8 +21,9 @@ pub(crate) struct Shape {
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
     pub(crate) has_threads: bool,
-    /// `None` if the policy reads no text.
     pub(crate) redacts_text: bool,
+    /// All keys seen, in that order.
+    keys: Mutex<Vec<String>>,
 }
 
 impl Shape {
@@ -51,6 +52,7 @@ impl Shape {
             close,
             has_threads: options.thread_name || options.thread_id,
             redacts_text: options.redact.reads_text(),
+            keys: Mutex::default(),
         }
     }
 
@@ -130,13 +132,21 @@ impl Shape {
         };
         let mut member = Vec::new();
         push_member(&mut member, key, b"");
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
         Key {
             member: Short::new(member),
-            bit: 1 << (hasher.finish() >> 58),
+            bit: self.bit(key),
             role,
         }
+    }
+
+    fn bit(&self, key: &str) -> u128 {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = keys.iter().position(|known| known == key);
+        let number = known.unwrap_or_else(|| {
+            keys.push(key.to_owned());
+            keys.len() - 1
+        });
+        1 << (number % 128)
     }
 }
 

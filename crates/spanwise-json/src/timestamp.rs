@@ -164,16 +164,37 @@ fn before_epoch(before: &std::time::SystemTimeError) -> (i64, u32) {
 /// As many of the nine digits as there is room for.
 #[inline]
 fn write_fraction(digits: &mut [u8], nanos: u32) {
-    let mut rest = match digits.len() {
-        3 => nanos / 1_000_000,
-        6 => nanos / 1_000,
-        _ => nanos,
-    };
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    match digits.len() {
+        3 => write_digits(digits, nanos / 1_000_000),
+        6 => write_digits(digits, nanos / 1_000),
+        _ => write_digits(digits, nanos),
     }
 }
+
+/// From the last, two at a time.
+#[inline]
+fn write_digits(digits: &mut [u8], mut rest: u32) {
+    let mut pairs = digits.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        let two = &PAIRS[(rest % 100) as usize];
+        rest /= 100;
+        pair.copy_from_slice(two);
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + (rest % 10) as u8;
+    }
+}
+
+/// `00` to `99`.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
 
 #[cfg(test)]
 mod tests {

@@ -27,12 +27,13 @@ pub(crate) struct Encoding<'a> {
     pub(crate) of_event: bool,
 }
 
-/// Which of the fields to take, where the message must come before the others.
+/// Which of the fields to take, where the message must come before the others: the [`Role`]s that are written at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Pass {
-    All,
-    Message,
-    AllButMessage,
+    All = Role::Message as u8 | Role::Field as u8,
+    Message = Role::Message as u8,
+    AllButMessage = Role::Field as u8,
 }
 
 /// What became of the fields.
@@ -100,21 +101,26 @@ impl Encoder<'_> {
         let Some(key) = self.keys.get(index) else {
             return false;
         };
-        if index < self.resume_at || key.role == Role::Omitted {
-            return false;
-        }
-        if self.pass != Pass::All && (self.pass == Pass::Message) != (key.role == Role::Message) {
+        if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
+            self.skip(index);
             return false;
         }
         self.at = index;
         self.encoded.seen |= 1_u64.unbounded_shl(index as u32);
         self.line.push_short(&key.member);
         self.value_start = self.line.len();
-        if key.role == Role::Hidden {
-            self.line.push(&escape::quoted(REDACTED));
-            return false;
-        }
         true
+    }
+
+    /// A field that is done, left out, or shown without its value.
+    #[cold]
+    fn skip(&mut self, index: usize) {
+        let key = &self.keys[index];
+        if key.role == Role::Hidden && self.pass != Pass::Message && index >= self.resume_at {
+            self.encoded.seen |= 1_u64.unbounded_shl(index as u32);
+            self.line.push_short(&key.member);
+            self.line.push(&escape::quoted(REDACTED));
+        }
     }
 
     #[inline]

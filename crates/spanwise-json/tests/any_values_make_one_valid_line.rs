@@ -16,13 +16,26 @@ use support::{
 
 fn run(case: &Case, layer: JsonLayer) -> String {
     let lines = Lines::default();
-    any::log(case, &support::dispatch(layer.clock(clock()).with_writer(lines.clone())));
+    any::log(
+        case,
+        &support::dispatch(layer.clock(clock()).with_writer(lines.clone())),
+    );
     lines.text()
 }
 
 const OWN: [&str; 12] = [
-    "timestamp", "level", "target", "message", "span", "spans", "file", "line", "thread_name", "thread_id",
-    "truncated", "spans_omitted",
+    "timestamp",
+    "level",
+    "target",
+    "message",
+    "span",
+    "spans",
+    "file",
+    "line",
+    "thread_name",
+    "thread_id",
+    "truncated",
+    "spans_omitted",
 ];
 
 /// The key under which a flat line shows a field.
@@ -45,7 +58,9 @@ fn span_fields(case: &Case) -> Vec<BTreeMap<String, Value>> {
     let mut spans: Vec<BTreeMap<String, Value>> = Vec::new();
     for fields in &case.spans {
         let mut shown = BTreeMap::new();
-        fields.iter().for_each(|(name, value)| set(&mut shown, name, value));
+        fields
+            .iter()
+            .for_each(|(name, value)| set(&mut shown, name, value));
         spans.push(shown);
     }
     for (span, field, value) in &case.records {
@@ -130,7 +145,13 @@ fn the_generator_makes_collisions_late_records_and_every_type() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..200 {
         let case = case().new_tree(&mut runner).unwrap().current();
-        let keys: Vec<String> = case.spans.iter().flatten().chain(&case.event).map(|(name, _)| key(name)).collect();
+        let keys: Vec<String> = case
+            .spans
+            .iter()
+            .flatten()
+            .chain(&case.event)
+            .map(|(name, _)| key(name))
+            .collect();
         let unique: std::collections::BTreeSet<_> = keys.iter().collect();
         let (collisions, records, displaced) = seen.get();
         seen.set((
@@ -140,5 +161,9 @@ fn the_generator_makes_collisions_late_records_and_every_type() {
         ));
     }
     let (collisions, records, displaced) = seen.get();
-    assert!(collisions > 50 && records > 100 && displaced > 100, "{:?}", seen.get());
+    assert!(
+        collisions > 50 && records > 100 && displaced > 100,
+        "{:?}",
+        seen.get()
+    );
 }

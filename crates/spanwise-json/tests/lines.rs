@@ -24,9 +24,15 @@ macro_rules! check_value {
 #[test]
 fn a_line_has_its_parts_in_the_order_of_the_format() {
     let lines = lines(
-        |layer| layer.add("service", json!({ "name": "shop" })).with_span_list().with_source_location(),
+        |layer| {
+            layer
+                .add("service", json!({ "name": "shop" }))
+                .with_span_list()
+                .with_source_location()
+        },
         || {
-            let request = info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
+            let request =
+                info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
             let _request = request.enter();
             let _order = info_span!(target: "shop", "create_order", order_id = 42).entered();
             info!(target: "shop::orders", total = 19.5, paid = true, "order created");
@@ -78,12 +84,17 @@ fn floats_read_back_as_they_were_and_what_is_no_number_is_named() {
 
 #[test]
 fn texts_are_escaped_strings_and_bytes_are_hex() {
-    assert_eq!(check_value!("quote \" line \n esc \u{1b}"), json!("quote \" line \n esc \u{1b}"));
+    assert_eq!(
+        check_value!("quote \" line \n esc \u{1b}"),
+        json!("quote \" line \n esc \u{1b}")
+    );
     assert_eq!(check_value!(%"shown"), json!("shown"));
     assert_eq!(check_value!(?"debug"), json!("\"debug\""));
     assert_eq!(check_value!(&[0x0A_u8, 0xFF][..]), json!("0aff"));
     assert_eq!(check_value!(Some(true)), json!(true));
-    let forged = lines(default, || info!("a\n{{\"level\":\"ERROR\"}}\u{2028}\u{85}\u{7f}\u{202e}"));
+    let forged = lines(default, || {
+        info!("a\n{{\"level\":\"ERROR\"}}\u{2028}\u{85}\u{7f}\u{202e}")
+    });
     assert_eq!(forged.text().lines().count(), 1);
     assert!(forged.text().is_ascii(), "{}", forged.text());
 }
@@ -105,7 +116,13 @@ impl Error for Failed {
 
 #[test]
 fn an_error_shows_its_message_and_its_causes_outermost_first() {
-    let error = Failed("order failed", Some(Box::new(Failed("payment", Some(Box::new(Failed("reset", None)))))));
+    let error = Failed(
+        "order failed",
+        Some(Box::new(Failed(
+            "payment",
+            Some(Box::new(Failed("reset", None))),
+        ))),
+    );
     assert_eq!(
         check_value!(&error as &dyn Error),
         json!({ "message": "order failed", "chain": ["payment", "reset"] })
@@ -114,8 +131,16 @@ fn an_error_shows_its_message_and_its_causes_outermost_first() {
 
 #[test]
 fn a_chain_of_causes_is_cut_at_sixteen_and_a_cycle_where_it_closes() {
-    let long = (0..40).fold(Failed("root", None), |cause, _| Failed("outer", Some(Box::new(cause))));
-    assert_eq!(check_value!(&long as &dyn Error)["chain"].as_array().unwrap().len(), 16);
+    let long = (0..40).fold(Failed("root", None), |cause, _| {
+        Failed("outer", Some(Box::new(cause)))
+    });
+    assert_eq!(
+        check_value!(&long as &dyn Error)["chain"]
+            .as_array()
+            .unwrap()
+            .len(),
+        16
+    );
 
     #[derive(Debug)]
     struct Cycle;
@@ -129,7 +154,10 @@ fn a_chain_of_causes_is_cut_at_sixteen_and_a_cycle_where_it_closes() {
             Some(self)
         }
     }
-    let chain = check_value!(&Cycle as &dyn Error)["chain"].as_array().unwrap().len();
+    let chain = check_value!(&Cycle as &dyn Error)["chain"]
+        .as_array()
+        .unwrap()
+        .len();
     assert!(chain <= 1, "{chain}");
 }
 
@@ -138,8 +166,14 @@ fn json_is_nested_when_it_is_the_whole_value_and_text_when_it_is_not() {
     let items = json!([{ "sku": "book", "text": "line\u{2028}\u{7f}" }, 1.5, null]);
     assert_eq!(check_value!(%spanwise_json::json(&items)), items);
     assert_eq!(check_value!(?spanwise_json::json(&items)), items);
-    assert_eq!(check_value!(%format_args!("{} items", spanwise_json::json(&[1]))), json!("[1] items"));
-    assert_eq!(check_value!(%format_args!("items {}", spanwise_json::json(&[1]))), json!("items [1]"));
+    assert_eq!(
+        check_value!(%format_args!("{} items", spanwise_json::json(&[1]))),
+        json!("[1] items")
+    );
+    assert_eq!(
+        check_value!(%format_args!("items {}", spanwise_json::json(&[1]))),
+        json!("items [1]")
+    );
     let debug = check_value!(?Some(spanwise_json::json(&7)));
     assert_eq!(debug, json!("Some(7)"));
     let line = lines(default, || info!(value = %spanwise_json::json(&items))).text();
@@ -150,7 +184,12 @@ fn json_is_nested_when_it_is_the_whole_value_and_text_when_it_is_not() {
 fn json_that_cannot_be_serialised_says_so_and_repeated_keys_keep_the_last() {
     let no_json = std::collections::BTreeMap::from([(vec![1], 2)]);
     let said = check_value!(%spanwise_json::json(&no_json));
-    assert!(said.as_str().unwrap().starts_with("<not serialisable as JSON: "), "{said}");
+    assert!(
+        said.as_str()
+            .unwrap()
+            .starts_with("<not serialisable as JSON: "),
+        "{said}"
+    );
 
     struct Twice;
     impl serde::Serialize for Twice {
@@ -158,7 +197,10 @@ fn json_that_cannot_be_serialised_says_so_and_repeated_keys_keep_the_last() {
             serializer.collect_map([("a", 1), ("b", 2), ("a", 3)])
         }
     }
-    assert_eq!(check_value!(%spanwise_json::json(&Twice)), json!({ "a": 3, "b": 2 }));
+    assert_eq!(
+        check_value!(%spanwise_json::json(&Twice)),
+        json!({ "a": 3, "b": 2 })
+    );
 }
 
 #[test]
@@ -166,7 +208,12 @@ fn a_field_named_as_a_key_of_the_line_is_kept_under_another_name() {
     let line = lines(
         |layer| layer.add("service", "shop"),
         || {
-            let span = info_span!("s", message = "of the span", span = 1, fields.level = "inner");
+            let span = info_span!(
+                "s",
+                message = "of the span",
+                span = 1,
+                fields.level = "inner"
+            );
             let _span = span.enter();
             info!(level = "FATAL", timestamp = 0, service = "forged", "real");
         },
@@ -192,7 +239,10 @@ fn the_nearest_of_several_values_wins() {
         info!(c = "event", d = Empty, "m");
     });
     let line = lines.only();
-    assert_eq!((&line["a"], &line["b"], &line["c"]), (&json!("outer"), &json!("inner"), &json!("event")));
+    assert_eq!(
+        (&line["a"], &line["b"], &line["c"]),
+        (&json!("outer"), &json!("inner"), &json!("event"))
+    );
     assert!(!line.contains_key("d"));
     assert_eq!(lines.text().matches("\"c\"").count(), 1);
 }
@@ -222,9 +272,15 @@ fn a_late_record_is_seen_by_children_and_replaces_what_was_there() {
         info!("in a new child");
     });
     let lines = lines.objects();
-    assert_eq!((lines[0].get("status"), &lines[0]["tries"], &lines[0]["own"]), (None, &json!(1), &json!(0)));
+    assert_eq!(
+        (lines[0].get("status"), &lines[0]["tries"], &lines[0]["own"]),
+        (None, &json!(1), &json!(0))
+    );
     for line in &lines[1..] {
-        assert_eq!((&line["status"], &line["tries"], &line["own"]), (&json!(200), &json!(2), &json!(1)));
+        assert_eq!(
+            (&line["status"], &line["tries"], &line["own"]),
+            (&json!(200), &json!(2), &json!(1))
+        );
         assert_eq!(line["path"], "/");
     }
 }
@@ -240,10 +296,19 @@ fn an_explicit_parent_decides_whose_fields_are_shown() {
         info_span!(parent: None, "root").in_scope(|| info!("in a root"));
     });
     let lines = lines.objects();
-    assert_eq!((&lines[0]["of"], &lines[0]["span"]), (&json!("other"), &json!("other")));
+    assert_eq!(
+        (&lines[0]["of"], &lines[0]["span"]),
+        (&json!("other"), &json!("other"))
+    );
     assert_eq!((lines[1].get("of"), lines[1].get("span")), (None, None));
-    assert_eq!((&lines[2]["of"], &lines[2]["span"]), (&json!("other"), &json!("child")));
-    assert_eq!((lines[3].get("of"), &lines[3]["span"]), (None, &json!("root")));
+    assert_eq!(
+        (&lines[2]["of"], &lines[2]["span"]),
+        (&json!("other"), &json!("child"))
+    );
+    assert_eq!(
+        (lines[3].get("of"), &lines[3]["span"]),
+        (None, &json!("root"))
+    );
 }
 
 #[test]
@@ -256,7 +321,11 @@ fn the_message_comes_first_wherever_it_is_written() {
 fn a_field_given_twice_keeps_the_last() {
     let line = lines(default, || info!(a = 1, b = 2, a = 3, "m")).only();
     assert_eq!((&line["a"], &line["b"]), (&json!(3), &json!(2)));
-    let nested = lines(|layer| layer.format(Format::JsonNested), || info!(a = 1, b = 2, a = 3, "m")).only();
+    let nested = lines(
+        |layer| layer.format(Format::JsonNested),
+        || info!(a = 1, b = 2, a = 3, "m"),
+    )
+    .only();
     assert_eq!(nested["fields"], json!({ "message": "m", "b": 2, "a": 3 }));
 }
 
@@ -273,20 +342,53 @@ fn fields_can_be_included_excluded_renamed_and_added() {
         info!(c = 3, d = 4, "m");
     };
     let excluded = lines(|layer| layer.exclude(["a", "c"]), log).only();
-    assert_eq!((excluded.contains_key("a"), excluded.contains_key("c")), (false, false));
-    assert_eq!((&excluded["b"], &excluded["message"]), (&json!(2), &json!("m")));
+    assert_eq!(
+        (excluded.contains_key("a"), excluded.contains_key("c")),
+        (false, false)
+    );
+    assert_eq!(
+        (&excluded["b"], &excluded["message"]),
+        (&json!(2), &json!("m"))
+    );
     let included = lines(|layer| layer.include(["a"]), log).only();
-    assert_eq!((&included["a"], included.contains_key("b")), (&json!(1), false));
+    assert_eq!(
+        (&included["a"], included.contains_key("b")),
+        (&json!(1), false)
+    );
     assert_eq!(included["message"], "m");
-    let renamed = lines(|layer| layer.rename("a", "c").rename("d", "level").add("e", 5).add("e", 6), log).only();
-    assert_eq!((&renamed["c"], &renamed["fields.level"], &renamed["e"]), (&json!(3), &json!(4), &json!(6)));
+    let renamed = lines(
+        |layer| {
+            layer
+                .rename("a", "c")
+                .rename("d", "level")
+                .add("e", 5)
+                .add("e", 6)
+        },
+        log,
+    )
+    .only();
+    assert_eq!(
+        (&renamed["c"], &renamed["fields.level"], &renamed["e"]),
+        (&json!(3), &json!(4), &json!(6))
+    );
 }
 
 #[test]
 fn the_timestamp_can_be_shaped_or_left_out() {
-    let text = lines(|layer| layer.timestamp(Timestamp::Millis.at_offset_minutes(60)), || info!("m")).text();
-    assert!(text.starts_with(r#"{"timestamp":"2026-11-20T10:08:07.123+01:00","level""#), "{text}");
-    let text = lines(|layer| layer.without_timestamp().without_target(), || info!("m")).text();
+    let text = lines(
+        |layer| layer.timestamp(Timestamp::Millis.at_offset_minutes(60)),
+        || info!("m"),
+    )
+    .text();
+    assert!(
+        text.starts_with(r#"{"timestamp":"2026-11-20T10:08:07.123+01:00","level""#),
+        "{text}"
+    );
+    let text = lines(
+        |layer| layer.without_timestamp().without_target(),
+        || info!("m"),
+    )
+    .text();
     assert_eq!(text, "{\"level\":\"INFO\",\"message\":\"m\"}\n");
 }
 
@@ -297,7 +399,12 @@ fn the_thread_can_be_named() {
         || {
             let dispatch = tracing::dispatcher::get_default(Clone::clone);
             let log = move || tracing::dispatcher::with_default(&dispatch, || info!("m"));
-            std::thread::Builder::new().name("worker \"7\"".into()).spawn(log).unwrap().join().unwrap();
+            std::thread::Builder::new()
+                .name("worker \"7\"".into())
+                .spawn(log)
+                .unwrap()
+                .join()
+                .unwrap();
         },
     );
     let line = lines.only();
@@ -319,12 +426,21 @@ fn spans_can_have_lines_of_their_own() {
         },
     );
     let lines = lines.objects();
-    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let messages: Vec<_> = lines
+        .iter()
+        .map(|line| line["message"].as_str().unwrap())
+        .collect();
     assert_eq!(messages, ["new", "enter", "exit", "close"]);
     for line in &lines {
-        assert_eq!((&line["target"], &line["span"], &line["a"]), (&json!("t"), &json!("s"), &json!(1)));
+        assert_eq!(
+            (&line["target"], &line["span"], &line["a"]),
+            (&json!("t"), &json!("s"), &json!(1))
+        );
     }
-    assert_eq!((&lines[3]["time.busy"], &lines[3]["time.idle"]), (&json!("5.00ms"), &json!("20.0ms")));
+    assert_eq!(
+        (&lines[3]["time.busy"], &lines[3]["time.idle"]),
+        (&json!("5.00ms"), &json!("20.0ms"))
+    );
 }
 
 #[test]
@@ -342,7 +458,10 @@ fn a_long_value_is_cut_at_a_character_and_named() {
         assert_eq!(line[key].as_str().unwrap(), "é".repeat(128), "{key}");
     }
     assert!(line["nested"].as_str().unwrap().starts_with("\"éé"));
-    assert_eq!(line["truncated"], json!(["message", "shown", "debug", "text", "nested", "span_value"]));
+    assert_eq!(
+        line["truncated"],
+        json!(["message", "shown", "debug", "text", "nested", "span_value"])
+    );
     assert_eq!((&line["n"], &line["short"]), (&json!(1), &json!("x")));
 }
 
@@ -354,21 +473,41 @@ fn a_long_line_loses_what_matters_least_first_and_says_what() {
         let _inner = info_span!("inner", inner = some.as_str()).entered();
         info!(first = some.as_str(), last = some.as_str(), "kept");
     };
-    for (max, dropped) in [(900, vec!["small", "outer"]), (700, vec!["small", "outer", "inner"])] {
+    for (max, dropped) in [
+        (900, vec!["small", "outer"]),
+        (700, vec!["small", "outer", "inner"]),
+    ] {
         let lines = lines(|layer| layer.max_line(max), log);
         let line = lines.only();
         assert!(lines.text().len() <= max, "{} > {max}", lines.text().len());
         assert_eq!(line["truncated"], json!(dropped));
-        assert_eq!((&line["message"], &line["first"]), (&json!("kept"), &json!(some)));
+        assert_eq!(
+            (&line["message"], &line["first"]),
+            (&json!("kept"), &json!(some))
+        );
     }
     let least = lines(|layer| layer.max_line(0), log).only();
-    assert_eq!((&least["message"], &least["level"]), (&json!("kept"), &json!("INFO")));
-    let mut dropped: Vec<_> = least["truncated"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+    assert_eq!(
+        (&least["message"], &least["level"]),
+        (&json!("kept"), &json!("INFO"))
+    );
+    let mut dropped: Vec<_> = least["truncated"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key.as_str().unwrap())
+        .collect();
     dropped.sort_unstable();
     assert_eq!(dropped, ["first", "inner", "last", "outer", "small"]);
     let nested = lines(|layer| layer.max_line(400).format(Format::JsonNested), log).only();
     assert_eq!(nested["fields"]["message"], "kept");
-    assert!(nested["truncated"].as_array().unwrap().contains(&json!("spans")), "{nested:?}");
+    assert!(
+        nested["truncated"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("spans")),
+        "{nested:?}"
+    );
 }
 
 #[test]
@@ -388,10 +527,22 @@ fn the_list_of_spans_ends_at_sixty_four() {
         .only()
     };
     let flat = deep(Format::Json);
-    assert_eq!((flat["spans"].as_array().unwrap().len(), &flat["spans_omitted"]), (64, &json!(6)));
+    assert_eq!(
+        (
+            flat["spans"].as_array().unwrap().len(),
+            &flat["spans_omitted"]
+        ),
+        (64, &json!(6))
+    );
     assert_eq!(flat["depth"], 69);
     let nested = deep(Format::JsonNested);
-    assert_eq!((nested["spans"].as_array().unwrap().len(), &nested["spans_omitted"]), (64, &json!(6)));
+    assert_eq!(
+        (
+            nested["spans"].as_array().unwrap().len(),
+            &nested["spans_omitted"]
+        ),
+        (64, &json!(6))
+    );
     assert_eq!(nested["span"], json!({ "depth": 69, "name": "level" }));
 }
 
@@ -428,10 +579,22 @@ fn a_policy_hides_keys_and_texts_everywhere_and_fails_closed() {
     );
     assert!(!lines.text().contains("4111"), "{}", lines.text());
     let line = lines.only();
-    assert_eq!((&line["password"], line.get("gone")), (&json!("[REDACTED]"), None));
-    assert_eq!((&line["message"], &line["late"]), (&json!("pay ****"), &json!("**** late")));
-    assert_eq!((&line["c"], &line["ok"]), (&json!("[REDACTED]"), &json!([1])));
-    assert_eq!(line["error"], json!({ "message": "card ****", "chain": ["cause ****"] }));
+    assert_eq!(
+        (&line["password"], line.get("gone")),
+        (&json!("[REDACTED]"), None)
+    );
+    assert_eq!(
+        (&line["message"], &line["late"]),
+        (&json!("pay ****"), &json!("**** late"))
+    );
+    assert_eq!(
+        (&line["c"], &line["ok"]),
+        (&json!("[REDACTED]"), &json!([1]))
+    );
+    assert_eq!(
+        line["error"],
+        json!({ "message": "card ****", "chain": ["cause ****"] })
+    );
 }
 
 #[test]

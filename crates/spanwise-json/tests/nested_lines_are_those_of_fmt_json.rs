@@ -34,8 +34,14 @@ impl fmt::time::FormatTime for Then {
 /// Logs once to each, and compares.
 fn check(log: impl Fn()) {
     let (ours, theirs) = (Lines::default(), Lines::default());
-    let layer = JsonLayer::new().format(Format::JsonNested).clock(clock()).with_writer(ours.clone());
-    let fmt = fmt::layer().json().with_timer(Then).with_writer(theirs.clone());
+    let layer = JsonLayer::new()
+        .format(Format::JsonNested)
+        .clock(clock())
+        .with_writer(ours.clone());
+    let fmt = fmt::layer()
+        .json()
+        .with_timer(Then)
+        .with_writer(theirs.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(fmt), log);
     assert_eq!(ours.text(), theirs.text());
     assert!(!ours.text().is_empty());
@@ -44,13 +50,34 @@ fn check(log: impl Fn()) {
 #[test]
 fn events_without_spans() {
     check(|| info!("a message"));
-    check(|| info!(answer = 42, ratio = 0.5, big = u64::MAX, small = i64::MIN, yes = true, "typed"));
+    check(|| {
+        info!(
+            answer = 42,
+            ratio = 0.5,
+            big = u64::MAX,
+            small = i64::MIN,
+            yes = true,
+            "typed"
+        )
+    });
     check(|| warn!(text = "line\nquote\"", shown = %"x", debugged = ?Some("y"), "texts"));
-    check(|| error!(nan = f64::NAN, inf = f64::INFINITY, huge = u128::MAX, "numbers that are none"));
+    check(|| {
+        error!(
+            nan = f64::NAN,
+            inf = f64::INFINITY,
+            huge = u128::MAX,
+            "numbers that are none"
+        )
+    });
     check(|| debug!(only = 1, other = Empty));
     check(|| info!(bytes = &[1_u8, 0xAB][..], "bytes"));
     let io = std::io::Error::other("gone");
-    check(|| info!(error = &io as &(dyn Error + 'static), message = "with an error"));
+    check(|| {
+        info!(
+            error = &io as &(dyn Error + 'static),
+            message = "with an error"
+        )
+    });
 }
 
 #[test]
@@ -63,7 +90,8 @@ fn events_in_spans_with_late_records_and_no_fields_at_all() {
         let inner = info_span!("inner");
         let _inner = inner.enter();
         info!("in two");
-        let _third = info_span!("third", bytes = &[1_u8, 2][..], u = u128::MAX, error = %"e").entered();
+        let _third =
+            info_span!("third", bytes = &[1_u8, 2][..], u = u128::MAX, error = %"e").entered();
         info!("in three");
     });
 }
@@ -96,14 +124,19 @@ fn options_of_the_layer() {
 /// A case without what fmt gets wrong, and without what it does not know.
 fn comparable(case: &Case) -> bool {
     let all = || case.spans.iter().chain([&case.event]);
-    let plain_name = |name: &String| name.len() == 1 || ["level", "timestamp", "target", "type"].contains(&&**name);
+    let plain_name = |name: &String| {
+        name.len() == 1 || ["level", "timestamp", "target", "type"].contains(&&**name)
+    };
     let unique = |fields: &any::Fields| {
         let names: std::collections::BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
         names.len() == fields.len()
     };
     let known = |value: &Any| !matches!(value, Any::Json(_));
-    all().all(|fields| fields.iter().all(|(name, value)| plain_name(name) && known(value)))
-        && all().all(unique)
+    all().all(|fields| {
+        fields
+            .iter()
+            .all(|(name, value)| plain_name(name) && known(value))
+    }) && all().all(unique)
         && case.records.iter().all(|(_, _, value)| known(value))
 }
 

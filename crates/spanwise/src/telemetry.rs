@@ -65,7 +65,10 @@ impl Telemetry {
     }
 
     /// Hands on all that is held, waiting at most `deadline` for it, and says what became of all lines.
-    #[expect(clippy::must_use_candidate, reason = "most programs end here and ask no more")]
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most programs end here and ask no more"
+    )]
     pub fn shutdown(self, deadline: Duration) -> Report {
         self.handle.shut_down(deadline)
     }

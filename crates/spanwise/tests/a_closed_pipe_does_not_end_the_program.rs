@@ -1,6 +1,10 @@
 //! A reader that goes away: the program runs on, counts what is lost, and says so once on stderr.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that is its own program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that is its own program"
+)]
 
 use std::process::{Command, Stdio};
 
@@ -37,5 +41,11 @@ fn lines_are_counted_as_lost_and_the_program_ends_by_itself() {
     let output = program.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{stderr}");
-    assert_eq!(stderr.matches("spanwise: write failed: a line of JSON is lost: Broken pipe").count(), 1, "{stderr}");
+    assert_eq!(
+        stderr
+            .matches("spanwise: write failed: a line of JSON is lost: Broken pipe")
+            .count(),
+        1,
+        "{stderr}"
+    );
 }

@@ -36,8 +36,16 @@ fn in_an_event_a_span_and_a_late_record() {
         assert_eq!(line["tenant_id"], "value of a context record");
         assert_eq!(line["other"], "recorded by a debug");
         // Each value is formatted once by each layer that shows it.
-        let inner = json.objects().iter().filter(|line| line["message"] == "logged by a debug").count();
+        let inner = json
+            .objects()
+            .iter()
+            .filter(|line| line["message"] == "logged by a debug")
+            .count();
         assert!(inner >= 5, "{}", json.text());
-        assert!(console.text().contains("field=\"value of a field\""), "{}", console.text());
+        assert!(
+            console.text().contains("field=\"value of a field\""),
+            "{}",
+            console.text()
+        );
     });
 }

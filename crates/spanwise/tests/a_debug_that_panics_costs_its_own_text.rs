@@ -37,15 +37,32 @@ fn in_an_event_a_span_a_record_and_a_message() {
 
         let panicked = "<panicked while formatting>";
         let line = json.with_message("kept");
-        assert_eq!((&line["first"], &line["second"]), (&panicked.into(), &panicked.into()));
+        assert_eq!(
+            (&line["first"], &line["second"]),
+            (&panicked.into(), &panicked.into())
+        );
         assert_eq!(line["failed"], "<format error>");
-        assert_eq!((line["before"].as_u64(), line["between"].as_u64(), line["after"].as_u64()), (Some(1), Some(2), Some(3)));
-        assert_eq!((&line["request_id"], &line["late"], line["ok"].as_u64()), (&panicked.into(), &panicked.into(), Some(1)));
+        assert_eq!(
+            (
+                line["before"].as_u64(),
+                line["between"].as_u64(),
+                line["after"].as_u64()
+            ),
+            (Some(1), Some(2), Some(3))
+        );
+        assert_eq!(
+            (&line["request_id"], &line["late"], line["ok"].as_u64()),
+            (&panicked.into(), &panicked.into(), Some(1))
+        );
         json.with_message(panicked);
         json.with_message("clean");
         for text in [json.text(), console.text()] {
             assert!(!text.contains("half a val"), "{text}");
         }
-        assert!(console.text().matches(panicked).count() >= 4, "{}", console.text());
+        assert!(
+            console.text().matches(panicked).count() >= 4,
+            "{}",
+            console.text()
+        );
     });
 }

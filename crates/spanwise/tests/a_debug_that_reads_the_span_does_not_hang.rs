@@ -21,7 +21,12 @@ impl fmt::Debug for Reads {
             span.extensions_mut().replace(7_u8);
             Some(span.scope().map(|span| span.name()).collect::<Vec<_>>())
         });
-        write!(f, "{:?} {:?}", names.unwrap_or_default(), Context::current().get("request_id"))
+        write!(
+            f,
+            "{:?} {:?}",
+            names.unwrap_or_default(),
+            Context::current().get("request_id")
+        )
     }
 }
 
@@ -38,7 +43,16 @@ fn in_an_event_a_span_and_a_late_record() {
 
         let line = json.with_message("read");
         assert_eq!(line["value"], r#"["inner", "outer"] Some("r-1")"#);
-        assert_eq!((&line["late"], &line["tenant_id"]), (&r#"["outer"] Some("r-1")"#.into(), &line["late"]));
-        assert!(console.text().contains(r#"value=["inner", "outer"] Some("r-1")"#), "{}", console.text());
+        assert_eq!(
+            (&line["late"], &line["tenant_id"]),
+            (&r#"["outer"] Some("r-1")"#.into(), &line["late"])
+        );
+        assert!(
+            console
+                .text()
+                .contains(r#"value=["inner", "outer"] Some("r-1")"#),
+            "{}",
+            console.text()
+        );
     });
 }

@@ -12,7 +12,10 @@ fn with_its_message_its_place_and_its_request() {
     std::panic::set_hook(Box::new(|_| PREVIOUS.store(true, Ordering::Relaxed)));
 
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = spanwise::Builder::prod()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let worker = std::thread::Builder::new().name("worker".into());
     let panicking = worker.spawn(|| {
         let _request = tracing::info_span!("request", request_id = "r-1").entered();
@@ -21,10 +24,18 @@ fn with_its_message_its_place_and_its_request() {
     assert!(panicking.unwrap().join().is_err());
 
     let line = lines.with_message("out of stock");
-    assert_eq!((&line["level"], &line["target"], &line["request_id"]), (&"ERROR".into(), &"panic".into(), &"r-1".into()));
+    assert_eq!(
+        (&line["level"], &line["target"], &line["request_id"]),
+        (&"ERROR".into(), &"panic".into(), &"r-1".into())
+    );
     let place = line["panic.location"].as_str().unwrap();
     assert!(place.contains("a_panic_is_an_event.rs:"), "{place}");
     assert_eq!(line["panic.thread"], "worker");
-    assert!(line["panic.backtrace"].as_str().unwrap().contains("a_panic_is_an_event"));
+    assert!(
+        line["panic.backtrace"]
+            .as_str()
+            .unwrap()
+            .contains("a_panic_is_an_event")
+    );
     assert!(PREVIOUS.load(Ordering::Relaxed));
 }

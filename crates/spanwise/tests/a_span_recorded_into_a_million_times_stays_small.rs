@@ -39,7 +39,8 @@ fn memory_is_flat_and_the_last_value_stands() {
         for n in from..to {
             span.record("progress", n);
             if n % 10 == 0 {
-                span.record("request_id", n).record("text", "some text of a certain length");
+                span.record("request_id", n)
+                    .record("text", "some text of a certain length");
             }
         }
     };
@@ -51,6 +52,9 @@ fn memory_is_flat_and_the_last_value_stands() {
 
     info!("done");
     let line = json.with_message("done");
-    assert_eq!((line["progress"].as_u64(), line["request_id"].as_u64()), (Some(999_999), Some(999_990)));
+    assert_eq!(
+        (line["progress"].as_u64(), line["request_id"].as_u64()),
+        (Some(999_999), Some(999_990))
+    );
     assert!(json.text().len() < 1_000);
 }

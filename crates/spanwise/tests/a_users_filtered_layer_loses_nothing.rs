@@ -9,8 +9,9 @@ use tracing_subscriber::Layer;
 #[test]
 fn three_of_three_errors_reach_it_and_us() {
     let (ours, theirs) = (Lines::default(), Lines::default());
-    let filtered =
-        tracing_subscriber::fmt::layer().with_writer(theirs.clone()).with_filter(LevelFilter::ERROR);
+    let filtered = tracing_subscriber::fmt::layer()
+        .with_writer(theirs.clone())
+        .with_filter(LevelFilter::ERROR);
     let _telemetry = spanwise::Builder::prod()
         .levels("debug".parse().unwrap())
         .with_writer(ours.clone())
@@ -22,7 +23,18 @@ fn three_of_three_errors_reach_it_and_us() {
         error!("error");
         tracing::debug!("not for them");
     }
-    let errors = |lines: &Lines| lines.text().lines().filter(|line| line.contains("error")).count();
-    assert_eq!((errors(&ours), errors(&theirs)), (3, 3), "{}", theirs.text());
+    let errors = |lines: &Lines| {
+        lines
+            .text()
+            .lines()
+            .filter(|line| line.contains("error"))
+            .count()
+    };
+    assert_eq!(
+        (errors(&ours), errors(&theirs)),
+        (3, 3),
+        "{}",
+        theirs.text()
+    );
     assert!(!theirs.text().contains("not for them"));
 }

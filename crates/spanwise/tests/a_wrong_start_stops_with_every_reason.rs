@@ -1,6 +1,10 @@
 //! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant; exit code not 0, stdout empty.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that is its own program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that is its own program"
+)]
 
 use std::{
     ffi::OsStr,
@@ -23,7 +27,10 @@ fn main() -> Result<(), spanwise::InitError> {
 
 fn run(vars: &[(&str, &OsStr)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("--serve").env_clear().envs(vars.iter().copied());
+    command
+        .arg("--serve")
+        .env_clear()
+        .envs(vars.iter().copied());
     command.output().unwrap()
 }
 
@@ -36,7 +43,10 @@ fn five_wrong_settings_are_listed_at_once() {
         ("LOG_OUTPUT", OsStr::from_bytes(b"std\xFFout")),
     ];
     let output = run(&wrong);
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert_eq!((output.status.code(), &*stdout), (Some(1), ""));
     let expected = "\
 Error: logging did not start, settings are wrong:
@@ -50,10 +60,20 @@ Error: logging did not start, settings are wrong:
 }
 
 fn a_right_start_writes_json_to_stdout() {
-    let output = run(&[("LOG_PRESET", " prod\n".as_ref()), ("LOG_DRIVER", "somebody else's".as_ref())]);
+    let output = run(&[
+        ("LOG_PRESET", " prod\n".as_ref()),
+        ("LOG_DRIVER", "somebody else's".as_ref()),
+    ]);
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!((output.status.code(), stdout.lines().count()), (Some(0), 1), "{stdout}");
+    assert_eq!(
+        (output.status.code(), stdout.lines().count()),
+        (Some(0), 1),
+        "{stdout}"
+    );
     let line: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((&line["message"], &line["level"]), (&"started".into(), &"INFO".into()));
+    assert_eq!(
+        (&line["message"], &line["level"]),
+        (&"started".into(), &"INFO".into())
+    );
     assert_eq!(line["service"]["environment"], "prod");
 }

@@ -8,9 +8,18 @@ use tracing::{error, info, info_span};
 #[test]
 fn one_line_an_event_with_its_context_once_and_short() {
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::test().with_writer(lines.clone()).context_key("order_id").init().unwrap();
+    let _telemetry = spanwise::Builder::test()
+        .with_writer(lines.clone())
+        .context_key("order_id")
+        .init()
+        .unwrap();
 
-    let request = info_span!("request", path = "/pay", request_id = "01a1fd81-d90f-75a9-8914-dd55bc1bfe9c", tenant_id = "acme");
+    let request = info_span!(
+        "request",
+        path = "/pay",
+        request_id = "01a1fd81-d90f-75a9-8914-dd55bc1bfe9c",
+        tenant_id = "acme"
+    );
     let _request = request.enter();
     let _pay = info_span!("pay", order_id = 42, provider = "some bank").entered();
     let cause = std::io::Error::other("reset");
@@ -20,11 +29,22 @@ fn one_line_an_event_with_its_context_once_and_short() {
                     request_id=…bc1bfe9c tenant_id=acme order_id=42\n";
     assert_eq!(text.split_once(' ').unwrap().1, expected);
 
-    for forged in ["a\nb", "a\r\nb", "\u{1b}[31mred", "\u{9b}31m", "\u{2028}", "\u{202e}", "\0"] {
+    for forged in [
+        "a\nb",
+        "a\r\nb",
+        "\u{1b}[31mred",
+        "\u{9b}31m",
+        "\u{2028}",
+        "\u{202e}",
+        "\0",
+    ] {
         info!(target: "forged", display = %forged, debug = ?forged, text = forged, "{forged}");
     }
     let all = lines.text();
     assert_eq!(all.lines().count(), 8, "{all}");
-    assert!(!all.contains(|c: char| c != '\n' && c.is_control()), "{all:?}");
+    assert!(
+        !all.contains(|c: char| c != '\n' && c.is_control()),
+        "{all:?}"
+    );
     assert!(!all.contains(['\u{2028}', '\u{202e}']));
 }

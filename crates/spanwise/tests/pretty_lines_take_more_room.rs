@@ -8,7 +8,10 @@ use tracing::{info, info_span};
 #[test]
 fn a_line_for_what_and_a_line_for_where() {
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::dev().with_writer(lines.clone()).init().unwrap();
+    let _telemetry = spanwise::Builder::dev()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let _request = info_span!("request", request_id = "r-1").entered();
     info!(target: "shop", n = 1, "first\nsecond");
     let text = lines.text();

@@ -11,7 +11,12 @@ fn with_their_real_origin_and_without_fields_of_the_bridge() {
     let telemetry = spanwise::Builder::prod()
         .levels("info,noisy=warn".parse().unwrap())
         .with_writer(lines.clone())
-        .with(spanwise::JsonLayer::new().with_source_location().format(spanwise_json::Format::JsonNested).with_writer(nested.clone()))
+        .with(
+            spanwise::JsonLayer::new()
+                .with_source_location()
+                .format(spanwise_json::Format::JsonNested)
+                .with_writer(nested.clone()),
+        )
         .with(spanwise::LayerExt::leveled(
             spanwise::JsonLayer::new().with_writer(warnings.clone()),
             "off,hyper=warn".parse().unwrap(),
@@ -25,13 +30,24 @@ fn with_their_real_origin_and_without_fields_of_the_bridge() {
     log::debug!("below");
 
     let line = lines.with_message("connected");
-    assert_eq!((&line["target"], &line["request_id"], &line["level"]), (&json!("hyper::client"), &json!("r-1"), &json!("INFO")));
+    assert_eq!(
+        (&line["target"], &line["request_id"], &line["level"]),
+        (&json!("hyper::client"), &json!("r-1"), &json!("INFO"))
+    );
     assert!(!lines.text().contains("log."), "{}", lines.text());
     assert_eq!(lines.objects().len(), 2);
     assert_eq!(warnings.objects().len(), 1, "{}", warnings.text());
     let line = &nested.objects()[0];
-    assert_eq!((&line["target"], &line["fields"]), (&json!("hyper::client"), &json!({ "message": "connected" })));
-    assert!(line["filename"].as_str().unwrap().ends_with("records_of_the_log_crate_are_lines.rs"));
+    assert_eq!(
+        (&line["target"], &line["fields"]),
+        (&json!("hyper::client"), &json!({ "message": "connected" }))
+    );
+    assert!(
+        line["filename"]
+            .as_str()
+            .unwrap()
+            .ends_with("records_of_the_log_crate_are_lines.rs")
+    );
     assert!(line["line_number"].is_u64());
 
     telemetry.handle().set_levels("debug").unwrap();

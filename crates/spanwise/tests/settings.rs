@@ -17,29 +17,59 @@ fn problems<const N: usize>(vars: [(&str, &str); N]) -> Vec<String> {
 
 #[track_caller]
 fn assert_line(text: &str, line: &str) {
-    assert!(text.lines().any(|other| other == line), "{line:?} in:\n{text}");
+    assert!(
+        text.lines().any(|other| other == line),
+        "{line:?} in:\n{text}"
+    );
 }
 
 #[test]
 fn the_preset_is_chosen_by_name_else_by_the_deployment() {
-    assert_line(&explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]), "LOG_PRESET = test (LOG_PRESET)");
-    for (value, preset) in [("production", "prod"), ("staging", "prod"), ("Prod", "prod"), ("test", "test"), ("local", "dev")] {
-        assert_line(&explain([("RUST_ENV", value)]), &format!("LOG_PRESET = {preset} (RUST_ENV)"));
+    assert_line(
+        &explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]),
+        "LOG_PRESET = test (LOG_PRESET)",
+    );
+    for (value, preset) in [
+        ("production", "prod"),
+        ("staging", "prod"),
+        ("Prod", "prod"),
+        ("test", "test"),
+        ("local", "dev"),
+    ] {
+        assert_line(
+            &explain([("RUST_ENV", value)]),
+            &format!("LOG_PRESET = {preset} (RUST_ENV)"),
+        );
     }
-    assert_line(&explain([("APP_ENV", "prod"), ("ENVIRONMENT", "test")]), "LOG_PRESET = prod (APP_ENV)");
+    assert_line(
+        &explain([("APP_ENV", "prod"), ("ENVIRONMENT", "test")]),
+        "LOG_PRESET = prod (APP_ENV)",
+    );
     let other = explain([("APP_ENV", "blue")]);
-    assert!(other.contains("(by whether stderr is a terminal)"), "{other}");
+    assert!(
+        other.contains("(by whether stderr is a terminal)"),
+        "{other}"
+    );
     assert_line(&other, "APP_ENV = blue (APP_ENV)");
 }
 
 #[test]
 fn code_beats_environment_beats_preset() {
-    let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("RUST_LOG", "sqlx=warn")];
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_FORMAT", "compact"),
+        ("RUST_LOG", "sqlx=warn"),
+    ];
     let from_env = explain(vars);
     assert_line(&from_env, "LOG_FORMAT = compact (LOG_FORMAT)");
     assert_line(&from_env, "RUST_LOG = info,sqlx=warn (RUST_LOG)");
     assert_line(&from_env, "LOG_OUTPUT = stdout (preset prod)");
-    let code = Builder::from_vars(vars).unwrap().format(OutputFormat::JsonNested).preset(Preset::Dev).explain().to_string();
+    let code = Builder::from_vars(vars)
+        .unwrap()
+        .format(OutputFormat::JsonNested)
+        .preset(Preset::Dev)
+        .explain()
+        .to_string();
     assert_line(&code, "LOG_FORMAT = json-nested (code)");
     assert_line(&code, "LOG_PRESET = dev (code)");
     assert_line(&code, "LOG_OUTPUT = stderr (preset dev)");
@@ -47,7 +77,11 @@ fn code_beats_environment_beats_preset() {
 
 #[test]
 fn values_are_trimmed_and_empty_is_unset() {
-    let text = explain([("LOG_PRESET", " prod\n"), ("LOG_FORMAT", ""), ("RUST_LOG", " \n")]);
+    let text = explain([
+        ("LOG_PRESET", " prod\n"),
+        ("LOG_FORMAT", ""),
+        ("RUST_LOG", " \n"),
+    ]);
     assert_line(&text, "LOG_PRESET = prod (LOG_PRESET)");
     assert_line(&text, "LOG_FORMAT = json (preset prod)");
     assert_line(&text, "RUST_LOG = info (preset prod)");
@@ -55,25 +89,44 @@ fn values_are_trimmed_and_empty_is_unset() {
 
 #[test]
 fn the_service_is_named_by_its_own_variables_before_opentelemetry_s() {
-    let text = explain([("OTEL_SERVICE_NAME", "otel"), ("SERVICE_NAME", "shop"), ("SERVICE_VERSION", "1.4.0")]);
+    let text = explain([
+        ("OTEL_SERVICE_NAME", "otel"),
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+    ]);
     assert_line(&text, "SERVICE_NAME = shop (SERVICE_NAME)");
     assert_line(&text, "SERVICE_VERSION = 1.4.0 (SERVICE_VERSION)");
-    assert_line(&explain([("OTEL_SERVICE_NAME", "otel")]), "SERVICE_NAME = otel (OTEL_SERVICE_NAME)");
+    assert_line(
+        &explain([("OTEL_SERVICE_NAME", "otel")]),
+        "SERVICE_NAME = otel (OTEL_SERVICE_NAME)",
+    );
     assert_line(&explain([]), "SERVICE_NAME = settings (the program's name)");
 }
 
 #[test]
 fn log_level_stands_in_for_rust_log_and_may_not_contradict_it() {
-    assert_line(&explain([("LOG_LEVEL", "warn")]), "LOG_LEVEL = warn (LOG_LEVEL)");
-    assert_line(&explain([("LOG_LEVEL", "warn"), ("RUST_LOG", "WARN")]), "RUST_LOG = warn (RUST_LOG)");
+    assert_line(
+        &explain([("LOG_LEVEL", "warn")]),
+        "LOG_LEVEL = warn (LOG_LEVEL)",
+    );
+    assert_line(
+        &explain([("LOG_LEVEL", "warn"), ("RUST_LOG", "WARN")]),
+        "RUST_LOG = warn (RUST_LOG)",
+    );
     let problems = problems([("LOG_LEVEL", "warn"), ("RUST_LOG", "info")]);
-    assert_eq!(problems, ["RUST_LOG=\"info\" and LOG_LEVEL=\"warn\" contradict each other: set one of them"]);
+    assert_eq!(
+        problems,
+        ["RUST_LOG=\"info\" and LOG_LEVEL=\"warn\" contradict each other: set one of them"]
+    );
 }
 
 #[test]
 fn context_keys_are_added_to_the_five() {
     let text = explain([("LOG_CONTEXT", "order_id, job_id,request_id")]);
-    assert_line(&text, "LOG_CONTEXT = request_id, tenant_id, user_id, trace_id, span_id, order_id, job_id (LOG_CONTEXT)");
+    assert_line(
+        &text,
+        "LOG_CONTEXT = request_id, tenant_id, user_id, trace_id, span_id, order_id, job_id (LOG_CONTEXT)",
+    );
     assert!(problems([("LOG_CONTEXT", "order id")])[0].contains("`order id` is not a field name"));
 }
 
@@ -82,19 +135,35 @@ fn what_is_nearly_a_setting_is_an_error_and_the_rest_is_somebody_else_s() {
     assert!(problems([("LOG_FORMATT", "json")])[0].contains("did you mean LOG_FORMAT?"));
     assert!(problems([("LOG_LEVLE", "info")])[0].contains("did you mean LOG_LEVEL?"));
     let text = explain([("LOG_GROUP_NAME", "x"), ("LOGNAME", "root")]);
-    assert_line(&text, "LOG_GROUP_NAME: not a setting of this program's logging, left alone");
+    assert_line(
+        &text,
+        "LOG_GROUP_NAME: not a setting of this program's logging, left alone",
+    );
     assert!(!text.contains("LOGNAME"));
 }
 
 #[test]
 fn every_setting_is_defined_once_and_documented() {
     for (index, setting) in SETTINGS.iter().enumerate() {
-        assert!(SETTINGS[..index].iter().all(|other| other.name != setting.name), "{} twice", setting.name);
-        assert!(setting.help.ends_with('.') && !setting.accepts.is_empty(), "{}", setting.name);
+        assert!(
+            SETTINGS[..index]
+                .iter()
+                .all(|other| other.name != setting.name),
+            "{} twice",
+            setting.name
+        );
+        assert!(
+            setting.help.ends_with('.') && !setting.accepts.is_empty(),
+            "{}",
+            setting.name
+        );
     }
     let mut table = String::from("| variable | accepts | default | |\n| --- | --- | --- | --- |\n");
     for setting in SETTINGS {
-        table.push_str(&format!("| `{}` | {} | {} | {} |\n", setting.name, setting.accepts, setting.default, setting.help));
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            setting.name, setting.accepts, setting.default, setting.help
+        ));
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
     let page = std::fs::read_to_string(path).unwrap();
@@ -105,5 +174,8 @@ fn every_setting_is_defined_once_and_documented() {
     if std::env::vars().any(|(name, _)| name == "UPDATE_DOCS") {
         std::fs::write(path, &rendered).unwrap();
     }
-    assert_eq!(page, rendered, "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p spanwise --test settings");
+    assert_eq!(
+        page, rendered,
+        "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p spanwise --test settings"
+    );
 }

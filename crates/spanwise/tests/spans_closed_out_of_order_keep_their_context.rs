@@ -28,7 +28,8 @@ fn each_line_has_the_span_that_is_current() {
 
         let of = |message: &str| {
             let line = json.with_message(message);
-            ["span", "request_id", "user_id"].map(|key| line[key].as_str().unwrap_or("-").to_owned())
+            ["span", "request_id", "user_id"]
+                .map(|key| line[key].as_str().unwrap_or("-").to_owned())
         };
         assert_eq!(of("b closed before c"), ["c", "b", "c"]);
         assert_eq!(of("a closed before c"), ["c", "b", "c"]);

@@ -20,9 +20,15 @@ fn the_line_at_the_bottom_is_short_and_has_the_context_of_the_top() {
 
         for message in ["at the bottom", "after a late record"] {
             let line = json.with_message(message);
-            assert_eq!((&line["request_id"], line["depth"].as_u64()), (&"r-1".into(), Some(9_999)));
+            assert_eq!(
+                (&line["request_id"], line["depth"].as_u64()),
+                (&"r-1".into(), Some(9_999))
+            );
         }
-        assert_eq!(json.with_message("after a late record")["tenant_id"], "acme");
+        assert_eq!(
+            json.with_message("after a late record")["tenant_id"],
+            "acme"
+        );
         let longest = json.text().lines().map(str::len).max();
         assert!(longest < Some(1_000), "{longest:?}");
     });

@@ -1,7 +1,11 @@
 //! What the tests share: a layer that keeps the messages it sees.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::{
     fmt,

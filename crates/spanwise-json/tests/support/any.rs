@@ -31,19 +31,30 @@ impl Any {
         Some(match self {
             Self::U64(value) => json!(value),
             Self::I64(value) => json!(value),
-            Self::U128(value) => u64::try_from(*value).map_or(json!(value.to_string()), |value| json!(value)),
+            Self::U128(value) => {
+                u64::try_from(*value).map_or(json!(value.to_string()), |value| json!(value))
+            }
             Self::I128(value) => match (i64::try_from(*value), u64::try_from(*value)) {
                 (Ok(value), _) => json!(value),
                 (_, Ok(value)) => json!(value),
                 _ => json!(value.to_string()),
             },
             Self::F64(value) if value.is_nan() => json!("NaN"),
-            Self::F64(value) if value.is_infinite() => json!(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
+            Self::F64(value) if value.is_infinite() => json!(if *value > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            }),
             Self::F64(value) => json!(value),
             Self::Bool(value) => json!(value),
             Self::Str(value) | Self::Display(value) => json!(value),
             Self::Debug(value) => json!(format!("{value:?}")),
-            Self::Bytes(value) => json!(value.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            Self::Bytes(value) => json!(
+                value
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<String>()
+            ),
             Self::Json(value) => value.clone(),
             Self::Error(chain) => json!({ "message": chain[0], "chain": chain[1..] }),
             Self::Missing => return None,
@@ -78,7 +89,10 @@ struct Chain(String, Option<Box<Self>>);
 
 impl Chain {
     fn of(chain: &[String]) -> Self {
-        Self(chain[0].clone(), (chain.len() > 1).then(|| Box::new(Self::of(&chain[1..]))))
+        Self(
+            chain[0].clone(),
+            (chain.len() > 1).then(|| Box::new(Self::of(&chain[1..]))),
+        )
     }
 }
 
@@ -105,7 +119,11 @@ pub struct Case {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z ]{0,24}", "\\PC{0,40}", "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}"]
+    prop_oneof![
+        "[a-z ]{0,24}",
+        "\\PC{0,40}",
+        "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}"
+    ]
 }
 
 fn nested() -> impl Strategy<Value = Value> {
@@ -132,7 +150,8 @@ pub fn any_value() -> impl Strategy<Value = Any> {
         any::<i128>().prop_map(Any::I128),
         any::<i64>().prop_map(|value| Any::I128(value.into())),
         any::<f64>().prop_map(Any::F64),
-        prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)].prop_map(Any::F64),
+        prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)]
+            .prop_map(Any::F64),
         any::<bool>().prop_map(Any::Bool),
         text().prop_map(Any::Str),
         text().prop_map(Any::Display),
@@ -161,9 +180,21 @@ pub fn fields() -> impl Strategy<Value = Fields> {
 }
 
 pub fn case() -> impl Strategy<Value = Case> {
-    let record = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_value());
-    (prop::collection::vec(fields(), 0..6), prop::collection::vec(record, 0..4), fields())
-        .prop_map(|(spans, records, event)| Case { spans, records, event })
+    let record = (
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        any_value(),
+    );
+    (
+        prop::collection::vec(fields(), 0..6),
+        prop::collection::vec(record, 0..4),
+        fields(),
+    )
+        .prop_map(|(spans, records, event)| Case {
+            spans,
+            records,
+            event,
+        })
 }
 
 /// A callsite that lives for ever, as one that a macro makes does.
@@ -176,10 +207,22 @@ fn callsite(kind: Kind, name: &'static str, fields: &Fields) -> &'static Metadat
         }
     }
     let site: &'static Site = Box::leak(Box::new(Site));
-    let names: Vec<&'static str> = fields.iter().map(|(name, _)| &*name.clone().leak()).collect();
+    let names: Vec<&'static str> = fields
+        .iter()
+        .map(|(name, _)| &*name.clone().leak())
+        .collect();
     let names: &'static [&'static str] = names.leak();
     let fields = FieldSet::new(names, identify_callsite!(site));
-    Box::leak(Box::new(Metadata::new(name, "prop", Level::INFO, None, None, None, fields, kind)))
+    Box::leak(Box::new(Metadata::new(
+        name,
+        "prop",
+        Level::INFO,
+        None,
+        None,
+        None,
+        fields,
+        kind,
+    )))
 }
 
 /// Calls `f` with the values of all fields: one frame a value, since some live on the stack.
@@ -207,20 +250,27 @@ pub fn log(case: &Case, dispatch: &Dispatch) {
             let site = callsite(Kind::SPAN, name, fields);
             let values: Vec<&Any> = fields.iter().map(|(_, value)| value).collect();
             let id = with_values(&values, &[], &mut |values| {
-                dispatch.new_span(&span::Attributes::new(site, &site.fields().value_set_all(values)))
+                dispatch.new_span(&span::Attributes::new(
+                    site,
+                    &site.fields().value_set_all(values),
+                ))
             });
             dispatch.enter(&id);
             ids.push((id, site));
         }
         for (span, field, value) in &case.records {
-            let Some((id, site)) = (!ids.is_empty()).then(|| &ids[span.index(ids.len())]) else { continue };
+            let Some((id, site)) = (!ids.is_empty()).then(|| &ids[span.index(ids.len())]) else {
+                continue;
+            };
             let count = site.fields().len();
             if count == 0 {
                 continue;
             }
             let at = field.index(count);
             let missing = Any::Missing;
-            let values: Vec<&Any> = (0..count).map(|index| if index == at { value } else { &missing }).collect();
+            let values: Vec<&Any> = (0..count)
+                .map(|index| if index == at { value } else { &missing })
+                .collect();
             with_values(&values, &[], &mut |values| {
                 dispatch.record(id, &span::Record::new(&site.fields().value_set_all(values)));
             });

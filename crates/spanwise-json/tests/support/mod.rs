@@ -1,7 +1,11 @@
 //! What the tests of lines share: a place where lines go, a clock that stands still, and a reader that accepts no key twice.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
 
 pub mod any;
 

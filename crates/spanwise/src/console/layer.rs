@@ -216,13 +216,13 @@ where
             .span(id)
             .and_then(|span| Node::<SpanPath>::of(Some(self.id), &span));
         if let Some(node) = node {
-            node.update(|path| {
+            node.update(|path, parent| {
                 let mut own = path.own.clone();
                 recorded
                     .others
                     .iter()
                     .for_each(|(name, text)| own.set(name, text.clone()));
-                SpanPath::new(path.name, own, None)
+                SpanPath::new(path.name, own, parent)
             });
         }
     }

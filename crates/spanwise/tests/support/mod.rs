@@ -1,7 +1,11 @@
 //! What the tests share.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::{
     io::{self, Write},
@@ -23,13 +27,19 @@ impl Lines {
     }
 
     pub fn objects(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
         self.text().lines().map(parse).collect()
     }
 
     /// The only line with this message.
     pub fn with_message(&self, message: &str) -> Value {
-        let all: Vec<Value> = self.objects().into_iter().filter(|line| line["message"] == message).collect();
+        let all: Vec<Value> = self
+            .objects()
+            .into_iter()
+            .filter(|line| line["message"] == message)
+            .collect();
         assert_eq!(all.len(), 1, "{message:?} in:\n{}", self.text());
         all[0].clone()
     }
