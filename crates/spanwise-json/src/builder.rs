@@ -61,8 +61,8 @@ impl JsonLayer {
     pub fn new() -> Self {
         Self {
             make_writer: io::stdout,
+            shape: Shape::new(&Options::default()),
             options: Options::default(),
-            shape: Default::default(),
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
             neighbours: Neighbours::default(),
@@ -221,11 +221,7 @@ impl<W> JsonLayer<W> {
 
     fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
+        self.shape = Shape::new(&self.options);
         self
-    }
-
-    #[inline]
-    pub(crate) fn shape(&self) -> &Shape {
-        self.shape.get_or_init(|| Shape::new(&self.options))
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
-use crate::line::Line;
+use crate::line::{Line, SMALL, small_block};
 
 /// Appends `text` as the inside of a JSON string.
 #[inline]
@@ -27,7 +27,7 @@ pub(crate) fn quoted(text: &str) -> Vec<u8> {
     line.as_bytes().to_vec()
 }
 
-const BLOCK: usize = 16;
+const BLOCK: usize = SMALL;
 
 /// Text is escaped in pieces of about this many bytes, so that room is made once a piece.
 const PIECE: usize = 256;
@@ -38,6 +38,36 @@ const ROOM: usize = 6 * (PIECE + BLOCK) + BLOCK;
 /// With `ALL` false, the characters that JSON itself is made of stay as they are.
 #[inline]
 fn push<const ALL: bool>(line: &mut Line, text: &[u8]) {
+    if !push_clean::<ALL>(line, text) {
+        push_pieces::<ALL>(line, text);
+    }
+}
+
+/// Most texts are short and need no escape: at most two blocks, which overlap. False if this is not one.
+#[inline]
+fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>()) else {
+        let block = small_block(text);
+        let clean = suspects::<ALL>(&block) >= text.len();
+        if clean {
+            line.push_block(&block, text.len());
+        }
+        return clean;
+    };
+    let clean = text.len() <= 2 * BLOCK
+        && suspects::<ALL>(first) == BLOCK
+        && suspects::<ALL>(last) == BLOCK;
+    if clean {
+        let room = line.room::<{ 2 * BLOCK }>();
+        room[..BLOCK].copy_from_slice(first);
+        room[text.len() - BLOCK..text.len()].copy_from_slice(last);
+        line.advance(text.len());
+    }
+    clean
+}
+
+#[inline(never)]
+fn push_pieces<const ALL: bool>(line: &mut Line, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
         let (read, written) = push_piece::<ALL>(line.room::<ROOM>(), rest);
@@ -63,7 +93,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; ROOM], text: &[u8]) -> (usize, us
     }
     while read < PIECE && read < text.len() {
         let rest = &text[read..];
-        let block = short_block(rest);
+        let block = small_block(rest);
         let clean = suspects::<ALL>(&block).min(rest.len());
         room[written..written + BLOCK].copy_from_slice(&block);
         read += clean;
@@ -156,26 +186,6 @@ const fn unicode(code: u16) -> [u8; ESCAPE] {
         0,
         6,
     ]
-}
-
-/// Less than a block, and zeros after it; without a call to `memcpy`, which costs more than the bytes.
-#[inline]
-fn short_block(text: &[u8]) -> [u8; BLOCK] {
-    let count = text.len();
-    // The first and the last bytes, which overlap in the middle; where they do they are the same.
-    let bits = if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>())
-    {
-        let last = u128::from(u64::from_le_bytes(*last)) << (8 * (count - 8));
-        u128::from(u64::from_le_bytes(*first)) | last
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4));
-        u128::from(u64::from(u32::from_le_bytes(*first)) | last)
-    } else {
-        text.iter()
-            .rev()
-            .fold(0, |bits, byte| bits << 8 | u128::from(*byte))
-    };
-    bits.to_le_bytes()
 }
 
 /// How many bytes come before the first that may need an escape.

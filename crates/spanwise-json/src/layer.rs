@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use spanwise_core::{
@@ -25,10 +25,10 @@ use crate::{
     format::{Layout, SPANS_OMITTED, TRUNCATED},
     fragment::{Fragment, Kind, Own},
     line::Line,
-    local,
+    local::{self, Scratch},
     members::members,
     oversize,
-    plan::{Plan, Role},
+    plan::Plan,
     shape::{Shape, push_member, text_policy},
     span_events::{self, Change, Shown},
     visit::{Encoded, Encoding, Pass, encode},
@@ -43,7 +43,7 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
-    pub(crate) shape: OnceLock<Shape>,
+    pub(crate) shape: Shape,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
     pub(crate) neighbours: Neighbours,
@@ -51,12 +51,12 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) report: SelfReport,
 }
 
-/// A line whose fields are written.
+/// A line on its way.
 struct Draft<'a> {
-    line: Box<Line>,
-    fields_start: usize,
+    scratch: Box<Scratch>,
     plan: &'a Plan,
     encoded: Encoded,
+    parts: Parts,
     /// Where it says it comes from.
     metadata: &'a Metadata<'a>,
     log: Option<&'a LogRecord>,
@@ -71,6 +71,7 @@ enum Inside<'a> {
 }
 
 /// Where the parts of a line end, for when something must be taken out again.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Parts {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
@@ -84,12 +85,12 @@ where
     #[inline]
     fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| {
-            Plan::new(callsite, &self.options, self.shape())
+            Plan::new(callsite, &self.options, &self.shape)
         })
     }
 
     fn encoding(&self, of_event: bool) -> Encoding<'_> {
-        let shape = self.shape();
+        let shape = &self.shape;
         Encoding {
             layout: shape.table.layout,
             max_field: self.options.max_field,
@@ -100,7 +101,7 @@ where
 
     fn kind(&self) -> Kind {
         Kind {
-            table: self.shape().table,
+            table: self.shape.table,
             list: self.options.span_list,
             max_len: self.options.max_line,
         }
@@ -108,129 +109,128 @@ where
 
     /// A line up to its first field.
     #[inline]
-    fn begin_line(&self, plan: &Plan) -> Box<Line> {
-        let shape = self.shape();
-        let Some(timestamp) = self.options.timestamp else {
-            let mut line = local::with(self.id, |local| local.line.take()).unwrap_or_default();
-            line.push(&plan.head);
-            return line;
+    fn begin<'a>(&self, plan: &'a Plan, metadata: &'a Metadata<'a>) -> Draft<'a> {
+        let mut scratch = Scratch::take();
+        let Scratch { line, second, .. } = &mut *scratch;
+        if let Some(timestamp) = self.options.timestamp {
+            line.push_short(&self.shape.open);
+            second.push(line, self.options.clock.now(), timestamp);
+        }
+        line.push_short(&plan.head);
+        let parts = Parts { fields_start: line.len(), ..Parts::default() };
+        Draft { scratch, plan, encoded: Encoded::default(), parts, metadata, log: None }
+    }
+
+    /// The fields of the event.
+    #[inline]
+    fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+        let Draft { scratch, plan, encoded, .. } = draft;
+        let mut visit = |pass| {
+            let record = |visitor: &mut dyn Visit| event.record(visitor);
+            encode(&mut scratch.line, &plan.keys, pass, self.encoding(true), encoded, record);
         };
-        let now = self.options.clock.now();
-        local::with(self.id, |local| {
-            let mut line = local.line.take().unwrap_or_default();
-            line.push(&shape.open);
-            local.second.push(&mut line, now, timestamp);
-            line.push(&plan.head);
-            line
-        })
+        if plan.message_late {
+            visit(Pass::Message);
+            visit(Pass::AllButMessage);
+        } else {
+            visit(Pass::All);
+        }
     }
 
     /// Everything of a line after its fields, and then out with it.
     #[inline]
-    fn finish_line<S>(&self, draft: Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
+    fn finish<S>(&self, mut draft: Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let Draft {
-            mut line,
-            fields_start,
-            plan,
-            encoded,
-            metadata,
-            log,
-        } = draft;
-        let shape = self.shape();
-        let fields_end = self.close_fields(&mut line, fields_start, plan);
-        if !plan.after_fields.is_empty() {
-            line.push(&plan.after_fields);
-        }
-        if let Some(log) = log {
-            self.push_origin(&mut line, Layout::Nested, log, metadata);
-        }
-        let mut parts = Parts {
-            fields_start,
-            fields_end,
-            spans_end: line.len(),
-        };
-        let mut push = |node: &Node<Fragment>| {
-            node.read(|fragment| {
-                self.push_fragment(&mut line, fragment, plan, &encoded, &mut parts)
-            });
-        };
-        let pushed = match inside {
-            Inside::Current => {
-                local::with(self.id, |local| local.current(ctx).map(|node| push(node)))
-            }
-            Inside::Span(id) => local::look_up(self.id, id, ctx).map(|node| push(&node)),
+        let Draft { plan, metadata, log, .. } = draft;
+        let shape = &self.shape;
+        self.close_fields(&mut draft);
+        let has_span = match inside {
+            Inside::Current => local::with(self.id, |local| {
+                let node = local.current(ctx);
+                node.map(|node| node.read(|fragment| self.push_fragment(&mut draft, fragment)))
+            }),
+            Inside::Span(id) => local::look_up(self.id, id, ctx)
+                .map(|node| node.read(|fragment| self.push_fragment(&mut draft, fragment))),
             Inside::NoSpan => None,
         };
-        if pushed.is_none() && !encoded.cut.is_empty() {
-            push_truncated(&mut line, &encoded.cut, b"");
+        let Draft { mut scratch, encoded, mut parts, .. } = draft;
+        let line = &mut scratch.line;
+        if has_span.is_none() {
+            parts.spans_end = line.len();
+            if !encoded.cut.is_empty() {
+                push_truncated(line, &encoded.cut, b"");
+            }
         }
         if let Some(log) = log {
-            self.push_origin(&mut line, Layout::Flat, log, metadata);
+            self.push_origin(line, Layout::Flat, log, metadata);
         }
-        line.push(&plan.after_spans);
+        line.push_short(&plan.after_spans);
         if shape.has_threads {
-            self.push_thread(&mut line);
+            self.push_thread(&mut scratch);
         }
+        let line = &mut scratch.line;
         if shape.has_threads || plan.is_log {
             line.push(&shape.close);
         }
         if line.len() > self.options.max_line {
-            oversize::shorten(&mut line, &parts, self.options.max_line, shape.table);
+            oversize::shorten(line, &parts, self.options.max_line, shape.table);
         }
-        self.write(&line, metadata);
-        line.clear();
-        local::with(self.id, |local| local.line = Some(line));
+        self.write(line, metadata);
+        scratch.put_back();
     }
 
-    /// Puts the braces around the fields of a nested line, and drops fields that are there twice. Where the fields end.
+    /// What comes between the fields and the spans.
     #[inline]
-    fn close_fields(&self, line: &mut Line, fields_start: usize, plan: &Plan) -> usize {
+    fn close_fields(&self, draft: &mut Draft<'_>) {
+        let Draft { scratch, plan, parts, metadata, log, .. } = draft;
+        let line = &mut scratch.line;
         if plan.repeats {
-            keep_last(line, fields_start);
+            keep_last(line, parts.fields_start);
         }
-        if self.shape().table.layout == Layout::Flat {
-            return line.len();
+        parts.fields_end = line.len();
+        if self.shape.table.layout == Layout::Nested {
+            // Each field begins with a comma; the first one's is the brace.
+            match line.as_mut_bytes().get_mut(parts.fields_start) {
+                Some(comma) => *comma = b'{',
+                None => line.push_byte(b'{'),
+            }
+            parts.fields_end = line.len();
+            line.push_byte(b'}');
+            line.push(&plan.after_fields);
+            if let Some(log) = log {
+                self.push_origin(line, Layout::Nested, log, metadata);
+            }
         }
-        match line.as_mut_bytes().get_mut(fields_start) {
-            Some(comma) => *comma = b'{',
-            None => line.push_byte(b'{'),
-        }
-        let fields_end = line.len();
-        line.push_byte(b'}');
-        fields_end
     }
 
     #[inline]
-    fn push_fragment(
-        &self,
-        line: &mut Line,
-        fragment: &Fragment,
-        plan: &Plan,
-        encoded: &Encoded,
-        parts: &mut Parts,
-    ) {
-        match self.shape().table.layout {
-            Layout::Flat if plan.bits & fragment.bits() == 0 => {
+    fn push_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
+        let Draft { scratch, encoded, parts, .. } = draft;
+        let line = &mut scratch.line;
+        match self.shape.table.layout {
+            Layout::Flat if encoded.bits & fragment.bits() == 0 => {
                 parts.spans_end = line.len() + fragment.members().len();
                 line.push(fragment.all());
             }
             Layout::Flat => {
-                push_unshadowed(line, fragment, plan, encoded);
+                push_unshadowed(line, fragment, parts);
                 parts.spans_end = line.len();
                 line.push(fragment.tail());
             }
-            Layout::Nested => self.push_nested(line, fragment, parts),
+            Layout::Nested => {
+                self.push_nested(line, fragment);
+                parts.spans_end = line.len();
+            }
         }
         if !encoded.cut.is_empty() || !fragment.cut().is_empty() {
             push_truncated(line, &encoded.cut, fragment.cut());
         }
     }
 
-    fn push_nested(&self, line: &mut Line, fragment: &Fragment, parts: &mut Parts) {
-        let table = self.shape().table;
+    fn push_nested(&self, line: &mut Line, fragment: &Fragment) {
+        let table = self.shape.table;
         let mut key = Vec::new();
         push_member(&mut key, table.span, b"");
         line.push(&key);
@@ -249,13 +249,12 @@ where
             );
             line.push(&key);
         }
-        parts.spans_end = line.len();
     }
 
     /// Where a record of the `log` crate comes from, at the place its layout has for it.
     #[cold]
     fn push_origin(&self, line: &mut Line, at: Layout, log: &LogRecord, metadata: &Metadata<'_>) {
-        let shape = self.shape();
+        let shape = &self.shape;
         if shape.table.layout != at {
             return;
         }
@@ -268,21 +267,22 @@ where
         line.push(&members);
     }
 
-    fn push_thread(&self, line: &mut Line) {
-        let table = self.shape().table;
-        local::with(self.id, |local| {
-            if local.thread.is_empty() {
-                let thread = std::thread::current();
-                if let (true, Some(name)) = (self.options.thread_name, thread.name()) {
-                    push_member(&mut local.thread, table.thread_name, &escape::quoted(name));
-                }
-                if self.options.thread_id {
-                    let id = escape::quoted(&format!("{:?}", thread.id()));
-                    push_member(&mut local.thread, table.thread_id, &id);
-                }
-            }
-            line.push(&local.thread);
+    fn push_thread(&self, scratch: &mut Scratch) {
+        let Scratch { line, thread, .. } = scratch;
+        let (name, id) = thread.get_or_insert_with(|| {
+            let thread = std::thread::current();
+            let id = format!("{:?}", thread.id());
+            (thread.name().map(escape::quoted), escape::quoted(&id))
         });
+        let table = self.shape.table;
+        let mut members = Vec::new();
+        if let (true, Some(name)) = (self.options.thread_name, name) {
+            push_member(&mut members, table.thread_name, name);
+        }
+        if self.options.thread_id {
+            push_member(&mut members, table.thread_id, id);
+        }
+        line.push(&members);
     }
 
     #[inline]
@@ -309,6 +309,7 @@ where
         );
     }
 
+    /// A record of the `log` crate says by its values where it comes from.
     fn log_event<S>(
         &self,
         event: &Event<'_>,
@@ -319,100 +320,36 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let record = LogRecord::of(event);
-        let mut line = self.begin_line(plan);
-        if self.shape().table.layout == Layout::Flat {
+        let mut draft = self.begin(plan, event.metadata());
+        if self.shape.table.layout == Layout::Flat {
             let mut member = Vec::new();
-            let target = record
-                .target
-                .as_deref()
-                .unwrap_or(event.metadata().target());
-            self.shape().push_target(&mut member, &self.options, target);
-            line.push(&member);
+            let target = record.target.as_deref().unwrap_or(event.metadata().target());
+            self.shape.push_target(&mut member, &self.options, target);
+            draft.scratch.line.push(&member);
+            draft.parts.fields_start = draft.scratch.line.len();
         }
-        self.finish_event(line, event, plan, inside, Some(&record), ctx);
+        draft.log = Some(&record);
+        self.push_fields(&mut draft, event);
+        self.finish(draft, inside, ctx);
     }
 
-    #[inline]
-    fn finish_event<S>(
-        &self,
-        mut line: Box<Line>,
-        event: &Event<'_>,
-        plan: &Plan,
-        inside: &Inside<'_>,
-        log: Option<&LogRecord>,
-        ctx: &Context<'_, S>,
-    ) where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        let fields_start = line.len();
-        let mut encoded = Encoded::default();
-        let mut visit = |line: &mut Line, pass| {
-            let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(
-                line,
-                &plan.keys,
-                pass,
-                self.encoding(true),
-                &mut encoded,
-                record,
-            );
-        };
-        if plan.message_late {
-            visit(&mut line, Pass::Message);
-            visit(&mut line, Pass::AllButMessage);
-        } else {
-            visit(&mut line, Pass::All);
-        }
-        let metadata = event.metadata();
-        self.finish_line(
-            Draft {
-                line,
-                fields_start,
-                plan,
-                encoded,
-                metadata,
-                log,
-            },
-            inside,
-            ctx,
-        );
-    }
-
-    /// The members of a span's fields, and what became of them; in the thread's line, from where `f` takes them.
+    /// Calls `f` with the members that `record` gives of a span's fields.
     fn with_own<R>(
         &self,
         plan: &Plan,
         record: impl Fn(&mut dyn Visit),
         f: impl FnOnce(Own<'_>) -> R,
     ) -> R {
-        let mut line = local::with(self.id, |local| local.line.take()).unwrap_or_default();
+        let mut scratch = Scratch::take();
+        let line = &mut scratch.line;
         let mut encoded = Encoded::default();
-        encode(
-            &mut line,
-            &plan.keys,
-            Pass::All,
-            self.encoding(false),
-            &mut encoded,
-            record,
-        );
+        encode(line, &plan.keys, Pass::All, self.encoding(false), &mut encoded, record);
         if plan.repeats {
-            keep_last(&mut line, 0);
+            keep_last(line, 0);
         }
-        let shown = plan
-            .keys
-            .iter()
-            .enumerate()
-            .filter(|(index, key)| key.role != Role::Omitted && encoded.may_have_seen(*index));
-        let bits = shown
-            .map(|(_, key)| key.bit)
-            .fold(0, |bits, bit| bits | bit);
-        let result = f(Own {
-            members: [line.as_bytes(), b""],
-            bits,
-            cut: &encoded.cut,
-        });
-        line.clear();
-        local::with(self.id, |local| local.line = Some(line));
+        let Encoded { bits, cut } = encoded;
+        let result = f(Own { members: [line.as_bytes(), b""], bits, cut: &cut });
+        scratch.put_back();
         result
     }
 
@@ -443,9 +380,8 @@ where
         let times = span_events::change(&span, self.id, self.options.clock.instant(), change);
         let callsite = span.metadata();
         let plan = self.plan(callsite);
-        let table = self.shape().table;
-        let mut line = self.begin_line(plan);
-        let fields_start = line.len();
+        let table = self.shape.table;
+        let mut draft = self.begin(plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
         if matches!(change, Change::Closed) {
@@ -453,17 +389,10 @@ where
                 push_member(&mut members, key, &escape::quoted(&Shown(time).to_string()));
             }
         }
-        line.push(&members);
-        let draft = Draft {
-            line,
-            fields_start,
-            plan,
-            // Of the span's own fields: none of them is a field of this line itself.
-            encoded: Encoded::default(),
-            metadata: callsite,
-            log: None,
-        };
-        self.finish_line(draft, &Inside::Span(id), ctx);
+        draft.scratch.line.push(&members);
+        // Any key of a span may be one that this line has already.
+        draft.encoded.bits = u128::MAX;
+        self.finish(draft, &Inside::Span(id), ctx);
     }
 
     /// Keeps the times of a span, and writes a line if one is wanted of `event`.
@@ -512,8 +441,9 @@ where
         if plan.is_log {
             return self.log_event(event, plan, &inside, &ctx);
         }
-        let line = self.begin_line(plan);
-        self.finish_event(line, event, plan, &inside, None, &ctx);
+        let mut draft = self.begin(plan, event.metadata());
+        self.push_fields(&mut draft, event);
+        self.finish(draft, &inside, &ctx);
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -572,14 +502,9 @@ where
 
 /// The members of the spans whose keys the event has not used: an event's field hides a span's.
 #[cold]
-fn push_unshadowed(line: &mut Line, fragment: &Fragment, plan: &Plan, encoded: &Encoded) {
-    let shadows = |key: &[u8]| {
-        plan.keys.iter().enumerate().any(|(index, of_event)| {
-            of_event.role != Role::Omitted
-                && encoded.may_have_seen(index)
-                && of_event.member.as_bytes() == key
-        })
-    };
+fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &Parts) {
+    let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+    let shadows = |key: &[u8]| members(&event).any(|of_event| of_event.key() == key);
     for member in members(fragment.members()).filter(|member| !shadows(member.key())) {
         line.push(member.bytes);
     }

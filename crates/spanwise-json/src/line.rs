@@ -13,12 +13,10 @@ pub(crate) struct Line {
 
 /// Short static text, copied as a whole block: `,"order_id":`.
 #[derive(Debug)]
-pub(crate) struct Short {
-    block: [u8; BLOCK],
+pub(crate) struct Short<const N: usize> {
+    block: [u8; N],
     text: Box<[u8]>,
 }
-
-const BLOCK: usize = 32;
 
 /// A line longer than this does not keep its memory for the next one.
 const KEPT: usize = 64 * 1024;
@@ -54,23 +52,31 @@ impl Line {
 
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if end > self.bytes.len() {
+        if self.bytes.len().checked_sub(self.len).is_none_or(|free| free < bytes.len()) {
             self.grow(bytes.len());
         }
-        self.bytes[self.len..end].copy_from_slice(bytes);
-        self.len = end;
+        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// The same for what is mostly a few bytes: without a call to `memcpy`, which costs more than the bytes.
+    #[inline]
+    pub(crate) fn push_small(&mut self, bytes: &[u8]) {
+        if bytes.len() < SMALL {
+            self.push_block(&small_block(bytes), bytes.len());
+        } else {
+            self.push(bytes);
+        }
     }
 
     #[inline]
     pub(crate) fn push_byte(&mut self, byte: u8) {
-        *self.room::<1>() = [byte];
-        self.len += 1;
+        self.push_block(&[byte], 1);
     }
 
     #[inline]
-    pub(crate) fn push_short(&mut self, short: &Short) {
-        if short.text.len() <= BLOCK {
+    pub(crate) fn push_short<const N: usize>(&mut self, short: &Short<N>) {
+        if short.text.len() <= N {
             self.push_block(&short.block, short.text.len());
         } else {
             self.push(&short.text);
@@ -81,19 +87,30 @@ impl Line {
     #[inline]
     pub(crate) fn push_block<const N: usize>(&mut self, block: &[u8; N], used: usize) {
         debug_assert!(used <= N);
-        *self.room() = *block;
+        self.room::<N>().copy_from_slice(block);
         self.len += used;
     }
 
     /// The next bytes, to be written and then counted by [`advance`](Self::advance).
     #[inline]
     pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
-        if self.bytes.len() < self.len + N {
-            self.grow(N);
+        // Written so that the comparisons serve for growing and for the bounds of the slice.
+        if self.bytes.len().checked_sub(self.len).is_none_or(|free| free < N) {
+            return self.grown_room();
         }
         match self.bytes[self.len..].first_chunk_mut() {
             Some(room) => room,
-            None => unreachable!("there is room for N bytes: made above where there was not"),
+            None => unreachable!("there is room for N bytes, as compared above"),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grown_room<const N: usize>(&mut self) -> &mut [u8; N] {
+        self.grow(N);
+        match self.bytes[self.len..].first_chunk_mut() {
+            Some(room) => room,
+            None => unreachable!("there is room for N bytes: it was just made"),
         }
     }
 
@@ -111,19 +128,45 @@ impl Line {
     }
 }
 
-impl Short {
+/// A block is this long, and what is shorter is small.
+pub(crate) const SMALL: usize = 16;
+
+/// Less than a block, and zeros after it.
+#[inline]
+pub(crate) fn small_block(bytes: &[u8]) -> [u8; SMALL] {
+    let count = bytes.len();
+    // The first and the last bytes, which overlap in the middle; where they do they are the same.
+    let bits = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let last = u128::from(u64::from_le_bytes(*last)) << (8 * (count - 8));
+        u128::from(u64::from_le_bytes(*first)) | last
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (count - 4));
+        u128::from(u64::from(u32::from_le_bytes(*first)) | last)
+    } else if let [first, .., last] = bytes {
+        let middle = u32::from(bytes[count / 2]) << (8 * (count / 2));
+        u128::from(u32::from(*first) | middle | u32::from(*last) << (8 * (count - 1)))
+    } else {
+        bytes.first().map_or(0, |byte| u128::from(*byte))
+    };
+    bits.to_le_bytes()
+}
+
+impl<const N: usize> Short<N> {
     pub(crate) fn new(text: Vec<u8>) -> Self {
-        let mut block = [0; BLOCK];
-        let used = text.len().min(BLOCK);
+        let mut block = [0; N];
+        let used = text.len().min(N);
         block[..used].copy_from_slice(&text[..used]);
-        Self {
-            block,
-            text: text.into(),
-        }
+        Self { block, text: text.into() }
     }
 
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.text
+    }
+}
+
+impl<const N: usize> Default for Short<N> {
+    fn default() -> Self {
+        Self::new(Vec::new())
     }
 }

@@ -1,6 +1,9 @@
-//! What a layer keeps on each thread.
+//! What is kept on each thread.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use spanwise_core::{LayerId, Node};
 use tracing::Subscriber;
@@ -9,14 +12,40 @@ use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
 use crate::{fragment::Fragment, line::Line, timestamp::LastSecond};
 
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+    static LOCALS: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread uses again for each line, whichever layer writes it.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) line: Line,
+    pub(crate) second: LastSecond,
+    /// The thread's name and id, as JSON strings.
+    pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
+}
+
+impl Scratch {
+    /// The thread's, with an empty line. An event inside the values of another finds it taken, and has one of its own.
+    #[inline]
+    pub(crate) fn take() -> Box<Self> {
+        SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default()
+    }
+
+    /// Keeps it for the thread's next line.
+    #[inline]
+    pub(crate) fn put_back(mut self: Box<Self>) {
+        self.line.clear();
+        // A thread that is ending keeps nothing.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
+    }
+}
+
+/// What a layer keeps on a thread: the spans that the thread is in.
 #[derive(Debug)]
 pub(crate) struct Local {
     layer: LayerId,
-    /// Taken while a line is being put together: an event inside an event's values finds none, and makes its own.
-    pub(crate) line: Option<Box<Line>>,
-    pub(crate) second: LastSecond,
-    /// The members that name the thread.
-    pub(crate) thread: Vec<u8>,
     entered: Vec<Entered>,
 }
 
@@ -32,13 +61,7 @@ struct Entered {
 
 impl Local {
     fn new(layer: LayerId) -> Self {
-        Self {
-            layer,
-            line: None,
-            second: LastSecond::default(),
-            thread: Vec::new(),
-            entered: Vec::new(),
-        }
+        Self { layer, entered: Vec::new() }
     }
 
     pub(crate) fn enter(&mut self, id: &Id) {
@@ -91,27 +114,25 @@ where
 /// Calls `f` with what `layer` keeps on this thread. `f` must not call code that may log.
 #[inline]
 pub(crate) fn with<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
-    thread_local! {
-        static LOCALS: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };
+    if LOCALS.try_with(|_| ()).is_err() {
+        return without_thread(layer, f);
     }
-    let mut f = Some(f);
-    let mut call = |local: &mut Local| f.take().map(|f| f(local));
-    let done = LOCALS.try_with(|locals| {
-        let mut locals = locals.try_borrow_mut().ok()?;
+    LOCALS.with(|locals| {
+        // Nothing that `f` calls comes here again, so this is never borrowed already.
+        let mut locals = locals.borrow_mut();
         let index = match locals.iter().position(|local| local.layer == layer) {
             Some(index) => index,
             None => add(&mut locals, layer),
         };
-        call(&mut locals[index])
-    });
-    match done {
-        Ok(Some(result)) => result,
-        // The thread is ending and its locals are gone: it knows of no span any more.
-        _ => match call(&mut Local::new(layer)) {
-            Some(result) => result,
-            None => unreachable!("`f` is called where `done` holds its result, and only there"),
-        },
-    }
+        f(&mut locals[index])
+    })
+}
+
+/// The thread is ending and its locals are gone: it knows of no span any more.
+#[cold]
+#[inline(never)]
+fn without_thread<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
+    f(&mut Local::new(layer))
 }
 
 #[cold]

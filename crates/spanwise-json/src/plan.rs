@@ -10,10 +10,8 @@ use crate::{builder::Options, escape, format::Layout, line::Short, shape::Shape}
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// From the timestamp to the first field.
-    pub(crate) head: Vec<u8>,
+    pub(crate) head: Short<64>,
     pub(crate) keys: Box<[Key]>,
-    /// The bits of all keys that are shown.
-    pub(crate) bits: u128,
     /// The message is a field that comes after others, and must be written before them.
     pub(crate) message_late: bool,
     /// Two fields have one key.
@@ -22,7 +20,7 @@ pub(crate) struct Plan {
     /// Between the fields of the event and what the spans add.
     pub(crate) after_fields: Vec<u8>,
     /// After what the spans add; where no thread is named, to the end of the line.
-    pub(crate) after_spans: Vec<u8>,
+    pub(crate) after_spans: Short<32>,
     /// The name as a JSON string.
     pub(crate) name: Arc<[u8]>,
 }
@@ -30,7 +28,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Key {
     /// `,"key":`
-    pub(crate) member: Short,
+    pub(crate) member: Short<32>,
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
     pub(crate) role: Role,
@@ -92,17 +90,13 @@ impl Plan {
             after_spans.extend(&shape.close);
         }
         Self {
-            head: shape.head(options, callsite, is_log),
-            bits: shown()
-                .filter(|key| key.role != Role::Message)
-                .map(|key| key.bit)
-                .fold(0, |a, b| a | b),
+            head: Short::new(shape.head(options, callsite, is_log)),
             message_late: shape.table.layout == Layout::Flat
                 && message.is_some_and(|index| index > 0),
             repeats,
             is_log,
             after_fields,
-            after_spans,
+            after_spans: Short::new(after_spans),
             name: escape::quoted(callsite.name()).into(),
             keys,
         }

@@ -76,7 +76,7 @@ impl Default for Timestamp {
 /// The text of the second a thread last wrote, of which the next event changes only the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
-    second: Option<i64>,
+    of: Option<(i64, Timestamp)>,
     text: [u8; TEXT],
     /// `2026-11-20T08:46:12` is 19 bytes; a year past 9999 is longer.
     fraction: usize,
@@ -88,7 +88,7 @@ const TEXT: usize = 48;
 impl Default for LastSecond {
     fn default() -> Self {
         Self {
-            second: None,
+            of: None,
             text: [0; TEXT],
             fraction: 0,
             len: 0,
@@ -104,7 +104,7 @@ impl LastSecond {
             Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
             Err(before) => before_epoch(&before),
         };
-        if self.second != Some(second) {
+        if self.of != Some((second, timestamp)) {
             self.start_second(second, timestamp);
         }
         if let Some(digits) = self
@@ -148,7 +148,7 @@ impl LastSecond {
         }
         self.len = text.len().min(TEXT);
         self.text[..self.len].copy_from_slice(&text.as_bytes()[..self.len]);
-        self.second = Some(second);
+        self.of = Some((second, timestamp));
     }
 }
 

@@ -39,16 +39,10 @@ pub(crate) enum Pass {
 /// What became of the fields.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
-    /// By index, those that had a value; of those from the 64th on nothing is known.
-    seen: u64,
+    /// The bits of the keys that had a value.
+    pub(crate) bits: u128,
     /// The keys whose values were cut, as JSON strings joined by commas.
     pub(crate) cut: Vec<u8>,
-}
-
-impl Encoded {
-    pub(crate) fn may_have_seen(&self, index: usize) -> bool {
-        index >= 64 || self.seen & (1 << index) != 0
-    }
 }
 
 /// Appends to `line` the fields that `record` shows, as `keys` say.
@@ -106,7 +100,7 @@ impl Encoder<'_> {
             return false;
         }
         self.at = index;
-        self.encoded.seen |= 1_u64.unbounded_shl(index as u32);
+        self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
         self.value_start = self.line.len();
         true
@@ -117,7 +111,7 @@ impl Encoder<'_> {
     fn skip(&mut self, index: usize) {
         let key = &self.keys[index];
         if key.role == Role::Hidden && self.pass != Pass::Message && index >= self.resume_at {
-            self.encoded.seen |= 1_u64.unbounded_shl(index as u32);
+            self.encoded.bits |= key.bit;
             self.line.push_short(&key.member);
             self.line.push(&escape::quoted(REDACTED));
         }
@@ -152,7 +146,7 @@ impl Encoder<'_> {
 
     fn raw(&mut self, field: &Field, text: &str) {
         if self.begin(field) {
-            self.line.push(text.as_bytes());
+            self.line.push_small(text.as_bytes());
         }
     }
 
@@ -171,13 +165,13 @@ impl Encoder<'_> {
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         if self.begin(field) {
-            self.line.push(itoa::Buffer::new().format(value).as_bytes());
+            self.line.push_small(itoa::Buffer::new().format(value).as_bytes());
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         if self.begin(field) {
-            self.line.push(itoa::Buffer::new().format(value).as_bytes());
+            self.line.push_small(itoa::Buffer::new().format(value).as_bytes());
         }
     }
 
@@ -203,7 +197,7 @@ impl Visit for Encoder<'_> {
         }
         if value.is_finite() {
             self.line
-                .push(zmij::Buffer::new().format_finite(value).as_bytes());
+                .push_small(zmij::Buffer::new().format_finite(value).as_bytes());
             return;
         }
         let name = match self.encoding.layout {
