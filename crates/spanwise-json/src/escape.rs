@@ -7,46 +7,73 @@
 
 use crate::line::{Line, SMALL, small_block};
 
+/// Appends `text` as a JSON string.
+#[inline]
+pub(crate) fn push_quoted(line: &mut Line, text: &str) {
+    let bytes = text.as_bytes();
+    // Most texts are short and need no escape: the quotes and at most two blocks, which overlap, in one piece of room.
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>())
+        && bytes.len() <= 2 * BLOCK
+        && suspects::<true>(first) == BLOCK
+        && suspects::<true>(last) == BLOCK
+    {
+        let room = line.room::<{ 2 * BLOCK + 2 }>();
+        room[0] = b'"';
+        room[1..=BLOCK].copy_from_slice(first);
+        room[1 + bytes.len() - BLOCK..1 + bytes.len()].copy_from_slice(last);
+        room[1 + bytes.len()] = b'"';
+        line.advance(bytes.len() + 2);
+        return;
+    }
+    push_any_quoted(line, text);
+}
+
+#[inline(never)]
+fn push_any_quoted(line: &mut Line, text: &str) {
+    line.push_byte(b'"');
+    push_text(line, text);
+    line.push_byte(b'"');
+}
+
 /// Appends `text` as the inside of a JSON string.
 #[inline]
 pub(crate) fn push_text(line: &mut Line, text: &str) {
-    push::<true>(line, text.as_bytes());
+    if !push_clean::<true>(line, text.as_bytes()) {
+        push_pieces::<true>(line, text.as_bytes());
+    }
+}
+
+/// The same for a text that is short and needs no escape, as most do; false, and nothing appended, if it is none.
+#[inline]
+pub(crate) fn push_clean_text(line: &mut Line, text: &str) -> bool {
+    push_clean::<true>(line, text.as_bytes())
 }
 
 /// Appends `json`, compact JSON as serde_json writes it, with those characters escaped that serde_json leaves as they are.
 pub(crate) fn push_json(line: &mut Line, json: &str) {
-    push::<false>(line, json.as_bytes());
+    push_pieces::<false>(line, json.as_bytes());
 }
 
 /// `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
     let mut line = Line::default();
-    line.push_byte(b'"');
-    push_text(&mut line, text);
-    line.push_byte(b'"');
+    push_quoted(&mut line, text);
     line.as_bytes().to_vec()
 }
 
 const BLOCK: usize = SMALL;
 
 /// Text is escaped in pieces of about this many bytes, so that room is made once a piece.
-const PIECE: usize = 256;
+const PIECE: usize = 1024;
 
 /// What a piece can become: each byte `\u001b`, and a block written ahead.
 const ROOM: usize = 6 * (PIECE + BLOCK) + BLOCK;
 
-/// With `ALL` false, the characters that JSON itself is made of stay as they are.
-#[inline]
-fn push<const ALL: bool>(line: &mut Line, text: &[u8]) {
-    if !push_clean::<ALL>(line, text) {
-        push_pieces::<ALL>(line, text);
-    }
-}
-
 /// Most texts are short and need no escape: at most two blocks, which overlap. False if this is not one.
 #[inline]
 fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>()) else {
+    let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
+    else {
         let block = small_block(text);
         let clean = suspects::<ALL>(&block) >= text.len();
         if clean {
@@ -66,6 +93,7 @@ fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
     clean
 }
 
+/// With `ALL` false, the characters that JSON itself is made of stay as they are.
 #[inline(never)]
 fn push_pieces<const ALL: bool>(line: &mut Line, text: &[u8]) {
     let mut rest = text;
@@ -79,51 +107,50 @@ fn push_pieces<const ALL: bool>(line: &mut Line, text: &[u8]) {
 /// Escapes into `room` until `text` ends or a piece of it is done; how many bytes were read and written.
 #[inline]
 fn push_piece<const ALL: bool>(room: &mut [u8; ROOM], text: &[u8]) -> (usize, usize) {
-    let (mut read, mut written) = (0, 0);
-    while read < PIECE
-        && let Some(block) = text[read..].first_chunk::<BLOCK>()
+    let (mut rest, mut written) = (text, 0);
+    let end = text.len().saturating_sub(PIECE);
+    // One comparison for both: a piece is left, and a block is.
+    let last_block = BLOCK.max(end + 1);
+    while rest.len() >= last_block
+        && let Some(block) = rest.first_chunk::<BLOCK>()
     {
         let clean = suspects::<ALL>(block);
         room[written..written + BLOCK].copy_from_slice(block);
-        read += clean;
+        rest = &rest[clean..];
         written += clean;
         if clean < BLOCK {
-            push_suspect(room, text, &mut read, &mut written);
+            (rest, written) = push_suspect(room, rest, written);
         }
     }
-    while read < PIECE && read < text.len() {
-        let rest = &text[read..];
+    while rest.len() > end && rest.len() < BLOCK {
         let block = small_block(rest);
         let clean = suspects::<ALL>(&block).min(rest.len());
         room[written..written + BLOCK].copy_from_slice(&block);
-        read += clean;
+        rest = &rest[clean..];
         written += clean;
-        if clean < rest.len() {
-            push_suspect(room, text, &mut read, &mut written);
+        if !rest.is_empty() {
+            (rest, written) = push_suspect(room, rest, written);
         }
     }
-    (read, written)
+    (text.len() - rest.len(), written)
 }
 
-/// Writes the character at `read`, escaped if it is what it looks like.
+/// Writes the character at the start of `text`, escaped if it is what it looks like.
 #[inline]
-fn push_suspect(room: &mut [u8; ROOM], text: &[u8], read: &mut usize, written: &mut usize) {
-    let escape = &ASCII[usize::from(text[*read])];
+fn push_suspect<'t>(room: &mut [u8; ROOM], text: &'t [u8], written: usize) -> (&'t [u8], usize) {
+    let escape = &ASCII[usize::from(text[0])];
     let len = usize::from(escape[ESCAPE - 1]);
     if len == 0 {
-        return push_wide(room, text, read, written);
+        return push_wide(room, text, written);
     }
-    room[*written..*written + ESCAPE].copy_from_slice(escape);
-    *read += 1;
-    *written += len;
+    room[written..written + ESCAPE].copy_from_slice(escape);
+    (&text[1..], written + len)
 }
 
 /// Of a character of two or three bytes the first byte only raises suspicion.
 #[cold]
-fn push_wide(room: &mut [u8; ROOM], text: &[u8], read: &mut usize, written: &mut usize) {
-    let len = if text[*read] == 0xC2 { 2 } else { 3 };
-    let character = &text[*read..*read + len];
-    *read += len;
+fn push_wide<'t>(room: &mut [u8; ROOM], text: &'t [u8], written: usize) -> (&'t [u8], usize) {
+    let (character, rest) = text.split_at(if text[0] == 0xC2 { 2 } else { 3 });
     let code = match *character {
         // U+0080–U+009F
         [0xC2, last @ ..0xA0] => u16::from(last),
@@ -131,13 +158,12 @@ fn push_wide(room: &mut [u8; ROOM], text: &[u8], read: &mut usize, written: &mut
         [0xE2, 0x80, last @ 0xA8..=0xAE] => 0x2000 | u16::from(last & 0x3F),
         [0xE2, 0x81, last @ 0xA6..=0xA9] => 0x2040 | u16::from(last & 0x3F),
         _ => {
-            room[*written..*written + len].copy_from_slice(character);
-            *written += len;
-            return;
+            room[written..written + character.len()].copy_from_slice(character);
+            return (rest, written + character.len());
         }
     };
-    room[*written..*written + ESCAPE].copy_from_slice(&unicode(code));
-    *written += 6;
+    room[written..written + ESCAPE].copy_from_slice(&unicode(code));
+    (rest, written + 6)
 }
 
 const ESCAPE: usize = 8;
@@ -202,7 +228,7 @@ fn suspects<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
 mod vector {
     use std::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
-        _mm_set1_epi8,
+        _mm_set1_epi8, _mm_xor_si128,
     };
 
     use super::{BLOCK, halves};
@@ -227,10 +253,11 @@ mod vector {
         let either = _mm_cmpeq_epi8(_mm_or_si128(bytes, every(0x20)), every(0xE2));
         let mut found = _mm_or_si128(either, _mm_cmpeq_epi8(bytes, every(0x7F)));
         if ALL {
-            let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, every(0x1F)), bytes);
-            let quote = _mm_cmpeq_epi8(bytes, every(b'"'));
+            // With the bit 0x02 turned over the quote comes to stand right after the controls, and the space does not.
+            let turned = _mm_xor_si128(bytes, every(0x02));
+            let control = _mm_cmpeq_epi8(_mm_min_epu8(turned, every(0x20)), turned);
             let backslash = _mm_cmpeq_epi8(bytes, every(b'\\'));
-            found = _mm_or_si128(found, _mm_or_si128(control, _mm_or_si128(quote, backslash)));
+            found = _mm_or_si128(found, _mm_or_si128(control, backslash));
         }
         (_mm_movemask_epi8(found) | 1 << BLOCK).trailing_zeros() as usize
     }

@@ -53,7 +53,7 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
 
 /// A line on its way.
 struct Draft<'a> {
-    scratch: Box<Scratch>,
+    scratch: &'a mut Scratch,
     plan: &'a Plan,
     encoded: Encoded,
     parts: Parts,
@@ -108,26 +108,52 @@ where
     }
 
     /// A line up to its first field.
-    #[inline]
-    fn begin<'a>(&self, plan: &'a Plan, metadata: &'a Metadata<'a>) -> Draft<'a> {
-        let mut scratch = Scratch::take();
-        let Scratch { line, second, .. } = &mut *scratch;
+    #[inline(always)]
+    fn begin<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        plan: &'a Plan,
+        metadata: &'a Metadata<'a>,
+    ) -> Draft<'a> {
+        let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.options.timestamp {
-            line.push_short(&self.shape.open);
-            second.push(line, self.options.clock.now(), timestamp);
+            let second = &mut seconds[(self.id.number() % 2) as usize];
+            second.push(
+                line,
+                self.id,
+                &self.shape.open,
+                self.options.clock.now(),
+                timestamp,
+            );
         }
         line.push_short(&plan.head);
-        let parts = Parts { fields_start: line.len(), ..Parts::default() };
-        Draft { scratch, plan, encoded: Encoded::default(), parts, metadata, log: None }
+        let parts = Parts {
+            fields_start: line.len(),
+            ..Parts::default()
+        };
+        Draft {
+            scratch,
+            plan,
+            encoded: Encoded::default(),
+            parts,
+            metadata,
+            log: None,
+        }
     }
 
     /// The fields of the event.
-    #[inline]
+    #[inline(always)]
     fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
-        let Draft { scratch, plan, encoded, .. } = draft;
+        let Draft {
+            scratch,
+            plan,
+            encoded,
+            ..
+        } = draft;
+        let line = &mut scratch.line;
         let mut visit = |pass| {
             let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(&mut scratch.line, &plan.keys, pass, self.encoding(true), encoded, record);
+            encode(line, &plan.keys, pass, self.encoding(true), encoded, record);
         };
         if plan.message_late {
             visit(Pass::Message);
@@ -138,53 +164,67 @@ where
     }
 
     /// Everything of a line after its fields, and then out with it.
-    #[inline]
-    fn finish<S>(&self, mut draft: Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
+    #[inline(always)]
+    fn finish<S>(&self, draft: &mut Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let Draft { plan, metadata, log, .. } = draft;
-        let shape = &self.shape;
-        self.close_fields(&mut draft);
+        self.close_fields(draft);
         let has_span = match inside {
             Inside::Current => local::with(self.id, |local| {
                 let node = local.current(ctx);
-                node.map(|node| node.read(|fragment| self.push_fragment(&mut draft, fragment)))
+                node.map(|node| node.read(|fragment| self.push_fragment(draft, fragment)))
             }),
             Inside::Span(id) => local::look_up(self.id, id, ctx)
-                .map(|node| node.read(|fragment| self.push_fragment(&mut draft, fragment))),
+                .map(|node| node.read(|fragment| self.push_fragment(draft, fragment))),
             Inside::NoSpan => None,
         };
-        let Draft { mut scratch, encoded, mut parts, .. } = draft;
-        let line = &mut scratch.line;
         if has_span.is_none() {
-            parts.spans_end = line.len();
-            if !encoded.cut.is_empty() {
-                push_truncated(line, &encoded.cut, b"");
+            draft.parts.spans_end = draft.scratch.line.len();
+            if !draft.encoded.cut.is_empty() {
+                push_truncated(&mut draft.scratch.line, &draft.encoded.cut, b"");
             }
         }
-        if let Some(log) = log {
-            self.push_origin(line, Layout::Flat, log, metadata);
+        if draft.log.is_some() || self.shape.has_threads {
+            self.push_rest(draft);
         }
-        line.push_short(&plan.after_spans);
-        if shape.has_threads {
-            self.push_thread(&mut scratch);
-        }
-        let line = &mut scratch.line;
-        if shape.has_threads || plan.is_log {
-            line.push(&shape.close);
-        }
+        let Draft {
+            scratch: Scratch { line, .. },
+            plan,
+            parts,
+            metadata,
+            ..
+        } = draft;
+        line.push_short(&plan.close);
         if line.len() > self.options.max_line {
-            oversize::shorten(line, &parts, self.options.max_line, shape.table);
+            oversize::shorten(line, parts, self.options.max_line, self.shape.table);
         }
         self.write(line, metadata);
-        scratch.put_back();
+    }
+
+    /// What only some lines have after the spans.
+    #[cold]
+    fn push_rest(&self, draft: &mut Draft<'_>) {
+        if let Some(log) = draft.log {
+            self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
+        }
+        draft.scratch.line.push(&draft.plan.location);
+        if self.shape.has_threads {
+            self.push_thread(draft.scratch);
+        }
     }
 
     /// What comes between the fields and the spans.
-    #[inline]
+    #[inline(always)]
     fn close_fields(&self, draft: &mut Draft<'_>) {
-        let Draft { scratch, plan, parts, metadata, log, .. } = draft;
+        let Draft {
+            scratch,
+            plan,
+            parts,
+            metadata,
+            log,
+            ..
+        } = draft;
         let line = &mut scratch.line;
         if plan.repeats {
             keep_last(line, parts.fields_start);
@@ -207,7 +247,12 @@ where
 
     #[inline]
     fn push_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
-        let Draft { scratch, encoded, parts, .. } = draft;
+        let Draft {
+            scratch,
+            encoded,
+            parts,
+            ..
+        } = draft;
         let line = &mut scratch.line;
         match self.shape.table.layout {
             Layout::Flat if encoded.bits & fragment.bits() == 0 => {
@@ -320,17 +365,22 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let record = LogRecord::of(event);
-        let mut draft = self.begin(plan, event.metadata());
+        let mut scratch = Scratch::take();
+        let mut draft = self.begin(&mut scratch, plan, event.metadata());
         if self.shape.table.layout == Layout::Flat {
             let mut member = Vec::new();
-            let target = record.target.as_deref().unwrap_or(event.metadata().target());
+            let target = record
+                .target
+                .as_deref()
+                .unwrap_or(event.metadata().target());
             self.shape.push_target(&mut member, &self.options, target);
             draft.scratch.line.push(&member);
             draft.parts.fields_start = draft.scratch.line.len();
         }
         draft.log = Some(&record);
         self.push_fields(&mut draft, event);
-        self.finish(draft, inside, ctx);
+        self.finish(&mut draft, inside, ctx);
+        scratch.put_back();
     }
 
     /// Calls `f` with the members that `record` gives of a span's fields.
@@ -343,12 +393,23 @@ where
         let mut scratch = Scratch::take();
         let line = &mut scratch.line;
         let mut encoded = Encoded::default();
-        encode(line, &plan.keys, Pass::All, self.encoding(false), &mut encoded, record);
+        encode(
+            line,
+            &plan.keys,
+            Pass::All,
+            self.encoding(false),
+            &mut encoded,
+            record,
+        );
         if plan.repeats {
             keep_last(line, 0);
         }
         let Encoded { bits, cut } = encoded;
-        let result = f(Own { members: [line.as_bytes(), b""], bits, cut: &cut });
+        let result = f(Own {
+            members: [line.as_bytes(), b""],
+            bits,
+            cut: &cut,
+        });
         scratch.put_back();
         result
     }
@@ -381,7 +442,8 @@ where
         let callsite = span.metadata();
         let plan = self.plan(callsite);
         let table = self.shape.table;
-        let mut draft = self.begin(plan, callsite);
+        let mut scratch = Scratch::take();
+        let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
         if matches!(change, Change::Closed) {
@@ -392,7 +454,8 @@ where
         draft.scratch.line.push(&members);
         // Any key of a span may be one that this line has already.
         draft.encoded.bits = u128::MAX;
-        self.finish(draft, &Inside::Span(id), ctx);
+        self.finish(&mut draft, &Inside::Span(id), ctx);
+        scratch.put_back();
     }
 
     /// Keeps the times of a span, and writes a line if one is wanted of `event`.
@@ -402,6 +465,9 @@ where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let wanted = self.options.span_events;
+        if wanted == SpanEvents::NONE {
+            return;
+        }
         if wanted.contains(event) {
             let message = match change {
                 Change::Opened => "new",
@@ -441,9 +507,11 @@ where
         if plan.is_log {
             return self.log_event(event, plan, &inside, &ctx);
         }
-        let mut draft = self.begin(plan, event.metadata());
+        let mut scratch = Scratch::take();
+        let mut draft = self.begin(&mut scratch, plan, event.metadata());
         self.push_fields(&mut draft, event);
-        self.finish(draft, &inside, &ctx);
+        self.finish(&mut draft, &inside, &ctx);
+        scratch.put_back();
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -461,23 +529,19 @@ where
             },
         );
         let Some(span) = ctx.span(id) else { return };
+        local::with(self.id, |local| local.created(id, &node));
         node.attach(self.id, &span);
         drop(span);
         self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(callsite) = ctx.metadata(id) else {
-            return;
-        };
-        let plan = self.plan(callsite);
+        let Some(span) = ctx.span(id) else { return };
         self.with_own(
-            plan,
+            self.plan(span.metadata()),
             |visitor| values.record(visitor),
             |own| {
-                let node = ctx
-                    .span(id)
-                    .and_then(|span| Node::<Fragment>::of(Some(self.id), &span));
+                let node = Node::<Fragment>::of(Some(self.id), &span);
                 if let (Some(node), false) = (node, own.members[0].is_empty()) {
                     node.update(|fragment, parent| fragment.record(own, parent));
                 }

@@ -52,7 +52,12 @@ impl Line {
 
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if self.bytes.len().checked_sub(self.len).is_none_or(|free| free < bytes.len()) {
+        if self
+            .bytes
+            .len()
+            .checked_sub(self.len)
+            .is_none_or(|free| free < bytes.len())
+        {
             self.grow(bytes.len());
         }
         self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
@@ -76,11 +81,16 @@ impl Line {
 
     #[inline]
     pub(crate) fn push_short<const N: usize>(&mut self, short: &Short<N>) {
-        if short.text.len() <= N {
-            self.push_block(&short.block, short.text.len());
-        } else {
-            self.push(&short.text);
+        if short.text.len() > N {
+            return self.push_long(&short.text);
         }
+        self.push_block(&short.block, short.text.len());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_long(&mut self, bytes: &[u8]) {
+        self.push(bytes);
     }
 
     /// Copies all of `block`, of which the first `used` bytes count.
@@ -95,7 +105,10 @@ impl Line {
     #[inline]
     pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
         // Written so that the comparisons serve for growing and for the bounds of the slice.
-        if self.bytes.len().checked_sub(self.len).is_none_or(|free| free < N) {
+        let Some(free) = self.bytes.len().checked_sub(self.len) else {
+            return self.grown_room();
+        };
+        if free < N {
             return self.grown_room();
         }
         match self.bytes[self.len..].first_chunk_mut() {
@@ -136,7 +149,9 @@ pub(crate) const SMALL: usize = 16;
 pub(crate) fn small_block(bytes: &[u8]) -> [u8; SMALL] {
     let count = bytes.len();
     // The first and the last bytes, which overlap in the middle; where they do they are the same.
-    let bits = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+    let bits = if let (Some(first), Some(last)) =
+        (bytes.first_chunk::<8>(), bytes.last_chunk::<8>())
+    {
         let last = u128::from(u64::from_le_bytes(*last)) << (8 * (count - 8));
         u128::from(u64::from_le_bytes(*first)) | last
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
@@ -156,7 +171,10 @@ impl<const N: usize> Short<N> {
         let mut block = [0; N];
         let used = text.len().min(N);
         block[..used].copy_from_slice(&text[..used]);
-        Self { block, text: text.into() }
+        Self {
+            block,
+            text: text.into(),
+        }
     }
 
     #[inline]

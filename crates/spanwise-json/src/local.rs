@@ -21,7 +21,8 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) line: Line,
-    pub(crate) second: LastSecond,
+    /// Of each layer, or of every other one: a stack seldom has more than two.
+    pub(crate) seconds: [LastSecond; 2],
     /// The thread's name and id, as JSON strings.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
 }
@@ -30,7 +31,11 @@ impl Scratch {
     /// The thread's, with an empty line. An event inside the values of another finds it taken, and has one of its own.
     #[inline]
     pub(crate) fn take() -> Box<Self> {
-        SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default()
+        SCRATCH
+            .try_with(Cell::take)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     /// Keeps it for the thread's next line.
@@ -47,6 +52,8 @@ impl Scratch {
 pub(crate) struct Local {
     layer: LayerId,
     entered: Vec<Entered>,
+    /// The span opened last, which is mostly the one entered next.
+    created: Option<(Id, Arc<Node<Fragment>>)>,
 }
 
 /// A span this thread is in.
@@ -61,15 +68,28 @@ struct Entered {
 
 impl Local {
     fn new(layer: LayerId) -> Self {
-        Self { layer, entered: Vec::new() }
+        Self {
+            layer,
+            entered: Vec::new(),
+            created: None,
+        }
+    }
+
+    pub(crate) fn created(&mut self, id: &Id, node: &Arc<Node<Fragment>>) {
+        self.created = Some((id.clone(), Arc::clone(node)));
     }
 
     pub(crate) fn enter(&mut self, id: &Id) {
         let again = self.entered.iter().any(|entered| entered.id == *id);
+        // An id is used again for another span once its own is closed; then the node is not attached any more.
+        let created = self
+            .created
+            .take_if(|(created, node)| created == id && node.is_attached());
+        let node = created.map(|(_, node)| Some(node));
         self.entered.push(Entered {
             id: id.clone(),
             again,
-            node: None,
+            node,
         });
     }
 
@@ -114,18 +134,21 @@ where
 /// Calls `f` with what `layer` keeps on this thread. `f` must not call code that may log.
 #[inline]
 pub(crate) fn with<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
-    if LOCALS.try_with(|_| ()).is_err() {
-        return without_thread(layer, f);
-    }
-    LOCALS.with(|locals| {
+    let mut f = Some(f);
+    let done = LOCALS.try_with(|locals| {
         // Nothing that `f` calls comes here again, so this is never borrowed already.
         let mut locals = locals.borrow_mut();
         let index = match locals.iter().position(|local| local.layer == layer) {
             Some(index) => index,
             None => add(&mut locals, layer),
         };
-        f(&mut locals[index])
-    })
+        f.take().map(|f| f(&mut locals[index]))
+    });
+    match (done, f) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(f)) => without_thread(layer, f),
+        (_, None) => unreachable!("`f` is taken only where its result is kept"),
+    }
 }
 
 /// The thread is ending and its locals are gone: it knows of no span any more.

@@ -19,8 +19,10 @@ pub(crate) struct Plan {
     pub(crate) is_log: bool,
     /// Between the fields of the event and what the spans add.
     pub(crate) after_fields: Vec<u8>,
-    /// After what the spans add; where no thread is named, to the end of the line.
-    pub(crate) after_spans: Short<32>,
+    /// After what the spans add, where a thread is named before the end.
+    pub(crate) location: Vec<u8>,
+    /// To the end of the line.
+    pub(crate) close: Short<32>,
     /// The name as a JSON string.
     pub(crate) name: Arc<[u8]>,
 }
@@ -73,22 +75,23 @@ impl Plan {
                 .any(|other| other.member.as_bytes() == key.member.as_bytes())
         });
 
-        let (mut after_fields, mut after_spans) = (Vec::new(), Vec::new());
+        let (mut after_fields, mut location) = (Vec::new(), Vec::new());
         if !is_log {
             let line = callsite.line().map(u64::from);
             match shape.table.layout {
-                Layout::Flat => {
-                    shape.push_location(&mut after_spans, options, callsite.file(), line)
-                }
+                Layout::Flat => shape.push_location(&mut location, options, callsite.file(), line),
                 Layout::Nested => {
                     shape.push_target(&mut after_fields, options, callsite.target());
                     shape.push_location(&mut after_fields, options, callsite.file(), line);
                 }
             }
         }
-        if !shape.has_threads && !is_log {
-            after_spans.extend(&shape.close);
+        // The source location stands before the thread: where there is none, it is part of the end.
+        let mut close = Vec::new();
+        if !shape.has_threads {
+            close.append(&mut location);
         }
+        close.extend(&shape.close);
         Self {
             head: Short::new(shape.head(options, callsite, is_log)),
             message_late: shape.table.layout == Layout::Flat
@@ -96,7 +99,8 @@ impl Plan {
             repeats,
             is_log,
             after_fields,
-            after_spans: Short::new(after_spans),
+            location,
+            close: Short::new(close),
             name: escape::quoted(callsite.name()).into(),
             keys,
         }

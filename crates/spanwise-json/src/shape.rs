@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Shape {
     pub(crate) table: &'static Table,
     /// Up to the timestamp itself; empty without one.
-    pub(crate) open: Short<32>,
+    pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
     pub(crate) has_threads: bool,
@@ -48,7 +48,7 @@ impl Shape {
         close.extend(b"}\n");
         Self {
             table,
-            open: Short::new(open),
+            open,
             close,
             has_threads: options.thread_name || options.thread_id,
             redacts_text: options.redact.reads_text(),

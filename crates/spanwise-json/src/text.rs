@@ -33,24 +33,24 @@ pub(crate) fn push_str(
     limit: usize,
     policy: Option<&dyn Redact>,
 ) -> bool {
+    if policy.is_some() || text.len() > limit {
+        return push_long_str(line, text, limit, policy);
+    }
+    escape::push_quoted(line, text);
+    false
+}
+
+#[cold]
+fn push_long_str(line: &mut Line, text: &str, limit: usize, policy: Option<&dyn Redact>) -> bool {
     match policy {
         None => push_quoted(line, text, limit),
         Some(policy) => push_quoted(line, &policy.hide(text), limit),
     }
 }
 
-#[inline]
 fn push_quoted(line: &mut Line, text: &str, limit: usize) -> bool {
-    let cut = text.len() > limit;
-    let text = if cut {
-        guarded::cut_at(text, limit)
-    } else {
-        text
-    };
-    line.push_byte(b'"');
-    escape::push_text(line, text);
-    line.push_byte(b'"');
-    cut
+    line.push(&escape::quoted(guarded::cut_at(text, limit)));
+    text.len() > limit
 }
 
 #[inline]
@@ -114,7 +114,18 @@ enum State {
 }
 
 impl Writer<'_> {
+    #[inline]
     fn finish(mut self, outcome: fmt::Result) -> bool {
+        if outcome.is_err() || self.state != State::Text {
+            return self.finish_other(outcome);
+        }
+        self.line.push_byte(b'"');
+        self.cut
+    }
+
+    /// What failed, was cut, or is JSON.
+    #[cold]
+    fn finish_other(&mut self, outcome: fmt::Result) -> bool {
         if outcome.is_err() && !self.cut {
             self.line.truncate(self.start);
             self.line.push(&escape::quoted(guarded::FORMAT_ERROR));
@@ -155,6 +166,18 @@ impl Writer<'_> {
 impl fmt::Write for Writer<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let plain = self.state == State::Text && text.len() <= self.left && !text.is_empty();
+        if plain && escape::push_clean_text(self.line, text) {
+            self.left -= text.len();
+            return Ok(());
+        }
+        self.write_any(text)
+    }
+}
+
+impl Writer<'_> {
+    #[inline(never)]
+    fn write_any(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.mark(&read_mark(text));
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use spanwise_core::LayerId;
 use time::OffsetDateTime;
 
 use crate::line::Line;
@@ -73,17 +74,17 @@ impl Default for Timestamp {
     }
 }
 
-/// The text of the second a thread last wrote, of which the next event changes only the fraction.
+/// The start of the line that a thread last wrote, of which the next event in the same second changes only the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
-    of: Option<(i64, Timestamp)>,
+    of: Option<(i64, LayerId)>,
     text: [u8; TEXT],
-    /// `2026-11-20T08:46:12` is 19 bytes; a year past 9999 is longer.
+    /// `{"timestamp":"2026-11-20T08:46:12` is 33 bytes; a year past 9999 is longer.
     fraction: usize,
     len: usize,
 }
 
-const TEXT: usize = 48;
+const TEXT: usize = 64;
 
 impl Default for LastSecond {
     fn default() -> Self {
@@ -97,15 +98,23 @@ impl Default for LastSecond {
 }
 
 impl LastSecond {
-    /// Appends `now` to `line`.
-    #[inline]
-    pub(crate) fn push(&mut self, line: &mut Line, now: SystemTime, timestamp: Timestamp) {
+    /// Appends `open` and `now` to `line`; both `open` and `timestamp` are the same for all lines of `layer`.
+    #[inline(always)]
+    pub(crate) fn push(
+        &mut self,
+        line: &mut Line,
+        layer: LayerId,
+        open: &[u8],
+        now: SystemTime,
+        timestamp: Timestamp,
+    ) {
         let (second, nanos) = match now.duration_since(UNIX_EPOCH) {
             Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
             Err(before) => before_epoch(&before),
         };
-        if self.of != Some((second, timestamp)) {
-            self.start_second(second, timestamp);
+        if self.of != Some((second, layer)) {
+            self.start_second(open, second, timestamp);
+            self.of = Some((second, layer));
         }
         if let Some(digits) = self
             .text
@@ -117,7 +126,7 @@ impl LastSecond {
     }
 
     #[cold]
-    fn start_second(&mut self, second: i64, timestamp: Timestamp) {
+    fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp) {
         let offset = i64::from(timestamp.offset_minutes) * 60;
         // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
         let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
@@ -146,9 +155,13 @@ impl LastSecond {
                 text.push_str(&format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60));
             }
         }
-        self.len = text.len().min(TEXT);
-        self.text[..self.len].copy_from_slice(&text.as_bytes()[..self.len]);
-        self.of = Some((second, timestamp));
+        self.fraction += open.len();
+        self.len = (open.len() + text.len()).min(TEXT);
+        let bytes = open.iter().chain(text.as_bytes());
+        self.text
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
     }
 }
 
@@ -210,7 +223,7 @@ mod tests {
             UNIX_EPOCH + by
         };
         let mut line = Line::default();
-        LastSecond::default().push(&mut line, now, timestamp);
+        LastSecond::default().push(&mut line, LayerId::unique(), b"", now, timestamp);
         assert_eq!(String::from_utf8_lossy(line.as_bytes()), expected);
     }
 
@@ -249,7 +262,7 @@ mod tests {
         );
         let mut line = Line::default();
         let far = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
-        LastSecond::default().push(&mut line, far, Timestamp::Seconds);
+        LastSecond::default().push(&mut line, LayerId::unique(), b"", far, Timestamp::Seconds);
         assert_eq!(
             String::from_utf8_lossy(line.as_bytes()),
             "9999-12-31T00:00:00Z"

@@ -48,7 +48,7 @@ pub(crate) struct Encoded {
 /// Appends to `line` the fields that `record` shows, as `keys` say.
 ///
 /// A value that panics costs its own text: what it wrote is taken back, and the fields after it are visited anew.
-#[inline]
+#[inline(always)]
 pub(crate) fn encode(
     line: &mut Line,
     keys: &[Key],
@@ -95,8 +95,11 @@ impl Encoder<'_> {
         let Some(key) = self.keys.get(index) else {
             return false;
         };
-        if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
+        if key.role as u8 & self.pass as u8 == 0 {
             self.skip(index);
+            return false;
+        }
+        if index < self.resume_at {
             return false;
         }
         self.at = index;
@@ -106,8 +109,9 @@ impl Encoder<'_> {
         true
     }
 
-    /// A field that is done, left out, or shown without its value.
+    /// A field that is left out, or shown without its value.
     #[cold]
+    #[inline(never)]
     fn skip(&mut self, index: usize) {
         let key = &self.keys[index];
         if key.role == Role::Hidden && self.pass != Pass::Message && index >= self.resume_at {
@@ -144,12 +148,6 @@ impl Encoder<'_> {
         true
     }
 
-    fn raw(&mut self, field: &Field, text: &str) {
-        if self.begin(field) {
-            self.line.push_small(text.as_bytes());
-        }
-    }
-
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if self.begin(field) {
@@ -165,13 +163,15 @@ impl Encoder<'_> {
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         if self.begin(field) {
-            self.line.push_small(itoa::Buffer::new().format(value).as_bytes());
+            self.line
+                .push_small(itoa::Buffer::new().format(value).as_bytes());
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         if self.begin(field) {
-            self.line.push_small(itoa::Buffer::new().format(value).as_bytes());
+            self.line
+                .push_small(itoa::Buffer::new().format(value).as_bytes());
         }
     }
 
@@ -210,7 +210,14 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.raw(field, if value { "true" } else { "false" });
+        if self.begin(field) {
+            let (block, len) = if value {
+                (b"true    ", 4)
+            } else {
+                (b"false   ", 5)
+            };
+            self.line.push_block(block, len);
+        }
     }
 
     #[inline]
@@ -229,7 +236,12 @@ impl Visit for Encoder<'_> {
             (Layout::Flat, _) => self.display(field, format_args!("{}", Hex(value))),
             // As `fmt().json()` shows them, which is another way in a span than in an event.
             (Layout::Nested, true) => self.display(field, format_args!("[{}]", SpacedHex(value))),
-            (Layout::Nested, false) => self.raw(field, &serde_json::json!(value).to_string()),
+            (Layout::Nested, false) => {
+                if self.begin(field) {
+                    self.line
+                        .push(serde_json::json!(value).to_string().as_bytes());
+                }
+            }
         }
     }
 
