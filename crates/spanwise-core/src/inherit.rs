@@ -4,7 +4,7 @@ use std::{
     fmt, ops,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -52,8 +52,6 @@ pub struct Node<T> {
     built: u64,
     first: T,
     later: Mutex<Option<Later<T>>>,
-    /// From [`Node::attach`] until the span is closed.
-    attached: AtomicBool,
 }
 
 struct Later<T> {
@@ -83,7 +81,6 @@ impl<T: Inherit> Node<T> {
             built,
             first,
             later: Mutex::new(None),
-            attached: AtomicBool::new(false),
         })
     }
 
@@ -123,7 +120,6 @@ impl<T: Inherit> Node<T> {
         layer: LayerId,
         span: &SpanRef<'_, R>,
     ) {
-        self.attached.store(true, Ordering::Release);
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Attached<T>>() {
             Some(attached) => attached.more.push((layer, self)),
@@ -132,12 +128,6 @@ impl<T: Inherit> Node<T> {
                 more: Vec::new(),
             }),
         }
-    }
-
-    /// Whether the span that this node was attached to is open. Where spans share a node, whether all of them are.
-    #[must_use]
-    pub fn is_attached(&self) -> bool {
-        self.attached.load(Ordering::Acquire)
     }
 
     /// The node that `layer` keeps in `span`; with `None`, that of the first layer that keeps a `T`.
@@ -229,13 +219,6 @@ impl<T> ops::Deref for Value<'_, T> {
 struct Attached<T> {
     first: (LayerId, Arc<Node<T>>),
     more: Vec<(LayerId, Arc<Node<T>>)>,
-}
-
-impl<T> Drop for Attached<T> {
-    fn drop(&mut self) {
-        let all = std::iter::once(&self.first).chain(&self.more);
-        all.for_each(|(_, node)| node.attached.store(false, Ordering::Release));
-    }
 }
 
 impl<T> Drop for Node<T> {

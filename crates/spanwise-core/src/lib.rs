@@ -31,6 +31,7 @@
 //! | --- | --- |
 //! | one plan per callsite and layer, lock-free to read | [`CallsitePlans`] |
 //! | data of a span that its children inherit, late records included | [`Node`], [`Inherit`] |
+//! | what a layer keeps for each open span | [`SpanTable`] |
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
@@ -61,6 +62,7 @@ mod neighbours;
 mod redact;
 mod report;
 mod setting;
+mod span_table;
 
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
@@ -76,3 +78,4 @@ pub use neighbours::Neighbours;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use report::{Fault, SelfReport, SinkCounters, SinkStats, Stats};
 pub use setting::{Setting, Shown};
+pub use span_table::SpanTable;

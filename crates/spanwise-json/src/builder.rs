@@ -3,7 +3,9 @@
 use std::{io, sync::Arc};
 
 use serde::Serialize;
-use spanwise_core::{CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport};
+use spanwise_core::{
+    CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport, SpanTable,
+};
 
 use crate::{Format, JsonLayer, SpanEvents, Timestamp, escape, shape::Shape, value};
 
@@ -65,6 +67,7 @@ impl JsonLayer {
             options: Options::default(),
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
+            spans: SpanTable::default(),
             neighbours: Neighbours::default(),
             counters: SelfReport::default().sink("json"),
             report: SelfReport::default(),
@@ -87,6 +90,7 @@ impl<W> JsonLayer<W> {
             shape: self.shape,
             id: self.id,
             plans: self.plans,
+            spans: self.spans,
             neighbours: self.neighbours,
             counters: self.counters,
             report: self.report,

@@ -70,7 +70,7 @@ const PIECE: usize = 1024;
 const ROOM: usize = 6 * (PIECE + BLOCK) + BLOCK;
 
 /// Most texts are short and need no escape: at most two blocks, which overlap. False if this is not one.
-#[inline]
+#[inline(always)]
 fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
     else {

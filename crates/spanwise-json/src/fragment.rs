@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwise_core::Inherit;
+use spanwise_core::{Inherit, Node};
 
 use crate::{
     escape,
@@ -10,6 +10,9 @@ use crate::{
     members::members,
     visit::push_name,
 };
+
+/// A span's fragment, shared with the spans below it.
+pub(crate) type SpanNode = Arc<Node<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 #[derive(Debug)]

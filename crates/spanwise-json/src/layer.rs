@@ -7,7 +7,7 @@ use std::{
 };
 
 use spanwise_core::{
-    CallsitePlans, Fault, LayerId, Neighbours, Node, SelfReport, SinkCounters,
+    CallsitePlans, Fault, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
     log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -23,7 +23,7 @@ use crate::{
     builder::Options,
     escape,
     format::{Layout, SPANS_OMITTED, TRUNCATED},
-    fragment::{Fragment, Kind, Own},
+    fragment::{Fragment, Kind, Own, SpanNode},
     line::Line,
     local::{self, Scratch},
     members::members,
@@ -46,9 +46,17 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) shape: Shape,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
+    pub(crate) spans: SpanTable<Span>,
     pub(crate) neighbours: Neighbours,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
+}
+
+/// What is kept for an open span.
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    callsite: &'static Metadata<'static>,
+    node: SpanNode,
 }
 
 /// A line on its way.
@@ -172,10 +180,11 @@ where
         self.close_fields(draft);
         let has_span = match inside {
             Inside::Current => local::with(self.id, |local| {
-                let node = local.current(ctx);
+                let node = local.current(|id| self.look_up(id, ctx));
                 node.map(|node| node.read(|fragment| self.push_fragment(draft, fragment)))
             }),
-            Inside::Span(id) => local::look_up(self.id, id, ctx)
+            Inside::Span(id) => self
+                .look_up(id, ctx)
                 .map(|node| node.read(|fragment| self.push_fragment(draft, fragment))),
             Inside::NoSpan => None,
         };
@@ -414,19 +423,28 @@ where
         result
     }
 
-    fn parent_of<S>(
-        &self,
-        attrs: &Attributes<'_>,
-        ctx: &Context<'_, S>,
-    ) -> Option<Arc<Node<Fragment>>>
+    /// The node of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
+    fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let known = self.spans.get(id);
+        let above = || {
+            ctx.span_scope(id)?
+                .find_map(|span| self.spans.get(&span.id()))
+        };
+        known.or_else(above).map(|span| span.node)
+    }
+
+    fn parent_of<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match attrs.parent() {
-            Some(parent) => local::look_up(self.id, parent, ctx),
-            None if attrs.is_contextual() => {
-                local::with(self.id, |local| local.current(ctx).map(Arc::clone))
-            }
+            Some(parent) => self.look_up(parent, ctx),
+            None if attrs.is_contextual() => local::with(self.id, |local| {
+                local.current(|id| self.look_up(id, ctx)).map(Arc::clone)
+            }),
             None => None,
         }
     }
@@ -528,25 +546,20 @@ where
                 })
             },
         );
-        let Some(span) = ctx.span(id) else { return };
-        local::with(self.id, |local| local.created(id, &node));
-        node.attach(self.id, &span);
-        drop(span);
+        self.spans.insert(id, Span { callsite, node });
         self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        let Some(span) = ctx.span(id) else { return };
-        self.with_own(
-            self.plan(span.metadata()),
-            |visitor| values.record(visitor),
-            |own| {
-                let node = Node::<Fragment>::of(Some(self.id), &span);
-                if let (Some(node), false) = (node, own.members[0].is_empty()) {
-                    node.update(|fragment, parent| fragment.record(own, parent));
-                }
-            },
-        );
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let Some(Span { callsite, node }) = self.spans.get(id) else {
+            return;
+        };
+        let record = |visitor: &mut dyn Visit| values.record(visitor);
+        self.with_own(self.plan(callsite), record, |own| {
+            if !own.members[0].is_empty() {
+                node.update(|fragment, parent| fragment.record(own, parent));
+            }
+        });
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
@@ -561,6 +574,7 @@ where
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.span_changed(SpanEvents::CLOSE, &id, Change::Closed, &ctx);
+        self.spans.remove(&id);
     }
 }
 

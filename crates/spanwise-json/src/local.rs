@@ -1,16 +1,11 @@
 //! What is kept on each thread.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use std::cell::{Cell, RefCell};
 
-use spanwise_core::{LayerId, Node};
-use tracing::Subscriber;
+use spanwise_core::LayerId;
 use tracing_core::span::Id;
-use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
-use crate::{fragment::Fragment, line::Line, timestamp::LastSecond};
+use crate::{fragment::SpanNode, line::Line, timestamp::LastSecond};
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
@@ -52,8 +47,6 @@ impl Scratch {
 pub(crate) struct Local {
     layer: LayerId,
     entered: Vec<Entered>,
-    /// The span opened last, which is mostly the one entered next.
-    created: Option<(Id, Arc<Node<Fragment>>)>,
 }
 
 /// A span this thread is in.
@@ -63,7 +56,7 @@ struct Entered {
     /// It was entered before, and not left since.
     again: bool,
     /// Looked up when the first event needs it: entering a span costs next to nothing.
-    node: Option<Option<Arc<Node<Fragment>>>>,
+    node: Option<Option<SpanNode>>,
 }
 
 impl Local {
@@ -71,25 +64,15 @@ impl Local {
         Self {
             layer,
             entered: Vec::new(),
-            created: None,
         }
-    }
-
-    pub(crate) fn created(&mut self, id: &Id, node: &Arc<Node<Fragment>>) {
-        self.created = Some((id.clone(), Arc::clone(node)));
     }
 
     pub(crate) fn enter(&mut self, id: &Id) {
         let again = self.entered.iter().any(|entered| entered.id == *id);
-        // An id is used again for another span once its own is closed; then the node is not attached any more.
-        let created = self
-            .created
-            .take_if(|(created, node)| created == id && node.is_attached());
-        let node = created.map(|(_, node)| Some(node));
         self.entered.push(Entered {
             id: id.clone(),
             again,
-            node,
+            node: None,
         });
     }
 
@@ -101,11 +84,11 @@ impl Local {
     }
 
     /// The node of the current span: that of the last one entered that was not entered already, as `Registry` has it.
-    pub(crate) fn current<S>(&mut self, ctx: &Context<'_, S>) -> Option<&Arc<Node<Fragment>>>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        let layer = self.layer;
+    /// `look_up` finds it the first time it is asked for.
+    pub(crate) fn current(
+        &mut self,
+        look_up: impl FnOnce(&Id) -> Option<SpanNode>,
+    ) -> Option<&SpanNode> {
         let entered = self
             .entered
             .iter_mut()
@@ -113,22 +96,9 @@ impl Local {
             .find(|entered| !entered.again)?;
         entered
             .node
-            .get_or_insert_with(|| look_up(layer, &entered.id, ctx))
+            .get_or_insert_with(|| look_up(&entered.id))
             .as_ref()
     }
-}
-
-/// The node of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
-pub(crate) fn look_up<S>(
-    layer: LayerId,
-    id: &Id,
-    ctx: &Context<'_, S>,
-) -> Option<Arc<Node<Fragment>>>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-{
-    ctx.span_scope(id)?
-        .find_map(|span| Node::of(Some(layer), &span))
 }
 
 /// Calls `f` with what `layer` keeps on this thread. `f` must not call code that may log.
@@ -138,11 +108,11 @@ pub(crate) fn with<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
     let done = LOCALS.try_with(|locals| {
         // Nothing that `f` calls comes here again, so this is never borrowed already.
         let mut locals = locals.borrow_mut();
-        let index = match locals.iter().position(|local| local.layer == layer) {
-            Some(index) => index,
-            None => add(&mut locals, layer),
+        let local = match locals.first_mut() {
+            Some(first) if first.layer == layer => first,
+            _ => find(&mut locals, layer),
         };
-        f.take().map(|f| f(&mut locals[index]))
+        f.take().map(|f| f(local))
     });
     match (done, f) {
         (Ok(Some(result)), _) => result,
@@ -158,12 +128,19 @@ fn without_thread<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
     f(&mut Local::new(layer))
 }
 
-#[cold]
-fn add(locals: &mut Vec<Local>, layer: LayerId) -> usize {
-    // Layers come and go in tests; what they left behind on this thread is dropped when it becomes much.
-    if locals.len() >= 32 {
-        locals.retain(|local| !local.entered.is_empty());
-    }
-    locals.push(Local::new(layer));
-    locals.len() - 1
+/// A stack of more than one layer has more than one of them.
+#[inline(never)]
+fn find(locals: &mut Vec<Local>, layer: LayerId) -> &mut Local {
+    let index = locals
+        .iter()
+        .position(|local| local.layer == layer)
+        .unwrap_or_else(|| {
+            // Layers come and go in tests; what they left behind on this thread is dropped when it becomes much.
+            if locals.len() >= 32 {
+                locals.retain(|local| !local.entered.is_empty());
+            }
+            locals.push(Local::new(layer));
+            locals.len() - 1
+        });
+    &mut locals[index]
 }
