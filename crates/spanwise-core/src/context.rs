@@ -248,7 +248,11 @@ impl ContextLayer {
         let mut collector = Collector {
             keys,
             redact: &*self.redact,
-            entries: Entries::default(),
+            // Room for two UUIDs.
+            entries: Entries {
+                keys: Vec::with_capacity(keys.len()),
+                text: String::with_capacity(80),
+            },
         };
         record(&mut collector);
         collector.entries

@@ -12,18 +12,29 @@ use crate::line::{Line, SMALL, small_block};
 pub(crate) fn push_quoted(line: &mut Line, text: &str) {
     let bytes = text.as_bytes();
     // Most texts are short and need no escape: the quotes and at most two blocks, which overlap, in one piece of room.
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>())
-        && bytes.len() <= 2 * BLOCK
-        && suspects::<true>(first) == BLOCK
-        && suspects::<true>(last) == BLOCK
-    {
-        let room = line.room::<{ 2 * BLOCK + 2 }>();
-        room[0] = b'"';
-        room[1..=BLOCK].copy_from_slice(first);
-        room[1 + bytes.len() - BLOCK..1 + bytes.len()].copy_from_slice(last);
-        room[1 + bytes.len()] = b'"';
-        line.advance(bytes.len() + 2);
-        return;
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
+        if bytes.len() <= 2 * BLOCK
+            && suspects::<true>(first) == BLOCK
+            && suspects::<true>(last) == BLOCK
+        {
+            let room = line.room::<{ 2 * BLOCK + 2 }>();
+            room[0] = b'"';
+            room[1..=BLOCK].copy_from_slice(first);
+            room[1 + bytes.len() - BLOCK..1 + bytes.len()].copy_from_slice(last);
+            room[1 + bytes.len()] = b'"';
+            line.advance(bytes.len() + 2);
+            return;
+        }
+    } else {
+        let block = small_block(bytes);
+        if suspects::<true>(&block) >= bytes.len() {
+            let room = line.room::<{ BLOCK + 2 }>();
+            room[0] = b'"';
+            room[1..=BLOCK].copy_from_slice(&block);
+            room[1 + bytes.len()] = b'"';
+            line.advance(bytes.len() + 2);
+            return;
+        }
     }
     push_any_quoted(line, text);
 }
