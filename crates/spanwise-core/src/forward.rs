@@ -1,6 +1,6 @@
 //! Forwarding what a wrapper must not swallow.
 //!
-//! All the `unsafe` of this workspace is in the two macros below. `Layer::downcast_raw` is an unsafe method because its caller
+//! `Layer::downcast_raw` is an unsafe method because its caller
 //! dereferences what it returns; tracing-opentelemetry, tracing-error and the filters of tracing-subscriber look layers up by
 //! it, so a wrapper that does not forward it breaks them in silence.
 

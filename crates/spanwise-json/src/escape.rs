@@ -228,14 +228,14 @@ const fn unicode(code: u16) -> [u8; ESCAPE] {
 /// How many bytes come before the first that may need an escape.
 #[inline]
 fn suspects<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
-    #[cfg(target_feature = "sse2")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     return vector::suspects::<ALL>(block);
-    #[cfg(not(target_feature = "sse2"))]
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
     words::suspects::<ALL>(block)
 }
 
 /// With the vectors that every x86-64 has: a quarter of the instructions of [`words`] on a long text.
-#[cfg(target_feature = "sse2")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod vector {
     use std::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
@@ -275,7 +275,7 @@ mod vector {
 }
 
 /// Eight bytes at a time in a plain integer.
-#[cfg(any(test, not(target_feature = "sse2")))]
+#[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 mod words {
     use super::{BLOCK, halves};
 
@@ -296,7 +296,7 @@ mod words {
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
         let is = |byte: u8| zero_bytes(word ^ (ONES * u64::from(byte)));
-        let mut found = zero_bytes((word | ONES * 0x20) ^ (ONES * 0xE2)) | is(0x7F);
+        let mut found = zero_bytes((word | (ONES * 0x20)) ^ (ONES * 0xE2)) | is(0x7F);
         if ALL {
             // A byte below 0x20 has none of its upper three bits.
             found |= zero_bytes(word & (ONES * 0xE0)) | is(b'"') | is(b'\\');
@@ -363,7 +363,7 @@ mod tests {
         }
     }
 
-    #[cfg(target_feature = "sse2")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[test]
     fn both_scans_find_the_same() {
         for byte in 0..=255 {

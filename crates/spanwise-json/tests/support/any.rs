@@ -229,7 +229,7 @@ fn callsite(kind: Kind, name: &'static str, fields: &Fields) -> &'static Metadat
 fn with_values<R>(
     rest: &[&Any],
     lent: &[Option<&dyn field::Value>],
-    f: &mut dyn FnMut(&[Option<&dyn field::Value>]) -> R,
+    f: &mut impl FnMut(&[Option<&dyn field::Value>]) -> R,
 ) -> R {
     match rest {
         [] => f(lent),
