@@ -1,13 +1,9 @@
-//! [`JsonLayer`]: from an event to a line.
+//! [`JsonLayer`]: what it is told, and what it keeps of spans.
 
-use std::{
-    io::{self, Write as _},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, Fault, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
+    CallsitePlans, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
     log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -21,13 +17,11 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 use crate::{
     SpanEvents,
     builder::Options,
+    compose::{Inside, keep_last},
     escape,
-    format::{Layout, SPANS_OMITTED, TRUNCATED},
+    format::Layout,
     fragment::{Fragment, Kind, Own, SpanNode},
-    line::Line,
     local::{self, Scratch},
-    members::members,
-    oversize,
     plan::Plan,
     shape::{Shape, push_member, text_policy},
     span_events::{self, Change, Shown},
@@ -59,33 +53,6 @@ pub(crate) struct Span {
     node: SpanNode,
 }
 
-/// A line on its way.
-struct Draft<'a> {
-    scratch: &'a mut Scratch,
-    plan: &'a Plan,
-    encoded: Encoded,
-    parts: Parts,
-    /// Where it says it comes from.
-    metadata: &'a Metadata<'a>,
-    log: Option<&'a LogRecord>,
-}
-
-/// Whose fields a line shows besides the event's.
-enum Inside<'a> {
-    /// The span that is current on this thread.
-    Current,
-    Span(&'a Id),
-    NoSpan,
-}
-
-/// Where the parts of a line end, for when something must be taken out again.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Parts {
-    pub(crate) fields_start: usize,
-    pub(crate) fields_end: usize,
-    pub(crate) spans_end: usize,
-}
-
 impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
@@ -97,7 +64,7 @@ where
         })
     }
 
-    fn encoding(&self, of_event: bool) -> Encoding<'_> {
+    pub(crate) fn encoding(&self, of_event: bool) -> Encoding<'_> {
         let shape = &self.shape;
         Encoding {
             layout: shape.table.layout,
@@ -113,254 +80,6 @@ where
             list: self.options.span_list,
             max_len: self.options.max_line,
         }
-    }
-
-    /// A line up to its first field.
-    #[inline(always)]
-    fn begin<'a>(
-        &self,
-        scratch: &'a mut Scratch,
-        plan: &'a Plan,
-        metadata: &'a Metadata<'a>,
-    ) -> Draft<'a> {
-        let Scratch { line, seconds, .. } = scratch;
-        if let Some(timestamp) = self.options.timestamp {
-            let second = &mut seconds[(self.id.number() % 2) as usize];
-            second.push(
-                line,
-                self.id,
-                &self.shape.open,
-                self.options.clock.now(),
-                timestamp,
-            );
-        }
-        line.push_short(&plan.head);
-        let parts = Parts {
-            fields_start: line.len(),
-            ..Parts::default()
-        };
-        Draft {
-            scratch,
-            plan,
-            encoded: Encoded::default(),
-            parts,
-            metadata,
-            log: None,
-        }
-    }
-
-    /// The fields of the event.
-    #[inline(always)]
-    fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
-        let Draft {
-            scratch,
-            plan,
-            encoded,
-            ..
-        } = draft;
-        let line = &mut scratch.line;
-        let mut visit = |pass| {
-            let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(line, &plan.keys, pass, self.encoding(true), encoded, record);
-        };
-        if plan.message_late {
-            visit(Pass::Message);
-            visit(Pass::AllButMessage);
-        } else {
-            visit(Pass::All);
-        }
-    }
-
-    /// Everything of a line after its fields, and then out with it.
-    #[inline(always)]
-    fn finish<S>(&self, draft: &mut Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        self.close_fields(draft);
-        let has_span = match inside {
-            Inside::Current => local::with(self.id, |local| {
-                let node = local.current(|id| self.look_up(id, ctx));
-                node.map(|node| node.read(|fragment| self.push_fragment(draft, fragment)))
-            }),
-            Inside::Span(id) => self
-                .look_up(id, ctx)
-                .map(|node| node.read(|fragment| self.push_fragment(draft, fragment))),
-            Inside::NoSpan => None,
-        };
-        if has_span.is_none() {
-            draft.parts.spans_end = draft.scratch.line.len();
-            if !draft.encoded.cut.is_empty() {
-                push_truncated(&mut draft.scratch.line, &draft.encoded.cut, b"");
-            }
-        }
-        if draft.log.is_some() || self.shape.has_threads {
-            self.push_rest(draft);
-        }
-        let Draft {
-            scratch: Scratch { line, .. },
-            plan,
-            parts,
-            metadata,
-            ..
-        } = draft;
-        line.push_short(&plan.close);
-        if line.len() > self.options.max_line {
-            oversize::shorten(line, parts, self.options.max_line, self.shape.table);
-        }
-        self.write(line, metadata);
-    }
-
-    /// What only some lines have after the spans.
-    #[cold]
-    fn push_rest(&self, draft: &mut Draft<'_>) {
-        if let Some(log) = draft.log {
-            self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
-        }
-        draft.scratch.line.push(&draft.plan.location);
-        if self.shape.has_threads {
-            self.push_thread(draft.scratch);
-        }
-    }
-
-    /// What comes between the fields and the spans.
-    #[inline(always)]
-    fn close_fields(&self, draft: &mut Draft<'_>) {
-        let Draft {
-            scratch,
-            plan,
-            parts,
-            metadata,
-            log,
-            ..
-        } = draft;
-        let line = &mut scratch.line;
-        if plan.repeats {
-            keep_last(line, parts.fields_start);
-        }
-        parts.fields_end = line.len();
-        if self.shape.table.layout == Layout::Nested {
-            // Each field begins with a comma; the first one's is the brace.
-            match line.as_mut_bytes().get_mut(parts.fields_start) {
-                Some(comma) => *comma = b'{',
-                None => line.push_byte(b'{'),
-            }
-            parts.fields_end = line.len();
-            line.push_byte(b'}');
-            line.push(&plan.after_fields);
-            if let Some(log) = log {
-                self.push_origin(line, Layout::Nested, log, metadata);
-            }
-        }
-    }
-
-    #[inline]
-    fn push_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
-        let Draft {
-            scratch,
-            encoded,
-            parts,
-            ..
-        } = draft;
-        let line = &mut scratch.line;
-        match self.shape.table.layout {
-            Layout::Flat if encoded.bits & fragment.bits() == 0 => {
-                parts.spans_end = line.len() + fragment.members().len();
-                line.push(fragment.all());
-            }
-            Layout::Flat => {
-                push_unshadowed(line, fragment, parts);
-                parts.spans_end = line.len();
-                line.push(fragment.tail());
-            }
-            Layout::Nested => {
-                self.push_nested(line, fragment);
-                parts.spans_end = line.len();
-            }
-        }
-        if !encoded.cut.is_empty() || !fragment.cut().is_empty() {
-            push_truncated(line, &encoded.cut, fragment.cut());
-        }
-    }
-
-    fn push_nested(&self, line: &mut Line, fragment: &Fragment) {
-        let table = self.shape.table;
-        let mut key = Vec::new();
-        push_member(&mut key, table.span, b"");
-        line.push(&key);
-        line.push(fragment.object());
-        key.clear();
-        push_member(&mut key, table.spans, b"[");
-        line.push(&key);
-        line.push(fragment.objects());
-        line.push_byte(b']');
-        if fragment.omitted() > 0 {
-            key.clear();
-            push_member(
-                &mut key,
-                SPANS_OMITTED,
-                fragment.omitted().to_string().as_bytes(),
-            );
-            line.push(&key);
-        }
-    }
-
-    /// Where a record of the `log` crate comes from, at the place its layout has for it.
-    #[cold]
-    fn push_origin(&self, line: &mut Line, at: Layout, log: &LogRecord, metadata: &Metadata<'_>) {
-        let shape = &self.shape;
-        if shape.table.layout != at {
-            return;
-        }
-        let mut members = Vec::new();
-        if at == Layout::Nested {
-            let target = log.target.as_deref().unwrap_or(metadata.target());
-            shape.push_target(&mut members, &self.options, target);
-        }
-        shape.push_location(&mut members, &self.options, log.file.as_deref(), log.line);
-        line.push(&members);
-    }
-
-    fn push_thread(&self, scratch: &mut Scratch) {
-        let Scratch { line, thread, .. } = scratch;
-        let (name, id) = thread.get_or_insert_with(|| {
-            let thread = std::thread::current();
-            let id = format!("{:?}", thread.id());
-            (thread.name().map(escape::quoted), escape::quoted(&id))
-        });
-        let table = self.shape.table;
-        let mut members = Vec::new();
-        if let (true, Some(name)) = (self.options.thread_name, name) {
-            push_member(&mut members, table.thread_name, name);
-        }
-        if self.options.thread_id {
-            push_member(&mut members, table.thread_id, id);
-        }
-        line.push(&members);
-    }
-
-    #[inline]
-    fn write(&self, line: &Line, metadata: &Metadata<'_>) {
-        // The writer may be anybody's: a panic of its costs the line.
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            self.make_writer
-                .make_writer_for(metadata)
-                .write_all(line.as_bytes())
-        }));
-        match written {
-            Ok(Ok(())) => self.counters.delivered(),
-            Ok(Err(error)) => self.write_failed(&error),
-            Err(_) => self.write_failed(&"the writer panicked"),
-        }
-    }
-
-    #[cold]
-    fn write_failed(&self, why: &dyn std::fmt::Display) {
-        self.counters.write_failed();
-        self.report.fault(
-            Fault::WriteFailed,
-            &format_args!("a line of JSON is lost: {why}"),
-        );
     }
 
     /// A record of the `log` crate says by its values where it comes from.
@@ -424,7 +143,7 @@ where
     }
 
     /// The node of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
-    fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
+    pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -576,43 +295,4 @@ where
         self.span_changed(SpanEvents::CLOSE, &id, Change::Closed, &ctx);
         self.spans.remove(&id);
     }
-}
-
-/// The members of the spans whose keys the event has not used: an event's field hides a span's.
-#[cold]
-fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &Parts) {
-    let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
-    let shadows = |key: &[u8]| members(&event).any(|of_event| of_event.key() == key);
-    for member in members(fragment.members()).filter(|member| !shadows(member.key())) {
-        line.push(member.bytes);
-    }
-}
-
-/// Of members with one key, keeps the last.
-#[cold]
-fn keep_last(line: &mut Line, start: usize) {
-    let bytes = line.as_bytes()[start..].to_vec();
-    line.truncate(start);
-    let all: Vec<_> = members(&bytes).collect();
-    for (index, member) in all.iter().enumerate() {
-        if all[index + 1..]
-            .iter()
-            .all(|later| later.key() != member.key())
-        {
-            line.push(member.bytes);
-        }
-    }
-}
-
-#[cold]
-fn push_truncated(line: &mut Line, event: &[u8], spans: &[u8]) {
-    let mut member = Vec::new();
-    push_member(&mut member, TRUNCATED, b"[");
-    member.extend(event);
-    if !event.is_empty() && !spans.is_empty() {
-        member.push(b',');
-    }
-    member.extend(spans);
-    member.push(b']');
-    line.push(&member);
 }

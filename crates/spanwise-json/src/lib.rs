@@ -87,6 +87,7 @@
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
 mod builder;
+mod compose;
 mod escape;
 mod format;
 mod fragment;

@@ -1,9 +1,9 @@
 //! Lines that would be too long.
 
 use crate::{
+    compose::Parts,
     escape,
     format::{Layout, TRUNCATED, Table},
-    layer::Parts,
     line::Line,
     members::{Member, members},
     shape::push_member,

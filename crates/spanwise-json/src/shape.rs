@@ -20,6 +20,9 @@ pub(crate) struct Shape {
     pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
+    /// `,"span":` and `,"spans":[`
+    pub(crate) span: Vec<u8>,
+    pub(crate) spans: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) redacts_text: bool,
     /// All keys seen, in that order.
@@ -46,8 +49,13 @@ impl Shape {
             push_member(&mut close, &key, value);
         }
         close.extend(b"}\n");
+        let (mut span, mut spans) = (Vec::new(), Vec::new());
+        push_member(&mut span, table.span, b"");
+        push_member(&mut spans, table.spans, b"[");
         Self {
             table,
+            span,
+            spans,
             open,
             close,
             has_threads: options.thread_name || options.thread_id,
