@@ -12,7 +12,7 @@ use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Path, Request},
+    extract::{Path, Request, State},
     http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 use tracing::{Instrument, Span, error, info, instrument, warn};
 use uuid::Uuid;
@@ -32,13 +33,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service("shop", env!("CARGO_PKG_VERSION"))
         .init()?;
 
+    // Each task that outlives its request holds a clone; when all are gone, the work is done.
+    let (work, mut all_done) = mpsc::channel::<()>(1);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let shop = Router::new()
         .route("/products", get(products))
         .route("/orders", post(create_order))
         .route("/orders/{id}/pay", post(pay_order))
-        .layer(middleware::from_fn(open_request_span));
+        .layer(middleware::from_fn(open_request_span))
+        .with_state(work);
     info!(%address, "shop is open");
 
     if std::env::args().any(|arg| arg == "--serve") {
@@ -52,7 +56,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let server = tokio::spawn(axum::serve(listener, shop).into_future());
         be_customers(address).await?;
         server.abort();
+        let _ = server.await;
     }
+    let _ = all_done.recv().await;
     let report = telemetry.shutdown(Duration::from_secs(5));
     note(&format!(
         "{} lines written, {} lost",
@@ -101,8 +107,11 @@ async fn products() -> Json<Value> {
     Json(products)
 }
 
-#[instrument(skip(body), fields(order_id))]
-async fn create_order(body: String) -> Result<Json<Value>, ShopError> {
+#[instrument(skip_all, fields(order_id))]
+async fn create_order(
+    State(work): State<mpsc::Sender<()>>,
+    body: String,
+) -> Result<Json<Value>, ShopError> {
     let order: Value = serde_json::from_str(&body).map_err(ShopError::NotAnOrder)?;
     let order_id = 42_u64;
     Span::current().record("order_id", order_id);
@@ -110,7 +119,10 @@ async fn create_order(body: String) -> Result<Json<Value>, ShopError> {
     info!(total = 19.99, "order created");
 
     // The task outlives this handler and keeps the span: its line has the same request_id.
-    let confirmation = async move { info!(mail.to = "the customer", "confirmation sent") };
+    let confirmation = async move {
+        info!(mail.to = "the customer", "confirmation sent");
+        drop(work);
+    };
     tokio::spawn(confirmation.instrument(Span::current()));
     Ok(Json(json!({ "order_id": order_id })))
 }

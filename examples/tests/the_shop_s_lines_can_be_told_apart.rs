@@ -1,0 +1,117 @@
+//! The example as a user runs it: JSON on stdout, without a key twice, and each line says whose request it belongs to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+#[test]
+fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
+    // Cargo builds the examples of a package along with its tests, into a folder beside theirs.
+    let tests = std::env::current_exe().unwrap();
+    let shop = tests
+        .parent()
+        .and_then(|deps| deps.parent())
+        .unwrap()
+        .join("examples/shop");
+    let output = Command::new(shop).env_clear().output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (line, text) in lines.iter().zip(stdout.lines()) {
+        for key in line.as_object().unwrap().keys() {
+            assert_eq!(
+                text.matches(&format!("\"{key}\":")).count(),
+                occurrences(line, key),
+                "{key} in {text}"
+            );
+        }
+    }
+
+    let mut requests: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for line in lines
+        .iter()
+        .filter(|line| line["message"] != "shop is open")
+    {
+        requests
+            .entry(line["request_id"].as_str().unwrap())
+            .or_default()
+            .push(line);
+    }
+    assert_eq!(requests.len(), 6);
+    for lines in requests.values() {
+        let tenants: BTreeSet<_> = lines
+            .iter()
+            .map(|line| line["tenant_id"].as_str())
+            .collect();
+        assert_eq!(tenants.len(), 1, "a request has one tenant: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line["message"] == "request done"),
+            "{lines:?}"
+        );
+    }
+    let tenants: BTreeSet<_> = lines
+        .iter()
+        .filter_map(|line| line["tenant_id"].as_str())
+        .collect();
+    assert_eq!(
+        tenants,
+        BTreeSet::from(["acme", "globex"]),
+        "the third is not trusted"
+    );
+
+    // A request across its handler, a span inside, and a task that was spawned.
+    let of_an_order = requests
+        .values()
+        .filter(|lines| lines.iter().any(|line| line["message"] == "order created"));
+    for lines in of_an_order {
+        let spans: BTreeSet<_> = lines
+            .iter()
+            .filter_map(|line| line["span"].as_str())
+            .collect();
+        assert_eq!(
+            spans,
+            BTreeSet::from(["create_order", "http.request", "reserve_stock"])
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|line| line["message"] == "confirmation sent"),
+            "{lines:?}"
+        );
+    }
+    let failed = lines
+        .iter()
+        .find(|line| line["message"] == "payment failed")
+        .unwrap();
+    assert_eq!(
+        (
+            &failed["level"],
+            failed["error"]["chain"].as_array().unwrap().len()
+        ),
+        (&"ERROR".into(), 2)
+    );
+}
+
+/// How often `key` is a key anywhere in `value`.
+fn occurrences(value: &Value, key: &str) -> usize {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(k, v)| usize::from(k == key) + occurrences(v, key))
+            .sum(),
+        Value::Array(items) => items.iter().map(|item| occurrences(item, key)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
