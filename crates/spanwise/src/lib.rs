@@ -136,3 +136,7 @@ macro_rules! unit {
 pub mod __private {
     pub use tracing;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
