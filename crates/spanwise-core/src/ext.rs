@@ -9,7 +9,8 @@ use crate::{Leveled, TargetLevels};
 /// It knows nothing of the subscriber the layer is for, so that the subscriber's type need not be spelled out; what is made of
 /// something that is no layer is no layer either.
 pub trait LayerExt: Sized {
-    /// Lets only events of these levels through to this layer; spans all pass, since they carry the context.
+    /// Lets only events of these levels through to this layer; spans all pass, since they carry the context. So do events of a
+    /// target that no directive names, as far as the program's levels let them.
     ///
     /// ```
     /// use spanwise_core::LayerExt;

@@ -37,18 +37,6 @@ impl<S: Subscriber> Layers<S> {
         self.layers.push(Box::new(layer));
     }
 
-    /// How many layers there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.layers.len()
-    }
-
-    /// True if there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.layers.is_empty()
-    }
-
     fn each(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
         self.layers.iter().for_each(call);
     }

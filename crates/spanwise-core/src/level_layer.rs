@@ -1,7 +1,6 @@
 //! The levels of the whole program, changeable while it runs.
 
 use std::{
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
@@ -295,11 +294,5 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.for_each_filter(|filter| filter.on_close(id.clone(), ctx.clone()));
-    }
-}
-
-impl fmt::Display for LevelHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.levels().fmt(f)
     }
 }

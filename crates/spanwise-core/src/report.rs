@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Clock;
-
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
 /// The default is one for the whole process. A fault is counted always, and told on stderr at most once in ten seconds per kind
@@ -22,7 +20,6 @@ pub struct SelfReport(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     stderr: bool,
-    clock: Clock,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
 }
@@ -69,19 +66,18 @@ impl SelfReport {
     /// A report of its own, with counters from zero, that tells faults on stderr.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(true, Clock::system())
+        Self::with(true)
     }
 
     /// A report of its own that only counts.
     #[must_use]
     pub fn silent() -> Self {
-        Self::with(false, Clock::system())
+        Self::with(false)
     }
 
-    fn with(stderr: bool, clock: Clock) -> Self {
+    fn with(stderr: bool) -> Self {
         Self(Arc::new(Inner {
             stderr,
-            clock,
             sinks: Mutex::default(),
             faults: Default::default(),
         }))
@@ -108,7 +104,7 @@ impl SelfReport {
         if !self.0.stderr {
             return;
         }
-        let now = self.0.clock.instant();
+        let now = Instant::now();
         // `try_lock`: whoever tells this kind of fault right now tells it for us.
         let Ok(mut told) = counter.told.try_lock() else {
             return;

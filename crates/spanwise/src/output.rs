@@ -73,7 +73,8 @@ impl fmt::Display for Output {
 pub enum OutputFormat {
     /// [`spanwise_json::Format::Json`]: one flat object a line.
     Json,
-    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`.
+    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`, without the service, for which that
+    /// has no place.
     JsonNested,
     /// For people: the event on one line, where it happened on the next.
     Pretty,
