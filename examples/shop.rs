@@ -29,7 +29,9 @@ use uuid::Uuid;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // An example shows the lines of production wherever it runs, unless the environment says otherwise.
     let telemetry = spanwise::Builder::from_env()?
+        .default_preset(spanwise::Preset::Prod)
         .service("shop", env!("CARGO_PKG_VERSION"))
         .init()?;
 

@@ -147,7 +147,7 @@ impl LevelHandle {
         Ok(())
     }
 
-    /// Sets the levels for a while; then those set before come back by themselves.
+    /// Sets the levels for a while; then those last set for good come back by themselves.
     ///
     /// Setting levels again, for a while or for good, ends this setting.
     ///

@@ -9,7 +9,8 @@ use crate::nearest::nearest;
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as `[request{tenant_id="acme"}]=debug`.
 ///
-/// What [`EnvFilter`] accepts is accepted here, with three differences, each for a mistake that costs people their logs:
+/// The levels are off, error, warn, info, debug and trace, or 0 to 5. What [`EnvFilter`] accepts is accepted here, but for mistakes
+/// that cost people their logs:
 ///
 /// * A bare word that looks like a level but is none (`inof`, `verbose`, `9`) is an error. `EnvFilter` takes it for a target, and
 ///   logs nothing at all.
@@ -226,7 +227,9 @@ impl fmt::Display for TargetLevels {
 }
 
 /// Directives that are none, all of a text at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Its `Debug` is its `Display`, for a `main` that returns it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LevelsError {
     problems: Vec<String>,
 }
@@ -247,6 +250,12 @@ impl LevelsError {
 impl fmt::Display for LevelsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problems.join("; "))
+    }
+}
+
+impl fmt::Debug for LevelsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -171,13 +171,14 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.include = Some(fields.into_iter().map(Into::into).collect()))
     }
 
-    /// Leaves these fields of events and spans out.
+    /// Leaves these fields of events and spans out. The message and the keys of the line itself stay.
     #[must_use]
     pub fn exclude<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
         self.set(|options| options.exclude.extend(fields.into_iter().map(Into::into)))
     }
 
     /// Shows the field `from` of events and spans under the name `to`. If both are there, the nearest wins, as with two equal names.
+    /// The message and the keys of the line itself keep their names in [`Format::Json`].
     #[must_use]
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());

@@ -77,7 +77,7 @@
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
 //! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
 //! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
-//! before keywords. [`json()`] is nested here too.
+//! before keywords. As there, an error is its message alone, and NaN is `null`; [`json()`] is nested here too.
 //!
 //! # Cost
 //!

@@ -40,6 +40,7 @@ use crate::{
 pub struct Builder {
     env: FromEnv,
     preset: Option<Preset>,
+    default_preset: Option<Preset>,
     levels: Option<Levels>,
     format: Option<OutputFormat>,
     output: Option<Output>,
@@ -66,7 +67,7 @@ impl Builder {
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
     pub fn env_prefix(prefix: &str) -> Result<Self, InitError> {
-        Self::read(prefix, std::env::vars_os())
+        Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
     }
 
     /// What these variables say, instead of the environment.
@@ -84,17 +85,17 @@ impl Builder {
         Self::read(settings::PREFIX, vars)
     }
 
-    /// [`Preset::Dev`], whatever the environment says.
+    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn dev() -> Self {
         Self::new(FromEnv::default()).preset(Preset::Dev)
     }
 
-    /// [`Preset::Prod`], whatever the environment says.
+    /// [`Preset::Prod`], reading no variable at all.
     pub fn prod() -> Self {
         Self::new(FromEnv::default()).preset(Preset::Prod)
     }
 
-    /// [`Preset::Test`], whatever the environment says.
+    /// [`Preset::Test`], reading no variable at all.
     pub fn test() -> Self {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
@@ -112,6 +113,7 @@ impl Builder {
         Self {
             env,
             preset: None,
+            default_preset: None,
             levels: None,
             format: None,
             output: None,
@@ -127,6 +129,12 @@ impl Builder {
     /// Sets the preset.
     pub fn preset(mut self, preset: Preset) -> Self {
         self.preset = Some(preset);
+        self
+    }
+
+    /// Sets the preset that holds where neither code nor environment says, instead of asking whether stderr is a terminal.
+    pub fn default_preset(mut self, preset: Preset) -> Self {
+        self.default_preset = Some(preset);
         self
     }
 
@@ -157,13 +165,14 @@ impl Builder {
         self
     }
 
-    /// Sets the name and the version of the service, for each line of JSON.
+    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.service = Some((name.into(), version.into()));
         self
     }
 
-    /// Declares one more span field that belongs to the context, besides the five that always do.
+    /// Declares one more span field that belongs to the context, besides those that always do: [`Context`](crate::Context) then has it.
+    /// JSON lines show every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         self.context.push(key.into());
         self
@@ -187,7 +196,7 @@ impl Builder {
         self
     }
 
-    /// What holds, and who said so. Nothing is started.
+    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes later is not in it.
     #[must_use]
     pub fn explain(&self) -> Explanation {
         self.resolve().explanation
@@ -267,7 +276,10 @@ impl Builder {
         let (preset, origin) = match (self.preset, &env.preset) {
             (Some(preset), _) => (preset, Origin::Code),
             (None, Some((preset, name))) => (*preset, Origin::Variable(name.clone())),
-            (None, None) => (Preset::of_terminal(), Origin::Terminal),
+            (None, None) => match self.default_preset {
+                Some(preset) => (preset, Origin::Code),
+                None => (Preset::of_terminal(), Origin::Terminal),
+            },
         };
         explain(&LOG_PRESET, &preset, &origin);
         let of_preset = Origin::Preset(preset.name());
@@ -304,11 +316,14 @@ impl Builder {
         }
 
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
-        let origin = choose(
+        let origin = match choose(
             !self.context.is_empty(),
             !env.context.is_empty(),
             &LOG_CONTEXT,
-        );
+        ) {
+            Origin::Preset(_) => Origin::Default,
+            chosen => chosen,
+        };
         let keys = CONTEXT_KEYS
             .iter()
             .copied()

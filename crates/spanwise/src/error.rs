@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spanwise_core::LevelsError;
+
 /// Why logging did not start. Nothing was installed, and nothing written.
 ///
 /// Returned from `main`, it shows all of what is wrong, a line each; its `Debug` is its `Display` for that reason.
@@ -36,3 +38,10 @@ impl fmt::Debug for InitError {
 }
 
 impl std::error::Error for InitError {}
+
+impl From<LevelsError> for InitError {
+    /// So that `main` can use `?` on levels too.
+    fn from(error: LevelsError) -> Self {
+        Self::Settings(error.problems().map(str::to_owned).collect())
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The configuration as it was resolved: code beats environment beats preset. Shown by `Display`, one setting a line.
+/// The configuration as it is resolved before the start: code beats environment beats preset. Shown by `Display`, one setting a line.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -35,6 +35,7 @@ pub(crate) enum Origin {
     Preset(&'static str),
     Terminal,
     Program,
+    Default,
     Unset,
 }
 
@@ -83,6 +84,7 @@ impl fmt::Display for Origin {
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
             Self::Program => f.write_str("the program's name"),
+            Self::Default => f.write_str("default"),
             Self::Unset => f.write_str("not set"),
         }
     }

@@ -26,7 +26,8 @@
 //!
 //! * Chooses a [`Preset`] and reads the [settings](SETTINGS). One that is wrong stops the start: [`InitError`] lists them all.
 //! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for lines.
-//! * Hands on the records of the `log` crate, and logs panics with a backtrace.
+//! * Hands on the records of the `log` crate, and logs panics with a backtrace, whatever `RUST_BACKTRACE` says; what the previous hook
+//!   prints still follows on stderr.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while the program runs.
 //!
 //! # The request and the tenant on every line
@@ -35,7 +36,7 @@
 //!
 //! ```
 //! # use tracing_subscriber::prelude::*;
-//! # let _default = tracing_subscriber::registry().with(spanwise::core::ContextLayer::default()).set_default();
+//! # let _default = tracing_subscriber::registry().with(spanwise::ContextLayer::default()).set_default();
 //! use tracing::Instrument;
 //!
 //! let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
@@ -49,7 +50,10 @@
 //! # use std::future::Future;
 //! ```
 //!
-//! For work that no request brings there is [`unit!`].
+//! A thread is given its span by `let span = Span::current(); thread::spawn(move || span.in_scope(…))`. For work that no request brings there
+//! is [`unit!`].
+//!
+//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and `#[instrument(err)]` give its message alone.
 //!
 //! # In code
 //!
@@ -75,7 +79,8 @@
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
 //! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks the span:
-//!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off.
+//!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off, and with them their ids on every line. To
+//!   quiet one sink and keep the context use [`LayerExt::leveled`].
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
@@ -96,8 +101,10 @@ pub use output::{Output, OutputFormat};
 pub use preset::Preset;
 pub use settings::SETTINGS;
 pub use spanwise_core as core;
-pub use spanwise_core::{Context, LayerExt, Levels, LevelsError, Setting, Stats, TargetLevels};
-pub use spanwise_json::{JsonLayer, json};
+pub use spanwise_core::{
+    Context, ContextLayer, LayerExt, LevelLayer, Levels, LevelsError, Setting, Stats, TargetLevels,
+};
+pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.
@@ -108,7 +115,7 @@ pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds, as the environment says, and who said so. Nothing is started.
+/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`] there is [`Builder::explain`].
 ///
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.

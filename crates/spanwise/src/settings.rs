@@ -32,11 +32,11 @@ pub(crate) const LOG_LEVEL: Setting = setting(
     "LOG_LEVEL",
     "of the preset",
     RUST_LOG.accepts,
-    "The same as RUST_LOG, where that name is taken.",
+    "The same as RUST_LOG, where that name is taken; two that differ are an error.",
 );
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
-    "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev on a terminal, else prod",
+    "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
     "dev, prod, test",
     "The defaults of everything else.",
 );
@@ -56,19 +56,19 @@ pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
     "request_id, tenant_id, user_id, trace_id, span_id",
     "field names joined by commas, such as `order_id,job_id`",
-    "More span fields that belong to the context.",
+    "More span fields that `Context` has; JSON lines show every span field in any case.",
 );
 pub(crate) const SERVICE_NAME: Setting = setting(
     "SERVICE_NAME",
     "OTEL_SERVICE_NAME, else the program's name",
     "text",
-    "The name of the service, in each line of JSON.",
+    "The name of the service, in each line of `json`.",
 );
 pub(crate) const SERVICE_VERSION: Setting = setting(
     "SERVICE_VERSION",
     "none",
     "text",
-    "The version of the service, in each line of JSON.",
+    "The version of the service, in each line of `json`.",
 );
 pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
     "OTEL_SERVICE_NAME",
@@ -78,9 +78,9 @@ pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
 );
 pub(crate) const APP_ENV: Setting = setting(
     "APP_ENV",
-    "none",
+    "in the line, the name of the preset",
     "production, prod, staging, development, dev, local, test; any other value says nothing about the preset",
-    "The environment of the service, in each line of JSON; chooses the preset where LOG_PRESET does not.",
+    "The environment of the service, in each line of `json`; chooses the preset where LOG_PRESET does not.",
 );
 pub(crate) const RUST_ENV: Setting = setting(
     "RUST_ENV",
@@ -102,7 +102,7 @@ pub(crate) const NO_COLOR: Setting = setting(
 );
 
 /// Every variable that is read, in the order of the documentation.
-pub const SETTINGS: [Setting; 13] = [
+pub const SETTINGS: &[Setting] = &[
     RUST_LOG,
     LOG_LEVEL,
     LOG_PRESET,
@@ -255,7 +255,10 @@ impl Vars {
             .into_iter()
             .find(|one| name(*one).eq_ignore_ascii_case(&value));
         if found.is_none() {
-            let meant = match nearest(&value, all.map(name)) {
+            let alias = Preset::of_environment(&value).map(Preset::name);
+            let meant = match nearest(&value, all.map(name))
+                .or(alias.filter(|alias| all.map(name).contains(alias)))
+            {
                 Some(name) => format!("did you mean {name}? "),
                 None => String::new(),
             };

@@ -87,7 +87,8 @@ impl Handle {
         self.levels.levels()
     }
 
-    /// Sets the levels, as `RUST_LOG` writes them. Without a bare level the one from the start remains for the rest.
+    /// Sets the levels, as `RUST_LOG` writes them, and ends a temporary setting. Without a bare level the one from the start remains for
+    /// the rest.
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
@@ -95,7 +96,8 @@ impl Handle {
         self.levels.set_levels(levels)
     }
 
-    /// Sets the levels for a while; then those set before come back by themselves.
+    /// Sets the levels for a while; then those last set for good come back by themselves. Setting levels again, for a while or for good,
+    /// ends this setting.
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
