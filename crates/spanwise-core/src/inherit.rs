@@ -288,6 +288,57 @@ mod tests {
     }
 
     #[test]
+    fn late_values_of_several_threads_all_arrive() {
+        struct Last {
+            own: u32,
+            /// Of this node and those above it.
+            all: Vec<u32>,
+        }
+        impl Last {
+            fn new(own: u32, parent: Option<&Self>) -> Self {
+                let outer = parent
+                    .map(|parent| parent.all.as_slice())
+                    .unwrap_or_default();
+                Self {
+                    own,
+                    all: [&[own], outer].concat(),
+                }
+            }
+        }
+        impl Inherit for Last {
+            fn rebase(&self, parent: Option<&Self>) -> Self {
+                Self::new(self.own, parent)
+            }
+        }
+        const LAST: u32 = 5_000;
+        let root = Node::new(None, |parent| Last::new(0, parent));
+        let child = Node::new(Some(&root), |parent| Last::new(0, parent));
+        let leaf = Node::new(Some(&child), |parent| Last::new(0, parent));
+        std::thread::scope(|scope| {
+            for node in [&root, &child, &leaf] {
+                scope.spawn(move || {
+                    for value in 1..=LAST {
+                        node.update(|_, parent| Last::new(value, parent));
+                        // What a thread recorded itself it sees at once.
+                        node.read(|last| assert_eq!((last.own, last.all[0]), (value, value)));
+                    }
+                });
+            }
+            scope.spawn(|| {
+                let mut before = vec![0; 3];
+                while before != [LAST; 3] {
+                    let now = leaf.read(|last| last.all.clone());
+                    assert!(
+                        now.iter().zip(&before).all(|(now, before)| now >= before),
+                        "{before:?}, {now:?}"
+                    );
+                    before = now;
+                }
+            });
+        });
+    }
+
+    #[test]
     fn a_deep_tree_is_read_and_dropped_without_recursion() {
         let root = node(&["r"], None);
         let mut leaf = Arc::clone(&root);

@@ -224,7 +224,7 @@ impl Builder {
             panic_hook::install(telemetry.handle());
         }
         if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %resolved.explanation, "configuration");
+            tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
         }
         Ok(telemetry)
     }

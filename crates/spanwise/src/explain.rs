@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::ser::{Serialize, Serializer};
+
 /// The configuration as it is resolved before the start: code beats environment beats preset. Shown by `Display`, one setting a line.
 ///
 /// ```
@@ -53,6 +55,19 @@ impl Explanation {
             value: value.to_string(),
             origin,
         });
+    }
+}
+
+/// As an object: `{"LOG_FORMAT":"json (preset prod)",…}`.
+impl Serialize for Explanation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.entries.iter().map(
+            |Entry {
+                 name,
+                 value,
+                 origin,
+             }| (name, format!("{value} ({origin})")),
+        ))
     }
 }
 
