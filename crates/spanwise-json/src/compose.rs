@@ -48,6 +48,8 @@ pub(crate) struct Parts {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
+    /// Something was cut already, and is named after the spans.
+    pub(crate) truncated: bool,
 }
 
 impl<W> JsonLayer<W>
@@ -130,6 +132,7 @@ where
         if has_span.is_none() {
             draft.parts.spans_end = draft.scratch.line.len();
             if !draft.encoded.cut.is_empty() {
+                draft.parts.truncated = true;
                 push_truncated(&mut draft.scratch.line, &draft.encoded.cut, b"");
             }
         }
@@ -218,6 +221,7 @@ where
             }
         }
         if !encoded.cut.is_empty() || !fragment.cut().is_empty() {
+            parts.truncated = true;
             push_truncated(line, &encoded.cut, fragment.cut());
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
             ([&spans[..before], &kept].concat(), fields)
         }
     };
-    let tail = too_much.note_in(tail);
+    let tail = too_much.note_in(tail, parts.truncated);
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -83,11 +83,11 @@ impl Excess {
         kept.concat()
     }
 
-    /// Adds the names to the list that may be there already.
-    fn note_in(&self, tail: &[u8]) -> Vec<u8> {
+    /// Adds the names to the list that is there already, or a list of them.
+    fn note_in(&self, tail: &[u8], is_there: bool) -> Vec<u8> {
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
-        if let Some(at) = tail.windows(key.len()).position(|window| window == key) {
+        if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {
             let (before, after) = tail.split_at(at + key.len());
             return [before, &self.names, b",", after].concat();
         }

@@ -511,6 +511,21 @@ fn a_long_line_loses_what_matters_least_first_and_says_what() {
 }
 
 #[test]
+fn what_is_left_out_is_not_noted_in_somebody_else_s_list() {
+    let some = "x".repeat(200);
+    let own = json!({ "a": 1, "truncated": ["theirs"] });
+    let line = lines(
+        |layer| layer.max_line(300).add("service", &own),
+        || info!(first = some.as_str(), last = some.as_str(), "kept"),
+    )
+    .only();
+    assert_eq!(
+        (&line["service"], &line["truncated"]),
+        (&own, &json!(["last", "first"]))
+    );
+}
+
+#[test]
 fn the_list_of_spans_ends_at_sixty_four() {
     let deep = |format: Format| {
         lines(
