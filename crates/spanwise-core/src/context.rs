@@ -16,7 +16,7 @@ use tracing_subscriber::{
 
 use crate::{
     CallsitePlans, Inherit, KeyVerdict, LayerId, Neighbours, NoRedaction, Node, REDACTED, Redact,
-    guarded,
+    guarded, redact,
 };
 
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
@@ -238,7 +238,7 @@ impl ContextLayer {
                 .map(|field| KeyField {
                     index: field.index(),
                     key: field.name(),
-                    verdict: self.redact.key(field.name()),
+                    verdict: self.redact.verdict(field.name()),
                 })
                 .collect()
         })
@@ -332,7 +332,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn add(&mut self, field: &Field, append: impl FnOnce(&mut String)) {
+    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let Some(key) = self.keys.iter().find(|key| key.index == field.index()) else {
             return;
         };
@@ -341,12 +341,14 @@ impl Collector<'_> {
         match key.verdict {
             KeyVerdict::Remove => return,
             KeyVerdict::Redact => text.push_str(REDACTED),
+            KeyVerdict::Pass if self.redact.reads_text() => {
+                text.push_str(guarded::cut_at(
+                    &redact::text_of(self.redact, value),
+                    LONGEST_VALUE,
+                ));
+            }
             KeyVerdict::Pass => {
-                append(text);
-                if self.redact.reads_text() {
-                    let shown = self.redact.hide(&text[start..]).into_owned();
-                    text.replace_range(start.., &shown);
-                }
+                guarded::append(text, value, LONGEST_VALUE);
             }
         }
         // Of a field given twice the last value stands.
@@ -359,14 +361,10 @@ impl Collector<'_> {
 
 impl Visit for Collector<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, |text| {
-            guarded::append(text, format_args!("{value:?}"), LONGEST_VALUE);
-        });
+        self.add(field, format_args!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, |text| {
-            text.push_str(guarded::cut_at(value, LONGEST_VALUE))
-        });
+        self.add(field, format_args!("{value}"));
     }
 }

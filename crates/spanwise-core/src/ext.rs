@@ -12,6 +12,9 @@ pub trait LayerExt: Sized {
     /// Lets only events of these levels through to this layer; spans all pass, since they carry the context. So do events of a
     /// target that no directive names, as far as the program's levels let them.
     ///
+    /// With a filter of tracing-subscriber's, this comes first: `layer.leveled(…).with_filter(…)`. Around a layer that has one, it keeps
+    /// events from it that the filter counts on seeing.
+    ///
     /// ```
     /// use spanwise_core::LayerExt;
     /// use tracing_subscriber::prelude::*;

@@ -3,6 +3,7 @@
 //! A `Debug` may panic, return `Err`, log, or never stop writing. None of it may cost more than that value's own text.
 
 use std::{
+    any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -12,6 +13,28 @@ pub const PANICKED: &str = "<panicked while formatting>";
 
 /// Stands where the text of a value would, when formatting it returned an error.
 pub const FORMAT_ERROR: &str = "<format error>";
+
+/// What `f` returns, or nothing if it panics; what it panicked with is dropped, and may panic too.
+pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(result) => Some(result),
+        Err(payload) => {
+            drop_payload(payload);
+            None
+        }
+    }
+}
+
+#[cold]
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        #[expect(
+            clippy::mem_forget,
+            reason = "dropping it is what panics; a payload leaks rather than a program ends"
+        )]
+        std::mem::forget(again);
+    }
+}
 
 /// Appends the text of `value` to `out`, at most `limit` bytes of it, cut at a character. True if it was cut.
 ///
@@ -39,13 +62,13 @@ pub fn append(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool
         limit,
         cut: false,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| fmt::write(&mut limited, value)));
+    let outcome = catch(|| fmt::write(&mut limited, value));
     let cut = limited.cut;
     let replacement = match outcome {
-        Ok(Ok(())) => return cut,
-        Ok(Err(fmt::Error)) if cut => return true,
-        Ok(Err(fmt::Error)) => FORMAT_ERROR,
-        Err(_) => PANICKED,
+        Some(Ok(())) => return cut,
+        Some(Err(fmt::Error)) if cut => return true,
+        Some(Err(fmt::Error)) => FORMAT_ERROR,
+        None => PANICKED,
     };
     out.truncate(start);
     out.push_str(replacement);

@@ -9,7 +9,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{forward::forward_downcast, neighbours::is_filter_marker};
+use crate::{forward::forward_downcast, neighbours::is_filter_marker, reentry::InLayers};
 
 /// Layers in a row, each of which sees every event and span.
 ///
@@ -38,6 +38,7 @@ impl<S: Subscriber> Layers<S> {
     }
 
     fn each(&self, call: impl FnMut(&Box<dyn Layer<S> + Send + Sync>)) {
+        let _inside = InLayers::enter();
         self.layers.iter().for_each(call);
     }
 }

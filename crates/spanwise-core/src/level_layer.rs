@@ -1,7 +1,6 @@
 //! The levels of the whole program, changeable while it runs.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +16,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
-use crate::{Levels, LevelsError, Neighbours, levels};
+use crate::{Levels, LevelsError, Neighbours, guarded, levels};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
@@ -26,7 +25,11 @@ use crate::{Levels, LevelsError, Neighbours, levels};
 /// if those have no bare level either.
 ///
 /// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old and the new levels let
-/// through. A span directive that was not there before applies to the spans that are opened from then on.
+/// through. A span directive that was not there before applies to the spans that are opened from then on. It adds to what the targets
+/// let through, and takes nothing away.
+///
+/// Span directives are matched by tracing-subscriber's `EnvFilter`, which formats a recorded value under a lock of its own: with a
+/// directive on a field's *value*, a `Debug` of that field must not open a span of the same name.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -122,7 +125,7 @@ impl LevelLayer {
             let active = self.shared.active();
             for span in &active.spans {
                 // A filter on a field's value formats the value, which may panic: then this span does not match.
-                let _ = catch_unwind(AssertUnwindSafe(|| call(&span.filter)));
+                let _ = guarded::catch(|| call(&span.filter));
             }
         }
     }

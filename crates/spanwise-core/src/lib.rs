@@ -60,6 +60,7 @@ pub mod log_record;
 pub mod nearest;
 mod neighbours;
 mod redact;
+pub mod reentry;
 mod report;
 mod setting;
 mod span_table;

@@ -1,10 +1,8 @@
 //! What must not be logged: the question every sink asks. The rules that answer it are a policy's own.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{borrow::Cow, fmt};
+
+use crate::guarded;
 
 /// Stands where a hidden value would.
 pub const REDACTED: &str = "[REDACTED]";
@@ -32,7 +30,7 @@ pub const REDACTED: &str = "[REDACTED]";
 /// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
 /// ```
 pub trait Redact: fmt::Debug + Send + Sync + 'static {
-    /// What to do with the values of this key.
+    /// What to do with the values of this key. It is not asked about the message of an event, which is only read as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
     /// `text` with what is secret in it replaced; borrowed if nothing is.
@@ -47,7 +45,13 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 impl dyn Redact {
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        catch_unwind(AssertUnwindSafe(|| self.text(text))).unwrap_or(Cow::Borrowed(REDACTED))
+        guarded::catch(|| self.text(text)).unwrap_or(Cow::Borrowed(REDACTED))
+    }
+
+    /// [`key`](Redact::key), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
+    #[must_use]
+    pub fn verdict(&self, key: &str) -> KeyVerdict {
+        guarded::catch(|| self.key(key)).unwrap_or(KeyVerdict::Redact)
     }
 }
 
@@ -79,4 +83,16 @@ impl Redact for NoRedaction {
     fn reads_text(&self) -> bool {
         false
     }
+}
+
+/// A policy reads no more of a value than this; of a longer one nothing is shown.
+const BUDGET: usize = 64 * 1024;
+
+/// The text of `value` as `policy` lets it be shown, before it is cut.
+pub(crate) fn text_of(policy: &dyn Redact, value: fmt::Arguments<'_>) -> String {
+    let mut text = String::new();
+    if guarded::append(&mut text, value, BUDGET) {
+        return REDACTED.to_owned();
+    }
+    policy.hide(&text).into_owned()
 }

@@ -4,16 +4,19 @@ use std::{
     fmt,
     io::Write as _,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, Weak,
+        Arc, LazyLock, Mutex, PoisonError, TryLockError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use crate::guarded;
+
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
 /// The default is one for the whole process. A fault is counted always, and told on stderr at most once in ten seconds per kind
-/// of fault; a stderr that is closed or full is ignored. Nothing is ever written to stdout.
+/// of fault, in a line of at most about a kilobyte; a stderr that is closed is ignored, a pipe that is full is waited for. Nothing is ever
+/// written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -37,6 +40,9 @@ struct Told {
 }
 
 const QUIET: Duration = Duration::from_secs(10);
+
+/// A detail is cut at this many bytes.
+const LONGEST_DETAIL: usize = 512;
 
 /// A kind of failure of logging itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,10 +110,15 @@ impl SelfReport {
         if !self.0.stderr {
             return;
         }
+        // Before the lock: the detail may be anybody's `Display`.
+        let mut text = String::new();
+        guarded::append(&mut text, format_args!("{detail}"), LONGEST_DETAIL);
         let now = Instant::now();
-        // `try_lock`: whoever tells this kind of fault right now tells it for us.
-        let Ok(mut told) = counter.told.try_lock() else {
-            return;
+        // Whoever tells this kind of fault right now tells it for us.
+        let mut told = match counter.told.try_lock() {
+            Ok(told) => told,
+            Err(TryLockError::Poisoned(told)) => told.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
         };
         let since = match *told {
             Some(last) if now.saturating_duration_since(last.at) < QUIET => return,
@@ -115,8 +126,10 @@ impl SelfReport {
             None => count,
         };
         *told = Some(Told { at: now, count });
+        drop(told);
+        let text = text.escape_debug();
         let line = format!(
-            "spanwise: {}: {detail} ({since} since last told)\n",
+            "spanwise: {}: {text} ({since} since last told)\n",
             fault.name()
         );
         // Nothing is left to tell if stderr itself fails.

@@ -186,7 +186,7 @@ impl<W> JsonLayer<W> {
     }
 
     /// Adds a static field to the end of each line. Adding a key again replaces it; a key of the line itself gets the name
-    /// `fields.<key>`, as a field of that name would. A value that fails to serialise becomes a string that says so.
+    /// `added.<key>`. A value that fails to serialise becomes a string that says so.
     #[must_use]
     pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();

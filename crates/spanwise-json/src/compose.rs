@@ -1,11 +1,8 @@
 //! A line, from its first byte to the writer.
 
-use std::{
-    io::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::io::Write as _;
 
-use spanwise_core::{Fault, log_record::LogRecord};
+use spanwise_core::{Fault, log_record::LogRecord, reentry};
 use tracing::{Event, Subscriber};
 use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
@@ -16,11 +13,11 @@ use crate::{
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
-    members::members,
+    members::{members, names},
     oversize,
     plan::Plan,
     shape::push_member,
-    visit::{Encoded, Pass, encode},
+    visit::{Encoded, Pass, encode, push_name},
 };
 
 /// A line on its way.
@@ -221,8 +218,18 @@ where
             }
         }
         if !encoded.cut.is_empty() || !fragment.cut().is_empty() {
-            parts.truncated = true;
-            push_truncated(line, &encoded.cut, fragment.cut());
+            let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+            let of_event = |name: &[u8]| members(&event).any(|own| own.quoted_key() == name);
+            let mut cut = Vec::new();
+            // A value of the event's is whole, whatever became of the span's of that name.
+            let flat = self.shape.table.layout == Layout::Flat;
+            for name in names(fragment.cut()).filter(|name| !flat || !of_event(name)) {
+                push_name(&mut cut, name);
+            }
+            if !cut.is_empty() || !encoded.cut.is_empty() {
+                parts.truncated = true;
+                push_truncated(line, &encoded.cut, &cut);
+            }
         }
     }
 
@@ -276,16 +283,14 @@ where
 
     #[inline]
     fn write(&self, line: &Line, metadata: &Metadata<'_>) {
-        // The writer may be anybody's: a panic of its costs the line.
-        let written = catch_unwind(AssertUnwindSafe(|| {
+        let written = reentry::write(|| {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())
-        }));
+        });
         match written {
-            Ok(Ok(())) => self.counters.delivered(),
-            Ok(Err(error)) => self.write_failed(&error),
-            Err(_) => self.write_failed(&"the writer panicked"),
+            Ok(()) => self.counters.delivered(),
+            Err(error) => self.write_failed(&error),
         }
     }
 

@@ -47,6 +47,9 @@ pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 /// Stands before the name of a user's field that is a key of the line itself.
 pub(crate) const DISPLACED: &str = "fields.";
 
+/// Stands before the name of a static field that is one.
+pub(crate) const ADDED: &str = "added.";
+
 impl Format {
     pub(crate) const fn table(self) -> &'static Table {
         match self {

@@ -7,7 +7,7 @@ use spanwise_core::{Inherit, Node};
 use crate::{
     escape,
     format::{Layout, SPANS_OMITTED, Table},
-    members::members,
+    members::{members, names},
     visit::push_name,
 };
 
@@ -216,15 +216,15 @@ impl Fragment {
     #[cold]
     fn inherit_one_by_one(&mut self, bytes: &mut Vec<u8>, parent: &Self) {
         let own = bytes.clone();
-        for member in members(parent.members()) {
-            if members(&own).any(|own| own.key() == member.key()) {
-                continue;
-            }
-            let fits = bytes.len() + member.bytes.len() <= self.kind.max_len;
-            if fits {
+        let is_own = |name: &[u8]| members(&own).any(|own| own.quoted_key() == name);
+        // What was cut or left out above is so here too, unless this span has a value of that name.
+        for name in names(&parent.cut).filter(|name| !is_own(name)) {
+            push_name(&mut self.cut, name);
+        }
+        for member in members(parent.members()).filter(|member| !is_own(member.quoted_key())) {
+            if bytes.len() + member.bytes.len() <= self.kind.max_len {
                 bytes.extend(member.bytes);
-            }
-            if !fits || contains_name(&parent.cut, member.quoted_key()) {
+            } else if !contains_name(&self.cut, member.quoted_key()) {
                 push_name(&mut self.cut, member.quoted_key());
             }
         }

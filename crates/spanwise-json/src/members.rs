@@ -38,7 +38,8 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-fn value_end(json: &[u8], start: usize) -> usize {
+/// Where the value that begins at `start` ends: at a comma outside of it, or with the text.
+pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while at < json.len() {
         match json[at] {
@@ -47,13 +48,25 @@ fn value_end(json: &[u8], start: usize) -> usize {
                 continue;
             }
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
             b',' if depth == 0 => return at,
             _ => {}
         }
         at += 1;
     }
     at
+}
+
+/// Splits a list of names, as [`push_name`](crate::visit::push_name) makes it.
+pub(crate) fn names(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        if list.is_empty() {
+            return None;
+        }
+        let (name, rest) = list.split_at(string_end(list, 0));
+        list = rest.get(1..).unwrap_or_default();
+        Some(name)
+    })
 }
 
 #[cfg(test)]

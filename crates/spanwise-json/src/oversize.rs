@@ -85,6 +85,9 @@ impl Excess {
 
     /// Adds the names to the list that is there already, or a list of them.
     fn note_in(&self, tail: &[u8], is_there: bool) -> Vec<u8> {
+        if self.names.is_empty() {
+            return tail.to_vec();
+        }
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
         if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {

@@ -8,7 +8,7 @@ use tracing_core::Metadata;
 use crate::{
     builder::Options,
     escape,
-    format::{DISPLACED, Layout, Table},
+    format::{ADDED, DISPLACED, Layout, Table},
     line::Short,
     plan::{Key, Role},
 };
@@ -25,6 +25,8 @@ pub(crate) struct Shape {
     pub(crate) spans: Vec<u8>,
     pub(crate) has_threads: bool,
     pub(crate) redacts_text: bool,
+    /// The keys of the static fields, as they stand in the line.
+    added: Vec<String>,
     /// All keys seen, in that order.
     keys: Mutex<Vec<String>>,
 }
@@ -39,14 +41,19 @@ impl Shape {
             open.extend(b":\"");
         }
         let mut close = Vec::new();
+        let mut added = Vec::new();
         for (key, value) in &options.add {
-            let own = table.own_keys().contains(&key.as_str()) || key.starts_with(DISPLACED);
-            let key = if own {
-                format!("{DISPLACED}{key}")
+            let displaced = table.own_keys().contains(&key.as_str())
+                || (table.layout == Layout::Nested && key == "fields")
+                || key.starts_with(DISPLACED)
+                || key.starts_with(ADDED);
+            let key = if displaced {
+                format!("{ADDED}{key}")
             } else {
                 key.clone()
             };
             push_member(&mut close, &key, value);
+            added.push(key);
         }
         close.extend(b"}\n");
         let (mut span, mut spans) = (Vec::new(), Vec::new());
@@ -60,6 +67,7 @@ impl Shape {
             close,
             has_threads: options.thread_name || options.thread_id,
             redacts_text: options.redact.reads_text(),
+            added,
             keys: Mutex::default(),
         }
     }
@@ -116,7 +124,7 @@ impl Shape {
         let is_message = of_event && name == "message";
         let listed = |names: &[String]| names.iter().any(|listed| listed == name);
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
-        let verdict = options.redact.key(name);
+        let verdict = options.redact.verdict(name);
         let role = match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
@@ -127,7 +135,7 @@ impl Shape {
             Layout::Flat => {
                 self.table.own_keys().contains(&key)
                     || key.starts_with(DISPLACED)
-                    || options.add.iter().any(|(added, _)| added == key)
+                    || self.added.iter().any(|added| added == key)
             }
             // Event fields have an object of their own; a span's share theirs with its name.
             Layout::Nested => !of_event && (key == "name" || key.starts_with(DISPLACED)),

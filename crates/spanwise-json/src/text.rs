@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-use spanwise_core::{Redact, guarded};
+use spanwise_core::{REDACTED, Redact, guarded};
 
 use crate::{
     escape,
     line::Line,
-    value::{Mark, read_mark},
+    value::{Mark, is_whole, read_mark},
 };
 
 /// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`Json`](crate::Json) and nothing else.
@@ -69,11 +69,15 @@ fn stream(line: &mut Line, value: fmt::Arguments<'_>, limit: usize) -> bool {
 }
 
 /// The policy wants to see the whole text before any of it is written.
+/// A policy reads no more of a value than this; of a longer one nothing is shown.
+const BUDGET: usize = 64 * 1024;
+
+/// The policy wants to see the whole text before any of it is cut or written.
 #[cold]
 fn collect(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, policy: &dyn Redact) -> bool {
     let mut collector = Collector {
         text: String::new(),
-        left: limit,
+        left: BUDGET,
         cut: false,
         json: Span::None,
     };
@@ -81,18 +85,21 @@ fn collect(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, policy: &dy
     let Collector {
         text, cut, json, ..
     } = collector;
-    if outcome.is_err() && !cut {
+    if cut {
+        line.push(&escape::quoted(REDACTED));
+        return false;
+    }
+    if outcome.is_err() {
         line.push(&escape::quoted(guarded::FORMAT_ERROR));
         return false;
     }
     let hidden = policy.hide(&text);
-    // What the policy changed may be JSON no longer.
-    if json == Span::Whole && !cut && *hidden == *text {
+    let is_json = json == Span::Whole && *hidden == *text && is_whole(text.as_bytes());
+    if is_json && text.len() <= limit {
         escape::push_json(line, &text);
-    } else {
-        push_quoted(line, &hidden, usize::MAX);
+        return false;
     }
-    cut
+    push_quoted(line, &hidden, limit)
 }
 
 struct Writer<'a> {
@@ -147,7 +154,13 @@ impl Writer<'_> {
                 self.line.truncate(self.start);
                 self.state = State::Json;
             }
-            (Mark::End, State::Json) => self.state = State::JsonEnded,
+            (Mark::End, State::Json) => {
+                self.state = State::JsonEnded;
+                // Somebody may stand between the marks and us, and pass on a part.
+                if !is_whole(&self.line.as_bytes()[self.start..]) {
+                    self.fall_back_to_text();
+                }
+            }
             _ => {}
         }
     }

@@ -4,6 +4,8 @@ use std::{collections::HashSet, fmt, ptr};
 
 use serde::Serialize;
 
+use crate::members::value_end;
+
 /// Shows `value` as nested JSON in spanwise's sinks, and as compact JSON text in anyone else's.
 ///
 /// Use it with `%` or `?`:
@@ -46,21 +48,108 @@ impl<T: Serialize + ?Sized> fmt::Debug for Json<'_, T> {
 }
 
 /// Compact JSON in which no object repeats a key.
+///
+/// serde_json writes it so, but for what others write into it as it is: a `RawValue` may hold line breaks, and it, `#[serde(flatten)]`
+/// and hand-written maps may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
-    let text = serde_json::to_string(value)?;
-    // `#[serde(flatten)]` and hand-written maps can repeat a key. It is rare: look first, then build the tree, where the last wins.
-    if repeats_a_key(&text) {
-        Ok(serde_json::from_str::<serde_json::Value>(&text)?.to_string())
-    } else {
-        Ok(text)
+    let text = compact(serde_json::to_string(value)?);
+    if !repeats_a_key(&text) {
+        return Ok(text);
+    }
+    let mut kept = Vec::with_capacity(text.len());
+    if keep_last_keys(text.as_bytes(), DEEPEST, &mut kept).is_none() {
+        return Err(serde::ser::Error::custom(
+            "it repeats a key and is nested too deep",
+        ));
+    }
+    // Pieces of a text, cut at quotes, commas and brackets.
+    String::from_utf8(kept).map_err(serde::ser::Error::custom)
+}
+
+/// Without the white space between values.
+fn compact(text: String) -> String {
+    let bytes = text.as_bytes();
+    let mut kept = Vec::new();
+    let (mut at, mut from) = (0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                at = string_end(bytes, at);
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                kept.extend(&bytes[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if from == 0 {
+        return text;
+    }
+    kept.extend(&bytes[from..]);
+    // Only ASCII was taken out.
+    String::from_utf8(kept).unwrap_or(text)
+}
+
+/// Objects inside one another beyond this many are not taken apart.
+const DEEPEST: usize = 128;
+
+/// Appends `json` to `kept`, of each object's members with one key only the last; nothing if it is too deep.
+fn keep_last_keys(json: &[u8], deepest: usize, kept: &mut Vec<u8>) -> Option<()> {
+    let (open, inner) = match json {
+        [open @ (b'{' | b'['), inner @ .., b'}' | b']'] => (*open, inner),
+        other => {
+            kept.extend(other);
+            return Some(());
+        }
+    };
+    let deepest = deepest.checked_sub(1)?;
+    let mut items = Vec::new();
+    let mut rest = inner;
+    while !rest.is_empty() {
+        let (item, after) = rest.split_at(value_end(rest, 0));
+        items.push(item);
+        rest = after.get(1..).unwrap_or_default();
+    }
+    let key_end = |item: &[u8]| if open == b'{' { string_end(item, 0) } else { 0 };
+    let keys: Vec<Vec<u8>> = items
+        .iter()
+        .map(|item| decoded(&item[..key_end(item)]))
+        .collect();
+    kept.push(open);
+    let start = kept.len();
+    for (index, item) in items.iter().enumerate() {
+        if open == b'{' && keys[index + 1..].contains(&keys[index]) {
+            continue;
+        }
+        if kept.len() > start {
+            kept.push(b',');
+        }
+        let (key, value) = item.split_at(key_end(item) + usize::from(open == b'{'));
+        kept.extend(key);
+        keep_last_keys(value, deepest, kept)?;
+    }
+    kept.push(if open == b'{' { b'}' } else { b']' });
+    Some(())
+}
+
+/// A key as it reads: one can be spelled with escapes or without.
+fn decoded(key: &[u8]) -> Vec<u8> {
+    match key
+        .contains(&b'\\')
+        .then(|| serde_json::from_slice::<String>(key))
+    {
+        Some(Ok(text)) => [b"\"", text.as_bytes(), b"\""].concat(),
+        _ => key.to_vec(),
     }
 }
 
-/// `text` is compact JSON as serde_json writes it: one key is always spelled the same way.
 fn repeats_a_key(text: &str) -> bool {
     let bytes = text.as_bytes();
     // The keys of each object that is open; `None` for an array.
-    let mut open: Vec<Option<HashSet<&[u8]>>> = Vec::new();
+    let mut open: Vec<Option<HashSet<Vec<u8>>>> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
@@ -71,7 +160,7 @@ fn repeats_a_key(text: &str) -> bool {
                 let end = string_end(bytes, at);
                 let is_key = bytes.get(end) == Some(&b':');
                 if let (true, Some(Some(keys))) = (is_key, open.last_mut())
-                    && !keys.insert(&bytes[at..end])
+                    && !keys.insert(decoded(&bytes[at..end]))
                 {
                     return true;
                 }
@@ -83,6 +172,11 @@ fn repeats_a_key(text: &str) -> bool {
         at += 1;
     }
     false
+}
+
+/// True if `json` is one whole value, as it should be between the marks.
+pub(crate) fn is_whole(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok()
 }
 
 /// The place after the closing quote of the string that opens at `start`.

@@ -1,11 +1,6 @@
 //! Fields into members: `,"key":value`.
 
-use std::{
-    error::Error,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
-};
+use std::{error::Error, fmt, ptr};
 
 use spanwise_core::{REDACTED, Redact, guarded};
 use tracing_core::{Field, field::Visit};
@@ -67,7 +62,7 @@ pub(crate) fn encode(
         resume_at: 0,
         value_start: 0,
     };
-    while catch_unwind(AssertUnwindSafe(|| record(&mut encoder))).is_err() {
+    while guarded::catch(|| record(&mut encoder)).is_none() {
         if !encoder.give_up_value() {
             return;
         }

@@ -637,3 +637,166 @@ fn every_line_is_counted_as_delivered_or_failed() {
     let sink = report.stats().sinks.remove(0);
     assert_eq!((sink.delivered, sink.write_failed), (3, 6));
 }
+
+#[test]
+fn raw_json_cannot_break_the_line_nor_repeat_a_key() {
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    let forged = raw("[\n{\"level\": \"ERROR\", \"text\": \"a b\"}\r\n]");
+    let lines_of_raw = lines(
+        default,
+        || info!(body = %spanwise_json::json(&forged), "got"),
+    );
+    assert_eq!(lines_of_raw.text().lines().count(), 1);
+    assert_eq!(
+        lines_of_raw.only()["body"],
+        json!([{ "level": "ERROR", "text": "a b" }])
+    );
+
+    let repeated = raw(
+        r#"{"a" : 1, "\u0061" : [{"b":1,"b":2}], "big":340282366920938463463374607431768211455}"#,
+    );
+    let line = lines(
+        default,
+        || info!(body = %spanwise_json::json(&repeated), "got"),
+    );
+    assert!(
+        line.text().contains(
+            r#""body":{"\u0061":[{"b":2}],"big":340282366920938463463374607431768211455}"#
+        ),
+        "{}",
+        line.text()
+    );
+}
+
+#[test]
+fn json_of_which_somebody_passes_on_a_part_is_text() {
+    struct Part<T>(T, std::ops::Range<usize>);
+    impl<T: fmt::Display> fmt::Display for Part<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            struct Cut<'a, 'f>(&'a mut fmt::Formatter<'f>, std::ops::Range<usize>);
+            impl fmt::Write for Cut<'_, '_> {
+                fn write_str(&mut self, text: &str) -> fmt::Result {
+                    let end = self.1.end.min(text.len());
+                    self.0.write_str(&text[self.1.start.min(end)..end])
+                }
+            }
+            fmt::write(&mut Cut(f, self.1.clone()), format_args!("{}", self.0))
+        }
+    }
+    let value = json!({ "k": ["v", 1] });
+    let line = lines(default, || {
+        let _span = info_span!("s", other = 1).entered();
+        info!(start = %Part(spanwise_json::json(&value), 0..5), end = %Part(spanwise_json::json(&value), 1..99), other = 2, "m");
+    })
+    .only();
+    assert_eq!(
+        (&line["start"], &line["end"]),
+        (&json!("{\"k\":"), &json!("\"k\":[\"v\",1]}"))
+    );
+}
+
+#[test]
+fn static_fields_and_fields_of_the_same_name_stand_side_by_side() {
+    let line = lines(
+        |layer| {
+            layer
+                .add("level", "x")
+                .add("fields.x", "y")
+                .add("added.z", "z")
+        },
+        || info!(level = 1, fields.x = 2, added.z = 3, added.level = 4, "m"),
+    )
+    .only();
+    assert_eq!(
+        (&line["fields.level"], &line["added.level"]),
+        (&json!(1), &json!("x"))
+    );
+    assert_eq!(
+        (&line["fields.fields.x"], &line["added.fields.x"]),
+        (&json!(2), &json!("y"))
+    );
+    assert_eq!(
+        (
+            &line["added.z"],
+            &line["added.added.z"],
+            &line["fields.added.level"]
+        ),
+        (&json!(3), &json!("z"), &json!(4))
+    );
+    let nested = lines(
+        |layer| layer.format(Format::JsonNested).add("fields", 1),
+        || info!("m"),
+    )
+    .only();
+    assert_eq!(
+        (&nested["fields"]["message"], &nested["added.fields"]),
+        (&json!("m"), &json!(1))
+    );
+}
+
+#[test]
+fn a_message_longer_than_the_line_may_be_is_cut_and_named() {
+    for format in [Format::Json, Format::JsonNested] {
+        let line = lines(
+            |layer| layer.max_line(8 * 1024).format(format),
+            || info!("{}", "x".repeat(20_000)),
+        )
+        .only();
+        assert_eq!(line["truncated"], json!(["message"]));
+    }
+}
+
+#[test]
+fn what_was_left_out_above_is_named_below_and_a_whole_value_is_not() {
+    let (some, long) = ("x".repeat(200), "y".repeat(600));
+    let lines_of_spans = lines(
+        |layer| layer.max_line(256),
+        || {
+            let _a = info_span!("a", big = some.as_str()).entered();
+            let _b = info_span!("b", big2 = &some[..100]).entered();
+            let _c = info_span!("c").entered();
+            info!("m");
+        },
+    );
+    let named = lines_of_spans.only()["truncated"].clone();
+    assert!(named.as_array().unwrap().contains(&json!("big")), "{named}");
+    let line = lines(
+        |layer| layer.max_field(256),
+        || {
+            let _span = info_span!("s", body = long.as_str()).entered();
+            info!(body = "short", "m");
+        },
+    )
+    .only();
+    assert_eq!(
+        (&line["body"], line.get("truncated")),
+        (&json!("short"), None)
+    );
+}
+
+#[test]
+fn a_policy_sees_a_value_before_it_is_cut_and_may_panic_about_a_key() {
+    #[derive(Debug)]
+    struct Panics;
+    impl Redact for Panics {
+        fn key(&self, key: &str) -> KeyVerdict {
+            assert_ne!(key, "worst", "a policy that fails");
+            KeyVerdict::Pass
+        }
+        fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+            text.replace("4111111111111111", "****").into()
+        }
+    }
+    let straddling = format!("{}4111111111111111", "x".repeat(250));
+    let beyond = "x".repeat(100_000);
+    let line = lines(
+        |layer| layer.max_field(256).redact(std::sync::Arc::new(Panics)),
+        || info!(shown = %straddling, text = straddling.as_str(), worst = "hidden", beyond = %beyond, "m"),
+    )
+    .only();
+    assert_eq!(line["shown"], json!(format!("{}****", "x".repeat(250))));
+    assert_eq!(
+        (&line["text"], &line["worst"], &line["beyond"]),
+        (&line["shown"], &json!("[REDACTED]"), &json!("[REDACTED]"))
+    );
+}

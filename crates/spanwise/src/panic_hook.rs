@@ -9,10 +9,14 @@ const TARGET: &str = "panic";
 
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Logs each panic at ERROR with its message, its place and a backtrace, hands on what is held, and then does what was done before.
+/// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a backtrace, hands on what is held, and then does what was done before.
 pub(crate) fn install(handle: Handle) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        if spanwise_core::reentry::is_inside() {
+            // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
+            return previous(info);
+        }
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -50,7 +50,7 @@ fn in_an_event_a_span_and_a_late_record() {
         assert!(
             console
                 .text()
-                .contains(r#"value=["inner", "outer"] Some("r-1")"#),
+                .contains(r#"value="[\"inner\", \"outer\"] Some(\"r-1\")""#),
             "{}",
             console.text()
         );

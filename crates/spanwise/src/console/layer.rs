@@ -3,14 +3,13 @@
 use std::{
     fmt,
     io::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use spanwise_core::{
     CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node, SelfReport,
-    SinkCounters, log_record::LogRecord,
+    SinkCounters, log_record::LogRecord, reentry,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -166,16 +165,13 @@ impl ConsoleLayer {
     }
 
     fn write(&self, line: &str, metadata: &Metadata<'_>) {
-        // The writer may be anybody's: a panic of its costs the line.
-        let written = catch_unwind(AssertUnwindSafe(|| {
+        let written = reentry::write(|| {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())
-        }));
-        let why: &dyn fmt::Display = match &written {
-            Ok(Ok(())) => return self.counters.delivered(),
-            Ok(Err(error)) => error,
-            Err(_) => &"the writer panicked",
+        });
+        let Err(why) = written else {
+            return self.counters.delivered();
         };
         self.counters.write_failed();
         self.report.fault(

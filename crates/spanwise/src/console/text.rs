@@ -90,15 +90,40 @@ pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>
     }
 }
 
-/// Appends a value; in quotes if its end could not be seen otherwise.
+/// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a value and another field.
 pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
-    let open_ended = text.is_empty() || text.contains([' ', '=', '\t']);
-    let quoted = open_ended && !text.starts_with(['"', '{', '[', '(']) && !text.contains('\n');
-    if quoted {
-        out.push('"');
+    let lines = continued.filter(|_| text.contains('\n'));
+    let open_ended =
+        text.is_empty() || text.contains([' ', '=', '"']) || text.contains(char::is_control);
+    if !open_ended || lines.is_some() || is_enclosed(text) {
+        return push_escaped(out, text, lines);
     }
-    push_escaped(out, text, continued);
-    if quoted {
-        out.push('"');
+    out.push('"');
+    for (index, part) in text.split('"').enumerate() {
+        out.push_str(if index == 0 { "" } else { "\\\"" });
+        push_escaped(out, part, None);
     }
+    out.push('"');
+}
+
+/// Whether the quote or bracket that `text` begins with ends at its end, as in what `Debug` writes of a text or a list.
+fn is_enclosed(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (index, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' | '{' | '(' if !quoted => depth += 1,
+            ']' | '}' | ')' if !quoted => match depth.checked_sub(1) {
+                Some(outer) => depth = outer,
+                None => return false,
+            },
+            _ => {}
+        }
+        if depth == 0 && !quoted {
+            return index + c.len_utf8() == text.len() && index > 0;
+        }
+    }
+    false
 }
