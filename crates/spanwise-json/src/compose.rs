@@ -150,8 +150,8 @@ where
         self.write(line, metadata);
     }
 
-    /// What only some lines have after the spans.
-    #[cold]
+    /// What only some lines have after the spans: out of the way of the others.
+    #[inline(never)]
     fn push_rest(&self, draft: &mut Draft<'_>) {
         if let Some(log) = draft.log {
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);

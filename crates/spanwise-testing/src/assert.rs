@@ -113,7 +113,8 @@ impl Capture {
     /// span, or context, replaced values included.
     ///
     /// It looks for the text itself, as JSON or a `Debug` escape it, and as the bytes that a `Vec<u8>` shows; also in events that
-    /// belong to no capture. It does not find a secret that is split, encoded (base64) or in another case.
+    /// belong to no capture. It does not find a secret that is split, encoded (base64), in another case, or only in what an error
+    /// recorded as `&dyn Error` shows by `Debug`: of that the messages of its chain are searched.
     ///
     /// # Panics
     /// If it was; names each place and shows at most four characters of the secret. Also if `secret` is empty.
