@@ -57,6 +57,14 @@ impl Clock {
         }
     }
 
+    /// Sets the time of day of a manual clock, also back. [`instant`](Self::instant) does not move. The system's clock stays as it
+    /// is.
+    pub fn set(&self, now: SystemTime) {
+        if let Source::Manual(manual) = &self.0 {
+            manual.lock().unwrap_or_else(PoisonError::into_inner).now = now;
+        }
+    }
+
     /// The time of day, which may jump.
     #[inline]
     #[must_use]

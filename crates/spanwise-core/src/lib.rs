@@ -64,6 +64,7 @@ pub mod reentry;
 mod report;
 mod setting;
 mod span_table;
+pub mod stderr;
 
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
@@ -77,6 +78,6 @@ pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels};
 pub use neighbours::Neighbours;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
-pub use report::{Fault, SelfReport, SinkCounters, SinkStats, Stats};
+pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
 pub use setting::{Setting, Shown};
 pub use span_table::SpanTable;

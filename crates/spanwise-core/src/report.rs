@@ -1,8 +1,7 @@
 //! What logging says about itself: counters, and a line on stderr when something is wrong.
 
 use std::{
-    fmt,
-    io::Write as _,
+    fmt, io,
     sync::{
         Arc, LazyLock, Mutex, PoisonError, TryLockError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -10,13 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::guarded;
+use tracing_core::Level;
+
+use crate::{guarded, stderr};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
 /// The default is one for the whole process. A fault is counted always, and told on stderr at most once in ten seconds per kind
-/// of fault, in a line of at most about a kilobyte; a stderr that is closed is ignored, a pipe that is full is waited for. Nothing is ever
-/// written to stdout.
+/// of fault, in a line of at most about a kilobyte; a stderr that is closed is ignored, and a pipe that is full is not waited for:
+/// the fault is told when one of its kind comes next. Nothing is ever written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -54,16 +55,28 @@ pub enum Fault {
     FlushFailed,
     /// Something that should be in place is not; logging goes on without it.
     Setup,
+    /// An output is behind, and lines are left out by their level.
+    Shed,
+    /// Lines were still held when logging was shut down.
+    LostAtShutdown,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::WriteFailed, Self::FlushFailed, Self::Setup];
+    const ALL: [Self; 5] = [
+        Self::WriteFailed,
+        Self::FlushFailed,
+        Self::Setup,
+        Self::Shed,
+        Self::LostAtShutdown,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::WriteFailed => "write failed",
             Self::FlushFailed => "flush failed",
             Self::Setup => "setup",
+            Self::Shed => "shed",
+            Self::LostAtShutdown => "lost at shutdown",
         }
     }
 }
@@ -125,15 +138,16 @@ impl SelfReport {
             Some(last) => count - last.count,
             None => count,
         };
-        *told = Some(Told { at: now, count });
-        drop(told);
         let text = text.escape_debug();
         let line = format!(
             "spanwise: {}: {text} ({since} since last told)\n",
             fault.name()
         );
-        // Nothing is left to tell if stderr itself fails.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
+        let written = stderr::write_if_ready(line.as_bytes());
+        if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            *told = Some(Told { at: now, count });
+        }
     }
 
     /// All counters as they are now.
@@ -171,26 +185,73 @@ pub struct SinkCounters {
     name: String,
     delivered: AtomicU64,
     write_failed: AtomicU64,
+    lost_at_shutdown: AtomicU64,
+    /// By [`severity`].
+    shed: [AtomicU64; 5],
+}
+
+/// From 0, the most severe.
+fn severity(level: Level) -> usize {
+    match level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
 }
 
 impl SinkCounters {
     /// The output took the line.
     #[inline]
     pub fn delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+        self.add_delivered(1);
+    }
+
+    /// The output took this many lines.
+    #[inline]
+    pub fn add_delivered(&self, lines: u64) {
+        self.delivered.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// The output refused the line.
     #[inline]
     pub fn write_failed(&self) {
-        self.write_failed.fetch_add(1, Ordering::Relaxed);
+        self.add_write_failed(1);
     }
 
-    fn stats(&self) -> SinkStats {
+    /// The output refused this many lines.
+    pub fn add_write_failed(&self, lines: u64) {
+        self.write_failed.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// The output is behind, and the line was left out.
+    pub fn shed(&self, level: Level) {
+        self.shed[severity(level)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This many lines were still held when the deadline of the shutdown came.
+    pub fn add_lost_at_shutdown(&self, lines: u64) {
+        self.lost_at_shutdown.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// All of it, as it is now.
+    #[must_use]
+    pub fn stats(&self) -> SinkStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let [error, warn, info, debug, trace] = &self.shed;
         SinkStats {
             name: self.name.clone(),
-            delivered: self.delivered.load(Ordering::Relaxed),
-            write_failed: self.write_failed.load(Ordering::Relaxed),
+            delivered: load(&self.delivered),
+            write_failed: load(&self.write_failed),
+            lost_at_shutdown: load(&self.lost_at_shutdown),
+            shed: ShedCounts {
+                error: load(error),
+                warn: load(warn),
+                info: load(info),
+                debug: load(debug),
+                trace: load(trace),
+            },
         }
     }
 }
@@ -205,7 +266,7 @@ pub struct Stats {
     pub faults: Vec<(Fault, u64)>,
 }
 
-/// Counters of one sink, at one moment. Events that reached it = the sum of all counts.
+/// Counters of one sink, at one moment. Events that reached it = the sum of all counts and those still on their way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SinkStats {
@@ -215,4 +276,35 @@ pub struct SinkStats {
     pub delivered: u64,
     /// Lines the output refused.
     pub write_failed: u64,
+    /// Lines left out because the output was behind.
+    pub shed: ShedCounts,
+    /// Lines still held when logging was shut down.
+    pub lost_at_shutdown: u64,
+}
+
+impl SinkStats {
+    /// Lines that were not delivered, for whatever reason.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.write_failed + self.shed.total() + self.lost_at_shutdown
+    }
+}
+
+/// How many lines were left out, by their level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field a level")]
+pub struct ShedCounts {
+    pub error: u64,
+    pub warn: u64,
+    pub info: u64,
+    pub debug: u64,
+    pub trace: u64,
+}
+
+impl ShedCounts {
+    /// Of all levels.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.error + self.warn + self.info + self.debug + self.trace
+    }
 }
