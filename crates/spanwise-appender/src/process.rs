@@ -1,0 +1,107 @@
+//! What happens to the process as a whole: it forks, and it ends.
+//!
+//! Nothing safe wraps `pthread_atfork` and `atexit`, so this module is the place of their two `unsafe` calls.
+
+use std::{
+    sync::{
+        Mutex, Once, PoisonError, TryLockError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::guarded;
+
+/// What wants to know.
+pub(crate) trait Lives: Send + Sync {
+    /// Before a fork: brings what is going on to a point where the child can take over, but waits no longer than `deadline`.
+    fn hold_still(&self, deadline: Instant);
+
+    /// After the fork, in the parent: goes on.
+    fn go_on(&self);
+
+    /// The process ends.
+    fn finish(&self);
+}
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+static ALL: Mutex<Vec<Weak<dyn Lives>>> = Mutex::new(Vec::new());
+
+/// A fork waits this long for what is being written.
+const HOLD_STILL: Duration = Duration::from_millis(50);
+
+/// How many forks lie between this process and the one that began: threads and locks of an older generation are not here.
+#[inline]
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// Has forks counted from now on, and the end noticed.
+pub(crate) fn begin_to_watch() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(install);
+}
+
+/// Tells `one` of forks and of the end, for as long as it lives.
+pub(crate) fn watch(one: Weak<dyn Lives>) {
+    begin_to_watch();
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|one| one.strong_count() > 0);
+    all.push(one);
+}
+
+fn each(act: impl Fn(&dyn Lives)) {
+    // In a child, whoever held the lock at the fork does not exist: not a lock to wait for, for more than a moment.
+    let mut tries = 0;
+    let all = loop {
+        match ALL.try_lock() {
+            Ok(all) => break all.clone(),
+            Err(TryLockError::Poisoned(all)) => break all.into_inner().clone(),
+            Err(TryLockError::WouldBlock) if tries == 100 => return,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(100)),
+        }
+        tries += 1;
+    };
+    for one in all.iter().filter_map(Weak::upgrade) {
+        // A panic must not leave through C.
+        let _ = guarded::catch(|| act(&*one));
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "nothing safe wraps these two functions of libc")]
+fn install() {
+    unsafe extern "C" fn before_fork() {
+        let deadline = Instant::now() + HOLD_STILL;
+        each(|one| one.hold_still(deadline));
+    }
+
+    unsafe extern "C" fn in_parent() {
+        each(|one| one.go_on());
+    }
+
+    unsafe extern "C" fn in_child() {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
+
+    extern "C" fn at_exit() {
+        each(|one| one.finish());
+    }
+
+    // SAFETY: both take functions that live as long as the program, since this code is never unloaded: a Rust library that is
+    // loaded at run time and holds thread locals, as std does, is not. The functions neither unwind, for they catch panics, nor touch
+    // what the ending program has torn down: they use statics and heap memory only. The one that runs in a child of a program with
+    // threads, where only async-signal-safe things are allowed, adds to an atomic. Errors mean that there was no memory for the
+    // registration; then the process is not told.
+    unsafe {
+        libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
+        libc::atexit(at_exit);
+    }
+}
+
+/// Nowhere else do processes fork, and the guard is what ends them well.
+#[cfg(not(unix))]
+fn install() {
+    let _ = (HOLD_STILL, each as fn(fn(&dyn Lives)));
+}

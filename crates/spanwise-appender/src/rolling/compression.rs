@@ -1,0 +1,191 @@
+//! How rolled files are packed.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    str::FromStr,
+};
+
+use spanwise_core::nearest::nearest;
+
+use crate::SettingError;
+
+/// How rolled files are compressed, by a thread of their own. Default: not at all.
+///
+/// ```
+/// use spanwise_appender::Compression;
+///
+/// assert_eq!("none".parse(), Ok(Compression::None));
+/// assert_eq!(Compression::Zstd.to_string(), "zstd");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// `.gz`; needs the feature `gzip`.
+    Gzip,
+    /// `.zst`; needs the feature `zstd`.
+    Zstd,
+}
+
+impl Compression {
+    const ALL: [Self; 3] = [Self::None, Self::Gzip, Self::Zstd];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    const fn is_compiled_in(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Gzip => cfg!(feature = "gzip"),
+            Self::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), SettingError> {
+        if self.is_compiled_in() {
+            return Ok(());
+        }
+        Err(SettingError::new(format!(
+            "`{self}` is not compiled in: enable the feature `{self}` of spanwise-appender"
+        )))
+    }
+
+    /// All of `from`, packed, to `to`; how many bytes there were.
+    pub(super) fn pack(self, from: &mut File, to: &mut File) -> io::Result<u64> {
+        match self {
+            Self::None => copy(from, to),
+            #[cfg(feature = "gzip")]
+            Self::Gzip => {
+                let mut to = flate2::write::GzEncoder::new(to, flate2::Compression::default());
+                let bytes = copy(from, &mut to)?;
+                to.finish()?;
+                Ok(bytes)
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd => {
+                let mut to =
+                    zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                to.include_checksum(true)?;
+                let bytes = copy(from, &mut to)?;
+                to.finish()?;
+                Ok(bytes)
+            }
+            #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Whether `packed` holds what `plain` does.
+    pub(super) fn holds(self, packed: File, plain: &mut File) -> io::Result<bool> {
+        match self {
+            Self::None => same(packed, plain),
+            #[cfg(feature = "gzip")]
+            Self::Gzip => same(flate2::read::MultiGzDecoder::new(packed), plain),
+            #[cfg(feature = "zstd")]
+            Self::Zstd => same(zstd::stream::read::Decoder::new(packed)?, plain),
+            #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let word = text.trim();
+        let known = Self::ALL
+            .into_iter()
+            .find(|known| known.name().eq_ignore_ascii_case(word));
+        let Some(known) = known else {
+            let meant = match nearest(word, Self::ALL.map(Self::name)) {
+                Some(meant) => format!("did you mean `{meant}`? "),
+                None => String::new(),
+            };
+            return Err(SettingError::new(format!(
+                "`{word}` is no compression: {meant}it is one of none, gzip, zstd"
+            )));
+        };
+        known.check()?;
+        Ok(known)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
+    let mut buffer = vec![0; STEP];
+    let mut copied = 0;
+    loop {
+        let read = fill(from, &mut buffer)?;
+        if read == 0 {
+            return Ok(copied);
+        }
+        to.write_all(&buffer[..read])?;
+        copied += read as u64;
+    }
+}
+
+fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (vec![0; STEP], vec![0; STEP]);
+    loop {
+        let (read_a, read_b) = (fill(&mut one, &mut a)?, fill(other, &mut b)?);
+        if a[..read_a] != b[..read_b] {
+            return Ok(false);
+        }
+        if read_a == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Reads until the buffer is full or nothing is left.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+const STEP: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compression_reads_back_as_it_is_written_or_names_its_feature() {
+        for compression in Compression::ALL {
+            match compression.to_string().parse::<Compression>() {
+                Ok(read) => assert_eq!(read, compression),
+                Err(error) => {
+                    assert!(!compression.is_compiled_in());
+                    assert!(error.to_string().contains("enable the feature"), "{error}");
+                }
+            }
+        }
+        assert_eq!(
+            "gzp".parse::<Compression>().unwrap_err().to_string(),
+            "`gzp` is no compression: did you mean `gzip`? it is one of none, gzip, zstd"
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! One process at a path.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+};
+
+use super::{
+    fs,
+    name::{Names, Rolled, parse_date, parse_number},
+};
+
+/// The file `.app.log.lock`, locked for as long as this lives. In it stand the process and the last number given, so that a number
+/// is not given again after its file was deleted.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+/// What became of an attempt to lock.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// The lock is ours; the last number given, if it is known.
+    Taken(Lock, Option<Rolled>),
+    /// Somebody else has it: which process, if it says so.
+    InUse(Option<u32>),
+    /// This file system has no locks.
+    Unsupported(io::Error),
+}
+
+impl Lock {
+    pub(super) fn try_take(names: &Names) -> io::Result<Attempt> {
+        let path = names.lock();
+        let file = fs::open_own(&path, 0o640)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::InUse(read(&file).0)),
+            Err(TryLockError::Error(error)) => return Ok(Attempt::Unsupported(error)),
+        }
+        let last = read(&file).1;
+        let lock = Self { file };
+        lock.remember(last);
+        Ok(Attempt::Taken(lock, last))
+    }
+
+    /// Writes down the last number given. Should that fail, the names of the files still tell.
+    pub(super) fn remember(&self, last: Option<Rolled>) {
+        let pid = std::process::id();
+        let (date, number) = match last {
+            Some(Rolled { date, number }) => (date.to_string(), number),
+            None => ("-".to_owned(), 0),
+        };
+        // Always as long, so that nothing has to be cut off.
+        let line = format!("{pid:>10} {date:>10} {number:>20}\n");
+        let _ = fs::write_at(&self.file, line.as_bytes(), 0);
+    }
+
+    /// Whether the lock file is still where others look for it.
+    pub(super) fn is_in_place(&self, names: &Names) -> bool {
+        match (self.file.metadata(), names.lock().symlink_metadata()) {
+            (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
+            _ => false,
+        }
+    }
+}
+
+fn read(file: &File) -> (Option<u32>, Option<Rolled>) {
+    let mut line = [0; 64];
+    let read = fs::read_at(file, &mut line, 0).unwrap_or(0);
+    let mut words = str::from_utf8(&line[..read])
+        .unwrap_or_default()
+        .split_whitespace();
+    let pid = words.next().and_then(|pid| pid.parse().ok());
+    let last = words
+        .next()
+        .and_then(parse_date)
+        .zip(words.next().and_then(parse_number));
+    (pid, last.map(|(date, number)| Rolled { date, number }))
+}

@@ -1,0 +1,232 @@
+//! A log file that rolls.
+
+mod backoff;
+mod builder;
+mod check;
+mod compression;
+mod current;
+mod error;
+mod follow;
+mod fs;
+#[cfg(all(unix, feature = "sighup"))]
+mod hangup;
+mod housekeeping;
+mod latest;
+mod lock;
+mod name;
+mod number;
+mod period;
+mod retention;
+mod roll;
+mod rotation;
+mod salvage;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use spanwise_core::{Clock, SelfReport};
+use tracing_subscriber::fmt::MakeWriter;
+
+pub use builder::RollingFileBuilder;
+pub use compression::Compression;
+pub use error::{OpenError, OpenErrorKind, SettingError};
+pub use retention::Retention;
+pub use rotation::{Interval, Rotation};
+
+use name::Names;
+use state::State;
+
+use crate::{
+    process,
+    sink::{Records, Written},
+};
+
+/// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
+///
+/// It is an [`io::Write`] and a [`MakeWriter`]. **One call of `write` is one record**: it is never split over two files, and either
+/// the file has all of it or the call is an error. (So do not put a [`BufWriter`](io::BufWriter) around it, which would glue
+/// records together.) Each call is one system call; threads may share it.
+///
+/// ```
+/// use spanwise_appender::{RollingFile, Rotation};
+/// use std::io::Write as _;
+///
+/// let dir = tempfile::tempdir()?;
+/// let mut file = RollingFile::builder(dir.path().join("app.log")).rotation("hourly,1MiB".parse()?).build()?;
+/// file.write_all(b"order created\n")?;
+/// assert_eq!(std::fs::read_to_string(file.path())?, "order created\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Names
+///
+/// A rolled file has the date of its first record, and a number from 1 that is never given again. Nothing is ever overwritten, and
+/// no file is touched whose name is not exactly such a name. `.app.log.lock` keeps other processes from writing the same file.
+///
+/// # When something goes wrong
+///
+/// * A record that the file does not take is an error. The file is tried again at most every half second; until then every call
+///   returns the error at once.
+/// * Of a record that was written in part, the part is taken out again; if others wrote behind it, the next starts on a new line.
+/// * A file that cannot be rolled is written on, above its size if need be, and rolled later.
+/// * A file that was moved or deleted is missed within a second; a new one is started at the path, with what was written to a
+///   deleted one since it was last seen. To drop the last handle, or to flush, looks too. A file that was cut to nothing is written on from its start.
+///
+/// What goes wrong besides the error is told by [`SelfReport`].
+///
+/// A process that exceeds its file size limit is ended by `SIGXFSZ` unless it ignores that signal.
+#[derive(Clone)]
+pub struct RollingFile(Arc<Inner>);
+
+struct Inner {
+    settings: Arc<Settings>,
+    state: Mutex<State>,
+    /// The one of the process whose threads share the lock.
+    generation: AtomicU32,
+    #[cfg(all(unix, feature = "sighup"))]
+    _hangup: Option<hangup::Hangup>,
+}
+
+/// What does not change once a file is opened.
+#[derive(Debug)]
+struct Settings {
+    names: Names,
+    rotation: Rotation,
+    retention: Retention,
+    compression: Compression,
+    mode: u32,
+    link_latest: bool,
+    fallback_to_stderr: bool,
+    clock: Clock,
+    report: SelfReport,
+}
+
+impl RollingFile {
+    /// Opens the path anew now, for programs that are told when their files were moved. Records go to the file that the path names
+    /// from then on.
+    ///
+    /// # Errors
+    /// What the system says; the old file is written on then.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.state()?.reopen_now()
+    }
+
+    /// The file that is written: the path given to [`builder`](Self::builder), made absolute, or one beside it with
+    /// [`per_process`](RollingFileBuilder::per_process).
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.settings.names.current()
+    }
+
+    /// The rolled files that retention would delete now. Nothing is deleted.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn retention_dry_run(&self) -> io::Result<Vec<PathBuf>> {
+        self.0.settings.going(&self.0.settings.retention)
+    }
+
+    /// Writes as many of the records as the file takes, each run of them with one call. Somebody `patient` waits before trying again.
+    pub(crate) fn write_records(&self, records: Records<'_>, patient: bool) -> Written {
+        match self.state() {
+            Ok(mut state) => state.write(records, patient),
+            Err(error) => Written::stopped(records, 0, error),
+        }
+    }
+
+    /// The one place that locks. Fails only in the child of a fork, if another thread was at it then: that one will not come back.
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let generation = process::generation();
+        if self.0.generation.load(Ordering::Relaxed) == generation {
+            return Ok(self.0.state.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let mut tries = 0;
+        loop {
+            match self.0.state.try_lock() {
+                Err(TryLockError::WouldBlock) if tries == 50 => {
+                    return Err(io::Error::other(
+                        "another thread was writing to it when the process forked: open it again in the child",
+                    ));
+                }
+                // Or another thread of the child has it.
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+                Err(TryLockError::Poisoned(state)) => return Ok(state.into_inner()),
+                Ok(state) => {
+                    self.0.generation.store(generation, Ordering::Relaxed);
+                    return Ok(state);
+                }
+            }
+            tries += 1;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        state.unwrap_or_else(PoisonError::into_inner).finish();
+    }
+}
+
+impl Write for RollingFile {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        (&*self).write(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self).flush()
+    }
+}
+
+impl Write for &RollingFile {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        if record.is_empty() {
+            return Ok(0);
+        }
+        let records = Records {
+            bytes: record,
+            ends: &[record.len()],
+        };
+        match self.write_records(records, false).error {
+            Some(error) => Err(error),
+            None => Ok(record.len()),
+        }
+    }
+
+    /// Nothing is held back; sees that the file was not deleted in the last second.
+    fn flush(&mut self) -> io::Result<()> {
+        self.state()?.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for RollingFile {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> &'a Self {
+        self
+    }
+}
+
+impl fmt::Debug for RollingFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.0.settings;
+        f.debug_struct("RollingFile")
+            .field("path", &settings.names.current())
+            .field("rotation", &settings.rotation)
+            .field("retention", &settings.retention)
+            .field("compression", &settings.compression)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Which interval of the clock a moment is in.
+
+use std::time::SystemTime;
+
+use time::{Date, OffsetDateTime, UtcOffset};
+
+use super::rotation::{Interval, Rotation};
+
+/// The interval that a record belongs to, and its date.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Period {
+    pub(super) date: Date,
+    key: Key,
+}
+
+/// Compared only by equality: a clock that went back is in another period too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Always,
+    /// Days since an epoch; of a week, its Monday.
+    Day(i32),
+    /// With the offset from UTC: when clocks are put back, the second 02:00 is another hour.
+    Minute {
+        day: i32,
+        minute: u16,
+        offset: i32,
+    },
+}
+
+impl Period {
+    pub(super) fn of(time: SystemTime, rotation: &Rotation) -> Self {
+        let mut time = utc(time);
+        if rotation.local {
+            // A system that does not know its zone has UTC.
+            let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
+            time = time.to_offset(offset);
+        }
+        let date = time.date();
+        let day = date.to_julian_day();
+        let minute = |minute| Key::Minute {
+            day,
+            minute,
+            offset: time.offset().whole_seconds(),
+        };
+        let hour = u16::from(time.hour()) * 60;
+        let key = match rotation.every {
+            None => Key::Always,
+            Some(Interval::Weekly) => {
+                Key::Day(day - i32::from(date.weekday().number_days_from_monday()))
+            }
+            Some(Interval::Daily) => Key::Day(day),
+            Some(Interval::Hourly) => minute(hour),
+            Some(Interval::Minutely) => minute(hour + u16::from(time.minute())),
+        };
+        Self { date, key }
+    }
+
+    pub(super) fn is_same(self, other: Self) -> bool {
+        self.key == other.key
+    }
+}
+
+/// Minutes since 1970. All periods, and all changes of offset, start with one.
+pub(super) fn minute(time: SystemTime) -> i64 {
+    seconds(time).div_euclid(60)
+}
+
+fn utc(time: SystemTime) -> OffsetDateTime {
+    // A day is left for the offset at both ends of what has a date with a year of four digits.
+    const LAST: i64 = 253_402_300_799 - 86_400;
+    let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, LAST);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => {
+            let before = before.duration();
+            let seconds = i64::try_from(before.as_secs()).unwrap_or(i64::MAX - 1);
+            -seconds - i64::from(before.subsec_nanos() > 0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn intervals_start_where_the_calendar_says() {
+        // 2026-11-20 was a Friday.
+        let friday = 1_795_132_800;
+        let check = |interval, from: u64, same: u64, other: u64| {
+            let rotation = Rotation::never().every(interval);
+            let period = Period::of(at(from), &rotation);
+            assert!(
+                period.is_same(Period::of(at(same), &rotation)),
+                "{interval:?}"
+            );
+            assert!(
+                !period.is_same(Period::of(at(other), &rotation)),
+                "{interval:?}"
+            );
+        };
+        check(Interval::Minutely, friday, friday + 59, friday + 60);
+        check(Interval::Minutely, friday, friday, friday + 3600);
+        check(Interval::Hourly, friday, friday + 3599, friday + 3600);
+        check(Interval::Hourly, friday, friday, friday + 86_400);
+        check(Interval::Daily, friday, friday + 86_399, friday - 1);
+        check(
+            Interval::Weekly,
+            friday - 4 * 86_400,
+            friday + 3 * 86_400 - 1,
+            friday + 3 * 86_400,
+        );
+        let always = Rotation::never();
+        assert!(Period::of(at(0), &always).is_same(Period::of(at(friday), &always)));
+        assert_eq!(
+            Period::of(at(friday), &always).date.to_string(),
+            "2026-11-20"
+        );
+    }
+
+    #[test]
+    fn a_time_without_a_date_is_the_nearest_that_has_one() {
+        let rotation = Rotation::default();
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert_eq!(Period::of(far, &rotation).date.year(), 9999);
+        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
+        assert_eq!(Period::of(early, &rotation).date.year(), 0);
+        assert_eq!(
+            minute(SystemTime::UNIX_EPOCH - Duration::from_millis(1)),
+            -1
+        );
+    }
+}

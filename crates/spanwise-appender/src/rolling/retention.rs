@@ -1,0 +1,354 @@
+//! Which rolled files stay.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use crate::{Bytes, SettingError};
+
+/// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
+/// The file that is written right now is not counted, and never deleted.
+///
+/// Written as words with commas between them: a number of `files`, an age (`30d`; s, m, h, d, w), the bytes of all of them
+/// (`10GiB`), the bytes that stay free on the disk (`free=5GiB`); or `all`. Default: `14 files`.
+///
+/// Only regular files whose name is exactly one that rolling this file gives are ever deleted. It is looked at when the file is
+/// opened, when it rolls and when the disk is full.
+///
+/// ```
+/// use spanwise_appender::{Bytes, Retention};
+/// use std::{num::NonZeroUsize, time::Duration};
+///
+/// let two_weeks = Duration::from_secs(14 * 24 * 60 * 60);
+/// assert_eq!(Retention::all().age(two_weeks).total(Bytes(1 << 30)), "14d,1GiB".parse()?);
+/// assert_eq!("30d, free=5GiB, 14".parse::<Retention>()?.to_string(), "14 files,30d,free=5GiB");
+/// assert_eq!(
+///     "0".parse::<Retention>().unwrap_err().to_string(),
+///     "`0` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one",
+/// );
+/// # Ok::<(), spanwise_appender::SettingError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    files: Option<NonZeroUsize>,
+    age: Option<Duration>,
+    total: Option<Bytes>,
+    free: Option<Bytes>,
+}
+
+impl Retention {
+    /// Every file stays.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self {
+            files: None,
+            age: None,
+            total: None,
+            free: None,
+        }
+    }
+
+    /// The newest `files` stay.
+    #[must_use]
+    pub const fn files(mut self, files: NonZeroUsize) -> Self {
+        self.files = Some(files);
+        self
+    }
+
+    /// Files stay until their last record is older than `age`.
+    #[must_use]
+    pub const fn age(mut self, age: Duration) -> Self {
+        self.age = Some(age);
+        self
+    }
+
+    /// As many of the newest stay as have `total` bytes together, as they lie on the disk: compressed if they are.
+    #[must_use]
+    pub const fn total(mut self, total: Bytes) -> Self {
+        self.total = Some(total);
+        self
+    }
+
+    /// The oldest go while the disk has less than `free` bytes free. None goes if the system does not say what is free.
+    #[must_use]
+    pub const fn free(mut self, free: Bytes) -> Self {
+        self.free = Some(free);
+        self
+    }
+
+    /// The limits that hold whatever the size of the files.
+    pub(super) const fn without_sizes(&self) -> Self {
+        Self {
+            files: self.files,
+            age: self.age,
+            total: None,
+            free: None,
+        }
+    }
+
+    pub(super) fn keeps_all(&self) -> bool {
+        *self == Self::all()
+    }
+
+    pub(super) const fn asks_for_free_space(&self) -> bool {
+        self.free.is_some()
+    }
+
+    /// Whether it is enough to know how many there are.
+    pub(super) const fn only_counts(&self) -> bool {
+        self.age.is_none() && self.total.is_none() && self.free.is_none()
+    }
+
+    /// Which of the files go, newest first as they are given. `free`: bytes that the disk has free, if known.
+    pub(super) fn goes(&self, files: &[Kept], now: SystemTime, free: Option<u64>) -> Vec<bool> {
+        let mut total = 0_u64;
+        let mut goes: Vec<bool> = Vec::with_capacity(files.len());
+        for (index, file) in files.iter().enumerate() {
+            total = total.saturating_add(file.bytes);
+            let too_many = self.files.is_some_and(|files| index >= files.get());
+            let too_old = self.age.is_some_and(|age| {
+                let since = file.modified.map(|modified| now.duration_since(modified));
+                matches!(since, Some(Ok(since)) if since > age)
+            });
+            let too_large = self.total.is_some_and(|limit| total > limit.0);
+            goes.push(too_many || too_old || too_large);
+        }
+        if let (Some(wanted), Some(free)) = (self.free, free) {
+            let going = files.iter().zip(&goes).filter(|(_, goes)| **goes);
+            let mut free = going.fold(free, |free, (file, _)| free.saturating_add(file.on_disk));
+            for (file, goes) in files.iter().zip(&mut goes).rev() {
+                if free >= wanted.0 {
+                    break;
+                }
+                if !std::mem::replace(goes, true) {
+                    free = free.saturating_add(file.on_disk);
+                }
+            }
+        }
+        goes
+    }
+}
+
+/// What the limits ask of a rolled file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kept {
+    pub(super) bytes: u64,
+    pub(super) on_disk: u64,
+    pub(super) modified: Option<SystemTime>,
+}
+
+impl Default for Retention {
+    /// The newest 14 files.
+    fn default() -> Self {
+        const FILES: Option<NonZeroUsize> = NonZeroUsize::new(14);
+        Self {
+            files: FILES,
+            ..Self::all()
+        }
+    }
+}
+
+impl FromStr for Retention {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(Self::all());
+        }
+        let mut retention = Self::all();
+        for word in text.split(',').map(str::trim) {
+            let twice = match limit(word)? {
+                Limit::Files(files) => retention.files.replace(files).is_some(),
+                Limit::Age(age) => retention.age.replace(age).is_some(),
+                Limit::Total(total) => retention.total.replace(total).is_some(),
+                Limit::Free(free) => retention.free.replace(free).is_some(),
+            };
+            if twice {
+                return Err(SettingError::new(format!(
+                    "`{text}` has two limits of one kind: leave out `{word}` or the other"
+                )));
+            }
+        }
+        Ok(retention)
+    }
+}
+
+enum Limit {
+    Files(NonZeroUsize),
+    Age(Duration),
+    Total(Bytes),
+    Free(Bytes),
+}
+
+fn limit(word: &str) -> Result<Limit, SettingError> {
+    let keeps_none = || {
+        SettingError::new(format!(
+            "`{word}` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one"
+        ))
+    };
+    let out_of_range =
+        || SettingError::new(format!("`{word}` is out of range: `all` keeps every file"));
+    if let Some((key, size)) = word.split_once('=') {
+        return match key.trim().eq_ignore_ascii_case("free") {
+            true => size.parse().map(Limit::Free),
+            false => Err(unknown(word)),
+        };
+    }
+    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = word.split_at(digits);
+    if number.is_empty() {
+        return Err(unknown(word));
+    }
+    if let Some((_, seconds)) = AGES.iter().find(|(name, _)| *name == unit) {
+        let seconds = number
+            .parse()
+            .ok()
+            .and_then(|number: u64| number.checked_mul(*seconds));
+        // Up to here a system's time can be counted back.
+        return match seconds.filter(|seconds| *seconds <= 1_000_000 * DAY) {
+            None => Err(out_of_range()),
+            Some(0) => Err(keeps_none()),
+            Some(seconds) => Ok(Limit::Age(Duration::from_secs(seconds))),
+        };
+    }
+    if ["", "file", "files"].contains(&unit.trim()) {
+        let files = number.parse().map_err(|_| out_of_range())?;
+        return NonZeroUsize::new(files)
+            .map(Limit::Files)
+            .ok_or_else(keeps_none);
+    }
+    match word.parse()? {
+        Bytes(0) => Err(keeps_none()),
+        total => Ok(Limit::Total(total)),
+    }
+}
+
+fn unknown(word: &str) -> SettingError {
+    let words = ["all", "free"];
+    let key = word.split('=').next().unwrap_or(word);
+    let meant = match spanwise_core::nearest::nearest(key, words) {
+        Some("free") => "did you mean `free=5GiB`? ",
+        Some("all") => "`all` stands alone; ",
+        _ => "",
+    };
+    SettingError::new(format!(
+        "`{word}` is no retention: {meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
+         `free=5GiB`, or `all` alone"
+    ))
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            self.keeps_all().then(|| "all".to_owned()),
+            self.files.map(|files| format!("{files} files")),
+            self.age.map(age),
+            self.total.map(|total| total.to_string()),
+            self.free.map(|free| format!("free={free}")),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        f.write_str(&words.join(","))
+    }
+}
+
+/// In the largest unit that leaves a whole number, but for weeks.
+fn age(age: Duration) -> String {
+    let seconds = age
+        .as_secs()
+        .saturating_add(u64::from(age.subsec_nanos() > 0));
+    let units = AGES.iter().filter(|(name, _)| *name != "w");
+    let mut fitting = units.filter(|(_, unit)| seconds.is_multiple_of(*unit));
+    let (name, unit) = fitting.next().unwrap_or(&("s", 1));
+    format!("{}{name}", seconds / unit)
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+const AGES: [(&str, u64); 5] = [
+    ("w", 7 * DAY),
+    ("d", DAY),
+    ("h", 60 * 60),
+    ("m", 60),
+    ("s", 1),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_reads_back_as_it_is_written() {
+        for (text, shown) in [
+            ("14,30d,10GiB,free=5GiB", "14 files,30d,10GiB,free=5GiB"),
+            ("free = 5GiB , 2w", "14d,free=5GiB"),
+            ("90m", "90m"),
+            ("36h", "36h"),
+            ("All", "all"),
+        ] {
+            let retention: Retention = text.parse().unwrap();
+            assert_eq!(retention.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(retention));
+        }
+        assert_eq!(Retention::default().to_string(), "14 files");
+    }
+
+    #[test]
+    fn what_is_no_retention_is_said_so() {
+        for (text, part) in [
+            ("", "is no retention"),
+            ("0", "keeps no file"),
+            ("0d", "keeps no file"),
+            ("0B", "keeps no file"),
+            ("14,15", "two limits of one kind"),
+            ("14,all", "`all` stands alone"),
+            ("fre=1GiB", "did you mean `free=5GiB`?"),
+            ("free=1", "has no unit"),
+            ("30M", "did you mean `30MiB`?"),
+            ("99999999999999999999", "out of range"),
+            ("99999999999999999999d", "out of range"),
+            ("18446744073709551615w", "out of range"),
+        ] {
+            let error = text.parse::<Retention>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_limit_holds() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let files: Vec<Kept> = [10, 20, 30, 40]
+            .into_iter()
+            .map(|age| Kept {
+                bytes: 100,
+                on_disk: 4096,
+                modified: Some(now - Duration::from_secs(age)),
+            })
+            .collect();
+        let check = |retention: &str, free, stay: usize| {
+            let goes = retention
+                .parse::<Retention>()
+                .unwrap()
+                .goes(&files, now, free);
+            assert_eq!(
+                goes,
+                (0..4).map(|index| index >= stay).collect::<Vec<_>>(),
+                "{retention}"
+            );
+        };
+        check("all", None, 4);
+        check("3", None, 3);
+        check("30s", None, 3);
+        check("250B", None, 2);
+        check("99B", None, 0);
+        check("3,250B,30s", None, 2);
+        check("free=10000B", None, 4);
+        check("free=10000B", Some(10_000), 4);
+        check("free=10000B", Some(5_904), 3);
+        check("free=10000B", Some(5_903), 2);
+        check("3,free=10000B", Some(5_904), 3);
+        check("free=1TiB", Some(0), 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! When a new file starts.
+
+use std::{fmt, str::FromStr};
+
+use spanwise_core::nearest::nearest;
+
+use crate::{Bytes, SettingError};
+
+/// When a new file starts: at a size, with every interval of the clock, at the start of the process, or at whichever of them
+/// comes first.
+///
+/// Written as words with commas between them, in any order: a size, one of `minutely`, `hourly`, `daily` and `weekly` (from
+/// Monday), `start`, and `local` for the intervals and dates of the local time zone instead of UTC; or `never`.
+/// Default: `daily,100MiB`.
+///
+/// ```
+/// use spanwise_appender::{Bytes, Interval, Rotation};
+///
+/// assert_eq!("local, 100MiB, daily".parse::<Rotation>()?.to_string(), "daily,100MiB,local");
+/// assert_eq!(Rotation::never().every(Interval::Hourly), "hourly".parse()?);
+/// assert_eq!(Rotation::never().at_size(Bytes(1 << 20)).at_start().to_string(), "1MiB,start");
+/// assert_eq!(
+///     "dayly".parse::<Rotation>().unwrap_err().to_string(),
+///     "`dayly` is no rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
+///      minutely, hourly, daily, weekly, start, local, utc, never",
+/// );
+/// # Ok::<(), spanwise_appender::SettingError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    pub(super) size: Option<Bytes>,
+    pub(super) every: Option<Interval>,
+    pub(super) start: bool,
+    pub(super) local: bool,
+}
+
+/// How often the clock starts a new file. A clock that is set back starts one too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interval {
+    /// With every minute.
+    Minutely,
+    /// With every hour.
+    Hourly,
+    /// At midnight.
+    Daily,
+    /// At midnight before Monday.
+    Weekly,
+}
+
+impl Rotation {
+    /// One file for ever.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self {
+            size: None,
+            every: None,
+            start: false,
+            local: false,
+        }
+    }
+
+    /// Starts a new file before one would pass `size`; only a record that is larger by itself does. It is more than zero.
+    #[must_use]
+    pub const fn at_size(mut self, size: Bytes) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    /// Starts a new file with every interval of the clock that has a record.
+    #[must_use]
+    pub const fn every(mut self, interval: Interval) -> Self {
+        self.every = Some(interval);
+        self
+    }
+
+    /// Starts a new file with the first record of a process.
+    #[must_use]
+    pub const fn at_start(mut self) -> Self {
+        self.start = true;
+        self
+    }
+
+    /// Takes intervals, and the dates in names, from the local time zone. Default: UTC.
+    #[must_use]
+    pub const fn local_time(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    pub(super) const fn is_never(&self) -> bool {
+        self.size.is_none() && self.every.is_none() && !self.start
+    }
+}
+
+impl Default for Rotation {
+    /// Daily, and at 100 MiB.
+    fn default() -> Self {
+        Self::never()
+            .every(Interval::Daily)
+            .at_size(Bytes(100 << 20))
+    }
+}
+
+impl Interval {
+    const ALL: [Self; 4] = [Self::Minutely, Self::Hourly, Self::Daily, Self::Weekly];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Minutely => "minutely",
+            Self::Hourly => "hourly",
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+        }
+    }
+}
+
+impl FromStr for Rotation {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let mut rotation = Self::never();
+        let (mut never, mut utc) = (false, false);
+        for word in text.split(',').map(str::trim) {
+            let lower = word.to_ascii_lowercase();
+            let twice = match lower.as_str() {
+                "never" => std::mem::replace(&mut never, true),
+                "start" => std::mem::replace(&mut rotation.start, true),
+                "local" => std::mem::replace(&mut rotation.local, true),
+                "utc" => std::mem::replace(&mut utc, true),
+                _ => match Interval::ALL
+                    .into_iter()
+                    .find(|interval| interval.name() == lower)
+                {
+                    Some(interval) => rotation.every.replace(interval).is_some(),
+                    None => rotation.size.replace(size(word)?).is_some(),
+                },
+            };
+            if twice {
+                return Err(SettingError::new(format!(
+                    "`{text}` says twice when to rotate: leave out `{word}` or the other"
+                )));
+            }
+        }
+        let wrong = |what| Err(SettingError::new(format!("`{text}` {what}")));
+        match (never, rotation.is_never()) {
+            (true, false) => wrong("says `never` and when to rotate: write only one of both"),
+            (false, true) => wrong(
+                "does not say when to rotate: add `daily`, a size such as `100MiB`, or `never`",
+            ),
+            _ if utc && rotation.local => wrong("says `utc` and `local`: write only one of both"),
+            _ => Ok(rotation),
+        }
+    }
+}
+
+/// A word that is nothing else.
+fn size(word: &str) -> Result<Bytes, SettingError> {
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        return match word.parse()? {
+            Bytes(0) => Err(SettingError::new(format!(
+                "`{word}` is out of range: a file holds at least 1B; `never` keeps to one file"
+            ))),
+            size => Ok(size),
+        };
+    }
+    let words = Interval::ALL
+        .map(Interval::name)
+        .into_iter()
+        .chain(["start", "local", "utc", "never"]);
+    let meant = match nearest(word, words) {
+        Some(meant) => format!("did you mean `{meant}`? "),
+        None => String::new(),
+    };
+    Err(SettingError::new(format!(
+        "`{word}` is no rotation: {meant}it is a size such as `100MiB`, or one of \
+         minutely, hourly, daily, weekly, start, local, utc, never"
+    )))
+}
+
+impl fmt::Display for Rotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            self.is_never().then(|| "never".to_owned()),
+            self.every.map(|interval| interval.name().to_owned()),
+            self.size.map(|size| size.to_string()),
+            self.start.then(|| "start".to_owned()),
+            self.local.then(|| "local".to_owned()),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        f.write_str(&words.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_reads_back_as_it_is_written() {
+        for (text, shown) in [
+            ("100MiB,daily", "daily,100MiB"),
+            ("hourly", "hourly"),
+            ("Minutely , UTC", "minutely"),
+            ("weekly,local,start,1B", "weekly,1B,start,local"),
+            ("never", "never"),
+            ("never,local", "never,local"),
+        ] {
+            let rotation: Rotation = text.parse().unwrap();
+            assert_eq!(rotation.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(rotation));
+        }
+        assert_eq!(Rotation::default().to_string(), "daily,100MiB");
+    }
+
+    #[test]
+    fn what_is_no_rotation_is_said_so() {
+        for (text, part) in [
+            ("", "is no rotation"),
+            ("dailly", "did you mean `daily`?"),
+            ("10", "`10` has no unit"),
+            ("0MiB", "at least 1B"),
+            ("daily,hourly", "twice"),
+            ("never,daily", "only one of both"),
+            ("daily,local,utc", "only one of both"),
+            ("local", "does not say when"),
+            ("daily,", "is no rotation"),
+        ] {
+            let error = text.parse::<Rotation>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use std::{fs, path::Path};
+
+use tempfile::tempdir;
+
+use super::*;
+use crate::Bytes;
+
+/// Records of a line each.
+fn write(file: &RollingFile, lines: &[&str]) -> Written {
+    let bytes: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let ends: Vec<usize> = bytes.match_indices('\n').map(|(at, _)| at + 1).collect();
+    file.write_records(
+        Records {
+            bytes: bytes.as_bytes(),
+            ends: &ends,
+        },
+        false,
+    )
+}
+
+fn at_size(dir: &Path, size: u64) -> RollingFileBuilder {
+    let rotation = Rotation::never().at_size(Bytes(size));
+    let builder = RollingFile::builder(dir.join("app.log")).rotation(rotation);
+    builder
+        .retention(Retention::all())
+        .report(&SelfReport::silent())
+}
+
+/// What is in each file, oldest first.
+fn contents(file: &RollingFile) -> Vec<String> {
+    let names = &file.0.settings.names;
+    let mut entries = names.list().unwrap();
+    entries.sort_unstable();
+    let paths = entries
+        .iter()
+        .map(|entry| names.rolled(entry.rolled, entry.form));
+    let paths = paths.chain([file.path().to_owned()]);
+    paths
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_batch_is_split_between_its_records_only() {
+    let dir = tempdir().unwrap();
+    let file = at_size(dir.path(), 6).build().unwrap();
+    let written = write(&file, &["a", "b", "c", "d", "longer than that", "e", "f"]);
+    assert_eq!((written.delivered, written.failed), (7, 0));
+    assert!(written.error.is_none());
+    assert_eq!(
+        contents(&file),
+        ["a\nb\nc\n", "d\n", "longer than that\n", "e\nf\n"]
+    );
+}
+
+#[test]
+fn nothing_is_a_batch_too() {
+    let dir = tempdir().unwrap();
+    let file = at_size(dir.path(), 6).build().unwrap();
+    let written = write(&file, &[]);
+    assert_eq!((written.delivered, written.failed), (0, 0));
+    assert!(written.error.is_none());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_taken_is_still_to_be_written_unless_there_is_a_fallback() {
+    for (falls_back, failed) in [(false, 0), (true, 2)] {
+        let dir = tempdir().unwrap();
+        let clock = Clock::manual(std::time::SystemTime::UNIX_EPOCH);
+        let mut builder = at_size(&dir.path().join("logs"), 1000).clock(clock.clone());
+        if falls_back {
+            builder = builder.fallback_to_stderr();
+        }
+        let file = builder.build().unwrap();
+        fs::remove_dir_all(dir.path().join("logs")).unwrap();
+        fs::write(dir.path().join("logs"), "in the way").unwrap();
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..2 {
+            let written = write(&file, &["to stderr", "to stderr, too"]);
+            assert_eq!((written.delivered, written.failed), (0, failed));
+            let kind = written.error.map(|error| error.kind());
+            assert_eq!(kind, Some(io::ErrorKind::AlreadyExists));
+        }
+        fs::remove_file(dir.path().join("logs")).unwrap();
+        clock.advance(Duration::from_millis(10));
+        assert_eq!(write(&file, &["a"]).delivered, 1);
+        assert_eq!(contents(&file), ["a\n"]);
+    }
+}
