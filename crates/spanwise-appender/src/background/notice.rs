@@ -1,0 +1,141 @@
+//! What the log itself says about lines that are missing from it.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::{ShedCounts, SinkCounters};
+
+/// Something to say, as an event at WARN of the target `spanwise`, in the format of whatever layers there are.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// Lines begin to be left out.
+    Shedding,
+    /// No lines are left out any more.
+    Shed { counts: ShedCounts, after: Duration },
+    /// The output takes lines again.
+    Recovered {
+        failed: u64,
+        after: Duration,
+        error: String,
+    },
+}
+
+impl Notice {
+    pub(crate) fn tell(&self, output: &str) {
+        match self {
+            Self::Shedding => {
+                tracing::warn!(target: "spanwise", output, "the output is behind: lines are left out");
+            }
+            Self::Shed { counts, after } => tracing::warn!(
+                target: "spanwise",
+                output,
+                shed.error = counts.error,
+                shed.warn = counts.warn,
+                shed.info = counts.info,
+                shed.debug = counts.debug,
+                shed.trace = counts.trace,
+                duration_ms = millis(*after),
+                "the output was behind: lines were left out"
+            ),
+            Self::Recovered {
+                failed,
+                after,
+                error,
+            } => tracing::warn!(
+                target: "spanwise",
+                output,
+                lost = failed,
+                error = error.as_str(),
+                duration_ms = millis(*after),
+                "the output takes lines again"
+            ),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What there is to say.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    shedding: Option<Shedding>,
+    recovered: Option<Notice>,
+    /// What was said about lines left out.
+    told: ShedCounts,
+    told_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Shedding {
+    since: Instant,
+    told: bool,
+}
+
+/// Between two reports of lines left out.
+const QUIET: Duration = Duration::from_secs(1);
+
+impl Notices {
+    /// A line is left out, or soon will be. True if it is the first.
+    pub(crate) fn shed(&mut self) -> bool {
+        let first = self.shedding.is_none();
+        self.shedding.get_or_insert_with(|| Shedding {
+            since: Instant::now(),
+            told: false,
+        });
+        first
+    }
+
+    pub(crate) fn recovered(&mut self, after: Duration, failed: u64, error: &io::Error) {
+        self.recovered = Some(Notice::Recovered {
+            failed,
+            after,
+            error: error.to_string(),
+        });
+    }
+
+    pub(crate) fn are_pending(&self) -> bool {
+        self.shedding.is_some() || self.recovered.is_some()
+    }
+
+    /// What is to be said now. `calm` means that lines are no longer left out, `last` that this is the last chance.
+    pub(crate) fn due(
+        &mut self,
+        counters: &SinkCounters,
+        calm: bool,
+        last: bool,
+    ) -> Option<Notice> {
+        if let Some(recovered) = self.recovered.take() {
+            return Some(recovered);
+        }
+        let shedding = self.shedding.as_mut()?;
+        let quiet = || self.told_at.is_some_and(|at| at.elapsed() < QUIET);
+        if last || calm && !quiet() {
+            let (after, told) = (shedding.since.elapsed(), shedding.told);
+            self.shedding = None;
+            self.told_at = Some(Instant::now());
+            let all = counters.stats().shed;
+            let counts = since(all, self.told);
+            self.told = all;
+            return (told || counts.total() > 0).then_some(Notice::Shed { counts, after });
+        }
+        if !shedding.told && !calm && !quiet() {
+            shedding.told = true;
+            return Some(Notice::Shedding);
+        }
+        None
+    }
+}
+
+fn since(all: ShedCounts, before: ShedCounts) -> ShedCounts {
+    ShedCounts {
+        error: all.error - before.error,
+        warn: all.warn - before.warn,
+        info: all.info - before.info,
+        debug: all.debug - before.debug,
+        trace: all.trace - before.trace,
+    }
+}
