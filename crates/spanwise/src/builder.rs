@@ -1,13 +1,13 @@
 //! From choices to a running stack.
 
-use std::{ffi::OsString, fmt};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
-    CONTEXT_KEYS, ContextLayer, Fault, Flush, Layers, LevelLayer, Levels, SelfReport, Setting,
+    CONTEXT_KEYS, ContextLayer, Fault, Layers, LevelLayer, Levels, SelfReport, Setting,
 };
-use spanwise_json::{Format, JsonLayer};
-use tracing::{Dispatch, dispatcher};
+use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
     fmt::{MakeWriter, writer::BoxMakeWriter},
@@ -16,12 +16,14 @@ use tracing_subscriber::{
 
 use crate::{
     Explanation, InitError, Output, OutputFormat, Preset, Telemetry,
-    console::{ConsoleLayer, Style},
     explain::Origin,
+    files::Files,
+    outputs::Outputs,
     panic_hook, program,
     settings::{
-        self, APP_ENV, FromEnv, LOG_CONTEXT, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_PRESET,
-        NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        self, APP_ENV, FromEnv, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
+        LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT,
+        LOG_PRESET, NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
 };
 
@@ -45,6 +47,8 @@ pub struct Builder {
     format: Option<OutputFormat>,
     output: Option<Output>,
     writer: Option<BoxMakeWriter>,
+    when_full: WhenFull,
+    files: Files,
     context: Vec<String>,
     service: Option<(String, String)>,
     without_color: bool,
@@ -118,6 +122,8 @@ impl Builder {
             format: None,
             output: None,
             writer: None,
+            when_full: WhenFull::default(),
+            files: Files::default(),
             context: Vec::new(),
             service: None,
             without_color: false,
@@ -162,6 +168,49 @@ impl Builder {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
         self.writer = Some(BoxMakeWriter::new(make_writer));
+        self
+    }
+
+    /// Sets what happens to a line when an output in the background is behind: a file, or a standard stream under
+    /// [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// Writes lines to the file at `path` as well, in the background and in the same format without colours.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.file = Some(path.into());
+        self
+    }
+
+    /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
+    pub fn file_level(mut self, level: LevelFilter) -> Self {
+        self.files.level = Some(level);
+        self
+    }
+
+    /// Writes lines at ERROR to the file at `path` as well.
+    pub fn error_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.error_file = Some(path.into());
+        self
+    }
+
+    /// Sets when a new file starts. Default: daily, and at 100 MiB.
+    pub fn file_rotation(mut self, rotation: Rotation) -> Self {
+        self.files.rotation = Some(rotation);
+        self
+    }
+
+    /// Sets which rolled files are kept. Default: the newest 14 of each file.
+    pub fn file_retention(mut self, retention: Retention) -> Self {
+        self.files.retention = Some(retention);
+        self
+    }
+
+    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without the feature `gzip`.
+    pub fn file_compression(mut self, compression: Compression) -> Self {
+        self.files.compression = Some(compression);
         self
     }
 
@@ -212,7 +261,13 @@ impl Builder {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let (dispatch, telemetry) = self.build(&resolved, &report);
+        if dispatcher::has_been_set() {
+            return Err(InitError::AlreadyInitialized);
+        }
+        resolved.check_files().map_err(InitError::Settings)?;
+        let outputs = Outputs::open(&resolved, self.writer.is_some(), &report)
+            .map_err(InitError::Settings)?;
+        let (dispatch, telemetry) = self.build(&resolved, outputs, &report);
         dispatcher::set_global_default(dispatch).map_err(|_| InitError::AlreadyInitialized)?;
 
         // Levels are decided by the stack, which can change them: the bridge hands on everything.
@@ -229,25 +284,19 @@ impl Builder {
         Ok(telemetry)
     }
 
-    fn build(self, resolved: &Resolved, report: &SelfReport) -> (Dispatch, Telemetry) {
+    fn build(
+        self,
+        resolved: &Resolved,
+        mut outputs: Outputs,
+        report: &SelfReport,
+    ) -> (Dispatch, Telemetry) {
         let mut context = ContextLayer::default();
         for key in &resolved.context {
             context = context.key(key);
         }
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
-        let mut outputs: Vec<Box<dyn Flush>> = Vec::new();
-        let writer = match self.writer {
-            Some(writer) => Some(writer),
-            None if resolved.output == Output::None => None,
-            None => {
-                outputs.extend(resolved.output.flush());
-                Some(resolved.output.make_writer())
-            }
-        };
-        if let Some(writer) = writer {
-            push_sink(&mut layers, resolved, writer, report);
-        }
+        outputs.push_layers(&mut layers, resolved, self.writer, report);
         layers.push(self.layers);
         let levels = LevelLayer::new(resolved.levels.clone());
         let handle = levels.handle();
@@ -261,16 +310,15 @@ impl Builder {
     fn resolve(&self) -> Resolved {
         let env = &self.env;
         let mut explanation = Explanation::new(env.unknown.clone());
+        // What was read no variables at all has no prefix either.
+        let prefix = match env.prefix.as_str() {
+            "" => settings::PREFIX,
+            prefix => prefix,
+        };
         let mut explain = |setting: &Setting, value: &dyn fmt::Display, origin: &Origin| {
-            let prefix = if env.prefix.is_empty() {
-                settings::PREFIX
-            } else {
-                &env.prefix
-            };
             explanation.add(settings::name_of(setting, prefix), value, origin.clone());
         };
-        let variable =
-            |setting: &Setting| Origin::Variable(settings::name_of(setting, &env.prefix));
+        let variable = |setting: &Setting| Origin::Variable(settings::name_of(setting, prefix));
         let program = program::name();
 
         let (preset, origin) = match (self.preset, &env.preset) {
@@ -314,6 +362,25 @@ impl Builder {
             Some(_) => explain(&LOG_OUTPUT, &"a writer of the program's", &Origin::Code),
             None => explain(&LOG_OUTPUT, &output, &origin),
         }
+
+        // Tests that run where a service is configured do not write to its files.
+        let env_files = match preset {
+            Preset::Test => Files::default(),
+            Preset::Dev | Preset::Prod => env.files.clone(),
+        };
+        let files = self.files.or(&env_files);
+        let none = match preset {
+            Preset::Test => of_preset.clone(),
+            Preset::Dev | Preset::Prod => Origin::Unset,
+        };
+        explain_files(
+            &mut explain,
+            &files,
+            &self.files,
+            &env_files,
+            variable,
+            &none,
+        );
 
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
         let origin = match choose(
@@ -361,6 +428,9 @@ impl Builder {
             levels,
             format,
             output,
+            when_full: self.when_full,
+            files,
+            prefix: prefix.to_owned(),
             context,
             service: Service {
                 name,
@@ -374,21 +444,144 @@ impl Builder {
 }
 
 /// Every choice made.
-struct Resolved {
-    preset: Preset,
+pub(crate) struct Resolved {
+    pub(crate) preset: Preset,
     levels: Levels,
-    format: OutputFormat,
-    output: Output,
-    context: Vec<String>,
-    service: Service,
-    color: bool,
+    pub(crate) format: OutputFormat,
+    pub(crate) output: Output,
+    pub(crate) when_full: WhenFull,
+    pub(crate) files: Files,
+    /// Of the variables.
+    prefix: String,
+    pub(crate) context: Vec<String>,
+    pub(crate) service: Service,
+    pub(crate) color: bool,
     explanation: Explanation,
 }
 
-struct Service {
+pub(crate) struct Service {
     name: String,
     version: Option<String>,
     environment: String,
+}
+
+impl Resolved {
+    /// The name of the variable for `setting`.
+    pub(crate) fn name_of(&self, setting: &Setting) -> String {
+        settings::name_of(setting, &self.prefix)
+    }
+
+    /// What was said about files that are not there, or are the same.
+    fn check_files(&self) -> Result<(), Vec<String>> {
+        let files = &self.files;
+        let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
+        let mut problems = Vec::new();
+        if files.file.is_some() && files.file == files.error_file {
+            problems.push(format!(
+                "{file} and {error_file} are the same file: give each its own"
+            ));
+        }
+        for (is_set, setting, has_file, needs) in [
+            (
+                files.rotation.is_some(),
+                &LOG_FILE_ROTATE,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.retention.is_some(),
+                &LOG_FILE_KEEP,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.compression.is_some(),
+                &LOG_FILE_COMPRESS,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.level.is_some(),
+                &LOG_FILE_LEVEL,
+                files.file.is_some(),
+                &file,
+            ),
+        ] {
+            if is_set && !has_file {
+                let name = self.name_of(setting);
+                problems.push(format!(
+                    "{name} is set, and there is no file for it: set {needs} too, or leave both out"
+                ));
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+/// The entries about files; those that need a file only if there is one.
+fn explain_files(
+    explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
+    files: &Files,
+    code: &Files,
+    env: &Files,
+    variable: impl Fn(&Setting) -> Origin,
+    none: &Origin,
+) {
+    let origin = |in_code: bool, in_env: bool, setting| match (in_code, in_env) {
+        (true, _) => Origin::Code,
+        (false, true) => variable(setting),
+        (false, false) => Origin::Default,
+    };
+    for (path, in_code, setting) in [
+        (&files.file, code.file.is_some(), &LOG_FILE),
+        (
+            &files.error_file,
+            code.error_file.is_some(),
+            &LOG_ERROR_FILE,
+        ),
+    ] {
+        match path {
+            Some(path) => explain(setting, &path.display(), &origin(in_code, true, setting)),
+            None => explain(setting, &"none", none),
+        }
+    }
+    if !files.has_any() {
+        return;
+    }
+    if let Some(level) = files.level {
+        let origin = origin(code.level.is_some(), true, &LOG_FILE_LEVEL);
+        explain(&LOG_FILE_LEVEL, &level, &origin);
+    }
+    let from = origin(
+        code.rotation.is_some(),
+        env.rotation.is_some(),
+        &LOG_FILE_ROTATE,
+    );
+    explain(
+        &LOG_FILE_ROTATE,
+        &files.rotation.clone().unwrap_or_default(),
+        &from,
+    );
+    let from = origin(
+        code.retention.is_some(),
+        env.retention.is_some(),
+        &LOG_FILE_KEEP,
+    );
+    explain(
+        &LOG_FILE_KEEP,
+        &files.retention.clone().unwrap_or_default(),
+        &from,
+    );
+    let from = origin(
+        code.compression.is_some(),
+        env.compression.is_some(),
+        &LOG_FILE_COMPRESS,
+    );
+    explain(&LOG_FILE_COMPRESS, &files.compression(), &from);
 }
 
 impl Serialize for Service {
@@ -400,48 +593,6 @@ impl Serialize for Service {
         }
         service.serialize_entry("environment", &self.environment)?;
         service.end()
-    }
-}
-
-fn push_sink(
-    layers: &mut Layers<Registry>,
-    resolved: &Resolved,
-    writer: BoxMakeWriter,
-    report: &SelfReport,
-) {
-    let style = match resolved.format {
-        OutputFormat::Json => return layers.push(json(Format::Json, resolved, writer, report)),
-        OutputFormat::JsonNested => {
-            return layers.push(json(Format::JsonNested, resolved, writer, report));
-        }
-        OutputFormat::Pretty => Style::Pretty,
-        OutputFormat::Compact => Style::Compact,
-    };
-    let color = resolved.color && resolved.output.is_terminal();
-    layers.push(ConsoleLayer::new(
-        style,
-        color,
-        resolved.context.clone(),
-        writer,
-        report,
-    ));
-}
-
-fn json(
-    format: Format,
-    resolved: &Resolved,
-    writer: BoxMakeWriter,
-    report: &SelfReport,
-) -> JsonLayer<BoxMakeWriter> {
-    let layer = JsonLayer::new()
-        .format(format)
-        .with_writer(writer)
-        .report(report);
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
-    if format == Format::Json {
-        layer.add("service", &resolved.service)
-    } else {
-        layer
     }
 }
 

@@ -26,6 +26,8 @@
 //!
 //! * Chooses a [`Preset`] and reads the [settings](SETTINGS). One that is wrong stops the start: [`InitError`] lists them all.
 //! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for lines.
+//! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk that is full do not stop the
+//!   program, and no line is lost that is not counted.
 //! * Hands on the records of the `log` crate, and logs panics with a backtrace, whatever `RUST_BACKTRACE` says; what the previous hook
 //!   prints still follows on stderr.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while the program runs.
@@ -70,10 +72,36 @@
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
 //!
+//! # Files
+//!
+//! `LOG_FILE=/var/log/shop/shop.log` writes lines to that file as well, [`Builder::file`] does so in code. It rolls daily and at 100 MiB, and
+//! the newest 14 rolled files are kept; `LOG_ERROR_FILE` is a second one for ERROR alone.
+//!
+//! ```
+//! let directory = tempfile::tempdir()?;
+//! let telemetry = spanwise::Builder::prod()
+//!     .output(spanwise::Output::None)
+//!     .file(directory.path().join("shop.log"))
+//!     .file_rotation("hourly,100MiB,local".parse()?)
+//!     .file_retention("30d,10GiB".parse()?)
+//!     .init()?;
+//! tracing::info!("order created");
+//! let report = telemetry.shutdown(std::time::Duration::from_secs(5));
+//! assert_eq!((report.delivered, report.lost), (1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is promised for which fault, with logrotate, containers and signals, is in `docs/operations.md` of the repository.
+//!
 //! # What it does not do
 //!
-//! Lines are written directly, by the thread that logs, when the event happens: no file, no background writer. It redacts,
-//! samples and exports nothing.
+//! It redacts, samples and exports nothing.
+//!
+//! # Features
+//!
+//! | feature | |
+//! | --- | --- |
+//! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //!
 //! # Troubleshooting
 //!
@@ -81,17 +109,21 @@
 //! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks the span:
 //!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off, and with them their ids on every line. To
 //!   quiet one sink and keep the context use [`LayerExt::leveled`].
+//! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the program: handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
 mod console;
 mod error;
 mod explain;
+mod files;
 mod output;
+mod outputs;
 mod panic_hook;
 mod preset;
 mod program;
 mod settings;
+mod tee;
 mod telemetry;
 
 pub use builder::Builder;
@@ -100,6 +132,9 @@ pub use explain::Explanation;
 pub use output::{Output, OutputFormat};
 pub use preset::Preset;
 pub use settings::SETTINGS;
+pub use spanwise_appender::{
+    Background, Bytes, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
+};
 pub use spanwise_core as core;
 pub use spanwise_core::{
     Context, ContextLayer, LayerExt, LevelLayer, Levels, LevelsError, Setting, Stats, TargetLevels,

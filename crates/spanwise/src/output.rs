@@ -9,7 +9,11 @@ use std::{
 use spanwise_core::Flush;
 use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
 
-/// Where lines go. Each is written by one call, and not held back.
+/// Where lines go.
+///
+/// Under [`Preset::Prod`](crate::Preset::Prod) they are written in the background: a reader that stalls does not delay the program, and
+/// what happens when too much is held is [`WhenFull`](crate::WhenFull). Otherwise each is written by the thread that logs, so that it
+/// stands in its place among what the program prints.
 ///
 /// A pipe that nobody reads from any more does not end the program: the lines are counted as lost, and said so on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use crate::{Output, OutputFormat};
 /// | --- | --- | --- | --- |
 /// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` |
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
-/// | output | stderr | stdout | what the test harness captures |
+/// | output | stderr, directly | stdout, in the background | what the test harness captures |
+/// | files | if set | if set | if set in code |
 /// | panic hook | yes | yes | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {

@@ -1,10 +1,11 @@
 //! The environment: each variable is defined here, once.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
+use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, Preset};
+use crate::{Output, OutputFormat, Preset, files::Files};
 
 const fn setting(
     name: &'static str,
@@ -51,6 +52,42 @@ pub(crate) const LOG_OUTPUT: Setting = setting(
     "of the preset",
     "stdout, stderr, none",
     "Where lines go.",
+);
+pub(crate) const LOG_FILE: Setting = setting(
+    "LOG_FILE",
+    "none",
+    "a path as it is, such as `/var/log/shop/shop.log`: nothing in it is expanded",
+    "A file that lines go to as well, in the same format without colours; not under the preset test.",
+);
+pub(crate) const LOG_FILE_LEVEL: Setting = setting(
+    "LOG_FILE_LEVEL",
+    "whatever is logged",
+    "error, warn, info, debug, trace",
+    "The least severe level that LOG_FILE gets; what is logged at all is said by RUST_LOG.",
+);
+pub(crate) const LOG_ERROR_FILE: Setting = setting(
+    "LOG_ERROR_FILE",
+    "none",
+    "a path as it is, such as `/var/log/shop/shop.error.log`",
+    "A file that lines at ERROR go to as well; not under the preset test.",
+);
+pub(crate) const LOG_FILE_ROTATE: Setting = setting(
+    "LOG_FILE_ROTATE",
+    "daily,100MiB",
+    "a size such as `100MiB`, one of `minutely`, `hourly`, `daily`, `weekly`, `start`, and `local` for local time, joined by commas; or `never`",
+    "When a new file starts: at the first of these.",
+);
+pub(crate) const LOG_FILE_KEEP: Setting = setting(
+    "LOG_FILE_KEEP",
+    "14 files",
+    "a number such as `14 files`, an age such as `30d`, a size in all such as `10GiB`, and the least free space of the disk such as `free=5GiB`, joined by commas; or `all`",
+    "Which rolled files are kept: those that all of these allow.",
+);
+pub(crate) const LOG_FILE_COMPRESS: Setting = setting(
+    "LOG_FILE_COMPRESS",
+    "gzip, or none in a program built without the feature `gzip`",
+    "none, gzip, zstd: the last two in programs built with the feature of that name",
+    "How rolled files are compressed.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
@@ -108,6 +145,12 @@ pub const SETTINGS: &[Setting] = &[
     LOG_PRESET,
     LOG_FORMAT,
     LOG_OUTPUT,
+    LOG_FILE,
+    LOG_FILE_LEVEL,
+    LOG_ERROR_FILE,
+    LOG_FILE_ROTATE,
+    LOG_FILE_KEEP,
+    LOG_FILE_COMPRESS,
     LOG_CONTEXT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -128,6 +171,7 @@ pub(crate) struct FromEnv {
     pub(crate) preset: Option<(Preset, String)>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
+    pub(crate) files: Files,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -149,6 +193,7 @@ impl FromEnv {
         let format = vars.one_of(&LOG_FORMAT, OutputFormat::ALL, OutputFormat::name);
         let output = vars.one_of(&LOG_OUTPUT, Output::NAMED, Output::name);
         let levels = vars.levels();
+        let files = vars.files();
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
@@ -168,6 +213,7 @@ impl FromEnv {
                 .or(by_environment),
             format,
             output,
+            files,
             context,
             service_name,
             service_version,
@@ -294,6 +340,65 @@ impl Vars {
             ));
         }
         found.into_iter().next()
+    }
+
+    fn files(&mut self) -> Files {
+        const LEVELS: [LevelFilter; 5] = [
+            LevelFilter::ERROR,
+            LevelFilter::WARN,
+            LevelFilter::INFO,
+            LevelFilter::DEBUG,
+            LevelFilter::TRACE,
+        ];
+        let name_of_level = |level| match level {
+            LevelFilter::ERROR => "error",
+            LevelFilter::WARN => "warn",
+            LevelFilter::INFO => "info",
+            LevelFilter::DEBUG => "debug",
+            _ => "trace",
+        };
+        let files = Files {
+            rotation: self.parsed(&LOG_FILE_ROTATE),
+            retention: self.parsed(&LOG_FILE_KEEP),
+            compression: self.parsed(&LOG_FILE_COMPRESS),
+            level: self.one_of(&LOG_FILE_LEVEL, LEVELS, name_of_level),
+            ..Files::default()
+        };
+        Files {
+            file: self.path(&LOG_FILE, &files),
+            error_file: self.path(&LOG_ERROR_FILE, &files),
+            ..files
+        }
+    }
+
+    /// The value as what it stands for.
+    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, setting: &Setting) -> Option<T> {
+        let value = self.get(setting)?;
+        match value.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                let name = self.name(setting);
+                self.problems.push(format!("{name}={value:?}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// A path that a file can be opened at, as far as looking at it tells.
+    fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
+        let value = self.get(setting)?;
+        let name = self.name(setting);
+        if value.starts_with('~') || value.contains('$') {
+            self.problems.push(format!(
+                "{name}={value:?} looks as if something in it were to be expanded, which nothing is: write the path out"
+            ));
+            return None;
+        }
+        if let Err(error) = files.builder(&value).check() {
+            self.problems.push(format!("{name}: {error}"));
+            return None;
+        }
+        Some(value.into())
     }
 
     fn context(&mut self) -> Vec<String> {

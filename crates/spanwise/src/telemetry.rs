@@ -1,23 +1,25 @@
 //! Logging while it runs, and its end.
 
 use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    fmt, io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, Stats};
+use spanwise_appender::{Background, FlushGuard, RollingFile};
+use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
 
-/// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds.
+use crate::outputs::Outputs;
+
+/// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
+/// ends by `std::process::exit` shuts down as well.
 ///
-/// Events after the shutdown are still written, but nobody waits for them.
+/// Events after the shutdown are still written, by the thread that logs.
 #[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
     handle: Handle,
+    guards: Vec<FlushGuard>,
 }
 
 /// Reads and changes what is logged while the program runs. Cheap to clone.
@@ -25,8 +27,13 @@ pub struct Telemetry {
 pub struct Handle {
     levels: LevelHandle,
     report: SelfReport,
-    outputs: Arc<Vec<Box<dyn Flush>>>,
-    shut_down: Arc<AtomicBool>,
+    outputs: Arc<OpenOutputs>,
+}
+
+struct OpenOutputs {
+    backgrounds: Vec<Background>,
+    direct: Vec<Box<dyn Flush>>,
+    files: Vec<RollingFile>,
 }
 
 /// What became of all lines, as counted when logging was shut down.
@@ -35,26 +42,33 @@ pub struct Handle {
 pub struct Report {
     /// Lines that the outputs took.
     pub delivered: u64,
-    /// Lines that an output refused.
+    /// Lines that an output refused, that were shed, or that were still held at the deadline: [`Handle::stats`] has each.
     pub lost: u64,
 }
 
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Telemetry {
-    pub(crate) fn new(
-        levels: LevelHandle,
-        report: SelfReport,
-        outputs: Vec<Box<dyn Flush>>,
-    ) -> Self {
-        let outputs = Arc::new(outputs);
+    pub(crate) fn new(levels: LevelHandle, report: SelfReport, outputs: Outputs) -> Self {
+        let Outputs {
+            backgrounds,
+            guards,
+            files,
+            direct,
+            ..
+        } = outputs;
+        let outputs = Arc::new(OpenOutputs {
+            backgrounds,
+            direct,
+            files,
+        });
         Self {
             handle: Handle {
                 levels,
                 report,
                 outputs,
-                shut_down: Arc::default(),
             },
+            guards,
         }
     }
 
@@ -69,14 +83,27 @@ impl Telemetry {
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
     )]
-    pub fn shutdown(self, deadline: Duration) -> Report {
-        self.handle.shut_down(deadline)
+    pub fn shutdown(mut self, deadline: Duration) -> Report {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> Report {
+        let end = deadline_after(deadline);
+        self.handle.flush_direct(end);
+        for guard in self.guards.drain(..) {
+            guard.shutdown(end.saturating_duration_since(Instant::now()));
+        }
+        let sinks = self.handle.stats().sinks;
+        Report {
+            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
+            lost: sinks.iter().map(SinkStats::lost).sum(),
+        }
     }
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.handle.shut_down(DROP_DEADLINE);
+        self.end(DROP_DEADLINE);
     }
 }
 
@@ -114,28 +141,42 @@ impl Handle {
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
-        let now = Instant::now();
-        let end = now.checked_add(deadline).unwrap_or(now + DROP_DEADLINE);
-        let mut flushed = true;
-        for output in self.outputs.iter() {
-            if let Err(error) = output.flush(end) {
-                flushed = false;
-                self.report.fault(Fault::FlushFailed, &error);
-            }
+        let end = deadline_after(deadline);
+        let mut flushed = self.flush_direct(end);
+        for output in &self.outputs.backgrounds {
+            flushed &= self.flush_one(output, end);
         }
         flushed
     }
 
-    fn shut_down(&self, deadline: Duration) -> Report {
-        if !self.shut_down.swap(true, Ordering::AcqRel) {
-            self.flush(deadline);
-        }
-        let sinks = self.stats().sinks;
-        Report {
-            delivered: sinks.iter().map(|sink| sink.delivered).sum(),
-            lost: sinks.iter().map(|sink| sink.write_failed).sum(),
-        }
+    /// Opens the files again at their paths, for whoever has moved them away. They notice by themselves within a second, too.
+    ///
+    /// # Errors
+    /// What the system says about the first that cannot be opened; it stays as it is.
+    pub fn reopen(&self) -> io::Result<()> {
+        let reopened = self.outputs.files.iter().map(RollingFile::reopen);
+        reopened.fold(Ok(()), io::Result::and)
     }
+
+    fn flush_direct(&self, end: Instant) -> bool {
+        let direct = &self.outputs.direct;
+        direct.iter().fold(true, |flushed, output| {
+            flushed & self.flush_one(&**output, end)
+        })
+    }
+
+    fn flush_one(&self, output: &dyn Flush, end: Instant) -> bool {
+        let flushed = output.flush(end);
+        if let Err(error) = &flushed {
+            self.report.fault(Fault::FlushFailed, error);
+        }
+        flushed.is_ok()
+    }
+}
+
+fn deadline_after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or(now + DROP_DEADLINE)
 }
 
 impl fmt::Debug for Handle {

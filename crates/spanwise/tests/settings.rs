@@ -179,3 +179,94 @@ fn every_setting_is_defined_once_and_documented() {
         "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p spanwise --test settings"
     );
 }
+
+#[test]
+fn what_is_said_about_files_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("logs/shop.log");
+    let path = path.to_str().unwrap();
+    let text = explain([
+        ("LOG_PRESET", "prod"),
+        ("LOG_FILE", path),
+        ("LOG_FILE_ROTATE", "hourly,1MiB,local"),
+        ("LOG_FILE_LEVEL", "warn"),
+    ]);
+    assert_line(&text, &format!("LOG_FILE = {path} (LOG_FILE)"));
+    assert_line(
+        &text,
+        "LOG_FILE_ROTATE = hourly,1MiB,local (LOG_FILE_ROTATE)",
+    );
+    assert_line(&text, "LOG_FILE_LEVEL = warn (LOG_FILE_LEVEL)");
+    assert_line(&text, "LOG_FILE_KEEP = 14 files (default)");
+    assert_line(&text, "LOG_ERROR_FILE = none (not set)");
+    assert!(
+        !directory.path().join("logs").exists(),
+        "explaining opens nothing"
+    );
+
+    let code = Builder::prod().error_file(path).explain().to_string();
+    assert_line(&code, &format!("LOG_ERROR_FILE = {path} (code)"));
+    assert_line(&code, "LOG_FILE_ROTATE = daily,100MiB (default)");
+
+    let test = explain([("LOG_PRESET", "test"), ("LOG_FILE", path)]);
+    assert_line(&test, "LOG_FILE = none (preset test)");
+}
+
+#[test]
+fn what_is_wrong_about_files_is_said_all_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = problems([
+        ("LOG_FILE", "/"),
+        ("LOG_ERROR_FILE", "~/error.log"),
+        ("LOG_FILE_ROTATE", "10"),
+        ("LOG_FILE_KEEP", "0"),
+        ("LOG_FILE_COMPRESS", "bzip2"),
+        ("LOG_FILE_LEVEL", "warning"),
+    ])
+    .join("\n");
+    for part in [
+        "LOG_FILE: cannot log to \"/\": it names a directory",
+        "LOG_ERROR_FILE=\"~/error.log\" looks as if something in it were to be expanded",
+        "LOG_FILE_ROTATE=\"10\": ",
+        "no unit",
+        "LOG_FILE_KEEP=\"0\": ",
+        "keeps no file",
+        "LOG_FILE_COMPRESS=\"bzip2\": ",
+        "LOG_FILE_LEVEL=\"warning\" is unknown: accepts error, warn,",
+    ] {
+        assert!(all.contains(part), "{part:?} in:\n{all}");
+    }
+    let link = directory.path().join("link.log");
+    std::os::unix::fs::symlink("elsewhere", &link).unwrap();
+    let link = problems([("LOG_FILE", link.to_str().unwrap())]).join("\n");
+    assert!(link.contains("symbolic link"), "{link}");
+}
+
+#[test]
+fn a_setting_for_a_file_that_is_not_there_is_wrong() {
+    let start = |builder: Builder| match builder.init() {
+        Err(InitError::Settings(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    let vars = [("LOG_PRESET", "prod"), ("LOG_FILE_KEEP", "3")];
+    assert_eq!(
+        start(Builder::from_vars(vars).unwrap()),
+        ["LOG_FILE_KEEP is set, and there is no file for it: set LOG_FILE too, or leave both out"]
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    let twice = Builder::prod().file(&path).error_file(&path);
+    assert_eq!(
+        start(twice),
+        ["LOG_FILE and LOG_ERROR_FILE are the same file: give each its own"]
+    );
+    assert!(!path.exists());
+    let two = Builder::prod()
+        .file(directory.path())
+        .error_file("/dev/null");
+    let all = start(two).join("\n");
+    assert!(
+        all.contains("LOG_FILE: ") && all.contains("LOG_ERROR_FILE: "),
+        "{all}"
+    );
+}

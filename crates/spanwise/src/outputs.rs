@@ -1,0 +1,228 @@
+//! The outputs of a running stack: opened, and put behind the layers that make their lines.
+
+use std::io;
+
+use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, RollingFile, WhenFull};
+use spanwise_core::{Flush, LayerExt as _, Layers, SelfReport};
+use spanwise_json::{Format, JsonLayer};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Registry,
+    fmt::{MakeWriter, writer::BoxMakeWriter},
+};
+
+use crate::{
+    Output, OutputFormat, Preset,
+    builder::Resolved,
+    console::{ConsoleLayer, Style},
+    settings::{LOG_ERROR_FILE, LOG_FILE},
+    tee::Tee,
+};
+
+/// What is open, for as long as the program logs.
+#[derive(Default)]
+pub(crate) struct Outputs {
+    pub(crate) backgrounds: Vec<Background>,
+    pub(crate) guards: Vec<FlushGuard>,
+    pub(crate) files: Vec<RollingFile>,
+    /// Outputs that are written by the threads that log.
+    pub(crate) direct: Vec<Box<dyn Flush>>,
+    behind: Vec<Behind>,
+}
+
+/// An output in the background, and what its lines look like.
+struct Behind {
+    look: Look,
+    level: LevelFilter,
+    background: Background,
+}
+
+/// Outputs with the same look share their lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    format: OutputFormat,
+    color: bool,
+}
+
+impl Outputs {
+    /// Opens everything, or says what stands in the way of each.
+    pub(crate) fn open(
+        resolved: &Resolved,
+        has_writer: bool,
+        report: &SelfReport,
+    ) -> Result<Self, Vec<String>> {
+        let mut outputs = Self::default();
+        let mut problems = Vec::new();
+        let plain = Look {
+            format: resolved.format,
+            color: false,
+        };
+        // A file that cannot be written to is no reason to say nothing at all.
+        let fallback = resolved.output == Output::None && !has_writer;
+        let files = &resolved.files;
+        let level = files.level.unwrap_or(LevelFilter::TRACE);
+        // Before the standard streams, whose reader may keep a shutdown waiting.
+        for (path, setting, name, level) in [
+            (&files.file, &LOG_FILE, "file", level),
+            (
+                &files.error_file,
+                &LOG_ERROR_FILE,
+                "error_file",
+                LevelFilter::ERROR,
+            ),
+        ] {
+            let Some(path) = path else { continue };
+            match files.open(path, report, fallback) {
+                Ok(file) => {
+                    outputs.files.push(file.clone());
+                    let builder = Background::builder(file).name(name);
+                    let started = outputs.start(builder, plain, level, resolved.when_full, report);
+                    problems.extend(started.err().map(|error| no_thread(name, &error)));
+                }
+                Err(error) => problems.push(format!("{}: {error}", resolved.name_of(setting))),
+            }
+        }
+        if !has_writer && resolved.preset == Preset::Prod {
+            let builder = match resolved.output {
+                Output::Stdout => Some(Background::builder(io::stdout())),
+                Output::Stderr => Some(Background::builder(io::stderr())),
+                Output::None | Output::TestHarness => None,
+            };
+            if let Some(builder) = builder {
+                let look = Look {
+                    color: resolved.color && resolved.output.is_terminal(),
+                    ..plain
+                };
+                let started = outputs.start(
+                    builder,
+                    look,
+                    LevelFilter::TRACE,
+                    resolved.when_full,
+                    report,
+                );
+                let name = resolved.output.name();
+                problems.extend(started.err().map(|error| no_thread(name, &error)));
+            }
+        }
+        if problems.is_empty() {
+            Ok(outputs)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn start(
+        &mut self,
+        builder: BackgroundBuilder,
+        look: Look,
+        level: LevelFilter,
+        when_full: WhenFull,
+        report: &SelfReport,
+    ) -> io::Result<()> {
+        let (background, guard) = builder.when_full(when_full).report(report).build()?;
+        self.backgrounds.push(background.clone());
+        self.guards.push(guard);
+        self.behind.push(Behind {
+            look,
+            level,
+            background,
+        });
+        Ok(())
+    }
+
+    /// Adds the layers that make the lines: one for all outputs that share a look.
+    pub(crate) fn push_layers(
+        &mut self,
+        layers: &mut Layers<Registry>,
+        resolved: &Resolved,
+        writer: Option<BoxMakeWriter>,
+        report: &SelfReport,
+    ) {
+        let mut behind = std::mem::take(&mut self.behind);
+        let is_direct = writer.is_some() || resolved.preset != Preset::Prod;
+        while let Some(Behind { look, .. }) = behind.first() {
+            let look = *look;
+            let (same, others) = behind.into_iter().partition(|one| one.look == look);
+            behind = others;
+            let same: Vec<Behind> = same;
+            let tee = Tee::new(
+                same.into_iter()
+                    .map(|one| (one.level, one.background))
+                    .collect(),
+            );
+            let level = tee.level();
+            // The outputs count what becomes of a line; that it was handed to them needs no counting.
+            push_sink(layers, resolved, look, tee, level, &SelfReport::silent());
+        }
+        if !is_direct || writer.is_none() && resolved.output == Output::None {
+            return;
+        }
+        let color = writer.is_none() && resolved.color && resolved.output.is_terminal();
+        let look = Look {
+            format: resolved.format,
+            color,
+        };
+        if writer.is_none() {
+            self.direct.extend(resolved.output.flush());
+        }
+        let writer = writer.unwrap_or_else(|| resolved.output.make_writer());
+        push_sink(layers, resolved, look, writer, LevelFilter::TRACE, report);
+    }
+}
+
+fn no_thread(name: &str, error: &io::Error) -> String {
+    format!("no thread can be started that writes to {name}: {error}; raise the limit of threads")
+}
+
+fn push_sink<W>(
+    layers: &mut Layers<Registry>,
+    resolved: &Resolved,
+    look: Look,
+    writer: W,
+    level: LevelFilter,
+    report: &SelfReport,
+) where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let console = |style, writer: W| {
+        let writer = BoxMakeWriter::new(writer);
+        ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+    };
+    match look.format {
+        OutputFormat::Json => push(layers, json(Format::Json, resolved, writer, report), level),
+        OutputFormat::JsonNested => {
+            push(
+                layers,
+                json(Format::JsonNested, resolved, writer, report),
+                level,
+            );
+        }
+        OutputFormat::Pretty => push(layers, console(Style::Pretty, writer), level),
+        OutputFormat::Compact => push(layers, console(Style::Compact, writer), level),
+    }
+}
+
+/// Spares a layer the lines that none of its outputs wants.
+fn push<L>(layers: &mut Layers<Registry>, layer: L, level: LevelFilter)
+where
+    L: tracing_subscriber::Layer<Registry> + Send + Sync,
+{
+    if level == LevelFilter::TRACE {
+        layers.push(layer);
+    } else {
+        layers.push(layer.leveled(level.into()));
+    }
+}
+
+fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
+    let layer = JsonLayer::new()
+        .format(format)
+        .with_writer(writer)
+        .report(report);
+    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    if format == Format::Json {
+        layer.add("service", &resolved.service)
+    } else {
+        layer
+    }
+}
