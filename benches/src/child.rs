@@ -89,19 +89,24 @@ pub(crate) fn run(
     workload: Workload,
     iterations: u64,
 ) -> Result<Cost, Box<dyn Error>> {
+    let [nanos, allocations] = numbers(&arguments(contender, workload, iterations))?;
+    Ok(Cost { nanos, allocations })
+}
+
+/// Runs this program with these arguments and reads the numbers that it prints.
+pub(crate) fn numbers<const COUNT: usize>(
+    arguments: &[String],
+) -> Result<[f64; COUNT], Box<dyn Error>> {
     let output = Command::new(std::env::current_exe()?)
-        .args(arguments(contender, workload, iterations))
+        .args(arguments)
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let numbers = text.trim().split_once(' ');
-    match numbers.map(|(nanos, allocations)| (nanos.parse(), allocations.parse())) {
-        Some((Ok(nanos), Ok(allocations))) if output.status.success() => {
-            Ok(Cost { nanos, allocations })
-        }
+    let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+    match numbers.map(<[f64; COUNT]>::try_from) {
+        Ok(Ok(numbers)) if output.status.success() => Ok(numbers),
         _ => Err(format!(
-            "{} {}: {}",
-            contender.name(),
-            workload.name(),
+            "{}: {text}{}",
+            arguments.join(" "),
             String::from_utf8_lossy(&output.stderr)
         )
         .into()),

@@ -12,6 +12,7 @@
 //! that a slow minute of the machine hits all of them.
 
 mod allocations;
+pub mod appender;
 mod child;
 mod contender;
 mod data;

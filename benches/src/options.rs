@@ -79,12 +79,16 @@ impl Options {
     }
 }
 
-fn number<N: std::str::FromStr>(argument: &str, text: &str) -> Result<N, String> {
+pub(crate) fn number<N: std::str::FromStr>(argument: &str, text: &str) -> Result<N, String> {
     text.parse()
         .map_err(|_| format!("{argument} {text}: not a number"))
 }
 
-fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
+pub(crate) fn named<T: Copy>(
+    text: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
     all.iter()
         .copied()
         .find(|one| name(*one) == text)

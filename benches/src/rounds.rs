@@ -30,10 +30,7 @@ pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>
     let mut samples = BTreeMap::<_, Vec<Cost>>::new();
     for round in 0..rounds {
         for &workload in options.workloads() {
-            let mut contenders = options.contenders().to_vec();
-            let first = round % contenders.len();
-            contenders.rotate_left(first);
-            for contender in contenders {
+            for contender in rotated(options.contenders(), round) {
                 if let Some(&count) = iterations.get(&(contender, workload)) {
                     let cost = child::run(contender, workload, count)?;
                     samples.entry((contender, workload)).or_default().push(cost);
@@ -57,9 +54,22 @@ fn medians<K: Copy + Ord>(
     samples
         .iter()
         .map(|(key, costs)| {
-            let mut values: Vec<_> = costs.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            (*key, values[values.len() / 2])
+            let values = costs.iter().map(value).collect();
+            (*key, median(values))
         })
         .collect()
+}
+
+/// Of two in the middle the higher.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// All of them, beginning with another in each round.
+pub(crate) fn rotated<T: Copy>(all: &[T], round: usize) -> Vec<T> {
+    let mut all = all.to_vec();
+    let first = round % all.len();
+    all.rotate_left(first);
+    all
 }

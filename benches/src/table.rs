@@ -54,25 +54,41 @@ impl<'a> Table<'a> {
         title: &str,
         cell: impl Fn(Contender, Workload) -> Option<String>,
     ) -> Result<(), Box<dyn Error>> {
-        let mut out = io::stdout();
         let workloads = self.options.workloads();
         let names: Vec<_> = workloads.iter().map(|workload| workload.name()).collect();
-        writeln!(out, "\n{title}\n")?;
-        writeln!(out, "| contender | {} |", names.join(" | "))?;
-        writeln!(out, "| --- |{}", " ---: |".repeat(names.len()))?;
-        for &contender in self.options.contenders() {
-            let cells: Vec<_> = workloads
+        let rows = self.options.contenders().iter().map(|contender| {
+            let cells = workloads
                 .iter()
-                .map(|workload| cell(contender, *workload).unwrap_or_else(|| "–".to_owned()))
+                .map(|workload| cell(*contender, *workload))
                 .collect();
-            writeln!(out, "| {} | {} |", contender.name(), cells.join(" | "))?;
-        }
-        Ok(())
+            (contender.name(), cells)
+        });
+        print(title, &names, rows)
     }
 }
 
+/// A column of names, then those of `columns`; a dash where there is nothing to say.
+pub(crate) fn print<'n>(
+    title: &str,
+    columns: &[&str],
+    rows: impl Iterator<Item = (&'n str, Vec<Option<String>>)>,
+) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout();
+    writeln!(out, "\n{title}\n")?;
+    writeln!(out, "| contender | {} |", columns.join(" | "))?;
+    writeln!(out, "| --- |{}", " ---: |".repeat(columns.len()))?;
+    for (name, cells) in rows {
+        let cells: Vec<_> = cells
+            .into_iter()
+            .map(|cell| cell.unwrap_or_else(|| "–".to_owned()))
+            .collect();
+        writeln!(out, "| {name} | {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
 /// With a comma for every thousand, and a fraction only where there is nothing else to see.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value < 100.0 {
         let text = format!("{value:.2}");
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();

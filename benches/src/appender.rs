@@ -1,0 +1,56 @@
+//! What it costs to have lines written to a file by somebody else: throughput, the wait of the callers, allocations, memory.
+//!
+//! ```text
+//! cargo bench -p benches --bench appender                             all of it; about a quarter of an hour on two cores
+//! cargo bench -p benches --bench appender -- --contender spanwise --contender tracing-appender --workload lines --producers 2
+//! cargo bench -p benches --bench appender -- --rounds 3 --lines 200000
+//! cargo bench -p benches --bench appender -- --contender spanwise --workload lines --producers 2 --pass speed   one, for a profiler
+//! ```
+//!
+//! The files are made where temporary files are (`TMPDIR`). Nobody may lose a line: what is in the files is counted after every
+//! run, compressed files included, and a run that lost one ends the bench with an error.
+//!
+//! # How it is measured
+//! Each run is a process of its own, and the contenders take turns. There are three kinds of runs, since each measure would spoil
+//! another:
+//!
+//! - **speed**: from the first call until the guard is dropped, when the kernel must have everything; the time of all processors,
+//!   per line; the peak of the resident memory.
+//! - **latency**: the clock is read before and after each call, and every wait is kept, none rounded. What reading the clock costs is
+//!   printed with the results, and is in them. Callers wait for the call to return before they make the next, as threads that log do.
+//! - **allocations**: counted over all threads, after the first fifth of the lines.
+//!
+//! # What flat out means on few cores
+//! Producers that do nothing but log, and the thread that writes, want more than two cores have. The high percentiles are then those
+//! of the scheduler, which takes a core from a caller for some milliseconds, as much as of the contender; throughput is what this
+//! load is for. The workloads that are `paced` are what a busy service does, twenty lines in a row every millisecond and thread, and
+//! leave cores idle: a wait that is seen there was caused by the contender. This holds all the more for compressing a rolled file,
+//! which wants a core for itself for seconds.
+
+mod contender;
+mod lines;
+mod options;
+mod pass;
+mod rounds;
+mod swap;
+mod workload;
+
+pub use contender::Contender;
+pub use pass::deliver;
+pub use workload::Workload;
+
+/// Does what the arguments of the process ask for.
+///
+/// # Errors
+///
+/// If an argument is unknown, a child process failed, or a contender lost a line.
+pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
+    use options::{Mode, Options};
+
+    let options = Options::parse(arguments)?;
+    match options.mode {
+        Mode::Rounds(count) => rounds::run(&options, count),
+        Mode::Pass(pass) => pass::measure(&options, pass),
+        Mode::Nothing => Ok(()),
+    }
+}

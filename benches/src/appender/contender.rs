@@ -1,0 +1,262 @@
+//! Who takes lines and writes them.
+
+use std::{any::Any, error::Error, fs::File, io, path::Path, sync::Arc, time::Duration};
+
+use flexi_logger::{Age, Cleanup, Criterion, FileSpec, Naming, WriteMode, writers::FileLogWriter};
+use logroller::{LogRollerBuilder, RotationAge, RotationSize};
+use spanwise_appender::{Background, RollingFile, WhenFull};
+use tracing::{Dispatch, dispatcher};
+use tracing_appender::{
+    non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard},
+    rolling,
+};
+
+use super::{
+    Workload, lines,
+    swap::{self, Swapped},
+};
+use crate::{Contender as Layers, data::Data, limit::Limit};
+
+/// A writer of files that loses nothing: callers wait when it is behind, but for [`FlexiAsync`](Self::FlexiAsync), which takes as
+/// much memory as it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// `Background` over `RollingFile`.
+    Spanwise,
+    /// `tracing_appender::non_blocking` over `RollingFileAppender`.
+    TracingAppender,
+    /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its documentation says.
+    Logroller,
+    /// `FileLogWriter` with a thread and an unbounded channel: nobody ever waits, and memory grows.
+    FlexiAsync,
+    /// `FileLogWriter` with a buffer of 8 KiB under a lock, and no thread: every so often a caller writes it.
+    FlexiBuffered,
+    /// A vector under a lock, written by a thread: what none can go below by much.
+    Limit,
+}
+
+/// What one producer does, one unit at a time.
+pub(crate) type Unit = Box<dyn FnMut() -> io::Result<()> + Send>;
+
+/// A contender that is ready.
+pub(crate) struct Opened {
+    /// One for each producer.
+    pub(crate) units: Vec<Unit>,
+    /// Dropped, it has everything written.
+    pub(crate) guard: Box<dyn Any>,
+}
+
+/// Where the subscriber is installed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Install {
+    /// As services have it; once in a process.
+    Globally,
+    /// For tests.
+    ForEachUnit,
+}
+
+/// What is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) workload: Workload,
+    pub(crate) producers: u64,
+    pub(crate) directory: &'a Path,
+    /// How many bytes a file has when it rolls, if it does.
+    pub(crate) rotate_at: u64,
+    pub(crate) install: Install,
+}
+
+impl Contender {
+    /// In the order of the tables.
+    pub const ALL: [Self; 6] = [
+        Self::Spanwise,
+        Self::TracingAppender,
+        Self::Logroller,
+        Self::FlexiAsync,
+        Self::FlexiBuffered,
+        Self::Limit,
+    ];
+
+    /// As in the tables and in `--contender`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spanwise => "spanwise",
+            Self::TracingAppender => "tracing-appender",
+            Self::Logroller => "logroller",
+            Self::FlexiAsync => "flexi-async",
+            Self::FlexiBuffered => "flexi-buffered",
+            Self::Limit => "limit",
+        }
+    }
+
+    /// Whether there is anything to measure. Events go through the layers that one would install in front of a writer, which two of
+    /// them have. Of those that roll at a size, flexi_logger is left out: it compresses on the thread that writes, and the queue
+    /// in front of it has no bound.
+    #[must_use]
+    pub fn takes_part_in(self, workload: Workload) -> bool {
+        if workload.rotates() {
+            return matches!(self, Self::Spanwise | Self::Logroller);
+        }
+        if workload.events().is_some() {
+            return matches!(self, Self::Spanwise | Self::TracingAppender | Self::Limit);
+        }
+        true
+    }
+
+    pub(crate) fn open(self, setup: Setup<'_>) -> Result<Opened, Box<dyn Error>> {
+        let directory = setup.directory;
+        match self {
+            Self::Spanwise => {
+                let (background, guard) = Background::builder(rolling_file(setup)?)
+                    .when_full(WhenFull::Block(Duration::from_secs(60)))
+                    .build()?;
+                let dispatch = Layers::Spanwise.dispatch(background.clone());
+                setup.opened(dispatch, || Box::new(background.clone()), guard)
+            }
+            Self::TracingAppender => {
+                let file = rolling::daily(directory, "bench.log");
+                let (queue, guard) = non_blocking(file);
+                let dispatch = Layers::FmtJson.dispatch(queue.clone());
+                setup.opened(dispatch, || Box::new(queue.clone()), guard)
+            }
+            Self::Logroller => {
+                let builder = LogRollerBuilder::new(directory, Path::new("bench.log"));
+                let builder = if setup.workload.rotates() {
+                    let size = RotationSize::Bytes(setup.rotate_at);
+                    builder
+                        .rotation(logroller::Rotation::SizeBased(size))
+                        .compression(logroller::Compression::Gzip)
+                } else {
+                    builder.rotation(logroller::Rotation::AgeBased(RotationAge::Daily))
+                };
+                let (queue, guard) = non_blocking(builder.build()?);
+                setup.opened(None, || Box::new(queue.clone()), guard)
+            }
+            Self::FlexiAsync => flexi(setup, WriteMode::Async),
+            Self::FlexiBuffered => flexi(setup, WriteMode::BufferAndFlush),
+            Self::Limit => {
+                let file = File::options()
+                    .create(true)
+                    .append(true)
+                    .open(directory.join("bench.log"))?;
+                let (swapped, guard) = swap::swapped(file);
+                match setup.workload.events() {
+                    Some(events) => Ok(Opened {
+                        units: (0..setup.producers)
+                            .map(|_| hand_written(swapped.clone(), events))
+                            .collect(),
+                        guard: Box::new(guard),
+                    }),
+                    None => setup.opened(None, || Box::new(swapped.clone()), guard),
+                }
+            }
+        }
+    }
+}
+
+fn rolling_file(setup: Setup<'_>) -> Result<RollingFile, Box<dyn Error>> {
+    let builder = RollingFile::builder(setup.directory.join("bench.log")).retention("all".parse()?);
+    Ok(if setup.workload.rotates() {
+        let size = format!("{}B", setup.rotate_at);
+        builder
+            .rotation(size.parse()?)
+            .compression("gzip".parse()?)
+            .build()?
+    } else {
+        builder.rotation("daily".parse()?).build()?
+    })
+}
+
+fn non_blocking(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(false).finish(writer)
+}
+
+fn flexi(setup: Setup<'_>, mode: WriteMode) -> Result<Opened, Box<dyn Error>> {
+    let spec = FileSpec::default()
+        .directory(setup.directory)
+        .basename("bench")
+        .suffix("log");
+    let (writer, handle) = FileLogWriter::builder(spec)
+        .rotate(Criterion::Age(Age::Day), Naming::Timestamps, Cleanup::Never)
+        .write_mode(mode)
+        .try_build_with_handle()?;
+    setup.opened(None, || Box::new(writer.clone()), handle)
+}
+
+fn hand_written(writer: Swapped, events: crate::Workload) -> Unit {
+    let data = Data::new();
+    let mut limit = Limit::new(writer, events, &data);
+    Box::new(move || limit.repeat(events, &data, 1))
+}
+
+impl Setup<'_> {
+    /// Events go to the subscriber, lines to a writer of each producer's own.
+    fn opened(
+        self,
+        dispatch: Option<Dispatch>,
+        writer: impl Fn() -> Box<dyn io::Write + Send>,
+        guard: impl Any,
+    ) -> Result<Opened, Box<dyn Error>> {
+        let units = match (self.workload.events(), dispatch) {
+            (Some(events), Some(dispatch)) => {
+                if let Install::Globally = self.install {
+                    dispatcher::set_global_default(dispatch.clone())?;
+                }
+                (0..self.producers)
+                    .map(|_| self.event(events, dispatch.clone()))
+                    .collect()
+            }
+            _ => {
+                let prepared: Arc<[Vec<u8>]> = lines::prepared().into();
+                (0..self.producers)
+                    .map(|producer| line(Arc::clone(&prepared), producer, writer()))
+                    .collect()
+            }
+        };
+        let guard = Box::new(guard);
+        Ok(Opened { units, guard })
+    }
+
+    fn event(self, events: crate::Workload, dispatch: Dispatch) -> Unit {
+        let data = Data::new();
+        match self.install {
+            Install::Globally => Box::new(move || {
+                events.repeat(&data, 1);
+                Ok(())
+            }),
+            Install::ForEachUnit => Box::new(move || {
+                dispatcher::with_default(&dispatch, || events.repeat(&data, 1));
+                Ok(())
+            }),
+        }
+    }
+}
+
+/// The prepared lines in turn, each producer beginning with another.
+fn line(prepared: Arc<[Vec<u8>]>, producer: u64, mut writer: Box<dyn io::Write + Send>) -> Unit {
+    let mut next = first_line(producer, prepared.len());
+    Box::new(move || {
+        writer.write_all(&prepared[next])?;
+        next = (next + 1) % prepared.len();
+        Ok(())
+    })
+}
+
+fn first_line(producer: u64, lines: usize) -> usize {
+    producer as usize * 61 % lines
+}
+
+/// How long the lines are that so many producers write, `each` of them so many.
+pub(crate) fn bytes(producers: u64, each: u64) -> u64 {
+    let lines = lines::prepared();
+    let length = |number: usize| lines[number % lines.len()].len() as u64;
+    let all: u64 = (0..lines.len()).map(length).sum();
+    let (rounds, rest) = (each / lines.len() as u64, each as usize % lines.len());
+    let of_one = |producer| {
+        let first = first_line(producer, lines.len());
+        let rest: u64 = (first..first + rest).map(length).sum();
+        rounds * all + rest
+    };
+    (0..producers).map(of_one).sum()
+}

@@ -1,0 +1,102 @@
+//! The arguments of the process.
+
+use super::{Contender, Workload, pass::Pass};
+use crate::options::{named, number};
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) mode: Mode,
+    contenders: Vec<Contender>,
+    workloads: Vec<Workload>,
+    producers: Vec<u64>,
+    lines: Option<u64>,
+    pub(crate) rotate_at: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    Rounds(usize),
+    /// What the parent asks of a child, and people of a profiler.
+    Pass(Pass),
+    /// `cargo test` runs benches too, to see whether they start.
+    Nothing,
+}
+
+const ROUNDS: usize = 7;
+const ROTATE_AT: u64 = 100_000_000;
+
+impl Options {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            mode: Mode::Nothing,
+            contenders: Vec::new(),
+            workloads: Vec::new(),
+            producers: Vec::new(),
+            lines: None,
+            rotate_at: ROTATE_AT,
+        };
+        while let Some(argument) = arguments.next() {
+            if argument == "--bench" {
+                if let Mode::Nothing = options.mode {
+                    options.mode = Mode::Rounds(ROUNDS);
+                }
+                continue;
+            }
+            let value = arguments
+                .next()
+                .ok_or_else(|| format!("{argument} is unknown, or needs a value"))?;
+            match argument.as_str() {
+                "--rounds" => options.mode = Mode::Rounds(number(&argument, &value)?),
+                "--pass" => options.mode = Mode::Pass(named(&value, &Pass::ALL, Pass::name)?),
+                "--contender" => {
+                    let contender = named(&value, &Contender::ALL, Contender::name)?;
+                    options.contenders.push(contender);
+                }
+                "--workload" => {
+                    let workload = named(&value, &Workload::ALL, Workload::name)?;
+                    options.workloads.push(workload);
+                }
+                "--producers" => options.producers.push(number(&argument, &value)?),
+                "--lines" => options.lines = Some(number(&argument, &value)?),
+                "--rotate-at" => options.rotate_at = number(&argument, &value)?,
+                _ => return Err(format!("{argument} is unknown")),
+            }
+        }
+        if options.producers.contains(&0) {
+            return Err("--producers 0: nobody would log".to_owned());
+        }
+        Ok(options)
+    }
+
+    /// Those that were named, or all.
+    pub(crate) fn contenders(&self) -> &[Contender] {
+        if self.contenders.is_empty() {
+            &Contender::ALL
+        } else {
+            &self.contenders
+        }
+    }
+
+    /// Those that were named, or all.
+    pub(crate) fn workloads(&self) -> &[Workload] {
+        if self.workloads.is_empty() {
+            &Workload::ALL
+        } else {
+            &self.workloads
+        }
+    }
+
+    /// Those that were asked for, or those of the workload.
+    pub(crate) fn producers(&self, workload: Workload) -> &[u64] {
+        if self.producers.is_empty() {
+            workload.producers()
+        } else {
+            &self.producers
+        }
+    }
+
+    /// Of all producers.
+    pub(crate) fn lines(&self, workload: Workload) -> u64 {
+        self.lines.unwrap_or_else(|| workload.lines())
+    }
+}

@@ -1,0 +1,316 @@
+//! One contender, one workload, one measure: what a child process does.
+
+use std::{
+    error::Error,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{
+    Contender, Workload,
+    contender::{Install, Opened, Setup, Unit},
+    lines::{self, Found},
+    options::Options,
+    workload::{BURST, EVERY},
+};
+use crate::allocations;
+
+/// A measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pass {
+    /// Lines per second, nanoseconds of all processors per line, MiB of resident memory at most.
+    Speed,
+    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a thousand, of all.
+    Latency,
+    /// Allocations per line.
+    Allocations,
+}
+
+impl Pass {
+    pub(crate) const ALL: [Self; 3] = [Self::Speed, Self::Latency, Self::Allocations];
+
+    /// As in `--pass`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::Latency => "latency",
+            Self::Allocations => "allocations",
+        }
+    }
+}
+
+/// What is done, and how it is watched.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    workload: Workload,
+    /// Of each producer, before anything is measured.
+    warm_up: u64,
+    /// Of each producer.
+    units: u64,
+    /// Whether each wait is kept.
+    timed: bool,
+}
+
+/// What was seen of it.
+#[derive(Debug)]
+struct Seen {
+    /// From the first call until the guard was dropped.
+    time: Duration,
+    /// Of all processors in that time.
+    processors: Duration,
+    /// Of the callers, in nanoseconds, the shortest first.
+    waits: Vec<u64>,
+    allocations: u64,
+}
+
+/// Rolled files may still be compressed when the program ends; it is waited for here.
+const COMPRESSING: Duration = Duration::from_secs(60);
+
+/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing left to do.
+const REST: Duration = Duration::from_millis(500);
+
+/// Runs what the options ask for and prints what was measured.
+pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error>> {
+    let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
+        return Err("--pass needs one --contender and one --workload".into());
+    };
+    let &[producers] = options.producers(workload) else {
+        return Err("--pass needs --producers".into());
+    };
+    if !contender.takes_part_in(workload) {
+        let (contender, workload) = (contender.name(), workload.name());
+        return Err(format!("{contender} does not take part in {workload}").into());
+    }
+    let each = options.lines(workload) / workload.lines_per_unit() / producers;
+    let mut plan = Plan {
+        workload,
+        warm_up: 0,
+        units: each,
+        timed: pass == Pass::Latency,
+    };
+    match pass {
+        Pass::Speed => {}
+        _ if workload.is_paced() => {
+            // What is missing then is written in a quarter of a second.
+            plan.warm_up = options.rotate_at / (300 * producers) * 97 / 100;
+        }
+        Pass::Latency => plan.warm_up = each / 10,
+        Pass::Allocations => {
+            plan.warm_up = each / 5;
+            plan.units = each - plan.warm_up;
+        }
+    }
+    if pass == Pass::Allocations {
+        allocations::watch();
+    }
+
+    let directory = tempfile::tempdir()?;
+    let setup = Setup {
+        workload,
+        producers,
+        directory: directory.path(),
+        rotate_at: options.rotate_at,
+        install: Install::Globally,
+    };
+    let seen = run(contender.open(setup)?, plan)?;
+    let peak = peak_resident()?;
+    let lines = (producers * plan.units * workload.lines_per_unit()).max(1) as f64;
+    check(setup, plan)?;
+
+    let mut out = io::stdout();
+    match pass {
+        Pass::Speed => writeln!(
+            out,
+            "{} {} {peak}",
+            lines / seen.time.as_secs_f64(),
+            seen.processors.as_nanos() as f64 / lines,
+        )?,
+        Pass::Latency => {
+            let [half, hundredth, thousandth, longest] = percentiles(&seen.waits);
+            writeln!(out, "{half} {hundredth} {thousandth} {longest}")?;
+        }
+        Pass::Allocations => writeln!(out, "{}", seen.allocations as f64 / lines)?,
+    }
+    Ok(())
+}
+
+/// Has so many lines written, and counts them.
+///
+/// # Errors
+///
+/// If a line is missing or torn, or the contender could not be opened.
+pub fn deliver(
+    contender: Contender,
+    workload: Workload,
+    producers: u64,
+    lines: u64,
+) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let setup = Setup {
+        workload,
+        producers,
+        directory: directory.path(),
+        rotate_at: lines * 100, // a third of what comes
+        install: Install::ForEachUnit,
+    };
+    let plan = Plan {
+        workload,
+        warm_up: 0,
+        units: lines / producers / workload.lines_per_unit(),
+        timed: true,
+    };
+    run(contender.open(setup)?, plan)?;
+    check(setup, plan)
+}
+
+fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
+    let Opened { units, guard } = opened;
+    // All are ready; the warm-up is over; the rest may begin.
+    let gate = Barrier::new(units.len() + 1);
+    let (processors_before, allocations_before, produced) = thread::scope(|scope| {
+        let producers: Vec<_> = units
+            .into_iter()
+            .map(|unit| scope.spawn(|| produce(unit, plan, &gate)))
+            .collect();
+        gate.wait();
+        gate.wait();
+        if plan.workload.is_paced() && plan.warm_up > 0 {
+            thread::sleep(REST);
+        }
+        let before = (processors(), allocations::count());
+        gate.wait();
+        let produced: Vec<_> = producers
+            .into_iter()
+            .map(|producer| producer.join())
+            .collect();
+        (before.0, before.1, produced)
+    });
+    drop(guard);
+    let (end, processors, allocations) = (Instant::now(), processors(), allocations::count());
+
+    let mut begin = end;
+    let mut waits = Vec::new();
+    for produced in produced {
+        let produced = produced.map_err(|_| io::Error::other("a producer panicked"))?;
+        let (its_begin, its_waits) = produced?;
+        begin = begin.min(its_begin);
+        waits.extend(its_waits);
+    }
+    waits.sort_unstable();
+    Ok(Seen {
+        time: end - begin,
+        processors: processors.saturating_sub(processors_before),
+        waits,
+        allocations: allocations - allocations_before,
+    })
+}
+
+/// When the first measured call was made, and how long each took.
+fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, Vec<u64>)> {
+    // Written to once, so that no wait is one for the system to find memory for it.
+    let mut waits = vec![u64::MAX; if plan.timed { plan.units as usize } else { 0 }];
+    gate.wait();
+    let warm_up = (0..plan.warm_up).try_for_each(|_| unit());
+    gate.wait();
+    gate.wait();
+    warm_up?;
+    let begin = Instant::now();
+    if !plan.timed && !plan.workload.is_paced() {
+        (0..plan.units).try_for_each(|_| unit())?;
+        return Ok((begin, waits));
+    }
+    let mut next_burst = begin;
+    for number in 0..plan.units {
+        if plan.workload.is_paced() && number % BURST == 0 {
+            // One that is late does not wait, and does not leave a burst out.
+            thread::sleep(next_burst.saturating_duration_since(Instant::now()));
+            next_burst += EVERY;
+        }
+        let before = Instant::now();
+        unit()?;
+        let wait = before.elapsed();
+        if let Some(place) = waits.get_mut(number as usize) {
+            *place = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        }
+    }
+    Ok((begin, waits))
+}
+
+/// Fails if the files do not hold exactly what was written.
+fn check(setup: Setup<'_>, plan: Plan) -> Result<(), Box<dyn Error>> {
+    let each = (plan.warm_up + plan.units) * setup.workload.lines_per_unit();
+    let expected = setup.producers * each;
+    let deadline = Instant::now() + COMPRESSING;
+    loop {
+        let found = lines::found(setup.directory);
+        match &found {
+            Ok(found) if is_all(found, expected, setup, each) => return Ok(()),
+            _ if setup.workload.rotates() && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            _ => {
+                let files: Vec<_> = fs::read_dir(setup.directory)?
+                    .flatten()
+                    .map(|entry| entry.path())
+                    .collect();
+                return Err(format!(
+                    "{expected} lines were written, {found:?} when the guard was dropped, in {files:?}"
+                )
+                .into());
+            }
+        }
+    }
+}
+
+fn is_all(found: &Found, expected: u64, setup: Setup<'_>, each: u64) -> bool {
+    let bytes = match setup.workload.events() {
+        Some(_) => found.bytes,
+        None => super::contender::bytes(setup.producers, each),
+    };
+    // None is left to be compressed but the one that is written.
+    let rolled = !setup.workload.rotates() || (found.packed > 0 && found.plain == 1);
+    found.lines == expected && found.bytes == bytes && rolled
+}
+
+/// What reading the clock twice costs, in nanoseconds.
+pub(crate) fn clock() -> u64 {
+    let mut costs: Vec<_> = (0..100_000)
+        .map(|_| Instant::now().elapsed().as_nanos() as u64)
+        .collect();
+    costs.sort_unstable();
+    costs[costs.len() / 2]
+}
+
+/// Of sorted ones: p50, p99, p99.9 and the longest.
+fn percentiles(waits: &[u64]) -> [u64; 4] {
+    let at = |share: f64| {
+        let index = (waits.len() as f64 * share) as usize;
+        waits.get(index).or(waits.last()).copied().unwrap_or(0)
+    };
+    [at(0.5), at(0.99), at(0.999), at(1.0)]
+}
+
+/// The time that all processors have spent on this process.
+fn processors() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        time.tv_nsec.unsigned_abs() as u32,
+    )
+}
+
+/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was there before this program was.
+fn peak_resident() -> Result<f64, Box<dyn Error>> {
+    let status = fs::read_to_string(Path::new("/proc/self/status"))?;
+    let peak = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        kibibytes.parse::<f64>().ok()
+    });
+    Ok(peak.ok_or("/proc/self/status has no VmHWM")? / 1024.0)
+}

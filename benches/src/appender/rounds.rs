@@ -1,0 +1,196 @@
+//! Every contender in every round, each round beginning with another.
+
+use std::{collections::BTreeMap, error::Error};
+
+use super::{
+    Contender, Workload,
+    options::Options,
+    pass::{self, Pass},
+};
+use crate::{
+    child, rounds,
+    table::{self, number},
+};
+
+/// What is compared in one table.
+type Case = (Workload, u64);
+
+/// What the runs of one contender in one case gave.
+#[derive(Debug, Default)]
+struct Samples {
+    speed: Vec<[f64; 3]>,
+    latency: Vec<[f64; 4]>,
+    allocations: Vec<[f64; 1]>,
+}
+
+/// Their medians.
+#[derive(Debug, Clone, Copy)]
+struct Medians {
+    speed: Option<[f64; 3]>,
+    latency: Option<[f64; 4]>,
+    allocations: Option<[f64; 1]>,
+}
+
+pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>> {
+    let mut samples = BTreeMap::<(Case, Contender), Samples>::new();
+    let cases: Vec<Case> = options
+        .workloads()
+        .iter()
+        .flat_map(|workload| {
+            let producers = options.producers(*workload).iter();
+            producers.map(|producers| (*workload, *producers))
+        })
+        .collect();
+    for round in 0..rounds {
+        for &case in &cases {
+            for contender in rounds::rotated(options.contenders(), round) {
+                if contender.takes_part_in(case.0) {
+                    let samples = samples.entry((case, contender)).or_default();
+                    samples.add(options, case, contender, round)?;
+                }
+            }
+        }
+    }
+    let medians = samples
+        .iter()
+        .map(|(key, samples)| (*key, samples.medians()))
+        .collect();
+    for case in &cases {
+        print(options, *case, rounds, &medians)?;
+    }
+    print_rotation(options, &cases, &medians)
+}
+
+impl Samples {
+    fn add(
+        &mut self,
+        options: &Options,
+        case: Case,
+        contender: Contender,
+        round: usize,
+    ) -> Result<(), Box<dyn Error>> {
+        let arguments = |pass| arguments(options, case, contender, pass);
+        self.latency
+            .push(child::numbers(&arguments(Pass::Latency))?);
+        // A pace is not a speed, and what rolls does the same for each line.
+        if !case.0.is_paced() {
+            self.speed.push(child::numbers(&arguments(Pass::Speed))?);
+            if round == 0 && !case.0.rotates() {
+                let allocations = child::numbers(&arguments(Pass::Allocations))?;
+                self.allocations.push(allocations);
+            }
+        }
+        Ok(())
+    }
+
+    fn medians(&self) -> Medians {
+        Medians {
+            speed: medians(&self.speed),
+            latency: medians(&self.latency),
+            allocations: medians(&self.allocations),
+        }
+    }
+}
+
+/// Of each column.
+fn medians<const COLUMNS: usize>(rows: &[[f64; COLUMNS]]) -> Option<[f64; COLUMNS]> {
+    (!rows.is_empty()).then(|| {
+        std::array::from_fn(|column| rounds::median(rows.iter().map(|row| row[column]).collect()))
+    })
+}
+
+/// What makes a child do one run.
+fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) -> Vec<String> {
+    let (workload, producers) = case;
+    [
+        ("--pass", pass.name().to_owned()),
+        ("--contender", contender.name().to_owned()),
+        ("--workload", workload.name().to_owned()),
+        ("--producers", producers.to_string()),
+        ("--lines", options.lines(workload).to_string()),
+        ("--rotate-at", options.rotate_at.to_string()),
+    ]
+    .into_iter()
+    .flat_map(|(name, value)| [name.to_owned(), value])
+    .collect()
+}
+
+const COLUMNS: [&str; 10] = [
+    "lines/s",
+    "× lines/s",
+    "CPU ns/line",
+    "p50 ns",
+    "p99 ns",
+    "× p99",
+    "p99.9 ns",
+    "max ns",
+    "allocations/line",
+    "peak MiB",
+];
+
+fn print(
+    options: &Options,
+    case: Case,
+    rounds: usize,
+    medians: &BTreeMap<(Case, Contender), Medians>,
+) -> Result<(), Box<dyn Error>> {
+    let (workload, producers) = case;
+    let title = format!(
+        "**{}**, {producers} producers, {} lines, medians of {rounds} rounds; × is to tracing-appender, more is better; reading the \
+         clock costs {} ns of each wait",
+        workload.name(),
+        number(options.lines(workload) as f64),
+        pass::clock(),
+    );
+    let peer = medians.get(&(case, Contender::TracingAppender));
+    let rows = options.contenders().iter().filter_map(|contender| {
+        let own = medians.get(&(case, *contender))?;
+        let speed = |column: usize| own.speed.map(|speed| number(speed[column]));
+        let latency = |column: usize| own.latency.map(|latency| number(latency[column]));
+        let times_the_speed = || Some(own.speed?[0] / peer?.speed?[0]);
+        let times_the_p99 = || Some(peer?.latency?[1] / own.latency?[1]);
+        let times = |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2}×"));
+        let cells = vec![
+            speed(0),
+            times(times_the_speed()),
+            speed(1),
+            latency(0),
+            latency(1),
+            times(times_the_p99()),
+            latency(2),
+            latency(3),
+            own.allocations.map(|[count]| number(count)),
+            speed(2),
+        ];
+        Some((contender.name(), cells))
+    });
+    table::print(&title, &COLUMNS, rows)
+}
+
+/// How many times as long callers wait while files roll and are compressed.
+fn print_rotation(
+    options: &Options,
+    cases: &[Case],
+    medians: &BTreeMap<(Case, Contender), Medians>,
+) -> Result<(), Box<dyn Error>> {
+    let cases: Vec<_> = cases.iter().filter(|case| case.0.rotates()).collect();
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = cases.iter().map(|case| case.0.name()).collect();
+    let rows = options.contenders().iter().filter_map(|contender| {
+        let ratio = |case: &Case| {
+            let still = (case.0.still(), case.1);
+            let rotating = medians.get(&(*case, *contender))?.latency?[2];
+            let still = medians.get(&(still, *contender))?.latency?[2];
+            Some(format!("{:.2}×", rotating / still))
+        };
+        let cells: Vec<_> = cases.iter().map(|case| ratio(case)).collect();
+        cells
+            .iter()
+            .any(Option::is_some)
+            .then_some((contender.name(), cells))
+    });
+    let title = "p99.9 with rotation and gzip / p99.9 without";
+    table::print(title, &names, rows)
+}
