@@ -55,7 +55,7 @@ impl Compression {
             return Ok(());
         }
         Err(SettingError::new(format!(
-            "`{self}` is not compiled in: enable the feature `{self}` of spanwise-appender"
+            "`{self}` is not compiled in: enable the cargo feature `{self}`"
         )))
     }
 
