@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use spanwise_core::{Clock, Fault, SelfReport};
@@ -13,6 +13,7 @@ use super::{
     compression::Compression,
     current::NotOpened,
     error::{OpenError, OpenErrorKind, Why},
+    forked::Guarded,
     fs::{self, Create},
     housekeeping::Housekeeper,
     lock::{Attempt, Lock},
@@ -22,7 +23,7 @@ use super::{
     rotation::Rotation,
     state::{State, open},
 };
-use crate::{Bytes, SettingError, process};
+use crate::{Bytes, SettingError};
 
 /// Sets up a [`RollingFile`]; starts with [`RollingFile::builder`].
 #[derive(Debug, Clone)]
@@ -240,9 +241,8 @@ impl RollingFileBuilder {
             reopen_asked,
         );
         Ok(RollingFile(Arc::new(Inner {
+            state: Guarded::new(Arc::clone(&settings), state),
             settings,
-            state: Mutex::new(state),
-            generation: process::generation().into(),
             #[cfg(all(unix, feature = "sighup"))]
             _hangup: hangup,
         })))

@@ -140,6 +140,11 @@ impl Current {
         self.torn = self.ends_within_a_line();
     }
 
+    /// Whoever else writes to it writes whole lines.
+    pub(super) fn is_whole(&mut self) {
+        self.torn = false;
+    }
+
     /// It was seen at its path.
     pub(super) fn seen(&mut self, metadata: &Metadata) {
         let length = metadata.len();

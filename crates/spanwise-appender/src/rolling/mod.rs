@@ -7,6 +7,7 @@ mod compression;
 mod current;
 mod error;
 mod follow;
+mod forked;
 mod fs;
 #[cfg(all(unix, feature = "sighup"))]
 mod hangup;
@@ -28,12 +29,7 @@ use std::{
     fmt,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
 use spanwise_core::{Clock, SelfReport};
@@ -45,13 +41,10 @@ pub use error::{OpenError, OpenErrorKind, SettingError};
 pub use retention::Retention;
 pub use rotation::{Interval, Rotation};
 
+use forked::Guarded;
 use name::Names;
-use state::State;
 
-use crate::{
-    process,
-    sink::{Records, Written},
-};
+use crate::sink::{Records, Written};
 
 /// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
 ///
@@ -92,9 +85,7 @@ pub struct RollingFile(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
-    state: Mutex<State>,
-    /// The one of the process whose threads share the lock.
-    generation: AtomicU32,
+    state: Guarded,
     #[cfg(all(unix, feature = "sighup"))]
     _hangup: Option<hangup::Hangup>,
 }
@@ -120,7 +111,7 @@ impl RollingFile {
     /// # Errors
     /// What the system says; the old file is written on then.
     pub fn reopen(&self) -> io::Result<()> {
-        self.state()?.reopen_now()
+        self.0.state.lock()?.reopen_now()
     }
 
     /// The file that is written: the path given to [`builder`](Self::builder), made absolute, or one beside it with
@@ -140,43 +131,14 @@ impl RollingFile {
 
     /// Writes as many of the records as the file takes, each run of them with one call. Somebody `patient` waits before trying again.
     pub(crate) fn write_records(&self, records: Records<'_>, patient: bool) -> Written {
-        match self.state() {
+        match self.0.state.lock() {
             Ok(mut state) => state.write(records, patient),
-            Err(error) => Written::stopped(records, 0, error),
-        }
-    }
-
-    /// The one place that locks. Fails only in the child of a fork, if another thread was at it then: that one will not come back.
-    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let generation = process::generation();
-        if self.0.generation.load(Ordering::Relaxed) == generation {
-            return Ok(self.0.state.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        let mut tries = 0;
-        loop {
-            match self.0.state.try_lock() {
-                Err(TryLockError::WouldBlock) if tries == 50 => {
-                    return Err(io::Error::other(
-                        "another thread was writing to it when the process forked: open it again in the child",
-                    ));
-                }
-                // Or another thread of the child has it.
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
-                Err(TryLockError::Poisoned(state)) => return Ok(state.into_inner()),
-                Ok(state) => {
-                    self.0.generation.store(generation, Ordering::Relaxed);
-                    return Ok(state);
-                }
+            Err(error) => {
+                let settings = &self.0.settings;
+                settings.tell_of_write(&error);
+                settings.written(records, 0, Some(error))
             }
-            tries += 1;
         }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let state = self.state.get_mut();
-        state.unwrap_or_else(PoisonError::into_inner).finish();
     }
 }
 
@@ -207,7 +169,7 @@ impl Write for &RollingFile {
 
     /// Nothing is held back; sees that the file was not deleted in the last second.
     fn flush(&mut self) -> io::Result<()> {
-        self.state()?.flush()
+        self.0.state.lock()?.flush()
     }
 }
 

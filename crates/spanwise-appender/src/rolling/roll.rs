@@ -73,6 +73,8 @@ impl State {
             };
         self.current = fresh;
         self.roll_at_start = false;
+        // What took its place may be the next file of a fork that rolled in this moment.
+        self.look_at_path(true)?;
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
         }

@@ -82,17 +82,7 @@ impl State {
             Some(error) => (0, Some(error)),
             None => self.try_to_write(records),
         };
-        let mut failed = 0;
-        if error.is_some() && self.settings.fallback_to_stderr {
-            failed = records.ends.len() - delivered;
-            // What stderr does not take either is lost, and counted like the rest.
-            let _ = stderr::write_if_ready(&records.bytes[records.start_of(delivered)..]);
-        }
-        Written {
-            delivered,
-            failed,
-            error,
-        }
+        self.settings.written(records, delivered, error)
     }
 
     fn try_to_write(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
@@ -110,14 +100,7 @@ impl State {
             }
             Some(error) => {
                 self.writing.failed(error, self.settings.clock.instant());
-                let path = self.settings.names.current().display();
-                self.settings.report.fault(
-                    Fault::WriteFailed,
-                    &format_args!(
-                        "cannot write to log file {path}: {}; it is tried again",
-                        Why(error)
-                    ),
-                );
+                self.settings.tell_of_write(error);
                 if error.kind() == io::ErrorKind::StorageFull {
                     // Old files may have to go.
                     self.housekeeper.wake(&self.settings);
@@ -211,6 +194,39 @@ impl State {
             self.now = (minute, Period::of(now, &self.settings.rotation));
         }
         self.now.1
+    }
+}
+
+impl Settings {
+    /// What became of records, after the fallback had the rest of them.
+    pub(super) fn written(
+        &self,
+        records: Records<'_>,
+        delivered: usize,
+        error: Option<io::Error>,
+    ) -> Written {
+        let mut failed = 0;
+        if error.is_some() && self.fallback_to_stderr {
+            failed = records.ends.len() - delivered;
+            // What stderr does not take either is lost, and counted like the rest.
+            let _ = stderr::write_if_ready(&records.bytes[records.start_of(delivered)..]);
+        }
+        Written {
+            delivered,
+            failed,
+            error,
+        }
+    }
+
+    pub(super) fn tell_of_write(&self, error: &io::Error) {
+        let path = self.names.current().display();
+        self.report.fault(
+            Fault::WriteFailed,
+            &format_args!(
+                "cannot write to log file {path}: {}; it is tried again",
+                Why(error)
+            ),
+        );
     }
 }
 

@@ -755,3 +755,22 @@ fn a_child_writes_to_the_file_of_its_parent() {
         assert_eq!((verdict.lost, verdict.doubled, verdict.torn), (0, 0, 0));
     }
 }
+
+#[test]
+fn a_child_of_a_program_that_writes_to_the_file_itself_does_not_wait_for_a_lock_of_its_parent() {
+    let logs = Logs::new();
+    let output = format!("direct:{}/app.log", logs.text());
+    let setup = Setup::new().with("output", output).with("threads", 3);
+    let mut victim = setup.with("rotation", "1MiB").start();
+    victim.ask("go 0");
+    // Any of them is likely to meet a thread that writes.
+    for _ in 0..20 {
+        assert_eq!(victim.ask("fork 10"), "child 0");
+    }
+    assert_eq!(victim.ask("stop"), "logged");
+    victim.tell("return");
+    let ended = victim.ended();
+    let verdict = ended.judge(&logs.all());
+    println!("20 forks of a program that writes to the file itself: {verdict}");
+    assert_eq!((verdict.lost, verdict.doubled), (0, 0));
+}

@@ -151,7 +151,12 @@ mod unix {
         BACKGROUND.set(background.clone()).expect("once");
         tracing_subscriber::registry().with(Notices).init();
         let mut victim = Victim {
-            background,
+            output: Output {
+                background,
+                direct: file
+                    .clone()
+                    .filter(|_| setup.text("output", "").starts_with("direct:")),
+            },
             guard: Some(guard),
             file,
             base: setup.number("base", 0),
@@ -189,7 +194,7 @@ mod unix {
                 let file = OpenOptions::new().append(true).create(true).open(path)?;
                 Background::builder(file)
             }
-            Some(("rolling", path)) => {
+            Some(("rolling" | "direct", path)) => {
                 let mut builder = RollingFile::builder(path)
                     .rotation(setup.text("rotation", "never").parse()?)
                     .retention(setup.text("retention", "all").parse()?)
@@ -214,8 +219,16 @@ mod unix {
         Ok((background, guard, rolling))
     }
 
-    struct Victim {
+    /// Where records go.
+    #[derive(Clone)]
+    struct Output {
         background: Background,
+        /// The file itself, if there is nothing between.
+        direct: Option<RollingFile>,
+    }
+
+    struct Victim {
+        output: Output,
         guard: Option<FlushGuard>,
         file: Option<RollingFile>,
         /// The number of its first thread, among all victims that write to the same place.
@@ -259,7 +272,11 @@ mod unix {
                     store_counters();
                     "stored".to_owned()
                 }
-                "flush" => match self.background.flush(Duration::from_millis(number(1))) {
+                "flush" => match self
+                    .output
+                    .background
+                    .flush(Duration::from_millis(number(1)))
+                {
                     Ok(()) => "flushed".to_owned(),
                     Err(error) => format!("{:?}: {error}", error.kind()),
                 },
@@ -302,7 +319,7 @@ mod unix {
                 "exit" => std::process::exit(0),
                 "panic" => panic!("as told"),
                 "abort" => {
-                    let background = self.background.clone();
+                    let background = self.output.background.clone();
                     let deadline = Duration::from_millis(number(1));
                     std::panic::set_hook(Box::new(move |_| {
                         let _ = background.flush(deadline);
@@ -320,7 +337,7 @@ mod unix {
         fn go(&mut self, records: u64, pause: u64) {
             let stop = Arc::new(AtomicBool::new(false));
             let threads = (0..self.threads).map(|thread| {
-                let background = self.background.clone();
+                let output = self.output.clone();
                 let (base, size, all_levels) = (self.base, self.size, self.all_levels);
                 let stop = Arc::clone(&stop);
                 let pause = Duration::from_micros(pause);
@@ -330,7 +347,7 @@ mod unix {
                         if stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        times.push(log(&background, base, thread, size, all_levels));
+                        times.push(log(&output, base, thread, size, all_levels));
                         if !pause.is_zero() {
                             thread::sleep(pause);
                         }
@@ -368,7 +385,7 @@ mod unix {
             if child == 0 {
                 CHILD.store(record::CHILD, Ordering::Relaxed);
                 for _ in 0..records {
-                    log(&self.background, self.base, 0, self.size, self.all_levels);
+                    log(&self.output, self.base, 0, self.size, self.all_levels);
                 }
                 std::process::exit(0);
             }
@@ -384,7 +401,7 @@ mod unix {
         /// As `daemon(3)` does: the parent ends at once, and the child goes on. Records are logged before.
         fn daemon(&mut self, records: u64) -> String {
             for _ in 0..records {
-                log(&self.background, self.base, 0, self.size, self.all_levels);
+                log(&self.output, self.base, 0, self.size, self.all_levels);
             }
             // SAFETY: as above; the parent does nothing after it.
             #[expect(unsafe_code, reason = "what it is about")]
@@ -398,13 +415,7 @@ mod unix {
     }
 
     /// One record, and how many nanoseconds the call took.
-    fn log(
-        background: &Background,
-        base: u64,
-        thread: usize,
-        size: usize,
-        all_levels: bool,
-    ) -> u32 {
+    fn log(output: &Output, base: u64, thread: usize, size: usize, all_levels: bool) -> u32 {
         let count = tally(record::THREADS + thread);
         let number = count.load(Ordering::Relaxed);
         let child = CHILD.load(Ordering::Relaxed);
@@ -415,10 +426,14 @@ mod unix {
             &METADATA[2]
         };
         let begin = Instant::now();
-        let written = background
-            .make_writer_for(metadata)
-            .write(line.as_bytes())
-            .expect("never fails");
+        let written = match &output.direct {
+            Some(file) => (&*file).write(line.as_bytes()),
+            None => {
+                let mut writer = output.background.make_writer_for(metadata);
+                writer.write(line.as_bytes())
+            }
+        }
+        .expect("never fails");
         let time = begin.elapsed();
         assert_eq!(written, line.len());
         count.store(number + 1, Ordering::Relaxed);

@@ -1,0 +1,99 @@
+//! The state of a file in this process. After a fork, the lock of the parent's may be held by a thread that is not here.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use super::{
+    Settings, fs::Create, housekeeping::Housekeeper, number::Numbers, state::State, state::open,
+};
+use crate::process;
+
+/// A [`State`] for whichever thread has it locked.
+pub(super) struct Guarded {
+    settings: Arc<Settings>,
+    state: Mutex<State>,
+    /// The process in which nobody holds the lock who is not there.
+    generation: AtomicU32,
+    /// That of a child that cannot have ours.
+    forked: OnceLock<Box<Self>>,
+}
+
+impl Guarded {
+    pub(super) fn new(settings: Arc<Settings>, state: State) -> Self {
+        Self {
+            settings,
+            state: Mutex::new(state),
+            generation: AtomicU32::new(process::generation()),
+            forked: OnceLock::new(),
+        }
+    }
+
+    /// The one place that locks.
+    ///
+    /// # Errors
+    /// A child, which cannot have the file of its parent, cannot open it either.
+    pub(super) fn lock(&self) -> io::Result<MutexGuard<'_, State>> {
+        let generation = process::generation();
+        if self.generation.load(Ordering::Relaxed) == generation {
+            return Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        self.lock_in_child(generation)
+    }
+
+    /// The parent's if it is free, with the open file, since the child may be allowed less; else one of the child's own.
+    #[cold]
+    fn lock_in_child(&self, generation: u32) -> io::Result<MutexGuard<'_, State>> {
+        let free = match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(state) = free {
+            self.generation.store(generation, Ordering::Relaxed);
+            return Ok(state);
+        }
+        if let Some(forked) = self.forked.get() {
+            return forked.lock();
+        }
+        let state = State::in_child(&self.settings)?;
+        let fresh = Box::new(Self::new(Arc::clone(&self.settings), state));
+        self.forked.get_or_init(|| fresh).lock()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if *self.generation.get_mut() == process::generation() {
+            let state = self.state.get_mut();
+            state.unwrap_or_else(PoisonError::into_inner).finish();
+        }
+    }
+}
+
+impl State {
+    /// One that knows nothing of its parent's but where the file is, which the parent has locked for both.
+    fn in_child(settings: &Arc<Settings>) -> io::Result<Self> {
+        let mut current = open(settings, Create::IfMissing)?;
+        // Half a line there is one that the parent is about to write.
+        current.is_whole();
+        let found = Arc::default();
+        let numbers = Numbers::new(None, Arc::clone(&found));
+        let housekeeper = Housekeeper::new(found);
+        let settings = Arc::clone(settings);
+        let mut state = Self::new(
+            settings,
+            current,
+            numbers,
+            None,
+            housekeeper,
+            Arc::default(),
+        );
+        state.roll_at_start = false;
+        Ok(state)
+    }
+}
