@@ -2,6 +2,8 @@ use std::{fs, path::Path};
 
 use tempfile::tempdir;
 
+use std::time::Duration;
+
 use super::*;
 use crate::Bytes;
 
