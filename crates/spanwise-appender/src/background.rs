@@ -103,7 +103,7 @@ impl Background {
     ///
     /// The two standard streams are written to directly, past the buffer of `std`, and in pieces that a pipe takes whole: lines of up
     /// to 4 KiB are not mixed with those of other processes, and a reader that stalls does not delay the shutdown. Any other writer
-    /// gets many lines in one `write`; a half-written line is ended before the next.
+    /// gets many lines in one `write`; a line of which it took a part is completed when it takes more.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_of(writer);
         BackgroundBuilder {

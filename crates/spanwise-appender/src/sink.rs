@@ -97,46 +97,95 @@ impl Sink for RollingFile {
     }
 }
 
+/// How the output ends.
+#[derive(Debug, Default)]
+pub(crate) enum Tail {
+    /// After a whole record, or before the first.
+    #[default]
+    Whole,
+    /// With these bytes of a record that was not written to its end.
+    Torn(Vec<u8>),
+    /// A newline is to come before anything else: it is all that the last record lacks, or nobody knows.
+    Open,
+}
+
+impl Tail {
+    /// How many bytes of these records are written already: of the first one, if it is the one that was torn. None if a newline must
+    /// come first.
+    pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
+        let first = &records.bytes[..records.ends.first().copied().unwrap_or_default()];
+        match self {
+            Self::Whole => Some(0),
+            Self::Torn(start) if first.starts_with(start) => Some(start.len()),
+            Self::Torn(_) | Self::Open => None,
+        }
+    }
+
+    /// The first `written` bytes of the records are written, and then there was an error. A record that lacks only its newline is
+    /// delivered: it gets it before the next.
+    pub(crate) fn stopped(
+        &mut self,
+        records: Records<'_>,
+        written: usize,
+        error: io::Error,
+    ) -> Written {
+        let mut delivered = records.ends.partition_point(|end| *end <= written);
+        let start = &records.bytes[records.start_of(delivered)..written];
+        *self = if start.is_empty() {
+            Self::Whole
+        } else if records.bytes[written..].starts_with(b"\n")
+            && records.ends[delivered] == written + 1
+        {
+            delivered += 1;
+            Self::Open
+        } else {
+            Self::Torn(start.to_vec())
+        };
+        Written::stopped(records, delivered, error)
+    }
+}
+
 /// Any writer.
 #[derive(Debug)]
 pub(crate) struct Plain<W> {
     writer: W,
-    /// The last bytes written are half a record.
-    torn: bool,
+    tail: Tail,
 }
 
 impl<W> Plain<W> {
     pub(crate) fn new(writer: W) -> Self {
         Self {
             writer,
-            torn: false,
+            tail: Tail::default(),
         }
     }
 }
 
 impl<W: Write + Send> Sink for Plain<W> {
     fn write(&mut self, records: Records<'_>, _: &AtomicBool) -> Written {
-        if self.torn {
-            if let Err(error) = self.writer.write_all(b"\n") {
-                return Written::stopped(records, 0, error);
-            }
-            self.torn = false;
-        }
-        let mut written = 0;
-        while written < records.bytes.len() {
-            let error = match self.writer.write(&records.bytes[written..]) {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(more) => {
-                    written += more;
-                    continue;
+        let mut written = match self.tail.resume(records) {
+            Some(written) => written,
+            None => {
+                if let Err(error) = self.writer.write_all(b"\n") {
+                    return Written::stopped(records, 0, error);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let delivered = records.ends.partition_point(|end| *end <= written);
-            self.torn = records.start_of(delivered) < written;
-            return Written::stopped(records, delivered, error);
+                0
+            }
+        };
+        // Until it is known otherwise: it may panic.
+        self.tail = Tail::Open;
+        while written < records.bytes.len() {
+            match self.writer.write(&records.bytes[written..]) {
+                Ok(0) => {
+                    let error = io::ErrorKind::WriteZero.into();
+                    return self.tail.stopped(records, written, error);
+                }
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.tail.stopped(records, written, error),
+            }
         }
+        self.tail = Tail::Whole;
         match self.writer.flush() {
             Ok(()) => Written::all(records),
             // It took them, and may still have them: to write them again could double them.
@@ -146,5 +195,35 @@ impl<W: Write + Send> Sink for Plain<W> {
                 error: Some(error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_there_once_only_its_newline_is_missing() {
+        let records = Records {
+            bytes: b"ab\n\ncd",
+            ends: &[3, 4, 6],
+        };
+        let delivered = (0..6).map(|written| {
+            let error = io::ErrorKind::StorageFull.into();
+            Tail::default().stopped(records, written, error).delivered
+        });
+        assert_eq!(delivered.collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn what_was_torn_is_resumed_and_nothing_else() {
+        let records = Records {
+            bytes: b"abc\nabd\n",
+            ends: &[4, 8],
+        };
+        assert_eq!(Tail::Whole.resume(records), Some(0));
+        assert_eq!(Tail::Torn(b"ab".to_vec()).resume(records), Some(2));
+        assert_eq!(Tail::Torn(b"b".to_vec()).resume(records), None);
+        assert_eq!(Tail::Open.resume(records), None);
     }
 }

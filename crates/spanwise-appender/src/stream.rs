@@ -13,7 +13,7 @@ use rustix::{
     stdio,
 };
 
-use crate::sink::{Records, Sink, Written};
+use crate::sink::{Records, Sink, Tail, Written};
 
 /// One of the two. Written to directly, past what `std` buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,15 +96,14 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct StreamSink {
     stream: Stream,
-    /// The last bytes written are half a record.
-    torn: bool,
+    tail: Tail,
 }
 
 impl StreamSink {
     pub(crate) fn new(stream: Stream) -> Self {
         Self {
             stream,
-            torn: false,
+            tail: Tail::default(),
         }
     }
 }
@@ -116,28 +115,29 @@ impl Sink for StreamSink {
         } else {
             AT_ONCE
         };
-        let mut delivered = 0;
-        while delivered < records.ends.len() {
-            if self.torn {
+        let mut written = match self.tail.resume(records) {
+            Some(written) => written,
+            None => {
                 let (_, ended) = self.stream.write_all(b"\n", at_once, stop);
                 if let Err(error) = ended {
-                    return Written::stopped(records, delivered, error);
+                    return Written::stopped(records, 0, error);
                 }
-                self.torn = false;
+                0
             }
-            let start = records.start_of(delivered);
+        };
+        while written < records.bytes.len() {
+            let whole = records.ends.partition_point(|end| *end <= written);
+            let rest = &records.ends[whole..];
             // As many whole records as go at once, or one that is longer.
-            let fitting = records.ends[delivered..].partition_point(|end| end - start <= at_once);
-            let next = delivered + fitting.max(1);
-            let bytes = &records.bytes[start..records.ends[next - 1]];
-            let (written, result) = self.stream.write_all(bytes, at_once, stop);
-            let whole = records.ends[delivered..next].partition_point(|end| end - start <= written);
-            delivered += whole;
+            let fitting = rest.partition_point(|end| end - written <= at_once).max(1);
+            let bytes = &records.bytes[written..rest[fitting - 1]];
+            let (more, result) = self.stream.write_all(bytes, at_once, stop);
+            written += more;
             if let Err(error) = result {
-                self.torn = records.start_of(delivered) - start < written;
-                return Written::stopped(records, delivered, error);
+                return self.tail.stopped(records, written, error);
             }
         }
+        self.tail = Tail::Whole;
         Written::all(records)
     }
 }

@@ -216,7 +216,9 @@ fn a_setting_that_cannot_be_met_is_an_error() {
             .check()
             .unwrap_err();
         assert!(
-            error.to_string().contains("enable the feature `gzip`"),
+            error
+                .to_string()
+                .contains("enable the cargo feature `gzip`"),
             "{error}"
         );
     }

@@ -179,7 +179,10 @@ mod tests {
                 Ok(read) => assert_eq!(read, compression),
                 Err(error) => {
                     assert!(!compression.is_compiled_in());
-                    assert!(error.to_string().contains("enable the feature"), "{error}");
+                    assert!(
+                        error.to_string().contains("enable the cargo feature"),
+                        "{error}"
+                    );
                 }
             }
         }
