@@ -113,8 +113,9 @@ enum Phase {
     Direct,
 }
 
-/// With this much the thread that writes is woken early.
-const WORTH_A_WRITE: usize = 64 * 1024;
+/// With this much, or a quarter of a small buffer, the thread that writes is woken early. It may take the core of the caller who
+/// wakes it, so not with less.
+const WORTH_A_WRITE: usize = 256 * 1024;
 
 /// Whoever waits for room looks this often by itself.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
@@ -282,7 +283,7 @@ impl Shared {
         let urgent = level == Level::ERROR;
         let wake = match state.worker {
             Worker::Busy => false,
-            Worker::Lingering => urgent || state.held >= WORTH_A_WRITE,
+            Worker::Lingering => urgent || self.is_worth_a_write(state.held),
             Worker::Asleep => true,
         };
         state.urgent |= urgent;
@@ -299,6 +300,10 @@ impl Shared {
         if wake {
             self.work.notify_one();
         }
+    }
+
+    fn is_worth_a_write(&self, held: usize) -> bool {
+        held >= WORTH_A_WRITE.min(self.options.capacity / 4)
     }
 
     #[cold]
@@ -505,7 +510,7 @@ impl Shared {
                 return Next::End;
             }
             if !state.forking && !empty {
-                let worth = state.held >= WORTH_A_WRITE || state.urgent || closing;
+                let worth = self.is_worth_a_write(state.held) || state.urgent || closing;
                 if (worth || lingers > 0)
                     && let Some(chunk) = state.buffer.pop()
                 {
