@@ -7,6 +7,8 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
+//! What it costs to have lines written to a file is another bench, [`appender`].
+//!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
 //! that a slow minute of the machine hits all of them.

@@ -72,10 +72,10 @@ impl Samples {
         let arguments = |pass| arguments(options, case, contender, pass);
         self.latency
             .push(child::numbers(&arguments(Pass::Latency))?);
-        // A pace is not a speed, and what rolls does the same for each line.
-        if !case.0.is_paced() {
+        // A pace is not a speed, and what is compressed after the guard was dropped is in no time.
+        if !case.0.is_paced() && !case.0.rotates() {
             self.speed.push(child::numbers(&arguments(Pass::Speed))?);
-            if round == 0 && !case.0.rotates() {
+            if round == 0 {
                 let allocations = child::numbers(&arguments(Pass::Allocations))?;
                 self.allocations.push(allocations);
             }
@@ -136,9 +136,14 @@ fn print(
 ) -> Result<(), Box<dyn Error>> {
     let (workload, producers) = case;
     let title = format!(
-        "**{}**, {producers} producers, {} lines, medians of {rounds} rounds; × is to tracing-appender, more is better; reading the \
+        "**{}**, {}, {} lines, medians of {rounds} rounds; × is to tracing-appender, more is better; reading the \
          clock costs {} ns of each wait",
         workload.name(),
+        if producers == 1 {
+            "1 producer".to_owned()
+        } else {
+            format!("{producers} producers")
+        },
         number(options.lines(workload) as f64),
         pass::clock(),
     );
