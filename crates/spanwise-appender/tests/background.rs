@@ -6,6 +6,10 @@ mod support;
 
 use std::{
     io::{self, Write},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -274,4 +278,114 @@ fn it_takes_the_lines_of_fmt() {
     tracing::subscriber::with_default(log, || tracing::info!("from fmt"));
     assert_eq!(guard.shutdown(SOON).delivered, 1);
     assert!(writer.text().ends_with("from fmt\n"));
+}
+
+#[test]
+fn a_line_that_must_be_in_the_kernel_is_so_even_if_it_fills_the_buffer() {
+    struct Slow;
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            thread::sleep(Duration::from_millis(200));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (background, _guard) = Background::builder(Slow)
+        .report(&SelfReport::silent())
+        .capacity(4096)
+        .sync_on(Level::ERROR)
+        .build()
+        .unwrap();
+    write(&background, Level::ERROR, &"x".repeat(3000));
+    assert_eq!(background.stats().delivered, 1);
+}
+
+#[test]
+fn a_flush_is_an_error_if_a_shutdown_gives_the_lines_up() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = start(&writer);
+    write(&background, Level::INFO, "a");
+    writer.wait_until_stalled();
+    let flushing = {
+        let b = background.clone();
+        thread::spawn(move || b.flush(SOON))
+    };
+    thread::sleep(Duration::from_millis(100));
+    let report = guard.shutdown(Duration::from_millis(100));
+    assert_eq!((report.delivered, report.lost), (0, 1));
+    let flushed = flushing.join().unwrap();
+    writer.set(Does::Take);
+    assert!(flushed.is_err(), "said to be written: {flushed:?}");
+}
+
+#[test]
+fn a_writer_that_panics_when_it_is_dropped_goes_to_stderr_too() {
+    struct Bad;
+    impl Write for Bad {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("in write")
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("in drop")
+        }
+    }
+    let (background, guard) = Background::builder(Bad)
+        .report(&SelfReport::silent())
+        .build()
+        .unwrap();
+    for n in 0..3 {
+        write(&background, Level::INFO, &format!("{n}"));
+        let _ = background.flush(Duration::from_secs(1));
+    }
+    let since = Instant::now();
+    let report = guard.shutdown(Duration::from_secs(3));
+    assert_eq!(
+        (report.delivered, report.lost),
+        (1, 2),
+        "{:?}",
+        background.stats()
+    );
+    assert!(since.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn lines_behind_one_that_a_panic_tore_are_whole() {
+    #[derive(Clone, Default)]
+    struct Tears(Arc<Mutex<Vec<u8>>>, Arc<AtomicUsize>);
+    impl Write for Tears {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.1.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    self.0.lock().unwrap().extend(&bytes[..3]);
+                    Ok(3)
+                }
+                1 => panic!("second half"),
+                _ => {
+                    self.0.lock().unwrap().extend(bytes);
+                    Ok(bytes.len())
+                }
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let tears = Tears::default();
+    let (background, guard) = Background::builder(tears.clone())
+        .report(&SelfReport::silent())
+        .build()
+        .unwrap();
+    write(&background, Level::INFO, "first");
+    let _ = background.flush(SOON);
+    write(&background, Level::INFO, "second");
+    guard.shutdown(SOON);
+    let text = String::from_utf8(tears.0.lock().unwrap().clone()).unwrap();
+    assert!(text.lines().any(|l| l == "second"), "{text:?}");
 }
