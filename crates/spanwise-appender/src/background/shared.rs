@@ -290,15 +290,21 @@ impl Shared {
         if wake {
             state.worker = Worker::Busy;
         }
+        let info = state.ladder.sheds_info();
         if begins_to_shed {
-            return self.begin_to_shed(state, wake);
+            state.notices.shed();
         }
+        let held = state.held;
         if self.options.sync_on.is_some_and(|sync_on| level <= sync_on) {
-            return self.sync(state, wake, mine);
+            self.sync(state, wake, mine);
+        } else {
+            drop(state);
+            if wake {
+                self.work.notify_one();
+            }
         }
-        drop(state);
-        if wake {
-            self.work.notify_one();
+        if begins_to_shed {
+            self.tell_shedding(held, info);
         }
     }
 
@@ -323,13 +329,7 @@ impl Shared {
     }
 
     #[cold]
-    fn begin_to_shed(&self, mut state: MutexGuard<'_, State>, wake: bool) {
-        state.notices.shed();
-        let (held, info) = (state.held, state.ladder.sheds_info());
-        drop(state);
-        if wake {
-            self.work.notify_one();
-        }
+    fn tell_shedding(&self, held: usize, info: bool) {
         let why = format_args!(
             "{}: the writer is behind by {held} bytes of {}: {}TRACE and DEBUG are left out",
             self.options.name,
