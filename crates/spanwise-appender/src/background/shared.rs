@@ -452,6 +452,10 @@ impl Shared {
     fn abandon(&self, state: &mut State) {
         let lost = state.accepted - state.settled;
         state.settled = state.accepted;
+        if lost > 0 {
+            state.failed += lost;
+            state.last_error.get_or_insert(io::ErrorKind::TimedOut);
+        }
         state.held = 0;
         state.buffer.clear();
         state.phase = Phase::Direct;
