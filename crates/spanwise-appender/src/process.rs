@@ -21,8 +21,11 @@ pub(crate) trait Lives: Send + Sync {
     /// After the fork, in the parent: goes on.
     fn go_on(&self);
 
-    /// The process ends.
-    fn finish(&self);
+    /// The process ends: begins to finish, and waits for nothing.
+    fn begin_to_finish(&self);
+
+    /// Finishes, and waits until `deadline` for it.
+    fn finish(&self, deadline: Instant);
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -30,6 +33,9 @@ static ALL: Mutex<Vec<Weak<dyn Lives>>> = Mutex::new(Vec::new());
 
 /// A fork waits this long for what is being written.
 const HOLD_STILL: Duration = Duration::from_millis(50);
+
+/// The end of the process waits this long, for all together.
+const FINISH: Duration = Duration::from_secs(5);
 
 /// How many forks lie between this process and the one that began: threads and locks of an older generation are not here.
 #[inline]
@@ -86,7 +92,9 @@ fn install() {
     }
 
     extern "C" fn at_exit() {
-        each(|one| one.finish());
+        let deadline = Instant::now() + FINISH;
+        each(|one| one.begin_to_finish());
+        each(|one| one.finish(deadline));
     }
 
     // SAFETY: both take functions that live as long as the program, since this code is never unloaded: a Rust library that is
@@ -103,5 +111,5 @@ fn install() {
 /// Nowhere else do processes fork, and the guard is what ends them well.
 #[cfg(not(unix))]
 fn install() {
-    let _ = (HOLD_STILL, each as fn(fn(&dyn Lives)));
+    let _ = (HOLD_STILL, FINISH, each as fn(fn(&dyn Lives)));
 }

@@ -674,9 +674,19 @@ impl Lives for Shared {
         }
     }
 
-    fn finish(&self) {
+    fn begin_to_finish(&self) {
         if let Some(here) = self.here_if_any() {
-            here.shutdown(deadline_after(super::DROP_DEADLINE));
+            let mut state = here.lock();
+            if state.phase == Phase::Running {
+                state.phase = Phase::Closing;
+                here.hurry(&mut state);
+            }
+        }
+    }
+
+    fn finish(&self, deadline: Instant) {
+        if let Some(here) = self.here_if_any() {
+            here.shutdown(deadline);
         }
     }
 }
