@@ -1,7 +1,7 @@
 //! The thread that writes.
 
 use std::{
-    io,
+    io, mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
@@ -110,7 +110,9 @@ impl Worker {
         }
         self.panics += 1;
         if self.panics == 2 {
-            *sink = super::stderr_sink();
+            let panicking = mem::replace(&mut *sink, super::stderr_sink());
+            // It may panic again.
+            let _ = guarded::catch(|| drop(panicking));
             let why = format_args!(
                 "{}: the writer panicked twice; lines go to stderr",
                 self.shared.options.name
