@@ -169,23 +169,28 @@ impl<W: Write + Send> Sink for Plain<W> {
                 if let Err(error) = self.writer.write_all(b"\n") {
                     return Written::stopped(records, 0, error);
                 }
+                self.tail = Tail::Whole;
                 0
             }
         };
-        // Until it is known otherwise: it may panic.
-        self.tail = Tail::Open;
         while written < records.bytes.len() {
             match self.writer.write(&records.bytes[written..]) {
                 Ok(0) => {
                     let error = io::ErrorKind::WriteZero.into();
                     return self.tail.stopped(records, written, error);
                 }
-                Ok(more) => written += more,
+                Ok(more) => {
+                    written += more;
+                    // Known before the next write, which may panic.
+                    self.tail = match records.ends.binary_search(&written) {
+                        Ok(_) => Tail::Whole,
+                        Err(_) => Tail::Open,
+                    };
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return self.tail.stopped(records, written, error),
             }
         }
-        self.tail = Tail::Whole;
         match self.writer.flush() {
             Ok(()) => Written::all(records),
             // It took them, and may still have them: to write them again could double them.
