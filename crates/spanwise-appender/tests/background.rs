@@ -388,3 +388,20 @@ fn lines_behind_one_that_a_panic_tore_are_whole() {
     let text = String::from_utf8(tears.0.lock().unwrap().clone()).unwrap();
     assert!(text.lines().any(|l| l == "second"), "{text:?}");
 }
+
+#[test]
+fn one_line_waits_for_an_output_that_stalls_and_not_each() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer).capacity(4096).build().unwrap();
+    write(&background, Level::WARN, "first");
+    writer.wait_until_stalled();
+    write(&background, Level::WARN, &"x".repeat(5000));
+    let since = Instant::now();
+    for _ in 0..20 {
+        write(&background, Level::ERROR, "there is no room");
+    }
+    let took = since.elapsed();
+    writer.set(Does::Take);
+    guard.shutdown(SOON);
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+}
