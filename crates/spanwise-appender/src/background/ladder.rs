@@ -9,7 +9,7 @@ use tracing::Level;
 pub enum WhenFull {
     /// By level: with the buffer more than half full, TRACE and DEBUG are shed; above four fifths INFO too; WARN and ERROR wait for
     /// room, at most this long, and then are shed. Each of the first two ends when the buffer is down to half of where it began. While
-    /// the output refuses everything, nobody waits: room will not come soon. The default, with 100 ms; with zero nobody ever waits.
+    /// the output refuses everything, or took nothing while somebody waited, nobody waits: room will not come soon. The default, with 100 ms; with zero nobody ever waits.
     Ladder(Duration),
     /// Lines of any level wait for room, at most this long, and then are shed.
     Block(Duration),
@@ -50,9 +50,9 @@ impl Ladder {
         }
     }
 
-    /// What becomes of a line of this level while `held` bytes are held.
+    /// What becomes of a line of this level while `held` bytes are held. `hopeless`: room will not come soon.
     #[inline]
-    pub(crate) fn admit(&self, level: Level, held: usize, failing: bool) -> Admission {
+    pub(crate) fn admit(&self, level: Level, held: usize, hopeless: bool) -> Admission {
         let shed_early = match level {
             Level::ERROR | Level::WARN => false,
             Level::INFO => self.info,
@@ -65,7 +65,7 @@ impl Ladder {
             return Admission::Accept;
         }
         match self.when_full {
-            WhenFull::Ladder(at_most) if level <= Level::WARN && !failing => {
+            WhenFull::Ladder(at_most) if level <= Level::WARN && !hopeless => {
                 Admission::Wait(at_most)
             }
             WhenFull::Block(at_most) => Admission::Wait(at_most),

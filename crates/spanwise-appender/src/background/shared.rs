@@ -63,6 +63,8 @@ pub(crate) struct State {
     told_progress: Option<Instant>,
     /// The sink refuses lines.
     failing: Option<Failing>,
+    /// How many records were settled when somebody waited for room in vain: until there is one more, nobody else waits.
+    in_vain: Option<u64>,
     /// The last error of the sink.
     last_error: Option<io::ErrorKind>,
     notices: Notices,
@@ -180,6 +182,7 @@ impl Shared {
                 watchers: 0,
                 told_progress: None,
                 failing: None,
+                in_vain: None,
                 last_error: None,
                 notices: Notices::default(),
                 abandoned: 0,
@@ -257,14 +260,18 @@ impl Shared {
                 drop(state);
                 return self.write_directly(record);
             }
-            let failing = state.failing.is_some();
-            match state.ladder.admit(level, state.held, failing) {
+            let hopeless = state.failing.is_some() || state.in_vain == Some(state.settled);
+            match state.ladder.admit(level, state.held, hopeless) {
                 Admission::Accept => break,
                 Admission::Shed => return self.shed(state, level),
                 Admission::Wait(_) if is_worker() => return self.shed(state, level),
                 Admission::Wait(at_most) => {
-                    let until = *waits_until.get_or_insert_with(|| deadline_after(at_most));
+                    let (until, settled) = *waits_until
+                        .get_or_insert_with(|| (deadline_after(at_most), state.settled));
                     if Instant::now() >= until {
+                        if state.settled == settled {
+                            state.in_vain = Some(settled);
+                        }
                         return self.shed(state, level);
                     }
                     // Not every bit of room is told.
