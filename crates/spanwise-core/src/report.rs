@@ -135,7 +135,7 @@ impl SelfReport {
         };
         let since = match *told {
             Some(last) if now.saturating_duration_since(last.at) < QUIET => return,
-            Some(last) => count - last.count,
+            Some(last) => count.saturating_sub(last.count),
             None => count,
         };
         let text = text.escape_debug();
