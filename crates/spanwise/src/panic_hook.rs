@@ -1,6 +1,10 @@
 //! A panic is an event.
 
-use std::{backtrace::Backtrace, panic, time::Duration};
+use std::{
+    backtrace::Backtrace,
+    panic,
+    time::{Duration, Instant},
+};
 
 use crate::Handle;
 
@@ -15,6 +19,10 @@ pub(crate) fn install(handle: Handle) {
     panic::set_hook(Box::new(move |info| {
         if spanwise_core::reentry::is_inside() {
             // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
+            if cfg!(panic = "abort") {
+                // It ends in any case.
+                handle.flush_backgrounds(Instant::now() + FLUSH);
+            }
             return previous(info);
         }
         let payload = info.payload();

@@ -142,11 +142,14 @@ impl Handle {
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
-        let mut flushed = self.flush_direct(end);
-        for output in &self.outputs.backgrounds {
-            flushed &= self.flush_one(output, end);
-        }
-        flushed
+        self.flush_direct(end) & self.flush_backgrounds(end)
+    }
+
+    pub(crate) fn flush_backgrounds(&self, end: Instant) -> bool {
+        let backgrounds = &self.outputs.backgrounds;
+        backgrounds.iter().fold(true, |flushed, output| {
+            flushed & self.flush_one(output, end)
+        })
     }
 
     /// Opens the files again at their paths, for whoever has moved them away. They notice by themselves within a second, too.
