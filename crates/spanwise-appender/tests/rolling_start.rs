@@ -217,3 +217,21 @@ fn a_relative_path_is_made_absolute() {
     assert!(!format!("{file:?}").is_empty());
     file.check().unwrap();
 }
+
+#[test]
+fn a_lock_that_is_a_file_of_somebody_elses_is_not_written_to() {
+    let dir = tempdir().unwrap();
+    let precious = "nobody else has this, and it is longer than what stands in a lock\n";
+    fs::write(dir.path().join("precious"), precious).unwrap();
+    fs::hard_link(
+        dir.path().join("precious"),
+        dir.path().join(".app.log.lock"),
+    )
+    .unwrap();
+    let opened = RollingFile::builder(dir.path().join("app.log")).build();
+    assert_eq!(
+        fs::read_to_string(dir.path().join("precious")).unwrap(),
+        precious
+    );
+    assert!(opened.is_err());
+}
