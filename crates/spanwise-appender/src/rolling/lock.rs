@@ -37,6 +37,12 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(Attempt::InUse(read(&file).0)),
             Err(TryLockError::Error(error)) => return Ok(Attempt::Unsupported(error)),
         }
+        if file.metadata()?.len() > LENGTH {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "what is there is not a lock of ours, and stays",
+            ));
+        }
         let last = read(&file).1;
         let lock = Self { file };
         lock.remember(last);
@@ -63,6 +69,9 @@ impl Lock {
         }
     }
 }
+
+/// Of what stands in it. What is longer is somebody else's.
+const LENGTH: u64 = 10 + 1 + 10 + 1 + 20 + 1;
 
 fn read(file: &File) -> (Option<u32>, Option<Rolled>) {
     let mut line = [0; 64];
