@@ -235,3 +235,20 @@ fn a_lock_that_is_a_file_of_somebody_elses_is_not_written_to() {
     );
     assert!(opened.is_err());
 }
+
+/// On a file system where a file takes its place by a second link, since it cannot be renamed safely.
+#[test]
+fn a_process_that_ended_between_two_links_does_not_stop_rolling() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    fs::write(&path, "old\n").unwrap();
+    fs::hard_link(&path, dir.path().join(".app.log.new")).unwrap();
+    let rotation = Rotation::never().at_size(Bytes(4));
+    let file = RollingFile::builder(&path)
+        .rotation(rotation)
+        .build()
+        .unwrap();
+    log(&file, "new");
+    assert_eq!(read(&path), "new\n");
+    assert_eq!(names(dir.path()).len(), 2);
+}
