@@ -132,12 +132,12 @@ impl State {
 }
 
 impl super::Settings {
-    /// Removes the next file if a process ended before it took its place. It is empty then.
+    /// Removes the next file if a process ended before it took its place. It is empty then, or has its place and still this name.
     pub(super) fn remove_next(&self) {
         let next = self.names.next();
         if next
             .symlink_metadata()
-            .is_ok_and(|next| next.is_file() && next.len() == 0)
+            .is_ok_and(|next| next.is_file() && (next.len() == 0 || fs::has_other_names(&next)))
         {
             let _ = std_fs::remove_file(next);
         }

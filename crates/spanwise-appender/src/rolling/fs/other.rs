@@ -20,6 +20,10 @@ pub(in super::super) fn is_deleted(_: &Metadata) -> bool {
     false
 }
 
+pub(in super::super) fn has_other_names(_: &Metadata) -> bool {
+    false
+}
+
 pub(in super::super) fn on_disk(file: &Metadata) -> u64 {
     file.len()
 }

@@ -34,6 +34,11 @@ pub(in super::super) fn is_deleted(file: &Metadata) -> bool {
     file.nlink() == 0
 }
 
+/// Whether it has more than one name.
+pub(in super::super) fn has_other_names(file: &Metadata) -> bool {
+    file.nlink() > 1
+}
+
 /// What it takes on the disk.
 pub(in super::super) fn on_disk(file: &Metadata) -> u64 {
     file.blocks().saturating_mul(512)
