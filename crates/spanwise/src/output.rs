@@ -2,11 +2,9 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal as _, Write as _},
-    time::Instant,
+    io::{self, IsTerminal as _},
 };
 
-use spanwise_core::Flush;
 use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
 
 /// Where lines go.
@@ -57,11 +55,6 @@ impl Output {
             Self::Stderr => io::stderr().is_terminal(),
             Self::None | Self::TestHarness => false,
         }
-    }
-
-    pub(crate) fn flush(self) -> Option<Box<dyn Flush>> {
-        let stdout = |_: Instant| io::stdout().flush();
-        (self == Self::Stdout).then(|| Box::new(stdout) as Box<dyn Flush>)
     }
 }
 

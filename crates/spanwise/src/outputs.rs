@@ -3,7 +3,7 @@
 use std::io;
 
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, RollingFile, WhenFull};
-use spanwise_core::{Flush, LayerExt as _, Layers, SelfReport};
+use spanwise_core::{LayerExt as _, Layers, SelfReport};
 use spanwise_json::{Format, JsonLayer};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
@@ -25,8 +25,6 @@ pub(crate) struct Outputs {
     pub(crate) backgrounds: Vec<Background>,
     pub(crate) guards: Vec<FlushGuard>,
     pub(crate) files: Vec<RollingFile>,
-    /// Outputs that are written by the threads that log.
-    pub(crate) direct: Vec<Box<dyn Flush>>,
     behind: Vec<Behind>,
 }
 
@@ -162,9 +160,6 @@ impl Outputs {
             format: resolved.format,
             color,
         };
-        if writer.is_none() {
-            self.direct.extend(resolved.output.flush());
-        }
         let writer = writer.unwrap_or_else(|| resolved.output.make_writer());
         push_sink(layers, resolved, look, writer, LevelFilter::TRACE, report);
     }

@@ -21,7 +21,7 @@ pub(crate) fn install(handle: Handle) {
             // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
             if cfg!(panic = "abort") {
                 // It ends in any case.
-                handle.flush_backgrounds(Instant::now() + FLUSH);
+                handle.flush_until(Instant::now() + FLUSH);
             }
             return previous(info);
         }

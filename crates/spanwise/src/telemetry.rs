@@ -32,7 +32,6 @@ pub struct Handle {
 
 struct OpenOutputs {
     backgrounds: Vec<Background>,
-    direct: Vec<Box<dyn Flush>>,
     files: Vec<RollingFile>,
 }
 
@@ -54,14 +53,9 @@ impl Telemetry {
             backgrounds,
             guards,
             files,
-            direct,
             ..
         } = outputs;
-        let outputs = Arc::new(OpenOutputs {
-            backgrounds,
-            direct,
-            files,
-        });
+        let outputs = Arc::new(OpenOutputs { backgrounds, files });
         Self {
             handle: Handle {
                 levels,
@@ -89,7 +83,6 @@ impl Telemetry {
 
     fn end(&mut self, deadline: Duration) -> Report {
         let end = deadline_after(deadline);
-        self.handle.flush_direct(end);
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
@@ -141,11 +134,10 @@ impl Handle {
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
-        let end = deadline_after(deadline);
-        self.flush_direct(end) & self.flush_backgrounds(end)
+        self.flush_until(deadline_after(deadline))
     }
 
-    pub(crate) fn flush_backgrounds(&self, end: Instant) -> bool {
+    pub(crate) fn flush_until(&self, end: Instant) -> bool {
         let backgrounds = &self.outputs.backgrounds;
         backgrounds.iter().fold(true, |flushed, output| {
             flushed & self.flush_one(output, end)
@@ -159,13 +151,6 @@ impl Handle {
     pub fn reopen(&self) -> io::Result<()> {
         let reopened = self.outputs.files.iter().map(RollingFile::reopen);
         reopened.fold(Ok(()), io::Result::and)
-    }
-
-    fn flush_direct(&self, end: Instant) -> bool {
-        let direct = &self.outputs.direct;
-        direct.iter().fold(true, |flushed, output| {
-            flushed & self.flush_one(&**output, end)
-        })
     }
 
     fn flush_one(&self, output: &dyn Flush, end: Instant) -> bool {
