@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::mem_forget,
     reason = "a test that is its own program"
 )]
 
