@@ -61,7 +61,8 @@ pub struct Background {
 
 /// Keeps a [`Background`] going. Dropping it writes what is held, which takes at most five seconds.
 ///
-/// A program that ends by `std::process::exit` ends it as well. After the end, lines are written by the threads that log.
+/// A program that ends by `std::process::exit` ends it as well. After the end, lines are written by the threads that log; if lines were
+/// lost at the end, those that follow are too.
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,

@@ -39,7 +39,7 @@
 //! # Behaviour
 //!
 //! * *Order:* lines of one thread stay in order; each line is whole.
-//! * *Memory:* the buffer, 8 MiB by default, and one line that goes beyond. Nothing is allocated for a line.
+//! * *Memory:* the buffer, 8 MiB by default, one line that goes beyond, and eight bytes a line. Nothing is allocated for a line.
 //! * *When the writer is behind:* [`WhenFull`], by level. *When it fails:* lines are held, and tried again, until the buffer is full.
 //!   A reader that is gone for good costs its lines at once.
 //! * *At the end:* the guard writes what is held, for at most five seconds; `std::process::exit` does too. A signal that is not handled, or
@@ -56,7 +56,7 @@
 //! | `gzip`, `zstd` | compress rolled files |
 //! | `sighup` | [`RollingFileBuilder`] can open the file again on SIGHUP |
 //!
-//! None is on by default. Outside of Unix the crate compiles, and does without locks on free space, identity of files and forks.
+//! None is on by default. Outside of Unix it has no notion of free space, of files that were moved, and of forks, and was never run.
 //!
 //! # Troubleshooting
 //!

@@ -2,16 +2,18 @@
 
 use std::{
     io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fd::BorrowedFd,
-    fs::{FileType, fstat},
+    fs::{FileType, Stat, fstat},
     io::Errno,
     stdio,
 };
+
+use spanwise_core::streams;
 
 use crate::sink::{Records, Sink, Tail, Written};
 
@@ -44,16 +46,47 @@ impl Stream {
             Self::Stderr => stdio::stderr(),
         }
     }
+}
 
+/// What is behind a stream. It can change: a daemon points its streams elsewhere.
+#[derive(Debug)]
+struct Behind {
+    stream: Stream,
+    /// Device and number of the file; none if the stream is closed.
+    identity: Option<(u64, u64)>,
+    without_waiting: Option<OwnedFd>,
     /// A file takes everything at once, and never makes anybody wait for a reader.
-    fn is_file(self) -> bool {
-        fstat(self.fd()).is_ok_and(|stat| {
-            FileType::from_raw_mode(stat.st_mode as rustix::fs::RawMode) == FileType::RegularFile
-        })
+    at_once: usize,
+}
+
+impl Behind {
+    fn of(stream: Stream) -> Self {
+        let stat = fstat(stream.fd());
+        let is_file = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Self {
+            stream,
+            identity: stat.as_ref().ok().map(identity),
+            without_waiting: streams::without_waiting(stream.fd()),
+            at_once: match &stat {
+                Ok(stat) if !is_file(stat) => AT_ONCE,
+                _ => usize::MAX,
+            },
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.identity == fstat(self.stream.fd()).as_ref().ok().map(identity)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match &self.without_waiting {
+            Some(own) => own.as_fd(),
+            None => self.stream.fd(),
+        }
     }
 
     /// Waits until the reader takes more. False if it is time to stop.
-    fn wait(self, stop: &AtomicBool) -> io::Result<bool> {
+    fn wait(&self, stop: &AtomicBool) -> io::Result<bool> {
         loop {
             let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
             let stopped = stop.load(Ordering::Relaxed);
@@ -68,23 +101,23 @@ impl Stream {
     }
 
     /// How many bytes were written, all of them unless there is an error or it is time to stop.
-    fn write_all(self, bytes: &[u8], at_once: usize, stop: &AtomicBool) -> (usize, io::Result<()>) {
+    fn write_all(&self, bytes: &[u8], stop: &AtomicBool) -> (usize, io::Result<()>) {
         let mut written = 0;
         while written < bytes.len() {
-            if at_once < usize::MAX {
+            if self.at_once < usize::MAX {
                 match self.wait(stop) {
                     Ok(true) => {}
                     Ok(false) => return (written, Err(io::ErrorKind::TimedOut.into())),
                     Err(error) => return (written, Err(error)),
                 }
             }
-            let end = bytes.len().min(written.saturating_add(at_once));
+            let end = bytes.len().min(written.saturating_add(self.at_once));
             match rustix::io::write(self.fd(), &bytes[written..end]) {
                 Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
                 Ok(more) => written += more,
                 Err(Errno::INTR) => {}
-                // Somebody made it non-blocking; it is waited for all the same.
-                Err(Errno::AGAIN) if at_once < usize::MAX => {}
+                // Others were quicker.
+                Err(Errno::AGAIN) if self.at_once < usize::MAX => {}
                 Err(error) => return (written, Err(error.into())),
             }
         }
@@ -92,17 +125,25 @@ impl Stream {
     }
 }
 
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the types are others on other systems"
+)]
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
 /// A [`Stream`] as an output.
 #[derive(Debug)]
 pub(crate) struct StreamSink {
-    stream: Stream,
+    behind: Behind,
     tail: Tail,
 }
 
 impl StreamSink {
     pub(crate) fn new(stream: Stream) -> Self {
         Self {
-            stream,
+            behind: Behind::of(stream),
             tail: Tail::default(),
         }
     }
@@ -110,15 +151,14 @@ impl StreamSink {
 
 impl Sink for StreamSink {
     fn write(&mut self, records: Records<'_>, stop: &AtomicBool) -> Written {
-        let at_once = if self.stream.is_file() {
-            usize::MAX
-        } else {
-            AT_ONCE
-        };
-        let mut written = match self.tail.resume(records) {
+        if !self.behind.is_current() {
+            self.behind = Behind::of(self.behind.stream);
+        }
+        let Self { behind, tail } = self;
+        let mut written = match tail.resume(records) {
             Some(written) => written,
             None => {
-                let (_, ended) = self.stream.write_all(b"\n", at_once, stop);
+                let (_, ended) = behind.write_all(b"\n", stop);
                 if let Err(error) = ended {
                     return Written::stopped(records, 0, error);
                 }
@@ -129,15 +169,16 @@ impl Sink for StreamSink {
             let whole = records.ends.partition_point(|end| *end <= written);
             let rest = &records.ends[whole..];
             // As many whole records as go at once, or one that is longer.
-            let fitting = rest.partition_point(|end| end - written <= at_once).max(1);
+            let fits = |end: &usize| end - written <= behind.at_once;
+            let fitting = rest.partition_point(fits).max(1);
             let bytes = &records.bytes[written..rest[fitting - 1]];
-            let (more, result) = self.stream.write_all(bytes, at_once, stop);
+            let (more, result) = behind.write_all(bytes, stop);
             written += more;
             if let Err(error) = result {
-                return self.tail.stopped(records, written, error);
+                return tail.stopped(records, written, error);
             }
         }
-        self.tail = Tail::Whole;
+        *tail = Tail::Whole;
         Written::all(records)
     }
 }

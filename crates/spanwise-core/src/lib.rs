@@ -64,7 +64,7 @@ pub mod reentry;
 mod report;
 mod setting;
 mod span_table;
-pub mod stderr;
+pub mod streams;
 
 pub use callsite::CallsitePlans;
 pub use clock::Clock;

@@ -2,29 +2,33 @@
 
 use std::{cell::Cell, io};
 
-use crate::guarded;
+use crate::{LayerId, guarded};
 
 thread_local! {
-    static WRITING: Cell<bool> = const { Cell::new(false) };
+    /// A bit for each layer whose writer is called right now; layers share bits by their number.
+    static WRITING: Cell<u64> = const { Cell::new(0) };
     static IN_LAYERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `write`, which hands a line to somebody's writer.
+/// Calls `write`, which hands a line of `layer` to somebody's writer.
 ///
 /// A writer that panics costs the line. One that logs would be called again by its own event, without end: that event's line is
-/// refused.
+/// refused. Other layers take it.
 ///
 /// # Errors
 /// What the writer said, that it panicked, or that this is a line of the writer's own.
 #[inline]
-pub fn write(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    if WRITING.replace(true) {
+pub fn write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let before = WRITING.get();
+    let this = 1 << (layer.number() % 64);
+    if before & this != 0 {
         return Err(io::Error::other(
             "it was logged by the writer itself, inside a write",
         ));
     }
+    WRITING.set(before | this);
     let written = guarded::catch(write);
-    WRITING.set(false);
+    WRITING.set(before);
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
 }
 
@@ -32,7 +36,7 @@ pub fn write(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
 /// panic inside the hook ends the program.
 #[must_use]
 pub fn is_inside() -> bool {
-    WRITING.get() || IN_LAYERS.get()
+    WRITING.get() != 0 || IN_LAYERS.get()
 }
 
 /// Marks the thread as inside of layers until it is dropped.

@@ -3,15 +3,16 @@
 use std::{
     fmt, io,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, TryLockError, Weak,
+        Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use tracing_core::Level;
 
-use crate::{guarded, stderr};
+use crate::{guarded, streams};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
@@ -109,9 +110,10 @@ impl SelfReport {
             name: name.into(),
             ..SinkCounters::default()
         });
-        let mut sinks = self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner);
-        sinks.retain(|sink| sink.strong_count() > 0);
-        sinks.push(Arc::downgrade(&counters));
+        if let Some(mut sinks) = self.0.sinks() {
+            sinks.retain(|sink| sink.strong_count() > 0);
+            sinks.push(Arc::downgrade(&counters));
+        }
         counters
     }
 
@@ -144,7 +146,7 @@ impl SelfReport {
             fault.name()
         );
         // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
-        let written = stderr::write_if_ready(line.as_bytes());
+        let written = streams::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             *told = Some(Told { at: now, count });
         }
@@ -153,7 +155,8 @@ impl SelfReport {
     /// All counters as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let sinks = self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sinks = self.0.sinks();
+        let sinks = sinks.iter().flat_map(|sinks| sinks.iter());
         let faults = Fault::ALL.map(|fault| {
             (
                 fault,
@@ -162,12 +165,25 @@ impl SelfReport {
         });
         Stats {
             sinks: sinks
-                .iter()
                 .filter_map(Weak::upgrade)
                 .map(|sink| sink.stats())
                 .collect(),
             faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
         }
+    }
+}
+
+impl Inner {
+    /// The sinks; none in the child of a fork at which a thread had them that is not in the child.
+    fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
+        for _ in 0..1000 {
+            match self.sinks.try_lock() {
+                Ok(sinks) => return Some(sinks),
+                Err(TryLockError::Poisoned(sinks)) => return Some(sinks.into_inner()),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(50)),
+            }
+        }
+        None
     }
 }
 

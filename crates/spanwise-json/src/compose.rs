@@ -283,7 +283,7 @@ where
 
     #[inline]
     fn write(&self, line: &Line, metadata: &Metadata<'_>) {
-        let written = reentry::write(|| {
+        let written = reentry::write(self.id, || {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())

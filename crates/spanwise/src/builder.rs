@@ -264,7 +264,6 @@ impl Builder {
         if dispatcher::has_been_set() {
             return Err(InitError::AlreadyInitialized);
         }
-        resolved.check_files().map_err(InitError::Settings)?;
         let outputs = Outputs::open(&resolved, self.writer.is_some(), &report)
             .map_err(InitError::Settings)?;
         let (dispatch, telemetry) = self.build(&resolved, outputs, &report);
@@ -472,7 +471,7 @@ impl Resolved {
     }
 
     /// What was said about files that are not there, or are the same.
-    fn check_files(&self) -> Result<(), Vec<String>> {
+    pub(crate) fn problems_with_files(&self) -> Vec<String> {
         let files = &self.files;
         let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
         let mut problems = Vec::new();
@@ -514,11 +513,7 @@ impl Resolved {
                 ));
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
-        }
+        problems
     }
 }
 

@@ -50,7 +50,7 @@ impl Outputs {
         report: &SelfReport,
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
-        let mut problems = Vec::new();
+        let mut problems = resolved.problems_with_files();
         let plain = Look {
             format: resolved.format,
             color: false,
@@ -70,6 +70,13 @@ impl Outputs {
             ),
         ] {
             let Some(path) = path else { continue };
+            // With something wrong already, nothing is opened any more, but all of it is said.
+            if !problems.is_empty() {
+                let error = files.builder(path).check().err();
+                problems
+                    .extend(error.map(|error| format!("{}: {error}", resolved.name_of(setting))));
+                continue;
+            }
             match files.open(path, report, fallback) {
                 Ok(file) => {
                     outputs.files.push(file.clone());

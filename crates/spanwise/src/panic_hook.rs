@@ -3,7 +3,8 @@
 use std::{
     backtrace::Backtrace,
     panic,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use crate::Handle;
@@ -16,12 +17,13 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a backtrace, hands on what is held, and then does what was done before.
 pub(crate) fn install(handle: Handle) {
     let previous = panic::take_hook();
+    let in_vain = AtomicBool::new(false);
     panic::set_hook(Box::new(move |info| {
         if spanwise_core::reentry::is_inside() {
             // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
             if cfg!(panic = "abort") {
                 // It ends in any case.
-                handle.flush_until(Instant::now() + FLUSH);
+                handle.flush(FLUSH);
             }
             return previous(info);
         }
@@ -41,7 +43,13 @@ pub(crate) fn install(handle: Handle) {
             },
             "{message}"
         );
-        handle.flush(FLUSH);
+        // Each panic of a thread that goes on would wait for an output that is stalled.
+        let patience = if in_vain.load(Ordering::Relaxed) {
+            Duration::ZERO
+        } else {
+            FLUSH
+        };
+        in_vain.store(!handle.flush(patience), Ordering::Relaxed);
         previous(info);
     }));
 }

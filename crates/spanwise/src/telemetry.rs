@@ -14,7 +14,7 @@ use crate::outputs::Outputs;
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
 /// ends by `std::process::exit` shuts down as well.
 ///
-/// Events after the shutdown are still written, by the thread that logs.
+/// Events after the shutdown are still written, by the thread that logs, unless an output had to give lines up.
 #[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {
@@ -134,10 +134,7 @@ impl Handle {
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
-        self.flush_until(deadline_after(deadline))
-    }
-
-    pub(crate) fn flush_until(&self, end: Instant) -> bool {
+        let end = deadline_after(deadline);
         let backgrounds = &self.outputs.backgrounds;
         backgrounds.iter().fold(true, |flushed, output| {
             flushed & self.flush_one(output, end)

@@ -9,7 +9,8 @@ use tracing::Level;
 pub enum WhenFull {
     /// By level: with the buffer more than half full, TRACE and DEBUG are shed; above four fifths INFO too; WARN and ERROR wait for
     /// room, at most this long, and then are shed. Each of the first two ends when the buffer is down to half of where it began. While
-    /// the output refuses everything, or took nothing while somebody waited, nobody waits: room will not come soon. The default, with 100 ms; with zero nobody ever waits.
+    /// the output refuses everything, or took nothing while somebody waited, nobody waits: room will not come soon. The default, with
+    /// 100 ms; with zero nobody ever waits.
     Ladder(Duration),
     /// Lines of any level wait for room, at most this long, and then are shed.
     Block(Duration),

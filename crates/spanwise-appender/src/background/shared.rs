@@ -68,6 +68,8 @@ pub(crate) struct State {
     /// The last error of the sink.
     last_error: Option<io::ErrorKind>,
     notices: Notices,
+    /// Since when a notice is being logged.
+    telling: Option<Instant>,
     /// Records that were given up at the shutdown, of which nobody was told yet.
     abandoned: u64,
     phase: Phase,
@@ -111,8 +113,16 @@ enum Phase {
     Running,
     /// The thread is to end once nothing is left.
     Closing,
-    /// There is no thread: whoever logs writes.
+    /// There is no thread, and nothing was given up: whoever logs writes.
     Direct,
+    /// Lines were given up, and so are those that follow: what is missing is the end.
+    GivenUp,
+}
+
+impl Phase {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Direct | Self::GivenUp)
+    }
 }
 
 /// With this much, or a quarter of a small buffer, the thread that writes is woken early. It may take the core of the caller who
@@ -130,6 +140,9 @@ const EMPTY_LINGERS: u32 = 16;
 
 /// Longest wait of a caller for a line that must be in the kernel when it returns.
 const SYNC_AT_MOST: Duration = Duration::from_secs(1);
+
+/// The end waits this long for a notice that is being logged.
+const TELL_AT_MOST: Duration = Duration::from_millis(200);
 
 /// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -185,6 +198,7 @@ impl Shared {
                 in_vain: None,
                 last_error: None,
                 notices: Notices::default(),
+                telling: None,
                 abandoned: 0,
                 phase: Phase::Running,
                 finished: false,
@@ -256,9 +270,13 @@ impl Shared {
         let mut state = self.lock();
         let mut waits_until = None;
         loop {
-            if state.phase == Phase::Direct {
-                drop(state);
-                return self.write_directly(record);
+            match state.phase {
+                Phase::Running | Phase::Closing => {}
+                Phase::Direct => {
+                    drop(state);
+                    return self.write_directly(record);
+                }
+                Phase::GivenUp => return self.counters.add_lost_at_shutdown(1),
             }
             let hopeless = state.failing.is_some() || state.in_vain == Some(state.settled);
             match state.ladder.admit(level, state.held, hopeless) {
@@ -423,18 +441,18 @@ impl Shared {
     pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
         let mut state = self.lock();
         // Somebody may be at it already: the program does not end before it is done.
-        if state.phase != Phase::Direct && !is_worker() {
+        if !state.phase.is_over() && !is_worker() {
             state.phase = Phase::Closing;
             self.hurry(&mut state);
             let left = deadline.saturating_duration_since(Instant::now());
             let notice = NOTICE.min(left / 4);
             let last_call = deadline.checked_sub(notice).unwrap_or(deadline);
-            while state.phase != Phase::Direct && Instant::now() < last_call {
+            while !state.phase.is_over() && Instant::now() < last_call {
                 state = self.watch_until(state, last_call);
             }
             self.stop.store(true, Ordering::Relaxed);
             self.hurry(&mut state);
-            while state.phase != Phase::Direct && Instant::now() < deadline {
+            while !state.phase.is_over() && Instant::now() < deadline {
                 state = self.watch_until(state, deadline);
             }
             self.abandon(&mut state);
@@ -465,7 +483,11 @@ impl Shared {
         }
         state.held = 0;
         state.buffer.clear();
-        state.phase = Phase::Direct;
+        state.phase = if lost == 0 {
+            Phase::Direct
+        } else {
+            Phase::GivenUp
+        };
         state.abandoned += lost;
         self.counters.add_lost_at_shutdown(lost);
         self.progress.notify_all();
@@ -478,12 +500,10 @@ impl Shared {
             bytes: record,
             ends: &[record.len()],
         };
-        let mut delivered = false;
-        if let Ok(mut sink) = self.sink.try_lock() {
-            let written = guarded::catch(|| sink.write(records, &self.stop));
-            delivered = written.is_some_and(|written| written.delivered == 1);
-        }
-        if delivered {
+        // Of others who do the same.
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = guarded::catch(|| sink.write(records, &self.stop));
+        if written.is_some_and(|written| written.delivered == 1) {
             self.counters.delivered();
         } else {
             self.counters.add_lost_at_shutdown(1);
@@ -508,14 +528,20 @@ impl Shared {
                 self.abandon(&mut state);
                 return Next::End;
             }
+            let telling = state
+                .telling
+                .is_some_and(|since| since.elapsed() < TELL_AT_MOST);
             let calm = !state.ladder.is_shedding() && state.held < self.options.capacity / 2;
-            if let Some(notice) = state.notices.due(&self.counters, calm, closing && empty) {
+            if !telling
+                && let Some(notice) = state.notices.due(&self.counters, calm, closing && empty)
+            {
+                state.telling = Some(Instant::now());
                 return Next::Tell(notice);
             }
-            if closing && empty && !mem::replace(&mut state.finished, true) {
+            if closing && empty && !telling && !mem::replace(&mut state.finished, true) {
                 return Next::Finish;
             }
-            if closing && empty {
+            if closing && empty && !telling {
                 // Nothing is left: this only says that there is no thread any more.
                 self.abandon(&mut state);
                 return Next::End;
@@ -539,7 +565,8 @@ impl Shared {
                 }
             }
             state.urgent &= !empty;
-            if empty && lingers >= EMPTY_LINGERS && !state.notices.are_pending() {
+            let pending = closing || state.notices.are_pending();
+            if empty && lingers >= EMPTY_LINGERS && !pending {
                 state.worker = Worker::Asleep;
                 state = self
                     .work
@@ -561,7 +588,7 @@ impl Shared {
     /// The fate of the oldest records, which are `bytes` long. True if the sink is to be tried again with what is left of them.
     pub(crate) fn settle(&self, bytes: usize, written: Written, left: usize) -> bool {
         let mut state = self.lock();
-        if state.phase == Phase::Direct {
+        if state.phase.is_over() {
             // They were given up and counted while this was being written.
             return false;
         }
@@ -641,6 +668,15 @@ impl Shared {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.writing = true;
+    }
+
+    /// The notice is logged.
+    pub(crate) fn told(&self) {
+        let mut state = self.lock();
+        state.telling = None;
+        if state.phase == Phase::Closing {
+            self.work.notify_one();
+        }
     }
 
     /// Takes a chunk back that is written.

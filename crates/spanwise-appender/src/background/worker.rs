@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{Fault, guarded, reentry};
+use spanwise_core::{Fault, LayerId, guarded, reentry};
 
 use super::{
     buffer::Chunk,
+    notice::Notice,
     shared::{self, Next, Shared},
 };
 use crate::sink::{Records, Written};
@@ -25,13 +26,19 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> io::Result<()> {
     let name = "spanwise-writer".to_owned();
     thread::Builder::new().name(name).spawn(move || {
         shared::this_is_the_worker();
-        Worker { shared, panics: 0 }.run();
+        Worker {
+            shared,
+            id: LayerId::unique(),
+            panics: 0,
+        }
+        .run();
     })?;
     Ok(())
 }
 
 struct Worker {
     shared: Arc<Shared>,
+    id: LayerId,
     panics: u32,
 }
 
@@ -40,11 +47,7 @@ impl Worker {
         loop {
             match self.shared.next() {
                 Next::Write(chunk) => self.write(chunk),
-                Next::Tell(notice) => {
-                    let name = &self.shared.options.name;
-                    // Anybody's layers see it.
-                    let _ = guarded::catch(|| notice.tell(name));
-                }
+                Next::Tell(notice) => self.log(notice),
                 Next::Finish => {
                     let mut sink = self
                         .shared
@@ -55,6 +58,20 @@ impl Worker {
                 }
                 Next::End => return,
             }
+        }
+    }
+
+    /// Logs a notice on a thread of its own: it goes through anybody's layers, and one of them may hold a lock while it waits for this
+    /// thread to make room.
+    fn log(&self, notice: Notice) {
+        let shared = Arc::clone(&self.shared);
+        let name = "spanwise-notice".to_owned();
+        let logs = thread::Builder::new().name(name).spawn(move || {
+            let _ = guarded::catch(|| notice.tell(&shared.options.name));
+            shared.told();
+        });
+        if logs.is_err() {
+            self.shared.told();
         }
     }
 
@@ -101,7 +118,7 @@ impl Worker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut written = None;
-        let result = reentry::write(|| {
+        let result = reentry::write(self.id, || {
             written = Some(sink.write(records, &self.shared.stop));
             Ok(())
         });

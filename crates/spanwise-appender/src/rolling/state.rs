@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use spanwise_core::{Fault, stderr};
+use spanwise_core::{Fault, streams};
 
 use super::{
     Settings,
@@ -209,7 +209,7 @@ impl Settings {
         if error.is_some() && self.fallback_to_stderr {
             failed = records.ends.len() - delivered;
             // What stderr does not take either is lost, and counted like the rest.
-            let _ = stderr::write_if_ready(&records.bytes[records.start_of(delivered)..]);
+            let _ = streams::write_to_stderr(&records.bytes[records.start_of(delivered)..]);
         }
         Written {
             delivered,

@@ -165,7 +165,7 @@ impl ConsoleLayer {
     }
 
     fn write(&self, line: &str, metadata: &Metadata<'_>) {
-        let written = reentry::write(|| {
+        let written = reentry::write(self.id, || {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())
