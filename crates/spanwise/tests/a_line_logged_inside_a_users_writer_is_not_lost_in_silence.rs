@@ -13,8 +13,8 @@ struct Logs;
 
 impl Write for Logs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if !line.windows(6).any(|part| part == b"inside") {
-            tracing::warn!("inside");
+        if !line.windows(9).any(|part| part == b"by itself") {
+            tracing::warn!("by itself");
         }
         Ok(line.len())
     }
