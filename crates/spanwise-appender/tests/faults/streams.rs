@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::Read,
+    os::fd::{FromRawFd as _, OwnedFd},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -272,6 +273,50 @@ fn a_reader_that_never_comes_back_does_not_hold_up_the_end() {
     println!("{verdict}");
     verdict.assert_in_order();
     ended.assert_it_says_so(&verdict);
+}
+
+/// Both ends of a terminal: what a person has, and what a program has.
+#[expect(unsafe_code, reason = "nothing safe opens one")]
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut person, mut program) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: the first two point to integers that live longer than the call; null is allowed for the others. What it returns is open,
+    // and nobody else's.
+    unsafe {
+        assert_eq!(
+            libc::openpty(
+                &raw mut person,
+                &raw mut program,
+                null,
+                null.cast(),
+                null.cast()
+            ),
+            0
+        );
+        (OwnedFd::from_raw_fd(person), OwnedFd::from_raw_fd(program))
+    }
+}
+
+#[test]
+fn terminals_that_nobody_reads_hold_nobody_up() {
+    let ((person, stdout), (other_person, stderr)) = (terminal(), terminal());
+    let mut victim = Setup::new()
+        .with("when_full", "shed")
+        .with("capacity", 256 * 1024)
+        .start_with(Stdio::from(stdout), Stdio::from(stderr));
+    let begin = Instant::now();
+    for _ in 0..20 {
+        victim.log(2_000, 0);
+    }
+    victim.ask("shutdown 500");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success());
+    ended.counts.assert_they_add_up();
+    assert!(ended.counts.lost() > 30_000, "{:?}", ended.counts);
+    drop((person, other_person));
 }
 
 #[test]
