@@ -134,8 +134,8 @@ fn a_program_that_ends_while_its_threads_log_to_a_slow_reader_ends() {
     println!("exit while others log to a slow reader: {took:?}, {verdict}");
     assert!(took < Duration::from_secs(7), "{took:?}");
     verdict.assert_in_order();
-    // The last that came.
-    assert_eq!(verdict.gaps, 0);
+    // The last that came, and what a reader who was too slow for a moment cost.
+    assert!(verdict.gaps <= ended.counts.shed, "{:?}", ended.counts);
     assert!(verdict.lost <= ended.counts.lost() + 1_000);
 }
 
