@@ -475,6 +475,9 @@ impl Shared {
 
     /// Gives up what is held.
     fn abandon(&self, state: &mut State) {
+        if state.phase.is_over() {
+            return;
+        }
         let lost = state.accepted - state.settled;
         state.settled = state.accepted;
         if lost > 0 {
@@ -506,6 +509,7 @@ impl Shared {
         if written.is_some_and(|written| written.delivered == 1) {
             self.counters.delivered();
         } else {
+            self.lock().phase = Phase::GivenUp;
             self.counters.add_lost_at_shutdown(1);
         }
     }

@@ -135,7 +135,7 @@ fn a_program_that_ends_while_its_threads_log_to_a_slow_reader_ends() {
     assert!(took < Duration::from_secs(7), "{took:?}");
     verdict.assert_in_order();
     // The last that came, and what a reader who was too slow for a moment cost.
-    assert!(verdict.gaps <= ended.counts.shed, "{:?}", ended.counts);
+    assert!(verdict.gaps <= ended.counts.shed, "{verdict}");
     assert!(verdict.lost <= ended.counts.lost() + 1_000);
 }
 
