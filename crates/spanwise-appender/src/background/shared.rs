@@ -2,27 +2,32 @@
 
 use std::{
     cell::Cell,
-    io, mem,
+    io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::AtomicBool,
     },
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, SinkCounters, guarded};
+use spanwise_core::{Fault, SelfReport, SinkCounters};
 use tracing::Level;
 
+mod ending;
+mod writing;
+
+pub(crate) use writing::Next;
+
 use super::{
-    Options, Report,
-    buffer::{Buffer, Chunk},
+    Options,
+    buffer::Buffer,
     ladder::{Admission, Ladder},
-    notice::{Notice, Notices},
+    notice::Notices,
     worker,
 };
 use crate::{
     process::{self, Lives},
-    sink::{Records, Sink, Written},
+    sink::Sink,
 };
 
 /// One buffer, one writer, one thread. After a fork the child makes one of its own.
@@ -100,14 +105,6 @@ struct Failing {
     error: io::Error,
 }
 
-/// What the thread that writes is to do next.
-pub(crate) enum Next {
-    Write(Chunk),
-    Tell(Notice),
-    Finish,
-    End,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -135,17 +132,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(10);
 /// How long lines gather.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// After so many empty lingers the thread that writes goes to sleep.
-const EMPTY_LINGERS: u32 = 16;
-
 /// Longest wait of a caller for a line that must be in the kernel when it returns.
 const SYNC_AT_MOST: Duration = Duration::from_secs(1);
-
-/// The end waits this long for a notice that is being logged.
-const TELL_AT_MOST: Duration = Duration::from_millis(200);
-
-/// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
-const NOTICE: Duration = Duration::from_millis(50);
 
 thread_local! {
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
@@ -396,345 +384,6 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         state.watchers -= 1;
         state
-    }
-
-    pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
-        if is_worker() {
-            return Err(io::Error::other("the writer cannot wait for itself"));
-        }
-        let mut state = self.lock();
-        let (target, failed) = (state.accepted, state.failed);
-        let attempts = state.failing.as_ref().map(|failing| failing.attempts);
-        self.hurry(&mut state);
-        while state.settled < target && Instant::now() < deadline {
-            // A sink that refuses lines is tried once more, and not waited for.
-            if let Some(failing) = &state.failing
-                && attempts.is_none_or(|before| failing.attempts > before)
-            {
-                return Err(self.refused(&state));
-            }
-            state = self.watch_until(state, deadline);
-        }
-        if state.settled < target {
-            let left = target - state.settled;
-            let why = format!("{}: {left} lines are still held", self.options.name);
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        }
-        if state.failed > failed {
-            return Err(self.refused(&state));
-        }
-        Ok(())
-    }
-
-    fn refused(&self, state: &State) -> io::Error {
-        let kind = state.last_error.unwrap_or(io::ErrorKind::Other);
-        io::Error::new(kind, format!("{}: {kind}", self.options.name))
-    }
-
-    fn hurry(&self, state: &mut State) {
-        state.urgent = true;
-        state.worker = Worker::Busy;
-        self.work.notify_one();
-    }
-
-    /// Writes what is held, and ends the thread. What is left at the deadline is lost.
-    pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
-        let mut state = self.lock();
-        // Somebody may be at it already: the program does not end before it is done.
-        if !state.phase.is_over() && !is_worker() {
-            state.phase = Phase::Closing;
-            self.hurry(&mut state);
-            let left = deadline.saturating_duration_since(Instant::now());
-            let notice = NOTICE.min(left / 4);
-            let last_call = deadline.checked_sub(notice).unwrap_or(deadline);
-            while !state.phase.is_over() && Instant::now() < last_call {
-                state = self.watch_until(state, last_call);
-            }
-            self.stop.store(true, Ordering::Relaxed);
-            self.hurry(&mut state);
-            while !state.phase.is_over() && Instant::now() < deadline {
-                state = self.watch_until(state, deadline);
-            }
-            self.abandon(&mut state);
-            let lost = mem::take(&mut state.abandoned);
-            drop(state);
-            if lost > 0 {
-                let why = format_args!(
-                    "{}: {lost} lines could not be written before the deadline",
-                    self.options.name
-                );
-                self.report.fault(Fault::LostAtShutdown, &why);
-            }
-        }
-        let stats = self.counters.stats();
-        Report {
-            delivered: stats.delivered,
-            lost: stats.lost(),
-        }
-    }
-
-    /// Gives up what is held.
-    fn abandon(&self, state: &mut State) {
-        if state.phase.is_over() {
-            return;
-        }
-        let lost = state.accepted - state.settled;
-        state.settled = state.accepted;
-        if lost > 0 {
-            state.failed += lost;
-            state.last_error.get_or_insert(io::ErrorKind::TimedOut);
-        }
-        state.held = 0;
-        state.buffer.clear();
-        state.phase = if lost == 0 {
-            Phase::Direct
-        } else {
-            Phase::GivenUp
-        };
-        state.abandoned += lost;
-        self.counters.add_lost_at_shutdown(lost);
-        self.progress.notify_all();
-    }
-
-    /// There is no thread any more: the record is written here, if the sink takes it without waiting.
-    #[cold]
-    fn write_directly(&self, record: &[u8]) {
-        let records = Records {
-            bytes: record,
-            ends: &[record.len()],
-        };
-        // Of others who do the same.
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = guarded::catch(|| sink.write(records, &self.stop));
-        if written.is_some_and(|written| written.delivered == 1) {
-            self.counters.delivered();
-        } else {
-            self.lock().phase = Phase::GivenUp;
-            self.counters.add_lost_at_shutdown(1);
-        }
-    }
-}
-
-/// For the thread that writes.
-impl Shared {
-    /// Waits until there is something to write, and for a moment more for what comes right behind it.
-    pub(crate) fn next(&self) -> Next {
-        let mut state = self.lock();
-        state.writing = false;
-        if state.forking {
-            self.progress.notify_all();
-        }
-        let mut lingers = 0;
-        loop {
-            let closing = state.phase != Phase::Running;
-            let empty = state.buffer.is_empty();
-            if closing && self.stop.load(Ordering::Relaxed) {
-                self.abandon(&mut state);
-                return Next::End;
-            }
-            let telling = state
-                .telling
-                .is_some_and(|since| since.elapsed() < TELL_AT_MOST);
-            let calm = !state.ladder.is_shedding() && state.held < self.options.capacity / 2;
-            if !telling
-                && let Some(notice) = state.notices.due(&self.counters, calm, closing && empty)
-            {
-                state.telling = Some(Instant::now());
-                return Next::Tell(notice);
-            }
-            if closing && empty && !telling && !mem::replace(&mut state.finished, true) {
-                return Next::Finish;
-            }
-            if closing && empty && !telling {
-                // Nothing is left: this only says that there is no thread any more.
-                self.abandon(&mut state);
-                return Next::End;
-            }
-            if !state.forking && !empty {
-                let worth = self.is_worth_a_write(state.held) || state.urgent || closing;
-                if (worth || lingers > 0)
-                    && let Some(chunk) = state.buffer.pop()
-                {
-                    state.writing = true;
-                    return Next::Write(chunk);
-                }
-            }
-            if empty {
-                let surplus = state.buffer.surplus();
-                if !surplus.is_empty() {
-                    drop(state);
-                    drop(surplus);
-                    state = self.lock();
-                    continue;
-                }
-            }
-            state.urgent &= !empty;
-            let pending = closing || state.notices.are_pending();
-            if empty && lingers >= EMPTY_LINGERS && !pending {
-                state.worker = Worker::Asleep;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                lingers = 0;
-            } else {
-                state.worker = Worker::Lingering;
-                (state, _) = self
-                    .work
-                    .wait_timeout(state, LINGER)
-                    .unwrap_or_else(PoisonError::into_inner);
-                lingers += 1;
-            }
-            state.worker = Worker::Busy;
-        }
-    }
-
-    /// The fate of the oldest records, which are `bytes` long. True if the sink is to be tried again with what is left of them.
-    pub(crate) fn settle(&self, bytes: usize, written: Written, left: usize) -> bool {
-        let mut state = self.lock();
-        if state.phase.is_over() {
-            // They were given up and counted while this was being written.
-            return false;
-        }
-        let Written {
-            delivered,
-            failed,
-            error,
-        } = written;
-        self.counters.add_delivered(delivered as u64);
-        self.counters.add_write_failed(failed as u64);
-        state.held -= bytes;
-        state.settled += (delivered + failed) as u64;
-        state.failed += failed as u64;
-        let held = state.held;
-        state.ladder.drained(held);
-        match error {
-            Some(error) => {
-                state.last_error = Some(error.kind());
-                let failing = state.failing.get_or_insert_with(|| Failing {
-                    since: Instant::now(),
-                    attempts: 0,
-                    failed: 0,
-                    error,
-                });
-                failing.attempts += 1;
-                failing.failed += failed as u64;
-            }
-            None => {
-                if let Some(failing) = state.failing.take() {
-                    let Failing {
-                        since,
-                        failed,
-                        error,
-                        ..
-                    } = failing;
-                    state.notices.recovered(since.elapsed(), failed, &error);
-                }
-            }
-        }
-        if state.watchers > 0 && self.is_worth_telling(&state) {
-            state.told_progress = Some(Instant::now());
-            self.progress.notify_all();
-        }
-        left > 0 && !self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Those who wait for room are not woken for every chunk of it, which they would fill and wait again at once; with a slow sink
-    /// they are.
-    fn is_worth_telling(&self, state: &State) -> bool {
-        let is_long_ago = |at: Instant| at.elapsed() >= LINGER;
-        state.held <= self.options.capacity / 4 * 3
-            || state.urgent
-            || state.failing.is_some()
-            || state.told_progress.is_none_or(is_long_ago)
-    }
-
-    /// Waits before the sink is tried again; not as long if somebody wants it now, or a fork needs it out of the way.
-    pub(crate) fn back_off(&self, delay: Duration) {
-        let mut state = self.lock();
-        state.writing = false;
-        state.urgent = false;
-        if state.forking {
-            self.progress.notify_all();
-        }
-        let until = deadline_after(delay);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let hurried = left.is_zero() || state.urgent || self.stop.load(Ordering::Relaxed);
-            if hurried && !state.forking {
-                break;
-            }
-            // Lines that come meanwhile are no reason to wake it.
-            state.worker = Worker::Busy;
-            (state, _) = self
-                .work
-                .wait_timeout(state, left.max(LINGER))
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        state.writing = true;
-    }
-
-    /// The notice is logged.
-    pub(crate) fn told(&self) {
-        let mut state = self.lock();
-        state.telling = None;
-        if state.phase == Phase::Closing {
-            self.work.notify_one();
-        }
-    }
-
-    /// Takes a chunk back that is written.
-    pub(crate) fn recycle(&self, chunk: Chunk) {
-        self.lock().buffer.recycle(chunk);
-    }
-}
-
-impl Lives for Shared {
-    fn hold_still(&self, deadline: Instant) {
-        let Some(here) = self.here_if_any() else {
-            return;
-        };
-        let mut state = here.lock();
-        if is_worker() {
-            state.forking = true;
-            return;
-        }
-        // A parent that ends at once, as that of a daemon does, would take what it holds with it.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let half = Instant::now() + left / 2;
-        let target = state.accepted;
-        if state.settled < target {
-            here.hurry(&mut state);
-        }
-        while state.settled < target && state.failing.is_none() && Instant::now() < half {
-            state = here.watch_until(state, half);
-        }
-        state.forking = true;
-        while state.writing && Instant::now() < deadline {
-            state = here.watch_until(state, deadline);
-        }
-    }
-
-    fn go_on(&self) {
-        if let Some(here) = self.here_if_any() {
-            here.lock().forking = false;
-        }
-    }
-
-    fn begin_to_finish(&self) {
-        if let Some(here) = self.here_if_any() {
-            let mut state = here.lock();
-            if state.phase == Phase::Running {
-                state.phase = Phase::Closing;
-                here.hurry(&mut state);
-            }
-        }
-    }
-
-    fn finish(&self, deadline: Instant) {
-        if let Some(here) = self.here_if_any() {
-            here.shutdown(deadline);
-        }
     }
 }
 
