@@ -105,6 +105,21 @@ fn what_was_written_to_a_deleted_file_is_in_the_next() {
 }
 
 #[test]
+fn what_was_written_to_a_file_that_was_cut_and_then_deleted_is_in_the_next() {
+    let log = Log::new(Rotation::never());
+    log.lines(&["before the cut"]);
+    log.clock.advance(SECOND);
+    log.lines(&["and so was this"]);
+    let file = fs::File::options().write(true).open(log.at("app.log"));
+    file.unwrap().set_len(0).unwrap();
+    log.lines(&["a"]);
+    fs::remove_file(log.at("app.log")).unwrap();
+    log.clock.advance(SECOND);
+    log.lines(&["b"]);
+    assert_eq!(read(log.at("app.log")), "a\nb\n");
+}
+
+#[test]
 fn much_that_was_written_to_a_deleted_file_is_in_the_next_ones_within_their_size() {
     let log = Log::new(Rotation::never().at_size(Bytes(3_000_000)));
     fs::remove_file(log.at("app.log")).unwrap();

@@ -19,7 +19,9 @@ impl Salvage {
     /// `None` if all of it was safe when it was last seen.
     pub(super) fn of(deleted: Current) -> io::Result<Option<Self>> {
         let length = deleted.file.metadata()?.len();
-        let from = deleted.safe.min(length);
+        // Cut, and then deleted: what is in it was written since.
+        let was_cut = length < deleted.length;
+        let from = if was_cut { 0 } else { deleted.safe.min(length) };
         let mut salvage = Self {
             file: Some(deleted.file),
             from,
