@@ -43,7 +43,7 @@ use shared::{Shared, deadline_after};
 /// use spanwise_appender::Background;
 ///
 /// let (background, guard) = Background::builder(std::io::stdout()).build()?;
-/// let log = tracing_subscriber::fmt().with_writer(background.clone()).finish();
+/// let log = tracing_subscriber::fmt().with_ansi(false).with_writer(background.clone()).finish();
 /// tracing::subscriber::with_default(log, || tracing::info!("ready"));
 ///
 /// let report = guard.shutdown(Duration::from_secs(5));

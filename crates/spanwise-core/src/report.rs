@@ -58,8 +58,8 @@ pub enum Fault {
     Setup,
     /// An output is behind, and lines are left out by their level.
     Shed,
-    /// Lines were still held when logging was shut down.
-    LostAtShutdown,
+    /// Logging was shut down, and not all lines were delivered.
+    Lost,
 }
 
 impl Fault {
@@ -68,7 +68,7 @@ impl Fault {
         Self::FlushFailed,
         Self::Setup,
         Self::Shed,
-        Self::LostAtShutdown,
+        Self::Lost,
     ];
 
     fn name(self) -> &'static str {
@@ -77,7 +77,7 @@ impl Fault {
             Self::FlushFailed => "flush failed",
             Self::Setup => "setup",
             Self::Shed => "shed",
-            Self::LostAtShutdown => "lost at shutdown",
+            Self::Lost => "lines lost",
         }
     }
 }
@@ -120,6 +120,16 @@ impl SelfReport {
     /// Counts a fault, and tells it on stderr unless one of its kind was told in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
+        self.count_and_tell(fault, detail, QUIET);
+    }
+
+    /// Counts a fault, and tells it on stderr whatever was told before: there is no later time to tell it.
+    #[cold]
+    pub fn last_fault(&self, fault: Fault, detail: &dyn fmt::Display) {
+        self.count_and_tell(fault, detail, Duration::ZERO);
+    }
+
+    fn count_and_tell(&self, fault: Fault, detail: &dyn fmt::Display, quiet: Duration) {
         let counter = &self.0.faults[fault as usize];
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.0.stderr {
@@ -136,15 +146,16 @@ impl SelfReport {
             Err(TryLockError::WouldBlock) => return,
         };
         let since = match *told {
-            Some(last) if now.saturating_duration_since(last.at) < QUIET => return,
+            Some(last) if now.saturating_duration_since(last.at) < quiet => return,
             Some(last) => count.saturating_sub(last.count),
             None => count,
         };
         let text = text.escape_debug();
-        let line = format!(
-            "spanwise: {}: {text} ({since} since last told)\n",
-            fault.name()
-        );
+        let since = match since {
+            1 => String::new(),
+            since => format!(" ({since} since last told)"),
+        };
+        let line = format!("spanwise: {}: {text}{since}\n", fault.name());
         // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
         let written = streams::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
@@ -303,6 +314,33 @@ impl SinkStats {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.write_failed + self.shed.total() + self.lost_at_shutdown
+    }
+}
+
+impl fmt::Display for SinkStats {
+    /// `stdout: 648 lines written, 19352 lost: 17025 left out (error 0, warn 3794, info 8644, debug 4587, trace 0), …`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            delivered,
+            write_failed,
+            shed,
+            lost_at_shutdown,
+        } = self;
+        let ShedCounts {
+            error,
+            warn,
+            info,
+            debug,
+            trace,
+        } = shed;
+        write!(
+            f,
+            "{name}: {delivered} lines written, {} lost: {} left out (error {error}, warn {warn}, info {info}, debug {debug}, trace {trace}), \
+             {write_failed} refused, {lost_at_shutdown} at the end",
+            self.lost(),
+            shed.total(),
+        )
     }
 }
 

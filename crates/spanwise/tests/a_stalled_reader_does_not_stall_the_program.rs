@@ -56,9 +56,7 @@ fn the_program_ends_in_time_and_every_line_is_accounted_for() {
         "{stderr}"
     );
     assert_eq!(
-        stderr
-            .matches("spanwise: lost at shutdown: stdout: ")
-            .count(),
+        stderr.matches("spanwise: lines lost: stdout: ").count(),
         1,
         "{stderr}"
     );

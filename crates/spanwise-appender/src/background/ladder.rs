@@ -96,10 +96,6 @@ impl Ladder {
         self.debug || self.info
     }
 
-    pub(crate) fn sheds_info(&self) -> bool {
-        self.info
-    }
-
     fn debug_mark(&self) -> usize {
         self.capacity / 2
     }

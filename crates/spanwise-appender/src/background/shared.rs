@@ -75,8 +75,8 @@ pub(crate) struct State {
     notices: Notices,
     /// Since when a notice is being logged.
     telling: Option<Instant>,
-    /// Records that were given up at the shutdown, of which nobody was told yet.
-    abandoned: u64,
+    /// What became of all lines was told.
+    summed_up: bool,
     phase: Phase,
     /// The sink was told that there is nothing more.
     finished: bool,
@@ -187,7 +187,7 @@ impl Shared {
                 last_error: None,
                 notices: Notices::default(),
                 telling: None,
-                abandoned: 0,
+                summed_up: false,
                 phase: Phase::Running,
                 finished: false,
                 forking: false,
@@ -303,7 +303,6 @@ impl Shared {
         if wake {
             state.worker = Worker::Busy;
         }
-        let info = state.ladder.sheds_info();
         if begins_to_shed {
             state.notices.shed();
         }
@@ -317,7 +316,7 @@ impl Shared {
             }
         }
         if begins_to_shed {
-            self.tell_shedding(held, info);
+            self.tell_shedding(held);
         }
     }
 
@@ -342,12 +341,10 @@ impl Shared {
     }
 
     #[cold]
-    fn tell_shedding(&self, held: usize, info: bool) {
+    fn tell_shedding(&self, held: usize) {
         let why = format_args!(
-            "{}: the writer is behind by {held} bytes of {}: {}TRACE and DEBUG are left out",
-            self.options.name,
-            self.options.capacity,
-            if info { "INFO, " } else { "" },
+            "{}: the writer is behind by {held} bytes of {}: lines are left out by their level",
+            self.options.name, self.options.capacity,
         );
         self.report.fault(Fault::Shed, &why);
     }

@@ -74,14 +74,11 @@ impl Shared {
                 state = self.watch_until(state, deadline);
             }
             self.abandon(&mut state);
-            let lost = mem::take(&mut state.abandoned);
+            let first = !mem::replace(&mut state.summed_up, true);
             drop(state);
-            if lost > 0 {
-                let why = format_args!(
-                    "{}: {lost} lines could not be written before the deadline",
-                    self.options.name
-                );
-                self.report.fault(Fault::LostAtShutdown, &why);
+            let stats = self.counters.stats();
+            if first && stats.lost() > 0 {
+                self.report.last_fault(Fault::Lost, &stats);
             }
         }
         let stats = self.counters.stats();
@@ -109,7 +106,6 @@ impl Shared {
         } else {
             Phase::GivenUp
         };
-        state.abandoned += lost;
         self.counters.add_lost_at_shutdown(lost);
         self.progress.notify_all();
     }
