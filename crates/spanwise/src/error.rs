@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use spanwise_appender::SettingError;
 use spanwise_core::LevelsError;
 
 /// Why logging did not start. Nothing was installed, and nothing written.
@@ -38,6 +39,13 @@ impl fmt::Debug for InitError {
 }
 
 impl std::error::Error for InitError {}
+
+impl From<SettingError> for InitError {
+    /// So that `main` can use `?` on rotations and the like too.
+    fn from(error: SettingError) -> Self {
+        Self::Settings(vec![error.to_string()])
+    }
+}
 
 impl From<LevelsError> for InitError {
     /// So that `main` can use `?` on levels too.

@@ -132,6 +132,7 @@ pub use explain::Explanation;
 pub use output::{Output, OutputFormat};
 pub use preset::Preset;
 pub use settings::SETTINGS;
+pub use spanwise_appender as appender;
 pub use spanwise_appender::{
     Background, Bytes, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
 };

@@ -436,6 +436,19 @@ impl Vars {
             if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
                 continue;
             }
+            let of_files = [&LOG_FILE, &LOG_ERROR_FILE].map(|setting| self.name(setting));
+            if of_files.iter().any(|of_files| name.starts_with(of_files)) {
+                let of_files: Vec<&str> = known
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|name| of_files.iter().any(|of_files| name.starts_with(of_files)))
+                    .collect();
+                self.problems.push(format!(
+                    "{name}={value:?} is not a setting: about files there are {}",
+                    of_files.join(", ")
+                ));
+                continue;
+            }
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(meant) => self.problems.push(format!(
                     "{name}={value:?} is not a setting: did you mean {meant}? accepts {}",

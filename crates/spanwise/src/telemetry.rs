@@ -146,7 +146,15 @@ impl Handle {
     /// # Errors
     /// What the system says about the first that cannot be opened; it stays as it is.
     pub fn reopen(&self) -> io::Result<()> {
-        let reopened = self.outputs.files.iter().map(RollingFile::reopen);
+        let reopened = self.outputs.files.iter().map(|file| {
+            file.reopen().map_err(|error| {
+                let path = file.path().display();
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot reopen log file {path}: {error}"),
+                )
+            })
+        });
         reopened.fold(Ok(()), io::Result::and)
     }
 

@@ -236,6 +236,12 @@ fn what_is_wrong_about_files_is_said_all_at_once() {
     ] {
         assert!(all.contains(part), "{part:?} in:\n{all}");
     }
+    let meant = problems([("LOG_FILE_ROTATION", "daily")]).join("\n");
+    assert!(
+        meant.contains("LOG_FILE_ROTATION=\"daily\" is not a setting")
+            && meant.contains("LOG_FILE_ROTATE"),
+        "{meant}"
+    );
     let link = directory.path().join("link.log");
     std::os::unix::fs::symlink("elsewhere", &link).unwrap();
     let link = problems([("LOG_FILE", link.to_str().unwrap())]).join("\n");
