@@ -7,7 +7,8 @@
 //! The same from the environment, for `spanwise::init_from_env()`:
 //!
 //! ```text
-//! LOG_FILE=/var/log/shop/shop.log LOG_FILE_ROTATE=daily,16KiB LOG_FILE_KEEP='5 files' LOG_ERROR_FILE=/var/log/shop/error.log
+//! LOG_PRESET=prod LOG_OUTPUT=none LOG_FILE=/var/log/shop/shop.log LOG_ERROR_FILE=/var/log/shop/error.log \
+//!     LOG_FILE_ROTATE=daily,16KiB LOG_FILE_KEEP='5 files' LOG_FILE_COMPRESS=none
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it shows what came of it")]
