@@ -28,7 +28,10 @@ fn within(test: &str, wrapper: &[&str], part: impl Fn(&Path)) {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     // Another user may not be allowed to where the tests are built.
     let program = dir.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: a child that another test starts would have the copy open for writing, and nobody could run it.
+    let mut copy = Command::new("cp");
+    copy.arg(std::env::current_exe().unwrap()).arg(&program);
+    assert!(copy.status().unwrap().success());
     let work = dir.path().join("work");
     fs::create_dir(&work).unwrap();
     fs::set_permissions(&work, fs::Permissions::from_mode(0o777)).unwrap();
