@@ -347,7 +347,11 @@ impl Collector<'_> {
                     LONGEST_VALUE,
                 ));
             }
-            KeyVerdict::Pass => {
+            KeyVerdict::Replace => {
+                let shown = self.redact.replaced_display(key.key, value);
+                text.push_str(guarded::cut_at(&shown, LONGEST_VALUE));
+            }
+            KeyVerdict::Pass | KeyVerdict::Trust => {
                 guarded::append(text, value, LONGEST_VALUE);
             }
         }

@@ -36,6 +36,14 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// `text` with what is secret in it replaced; borrowed if nothing is.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
+    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last digits, a pseudonym.
+    ///
+    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown. Default: [`REDACTED`].
+    fn replace(&self, key: &str, value: &str) -> String {
+        let (_, _) = (key, value);
+        REDACTED.to_owned()
+    }
+
     /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value before they write it.
     fn reads_text(&self) -> bool {
         true
@@ -53,6 +61,24 @@ impl dyn Redact {
     pub fn verdict(&self, key: &str) -> KeyVerdict {
         guarded::catch(|| self.key(key)).unwrap_or(KeyVerdict::Redact)
     }
+
+    /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
+    #[must_use]
+    pub fn replaced(&self, key: &str, value: &str) -> String {
+        guarded::catch(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
+    }
+
+    /// What is shown of `value`, formatted here, under a key whose verdict is [`KeyVerdict::Replace`]: a sink calls this one.
+    ///
+    /// A value that is longer than a policy reads is [`REDACTED`].
+    #[must_use]
+    pub fn replaced_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
+        let mut text = String::new();
+        if guarded::append(&mut text, value, BUDGET) {
+            return REDACTED.to_owned();
+        }
+        self.replaced(key, &text)
+    }
 }
 
 /// What a policy says about a key.
@@ -61,10 +87,14 @@ impl dyn Redact {
 pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
+    /// Show the value as it is: its text is not read.
+    Trust,
     /// Show [`REDACTED`] instead of the value.
     Redact,
     /// Leave the field out.
     Remove,
+    /// Show what [`Redact::replace`] makes of the value.
+    Replace,
 }
 
 /// The policy that hides nothing.

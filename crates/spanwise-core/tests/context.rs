@@ -1,6 +1,8 @@
 //! What the context of a span is.
 
-use spanwise_core::{Context, ContextLayer};
+use std::{borrow::Cow, sync::Arc};
+
+use spanwise_core::{Context, ContextLayer, KeyVerdict, Redact};
 use tracing::{Instrument, field::Empty, info_span};
 use tracing_subscriber::prelude::*;
 
@@ -99,5 +101,47 @@ fn a_long_or_broken_value_is_cut_or_named() {
     assert_eq!(
         context.get("tenant_id"),
         Some("<panicked while formatting>")
+    );
+}
+
+#[test]
+fn a_policy_decides_what_of_a_value_is_kept() {
+    #[derive(Debug)]
+    struct Policy;
+    impl Redact for Policy {
+        fn key(&self, key: &str) -> KeyVerdict {
+            match key {
+                "request_id" => KeyVerdict::Trust,
+                "user_id" => KeyVerdict::Replace,
+                "tenant_id" => KeyVerdict::Remove,
+                _ => KeyVerdict::Pass,
+            }
+        }
+        fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+            text.replace("4111", "****").into()
+        }
+        fn replace(&self, key: &str, value: &str) -> String {
+            format!("{key}:{}", value.len())
+        }
+    }
+    let layer = ContextLayer::default()
+        .key("order_id")
+        .redact(Arc::new(Policy));
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let _span = info_span!(
+        "s",
+        request_id = "4111",
+        user_id = 4111,
+        tenant_id = "acme",
+        order_id = "4111"
+    )
+    .entered();
+    assert_eq!(
+        entries(),
+        pairs([
+            ("request_id", "4111"),
+            ("user_id", "user_id:4"),
+            ("order_id", "****")
+        ])
     );
 }

@@ -70,6 +70,7 @@ where
             layout: shape.table.layout,
             max_field: self.options.max_field,
             policy: text_policy(shape, &self.options),
+            replacer: &self.options.redact,
             of_event,
         }
     }

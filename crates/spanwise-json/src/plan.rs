@@ -45,6 +45,10 @@ pub(crate) enum Role {
     Field = 2,
     /// Shown, without its value.
     Hidden = 4,
+    /// A field whose text the policy does not read.
+    Trusted = 8,
+    /// Shown as what the policy makes of its value.
+    Replaced = 16,
 }
 
 impl Plan {

@@ -117,8 +117,7 @@ impl Shape {
 
     /// How a field is shown: under which key, or not at all.
     pub(crate) fn key(&self, options: &Options, name: &str, of_event: bool) -> Key {
-        // `r#type` is how a field is called whose name is a keyword.
-        let name = name.strip_prefix("r#").unwrap_or(name);
+        let name = plain_name(name);
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
         let key = renamed.map_or(name, |(_, to)| to.as_str());
         let is_message = of_event && name == "message";
@@ -128,7 +127,9 @@ impl Shape {
         let role = match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
+            KeyVerdict::Trust if shown => Role::Trusted,
             KeyVerdict::Redact if shown => Role::Hidden,
+            KeyVerdict::Replace if shown => Role::Replaced,
             _ => Role::Omitted,
         };
         let taken = match self.table.layout {
@@ -164,6 +165,11 @@ impl Shape {
         });
         1 << (number % 128)
     }
+}
+
+/// `r#type` is how a field is called whose name is a keyword.
+pub(crate) fn plain_name(field: &str) -> &str {
+    field.strip_prefix("r#").unwrap_or(field)
 }
 
 pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {

@@ -68,7 +68,6 @@ fn stream(line: &mut Line, value: fmt::Arguments<'_>, limit: usize) -> bool {
     writer.finish(outcome)
 }
 
-/// The policy wants to see the whole text before any of it is written.
 /// A policy reads no more of a value than this; of a longer one nothing is shown.
 const BUDGET: usize = 64 * 1024;
 
@@ -94,9 +93,10 @@ fn collect(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, policy: &dy
         return false;
     }
     let hidden = policy.hide(&text);
-    let is_json = json == Span::Whole && *hidden == *text && is_whole(text.as_bytes());
-    if is_json && text.len() <= limit {
-        escape::push_json(line, &text);
+    // What a policy left of nested JSON is nested JSON, if it kept to its form.
+    let is_json = json == Span::Whole && hidden.len() <= limit && is_whole(hidden.as_bytes());
+    if is_json {
+        escape::push_json(line, &hidden);
         return false;
     }
     push_quoted(line, &hidden, limit)

@@ -1,6 +1,6 @@
 //! Fields into members: `,"key":value`.
 
-use std::{error::Error, fmt, ptr};
+use std::{error::Error, fmt, ptr, sync::Arc};
 
 use spanwise_core::{REDACTED, Redact, guarded};
 use tracing_core::{Field, field::Visit};
@@ -10,6 +10,7 @@ use crate::{
     format::Layout,
     line::Line,
     plan::{Key, Role},
+    shape::plain_name,
     text,
 };
 
@@ -18,7 +19,10 @@ use crate::{
 pub(crate) struct Encoding<'a> {
     pub(crate) layout: Layout,
     pub(crate) max_field: usize,
+    /// The policy, if it reads texts.
     pub(crate) policy: Option<&'a dyn Redact>,
+    /// The policy, to ask about values under keys whose values it replaces.
+    pub(crate) replacer: &'a Arc<dyn Redact>,
     pub(crate) of_event: bool,
 }
 
@@ -26,9 +30,9 @@ pub(crate) struct Encoding<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
-    All = Role::Message as u8 | Role::Field as u8,
+    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8,
     Message = Role::Message as u8,
-    AllButMessage = Role::Field as u8,
+    AllButMessage = Role::Field as u8 | Role::Trusted as u8,
 }
 
 /// What became of the fields.
@@ -82,19 +86,15 @@ struct Encoder<'a> {
     value_start: usize,
 }
 
-impl Encoder<'_> {
-    /// Appends the key; false if the value is not wanted.
+impl<'a> Encoder<'a> {
+    /// Appends the key; false if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> bool {
         let index = field.index();
         let Some(key) = self.keys.get(index) else {
             return false;
         };
-        if key.role as u8 & self.pass as u8 == 0 {
-            self.skip(index);
-            return false;
-        }
-        if index < self.resume_at {
+        if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
             return false;
         }
         self.at = index;
@@ -104,16 +104,37 @@ impl Encoder<'_> {
         true
     }
 
-    /// A field that is left out, or shown without its value.
+    /// A field that is left out, or shown without its value, or with another.
     #[cold]
     #[inline(never)]
-    fn skip(&mut self, index: usize) {
-        let key = &self.keys[index];
-        if key.role == Role::Hidden && self.pass != Pass::Message && index >= self.resume_at {
-            self.encoded.bits |= key.bit;
-            self.line.push_short(&key.member);
-            self.line.push(&escape::quoted(REDACTED));
+    fn skip(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let Some(key) = self.keys.get(field.index()) else {
+            return;
+        };
+        if self.pass == Pass::Message || field.index() < self.resume_at {
+            return;
         }
+        let shown = match key.role {
+            Role::Hidden => REDACTED.to_owned(),
+            Role::Replaced => {
+                let replacer = self.encoding.replacer;
+                replacer.replaced_display(plain_name(field.name()), value)
+            }
+            Role::Omitted | Role::Message | Role::Field | Role::Trusted => return,
+        };
+        self.at = field.index();
+        self.encoded.bits |= key.bit;
+        self.line.push_short(&key.member);
+        let cut = text::push_str(self.line, &shown, self.encoding.max_field, None);
+        self.end(cut);
+    }
+
+    /// Whom to ask about the text of the value being encoded.
+    #[inline]
+    fn text_policy(&self) -> Option<&'a dyn Redact> {
+        self.encoding
+            .policy
+            .filter(|_| self.keys[self.at].role != Role::Trusted)
     }
 
     #[inline]
@@ -146,11 +167,11 @@ impl Encoder<'_> {
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if self.begin(field) {
-            let Encoding {
-                max_field, policy, ..
-            } = self.encoding;
-            let cut = text::push_display(self.line, value, max_field, policy);
+            let policy = self.text_policy();
+            let cut = text::push_display(self.line, value, self.encoding.max_field, policy);
             self.end(cut);
+        } else {
+            self.skip(field, value);
         }
     }
 }
@@ -160,6 +181,8 @@ impl Visit for Encoder<'_> {
         if self.begin(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
+        } else {
+            self.skip(field, format_args!("{value}"));
         }
     }
 
@@ -167,6 +190,8 @@ impl Visit for Encoder<'_> {
         if self.begin(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
+        } else {
+            self.skip(field, format_args!("{value}"));
         }
     }
 
@@ -188,7 +213,7 @@ impl Visit for Encoder<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         if !self.begin(field) {
-            return;
+            return self.skip(field, format_args!("{value}"));
         }
         if value.is_finite() {
             self.line
@@ -212,17 +237,19 @@ impl Visit for Encoder<'_> {
                 (b"false   ", 5)
             };
             self.line.push_block(block, len);
+        } else {
+            self.skip(field, format_args!("{value}"));
         }
     }
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.begin(field) {
-            let Encoding {
-                max_field, policy, ..
-            } = self.encoding;
-            let cut = text::push_str(self.line, value, max_field, policy);
+            let policy = self.text_policy();
+            let cut = text::push_str(self.line, value, self.encoding.max_field, policy);
             self.end(cut);
+        } else {
+            self.skip(field, format_args!("{value}"));
         }
     }
 
@@ -235,6 +262,8 @@ impl Visit for Encoder<'_> {
                 if self.begin(field) {
                     self.line
                         .push(serde_json::json!(value).to_string().as_bytes());
+                } else {
+                    self.skip(field, format_args!("{}", Hex(value)));
                 }
             }
         }
@@ -245,11 +274,9 @@ impl Visit for Encoder<'_> {
             return self.display(field, format_args!("{value}"));
         }
         if !self.begin(field) {
-            return;
+            return self.skip(field, format_args!("{value}"));
         }
-        let Encoding {
-            max_field, policy, ..
-        } = self.encoding;
+        let (max_field, policy) = (self.encoding.max_field, self.text_policy());
         self.line.push(b"{\"message\":");
         let mut cut = text::push_display(self.line, format_args!("{value}"), max_field, policy);
         self.line.push(b",\"chain\":[");

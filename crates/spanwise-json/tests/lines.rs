@@ -569,8 +569,15 @@ impl Redact for Policy {
         match key {
             "password" => KeyVerdict::Redact,
             "gone" => KeyVerdict::Remove,
+            "author" | "type" => KeyVerdict::Trust,
+            "user" => KeyVerdict::Replace,
             _ => KeyVerdict::Pass,
         }
+    }
+
+    fn replace(&self, key: &str, value: &str) -> String {
+        assert!(!value.contains("boom"), "a policy that fails");
+        format!("{key} of {} bytes", value.len())
     }
 
     fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
@@ -610,6 +617,73 @@ fn a_policy_hides_keys_and_texts_everywhere_and_fails_closed() {
         line["error"],
         json!({ "message": "card ****", "chain": ["cause ****"] })
     );
+}
+
+#[test]
+fn a_trusted_value_is_not_read_and_a_replaced_one_is_read_whole() {
+    let one = |log: fn()| lines(|layer| layer.redact(std::sync::Arc::new(Policy)), log).only();
+    let trusted = one(|| info!(author = "4111", r#type = %"4111", a = "4111", "m"));
+    assert_eq!(
+        (&trusted["author"], &trusted["type"], &trusted["a"]),
+        (&json!("4111"), &json!("4111"), &json!("****"))
+    );
+    let late = one(|| {
+        let span = info_span!("s", author = Empty, user = Empty).entered();
+        span.record("author", "4111").record("user", 4111);
+        info!("m");
+    });
+    assert_eq!(
+        (&late["author"], &late["user"]),
+        (&json!("4111"), &json!("user of 4 bytes"))
+    );
+    let error = one(|| info!(author = &Failed("4111", None) as &dyn Error, "m"));
+    assert_eq!(error["author"], json!({ "message": "4111", "chain": [] }));
+}
+
+#[test]
+fn a_value_of_any_type_is_replaced_and_a_replacement_that_fails_hides_it() {
+    #[derive(Debug)]
+    struct Panics;
+    impl fmt::Display for Panics {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no display")
+        }
+    }
+    macro_rules! user {
+        ($($value:tt)*) => {
+            lines(
+                |layer| layer.redact(std::sync::Arc::new(Policy)),
+                || info!(a = 1, user = $($value)*, b = 2, "m"),
+            )
+            .only()["user"].clone()
+        };
+    }
+    assert_eq!(user!("4111"), json!("user of 4 bytes"));
+    assert_eq!(user!(?"4111"), json!("user of 6 bytes"));
+    assert_eq!(user!(12_u64), json!("user of 2 bytes"));
+    assert_eq!(user!(-12), json!("user of 3 bytes"));
+    assert_eq!(user!(u128::MAX), json!("user of 39 bytes"));
+    assert_eq!(user!(1.5), json!("user of 3 bytes"));
+    assert_eq!(user!(true), json!("user of 4 bytes"));
+    assert_eq!(user!(&[0_u8, 1][..]), json!("user of 4 bytes"));
+    assert_eq!(
+        user!(&Failed("4111", None) as &dyn Error),
+        json!("user of 4 bytes")
+    );
+    assert_eq!(user!(%Panics), json!("user of 27 bytes"));
+    assert_eq!(user!("boom"), json!("[REDACTED]"));
+    assert_eq!(user!(%"x".repeat(100_000)), json!("[REDACTED]"));
+    assert_eq!(user!("x".repeat(64 * 1024)), json!("user of 65536 bytes"));
+}
+
+#[test]
+fn nested_json_that_a_policy_changed_stays_nested() {
+    let line = lines(
+        |layer| layer.redact(std::sync::Arc::new(Policy)),
+        || info!(body = %spanwise_json::json(&json!({ "card": "4111" })), "m"),
+    )
+    .only();
+    assert_eq!(line["body"], json!({ "card": "****" }));
 }
 
 #[test]
