@@ -1,0 +1,112 @@
+//! Sets of ASCII characters, and what stands around a place in a text.
+
+/// A set of the characters that secrets are made of; every other byte is in none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Set(u16);
+
+impl Set {
+    pub(crate) const HEX: Self = Self(LOWER_HEX | UPPER_HEX | DIGIT);
+    pub(crate) const LOWER_HEX: Self = Self(LOWER_HEX | DIGIT);
+    pub(crate) const ALPHA: Self = Self(LOWER_HEX | LOWER | UPPER_HEX | UPPER);
+    pub(crate) const ALNUM: Self = Self(Self::ALPHA.0 | DIGIT);
+    pub(crate) const UPPER_ALNUM: Self = Self(UPPER_HEX | UPPER | DIGIT);
+    /// `\w`
+    pub(crate) const WORD: Self = Self(Self::ALNUM.0 | UNDERSCORE);
+    pub(crate) const ALNUM_DASH: Self = Self(Self::ALNUM.0 | DASH);
+    /// What base64url is written in.
+    pub(crate) const BASE64URL: Self = Self(Self::WORD.0 | DASH);
+    pub(crate) const BASE64URL_DOT: Self = Self(Self::BASE64URL.0 | DOT);
+    pub(crate) const BASE64: Self = Self(Self::ALNUM.0 | PLUS | SLASH);
+    pub(crate) const BASE64_PADDED: Self = Self(Self::BASE64.0 | EQUALS);
+    pub(crate) const BASE64_ANY: Self = Self(Self::BASE64.0 | UNDERSCORE);
+    pub(crate) const BASE64_ANY_PADDED: Self = Self(Self::BASE64_ANY.0 | EQUALS);
+    pub(crate) const PATH: Self = Self(Self::BASE64.0 | UNDERSCORE | DASH);
+    pub(crate) const SENDGRID: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
+    /// `token68` of RFC 7235, without the padding.
+    pub(crate) const TOKEN68: Self = Self(Self::PATH.0 | DOT | TILDE);
+    /// What the name before an `=` is made of.
+    pub(crate) const KEY: Self = Self(Self::BASE64URL_DOT.0);
+    pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
+    pub(crate) const IPV6: Self = Self(Self::HEX.0 | COLON | DOT);
+
+    #[inline]
+    pub(crate) const fn has(self, byte: u8) -> bool {
+        CLASS[byte as usize] & self.0 != 0
+    }
+
+    /// Where the characters of this set that begin at `start` end.
+    #[inline]
+    pub(crate) fn run(self, text: &[u8], start: usize) -> usize {
+        let rest = text.get(start..).unwrap_or_default();
+        start + rest.iter().take_while(|byte| self.has(**byte)).count()
+    }
+
+    /// Where the characters of this set that end at `end` begin, `most` of them at most.
+    #[inline]
+    pub(crate) fn run_back(self, text: &[u8], end: usize, most: usize) -> usize {
+        let before = &text[end.saturating_sub(most)..end];
+        end - before
+            .iter()
+            .rev()
+            .take_while(|byte| self.has(**byte))
+            .count()
+    }
+}
+
+/// True if no word goes on over `at`: `\b` before or after a word character there.
+#[inline]
+pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| Set::WORD.has(*byte));
+    !(is_word(text.get(at)) && is_word(at.checked_sub(1).and_then(|before| text.get(before))))
+}
+
+pub(crate) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0B | 0x0C)
+}
+
+/// The place after the white space at `start`.
+pub(crate) fn skip_space(text: &[u8], start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.iter().take_while(|byte| is_space(**byte)).count()
+}
+
+const LOWER_HEX: u16 = 1;
+const LOWER: u16 = 1 << 1;
+const UPPER_HEX: u16 = 1 << 2;
+const UPPER: u16 = 1 << 3;
+const DIGIT: u16 = 1 << 4;
+const UNDERSCORE: u16 = 1 << 5;
+const DASH: u16 = 1 << 6;
+const DOT: u16 = 1 << 7;
+const PLUS: u16 = 1 << 8;
+const SLASH: u16 = 1 << 9;
+const EQUALS: u16 = 1 << 10;
+const TILDE: u16 = 1 << 11;
+const PERCENT: u16 = 1 << 12;
+const COLON: u16 = 1 << 13;
+
+static CLASS: [u16; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = match byte as u8 {
+            b'a'..=b'f' => LOWER_HEX,
+            b'g'..=b'z' => LOWER,
+            b'A'..=b'F' => UPPER_HEX,
+            b'G'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => UNDERSCORE,
+            b'-' => DASH,
+            b'.' => DOT,
+            b'+' => PLUS,
+            b'/' => SLASH,
+            b'=' => EQUALS,
+            b'~' => TILDE,
+            b'%' => PERCENT,
+            b':' => COLON,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+};

@@ -1,0 +1,117 @@
+//! The kinds of secret that are known by their text.
+
+/// A kind of secret that is known by its text, whatever key it stands under.
+///
+/// What is matched is what the issuers document, with the check digits and prefixes checked where there are any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Detector {
+    /// A private key in PEM armour, to its end.
+    Pem,
+    /// A JSON web token, signed or encrypted.
+    Jwt,
+    /// Tokens of GitHub.
+    Github,
+    /// Tokens of GitLab.
+    Gitlab,
+    /// Access key ids of AWS.
+    AwsKeyId,
+    /// Secret access keys of AWS, after their name.
+    AwsSecret,
+    /// Keys of Stripe, and what its webhooks are signed with.
+    Stripe,
+    /// Tokens of Slack.
+    Slack,
+    /// The secret part of a webhook's address at Slack.
+    SlackWebhook,
+    /// API keys and OAuth secrets of Google.
+    Google,
+    /// Keys of Anthropic and OpenAI.
+    LlmKeys,
+    /// npm, PyPI, Hugging Face, `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry, age, 1Password, Linear,
+    /// Pulumi, `RubyGems`, Square, Docker, Tailscale.
+    MiscPrefixed,
+    /// `Bearer` or `token` before a credential.
+    Bearer,
+    /// `Basic` before a user and a password in base64.
+    Basic,
+    /// The password in `scheme://user:password@host`, and a token in its place.
+    UrlUserinfo,
+    /// A parameter of a URL that carries a credential, such as `sig` or `code`.
+    UrlQuery,
+    /// A payment card: issuer and check digit.
+    Card,
+    /// A social security number of the United States.
+    Ssn,
+    /// An e-mail address.
+    Email,
+    /// An address of the internet, but for loopback.
+    Ipv4,
+    /// An address of the internet, version 6, but for loopback.
+    Ipv6,
+    /// A bank account: its country's length and check digits.
+    Iban,
+}
+
+impl Detector {
+    /// All of them.
+    pub const ALL: [Self; 22] = [
+        Self::Pem,
+        Self::Jwt,
+        Self::Github,
+        Self::Gitlab,
+        Self::AwsKeyId,
+        Self::AwsSecret,
+        Self::Stripe,
+        Self::Slack,
+        Self::SlackWebhook,
+        Self::Google,
+        Self::LlmKeys,
+        Self::MiscPrefixed,
+        Self::Bearer,
+        Self::Basic,
+        Self::UrlUserinfo,
+        Self::UrlQuery,
+        Self::Card,
+        Self::Ssn,
+        Self::Email,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Iban,
+    ];
+
+    /// Its name in [`Policy::counts`](crate::Policy::counts).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pem => "pem",
+            Self::Jwt => "jwt",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::AwsKeyId => "aws_key_id",
+            Self::AwsSecret => "aws_secret",
+            Self::Stripe => "stripe",
+            Self::Slack => "slack",
+            Self::SlackWebhook => "slack_webhook",
+            Self::Google => "google",
+            Self::LlmKeys => "llm_keys",
+            Self::MiscPrefixed => "misc_prefixed",
+            Self::Bearer => "bearer",
+            Self::Basic => "basic",
+            Self::UrlUserinfo => "url_userinfo",
+            Self::UrlQuery => "url_query",
+            Self::Card => "card",
+            Self::Ssn => "ssn",
+            Self::Email => "email",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Iban => "iban",
+        }
+    }
+
+    /// True if it tells of a person rather than of a secret.
+    pub(crate) const fn is_pii(self) -> bool {
+        matches!(self, Self::Email | Self::Ipv4 | Self::Ipv6 | Self::Iban)
+    }
+}

@@ -1,0 +1,536 @@
+//! Which keys are secret.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    RuleError,
+    literals::{Literals, push},
+};
+
+/// Rules about keys, looked up by the name of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    rules: Vec<Pattern>,
+    /// Keys that are no secret, whatever rule of part of a name they meet: whole names, sorted, and ends of names.
+    never: Vec<String>,
+    never_ends: Vec<String>,
+    /// Keys that a user said are no secret.
+    shown: Vec<Pattern>,
+    index: Index,
+}
+
+/// The rules again, as they are looked up; each with its number.
+#[derive(Debug, Clone)]
+struct Index {
+    /// Sorted.
+    exact: Vec<(String, usize)>,
+    contains: Vec<(String, usize)>,
+    literals: Literals,
+    ends: Vec<(String, usize)>,
+    paths: Vec<(Vec<Segment>, usize)>,
+}
+
+/// What a rule says about keys: a name, `*end`, `*part*`, or a path with dots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    Exact(String),
+    EndsWith(String),
+    Contains(String),
+    Path(Vec<Segment>),
+}
+
+/// A part of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Name(String),
+    /// `*` or `[*]`: any one part.
+    Any,
+    /// `**`: any number of parts.
+    AnyDepth,
+}
+
+/// What the rules say of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// By this rule.
+    Hide(usize),
+    Trust,
+    Pass,
+}
+
+impl Keys {
+    pub(crate) fn new(rules: &[&str], never: &[&str]) -> Self {
+        // The lists of this crate have no wrong pattern: a test reads them.
+        let read = |list: &[&str]| -> Vec<Pattern> {
+            list.iter().filter_map(|rule| rule.parse().ok()).collect()
+        };
+        let (mut names, mut ends) = (Vec::new(), Vec::new());
+        for pattern in read(never) {
+            match pattern {
+                Pattern::EndsWith(name) => ends.push(name),
+                Pattern::Exact(name) | Pattern::Contains(name) => names.push(name),
+                Pattern::Path(_) => {}
+            }
+        }
+        names.sort_unstable();
+        let rules = read(rules);
+        Self {
+            index: Index::new(&rules),
+            rules,
+            never: names,
+            never_ends: ends,
+            shown: Vec::new(),
+        }
+    }
+
+    /// The number of the rule, which is new if it was not there.
+    pub(crate) fn hide(&mut self, pattern: Pattern) -> usize {
+        self.shown.retain(|shown| *shown != pattern);
+        if let Some(known) = self.rules.iter().position(|rule| *rule == pattern) {
+            return known;
+        }
+        self.rules.push(pattern);
+        self.index = Index::new(&self.rules);
+        self.rules.len() - 1
+    }
+
+    /// The rule of that pattern is gone, and no other hides such a key.
+    pub(crate) fn show(&mut self, pattern: Pattern) {
+        // Numbers stay: a rule without a name matches no key.
+        for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
+            *rule = Pattern::Exact(String::new());
+        }
+        self.index = Index::new(&self.rules);
+        self.shown.push(pattern);
+    }
+
+    pub(crate) fn decide(&self, key: &str) -> Decision {
+        let normal = Normal::new(key);
+        let (whole, last) = (normal.whole(), normal.last());
+        let is_any = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(&normal, key));
+        if is_any(&self.shown) {
+            return Decision::Pass;
+        }
+        let index = &self.index;
+        let exact = index.exact(last);
+        let exact = exact.or_else(|| index.exact(whole).filter(|_| last.len() < whole.len()));
+        if let Some(rule) = exact {
+            return Decision::Hide(rule);
+        }
+        if let Some(rule) = index.path(key) {
+            return Decision::Hide(rule);
+        }
+        let never = |name: &[u8]| {
+            let found = self
+                .never
+                .binary_search_by(|known| known.as_bytes().cmp(name));
+            found.is_ok()
+        };
+        if never(last) || (last.len() < whole.len() && never(whole)) {
+            return Decision::Trust;
+        }
+        if let Some(rule) = index.contains(whole) {
+            return Decision::Hide(rule);
+        }
+        if self
+            .never_ends
+            .iter()
+            .any(|end| whole.ends_with(end.as_bytes()))
+        {
+            return Decision::Trust;
+        }
+        match index
+            .ends
+            .iter()
+            .find(|(end, _)| whole.ends_with(end.as_bytes()))
+        {
+            Some((_, rule)) => Decision::Hide(*rule),
+            None => Decision::Pass,
+        }
+    }
+
+    pub(crate) fn has_paths(&self) -> bool {
+        !self.index.paths.is_empty()
+    }
+
+    /// The rule for a path of keys within a value.
+    pub(crate) fn path(&self, path: &[&str]) -> Option<usize> {
+        self.index.path_of(path)
+    }
+}
+
+impl Index {
+    fn new(rules: &[Pattern]) -> Self {
+        let (mut exact, mut contains, mut ends, mut paths) = (vec![], vec![], vec![], vec![]);
+        for (number, rule) in rules.iter().enumerate() {
+            match rule {
+                Pattern::Exact(name) => exact.push((name.clone(), number)),
+                Pattern::EndsWith(name) => ends.push((name.clone(), number)),
+                Pattern::Contains(name) => contains.push((name.clone(), number)),
+                Pattern::Path(path) => paths.push((path.clone(), number)),
+            }
+        }
+        exact.retain(|(name, _)| !name.is_empty());
+        exact.sort();
+        Self {
+            literals: Literals::new(contains.iter().map(|(part, _)| part.as_str())),
+            exact,
+            contains,
+            ends,
+            paths,
+        }
+    }
+
+    fn exact(&self, name: &[u8]) -> Option<usize> {
+        let found = self
+            .exact
+            .binary_search_by(|(known, _)| known.as_bytes().cmp(name));
+        found.ok().map(|at| self.exact[at].1)
+    }
+
+    fn contains(&self, name: &[u8]) -> Option<usize> {
+        let mut three = 0;
+        for (at, byte) in name.iter().enumerate() {
+            three = push(three, *byte);
+            if at < 2 || !self.literals.may_start(three) {
+                continue;
+            }
+            let rest = &name[at - 2..];
+            let mut parts = self
+                .literals
+                .starting(three)
+                .map(|part| &self.contains[part]);
+            if let Some((_, rule)) = parts.find(|(part, _)| rest.starts_with(part.as_bytes())) {
+                return Some(*rule);
+            }
+        }
+        None
+    }
+
+    fn path(&self, key: &str) -> Option<usize> {
+        if self.paths.is_empty() {
+            return None;
+        }
+        let parts: Vec<&str> = key
+            .split(['.', '[', ']'])
+            .filter(|part| !part.is_empty())
+            .collect();
+        self.path_of(&parts)
+    }
+
+    fn path_of(&self, parts: &[&str]) -> Option<usize> {
+        let parts: Vec<Normal> = parts.iter().map(|part| Normal::new(part)).collect();
+        let found = self.paths.iter().find(|(path, _)| is_on_path(path, &parts));
+        found.map(|(_, rule)| *rule)
+    }
+}
+
+fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
+    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no more than its length.
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    let open = |reached: &mut Vec<bool>| {
+        for (at, segment) in path.iter().enumerate() {
+            if *segment == Segment::AnyDepth && reached[at] {
+                reached[at + 1] = true;
+            }
+        }
+    };
+    open(&mut reached);
+    for part in parts {
+        let mut next = vec![false; path.len() + 1];
+        for (at, segment) in path.iter().enumerate().filter(|(at, _)| reached[*at]) {
+            match segment {
+                Segment::AnyDepth => next[at] = true,
+                Segment::Any => next[at + 1] = true,
+                Segment::Name(name) => next[at + 1] |= part.whole() == name.as_bytes(),
+            }
+        }
+        open(&mut next);
+        reached = next;
+    }
+    reached.last() == Some(&true)
+}
+
+impl Pattern {
+    fn matches(&self, key: &Normal, written: &str) -> bool {
+        match self {
+            Self::Exact(name) => key.last() == name.as_bytes() || key.whole() == name.as_bytes(),
+            Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
+            Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
+            Self::Path(path) => {
+                let parts = written
+                    .split(['.', '[', ']'])
+                    .filter(|part| !part.is_empty());
+                is_on_path(path, &parts.map(Normal::new).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    pub(crate) fn allows(&self, key: &str) -> bool {
+        self.matches(&Normal::new(key), key)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::EndsWith(name) => write!(f, "*{name}"),
+            Self::Contains(name) => write!(f, "*{name}*"),
+            Self::Path(path) => {
+                for (index, segment) in path.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { "." })?;
+                    f.write_str(match segment {
+                        Segment::Name(name) => name,
+                        Segment::Any => "*",
+                        Segment::AnyDepth => "**",
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let trimmed = text.trim();
+        let wrong = |why: &str| {
+            Err(RuleError::new(format!(
+                "`{text}` names no key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
+            )))
+        };
+        let name = |part: &str| {
+            let normal = Normal::new(part);
+            String::from_utf8_lossy(normal.whole()).into_owned()
+        };
+        if trimmed.contains(['.', '[']) {
+            let parts = trimmed
+                .split(['.', '[', ']'])
+                .filter(|part| !part.is_empty());
+            let path: Vec<Segment> = parts
+                .map(|part| match part {
+                    "*" => Segment::Any,
+                    "**" => Segment::AnyDepth,
+                    part => Segment::Name(name(part)),
+                })
+                .collect();
+            let named =
+                |segment: &Segment| matches!(segment, Segment::Name(name) if !name.is_empty());
+            let starred = |segment: &Segment| matches!(segment, Segment::Name(name) if name.is_empty() || name.contains('*') );
+            if !path.iter().any(named) || path.iter().any(starred) {
+                return wrong("a part of a path is a whole name, `*` or `**`");
+            }
+            return Ok(Self::Path(path));
+        }
+        let (from, starts) = trimmed
+            .strip_prefix('*')
+            .map_or((trimmed, false), |rest| (rest, true));
+        let (part, ends) = from
+            .strip_suffix('*')
+            .map_or((from, false), |rest| (rest, true));
+        if part.contains(['*', '=', ',', ':', '"']) {
+            return wrong("it has a character that no name has");
+        }
+        let part = name(part);
+        match (starts, ends) {
+            _ if part.is_empty() => wrong("it is empty"),
+            (false, false) => Ok(Self::Exact(part)),
+            (true, false) => Ok(Self::EndsWith(part)),
+            (true, true) if part.len() < 3 => wrong("a part of a name has at least three letters"),
+            (true, true) => Ok(Self::Contains(part)),
+            (false, true) => wrong("how a name begins is no rule"),
+        }
+    }
+}
+
+/// A key as it is compared: lower case, without `-`, `_`, `.` and spaces. Of a key that is longer the end.
+#[derive(Debug)]
+pub(crate) struct Normal {
+    bytes: [u8; LONGEST],
+    length: usize,
+    /// Where the part after the last dot begins.
+    last: usize,
+}
+
+const LONGEST: usize = 128;
+
+impl Normal {
+    pub(crate) fn new(key: &str) -> Self {
+        let mut normal = Self {
+            bytes: [0; LONGEST],
+            length: 0,
+            last: 0,
+        };
+        let dotted = key.contains('.');
+        let header = HEADERS
+            .iter()
+            .filter(|_| dotted)
+            .find_map(|headers| key.strip_prefix(headers));
+        let is_convention =
+            dotted && header.is_none() && CONVENTIONS.iter().any(|name| key.starts_with(name));
+        let key = header.unwrap_or(key).as_bytes();
+        for byte in &key[key.len().saturating_sub(LONGEST)..] {
+            match byte {
+                b'.' if !is_convention => normal.last = normal.length,
+                b'-' | b'_' | b'.' | b' ' => {}
+                byte => {
+                    normal.bytes[normal.length] = byte.to_ascii_lowercase();
+                    normal.length += 1;
+                }
+            }
+        }
+        normal
+    }
+
+    pub(crate) fn whole(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.bytes[self.last..self.length]
+    }
+}
+
+/// The names of the semantic conventions: `client.address` is no postal one.
+const CONVENTIONS: [&str; 9] = [
+    "client.",
+    "server.",
+    "http.",
+    "url.",
+    "network.",
+    "code.",
+    "source.",
+    "destination.",
+    "user_agent.",
+];
+
+/// What comes after them is the name of a header.
+const HEADERS: [&str; 2] = ["http.request.header.", "http.response.header."];
+
+/// Keys of secrets.
+pub(crate) const SECRETS: &[&str] = &[
+    "auth",
+    "sid",
+    "otp",
+    "pin",
+    "cvv",
+    "cvc",
+    "cvv2",
+    "ssn",
+    "sso",
+    "jwt",
+    "csrf",
+    "xsrf",
+    "salt",
+    "pwd",
+    "session",
+    "cookie",
+    "setcookie",
+    "token",
+    "phpsessionid",
+    "phpsessid",
+    "connectsid",
+    "mysqlpwd",
+    "dsn",
+    "*passw*",
+    "*passphrase*",
+    "*secret*",
+    "*apikey*",
+    "*privatekey*",
+    "*accesskey*",
+    "*signingkey*",
+    "*encryptionkey*",
+    "*credential*",
+    "*authorization*",
+    "*accesstoken*",
+    "*refreshtoken*",
+    "*idtoken*",
+    "*bearertoken*",
+    "*authtoken*",
+    "*sessionid*",
+    "*sessiontoken*",
+    "*csrftoken*",
+    "*xsrftoken*",
+    "*creditcard*",
+    "*cardnumber*",
+    "*socialsecurity*",
+    "*clientassertion*",
+    "*mnemonic*",
+    "*connectionstring*",
+    "*token",
+    "*pwd",
+    "*cvv",
+    "*jwt",
+];
+
+/// Keys of what tells of a person.
+pub(crate) const PII: &[&str] = &[
+    "email",
+    "phone",
+    "ip",
+    "clientip",
+    "remoteaddr",
+    "xforwardedfor",
+    "xrealip",
+    "forwarded",
+    "dob",
+    "birthdate",
+    "firstname",
+    "lastname",
+    "fullname",
+    "address",
+    "postcode",
+    "zip",
+    "passport",
+    "iban",
+];
+
+/// Keys of no secret; the whole names before the ends of names.
+pub(crate) const NEVER: &[&str] = &[
+    "author",
+    "authors",
+    "authority",
+    "authenticated",
+    "auth_method",
+    "auth_type",
+    "oauth_provider",
+    "token_type",
+    "token_count",
+    "public_key",
+    "key_id",
+    "keyboard",
+    "monkey",
+    "session_count",
+    "request_id",
+    "trace_id",
+    "span_id",
+    "partition_key",
+    "sort_key",
+    "cache_key",
+    "cookie_count",
+    "secret_name",
+    "secret_version",
+    "*tokens",
+];
+
+/// Parameters of a URL that are credentials there, and words elsewhere.
+pub(crate) const QUERY: &[&str] = &[
+    "key",
+    "code",
+    "sig",
+    "signature",
+    "awsaccesskeyid",
+    "xamzcredential",
+    "xamzsignature",
+    "xamzsecuritytoken",
+    "xgoogsignature",
+    "auth",
+    "session",
+    "sessionid",
+    "jwt",
+    "sas",
+];

@@ -1,0 +1,90 @@
+//! What must not be logged: rules for keys, detectors for texts, and what is shown instead.
+//!
+//! ```
+//! use spanwise_core::{KeyVerdict, Redact};
+//! use spanwise_redact::Policy;
+//!
+//! let policy = Policy::secrets();
+//! assert_eq!(policy.key("db.password"), KeyVerdict::Redact);
+//! assert_eq!(
+//!     policy.text(r#"retry {"user":"ada","apiKey":"a-1"} with card 4111 1111 1111 1111"#),
+//!     r#"retry {"user":"ada","apiKey":"[REDACTED]"} with card [REDACTED]"#,
+//! );
+//! ```
+//!
+//! A sink is given the policy, and asks it about the key of each field once per callsite and about each text:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use spanwise_json::JsonLayer;
+//! use spanwise_redact::{Action, Changes, Policy};
+//!
+//! let changes: Changes = "+employee_no,-session".parse()?;
+//! let policy = changes.apply(Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?);
+//! let layer = match policy {
+//!     Some(policy) => JsonLayer::new().redact(Arc::new(policy)),
+//!     None => JsonLayer::new(),
+//! };
+//! # let _ = layer;
+//! // {…,"message":"login","password":"[REDACTED]","iban":"***2051"}
+//! # Ok::<(), spanwise_redact::RuleError>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! Always: a password is logged by accident. It is the second line; the first is a type that cannot be logged, [`Classified`].
+//!
+//! It does **not** find what has no name and no form: a password in a sentence (`the password is hunter2`), a secret in two fields, a
+//! secret in base64, in compressed or percent-encoded text, in XML, or in the `Debug` of bytes; keys written with escapes of JSON; numbers,
+//! such as a card number that is logged as an integer under a harmless name; values of lists of pairs such as `("password", "x")`.
+//!
+//! # Behaviour
+//!
+//! * **Keys** are compared in lower case and without `-`, `_`, `.` and spaces: `X-Api-Key` is `xApiKey`, and of `user.x_api_key` the last
+//!   part. The names of the semantic conventions, such as `client.address`, have no last part; a header in
+//!   `http.request.header.<name>` is a key of its own. `request_id`, `author`, `public_key` and the like are trusted: their text is not
+//!   read. A bare `key` is no secret.
+//! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of JSON, the `Debug` of structs, headers,
+//!   URLs), and by the [`Detector`]s. Rules about paths are followed into a text that is JSON as a whole, from its root.
+//! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
+//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 60 ns.
+//! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what comes after is hidden.
+//! * [`Policy::counts`] says how often each rule hid something.
+//!
+//! # Settings
+//!
+//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys to hide and to show.
+//!
+//! # Features
+//!
+//! `pseudonyms`, off by default: stand-ins such as `k1:…` that are equal for equal values, made with a key (HMAC-SHA-256).
+//!
+//! # Troubleshooting
+//!
+//! *Something harmless is hidden*: look into [`Policy::counts`] for the rule; [`Policy::show`] its key, or leave out the detector with
+//! [`Policy::without_detector`]. *Something secret is shown*: [`Policy::hide`] its key.
+
+mod addresses;
+mod bytes;
+mod classified;
+mod detector;
+mod error;
+mod json;
+mod keys;
+mod literals;
+mod numbers;
+mod pairs;
+mod policy;
+#[cfg(feature = "pseudonyms")]
+mod pseudonym;
+mod scan;
+mod setting;
+mod tokens;
+
+pub use classified::Classified;
+pub use detector::Detector;
+pub use error::RuleError;
+pub use policy::{Action, Policy};
+#[cfg(feature = "pseudonyms")]
+pub use pseudonym::PseudonymKey;
+pub use setting::Changes;

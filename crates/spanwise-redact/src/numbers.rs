@@ -1,0 +1,243 @@
+//! Cards, social security numbers and bank accounts: digits that prove what they are.
+
+use crate::bytes::{Set, is_boundary};
+
+/// A card number: digits in one piece or in the groups they are printed in, with the prefix of an issuer and Luhn's check digit.
+///
+/// `start` is at a digit with none before it. Returns the end.
+pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
+    let mut digits = [0_u8; 19];
+    let mut groups = [0_u8; 6];
+    let (mut count, mut group, mut at) = (0, 0, start);
+    let mut best = None;
+    loop {
+        match text.get(at) {
+            Some(byte) if byte.is_ascii_digit() => {
+                if count == digits.len() {
+                    break;
+                }
+                digits[count] = byte - b'0';
+                count += 1;
+                groups[group] += 1;
+                at += 1;
+            }
+            next => {
+                let ends = !next.is_some_and(|byte| Set::WORD.has(*byte));
+                if ends && is_card(&digits[..count]) && is_printed_so(&groups[..=group]) {
+                    best = Some(at);
+                }
+                let goes_on = matches!(next, Some(b' ' | b'-'))
+                    && text.get(at + 1).is_some_and(u8::is_ascii_digit);
+                if !goes_on || group + 1 == groups.len() {
+                    break;
+                }
+                group += 1;
+                at += 1;
+            }
+        }
+    }
+    best.filter(|end| !is_in_uuid(text, start, *end))
+}
+
+fn is_printed_so(groups: &[u8]) -> bool {
+    matches!(
+        groups,
+        [_] | [4, 4, 4, 4]
+            | [4, 4, 4, 4, 3]
+            | [4, 6, 5]
+            | [4, 6, 4]
+            | [4, 4, 4, 1]
+            | [6, 13]
+            | [8, 8]
+    )
+}
+
+fn is_card(digits: &[u8]) -> bool {
+    if digits.len() < 13 {
+        return false;
+    }
+    let prefix = digits[..6]
+        .iter()
+        .fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
+    let issued = match digits.len() {
+        13 => prefix / 100_000 == 4,
+        14 => matches!(prefix / 1_000, 300..=305 | 309 | 360..=369 | 380..=399),
+        15 => matches!(prefix / 10_000, 34 | 37),
+        16 => {
+            prefix / 100_000 == 4
+                || matches!(prefix / 10_000, 51..=55 | 62 | 65 | 81)
+                || matches!(prefix / 1_000, 644..=649)
+                || matches!(prefix / 100, 2221..=2720 | 3528..=3589 | 5018 | 5020 | 5038 | 6011 | 6304 | 6759 | 6761..=6763)
+        }
+        17..=19 => {
+            matches!(prefix / 10_000, 62 | 65)
+                || (digits.len() == 19 && prefix / 100_000 == 4)
+                || matches!(prefix / 100, 3528..=3589 | 5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763)
+        }
+        _ => false,
+    };
+    // A number of one digit over and over passes the check by chance.
+    issued && digits[1..].iter().any(|digit| *digit != digits[0]) && luhn(digits)
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(index, digit)| match (index % 2, u32::from(*digit)) {
+            (0, digit) => digit,
+            (_, digit) => digit * 2 / 10 + digit * 2 % 10,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// A social security number: `start` is at a digit with none before it.
+pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
+    let number = text.get(start..start + 11)?;
+    let in_place = number.iter().enumerate().all(|(index, byte)| match index {
+        3 | 6 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let end = start + 11;
+    let glued = |at: Option<usize>, next: Option<usize>| {
+        let byte = |at: Option<usize>| at.and_then(|at| text.get(at));
+        byte(at).is_some_and(|byte| matches!(byte, b'-' | b'.'))
+            && byte(next).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    let alone = is_boundary(text, start)
+        && is_boundary(text, end)
+        && !glued(Some(end), Some(end + 1))
+        && !glued(start.checked_sub(1), start.checked_sub(2));
+    let issued = !matches!(&number[..3], b"000" | b"666" | [b'9', ..])
+        && &number[4..6] != b"00"
+        && &number[7..] != b"0000";
+    (in_place && alone && issued).then_some(end)
+}
+
+/// A bank account: its country's length, and the remainder by 97. `start` is at the two letters.
+pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
+    let country = text.get(start..start + 2)?;
+    let (_, length) = IBAN_LENGTHS
+        .iter()
+        .find(|(known, _)| known.as_bytes() == country)?;
+    let mut account = [0_u8; 34];
+    let (mut count, mut at) = (0, start);
+    while count < usize::from(*length) {
+        match text.get(at) {
+            Some(byte) if Set::UPPER_ALNUM.has(*byte) => {
+                account[count] = *byte;
+                count += 1;
+            }
+            Some(b' ' | b'-') if count > 2 && count % 4 == 0 => {}
+            _ => return None,
+        }
+        at += 1;
+    }
+    let account = &account[..count];
+    let (moved, rest) = account.split_at(4);
+    let remainder = rest.iter().chain(moved).fold(0_u32, |so_far, byte| {
+        if byte.is_ascii_digit() {
+            (so_far * 10 + u32::from(byte - b'0')) % 97
+        } else {
+            (so_far * 100 + u32::from(byte - b'A') + 10) % 97
+        }
+    });
+    (remainder == 1 && is_boundary(text, at)).then_some(at)
+}
+
+/// True if `start..end` is part of 36 characters written as a UUID.
+fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
+    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    let is_part = |byte: &u8| Set::HEX.has(*byte) || *byte == b'-';
+    let from = start.saturating_sub(36);
+    let before = text[from..start]
+        .iter()
+        .rev()
+        .take_while(|byte| is_part(byte))
+        .count();
+    let after = text[end..]
+        .iter()
+        .take(36)
+        .take_while(|byte| is_part(byte))
+        .count();
+    let groups = text[start - before..end + after].split(|byte| *byte == b'-');
+    groups.map(<[u8]>::len).eq(GROUPS)
+}
+
+static IBAN_LENGTHS: &[(&str, u8)] = &[
+    ("AD", 24),
+    ("AE", 23),
+    ("AL", 28),
+    ("AT", 20),
+    ("AZ", 28),
+    ("BA", 20),
+    ("BE", 16),
+    ("BG", 22),
+    ("BH", 22),
+    ("BR", 29),
+    ("BY", 28),
+    ("CH", 21),
+    ("CR", 22),
+    ("CY", 28),
+    ("CZ", 24),
+    ("DE", 22),
+    ("DK", 18),
+    ("DO", 28),
+    ("EE", 20),
+    ("EG", 29),
+    ("ES", 24),
+    ("FI", 18),
+    ("FO", 18),
+    ("FR", 27),
+    ("GB", 22),
+    ("GE", 22),
+    ("GI", 23),
+    ("GL", 18),
+    ("GR", 27),
+    ("GT", 28),
+    ("HR", 21),
+    ("HU", 28),
+    ("IE", 22),
+    ("IL", 23),
+    ("IQ", 23),
+    ("IS", 26),
+    ("IT", 27),
+    ("JO", 30),
+    ("KW", 30),
+    ("KZ", 20),
+    ("LB", 28),
+    ("LI", 21),
+    ("LT", 20),
+    ("LU", 20),
+    ("LV", 21),
+    ("LY", 25),
+    ("MC", 27),
+    ("MD", 24),
+    ("ME", 22),
+    ("MK", 19),
+    ("MR", 27),
+    ("MT", 31),
+    ("MU", 30),
+    ("NL", 18),
+    ("NO", 15),
+    ("PK", 24),
+    ("PL", 28),
+    ("PS", 29),
+    ("PT", 25),
+    ("QA", 29),
+    ("RO", 24),
+    ("RS", 22),
+    ("SA", 24),
+    ("SE", 24),
+    ("SI", 19),
+    ("SK", 24),
+    ("SM", 27),
+    ("TN", 24),
+    ("TR", 26),
+    ("UA", 29),
+    ("VA", 22),
+    ("VG", 24),
+    ("XK", 20),
+];

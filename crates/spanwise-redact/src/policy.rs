@@ -1,0 +1,507 @@
+//! [`Policy`]: the rules, and what is done with what they find.
+
+#[cfg(feature = "pseudonyms")]
+use std::sync::atomic::AtomicBool;
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+#[cfg(feature = "pseudonyms")]
+use spanwise_core::{Fault, SelfReport};
+use spanwise_core::{KeyVerdict, REDACTED, Redact};
+
+#[cfg(feature = "pseudonyms")]
+use crate::PseudonymKey;
+use crate::{
+    Detector, RuleError,
+    keys::{Decision, Keys, NEVER, Normal, PII, Pattern, QUERY, SECRETS},
+    pairs,
+    scan::{self, Hit, Rule},
+};
+
+/// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
+///
+/// Start with [`secrets`](Self::secrets) or [`secrets_and_pii`](Self::secrets_and_pii); see the [crate docs](crate).
+///
+/// ```
+/// use spanwise_core::{KeyVerdict, Redact};
+/// use spanwise_redact::{Action, Detector, Policy};
+///
+/// let policy = Policy::secrets()
+///     .hide("employee_no")?
+///     .hide_with("*iban", Action::KeepLast(4))?
+///     .show("session")?
+///     .detect(Detector::Email, Action::Redact);
+///
+/// assert_eq!(policy.key("employee_no"), KeyVerdict::Redact);
+/// assert_eq!(policy.key("session"), KeyVerdict::Pass);
+/// assert_eq!(policy.replace("payer_iban", "DE02120300000000202051"), "***2051");
+/// assert_eq!(policy.text("mail to ada@example.org"), "mail to [REDACTED]");
+/// assert_eq!(policy.counts()[0], ("email".to_owned(), 1));
+/// # Ok::<(), spanwise_redact::RuleError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Policy {
+    rules: Arc<Rules>,
+    #[cfg(feature = "pseudonyms")]
+    report: SelfReport,
+    #[cfg(feature = "pseudonyms")]
+    told: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Clone)]
+struct Rules {
+    keys: Keys,
+    /// What each rule about keys does.
+    outcomes: Vec<Outcome>,
+    /// What each detector does.
+    detectors: [Outcome; Detector::ALL.len()],
+    /// One bit a detector.
+    detected: u32,
+    /// Only these keys are shown.
+    allowed: Option<Vec<Pattern>>,
+    action: Action,
+    #[cfg(feature = "pseudonyms")]
+    key: Option<PseudonymKey>,
+}
+
+#[derive(Debug, Clone)]
+struct Outcome {
+    name: String,
+    /// The policy's, if none is given.
+    action: Option<Action>,
+    count: Arc<AtomicU64>,
+}
+
+/// What is shown of what a rule hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Action {
+    /// [`REDACTED`].
+    #[default]
+    Redact,
+    /// Nothing: the field is left out. Inside a text there is no field, and [`REDACTED`] stands there.
+    Remove,
+    /// The last characters, so many of them, after `***`; of a value that is not twice as long, [`REDACTED`].
+    KeepLast(usize),
+    /// A stand-in made with a key: equal values under one name have equal ones. Without a key ([`Policy::pseudonym_key`]):
+    /// [`REDACTED`], which is told once.
+    #[cfg(feature = "pseudonyms")]
+    Pseudonym,
+}
+
+impl Policy {
+    /// Hides keys and texts that are secret whatever a service does: passwords, tokens, keys, cards.
+    #[must_use]
+    pub fn secrets() -> Self {
+        let mut policy = Self {
+            rules: Arc::new(Rules {
+                keys: Keys::new(SECRETS, NEVER),
+                outcomes: SECRETS.iter().map(|name| Outcome::new(name)).collect(),
+                detectors: Detector::ALL.map(|detector| Outcome::new(detector.name())),
+                detected: 0,
+                allowed: None,
+                action: Action::Redact,
+                #[cfg(feature = "pseudonyms")]
+                key: None,
+            }),
+            #[cfg(feature = "pseudonyms")]
+            report: SelfReport::default(),
+            #[cfg(feature = "pseudonyms")]
+            told: Arc::default(),
+        };
+        let secret = Detector::ALL.iter().filter(|detector| !detector.is_pii());
+        policy.rules_mut().detected = secret.fold(0, |bits, detector| bits | scan::bit(*detector));
+        policy
+    }
+
+    /// [`secrets`](Self::secrets), and what tells of a person: names, addresses of all kinds, phone numbers, birth dates.
+    #[must_use]
+    pub fn secrets_and_pii() -> Self {
+        let policy = PII
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .fold(Self::secrets(), Self::hide_pattern);
+        let pii = Detector::ALL
+            .into_iter()
+            .filter(|detector| detector.is_pii());
+        pii.fold(policy, |policy, detector| {
+            policy.detect(detector, Action::Redact)
+        })
+    }
+
+    /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts shown are read as ever, and so is
+    /// the message.
+    ///
+    /// # Errors
+    /// If one of them is no key.
+    pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
+        let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
+        let mut policy = Self::secrets_and_pii();
+        policy.rules_mut().allowed = Some(allowed?);
+        Ok(policy)
+    }
+
+    /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as `user.*.token`, `**.ssn`, `items[*].card`.
+    ///
+    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too.
+    ///
+    /// # Errors
+    /// If it is no key.
+    pub fn hide(self, key: &str) -> Result<Self, RuleError> {
+        Ok(self.hide_pattern(key.parse()?))
+    }
+
+    /// [`hide`](Self::hide), with what is shown instead.
+    ///
+    /// # Errors
+    /// If it is no key.
+    pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, RuleError> {
+        let rule = self.add(key.parse()?);
+        self.rules_mut().outcomes[rule].action = Some(action);
+        Ok(self)
+    }
+
+    /// Does not hide the values of this key because of its name, whatever rule it meets; their text is read.
+    ///
+    /// # Errors
+    /// If it is no key.
+    pub fn show(self, key: &str) -> Result<Self, RuleError> {
+        Ok(self.show_pattern(key.parse()?))
+    }
+
+    /// Looks for this kind of secret in every text, and does this with it.
+    #[must_use]
+    pub fn detect(mut self, detector: Detector, action: Action) -> Self {
+        let rules = self.rules_mut();
+        rules.detected |= scan::bit(detector);
+        rules.detectors[detector as usize].action = Some(action);
+        self
+    }
+
+    /// Does not look for this kind of secret.
+    #[must_use]
+    pub fn without_detector(mut self, detector: Detector) -> Self {
+        self.rules_mut().detected &= !scan::bit(detector);
+        self
+    }
+
+    /// What is shown of what is hidden, but for rules with an action of their own. Default: [`Action::Redact`].
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Self {
+        self.rules_mut().action = action;
+        self
+    }
+
+    /// The key that pseudonyms are made with.
+    #[cfg(feature = "pseudonyms")]
+    #[must_use]
+    pub fn pseudonym_key(mut self, key: PseudonymKey) -> Self {
+        self.rules_mut().key = Some(key);
+        self
+    }
+
+    /// Where it is told that a key of pseudonyms is missing. Default: the report of the process.
+    #[cfg(feature = "pseudonyms")]
+    #[must_use]
+    pub fn report(mut self, report: &SelfReport) -> Self {
+        self.report = report.clone();
+        self
+    }
+
+    /// How often each rule hid something: those of the detectors first, and only those that did.
+    ///
+    /// A field that is hidden or left out by its name is counted once a callsite, which is how often a sink asks.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        let rules = &self.rules;
+        let all = rules.detectors.iter().chain(&rules.outcomes);
+        all.map(|rule| (rule.name.clone(), rule.count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    pub(crate) fn hide_pattern(mut self, pattern: Pattern) -> Self {
+        self.add(pattern);
+        self
+    }
+
+    pub(crate) fn show_pattern(mut self, pattern: Pattern) -> Self {
+        self.rules_mut().keys.show(pattern);
+        self
+    }
+
+    fn add(&mut self, pattern: Pattern) -> usize {
+        let rules = self.rules_mut();
+        let name = pattern.to_string();
+        let rule = rules.keys.hide(pattern);
+        if rule == rules.outcomes.len() {
+            rules.outcomes.push(Outcome::new(&name));
+        }
+        rule
+    }
+
+    fn rules_mut(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.rules)
+    }
+
+    /// What is shown of `value`, found by this rule under this name.
+    fn shown(&self, outcome: &Outcome, name: &str, value: &str) -> String {
+        match (outcome.action.unwrap_or(self.rules.action), name) {
+            (Action::Redact | Action::Remove, _) => REDACTED.to_owned(),
+            (Action::KeepLast(count), _) => keep_last(value, count),
+            #[cfg(feature = "pseudonyms")]
+            (Action::Pseudonym, name) => match &self.rules.key {
+                Some(key) => key.pseudonym(Normal::new(name).last(), value),
+                None => self.no_key(),
+            },
+        }
+    }
+
+    #[cfg(feature = "pseudonyms")]
+    #[cold]
+    fn no_key(&self) -> String {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let what = "pseudonyms are wanted and have no key: values are redacted instead; give one with `Policy::pseudonym_key`";
+            self.report.fault(Fault::Setup, &what);
+        }
+        REDACTED.to_owned()
+    }
+
+    fn hits(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
+        if signs.may_have_pairs() {
+            self.pairs(text, &mut hits);
+            if self.rules.keys.has_paths() {
+                crate::json::by_path(text, &self.rules.keys, &mut hits);
+            }
+        }
+        hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        hits
+    }
+
+    fn pairs(&self, text: &str, hits: &mut Vec<Hit>) {
+        let keys = &self.rules.keys;
+        let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
+        let mut at = 0;
+        while let Some(pair) = pairs::next(text, &mut at) {
+            let rule = match keys.decide(pair.key) {
+                Decision::Hide(rule) => {
+                    let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
+                    Some(Rule::Key {
+                        rule,
+                        at: (from, from + pair.key.len()),
+                    })
+                }
+                Decision::Trust => None,
+                Decision::Pass => {
+                    // Only keys named so are looked at once more.
+                    let end = pair.key.as_bytes();
+                    let end = &end[end.len().saturating_sub(3)..];
+                    if !pair.in_query && !end.eq_ignore_ascii_case(b"key") {
+                        continue;
+                    }
+                    let normal = Normal::new(pair.key);
+                    let name = normal.whole();
+                    let is_aws = name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
+                    if pair.in_query && QUERY.iter().any(|query| query.as_bytes() == name) {
+                        Some(Rule::Detector(Detector::UrlQuery))
+                    } else {
+                        is_aws.then_some(Rule::Detector(Detector::AwsSecret))
+                    }
+                }
+            };
+            let Some(rule) = rule else { continue };
+            let header = is_header(pair.key);
+            if let Some(value) = pair.value(text.as_bytes(), header) {
+                let length = value.end - value.start;
+                let is_it = match rule {
+                    Rule::Detector(Detector::UrlQuery) => length >= SHORTEST_PARAMETER,
+                    Rule::Detector(_) => length == AWS_SECRET,
+                    Rule::Key { .. } => true,
+                };
+                if !is_it || matches!(rule, Rule::Detector(detector) if !wants(detector)) {
+                    continue;
+                }
+                hits.push(Hit {
+                    start: value.start,
+                    end: value.end,
+                    rule,
+                    needs_quotes: value.needs_quotes,
+                });
+                at = at.max(value.end);
+            }
+        }
+    }
+
+    fn render(&self, text: &str, hits: &[Hit], beyond: bool) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        let mut hits = hits.iter().peekable();
+        while let Some(hit) = hits.next() {
+            // Hits that overlap are one.
+            let mut end = hit.end;
+            let mut alone = true;
+            while let Some(next) = hits.next_if(|next| next.start < end) {
+                alone &= next.end <= hit.end && matches!(hit.rule, Rule::Key { .. });
+                end = end.max(next.end);
+            }
+            let (start, end) = (floor(text, hit.start.max(at)), ceil(text, end));
+            let outcome = self.outcome(hit.rule);
+            outcome.count.fetch_add(1, Ordering::Relaxed);
+            let value = &text[start..end];
+            let name = match hit.rule {
+                Rule::Detector(detector) => detector.name(),
+                Rule::Key { at: (from, to), .. } => &text[from..to],
+            };
+            out.push_str(&text[at..start]);
+            let quotes = hit.needs_quotes.map(|slashes| "\\".repeat(slashes) + "\"");
+            out.extend(quotes.as_deref());
+            // The end of a value with escapes in it may be the end of an escape.
+            if alone && !value.contains('\\') {
+                out.push_str(&self.shown(outcome, name, value));
+            } else {
+                out.push_str(REDACTED);
+            }
+            out.extend(quotes.as_deref());
+            at = end;
+        }
+        out.push_str(&text[at..]);
+        if beyond {
+            out.push_str(REDACTED);
+        }
+        out
+    }
+
+    fn outcome(&self, rule: Rule) -> &Outcome {
+        match rule {
+            Rule::Detector(detector) => &self.rules.detectors[detector as usize],
+            Rule::Key { rule, .. } => &self.rules.outcomes[rule],
+        }
+    }
+}
+
+/// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter: `?code=404`.
+const SHORTEST_PARAMETER: usize = 8;
+
+/// The length of a secret access key.
+const AWS_SECRET: usize = 40;
+
+/// No more of a text is read than this; what comes after is hidden.
+const BUDGET: usize = 64 * 1024;
+
+/// A secret may begin this far before the end of what is read, and go on after it.
+const OVERLAP: usize = 4 * 1024;
+
+impl Redact for Policy {
+    fn key(&self, key: &str) -> KeyVerdict {
+        let rules = &self.rules;
+        if let Some(allowed) = &rules.allowed {
+            return if allowed.iter().any(|pattern| pattern.allows(key)) {
+                KeyVerdict::Pass
+            } else {
+                KeyVerdict::Redact
+            };
+        }
+        let rule = match rules.keys.decide(key) {
+            Decision::Hide(rule) => &rules.outcomes[rule],
+            Decision::Trust => return KeyVerdict::Trust,
+            Decision::Pass => return KeyVerdict::Pass,
+        };
+        match rule.action.unwrap_or(rules.action) {
+            Action::Redact => {
+                rule.count.fetch_add(1, Ordering::Relaxed);
+                KeyVerdict::Redact
+            }
+            Action::Remove => {
+                rule.count.fetch_add(1, Ordering::Relaxed);
+                KeyVerdict::Remove
+            }
+            Action::KeepLast(_) => KeyVerdict::Replace,
+            #[cfg(feature = "pseudonyms")]
+            Action::Pseudonym => KeyVerdict::Replace,
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let read = if text.len() > BUDGET {
+            before_budget(text)
+        } else {
+            text
+        };
+        let beyond = read.len() < text.len();
+        let hits = self.hits(read);
+        if hits.is_empty() && !beyond {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.render(read, &hits, beyond))
+    }
+
+    fn replace(&self, key: &str, value: &str) -> String {
+        match self.rules.keys.decide(key) {
+            Decision::Hide(rule) => {
+                let outcome = &self.rules.outcomes[rule];
+                outcome.count.fetch_add(1, Ordering::Relaxed);
+                self.shown(outcome, key, value)
+            }
+            Decision::Trust | Decision::Pass => REDACTED.to_owned(),
+        }
+    }
+}
+
+impl Outcome {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            action: None,
+            count: Arc::default(),
+        }
+    }
+}
+
+/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut in two.
+fn before_budget(text: &str) -> &str {
+    let end = floor(text, BUDGET);
+    let from = floor(text, end - OVERLAP);
+    let space = text.as_bytes()[from..end]
+        .iter()
+        .rposition(u8::is_ascii_whitespace);
+    &text[..space.map_or(from, |space| from + space + 1)]
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn ceil(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+fn is_header(key: &str) -> bool {
+    let normal = Normal::new(key);
+    let name = normal.last();
+    name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
+}
+
+/// The last `count` characters, if they are no more than half.
+fn keep_last(value: &str, count: usize) -> String {
+    let kept = count
+        .checked_sub(1)
+        .and_then(|skip| value.char_indices().rev().nth(skip));
+    let length = value.chars().count();
+    match kept {
+        Some((from, _)) if length / 2 >= count => format!("***{}", &value[from..]),
+        _ => REDACTED.to_owned(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Stand-ins that stay the same for the same value.
+
+use std::{fmt, io, path::Path, sync::Arc};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::RuleError;
+
+/// The key that pseudonyms are made with: whoever has it can test a guess at a value.
+///
+/// The same key in every service makes the same pseudonym of the same value under the same name. `Debug` does not show it.
+#[derive(Clone)]
+pub struct PseudonymKey(Arc<Hmac<Sha256>>);
+
+/// A shorter key could be found by trying.
+const SHORTEST: usize = 16;
+const LONGEST: u64 = 4096;
+
+impl PseudonymKey {
+    /// A key of these bytes.
+    ///
+    /// # Errors
+    /// If they are less than 16.
+    pub fn new(bytes: &[u8]) -> Result<Self, RuleError> {
+        let too_short = || {
+            RuleError::new(format!(
+                "the key of pseudonyms has {} bytes: it needs {SHORTEST} at least; make one with `openssl rand -hex 32`",
+                bytes.len()
+            ))
+        };
+        if bytes.len() < SHORTEST {
+            return Err(too_short());
+        }
+        let mac = Hmac::new_from_slice(bytes).map_err(|_| too_short())?;
+        Ok(Self(Arc::new(mac)))
+    }
+
+    /// The key in a file, without the white space around it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has less than 16 bytes or more than 4,096.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RuleError> {
+        let path = path.as_ref();
+        let cannot = |why: &dyn fmt::Display| {
+            RuleError::new(format!(
+                "cannot read the key of pseudonyms from {path:?}: {why}"
+            ))
+        };
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
+        io::Read::read_to_end(&mut io::Read::take(file, LONGEST + 1), &mut bytes)
+            .map_err(|error| cannot(&error))?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(cannot(&format_args!("it has more than {LONGEST} bytes")));
+        }
+        Self::new(bytes.trim_ascii()).map_err(|error| cannot(&error))
+    }
+
+    pub(crate) fn pseudonym(&self, name: &[u8], value: &str) -> String {
+        let mut mac = (*self.0).clone();
+        // No name has a zero in it, so that no two pairs of name and value are one text.
+        mac.update(name);
+        mac.update(b"\0");
+        mac.update(value.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut shown = String::from(PREFIX);
+        for three in digest[..16].chunks(3) {
+            let bits = three
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+                << (8 * (3 - three.len()));
+            for letter in 0..=three.len() {
+                shown.push(char::from(
+                    BASE64URL[(bits >> (18 - 6 * letter) & 63) as usize],
+                ));
+            }
+        }
+        shown
+    }
+}
+
+/// Says how the rest was made, should it ever be made differently.
+const PREFIX: &str = "k1:";
+
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+impl fmt::Debug for PseudonymKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PseudonymKey(hidden)")
+    }
+}

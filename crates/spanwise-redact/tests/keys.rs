@@ -1,0 +1,193 @@
+//! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
+
+use spanwise_core::{KeyVerdict, Redact};
+use spanwise_redact::{Action, Changes, Classified, Policy};
+
+#[track_caller]
+fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
+    for key in keys.split_whitespace() {
+        assert_eq!(policy.key(key), verdict, "{key}");
+    }
+}
+
+#[test]
+fn names_of_secrets_are_known_however_they_are_written() {
+    let policy = Policy::secrets();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
+         access-token accessToken id_token token csrf_token my.token auth user.auth Authorization proxy-authorization \
+         http.request.header.authorization http.request.header.cookie http.response.header.set-cookie http.request.header.x-api-key \
+         sid otp pin cvv card_cvv ssn jwt session session_id PHPSESSID connect.sid db_pwd mysql_pwd dsn privateKey \
+         aws_secret_access_key credit_card cardNumber mnemonic connectionString access_tokens refresh_tokens credentials",
+    );
+}
+
+#[test]
+fn names_that_only_look_secret_are_trusted_and_others_pass() {
+    let policy = Policy::secrets();
+    check(
+        &policy,
+        KeyVerdict::Trust,
+        "author authors authority authenticated auth_method authType oauth_provider tokens max_tokens tokens_total.tokens token_type \
+         token_count public_key publicKey key_id keyboard monkey session_count request_id trace_id span_id partition_key sort_key \
+         cache_key cookie_count secret_name secret_version config.secret_name",
+    );
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "key tree.key user id name tokens_used pinned spinner option sort email ip address url.query http.route client.address \
+         tokenizer dsname salty assets",
+    );
+}
+
+#[test]
+fn what_tells_of_a_person_is_hidden_if_asked_for() {
+    let policy = Policy::secrets_and_pii();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "email user.email phone ip client_ip clientIp remote_addr X-Forwarded-For dob birthdate first_name fullName address \
+         billing.address postcode zip passport iban password",
+    );
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "client.address server.address network.peer.address source.address ship unzip description emails_sent",
+    );
+}
+
+#[test]
+fn rules_are_added_and_taken_away() {
+    let policy = Policy::secrets()
+        .hide("employee_no")
+        .unwrap()
+        .hide("*_handle")
+        .unwrap()
+        .hide("*tele*")
+        .unwrap()
+        .hide("user.*.badge")
+        .unwrap()
+        .hide("**.shoe")
+        .unwrap()
+        .hide("items[*].size")
+        .unwrap()
+        .show("session")
+        .unwrap()
+        .show("client_secret")
+        .unwrap();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "employeeNo staff.employee_no twitterHandle telefax user.home.badge user.a.Badge shoe a.b.shoe items[3].size items.3.size secret",
+    );
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "employee handler user.badge user.a.b.badge shoes items.size items session client_secret ClientSecret",
+    );
+    let again = policy.hide("session").unwrap();
+    check(&again, KeyVerdict::Redact, "session");
+}
+
+#[test]
+fn paths_are_followed_into_json() {
+    let policy = Policy::secrets()
+        .hide("user.*.badge")
+        .unwrap()
+        .hide("items[*].size")
+        .unwrap();
+    assert_eq!(
+        policy.text(r#"{"user":{"home":{"badge":"b-1","x":1}},"badge":"b","items":[{"size":42},{"size":[1,2],"n":1}]}"#),
+        r#"{"user":{"home":{"badge":"[REDACTED]","x":1}},"badge":"b","items":[{"size":"[REDACTED]"},{"size":"[REDACTED]","n":1}]}"#
+    );
+    assert_eq!(
+        policy.text(r#"{"user":{"home":{"badge":"b-1 and it is cut"#),
+        r#"{"user":{"home":{"badge":"[REDACTED]""#
+    );
+}
+
+#[test]
+fn only_named_keys_pass_if_it_is_turned_around() {
+    let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "order_id shop.order_id http.route a.b.status",
+    );
+    check(&policy, KeyVerdict::Redact, "user password orders");
+    assert_eq!(policy.text("card 4111111111111111"), "card [REDACTED]");
+}
+
+#[test]
+fn actions_say_what_is_shown() {
+    let policy = Policy::secrets()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap()
+        .hide_with("gone", Action::Remove)
+        .unwrap();
+    assert_eq!(policy.key("iban"), KeyVerdict::Replace);
+    assert_eq!(policy.key("gone"), KeyVerdict::Remove);
+    assert_eq!(policy.replace("iban", "DE02120300000000202051"), "***2051");
+    assert_eq!(policy.replace("iban", "ÄÖÜäöüßé"), "***öüßé");
+    assert_eq!(policy.replace("iban", "1234567"), "[REDACTED]");
+    assert_eq!(
+        policy.text(r#"iban=DE02120300000000202051 gone=1 {"iban":"a\n34567890"}"#),
+        r#"iban=***2051 gone=[REDACTED] {"iban":"[REDACTED]"}"#
+    );
+    let all = Policy::secrets().action(Action::Remove);
+    assert_eq!(all.key("password"), KeyVerdict::Remove);
+}
+
+#[test]
+fn what_is_no_rule_is_said_so() {
+    for (text, part) in [
+        ("", "empty part"),
+        ("maybe", "neither `on` nor `off`"),
+        ("off,+a", "`off` and more"),
+        ("+", "it is empty"),
+        ("+***", "no name has"),
+        ("+ab*", "how a name begins"),
+        ("+*ab*", "at least three letters"),
+        ("+a..b*c.*x", "whole name"),
+        ("+*.*", "whole name"),
+        ("+a,-A", "hides and shows `a`"),
+        ("+a,,", "empty part"),
+        ("+pass=word", "no name has"),
+    ] {
+        let error = text.parse::<Changes>().unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    for text in [
+        "on",
+        "ON",
+        "on,+a",
+        " +a , -b ",
+        "+user.*.token,+**.ssn,+items[*].card",
+        "OFF",
+    ] {
+        assert!(text.parse::<Changes>().is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_classified_value_shows_itself_to_nobody() {
+    let secret = Classified::from("hunter2");
+    assert_eq!(
+        format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
+        "[REDACTED] [REDACTED] [REDACTED]   [REDACTED]"
+    );
+    assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[REDACTED]\"");
+    let read: Classified<String> = serde_json::from_str("\"hunter2\"").unwrap();
+    assert_eq!(
+        (read.expose().as_str(), read.clone().into_exposed()),
+        ("hunter2", "hunter2".to_owned())
+    );
+}
+
+#[test]
+fn the_debug_of_a_policy_is_short_of_secrets() {
+    let shown = format!("{:?}", Policy::secrets());
+    assert!(!shown.contains("hunter2"));
+}
