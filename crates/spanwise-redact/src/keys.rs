@@ -11,8 +11,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     rules: Vec<Pattern>,
-    /// Keys that are no secret, whatever rule of part of a name they meet: whole names, sorted, and ends of names.
-    never: Vec<String>,
+    /// Keys that are no secret, whatever rule of part of a name they meet: whole names, and ends of names.
+    never: Names,
     never_ends: Vec<String>,
     /// Keys that a user said are no secret.
     shown: Vec<Pattern>,
@@ -22,8 +22,7 @@ pub(crate) struct Keys {
 /// The rules again, as they are looked up; each with its number.
 #[derive(Debug, Clone)]
 struct Index {
-    /// Sorted.
-    exact: Vec<(String, usize)>,
+    exact: Names,
     contains: Vec<(String, usize)>,
     literals: Literals,
     ends: Vec<(String, usize)>,
@@ -72,12 +71,11 @@ impl Keys {
                 Pattern::Path(_) => {}
             }
         }
-        names.sort_unstable();
         let rules = read(rules);
         Self {
             index: Index::new(&rules),
             rules,
-            never: names,
+            never: Names::new(names.into_iter().map(|name| (name, 0)).collect()),
             never_ends: ends,
             shown: Vec::new(),
         }
@@ -112,20 +110,15 @@ impl Keys {
             return Decision::Pass;
         }
         let index = &self.index;
-        let exact = index.exact(last);
-        let exact = exact.or_else(|| index.exact(whole).filter(|_| last.len() < whole.len()));
+        let exact = index.exact.find(last);
+        let exact = exact.or_else(|| index.exact.find(whole).filter(|_| last.len() < whole.len()));
         if let Some(rule) = exact {
             return Decision::Hide(rule);
         }
         if let Some(rule) = index.path(key) {
             return Decision::Hide(rule);
         }
-        let never = |name: &[u8]| {
-            let found = self
-                .never
-                .binary_search_by(|known| known.as_bytes().cmp(name));
-            found.is_ok()
-        };
+        let never = |name: &[u8]| self.never.find(name).is_some();
         if never(last) || (last.len() < whole.len() && never(whole)) {
             return Decision::Trust;
         }
@@ -170,22 +163,13 @@ impl Index {
                 Pattern::Path(path) => paths.push((path.clone(), number)),
             }
         }
-        exact.retain(|(name, _)| !name.is_empty());
-        exact.sort();
         Self {
             literals: Literals::new(contains.iter().map(|(part, _)| part.as_str())),
-            exact,
+            exact: Names::new(exact),
             contains,
             ends,
             paths,
         }
-    }
-
-    fn exact(&self, name: &[u8]) -> Option<usize> {
-        let found = self
-            .exact
-            .binary_search_by(|(known, _)| known.as_bytes().cmp(name));
-        found.ok().map(|at| self.exact[at].1)
     }
 
     fn contains(&self, name: &[u8]) -> Option<usize> {
@@ -222,6 +206,50 @@ impl Index {
         let parts: Vec<Normal> = parts.iter().map(|part| Normal::new(part)).collect();
         let found = self.paths.iter().find(|(path, _)| is_on_path(path, &parts));
         found.map(|(_, rule)| *rule)
+    }
+}
+
+/// Whole names with a number each.
+#[derive(Debug, Clone)]
+struct Names {
+    sorted: Vec<(String, usize)>,
+    /// A bit for each hash of a name: most keys are none of them, and are told so here.
+    hashes: [u64; 16],
+}
+
+impl Names {
+    fn new(mut names: Vec<(String, usize)>) -> Self {
+        names.retain(|(name, _)| !name.is_empty());
+        names.sort();
+        let mut hashes = [0; 16];
+        for (name, _) in &names {
+            let hash = Self::hash(name.as_bytes());
+            hashes[hash >> 6] |= 1 << (hash & 63);
+        }
+        Self {
+            sorted: names,
+            hashes,
+        }
+    }
+
+    fn hash(name: &[u8]) -> usize {
+        let (first, last) = (name.first().copied(), name.last().copied());
+        let letters = usize::from(first.unwrap_or(0)) << 5 | usize::from(last.unwrap_or(0)) & 31;
+        letters
+            .wrapping_mul(7)
+            .wrapping_add(name.len().wrapping_mul(131))
+            & 1023
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        let hash = Self::hash(name);
+        if self.hashes[hash >> 6] >> (hash & 63) & 1 == 0 {
+            return None;
+        }
+        let found = self
+            .sorted
+            .binary_search_by(|(known, _)| known.as_bytes().cmp(name));
+        found.ok().map(|at| self.sorted[at].1)
     }
 }
 

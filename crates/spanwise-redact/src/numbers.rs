@@ -6,6 +6,10 @@ use crate::bytes::{Set, is_boundary};
 ///
 /// `start` is at a digit with none before it. Returns the end.
 pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
+    // No issuer's numbers begin with 0, 1, 7 or 9; times and counters do.
+    if matches!(text.get(start), Some(b'0' | b'1' | b'7' | b'9')) {
+        return None;
+    }
     let mut digits = [0_u8; 19];
     let mut groups = [0_u8; 6];
     let (mut count, mut group, mut at) = (0, 0, start);
