@@ -72,6 +72,7 @@ mod error;
 mod json;
 mod keys;
 mod literals;
+mod names;
 mod numbers;
 mod pairs;
 mod policy;

@@ -18,7 +18,8 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 use crate::PseudonymKey;
 use crate::{
     Detector, RuleError,
-    keys::{Decision, Keys, NEVER, Normal, PII, Pattern, QUERY, SECRETS},
+    keys::{Decision, Keys, Normal, Pattern},
+    names::{NEVER, PII, QUERY, SECRETS},
     pairs,
     scan::{self, Hit, Rule},
 };
