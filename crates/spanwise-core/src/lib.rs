@@ -37,6 +37,7 @@
 //! | levels of one sink | [`LayerExt::leveled`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |
 //! | what must not be logged | [`Redact`] |
+//! | what one sink must not show | [`LayerExt::redacted`] |
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
 //! | time that tests can set | [`Clock`] |
@@ -60,6 +61,7 @@ pub mod log_record;
 pub mod nearest;
 mod neighbours;
 mod redact;
+mod redacted;
 pub mod reentry;
 mod report;
 mod setting;
@@ -78,6 +80,7 @@ pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels};
 pub use neighbours::Neighbours;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
+pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
 pub use setting::{Setting, Shown};
 pub use span_table::SpanTable;

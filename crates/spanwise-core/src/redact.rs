@@ -116,7 +116,7 @@ impl Redact for NoRedaction {
 }
 
 /// A policy reads no more of a value than this; of a longer one nothing is shown.
-const BUDGET: usize = 64 * 1024;
+pub(crate) const BUDGET: usize = 64 * 1024;
 
 /// The text of `value` as `policy` lets it be shown, before it is cut.
 pub(crate) fn text_of(policy: &dyn Redact, value: fmt::Arguments<'_>) -> String {

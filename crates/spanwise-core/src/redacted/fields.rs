@@ -1,0 +1,72 @@
+//! What a policy says about the fields of a callsite.
+
+use tracing_core::{Field, Metadata, callsite::Identifier};
+
+use crate::{KeyVerdict, Redact, log_record};
+
+/// What is done with each field of a callsite, by its index.
+#[derive(Debug)]
+pub(super) struct Plan {
+    callsite: Identifier,
+    fields: Box<[Handling]>,
+}
+
+/// What is done with the values of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handling {
+    /// Shown as they are.
+    Show,
+    /// Shown as far as the policy lets their text pass.
+    Read,
+    /// Replaced, without a look at them.
+    Hide,
+    /// Left out, without a look at them.
+    Remove,
+}
+
+impl Plan {
+    pub(super) fn of(callsite: &Metadata<'static>, policy: &dyn Redact) -> Self {
+        let read = if policy.reads_text() {
+            Handling::Read
+        } else {
+            Handling::Show
+        };
+        let handling = |field: Field| {
+            let name = field.name();
+            if callsite.is_event() && name == "message" {
+                return read;
+            }
+            if log_record::is_log_record(callsite) && log_record::is_log_field(name) {
+                return Handling::Show;
+            }
+            match policy.verdict(name) {
+                KeyVerdict::Pass => read,
+                KeyVerdict::Remove => Handling::Remove,
+                KeyVerdict::Redact => Handling::Hide,
+            }
+        };
+        Self {
+            callsite: callsite.callsite(),
+            fields: callsite.fields().iter().map(handling).collect(),
+        }
+    }
+
+    /// Whether no value of the callsite needs a look.
+    #[inline]
+    pub(super) fn shows_all(&self) -> bool {
+        self.fields.iter().all(|field| *field == Handling::Show)
+    }
+
+    /// How many fields the callsite has.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// What is done with `field`; nothing is known of a field of another callsite.
+    #[inline]
+    pub(super) fn handling(&self, field: &Field) -> Option<Handling> {
+        let handling = self.fields.get(field.index()).copied();
+        handling.filter(|_| field.callsite() == self.callsite)
+    }
+}

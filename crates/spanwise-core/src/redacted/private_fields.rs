@@ -1,0 +1,62 @@
+//! A slot of their own for the formatted fields of a `fmt` layer.
+
+use std::mem;
+
+use tracing_core::span::Record;
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{
+        FormatFields, FormattedFields,
+        format::{DefaultFields, Writer},
+    },
+};
+
+/// Field formatting as `N` does it, kept where no other `fmt` layer looks.
+///
+/// `fmt` layers keep the formatted fields of a span by the *type* of their field formatter, and of two layers with the same type
+/// only the first one formats them: the second one prints what the first one was shown. Give the redacted one a type of its own:
+///
+/// ```
+/// use std::sync::Arc;
+/// use spanwise_core::{LayerExt, NoRedaction, PrivateFields};
+/// use tracing_subscriber::{fmt, prelude::*};
+///
+/// let policy = Arc::new(NoRedaction);
+/// let stack = tracing_subscriber::registry()
+///     .with(fmt::layer())
+///     .with(fmt::layer().map_fmt_fields(PrivateFields::new).redacted(policy));
+/// # drop(stack);
+/// ```
+///
+/// The same goes for `fmt::layer().json()`. Where two redacted layers have different policies, wrap the fields of the second one
+/// twice. Fields that are recorded later have no colours.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PrivateFields<N = DefaultFields>(N);
+
+impl<N> PrivateFields<N> {
+    /// Formats fields as `fields` does.
+    #[must_use]
+    pub fn new(fields: N) -> Self {
+        Self(fields)
+    }
+}
+
+impl<'w, N> FormatFields<'w> for PrivateFields<N>
+where
+    N: for<'any> FormatFields<'any> + 'static,
+{
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> std::fmt::Result {
+        self.0.format_fields(writer, fields)
+    }
+
+    fn add_fields(
+        &self,
+        current: &'w mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> std::fmt::Result {
+        let mut theirs = FormattedFields::<N>::new(mem::take(&mut current.fields));
+        let added = self.0.add_fields(&mut theirs, fields);
+        current.fields = theirs.fields;
+        added
+    }
+}
