@@ -4,7 +4,7 @@
 mod support;
 
 use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
-use support::Seen;
+use support::{Seen, redaction::no_hunter};
 use tracing::{Level, enabled, error, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, prelude::*};
 
@@ -13,7 +13,7 @@ fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
     let log = || {
         for _ in 0..3 {
             assert!(enabled!(Level::DEBUG));
-            error!("error");
+            error!(secret = 1, "error");
         }
     };
     let (ours, theirs) = (Seen::default(), Seen::default());
@@ -58,9 +58,41 @@ fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
             .into(),
     );
 
+    // The filter inside of the wrapper, and around it; the unfiltered layer beside it in each order.
+    check(
+        registry()
+            .with(ours.clone())
+            .with(filtered!().redacted(no_hunter()))
+            .with(levels())
+            .into(),
+    );
+    check(
+        registry()
+            .with(
+                theirs
+                    .clone()
+                    .redacted(no_hunter())
+                    .with_filter(LevelFilter::ERROR),
+            )
+            .with(ours.clone().redacted(no_hunter()))
+            .with(levels())
+            .into(),
+    );
+    check(
+        registry()
+            .with(filtered!().redacted(no_hunter()))
+            .with(
+                ours.clone()
+                    .redacted(no_hunter())
+                    .with_filter(LevelFilter::TRACE),
+            )
+            .with(ContextLayer::default())
+            .into(),
+    );
+
     let mut list = Layers::<Registry>::default();
     list.push(ours.clone());
-    list.push(filtered!());
+    list.push(filtered!().redacted(no_hunter()));
     check(registry().with(list).with(levels()).into());
 
     let mut all_filtered = Layers::<Registry>::default();

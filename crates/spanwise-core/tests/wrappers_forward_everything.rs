@@ -6,8 +6,8 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use spanwise_core::{LayerExt, Layers, Leveled};
-use support::Seen;
+use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
+use support::{Seen, redaction::no_hunter};
 use tracing::{
     Dispatch, Event, Level, Metadata, Subscriber, info, info_span,
     level_filters::LevelFilter,
@@ -90,10 +90,11 @@ fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
         "and none that is not there"
     );
     tracing::dispatcher::with_default(&dispatch, || {
-        let span = info_span!("span", late = tracing::field::Empty);
+        // Hidden or not: a wrapper that rebuilds what it passes on still passes on all of it.
+        let span = info_span!("span", secret = 1, late = tracing::field::Empty);
         span.record("late", 1)
             .follows_from(info_span!("other").id());
-        span.in_scope(|| info!("event"));
+        span.in_scope(|| info!(secret = 1, "event"));
         assert!(tracing::enabled!(Level::INFO));
     });
     let mut calls = noted.0.lock().unwrap().clone();
@@ -126,6 +127,20 @@ fn a_leveled_layer_is_told_everything() {
 }
 
 #[test]
+fn a_redacted_layer_is_told_everything() {
+    check(|layer| {
+        tracing_subscriber::registry()
+            .with(layer.redacted(no_hunter()))
+            .into()
+    });
+    check(|layer| {
+        tracing_subscriber::registry()
+            .with(layer.redacted(no_hunter()).redacted(no_hunter()))
+            .into()
+    });
+}
+
+#[test]
 fn a_layer_in_a_list_is_told_everything() {
     check(|layer| {
         let mut list = Layers::<Registry>::default();
@@ -140,7 +155,7 @@ fn an_id_change_is_passed_on() {
     let noted = Noted::default();
     let leveled: Leveled<Noted> = noted.clone().leveled(LevelFilter::TRACE.into());
     let mut list = Layers::<Registry>::default();
-    list.push(leveled);
+    list.push(leveled.redacted(no_hunter()));
     struct Caller(Layers<Registry>);
     impl Layer<Registry> for Caller {
         fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, Registry>) {
@@ -158,6 +173,9 @@ fn a_wrapper_is_found_by_its_own_type() {
     let leveled: Leveled<Seen> = Seen::default().leveled(LevelFilter::TRACE.into());
     let dispatch: Dispatch = tracing_subscriber::registry().with(leveled).into();
     assert!(dispatch.downcast_ref::<Leveled<Seen>>().is_some());
+    let redacted: Redacted<Seen> = Seen::default().redacted(no_hunter());
+    let dispatch: Dispatch = tracing_subscriber::registry().with(redacted).into();
+    assert!(dispatch.downcast_ref::<Redacted<Seen>>().is_some());
     let dispatch: Dispatch = tracing_subscriber::registry()
         .with(Layers::<Registry>::default())
         .into();

@@ -7,6 +7,8 @@
     reason = "a test ends where something is wrong"
 )]
 
+pub mod redaction;
+
 use std::{
     fmt,
     sync::{Arc, Mutex},
