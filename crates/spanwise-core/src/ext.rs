@@ -89,7 +89,7 @@ pub trait LayerExt: Sized {
     ///
     /// What the policy says of a key is worked out once per callsite. An event of numbers, booleans and clean strings is handed on as
     /// it is. Of others, and each message is one, a copy is made in memory that is used again: `Debug` and `Display` are called
-    /// once, here, and the layer inside gets the text that was read. Only hidden texts, errors and callsites of more than 16
+    /// once, here, and the layer inside gets the text that was read. Only hidden texts, errors and callsites of more than 32
     /// fields allocate.
     fn redacted(self, policy: Arc<dyn Redact>) -> Redacted<Self> {
         Redacted::new(self, policy)

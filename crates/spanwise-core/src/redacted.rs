@@ -2,8 +2,11 @@
 
 mod error;
 mod fields;
+mod glance;
 mod private_fields;
+mod read;
 mod shared;
+mod texts;
 mod values;
 
 use std::{

@@ -9,6 +9,8 @@ use crate::{KeyVerdict, Redact, log_record};
 pub(super) struct Plan {
     callsite: Identifier,
     fields: Box<[Handling]>,
+    shows_all: bool,
+    always_differs: bool,
 }
 
 /// What is done with the values of a field.
@@ -45,16 +47,31 @@ impl Plan {
                 KeyVerdict::Redact => Handling::Hide,
             }
         };
+        let fields: Box<[Handling]> = callsite.fields().iter().map(handling).collect();
+        let shows = |handling: &Handling| *handling == Handling::Show;
+        let may_show = |handling: &Handling| matches!(handling, Handling::Show | Handling::Read);
+        // A message is hardly ever a string: what it writes has to be read.
+        let reads_message = callsite.is_event()
+            && read == Handling::Read
+            && callsite.fields().field("message").is_some();
         Self {
             callsite: callsite.callsite(),
-            fields: callsite.fields().iter().map(handling).collect(),
+            shows_all: fields.iter().all(shows),
+            always_differs: reads_message || !fields.iter().all(may_show),
+            fields,
         }
     }
 
     /// Whether no value of the callsite needs a look.
     #[inline]
     pub(super) fn shows_all(&self) -> bool {
-        self.fields.iter().all(|field| *field == Handling::Show)
+        self.shows_all
+    }
+
+    /// Whether it is known without a look that some value will be shown differently.
+    #[inline]
+    pub(super) fn always_differs(&self) -> bool {
+        self.always_differs
     }
 
     /// How many fields the callsite has.

@@ -1,20 +1,14 @@
-//! Values, read by the policy and handed on.
+//! Values of an event, a span or a record, rebuilt from what was read of them.
 
-use std::{cell::Cell, error::Error, fmt, ops::Range, ptr};
+use std::{array, error::Error, fmt, ops::Range};
 
 use tracing_core::{
     Field,
     field::{DebugValue, Value, Visit, debug},
 };
 
-use super::{
-    error::ShownError,
-    fields::{Handling, Plan},
-};
-use crate::{
-    NoRedaction, REDACTED, Redact, guarded,
-    redact::{BUDGET, text_of},
-};
+use super::{fields::Plan, glance::glance, read::Reader, texts::Texts};
+use crate::{NoRedaction, REDACTED, Redact, redact::text_of};
 
 /// When `Debug` and `Display` of values are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,22 +27,13 @@ pub(super) fn show<R>(
     record: &dyn Fn(&mut dyn Visit),
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
+    if !plan.always_differs() && !glance(plan, policy, record) {
+        return forward(None);
+    }
     with_room(plan.len(), |slots: &mut [Slot]| {
-        let mut reader = Reader {
-            plan,
-            policy,
-            when,
-            slots,
-            texts: Texts::take(),
-            differs: false,
-        };
+        let mut reader = Reader::new(plan, policy, when, slots);
         record(&mut reader);
-        let Reader {
-            slots,
-            texts,
-            differs,
-            ..
-        } = reader;
+        let (texts, differs) = reader.finish();
         let result = if differs {
             forward_slots(slots, &texts, policy, record, forward)
         } else {
@@ -79,13 +64,19 @@ fn forward_slots<R>(
     })
 }
 
-/// Callsites of more fields than this cost an allocation.
-const FEW: usize = 16;
+/// Callsites of more fields than this cost allocations.
+const MANY: usize = 32;
+
+/// The fewer, the less there is to be made ready.
+const FEW: usize = 8;
 
 #[inline]
 fn with_room<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     if len <= FEW {
-        let mut room: [T; FEW] = std::array::from_fn(|_| T::default());
+        let mut room: [T; FEW] = array::from_fn(|_| T::default());
+        f(&mut room[..len])
+    } else if len <= MANY {
+        let mut room: [T; MANY] = array::from_fn(|_| T::default());
         f(&mut room[..len])
     } else {
         let mut room: Vec<T> = (0..len).map(|_| T::default()).collect();
@@ -95,7 +86,7 @@ fn with_room<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
 
 /// A value that was read, of the type it had. Texts and bytes are kept in [`Texts`].
 #[derive(Default)]
-enum Slot {
+pub(super) enum Slot {
     #[default]
     Nothing,
     Hidden,
@@ -201,198 +192,5 @@ impl fmt::Debug for Later<'_> {
         let mut one = One(self, f, Ok(()));
         (self.record)(&mut one);
         one.2
-    }
-}
-
-/// A value as it comes.
-enum Given<'a> {
-    Plain(Slot),
-    Str(&'a str),
-    Bytes(&'a [u8]),
-    Debug(&'a dyn fmt::Debug),
-    Error(&'a (dyn Error + 'static)),
-}
-
-/// Reads each value, and keeps what may be shown of it.
-struct Reader<'a> {
-    plan: &'a Plan,
-    policy: &'a dyn Redact,
-    when: When,
-    slots: &'a mut [Slot],
-    texts: Texts,
-    /// Whether what may be shown is not what came.
-    differs: bool,
-}
-
-impl Reader<'_> {
-    #[inline]
-    fn visit(&mut self, field: &Field, given: Given<'_>) {
-        let slot = match self.plan.handling(field) {
-            Some(Handling::Show) => self.copy(given),
-            Some(Handling::Read) => self.read(given),
-            Some(Handling::Hide) => self.differ(Slot::Hidden),
-            Some(Handling::Remove) => self.differ(Slot::Nothing),
-            None => {
-                self.differs = true;
-                return;
-            }
-        };
-        self.slots[field.index()] = slot;
-    }
-
-    #[inline]
-    fn differ(&mut self, slot: Slot) -> Slot {
-        self.differs = true;
-        slot
-    }
-
-    /// The value as it is. Others may have to be shown differently, so it is kept.
-    fn copy(&mut self, given: Given<'_>) -> Slot {
-        match given {
-            Given::Plain(slot) => slot,
-            Given::Str(text) => Slot::Str(self.texts.push(text)),
-            Given::Bytes(bytes) => Slot::Bytes(self.texts.push_bytes(bytes)),
-            Given::Debug(_) | Given::Error(_) if self.when == When::Asked => Slot::Later(false),
-            Given::Debug(value) => self.texts.format(value, &NoRedaction),
-            Given::Error(error) => Slot::Error(ShownError::of(error, &NoRedaction)),
-        }
-    }
-
-    /// As much of the value as the policy shows.
-    #[inline]
-    fn read(&mut self, given: Given<'_>) -> Slot {
-        match given {
-            Given::Plain(slot) => slot,
-            Given::Str(text) => self.read_str(text, |texts| Slot::Str(texts.push(text))),
-            Given::Bytes(bytes) => self.read_str(&String::from_utf8_lossy(bytes), |texts| {
-                Slot::Bytes(texts.push_bytes(bytes))
-            }),
-            Given::Debug(_) | Given::Error(_) if self.when == When::Asked => {
-                self.differ(Slot::Later(true))
-            }
-            // It may write something else the next time: who looks next gets the text that was read.
-            Given::Debug(value) => {
-                let slot = self.texts.format(value, self.policy);
-                self.differ(slot)
-            }
-            Given::Error(error) => self.differ(Slot::Error(ShownError::of(error, self.policy))),
-        }
-    }
-
-    /// `keep`, if the policy shows all of `text`.
-    #[inline]
-    fn read_str(&mut self, text: &str, keep: impl FnOnce(&mut Texts) -> Slot) -> Slot {
-        if text.len() > BUDGET {
-            return self.differ(Slot::Hidden);
-        }
-        let shown = self.policy.hide(text);
-        // Borrowed is not enough: it may be borrowed from elsewhere.
-        if ptr::eq(&*shown, text) {
-            keep(&mut self.texts)
-        } else {
-            let slot = Slot::Str(self.texts.push(&shown));
-            self.differ(slot)
-        }
-    }
-}
-
-impl Visit for Reader<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.visit(field, Given::Plain(Slot::F64(value)));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.visit(field, Given::Plain(Slot::I64(value)));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.visit(field, Given::Plain(Slot::U64(value)));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.visit(field, Given::Plain(Slot::I128(value)));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.visit(field, Given::Plain(Slot::U128(value)));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.visit(field, Given::Plain(Slot::Bool(value)));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.visit(field, Given::Str(value));
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.visit(field, Given::Bytes(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.visit(field, Given::Error(value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.visit(field, Given::Debug(value));
-    }
-}
-
-/// The texts and bytes of one event's values, in memory that the next event of this thread uses again.
-#[derive(Default)]
-struct Texts {
-    text: String,
-    bytes: Vec<u8>,
-}
-
-thread_local! {
-    static TEXTS: Cell<Texts> = const { Cell::new(Texts { text: String::new(), bytes: Vec::new() }) };
-}
-
-/// A thread keeps no more memory than this, twice.
-const KEPT: usize = 16 * 1024;
-
-impl Texts {
-    /// The thread's, or empty ones while it is inside of another event, and when it ends.
-    fn take() -> Self {
-        TEXTS.try_with(Cell::take).unwrap_or_default()
-    }
-
-    fn put_back(mut self) {
-        if self.text.capacity() <= KEPT && self.bytes.capacity() <= KEPT {
-            self.text.clear();
-            self.bytes.clear();
-            // At the end of the thread there is nowhere to put them.
-            let _ = TEXTS.try_with(|texts| texts.set(self));
-        }
-    }
-
-    fn push(&mut self, text: &str) -> Range<usize> {
-        let start = self.text.len();
-        self.text.push_str(text);
-        start..self.text.len()
-    }
-
-    fn push_bytes(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        start..self.bytes.len()
-    }
-
-    /// As much of what `value` writes as `policy` shows.
-    fn format(&mut self, value: &dyn fmt::Debug, policy: &dyn Redact) -> Slot {
-        let start = self.text.len();
-        if guarded::append(&mut self.text, format_args!("{value:?}"), BUDGET) {
-            self.text.truncate(start);
-            return Slot::Hidden;
-        }
-        let text = &self.text[start..];
-        let shown = policy.hide(text);
-        if !ptr::eq(&*shown, text) {
-            let shown = shown.into_owned();
-            self.text.truncate(start);
-            self.text.push_str(&shown);
-        }
-        Slot::Debug(start..self.text.len())
     }
 }

@@ -1,0 +1,168 @@
+//! Each value read, and as much of it kept as may be shown.
+
+use std::{error::Error, fmt, ptr};
+
+use tracing_core::{Field, field::Visit};
+
+use super::{
+    error::ShownError,
+    fields::{Handling, Plan},
+    texts::Texts,
+    values::{Slot, When},
+};
+use crate::{NoRedaction, Redact, redact::BUDGET};
+
+/// A value as it comes.
+enum Given<'a> {
+    Plain(Slot),
+    Str(&'a str),
+    Bytes(&'a [u8]),
+    Debug(&'a dyn fmt::Debug),
+    Error(&'a (dyn Error + 'static)),
+}
+
+/// Reads each value, and keeps what may be shown of it.
+pub(super) struct Reader<'a> {
+    plan: &'a Plan,
+    policy: &'a dyn Redact,
+    when: When,
+    slots: &'a mut [Slot],
+    texts: Texts,
+    /// Whether what may be shown is not what came.
+    differs: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        policy: &'a dyn Redact,
+        when: When,
+        slots: &'a mut [Slot],
+    ) -> Self {
+        Self {
+            plan,
+            policy,
+            when,
+            slots,
+            texts: Texts::take(),
+            differs: false,
+        }
+    }
+
+    /// The texts of the slots, and whether what may be shown is not what came.
+    pub(super) fn finish(self) -> (Texts, bool) {
+        (self.texts, self.differs)
+    }
+
+    #[inline]
+    fn visit(&mut self, field: &Field, given: Given<'_>) {
+        let slot = match self.plan.handling(field) {
+            Some(Handling::Show) => self.copy(given),
+            Some(Handling::Read) => self.read(given),
+            Some(Handling::Hide) => self.differ(Slot::Hidden),
+            Some(Handling::Remove) => self.differ(Slot::Nothing),
+            None => {
+                self.differs = true;
+                return;
+            }
+        };
+        self.slots[field.index()] = slot;
+    }
+
+    #[inline]
+    fn differ(&mut self, slot: Slot) -> Slot {
+        self.differs = true;
+        slot
+    }
+
+    /// The value as it is. Others may have to be shown differently, so it is kept.
+    fn copy(&mut self, given: Given<'_>) -> Slot {
+        match given {
+            Given::Plain(slot) => slot,
+            Given::Str(text) => Slot::Str(self.texts.push(text)),
+            Given::Bytes(bytes) => Slot::Bytes(self.texts.push_bytes(bytes)),
+            Given::Debug(_) | Given::Error(_) if self.when == When::Asked => Slot::Later(false),
+            Given::Debug(value) => self.texts.format(value, &NoRedaction),
+            Given::Error(error) => Slot::Error(ShownError::of(error, &NoRedaction)),
+        }
+    }
+
+    /// As much of the value as the policy shows.
+    #[inline]
+    fn read(&mut self, given: Given<'_>) -> Slot {
+        match given {
+            Given::Plain(slot) => slot,
+            Given::Str(text) => self.read_str(text, |texts| Slot::Str(texts.push(text))),
+            Given::Bytes(bytes) => self.read_str(&String::from_utf8_lossy(bytes), |texts| {
+                Slot::Bytes(texts.push_bytes(bytes))
+            }),
+            Given::Debug(_) | Given::Error(_) if self.when == When::Asked => {
+                self.differ(Slot::Later(true))
+            }
+            // It may write something else the next time: who looks next gets the text that was read.
+            Given::Debug(value) => {
+                let slot = self.texts.format(value, self.policy);
+                self.differ(slot)
+            }
+            Given::Error(error) => self.differ(Slot::Error(ShownError::of(error, self.policy))),
+        }
+    }
+
+    /// `keep`, if the policy shows all of `text`.
+    #[inline]
+    fn read_str(&mut self, text: &str, keep: impl FnOnce(&mut Texts) -> Slot) -> Slot {
+        if text.len() > BUDGET {
+            return self.differ(Slot::Hidden);
+        }
+        let shown = self.policy.hide(text);
+        // Borrowed is not enough: it may be borrowed from elsewhere.
+        if ptr::eq(&*shown, text) {
+            keep(&mut self.texts)
+        } else {
+            let slot = Slot::Str(self.texts.push(&shown));
+            self.differ(slot)
+        }
+    }
+}
+
+impl Visit for Reader<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.visit(field, Given::Plain(Slot::F64(value)));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.visit(field, Given::Plain(Slot::I64(value)));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.visit(field, Given::Plain(Slot::U64(value)));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.visit(field, Given::Plain(Slot::I128(value)));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.visit(field, Given::Plain(Slot::U128(value)));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.visit(field, Given::Plain(Slot::Bool(value)));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.visit(field, Given::Str(value));
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.visit(field, Given::Bytes(value));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.visit(field, Given::Error(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.visit(field, Given::Debug(value));
+    }
+}
