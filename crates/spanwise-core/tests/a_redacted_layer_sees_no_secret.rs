@@ -146,6 +146,26 @@ fn a_secret_in_an_event_is_hidden_and_values_keep_their_type() {
 }
 
 #[test]
+fn a_stand_in_is_made_of_any_value_and_a_trusted_one_is_not_read() {
+    check(
+        || {
+            info!(card = 4711, "m");
+            info!(card = "4712", trusted = 1);
+            info!(card = ?SECRET, trusted = "as it is");
+            info!(card = &Failed(SECRET.to_owned(), None) as &dyn Error);
+            info!(card = true, n = 2);
+        },
+        &[
+            "event message=debug:m card=str:…11",
+            "event card=str:…12 trusted=i64:1",
+            "event card=str:…2\" trusted=str:as it is",
+            "event card=str:…r2",
+            "event card=str:…ue n=i64:2",
+        ],
+    );
+}
+
+#[test]
 fn secrets_in_spans_and_late_records_are_hidden() {
     check(
         || {

@@ -24,6 +24,8 @@ pub(super) enum Handling {
     Hide,
     /// Left out, without a look at them.
     Remove,
+    /// Shown as the policy's stand-in for them.
+    Replace,
 }
 
 impl Plan {
@@ -45,6 +47,8 @@ impl Plan {
                 KeyVerdict::Pass => read,
                 KeyVerdict::Remove => Handling::Remove,
                 KeyVerdict::Redact => Handling::Hide,
+                KeyVerdict::Trust => Handling::Show,
+                KeyVerdict::Replace => Handling::Replace,
             }
         };
         let fields: Box<[Handling]> = callsite.fields().iter().map(handling).collect();

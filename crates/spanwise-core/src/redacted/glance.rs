@@ -32,7 +32,7 @@ impl Glance<'_> {
             || match self.plan.handling(field) {
                 Some(Handling::Show) => false,
                 Some(Handling::Read) => !shows_all(self.policy),
-                Some(Handling::Hide | Handling::Remove) | None => true,
+                Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
             };
     }
 }

@@ -10,7 +10,7 @@ use super::{
     texts::Texts,
     values::{Slot, When},
 };
-use crate::{NoRedaction, Redact, redact::BUDGET};
+use crate::{NoRedaction, REDACTED, Redact, redact::BUDGET};
 
 /// A value as it comes.
 enum Given<'a> {
@@ -19,6 +19,28 @@ enum Given<'a> {
     Bytes(&'a [u8]),
     Debug(&'a dyn fmt::Debug),
     Error(&'a (dyn Error + 'static)),
+}
+
+impl Given<'_> {
+    /// What the policy shows instead of it. Nobody but who is told of it has it formatted.
+    #[cold]
+    fn stand_in(&self, key: &str, policy: &dyn Redact, when: When) -> String {
+        let of = |value: fmt::Arguments<'_>| policy.replaced_display(key, value);
+        match self {
+            Self::Plain(Slot::Bool(value)) => of(format_args!("{value}")),
+            Self::Plain(Slot::I64(value)) => of(format_args!("{value}")),
+            Self::Plain(Slot::U64(value)) => of(format_args!("{value}")),
+            Self::Plain(Slot::I128(value)) => of(format_args!("{value}")),
+            Self::Plain(Slot::U128(value)) => of(format_args!("{value}")),
+            Self::Plain(Slot::F64(value)) => of(format_args!("{value}")),
+            Self::Plain(_) => REDACTED.to_owned(),
+            Self::Str(text) => of(format_args!("{text}")),
+            Self::Bytes(bytes) => of(format_args!("{}", String::from_utf8_lossy(bytes))),
+            Self::Debug(_) | Self::Error(_) if when == When::Asked => REDACTED.to_owned(),
+            Self::Debug(value) => of(format_args!("{value:?}")),
+            Self::Error(error) => of(format_args!("{error}")),
+        }
+    }
 }
 
 /// Reads each value, and keeps what may be shown of it.
@@ -61,6 +83,11 @@ impl<'a> Reader<'a> {
             Some(Handling::Read) => self.read(given),
             Some(Handling::Hide) => self.differ(Slot::Hidden),
             Some(Handling::Remove) => self.differ(Slot::Nothing),
+            Some(Handling::Replace) => {
+                let stand_in = given.stand_in(field.name(), self.policy, self.when);
+                let slot = Slot::Str(self.texts.push(&stand_in));
+                self.differ(slot)
+            }
             None => {
                 self.differs = true;
                 return;

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 /// Hides this word in every text.
 pub const SECRET: &str = "hunter2";
 
-/// Hides [`SECRET`], and the keys `secret` and `gone`.
+/// Hides [`SECRET`], and the keys `secret` and `gone`. Of `card` it shows the last two letters, and it believes in `trusted`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoHunter;
 
@@ -27,8 +27,15 @@ impl Redact for NoHunter {
         match key {
             "secret" => KeyVerdict::Redact,
             "gone" => KeyVerdict::Remove,
+            "card" => KeyVerdict::Replace,
+            "trusted" => KeyVerdict::Trust,
             _ => KeyVerdict::Pass,
         }
+    }
+
+    fn replace(&self, _: &str, value: &str) -> String {
+        let last = value.char_indices().rev().nth(1);
+        format!("…{}", &value[last.map_or(0, |(index, _)| index)..])
     }
 
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
