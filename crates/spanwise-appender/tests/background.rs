@@ -62,7 +62,11 @@ fn lines_that_gather_are_written_at_once() {
 #[test]
 fn a_line_longer_than_the_buffer_is_written_whole() {
     let writer = Steered::new(Does::Take);
-    let (mut background, guard) = builder(&writer).capacity(4096).build().unwrap();
+    let (mut background, guard) = builder(&writer)
+        .capacity(4096)
+        .when_full(WhenFull::Block(SOON))
+        .build()
+        .unwrap();
     let long = "x".repeat(10 * 1024 * 1024);
     background
         .write_all(format!("{long}\n").as_bytes())
