@@ -26,14 +26,15 @@ impl Records<'_> {
     }
 }
 
-/// What became of [`Records`], from the first on: `delivered`, then `failed`, then those that are still to be written.
+/// What became of [`Records`], from the first on: `delivered`, then `failed`, then those that are still to be written: at once, if there
+/// was no error.
 #[derive(Debug)]
 pub(crate) struct Written {
     /// Records that the kernel, or whoever is behind the writer, has whole.
     pub(crate) delivered: usize,
     /// Records after those that are lost, or went to the fallback: not to be tried again.
     pub(crate) failed: usize,
-    /// Why not all of them were delivered.
+    /// Why not all of them were delivered, unless more would be.
     pub(crate) error: Option<io::Error>,
 }
 
@@ -121,6 +122,22 @@ impl Tail {
         }
     }
 
+    /// The first `written` bytes of the records are written, and more may be.
+    pub(crate) fn went_on(&mut self, records: Records<'_>, written: usize) -> Written {
+        let delivered = records.ends.partition_point(|end| *end <= written);
+        let start = &records.bytes[records.start_of(delivered)..written];
+        *self = if start.is_empty() {
+            Self::Whole
+        } else {
+            Self::Torn(start.to_vec())
+        };
+        Written {
+            delivered,
+            failed: 0,
+            error: None,
+        }
+    }
+
     /// The first `written` bytes of the records are written, and then there was an error. A record that lacks only its newline is
     /// delivered: it gets it before the next.
     pub(crate) fn stopped(
@@ -129,18 +146,14 @@ impl Tail {
         written: usize,
         error: io::Error,
     ) -> Written {
-        let mut delivered = records.ends.partition_point(|end| *end <= written);
-        let start = &records.bytes[records.start_of(delivered)..written];
-        *self = if start.is_empty() {
-            Self::Whole
-        } else if records.bytes[written..].starts_with(b"\n")
+        let mut delivered = self.went_on(records, written).delivered;
+        if matches!(self, Self::Torn(_))
             && records.ends[delivered] == written + 1
+            && records.bytes[written] == b'\n'
         {
             delivered += 1;
-            Self::Open
-        } else {
-            Self::Torn(start.to_vec())
-        };
+            *self = Self::Open;
+        }
         Written::stopped(records, delivered, error)
     }
 }
@@ -173,24 +186,23 @@ impl<W: Write + Send> Sink for Plain<W> {
                 0
             }
         };
-        while written < records.bytes.len() {
+        loop {
             match self.writer.write(&records.bytes[written..]) {
                 Ok(0) => {
                     let error = io::ErrorKind::WriteZero.into();
                     return self.tail.stopped(records, written, error);
                 }
-                Ok(more) => {
-                    written += more;
-                    // Known before the next write, which may panic.
-                    self.tail = match records.ends.binary_search(&written) {
-                        Ok(_) => Tail::Whole,
-                        Err(_) => Tail::Open,
-                    };
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return self.tail.stopped(records, written, error),
             }
+            if written == records.bytes.len() {
+                break;
+            }
+            // What it took is told before it is called again, which may take for ever, or panic.
+            return self.tail.went_on(records, written);
         }
+        self.tail = Tail::Whole;
         match self.writer.flush() {
             Ok(()) => Written::all(records),
             // It took them, and may still have them: to write them again could double them.

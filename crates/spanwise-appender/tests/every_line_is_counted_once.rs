@@ -80,7 +80,13 @@ proptest! {
         // A writer that panicked twice is replaced by stderr, where this test does not look.
         let panics = script.iter().map(|(does, _)| does).chain([&end]);
         if panics.filter(|does| **does == Does::Panic).count() == 0 {
-            prop_assert_eq!(whole.len() as u64, stats.delivered);
+            // One that stalls with all of a line but its newline has not taken it.
+            let lacks_newline = u64::from(end == Does::Stall && !writer.text().ends_with('\n'));
+            let whole = whole.len() as u64;
+            prop_assert!(
+                whole == stats.delivered || whole == stats.delivered + lacks_newline,
+                "{} whole, {:?}", whole, stats
+            );
         }
         prop_assert_eq!(given as u64, stats.delivered + stats.lost());
         prop_assert_eq!((report.delivered, report.lost), (stats.delivered, stats.lost()));

@@ -91,12 +91,15 @@ impl Worker {
                 }
             }
             let bytes = records.start_of(done);
+            let waits = written.error.is_some();
             if !self.shared.settle(bytes, written, left) {
                 return self.shared.recycle(chunk);
             }
             chunk.remove_front(done);
-            self.shared.back_off(delay);
-            delay = (delay * 2).min(LONGEST_BACK_OFF);
+            if waits {
+                self.shared.back_off(delay);
+                delay = (delay * 2).min(LONGEST_BACK_OFF);
+            }
         }
     }
 
