@@ -2,7 +2,8 @@
 
 use std::{
     fs::{File, TryLockError},
-    io,
+    io, process, thread,
+    time::Duration,
 };
 
 use super::{
@@ -32,10 +33,18 @@ impl Lock {
     pub(super) fn try_take(names: &Names) -> io::Result<Attempt> {
         let path = names.lock();
         let file = fs::open_own(&path, 0o640)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Attempt::InUse(read(&file).0)),
-            Err(TryLockError::Error(error)) => return Ok(Attempt::Unsupported(error)),
+        let mut tries = 0;
+        while let Err(error) = file.try_lock() {
+            let holder = match error {
+                TryLockError::WouldBlock => read(&file).0,
+                TryLockError::Error(error) => return Ok(Attempt::Unsupported(error)),
+            };
+            // A child that is being started has what we have just given up, until it becomes another program.
+            if holder != Some(process::id()) || tries == 50 {
+                return Ok(Attempt::InUse(holder));
+            }
+            thread::sleep(Duration::from_millis(1));
+            tries += 1;
         }
         if file.metadata()?.len() > LENGTH {
             return Err(io::Error::new(
@@ -51,7 +60,7 @@ impl Lock {
 
     /// Writes down the last number given. Should that fail, the names of the files still tell.
     pub(super) fn remember(&self, last: Option<Rolled>) {
-        let pid = std::process::id();
+        let pid = process::id();
         let (date, number) = match last {
             Some(Rolled { date, number }) => (date.to_string(), number),
             None => ("-".to_owned(), 0),
