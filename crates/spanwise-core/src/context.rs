@@ -343,7 +343,7 @@ impl Collector<'_> {
             KeyVerdict::Redact => text.push_str(REDACTED),
             KeyVerdict::Pass if self.redact.reads_text() => {
                 text.push_str(guarded::cut_at(
-                    &redact::text_of(self.redact, value),
+                    &redact::text_of(self.redact, key.key, value),
                     LONGEST_VALUE,
                 ));
             }

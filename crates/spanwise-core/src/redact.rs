@@ -1,6 +1,6 @@
 //! What must not be logged: the question every sink asks. The rules that answer it are a policy's own.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ptr};
 
 use crate::guarded;
 
@@ -10,7 +10,7 @@ pub const REDACTED: &str = "[REDACTED]";
 /// A policy that decides what a sink may show.
 ///
 /// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. A policy that
-/// panics hides the whole value: sinks fail closed.
+/// panics hides the whole value: sinks fail closed. It is shown no more than 64 KiB of a text; what comes after is hidden.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -36,6 +36,13 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// `text` with what is secret in it replaced; borrowed if nothing is.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
+    /// [`text`](Self::text) of a value that stands under `key`, for rules about what is in the JSON of a field. Default: `text`,
+    /// whatever the key.
+    fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        let _ = key;
+        self.text(text)
+    }
+
     /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last digits, a pseudonym.
     ///
     /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown. Default: [`REDACTED`].
@@ -51,9 +58,36 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn Redact {
+    /// A policy is shown no more of a text than this. Who collects a text for [`hide`](Self::hide) collects one byte more, so that
+    /// it is seen that there was more.
+    pub const BUDGET: usize = 64 * 1024;
+
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        guarded::catch(|| self.text(text)).unwrap_or(Cow::Borrowed(REDACTED))
+        self.hide_with(text, |text| self.text(text))
+    }
+
+    /// [`value`](Redact::value), or [`REDACTED`] if the policy panics: a sink calls this one.
+    pub fn hide_value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        self.hide_with(text, |text| self.value(key, text))
+    }
+
+    #[inline]
+    fn hide_with<'t>(
+        &self,
+        text: &'t str,
+        hide: impl FnOnce(&'t str) -> Cow<'t, str>,
+    ) -> Cow<'t, str> {
+        let read = if text.len() > Self::BUDGET {
+            before_budget(text)
+        } else {
+            text
+        };
+        let shown = guarded::catch(|| hide(read)).unwrap_or(Cow::Borrowed(REDACTED));
+        if read.len() == text.len() {
+            return shown;
+        }
+        Cow::Owned(shown.into_owned() + REDACTED)
     }
 
     /// [`key`](Redact::key), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
@@ -74,7 +108,7 @@ impl dyn Redact {
     #[must_use]
     pub fn replaced_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
         let mut text = String::new();
-        if guarded::append(&mut text, value, BUDGET) {
+        if guarded::append(&mut text, value, Self::BUDGET) {
             return REDACTED.to_owned();
         }
         self.replaced(key, &text)
@@ -115,14 +149,30 @@ impl Redact for NoRedaction {
     }
 }
 
-/// A policy reads no more of a value than this; of a longer one nothing is shown.
-pub(crate) const BUDGET: usize = 64 * 1024;
+pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
+
+/// A secret may begin this far before the end of what is read, and go on after it.
+const OVERLAP: usize = 4 * 1024;
+
+/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut in two.
+#[cold]
+fn before_budget(text: &str) -> &str {
+    let end = guarded::cut_at(text, BUDGET).len();
+    let from = guarded::cut_at(text, end - OVERLAP).len();
+    let space = text.as_bytes()[from..end]
+        .iter()
+        .rposition(u8::is_ascii_whitespace);
+    &text[..space.map_or(from, |space| from + space + 1)]
+}
 
 /// The text of `value` as `policy` lets it be shown, before it is cut.
-pub(crate) fn text_of(policy: &dyn Redact, value: fmt::Arguments<'_>) -> String {
+pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    if guarded::append(&mut text, value, BUDGET) {
-        return REDACTED.to_owned();
-    }
-    policy.hide(&text).into_owned()
+    guarded::append(&mut text, value, BUDGET + 1);
+    let shown = match policy.hide_value(key, &text) {
+        // Borrowed is not enough: it may be borrowed from elsewhere.
+        Cow::Borrowed(shown) if ptr::eq(shown, &*text) => None,
+        shown => Some(shown.into_owned()),
+    };
+    shown.unwrap_or(text)
 }

@@ -347,11 +347,14 @@ fn a_filter_s_question_before_the_event_shows_no_secret_either() {
 }
 
 #[test]
-fn a_text_over_the_budget_is_replaced_whole() {
-    let long = "x".repeat(64 * 1024 + 1);
+fn of_a_text_over_the_budget_the_end_is_hidden() {
+    let long = "word ".repeat(13_000) + &"x".repeat(600) + SECRET;
+    let shown = "word ".repeat(13_000) + "[REDACTED]";
     check(
         || info!(str = long, display = %long, bytes = long.as_bytes(), n = 1),
-        &["event str=str:[REDACTED] display=str:[REDACTED] bytes=str:[REDACTED] n=i64:1"],
+        &[&format!(
+            "event str=str:{shown} display=debug:{shown} bytes=str:{shown} n=i64:1"
+        )],
     );
     let fits = "x".repeat(64 * 1024);
     check(

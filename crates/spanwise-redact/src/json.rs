@@ -1,17 +1,19 @@
 //! The path of a value inside JSON.
 
 use crate::{
-    keys::Keys,
+    keys::{Keys, parts},
     scan::{Hit, Rule},
 };
 
-/// Appends what rules about paths hide of a text that is JSON.
-pub(crate) fn by_path(text: &str, keys: &Keys, hits: &mut Vec<Hit>) {
+/// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the key it stands under.
+pub(crate) fn by_path<'t>(key: Option<&'t str>, text: &'t str, keys: &Keys, hits: &mut Vec<Hit>) {
     if text.trim_start().starts_with(['{', '[']) {
+        let path: Vec<&str> = key.map(parts).into_iter().flatten().collect();
         let mut walk = Walk {
             text,
             keys,
-            path: Vec::new(),
+            root: path.len(),
+            path,
             hits,
             at: 0,
         };
@@ -26,6 +28,8 @@ struct Walk<'t, 'h> {
     text: &'t str,
     keys: &'h Keys,
     path: Vec<&'t str>,
+    /// How many parts of the path are above the text.
+    root: usize,
     hits: &'h mut Vec<Hit>,
     at: usize,
 }
@@ -34,8 +38,8 @@ impl<'t> Walk<'t, '_> {
     /// Nothing where the text stops being JSON.
     fn value(&mut self) -> Option<()> {
         match self.peek()? {
-            b'{' if self.path.len() < DEEPEST => self.members(true),
-            b'[' if self.path.len() < DEEPEST => self.members(false),
+            b'{' if self.depth() < DEEPEST => self.members(true),
+            b'[' if self.depth() < DEEPEST => self.members(false),
             b'{' | b'[' => None,
             b'"' => self.string().map(|_| ()),
             _ => {
@@ -45,6 +49,16 @@ impl<'t> Walk<'t, '_> {
                 Some(())
             }
         }
+    }
+
+    fn depth(&self) -> usize {
+        self.path.len() - self.root
+    }
+
+    /// The rule for the path, whether it begins with the key or in the text.
+    fn rule(&self) -> Option<usize> {
+        let inside = self.keys.path(&self.path[self.root..]);
+        inside.or_else(|| self.keys.path(&self.path).filter(|_| self.root > 0))
     }
 
     fn members(&mut self, named: bool) -> Option<()> {
@@ -73,7 +87,7 @@ impl<'t> Walk<'t, '_> {
             self.peek()?;
             let start = self.at;
             let whole = self.value();
-            if let Some(rule) = self.keys.path(&self.path) {
+            if let Some(rule) = self.rule() {
                 let end = if whole.is_some() {
                     self.at
                 } else {

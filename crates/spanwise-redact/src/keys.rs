@@ -195,11 +195,7 @@ impl Index {
         if self.paths.is_empty() {
             return None;
         }
-        let parts: Vec<&str> = key
-            .split(['.', '[', ']'])
-            .filter(|part| !part.is_empty())
-            .collect();
-        self.path_of(&parts)
+        self.path_of(&parts(key).collect::<Vec<_>>())
     }
 
     fn path_of(&self, parts: &[&str]) -> Option<usize> {
@@ -253,6 +249,11 @@ impl Names {
     }
 }
 
+/// The parts of a path, or of a key with dots.
+pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty())
+}
+
 fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
     // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no more than its length.
     let mut reached = vec![false; path.len() + 1];
@@ -287,10 +288,7 @@ impl Pattern {
             Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
             Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
             Self::Path(path) => {
-                let parts = written
-                    .split(['.', '[', ']'])
-                    .filter(|part| !part.is_empty());
-                is_on_path(path, &parts.map(Normal::new).collect::<Vec<_>>())
+                is_on_path(path, &parts(written).map(Normal::new).collect::<Vec<_>>())
             }
         }
     }
@@ -336,10 +334,7 @@ impl FromStr for Pattern {
             String::from_utf8_lossy(normal.whole()).into_owned()
         };
         if trimmed.contains(['.', '[']) {
-            let parts = trimmed
-                .split(['.', '[', ']'])
-                .filter(|part| !part.is_empty());
-            let path: Vec<Segment> = parts
+            let path: Vec<Segment> = parts(trimmed)
                 .map(|part| match part {
                     "*" => Segment::Any,
                     "**" => Segment::AnyDepth,

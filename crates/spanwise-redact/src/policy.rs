@@ -273,13 +273,23 @@ impl Policy {
         REDACTED.to_owned()
     }
 
-    fn hits(&self, text: &str) -> Vec<Hit> {
+    /// `text`, found under `key`, with what is secret in it replaced.
+    #[inline]
+    fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        let hits = self.hits(key, text);
+        if hits.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.render(text, &hits))
+    }
+
+    fn hits(&self, key: Option<&str>, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
         let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
         if signs.may_have_pairs() {
             self.pairs(text, &mut hits);
             if self.rules.keys.has_paths() {
-                crate::json::by_path(text, &self.rules.keys, &mut hits);
+                crate::json::by_path(key, text, &self.rules.keys, &mut hits);
             }
         }
         hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
@@ -340,7 +350,7 @@ impl Policy {
         }
     }
 
-    fn render(&self, text: &str, hits: &[Hit], beyond: bool) -> String {
+    fn render(&self, text: &str, hits: &[Hit]) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
         let mut hits = hits.iter().peekable();
@@ -373,9 +383,6 @@ impl Policy {
             at = end;
         }
         out.push_str(&text[at..]);
-        if beyond {
-            out.push_str(REDACTED);
-        }
         out
     }
 
@@ -392,12 +399,6 @@ const SHORTEST_PARAMETER: usize = 8;
 
 /// The length of a secret access key.
 const AWS_SECRET: usize = 40;
-
-/// No more of a text is read than this; what comes after is hidden.
-const BUDGET: usize = 64 * 1024;
-
-/// A secret may begin this far before the end of what is read, and go on after it.
-const OVERLAP: usize = 4 * 1024;
 
 impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
@@ -430,17 +431,11 @@ impl Redact for Policy {
     }
 
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let read = if text.len() > BUDGET {
-            before_budget(text)
-        } else {
-            text
-        };
-        let beyond = read.len() < text.len();
-        let hits = self.hits(read);
-        if hits.is_empty() && !beyond {
-            return Cow::Borrowed(text);
-        }
-        Cow::Owned(self.render(read, &hits, beyond))
+        self.hidden(None, text)
+    }
+
+    fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        self.hidden(Some(key), text)
     }
 
     fn replace(&self, key: &str, value: &str) -> String {
@@ -463,16 +458,6 @@ impl Outcome {
             count: Arc::default(),
         }
     }
-}
-
-/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut in two.
-fn before_budget(text: &str) -> &str {
-    let end = floor(text, BUDGET);
-    let from = floor(text, end - OVERLAP);
-    let space = text.as_bytes()[from..end]
-        .iter()
-        .rposition(u8::is_ascii_whitespace);
-    &text[..space.map_or(from, |space| from + space + 1)]
 }
 
 fn floor(text: &str, mut at: usize) -> usize {

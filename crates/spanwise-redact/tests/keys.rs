@@ -109,6 +109,25 @@ fn paths_are_followed_into_json() {
 }
 
 #[test]
+fn paths_begin_at_the_key_of_a_field_too() {
+    let policy = Policy::secrets()
+        .hide("order.items[*].size")
+        .unwrap()
+        .hide("user.*.badge")
+        .unwrap();
+    let items = r#"[{"size":42},{"size":[1,2],"n":1}]"#;
+    let hidden = r#"[{"size":"[REDACTED]"},{"size":"[REDACTED]","n":1}]"#;
+    assert_eq!(policy.value("order.items", items), hidden);
+    assert_eq!(policy.value("items", items), items);
+    assert_eq!(policy.text(items), items);
+    let user = r#"{"home":{"badge":"b-1"}}"#;
+    assert_eq!(
+        policy.value("user", user),
+        r#"{"home":{"badge":"[REDACTED]"}}"#
+    );
+}
+
+#[test]
 fn only_named_keys_pass_if_it_is_turned_around() {
     let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
     check(

@@ -17,12 +17,12 @@ pub(super) struct ShownError {
 const LONGEST_CHAIN: usize = 32;
 
 impl ShownError {
-    pub(super) fn of(error: &(dyn Error + 'static), policy: &dyn Redact) -> Box<Self> {
+    pub(super) fn of(error: &(dyn Error + 'static), key: &str, policy: &dyn Redact) -> Box<Self> {
         let chain: Vec<(String, String)> = iter::successors(Some(error), |error| source_of(*error))
             .take(LONGEST_CHAIN)
             .map(|error| {
-                let display = text_of(policy, format_args!("{error}"));
-                (display, text_of(policy, format_args!("{error:?}")))
+                let display = text_of(policy, key, format_args!("{error}"));
+                (display, text_of(policy, key, format_args!("{error:?}")))
             })
             .collect();
         let link = |source, (display, debug)| {

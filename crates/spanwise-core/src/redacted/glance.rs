@@ -5,7 +5,7 @@ use std::{error::Error, fmt, ptr};
 use tracing_core::{Field, field::Visit};
 
 use super::fields::{Handling, Plan};
-use crate::{Redact, redact::BUDGET};
+use crate::Redact;
 
 /// Whether some value must not be handed on as it is. Costs less than to read and to keep them.
 pub(super) fn glance(plan: &Plan, policy: &dyn Redact, record: &dyn Fn(&mut dyn Visit)) -> bool {
@@ -27,11 +27,11 @@ struct Glance<'a> {
 impl Glance<'_> {
     /// Notes a value of which `shows_all` tells whether the policy shows all of it.
     #[inline]
-    fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact) -> bool) {
+    fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
         self.differs = self.differs
             || match self.plan.handling(field) {
                 Some(Handling::Show) => false,
-                Some(Handling::Read) => !shows_all(self.policy),
+                Some(Handling::Read) => !shows_all(self.policy, field.name()),
                 Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
             };
     }
@@ -39,49 +39,49 @@ impl Glance<'_> {
 
 impl Visit for Glance<'_> {
     fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit(field, |_| true);
+        self.visit(field, |_, _| true);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.visit(field, |policy| shows_all(policy, value));
+        self.visit(field, |policy, key| shows_all(policy, key, value));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.visit(field, |policy| {
-            shows_all(policy, &String::from_utf8_lossy(value))
+        self.visit(field, |policy, key| {
+            shows_all(policy, key, &String::from_utf8_lossy(value))
         });
     }
 
     fn record_error(&mut self, field: &Field, _: &(dyn Error + 'static)) {
-        self.visit(field, |_| false);
+        self.visit(field, |_, _| false);
     }
 
     fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
-        self.visit(field, |_| false);
+        self.visit(field, |_, _| false);
     }
 }
 
-fn shows_all(policy: &dyn Redact, text: &str) -> bool {
+fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
     // Borrowed is not enough: it may be borrowed from elsewhere.
-    text.len() <= BUDGET && ptr::eq(&*policy.hide(text), text)
+    ptr::eq(&*policy.hide_value(key, text), text)
 }

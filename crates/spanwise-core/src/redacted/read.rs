@@ -10,7 +10,7 @@ use super::{
     texts::Texts,
     values::{Slot, When},
 };
-use crate::{NoRedaction, REDACTED, Redact, redact::BUDGET};
+use crate::{NoRedaction, REDACTED, Redact};
 
 /// A value as it comes.
 enum Given<'a> {
@@ -79,8 +79,8 @@ impl<'a> Reader<'a> {
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Show) => self.copy(given),
-            Some(Handling::Read) => self.read(given),
+            Some(Handling::Show) => self.copy(field.name(), given),
+            Some(Handling::Read) => self.read(field.name(), given),
             Some(Handling::Hide) => self.differ(Slot::Hidden),
             Some(Handling::Remove) => self.differ(Slot::Nothing),
             Some(Handling::Replace) => {
@@ -103,24 +103,24 @@ impl<'a> Reader<'a> {
     }
 
     /// The value as it is. Others may have to be shown differently, so it is kept.
-    fn copy(&mut self, given: Given<'_>) -> Slot {
+    fn copy(&mut self, key: &str, given: Given<'_>) -> Slot {
         match given {
             Given::Plain(slot) => slot,
             Given::Str(text) => Slot::Str(self.texts.push(text)),
             Given::Bytes(bytes) => Slot::Bytes(self.texts.push_bytes(bytes)),
             Given::Debug(_) | Given::Error(_) if self.when == When::Asked => Slot::Later(false),
-            Given::Debug(value) => self.texts.format(value, &NoRedaction),
-            Given::Error(error) => Slot::Error(ShownError::of(error, &NoRedaction)),
+            Given::Debug(value) => self.texts.format(key, value, &NoRedaction),
+            Given::Error(error) => Slot::Error(ShownError::of(error, key, &NoRedaction)),
         }
     }
 
     /// As much of the value as the policy shows.
     #[inline]
-    fn read(&mut self, given: Given<'_>) -> Slot {
+    fn read(&mut self, key: &str, given: Given<'_>) -> Slot {
         match given {
             Given::Plain(slot) => slot,
-            Given::Str(text) => self.read_str(text, |texts| Slot::Str(texts.push(text))),
-            Given::Bytes(bytes) => self.read_str(&String::from_utf8_lossy(bytes), |texts| {
+            Given::Str(text) => self.read_str(key, text, |texts| Slot::Str(texts.push(text))),
+            Given::Bytes(bytes) => self.read_str(key, &String::from_utf8_lossy(bytes), |texts| {
                 Slot::Bytes(texts.push_bytes(bytes))
             }),
             Given::Debug(_) | Given::Error(_) if self.when == When::Asked => {
@@ -128,20 +128,19 @@ impl<'a> Reader<'a> {
             }
             // It may write something else the next time: who looks next gets the text that was read.
             Given::Debug(value) => {
-                let slot = self.texts.format(value, self.policy);
+                let slot = self.texts.format(key, value, self.policy);
                 self.differ(slot)
             }
-            Given::Error(error) => self.differ(Slot::Error(ShownError::of(error, self.policy))),
+            Given::Error(error) => {
+                self.differ(Slot::Error(ShownError::of(error, key, self.policy)))
+            }
         }
     }
 
     /// `keep`, if the policy shows all of `text`.
     #[inline]
-    fn read_str(&mut self, text: &str, keep: impl FnOnce(&mut Texts) -> Slot) -> Slot {
-        if text.len() > BUDGET {
-            return self.differ(Slot::Hidden);
-        }
-        let shown = self.policy.hide(text);
+    fn read_str(&mut self, key: &str, text: &str, keep: impl FnOnce(&mut Texts) -> Slot) -> Slot {
+        let shown = self.policy.hide_value(key, text);
         // Borrowed is not enough: it may be borrowed from elsewhere.
         if ptr::eq(&*shown, text) {
             keep(&mut self.texts)

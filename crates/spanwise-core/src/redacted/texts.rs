@@ -47,14 +47,16 @@ impl Texts {
     }
 
     /// As much of what `value` writes as `policy` shows.
-    pub(super) fn format(&mut self, value: &dyn fmt::Debug, policy: &dyn Redact) -> Slot {
+    pub(super) fn format(
+        &mut self,
+        key: &str,
+        value: &dyn fmt::Debug,
+        policy: &dyn Redact,
+    ) -> Slot {
         let start = self.text.len();
-        if guarded::append(&mut self.text, format_args!("{value:?}"), BUDGET) {
-            self.text.truncate(start);
-            return Slot::Hidden;
-        }
+        guarded::append(&mut self.text, format_args!("{value:?}"), BUDGET + 1);
         let text = &self.text[start..];
-        let shown = policy.hide(text);
+        let shown = policy.hide_value(key, text);
         if !ptr::eq(&*shown, text) {
             let shown = shown.into_owned();
             self.text.truncate(start);

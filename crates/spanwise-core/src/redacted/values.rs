@@ -184,7 +184,7 @@ impl fmt::Debug for Later<'_> {
         impl Visit for One<'_, '_, '_> {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
                 if field.index() == self.0.index {
-                    let text = text_of(self.0.policy, format_args!("{value:?}"));
+                    let text = text_of(self.0.policy, field.name(), format_args!("{value:?}"));
                     self.2 = self.1.write_str(&text);
                 }
             }
