@@ -29,6 +29,7 @@ pub(crate) struct Options {
     pub(crate) add: Vec<(String, Vec<u8>)>,
     pub(crate) clock: Clock,
     pub(crate) redact: Arc<dyn Redact>,
+    pub(crate) redacted_list: bool,
 }
 
 /// The least either limit can be: room for a timestamp, a level and a word.
@@ -53,6 +54,7 @@ impl Default for Options {
             add: Vec::new(),
             clock: Clock::system(),
             redact: Arc::new(NoRedaction),
+            redacted_list: true,
         }
     }
 }
@@ -210,10 +212,17 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.clock = clock)
     }
 
-    /// Hides what `policy` says. Default: [`NoRedaction`].
+    /// Hides what `policy` says, and lists the fields whose values are not what was logged: `"redacted":["password"]`. Default:
+    /// [`NoRedaction`].
     #[must_use]
     pub fn redact(self, policy: Arc<dyn Redact>) -> Self {
         self.set(|options| options.redact = policy)
+    }
+
+    /// Leaves out the list of the fields that are redacted.
+    #[must_use]
+    pub fn without_redacted_list(self) -> Self {
+        self.set(|options| options.redacted_list = false)
     }
 
     /// Reports to `report`, as the sink `json`. Default: the report of the process.

@@ -9,15 +9,15 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{Layout, SPANS_OMITTED, TRUNCATED},
+    format::{Layout, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
-    members::{members, names},
+    members::members,
     oversize,
     plan::Plan,
     shape::push_member,
-    visit::{Encoded, Pass, encode, push_name},
+    visit::{Encoded, Pass, encode},
 };
 
 /// A line on its way.
@@ -128,9 +128,8 @@ where
         };
         if has_span.is_none() {
             draft.parts.spans_end = draft.scratch.line.len();
-            if !draft.encoded.cut.is_empty() {
-                draft.parts.truncated = true;
-                push_truncated(&mut draft.scratch.line, &draft.encoded.cut, b"");
+            if !draft.encoded.notes.is_empty() {
+                self.push_notes(draft, None);
             }
         }
         if draft.log.is_some() || self.shape.has_threads {
@@ -217,20 +216,32 @@ where
                 parts.spans_end = line.len();
             }
         }
-        if !encoded.cut.is_empty() || !fragment.cut().is_empty() {
-            let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
-            let of_event = |name: &[u8]| members(&event).any(|own| own.quoted_key() == name);
-            let mut cut = Vec::new();
-            // A value of the event's is whole, whatever became of the span's of that name.
-            let flat = self.shape.table.layout == Layout::Flat;
-            for name in names(fragment.cut()).filter(|name| !flat || !of_event(name)) {
-                push_name(&mut cut, name);
-            }
-            if !cut.is_empty() || !encoded.cut.is_empty() {
-                parts.truncated = true;
-                push_truncated(line, &encoded.cut, &cut);
-            }
+        if !encoded.notes.is_empty() || !fragment.notes().is_empty() {
+            self.push_notes(draft, Some(fragment));
         }
+    }
+
+    /// Appends what is said of the fields of the event and of the spans.
+    #[cold]
+    fn push_notes(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Draft {
+            scratch: Scratch { line, .. },
+            encoded,
+            parts,
+            ..
+        } = draft;
+        if let Some(spans) = spans {
+            // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
+            let event = &line.as_bytes()[parts.fields_start..parts.fields_end];
+            let is_shadowed = |name: &[u8]| {
+                self.shape.table.layout == Layout::Flat
+                    && encoded.bits & spans.bits() != 0
+                    && members(event).any(|own| own.quoted_key() == name)
+            };
+            encoded.notes.add(spans.notes(), |name| !is_shadowed(name));
+        }
+        parts.truncated = !encoded.notes.cut.is_empty();
+        encoded.notes.push_to(line);
     }
 
     fn push_nested(&self, line: &mut Line, fragment: &Fragment) {
@@ -328,17 +339,4 @@ pub(crate) fn keep_last(line: &mut Line, start: usize) {
             line.push(member.bytes);
         }
     }
-}
-
-#[cold]
-fn push_truncated(line: &mut Line, event: &[u8], spans: &[u8]) {
-    let mut member = Vec::new();
-    push_member(&mut member, TRUNCATED, b"[");
-    member.extend(event);
-    if !event.is_empty() && !spans.is_empty() {
-        member.push(b',');
-    }
-    member.extend(spans);
-    member.push(b']');
-    line.push(&member);
 }

@@ -42,6 +42,7 @@ pub(crate) struct Table {
 
 /// Keys of a line that say something about the line itself, in every format.
 pub(crate) const TRUNCATED: &str = "truncated";
+pub(crate) const REDACTED: &str = "redacted";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
 /// Stands before the name of a user's field that is a key of the line itself.
@@ -84,7 +85,7 @@ const JSON_NESTED: Table = Table {
 
 impl Table {
     /// The keys that a user's field at the top level may not take, whether or not a line shows them.
-    pub(crate) fn own_keys(&self) -> [&'static str; 12] {
+    pub(crate) fn own_keys(&self) -> [&'static str; 13] {
         [
             self.timestamp,
             self.level,
@@ -97,6 +98,7 @@ impl Table {
             self.thread_name,
             self.thread_id,
             TRUNCATED,
+            REDACTED,
             SPANS_OMITTED,
         ]
     }

@@ -7,8 +7,8 @@ use spanwise_core::{Inherit, Node};
 use crate::{
     escape,
     format::{Layout, SPANS_OMITTED, Table},
-    members::{members, names},
-    visit::push_name,
+    members::members,
+    notes::Notes,
 };
 
 /// A span's fragment, shared with the spans below it.
@@ -23,8 +23,7 @@ pub(crate) struct Fragment {
     /// The span's own members, where they are not the start of `bytes`.
     own_nested: Vec<u8>,
     own_len: usize,
-    /// The keys of its own whose values were cut, as JSON strings joined by commas.
-    own_cut: Vec<u8>,
+    own_notes: Notes,
     own_bits: u128,
     /// Flat: own members, inherited members, then `,"span":…`. Nested: the objects of all spans, joined by commas, outermost first.
     bytes: Vec<u8>,
@@ -33,7 +32,7 @@ pub(crate) struct Fragment {
     /// The names of all spans in `bytes`, where they are listed.
     names: std::ops::Range<usize>,
     bits: u128,
-    cut: Vec<u8>,
+    notes: Notes,
     depth: usize,
 }
 
@@ -55,7 +54,7 @@ pub(crate) struct Own<'a> {
     /// One after the other.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
-    pub(crate) cut: &'a [u8],
+    pub(crate) notes: &'a Notes,
 }
 
 impl Fragment {
@@ -66,13 +65,13 @@ impl Fragment {
             name: Arc::clone(name),
             own_nested: Vec::new(),
             own_len: own.members[0].len() + own.members[1].len(),
-            own_cut: own.cut.to_vec(),
+            own_notes: own.notes.clone(),
             own_bits: own.bits,
             bytes: Vec::new(),
             split: 0,
             names: 0..0,
             bits: own.bits,
-            cut: own.cut.to_vec(),
+            notes: own.notes.clone(),
             depth: parent.map_or(0, |parent| parent.depth) + 1,
         };
         match kind.table.layout {
@@ -85,38 +84,27 @@ impl Fragment {
     /// The same span after `recorded`, under `parent`.
     pub(crate) fn record(&self, recorded: Own<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
-        if self.own_bits & recorded.bits == 0 && recorded.cut.is_empty() {
-            // No field had a value before: the new ones come after the old.
-            let bits = self.own_bits | recorded.bits;
-            let own = Own {
-                members: [self.own(), new],
-                bits,
-                cut: &self.own_cut,
-            };
-            return Self::new(self.kind, &self.name, own, parent);
-        }
-        let is_new = |key: &[u8]| members(new).any(|new| new.key() == key);
-        let (mut kept, mut cut) = (Vec::with_capacity(self.own_len), Vec::new());
-        for member in members(self.own()).filter(|old| !is_new(old.key())) {
-            kept.extend(member.bytes);
-            if contains_name(&self.own_cut, member.quoted_key()) {
-                push_name(&mut cut, member.quoted_key());
-            }
-        }
-        if !recorded.cut.is_empty() {
-            push_name(&mut cut, recorded.cut);
-        }
         let bits = self.own_bits | recorded.bits;
-        Self::new(
-            self.kind,
-            &self.name,
-            Own {
-                members: [&kept, new],
-                bits,
-                cut: &cut,
-            },
-            parent,
-        )
+        let mut notes = Notes::default();
+        let mut kept = Vec::new();
+        // If no field had a value before, the new ones come after the old.
+        let old = if self.own_bits & recorded.bits == 0 {
+            notes.clone_from(&self.own_notes);
+            self.own()
+        } else {
+            let is_new = |key: &[u8]| members(new).any(|new| new.quoted_key() == key);
+            let own = members(self.own()).filter(|old| !is_new(old.quoted_key()));
+            own.for_each(|member| kept.extend(member.bytes));
+            notes.add(&self.own_notes, |name| !is_new(name));
+            &kept
+        };
+        notes.add(recorded.notes, |_| true);
+        let own = Own {
+            members: [old, new],
+            bits,
+            notes: &notes,
+        };
+        Self::new(self.kind, &self.name, own, parent)
     }
 
     fn own(&self) -> &[u8] {
@@ -158,8 +146,8 @@ impl Fragment {
         self.bits
     }
 
-    pub(crate) fn cut(&self) -> &[u8] {
-        &self.cut
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// How many spans `spans` leaves out.
@@ -179,8 +167,9 @@ impl Fragment {
         own.iter().for_each(|own| bytes.extend_from_slice(own));
         if let Some(parent) = parent {
             let fits = bytes.len() + inherited.len() <= max_len;
-            if self.own_bits & parent.bits == 0 && parent.cut.is_empty() && fits {
+            if self.own_bits & parent.bits == 0 && fits {
                 bytes.extend(inherited);
+                self.notes.add(&parent.notes, |_| true);
             } else {
                 self.inherit_one_by_one(&mut bytes, parent);
             }
@@ -218,14 +207,12 @@ impl Fragment {
         let own = bytes.clone();
         let is_own = |name: &[u8]| members(&own).any(|own| own.quoted_key() == name);
         // What was cut or left out above is so here too, unless this span has a value of that name.
-        for name in names(&parent.cut).filter(|name| !is_own(name)) {
-            push_name(&mut self.cut, name);
-        }
+        self.notes.add(&parent.notes, |name| !is_own(name));
         for member in members(parent.members()).filter(|member| !is_own(member.quoted_key())) {
             if bytes.len() + member.bytes.len() <= self.kind.max_len {
                 bytes.extend(member.bytes);
-            } else if !contains_name(&self.cut, member.quoted_key()) {
-                push_name(&mut self.cut, member.quoted_key());
+            } else {
+                self.notes.cut.push(member.quoted_key());
             }
         }
     }
@@ -234,15 +221,14 @@ impl Fragment {
         let own = own.concat();
         let outer = parent.map(Self::objects).unwrap_or_default();
         let mut bytes = Vec::with_capacity(outer.len() + own.len() + self.name.len() + 16);
-        let outer_cut = parent.map(Self::cut).unwrap_or_default();
         if outer.len() + own.len() <= self.kind.max_len {
             bytes.extend(outer);
-            if !outer_cut.is_empty() {
-                push_name(&mut self.cut, outer_cut);
+            if let Some(parent) = parent {
+                self.notes.add(&parent.notes, |_| true);
             }
         } else {
             // The outer objects are the first to go; the span's own comes last.
-            push_name(&mut self.cut, &escape::quoted(self.kind.table.spans));
+            self.notes.cut.push(&escape::quoted(self.kind.table.spans));
         }
         if !bytes.is_empty() {
             bytes.push(b',');
@@ -268,7 +254,7 @@ impl Inherit for Fragment {
         let own = Own {
             members: [self.own(), b""],
             bits: self.own_bits,
-            cut: &self.own_cut,
+            notes: &self.own_notes,
         };
         Self::new(self.kind, &self.name, own, parent)
     }
@@ -278,9 +264,4 @@ fn push_key(bytes: &mut Vec<u8>, key: &str) {
     bytes.extend(b",\"");
     bytes.extend(key.as_bytes());
     bytes.extend(b"\":");
-}
-
-/// `names` are JSON strings joined by commas; a quote inside one is escaped, so that none is found inside another.
-fn contains_name(names: &[u8], quoted: &[u8]) -> bool {
-    names.windows(quoted.len()).any(|window| window == quoted)
 }

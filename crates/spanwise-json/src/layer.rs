@@ -71,6 +71,7 @@ where
             max_field: self.options.max_field,
             policy: text_policy(shape, &self.options),
             replacer: &self.options.redact,
+            lists_redacted: self.options.redacted_list,
             of_event,
         }
     }
@@ -133,11 +134,11 @@ where
         if plan.repeats {
             keep_last(line, 0);
         }
-        let Encoded { bits, cut } = encoded;
+        let Encoded { bits, notes } = encoded;
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
-            cut: &cut,
+            notes: &notes,
         });
         scratch.put_back();
         result

@@ -72,6 +72,11 @@
 //!
 //! A line that the writer refuses is lost, counted, and said so on stderr: see [`SelfReport`](spanwise_core::SelfReport).
 //!
+//! # Redaction
+//!
+//! With a policy ([`JsonLayer::redact`]) keys are asked about once per callsite and texts before they are escaped or cut; bytes are read
+//! as the text they are. The line lists the fields whose values are not what was logged: `"redacted":["password"]`.
+//!
 //! # `json-nested`
 //!
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
@@ -95,6 +100,7 @@ mod layer;
 mod line;
 mod local;
 mod members;
+mod notes;
 mod oversize;
 mod plan;
 mod shape;

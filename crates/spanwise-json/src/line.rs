@@ -9,6 +9,8 @@
 pub(crate) struct Line {
     bytes: Vec<u8>,
     len: usize,
+    /// For a text that is taken out to be written anew.
+    spare: String,
 }
 
 /// Short static text, copied as a whole block: `,"order_id":`.
@@ -47,6 +49,21 @@ impl Line {
         self.len = 0;
         if self.bytes.len() > KEPT {
             self.bytes = Vec::new();
+        }
+    }
+
+    /// The text from `start` on, in memory that [`keep_text`](Self::keep_text) keeps for the next one.
+    pub(crate) fn copy_text(&mut self, start: usize) -> String {
+        let mut text = std::mem::take(&mut self.spare);
+        text.clear();
+        // It was written as text.
+        text.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
+        text
+    }
+
+    pub(crate) fn keep_text(&mut self, text: String) {
+        if text.capacity() <= KEPT {
+            self.spare = text;
         }
     }
 

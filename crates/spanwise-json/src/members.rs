@@ -57,18 +57,6 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     at
 }
 
-/// Splits a list of names, as [`push_name`](crate::visit::push_name) makes it.
-pub(crate) fn names(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        if list.is_empty() {
-            return None;
-        }
-        let (name, rest) = list.split_at(string_end(list, 0));
-        list = rest.get(1..).unwrap_or_default();
-        Some(name)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

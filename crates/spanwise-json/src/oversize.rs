@@ -6,8 +6,8 @@ use crate::{
     format::{Layout, TRUNCATED, Table},
     line::Line,
     members::{Member, members},
+    notes::Names,
     shape::push_member,
-    visit::push_name,
 };
 
 /// Leaves out what matters least until the line fits: the fields of the spans from the outermost, then those of the event from
@@ -21,7 +21,7 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
 
     let mut too_much = Excess {
         bytes: bytes.len() - max_line,
-        names: Vec::new(),
+        names: Names::default(),
     };
     // The list of names itself takes room.
     too_much.bytes += TRUNCATED.len() + 6;
@@ -60,8 +60,8 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
 
 struct Excess {
     bytes: usize,
-    /// What was left out, as JSON strings joined by commas.
-    names: Vec<u8>,
+    /// What was left out.
+    names: Names,
 }
 
 impl Excess {
@@ -72,7 +72,7 @@ impl Excess {
                 kept.push(member.bytes);
                 continue;
             }
-            push_name(&mut self.names, member.quoted_key());
+            self.names.push(member.quoted_key());
             let gained = member
                 .bytes
                 .len()
@@ -92,9 +92,9 @@ impl Excess {
         push_member(&mut key, TRUNCATED, b"[");
         if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {
             let (before, after) = tail.split_at(at + key.len());
-            return [before, &self.names, b",", after].concat();
+            return [before, self.names.as_bytes(), b",", after].concat();
         }
-        let member = [&key, self.names.as_slice(), b"]"].concat();
+        let member = [&key, self.names.as_bytes(), b"]"].concat();
         [&member, tail].concat()
     }
 }

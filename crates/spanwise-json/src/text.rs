@@ -1,6 +1,11 @@
 //! A value's `Display` or `Debug`, streamed into the line.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    ops::BitOrAssign,
+    ptr, str,
+};
 
 use spanwise_core::{REDACTED, Redact, guarded};
 
@@ -10,46 +15,89 @@ use crate::{
     value::{Mark, is_whole, read_mark},
 };
 
+/// Whom to ask what of a text may be shown, and what to tell of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) policy: &'a dyn Redact,
+    /// Of the value; a message has none.
+    pub(crate) key: Option<&'a str>,
+}
+
+/// What a value's text in the line is not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Missing {
+    /// Not all of it.
+    pub(crate) cut: bool,
+    /// Not what was logged.
+    pub(crate) hidden: bool,
+}
+
+impl BitOrAssign for Missing {
+    fn bitor_assign(&mut self, other: Self) {
+        self.cut |= other.cut;
+        self.hidden |= other.hidden;
+    }
+}
+
+impl Reading<'_> {
+    pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.key {
+            Some(key) => self.policy.hide_value(key, text),
+            None => self.policy.hide(text),
+        }
+    }
+
+    /// What is shown instead of `text`, if it is something else.
+    pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
+        match self.hide(text) {
+            // Borrowed is not enough: it may be borrowed from elsewhere.
+            Cow::Borrowed(shown) if ptr::eq(shown, text) => None,
+            shown => (shown != text).then(|| shown.into_owned()),
+        }
+    }
+}
+
 /// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`Json`](crate::Json) and nothing else.
 ///
-/// At most `limit` bytes of it are kept; true if it was cut. May panic, as `value` may: then the line ends anywhere.
+/// At most `limit` bytes of it are kept. May panic, as `value` may: then the line ends anywhere.
 pub(crate) fn push_display(
     line: &mut Line,
     value: fmt::Arguments<'_>,
     limit: usize,
-    policy: Option<&dyn Redact>,
-) -> bool {
-    match policy {
-        None => stream(line, value, limit),
-        Some(policy) => collect(line, value, limit, policy),
+    reading: Option<Reading<'_>>,
+) -> Missing {
+    match reading {
+        None => Missing {
+            cut: stream(line, value, limit),
+            hidden: false,
+        },
+        Some(reading) => read(line, value, limit, reading),
     }
 }
 
-/// Appends `text` as a JSON string, cut at `limit` bytes; true if it was.
+/// Appends `text` as a JSON string, cut at `limit` bytes.
 #[inline]
 pub(crate) fn push_str(
     line: &mut Line,
     text: &str,
     limit: usize,
-    policy: Option<&dyn Redact>,
-) -> bool {
-    if policy.is_some() || text.len() > limit {
-        return push_long_str(line, text, limit, policy);
+    reading: Option<Reading<'_>>,
+) -> Missing {
+    let instead = reading.and_then(|reading| reading.instead_of(text));
+    if instead.is_none() && text.len() <= limit {
+        escape::push_quoted(line, text);
+        return Missing::default();
     }
-    escape::push_quoted(line, text);
-    false
+    Missing {
+        cut: push_cut(line, instead.as_deref().unwrap_or(text), limit),
+        hidden: instead.is_some(),
+    }
 }
 
+/// True if it was cut.
 #[cold]
-fn push_long_str(line: &mut Line, text: &str, limit: usize, policy: Option<&dyn Redact>) -> bool {
-    match policy {
-        None => push_quoted(line, text, limit),
-        Some(policy) => push_quoted(line, &policy.hide(text), limit),
-    }
-}
-
-fn push_quoted(line: &mut Line, text: &str, limit: usize) -> bool {
-    line.push(&escape::quoted(guarded::cut_at(text, limit)));
+fn push_cut(line: &mut Line, text: &str, limit: usize) -> bool {
+    escape::push_quoted(line, guarded::cut_at(text, limit));
     text.len() > limit
 }
 
@@ -68,38 +116,68 @@ fn stream(line: &mut Line, value: fmt::Arguments<'_>, limit: usize) -> bool {
     writer.finish(outcome)
 }
 
-/// A policy reads no more of a value than this; of a longer one nothing is shown.
-const BUDGET: usize = 64 * 1024;
-
-/// The policy wants to see the whole text before any of it is cut or written.
-#[cold]
-fn collect(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, policy: &dyn Redact) -> bool {
-    let mut collector = Collector {
-        text: String::new(),
-        left: BUDGET,
+/// The policy wants to see the whole text before any of it is cut. It is read where it stands in the line, and stays there if it
+/// may and needs no escape.
+fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Reading<'_>) -> Missing {
+    let start = line.len();
+    line.push_byte(b'"');
+    let mut reader = Reader {
+        line,
+        left: <dyn Redact>::BUDGET + 1,
+        is_clean: true,
+        is_empty: true,
         cut: false,
         json: Span::None,
     };
-    let outcome = collector.write_fmt(value);
-    let Collector {
-        text, cut, json, ..
-    } = collector;
-    if cut {
-        line.push(&escape::quoted(REDACTED));
-        return false;
+    let outcome = reader.write_fmt(value);
+    let Reader {
+        is_clean,
+        cut,
+        json,
+        ..
+    } = reader;
+    if outcome.is_err() && !cut {
+        line.truncate(start);
+        escape::push_quoted(line, guarded::FORMAT_ERROR);
+        return Missing::default();
     }
-    if outcome.is_err() {
-        line.push(&escape::quoted(guarded::FORMAT_ERROR));
-        return false;
+    let text = &line.as_bytes()[start + 1..];
+    let length = text.len();
+    // Only texts were written.
+    let instead = match str::from_utf8(text) {
+        Ok(text) => reading.instead_of(text),
+        Err(_) => Some(REDACTED.to_owned()),
+    };
+    if instead.is_none() && is_clean && length <= limit {
+        line.push_byte(b'"');
+        return Missing::default();
     }
-    let hidden = policy.hide(&text);
+    push_read(line, start, instead, json, limit)
+}
+
+/// Writes anew what was read: it is something else, needs escapes, or is nested JSON.
+#[cold]
+fn push_read(
+    line: &mut Line,
+    start: usize,
+    instead: Option<String>,
+    json: Span,
+    limit: usize,
+) -> Missing {
+    let hidden = instead.is_some();
+    let text = instead.unwrap_or_else(|| line.copy_text(start + 1));
+    line.truncate(start);
+    let mut cut = false;
     // What a policy left of nested JSON is nested JSON, if it kept to its form.
-    let is_json = json == Span::Whole && hidden.len() <= limit && is_whole(hidden.as_bytes());
-    if is_json {
-        escape::push_json(line, &hidden);
-        return false;
+    if json == Span::Whole && text.len() <= limit && is_whole(text.as_bytes()) {
+        escape::push_json(line, &text);
+    } else {
+        cut = push_cut(line, &text, limit);
     }
-    push_quoted(line, &hidden, limit)
+    if !hidden {
+        line.keep_text(text);
+    }
+    Missing { cut, hidden }
 }
 
 struct Writer<'a> {
@@ -219,9 +297,14 @@ impl Writer<'_> {
     }
 }
 
-struct Collector {
-    text: String,
+/// Appends texts as they come.
+struct Reader<'a> {
+    line: &'a mut Line,
+    /// How many more bytes of text are read.
     left: usize,
+    /// So far nothing needs an escape.
+    is_clean: bool,
+    is_empty: bool,
     cut: bool,
     json: Span,
 }
@@ -235,11 +318,25 @@ enum Span {
     Part,
 }
 
-impl fmt::Write for Collector {
+impl fmt::Write for Reader<'_> {
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let plain = self.json == Span::None && text.len() <= self.left && !text.is_empty();
+        if plain && self.is_clean && escape::push_clean_text(self.line, text) {
+            self.left -= text.len();
+            self.is_empty = false;
+            return Ok(());
+        }
+        self.write_any(text)
+    }
+}
+
+impl Reader<'_> {
+    #[inline(never)]
+    fn write_any(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
             self.json = match (read_mark(text), self.json) {
-                (Mark::Begin, Span::None) if self.text.is_empty() => Span::Begun,
+                (Mark::Begin, Span::None) if self.is_empty => Span::Begun,
                 (Mark::End, Span::Begun) => Span::Whole,
                 (_, before) => before,
             };
@@ -248,12 +345,15 @@ impl fmt::Write for Collector {
         if self.json == Span::Whole {
             self.json = Span::Part;
         }
+        self.is_clean = false;
+        self.is_empty = false;
         let kept = guarded::cut_at(text, self.left);
         self.left -= kept.len();
-        self.text.push_str(kept);
+        self.line.push(kept.as_bytes());
         if kept.len() == text.len() {
             return Ok(());
         }
+        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
         self.left = 0;
         self.cut = true;
         Err(fmt::Error)

@@ -9,9 +9,10 @@ use crate::{
     escape,
     format::Layout,
     line::Line,
+    notes::Notes,
     plan::{Key, Role},
     shape::plain_name,
-    text,
+    text::{self, Missing, Reading},
 };
 
 /// How values are encoded.
@@ -23,6 +24,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) policy: Option<&'a dyn Redact>,
     /// The policy, to ask about values under keys whose values it replaces.
     pub(crate) replacer: &'a Arc<dyn Redact>,
+    /// Whether the line says whose values are hidden.
+    pub(crate) lists_redacted: bool,
     pub(crate) of_event: bool,
 }
 
@@ -40,8 +43,7 @@ pub(crate) enum Pass {
 pub(crate) struct Encoded {
     /// The bits of the keys that had a value.
     pub(crate) bits: u128,
-    /// The keys whose values were cut, as JSON strings joined by commas.
-    pub(crate) cut: Vec<u8>,
+    pub(crate) notes: Notes,
 }
 
 /// Appends to `line` the fields that `record` shows, as `keys` say.
@@ -125,30 +127,47 @@ impl<'a> Encoder<'a> {
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
-        let cut = text::push_str(self.line, &shown, self.encoding.max_field, None);
-        self.end(cut);
+        let missing = text::push_str(self.line, &shown, self.encoding.max_field, None);
+        self.end(Missing {
+            hidden: true,
+            ..missing
+        });
     }
 
     /// Whom to ask about the text of the value being encoded.
     #[inline]
-    fn text_policy(&self) -> Option<&'a dyn Redact> {
-        self.encoding
-            .policy
-            .filter(|_| self.keys[self.at].role != Role::Trusted)
+    fn reading(&self, field: &Field) -> Option<Reading<'a>> {
+        let policy = self.encoding.policy?;
+        let key = match self.keys[self.at].role {
+            Role::Trusted => return None,
+            Role::Message => None,
+            Role::Field | Role::Omitted | Role::Hidden | Role::Replaced => {
+                Some(plain_name(field.name()))
+            }
+        };
+        Some(Reading { policy, key })
     }
 
     #[inline]
-    fn end(&mut self, cut: bool) {
-        if cut {
-            self.note_cut();
+    fn end(&mut self, missing: Missing) {
+        if missing.cut || missing.hidden {
+            self.note(missing);
         }
     }
 
     #[cold]
-    fn note_cut(&mut self) {
-        if let Some(key) = self.keys.get(self.at) {
-            let member = key.member.as_bytes();
-            push_name(&mut self.encoded.cut, &member[1..member.len() - 1]);
+    fn note(&mut self, missing: Missing) {
+        let Some(key) = self.keys.get(self.at) else {
+            return;
+        };
+        let member = key.member.as_bytes();
+        let name = &member[1..member.len() - 1];
+        let notes = &mut self.encoded.notes;
+        if missing.cut {
+            notes.cut.push(name);
+        }
+        if missing.hidden && self.encoding.lists_redacted {
+            notes.redacted.push(name);
         }
     }
 
@@ -167,9 +186,9 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if self.begin(field) {
-            let policy = self.text_policy();
-            let cut = text::push_display(self.line, value, self.encoding.max_field, policy);
-            self.end(cut);
+            let reading = self.reading(field);
+            let missing = text::push_display(self.line, value, self.encoding.max_field, reading);
+            self.end(missing);
         } else {
             self.skip(field, value);
         }
@@ -245,28 +264,43 @@ impl Visit for Encoder<'_> {
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.begin(field) {
-            let policy = self.text_policy();
-            let cut = text::push_str(self.line, value, self.encoding.max_field, policy);
-            self.end(cut);
+            let reading = self.reading(field);
+            let missing = text::push_str(self.line, value, self.encoding.max_field, reading);
+            self.end(missing);
         } else {
             self.skip(field, format_args!("{value}"));
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        match (self.encoding.layout, self.encoding.of_event) {
-            (Layout::Flat, _) => self.display(field, format_args!("{}", Hex(value))),
-            // As `fmt().json()` shows them, which is another way in a span than in an event.
-            (Layout::Nested, true) => self.display(field, format_args!("[{}]", SpacedHex(value))),
-            (Layout::Nested, false) => {
-                if self.begin(field) {
-                    self.line
-                        .push(serde_json::json!(value).to_string().as_bytes());
-                } else {
-                    self.skip(field, format_args!("{}", Hex(value)));
-                }
-            }
+        if !self.begin(field) {
+            return self.skip(field, format_args!("{}", Hex(value)));
         }
+        // A policy reads what they say, not their digits.
+        let instead = self
+            .reading(field)
+            .and_then(|reading| reading.instead_of(&String::from_utf8_lossy(value)));
+        let limit = self.encoding.max_field;
+        let missing = match (instead, self.encoding.layout, self.encoding.of_event) {
+            (Some(shown), _, _) => Missing {
+                hidden: true,
+                ..text::push_str(self.line, &shown, limit, None)
+            },
+            (None, Layout::Flat, _) => {
+                text::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
+            }
+            // As `fmt().json()` shows them, which is another way in a span than in an event.
+            (None, Layout::Nested, true) => {
+                let digits = SpacedHex(value);
+                text::push_display(self.line, format_args!("[{digits}]"), limit, None)
+            }
+            (None, Layout::Nested, false) => {
+                let numbers = serde_json::json!(value).to_string();
+                self.line.push(numbers.as_bytes());
+                Missing::default()
+            }
+        };
+        self.end(missing);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -276,32 +310,25 @@ impl Visit for Encoder<'_> {
         if !self.begin(field) {
             return self.skip(field, format_args!("{value}"));
         }
-        let (max_field, policy) = (self.encoding.max_field, self.text_policy());
+        let (max_field, reading) = (self.encoding.max_field, self.reading(field));
         self.line.push(b"{\"message\":");
-        let mut cut = text::push_display(self.line, format_args!("{value}"), max_field, policy);
+        let mut missing =
+            text::push_display(self.line, format_args!("{value}"), max_field, reading);
         self.line.push(b",\"chain\":[");
         for (index, cause) in chain(value).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
-            cut |= text::push_display(self.line, format_args!("{cause}"), max_field, policy);
+            missing |= text::push_display(self.line, format_args!("{cause}"), max_field, reading);
         }
         self.line.push(b"]}");
-        self.end(cut);
+        self.end(missing);
     }
 
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.display(field, format_args!("{value:?}"));
     }
-}
-
-/// Appends to a list of names.
-pub(crate) fn push_name(names: &mut Vec<u8>, quoted: &[u8]) {
-    if !names.is_empty() {
-        names.push(b',');
-    }
-    names.extend(quoted);
 }
 
 /// At most this many causes of an error are shown.

@@ -871,6 +871,106 @@ fn a_policy_sees_a_value_before_it_is_cut_and_may_panic_about_a_key() {
     assert_eq!(line["shown"], json!(format!("{}****", "x".repeat(250))));
     assert_eq!(
         (&line["text"], &line["worst"], &line["beyond"]),
-        (&line["shown"], &json!("[REDACTED]"), &json!("[REDACTED]"))
+        (
+            &line["shown"],
+            &json!("[REDACTED]"),
+            &json!("x".repeat(256))
+        )
+    );
+}
+
+#[test]
+fn of_a_value_that_no_policy_reads_to_its_end_the_end_is_hidden() {
+    let long = "word ".repeat(15_000) + "4111";
+    let line = lines(
+        |layer| layer.max_field(100_000).redact(std::sync::Arc::new(Policy)),
+        || info!(long = %long, text = long.as_str(), "m"),
+    )
+    .only();
+    let shown = "word ".repeat(64 * 1024 / 5) + "[REDACTED]";
+    assert_eq!(line["long"], json!(shown));
+    assert_eq!(line["text"], json!(shown));
+}
+
+#[test]
+fn bytes_are_hidden_by_what_they_say() {
+    for format in [Format::Json, Format::JsonNested] {
+        let lines = lines(
+            |layer| layer.format(format).redact(std::sync::Arc::new(Policy)),
+            || {
+                let span = info_span!("s", body = &b"span 4111"[..], ok = &[1_u8, 2][..]);
+                span.in_scope(|| info!(body = &b"event 4111"[..], ok = &[1_u8, 2][..], "m"));
+            },
+        );
+        let text = lines.text();
+        for secret in ["4111", "34313131", "34 31", "52,49"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        assert!(text.contains("event ****"), "{text}");
+    }
+}
+
+#[test]
+fn a_line_lists_the_fields_that_are_redacted() {
+    let log = || {
+        let outer = info_span!("outer", password = "p", card = "4111", ok = 1).entered();
+        let inner = info_span!("inner", late = Empty, card = "fine");
+        let _inner = inner.enter();
+        info!(a = 1, "fine");
+        inner.record("late", "4111");
+        info!(user = 1, password = "q", j = ?"4111", t = "fine", "pay 4111");
+        drop(outer);
+    };
+    let redacted = |line: &serde_json::Map<_, _>| line["redacted"].clone();
+    let policy = || std::sync::Arc::new(Policy);
+    let flat = lines(|layer| layer.redact(policy()), log);
+    let [first, second] = [0, 1].map(|line| redacted(&flat.objects()[line]));
+    assert_eq!(first, json!(["password"]));
+    assert_eq!(second, json!(["message", "user", "password", "j", "late"]));
+
+    let nested = lines(
+        |layer| layer.format(Format::JsonNested).redact(policy()),
+        log,
+    );
+    let [first, second] = [0, 1].map(|line| redacted(&nested.objects()[line]));
+    assert_eq!(first, json!(["password", "card"]));
+    assert_eq!(
+        second,
+        json!(["message", "user", "password", "j", "late", "card"])
+    );
+
+    let none = lines(|layer| layer.redact(policy()).without_redacted_list(), log);
+    assert!(!none.text().contains("redacted\""), "{}", none.text());
+
+    let own = lines(default, || info!(redacted = 1, "m")).only();
+    assert_eq!(own["fields.redacted"], json!(1));
+}
+
+#[test]
+fn a_policy_is_told_under_which_key_a_value_stands() {
+    #[derive(Debug)]
+    struct Items;
+    impl Redact for Items {
+        fn key(&self, _: &str) -> KeyVerdict {
+            KeyVerdict::Pass
+        }
+        fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+            text.into()
+        }
+        fn value<'t>(&self, key: &str, text: &'t str) -> std::borrow::Cow<'t, str> {
+            match key {
+                "items" => "[]".into(),
+                _ => text.into(),
+            }
+        }
+    }
+    let line = lines(
+        |layer| layer.redact(std::sync::Arc::new(Items)),
+        || info!(items = %spanwise_json::json(&[1]), other = %spanwise_json::json(&[1]), "m"),
+    )
+    .only();
+    assert_eq!(
+        (&line["items"], &line["other"], &line["message"]),
+        (&json!([]), &json!([1]), &json!("m"))
     );
 }

@@ -1,0 +1,81 @@
+//! What a line says of its own fields: whose values are cut, and whose are hidden.
+
+use crate::{
+    format::{REDACTED, TRUNCATED},
+    line::Line,
+    value::string_end,
+};
+
+/// Whose values are not what was logged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) cut: Names,
+    pub(crate) redacted: Names,
+}
+
+/// Keys, each once: as JSON strings joined by commas.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names(Vec<u8>);
+
+impl Notes {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cut.is_empty() && self.redacted.is_empty()
+    }
+
+    /// Adds what `other` says of the names that are `wanted`.
+    pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
+        self.cut.add(&other.cut, &wanted);
+        self.redacted.add(&other.redacted, &wanted);
+    }
+
+    /// Appends a member for each list that has names.
+    pub(crate) fn push_to(&self, line: &mut Line) {
+        for (key, names) in [(TRUNCATED, &self.cut), (REDACTED, &self.redacted)] {
+            if !names.is_empty() {
+                for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
+                    line.push(part);
+                }
+            }
+        }
+    }
+}
+
+impl Names {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Adds a name, which is a JSON string.
+    pub(crate) fn push(&mut self, quoted: &[u8]) {
+        if self.iter().any(|name| name == quoted) {
+            return;
+        }
+        if !self.is_empty() {
+            self.0.push(b',');
+        }
+        self.0.extend(quoted);
+    }
+
+    fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
+        let wanted = other.iter().filter(|name| wanted(name));
+        wanted.for_each(|name| self.push(name));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut list = self.0.as_slice();
+        std::iter::from_fn(move || {
+            if list.is_empty() {
+                return None;
+            }
+            let (name, rest) = list.split_at(string_end(list, 0));
+            list = rest.get(1..).unwrap_or_default();
+            Some(name)
+        })
+    }
+}
