@@ -8,6 +8,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use crate::nested_json::Watch;
+
 /// Stands where the text of a value would, when formatting it panicked.
 pub const PANICKED: &str = "<panicked while formatting>";
 
@@ -56,23 +58,36 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// assert_eq!(out, "value=<panicked while formatting>");
 /// ```
 pub fn append(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool {
+    append_value(out, value, limit).cut
+}
+
+/// What was appended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Appended {
+    pub(crate) cut: bool,
+    pub(crate) is_json: bool,
+}
+
+/// [`append`], and whether it is nested JSON.
+pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> Appended {
     let start = out.len();
     let mut limited = Limited {
         out,
         limit,
         cut: false,
+        watch: Watch::default(),
     };
     let outcome = catch(|| fmt::write(&mut limited, value));
-    let cut = limited.cut;
+    let (cut, is_json) = (limited.cut, limited.watch.is_json());
     let replacement = match outcome {
-        Some(Ok(())) => return cut,
-        Some(Err(fmt::Error)) if cut => return true,
+        Some(Ok(())) => return Appended { cut, is_json },
+        Some(Err(fmt::Error)) if cut => return Appended { cut, is_json },
         Some(Err(fmt::Error)) => FORMAT_ERROR,
         None => PANICKED,
     };
     out.truncate(start);
     out.push_str(replacement);
-    false
+    Appended::default()
 }
 
 /// The longest start of `text` that is at most `limit` bytes and ends at a character.
@@ -89,10 +104,12 @@ struct Limited<'a> {
     out: &'a mut String,
     limit: usize,
     cut: bool,
+    watch: Watch,
 }
 
 impl fmt::Write for Limited<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.watch.see(text);
         let kept = cut_at(text, self.limit);
         self.out.push_str(kept);
         self.limit -= kept.len();

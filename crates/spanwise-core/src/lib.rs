@@ -60,6 +60,7 @@ mod levels;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
+pub mod nested_json;
 mod redact;
 mod redacted;
 pub mod reentry;

@@ -9,8 +9,10 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// A policy that decides what a sink may show.
 ///
-/// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. A policy that
-/// panics hides the whole value: sinks fail closed. It is shown no more than 64 KiB of a text; what comes after is hidden.
+/// A policy should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
+/// program.
+///
+/// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -51,6 +53,11 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         REDACTED.to_owned()
     }
 
+    /// How often each rule hid something, for [`Stats`](crate::Stats). Default: nothing is known.
+    fn counts(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value before they write it.
     fn reads_text(&self) -> bool {
         true
@@ -70,6 +77,20 @@ impl dyn Redact {
     /// [`value`](Redact::value), or [`REDACTED`] if the policy panics: a sink calls this one.
     pub fn hide_value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         self.hide_with(text, |text| self.value(key, text))
+    }
+
+    /// What is shown instead of `text`, which may stand under a key, if that is something else.
+    #[must_use]
+    pub fn instead_of(&self, key: Option<&str>, text: &str) -> Option<String> {
+        let shown = match key {
+            Some(key) => self.hide_value(key, text),
+            None => self.hide(text),
+        };
+        match shown {
+            // Borrowed is not enough: it may be borrowed from elsewhere.
+            Cow::Borrowed(shown) if ptr::eq(shown, text) => None,
+            shown => (shown != text).then(|| shown.into_owned()),
+        }
     }
 
     #[inline]
@@ -169,10 +190,5 @@ fn before_budget(text: &str) -> &str {
 pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
     guarded::append(&mut text, value, BUDGET + 1);
-    let shown = match policy.hide_value(key, &text) {
-        // Borrowed is not enough: it may be borrowed from elsewhere.
-        Cow::Borrowed(shown) if ptr::eq(shown, &*text) => None,
-        shown => Some(shown.into_owned()),
-    };
-    shown.unwrap_or(text)
+    policy.instead_of(Some(key), &text).unwrap_or(text)
 }

@@ -1,9 +1,10 @@
 //! What logging says about itself: counters, and a line on stderr when something is wrong.
 
 use std::{
+    borrow::Cow,
     fmt, io,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak,
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, TryLockError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -12,7 +13,7 @@ use std::{
 
 use tracing_core::Level;
 
-use crate::{guarded, streams};
+use crate::{Redact, guarded, streams};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
@@ -25,6 +26,7 @@ pub struct SelfReport(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     stderr: bool,
+    redact: OnceLock<Arc<dyn Redact>>,
     sinks: Mutex<Vec<Weak<SinkCounters>>>,
     faults: [FaultCounter; Fault::ALL.len()],
 }
@@ -98,9 +100,17 @@ impl SelfReport {
     fn with(stderr: bool) -> Self {
         Self(Arc::new(Inner {
             stderr,
+            redact: OnceLock::new(),
             sinks: Mutex::default(),
             faults: Default::default(),
         }))
+    }
+
+    /// Hides in what is told from now on what `policy` says: an error may show what it is about. Its counters are part of
+    /// [`stats`](Self::stats). The first policy stays. Default: nothing is hidden.
+    pub fn redact(&self, policy: Arc<dyn Redact>) {
+        // Another one is not wanted.
+        let _ = self.0.redact.set(policy);
     }
 
     /// Counters for one sink, part of [`stats`](Self::stats) for as long as the sink keeps them.
@@ -137,7 +147,16 @@ impl SelfReport {
         }
         // Before the lock: the detail may be anybody's `Display`.
         let mut text = String::new();
-        guarded::append(&mut text, format_args!("{detail}"), LONGEST_DETAIL);
+        guarded::append(
+            &mut text,
+            format_args!("{detail}"),
+            <dyn Redact>::BUDGET + 1,
+        );
+        let text = match self.0.redact.get() {
+            Some(policy) => policy.hide(&text),
+            None => Cow::Borrowed(&*text),
+        };
+        let text = guarded::cut_at(&text, LONGEST_DETAIL);
         let now = Instant::now();
         // Whoever tells this kind of fault right now tells it for us.
         let mut told = match counter.told.try_lock() {
@@ -180,6 +199,12 @@ impl SelfReport {
                 .map(|sink| sink.stats())
                 .collect(),
             faults: faults.into_iter().filter(|(_, count)| *count > 0).collect(),
+            redacted: self
+                .0
+                .redact
+                .get()
+                .map(|policy| policy.counts())
+                .unwrap_or_default(),
         }
     }
 }
@@ -291,6 +316,8 @@ pub struct Stats {
     pub sinks: Vec<SinkStats>,
     /// The kinds of fault there were, with how often.
     pub faults: Vec<(Fault, u64)>,
+    /// What [`Redact::counts`] of the policy given to [`SelfReport::redact`] says: rules, with how often each hid something.
+    pub redacted: Vec<(String, u64)>,
 }
 
 /// Counters of one sink, at one moment. Events that reached it = the sum of all counts and those still on their way.

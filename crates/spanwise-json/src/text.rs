@@ -1,19 +1,17 @@
 //! A value's `Display` or `Debug`, streamed into the line.
 
 use std::{
-    borrow::Cow,
     fmt::{self, Write as _},
     ops::BitOrAssign,
-    ptr, str,
+    str,
 };
 
-use spanwise_core::{REDACTED, Redact, guarded};
-
-use crate::{
-    escape,
-    line::Line,
-    value::{Mark, is_whole, read_mark},
+use spanwise_core::{
+    REDACTED, Redact, guarded,
+    nested_json::{Mark, Watch, read_mark},
 };
+
+use crate::{escape, line::Line, value::is_whole};
 
 /// Whom to ask what of a text may be shown, and what to tell of it.
 #[derive(Clone, Copy)]
@@ -40,20 +38,10 @@ impl BitOrAssign for Missing {
 }
 
 impl Reading<'_> {
-    pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.key {
-            Some(key) => self.policy.hide_value(key, text),
-            None => self.policy.hide(text),
-        }
-    }
-
     /// What is shown instead of `text`, if it is something else.
+    #[inline]
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
-        match self.hide(text) {
-            // Borrowed is not enough: it may be borrowed from elsewhere.
-            Cow::Borrowed(shown) if ptr::eq(shown, text) => None,
-            shown => (shown != text).then(|| shown.into_owned()),
-        }
+        self.policy.instead_of(self.key, text)
     }
 }
 
@@ -125,9 +113,8 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
         line,
         left: <dyn Redact>::BUDGET + 1,
         is_clean: true,
-        is_empty: true,
         cut: false,
-        json: Span::None,
+        json: Watch::default(),
     };
     let outcome = reader.write_fmt(value);
     let Reader {
@@ -148,7 +135,7 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
         Ok(text) => reading.instead_of(text),
         Err(_) => Some(REDACTED.to_owned()),
     };
-    if instead.is_none() && is_clean && length <= limit {
+    if instead.is_none() && is_clean && length <= limit && !json.is_json() {
         line.push_byte(b'"');
         return Missing::default();
     }
@@ -161,7 +148,7 @@ fn push_read(
     line: &mut Line,
     start: usize,
     instead: Option<String>,
-    json: Span,
+    json: Watch,
     limit: usize,
 ) -> Missing {
     let hidden = instead.is_some();
@@ -169,7 +156,7 @@ fn push_read(
     line.truncate(start);
     let mut cut = false;
     // What a policy left of nested JSON is nested JSON, if it kept to its form.
-    if json == Span::Whole && text.len() <= limit && is_whole(text.as_bytes()) {
+    if json.is_json() && text.len() <= limit && is_whole(text.as_bytes()) {
         escape::push_json(line, &text);
     } else {
         cut = push_cut(line, &text, limit);
@@ -304,27 +291,17 @@ struct Reader<'a> {
     left: usize,
     /// So far nothing needs an escape.
     is_clean: bool,
-    is_empty: bool,
     cut: bool,
-    json: Span,
-}
-
-/// How much of a text is nested JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Span {
-    None,
-    Begun,
-    Whole,
-    Part,
+    json: Watch,
 }
 
 impl fmt::Write for Reader<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let plain = self.json == Span::None && text.len() <= self.left && !text.is_empty();
-        if plain && self.is_clean && escape::push_clean_text(self.line, text) {
+        self.json.see(text);
+        let fits = self.is_clean && text.len() <= self.left;
+        if fits && escape::push_clean_text(self.line, text) {
             self.left -= text.len();
-            self.is_empty = false;
             return Ok(());
         }
         self.write_any(text)
@@ -334,19 +311,7 @@ impl fmt::Write for Reader<'_> {
 impl Reader<'_> {
     #[inline(never)]
     fn write_any(&mut self, text: &str) -> fmt::Result {
-        if text.is_empty() {
-            self.json = match (read_mark(text), self.json) {
-                (Mark::Begin, Span::None) if self.is_empty => Span::Begun,
-                (Mark::End, Span::Begun) => Span::Whole,
-                (_, before) => before,
-            };
-            return Ok(());
-        }
-        if self.json == Span::Whole {
-            self.json = Span::Part;
-        }
         self.is_clean = false;
-        self.is_empty = false;
         let kept = guarded::cut_at(text, self.left);
         self.left -= kept.len();
         self.line.push(kept.as_bytes());

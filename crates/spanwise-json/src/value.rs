@@ -1,8 +1,9 @@
 //! Nested JSON as a field's value, on stable Rust.
 
-use std::{collections::HashSet, fmt, ptr};
+use std::{collections::HashSet, fmt};
 
 use serde::Serialize;
+use spanwise_core::nested_json;
 
 use crate::members::value_end;
 
@@ -32,9 +33,9 @@ impl<T: Serialize + ?Sized> fmt::Display for Json<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match to_text(self.0) {
             Ok(text) => {
-                f.write_str(begin())?;
+                f.write_str(nested_json::begin())?;
                 f.write_str(&text)?;
-                f.write_str(end())
+                f.write_str(nested_json::end())
             }
             Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
         }
@@ -192,45 +193,6 @@ pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// Two empty texts at addresses that only this module knows: written before and after the JSON, they tell our writer that what
-/// stands between them is JSON and not text, and nobody else can see them. A writer that is not ours, or one that stands
-/// between, such as that of `{:#?}`, loses them; then the JSON is text, which is right.
-///
-/// They point inside the static, not at its ends, so that no empty piece of a neighbouring text has their address.
-static MARKS: [u8; 4] = *b"{.}\n";
-
-fn begin() -> &'static str {
-    mark(1)
-}
-
-fn end() -> &'static str {
-    mark(2)
-}
-
-fn mark(at: usize) -> &'static str {
-    // Empty, and so valid UTF-8.
-    std::str::from_utf8(&MARKS[at..at]).unwrap_or_default()
-}
-
-/// What an empty text says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    Begin,
-    End,
-    /// It is just empty.
-    None,
-}
-
-pub(crate) fn read_mark(empty: &str) -> Mark {
-    if ptr::eq(empty.as_ptr(), begin().as_ptr()) {
-        Mark::Begin
-    } else if ptr::eq(empty.as_ptr(), end().as_ptr()) {
-        Mark::End
-    } else {
-        Mark::None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,13 +210,5 @@ mod tests {
         ] {
             assert!(!repeats_a_key(json), "{json}");
         }
-    }
-
-    #[test]
-    fn the_marks_are_told_from_each_other_and_from_other_empty_texts() {
-        assert_eq!(read_mark(begin()), Mark::Begin);
-        assert_eq!(read_mark(end()), Mark::End);
-        assert_eq!(read_mark(""), Mark::None);
-        assert_eq!(read_mark(&"text"[4..]), Mark::None);
     }
 }

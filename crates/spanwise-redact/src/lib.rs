@@ -49,7 +49,7 @@
 //! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
 //! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 60 ns.
 //! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what comes after is hidden.
-//! * [`Policy::counts`] says how often each rule hid something.
+//! * [`Redact::counts`](spanwise_core::Redact::counts) says how often each rule hid something.
 //!
 //! # Settings
 //!
@@ -61,7 +61,7 @@
 //!
 //! # Troubleshooting
 //!
-//! *Something harmless is hidden*: look into [`Policy::counts`] for the rule; [`Policy::show`] its key, or leave out the detector with
+//! *Something harmless is hidden*: look into [`Redact::counts`](spanwise_core::Redact::counts) for the rule; [`Policy::show`] its key, or leave out the detector with
 //! [`Policy::without_detector`]. *Something secret is shown*: [`Policy::hide`] its key.
 
 mod addresses;

@@ -123,16 +123,33 @@ impl Policy {
     /// [`secrets`](Self::secrets), and what tells of a person: names, addresses of all kinds, phone numbers, birth dates.
     #[must_use]
     pub fn secrets_and_pii() -> Self {
-        let policy = PII
-            .iter()
-            .filter_map(|name| name.parse().ok())
-            .fold(Self::secrets(), Self::hide_pattern);
-        let pii = Detector::ALL
+        Self::secrets().with_pii(None)
+    }
+
+    fn with_pii(mut self, action: Option<Action>) -> Self {
+        for pattern in PII.iter().filter_map(|name| name.parse().ok()) {
+            let rule = self.add(pattern);
+            self.rules_mut().outcomes[rule].action = action;
+        }
+        let rules = self.rules_mut();
+        for detector in Detector::ALL
             .into_iter()
-            .filter(|detector| detector.is_pii());
-        pii.fold(policy, |policy, detector| {
-            policy.detect(detector, Action::Redact)
-        })
+            .filter(|detector| detector.is_pii())
+        {
+            rules.detected |= scan::bit(detector);
+            rules.detectors[detector as usize].action = action;
+        }
+        self
+    }
+
+    /// [`secrets`](Self::secrets), and pseudonyms made with `key` instead of what tells of a person: one can be followed without
+    /// being known.
+    #[cfg(feature = "pseudonyms")]
+    #[must_use]
+    pub fn secrets_and_pseudonyms(key: PseudonymKey) -> Self {
+        Self::secrets()
+            .with_pii(Some(Action::Pseudonym))
+            .pseudonym_key(key)
     }
 
     /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts shown are read as ever, and so is
@@ -212,18 +229,6 @@ impl Policy {
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.report = report.clone();
         self
-    }
-
-    /// How often each rule hid something: those of the detectors first, and only those that did.
-    ///
-    /// A field that is hidden or left out by its name is counted once a callsite, which is how often a sink asks.
-    #[must_use]
-    pub fn counts(&self) -> Vec<(String, u64)> {
-        let rules = &self.rules;
-        let all = rules.detectors.iter().chain(&rules.outcomes);
-        all.map(|rule| (rule.name.clone(), rule.count.load(Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
     }
 
     pub(crate) fn hide_pattern(mut self, pattern: Pattern) -> Self {
@@ -436,6 +441,16 @@ impl Redact for Policy {
 
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         self.hidden(Some(key), text)
+    }
+
+    /// Those of the detectors first, and only those that did. A field that is hidden or left out by its name is counted once a
+    /// callsite, which is how often a sink asks.
+    fn counts(&self) -> Vec<(String, u64)> {
+        let rules = &self.rules;
+        let all = rules.detectors.iter().chain(&rules.outcomes);
+        all.map(|rule| (rule.name.clone(), rule.count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     fn replace(&self, key: &str, value: &str) -> String {

@@ -1,6 +1,6 @@
 //! The value of `LOG_REDACT`.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::{Policy, RuleError, keys::Pattern};
 
@@ -14,6 +14,8 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// let policy = changes.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("employee_no"), KeyVerdict::Redact);
 /// assert_eq!(policy.key("session"), KeyVerdict::Pass);
+///
+/// assert_eq!(changes.to_string(), "on,+employeeno,-session");
 ///
 /// assert!("off".parse::<Changes>()?.apply(Policy::secrets()).is_none());
 /// assert_eq!(
@@ -30,6 +32,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Whether they say `off`.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        !self.on
+    }
+
     /// `policy` with the changes; nothing if redaction is off.
     #[must_use]
     pub fn apply(&self, policy: Policy) -> Option<Policy> {
@@ -42,6 +50,15 @@ impl Changes {
         Some(self.hide.iter().fold(shown, |policy, pattern| {
             policy.hide_pattern(pattern.clone())
         }))
+    }
+}
+
+/// As `LOG_REDACT` writes them.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.on { "on" } else { "off" })?;
+        self.hide.iter().try_for_each(|key| write!(f, ",+{key}"))?;
+        self.show.iter().try_for_each(|key| write!(f, ",-{key}"))
     }
 }
 

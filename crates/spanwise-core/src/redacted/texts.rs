@@ -54,7 +54,8 @@ impl Texts {
         policy: &dyn Redact,
     ) -> Slot {
         let start = self.text.len();
-        guarded::append(&mut self.text, format_args!("{value:?}"), BUDGET + 1);
+        let value = format_args!("{value:?}");
+        let appended = guarded::append_value(&mut self.text, value, BUDGET + 1);
         let text = &self.text[start..];
         let shown = policy.hide_value(key, text);
         if !ptr::eq(&*shown, text) {
@@ -62,6 +63,11 @@ impl Texts {
             self.text.truncate(start);
             self.text.push_str(&shown);
         }
-        Slot::Debug(start..self.text.len())
+        let range = start..self.text.len();
+        if appended.is_json {
+            Slot::Json(range)
+        } else {
+            Slot::Debug(range)
+        }
     }
 }

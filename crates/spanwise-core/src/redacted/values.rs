@@ -8,7 +8,7 @@ use tracing_core::{
 };
 
 use super::{fields::Plan, glance::glance, read::Reader, texts::Texts};
-use crate::{NoRedaction, REDACTED, Redact, redact::text_of};
+use crate::{NoRedaction, REDACTED, Redact, nested_json, redact::text_of};
 
 /// When `Debug` and `Display` of values are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub(super) enum Slot {
     F64(f64),
     Str(Range<usize>),
     Debug(Range<usize>),
+    /// What `Debug` wrote is nested JSON.
+    Json(Range<usize>),
     Bytes(Range<usize>),
     Error(Box<dyn Error>),
     /// To be formatted if somebody looks; true if the policy reads it.
@@ -113,6 +115,7 @@ enum Shown<'a> {
     Str(&'a str),
     Bytes(&'a [u8]),
     Debug(DebugValue<Formatted<'a>>),
+    Json(DebugValue<FormattedJson<'a>>),
     Later(DebugValue<Later<'a>>),
 }
 
@@ -136,6 +139,7 @@ impl Slot {
             Self::F64(value) => Shown::Value(value),
             Self::Str(range) => Shown::Str(&texts.text[range.clone()]),
             Self::Debug(range) => Shown::Debug(debug(Formatted(&texts.text[range.clone()]))),
+            Self::Json(range) => Shown::Json(debug(FormattedJson(&texts.text[range.clone()]))),
             Self::Bytes(range) => Shown::Bytes(&texts.bytes[range.clone()]),
             Self::Error(error) => Shown::Value(error),
             Self::Later(reads) => Shown::Later(debug(Later {
@@ -156,6 +160,7 @@ impl Shown<'_> {
             Self::Str(text) => Some(text),
             Self::Bytes(bytes) => Some(bytes),
             Self::Debug(text) => Some(text),
+            Self::Json(json) => Some(json),
             Self::Later(text) => Some(text),
         }
     }
@@ -168,6 +173,16 @@ impl fmt::Debug for Formatted<'_> {
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
+    }
+}
+
+/// What a `Debug` wrote that is nested JSON, with its marks.
+struct FormattedJson<'a>(&'a str);
+
+impl fmt::Debug for FormattedJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [nested_json::begin(), self.0, nested_json::end()];
+        parts.into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
