@@ -1,11 +1,12 @@
 //! From choices to a running stack.
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
-    CONTEXT_KEYS, ContextLayer, Fault, Layers, LevelLayer, Levels, SelfReport, Setting,
+    CONTEXT_KEYS, ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact,
+    SelfReport, Setting,
 };
 use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -20,10 +21,12 @@ use crate::{
     files::Files,
     outputs::Outputs,
     panic_hook, program,
+    redaction::{InCode, Redaction},
     settings::{
         self, APP_ENV, FromEnv, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT,
-        LOG_PRESET, NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        LOG_PRESET, LOG_REDACT, LOG_REDACT_KEY_FILE, NO_COLOR, RUST_LOG, SERVICE_NAME,
+        SERVICE_VERSION,
     },
 };
 
@@ -49,12 +52,16 @@ pub struct Builder {
     writer: Option<BoxMakeWriter>,
     when_full: WhenFull,
     files: Files,
+    redaction: Option<InCode>,
     context: Vec<String>,
     service: Option<(String, String)>,
     without_color: bool,
     panic_hook: Option<bool>,
-    layers: Layers<Registry>,
+    layers: Vec<UserLayer>,
 }
+
+/// Adds a layer of the user's to the stack, behind the policy if there is one.
+type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, Option<&Arc<dyn Redact>>) + Send + Sync>;
 
 impl Builder {
     /// What the environment says; see [`SETTINGS`](crate::SETTINGS).
@@ -124,11 +131,12 @@ impl Builder {
             writer: None,
             when_full: WhenFull::default(),
             files: Files::default(),
+            redaction: None,
             context: Vec::new(),
             service: None,
             without_color: false,
             panic_hook: None,
-            layers: Layers::default(),
+            layers: Vec::new(),
         }
     }
 
@@ -214,6 +222,22 @@ impl Builder {
         self
     }
 
+    /// Hides what `policy` says, in every output and in what [`with`](Self::with) adds. Default: [`Policy::secrets`] under
+    /// [`Preset::Dev`], else [`Policy::secrets_and_pii`]; both with the changes of `LOG_REDACT`.
+    ///
+    /// [`Policy::secrets`]: crate::Policy::secrets
+    /// [`Policy::secrets_and_pii`]: crate::Policy::secrets_and_pii
+    pub fn redact(mut self, policy: impl Redact) -> Self {
+        self.redaction = Some(InCode::Policy(Arc::new(policy)));
+        self
+    }
+
+    /// Hides nothing: passwords are logged as they are.
+    pub fn without_redaction(mut self) -> Self {
+        self.redaction = Some(InCode::Off);
+        self
+    }
+
     /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.service = Some((name.into(), version.into()));
@@ -239,9 +263,22 @@ impl Builder {
         self
     }
 
-    /// Adds a layer of any kind: it sees every event that the levels let through. Layers with a filter of their own are welcome.
+    /// Adds a layer of any kind: it sees every event that the levels let through, with what is secret hidden (see
+    /// [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
-        self.layers.push(layer);
+        self.layers
+            .push(Box::new(move |layers, policy| match policy {
+                Some(policy) => layers.push(layer.redacted(Arc::clone(policy))),
+                None => layers.push(layer),
+            }));
+        self
+    }
+
+    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values themselves, such as the types
+    /// of errors, and shows them to nobody.
+    pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.layers
+            .push(Box::new(move |layers, _| layers.push(layer)));
         self
     }
 
@@ -274,8 +311,12 @@ impl Builder {
             let why = format_args!("records of the `log` crate go elsewhere: {error}");
             report.fault(Fault::Setup, &why);
         }
+        let policy = resolved.redaction.policy.clone();
+        if let Some(policy) = &policy {
+            report.redact(Arc::clone(policy));
+        }
         if panic_hook {
-            panic_hook::install(telemetry.handle());
+            panic_hook::install(telemetry.handle(), policy);
         }
         if resolved.preset == Preset::Prod {
             tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
@@ -293,10 +334,16 @@ impl Builder {
         for key in &resolved.context {
             context = context.key(key);
         }
+        let policy = resolved.redaction.policy.as_ref();
+        if let Some(policy) = policy {
+            context = context.redact(Arc::clone(policy));
+        }
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         outputs.push_layers(&mut layers, resolved, self.writer, report);
-        layers.push(self.layers);
+        for push in self.layers {
+            push(&mut layers, policy);
+        }
         let levels = LevelLayer::new(resolved.levels.clone());
         let handle = levels.handle();
         let stack = Registry::default().with(layers).with(levels);
@@ -381,6 +428,15 @@ impl Builder {
             &none,
         );
 
+        let redaction = Redaction::resolve(self.redaction.as_ref(), &env.redaction, preset);
+        let changed = env.redaction.changes.is_some();
+        let origin = choose(self.redaction.is_some(), changed, &LOG_REDACT);
+        explain(&LOG_REDACT, &redaction, &origin);
+        if let (Some(key), None) = (&env.redaction.key, &self.redaction) {
+            let origin = variable(&LOG_REDACT_KEY_FILE);
+            explain(&LOG_REDACT_KEY_FILE, &key.path, &origin);
+        }
+
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
         let origin = match choose(
             !self.context.is_empty(),
@@ -429,6 +485,7 @@ impl Builder {
             output,
             when_full: self.when_full,
             files,
+            redaction,
             prefix: prefix.to_owned(),
             context,
             service: Service {
@@ -450,6 +507,7 @@ pub(crate) struct Resolved {
     pub(crate) output: Output,
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
+    pub(crate) redaction: Redaction,
     /// Of the variables.
     prefix: String,
     pub(crate) context: Vec<String>,

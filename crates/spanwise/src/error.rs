@@ -4,6 +4,7 @@ use std::fmt;
 
 use spanwise_appender::SettingError;
 use spanwise_core::LevelsError;
+use spanwise_redact::RuleError;
 
 /// Why logging did not start. Nothing was installed, and nothing written.
 ///
@@ -43,6 +44,13 @@ impl std::error::Error for InitError {}
 impl From<SettingError> for InitError {
     /// So that `main` can use `?` on rotations and the like too.
     fn from(error: SettingError) -> Self {
+        Self::Settings(vec![error.to_string()])
+    }
+}
+
+impl From<RuleError> for InitError {
+    /// So that `main` can use `?` on rules of redaction too.
+    fn from(error: RuleError) -> Self {
         Self::Settings(vec![error.to_string()])
     }
 }

@@ -122,6 +122,7 @@ mod outputs;
 mod panic_hook;
 mod preset;
 mod program;
+mod redaction;
 mod settings;
 mod tee;
 mod telemetry;
@@ -141,6 +142,8 @@ pub use spanwise_core::{
     Context, ContextLayer, LayerExt, LevelLayer, Levels, LevelsError, Setting, Stats, TargetLevels,
 };
 pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_redact as redact;
+pub use spanwise_redact::{Action, Classified, Detector, Policy};
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.

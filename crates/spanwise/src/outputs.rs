@@ -1,6 +1,6 @@
 //! The outputs of a running stack: opened, and put behind the layers that make their lines.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, RollingFile, WhenFull};
 use spanwise_core::{LayerExt as _, Layers, SelfReport};
@@ -186,9 +186,14 @@ fn push_sink<W>(
 ) where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let console = |style, writer: W| {
+    let console = |style, writer: W, layers: &mut Layers<Registry>| {
         let writer = BoxMakeWriter::new(writer);
-        ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+        let console =
+            ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report);
+        match &resolved.redaction.policy {
+            Some(policy) => push(layers, console.redacted(Arc::clone(policy)), level),
+            None => push(layers, console, level),
+        }
     };
     match look.format {
         OutputFormat::Json => push(layers, json(Format::Json, resolved, writer, report), level),
@@ -199,8 +204,8 @@ fn push_sink<W>(
                 level,
             );
         }
-        OutputFormat::Pretty => push(layers, console(Style::Pretty, writer), level),
-        OutputFormat::Compact => push(layers, console(Style::Compact, writer), level),
+        OutputFormat::Pretty => console(Style::Pretty, writer, layers),
+        OutputFormat::Compact => console(Style::Compact, writer, layers),
     }
 }
 
@@ -217,10 +222,13 @@ where
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
-    let layer = JsonLayer::new()
+    let mut layer = JsonLayer::new()
         .format(format)
         .with_writer(writer)
         .report(report);
+    if let Some(policy) = &resolved.redaction.policy {
+        layer = layer.redact(Arc::clone(policy));
+    }
     // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
     if format == Format::Json {
         layer.add("service", &resolved.service)

@@ -14,6 +14,7 @@ use crate::{Output, OutputFormat};
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
 /// | output | stderr, directly | stdout, in the background | what the test harness captures |
 /// | files | if set | if set | if set in code |
+/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person |
 /// | panic hook | yes | yes | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {

@@ -3,9 +3,10 @@
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
+use spanwise_redact::Changes;
 use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, Preset, files::Files};
+use crate::{Output, OutputFormat, Preset, files::Files, redaction};
 
 const fn setting(
     name: &'static str,
@@ -89,6 +90,18 @@ pub(crate) const LOG_FILE_COMPRESS: Setting = setting(
     "none, gzip, zstd: the last two in programs built with the feature of that name",
     "How rolled files are compressed.",
 );
+pub(crate) const LOG_REDACT: Setting = setting(
+    "LOG_REDACT",
+    "on: secrets, and but for the preset dev what tells of a person",
+    "on, off, or keys to hide and to show, such as `+employee_no,-session,+items[*].card`",
+    "What is hidden in every output.",
+);
+pub(crate) const LOG_REDACT_KEY_FILE: Setting = setting(
+    "LOG_REDACT_KEY_FILE",
+    "none",
+    "the path of a file with 16 bytes at least, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
+    "The key of pseudonyms: what tells of a person is shown as `k1:…`, equal values alike, under every preset.",
+);
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
     "request_id, tenant_id, user_id, trace_id, span_id",
@@ -151,6 +164,8 @@ pub const SETTINGS: &[Setting] = &[
     LOG_FILE_ROTATE,
     LOG_FILE_KEEP,
     LOG_FILE_COMPRESS,
+    LOG_REDACT,
+    LOG_REDACT_KEY_FILE,
     LOG_CONTEXT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -172,6 +187,7 @@ pub(crate) struct FromEnv {
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
     pub(crate) files: Files,
+    pub(crate) redaction: redaction::FromEnv,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -194,6 +210,7 @@ impl FromEnv {
         let output = vars.one_of(&LOG_OUTPUT, Output::NAMED, Output::name);
         let levels = vars.levels();
         let files = vars.files();
+        let redaction = vars.redaction();
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
@@ -214,6 +231,7 @@ impl FromEnv {
             format,
             output,
             files,
+            redaction,
             context,
             service_name,
             service_version,
@@ -369,6 +387,27 @@ impl Vars {
             error_file: self.path(&LOG_ERROR_FILE, &files),
             ..files
         }
+    }
+
+    fn redaction(&mut self) -> redaction::FromEnv {
+        let changes: Option<Changes> = self.parsed(&LOG_REDACT);
+        let key_file = self.get(&LOG_REDACT_KEY_FILE);
+        let name = self.name(&LOG_REDACT_KEY_FILE);
+        let is_off = changes.as_ref().is_some_and(Changes::is_off);
+        if key_file.is_some() && is_off {
+            let redact = self.name(&LOG_REDACT);
+            self.problems.push(format!(
+                "{redact}=off and {name} contradict each other: leave one of them out"
+            ));
+        }
+        let key = key_file.and_then(|path| match redaction::Key::read(&path) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.problems.push(format!("{name}={path:?}: {error}"));
+                None
+            }
+        });
+        redaction::FromEnv { changes, key }
     }
 
     /// The value as what it stands for.

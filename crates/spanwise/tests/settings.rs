@@ -249,6 +249,84 @@ fn what_is_wrong_about_files_is_said_all_at_once() {
 }
 
 #[test]
+fn redaction_is_on_in_every_preset_unless_somebody_says_off() {
+    let line = |vars: &[(&str, &str)], expected: &str| {
+        let text = Builder::from_vars(vars.iter().copied()).unwrap().explain();
+        assert_line(&text.to_string(), expected);
+    };
+    let dev = ("LOG_PRESET", "dev");
+    line(&[dev], "LOG_REDACT = secrets (preset dev)");
+    for (preset, value) in [("prod", "secrets and pii"), ("test", "secrets and pii")] {
+        let expected = format!("LOG_REDACT = {value} (preset {preset})");
+        line(&[("LOG_PRESET", preset)], &expected);
+    }
+    line(
+        &[dev, ("LOG_REDACT", "+employee_no,-session,+items[*].card")],
+        "LOG_REDACT = secrets,+employeeno,+items.*.card,-session (LOG_REDACT)",
+    );
+    line(
+        &[dev, ("LOG_REDACT", "off")],
+        "LOG_REDACT = off (LOG_REDACT)",
+    );
+    let vars = [("LOG_REDACT", "off")];
+    let code = Builder::from_vars(vars).unwrap();
+    let code = code.redact(spanwise::Policy::secrets()).explain();
+    assert_line(
+        &code.to_string(),
+        "LOG_REDACT = a policy of the program's (code)",
+    );
+    let off = Builder::prod().without_redaction().explain().to_string();
+    assert_line(&off, "LOG_REDACT = off (code)");
+    assert!(problems([("LOG_REDACT", "password")])[0].starts_with(
+        "LOG_REDACT=\"password\": `password` is neither `on` nor `off`: write `+password`"
+    ));
+}
+
+#[cfg(not(feature = "pseudonyms"))]
+#[test]
+fn a_key_of_pseudonyms_needs_the_feature() {
+    assert_eq!(
+        problems([("LOG_REDACT_KEY_FILE", "/run/secrets/key")]),
+        [
+            "LOG_REDACT_KEY_FILE=\"/run/secrets/key\": this program is built without pseudonyms: add the feature `pseudonyms` of \
+             `spanwise`, or leave the variable out"
+        ]
+    );
+}
+
+#[cfg(feature = "pseudonyms")]
+#[test]
+fn a_key_of_pseudonyms_is_read_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    let key = "0123456789abcdef0123456789abcdef";
+    std::fs::write(&path, key).unwrap();
+    let path = path.to_str().unwrap();
+    let text = explain([("LOG_PRESET", "dev"), ("LOG_REDACT_KEY_FILE", path)]);
+    assert_line(
+        &text,
+        "LOG_REDACT = secrets, pseudonyms for pii (preset dev)",
+    );
+    assert_line(
+        &text,
+        &format!("LOG_REDACT_KEY_FILE = {path} (LOG_REDACT_KEY_FILE)"),
+    );
+    let builder = Builder::from_vars([("LOG_REDACT_KEY_FILE", path)]).unwrap();
+    assert!(!format!("{builder:?}{text}").contains("0123456789abcdef"));
+
+    let off = problems([("LOG_REDACT", "off"), ("LOG_REDACT_KEY_FILE", path)]);
+    assert_eq!(
+        off,
+        ["LOG_REDACT=off and LOG_REDACT_KEY_FILE contradict each other: leave one of them out"]
+    );
+    std::fs::write(path, "hunter2").unwrap();
+    let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
+    assert!(short.contains("it needs 16 at least") && !short.contains("hunter2"));
+    let missing = problems([("LOG_REDACT_KEY_FILE", "/nowhere/key")]).join("\n");
+    assert!(missing.contains("/nowhere/key"), "{missing}");
+}
+
+#[test]
 fn a_setting_for_a_file_that_is_not_there_is_wrong() {
     let start = |builder: Builder| match builder.init() {
         Err(InitError::Settings(problems)) => problems,

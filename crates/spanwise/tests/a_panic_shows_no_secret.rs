@@ -1,0 +1,115 @@
+//! Neither as an event nor as what std prints about it, nor in what logging says about itself; a hook of the program's is called with
+//! the panic as it is.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that is its own program"
+)]
+
+use std::{
+    io,
+    panic::{self, PanicHookInfo},
+    process::{Command, Output},
+};
+
+const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+
+fn main() {
+    // This program is its own victim.
+    match std::env::args().nth(1).as_deref() {
+        Some("panics") => panics(),
+        Some("panics-with-hook") => {
+            panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
+                let text = info.payload().downcast_ref::<String>();
+                eprintln!("hook: {}", text.unwrap());
+            }));
+            panics();
+        }
+        Some("writer-fails") => writer_fails(),
+        _ => {
+            the_message_is_shown_without_the_secret();
+            a_panic_without_a_secret_is_printed_by_std();
+            a_hook_of_the_program_s_gets_the_panic_as_it_is();
+            what_logging_says_about_itself_is_without_it_too();
+            println!("test result: ok. 4 passed; 0 failed");
+        }
+    }
+}
+
+fn panics() {
+    let _telemetry = spanwise::Builder::prod().init().unwrap();
+    let worker = std::thread::Builder::new().name("worker".to_owned());
+    let secret = worker.spawn(|| panic!("no access with {TOKEN} to the shop"));
+    let _ = secret.unwrap().join();
+    let harmless = std::thread::spawn(|| panic!("out of {}", "stock"));
+    let _ = harmless.join();
+}
+
+fn writer_fails() {
+    struct Broken;
+    impl io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::other(format!(
+                "https://ada:{TOKEN}@logs.example is gone"
+            )))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let builder = spanwise::Builder::prod().with_writer(|| Broken);
+    let _telemetry = builder.init().unwrap();
+    tracing::info!("lost");
+}
+
+fn run(how: &str) -> (String, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let Output { stdout, stderr, .. } = command.arg(how).env_clear().output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(stdout), text(stderr))
+}
+
+fn the_message_is_shown_without_the_secret() {
+    let (stdout, stderr) = run("panics");
+    assert!(
+        !stdout.contains(TOKEN) && !stderr.contains(TOKEN),
+        "{stdout}{stderr}"
+    );
+    assert!(
+        stdout.contains(r#""message":"no access with [REDACTED] to the shop""#),
+        "{stdout}"
+    );
+    assert!(stderr.contains("thread 'worker' panicked at "), "{stderr}");
+    assert!(
+        stderr.contains("\nno access with [REDACTED] to the shop\n"),
+        "{stderr}"
+    );
+}
+
+fn a_panic_without_a_secret_is_printed_by_std() {
+    let (_, stderr) = run("panics");
+    assert!(
+        stderr.contains("\nout of stock\nnote: run with `RUST_BACKTRACE=1`"),
+        "{stderr}"
+    );
+}
+
+fn a_hook_of_the_program_s_gets_the_panic_as_it_is() {
+    let (stdout, stderr) = run("panics-with-hook");
+    assert!(!stdout.contains(TOKEN), "{stdout}");
+    assert!(
+        stderr.contains(&format!("hook: no access with {TOKEN} to the shop")),
+        "{stderr}"
+    );
+}
+
+fn what_logging_says_about_itself_is_without_it_too() {
+    let (_, stderr) = run("writer-fails");
+    assert!(
+        stderr.contains("spanwise: write failed") && !stderr.contains(TOKEN),
+        "{stderr}"
+    );
+    assert!(stderr.contains("[REDACTED]"), "{stderr}");
+}
