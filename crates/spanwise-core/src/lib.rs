@@ -45,6 +45,7 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
+mod annotations;
 mod callsite;
 mod clock;
 mod context;
@@ -69,6 +70,7 @@ mod setting;
 mod span_table;
 pub mod streams;
 
+pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
 pub use context::{CONTEXT_KEYS, Context, ContextLayer};

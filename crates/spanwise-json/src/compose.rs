@@ -2,14 +2,14 @@
 
 use std::io::Write as _;
 
-use spanwise_core::{Fault, log_record::LogRecord, reentry};
+use spanwise_core::{Annotations, Fault, log_record::LogRecord, reentry};
 use tracing::{Event, Subscriber};
 use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{Layout, SPANS_OMITTED},
+    format::{BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -29,6 +29,7 @@ pub(crate) struct Draft<'a> {
     /// Where it says it comes from.
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
+    pub(crate) annotations: Annotations,
 }
 
 /// Whose fields a line shows besides the event's.
@@ -61,6 +62,7 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
     ) -> Draft<'a> {
+        let annotations = Annotations::take();
         let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.options.timestamp {
             let second = &mut seconds[(self.id.number() % 2) as usize];
@@ -84,6 +86,7 @@ where
             parts,
             metadata,
             log: None,
+            annotations,
         }
     }
 
@@ -132,7 +135,8 @@ where
                 self.push_notes(draft, None);
             }
         }
-        if draft.log.is_some() || self.shape.has_threads {
+        let is_annotated = draft.annotations != Annotations::default();
+        if draft.log.is_some() || self.shape.has_threads || is_annotated {
             self.push_rest(draft);
         }
         let Draft {
@@ -159,6 +163,20 @@ where
         if self.shape.has_threads {
             self.push_thread(draft.scratch);
         }
+        let Annotations {
+            sample_rate,
+            buffered,
+            ..
+        } = draft.annotations;
+        let mut members = Vec::new();
+        if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            let rate = zmij::Buffer::new().format_finite(rate).to_owned();
+            push_member(&mut members, SAMPLE_RATE, rate.as_bytes());
+        }
+        if buffered {
+            push_member(&mut members, BUFFERED, b"true");
+        }
+        draft.scratch.line.push(&members);
     }
 
     /// What comes between the fields and the spans.

@@ -43,6 +43,8 @@ pub(crate) struct Table {
 /// Keys of a line that say something about the line itself, in every format.
 pub(crate) const TRUNCATED: &str = "truncated";
 pub(crate) const REDACTED: &str = "redacted";
+pub(crate) const SAMPLE_RATE: &str = "sample_rate";
+pub(crate) const BUFFERED: &str = "buffered";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
 /// Stands before the name of a user's field that is a key of the line itself.
@@ -85,7 +87,7 @@ const JSON_NESTED: Table = Table {
 
 impl Table {
     /// The keys that a user's field at the top level may not take, whether or not a line shows them.
-    pub(crate) fn own_keys(&self) -> [&'static str; 13] {
+    pub(crate) fn own_keys(&self) -> [&'static str; 15] {
         [
             self.timestamp,
             self.level,
@@ -99,6 +101,8 @@ impl Table {
             self.thread_id,
             TRUNCATED,
             REDACTED,
+            SAMPLE_RATE,
+            BUFFERED,
             SPANS_OMITTED,
         ]
     }

@@ -974,3 +974,27 @@ fn a_policy_is_told_under_which_key_a_value_stands() {
         (&json!([]), &json!([1]), &json!("m"))
     );
 }
+
+#[test]
+fn what_a_wrapper_says_of_an_event_is_on_its_line_and_on_no_other() {
+    use spanwise_core::Annotations;
+    for format in [Format::Json, Format::JsonNested] {
+        let lines = lines(
+            |layer| layer.format(format).with_thread_name(),
+            || {
+                let rate = |annotations: &mut Annotations| annotations.sample_rate = Some(0.01);
+                Annotations::with(rate, || info!(a = 1, "sampled"));
+                let buffered = |annotations: &mut Annotations| annotations.buffered = true;
+                Annotations::with(buffered, || info!(sample_rate = 44_100, "kept"));
+                info!("neither");
+            },
+        );
+        let [sampled, kept, neither] = [0, 1, 2].map(|line| lines.objects()[line].clone());
+        assert_eq!(sampled["sample_rate"], json!(0.01));
+        assert_eq!(
+            (kept.get("sample_rate"), &kept["buffered"]),
+            (None, &json!(true))
+        );
+        assert!(!neither.contains_key("sample_rate") && !neither.contains_key("buffered"));
+    }
+}

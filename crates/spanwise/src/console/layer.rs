@@ -8,8 +8,8 @@ use std::{
 };
 
 use spanwise_core::{
-    CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node, SelfReport,
-    SinkCounters, log_record::LogRecord, reentry,
+    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node,
+    SelfReport, SinkCounters, log_record::LogRecord, reentry,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -224,7 +224,14 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        let fields = Fields::of(|visitor| event.record(visitor));
+        let annotations = Annotations::take();
+        let mut fields = Fields::of(|visitor| event.record(visitor));
+        if let Some(rate) = annotations.sample_rate {
+            fields.set("sample_rate", rate.to_string());
+        }
+        if annotations.buffered {
+            fields.set("buffered", "true".to_owned());
+        }
         let span = ctx.event_span(event);
         let node = span
             .as_ref()
