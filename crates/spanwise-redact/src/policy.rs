@@ -443,14 +443,17 @@ impl Redact for Policy {
         self.hidden(Some(key), text)
     }
 
-    /// Those of the detectors first, and only those that did. A field that is hidden or left out by its name is counted once a
+    /// Those of the detectors first, then those about keys as `key *passw*`, and only those that did. A field that is hidden or left out by its name is counted once a
     /// callsite, which is how often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
-        let all = rules.detectors.iter().chain(&rules.outcomes);
-        all.map(|rule| (rule.name.clone(), rule.count.load(Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        let count = |rule: &Outcome| rule.count.load(Ordering::Relaxed);
+        let detectors = rules.detectors.iter();
+        let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
+        let keys = rules.outcomes.iter();
+        let keys = keys.map(|rule| (format!("key {}", rule.name), count(rule)));
+        let all = detectors.chain(keys);
+        all.filter(|(_, count)| *count > 0).collect()
     }
 
     fn replace(&self, key: &str, value: &str) -> String {
