@@ -44,8 +44,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
 
 /// Prints what it costs to read texts.
 pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
-    // A rule about paths, so that JSON is followed.
-    let policy = Policy::secrets_and_pii().hide("**.a.b.ssn")?;
+    let policy = Policy::secrets_and_pii();
     let rows = TEXTS.iter().map(|(name, text)| {
         let nanos = nanos(&policy, text);
         let (length, shown) = (text.len(), policy.text(text).len() != text.len());
@@ -56,6 +55,8 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     let columns = ["bytes", "hidden", "ns"];
     table::print("Texts as they are logged", "text", &columns, rows)?;
 
+    // A rule about paths, so that JSON is followed.
+    let policy = policy.hide("**.a.b.ssn")?;
     let sizes = SIZES.map(|size| format!("{} KiB", size / KIB));
     let columns: Vec<&str> = sizes
         .iter()
