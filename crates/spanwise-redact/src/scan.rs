@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, is_boundary},
-    literals::{Literals, push},
+    bytes::Set,
+    literals::Literals,
     numbers,
     tokens::{Runs, TOKENS},
 };
@@ -32,51 +32,83 @@ pub(crate) enum Rule {
 }
 
 /// What a first look at a text says may be in it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Signs {
-    seen: u8,
-    digits: usize,
+    seen: u64,
+    digits: u64,
+    dots: u64,
 }
 
 impl Signs {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        if is_free_of_signs(text) {
+            return Self::default();
+        }
+        let (mut seen, mut sum) = (0, 0_u64);
+        for byte in text {
+            let sign = SIGNS[usize::from(*byte)];
+            seen |= sign;
+            sum = sum.wrapping_add(sign);
+        }
+        Self {
+            seen,
+            digits: sum & COUNT,
+            dots: sum >> DOT.trailing_zeros() & COUNT,
+        }
+    }
+
     pub(crate) fn may_have_pairs(self) -> bool {
         self.seen & (COLON | EQUALS) != 0
     }
+
+    fn may_have_numbers(self) -> bool {
+        self.digits >= 8 || self.may_have_ipv4()
+    }
+
+    fn may_have_ipv4(self) -> bool {
+        self.digits >= 4 && self.dots >= 3
+    }
+}
+
+/// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in ASCII.
+#[inline]
+fn is_free_of_signs(text: &[u8]) -> bool {
+    // A text is no multiple of a block: the last one begins before the one before it ends.
+    if let Some(last) = text.last_chunk::<16>() {
+        !has_sign(last) && !text.as_chunks::<16>().0.iter().any(has_sign)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        !has_sign(first) && !has_sign(last)
+    } else {
+        !text.iter().any(|byte| has_sign(&[*byte]))
+    }
+}
+
+/// A block at once, for which the compiler has instructions.
+#[inline]
+fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
+    block.map(|byte| byte.wrapping_sub(b'0') <= b'@' - b'0') != [false; SIZE]
 }
 
 /// Appends what the detectors of `wanted` find, in no order; one bit a detector.
+#[inline]
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
-    let literals: &Literals = &LITERALS;
-    let mut runs = Runs::new();
-    let (mut seen, mut digits, mut three, mut done) = (0_u8, 0_usize, 0_u32, 0_usize);
-    for (at, byte) in text.iter().enumerate() {
-        seen |= SIGNS[usize::from(*byte)];
-        digits += usize::from(byte.is_ascii_digit());
-        three = push(three, *byte);
-        if literals.may_start(three)
-            && at >= done + 2
-            && let Some(hit) = token(literals, three, text, at - 2, wanted, &mut runs)
-        {
-            done = hit.end;
-            hits.push(hit);
-        }
-    }
-    let signs = Signs { seen, digits };
+    let signs = Signs::of(text);
+    tokens(text, signs, wanted, hits);
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
         if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
-    if seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
+    if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
         for at in memchr::memchr_iter(b'@', text) {
             found(Detector::Email, addresses::email(text, at));
         }
     }
-    // The least digits that a number with a meaning has: an address of four.
-    if digits >= 4 {
+    if signs.may_have_numbers() {
         each_number(text, signs, &mut found);
     }
-    if seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
+    if signs.seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
         let mut at = 0;
         while let Some(colon) = memchr::memchr(b':', &text[at..]) {
             let start = Set::IPV6.run_back(text, at + colon, 48).max(at);
@@ -88,16 +120,35 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     signs
 }
 
+/// Appends what is found by how it begins.
+#[inline]
+fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) {
+    let least = if signs.seen & COLON == 0 {
+        SHORTEST_TOKEN
+    } else {
+        SHORTEST_URL
+    };
+    let Some(last) = text.len().checked_sub(least) else {
+        return;
+    };
+    let literals: &Literals = &LITERALS;
+    let starts = &text[..last + 3];
+    let mut runs = Runs::new();
+    let mut at = 0;
+    while let Some(start) = literals.next_start(starts, at) {
+        at = start + 2;
+        let hit = token(literals, text, start, wanted, &mut runs)
+            .or_else(|| token(literals, text, start + 1, wanted, &mut runs));
+        if let Some(hit) = hit {
+            at = hit.end;
+            hits.push(hit);
+        }
+    }
+}
+
 #[cold]
-fn token(
-    literals: &Literals,
-    three: u32,
-    text: &[u8],
-    at: usize,
-    wanted: u32,
-    runs: &mut Runs,
-) -> Option<Hit> {
-    literals.starting(three).find_map(|index| {
+fn token(literals: &Literals, text: &[u8], at: usize, wanted: u32, runs: &mut Runs) -> Option<Hit> {
+    literals.starting(&text[at..]).find_map(|index| {
         let token = &TOKENS[index];
         let there = text.get(at..at + token.literal.len())?;
         let is_it = if token.any_case() {
@@ -119,28 +170,28 @@ fn each_number(
     found: &mut impl FnMut(Detector, Option<(usize, usize)>),
 ) {
     let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
-    let mut at = 0;
-    while at < text.len() {
-        if !Set::UPPER_ALNUM.has(text[at]) || !is_boundary(text, at) {
-            at += 1;
+    let mut in_word = false;
+    for (at, byte) in text.iter().enumerate() {
+        let begins = !in_word;
+        in_word = Set::WORD.has(*byte);
+        if !begins || !Set::UPPER_ALNUM.has(*byte) {
             continue;
         }
-        if !text[at].is_ascii_digit() {
+        if !byte.is_ascii_digit() {
             if signs.digits >= 8 {
                 found(Detector::Iban, to(at, numbers::iban(text, at)));
             }
-        } else {
-            if signs.digits >= 13 {
-                found(Detector::Card, to(at, numbers::card(text, at)));
-            }
-            if signs.seen & DASH != 0 {
-                found(Detector::Ssn, to(at, numbers::ssn(text, at)));
-            }
-            if signs.seen & DOT != 0 {
-                found(Detector::Ipv4, to(at, addresses::ipv4(text, at)));
-            }
+            continue;
         }
-        at += 1;
+        if signs.digits >= 13 {
+            found(Detector::Card, to(at, numbers::card(text, at)));
+        }
+        if signs.digits >= 9 && signs.seen & DASH != 0 {
+            found(Detector::Ssn, to(at, numbers::ssn(text, at)));
+        }
+        if signs.may_have_ipv4() {
+            found(Detector::Ipv4, to(at, addresses::ipv4(text, at)));
+        }
     }
 }
 
@@ -162,18 +213,78 @@ pub(crate) const fn bit(detector: Detector) -> u32 {
 static LITERALS: LazyLock<Literals> =
     LazyLock::new(|| Literals::new(TOKENS.iter().map(|token| token.literal)));
 
-const AT: u8 = 1;
-const COLON: u8 = 1 << 1;
-const EQUALS: u8 = 1 << 2;
-const DASH: u8 = 1 << 3;
-const DOT: u8 = 1 << 4;
+/// No text that is found by how it begins is shorter.
+const SHORTEST_TOKEN: usize = 13;
 
-static SIGNS: [u8; 256] = {
+/// But for the password in a URL, from the `://`.
+const SHORTEST_URL: usize = 6;
+
+/// In the lowest bits digits are counted, and dots in those after them; a text of 64 KiB has no more than this.
+const COUNT: u64 = (1 << 20) - 1;
+const DIGIT: u64 = 1;
+const DOT: u64 = 1 << 20;
+const AT: u64 = 1 << 40;
+const COLON: u64 = 1 << 41;
+const EQUALS: u64 = 1 << 42;
+const DASH: u64 = 1 << 43;
+
+static SIGNS: [u64; 256] = {
     let mut signs = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    signs[b'.' as usize] = DOT;
     signs[b'@' as usize] = AT;
     signs[b':' as usize] = COLON;
     signs[b'=' as usize] = EQUALS;
     signs[b'-' as usize] = DASH;
-    signs[b'.' as usize] = DOT;
     signs
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<Detector> {
+        let mut hits = Vec::new();
+        detect(text.as_bytes(), u32::MAX, &mut hits);
+        let rules = hits.into_iter().map(|hit| match hit.rule {
+            Rule::Detector(detector) => detector,
+            Rule::Key { .. } => panic!("{text} has no key"),
+        });
+        rules.collect()
+    }
+
+    #[test]
+    fn the_shortest_of_each_kind_is_found_wherever_it_stands() {
+        let ends = "a".repeat(24);
+        let shortest = [
+            ("eyJabcdefgh..", Detector::Jwt),
+            ("xapp-abcdefgh", Detector::Slack),
+            ("xoxb-abcdefghij", Detector::Slack),
+            ("basic YTpiOmM6", Detector::Basic),
+            ("bearer abcdefghijklmno1", Detector::Bearer),
+            ("token abcdefghijklmno1", Detector::Bearer),
+            ("sk_test_abcdefghij", Detector::Stripe),
+            ("AKIAABCDEFGHIJKLMNOP", Detector::AwsKeyId),
+            ("a://:b@", Detector::UrlUserinfo),
+            ("a@b.cd", Detector::Email),
+            ("8.8.8.8", Detector::Ipv4),
+            ("2a00::", Detector::Ipv6),
+            ("078-05-1120", Detector::Ssn),
+            ("4222222222222", Detector::Card),
+            ("NO9386011117947", Detector::Iban),
+        ];
+        for (secret, detector) in shortest {
+            for before in 0..20 {
+                for after in 0..20 {
+                    let (before, after) = (&ends[..before], &ends[..after]);
+                    let text = format!("{before} {secret} {after}");
+                    assert!(found(text.trim()).contains(&detector), "{text}");
+                }
+            }
+        }
+    }
+}
