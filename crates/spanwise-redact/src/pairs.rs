@@ -144,7 +144,9 @@ impl Pair<'_> {
                 let end = if self.in_query {
                     end_of_parameter(text, start)
                 } else if header && self.colon && self.quote.is_none() {
-                    end_of_line(text, start, is_in_quotes(text, self.after))
+                    let line = end_of_line(text, start, is_in_quotes(text, self.after));
+                    // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
+                    line.max(end_of_bare(text, start))
                 } else {
                     end_of_bare(text, start)
                 };
