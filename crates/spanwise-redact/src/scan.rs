@@ -57,7 +57,10 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
             && at >= done + 2
             && let Some(hit) = token(literals, three, text, at - 2, wanted, &mut runs)
         {
-            done = hit.end;
+            // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
+            if hit.start == at - 2 {
+                done = hit.end;
+            }
             hits.push(hit);
         }
     }

@@ -47,11 +47,11 @@ impl Json {
                     );
                     let hidden =
                         matches!(policy.key(name), KeyVerdict::Redact | KeyVerdict::Replace);
-                    value.check(
-                        shown,
-                        policy,
-                        under_hidden_key || hidden || name.contains("badge"),
-                    );
+                    // Of a name with quotes in it or a long one, the end is read.
+                    let odd = name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control())
+                        || name.len() > 64;
+                    let hidden = under_hidden_key || hidden || odd || name.contains("badge");
+                    value.check(shown, policy, hidden);
                 }
             }
             _ => panic!("{self:?} became {shown:?}"),
