@@ -57,7 +57,31 @@ impl Set {
 #[inline]
 pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| Set::WORD.has(*byte));
-    !(is_word(text.get(at)) && is_word(at.checked_sub(1).and_then(|before| text.get(before))))
+    let goes_on =
+        is_word(text.get(at)) && is_word(at.checked_sub(1).and_then(|before| text.get(before)));
+    !goes_on || ends_escape(text, at)
+}
+
+/// True if a character that is written out, such as `\n` or `\u003c`, ends at `at`.
+pub(crate) fn ends_escape(text: &[u8], at: usize) -> bool {
+    let begins = |back: usize| {
+        at.checked_sub(back)
+            .is_some_and(|from| after_escape(text, from) == at)
+    };
+    begins(1) || begins(5)
+}
+
+/// The place after a character that is written out, such as `\n` or `\u003c`, if what follows its backslash is at `at`; or `at`.
+pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
+    match text.get(at) {
+        _ if at == 0 || text[at - 1] != b'\\' => at,
+        Some(b'n' | b'r' | b't' | b'b' | b'f') => at + 1,
+        Some(b'u') => match text.get(at + 1..at + 5) {
+            Some(code) if code.iter().all(|byte| Set::HEX.has(*byte)) => at + 5,
+            _ => at,
+        },
+        _ => at,
+    }
 }
 
 pub(crate) fn is_space(byte: u8) -> bool {

@@ -68,6 +68,7 @@ mod addresses;
 mod bytes;
 mod classified;
 mod detector;
+mod document;
 mod error;
 mod json;
 mod keys;

@@ -1,6 +1,11 @@
 //! Keys with their values inside a text: `key=value`, JSON, the `Debug` of a struct, headers, parameters of a URL.
 
-use crate::bytes::{Set, is_space};
+use spanwise_core::REDACTED;
+
+use crate::{
+    bytes::{Set, after_escape, is_space},
+    document::Document,
+};
 
 /// A key in a text, and where to look for its value.
 #[derive(Debug, Clone, Copy)]
@@ -46,13 +51,16 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         if let Some((start, end, quote)) = key_before(bytes, separator)
             && let Some(key) = text.get(start..end)
         {
-            let before = start.checked_sub(1).map(|before| bytes[before]);
+            let before = &bytes[..start];
+            // The `&` may be written out, as in the JSON that Go writes.
+            let is_parameter =
+                matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
             return Some(Pair {
                 key,
                 after: *at,
                 colon,
                 quote,
-                in_query: !colon && quote.is_none() && matches!(before, Some(b'?' | b'&' | b';')),
+                in_query: !colon && quote.is_none() && is_parameter,
             });
         }
     }
@@ -94,12 +102,8 @@ fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quo
 }
 
 fn plain_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
-    let mut start = Set::KEY.run_back(text, end, LONGEST_KEY);
     // `\npassword=`, where the line break is written out.
-    let escaped = start > 0
-        && text[start - 1] == b'\\'
-        && matches!(text.get(start), Some(b'n' | b'r' | b't'));
-    start += usize::from(escaped);
+    let start = after_escape(text, Set::KEY.run_back(text, end, LONGEST_KEY)).min(end);
     // The hour of a time is no key, and no rule has a name of one letter.
     let letters = text[start..end]
         .iter()
@@ -115,12 +119,42 @@ fn backslashes_before(text: &[u8], at: usize) -> usize {
         .count()
 }
 
+impl Value {
+    /// Where the next key may be: what is hidden may end in one, whose value comes after it.
+    pub(crate) fn next(&self, text: &[u8]) -> usize {
+        let hidden = text[self.start..self.end].trim_ascii_end();
+        let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
+        match hidden.last() {
+            Some(b'=' | b':') => {
+                let again = hidden
+                    .iter()
+                    .rev()
+                    .take_while(|byte| **byte == b'=')
+                    .count();
+                self.start + hidden.len() - again.max(1)
+            }
+            _ => self.end,
+        }
+    }
+}
+
 impl Pair<'_> {
+    /// Where the value must end that stands in JSON: at the end of the string that the key is part of.
+    pub(crate) fn place(&mut self, document: &Document) -> usize {
+        match document.string_at(self.after - 1) {
+            Some((_, end)) => end,
+            None => {
+                self.quote = Some((b'"', 0));
+                usize::MAX
+            }
+        }
+    }
+
     /// The value; nothing if there is none, or one that tells nothing.
     ///
     /// `header` values go on to the end of the line.
     pub(crate) fn value(&self, text: &[u8], header: bool) -> Option<Value> {
-        let mut start = self.after;
+        let mut start = self.after.min(text.len());
         let is_gap = |byte: &u8| match self.quote {
             Some(_) => is_space(*byte),
             None => matches!(byte, b' ' | b'\t'),
@@ -141,12 +175,17 @@ impl Pair<'_> {
                 }
             }
             _ => {
-                let end = if self.in_query {
+                // There is no space in a URL.
+                let end = if self.in_query && start == self.after {
                     end_of_parameter(text, start)
                 } else if header && self.colon && self.quote.is_none() {
-                    let line = end_of_line(text, start, is_in_quotes(text, self.after));
+                    // What was hidden before is all of the value that there was.
+                    if text[start..].starts_with(REDACTED.as_bytes()) {
+                        return None;
+                    }
+                    let end = end_of_header(text, start, open_quote(text, self.after));
                     // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
-                    line.max(end_of_bare(text, start))
+                    end.max(end_of_bare(text, start))
                 } else {
                     end_of_bare(text, start)
                 };
@@ -164,7 +203,7 @@ impl Pair<'_> {
         };
         let says = &text[value.start..value.end];
         let nothing = says.iter().all(|byte| *byte == b'*')
-            || says.starts_with(b"[REDACTED]")
+            || says == REDACTED.as_bytes()
             || NOTHING
                 .iter()
                 .any(|word| says.eq_ignore_ascii_case(word.as_bytes()));
@@ -204,26 +243,30 @@ fn end_of_parameter(text: &[u8], start: usize) -> usize {
     start + rest.iter().position(is_end).unwrap_or(rest.len())
 }
 
-fn end_of_line(text: &[u8], start: usize, in_quotes: bool) -> usize {
+/// At the end of the line, written out or not, and of the string that the header is in.
+fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
     let rest = &text[start..];
-    let is_end = |byte: &u8| match byte {
-        b'\r' | b'\n' => true,
-        b'"' | b'\'' | b'\\' => in_quotes,
-        _ => false,
+    let line = memchr::memchr2(b'\r', b'\n', rest).map_or(text.len(), |end| start + end);
+    let Some((mark, slashes)) = quote else {
+        return line;
     };
-    start + rest.iter().position(is_end).unwrap_or(rest.len())
+    let end = closing_quote(&text[..line], start, mark, slashes);
+    let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
+    let written = text[start..end].windows(2).position(is_line_break);
+    // Each backslash before it is part of it.
+    written.map_or(end, |at| {
+        start + at - backslashes_before(&text[start..], at)
+    })
 }
 
-/// True if a string was opened on this line and not closed, as far as a short look back tells.
-fn is_in_quotes(text: &[u8], at: usize) -> bool {
-    let before = text[at.saturating_sub(512)..at].iter().rev();
-    let line = before.take_while(|byte| **byte != b'\n');
-    let (double, single) = line.fold((0, 0), |(double, single), byte| match byte {
-        b'"' => (double + 1, single),
-        b'\'' => (double, single + 1),
-        _ => (double, single),
-    });
-    double % 2 == 1 || single % 2 == 1
+/// The quote of a string that was opened on this line and not closed, as far as a short look back tells.
+fn open_quote(text: &[u8], at: usize) -> Option<Quote> {
+    let from = at.saturating_sub(512);
+    let line = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
+    let is_open = |mark: u8| memchr::memchr_iter(mark, &text[line..at]).count() % 2 == 1;
+    let last = |mark: u8| memchr::memrchr(mark, &text[line..at]).filter(|_| is_open(mark));
+    let opened = line + last(b'"').max(last(b'\''))?;
+    Some((text[opened], backslashes_before(text, opened)))
 }
 
 /// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`, `Secret { … }`, `[…]`.
@@ -232,8 +275,10 @@ fn end_of_bare(text: &[u8], start: usize) -> usize {
     let mut word = true;
     while let Some(byte) = text.get(at) {
         match byte {
-            b'(' | b'[' | b'{' if word => return closing_bracket(text, at),
-            b'"' | b'\'' if word && at > start => return after_string(text, at),
+            b'(' | b'[' | b'{' if word => return after_bracket(text, closing_bracket(text, at)),
+            b'"' | b'\'' if word && at > start => {
+                return after_bracket(text, after_string(text, at));
+            }
             b' ' if word && text.get(at + 1) == Some(&b'{') && text[start].is_ascii_uppercase() => {
                 return closing_bracket(text, at + 1);
             }
@@ -255,6 +300,20 @@ fn end_of_bare(text: &[u8], start: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may be closed right after it.
+fn after_bracket(text: &[u8], at: usize) -> usize {
+    let rest = &text[at..];
+    let rest = rest
+        .iter()
+        .take_while(|byte| !is_end_of_bare(**byte))
+        .count();
+    let closing = text[at..at + rest].iter().rev();
+    at + rest
+        - closing
+            .take_while(|byte| matches!(byte, b')' | b']'))
+            .count()
 }
 
 fn is_end_of_bare(byte: u8) -> bool {

@@ -18,6 +18,7 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 use crate::PseudonymKey;
 use crate::{
     Detector, RuleError,
+    document::Document,
     keys::{Decision, Keys, Normal, Pattern},
     names::{NEVER, PII, QUERY, SECRETS},
     pairs,
@@ -297,6 +298,15 @@ impl Policy {
                 crate::json::by_path(key, text, &self.rules.keys, &mut hits);
             }
         }
+        if !hits.is_empty()
+            && let Some(document) = Document::of(text)
+        {
+            let mut fitting = Vec::with_capacity(hits.len());
+            for hit in hits {
+                document.fit(text, hit, &mut fitting);
+            }
+            hits = fitting;
+        }
         hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
         hits
     }
@@ -305,7 +315,9 @@ impl Policy {
         let keys = &self.rules.keys;
         let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
         let mut at = 0;
-        while let Some(pair) = pairs::next(text, &mut at) {
+        // If there is a key to hide, and then made once.
+        let mut document = None;
+        while let Some(mut pair) = pairs::next(text, &mut at) {
             let rule = match keys.decide(pair.key) {
                 Decision::Hide(rule) => {
                     let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
@@ -334,7 +346,11 @@ impl Policy {
             };
             let Some(rule) = rule else { continue };
             let header = is_header(pair.key);
-            if let Some(value) = pair.value(text.as_bytes(), header) {
+            let end = match document.get_or_insert_with(|| Document::of(text)) {
+                Some(document) => pair.place(document).min(text.len()),
+                None => text.len(),
+            };
+            if let Some(value) = pair.value(&text.as_bytes()[..end], header) {
                 let length = value.end - value.start;
                 let is_it = match rule {
                     Rule::Detector(Detector::UrlQuery) => length >= SHORTEST_PARAMETER,
@@ -350,7 +366,7 @@ impl Policy {
                     rule,
                     needs_quotes: value.needs_quotes,
                 });
-                at = at.max(value.end);
+                at = at.max(value.next(text.as_bytes()));
             }
         }
     }
@@ -378,8 +394,9 @@ impl Policy {
             out.push_str(&text[at..start]);
             let quotes = hit.needs_quotes.map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
-            // The end of a value with escapes in it may be the end of an escape.
-            if alone && !value.contains('\\') {
+            // The end of a value with escapes in it may be the end of an escape, and no list is a string.
+            let in_new_quotes = |c: char| quotes.is_some() && (c == '"' || c.is_control());
+            if alone && !value.contains(|c| c == '\\' || in_new_quotes(c)) {
                 out.push_str(&self.shown(outcome, name, value));
             } else {
                 out.push_str(REDACTED);

@@ -2,7 +2,7 @@
 
 use crate::{
     Detector,
-    bytes::{Set, is_boundary, is_space, skip_space},
+    bytes::{Set, after_escape, is_boundary, is_space, skip_space},
 };
 
 /// A text that may begin a secret, and what must follow for it to be one.
@@ -199,8 +199,8 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 
 /// The password in `scheme://user:password@host`, or the token in `https://token@host`.
 fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let scheme = Set::KEY.run_back(text, at, 31);
-    if scheme == at || after >= text.len() {
+    let scheme = after_escape(text, Set::KEY.run_back(text, at, 31));
+    if scheme >= at || after >= text.len() {
         return None;
     }
     let authority = &text[after..];

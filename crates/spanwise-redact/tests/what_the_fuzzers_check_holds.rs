@@ -1,0 +1,84 @@
+//! What the fuzzers check, of their seeds and of bytes made here, for who has no nightly compiler.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+mod support;
+
+use std::{fs, panic, path::Path};
+
+use proptest::{prelude::*, sample::select};
+use support::{changes, redacted, scan};
+
+fn seeds(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fuzz/seeds")
+        .join(target);
+    let mut count = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        if let Err(wrong) = panic::catch_unwind(|| check(&bytes)) {
+            eprintln!("of {}", path.display());
+            panic::resume_unwind(wrong);
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn of_the_seeds_of_the_scanner() {
+    seeds("scan", scan::check);
+}
+
+#[test]
+fn of_the_seeds_of_redacted_layers() {
+    seeds("redacted", redacted::check);
+}
+
+#[test]
+fn of_the_seeds_of_the_setting() {
+    seeds("changes", changes::check);
+}
+
+/// A text of what the scanner looks for.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let parts = include_str!("../../../fuzz/dictionary").lines();
+    let parts = parts.filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    let parts: Vec<Vec<u8>> = parts
+        .map(|part| {
+            part.replace("\\\"", "\"")
+                .replace("\\\\", "\\")
+                .into_bytes()
+        })
+        .collect();
+    let part = prop_oneof![
+        2 => select(parts),
+        1 => "[ -~]{0,8}".prop_map(String::into_bytes),
+        1 => "\\PC{0,8}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn of_any_text(choices in prop::collection::vec(any::<u8>(), 16), text in text()) {
+        scan::check(&[choices, text].concat());
+    }
+
+    #[test]
+    fn of_any_program(program in prop::collection::vec(any::<u8>(), 0..300)) {
+        redacted::check(&program);
+    }
+
+    #[test]
+    fn of_any_setting(words in prop::collection::vec("([+-]?[a-zA-Z_.*\\[\\]]{0,8}|on|OFF)", 0..4)) {
+        changes::check(words.join(",").as_bytes());
+    }
+}
