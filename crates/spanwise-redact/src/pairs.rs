@@ -44,7 +44,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
                 *at += 1;
                 continue;
             }
-            (false, Some(b'=' | b'>')) => *at += 1,
+            (false, Some(b'=' | b'>')) | (true, Some(b'=')) => *at += 1,
             (_, None) => return None,
             _ => {}
         }

@@ -53,6 +53,7 @@ Host: x",
         "https://h/p?sig=«abcdefgh12»&x=1",
         "https://h/cb?code=«SplxlOBeZQQYbYS6WxSbIA»#top",
         "client_secret => «abc»",
+        "password := \"«hunter2»\" and pin:=«1234»",
         "email=«ada@example.org»",
         "my_access_tokens=«abc»",
     ] {

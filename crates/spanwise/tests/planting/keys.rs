@@ -201,7 +201,7 @@ pub const TEXTS: &[KeyPlace] = &[
 
 /// Quotes of one kind in quotes of that kind end them.
 fn plain(text: &str) -> String {
-    text.replace('\'', "").replace('\\', "")
+    text.replace(['\'', '\\'], "")
 }
 
 /// As a derived `Debug` does it.

@@ -80,8 +80,7 @@ pub fn everything() -> Vec<Planting> {
     let mut plan = Vec::new();
     for kind in KINDS {
         for place in PLACES {
-            let is_wanted = !kind.is_alike || SOME_PLACES.contains(&place.0);
-            if is_wanted {
+            if !kind.is_alike || SOME_PLACES.contains(&place.0) {
                 let event = FIRST + plan.len() as u64;
                 plan.push(Planting::of_kind(event, kind, *place, ("", "")));
             }

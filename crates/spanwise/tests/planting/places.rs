@@ -241,9 +241,9 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In pieces, as most types do.
         f.write_str("told ")?;
-        let half = self.0.len() / 2;
-        f.write_str(&self.0[..half])?;
-        f.write_str(&self.0[half..])?;
+        for character in self.0.chars() {
+            fmt::Write::write_char(f, character)?;
+        }
         f.write_str(" to ann")
     }
 }

@@ -72,14 +72,14 @@ pub const SINKS: &[(&str, Sink)] = &[
     ("a layer of one's own", |lines, policy| {
         Everything(lines).redacted(policy).boxed()
     }),
-    ("a filtered layer of one's own", |lines, policy| {
-        let filtered = Everything(lines).with_filter(LevelFilter::TRACE);
-        filtered.redacted(policy).boxed()
-    }),
-    ("a layer of one's own, filtered outside", |lines, policy| {
-        let redacted = Everything(lines).redacted(policy);
-        redacted.with_filter(LevelFilter::TRACE).boxed()
-    }),
+    (
+        "a layer of one's own, filtered inside and outside",
+        |lines, policy| {
+            let filtered = Everything(lines).with_filter(LevelFilter::TRACE);
+            let redacted = filtered.redacted(policy);
+            redacted.with_filter(LevelFilter::TRACE).boxed()
+        },
+    ),
 ];
 
 /// A program of its own, for sinks that are there once a process. What it writes to stdout, stderr and into the directory is
@@ -101,10 +101,12 @@ pub const PROGRAMS: &[Program] = &[
     Program {
         name: "json in a file",
         start: |policy, directory| {
+            // As a service does it that has no hook of ours.
+            std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
             let file = std::fs::File::create(directory.join("app.log")).expect("a file");
             install(JsonLayer::new().with_writer(file).redact(policy))
         },
-        logs_panics: false,
+        logs_panics: true,
     },
     // The facade's go here, with `logs_panics: true`: `Builder::prod().redact(policy)…init()`.
     Program {
