@@ -599,3 +599,20 @@ fn a_thread_that_ends_may_still_log() {
     .unwrap();
     assert!(everything.take().iter().any(|call| call.contains("before")));
 }
+
+#[test]
+fn a_value_that_looks_as_it_did_keeps_its_type() {
+    /// Shows the same of what it hides.
+    #[derive(Debug)]
+    struct Stars;
+    impl Redact for Stars {
+        fn key(&self, _: &str) -> KeyVerdict {
+            KeyVerdict::Pass
+        }
+        fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+            text.to_owned().into()
+        }
+    }
+    let calls = shown(Arc::new(Stars), || info!(bytes = &b"***et"[..], "m"));
+    assert_eq!(calls, ["event message=debug:m bytes=bytes:***et"]);
+}

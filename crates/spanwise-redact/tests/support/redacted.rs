@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, guarded};
+use spanwise_core::{
+    KeyVerdict, LayerExt, REDACTED, Redact, guarded,
+    nested_json::{self, Watch},
+};
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};
 use tracing_core::{
@@ -187,7 +190,7 @@ fn callsite(input: &mut Input<'_>, kind: Kind) -> &'static Metadata<'static> {
         "user.7.badge",
         "log.file",
         "body",
-        "data",
+        "user",
     ];
     struct Site(OnceLock<Metadata<'static>>);
     impl Callsite for Site {
@@ -249,6 +252,17 @@ impl fmt::Debug for Written {
     }
 }
 
+/// As a value of `spanwise_json::json` writes itself.
+struct Nested(String);
+
+impl fmt::Debug for Nested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(nested_json::begin())?;
+        f.write_str(&self.0)?;
+        f.write_str(nested_json::end())
+    }
+}
+
 fn with_values(
     input: &mut Input<'_>,
     callsite: &'static Metadata<'static>,
@@ -264,7 +278,7 @@ fn with_values(
 }
 
 fn value(input: &mut Input<'_>) -> Option<Box<dyn Value>> {
-    Some(match input.byte() % 18 {
+    Some(match input.byte() % 19 {
         0 => return None,
         1 => Box::new(Empty),
         2 => Box::new(input.number() as i64),
@@ -297,6 +311,7 @@ fn value(input: &mut Input<'_>) -> Option<Box<dyn Value>> {
             });
             Box::new(chain? as Box<dyn Error>)
         }
+        17 => Box::new(debug(Nested(input.text().into_owned()))),
         _ => Box::new(debug(vec![Some(input.text().into_owned()), None])),
     })
 }
@@ -326,6 +341,8 @@ enum Seen {
     Str(String),
     Bytes(Vec<u8>),
     Debug(String),
+    /// Nested JSON.
+    Json(String),
     /// `Display` and `Debug`, of it and of what caused it.
     Error(Vec<(String, String)>),
 }
@@ -415,6 +432,21 @@ fn written(value: fmt::Arguments<'_>) -> String {
     text
 }
 
+/// A text, and whether it is nested JSON.
+#[derive(Default)]
+struct Watched {
+    text: String,
+    watch: Watch,
+}
+
+impl fmt::Write for Watched {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.watch.see(text);
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
 impl Visit for Call {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.values.push((field.name(), Seen::F64(value.to_bits())));
@@ -456,10 +488,12 @@ impl Visit for Call {
             .push((field.name(), Seen::Error(chain.collect())));
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.values.push((
-            field.name(),
-            Seen::Debug(written(format_args!("{value:?}"))),
-        ));
+        let mut watched = Watched::default();
+        let seen = match fmt::write(&mut watched, format_args!("{value:?}")) {
+            Ok(()) if watched.watch.is_json() => Seen::Json(watched.text),
+            _ => Seen::Debug(written(format_args!("{value:?}"))),
+        };
+        self.values.push((field.name(), seen));
     }
 }
 
@@ -480,7 +514,7 @@ impl Call {
                 KeyVerdict::Redact => Seen::Str(REDACTED.to_owned()),
                 KeyVerdict::Replace => seen.stand_in(name, policy, self.is_asked),
                 KeyVerdict::Trust => seen.read(|text| text.to_owned(), as_text),
-                _ => seen.read(|text| policy.text(text).into_owned(), as_text),
+                _ => seen.read(|text| policy.value(name, text).into_owned(), as_text),
             };
             expected.values.push((name, seen));
         }
@@ -503,6 +537,8 @@ impl Seen {
                     Self::Str(shown)
                 }
             }
+            Self::Json(text) if as_text => Self::Debug(policy(text)),
+            Self::Json(text) => Self::Json(policy(text)),
             Self::Error(chain) if as_text => Self::Debug(policy(&chain[0].0)),
             Self::Error(chain) => {
                 let links = chain
@@ -524,8 +560,10 @@ impl Seen {
             Self::Bool(value) => value.to_string(),
             Self::Str(text) => text.clone(),
             Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Self::Debug(_) | Self::Error(_) if is_asked => return Self::Str(REDACTED.to_owned()),
-            Self::Debug(text) => text.clone(),
+            Self::Debug(_) | Self::Json(_) | Self::Error(_) if is_asked => {
+                return Self::Str(REDACTED.to_owned());
+            }
+            Self::Debug(text) | Self::Json(text) => text.clone(),
             Self::Error(chain) => chain[0].0.clone(),
         };
         Self::Str(policy.replace(key, &text))

@@ -109,11 +109,9 @@ fn planted(kind: &Kind, text: &str, place: usize, plant: &Plant) {
         .unwrap_or(0);
     let (before, after) = text.split_at(place);
     // A value in quotes or brackets that is hidden and not closed may end anywhere in what comes next.
-    if KINDS[0]
-        .policy
-        .text(&format!("{before};x"))
-        .ends_with(REDACTED)
-    {
+    let open = format!("{before};x");
+    let open = KINDS[0].policy.text(&open);
+    if open.trim_end_matches(['"', '\\']).ends_with(REDACTED) {
         return;
     }
     let planted = format!("{before}{}{after}", plant.text);
