@@ -96,13 +96,17 @@ fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     let signs = Signs::of(text);
     tokens(text, signs, wanted, hits);
+    let is_userinfo = |hit: &&Hit| hit.rule == Rule::Detector(Detector::UrlUserinfo);
+    let hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
         if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
     if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
-        for at in memchr::memchr_iter(b'@', text) {
+        // What stands before a host is hidden, and the host is shown.
+        let is_mail = |at: &usize| hosts.binary_search(at).is_err();
+        for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             found(Detector::Email, addresses::email(text, at));
         }
     }

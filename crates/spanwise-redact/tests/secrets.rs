@@ -122,6 +122,7 @@ fn credentials_are_known_by_their_form() {
         "order 12 «4111 1111 1111 1111» 99".to_owned(),
         "ssn «123-45-6789».".to_owned(),
         "mail «ada.l+x@mail.example.co.uk», «a@b.io».".to_owned(),
+        "postgres://shop:«s3cr3t»@db.example/shop".to_owned(),
         "from «203.0.113.7»:443, «10.1.2.3».".to_owned(),
         "GET /geoip/«203.0.113.7» https://h/whois/«203.0.113.7»/net".to_owned(),
         "from [«2001:db8::1»]:443 «fe80::1%eth0»".replace("%eth0»", "»%eth0"),

@@ -11,7 +11,7 @@ use std::{
 use spanwise_redact::Policy;
 
 use super::{
-    FIRST, Planting, Wrong, everything,
+    FIRST, Planting, everything,
     needles::Needles,
     places::PANICS,
     secrets::KINDS,
@@ -26,7 +26,7 @@ const DIRECTORY: &str = "PLANTING_DIRECTORY";
 /// Runs each program, or is one.
 ///
 /// `test` is the name of the test that calls this, and does nothing else.
-pub fn wrongs_of_programs(test: &str) -> Vec<Wrong> {
+pub fn wrongs_of_programs(test: &str) -> Vec<String> {
     if let Some(name) = setting(PROGRAM) {
         let program = PROGRAMS.iter().find(|program| program.name == name);
         be(program.expect("one of the list"));
@@ -48,7 +48,7 @@ fn be(program: &Program) {
     drop(guard);
 }
 
-fn run(program: &Program, test: &str) -> Vec<Wrong> {
+fn run(program: &Program, test: &str) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     // Files, since nobody reads while the program writes.
     let streams = tempfile::tempdir().expect("a directory");
@@ -71,11 +71,7 @@ fn run(program: &Program, test: &str) -> Vec<Wrong> {
     let plan = plan(program);
     let mut wrongs = wrongs(program.name, &written, &plan, &Needles::new(&plan));
     if !status.success() {
-        wrongs.push(Wrong {
-            sink: program.name,
-            place: "the end",
-            told: format!("{}: ends with {status}", program.name),
-        });
+        wrongs.push(format!("{}: ends with {status}", program.name));
     }
     wrongs
 }

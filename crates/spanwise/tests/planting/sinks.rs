@@ -2,8 +2,9 @@
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
-use spanwise::{Format, JsonLayer, LayerExt, SpanEvents};
+use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, OutputFormat, SpanEvents};
 use spanwise_core::{PrivateFields, Redact};
+use spanwise_redact::Policy;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -87,7 +88,7 @@ pub const SINKS: &[(&str, Sink)] = &[
 pub struct Program {
     pub name: &'static str,
     /// Starts logging; what it returns is dropped at the end.
-    pub start: fn(Arc<dyn Redact>, &Path) -> Box<dyn Any>,
+    pub start: fn(Arc<Policy>, &Path) -> Box<dyn Any>,
     /// Its panics are events.
     pub logs_panics: bool,
 }
@@ -108,13 +109,51 @@ pub const PROGRAMS: &[Program] = &[
         },
         logs_panics: true,
     },
-    // The facade's go here, with `logs_panics: true`: `Builder::prod().redact(policy)…init()`.
+    Program {
+        name: "the facade: json on stdout and in files",
+        start: |_, directory| {
+            // What std prints about a panic goes through the policy too.
+            drop(std::panic::take_hook());
+            let builder = Builder::prod().file(directory.join("app.log"));
+            facade(builder.error_file(directory.join("error.log")))
+        },
+        logs_panics: true,
+    },
+    Program {
+        name: "the facade: json-nested",
+        start: |_, _| facade(Builder::prod().format(OutputFormat::JsonNested)),
+        logs_panics: false,
+    },
+    Program {
+        name: "the facade: pretty",
+        start: |policy, _| facade(Builder::dev().redact(Policy::clone(&policy))),
+        logs_panics: false,
+    },
+    Program {
+        name: "the facade: compact, in colour",
+        start: |_, _| facade(Builder::prod().format(OutputFormat::Compact)),
+        logs_panics: false,
+    },
+    Program {
+        name: "the facade: a layer that was added",
+        start: |_, _| {
+            let fmt = text::layer().with_writer(io::stderr);
+            facade(Builder::prod().output(Output::None).with(fmt))
+        },
+        logs_panics: false,
+    },
     Program {
         name: "fmt on stderr",
         start: |policy, _| install(text::layer().with_writer(io::stderr).redacted(policy)),
         logs_panics: false,
     },
 ];
+
+/// With the policy of its preset, if it was given none.
+fn facade(builder: Builder) -> Box<dyn Any> {
+    let levels = LevelFilter::TRACE.into();
+    Box::new(builder.levels(levels).init().expect("the first one"))
+}
 
 fn install(layer: impl Layer<Registry> + Send + Sync) -> Box<dyn Any> {
     let stack = tracing_subscriber::registry().with(layer);
