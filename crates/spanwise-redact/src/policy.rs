@@ -282,7 +282,9 @@ impl Policy {
                 crate::json::by_path(text, &self.rules.keys, &mut hits);
             }
         }
-        hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        if hits.len() > 1 {
+            hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        }
         hits
     }
 
