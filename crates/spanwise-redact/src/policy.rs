@@ -273,6 +273,21 @@ impl Policy {
         REDACTED.to_owned()
     }
 
+    #[inline(never)]
+    fn read<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let read = if text.len() > BUDGET {
+            before_budget(text)
+        } else {
+            text
+        };
+        let beyond = read.len() < text.len();
+        let hits = self.hits(read);
+        if hits.is_empty() && !beyond {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.render(read, &hits, beyond))
+    }
+
     fn hits(&self, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
         let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
@@ -431,18 +446,12 @@ impl Redact for Policy {
         }
     }
 
+    #[inline]
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let read = if text.len() > BUDGET {
-            before_budget(text)
-        } else {
-            text
-        };
-        let beyond = read.len() < text.len();
-        let hits = self.hits(read);
-        if hits.is_empty() && !beyond {
+        if text.len() <= BUDGET && scan::is_plain(text.as_bytes()) {
             return Cow::Borrowed(text);
         }
-        Cow::Owned(self.render(read, &hits, beyond))
+        self.read(text)
     }
 
     fn replace(&self, key: &str, value: &str) -> String {
