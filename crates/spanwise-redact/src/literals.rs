@@ -43,17 +43,16 @@ impl Literals {
     #[inline(never)]
     pub(crate) fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
         let bits = &*self.bits;
-        let mut at = from;
+        let mut rest = text.get(from..)?;
         // Three bytes at every second place: a literal that begins there, or one place before.
-        while let Some(four) = text.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        while let Some(four) = rest.first_chunk::<4>() {
             if is_set(bits, u32::from_le_bytes(*four) >> 8 | CASE) {
-                return Some(at);
+                return Some(text.len() - rest.len());
             }
-            at += 2;
+            rest = &rest[2..];
         }
-        let last = text.len().checked_sub(3)?;
-        (at <= last && is_set(bits, three(text[last], text[last + 1], text[last + 2])))
-            .then_some(last)
+        let [.., a, b, c] = rest else { return None };
+        is_set(bits, three(*a, *b, *c)).then_some(text.len() - 3)
     }
 
     /// The literals that may stand at the beginning of `text`, by their number.

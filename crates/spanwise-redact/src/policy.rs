@@ -282,6 +282,14 @@ impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
     fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        if scan::is_plain(text.as_bytes()) {
+            return Cow::Borrowed(text);
+        }
+        self.read(key, text)
+    }
+
+    #[inline(never)]
+    fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let hits = self.hits(key, text);
         if hits.is_empty() {
             return Cow::Borrowed(text);
@@ -307,7 +315,9 @@ impl Policy {
             }
             hits = fitting;
         }
-        hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        if hits.len() > 1 {
+            hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        }
         hits
     }
 
@@ -452,6 +462,7 @@ impl Redact for Policy {
         }
     }
 
+    #[inline]
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.hidden(None, text)
     }
