@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::bytes::{Set, after_escape, ends_escape, is_boundary};
+use crate::bytes::{Set, ends_escape, is_boundary, out_of_escape};
 
 /// An address around the `@` at `at`.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let start = after_escape(text, Set::LOCAL_PART.run_back(text, at, 64)).min(at);
+    let start = out_of_escape(text, Set::LOCAL_PART.run_back(text, at, 64)).min(at);
     let local = &text[start..at];
     // `git@github.com:owner/repo` is nobody's, and `https://user@host` is a user of a host.
     if local.is_empty() || local == b"git" || text[..start].ends_with(b"://") {
@@ -95,8 +95,7 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
 /// An address of groups of hex digits among the characters from `start` to `end`, the longest run of such characters.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // The digits of `\u003c` are among them.
-    let escape = after_escape(text, start.saturating_sub(1));
-    let (mut from, mut to) = (after_escape(text, start).max(escape).min(end), end);
+    let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
     if to < text.len() && Set::WORD.has(text[to]) {
         return None;
     }

@@ -71,6 +71,12 @@ pub(crate) fn ends_escape(text: &[u8], at: usize) -> bool {
     begins(1) || begins(5)
 }
 
+/// `at`, or the place after a character that is written out, if that goes on over `at`.
+pub(crate) fn out_of_escape(text: &[u8], at: usize) -> usize {
+    let after = |back: usize| after_escape(text, at.saturating_sub(back));
+    (0..5).map(after).max().unwrap_or(at)
+}
+
 /// The place after a character that is written out, such as `\n` or `\u003c`, if what follows its backslash is at `at`; or `at`.
 pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
     match text.get(at) {

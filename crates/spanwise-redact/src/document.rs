@@ -36,37 +36,58 @@ impl Document {
             .filter(|(start, _)| *start <= at)
     }
 
-    /// Makes a hit of a detector one of a whole number, or one of parts of strings.
-    pub(crate) fn fit(&self, text: &str, hit: Hit, hits: &mut Vec<Hit>) {
-        let bytes = text.as_bytes();
-        match self.string_at(hit.start) {
-            Some((_, end)) if hit.end <= end => hits.push(hit),
-            None if matches!(hit.rule, Rule::Detector(_)) => {
-                let is_part = |byte: &&u8| is_scalar(**byte);
-                let start = hit.start - bytes[..hit.start].iter().rev().take_while(is_part).count();
-                let end = hit.end + bytes[hit.end..].iter().take_while(is_part).count();
-                hits.push(Hit {
-                    start,
-                    end,
-                    needs_quotes: Some(0),
-                    ..hit
-                });
-            }
-            None => hits.push(hit),
-            // A private key that goes on in other strings.
-            Some(_) => {
-                let first = self.strings.partition_point(|(_, end)| *end < hit.start);
-                let is_name = |end: usize| bytes.get(skip_space(bytes, end + 1)) == Some(&b':');
-                let strings = self.strings[first..].iter();
-                let strings = strings.filter(|(start, end)| *start <= hit.start || !is_name(*end));
-                for (start, end) in strings.take_while(|(start, _)| *start < hit.end) {
-                    let (start, end) = (hit.start.max(*start), hit.end.min(*end));
-                    if start < end {
-                        hits.push(Hit { start, end, ..hit });
-                    }
+    /// The hits, sorted, each of them of a whole number or of parts of strings.
+    pub(crate) fn fit(&self, text: &str, hits: Vec<Hit>) -> Vec<Hit> {
+        let mut fitting = Vec::with_capacity(hits.len());
+        // Where the last number ends that was hidden: more may be found in it.
+        let mut number = 0;
+        for hit in hits {
+            match self.string_at(hit.start) {
+                Some((_, end)) if hit.end <= end => fitting.push(hit),
+                Some(_) => self.split(text, &hit, &mut fitting),
+                None if matches!(hit.rule, Rule::Key { .. }) => fitting.push(hit),
+                None if hit.start < number => {}
+                None => {
+                    let hit = whole_number(text, &hit);
+                    number = hit.end;
+                    fitting.push(hit);
                 }
             }
         }
+        fitting
+    }
+
+    /// Of a private key that goes on in other strings, the part in each of them.
+    fn split(&self, text: &str, hit: &Hit, hits: &mut Vec<Hit>) {
+        let text = text.as_bytes();
+        let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');
+        let first = self.strings.partition_point(|(_, end)| *end < hit.start);
+        let strings = self.strings[first..].iter();
+        for (start, end) in strings.take_while(|(start, _)| *start < hit.end) {
+            let is_whole = *start > hit.start;
+            let (start, end) = (hit.start.max(*start), hit.end.min(*end));
+            if start < end && !(is_whole && is_name(end)) {
+                hits.push(Hit {
+                    start,
+                    end,
+                    ..hit.clone()
+                });
+            }
+        }
+    }
+}
+
+/// The number that digits are part of, which becomes a string.
+fn whole_number(text: &str, hit: &Hit) -> Hit {
+    let text = text.as_bytes();
+    let is_part = |byte: &&u8| is_scalar(**byte);
+    let before = text[..hit.start].iter().rev().take_while(is_part);
+    let after = text[hit.end..].iter().take_while(is_part);
+    Hit {
+        start: hit.start - before.count(),
+        end: hit.end + after.count(),
+        needs_quotes: Some(0),
+        ..hit.clone()
     }
 }
 
@@ -81,7 +102,7 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    /// One value and nothing after it. Scalars are not looked into.
+    /// One value and nothing after it.
     fn read(&mut self) -> Option<()> {
         // Whether what is open is an object.
         let mut open: Vec<bool> = Vec::new();
@@ -98,12 +119,7 @@ impl Parser<'_> {
                     self.at += 1;
                 }
                 b'"' => self.string()?,
-                byte if is_scalar(byte) => {
-                    self.at += self.text[self.at..]
-                        .iter()
-                        .take_while(|byte| is_scalar(**byte))
-                        .count();
-                }
+                byte if is_scalar(byte) => self.scalar()?,
                 _ => return None,
             }
             // After a value.
@@ -135,6 +151,18 @@ impl Parser<'_> {
             self.at += 1;
         }
         Some(())
+    }
+
+    fn scalar(&mut self) -> Option<()> {
+        let rest = &self.text[self.at..];
+        let length = rest.iter().take_while(|byte| is_scalar(**byte)).count();
+        let scalar = std::str::from_utf8(&rest[..length]).ok()?;
+        let is_number = || {
+            scalar.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                && scalar.parse::<f64>().is_ok()
+        };
+        self.at += length;
+        (matches!(scalar, "true" | "false" | "null") || is_number()).then_some(())
     }
 
     fn string(&mut self) -> Option<()> {

@@ -300,33 +300,30 @@ impl Policy {
     fn hits(&self, key: Option<&str>, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
         let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
+        // Looked for if there is something to hide, and once.
+        let mut document = None;
         if signs.may_have_pairs() {
-            self.pairs(text, &mut hits);
+            self.pairs(text, &mut document, &mut hits);
             if self.rules.keys.has_paths() {
                 crate::json::by_path(key, text, &self.rules.keys, &mut hits);
             }
         }
-        if !hits.is_empty()
-            && let Some(document) = Document::of(text)
-        {
-            let mut fitting = Vec::with_capacity(hits.len());
-            for hit in hits {
-                document.fit(text, hit, &mut fitting);
-            }
-            hits = fitting;
+        if hits.is_empty() {
+            return hits;
         }
-        if hits.len() > 1 {
-            hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
+        let order = |hit: &Hit| (hit.start, std::cmp::Reverse(hit.end));
+        hits.sort_by_key(order);
+        if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
+            hits = document.fit(text, hits);
+            hits.sort_by_key(order);
         }
         hits
     }
 
-    fn pairs(&self, text: &str, hits: &mut Vec<Hit>) {
+    fn pairs(&self, text: &str, document: &mut Option<Option<Document>>, hits: &mut Vec<Hit>) {
         let keys = &self.rules.keys;
         let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
         let mut at = 0;
-        // If there is a key to hide, and then made once.
-        let mut document = None;
         while let Some(mut pair) = pairs::next(text, &mut at) {
             let rule = match keys.decide(pair.key) {
                 Decision::Hide(rule) => {

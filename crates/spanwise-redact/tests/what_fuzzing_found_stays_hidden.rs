@@ -1,5 +1,7 @@
 //! Texts of which the scanner once showed too much, or made no JSON any more.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use spanwise_core::Redact;
 use spanwise_redact::{Action, Policy};
 
@@ -91,6 +93,8 @@ fn a_hidden_number_in_json_becomes_a_string() {
         r#"{"n":"[REDACTED]","m":1}"#,
     );
     check_json("[1, -4111111111111111.5 ,2]", r#"[1, "[REDACTED]" ,2]"#);
+    check("[«203.0.113.7»] is no JSON");
+    check("[«203.0.113.7»]");
     check_json(r#"{"pin":4111111111111111}"#, r#"{"pin":"[REDACTED]"}"#);
 }
 
@@ -121,6 +125,11 @@ fn a_value_in_a_string_of_json_ends_with_the_string() {
         r#"{"a":"[REDACTED]","b":"[REDACTED]","c":1}"#,
     );
     check_json(r#"{"a":"x\nada@example.org"}"#, r#"{"a":"x\n[REDACTED]"}"#);
+    let long = "a".repeat(62);
+    check_json(
+        &format!(r#"{{"a":"\u0013{long}@example.org"}}"#),
+        r#"{"a":"\u0013[REDACTED]"}"#,
+    );
 }
 
 #[test]

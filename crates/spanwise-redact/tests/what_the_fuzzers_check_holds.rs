@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::{fs, panic, path::Path};
+use std::{fs, path::Path};
 
 use proptest::{prelude::*, sample::select};
 use support::{changes, redacted, scan};
@@ -17,17 +17,12 @@ fn seeds(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/seeds")
         .join(target);
-    let mut count = 0;
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
-        if let Err(wrong) = panic::catch_unwind(|| check(&bytes)) {
-            eprintln!("of {}", path.display());
-            panic::resume_unwind(wrong);
-        }
-        count += 1;
-    }
-    assert!(count > 0);
+    let files = fs::read_dir(folder).unwrap();
+    let seeds: Vec<Vec<u8>> = files
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(!seeds.is_empty());
+    seeds.iter().for_each(|seed| check(seed));
 }
 
 #[test]

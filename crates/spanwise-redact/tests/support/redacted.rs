@@ -109,7 +109,7 @@ impl Stack {
                 .cloned();
             match (what % 8, span) {
                 (0..=2, span) => {
-                    let callsite = callsite(input, Kind::EVENT);
+                    let callsite = callsite(input, &Kind::EVENT);
                     with_values(input, callsite, |values| {
                         let values = callsite.fields().value_set_all(values);
                         let event = match what % 8 {
@@ -123,7 +123,7 @@ impl Stack {
                     });
                 }
                 (3 | 4, span) => {
-                    let callsite = callsite(input, Kind::SPAN);
+                    let callsite = callsite(input, &Kind::SPAN);
                     with_values(input, callsite, |values| {
                         let values = callsite.fields().value_set_all(values);
                         let attributes = match (what % 16, span) {
@@ -176,7 +176,7 @@ impl Stack {
 }
 
 /// A callsite of some of these names: one for each choice, as the layers keep what they know of it for good.
-fn callsite(input: &mut Input<'_>, kind: Kind) -> &'static Metadata<'static> {
+fn callsite(input: &mut Input<'_>, kind: &Kind) -> &'static Metadata<'static> {
     const NAMES: [&str; 13] = [
         "message",
         "text",
@@ -203,7 +203,7 @@ fn callsite(input: &mut Input<'_>, kind: Kind) -> &'static Metadata<'static> {
         static SITES: RefCell<HashMap<(bool, u16), &'static Metadata<'static>>> = RefCell::default();
     }
     let chosen = (u16::from(input.byte()) << 8 | u16::from(input.byte())) & 0xBFFF;
-    let is_event = kind == Kind::EVENT;
+    let is_event = *kind == Kind::EVENT;
     let make = || {
         let names = NAMES
             .iter()
