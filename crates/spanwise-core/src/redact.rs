@@ -9,6 +9,8 @@ pub const REDACTED: &str = "[REDACTED]";
 
 /// A policy that decides what a sink may show.
 ///
+/// What a policy says of a key or of a text must stay the same: sinks may remember it.
+///
 /// A policy should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
 /// program.
 ///

@@ -102,7 +102,14 @@ where
         let line = &mut scratch.line;
         let mut visit = |pass| {
             let record = |visitor: &mut dyn Visit| event.record(visitor);
-            encode(line, &plan.keys, pass, self.encoding(true), encoded, record);
+            encode(
+                line,
+                &plan.keys,
+                pass,
+                self.encoding(plan, true),
+                encoded,
+                record,
+            );
         };
         if plan.message_late {
             visit(Pass::Message);
@@ -131,9 +138,7 @@ where
         };
         if has_span.is_none() {
             draft.parts.spans_end = draft.scratch.line.len();
-            if !draft.encoded.notes.is_empty() {
-                self.push_notes(draft, None);
-            }
+            self.push_notes(draft, None);
         }
         let is_annotated = draft.annotations != Annotations::default();
         if draft.log.is_some() || self.shape.has_threads || is_annotated {
@@ -234,20 +239,43 @@ where
                 parts.spans_end = line.len();
             }
         }
-        if !encoded.notes.is_empty() || !fragment.notes().is_empty() {
-            self.push_notes(draft, Some(fragment));
-        }
+        self.push_notes(draft, Some(fragment));
     }
 
     /// Appends what is said of the fields of the event and of the spans.
-    #[cold]
+    #[inline]
     fn push_notes(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Encoded {
+            hidden,
+            notes,
+            bits,
+        } = &draft.encoded;
+        let line = &mut draft.scratch.line;
+        let of_spans = spans.map(Fragment::note_members).unwrap_or_default();
+        let of_event = *hidden != 0 || !notes.is_empty();
+        match (of_event, of_spans.is_empty()) {
+            (false, true) => {}
+            (true, true) if notes.is_empty() && *hidden == draft.plan.hidden => {
+                line.push(&draft.plan.redacted);
+            }
+            (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
+                draft.parts.truncated = spans.is_some_and(|spans| !spans.notes().cut.is_empty());
+                line.push(of_spans);
+            }
+            (true, _) | (false, false) => self.push_mixed_notes(draft, spans),
+        }
+    }
+
+    #[cold]
+    fn push_mixed_notes(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
         let Draft {
             scratch: Scratch { line, .. },
+            plan,
             encoded,
             parts,
             ..
         } = draft;
+        encoded.note_hidden(plan);
         if let Some(spans) = spans {
             // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
             let event = &line.as_bytes()[parts.fields_start..parts.fields_end];
@@ -259,7 +287,7 @@ where
             encoded.notes.add(spans.notes(), |name| !is_shadowed(name));
         }
         parts.truncated = !encoded.notes.cut.is_empty();
-        encoded.notes.push_to(line);
+        line.push(&encoded.notes.to_members());
     }
 
     fn push_nested(&self, line: &mut Line, fragment: &Fragment) {

@@ -33,6 +33,8 @@ pub(crate) struct Fragment {
     names: std::ops::Range<usize>,
     bits: u128,
     notes: Notes,
+    /// As they stand in a line.
+    note_members: Vec<u8>,
     depth: usize,
 }
 
@@ -72,12 +74,14 @@ impl Fragment {
             names: 0..0,
             bits: own.bits,
             notes: own.notes.clone(),
+            note_members: Vec::new(),
             depth: parent.map_or(0, |parent| parent.depth) + 1,
         };
         match kind.table.layout {
             Layout::Flat => fragment.build_flat(own.members, parent),
             Layout::Nested => fragment.build_nested(own.members, parent),
         }
+        fragment.note_members = fragment.notes.to_members();
         fragment
     }
 
@@ -144,6 +148,10 @@ impl Fragment {
 
     pub(crate) fn bits(&self) -> u128 {
         self.bits
+    }
+
+    pub(crate) fn note_members(&self) -> &[u8] {
+        &self.note_members
     }
 
     pub(crate) fn notes(&self) -> &Notes {

@@ -64,9 +64,10 @@ where
         })
     }
 
-    pub(crate) fn encoding(&self, of_event: bool) -> Encoding<'_> {
+    pub(crate) fn encoding<'a>(&'a self, plan: &'a Plan, of_event: bool) -> Encoding<'a> {
         let shape = &self.shape;
         Encoding {
+            clean_message: &plan.clean_message,
             layout: shape.table.layout,
             max_field: self.options.max_field,
             policy: text_policy(shape, &self.options),
@@ -127,14 +128,17 @@ where
             line,
             &plan.keys,
             Pass::All,
-            self.encoding(false),
+            self.encoding(plan, false),
             &mut encoded,
             record,
         );
         if plan.repeats {
             keep_last(line, 0);
         }
-        let Encoded { bits, notes } = encoded;
+        if encoded.hidden != 0 {
+            encoded.note_hidden(plan);
+        }
+        let Encoded { bits, notes, .. } = encoded;
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,

@@ -2,7 +2,6 @@
 
 use crate::{
     format::{REDACTED, TRUNCATED},
-    line::Line,
     value::string_end,
 };
 
@@ -29,15 +28,17 @@ impl Notes {
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// Appends a member for each list that has names.
-    pub(crate) fn push_to(&self, line: &mut Line) {
+    /// A member for each list that has names.
+    pub(crate) fn to_members(&self) -> Vec<u8> {
+        let mut members = Vec::new();
         for (key, names) in [(TRUNCATED, &self.cut), (REDACTED, &self.redacted)] {
             if !names.is_empty() {
                 for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
-                    line.push(part);
+                    members.extend(part);
                 }
             }
         }
+        members
     }
 }
 

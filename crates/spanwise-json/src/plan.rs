@@ -1,11 +1,14 @@
 //! What follows from a callsite alone: worked out when it is first seen.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use spanwise_core::log_record;
 use tracing_core::Metadata;
 
-use crate::{builder::Options, escape, format::Layout, line::Short, shape::Shape};
+use crate::{
+    builder::Options, escape, format::Layout, line::Short, notes::Notes, shape::Shape,
+    visit::hidden_bit,
+};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -17,6 +20,11 @@ pub(crate) struct Plan {
     /// Two fields have one key.
     pub(crate) repeats: bool,
     pub(crate) is_log: bool,
+    /// The fields that are hidden because of their key, a bit each, and what a line says of them if all of them had a value.
+    pub(crate) hidden: u128,
+    pub(crate) redacted: Vec<u8>,
+    /// A message that the policy was asked about and shows: most callsites have but one.
+    pub(crate) clean_message: OnceLock<Box<str>>,
     /// Between the fields of the event and what the spans add.
     pub(crate) after_fields: Vec<u8>,
     /// After what the spans add, where a thread is named before the end.
@@ -79,6 +87,13 @@ impl Plan {
                 .any(|other| other.member.as_bytes() == key.member.as_bytes())
         });
 
+        let (mut hidden, mut notes) = (0, Notes::default());
+        for (index, key) in keys.iter().enumerate() {
+            if key.role == Role::Hidden {
+                hidden |= hidden_bit(index);
+                notes.redacted.push(key.name());
+            }
+        }
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
         if !is_log {
             let line = callsite.line().map(u64::from);
@@ -102,12 +117,27 @@ impl Plan {
                 && message.is_some_and(|index| index > 0),
             repeats,
             is_log,
+            hidden,
+            redacted: if options.redacted_list {
+                notes.to_members()
+            } else {
+                Vec::new()
+            },
+            clean_message: OnceLock::new(),
             after_fields,
             location,
             close: Short::new(close),
             name: escape::quoted(callsite.name()).into(),
             keys,
         }
+    }
+}
+
+impl Key {
+    /// As a JSON string.
+    pub(crate) fn name(&self) -> &[u8] {
+        let member = self.member.as_bytes();
+        &member[1..member.len() - 1]
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     fmt::{self, Write as _},
     ops::BitOrAssign,
     str,
+    sync::OnceLock,
 };
 
 use spanwise_core::{
@@ -19,6 +20,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) policy: &'a dyn Redact,
     /// Of the value; a message has none.
     pub(crate) key: Option<&'a str>,
+    /// A text of that place that the policy shows, remembered so that it is not asked again.
+    pub(crate) clean: Option<&'a OnceLock<Box<str>>>,
 }
 
 /// What a value's text in the line is not.
@@ -43,7 +46,32 @@ impl Reading<'_> {
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
         self.policy.instead_of(self.key, text)
     }
+
+    #[inline]
+    fn knows(&self, text: &[u8]) -> bool {
+        let clean = self.clean.and_then(OnceLock::get);
+        clean.is_some_and(|clean| clean.as_bytes() == text)
+    }
+
+    #[inline]
+    fn remember(&self, text: &[u8]) {
+        if let Some(clean) = self.clean.filter(|clean| clean.get().is_none()) {
+            remember(clean, text);
+        }
+    }
 }
+
+#[cold]
+fn remember(clean: &OnceLock<Box<str>>, text: &[u8]) {
+    if text.len() <= LONGEST_REMEMBERED
+        && let Ok(text) = str::from_utf8(text)
+    {
+        clean.get_or_init(|| text.into());
+    }
+}
+
+/// A message that a program has written out is not much longer.
+const LONGEST_REMEMBERED: usize = 128;
 
 /// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`Json`](crate::Json) and nothing else.
 ///
@@ -129,13 +157,18 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
         return Missing::default();
     }
     let text = &line.as_bytes()[start + 1..];
-    let length = text.len();
+    let as_it_is = is_clean && text.len() <= limit && !json.is_json();
+    if as_it_is && reading.knows(text) {
+        line.push_byte(b'"');
+        return Missing::default();
+    }
     // Only texts were written.
     let instead = match str::from_utf8(text) {
         Ok(text) => reading.instead_of(text),
         Err(_) => Some(REDACTED.to_owned()),
     };
-    if instead.is_none() && is_clean && length <= limit && !json.is_json() {
+    if as_it_is && instead.is_none() {
+        reading.remember(text);
         line.push_byte(b'"');
         return Missing::default();
     }

@@ -1,8 +1,12 @@
 //! Fields into members: `,"key":value`.
 
-use std::{error::Error, fmt, ptr, sync::Arc};
+use std::{
+    error::Error,
+    fmt, ptr,
+    sync::{Arc, OnceLock},
+};
 
-use spanwise_core::{REDACTED, Redact, guarded};
+use spanwise_core::{Redact, guarded};
 use tracing_core::{Field, field::Visit};
 
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
     format::Layout,
     line::Line,
     notes::Notes,
-    plan::{Key, Role},
+    plan::{Key, Plan, Role},
     shape::plain_name,
     text::{self, Missing, Reading},
 };
@@ -27,6 +31,8 @@ pub(crate) struct Encoding<'a> {
     /// Whether the line says whose values are hidden.
     pub(crate) lists_redacted: bool,
     pub(crate) of_event: bool,
+    /// See [`Plan::clean_message`](crate::plan::Plan::clean_message).
+    pub(crate) clean_message: &'a OnceLock<Box<str>>,
 }
 
 /// Which of the fields to take, where the message must come before the others: the [`Role`]s that are written at once.
@@ -41,9 +47,26 @@ pub(crate) enum Pass {
 /// What became of the fields.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
+    /// The fields that are hidden because of their key, a bit each.
+    pub(crate) hidden: u128,
     /// The bits of the keys that had a value.
     pub(crate) bits: u128,
     pub(crate) notes: Notes,
+}
+
+impl Encoded {
+    /// Notes the fields that are hidden because of their key.
+    #[cold]
+    pub(crate) fn note_hidden(&mut self, plan: &Plan) {
+        if plan.redacted.is_empty() {
+            return;
+        }
+        for (index, key) in plan.keys.iter().enumerate() {
+            if key.role == Role::Hidden && self.hidden & hidden_bit(index) != 0 {
+                self.notes.redacted.push(key.name());
+            }
+        }
+    }
 }
 
 /// Appends to `line` the fields that `record` shows, as `keys` say.
@@ -116,14 +139,24 @@ impl<'a> Encoder<'a> {
         if self.pass == Pass::Message || field.index() < self.resume_at {
             return;
         }
-        let shown = match key.role {
-            Role::Hidden => REDACTED.to_owned(),
-            Role::Replaced => {
-                let replacer = self.encoding.replacer;
-                replacer.replaced_display(plain_name(field.name()), value)
+        match key.role {
+            Role::Hidden => {
+                self.at = field.index();
+                self.encoded.bits |= key.bit;
+                self.encoded.hidden |= hidden_bit(field.index());
+                self.line.push_short(&key.member);
+                self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
             }
-            Role::Omitted | Role::Message | Role::Field | Role::Trusted => return,
-        };
+            Role::Replaced => self.replace(field, key, value),
+            Role::Omitted | Role::Message | Role::Field | Role::Trusted => {}
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
+        let replacer = self.encoding.replacer;
+        let shown = replacer.replaced_display(plain_name(field.name()), value);
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
@@ -138,14 +171,14 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn reading(&self, field: &Field) -> Option<Reading<'a>> {
         let policy = self.encoding.policy?;
-        let key = match self.keys[self.at].role {
+        let (key, clean) = match self.keys[self.at].role {
             Role::Trusted => return None,
-            Role::Message => None,
+            Role::Message => (None, Some(self.encoding.clean_message)),
             Role::Field | Role::Omitted | Role::Hidden | Role::Replaced => {
-                Some(plain_name(field.name()))
+                (Some(plain_name(field.name())), None)
             }
         };
-        Some(Reading { policy, key })
+        Some(Reading { policy, key, clean })
     }
 
     #[inline]
@@ -160,14 +193,12 @@ impl<'a> Encoder<'a> {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
-        let member = key.member.as_bytes();
-        let name = &member[1..member.len() - 1];
         let notes = &mut self.encoded.notes;
         if missing.cut {
-            notes.cut.push(name);
+            notes.cut.push(key.name());
         }
         if missing.hidden && self.encoding.lists_redacted {
-            notes.redacted.push(name);
+            notes.redacted.push(key.name());
         }
     }
 
@@ -330,6 +361,14 @@ impl Visit for Encoder<'_> {
         self.display(field, format_args!("{value:?}"));
     }
 }
+
+/// Of a callsite with more fields than there are bits, some share one.
+pub(crate) fn hidden_bit(index: usize) -> u128 {
+    1 << (index % 128)
+}
+
+/// [`REDACTED`] as a JSON string, in one block.
+const HIDDEN: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 /// At most this many causes of an error are shown.
 const MOST_CAUSES: usize = 16;

@@ -926,24 +926,70 @@ fn a_line_lists_the_fields_that_are_redacted() {
     let flat = lines(|layer| layer.redact(policy()), log);
     let [first, second] = [0, 1].map(|line| redacted(&flat.objects()[line]));
     assert_eq!(first, json!(["password"]));
-    assert_eq!(second, json!(["message", "user", "password", "j", "late"]));
+    assert_eq!(second, json!(["message", "user", "j", "password", "late"]));
 
     let nested = lines(
         |layer| layer.format(Format::JsonNested).redact(policy()),
         log,
     );
     let [first, second] = [0, 1].map(|line| redacted(&nested.objects()[line]));
-    assert_eq!(first, json!(["password", "card"]));
+    assert_eq!(first, json!(["card", "password"]));
     assert_eq!(
         second,
-        json!(["message", "user", "password", "j", "late", "card"])
+        json!(["message", "user", "j", "password", "late", "card"])
     );
+
+    let by_key = || info!(password = "q", ok = 1, "fine");
+    for _ in 0..2 {
+        let line = lines(|layer| layer.redact(policy()), by_key).only();
+        assert_eq!(redacted(&line), json!(["password"]));
+    }
+    let some = || info!(password = Empty, token = 1, "fine");
+    let line = lines(|layer| layer.redact(policy()), some).only();
+    assert!(!line.contains_key("redacted"));
 
     let none = lines(|layer| layer.redact(policy()).without_redacted_list(), log);
     assert!(!none.text().contains("redacted\""), "{}", none.text());
 
     let own = lines(default, || info!(redacted = 1, "m")).only();
     assert_eq!(own["fields.redacted"], json!(1));
+}
+
+#[test]
+fn a_message_is_read_whenever_it_is_another_one() {
+    let lines = lines(
+        |layer| layer.redact(std::sync::Arc::new(Policy)),
+        || {
+            for text in [
+                "fine",
+                "fine",
+                "4111",
+                "fine",
+                "fine\n",
+                "4111",
+                "4111 fine",
+            ] {
+                info!("{text}");
+            }
+        },
+    );
+    let messages: Vec<_> = lines
+        .objects()
+        .iter()
+        .map(|line| line["message"].clone())
+        .collect();
+    assert_eq!(
+        json!(messages),
+        json!([
+            "fine",
+            "fine",
+            "****",
+            "fine",
+            "fine\n",
+            "****",
+            "**** fine"
+        ])
+    );
 }
 
 #[test]
