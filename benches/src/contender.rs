@@ -38,8 +38,12 @@ pub enum Contender {
     SpanwisePolicy,
     /// [`FmtJson`](Self::FmtJson) behind the default policy.
     FmtJsonRedacted,
+    /// The same, where the layer is not asked whether it wants an event.
+    FmtJsonUnasked,
     /// [`Floor`](Self::Floor) behind the default policy: what the wrapper itself costs.
     FloorRedacted,
+    /// The same, where the layer is not asked whether it wants an event.
+    FloorUnasked,
 }
 
 impl Contender {
@@ -73,7 +77,9 @@ impl Contender {
             Self::Limit => "limit",
             Self::SpanwisePolicy => "spanwise-policy",
             Self::FmtJsonRedacted => "fmt-json-redacted",
+            Self::FmtJsonUnasked => "fmt-json-unasked",
             Self::FloorRedacted => "floor-redacted",
+            Self::FloorUnasked => "floor-unasked",
         }
     }
 
@@ -81,8 +87,8 @@ impl Contender {
     pub(crate) fn without_policy(self) -> Option<Self> {
         match self {
             Self::SpanwisePolicy => Some(Self::Spanwise),
-            Self::FmtJsonRedacted => Some(Self::FmtJson),
-            Self::FloorRedacted => Some(Self::Floor),
+            Self::FmtJsonRedacted | Self::FmtJsonUnasked => Some(Self::FmtJson),
+            Self::FloorRedacted | Self::FloorUnasked => Some(Self::Floor),
             _ => None,
         }
     }
@@ -159,6 +165,20 @@ impl Contender {
                         .with_writer(make_writer)
                         .redacted(policy()),
                 )
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::FmtJsonUnasked => registry()
+                .with(
+                    tracing_subscriber::fmt::layer()
+                        .json()
+                        .with_writer(make_writer)
+                        .redacted(policy())
+                        .wants_every_event(),
+                )
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::FloorUnasked => registry()
+                .with(Nothing.redacted(policy()).wants_every_event())
                 .with(LevelFilter::INFO)
                 .into(),
             Self::FloorRedacted => registry()

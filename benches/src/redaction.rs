@@ -7,7 +7,8 @@
 //! cargo bench -p benches --bench redaction -- --contender spanwise --contender spanwise-policy --workload flat-clean
 //! ```
 //!
-//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured with it and without.
+//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured with it and without. A layer that is
+//! `redacted` is shown every event twice, the first time to be asked whether it wants it; one that is `unasked` only once.
 //!
 //! # What the workloads tell
 //! In `numbers` and `keys` the names of the fields decide. An ordinary event has a message too, which is a text to read; without one,

@@ -30,8 +30,10 @@ pub(crate) static REDACTION: Suite = Suite {
         Contender::SpanwisePolicy,
         Contender::FmtJson,
         Contender::FmtJsonRedacted,
+        Contender::FmtJsonUnasked,
         Contender::Floor,
         Contender::FloorRedacted,
+        Contender::FloorUnasked,
     ],
     workloads: &[
         Workload::Numbers,

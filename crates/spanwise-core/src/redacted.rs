@@ -55,6 +55,7 @@ pub struct Redacted<L> {
     report: SelfReport,
     /// Its formatted fields are another layer's too, so it is not told anything.
     shares_fields: AtomicBool,
+    wants_every_event: bool,
 }
 
 impl<L> Redacted<L> {
@@ -65,6 +66,7 @@ impl<L> Redacted<L> {
             plans: CallsitePlans::default(),
             report: SelfReport::default(),
             shares_fields: AtomicBool::new(false),
+            wants_every_event: false,
         }
     }
 
@@ -72,6 +74,16 @@ impl<L> Redacted<L> {
     #[must_use]
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
+        self
+    }
+
+    /// Does not ask the layer inside, before each event, whether it wants it. Default: it is asked, [`Layer::event_enabled`].
+    ///
+    /// To be asked it has to be shown the values, which are then read twice. Layers that write events never say no, such as those of
+    /// `fmt`, of sentry and of OpenTelemetry.
+    #[must_use]
+    pub fn wants_every_event(mut self) -> Self {
+        self.wants_every_event = true;
         self
     }
 
@@ -154,9 +166,10 @@ where
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.show_event(event, When::Asked, |event| {
-            self.inner.event_enabled(event, ctx)
-        })
+        self.wants_every_event
+            || self.show_event(event, When::Asked, |event| {
+                self.inner.event_enabled(event, ctx)
+            })
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

@@ -141,6 +141,18 @@ fn a_redacted_layer_is_told_everything() {
 }
 
 #[test]
+fn a_redacted_layer_that_wants_every_event_is_not_asked() {
+    let noted = Noted::default();
+    let layer = noted.clone().redacted(no_hunter()).wants_every_event();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        info!("event");
+    });
+    let calls = noted.0.lock().unwrap();
+    assert!(calls.contains(&"on_event"));
+    assert!(!calls.contains(&"event_enabled"));
+}
+
+#[test]
 fn a_layer_in_a_list_is_told_everything() {
     check(|layer| {
         let mut list = Layers::<Registry>::default();

@@ -47,7 +47,7 @@
 //! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of JSON, the `Debug` of structs, headers,
 //!   URLs), and by the [`Detector`]s. Rules about paths are followed into a text that is JSON as a whole, from its root.
 //! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
-//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 60 ns.
+//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 20 ns.
 //! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what comes after is hidden.
 //! * [`Redact::counts`](spanwise_core::Redact::counts) says how often each rule hid something.
 //!

@@ -217,6 +217,7 @@ fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
 }
 
 /// Everything that is found by how it begins.
+#[rustfmt::skip] // a row each
 pub(crate) static TOKENS: &[Token] = &[
     token(Detector::Pem, "-----BEGIN", Then::Pem),
     token(Detector::Jwt, "eyJ", Then::Jwt),
@@ -252,24 +253,9 @@ pub(crate) static TOKENS: &[Token] = &[
     run(Detector::Stripe, "whsec_", Set::BASE64_PADDED, 24),
     token(Detector::Slack, "xox", Then::Slack),
     run(Detector::Slack, "xapp-", Set::ALNUM_DASH, 8),
-    run(
-        Detector::SlackWebhook,
-        "hooks.slack.com/services/",
-        Set::PATH,
-        40,
-    ),
-    run(
-        Detector::SlackWebhook,
-        "hooks.slack.com/workflows/",
-        Set::PATH,
-        40,
-    ),
-    run(
-        Detector::SlackWebhook,
-        "hooks.slack.com/triggers/",
-        Set::PATH,
-        40,
-    ),
+    run(Detector::SlackWebhook, "hooks.slack.com/services/", Set::PATH, 40),
+    run(Detector::SlackWebhook, "hooks.slack.com/workflows/", Set::PATH, 40),
+    run(Detector::SlackWebhook, "hooks.slack.com/triggers/", Set::PATH, 40),
     run(Detector::Google, "AIza", Set::BASE64URL, 35),
     run(Detector::Google, "ya29.", Set::BASE64URL, 20),
     run(Detector::Google, "GOCSPX-", Set::BASE64URL, 28),
@@ -279,12 +265,7 @@ pub(crate) static TOKENS: &[Token] = &[
     run(Detector::LlmKeys, "sk-admin-", Set::BASE64URL, 40),
     token(Detector::LlmKeys, "sk-", Then::OpenAi),
     run(Detector::MiscPrefixed, "npm_", Set::ALNUM, 36),
-    run(
-        Detector::MiscPrefixed,
-        "pypi-AgEIcHlwaS5vcmc",
-        Set::BASE64URL,
-        50,
-    ),
+    run(Detector::MiscPrefixed, "pypi-AgEIcHlwaS5vcmc", Set::BASE64URL, 50),
     run(Detector::MiscPrefixed, "hf_", Set::ALPHA, 34),
     run(Detector::MiscPrefixed, "dop_v1_", Set::LOWER_HEX, 64),
     run(Detector::MiscPrefixed, "SG.", Set::SENDGRID, 66),
@@ -297,24 +278,9 @@ pub(crate) static TOKENS: &[Token] = &[
     run(Detector::MiscPrefixed, "hvs.", Set::BASE64URL, 90),
     run(Detector::MiscPrefixed, "glsa_", Set::BASE64_ANY, 32),
     run(Detector::MiscPrefixed, "glc_", Set::BASE64_ANY, 32),
-    run(
-        Detector::MiscPrefixed,
-        "sntrys_",
-        Set::BASE64_ANY_PADDED,
-        40,
-    ),
-    run(
-        Detector::MiscPrefixed,
-        "sntryu_",
-        Set::BASE64_ANY_PADDED,
-        40,
-    ),
-    run(
-        Detector::MiscPrefixed,
-        "AGE-SECRET-KEY-1",
-        Set::UPPER_ALNUM,
-        58,
-    ),
+    run(Detector::MiscPrefixed, "sntrys_", Set::BASE64_ANY_PADDED, 40),
+    run(Detector::MiscPrefixed, "sntryu_", Set::BASE64_ANY_PADDED, 40),
+    run(Detector::MiscPrefixed, "AGE-SECRET-KEY-1", Set::UPPER_ALNUM, 58),
     run(Detector::MiscPrefixed, "ops_eyJ", Set::BASE64, 250),
     run(Detector::MiscPrefixed, "lin_api_", Set::ALNUM, 40),
     run(Detector::MiscPrefixed, "pul-", Set::LOWER_HEX, 40),
