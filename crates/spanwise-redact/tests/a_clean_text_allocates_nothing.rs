@@ -1,4 +1,4 @@
-//! Reading a text that is clean costs no allocation.
+//! Reading a text that is clean costs no allocation, nor does a line of JSON with it, nor one with keys that are hidden.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -59,4 +59,34 @@ fn what_is_clean_is_borrowed_and_nothing_else_is_made() {
         assert_eq!(shown, text);
         assert_eq!(made, 0, "{text}");
     }
+}
+
+#[test]
+fn a_line_of_json_costs_none_either() {
+    let layer = spanwise_json::JsonLayer::new()
+        .redact(std::sync::Arc::new(Policy::secrets_and_pii()))
+        .with_writer(std::io::sink);
+    let stack =
+        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), layer);
+    tracing::subscriber::with_default(stack, || {
+        let log = |number: u64| {
+            let customer = "customer-0042-of-example";
+            tracing::info!(
+                number,
+                amount = 1.5,
+                customer,
+                password = "hunter2",
+                "order {number} \"created\""
+            );
+            tracing::info!(number, token = number, note = ?customer, "accepted");
+        };
+        for number in 0..10 {
+            log(number);
+        }
+        let before = COUNT.get();
+        for number in 0..100 {
+            log(number);
+        }
+        assert_eq!(COUNT.get() - before, 0);
+    });
 }
