@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/orders/{id}/pay", post(pay_order))
         .layer(middleware::from_fn(open_request_span))
         .with_state(work);
-    info!(%address, "shop is open");
+    info!(server.address = %address, "shop is open");
 
     if std::env::args().any(|arg| arg == "--serve") {
         note(&format!(

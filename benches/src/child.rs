@@ -11,7 +11,6 @@ use tracing::dispatcher;
 
 use crate::{
     Contender, Workload, allocations,
-    data::Data,
     limit::Limit,
     options::Options,
     writers::{Captured, NullWriter},
@@ -32,7 +31,7 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--iterations needs one --contender and one --workload".into());
     };
-    let data = Data::new();
+    let data = workload.data();
     let (time, allocations) = match contender.dispatch(NullWriter) {
         Some(dispatch) => {
             dispatcher::set_global_default(dispatch)?;
@@ -120,7 +119,7 @@ pub(crate) fn numbers<const COUNT: usize>(
 /// If the hand-written contender fails to write to memory.
 #[must_use]
 pub fn show(contender: Contender, workload: Workload) -> String {
-    let data = Data::new();
+    let data = workload.data();
     let captured = Captured::default();
     match contender.dispatch(captured.clone()) {
         Some(dispatch) => dispatcher::with_default(&dispatch, || {

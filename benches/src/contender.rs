@@ -1,7 +1,10 @@
 //! Who writes the lines.
 
-use spanwise_core::{ContextLayer, LevelLayer, Levels};
+use std::sync::Arc;
+
+use spanwise_core::{ContextLayer, LayerExt as _, LevelLayer, Levels};
 use spanwise_json::{Format, JsonLayer};
+use spanwise_redact::Policy;
 use tracing::{Dispatch, Level, level_filters::LevelFilter};
 use tracing_bunyan_formatter::{BunyanFormattingLayer, JsonStorageLayer};
 use tracing_subscriber::{Layer, fmt::MakeWriter, prelude::*, registry};
@@ -31,10 +34,16 @@ pub enum Contender {
     Floor,
     /// No `tracing` at all, but straight-line code that knows what it will write.
     Limit,
+    /// [`Spanwise`](Self::Spanwise) with the default policy.
+    SpanwisePolicy,
+    /// [`FmtJson`](Self::FmtJson) behind the default policy.
+    FmtJsonRedacted,
+    /// [`Floor`](Self::Floor) behind the default policy: what the wrapper itself costs.
+    FloorRedacted,
 }
 
 impl Contender {
-    /// In the order of the tables.
+    /// The peers, in the order of the tables.
     pub const ALL: [Self; 10] = [
         Self::Spanwise,
         Self::SpanwiseStack,
@@ -62,6 +71,19 @@ impl Contender {
             Self::Fmt => "fmt",
             Self::Floor => "floor",
             Self::Limit => "limit",
+            Self::SpanwisePolicy => "spanwise-policy",
+            Self::FmtJsonRedacted => "fmt-json-redacted",
+            Self::FloorRedacted => "floor-redacted",
+        }
+    }
+
+    /// Who does the same, but hides nothing.
+    pub(crate) fn without_policy(self) -> Option<Self> {
+        match self {
+            Self::SpanwisePolicy => Some(Self::Spanwise),
+            Self::FmtJsonRedacted => Some(Self::FmtJson),
+            Self::FloorRedacted => Some(Self::Floor),
+            _ => None,
         }
     }
 
@@ -82,6 +104,7 @@ impl Contender {
     {
         let levels = || LevelLayer::new(Levels::from(LevelFilter::INFO));
         let json = |format| JsonLayer::new().format(format);
+        let policy = || Arc::new(Policy::secrets_and_pii());
         Some(match self {
             Self::Spanwise => registry()
                 .with(json(Format::Json).with_writer(make_writer))
@@ -125,6 +148,23 @@ impl Contender {
                 .finish()
                 .into(),
             Self::Floor => registry().with(Nothing).with(LevelFilter::INFO).into(),
+            Self::SpanwisePolicy => registry()
+                .with(json(Format::Json).redact(policy()).with_writer(make_writer))
+                .with(levels())
+                .into(),
+            Self::FmtJsonRedacted => registry()
+                .with(
+                    tracing_subscriber::fmt::layer()
+                        .json()
+                        .with_writer(make_writer)
+                        .redacted(policy()),
+                )
+                .with(LevelFilter::INFO)
+                .into(),
+            Self::FloorRedacted => registry()
+                .with(Nothing.redacted(policy()))
+                .with(LevelFilter::INFO)
+                .into(),
             Self::Limit => return None,
         })
     }

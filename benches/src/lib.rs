@@ -7,7 +7,7 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`].
+//! What it costs to have lines written to a file is another bench, [`appender`]; and so is what a policy costs, [`redaction`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -21,7 +21,9 @@ mod data;
 mod instructions;
 mod limit;
 mod options;
+pub mod redaction;
 mod rounds;
+mod suite;
 mod table;
 mod workload;
 mod writers;
@@ -37,14 +39,5 @@ pub use workload::Workload;
 ///
 /// If an argument is unknown, or a child process could not be started or failed.
 pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
-    use options::{Mode, Options};
-
-    let options = Options::parse(arguments)?;
-    match options.mode {
-        Mode::Rounds(count) => rounds::run(&options, count),
-        Mode::Instructions => instructions::run(&options),
-        Mode::Iterations(count) => child::measure(&options, count),
-        Mode::Show => child::show_all(&options),
-        Mode::Nothing => Ok(()),
-    }
+    options::Options::parse(&suite::PEERS, arguments)?.run()
 }

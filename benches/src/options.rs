@@ -1,12 +1,15 @@
 //! The arguments of the process.
 
-use crate::{Contender, Workload};
+use std::error::Error;
+
+use crate::{Contender, Workload, child, instructions, redaction, rounds, suite::Suite};
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) mode: Mode,
-    contenders: Vec<Contender>,
-    workloads: Vec<Workload>,
+    pub(crate) suite: &'static Suite,
+    contenders: Chosen<Contender>,
+    workloads: Chosen<Workload>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +19,8 @@ pub(crate) enum Mode {
     /// What the parent asks of a child, and people of a profiler: so many units of one contender and workload.
     Iterations(u64),
     Show,
+    /// The texts of the redaction bench alone.
+    Texts,
     /// `cargo test` runs benches too, to see whether they start.
     Nothing,
 }
@@ -23,11 +28,15 @@ pub(crate) enum Mode {
 const ROUNDS: usize = 15;
 
 impl Options {
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(
+        suite: &'static Suite,
+        mut arguments: impl Iterator<Item = String>,
+    ) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Vec::new(),
-            workloads: Vec::new(),
+            suite,
+            contenders: Chosen::of(suite.contenders, Contender::name),
+            workloads: Chosen::of(suite.workloads, Workload::name),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -42,39 +51,65 @@ impl Options {
                 "--bench" => {}
                 "--instructions" => options.mode = Mode::Instructions,
                 "--show" => options.mode = Mode::Show,
+                "--texts" if suite.has_texts => options.mode = Mode::Texts,
                 "--rounds" => options.mode = Mode::Rounds(number(&argument, &value()?)?),
                 "--iterations" => options.mode = Mode::Iterations(number(&argument, &value()?)?),
-                "--contender" => {
-                    options
-                        .contenders
-                        .push(named(&value()?, &Contender::ALL, Contender::name)?);
-                }
-                "--workload" => {
-                    options
-                        .workloads
-                        .push(named(&value()?, &Workload::ALL, Workload::name)?);
-                }
+                "--contender" => options.contenders.add(&value()?)?,
+                "--workload" => options.workloads.add(&value()?)?,
                 _ => return Err(format!("{argument} is unknown")),
             }
         }
         Ok(options)
     }
 
-    /// Those that were named, or all.
-    pub(crate) fn contenders(&self) -> &[Contender] {
-        if self.contenders.is_empty() {
-            &Contender::ALL
-        } else {
-            &self.contenders
+    /// Does what was asked for.
+    pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        match self.mode {
+            Mode::Rounds(count) => rounds::run(self, count),
+            Mode::Instructions => instructions::run(self),
+            Mode::Iterations(count) => child::measure(self, count),
+            Mode::Show => child::show_all(self),
+            Mode::Texts => redaction::texts(),
+            Mode::Nothing => Ok(()),
         }
     }
 
-    /// Those that were named, or all.
+    pub(crate) fn contenders(&self) -> &[Contender] {
+        self.contenders.get()
+    }
+
     pub(crate) fn workloads(&self) -> &[Workload] {
-        if self.workloads.is_empty() {
-            &Workload::ALL
+        self.workloads.get()
+    }
+}
+
+/// Those that were named, or all.
+#[derive(Debug)]
+pub(crate) struct Chosen<T: 'static> {
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+    named: Vec<T>,
+}
+
+impl<T: Copy> Chosen<T> {
+    pub(crate) fn of(all: &'static [T], name: fn(T) -> &'static str) -> Self {
+        Self {
+            all,
+            name,
+            named: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), String> {
+        self.named.push(named(text, self.all, self.name)?);
+        Ok(())
+    }
+
+    pub(crate) fn get(&self) -> &[T] {
+        if self.named.is_empty() {
+            self.all
         } else {
-            &self.workloads
+            &self.named
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Contender, Workload, options::Options};
 
-type Results = BTreeMap<(Contender, Workload), f64>;
+pub(crate) type Results = BTreeMap<(Contender, Workload), f64>;
 
 /// A row for each contender, a column for each workload.
 #[derive(Debug)]
@@ -30,22 +30,10 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// How many times as much the two peers that matter cost: the one that most services have, and the fastest. The disabled
-    /// event is held against bare `fmt`, since nothing is written.
     pub(crate) fn print_ratios(&self) -> Result<(), Box<dyn Error>> {
-        let title = "fmt-json / contender, microjson / contender (disabled: fmt / contender)";
-        self.print_cells(title, |contender, workload| {
-            let own = self.results.get(&(contender, workload))?;
-            let times = |peer| {
-                let peer = self.results.get(&(peer, workload))?;
-                Some(format!("{:.2}×", peer / own))
-            };
-            if workload == Workload::Disabled {
-                return times(Contender::Fmt);
-            }
-            let peers = [times(Contender::FmtJson), times(Contender::Microjson)];
-            let known: Vec<_> = peers.into_iter().flatten().collect();
-            (!known.is_empty()).then(|| known.join(", "))
+        let suite = self.options.suite;
+        self.print_cells(suite.ratios, |contender, workload| {
+            (suite.ratio)(self.results, contender, workload)
         })
     }
 
@@ -63,19 +51,20 @@ impl<'a> Table<'a> {
                 .collect();
             (contender.name(), cells)
         });
-        print(title, &names, rows)
+        print(title, "contender", &names, rows)
     }
 }
 
 /// A column of names, then those of `columns`; a dash where there is nothing to say.
 pub(crate) fn print<'n>(
     title: &str,
+    named: &str,
     columns: &[&str],
     rows: impl Iterator<Item = (&'n str, Vec<Option<String>>)>,
 ) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout();
     writeln!(out, "\n{title}\n")?;
-    writeln!(out, "| contender | {} |", columns.join(" | "))?;
+    writeln!(out, "| {named} | {} |", columns.join(" | "))?;
     writeln!(out, "| --- |{}", " ---: |".repeat(columns.len()))?;
     for (name, cells) in rows {
         let cells: Vec<_> = cells

@@ -19,10 +19,22 @@ pub enum Workload {
     Escape,
     /// An event below the level.
     Disabled,
+    /// A literal message, and numbers and booleans: there is nothing to read but the message.
+    Numbers,
+    /// The same without the message: there is nothing to read.
+    NumbersOnly,
+    /// A literal message, and texts whose keys decide: two are trusted and two are hidden.
+    Keys,
+    /// The same without the message.
+    KeysOnly,
+    /// [`Flat`](Self::Flat), whose text is an e-mail address, with a text of the same length that tells nothing.
+    FlatClean,
+    /// [`Request`](Self::Request), in the same way.
+    RequestClean,
 }
 
 impl Workload {
-    /// In the order of the tables.
+    /// Those of the peers, in the order of the tables.
     pub const ALL: [Self; 5] = [
         Self::Flat,
         Self::Nested,
@@ -40,7 +52,21 @@ impl Workload {
             Self::Request => "request",
             Self::Escape => "escape",
             Self::Disabled => "disabled",
+            Self::Numbers => "numbers",
+            Self::NumbersOnly => "numbers-only",
+            Self::Keys => "keys",
+            Self::KeysOnly => "keys-only",
+            Self::FlatClean => "flat-clean",
+            Self::RequestClean => "request-clean",
         }
+    }
+
+    pub(crate) fn data(self) -> Data {
+        let mut data = Data::new();
+        if let Self::FlatClean | Self::RequestClean = self {
+            data.customer = "customer-0042-of-example";
+        }
+        data
     }
 
     /// The spans that are open during all units.
@@ -50,10 +76,14 @@ impl Workload {
 
     pub(crate) fn repeat(self, data: &Data, times: u64) {
         let unit = match self {
-            Self::Flat | Self::Nested => flat,
-            Self::Request => request,
+            Self::Flat | Self::Nested | Self::FlatClean => flat,
+            Self::Request | Self::RequestClean => request,
             Self::Escape => escape,
             Self::Disabled => disabled,
+            Self::Numbers => numbers,
+            Self::NumbersOnly => numbers_only,
+            Self::Keys => keys,
+            Self::KeysOnly => keys_only,
         };
         for _ in 0..times {
             unit(black_box(data));
@@ -142,5 +172,43 @@ fn disabled(data: &Data) {
         order_number = data.order_number,
         customer = data.customer,
         "not enabled"
+    );
+}
+
+fn numbers(data: &Data) {
+    info!(
+        status = data.status,
+        elapsed_ms = data.elapsed_ms,
+        order_number = data.order_number,
+        express = data.express,
+        "request finished"
+    );
+}
+
+fn numbers_only(data: &Data) {
+    info!(
+        status = data.status,
+        elapsed_ms = data.elapsed_ms,
+        order_number = data.order_number,
+        express = data.express,
+    );
+}
+
+fn keys(data: &Data) {
+    info!(
+        trace_id = data.queue,
+        cache_key = data.route,
+        session = data.customer,
+        api_key = data.tenant_id,
+        "request finished"
+    );
+}
+
+fn keys_only(data: &Data) {
+    info!(
+        trace_id = data.queue,
+        cache_key = data.route,
+        session = data.customer,
+        api_key = data.tenant_id,
     );
 }

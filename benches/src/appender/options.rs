@@ -1,13 +1,13 @@
 //! The arguments of the process.
 
 use super::{Contender, Workload, pass::Pass};
-use crate::options::{named, number};
+use crate::options::{Chosen, named, number};
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) mode: Mode,
-    contenders: Vec<Contender>,
-    workloads: Vec<Workload>,
+    contenders: Chosen<Contender>,
+    workloads: Chosen<Workload>,
     producers: Vec<u64>,
     lines: Option<u64>,
     pub(crate) rotate_at: u64,
@@ -29,8 +29,8 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Vec::new(),
-            workloads: Vec::new(),
+            contenders: Chosen::of(&Contender::ALL, Contender::name),
+            workloads: Chosen::of(&Workload::ALL, Workload::name),
             producers: Vec::new(),
             lines: None,
             rotate_at: ROTATE_AT,
@@ -48,14 +48,8 @@ impl Options {
             match argument.as_str() {
                 "--rounds" => options.mode = Mode::Rounds(number(&argument, &value)?),
                 "--pass" => options.mode = Mode::Pass(named(&value, &Pass::ALL, Pass::name)?),
-                "--contender" => {
-                    let contender = named(&value, &Contender::ALL, Contender::name)?;
-                    options.contenders.push(contender);
-                }
-                "--workload" => {
-                    let workload = named(&value, &Workload::ALL, Workload::name)?;
-                    options.workloads.push(workload);
-                }
+                "--contender" => options.contenders.add(&value)?,
+                "--workload" => options.workloads.add(&value)?,
                 "--producers" => options.producers.push(number(&argument, &value)?),
                 "--lines" => options.lines = Some(number(&argument, &value)?),
                 "--rotate-at" => options.rotate_at = number(&argument, &value)?,
@@ -68,22 +62,12 @@ impl Options {
         Ok(options)
     }
 
-    /// Those that were named, or all.
     pub(crate) fn contenders(&self) -> &[Contender] {
-        if self.contenders.is_empty() {
-            &Contender::ALL
-        } else {
-            &self.contenders
-        }
+        self.contenders.get()
     }
 
-    /// Those that were named, or all.
     pub(crate) fn workloads(&self) -> &[Workload] {
-        if self.workloads.is_empty() {
-            &Workload::ALL
-        } else {
-            &self.workloads
-        }
+        self.workloads.get()
     }
 
     /// Those that were asked for, or those of the workload.

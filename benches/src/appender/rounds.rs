@@ -169,7 +169,7 @@ fn print(
         ];
         Some((contender.name(), cells))
     });
-    table::print(&title, &COLUMNS, rows)
+    table::print(&title, "contender", &COLUMNS, rows)
 }
 
 /// How many times as long callers wait while files roll and are compressed.
@@ -197,5 +197,5 @@ fn print_rotation(
             .then_some((contender.name(), cells))
     });
     let title = "p99.9 with rotation and gzip / p99.9 without";
-    table::print(title, &names, rows)
+    table::print(title, "contender", &names, rows)
 }

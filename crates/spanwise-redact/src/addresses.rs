@@ -51,7 +51,9 @@ const FILES: [&str; 10] = [
 /// An address of four numbers: `start` is at a digit with none before it. Loopback, unspecified and broadcast addresses are nobody's.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
-    let is_version = before(1) == Some(&b'/') && before(2).is_some_and(u8::is_ascii_alphanumeric);
+    let is_version = before(1) == Some(&b'/')
+        && before(2).is_some_and(u8::is_ascii_alphanumeric)
+        && !is_in_path(text, start - 1);
     if !is_boundary(text, start) || matches!(before(1), Some(b'.' | b'-')) || is_version {
         return None;
     }
@@ -82,6 +84,12 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     }
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
     (!address.is_loopback() && address.octets()[0] != 0 && !address.is_broadcast()).then_some(end)
+}
+
+/// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no version, as `nginx/1.25.3.1` is.
+fn is_in_path(text: &[u8], at: usize) -> bool {
+    let start = Set::KEY.run_back(text, at, 64);
+    start > 0 && text[start - 1] == b'/'
 }
 
 /// An address of groups of hex digits among the characters from `start` to `end`, the longest run of such characters.

@@ -81,7 +81,7 @@ impl Detector {
         Self::Iban,
     ];
 
-    /// Its name in [`Policy::counts`](crate::Policy::counts).
+    /// Its name in [`Redact::counts`](spanwise_core::Redact::counts).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

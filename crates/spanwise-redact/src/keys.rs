@@ -2,10 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{
-    RuleError,
-    literals::{Literals, push},
-};
+use crate::{RuleError, literals::Literals};
 
 /// Rules about keys, looked up by the name of one.
 #[derive(Debug, Clone)]
@@ -173,20 +170,20 @@ impl Index {
     }
 
     fn contains(&self, name: &[u8]) -> Option<usize> {
-        let mut three = 0;
-        for (at, byte) in name.iter().enumerate() {
-            three = push(three, *byte);
-            if at < 2 || !self.literals.may_start(three) {
-                continue;
-            }
-            let rest = &name[at - 2..];
+        let part_at = |at: usize| {
+            let rest = name.get(at..)?;
             let mut parts = self
                 .literals
-                .starting(three)
+                .starting(rest)
                 .map(|part| &self.contains[part]);
-            if let Some((_, rule)) = parts.find(|(part, _)| rest.starts_with(part.as_bytes())) {
+            parts.find(|(part, _)| rest.starts_with(part.as_bytes()))
+        };
+        let mut at = 0;
+        while let Some(start) = self.literals.next_start(name, at) {
+            if let Some((_, rule)) = part_at(start).or_else(|| part_at(start + 1)) {
                 return Some(*rule);
             }
+            at = start + 2;
         }
         None
     }

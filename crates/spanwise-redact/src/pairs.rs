@@ -1,5 +1,7 @@
 //! Keys with their values inside a text: `key=value`, JSON, the `Debug` of a struct, headers, parameters of a URL.
 
+use spanwise_core::REDACTED;
+
 use crate::{
     bytes::{Set, after_escape, is_space},
     document::Document,
@@ -42,7 +44,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
                 *at += 1;
                 continue;
             }
-            (false, Some(b'=' | b'>')) => *at += 1,
+            (false, Some(b'=' | b'>')) | (true, Some(b'=')) => *at += 1,
             (_, None) => return None,
             _ => {}
         }
@@ -177,7 +179,13 @@ impl Pair<'_> {
                 let end = if self.in_query && start == self.after {
                     end_of_parameter(text, start)
                 } else if header && self.colon && self.quote.is_none() {
-                    end_of_header(text, start, open_quote(text, self.after))
+                    // What was hidden before is all of the value that there was.
+                    if text[start..].starts_with(REDACTED.as_bytes()) {
+                        return None;
+                    }
+                    let end = end_of_header(text, start, open_quote(text, self.after));
+                    // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
+                    end.max(end_of_bare(text, start))
                 } else {
                     end_of_bare(text, start)
                 };
@@ -195,7 +203,7 @@ impl Pair<'_> {
         };
         let says = &text[value.start..value.end];
         let nothing = says.iter().all(|byte| *byte == b'*')
-            || says == b"[REDACTED]"
+            || says == REDACTED.as_bytes()
             || NOTHING
                 .iter()
                 .any(|word| says.eq_ignore_ascii_case(word.as_bytes()));

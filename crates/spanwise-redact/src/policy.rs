@@ -282,6 +282,14 @@ impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
     fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        if scan::is_plain(text.as_bytes()) {
+            return Cow::Borrowed(text);
+        }
+        self.read(key, text)
+    }
+
+    #[inline(never)]
+    fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let hits = self.hits(key, text);
         if hits.is_empty() {
             return Cow::Borrowed(text);
@@ -300,11 +308,12 @@ impl Policy {
                 crate::json::by_path(key, text, &self.rules.keys, &mut hits);
             }
         }
+        if hits.is_empty() {
+            return hits;
+        }
         let order = |hit: &Hit| (hit.start, std::cmp::Reverse(hit.end));
         hits.sort_by_key(order);
-        if !hits.is_empty()
-            && let Some(document) = document.get_or_insert_with(|| Document::of(text))
-        {
+        if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
             hits = document.fit(text, hits);
             hits.sort_by_key(order);
         }
@@ -450,6 +459,7 @@ impl Redact for Policy {
         }
     }
 
+    #[inline]
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.hidden(None, text)
     }
@@ -458,14 +468,17 @@ impl Redact for Policy {
         self.hidden(Some(key), text)
     }
 
-    /// Those of the detectors first, and only those that did. A field that is hidden or left out by its name is counted once a
+    /// Those of the detectors first, then those about keys as `key *passw*`, and only those that did. A field that is hidden or left out by its name is counted once a
     /// callsite, which is how often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
-        let all = rules.detectors.iter().chain(&rules.outcomes);
-        all.map(|rule| (rule.name.clone(), rule.count.load(Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        let count = |rule: &Outcome| rule.count.load(Ordering::Relaxed);
+        let detectors = rules.detectors.iter();
+        let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
+        let keys = rules.outcomes.iter();
+        let keys = keys.map(|rule| (format!("key {}", rule.name), count(rule)));
+        let all = detectors.chain(keys);
+        all.filter(|(_, count)| *count > 0).collect()
     }
 
     fn replace(&self, key: &str, value: &str) -> String {

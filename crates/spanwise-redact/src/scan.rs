@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, is_boundary},
-    literals::{Literals, push},
+    bytes::{Set, ends_escape},
+    literals::Literals,
     numbers,
     tokens::{Runs, TOKENS},
 };
@@ -32,54 +32,104 @@ pub(crate) enum Rule {
 }
 
 /// What a first look at a text says may be in it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Signs {
-    seen: u8,
-    digits: usize,
+    seen: u64,
+    digits: u64,
+    dots: u64,
 }
 
 impl Signs {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        let mut signs = Self::default();
+        for part in text.chunks(MOST_COUNTED) {
+            let mut sum = 0_u64;
+            let mut add = |byte: &u8| {
+                let sign = SIGNS[usize::from(*byte)];
+                signs.seen |= sign;
+                sum = sum.wrapping_add(sign);
+            };
+            // Eight at once, or the compiler counts them one by one.
+            let (blocks, rest) = part.as_chunks::<8>();
+            blocks
+                .iter()
+                .for_each(|block| block.iter().for_each(&mut add));
+            rest.iter().for_each(add);
+            signs.digits += sum & COUNT;
+            signs.dots += sum >> DOT.trailing_zeros() & COUNT;
+        }
+        signs
+    }
+
     pub(crate) fn may_have_pairs(self) -> bool {
         self.seen & (COLON | EQUALS) != 0
     }
+
+    fn may_have_numbers(self) -> bool {
+        self.digits >= 8 || self.may_have_ipv4()
+    }
+
+    fn may_have_ipv4(self) -> bool {
+        self.digits >= 4 && self.dots >= 3
+    }
+}
+
+/// True if nothing secret is in it, which is known of most texts after a short look.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    is_free_of_signs(text)
+        && starts(text, SHORTEST_TOKEN)
+            .is_none_or(|starts| LITERALS.next_start(starts, 0).is_none())
+}
+
+/// The part of a text in which a token may begin.
+#[inline]
+fn starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
+    Some(&text[..text.len().checked_sub(shortest)? + LITERAL])
+}
+
+/// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in ASCII.
+#[inline]
+fn is_free_of_signs(text: &[u8]) -> bool {
+    // A text is no multiple of a block: the last one begins before the one before it ends.
+    if let Some(last) = text.last_chunk::<16>() {
+        !has_sign(last) && !text.as_chunks::<16>().0.iter().any(has_sign)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        !has_sign(first) && !has_sign(last)
+    } else {
+        !text.iter().any(|byte| has_sign(&[*byte]))
+    }
+}
+
+/// A block at once, for which the compiler has instructions.
+#[inline]
+fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
+    block.map(|byte| byte.wrapping_sub(b'0') <= b'@' - b'0') != [false; SIZE]
 }
 
 /// Appends what the detectors of `wanted` find, in no order; one bit a detector.
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
-    let literals: &Literals = &LITERALS;
-    let mut runs = Runs::new();
-    let (mut seen, mut digits, mut three, mut done) = (0_u8, 0_usize, 0_u32, 0_usize);
-    for (at, byte) in text.iter().enumerate() {
-        seen |= SIGNS[usize::from(*byte)];
-        digits += usize::from(byte.is_ascii_digit());
-        three = push(three, *byte);
-        if literals.may_start(three)
-            && at >= done + 2
-            && let Some(hit) = token(literals, three, text, at - 2, wanted, &mut runs)
-        {
-            // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
-            if hit.start == at - 2 {
-                done = hit.end;
-            }
-            hits.push(hit);
-        }
-    }
-    let signs = Signs { seen, digits };
+    let signs = Signs::of(text);
+    tokens(text, signs, wanted, hits);
+    let is_userinfo = |hit: &&Hit| hit.rule == Rule::Detector(Detector::UrlUserinfo);
+    let hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
         if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
-    if seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
-        for at in memchr::memchr_iter(b'@', text) {
+    if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
+        // What stands before a host is hidden, and the host is shown.
+        let is_mail = |at: &usize| hosts.binary_search(at).is_err();
+        for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             found(Detector::Email, addresses::email(text, at));
         }
     }
-    // The least digits that a number with a meaning has: an address of four.
-    if digits >= 4 {
+    if signs.may_have_numbers() {
         each_number(text, signs, &mut found);
     }
-    if seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
+    if signs.seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
         let mut at = 0;
         while let Some(colon) = memchr::memchr(b':', &text[at..]) {
             let start = Set::IPV6.run_back(text, at + colon, 48).max(at);
@@ -91,16 +141,36 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     signs
 }
 
+/// Appends what is found by how it begins.
+fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) {
+    let least = if signs.seen & COLON == 0 {
+        SHORTEST_TOKEN
+    } else {
+        SHORTEST_URL
+    };
+    let Some(starts) = starts(text, least) else {
+        return;
+    };
+    let literals: &Literals = &LITERALS;
+    let mut runs = Runs::new();
+    let mut at = 0;
+    while let Some(start) = literals.next_start(starts, at) {
+        at = start + 2;
+        let hit = token(literals, text, start, wanted, &mut runs)
+            .or_else(|| token(literals, text, start + 1, wanted, &mut runs));
+        if let Some(hit) = hit {
+            // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
+            if hit.start <= start + 1 {
+                at = hit.end;
+            }
+            hits.push(hit);
+        }
+    }
+}
+
 #[cold]
-fn token(
-    literals: &Literals,
-    three: u32,
-    text: &[u8],
-    at: usize,
-    wanted: u32,
-    runs: &mut Runs,
-) -> Option<Hit> {
-    literals.starting(three).find_map(|index| {
+fn token(literals: &Literals, text: &[u8], at: usize, wanted: u32, runs: &mut Runs) -> Option<Hit> {
+    literals.starting(&text[at..]).find_map(|index| {
         let token = &TOKENS[index];
         let there = text.get(at..at + token.literal.len())?;
         let is_it = if token.any_case() {
@@ -122,28 +192,28 @@ fn each_number(
     found: &mut impl FnMut(Detector, Option<(usize, usize)>),
 ) {
     let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
-    let mut at = 0;
-    while at < text.len() {
-        if !Set::UPPER_ALNUM.has(text[at]) || !is_boundary(text, at) {
-            at += 1;
+    let mut in_word = false;
+    for (at, byte) in text.iter().enumerate() {
+        let goes_on = in_word;
+        in_word = Set::WORD.has(*byte);
+        if !Set::UPPER_ALNUM.has(*byte) || goes_on && !ends_escape(text, at) {
             continue;
         }
-        if !text[at].is_ascii_digit() {
+        if !byte.is_ascii_digit() {
             if signs.digits >= 8 {
                 found(Detector::Iban, to(at, numbers::iban(text, at)));
             }
-        } else {
-            if signs.digits >= 13 {
-                found(Detector::Card, to(at, numbers::card(text, at)));
-            }
-            if signs.seen & DASH != 0 {
-                found(Detector::Ssn, to(at, numbers::ssn(text, at)));
-            }
-            if signs.seen & DOT != 0 {
-                found(Detector::Ipv4, to(at, addresses::ipv4(text, at)));
-            }
+            continue;
         }
-        at += 1;
+        if signs.digits >= 13 {
+            found(Detector::Card, to(at, numbers::card(text, at)));
+        }
+        if signs.digits >= 9 && signs.seen & DASH != 0 {
+            found(Detector::Ssn, to(at, numbers::ssn(text, at)));
+        }
+        if signs.may_have_ipv4() {
+            found(Detector::Ipv4, to(at, addresses::ipv4(text, at)));
+        }
     }
 }
 
@@ -165,18 +235,89 @@ pub(crate) const fn bit(detector: Detector) -> u32 {
 static LITERALS: LazyLock<Literals> =
     LazyLock::new(|| Literals::new(TOKENS.iter().map(|token| token.literal)));
 
-const AT: u8 = 1;
-const COLON: u8 = 1 << 1;
-const EQUALS: u8 = 1 << 2;
-const DASH: u8 = 1 << 3;
-const DOT: u8 = 1 << 4;
+/// No text that is found by how it begins is shorter.
+const SHORTEST_TOKEN: usize = 13;
 
-static SIGNS: [u8; 256] = {
+/// As much of a literal must be there for it to be found.
+const LITERAL: usize = 3;
+
+/// But for the password in a URL, from the `://`.
+const SHORTEST_URL: usize = 6;
+
+/// In the lowest bits digits are counted, and dots in those after them.
+const COUNT: u64 = (1 << 20) - 1;
+const MOST_COUNTED: usize = 1 << 19;
+const DIGIT: u64 = 1;
+const DOT: u64 = 1 << 20;
+const AT: u64 = 1 << 40;
+const COLON: u64 = 1 << 41;
+const EQUALS: u64 = 1 << 42;
+const DASH: u64 = 1 << 43;
+
+static SIGNS: [u64; 256] = {
     let mut signs = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    signs[b'.' as usize] = DOT;
     signs[b'@' as usize] = AT;
     signs[b':' as usize] = COLON;
     signs[b'=' as usize] = EQUALS;
     signs[b'-' as usize] = DASH;
-    signs[b'.' as usize] = DOT;
     signs
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<Detector> {
+        let mut hits = Vec::new();
+        detect(text.as_bytes(), u32::MAX, &mut hits);
+        let rules = hits.into_iter().map(|hit| match hit.rule {
+            Rule::Detector(detector) => detector,
+            Rule::Key { .. } => panic!("{text} has no key"),
+        });
+        rules.collect()
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_counted() {
+        let card = "4111111111111111";
+        let text = format!("{}{card}", "1".repeat((1 << 20) - 16) + " ");
+        assert_eq!(found(&text), [Detector::Card]);
+    }
+
+    #[test]
+    fn the_shortest_of_each_kind_is_found_wherever_it_stands() {
+        let ends = "a".repeat(24);
+        let shortest = [
+            ("eyJabcdefgh..", Detector::Jwt),
+            ("xapp-abcdefgh", Detector::Slack),
+            ("xoxb-abcdefghij", Detector::Slack),
+            ("basic YTpiOmM6", Detector::Basic),
+            ("bearer abcdefghijklmno1", Detector::Bearer),
+            ("token abcdefghijklmno1", Detector::Bearer),
+            ("sk_test_abcdefghij", Detector::Stripe),
+            ("AKIAABCDEFGHIJKLMNOP", Detector::AwsKeyId),
+            ("a://:b@", Detector::UrlUserinfo),
+            ("a@b.cd", Detector::Email),
+            ("8.8.8.8", Detector::Ipv4),
+            ("2a00::", Detector::Ipv6),
+            ("078-05-1120", Detector::Ssn),
+            ("4222222222222", Detector::Card),
+            ("NO9386011117947", Detector::Iban),
+        ];
+        for (secret, detector) in shortest {
+            for before in 0..20 {
+                for after in 0..20 {
+                    let (before, after) = (&ends[..before], &ends[..after]);
+                    let text = format!("{before} {secret} {after}");
+                    assert!(found(text.trim()).contains(&detector), "{text}");
+                }
+            }
+        }
+    }
+}

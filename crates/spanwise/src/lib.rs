@@ -93,19 +93,52 @@
 //!
 //! What is promised for which fault, with logrotate, containers and signals, is in `docs/operations.md` of the repository.
 //!
+//! # Secrets
+//!
+//! Passwords, tokens, keys and cards are hidden in every output, and but for [`Preset::Dev`] what tells of a person too: by the name of a
+//! key at any depth, by what a text looks like, and by type.
+//!
+//! ```
+//! use spanwise::{Action, Classified, Policy};
+//!
+//! # #[derive(Clone, Default)]
+//! # struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+//! # impl std::io::Write for Lines {
+//! #     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> { self.0.lock().unwrap().write(bytes) }
+//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
+//! # }
+//! # let lines = Lines::default();
+//! # let writer = lines.clone();
+//! let policy = Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?;
+//! let _telemetry = spanwise::Builder::prod()
+//! #   .with_writer(move || writer.clone())
+//!     .redact(policy)
+//!     .init()?;
+//! let pin = Classified::new("1234");
+//! tracing::info!(password = "hunter2", iban = "DE02120300000000202051", code = %pin, "paid with 4111 1111 1111 1111");
+//! // {…,"message":"paid with [REDACTED]","password":"[REDACTED]","iban":"***2051","code":"[REDACTED]","redacted":["message",…],…}
+//! # let text = String::from_utf8(lines.0.lock().unwrap().clone())?;
+//! # assert!(text.contains(r#""message":"paid with [REDACTED]","password":"[REDACTED]","iban":"***2051","code":"[REDACTED]""#), "{text}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is covered, what cannot be, and how to add a rule is in `docs/redaction.md` of the repository.
+//!
 //! # What it does not do
 //!
-//! It redacts, samples and exports nothing.
+//! It samples and exports nothing.
 //!
 //! # Features
 //!
 //! | feature | |
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
+//! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
 //!
 //! # Troubleshooting
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
+//! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key` shows that key.
 //! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks the span:
 //!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off, and with them their ids on every line. To
 //!   quiet one sink and keep the context use [`LayerExt::leveled`].

@@ -69,5 +69,5 @@ fn but_the_one_that_asked_for_them() {
             .iter()
             .any(|(rule, count)| rule == "card" && *count > 0)
     );
-    assert!(redacted.iter().any(|(rule, _)| rule == "badge"));
+    assert!(redacted.iter().any(|(rule, _)| rule == "key badge"));
 }

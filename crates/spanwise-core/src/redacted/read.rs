@@ -13,6 +13,7 @@ use super::{
 use crate::{NoRedaction, REDACTED, Redact};
 
 /// A value as it comes.
+#[derive(Clone, Copy)]
 enum Given<'a> {
     Plain(Slot),
     Str(&'a str),
@@ -24,7 +25,7 @@ enum Given<'a> {
 impl Given<'_> {
     /// What the policy shows instead of it. Nobody but who is told of it has it formatted.
     #[cold]
-    fn stand_in(&self, key: &str, policy: &dyn Redact, when: When) -> String {
+    fn stand_in(self, key: &str, policy: &dyn Redact, when: When) -> String {
         let of = |value: fmt::Arguments<'_>| policy.replaced_display(key, value);
         match self {
             Self::Plain(Slot::Bool(value)) => of(format_args!("{value}")),
@@ -49,7 +50,7 @@ pub(super) struct Reader<'a> {
     policy: &'a dyn Redact,
     when: When,
     slots: &'a mut [Slot],
-    texts: Texts,
+    texts: Box<Texts>,
     /// Whether what may be shown is not what came.
     differs: bool,
 }
@@ -72,26 +73,40 @@ impl<'a> Reader<'a> {
     }
 
     /// The texts of the slots, and whether what may be shown is not what came.
-    pub(super) fn finish(self) -> (Texts, bool) {
+    pub(super) fn finish(self) -> (Box<Texts>, bool) {
         (self.texts, self.differs)
+    }
+
+    /// A number or a boolean: nothing but its key may hide it.
+    #[inline]
+    fn plain(&mut self, field: &Field, slot: Slot) {
+        match self.plan.handling(field) {
+            Some(Handling::Show | Handling::Read) => self.slots[field.index()] = slot,
+            handling => self.by_key(field, Given::Plain(slot), handling),
+        }
     }
 
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Show) => self.copy(field.name(), given),
             Some(Handling::Read) => self.read(field.name(), given),
-            Some(Handling::Hide) => self.differ(Slot::Hidden),
-            Some(Handling::Remove) => self.differ(Slot::Nothing),
+            Some(Handling::Show) => self.copy(field.name(), given),
+            handling => return self.by_key(field, given, handling),
+        };
+        self.slots[field.index()] = slot;
+    }
+
+    /// A value that is hidden because of its key.
+    fn by_key(&mut self, field: &Field, given: Given<'_>, handling: Option<Handling>) {
+        self.differs = true;
+        let slot = match handling {
             Some(Handling::Replace) => {
                 let stand_in = given.stand_in(field.name(), self.policy, self.when);
-                let slot = Slot::Str(self.texts.push(&stand_in));
-                self.differ(slot)
+                Slot::Str(self.texts.push(&stand_in))
             }
-            None => {
-                self.differs = true;
-                return;
-            }
+            Some(Handling::Remove) => Slot::Nothing,
+            Some(Handling::Hide | Handling::Read | Handling::Show) => Slot::Hidden,
+            None => return,
         };
         self.slots[field.index()] = slot;
     }
@@ -110,7 +125,10 @@ impl<'a> Reader<'a> {
             Given::Bytes(bytes) => Slot::Bytes(self.texts.push_bytes(bytes)),
             Given::Debug(_) | Given::Error(_) if self.when == When::Asked => Slot::Later(false),
             Given::Debug(value) => self.texts.format(key, value, &NoRedaction),
-            Given::Error(error) => Slot::Error(ShownError::of(error, key, &NoRedaction)),
+            Given::Error(error) => {
+                let shown = ShownError::of(error, key, &NoRedaction);
+                self.texts.push_error(shown)
+            }
         }
     }
 
@@ -132,7 +150,10 @@ impl<'a> Reader<'a> {
                 self.differ(slot)
             }
             Given::Error(error) => {
-                self.differ(Slot::Error(ShownError::of(error, key, self.policy)))
+                let slot = self
+                    .texts
+                    .push_error(ShownError::of(error, key, self.policy));
+                self.differ(slot)
             }
         }
     }
@@ -153,27 +174,27 @@ impl<'a> Reader<'a> {
 
 impl Visit for Reader<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.visit(field, Given::Plain(Slot::F64(value)));
+        self.plain(field, Slot::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.visit(field, Given::Plain(Slot::I64(value)));
+        self.plain(field, Slot::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.visit(field, Given::Plain(Slot::U64(value)));
+        self.plain(field, Slot::U64(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.visit(field, Given::Plain(Slot::I128(value)));
+        self.plain(field, Slot::I128(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.visit(field, Given::Plain(Slot::U128(value)));
+        self.plain(field, Slot::U128(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.visit(field, Given::Plain(Slot::Bool(value)));
+        self.plain(field, Slot::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

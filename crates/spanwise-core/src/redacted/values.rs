@@ -1,13 +1,18 @@
 //! Values of an event, a span or a record, rebuilt from what was read of them.
 
-use std::{array, error::Error, fmt, ops::Range};
+use std::{array, fmt};
 
 use tracing_core::{
     Field,
     field::{DebugValue, Value, Visit, debug},
 };
 
-use super::{fields::Plan, glance::glance, read::Reader, texts::Texts};
+use super::{
+    fields::Plan,
+    glance::glance,
+    read::Reader,
+    texts::{Place, Texts},
+};
 use crate::{NoRedaction, REDACTED, Redact, nested_json, redact::text_of};
 
 /// When `Debug` and `Display` of values are called.
@@ -35,7 +40,8 @@ pub(super) fn show<R>(
         record(&mut reader);
         let (texts, differs) = reader.finish();
         let result = if differs {
-            forward_slots(slots, &texts, policy, record, forward)
+            let source = Source { policy, record };
+            forward_slots(slots, &texts, &source, forward)
         } else {
             forward(None)
         };
@@ -47,13 +53,12 @@ pub(super) fn show<R>(
 fn forward_slots<R>(
     slots: &[Slot],
     texts: &Texts,
-    policy: &dyn Redact,
-    record: &dyn Fn(&mut dyn Visit),
+    source: &Source<'_>,
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
     with_room(slots.len(), |shown: &mut [Shown<'_>]| {
         for (index, (slot, shown)) in slots.iter().zip(&mut *shown).enumerate() {
-            *shown = slot.shown(index, texts, policy, record);
+            *shown = slot.shown(index, texts, source);
         }
         with_room(slots.len(), |values: &mut [Option<&dyn Value>]| {
             for (value, shown) in values.iter_mut().zip(&*shown) {
@@ -84,8 +89,8 @@ fn with_room<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     }
 }
 
-/// A value that was read, of the type it had. Texts and bytes are kept in [`Texts`].
-#[derive(Default)]
+/// A value that was read, of the type it had. Texts, bytes and errors are kept in [`Texts`].
+#[derive(Clone, Copy, Default)]
 pub(super) enum Slot {
     #[default]
     Nothing,
@@ -96,12 +101,12 @@ pub(super) enum Slot {
     I128(i128),
     U128(u128),
     F64(f64),
-    Str(Range<usize>),
-    Debug(Range<usize>),
+    Str(Place),
+    Debug(Place),
     /// What `Debug` wrote is nested JSON.
-    Json(Range<usize>),
-    Bytes(Range<usize>),
-    Error(Box<dyn Error>),
+    Json(Place),
+    Bytes(Place),
+    Error(usize),
     /// To be formatted if somebody looks; true if the policy reads it.
     Later(bool),
 }
@@ -119,15 +124,15 @@ enum Shown<'a> {
     Later(DebugValue<Later<'a>>),
 }
 
+/// Where the values come from, and who reads them.
+struct Source<'a> {
+    policy: &'a dyn Redact,
+    record: &'a dyn Fn(&mut dyn Visit),
+}
+
 impl Slot {
     #[inline]
-    fn shown<'a>(
-        &'a self,
-        index: usize,
-        texts: &'a Texts,
-        policy: &'a dyn Redact,
-        record: &'a dyn Fn(&mut dyn Visit),
-    ) -> Shown<'a> {
+    fn shown<'a>(&'a self, index: usize, texts: &'a Texts, source: &'a Source<'a>) -> Shown<'a> {
         match self {
             Self::Nothing => Shown::Nothing,
             Self::Hidden => Shown::Str(REDACTED),
@@ -137,15 +142,15 @@ impl Slot {
             Self::I128(value) => Shown::Value(value),
             Self::U128(value) => Shown::Value(value),
             Self::F64(value) => Shown::Value(value),
-            Self::Str(range) => Shown::Str(&texts.text[range.clone()]),
-            Self::Debug(range) => Shown::Debug(debug(Formatted(&texts.text[range.clone()]))),
-            Self::Json(range) => Shown::Json(debug(FormattedJson(&texts.text[range.clone()]))),
-            Self::Bytes(range) => Shown::Bytes(&texts.bytes[range.clone()]),
-            Self::Error(error) => Shown::Value(error),
+            Self::Str(place) => Shown::Str(texts.text(*place)),
+            Self::Debug(place) => Shown::Debug(debug(Formatted(texts.text(*place)))),
+            Self::Json(place) => Shown::Json(debug(FormattedJson(texts.text(*place)))),
+            Self::Bytes(place) => Shown::Bytes(texts.bytes(*place)),
+            Self::Error(index) => Shown::Value(texts.error(*index)),
             Self::Later(reads) => Shown::Later(debug(Later {
                 index,
-                policy: if *reads { policy } else { &NoRedaction },
-                record,
+                reads: *reads,
+                source,
             })),
         }
     }
@@ -167,6 +172,7 @@ impl Shown<'_> {
 }
 
 /// What a `Debug` wrote.
+#[derive(Clone, Copy)]
 struct Formatted<'a>(&'a str);
 
 impl fmt::Debug for Formatted<'_> {
@@ -187,10 +193,11 @@ impl fmt::Debug for FormattedJson<'_> {
 }
 
 /// What a `Debug` would write, read by the policy each time somebody looks.
+#[derive(Clone, Copy)]
 struct Later<'a> {
     index: usize,
-    policy: &'a dyn Redact,
-    record: &'a dyn Fn(&mut dyn Visit),
+    reads: bool,
+    source: &'a Source<'a>,
 }
 
 impl fmt::Debug for Later<'_> {
@@ -199,13 +206,18 @@ impl fmt::Debug for Later<'_> {
         impl Visit for One<'_, '_, '_> {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
                 if field.index() == self.0.index {
-                    let text = text_of(self.0.policy, field.name(), format_args!("{value:?}"));
+                    let policy = if self.0.reads {
+                        self.0.source.policy
+                    } else {
+                        &NoRedaction
+                    };
+                    let text = text_of(policy, field.name(), format_args!("{value:?}"));
                     self.2 = self.1.write_str(&text);
                 }
             }
         }
         let mut one = One(self, f, Ok(()));
-        (self.record)(&mut one);
+        (self.source.record)(&mut one);
         one.2
     }
 }

@@ -1,0 +1,62 @@
+//! Reading a text that is clean costs no allocation.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use spanwise_core::Redact;
+use spanwise_redact::Policy;
+
+struct Counting;
+
+thread_local! {
+    /// Those of this thread: others belong to who runs the test.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[test]
+fn what_is_clean_is_borrowed_and_nothing_else_is_made() {
+    let policy = Policy::secrets_and_pii();
+    let long = "a word, 12 digits: 123456789012; and so on ".repeat(1_000);
+    let texts = [
+        "",
+        "accepted",
+        "request finished",
+        "customer-0042-of-example",
+        "0192f3a4-5b6c-7d8e-9fa0-b1c2d3e4f506",
+        "2026-11-20T10:46:12.123456Z",
+        "/v1/orders/184467/items?page=2&sort=name",
+        r#"{"order":184467,"items":[{"sku":"A-113","count":2}],"note":"leave it at the door"}"#,
+        r#"Order { number: 184467, state: Placed, items: ["A-113"], total: 149.95 }"#,
+        "https://example.io/orders?number=184467#total",
+        "tokens_used=512 at std::fmt::Display, 1.2.3-rc.1, react@18.2.0",
+        "the token is empty, basic auth is off, no bearer",
+        long.as_str(),
+    ];
+    // The tables of the detectors are made when they are first needed.
+    assert_ne!(policy.text("password=hunter2"), "password=hunter2");
+    for text in texts {
+        let before = COUNT.get();
+        let shown = policy.text(text);
+        let made = COUNT.get() - before;
+        assert_eq!(shown, text);
+        assert_eq!(made, 0, "{text}");
+    }
+}

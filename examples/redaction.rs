@@ -1,0 +1,74 @@
+//! A service that logs what it should not: what comes out, and how to say what is secret in it.
+//!
+//! ```text
+//! cargo run --example redaction
+//! LOG_PRESET=dev cargo run --example redaction
+//! ```
+//!
+//! Redaction is on without a word about it: `spanwise::init_from_env()` is enough. Here one rule of the shop's own is added.
+
+#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+
+use std::{collections::BTreeMap, error::Error, fmt};
+
+use spanwise::{Action, Builder, Classified, Policy, Preset, json};
+use tracing::{error, info, info_span};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let policy = Policy::secrets_and_pii().hide_with("loyalty_no", Action::KeepLast(3))?;
+    let telemetry = Builder::from_env()?
+        .default_preset(Preset::Prod)
+        .redact(policy)
+        .init()?;
+
+    let request = info_span!(
+        "http.request",
+        request_id = "r-1",
+        user.email = "ada@example.org"
+    );
+    request.in_scope(|| {
+        eprintln!("# by the name of a field, of a header, of a key in JSON:");
+        let headers = BTreeMap::from([("accept", "*/*"), ("authorization", "Bearer abc123abc123")]);
+        info!(password = "hunter2", ?headers, order_id = 42, "login");
+        let order = BTreeMap::from([("sku", "book"), ("apiKey", "k-123")]);
+        info!(order = %json(&order), body = r#"{"card_number":"4242"}"#, "order created");
+
+        eprintln!("# by what a text looks like, wherever it stands:");
+        info!(
+            url = "postgres://shop:s3cr3t@db.example/shop",
+            "paid with 4111 1111 1111 1111"
+        );
+        error!(error = &Declined as &dyn Error, "payment failed");
+
+        eprintln!("# by its type, under any subscriber:");
+        let pin = Classified::new("1234");
+        info!(%pin, "a value that cannot be logged");
+
+        eprintln!("# by a rule of this shop; what is harmless stays as it is:");
+        info!(
+            loyalty_no = "9001234567",
+            tokens_used = 512,
+            trace = "0af7651916cd43dd8448eb211c80319c",
+            "points"
+        );
+    });
+
+    eprintln!(
+        "# how often each rule hid something (a field that is hidden by its name: once a place in the code):"
+    );
+    for (rule, count) in telemetry.handle().stats().redacted {
+        eprintln!("#   {rule}: {count}");
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Declined;
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the bank refused token=tok_1MqLiJ2eZvKYlo2C")
+    }
+}
+
+impl Error for Declined {}
