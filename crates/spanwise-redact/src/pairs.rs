@@ -179,8 +179,7 @@ impl Pair<'_> {
                 let end = if self.in_query && start == self.after {
                     end_of_parameter(text, start)
                 } else if header && self.colon && self.quote.is_none() {
-                    // What was hidden before is all of the value that there was.
-                    if text[start..].starts_with(REDACTED.as_bytes()) {
+                    if is_hidden(&text[start..]) {
                         return None;
                     }
                     let end = end_of_header(text, start, open_quote(text, self.after));
@@ -241,6 +240,17 @@ fn end_of_parameter(text: &[u8], start: usize) -> usize {
     let rest = &text[start..];
     let is_end = |byte: &u8| is_space(*byte) || b"&#\"'<>;\\".contains(byte);
     start + rest.iter().position(is_end).unwrap_or(rest.len())
+}
+
+/// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows is another field.
+fn is_hidden(value: &[u8]) -> bool {
+    let after = value.strip_prefix(REDACTED.as_bytes());
+    after.is_some_and(|after| {
+        matches!(
+            after.first(),
+            None | Some(b',' | b'\r' | b'\n' | b'"' | b'\'')
+        )
+    })
 }
 
 /// At the end of the line, written out or not, and of the string that the header is in.

@@ -72,6 +72,7 @@ fn a_password_with_brackets_or_quotes_in_it_is_hidden_to_its_end() {
 fn what_only_begins_as_hidden_is_hidden() {
     check("password=«[REDACTED]hunter2» x");
     check("password=\"«[REDACTED] hunter2»\" x");
+    check("Authorization: «[REDACTED] hunter2»\nHost: x");
 }
 
 #[test]
