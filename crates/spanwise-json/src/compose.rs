@@ -252,10 +252,10 @@ where
         } = &draft.encoded;
         let line = &mut draft.scratch.line;
         let of_spans = spans.map(Fragment::note_members).unwrap_or_default();
-        let of_event = *hidden != 0 || !notes.is_empty();
+        let of_event = *hidden != 0 || notes.is_some();
         match (of_event, of_spans.is_empty()) {
             (false, true) => {}
-            (true, true) if notes.is_empty() && *hidden == draft.plan.hidden => {
+            (true, true) if notes.is_none() && *hidden == draft.plan.hidden => {
                 line.push(&draft.plan.redacted);
             }
             (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
@@ -279,15 +279,17 @@ where
         if let Some(spans) = spans {
             // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
             let event = &line.as_bytes()[parts.fields_start..parts.fields_end];
-            let is_shadowed = |name: &[u8]| {
+            let is_shadowed = |bits: u128, name: &[u8]| {
                 self.shape.table.layout == Layout::Flat
-                    && encoded.bits & spans.bits() != 0
+                    && bits & spans.bits() != 0
                     && members(event).any(|own| own.quoted_key() == name)
             };
-            encoded.notes.add(spans.notes(), |name| !is_shadowed(name));
+            let (bits, notes) = (encoded.bits, encoded.notes());
+            notes.add(spans.notes(), |name| !is_shadowed(bits, name));
         }
-        parts.truncated = !encoded.notes.cut.is_empty();
-        line.push(&encoded.notes.to_members());
+        let notes = encoded.notes();
+        parts.truncated = !notes.cut.is_empty();
+        line.push(&notes.to_members());
     }
 
     fn push_nested(&self, line: &mut Line, fragment: &Fragment) {

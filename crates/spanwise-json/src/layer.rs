@@ -22,6 +22,7 @@ use crate::{
     format::Layout,
     fragment::{Fragment, Kind, Own, SpanNode},
     local::{self, Scratch},
+    notes::Notes,
     plan::Plan,
     shape::{Shape, push_member, text_policy},
     span_events::{self, Change, Shown},
@@ -142,7 +143,7 @@ where
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
-            notes: &notes,
+            notes: notes.as_deref().unwrap_or(&Notes::NONE),
         });
         scratch.put_back();
         result

@@ -17,10 +17,10 @@ pub(crate) struct Notes {
 pub(crate) struct Names(Vec<u8>);
 
 impl Notes {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.cut.is_empty() && self.redacted.is_empty()
-    }
+    pub(crate) const NONE: Self = Self {
+        cut: Names(Vec::new()),
+        redacted: Names(Vec::new()),
+    };
 
     /// Adds what `other` says of the names that are `wanted`.
     pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {

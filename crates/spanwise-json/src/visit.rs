@@ -51,10 +51,15 @@ pub(crate) struct Encoded {
     pub(crate) hidden: u128,
     /// The bits of the keys that had a value.
     pub(crate) bits: u128,
-    pub(crate) notes: Notes,
+    /// Seldom there are any.
+    pub(crate) notes: Option<Box<Notes>>,
 }
 
 impl Encoded {
+    pub(crate) fn notes(&mut self) -> &mut Notes {
+        self.notes.get_or_insert_default()
+    }
+
     /// Notes the fields that are hidden because of their key.
     #[cold]
     pub(crate) fn note_hidden(&mut self, plan: &Plan) {
@@ -63,7 +68,7 @@ impl Encoded {
         }
         for (index, key) in plan.keys.iter().enumerate() {
             if key.role == Role::Hidden && self.hidden & hidden_bit(index) != 0 {
-                self.notes.redacted.push(key.name());
+                self.notes().redacted.push(key.name());
             }
         }
     }
@@ -193,7 +198,7 @@ impl<'a> Encoder<'a> {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
-        let notes = &mut self.encoded.notes;
+        let notes = self.encoded.notes();
         if missing.cut {
             notes.cut.push(key.name());
         }
