@@ -289,7 +289,7 @@ where
         }
         let notes = encoded.notes();
         parts.truncated = !notes.cut.is_empty();
-        line.push(&notes.to_members());
+        notes.push_members(|part| line.push(part));
     }
 
     fn push_nested(&self, line: &mut Line, fragment: &Fragment) {

@@ -28,16 +28,20 @@ impl Notes {
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// A member for each list that has names.
-    pub(crate) fn to_members(&self) -> Vec<u8> {
-        let mut members = Vec::new();
+    /// Hands on, piece by piece, a member for each list that has names.
+    pub(crate) fn push_members(&self, mut push: impl FnMut(&[u8])) {
         for (key, names) in [(TRUNCATED, &self.cut), (REDACTED, &self.redacted)] {
             if !names.is_empty() {
                 for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
-                    members.extend(part);
+                    push(part);
                 }
             }
         }
+    }
+
+    pub(crate) fn to_members(&self) -> Vec<u8> {
+        let mut members = Vec::new();
+        self.push_members(|part| members.extend(part));
         members
     }
 }
