@@ -11,7 +11,9 @@ pub const REDACTED: &str = "[REDACTED]";
 ///
 /// What a policy says of a key or of a text must stay the same: sinks may remember it.
 ///
-/// A policy should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
+/// A policy must not log: it would be asked about what it logs.
+///
+/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
 /// program.
 ///
 /// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
@@ -67,9 +69,12 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn Redact {
-    /// A policy is shown no more of a text than this. Who collects a text for [`hide`](Self::hide) collects one byte more, so that
-    /// it is seen that there was more.
+    /// A policy is shown no more bytes of a text than this.
     pub const BUDGET: usize = 64 * 1024;
+
+    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character more than the policy is shown, so
+    /// that it is seen that there was more.
+    pub const COLLECTED: usize = Self::BUDGET + 4;
 
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -191,6 +196,6 @@ fn before_budget(text: &str) -> &str {
 /// The text of `value` as `policy` lets it be shown, before it is cut.
 pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    guarded::append(&mut text, value, BUDGET + 1);
+    guarded::append(&mut text, value, <dyn Redact>::COLLECTED);
     policy.instead_of(Some(key), &text).unwrap_or(text)
 }

@@ -10,6 +10,7 @@ mod texts;
 mod values;
 
 use std::{
+    cell::Cell,
     ptr,
     sync::{
         Arc,
@@ -30,7 +31,7 @@ use self::{
     shared::{Answer, Has},
     values::When,
 };
-use crate::{CallsitePlans, Fault, Redact, SelfReport, forward::forward_downcast};
+use crate::{Annotations, CallsitePlans, Fault, Redact, SelfReport, forward::forward_downcast};
 
 pub use private_fields::PrivateFields;
 
@@ -136,6 +137,11 @@ impl<L> Redacted<L> {
     }
 }
 
+thread_local! {
+    /// How often a redacted layer was asked whether it wants something.
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
 impl<S, L> Layer<S> for Redacted<L>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -158,6 +164,7 @@ where
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        ASKED.set(ASKED.get().wrapping_add(1));
         self.inner.enabled(metadata, ctx)
     }
 
@@ -214,11 +221,24 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.is_on() {
-            self.show_event(event, When::Now, |event| {
-                self.inner.on_event(event, ctx);
-            });
+        if !self.is_on() {
+            return;
         }
+        // What is said of this event must not go to one that its values log.
+        let said = Annotations::take();
+        let asked = ASKED.get();
+        self.show_event(event, When::Now, |event| {
+            if ASKED.get() != asked {
+                // A value has logged, or asked whether it would be: a filter inside remembers what it said of that.
+                let _ = self.inner.enabled(event.metadata(), ctx.clone())
+                    && self.inner.event_enabled(event, ctx.clone());
+            }
+            if said == Annotations::default() {
+                self.inner.on_event(event, ctx);
+            } else {
+                Annotations::with(|inner| *inner = said, || self.inner.on_event(event, ctx));
+            }
+        });
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {

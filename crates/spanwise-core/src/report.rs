@@ -147,11 +147,7 @@ impl SelfReport {
         }
         // Before the lock: the detail may be anybody's `Display`.
         let mut text = String::new();
-        guarded::append(
-            &mut text,
-            format_args!("{detail}"),
-            <dyn Redact>::BUDGET + 1,
-        );
+        guarded::append(&mut text, format_args!("{detail}"), <dyn Redact>::COLLECTED);
         let text = match self.0.redact.get() {
             Some(policy) => policy.hide(&text),
             None => Cow::Borrowed(&*text),

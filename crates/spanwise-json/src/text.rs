@@ -139,7 +139,7 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
     line.push_byte(b'"');
     let mut reader = Reader {
         line,
-        left: <dyn Redact>::BUDGET + 1,
+        left: <dyn Redact>::COLLECTED,
         is_clean: true,
         cut: false,
         json: Watch::default(),

@@ -310,7 +310,7 @@ impl Visit for Encoder<'_> {
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         if !self.begin(field) {
-            return self.skip(field, format_args!("{}", Hex(value)));
+            return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
         }
         // A policy reads what they say, not their digits.
         let instead = self

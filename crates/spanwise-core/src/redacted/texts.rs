@@ -1,11 +1,11 @@
 //! Memory for the texts of values.
 
-use std::{cell::Cell, error::Error, fmt, ops::Range, ptr};
+use std::{cell::Cell, error::Error, fmt, ops::Range};
 
 use tracing_core::field::Value;
 
 use super::values::Slot;
-use crate::{Redact, guarded, redact::BUDGET};
+use crate::{Redact, guarded};
 
 /// The texts, bytes and errors of one event's values, in memory that the next event of this thread uses again.
 #[derive(Default)]
@@ -86,11 +86,15 @@ impl Texts {
     ) -> Slot {
         let start = self.text.len();
         let value = format_args!("{value:?}");
-        let appended = guarded::append_value(&mut self.text, value, BUDGET + 1);
+        let limit = if policy.reads_text() {
+            <dyn Redact>::COLLECTED
+        } else {
+            usize::MAX
+        };
+        let appended = guarded::append_value(&mut self.text, value, limit);
         let text = &self.text[start..];
-        let shown = policy.hide_value(key, text);
-        if !ptr::eq(&*shown, text) {
-            let shown = shown.into_owned();
+        let reads = policy.reads_text();
+        if let Some(shown) = reads.then(|| policy.instead_of(Some(key), text)).flatten() {
             self.text.truncate(start);
             self.text.push_str(&shown);
         }
