@@ -11,14 +11,13 @@
 
 use std::{collections::BTreeMap, error::Error, fmt};
 
-use spanwise::{Action, Builder, Classified, Policy, Preset, json};
+use spanwise::{Action, Builder, Classified, Preset, json};
 use tracing::{error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let policy = Policy::secrets_and_pii().hide_with("loyalty_no", Action::KeepLast(3))?;
     let telemetry = Builder::from_env()?
         .default_preset(Preset::Prod)
-        .redact(policy)
+        .redact_with(|policy| policy.hide_with("loyalty_no", Action::KeepLast(3)))
         .init()?;
 
     let request = info_span!(

@@ -67,6 +67,16 @@ impl Names {
         self.0.extend(quoted);
     }
 
+    /// Adds the names that `list` begins with; what comes after them.
+    pub(crate) fn add_list<'l>(&mut self, mut list: &'l [u8]) -> &'l [u8] {
+        while list.first() == Some(&b'"') {
+            let (name, rest) = list.split_at(string_end(list, 0));
+            self.push(name);
+            list = rest.strip_prefix(b",").unwrap_or(rest);
+        }
+        list
+    }
+
     fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
         let wanted = other.iter().filter(|name| wanted(name));
         wanted.for_each(|name| self.push(name));

@@ -92,7 +92,9 @@ impl Excess {
         push_member(&mut key, TRUNCATED, b"[");
         if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {
             let (before, after) = tail.split_at(at + key.len());
-            return [before, self.names.as_bytes(), b",", after].concat();
+            let mut names = self.names.clone();
+            let rest = names.add_list(after);
+            return [before, names.as_bytes(), rest].concat();
         }
         let member = [&key, self.names.as_bytes(), b"]"].concat();
         [&member, tail].concat()

@@ -665,7 +665,7 @@ fn a_value_of_any_type_is_replaced_and_a_replacement_that_fails_hides_it() {
     assert_eq!(user!(u128::MAX), json!("user of 39 bytes"));
     assert_eq!(user!(1.5), json!("user of 3 bytes"));
     assert_eq!(user!(true), json!("user of 4 bytes"));
-    assert_eq!(user!(&[0_u8, 1][..]), json!("user of 4 bytes"));
+    assert_eq!(user!(&[0_u8, 1][..]), json!("user of 2 bytes"));
     assert_eq!(
         user!(&Failed("4111", None) as &dyn Error),
         json!("user of 4 bytes")
@@ -890,6 +890,41 @@ fn of_a_value_that_no_policy_reads_to_its_end_the_end_is_hidden() {
     let shown = "word ".repeat(64 * 1024 / 5) + "[REDACTED]";
     assert_eq!(line["long"], json!(shown));
     assert_eq!(line["text"], json!(shown));
+}
+
+#[test]
+fn a_text_that_ends_within_a_character_of_the_limit_is_seen_to_end_there() {
+    let long = "x".repeat(64 * 1024 - 1) + "\u{1f600}" + &"y".repeat(5000);
+    let line = lines(
+        |layer| {
+            let policy = std::sync::Arc::new(Policy);
+            layer.max_field(100_000).redact(policy)
+        },
+        || info!(long = %long, "m"),
+    )
+    .only();
+    assert!(line["long"].as_str().unwrap().ends_with("[REDACTED]"));
+    assert_eq!(line["redacted"], json!(["long"]));
+}
+
+#[test]
+fn a_name_is_in_the_list_of_what_is_cut_once() {
+    let line = lines(
+        |layer| layer.max_field(256).max_line(512),
+        || {
+            info!(
+                a = "x".repeat(300),
+                b = "x".repeat(300),
+                c = "x".repeat(300),
+                "m"
+            )
+        },
+    )
+    .only();
+    let mut names: Vec<_> = line["truncated"].as_array().unwrap().clone();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "{line:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use spanwise_core::{
     CONTEXT_KEYS, ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact,
     SelfReport, Setting,
 };
+use spanwise_redact::{Policy, RuleError};
 use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
@@ -222,11 +223,33 @@ impl Builder {
         self
     }
 
-    /// Hides what `policy` says, in every output and in what [`with`](Self::with) adds. Default: [`Policy::secrets`] under
-    /// [`Preset::Dev`], else [`Policy::secrets_and_pii`]; both with the changes of `LOG_REDACT`.
+    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or takes some away: `change` is given
+    /// [`Policy::secrets`] under [`Preset::Dev`], else [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE`
+    /// say. A rule that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
+    ///
+    /// ```
+    /// use spanwise::{Action, Builder, Detector};
+    ///
+    /// let builder = Builder::prod().redact_with(|policy| {
+    ///     Ok(policy
+    ///         .hide("employee_no")?
+    ///         .hide_with("iban", Action::KeepLast(4))?
+    ///         .without_detector(Detector::Ipv4))
+    /// });
+    /// # drop(builder);
+    /// ```
     ///
     /// [`Policy::secrets`]: crate::Policy::secrets
     /// [`Policy::secrets_and_pii`]: crate::Policy::secrets_and_pii
+    pub fn redact_with<F>(mut self, change: F) -> Self
+    where
+        F: Fn(Policy) -> Result<Policy, RuleError> + Send + Sync + 'static,
+    {
+        self.redaction = Some(InCode::Changed(Box::new(change)));
+        self
+    }
+
+    /// Hides what `policy` says and nothing else, whatever preset and environment say.
     pub fn redact(mut self, policy: impl Redact) -> Self {
         self.redaction = Some(InCode::Policy(Arc::new(policy)));
         self
@@ -301,6 +324,9 @@ impl Builder {
         if dispatcher::has_been_set() {
             return Err(InitError::AlreadyInitialized);
         }
+        if let Some(problem) = &resolved.redaction.problem {
+            return Err(InitError::Settings(vec![problem.clone()]));
+        }
         let outputs = Outputs::open(&resolved, self.writer.is_some(), &report)
             .map_err(InitError::Settings)?;
         let (dispatch, telemetry) = self.build(&resolved, outputs, &report);
@@ -317,6 +343,9 @@ impl Builder {
         }
         if panic_hook {
             panic_hook::install(telemetry.handle(), policy);
+        }
+        if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {
+            tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
         }
         if resolved.preset == Preset::Prod {
             tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
@@ -432,7 +461,8 @@ impl Builder {
         let changed = env.redaction.changes.is_some();
         let origin = choose(self.redaction.is_some(), changed, &LOG_REDACT);
         explain(&LOG_REDACT, &redaction, &origin);
-        if let (Some(key), None) = (&env.redaction.key, &self.redaction) {
+        let asks_env = matches!(self.redaction, None | Some(InCode::Changed(_)));
+        if let Some(key) = env.redaction.key.as_ref().filter(|_| asks_env) {
             let origin = variable(&LOG_REDACT_KEY_FILE);
             explain(&LOG_REDACT_KEY_FILE, &key.path, &origin);
         }

@@ -99,7 +99,7 @@
 //! key at any depth, by what a text looks like, and by type.
 //!
 //! ```
-//! use spanwise::{Action, Classified, Policy};
+//! use spanwise::{Action, Classified};
 //!
 //! # #[derive(Clone, Default)]
 //! # struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -109,10 +109,9 @@
 //! # }
 //! # let lines = Lines::default();
 //! # let writer = lines.clone();
-//! let policy = Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?;
 //! let _telemetry = spanwise::Builder::prod()
 //! #   .with_writer(move || writer.clone())
-//!     .redact(policy)
+//!     .redact_with(|policy| policy.hide_with("iban", Action::KeepLast(4)))
 //!     .init()?;
 //! let pin = Classified::new("1234");
 //! tracing::info!(password = "hunter2", iban = "DE02120300000000202051", code = %pin, "paid with 4111 1111 1111 1111");
@@ -172,11 +171,14 @@ pub use spanwise_appender::{
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    Context, ContextLayer, LayerExt, LevelLayer, Levels, LevelsError, Setting, Stats, TargetLevels,
+    Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
+    Redact, Setting, Stats, TargetLevels,
 };
 pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
-pub use spanwise_redact::{Action, Classified, Detector, Policy};
+#[cfg(feature = "pseudonyms")]
+pub use spanwise_redact::PseudonymKey;
+pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.
@@ -187,7 +189,8 @@ pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`] there is [`Builder::explain`].
+/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose code has the last word, there is
+/// [`Builder::explain`].
 ///
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.

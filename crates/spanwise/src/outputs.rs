@@ -191,7 +191,10 @@ fn push_sink<W>(
         let console =
             ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report);
         match &resolved.redaction.policy {
-            Some(policy) => push(layers, console.redacted(Arc::clone(policy)), level),
+            Some(policy) => {
+                let console = console.redacted(Arc::clone(policy));
+                push(layers, console.wants_every_event(), level);
+            }
             None => push(layers, console, level),
         }
     };

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use spanwise_core::Redact;
 #[cfg(feature = "pseudonyms")]
 use spanwise_redact::PseudonymKey;
-use spanwise_redact::{Changes, Policy};
+use spanwise_redact::{Changes, Policy, RuleError};
 
 use crate::Preset;
 
@@ -25,17 +25,22 @@ pub(crate) struct Key {
 }
 
 /// What the code says about redaction.
-#[derive(Debug, Clone)]
 pub(crate) enum InCode {
     Policy(Arc<dyn Redact>),
+    /// The policy of the preset and the environment, changed.
+    Changed(Change),
     Off,
 }
+
+pub(crate) type Change = Box<dyn Fn(Policy) -> Result<Policy, RuleError> + Send + Sync>;
 
 /// The policy of the stack, and what it is in a word.
 #[derive(Debug, Clone)]
 pub(crate) struct Redaction {
     pub(crate) policy: Option<Arc<dyn Redact>>,
     name: String,
+    /// What is wrong with the code's rules.
+    pub(crate) problem: Option<String>,
 }
 
 impl Redaction {
@@ -44,35 +49,50 @@ impl Redaction {
             Some(InCode::Policy(policy)) => Self {
                 policy: Some(Arc::clone(policy)),
                 name: "a policy of the program's".to_owned(),
+                problem: None,
             },
-            Some(InCode::Off) => Self {
-                policy: None,
-                name: "off".to_owned(),
-            },
-            None => Self::of_env(env, preset),
+            Some(InCode::Changed(change)) => Self::of_env(env, preset, Some(change)),
+            Some(InCode::Off) => Self::off(),
+            None => Self::of_env(env, preset, None),
         }
     }
 
-    fn of_env(FromEnv { changes, key }: &FromEnv, preset: Preset) -> Self {
-        let (policy, name) = match (key, preset) {
-            (Some(key), _) => (key.policy(), "secrets, pseudonyms for pii"),
-            (None, Preset::Dev) => (Policy::secrets(), "secrets"),
-            (None, Preset::Prod | Preset::Test) => (Policy::secrets_and_pii(), "secrets and pii"),
-        };
-        let Some(changes) = changes else {
-            return Self {
-                policy: Some(Arc::new(policy)),
-                name: name.to_owned(),
-            };
-        };
-        let policy = changes.apply(policy);
-        let name = match policy {
-            Some(_) => changes.to_string().replacen("on", name, 1),
-            None => "off".to_owned(),
-        };
+    fn off() -> Self {
         Self {
-            policy: policy.map(|policy| Arc::new(policy) as Arc<dyn Redact>),
+            policy: None,
+            name: "off".to_owned(),
+            problem: None,
+        }
+    }
+
+    fn of_env(FromEnv { changes, key }: &FromEnv, preset: Preset, change: Option<&Change>) -> Self {
+        let (policy, mut name) = match (key, preset) {
+            (Some(key), _) => (key.policy(), "secrets, pseudonyms for pii".to_owned()),
+            (None, Preset::Dev) => (Policy::secrets(), "secrets".to_owned()),
+            (None, Preset::Prod | Preset::Test) => {
+                (Policy::secrets_and_pii(), "secrets and pii".to_owned())
+            }
+        };
+        let mut policy = policy;
+        if let Some(changes) = changes {
+            let Some(changed) = changes.apply(policy) else {
+                return Self::off();
+            };
+            policy = changed;
+            name = changes.to_string().replacen("on", &name, 1);
+        }
+        let mut problem = None;
+        if let Some(change) = change {
+            match change(policy.clone()) {
+                Ok(changed) => policy = changed,
+                Err(error) => problem = Some(error.to_string()),
+            }
+            name += ", and rules of the program's";
+        }
+        Self {
+            policy: Some(Arc::new(policy)),
             name,
+            problem,
         }
     }
 }

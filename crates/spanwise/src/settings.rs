@@ -93,7 +93,7 @@ pub(crate) const LOG_FILE_COMPRESS: Setting = setting(
 pub(crate) const LOG_REDACT: Setting = setting(
     "LOG_REDACT",
     "on: secrets, and but for the preset dev what tells of a person",
-    "on, off, or keys to hide and to show, such as `+employee_no,-session,+items[*].card`",
+    "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
     "What is hidden in every output.",
 );
 pub(crate) const LOG_REDACT_KEY_FILE: Setting = setting(
@@ -251,6 +251,23 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     }
 }
 
+fn is_to_be_expanded(path: &str) -> bool {
+    path.starts_with('~') || path.contains('$')
+}
+
+fn not_expanded(name: &str, path: &str) -> String {
+    format!(
+        "{name}={path:?} looks as if something in it were to be expanded, which nothing is: write the path out"
+    )
+}
+
+/// A key is put where its file's path belongs by mistake, and must not be shown.
+fn looks_like_key(path: &str) -> bool {
+    let is_coded = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
+    let begins_as_path = path.starts_with(['/', '.']);
+    path.len() >= 16 && !begins_as_path && path.bytes().all(is_coded)
+}
+
 struct Vars {
     prefix: String,
     vars: Vec<(String, OsString)>,
@@ -400,12 +417,22 @@ impl Vars {
                 "{redact}=off and {name} contradict each other: leave one of them out"
             ));
         }
-        let key = key_file.and_then(|path| match redaction::Key::read(&path) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.problems.push(format!("{name}={path:?}: {error}"));
-                None
-            }
+        let key = key_file.and_then(|path| {
+            let error = match redaction::Key::read(&path) {
+                Ok(key) => return Some(key),
+                Err(error) => error,
+            };
+            self.problems.push(if looks_like_key(&path) {
+                let length = path.len();
+                format!(
+                    "{name}=(hidden, {length} bytes) looks like the key itself: write it into a file, and that file's path here"
+                )
+            } else if is_to_be_expanded(&path) {
+                not_expanded(&name, &path)
+            } else {
+                format!("{name}={path:?}: {error}")
+            });
+            None
         });
         redaction::FromEnv { changes, key }
     }
@@ -427,10 +454,8 @@ impl Vars {
     fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
         let value = self.get(setting)?;
         let name = self.name(setting);
-        if value.starts_with('~') || value.contains('$') {
-            self.problems.push(format!(
-                "{name}={value:?} looks as if something in it were to be expanded, which nothing is: write the path out"
-            ));
+        if is_to_be_expanded(&value) {
+            self.problems.push(not_expanded(&name, &value));
             return None;
         }
         if let Err(error) = files.builder(&value).check() {
@@ -475,16 +500,15 @@ impl Vars {
             if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
                 continue;
             }
-            let of_files = [&LOG_FILE, &LOG_ERROR_FILE].map(|setting| self.name(setting));
-            if of_files.iter().any(|of_files| name.starts_with(of_files)) {
-                let of_files: Vec<&str> = known
-                    .iter()
-                    .map(String::as_str)
-                    .filter(|name| of_files.iter().any(|of_files| name.starts_with(of_files)))
-                    .collect();
+            // Of what begins as these do, nothing is somebody else's.
+            let groups =
+                [&LOG_FILE, &LOG_ERROR_FILE, &LOG_REDACT].map(|setting| self.name(setting));
+            if let Some(group) = groups.iter().find(|group| name.starts_with(*group)) {
+                let alike = known.iter().filter(|known| known.starts_with(group));
+                let alike: Vec<&str> = alike.map(String::as_str).collect();
                 self.problems.push(format!(
-                    "{name}={value:?} is not a setting: about files there are {}",
-                    of_files.join(", ")
+                    "{name}={value:?} is not a setting: there are {}",
+                    alike.join(", ")
                 ));
                 continue;
             }

@@ -29,6 +29,16 @@ fn one_line_an_event_with_its_context_once_and_short() {
                     request_id=…bc1bfe9c tenant_id=acme order_id=42\n";
     assert_eq!(text.split_once(' ').unwrap().1, expected);
 
+    let halved =
+        |annotations: &mut spanwise::core::Annotations| annotations.sample_rate = Some(0.5);
+    let log = || info!(target: "sound", sample_rate = 44_100, "played");
+    spanwise::core::Annotations::with(halved, log);
+    let played = lines.text().lines().last().unwrap().to_owned();
+    assert!(
+        played.contains("played fields.sample_rate=44100 sample_rate=0.5 |"),
+        "{played}"
+    );
+
     for forged in [
         "a\nb",
         "a\r\nb",
@@ -41,7 +51,7 @@ fn one_line_an_event_with_its_context_once_and_short() {
         info!(target: "forged", display = %forged, debug = ?forged, text = forged, "{forged}");
     }
     let all = lines.text();
-    assert_eq!(all.lines().count(), 8, "{all}");
+    assert_eq!(all.lines().count(), 9, "{all}");
     assert!(
         !all.contains(|c: char| c != '\n' && c.is_control()),
         "{all:?}"

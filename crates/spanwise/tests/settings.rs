@@ -275,6 +275,21 @@ fn redaction_is_on_in_every_preset_unless_somebody_says_off() {
         &code.to_string(),
         "LOG_REDACT = a policy of the program's (code)",
     );
+    let more = Builder::from_vars([("LOG_REDACT", "-session"), ("LOG_PRESET", "prod")])
+        .unwrap()
+        .redact_with(|policy| policy.hide("employee_no"));
+    assert_line(
+        &more.explain().to_string(),
+        "LOG_REDACT = secrets and pii,-session, and rules of the program's (code)",
+    );
+    let wrong = Builder::prod().redact_with(|policy| policy.hide("a b*c"));
+    match wrong.init() {
+        Err(InitError::Settings(problems)) => assert!(problems[0].contains("`a b*c` names no key")),
+        other => panic!("{other:?}"),
+    }
+    assert!(problems([("LOG_REDACTION", "off")])[0].starts_with(
+        "LOG_REDACTION=\"off\" is not a setting: there are LOG_REDACT, LOG_REDACT_KEY_FILE"
+    ));
     let off = Builder::prod().without_redaction().explain().to_string();
     assert_line(&off, "LOG_REDACT = off (code)");
     assert!(problems([("LOG_REDACT", "password")])[0].starts_with(
@@ -322,6 +337,11 @@ fn a_key_of_pseudonyms_is_read_and_never_shown() {
     std::fs::write(path, "hunter2").unwrap();
     let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
     assert!(short.contains("it needs 16 at least") && !short.contains("hunter2"));
+    let itself = problems([("LOG_REDACT_KEY_FILE", key)]).join("\n");
+    assert_eq!(
+        itself,
+        "LOG_REDACT_KEY_FILE=(hidden, 32 bytes) looks like the key itself: write it into a file, and that file's path here"
+    );
     let missing = problems([("LOG_REDACT_KEY_FILE", "/nowhere/key")]).join("\n");
     assert!(missing.contains("/nowhere/key"), "{missing}");
 }

@@ -28,7 +28,7 @@ use tracing_subscriber::{
 /// # drop(stack);
 /// ```
 ///
-/// The same goes for `fmt::layer().json()`. Where two redacted layers have different policies, wrap the fields of the second one
+/// The same goes for `fmt::layer().json()` and `.pretty()`, which set the formatter anew: `map_fmt_fields` comes after them. Where two redacted layers have different policies, wrap the fields of the second one
 /// twice. Fields that are recorded later have no colours.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PrivateFields<N = DefaultFields>(N);

@@ -227,9 +227,11 @@ where
         let annotations = Annotations::take();
         let mut fields = Fields::of(|visitor| event.record(visitor));
         if let Some(rate) = annotations.sample_rate {
+            fields.rename("sample_rate", "fields.sample_rate");
             fields.set("sample_rate", rate.to_string());
         }
         if annotations.buffered {
+            fields.rename("buffered", "fields.buffered");
             fields.set("buffered", "true".to_owned());
         }
         let span = ctx.event_span(event);

@@ -28,6 +28,13 @@ impl Fields {
         self.others.push((name, text));
     }
 
+    pub(crate) fn rename(&mut self, from: &str, to: &'static str) {
+        let named = self.others.iter_mut().find(|(name, _)| *name == from);
+        if let Some((name, _)) = named {
+            *name = to;
+        }
+    }
+
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
         if log_record::is_log_field(name) {
