@@ -109,7 +109,11 @@ macro_rules! forward_all_but_events {
 }
 
 /// `downcast_raw`: the wrapper itself if its own type is asked for, else what `$look_up` finds in the layers it holds.
-macro_rules! forward_downcast {
+///
+/// Exported for the wrappers of the other crates.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __forward_downcast {
     ($this:ident, $id:ident => $look_up:expr) => {
         #[expect(
             unsafe_code,
@@ -128,4 +132,5 @@ macro_rules! forward_downcast {
     };
 }
 
-pub(crate) use {forward_all_but_events, forward_downcast};
+pub use __forward_downcast as forward_downcast;
+pub(crate) use forward_all_but_events;

@@ -94,11 +94,7 @@ impl Levels {
             // A span that a directive names must be seen whatever its own level.
             return LevelFilter::TRACE;
         }
-        let levels = self.targets.targets.iter().map(|(_, level)| *level);
-        levels
-            .chain(self.targets.bare)
-            .max()
-            .unwrap_or(LevelFilter::OFF)
+        self.targets.most_verbose()
     }
 }
 
@@ -114,6 +110,11 @@ impl TargetLevels {
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, level)| *level)
             .or(self.bare)
+    }
+
+    pub(crate) fn most_verbose(&self) -> LevelFilter {
+        let levels = self.targets.iter().map(|(_, level)| *level);
+        levels.chain(self.bare).max().unwrap_or(LevelFilter::OFF)
     }
 
     fn set(&mut self, target: String, level: LevelFilter) {
