@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
+    format::{IS_BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -168,15 +168,17 @@ where
             buffered,
             ..
         } = draft.annotations;
-        let mut members = Vec::new();
+        let line = &mut draft.scratch.line;
         if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            let mut member = Vec::new();
             let rate = zmij::Buffer::new().format_finite(rate).to_owned();
-            push_member(&mut members, SAMPLE_RATE, rate.as_bytes());
+            push_member(&mut member, SAMPLE_RATE, rate.as_bytes());
+            line.push(&member);
         }
+        // In a service that keeps what it does not show, most lines are.
         if buffered {
-            push_member(&mut members, BUFFERED, b"true");
+            line.push(IS_BUFFERED);
         }
-        draft.scratch.line.push(&members);
     }
 
     /// What comes between the fields and the spans.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
+#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
 mod recorder_support;
 
 use std::time::{Duration, SystemTime};
@@ -294,6 +295,10 @@ fn a_second_sink_at_info_sees_no_debug() {
     handle.set_levels("off").unwrap();
     debug_lines();
     assert_eq!((second.messages().len(), recorded.messages().len()), (4, 7));
+    assert!(
+        recorded.header().is_some(),
+        "and one that kept nothing has none"
+    );
 }
 
 #[test]

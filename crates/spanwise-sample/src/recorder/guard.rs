@@ -14,7 +14,7 @@ use super::{reason::Reason, shared::Shared, unit::Unit};
 /// next event of the unit, or when it ends. False if the thread is in no unit, or there is no recorder.
 ///
 /// ```
-/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+/// # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
 /// # let (_default, lines) = support::start();
 /// let _job = tracing::info_span!("job", id = 7).entered();
 /// tracing::debug!("the odd way");
@@ -42,7 +42,7 @@ pub fn flush_unit() -> bool {
 /// when it ends. [`watch`] does all of it for a future. Outside of a unit it does nothing.
 ///
 /// ```
-/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+/// # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
 /// # let (_default, lines) = support::start();
 /// let job = tracing::info_span!("job", id = 7).entered();
 /// let guard = spanwise_sample::UnitGuard::new();
@@ -94,7 +94,7 @@ impl Drop for UnitGuard {
 /// Has the unit written if `future` is dropped before it is done. Put it inside of the span: `watch(future).instrument(span)`.
 ///
 /// ```
-/// # mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+/// # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
 /// # let (_default, lines) = support::start();
 /// use tracing::Instrument as _;
 ///

@@ -97,10 +97,6 @@ impl<L> Recorded<L> {
     {
         let Some(batch) = unit.begin() else { return };
         let (records, evicted) = (batch.records, batch.evicted);
-        if unit.span().is_none() && records == 0 {
-            // Nothing happened outside, which is not worth a line.
-            return;
-        }
         let span = unit.span().cloned();
         header::with(span, reason, records, evicted, |event| {
             line::with(self.sink.id, Line::Header(batch), || {

@@ -81,6 +81,10 @@ impl Memory {
 
     /// Takes the memory of `ring`, whose records are settled.
     pub(crate) fn give_back(&self, mut ring: Ring, held: &mut Held) {
+        if held.0.is_none() && !ring.has_memory() {
+            // Of a unit that never held a line, or gave all back already.
+            return;
+        }
         let mut state = self.state();
         if let Some(place) = held.0.take() {
             state.ages.remove(place);
@@ -95,6 +99,7 @@ impl Memory {
             }
         }
         if rings.len() < RINGS {
+            // Empty, but with its lists.
             rings.push(ring);
         }
     }

@@ -43,6 +43,10 @@ impl Ring {
         self.len
     }
 
+    pub(crate) fn has_memory(&self) -> bool {
+        self.chunks.capacity() > 0
+    }
+
     /// True if a record of `size` fits into the chunks there are.
     #[inline]
     pub(crate) fn has_room(&mut self, size: usize) -> bool {

@@ -214,7 +214,8 @@ impl Unit {
         records
     }
 
-    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended.
+    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or nothing was kept; then the unit writes
+    /// through in any case.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<Box<Batch>> {
         let mut state = self.state();
         if state.phase != Phase::Quiet {
@@ -222,6 +223,10 @@ impl Unit {
         }
         state.phase = Phase::Writing;
         self.answered();
+        if state.ring.records() == 0 && state.evicted == 0 {
+            self.written(&mut state);
+            return None;
+        }
         Some(Box::new(Batch {
             evicted: std::mem::take(&mut state.evicted),
             records: state.ring.records() as u64,

@@ -9,14 +9,13 @@ use serde_json::Value;
 use spanwise_core::{LevelHandle, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, RecorderBuilder};
-use tracing::{Dispatch, Subscriber, subscriber::DefaultGuard};
+use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 /// Keeps what is written.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
-#[allow(dead_code)]
 impl Lines {
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
@@ -82,14 +81,12 @@ impl MakeWriter<'_> for Lines {
 }
 
 /// A stack that shows INFO as JSON and keeps DEBUG.
-#[allow(dead_code)]
 pub fn start() -> (DefaultGuard, Lines) {
     let (dispatch, lines, ..) = stack(Recorder::builder());
     (tracing::dispatcher::set_default(&dispatch), lines)
 }
 
 /// The same with a recorder as it is wanted, and not installed yet.
-#[allow(dead_code)]
 pub fn stack(recorder: RecorderBuilder) -> (Dispatch, Lines, Recorder, LevelHandle) {
     let recorder = recorder.build();
     let lines = Lines::default();
@@ -98,7 +95,6 @@ pub fn stack(recorder: RecorderBuilder) -> (Dispatch, Lines, Recorder, LevelHand
 }
 
 /// The same, to any output.
-#[allow(dead_code)]
 pub fn stack_to<W>(recorder: &Recorder, output: W) -> (Dispatch, LevelHandle)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -109,9 +105,5 @@ where
         JsonLayer::new().with_writer(writer)
     });
     let stack = tracing_subscriber::registry().with(json).with(levels);
-    (Dispatch::new(erased(stack)), handle)
-}
-
-fn erased(stack: impl Subscriber + Send + Sync) -> impl Subscriber + Send + Sync {
-    stack
+    (Dispatch::new(stack), handle)
 }
