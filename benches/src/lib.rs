@@ -7,7 +7,7 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`].
+//! What it costs to have lines written to a file is another bench, [`appender`]; what the flight recorder costs is [`recorder`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -21,6 +21,7 @@ mod data;
 mod instructions;
 mod limit;
 mod options;
+pub mod recorder;
 mod rounds;
 mod table;
 mod workload;
