@@ -6,6 +6,7 @@ mod guard;
 mod header;
 mod layer;
 mod line;
+mod local;
 mod memory;
 mod reason;
 mod ring;

@@ -1,6 +1,11 @@
 //! [`Recorded`]: which events are shown, which are kept, and when what was kept is shown.
 
-use std::{any::TypeId, fmt, ptr, sync::Arc, thread};
+use std::{
+    any::TypeId,
+    fmt, ptr,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
 
 use spanwise_core::{Annotations, CallsitePlans, Emission, EmissionCache, Verdict};
 use tracing::{Dispatch, Event, Subscriber};
@@ -13,6 +18,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use super::{
     header,
     line::{self, Line},
+    local,
     reason::{Reason, SpanPlan},
     shared::{Shared, Sink},
     unit::Unit,
@@ -61,7 +67,7 @@ impl<L> Recorded<L> {
     #[inline]
     fn is_watchful(&self) -> bool {
         let shared = &self.sink.shared;
-        shared.options.slow.is_some() || shared.asked.load(std::sync::atomic::Ordering::Acquire) > 0
+        shared.options.slow.is_some() || shared.asked.load(Ordering::Acquire) > 0
     }
 
     /// The unit of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
@@ -83,8 +89,32 @@ impl<L> Recorded<L> {
     {
         match event.parent() {
             Some(parent) => self.unit_at(parent, ctx),
-            None if event.is_contextual() => self.unit_at(ctx.current_span().id()?, ctx),
+            None if event.is_contextual() => self.current_unit(ctx),
             None => None,
+        }
+    }
+
+    #[inline]
+    fn current_unit<S>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        local::current(self.sink.id, |id| self.unit_at(id, ctx))
+    }
+
+    /// Before an event: if it is a reason, or there is one already.
+    fn end_quiet<S>(&self, unit: Option<&Arc<Unit>>, level: Level, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        if let Some(unit) = unit
+            && let Some(reason) = unit.reason(Some(level))
+        {
+            self.write_out(unit, reason, ctx);
+        }
+        if level == Level::ERROR && thread::panicking() {
+            self.write_out(&self.sink.outside, Reason::Panic, ctx);
         }
     }
 
@@ -134,23 +164,19 @@ where
             Verdict::Below | Verdict::Off => return,
         };
         let level = *event.metadata().level();
-        if is_shown && level != Level::ERROR && !self.is_watchful() {
+        let may_end_quiet = level == Level::ERROR || self.is_watchful();
+        if is_shown && !may_end_quiet {
             return line::plainly(|| self.inner.on_event(event, ctx));
         }
         let unit = self.unit_of(event, &ctx);
-        if let Some(unit) = &unit
-            && let Some(reason) = unit.reason(Some(level))
-        {
-            self.write_out(unit, reason, &ctx);
+        if may_end_quiet {
+            self.end_quiet(unit.as_ref(), level, &ctx);
         }
-        if level == Level::ERROR && thread::panicking() {
-            self.write_out(&self.sink.outside, Reason::Panic, &ctx);
-        }
-        let unit = unit.as_ref().unwrap_or(&self.sink.outside);
+        let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
         if is_shown || unit.is_through() {
             return line::plainly(|| self.inner.on_event(event, ctx));
         }
-        let kept = Line::Kept(Arc::clone(unit), plan.number);
+        let kept = Line::Kept(unit, plan.number);
         Annotations::with(
             |annotations| annotations.buffered = true,
             || line::with(self.sink.id, kept, || self.inner.on_event(event, ctx)),
@@ -163,10 +189,7 @@ where
         let outer = match attrs.parent() {
             _ if plan.is_unit => None,
             Some(parent) => self.unit_at(parent, &ctx),
-            None if attrs.is_contextual() => ctx
-                .current_span()
-                .id()
-                .and_then(|id| self.unit_at(id, &ctx)),
+            None if attrs.is_contextual() => self.current_unit(&ctx),
             None => None,
         };
         let unit = outer.unwrap_or_else(|| Unit::new(&self.sink.shared, Some(id.clone())));
@@ -190,11 +213,13 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        local::enter(self.sink.id, id);
         line::plainly(|| self.inner.on_enter(id, ctx));
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         self.look_for_panic(id, &ctx);
+        local::exit(self.sink.id, id);
         line::plainly(|| self.inner.on_exit(id, ctx));
     }
 

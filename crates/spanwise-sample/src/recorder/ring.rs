@@ -68,9 +68,17 @@ impl Ring {
     #[inline]
     pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
         // Lines are limited to much less than 4 GiB.
-        let head = (u64::from(callsite) << 32) | line.len() as u64;
-        self.append(&head.to_le_bytes());
-        self.append(line);
+        let head = ((u64::from(callsite) << 32) | line.len() as u64).to_le_bytes();
+        let (chunk, place) = place(self.start + self.len, Self::size_of(line));
+        if place.len() == Self::size_of(line) {
+            let place = &mut self.chunks[chunk][place];
+            place[..HEAD].copy_from_slice(&head);
+            place[HEAD..].copy_from_slice(line);
+            self.len += place.len();
+        } else {
+            self.append(&head);
+            self.append(line);
+        }
         self.records += 1;
     }
 
@@ -119,7 +127,7 @@ impl Ring {
         self.chunks.len() * CHUNK - self.start - self.len
     }
 
-    #[inline]
+    /// In pieces, since it ends in another chunk than it begins in.
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (chunk, place) = place(self.start + self.len, bytes.len());

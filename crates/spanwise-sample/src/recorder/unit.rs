@@ -102,7 +102,6 @@ impl Unit {
     }
 
     /// Why the unit is to be written, if it is: at an event of `level` in it, or when it ends.
-    #[inline]
     pub(crate) fn reason(&self, level: Option<Level>) -> Option<Reason> {
         if self.is_through() {
             return None;
