@@ -38,6 +38,9 @@ impl io::Write for Output {
         if has(b"the output logs") {
             debug!("from the output");
         }
+        if has(b"the output fails") {
+            error!("from the output");
+        }
         self.0.write(line)
     }
 
@@ -143,10 +146,20 @@ fn what_a_value_logs_while_it_is_kept_goes_its_own_way() {
     let shown = seen(&lines, before);
     assert_eq!(shown, [header, "the output logs", "a step", "failed"]);
 
+    // One that logs an error while it writes what is shown: nothing can be written in front of that, but it is not lost.
+    let before = lines.messages().len();
+    info_span!("request", id = 6).in_scope(|| {
+        debug!("a step");
+        info!("the output fails");
+        error!("failed");
+    });
+    let shown = seen(&lines, before);
+    assert_eq!(shown, ["the output fails", header, "a step", "failed"]);
+
     // One that panics costs what it was given, and no more.
     let stats = recorder.stats();
     let caught = catch_unwind(|| {
-        info_span!("request", id = 6).in_scope(|| {
+        info_span!("request", id = 7).in_scope(|| {
             debug!("a step");
             debug!("the output panics");
             debug!("another");

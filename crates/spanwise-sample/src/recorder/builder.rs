@@ -25,7 +25,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Has a unit written that takes as long as this: with the first event in it after that time, or when it ends. Default: never.
+    /// Has a unit written that takes as long as this: with the first event in it after that time, or when it ends. The clock is
+    /// then read at each event of a unit. Default: never.
     pub fn slow(mut self, duration: Duration) -> Self {
         self.options.slow = Some(duration);
         self

@@ -24,9 +24,11 @@ thread_local! {
 /// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
 #[inline]
 pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
-    let outer = NEXT.try_with(|next| next.replace(Some((id, line))));
-    let _restored = Restored(outer.ok().flatten());
-    hand_on();
+    // On a thread that is ending nothing can be said of a line, and it would be shown as it is.
+    if let Ok(outer) = NEXT.try_with(|next| next.replace(Some((id, line)))) {
+        let _restored = Restored(outer);
+        hand_on();
+    }
 }
 
 /// Calls `hand_on`, during which lines are nothing but lines.
@@ -40,7 +42,6 @@ pub(crate) fn plainly(hand_on: impl FnOnce()) {
 /// What the line of the sink `id` is that is written now; nothing if it is but a line.
 #[inline]
 pub(crate) fn take(id: LayerId) -> Option<Line> {
-    // A thread that is ending keeps nothing.
     let next = NEXT.try_with(Cell::take).ok().flatten();
     match next {
         Some((of, line)) if of == id => Some(line),

@@ -220,16 +220,16 @@ impl Unit {
         if state.phase != Phase::Quiet {
             return None;
         }
-        state.phase = Phase::Writing;
-        self.answered();
         if state.ring.records() == 0 && state.evicted == 0 {
+            state.phase = Phase::Writing;
             self.written(&mut state);
             return None;
         }
+        state.phase = Phase::Writing;
         Some(Box::new(Batch {
-            evicted: std::mem::take(&mut state.evicted),
+            evicted: state.evicted,
             records: state.ring.records() as u64,
-            ring: self.take(&mut state),
+            ring: Ring::default(),
             unit: Arc::clone(self),
             rounds: 0,
         }))
@@ -245,6 +245,7 @@ impl Unit {
     /// The lines that were kept since, or none: then the unit writes through.
     fn next_round(&self, last: bool) -> Option<Ring> {
         let mut state = self.state();
+        state.evicted = 0;
         let ring = (state.ring.records() > 0).then(|| self.take(&mut state));
         if ring.is_none() || last {
             self.written(&mut state);
@@ -253,6 +254,7 @@ impl Unit {
     }
 
     fn written(&self, state: &mut State) {
+        self.answered();
         if state.phase == Phase::Writing {
             let through = self.span.is_some();
             state.phase = if through {
@@ -309,11 +311,13 @@ enum Bucket {
     Failed,
 }
 
-/// What was kept of a unit, on its way to the output. What is not taken from it counts as failed.
+/// What was kept of a unit, on its way to the output. If nothing is taken from it, all is as before it was begun; if only some is, the rest
+/// counts as failed.
 #[derive(Debug)]
 pub(crate) struct Batch {
     unit: Arc<Unit>,
     ring: Ring,
+    /// How often lines were taken from the unit.
     rounds: usize,
     /// For the header.
     pub(crate) records: u64,
@@ -321,7 +325,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The next line, in `line`: those there were when the batch was begun, and then those that came since.
+    /// The next line, in `line`: those there were, and then those that other threads kept since.
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<Head> {
         loop {
             let head = self.ring.pop_oldest(line);
@@ -350,13 +354,20 @@ impl Drop for Batch {
         unit.shared.counters.failed.add(failed);
         let ring = std::mem::take(&mut self.ring);
         unit.shared.memory.give_back(ring, &mut Held::default());
-        if self.rounds < ROUNDS {
-            // The sink did not take the header, or its writer panicked: the rest would not fare better.
-            let mut state = unit.state();
-            if state.phase == Phase::Writing {
-                unit.forget(&mut state, Bucket::Failed);
-                unit.written(&mut state);
-            }
+        if self.rounds == ROUNDS {
+            return;
+        }
+        let mut state = unit.state();
+        if state.phase != Phase::Writing {
+            return;
+        }
+        if self.rounds == 0 {
+            // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
+            state.phase = Phase::Quiet;
+        } else {
+            // The writer panicked: what came since would not fare better.
+            unit.forget(&mut state, Bucket::Failed);
+            unit.written(&mut state);
         }
     }
 }
