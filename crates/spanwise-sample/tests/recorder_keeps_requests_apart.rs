@@ -82,7 +82,7 @@ async fn handle(request: usize) {
         tokio::task::yield_now().await;
     }
     task.await.unwrap();
-    if request % 3 == 0 {
+    if request.is_multiple_of(3) {
         error!("failed");
     }
 }

@@ -188,7 +188,7 @@ fn a_span_that_is_never_closed_holds_no_memory_for_ever() {
     for _ in 0..1000 {
         let leaked = info_span!("request");
         leaked.in_scope(|| debug!("a step"));
-        std::mem::forget(leaked);
+        Box::leak(Box::new(leaked));
     }
     // All that there is belongs to those that were leaked; who comes now gets it in any case.
     for _ in 0..1000 {
