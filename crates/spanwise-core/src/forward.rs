@@ -10,23 +10,14 @@
 macro_rules! forward_all_but_events {
     ($inner:ident) => {
         $crate::forward!($inner: on_register_dispatch, event_enabled);
-        $crate::forward_quietly!($inner);
-    };
-}
-
-/// The [`Layer`](tracing_subscriber::Layer) methods that a wrapper which keeps events back passes on to its field `$inner`: all but `on_register_dispatch`,
-/// `event_enabled` and `on_event`. To stand in an `impl<S, …> Layer<S>`, in a crate that depends on `tracing`, `tracing-core` and `tracing-subscriber`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! forward_quietly {
-    ($inner:ident) => {
         $crate::forward!($inner: on_layer, register_callsite, enabled, max_level_hint, on_new_span, on_record);
         $crate::forward!($inner: on_follows_from, on_enter, on_exit, on_close, on_id_change);
         $crate::forward_downcast!(this, id => this.$inner.downcast_raw(id));
     };
 }
 
-/// The [`Layer`](tracing_subscriber::Layer) methods of these names, passed on unchanged.
+/// The [`Layer`](tracing_subscriber::Layer) methods of these names, passed on unchanged to the field `$inner`. To stand in an `impl<S, …> Layer<S>`, in a
+/// crate that depends on `tracing`, `tracing-core` and `tracing-subscriber`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward {

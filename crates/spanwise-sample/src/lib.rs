@@ -1,5 +1,23 @@
 //! Fewer lines of what is logged too often, and a true count of what is not shown.
 
+mod chance;
 mod error;
+mod keyed;
+mod limit;
+mod memo;
+mod meter;
+mod plan;
+mod sampled;
+mod sampler;
+mod seat;
+mod setting;
+mod summary;
+mod value;
+mod when;
 
 pub use error::SampleError;
+pub use limit::{First, Limit, Rate, first, keep, rate, ratio};
+pub use sampled::{SampleExt, Sampled};
+pub use sampler::{Sampler, SamplerBuilder};
+pub use seat::SamplerStats;
+pub use when::When;
