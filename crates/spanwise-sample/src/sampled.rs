@@ -150,7 +150,7 @@ where
         }
         let callsite = event.metadata();
         match verdict {
-            Verdict::Keep | Verdict::StandsFor { others: 0, .. } => {
+            Verdict::Keep => {
                 self.seat.kept();
                 self.inner.on_event(event, ctx);
             }
@@ -160,8 +160,10 @@ where
             }
             Verdict::StandsFor { others, .. } => {
                 self.seat.kept();
-                self.seat.stood_for(callsite, others);
-                self.hand_on(event, ctx, Some(1.0 / (f64::from(others) + 1.0)));
+                match self.seat.stands_for(callsite, others) {
+                    0 => self.inner.on_event(event, ctx),
+                    others => self.hand_on(event, ctx, Some(1.0 / (others as f64 + 1.0))),
+                }
             }
             Verdict::SampledOut => self.seat.sampled_out(),
             Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     iter::Sum,
+    mem,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -38,8 +39,7 @@ pub(crate) struct Seat {
 /// What was held back of one callsite and is not told.
 #[derive(Debug, Default)]
 struct Owed {
-    /// Below 0 while an event that stands for others is counted before the last of those: another thread is about to count it.
-    count: i64,
+    count: u64,
     first: u64,
     last: u64,
     is_pending: bool,
@@ -88,7 +88,7 @@ impl Seat {
     pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
         self.held_back.fetch_add(1, Ordering::Relaxed);
         let mut owed = self.owed(callsite);
-        if owed.count <= 0 {
+        if owed.count == 0 {
             owed.first = now;
         }
         owed.count += 1;
@@ -100,11 +100,14 @@ impl Seat {
         }
     }
 
-    /// An event is handed on that stands for so many that were held back.
-    pub(crate) fn stood_for(&self, callsite: &'static Metadata<'static>, others: u32) {
-        self.stood_for
-            .fetch_add(u64::from(others), Ordering::Relaxed);
-        self.owed(callsite).count -= i64::from(others);
+    /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
+    /// another thread may not have counted the last one yet, a filter may have kept some from it.
+    pub(crate) fn stands_for(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
+        let mut owed = self.owed(callsite);
+        let others = owed.count.min(others.into());
+        owed.count -= others;
+        self.stood_for.fetch_add(others, Ordering::Relaxed);
+        others
     }
 
     #[inline]
@@ -134,11 +137,10 @@ impl Seat {
             let (suppressed, first, last) = {
                 let mut owed = self.owed(callsite);
                 owed.is_pending = false;
-                let Some(count) = u64::try_from(owed.count).ok().filter(|count| *count > 0) else {
+                if owed.count == 0 {
                     continue;
-                };
-                owed.count = 0;
-                (count, owed.first, owed.last)
+                }
+                (mem::take(&mut owed.count), owed.first, owed.last)
             };
             let now = nanos_since(&self.clock, self.start);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));

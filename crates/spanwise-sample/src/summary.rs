@@ -27,7 +27,8 @@ pub(crate) struct Summary {
     pub(crate) last: SystemTime,
 }
 
-const MESSAGE: &str = "events suppressed";
+/// A static: each use of a constant may be at another address, and its address is what a summary is known by.
+static MESSAGE: &str = "events suppressed";
 const FIELDS: &[&str] = &["message", "suppressed", "callsite", "first", "last"];
 
 impl Summary {
