@@ -52,7 +52,13 @@ impl fmt::Debug for Endless {
 
 #[test]
 fn a_value_that_misbehaves_costs_no_event() {
-    std::panic::set_hook(Box::new(|_| {}));
+    // Quiet about the panics that are wanted.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("in a Debug") {
+            hook(info);
+        }
+    }));
     let (one, other) = (Lines::default(), Lines::default());
     let sampler = Sampler::builder()
         .rule(
@@ -76,8 +82,13 @@ fn a_value_that_misbehaves_costs_no_event() {
         info!(tenant_id = ?Panics, "few: panic");
     }
     info!(tenant_id = ?Logs, "few: log");
-    let messages = one.take_each("message");
-    assert_eq!(messages, other.take_each("message"));
+    // What a value logs comes where the value is formatted: in what order, depends on the sink.
+    let [messages, of_other] = [one, other].map(|lines| {
+        let mut messages = lines.take_each("message");
+        messages.sort_by_key(ToString::to_string);
+        messages
+    });
+    assert_eq!(messages, of_other);
     let count = |message: &str| messages.iter().filter(|other| *other == message).count();
     assert_eq!(count("left out"), 0);
     assert_eq!(count("left in: panics"), 1);
