@@ -7,7 +7,7 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`].
+//! What it costs to have lines written to a file is another bench, [`appender`]; what a sampler costs, [`sampling`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -22,6 +22,7 @@ mod instructions;
 mod limit;
 mod options;
 mod rounds;
+pub mod sampling;
 mod table;
 mod workload;
 mod writers;

@@ -97,7 +97,7 @@ impl Rate {
 
     /// Gives each value of the field `key` a bucket of its own: the field of the event, else the one of the [`Context`](spanwise_core::Context).
     ///
-    /// Events without it share one. A rule remembers 10,000 pairs of callsite and value, some 700 KB at the most; those that were not seen for the
+    /// Events without it share one. A rule remembers 10,000 pairs of callsite and value, some 800 KB at the most; those that were not seen for the
     /// longest time leave, and begin with a full bucket when they come again. Of a value, 1,024 bytes are read.
     #[must_use]
     pub fn per(mut self, key: impl Into<String>) -> Self {
