@@ -168,15 +168,22 @@ where
             buffered,
             ..
         } = draft.annotations;
-        let mut members = Vec::new();
+        let line = &mut draft.scratch.line;
+        // Names of ours: there is nothing in them to escape.
+        let mut push = |key: &str, value: &[u8]| {
+            for part in [b",\"", key.as_bytes(), b"\":", value] {
+                line.push(part);
+            }
+        };
         if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
-            let rate = zmij::Buffer::new().format_finite(rate).to_owned();
-            push_member(&mut members, SAMPLE_RATE, rate.as_bytes());
+            push(
+                SAMPLE_RATE,
+                zmij::Buffer::new().format_finite(rate).as_bytes(),
+            );
         }
         if buffered {
-            push_member(&mut members, BUFFERED, b"true");
+            push(BUFFERED, b"true");
         }
-        draft.scratch.line.push(&members);
     }
 
     /// What comes between the fields and the spans.

@@ -12,6 +12,7 @@ mod sampler;
 mod seat;
 mod setting;
 mod summary;
+mod unit;
 mod value;
 mod when;
 

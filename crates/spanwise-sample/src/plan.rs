@@ -13,7 +13,8 @@ use crate::{
     keyed::Keyed,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
-    summary, value,
+    seat::Seat,
+    summary, unit, value,
 };
 
 /// One rule of a sampler.
@@ -190,8 +191,7 @@ impl Meter {
             Self::Keep => Verdict::Keep,
             Self::Ratio(threshold) if threshold.keeps_none() => Verdict::SampledOut,
             Self::Ratio(threshold) => {
-                let number = chance::of_context(asked.context()).unwrap_or_else(|| random.number());
-                if threshold.keeps(number) {
+                if threshold.keeps(asked.number().unwrap_or_else(|| random.number())) {
                     Verdict::Share(threshold.share())
                 } else {
                     Verdict::SampledOut
@@ -213,6 +213,7 @@ impl Meter {
 pub(crate) struct Asked<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
+    seat: &'a Seat,
     context: OnceCell<Context>,
 }
 
@@ -220,10 +221,11 @@ impl<'a, 'e, S> Asked<'a, 'e, S>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    pub(crate) fn new(event: &'a Event<'e>, ctx: &'a LayerContext<'a, S>) -> Self {
+    pub(crate) fn new(event: &'a Event<'e>, ctx: &'a LayerContext<'a, S>, seat: &'a Seat) -> Self {
         Self {
             event,
             ctx,
+            seat,
             context: OnceCell::new(),
         }
     }
@@ -231,6 +233,17 @@ where
     fn context(&self) -> &Context {
         self.context
             .get_or_init(|| Context::of_event(self.event, self.ctx))
+    }
+
+    /// Of the trace or the request it is part of.
+    #[inline]
+    fn number(&self) -> Option<u64> {
+        let look_up = || chance::of_context(&Context::of_event(self.event, self.ctx));
+        if self.event.is_contextual() {
+            unit::number(self.seat, look_up)
+        } else {
+            look_up()
+        }
     }
 
     fn meets(&self, condition: &Condition, when: &When) -> bool {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use spanwise_core::{Annotations, Fault, Neighbours, SelfReport, forward, forward_downcast};
 use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::span::{Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
     meter::Verdict,
     seat::{SamplerStats, Seat},
-    summary,
+    summary, unit,
 };
 
 /// A layer that sees only the events that its [`Sampler`] keeps. Made by [`SampleExt::sampled`](crate::SampleExt::sampled).
@@ -108,8 +109,8 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
     L: Layer<S>,
 {
-    forward!(inner: register_callsite, enabled, max_level_hint, on_new_span, on_record);
-    forward!(inner: on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
+    forward!(inner: on_follows_from, on_close, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
     fn on_layer(&mut self, subscriber: &mut S) {
@@ -123,6 +124,21 @@ where
         if self.is_off {
             self.report.fault(Fault::Setup, &ADVICE);
         }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        self.seat.recorded();
+        self.inner.on_record(id, values, ctx);
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        unit::moved(&self.seat);
+        self.inner.on_enter(id, ctx);
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        unit::moved(&self.seat);
+        self.inner.on_exit(id, ctx);
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {

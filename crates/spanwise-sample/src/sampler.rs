@@ -135,7 +135,12 @@ impl Sampler {
         let decide = || {
             let inner = &*self.0;
             let now = || nanos_since(&inner.clock, inner.start);
-            plan.verdict(&inner.rules, &Asked::new(event, ctx), &inner.random, &now)
+            plan.verdict(
+                &inner.rules,
+                &Asked::new(event, ctx, seat),
+                &inner.random,
+                &now,
+            )
         };
         if self.0.shared.load(Ordering::Relaxed) {
             memo::recall(self.id(), callsite, seat, decide)

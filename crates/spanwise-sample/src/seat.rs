@@ -20,7 +20,12 @@ use crate::summary::{self, Summary};
 /// The place of a sink at a sampler.
 #[derive(Debug)]
 pub(crate) struct Seat {
+    /// From 1, and no other seat's, of no other sampler.
+    id: u64,
+    /// Among those of its sampler.
     number: usize,
+    /// How often something was recorded into a span.
+    records: AtomicU64,
     clock: Clock,
     start: Instant,
     dispatch: OnceLock<WeakDispatch>,
@@ -50,8 +55,11 @@ const NEVER: u64 = u64::MAX;
 
 impl Seat {
     pub(crate) fn new(number: usize, clock: Clock, start: Instant) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
+            records: AtomicU64::new(0),
             clock,
             start,
             dispatch: OnceLock::new(),
@@ -73,6 +81,20 @@ impl Seat {
     pub(crate) fn reached_by(&self, dispatch: &Dispatch) {
         // A layer has one dispatcher.
         let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn recorded(&self) {
+        self.records.fetch_add(1, Ordering::Relaxed);
     }
 
     #[inline]
