@@ -36,11 +36,21 @@ impl Rule {
     }
 }
 
+/// What is to be done about events of a callsite.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// All are kept.
+    Keep,
+    /// They are what a sampler tells a sink.
+    Summary,
+    /// All that counts is the request.
+    Ratio(Threshold),
+    Rules(Rules),
+}
+
 /// The rules that may be about events of a callsite, in order. The last one is, if no condition is left.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    candidates: Box<[Candidate]>,
-}
+pub(crate) struct Rules(Box<[Candidate]>);
 
 #[derive(Debug)]
 struct Candidate {
@@ -70,13 +80,10 @@ enum Meter {
 
 impl Plan {
     pub(crate) fn of(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
+        if summary::is_summary(callsite) {
+            return Self::Summary;
+        }
         let mut candidates = Vec::new();
-        // A sampler that sees what another one told lets it be.
-        let rules = if summary::is_summary(callsite) {
-            &[]
-        } else {
-            rules
-        };
         for (index, rule) in rules.iter().enumerate() {
             if let Some(conditions) = conditions(&rule.when, callsite) {
                 let decides = conditions.is_empty();
@@ -90,22 +97,25 @@ impl Plan {
                 }
             }
         }
+        match candidates.as_slice() {
+            [only] if only.conditions.is_empty() => {
+                if let Meter::Ratio(threshold) = only.meter {
+                    return Self::Ratio(threshold);
+                }
+            }
+            _ => {}
+        }
         if candidates
             .iter()
             .all(|candidate| candidate.meter.keeps_all())
         {
-            candidates.clear();
+            return Self::Keep;
         }
-        Self {
-            candidates: candidates.into(),
-        }
+        Self::Rules(Rules(candidates.into()))
     }
+}
 
-    #[inline]
-    pub(crate) fn keeps_all(&self) -> bool {
-        self.candidates.is_empty()
-    }
-
+impl Rules {
     /// What the first rule says that is about this event.
     pub(crate) fn verdict<S>(
         &self,
@@ -117,7 +127,7 @@ impl Plan {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        for candidate in &self.candidates {
+        for candidate in &self.0 {
             let rule = &rules[candidate.rule];
             if candidate
                 .conditions
@@ -189,14 +199,7 @@ impl Meter {
     {
         match self {
             Self::Keep => Verdict::Keep,
-            Self::Ratio(threshold) if threshold.keeps_none() => Verdict::SampledOut,
-            Self::Ratio(threshold) => {
-                if threshold.keeps(asked.number().unwrap_or_else(|| random.number())) {
-                    Verdict::Share(threshold.share())
-                } else {
-                    Verdict::SampledOut
-                }
-            }
+            Self::Ratio(threshold) => asked.ratio(*threshold, random),
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
@@ -233,6 +236,16 @@ where
     fn context(&self) -> &Context {
         self.context
             .get_or_init(|| Context::of_event(self.event, self.ctx))
+    }
+
+    /// Whether its request is among the chosen, or else the event itself.
+    #[inline]
+    pub(crate) fn ratio(&self, threshold: Threshold, random: &Random) -> Verdict {
+        if threshold.keeps(self.number().unwrap_or_else(|| random.number())) {
+            Verdict::Share(threshold.share())
+        } else {
+            Verdict::SampledOut
+        }
     }
 
     /// Of the trace or the request it is part of.

@@ -10,6 +10,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::{
     Sampler,
     meter::Verdict,
+    plan::Plan,
     seat::{SamplerStats, Seat},
     summary, unit,
 };
@@ -40,7 +41,7 @@ pub struct Sampled<L> {
     sampler: Sampler,
     seat: Arc<Seat>,
     report: SelfReport,
-    /// There is a filter inside.
+    /// There is a filter inside: the sampler is one that keeps everything.
     is_off: bool,
 }
 
@@ -75,6 +76,37 @@ impl<L> Sampled<L> {
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.seat.stats()
+    }
+
+    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let verdict = self.sampler.verdict(plan, event, &ctx, &self.seat);
+        if self.seat.is_owed() && self.seat.is_due(verdict.time()) {
+            self.tell_due(&ctx);
+        }
+        let callsite = event.metadata();
+        match verdict {
+            Verdict::Keep => {
+                self.seat.kept();
+                self.inner.on_event(event, ctx);
+            }
+            Verdict::Share(share) => {
+                self.seat.kept();
+                self.hand_on(event, ctx, Some(share));
+            }
+            Verdict::StandsFor { others, .. } => {
+                self.seat.kept();
+                match self.seat.stands_for(callsite, others) {
+                    0 => self.inner.on_event(event, ctx),
+                    others => self.hand_on(event, ctx, Some(1.0 / (others as f64 + 1.0))),
+                }
+            }
+            Verdict::SampledOut => self.seat.sampled_out(),
+            Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+        }
     }
 
     #[cold]
@@ -116,6 +148,9 @@ where
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
         self.is_off = Neighbours::has_filter(&self.inner);
+        if self.is_off {
+            self.sampler = Sampler::builder().build();
+        }
     }
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
@@ -141,6 +176,7 @@ where
         self.inner.on_exit(id, ctx);
     }
 
+    #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         if summary::arrives_at(&self.seat, event) {
             self.hand_on(event, ctx, None);
@@ -151,38 +187,19 @@ where
         self.inner.event_enabled(event, ctx)
     }
 
+    #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if summary::arrives_at(&self.seat, event) {
-            // A layer further out did not pass on the question, and now all get it.
-            return self.hand_on(event, ctx, None);
-        }
-        let verdict = if self.is_off {
-            Verdict::Keep
-        } else {
-            self.sampler.verdict(event, &ctx, &self.seat)
-        };
-        if self.seat.is_due(verdict.time()) {
-            self.tell_due(&ctx);
-        }
-        let callsite = event.metadata();
-        match verdict {
-            Verdict::Keep => {
+        let plan = self.sampler.plan(event.metadata());
+        match plan {
+            Plan::Keep if !self.seat.is_owed() => {
                 self.seat.kept();
                 self.inner.on_event(event, ctx);
             }
-            Verdict::Share(share) => {
-                self.seat.kept();
-                self.hand_on(event, ctx, Some(share));
+            // A layer further out did not pass on the question, and now all get it.
+            Plan::Summary if summary::arrives_at(&self.seat, event) => {
+                self.hand_on(event, ctx, None);
             }
-            Verdict::StandsFor { others, .. } => {
-                self.seat.kept();
-                match self.seat.stands_for(callsite, others) {
-                    0 => self.inner.on_event(event, ctx),
-                    others => self.hand_on(event, ctx, Some(1.0 / (others as f64 + 1.0))),
-                }
-            }
-            Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+            _ => self.decide(plan, event, ctx),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use spanwise_core::{CallsitePlans, Clock};
 use tracing::{Event, Subscriber};
+use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
@@ -113,10 +114,19 @@ impl Sampler {
         seat
     }
 
-    /// What holds for `event`, said once for all who ask.
+    #[inline]
+    pub(crate) fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
+        let inner = &*self.0;
+        inner
+            .plans
+            .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
+    }
+
+    /// What holds for an event with such a plan, said once for all who ask.
     #[inline]
     pub(crate) fn verdict<S>(
         &self,
+        plan: &Plan,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
@@ -124,26 +134,20 @@ impl Sampler {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let callsite = event.metadata();
-        let plan = self
-            .0
-            .plans
-            .get(callsite, |callsite| Plan::of(callsite, &self.0.rules));
-        if plan.keeps_all() {
-            return Verdict::Keep;
-        }
+        let inner = &*self.0;
         let decide = || {
-            let inner = &*self.0;
-            let now = || nanos_since(&inner.clock, inner.start);
-            plan.verdict(
-                &inner.rules,
-                &Asked::new(event, ctx, seat),
-                &inner.random,
-                &now,
-            )
+            let asked = Asked::new(event, ctx, seat);
+            match plan {
+                Plan::Keep | Plan::Summary => Verdict::Keep,
+                Plan::Ratio(threshold) => asked.ratio(*threshold, &inner.random),
+                Plan::Rules(rules) => {
+                    let now = || nanos_since(&inner.clock, inner.start);
+                    rules.verdict(&inner.rules, &asked, &inner.random, &now)
+                }
+            }
         };
-        if self.0.shared.load(Ordering::Relaxed) {
-            memo::recall(self.id(), callsite, seat, decide)
+        if inner.shared.load(Ordering::Relaxed) {
+            memo::recall(self.id(), event.metadata(), seat, decide)
         } else {
             decide()
         }

@@ -132,11 +132,15 @@ impl Seat {
         others
     }
 
+    /// Whether there is anything to tell, if not now. As long as there is not, the clock is not read.
     #[inline]
+    pub(crate) fn is_owed(&self) -> bool {
+        self.next_due.load(Ordering::Relaxed) != NEVER
+    }
+
     pub(crate) fn is_due(&self, now: Option<u64>) -> bool {
-        // Without anything to tell, the clock is not read.
-        let next = self.next_due.load(Ordering::Relaxed);
-        next != NEVER && next <= now.unwrap_or_else(|| nanos_since(&self.clock, self.start))
+        let now = now.unwrap_or_else(|| nanos_since(&self.clock, self.start));
+        self.next_due.load(Ordering::Relaxed) <= now
     }
 
     /// What is to be told by now, one at a time: no lock is held while it is told.
