@@ -7,7 +7,8 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`]; what the flight recorder costs is [`recorder`].
+//! What it costs to have lines written to a file is another bench, [`appender`]; what a sampler costs, [`sampling`]; what the flight
+//! recorder does, [`recorder`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -23,6 +24,7 @@ mod limit;
 mod options;
 pub mod recorder;
 mod rounds;
+pub mod sampling;
 mod table;
 mod workload;
 mod writers;

@@ -54,8 +54,7 @@ mod emission;
 mod emitted;
 mod ext;
 mod flush;
-#[doc(hidden)]
-pub mod forward;
+mod forward;
 pub mod guarded;
 mod inherit;
 mod layers;

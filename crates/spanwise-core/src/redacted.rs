@@ -30,7 +30,7 @@ use self::{
     shared::{Answer, Has},
     values::When,
 };
-use crate::{CallsitePlans, Fault, Redact, SelfReport, forward::forward_downcast};
+use crate::{CallsitePlans, Fault, Redact, SelfReport, forward_downcast};
 
 pub use private_fields::PrivateFields;
 

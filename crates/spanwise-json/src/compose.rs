@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{IS_BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
+    format::{BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -169,15 +169,20 @@ where
             ..
         } = draft.annotations;
         let line = &mut draft.scratch.line;
+        // Names of ours: there is nothing in them to escape.
+        let mut push = |key: &str, value: &[u8]| {
+            for part in [b",\"", key.as_bytes(), b"\":", value] {
+                line.push(part);
+            }
+        };
         if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
-            let mut member = Vec::new();
-            let rate = zmij::Buffer::new().format_finite(rate).to_owned();
-            push_member(&mut member, SAMPLE_RATE, rate.as_bytes());
-            line.push(&member);
+            push(
+                SAMPLE_RATE,
+                zmij::Buffer::new().format_finite(rate).as_bytes(),
+            );
         }
-        // In a service that keeps what it does not show, most lines are.
         if buffered {
-            line.push(IS_BUFFERED);
+            push(BUFFERED, b"true");
         }
     }
 

@@ -7,10 +7,12 @@ use std::{
     thread,
 };
 
-use spanwise_core::{Annotations, CallsitePlans, Emission, EmissionCache, Verdict};
-use tracing::{Dispatch, Event, Subscriber};
+use spanwise_core::{
+    Annotations, CallsitePlans, Emission, EmissionCache, Verdict, forward, forward_downcast,
+};
+use tracing::{Event, Subscriber};
 use tracing_core::{
-    Interest, Level, LevelFilter, Metadata,
+    Level, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -129,9 +131,12 @@ impl<L> Recorded<L> {
         let (records, evicted) = (batch.records, batch.evicted);
         let span = unit.span().cloned();
         header::with(span, reason, records, evicted, |event| {
-            line::with(self.sink.id, Line::Header(batch), || {
-                self.inner.on_event(event, ctx.clone());
-            });
+            let hand_on = || self.inner.on_event(event, ctx.clone());
+            // What was said of the event at hand is not said of this one.
+            Annotations::with(
+                |annotations| *annotations = Annotations::default(),
+                || line::with(self.sink.id, Line::Header(batch), hand_on),
+            );
         });
     }
 
@@ -240,39 +245,9 @@ where
         }
     }
 
-    fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.inner.on_register_dispatch(dispatch);
-    }
-
-    fn on_layer(&mut self, subscriber: &mut S) {
-        self.inner.on_layer(subscriber);
-    }
-
-    fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
-        self.inner.register_callsite(callsite)
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        self.inner.enabled(metadata, ctx)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.inner.max_level_hint()
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.inner.event_enabled(event, ctx)
-    }
-
-    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        self.inner.on_follows_from(id, follows, ctx);
-    }
-
-    fn on_id_change(&self, old: &Id, new: &Id, ctx: Context<'_, S>) {
-        self.inner.on_id_change(old, new, ctx);
-    }
-
-    spanwise_core::forward::forward_downcast!(this, id => {
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint, event_enabled);
+    forward!(inner: on_follows_from, on_id_change);
+    forward_downcast!(this, id => {
         // By this, code finds the recorder of its stack.
         if id == TypeId::of::<Shared>() {
             Some(ptr::from_ref(&*this.sink.shared).cast())
