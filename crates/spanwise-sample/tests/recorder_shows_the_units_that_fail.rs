@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 use recorder_support::{Lines, stack, start};
 use spanwise_core::{Clock, LayerExt as _, LevelLayer};
 use spanwise_json::JsonLayer;
-use spanwise_sample::{Recorder, RecorderBuilder, UnitGuard, flush_unit, watch};
+use spanwise_sample::{
+    Recorder, RecorderBuilder, SampleExt as _, Sampler, UnitGuard, When, first, flush_unit, watch,
+};
 use tracing::{
-    Instrument as _, debug, debug_span, dispatcher, error, field::Empty, info, info_span, trace,
+    Instrument as _, Level, debug, debug_span, dispatcher, error, field::Empty, info, info_span,
+    trace,
 };
 use tracing_subscriber::prelude::*;
 
@@ -338,4 +341,35 @@ fn other_layers_work_behind_it_too() {
                     DEBUG request{id=2}: a step\n\
                     ERROR request{id=2}: failed\n";
     assert_eq!(lines.text(), expected);
+}
+
+#[test]
+fn what_a_sampler_says_of_the_event_is_not_said_of_what_came_before() {
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    let lines = Lines::default();
+    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
+        JsonLayer::new().with_writer(writer)
+    });
+    // The last of three errors stands for all of them.
+    let sampler = Sampler::builder()
+        .rule(When::level(Level::ERROR), first(0).then_every(3))
+        .build();
+    let _default = tracing_subscriber::registry()
+        .with(json.sampled(sampler))
+        .with(levels)
+        .set_default();
+    let _request = info_span!("request").entered();
+    for n in 0..3 {
+        debug!("a step");
+        error!(n, "failed");
+    }
+    let header = "what was kept of a unit of work follows";
+    assert_eq!(
+        lines.messages(),
+        [header, "a step", "a step", "a step", "failed"]
+    );
+    let last = lines.objects().pop().unwrap();
+    assert!(last["sample_rate"].is_number(), "{last}");
+    assert_eq!(lines.all("sample_rate").len(), 1);
 }
