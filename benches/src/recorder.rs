@@ -6,7 +6,8 @@
 //! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
 //! ```
 //!
-//! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them.
+//! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them. Those of
+//! `disabled` are of events in no span, those of `unit` of a whole unit without an event.
 
 use std::{
     collections::BTreeMap, error::Error, io, io::Write as _, process::Command, time::Instant,
@@ -47,14 +48,17 @@ enum Workload {
     Failed,
     /// Events at TRACE, which nobody wants.
     Disabled,
+    /// No events.
+    Unit,
 }
 
 const CONTENDERS: [Contender; 2] = [Contender::Written, Contender::Recorder];
-const WORKLOADS: [Workload; 4] = [
+const WORKLOADS: [Workload; 5] = [
     Workload::Kept,
     Workload::Shown,
     Workload::Failed,
     Workload::Disabled,
+    Workload::Unit,
 ];
 
 const EVENTS: u64 = 20;
@@ -97,16 +101,26 @@ impl Workload {
             Self::Shown => "shown",
             Self::Failed => "failed",
             Self::Disabled => "disabled",
+            Self::Unit => "unit",
         }
     }
 
     fn units(self, data: &Data, units: u64) {
         for _ in 0..units {
-            let _request = info_span!("request", route = data.route, port = data.port, request_id = %data.request_id).entered();
-            for event in 0..EVENTS {
+            let _request = (self != Self::Disabled).then(|| info_span!("request", route = data.route, port = data.port, request_id = %data.request_id).entered());
+            for event in 0..self.events() {
                 self.event(data, event);
             }
         }
+    }
+
+    fn events(self) -> u64 {
+        if self == Self::Unit { 0 } else { EVENTS }
+    }
+
+    /// By which a figure of a unit is divided.
+    fn parts(self) -> u64 {
+        self.events().max(1)
     }
 
     fn event(self, data: &Data, event: u64) {
@@ -125,7 +139,7 @@ impl Workload {
             Self::Failed if event == EVENTS - 1 => log!(error),
             Self::Kept | Self::Failed => log!(debug),
             Self::Shown => log!(info),
-            Self::Disabled => log!(trace),
+            Self::Disabled | Self::Unit => log!(trace),
         }
     }
 }
@@ -172,7 +186,7 @@ fn measure(contender: Contender, workload: Workload, units: u64) -> Result<(), B
     workload.units(&data, units);
     let nanos = start.elapsed().as_nanos() as f64;
     let allocations = (allocations::count() - allocations) as f64;
-    let events = (units * EVENTS).max(1) as f64;
+    let events = (units * workload.parts()).max(1) as f64;
     writeln!(io::stdout(), "{} {}", nanos / events, allocations / events)?;
     Ok(())
 }
@@ -196,7 +210,7 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
         for workload in WORKLOADS {
             for contender in rotated(&CONTENDERS, round) {
                 let [trial, _] = child::numbers(&arguments(contender, workload, 100))?;
-                let units = (TIME / (trial * EVENTS as f64).max(0.1)) as u64;
+                let units = (TIME / (trial * workload.parts() as f64).max(0.1)) as u64;
                 let numbers = child::numbers::<2>(&arguments(contender, workload, units))?;
                 let sample = samples.entry((contender, workload)).or_default();
                 sample
@@ -227,7 +241,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
         for workload in WORKLOADS {
             let few = total(contender, workload, FEW)?;
             let many = total(contender, workload, MANY)?;
-            let events = ((MANY - FEW) * EVENTS) as f64;
+            let events = ((MANY - FEW) * workload.parts()) as f64;
             results.insert(
                 (contender, workload),
                 many.saturating_sub(few) as f64 / events,

@@ -65,7 +65,7 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn Redact {
-    /// A policy is shown no more of a text than this. Who collects a text for [`hide`](Self::hide) collects one byte more, so that
+    /// A policy is shown no more of a text than this. Who collects a text for [`hide`](#method.hide) collects one byte more, so that
     /// it is seen that there was more.
     pub const BUDGET: usize = 64 * 1024;
 

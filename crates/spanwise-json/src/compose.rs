@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
+    format::{IS_BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -182,7 +182,8 @@ where
             );
         }
         if buffered {
-            push(BUFFERED, b"true");
+            // In one piece: in a service with a recorder most lines are.
+            line.push(IS_BUFFERED);
         }
     }
 

@@ -95,8 +95,8 @@
 //!
 //! # Cost
 //!
-//! Nothing for an event below the captured levels, and a few comparisons for one that is shown. One that is kept costs what its line costs
-//! to encode, and a third of that to keep, with no allocation: less than to write it anywhere. It is encoded whether or not it is written: capture
+//! Nothing for an event below the captured levels, and a tenth of its cost for one that is shown. One that is kept costs what its line costs
+//! to encode, and a third of that to keep, with no allocation. It is encoded whether or not it is written: capture
 //! DEBUG, not TRACE. The figures are those of `cargo bench -p benches --bench recorder`.
 //!
 //! # Troubleshooting

@@ -19,47 +19,79 @@ pub(crate) enum Line {
 
 thread_local! {
     static NEXT: Cell<Option<(LayerId, Line)>> = const { Cell::new(None) };
+    /// Whether there is one: cheaper to ask, and mostly there is none.
+    static IS_SET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
 #[inline]
 pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
+    let outer = Outer::take();
     // On a thread that is ending nothing can be said of a line, and it would be shown as it is.
-    if let Ok(outer) = NEXT.try_with(|next| next.replace(Some((id, line)))) {
-        let _restored = Restored(outer);
+    if NEXT.try_with(|next| next.set(Some((id, line)))).is_ok() {
+        IS_SET.set(true);
         hand_on();
     }
+    drop(outer);
 }
 
 /// Calls `hand_on`, during which lines are nothing but lines.
 #[inline]
 pub(crate) fn plainly(hand_on: impl FnOnce()) {
-    let outer = NEXT.try_with(Cell::take);
-    let _restored = Restored(outer.ok().flatten());
+    if !IS_SET.get() {
+        // Whoever sets it in between takes it back.
+        return hand_on();
+    }
+    let outer = Outer::take();
     hand_on();
+    drop(outer);
 }
 
 /// What the line of the sink `id` is that is written now; nothing if it is but a line.
 #[inline]
 pub(crate) fn take(id: LayerId) -> Option<Line> {
-    let next = NEXT.try_with(Cell::take).ok().flatten();
-    match next {
-        Some((of, line)) if of == id => Some(line),
-        Some(other) => {
-            let _ = NEXT.try_with(|next| next.set(Some(other)));
-            None
-        }
-        None => None,
+    if !IS_SET.get() {
+        return None;
+    }
+    let (of, line) = take_any()?;
+    if of == id {
+        return Some(line);
+    }
+    put_back(Some((of, line)));
+    None
+}
+
+#[inline]
+fn take_any() -> Option<(LayerId, Line)> {
+    IS_SET.set(false);
+    NEXT.try_with(Cell::take).ok().flatten()
+}
+
+#[cold]
+fn put_back(outer: Option<(LayerId, Line)>) {
+    IS_SET.set(outer.is_some());
+    let _ = NEXT.try_with(|next| next.set(outer));
+}
+
+/// What is said of a line that is being made further out.
+struct Outer(Option<(LayerId, Line)>);
+
+impl Outer {
+    #[inline]
+    fn take() -> Self {
+        Self(if IS_SET.get() { take_any() } else { None })
     }
 }
 
-struct Restored(Option<(LayerId, Line)>);
-
-impl Drop for Restored {
+impl Drop for Outer {
     #[inline]
     fn drop(&mut self) {
-        let outer = self.0.take();
-        let unused = NEXT.try_with(|next| next.replace(outer));
-        drop(unused);
+        if IS_SET.get() {
+            // Not used.
+            drop(take_any());
+        }
+        if self.0.is_some() {
+            put_back(self.0.take());
+        }
     }
 }
