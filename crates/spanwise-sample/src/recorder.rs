@@ -81,8 +81,8 @@
 //!
 //! Events in no unit are kept, too, in one place for all; it is written when a panic is logged, wherever that is.
 //!
-//! Lines of one unit are in order, also where several threads log in it: what one logs while another writes what was kept comes after it.
-//! An event that is shown at its level may come between them.
+//! Lines of one unit are in order, also where several threads log in it: what one logs while another writes what was kept comes after it,
+//! unless that is thousands of lines more than the output takes meanwhile. An event that is shown at its level may come between them.
 //!
 //! # Limits
 //!

@@ -14,12 +14,15 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicIsize, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 
 use recorder_support::{Lines, stack, stack_to};
-use spanwise_core::{Fault, SelfReport};
+use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
+use spanwise_json::JsonLayer;
 use spanwise_sample::Recorder;
 use tracing::{debug, dispatcher, error, info_span};
+use tracing_subscriber::prelude::*;
 
 struct Counting;
 
@@ -220,8 +223,17 @@ fn a_line_that_is_too_long_is_not_kept_and_counted() {
 #[test]
 fn nothing_is_allocated_per_event_once_warm() {
     let _alone = alone();
-    let (dispatch, _, recorder, _) = stack(Recorder::builder());
-    let _default = dispatcher::set_default(&dispatch);
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    // A new second is written anew.
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let json = recorder.sink(Lines::default(), levels.handle(), |writer| {
+        JsonLayer::new().with_writer(writer).clock(clock)
+    });
+    let _default = tracing_subscriber::registry()
+        .with(json)
+        .with(levels)
+        .set_default();
     let unit = |events| {
         let request = info_span!("request", request_id = "r-1");
         let before = ALLOCATIONS.get();

@@ -67,8 +67,9 @@ pub(crate) enum Kept {
 /// How often a line that finds the memory full takes some of the oldest unit's.
 const ATTEMPTS: usize = 64;
 
-/// How often what other threads kept meanwhile is written before the unit writes through.
-const ROUNDS: usize = 16;
+/// How many lines that other threads kept meanwhile are written before the unit writes through in any case: they may log for ever, and faster
+/// than the output takes it.
+const LATE: u64 = 2000;
 
 impl Unit {
     pub(crate) fn new(shared: &Arc<Shared>, span: Option<Id>) -> Arc<Self> {
@@ -231,7 +232,7 @@ impl Unit {
             records: state.ring.records() as u64,
             ring: Ring::default(),
             unit: Arc::clone(self),
-            rounds: 0,
+            progress: Progress::Begun,
         }))
     }
 
@@ -317,11 +318,20 @@ enum Bucket {
 pub(crate) struct Batch {
     unit: Arc<Unit>,
     ring: Ring,
-    /// How often lines were taken from the unit.
-    rounds: usize,
+    progress: Progress,
     /// For the header.
     pub(crate) records: u64,
     pub(crate) evicted: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing was taken from the unit.
+    Begun,
+    /// What there was, was taken, and so many lines that were kept since.
+    Taken { late: u64 },
+    /// There is nothing more to take.
+    Done,
 }
 
 impl Batch {
@@ -329,14 +339,25 @@ impl Batch {
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<Head> {
         loop {
             let head = self.ring.pop_oldest(line);
-            if head.is_some() || self.rounds == ROUNDS {
+            let late = match self.progress {
+                Progress::Begun => 0,
+                Progress::Taken { late } => late,
+                Progress::Done => return head,
+            };
+            if head.is_some() {
                 return head;
             }
-            self.rounds += 1;
-            let next = self.unit.next_round(self.rounds == ROUNDS);
-            let Some(next) = next else {
-                self.rounds = ROUNDS;
+            let is_last = late >= LATE;
+            let Some(next) = self.unit.next_round(is_last) else {
+                self.progress = Progress::Done;
                 return None;
+            };
+            self.progress = match self.progress {
+                _ if is_last => Progress::Done,
+                Progress::Begun => Progress::Taken { late: 0 },
+                Progress::Taken { .. } | Progress::Done => Progress::Taken {
+                    late: late + next.records() as u64,
+                },
             };
             let empty = std::mem::replace(&mut self.ring, next);
             self.unit
@@ -354,14 +375,14 @@ impl Drop for Batch {
         unit.shared.counters.failed.add(failed);
         let ring = std::mem::take(&mut self.ring);
         unit.shared.memory.give_back(ring, &mut Held::default());
-        if self.rounds == ROUNDS {
+        if self.progress == Progress::Done {
             return;
         }
         let mut state = unit.state();
         if state.phase != Phase::Writing {
             return;
         }
-        if self.rounds == 0 {
+        if self.progress == Progress::Begun {
             // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
             state.phase = Phase::Quiet;
         } else {
