@@ -16,10 +16,10 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::Random,
+    chance::{Random, Threshold},
     memo,
     meter::Verdict,
-    plan::{Asked, Plan, Rule},
+    plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat, nanos_since},
 };
 
@@ -122,11 +122,37 @@ impl Sampler {
             .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
     }
 
-    /// What holds for an event with such a plan, said once for all who ask.
+    /// Whether an event is kept that only a ratio is about.
     #[inline]
+    pub(crate) fn keeps<S>(
+        &self,
+        threshold: Threshold,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> bool
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let inner = &*self.0;
+        let decide = || plan::is_chosen(event, ctx, seat, threshold, &inner.random);
+        if !inner.shared.load(Ordering::Relaxed) {
+            return decide();
+        }
+        let verdict = memo::recall(self.id(), event.metadata(), seat, || {
+            if decide() {
+                Verdict::Share(threshold.share())
+            } else {
+                Verdict::SampledOut
+            }
+        });
+        matches!(verdict, Verdict::Share(_))
+    }
+
+    /// What holds for an event with such rules, said once for all who ask.
     pub(crate) fn verdict<S>(
         &self,
-        plan: &Plan,
+        rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
@@ -136,15 +162,9 @@ impl Sampler {
     {
         let inner = &*self.0;
         let decide = || {
+            let now = || nanos_since(&inner.clock, inner.start);
             let asked = Asked::new(event, ctx, seat);
-            match plan {
-                Plan::Keep | Plan::Summary => Verdict::Keep,
-                Plan::Ratio(threshold) => asked.ratio(*threshold, &inner.random),
-                Plan::Rules(rules) => {
-                    let now = || nanos_since(&inner.clock, inner.start);
-                    rules.verdict(&inner.rules, &asked, &inner.random, &now)
-                }
-            }
+            rules.verdict(&inner.rules, &asked, &inner.random, &now)
         };
         if inner.shared.load(Ordering::Relaxed) {
             memo::recall(self.id(), event.metadata(), seat, decide)
