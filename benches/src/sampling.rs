@@ -1,7 +1,7 @@
 //! What a sampler in front of a layer costs.
 //!
 //! ```text
-//! cargo bench -p benches --bench sampling                     a minute
+//! cargo bench -p benches --bench sampling                     half a minute
 //! cargo bench -p benches --bench sampling -- --rounds 30
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```

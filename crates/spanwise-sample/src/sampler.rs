@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{CallsitePlans, Clock};
+use spanwise_core::{CallsitePlans, Clock, guarded};
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -91,11 +91,15 @@ impl Sampler {
 
     /// Tells the sinks, now, what was held back from them and not told: before the outputs are flushed at the end of a program.
     ///
-    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process.
+    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
+    /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
     pub fn flush(&self) {
         // Not under the lock: a sink may be anybody's.
         let seats = self.0.seats().clone();
-        seats.iter().for_each(|seat| seat.flush());
+        for seat in seats {
+            // This may be the end of a program that panics already.
+            let _ = guarded::catch(|| seat.flush());
+        }
     }
 
     /// What became of the events that reached the sinks: one that reached two of them counts twice.
