@@ -1,7 +1,7 @@
 //! What a sampler in front of a layer costs.
 //!
 //! ```text
-//! cargo bench -p benches --bench sampling                     a minute
+//! cargo bench -p benches --bench sampling                     half a minute
 //! cargo bench -p benches --bench sampling -- --rounds 30
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
@@ -73,7 +73,7 @@ impl Contender {
     }
 
     fn sampler(self) -> Option<Result<Sampler, Box<dyn Error>>> {
-        let few = 1e-12;
+        let few = 1e-3;
         let limit: Result<Limit, _> = match self {
             Self::Nothing => return None,
             Self::Exempt => return Some("debug=0.5,sqlx=5/s".parse().map_err(Into::into)),

@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{IS_BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
+    format::{IS_BUFFERED, Layout, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -168,18 +168,9 @@ where
             buffered,
             ..
         } = draft.annotations;
-        let line = &mut draft.scratch.line;
-        // Names of ours: there is nothing in them to escape.
-        let mut push = |key: &str, value: &[u8]| {
-            for part in [b",\"", key.as_bytes(), b"\":", value] {
-                line.push(part);
-            }
-        };
-        if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
-            push(
-                SAMPLE_RATE,
-                zmij::Buffer::new().format_finite(rate).as_bytes(),
-            );
+        let Scratch { line, rate, .. } = &mut *draft.scratch;
+        if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            rate.push(line, sample_rate);
         }
         if buffered {
             // In one piece: in a service with a recorder most lines are.

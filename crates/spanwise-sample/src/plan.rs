@@ -199,7 +199,13 @@ impl Meter {
     {
         match self {
             Self::Keep => Verdict::Keep,
-            Self::Ratio(threshold) => asked.ratio(*threshold, random),
+            Self::Ratio(threshold) => {
+                if is_chosen(asked.event, asked.ctx, asked.seat, *threshold, random) {
+                    Verdict::Share(threshold.share())
+                } else {
+                    Verdict::SampledOut
+                }
+            }
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
@@ -210,6 +216,27 @@ impl Meter {
             Self::Count(limit, state) => meter::count(state, *limit, now()),
         }
     }
+}
+
+/// Whether the request that an event is part of is among the chosen; of an event outside, whether it is itself.
+#[inline]
+pub(crate) fn is_chosen<S>(
+    event: &Event<'_>,
+    ctx: &LayerContext<'_, S>,
+    seat: &Seat,
+    threshold: Threshold,
+    random: &Random,
+) -> bool
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let look_up = || chance::of_context(&Context::of_event(event, ctx));
+    let number = if event.is_contextual() {
+        unit::number(seat, look_up)
+    } else {
+        look_up()
+    };
+    threshold.keeps(number.unwrap_or_else(|| random.number()))
 }
 
 /// An event, and its context once somebody wants it.
@@ -236,27 +263,6 @@ where
     fn context(&self) -> &Context {
         self.context
             .get_or_init(|| Context::of_event(self.event, self.ctx))
-    }
-
-    /// Whether its request is among the chosen, or else the event itself.
-    #[inline]
-    pub(crate) fn ratio(&self, threshold: Threshold, random: &Random) -> Verdict {
-        if threshold.keeps(self.number().unwrap_or_else(|| random.number())) {
-            Verdict::Share(threshold.share())
-        } else {
-            Verdict::SampledOut
-        }
-    }
-
-    /// Of the trace or the request it is part of.
-    #[inline]
-    fn number(&self) -> Option<u64> {
-        let look_up = || chance::of_context(&Context::of_event(self.event, self.ctx));
-        if self.event.is_contextual() {
-            unit::number(self.seat, look_up)
-        } else {
-            look_up()
-        }
     }
 
     fn meets(&self, condition: &Condition, when: &When) -> bool {

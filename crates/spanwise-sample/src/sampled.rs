@@ -10,7 +10,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::{
     Sampler,
     meter::Verdict,
-    plan::Plan,
+    plan::{Plan, Rules},
     seat::{SamplerStats, Seat},
     summary, unit,
 };
@@ -78,15 +78,13 @@ impl<L> Sampled<L> {
         self.seat.stats()
     }
 
-    fn decide<S>(&self, plan: &Plan, event: &Event<'_>, ctx: Context<'_, S>)
+    fn decide<S>(&self, rules: &Rules, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let verdict = self.sampler.verdict(plan, event, &ctx, &self.seat);
-        if self.seat.is_owed() && self.seat.is_due(verdict.time()) {
-            self.tell_due(&ctx);
-        }
+        let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
+        self.tell_due(verdict.time(), &ctx);
         let callsite = event.metadata();
         match verdict {
             Verdict::Keep => {
@@ -109,14 +107,17 @@ impl<L> Sampled<L> {
         }
     }
 
-    #[cold]
-    fn tell_due<S>(&self, ctx: &Context<'_, S>)
+    /// Tells what is to be told by `now`. As long as there is nothing to tell, the clock is not read.
+    #[inline]
+    fn tell_due<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        while let Some(summary) = self.seat.next_due() {
-            summary.with_event(|event| self.hand_on(event, ctx.clone(), None));
+        if self.seat.is_owed() && self.seat.is_due(now) {
+            while let Some(summary) = self.seat.next_due() {
+                summary.with_event(|event| self.hand_on(event, ctx.clone(), None));
+            }
         }
     }
 
@@ -189,17 +190,31 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let plan = self.sampler.plan(event.metadata());
-        match plan {
-            Plan::Keep if !self.seat.is_owed() => {
+        match self.sampler.plan(event.metadata()) {
+            Plan::Keep => {
+                self.tell_due(None, &ctx);
                 self.seat.kept();
                 self.inner.on_event(event, ctx);
             }
-            // A layer further out did not pass on the question, and now all get it.
+            Plan::Ratio(threshold) => {
+                self.tell_due(None, &ctx);
+                if self.sampler.keeps(*threshold, event, &ctx, &self.seat) {
+                    self.seat.kept();
+                    self.hand_on(event, ctx, Some(threshold.share()));
+                } else {
+                    self.seat.sampled_out();
+                }
+            }
+            Plan::Rules(rules) => self.decide(rules, event, ctx),
+            // It was sent here, and a layer further out did not pass on the question, so that now all get it.
             Plan::Summary if summary::arrives_at(&self.seat, event) => {
                 self.hand_on(event, ctx, None);
             }
-            _ => self.decide(plan, event, ctx),
+            // It is another sampler's.
+            Plan::Summary => {
+                self.seat.kept();
+                self.inner.on_event(event, ctx);
+            }
         }
     }
 }

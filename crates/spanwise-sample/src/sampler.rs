@@ -9,17 +9,17 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{CallsitePlans, Clock};
+use spanwise_core::{CallsitePlans, Clock, guarded};
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::Random,
+    chance::{Random, Threshold},
     memo,
     meter::Verdict,
-    plan::{Asked, Plan, Rule},
+    plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat, nanos_since},
 };
 
@@ -91,11 +91,15 @@ impl Sampler {
 
     /// Tells the sinks, now, what was held back from them and not told: before the outputs are flushed at the end of a program.
     ///
-    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process.
+    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
+    /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
     pub fn flush(&self) {
         // Not under the lock: a sink may be anybody's.
         let seats = self.0.seats().clone();
-        seats.iter().for_each(|seat| seat.flush());
+        for seat in seats {
+            // This may be the end of a program that panics already.
+            let _ = guarded::catch(|| seat.flush());
+        }
     }
 
     /// What became of the events that reached the sinks: one that reached two of them counts twice.
@@ -122,11 +126,37 @@ impl Sampler {
             .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
     }
 
-    /// What holds for an event with such a plan, said once for all who ask.
+    /// Whether an event is kept that only a ratio is about.
     #[inline]
+    pub(crate) fn keeps<S>(
+        &self,
+        threshold: Threshold,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> bool
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let inner = &*self.0;
+        let decide = || plan::is_chosen(event, ctx, seat, threshold, &inner.random);
+        if !inner.shared.load(Ordering::Relaxed) {
+            return decide();
+        }
+        let verdict = memo::recall(self.id(), event.metadata(), seat, || {
+            if decide() {
+                Verdict::Share(threshold.share())
+            } else {
+                Verdict::SampledOut
+            }
+        });
+        matches!(verdict, Verdict::Share(_))
+    }
+
+    /// What holds for an event with such rules, said once for all who ask.
     pub(crate) fn verdict<S>(
         &self,
-        plan: &Plan,
+        rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
@@ -136,15 +166,9 @@ impl Sampler {
     {
         let inner = &*self.0;
         let decide = || {
+            let now = || nanos_since(&inner.clock, inner.start);
             let asked = Asked::new(event, ctx, seat);
-            match plan {
-                Plan::Keep | Plan::Summary => Verdict::Keep,
-                Plan::Ratio(threshold) => asked.ratio(*threshold, &inner.random),
-                Plan::Rules(rules) => {
-                    let now = || nanos_since(&inner.clock, inner.start);
-                    rules.verdict(&inner.rules, &asked, &inner.random, &now)
-                }
-            }
+            rules.verdict(&inner.rules, &asked, &inner.random, &now)
         };
         if inner.shared.load(Ordering::Relaxed) {
             memo::recall(self.id(), event.metadata(), seat, decide)

@@ -132,12 +132,13 @@ impl Seat {
         others
     }
 
-    /// Whether there is anything to tell, if not now. As long as there is not, the clock is not read.
+    /// Whether there is anything to tell, now or later.
     #[inline]
     pub(crate) fn is_owed(&self) -> bool {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
+    #[cold]
     pub(crate) fn is_due(&self, now: Option<u64>) -> bool {
         let now = now.unwrap_or_else(|| nanos_since(&self.clock, self.start));
         self.next_due.load(Ordering::Relaxed) <= now

@@ -30,9 +30,13 @@ pub(crate) fn number(seat: &Seat, look_up: impl FnOnce() -> Option<u64>) -> Opti
     if last.seat == id && last.records == records {
         return last.number;
     }
-    let number = look_up();
+    remember(id, records, look_up())
+}
+
+#[cold]
+fn remember(seat: u64, records: u64, number: Option<u64>) -> Option<u64> {
     LAST.set(Last {
-        seat: id,
+        seat,
         records,
         number,
     });

@@ -2,6 +2,8 @@
 //!
 //! In a process of its own: the stack is the global default.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! A user's `with_filter` layer around a sampled one and beside it: what is left out of one must not cost another an event.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use spanwise_core::{ContextLayer, LevelLayer, SelfReport};

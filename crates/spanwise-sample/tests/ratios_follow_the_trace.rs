@@ -1,5 +1,7 @@
 //! The share that is kept, and of whom.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use spanwise_core::ContextLayer;

@@ -1,5 +1,7 @@
 //! Which rule is about an event.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use spanwise_core::{ContextLayer, SelfReport};

@@ -2,6 +2,8 @@
 //!
 //! In a process of its own, for its allocator counts.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::{

@@ -1,15 +1,21 @@
 //! From what a sink shows, what was logged can be counted.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, SystemTime},
 };
 
 use proptest::prelude::*;
-use spanwise_core::{Clock, ContextLayer, LayerExt};
+use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
 use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
 use support::{Count, Lines};
 use tracing::{debug, info, warn};
@@ -84,6 +90,22 @@ fn one_after_so_many_stands_for_those_before_it_and_the_rest_is_told() {
     assert_eq!(shown[1]["sample_rate"], serde_json::Value::Null);
 }
 
+#[derive(Debug)]
+struct Hides;
+
+impl Redact for Hides {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "password" => KeyVerdict::Redact,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        text.into()
+    }
+}
+
 #[test]
 fn sinks_that_share_a_sampler_show_the_same() {
     let (one, other, filtered) = (Lines::default(), Lines::default(), Lines::default());
@@ -99,18 +121,19 @@ fn sinks_that_share_a_sampler_show_the_same() {
         .with(filtered.layer().sampled(sampler.clone()).with_filter(open))
         .with(one.layer().sampled(sampler.clone()))
         .with(between.clone())
+        // It is shown events that are made anew.
         .with(
             other
                 .layer()
-                .redacted(std::sync::Arc::new(spanwise_core::NoRedaction))
-                .sampled(sampler.clone()),
+                .sampled(sampler.clone())
+                .redacted(Arc::new(Hides)),
         );
     let _default = stack.set_default();
     let mut shown = 0;
     for round in 0..100 {
         OPEN.store(round % 3 == 0, Ordering::Relaxed);
         for number in 0..10 {
-            info!(number, "limited");
+            info!(number, password = "hunter2", "limited");
             debug!(number, "a share");
             tracing::trace!(number, "first, then every third");
         }
