@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Before anything is measured: caches are filled and buffers have grown.
-const WARM_UP: u64 = 1_000;
+pub(crate) const WARM_UP: u64 = 1_000;
 
 /// What a child says of one unit.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
-fn watched(work: impl FnOnce()) -> (Duration, u64) {
+pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
     let start = Instant::now();
     work();

@@ -7,7 +7,8 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`]; and so is what a policy costs, [`redaction`].
+//! What it costs to have lines written to a file is another bench, [`appender`]; what a policy costs, [`redaction`]; what a sampler
+//! costs, [`sampling`]; what the flight recorder does, [`recorder`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -21,8 +22,10 @@ mod data;
 mod instructions;
 mod limit;
 mod options;
+pub mod recorder;
 pub mod redaction;
 mod rounds;
+pub mod sampling;
 mod suite;
 mod table;
 mod workload;

@@ -13,16 +13,24 @@ pub struct Annotations {
 }
 
 thread_local! {
-    static CURRENT: Cell<Annotations> = const { Cell::new(Annotations { sample_rate: None, buffered: false }) };
+    /// Two cells: a number that was just written is read again at once, and one load over both would have to wait for the writes.
+    static CURRENT: Current = const { Current { sample_rate: Cell::new(0.0), buffered: Cell::new(false) } };
+}
+
+struct Current {
+    /// 0 is none.
+    sample_rate: Cell<f64>,
+    buffered: Cell<bool>,
 }
 
 impl Annotations {
     /// Calls `hand_on`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
+    #[inline]
     pub fn with<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.get();
+        let outer = Self::current();
         let mut inner = outer;
         change(&mut inner);
-        CURRENT.set(inner);
+        inner.set();
         let _restored = Restored(outer);
         hand_on()
     }
@@ -32,15 +40,37 @@ impl Annotations {
     #[inline]
     #[must_use]
     pub fn take() -> Self {
-        CURRENT.take()
+        let taken = Self::current();
+        Self::default().set();
+        taken
+    }
+
+    #[inline]
+    fn current() -> Self {
+        CURRENT.with(|current| {
+            let rate = current.sample_rate.get();
+            Self {
+                sample_rate: (rate != 0.0).then_some(rate),
+                buffered: current.buffered.get(),
+            }
+        })
+    }
+
+    #[inline]
+    fn set(self) {
+        CURRENT.with(|current| {
+            current.sample_rate.set(self.sample_rate.unwrap_or(0.0));
+            current.buffered.set(self.buffered);
+        });
     }
 }
 
 struct Restored(Annotations);
 
 impl Drop for Restored {
+    #[inline]
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        self.0.set();
     }
 }
 

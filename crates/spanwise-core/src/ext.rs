@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Leveled, Redact, Redacted, TargetLevels};
+use crate::{Emission, Emitted, Leveled, Redact, Redacted, TargetLevels};
 
 /// Wraps any [`Layer`](tracing_subscriber::Layer), ours or not: the wrapper stands in front of it and decides what it gets to see.
 ///
@@ -28,6 +28,14 @@ pub trait LayerExt: Sized {
     /// ```
     fn leveled(self, levels: TargetLevels) -> Leveled<Self> {
         Leveled::new(self, levels)
+    }
+
+    /// Keeps events from this layer that are let through only to be kept, by [`LevelLayer::capture`](crate::LevelLayer::capture): it
+    /// sees what it would see without the capture. Give it the [`LevelHandle`](crate::LevelHandle).
+    ///
+    /// With a filter of tracing-subscriber's, this comes first, as [`leveled`](Self::leveled) does.
+    fn emitted(self, emission: impl Into<Emission>) -> Emitted<Self> {
+        Emitted::new(self, emission.into())
     }
 
     /// Shows this layer nothing that `policy` hides, wherever it stands: in the fields of events and spans, in the message, in fields

@@ -9,21 +9,34 @@
 /// What is left to the wrapper is what it is for: `on_event`.
 macro_rules! forward_all_but_events {
     ($inner:ident) => {
+        $crate::forward!($inner: on_register_dispatch, event_enabled);
+        $crate::forward!($inner: on_layer, register_callsite, enabled, max_level_hint, on_new_span, on_record);
+        $crate::forward!($inner: on_follows_from, on_enter, on_exit, on_close, on_id_change);
+        $crate::forward_downcast!(this, id => this.$inner.downcast_raw(id));
+    };
+}
+
+/// The [`Layer`](tracing_subscriber::Layer) methods of these names, passed on unchanged to the field `$inner`. To stand in an `impl<S, …> Layer<S>`, in a
+/// crate that depends on `tracing`, `tracing-core` and `tracing-subscriber`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! forward {
+    (@on_register_dispatch $inner:ident) => {
         fn on_register_dispatch(&self, dispatch: &tracing::Dispatch) {
             self.$inner.on_register_dispatch(dispatch);
         }
-
+    };
+    (@on_layer $inner:ident) => {
         fn on_layer(&mut self, subscriber: &mut S) {
             self.$inner.on_layer(subscriber);
         }
-
-        fn register_callsite(
-            &self,
-            callsite: &'static tracing_core::Metadata<'static>,
-        ) -> tracing_core::Interest {
+    };
+    (@register_callsite $inner:ident) => {
+        fn register_callsite(&self, callsite: &'static tracing_core::Metadata<'static>) -> tracing_core::Interest {
             self.$inner.register_callsite(callsite)
         }
-
+    };
+    (@enabled $inner:ident) => {
         fn enabled(
             &self,
             metadata: &tracing_core::Metadata<'_>,
@@ -31,11 +44,13 @@ macro_rules! forward_all_but_events {
         ) -> bool {
             self.$inner.enabled(metadata, ctx)
         }
-
+    };
+    (@max_level_hint $inner:ident) => {
         fn max_level_hint(&self) -> Option<tracing_core::LevelFilter> {
             self.$inner.max_level_hint()
         }
-
+    };
+    (@event_enabled $inner:ident) => {
         fn event_enabled(
             &self,
             event: &tracing::Event<'_>,
@@ -43,7 +58,8 @@ macro_rules! forward_all_but_events {
         ) -> bool {
             self.$inner.event_enabled(event, ctx)
         }
-
+    };
+    (@on_new_span $inner:ident) => {
         fn on_new_span(
             &self,
             attrs: &tracing_core::span::Attributes<'_>,
@@ -52,7 +68,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_new_span(attrs, id, ctx);
         }
-
+    };
+    (@on_record $inner:ident) => {
         fn on_record(
             &self,
             id: &tracing_core::span::Id,
@@ -61,7 +78,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_record(id, values, ctx);
         }
-
+    };
+    (@on_follows_from $inner:ident) => {
         fn on_follows_from(
             &self,
             id: &tracing_core::span::Id,
@@ -70,7 +88,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_follows_from(id, follows, ctx);
         }
-
+    };
+    (@on_enter $inner:ident) => {
         fn on_enter(
             &self,
             id: &tracing_core::span::Id,
@@ -78,7 +97,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_enter(id, ctx);
         }
-
+    };
+    (@on_exit $inner:ident) => {
         fn on_exit(
             &self,
             id: &tracing_core::span::Id,
@@ -86,7 +106,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_exit(id, ctx);
         }
-
+    };
+    (@on_close $inner:ident) => {
         fn on_close(
             &self,
             id: tracing_core::span::Id,
@@ -94,7 +115,8 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_close(id, ctx);
         }
-
+    };
+    (@on_id_change $inner:ident) => {
         fn on_id_change(
             &self,
             old: &tracing_core::span::Id,
@@ -103,12 +125,15 @@ macro_rules! forward_all_but_events {
         ) {
             self.$inner.on_id_change(old, new, ctx);
         }
-
-        $crate::forward::forward_downcast!(this, id => this.$inner.downcast_raw(id));
+    };
+    ($inner:ident: $($method:ident),+) => {
+        $($crate::forward!(@$method $inner);)+
     };
 }
 
 /// `downcast_raw`: the wrapper itself if its own type is asked for, else what `$look_up` finds in the layers it holds.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! forward_downcast {
     ($this:ident, $id:ident => $look_up:expr) => {
         #[expect(
@@ -128,4 +153,4 @@ macro_rules! forward_downcast {
     };
 }
 
-pub(crate) use {forward_all_but_events, forward_downcast};
+pub(crate) use forward_all_but_events;

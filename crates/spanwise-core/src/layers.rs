@@ -9,7 +9,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{forward::forward_downcast, neighbours::is_filter_marker, reentry::InLayers};
+use crate::{forward_downcast, neighbours::is_filter_marker, reentry::InLayers};
 
 /// Layers in a row, each of which sees every event and span.
 ///

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -11,12 +11,12 @@ use std::{
 
 use tracing::{Dispatch, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata, callsite,
+    Interest, Level, LevelFilter, Metadata, callsite,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
-use crate::{Levels, LevelsError, Neighbours, guarded, levels};
+use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, levels};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
@@ -62,6 +62,10 @@ struct Shared {
     /// Held only to copy or swap the pointer, never while a layer is called.
     active: RwLock<Arc<Active>>,
     has_span_directives: AtomicBool,
+    /// Moves on with each change of `active`, after it: who keeps what followed from the levels asks again.
+    changes: AtomicU64,
+    /// Events that are let through for who keeps them, and nobody else.
+    captured: OnceLock<TargetLevels>,
     defaults: Levels,
     control: Mutex<Control>,
     changed: Condvar,
@@ -99,6 +103,8 @@ impl LevelLayer {
         let shared = Shared {
             has_span_directives: AtomicBool::new(!active.spans.is_empty()),
             active: RwLock::new(Arc::new(active)),
+            changes: AtomicU64::new(0),
+            captured: OnceLock::new(),
             control: Mutex::new(Control {
                 permanent: defaults.clone(),
                 generation: 0,
@@ -110,6 +116,32 @@ impl LevelLayer {
             shared: Arc::new(shared),
             neighbours: Neighbours::default(),
         }
+    }
+
+    /// Lets events of these levels through as well, for a layer that keeps them and may never show them. Spans stay as they are, and so
+    /// do the events of a target that is `off`.
+    ///
+    /// Each sink has to be told not to show them: with [`LayerExt::emitted`](crate::LayerExt::emitted), or by being behind a recorder. The
+    /// first call counts. Default: none.
+    ///
+    /// ```
+    /// use spanwise_core::{LayerExt, LevelLayer};
+    /// use tracing::{Level, level_filters::LevelFilter};
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let levels = LevelLayer::new("info".parse()?).capture(LevelFilter::DEBUG);
+    /// let fmt = tracing_subscriber::fmt::layer().emitted(levels.handle()); // shows INFO and above
+    /// let _default = tracing_subscriber::registry().with(fmt).with(levels).set_default();
+    /// assert!(tracing::event_enabled!(Level::DEBUG));
+    /// assert!(!tracing::span_enabled!(Level::DEBUG));
+    /// assert!(!tracing::event_enabled!(Level::TRACE));
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
+        // Said twice, the first stands.
+        let _ = self.shared.captured.set(levels.into());
+        self
     }
 
     /// The handle by which the levels are read and changed while the program runs.
@@ -172,9 +204,49 @@ impl LevelHandle {
         self.shared.apply(levels, &mut control);
         Ok(())
     }
+
+    /// Counts the changes of the levels.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Acquire)
+    }
+
+    /// What the levels say of an event that is in no span.
+    pub(crate) fn verdict(&self, target: &str, level: Level) -> Verdict {
+        Verdict::of(level, self.shared.active().levels.targets.level(target))
+    }
+
+    /// Whether there is a span in which an event of this level would be let through.
+    pub(crate) fn depends_on_span(&self, level: Level) -> bool {
+        self.shared
+            .active()
+            .spans
+            .iter()
+            .any(|span| level <= span.level)
+    }
+
+    /// Whether this thread is in a span in which such an event is let through.
+    pub(crate) fn enabled_by_span<S: Subscriber>(
+        &self,
+        metadata: &Metadata<'_>,
+        ctx: &Context<'_, S>,
+    ) -> bool {
+        self.shared.active().enables_here(metadata, ctx)
+    }
 }
 
 impl Shared {
+    fn captures(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
+        let Some(captured) = self.captured.get() else {
+            return false;
+        };
+        let target = metadata.target();
+        // Also what is only asked about, as `enabled!` does, since it is asked before an event.
+        !metadata.is_span()
+            && Verdict::of(*metadata.level(), captured.level(target)) == Verdict::Emit
+            && active.levels.targets.level(target) != Some(LevelFilter::OFF)
+    }
+
     fn active(&self) -> Arc<Active> {
         Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -190,6 +262,7 @@ impl Shared {
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::Release);
         self.changed.notify_all();
         callsite::rebuild_interest_cache();
     }
@@ -240,6 +313,14 @@ impl Active {
         let level = self.levels.targets.level(metadata.target());
         level.is_some_and(|level| *metadata.level() <= level)
     }
+
+    /// By the spans that this thread is in.
+    fn enables_here<S: Subscriber>(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
+        self.spans.iter().any(|span| {
+            (metadata.is_span() || *metadata.level() <= span.level)
+                && span.filter.enabled(metadata, ctx.clone())
+        })
+    }
 }
 
 impl<S: Subscriber> Layer<S> for LevelLayer {
@@ -256,7 +337,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
             let named = callsite.is_span() && interest.is_always();
             by_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
         }
-        if active.enables_everywhere(callsite) {
+        if active.enables_everywhere(callsite) || self.shared.captures(&active, callsite) {
             self.neighbours.interest()
         } else if by_span {
             Interest::sometimes()
@@ -269,14 +350,14 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
         // Not cached by callsite: records of the `log` crate come with metadata of their own here.
         let active = self.shared.active();
         active.enables_everywhere(metadata)
-            || active.spans.iter().any(|span| {
-                (metadata.is_span() || *metadata.level() <= span.level)
-                    && span.filter.enabled(metadata, ctx.clone())
-            })
+            || self.shared.captures(&active, metadata)
+            || active.enables_here(metadata, &ctx)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.shared.active().levels.most_verbose())
+        let captured = self.shared.captured.get();
+        let captured = captured.map_or(LevelFilter::OFF, TargetLevels::most_verbose);
+        Some(self.shared.active().levels.most_verbose().max(captured))
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
-use crate::nearest::nearest;
+use crate::nearest;
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as `[request{tenant_id="acme"}]=debug`.
 ///
@@ -94,11 +94,7 @@ impl Levels {
             // A span that a directive names must be seen whatever its own level.
             return LevelFilter::TRACE;
         }
-        let levels = self.targets.targets.iter().map(|(_, level)| *level);
-        levels
-            .chain(self.targets.bare)
-            .max()
-            .unwrap_or(LevelFilter::OFF)
+        self.targets.most_verbose()
     }
 }
 
@@ -114,6 +110,11 @@ impl TargetLevels {
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, level)| *level)
             .or(self.bare)
+    }
+
+    pub(crate) fn most_verbose(&self) -> LevelFilter {
+        let levels = self.targets.iter().map(|(_, level)| *level);
+        levels.chain(self.bare).max().unwrap_or(LevelFilter::OFF)
     }
 
     fn set(&mut self, target: String, level: LevelFilter) {
@@ -351,42 +352,21 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
     ))
 }
 
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-
 /// The names, or the numbers 0 (off) to 5 (trace), as `EnvFilter` reads them.
 fn parse_level(text: &str) -> Option<LevelFilter> {
     text.parse().ok().filter(|_| !text.is_empty())
 }
 
-/// Names that other loggers give to levels.
-const FOREIGN: [(&str, &str); 9] = [
-    ("warning", "warn"),
-    ("err", "error"),
-    ("fatal", "error"),
-    ("critical", "error"),
-    ("notice", "info"),
-    ("verbose", "debug"),
-    ("all", "trace"),
-    ("none", "off"),
-    ("silent", "off"),
-];
-
 fn looks_like_a_level(word: &str) -> bool {
-    word.parse::<f64>().is_ok() || suggestion(word).is_some()
-}
-
-fn suggestion(word: &str) -> Option<&'static str> {
-    let foreign = FOREIGN
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word));
-    foreign
-        .map(|(_, level)| *level)
-        .or_else(|| nearest(word, LEVELS))
+    word.parse::<f64>().is_ok() || nearest::level(word).is_some()
 }
 
 fn not_a_level(word: &str) -> String {
-    match suggestion(word) {
+    match nearest::level(word) {
         Some(level) => format!("`{word}` is not a level: did you mean `{level}`?"),
-        None => format!("`{word}` is not a level: use one of {}", LEVELS.join(", ")),
+        None => format!(
+            "`{word}` is not a level: use one of {}",
+            nearest::LEVELS.join(", ")
+        ),
     }
 }

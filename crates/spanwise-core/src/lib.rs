@@ -35,6 +35,7 @@
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
+//! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::emitted`], [`Emission`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |
 //! | what must not be logged | [`Redact`] |
 //! | what one sink must not show | [`LayerExt::redacted`] |
@@ -49,6 +50,8 @@ mod annotations;
 mod callsite;
 mod clock;
 mod context;
+mod emission;
+mod emitted;
 mod ext;
 mod flush;
 mod forward;
@@ -74,6 +77,8 @@ pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
 pub use context::{CONTEXT_KEYS, Context, ContextLayer};
+pub use emission::{Emission, EmissionCache, Verdict};
+pub use emitted::Emitted;
 pub use ext::LayerExt;
 pub use flush::Flush;
 pub use inherit::{Inherit, LayerId, Node};

@@ -21,6 +21,38 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The level that `word` is taken for: spelled with a mistake, or named as other loggers do.
+///
+/// ```
+/// assert_eq!(spanwise_core::nearest::level("inof"), Some("info"));
+/// assert_eq!(spanwise_core::nearest::level("warning"), Some("warn"));
+/// assert_eq!(spanwise_core::nearest::level("shop"), None);
+/// ```
+#[must_use]
+pub fn level(word: &str) -> Option<&'static str> {
+    let foreign = FOREIGN
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word));
+    foreign
+        .map(|(_, level)| *level)
+        .or_else(|| nearest(word, LEVELS))
+}
+
+pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Names that other loggers give to levels.
+const FOREIGN: [(&str, &str); 9] = [
+    ("warning", "warn"),
+    ("err", "error"),
+    ("fatal", "error"),
+    ("critical", "error"),
+    ("notice", "info"),
+    ("verbose", "debug"),
+    ("all", "trace"),
+    ("none", "off"),
+    ("silent", "off"),
+];
+
 /// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string alignment).
 fn edits(a: &[char], b: &[char]) -> usize {
     let mut before = vec![0; b.len() + 1];

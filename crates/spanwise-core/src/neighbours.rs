@@ -42,12 +42,25 @@ impl Neighbours {
             Interest::always()
         }
     }
+
+    /// Whether `layer` has a filter of its own. A wrapper around such a layer must hand it every event: the filter has decided about
+    /// the event before, and what it decided holds for the next one if this one does not come.
+    pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
+        let marker = *MARKER.get_or_init(marker);
+        #[expect(
+            unsafe_code,
+            reason = "the method is unsafe to call; what it returns is not followed"
+        )]
+        // SAFETY: whoever uses the pointer has to know its type; here it is only seen whether there is one.
+        marker.is_some_and(|marker| unsafe { layer.downcast_raw(marker) }.is_some())
+    }
 }
+
+static MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
 /// Whether a layer filters for itself, as `with_filter` makes it; then tracing-subscriber must not take what it answers for
 /// the answer of the layers beside it.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
-    static MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
     *MARKER.get_or_init(marker) == Some(id)
 }
 

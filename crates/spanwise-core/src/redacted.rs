@@ -31,7 +31,7 @@ use self::{
     shared::{Answer, Has},
     values::When,
 };
-use crate::{Annotations, CallsitePlans, Fault, Redact, SelfReport, forward::forward_downcast};
+use crate::{Annotations, CallsitePlans, Fault, Redact, SelfReport, forward_downcast};
 
 pub use private_fields::PrivateFields;
 

@@ -62,15 +62,18 @@ pub enum Fault {
     Shed,
     /// Logging was shut down, and not all lines were delivered.
     Lost,
+    /// The memory for lines that are kept is full, and the oldest left.
+    Evicted,
 }
 
 impl Fault {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::WriteFailed,
         Self::FlushFailed,
         Self::Setup,
         Self::Shed,
         Self::Lost,
+        Self::Evicted,
     ];
 
     fn name(self) -> &'static str {
@@ -80,6 +83,7 @@ impl Fault {
             Self::Setup => "setup",
             Self::Shed => "shed",
             Self::Lost => "lines lost",
+            Self::Evicted => "kept lines evicted",
         }
     }
 }

@@ -218,3 +218,12 @@ fn a_list_wants_what_its_most_verbose_member_wants() {
     tracing::error!("error");
     assert_eq!((all.take().len(), errors.take().len()), (2, 1));
 }
+
+#[test]
+fn a_layer_that_sees_what_is_shown_is_told_everything() {
+    check(|layer| {
+        tracing_subscriber::registry()
+            .with(layer.emitted(LevelFilter::TRACE))
+            .into()
+    });
+}

@@ -9,7 +9,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
 
 use crate::{
     JsonLayer, escape,
-    format::{BUFFERED, Layout, SAMPLE_RATE, SPANS_OMITTED},
+    format::{IS_BUFFERED, Layout, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
     local::{self, Scratch},
@@ -173,15 +173,14 @@ where
             buffered,
             ..
         } = draft.annotations;
-        let mut members = Vec::new();
-        if let Some(rate) = sample_rate.filter(|rate| rate.is_finite()) {
-            let rate = zmij::Buffer::new().format_finite(rate).to_owned();
-            push_member(&mut members, SAMPLE_RATE, rate.as_bytes());
+        let Scratch { line, rate, .. } = &mut *draft.scratch;
+        if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            rate.push(line, sample_rate);
         }
         if buffered {
-            push_member(&mut members, BUFFERED, b"true");
+            // In one piece: in a service with a recorder most lines are.
+            line.push(IS_BUFFERED);
         }
-        draft.scratch.line.push(&members);
     }
 
     /// What comes between the fields and the spans.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use spanwise_core::LayerId;
 use tracing_core::span::Id;
 
-use crate::{fragment::SpanNode, line::Line, timestamp::LastSecond};
+use crate::{format::SAMPLE_RATE, fragment::SpanNode, line::Line, timestamp::LastSecond};
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
@@ -20,6 +20,31 @@ pub(crate) struct Scratch {
     pub(crate) seconds: [LastSecond; 2],
     /// The thread's name and id, as JSON strings.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
+    pub(crate) rate: LastRate,
+}
+
+/// The last sample rate that was written, as a member: a rule has the same one always.
+#[derive(Debug, Default)]
+pub(crate) struct LastRate {
+    rate: f64,
+    member: Vec<u8>,
+}
+
+impl LastRate {
+    /// Appends a finite rate.
+    pub(crate) fn push(&mut self, line: &mut Line, rate: f64) {
+        if self.rate.to_bits() != rate.to_bits() || self.member.is_empty() {
+            self.rate = rate;
+            self.member.clear();
+            // A name of ours: there is nothing in it to escape.
+            for part in [",\"", SAMPLE_RATE, "\":"] {
+                self.member.extend(part.as_bytes());
+            }
+            let mut digits = zmij::Buffer::new();
+            self.member.extend(digits.format_finite(rate).as_bytes());
+        }
+        line.push(&self.member);
+    }
 }
 
 impl Scratch {

@@ -1,0 +1,289 @@
+//! What the flight recorder costs, against the same lines written at once to a writer that does nothing.
+//!
+//! ```text
+//! cargo bench -p benches --bench recorder                       nanoseconds and allocations, in interleaved rounds
+//! cargo bench -p benches --bench recorder -- --instructions     instructions under callgrind
+//! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
+//! ```
+//!
+//! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them. Those of
+//! `disabled` are of events in no span, those of `unit` of a whole unit without an event.
+
+use std::{
+    collections::BTreeMap, error::Error, io, io::Write as _, process::Command, time::Instant,
+};
+
+use spanwise_core::{LevelLayer, Levels};
+use spanwise_json::JsonLayer;
+use spanwise_sample::Recorder;
+use tracing::{
+    Dispatch, debug, dispatcher, error, info, info_span, level_filters::LevelFilter, trace,
+};
+use tracing_subscriber::{prelude::*, registry};
+
+use crate::{
+    allocations, child,
+    data::Data,
+    options::{named, number},
+    rounds::{median, rotated},
+    table,
+    writers::NullWriter,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Contender {
+    /// No recorder: every line is written.
+    Written,
+    /// A recorder, whose sink shows INFO.
+    Recorder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Workload {
+    /// Events at DEBUG: written here, kept and forgotten there.
+    Kept,
+    /// Events at INFO: written by both.
+    Shown,
+    /// Events at DEBUG, the last at ERROR: written by both, in the end.
+    Failed,
+    /// Events at TRACE, which nobody wants.
+    Disabled,
+    /// No events.
+    Unit,
+}
+
+const CONTENDERS: [Contender; 2] = [Contender::Written, Contender::Recorder];
+const WORKLOADS: [Workload; 5] = [
+    Workload::Kept,
+    Workload::Shown,
+    Workload::Failed,
+    Workload::Disabled,
+    Workload::Unit,
+];
+
+const EVENTS: u64 = 20;
+const ROUNDS: usize = 15;
+const WARM_UP: u64 = 200;
+/// Of a run that is measured, in nanoseconds.
+const TIME: f64 = 60e6;
+
+impl Contender {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Recorder => "recorder",
+        }
+    }
+
+    fn dispatch(self) -> Dispatch {
+        let levels = |level: LevelFilter| LevelLayer::new(Levels::from(level));
+        match self {
+            Self::Written => registry()
+                .with(JsonLayer::new().with_writer(NullWriter))
+                .with(levels(LevelFilter::DEBUG))
+                .into(),
+            Self::Recorder => {
+                let recorder = Recorder::default();
+                let levels = levels(LevelFilter::INFO).capture(recorder.levels());
+                let json = recorder.sink(NullWriter, levels.handle(), |writer| {
+                    JsonLayer::new().with_writer(writer)
+                });
+                registry().with(json).with(levels).into()
+            }
+        }
+    }
+}
+
+impl Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Shown => "shown",
+            Self::Failed => "failed",
+            Self::Disabled => "disabled",
+            Self::Unit => "unit",
+        }
+    }
+
+    fn units(self, data: &Data, units: u64) {
+        for _ in 0..units {
+            let _request = (self != Self::Disabled).then(|| info_span!("request", route = data.route, port = data.port, request_id = %data.request_id).entered());
+            for event in 0..self.events() {
+                self.event(data, event);
+            }
+        }
+    }
+
+    fn events(self) -> u64 {
+        if self == Self::Unit { 0 } else { EVENTS }
+    }
+
+    /// By which a figure of a unit is divided.
+    fn parts(self) -> u64 {
+        self.events().max(1)
+    }
+
+    fn event(self, data: &Data, event: u64) {
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(
+                    order_number = data.order_number,
+                    amount = data.amount,
+                    express = data.express,
+                    customer = data.customer,
+                    "order placed"
+                )
+            };
+        }
+        match self {
+            Self::Failed if event == EVENTS - 1 => log!(error),
+            Self::Kept | Self::Failed => log!(debug),
+            Self::Shown => log!(info),
+            Self::Disabled | Self::Unit => log!(trace),
+        }
+    }
+}
+
+/// Does what the arguments of the process ask for.
+///
+/// # Errors
+///
+/// If an argument is unknown, or a child process could not be started or failed.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut is_bench, mut instructions, mut iterations) = (false, false, None);
+    let (mut contender, mut workload) = (None, None);
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
+        match argument.as_str() {
+            "--bench" => is_bench = true,
+            "--instructions" => instructions = true,
+            "--iterations" => iterations = Some(number::<u64>(&argument, &value()?)?),
+            "--contender" => contender = Some(named(&value()?, &CONTENDERS, Contender::name)?),
+            "--workload" => workload = Some(named(&value()?, &WORKLOADS, Workload::name)?),
+            _ => return Err(format!("{argument} is unknown").into()),
+        }
+    }
+    match (iterations, contender, workload) {
+        (Some(units), Some(contender), Some(workload)) => measure(contender, workload, units),
+        (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
+        (None, ..) if instructions => by_instructions(),
+        (None, ..) if is_bench => by_rounds(),
+        // `cargo test` runs benches too, to see whether they start.
+        (None, ..) => Ok(()),
+    }
+}
+
+fn measure(contender: Contender, workload: Workload, units: u64) -> Result<(), Box<dyn Error>> {
+    let data = Data::new();
+    dispatcher::set_global_default(contender.dispatch())?;
+    workload.units(&data, WARM_UP);
+    let allocations = allocations::count();
+    let start = Instant::now();
+    workload.units(&data, units);
+    let nanos = start.elapsed().as_nanos() as f64;
+    let allocations = (allocations::count() - allocations) as f64;
+    let events = (units * workload.parts()).max(1) as f64;
+    writeln!(io::stdout(), "{} {}", nanos / events, allocations / events)?;
+    Ok(())
+}
+
+fn arguments(contender: Contender, workload: Workload, units: u64) -> [String; 6] {
+    [
+        "--contender".to_owned(),
+        contender.name().to_owned(),
+        "--workload".to_owned(),
+        workload.name().to_owned(),
+        "--iterations".to_owned(),
+        units.to_string(),
+    ]
+}
+
+type Results = BTreeMap<(Contender, Workload), f64>;
+
+fn by_rounds() -> Result<(), Box<dyn Error>> {
+    let mut samples = BTreeMap::<_, [Vec<f64>; 2]>::new();
+    for round in 0..ROUNDS {
+        for workload in WORKLOADS {
+            for contender in rotated(&CONTENDERS, round) {
+                let [trial, _] = child::numbers(&arguments(contender, workload, 100))?;
+                let units = (TIME / (trial * workload.parts() as f64).max(0.1)) as u64;
+                let numbers = child::numbers::<2>(&arguments(contender, workload, units))?;
+                let sample = samples.entry((contender, workload)).or_default();
+                sample
+                    .iter_mut()
+                    .zip(numbers)
+                    .for_each(|(all, one)| all.push(one));
+            }
+        }
+    }
+    let of = |index: usize| -> Results {
+        let medians = samples.iter();
+        medians
+            .map(|(key, values)| (*key, median(values[index].clone())))
+            .collect()
+    };
+    print(
+        &format!("Nanoseconds per event, medians of {ROUNDS} rounds"),
+        &of(0),
+    )?;
+    print_numbers("Allocations per event", &of(1))
+}
+
+fn by_instructions() -> Result<(), Box<dyn Error>> {
+    const FEW: u64 = 50;
+    const MANY: u64 = 250;
+    let mut results = Results::new();
+    for contender in CONTENDERS {
+        for workload in WORKLOADS {
+            let few = total(contender, workload, FEW)?;
+            let many = total(contender, workload, MANY)?;
+            let events = ((MANY - FEW) * workload.parts()) as f64;
+            results.insert(
+                (contender, workload),
+                many.saturating_sub(few) as f64 / events,
+            );
+        }
+    }
+    print("Instructions per event", &results)
+}
+
+/// Of the whole process.
+fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe()?)
+        .args(arguments(contender, workload, units))
+        .output()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))
+        .and_then(|(_, count)| count.trim().parse().ok());
+    collected.ok_or_else(|| format!("valgrind: {report}").into())
+}
+
+fn print(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
+    print_numbers(title, results)?;
+    let ratio = |workload| {
+        let cost = |contender| results.get(&(contender, workload));
+        Some(format!(
+            "{:.2}×",
+            cost(Contender::Recorder)? / cost(Contender::Written)?
+        ))
+    };
+    let row = ("recorder / written", WORKLOADS.map(ratio).to_vec());
+    table::print("Ratio", "contender", &WORKLOADS.map(Workload::name), [row].into_iter())
+}
+
+fn print_numbers(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
+    let rows = CONTENDERS.map(|contender| {
+        let cell = |workload| Some(table::number(*results.get(&(contender, workload))?));
+        (contender.name(), WORKLOADS.map(cell).to_vec())
+    });
+    table::print(title, "contender", &WORKLOADS.map(Workload::name), rows.into_iter())
+}

@@ -1,0 +1,243 @@
+//! What a sampler in front of a layer costs.
+//!
+//! ```text
+//! cargo bench -p benches --bench sampling                     half a minute
+//! cargo bench -p benches --bench sampling -- --rounds 30
+//! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
+//! ```
+//!
+//! In front of `JsonLayer` it is seen what a kept event costs more and one that is left out costs less; a line that stands for others is longer by
+//! its `sample_rate`. In front of a layer that does nothing the sampler is alone. `nested` is inside of three spans, one with a `request_id`, which a
+//! ratio follows.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{self, Write as _},
+};
+
+use spanwise_core::ContextLayer;
+use spanwise_json::JsonLayer;
+use spanwise_sample::{Limit, SampleExt, Sampler, When, first, rate, ratio};
+use tracing::{Dispatch, dispatcher};
+use tracing_subscriber::{Layer, Registry, layer::Layered, prelude::*};
+
+use crate::{
+    Workload,
+    child::{self, Cost, WARM_UP},
+    data::Data,
+    options::{named, number},
+    rounds::{median, rotated},
+    table,
+    writers::NullWriter,
+};
+
+/// What stands in front of the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Contender {
+    Nothing,
+    /// A sampler whose rules are about other events.
+    Exempt,
+    RatioKept,
+    RatioLeftOut,
+    RateKept,
+    RateHeldBack,
+    FirstKept,
+    /// A rate for each value of a field.
+    ValueKept,
+}
+
+impl Contender {
+    const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Exempt,
+        Self::RatioKept,
+        Self::RatioLeftOut,
+        Self::RateKept,
+        Self::RateHeldBack,
+        Self::FirstKept,
+        Self::ValueKept,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "unsampled",
+            Self::Exempt => "exempt",
+            Self::RatioKept => "ratio-kept",
+            Self::RatioLeftOut => "ratio-left-out",
+            Self::RateKept => "rate-kept",
+            Self::RateHeldBack => "rate-held-back",
+            Self::FirstKept => "first-kept",
+            Self::ValueKept => "value-kept",
+        }
+    }
+
+    fn sampler(self) -> Option<Result<Sampler, Box<dyn Error>>> {
+        let few = 1e-3;
+        let limit: Result<Limit, _> = match self {
+            Self::Nothing => return None,
+            Self::Exempt => return Some("debug=0.5,sqlx=5/s".parse().map_err(Into::into)),
+            Self::RatioKept => ratio(1.0 - few),
+            Self::RatioLeftOut => ratio(few),
+            Self::RateKept => Ok(rate(u32::MAX).into()),
+            Self::RateHeldBack => Ok(rate(0).into()),
+            Self::FirstKept => Ok(first(u32::MAX).into()),
+            Self::ValueKept => Ok(rate(u32::MAX).per("customer").into()),
+        };
+        let sampler = limit.map(|limit| Sampler::builder().rule(When::any(), limit).build());
+        Some(sampler.map_err(Into::into))
+    }
+}
+
+/// The layer behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sink {
+    Json,
+    Nothing,
+}
+
+impl Sink {
+    const ALL: [Self; 2] = [Self::Json, Self::Nothing];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    fn dispatch(self, sampler: Option<Sampler>) -> Dispatch {
+        match self {
+            Self::Json => stack(JsonLayer::new().with_writer(NullWriter), sampler),
+            Self::Nothing => stack(DoesNothing, sampler),
+        }
+    }
+}
+
+type Base = Layered<ContextLayer, Registry>;
+
+fn stack(layer: impl Layer<Base> + Send + Sync, sampler: Option<Sampler>) -> Dispatch {
+    let base = tracing_subscriber::registry().with(ContextLayer::default());
+    match sampler {
+        Some(sampler) => base.with(layer.sampled(sampler)).into(),
+        None => base.with(layer).into(),
+    }
+}
+
+struct DoesNothing;
+
+impl<S: tracing::Subscriber> Layer<S> for DoesNothing {}
+
+const WORKLOADS: [Workload; 2] = [Workload::Flat, Workload::Nested];
+
+/// Each of them is measured this often.
+const ROUNDS: usize = 15;
+const ITERATIONS: u64 = 200_000;
+
+/// Does what the arguments of the process ask for.
+///
+/// # Errors
+///
+/// If an argument is unknown, or a child process could not be started or failed.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut rounds, mut iterations) = (0, 0);
+    let (mut contender, mut sink, mut workload) = (Contender::Nothing, Sink::Json, Workload::Flat);
+    while let Some(argument) = arguments.next() {
+        if argument == "--bench" {
+            rounds = rounds.max(ROUNDS);
+            continue;
+        }
+        let value = arguments
+            .next()
+            .ok_or_else(|| format!("{argument} needs a value"))?;
+        match argument.as_str() {
+            "--rounds" => rounds = number(&argument, &value)?,
+            "--iterations" => iterations = number(&argument, &value)?,
+            "--contender" => contender = named(&value, &Contender::ALL, Contender::name)?,
+            "--sink" => sink = named(&value, &Sink::ALL, Sink::name)?,
+            "--workload" => workload = named(&value, &WORKLOADS, Workload::name)?,
+            _ => return Err(format!("{argument} is unknown").into()),
+        }
+    }
+    match (iterations, rounds) {
+        // `cargo test` runs benches too, to see whether they start.
+        (0, 0) => Ok(()),
+        (0, rounds) => compare(rounds),
+        (iterations, _) => measure(contender, sink, workload, iterations),
+    }
+}
+
+/// What a child does: prints what one event cost.
+fn measure(
+    contender: Contender,
+    sink: Sink,
+    workload: Workload,
+    iterations: u64,
+) -> Result<(), Box<dyn Error>> {
+    let sampler = contender.sampler().transpose()?;
+    dispatcher::set_global_default(sink.dispatch(sampler))?;
+    let data = Data::new();
+    let _spans = workload.enter_spans(&data);
+    workload.repeat(&data, WARM_UP);
+    let (time, allocations) = child::watched(|| workload.repeat(&data, iterations));
+    let per_event = |total: f64| total / iterations as f64;
+    writeln!(
+        io::stdout(),
+        "{} {}",
+        per_event(time.as_nanos() as f64),
+        per_event(allocations as f64)
+    )?;
+    Ok(())
+}
+
+type Place = (Contender, Sink, Workload);
+
+fn compare(rounds: usize) -> Result<(), Box<dyn Error>> {
+    let mut samples = BTreeMap::<Place, Vec<Cost>>::new();
+    for round in 0..rounds {
+        for sink in Sink::ALL {
+            for workload in WORKLOADS {
+                for contender in rotated(&Contender::ALL, round) {
+                    let [nanos, allocations] = child::numbers(&[
+                        "--contender".to_owned(),
+                        contender.name().to_owned(),
+                        "--sink".to_owned(),
+                        sink.name().to_owned(),
+                        "--workload".to_owned(),
+                        workload.name().to_owned(),
+                        "--iterations".to_owned(),
+                        ITERATIONS.to_string(),
+                    ])?;
+                    let samples = samples.entry((contender, sink, workload)).or_default();
+                    samples.push(Cost { nanos, allocations });
+                }
+            }
+        }
+    }
+    print("Nanoseconds per event, medians", &samples, |cost| {
+        cost.nanos
+    })?;
+    print("Allocations per event", &samples, |cost| cost.allocations)
+}
+
+fn print(
+    title: &str,
+    samples: &BTreeMap<Place, Vec<Cost>>,
+    value: fn(&Cost) -> f64,
+) -> Result<(), Box<dyn Error>> {
+    let places = Sink::ALL.map(|sink| WORKLOADS.map(|workload| (sink, workload)));
+    let columns: Vec<_> = places.iter().flatten().collect();
+    let names: Vec<_> = columns
+        .iter()
+        .map(|(sink, workload)| format!("{} {}", sink.name(), workload.name()))
+        .collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let rows = Contender::ALL.into_iter().map(|contender| {
+        let cells = columns.iter().map(|(sink, workload)| {
+            let costs = samples.get(&(contender, *sink, *workload))?;
+            Some(table::number(median(costs.iter().map(value).collect())))
+        });
+        (contender.name(), cells.collect())
+    });
+    table::print(title, "case", &names, rows)
+}

@@ -1,0 +1,155 @@
+//! Who is among the chosen: a number of 56 bits, held against a threshold.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use spanwise_core::Context;
+
+/// A share, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
+/// a small share are among those kept at a larger one.
+///
+/// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Threshold {
+    share: f64,
+    least: u64,
+}
+
+const BITS: u32 = 56;
+const ALL: u64 = 1 << BITS;
+
+impl Threshold {
+    pub(crate) fn of(share: f64) -> Option<Self> {
+        // Not a number is in no range.
+        (0.0..=1.0).contains(&share).then(|| Self {
+            share,
+            least: ((1.0 - share) * ALL as f64).round() as u64,
+        })
+    }
+
+    pub(crate) fn share(self) -> f64 {
+        self.share
+    }
+
+    pub(crate) fn keeps_all(self) -> bool {
+        self.least == 0
+    }
+
+    #[inline]
+    pub(crate) fn keeps(self, number: u64) -> bool {
+        number >= self.least
+    }
+}
+
+/// The number of the trace, or of the request, that an event with this context is part of.
+pub(crate) fn of_context(context: &Context) -> Option<u64> {
+    let (mut trace, mut request) = (None, None);
+    for (key, value) in context.iter().filter(|(_, value)| !value.is_empty()) {
+        match key {
+            "trace_id" => trace = Some(value),
+            "request_id" => request = Some(value),
+            _ => {}
+        }
+    }
+    trace.map(of_trace).or_else(|| request.map(of_text))
+}
+
+/// The low 56 bits, which the W3C wants to be random. An id of another form is taken for any text.
+fn of_trace(id: &str) -> u64 {
+    let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let low = hex.then(|| u64::from_str_radix(&id[18..], 16));
+    match low {
+        Some(Ok(low)) => low,
+        _ => of_text(id),
+    }
+}
+
+/// The same in each process and each version: FNV-1a, mixed.
+fn of_text(text: &str) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    number(mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, fnv)))
+}
+
+/// A number for an event that is part of nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Random {
+    /// For tests: one row of numbers for all threads.
+    seeded: Option<AtomicU64>,
+}
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self {
+            seeded: Some(AtomicU64::new(seed)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> u64 {
+        thread_local! {
+            /// 0 before the first number.
+            static STATE: Cell<u64> = const { Cell::new(0) };
+        }
+        let state = match &self.seeded {
+            None => {
+                let state = match STATE.get() {
+                    0 => first_state(),
+                    state => state.wrapping_add(GAMMA),
+                };
+                STATE.set(state);
+                state
+            }
+            Some(seeded) => seeded.fetch_add(GAMMA, Ordering::Relaxed),
+        };
+        number(mix(state))
+    }
+}
+
+#[cold]
+fn first_state() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+fn number(hash: u64) -> u64 {
+    hash & (ALL - 1)
+}
+
+const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The end of SplitMix64.
+fn mix(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_trace_id_the_low_56_bits_count() {
+        let id = "ffffffffffffffffff00000000000001";
+        assert_eq!(of_trace(id), 1);
+        assert_eq!(of_trace(&id.replace("01", "ff")), 255);
+        assert_eq!(of_trace("not a trace id"), of_text("not a trace id"));
+    }
+
+    #[test]
+    fn the_number_of_a_request_is_the_same_for_ever() {
+        // Processes of different versions must agree: a change here splits requests.
+        assert_eq!(of_text("r-1"), 0x00E3_57F5_CCC3_5F86);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_keep_all_and_none() {
+        let (all, none) = (Threshold::of(1.0).unwrap(), Threshold::of(0.0).unwrap());
+        assert!(all.keeps_all() && all.keeps(0));
+        assert!(!none.keeps(ALL - 1));
+        assert_eq!(Threshold::of(f64::NAN), None);
+        assert_eq!(Threshold::of(-0.1), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! The state of a limit at one callsite: one number, changed without a lock.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use crate::limit::{First, Rate, SECOND};
+
+/// What a limit says of one event. Times are nanoseconds since the sampler was made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Verdict {
+    Keep,
+    /// Kept, as the others of this share are not.
+    Share(f64),
+    /// Left out for good: the kept ones say their share.
+    SampledOut,
+    /// Kept; it stands for itself and so many others, which were held back before it.
+    StandsFor {
+        others: u32,
+        now: u64,
+    },
+    /// Held back at `now`: to be told at `until`, unless another event comes to stand for it.
+    HeldBack {
+        now: u64,
+        until: u64,
+    },
+}
+
+impl Verdict {
+    /// What time it is, if that was asked for.
+    #[inline]
+    pub(crate) fn time(self) -> Option<u64> {
+        match self {
+            Self::StandsFor { now, .. } | Self::HeldBack { now, .. } => Some(now),
+            Self::Keep | Self::Share(_) | Self::SampledOut => None,
+        }
+    }
+}
+
+/// A token bucket. Its level is kept as the time at which it would be full again (the generic cell rate algorithm): 0, long ago, is a full bucket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    /// In which one token comes; none if none ever comes.
+    interval: Option<u64>,
+    /// How far from full it may be.
+    tolerance: u64,
+    /// In which what is held back is summed up.
+    period: u64,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: &Rate) -> Self {
+        let interval =
+            (rate.events > 0).then(|| (nanos(rate.within) / u64::from(rate.events)).max(1));
+        let burst = rate.burst.unwrap_or(rate.events).max(1);
+        Self {
+            interval,
+            tolerance: interval
+                .unwrap_or_default()
+                .saturating_mul(u64::from(burst) - 1),
+            period: nanos(rate.within.max(SECOND)),
+        }
+    }
+
+    /// Takes a token out of a bucket that is changed by one thread at a time.
+    pub(crate) fn take(self, bucket: &mut u64, now: u64) -> Verdict {
+        let next = self.next(*bucket, now);
+        *bucket = next.unwrap_or(*bucket);
+        self.verdict(next, now)
+    }
+
+    /// Takes a token out of a bucket that threads share.
+    pub(crate) fn take_shared(self, bucket: &AtomicU64, now: u64) -> Verdict {
+        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
+            self.next(bucket, now)
+        });
+        self.verdict(taken.ok(), now)
+    }
+
+    fn next(self, full_at: u64, now: u64) -> Option<u64> {
+        let interval = self.interval?;
+        let missing = full_at.saturating_sub(now);
+        (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
+    }
+
+    fn verdict(self, taken: Option<u64>, now: u64) -> Verdict {
+        match taken {
+            Some(_) => Verdict::Keep,
+            None => Verdict::HeldBack {
+                now,
+                until: now.saturating_add(self.period),
+            },
+        }
+    }
+}
+
+/// Counts events by ticks: the number of the tick in the upper half, the count in the lower one.
+pub(crate) fn count(state: &AtomicU64, limit: First, now: u64) -> Verdict {
+    let length = nanos(limit.tick).max(1);
+    let tick = now / length;
+    let mut known = state.load(Ordering::Relaxed);
+    let count = loop {
+        // A thread that read the clock a little earlier does not bring the last tick back.
+        let is_new = ((known >> 32) as u32).wrapping_sub(tick as u32) > 1;
+        let next = match known as u32 {
+            _ if is_new => (tick << 32) | 1,
+            u32::MAX => known,
+            _ => known + 1,
+        };
+        match state.compare_exchange_weak(known, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => break next as u32,
+            Err(changed) => known = changed,
+        }
+    };
+    let over = count.saturating_sub(limit.events);
+    if over == 0 {
+        Verdict::Keep
+    } else if limit.every > 0 && over.is_multiple_of(limit.every) && count < u32::MAX {
+        Verdict::StandsFor {
+            others: limit.every - 1,
+            now,
+        }
+    } else {
+        Verdict::HeldBack {
+            now,
+            until: tick.saturating_add(1).saturating_mul(length),
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{first, rate};
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_bucket_lets_a_burst_through_and_then_its_rate() {
+        let bucket = Bucket::new(&rate(10).burst(3));
+        let state = AtomicU64::new(0);
+        let kept = |from: u64, to: u64| {
+            (from..to)
+                .filter(|ms| bucket.take_shared(&state, ms * MS) == Verdict::Keep)
+                .collect::<Vec<_>>()
+        };
+        // A token each 100 ms.
+        assert_eq!(kept(5000, 5150), [5000, 5001, 5002, 5100]);
+        assert_eq!(kept(5150, 6000).len(), 8);
+        assert_eq!(kept(60_000, 60_050).len(), 3, "no more than the burst");
+    }
+
+    #[test]
+    fn no_rate_keeps_nothing() {
+        let (bucket, mut state) = (Bucket::new(&rate(0)), 0);
+        assert!(matches!(
+            bucket.take(&mut state, 99 * MS),
+            Verdict::HeldBack { .. }
+        ));
+    }
+
+    #[test]
+    fn counting_starts_again_with_each_tick() {
+        let limit = first(2).then_every(3).per(Duration::from_millis(10));
+        let state = AtomicU64::new(0);
+        let kept = |tick: u64, events: u32| {
+            (1..=events)
+                .filter(|_| {
+                    let verdict = count(&state, limit, tick * 10 * MS);
+                    !matches!(verdict, Verdict::HeldBack { .. })
+                })
+                .count()
+        };
+        // 1, 2, 5, 8
+        assert_eq!(kept(0, 10), 4);
+        assert_eq!(kept(1, 10), 4);
+        assert_eq!(kept(0, 10), 4, "a late thread counts with the others");
+        assert_eq!(kept((1 << 33) + 5, 10), 4);
+        let now = ((1 << 33) + 5) * 10 * MS;
+        let last = count(&state, limit, now);
+        assert_eq!(last, Verdict::StandsFor { others: 2, now });
+    }
+}

@@ -1,0 +1,301 @@
+//! What follows from a callsite: which rules may be about its events, and what each has counted there.
+
+use std::{cell::OnceCell, hash::Hasher, ptr, sync::atomic::AtomicU64};
+
+use spanwise_core::{Context, log_record};
+use tracing::{Event, Subscriber};
+use tracing_core::{Field, Metadata};
+use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+
+use crate::{
+    Limit, When,
+    chance::{self, Random, Threshold},
+    keyed::Keyed,
+    limit::{First, Kind},
+    meter::{self, Bucket, Verdict},
+    seat::Seat,
+    summary, unit, value,
+};
+
+/// One rule of a sampler.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) when: When,
+    pub(crate) limit: Limit,
+    /// The buckets, if the limit has one a value.
+    pub(crate) keyed: Keyed,
+}
+
+impl Rule {
+    pub(crate) fn new(when: When, limit: Limit) -> Self {
+        Self {
+            when,
+            limit,
+            keyed: Keyed::default(),
+        }
+    }
+}
+
+/// What is to be done about events of a callsite.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// All are kept.
+    Keep,
+    /// They are what a sampler tells a sink.
+    Summary,
+    /// All that counts is the request.
+    Ratio(Threshold),
+    Rules(Rules),
+}
+
+/// The rules that may be about events of a callsite, in order. The last one is, if no condition is left.
+#[derive(Debug)]
+pub(crate) struct Rules(Box<[Candidate]>);
+
+#[derive(Debug)]
+struct Candidate {
+    rule: usize,
+    conditions: Box<[Condition]>,
+    meter: Meter,
+}
+
+/// What has to be seen of each event.
+#[derive(Debug)]
+enum Condition {
+    /// Of a record of the `log` crate, whose callsite is the bridge's.
+    LogTarget,
+    Message(Field),
+    /// By its place in [`When::fields`]; the context is asked where the callsite has no such field.
+    Field(usize, Option<Field>),
+}
+
+#[derive(Debug)]
+enum Meter {
+    Keep,
+    Ratio(Threshold),
+    Bucket(Bucket, AtomicU64),
+    Buckets(Bucket, Option<Field>),
+    Count(First, AtomicU64),
+}
+
+impl Plan {
+    pub(crate) fn of(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
+        if summary::is_summary(callsite) {
+            return Self::Summary;
+        }
+        let mut candidates = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if let Some(conditions) = conditions(&rule.when, callsite) {
+                let decides = conditions.is_empty();
+                candidates.push(Candidate {
+                    rule: index,
+                    conditions,
+                    meter: Meter::new(&rule.limit, callsite),
+                });
+                if decides {
+                    break;
+                }
+            }
+        }
+        match candidates.as_slice() {
+            [only] if only.conditions.is_empty() => {
+                if let Meter::Ratio(threshold) = only.meter {
+                    return Self::Ratio(threshold);
+                }
+            }
+            _ => {}
+        }
+        if candidates
+            .iter()
+            .all(|candidate| candidate.meter.keeps_all())
+        {
+            return Self::Keep;
+        }
+        Self::Rules(Rules(candidates.into()))
+    }
+}
+
+impl Rules {
+    /// What the first rule says that is about this event.
+    pub(crate) fn verdict<S>(
+        &self,
+        rules: &[Rule],
+        asked: &Asked<'_, '_, S>,
+        random: &Random,
+        now: &dyn Fn() -> u64,
+    ) -> Verdict
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        for candidate in &self.0 {
+            let rule = &rules[candidate.rule];
+            if candidate
+                .conditions
+                .iter()
+                .all(|condition| asked.meets(condition, &rule.when))
+            {
+                return candidate.meter.verdict(rule, asked, random, now);
+            }
+        }
+        Verdict::Keep
+    }
+}
+
+/// What is left to be seen of each event; nothing if the rule is about none of the callsite.
+fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[Condition]>> {
+    let field = |name: &str| callsite.fields().field(name);
+    let mut conditions = Vec::new();
+    if !when.means_level(*callsite.level()) {
+        return None;
+    }
+    if when
+        .name
+        .as_ref()
+        .is_some_and(|name| name != callsite.name())
+    {
+        return None;
+    }
+    if when.target.is_some() && log_record::is_log_record(callsite) {
+        conditions.push(Condition::LogTarget);
+    } else if !when.means_target(callsite.target()) {
+        return None;
+    }
+    if when.message.is_some() {
+        conditions.push(Condition::Message(field("message")?));
+    }
+    for (index, (key, _)) in when.fields.iter().enumerate() {
+        conditions.push(Condition::Field(index, field(key)));
+    }
+    Some(conditions.into())
+}
+
+impl Meter {
+    fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
+        match &limit.0 {
+            Kind::Keep => Self::Keep,
+            Kind::Ratio(threshold) if threshold.keeps_all() => Self::Keep,
+            Kind::Ratio(threshold) => Self::Ratio(*threshold),
+            Kind::Rate(rate) => match &rate.per {
+                None => Self::Bucket(Bucket::new(rate), AtomicU64::new(0)),
+                Some(key) => Self::Buckets(Bucket::new(rate), callsite.fields().field(key)),
+            },
+            Kind::First(first) => Self::Count(*first, AtomicU64::new(0)),
+        }
+    }
+
+    fn keeps_all(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    fn verdict<S>(
+        &self,
+        rule: &Rule,
+        asked: &Asked<'_, '_, S>,
+        random: &Random,
+        now: &dyn Fn() -> u64,
+    ) -> Verdict
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        match self {
+            Self::Keep => Verdict::Keep,
+            Self::Ratio(threshold) => {
+                if is_chosen(asked.event, asked.ctx, asked.seat, *threshold, random) {
+                    Verdict::Share(threshold.share())
+                } else {
+                    Verdict::SampledOut
+                }
+            }
+            Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
+            Self::Buckets(bucket, field) => {
+                // The value is read before anything is locked, and the clock after.
+                let key = asked.key(rule, field.as_ref());
+                let now = now();
+                rule.keyed.with(key, |state| bucket.take(state, now))
+            }
+            Self::Count(limit, state) => meter::count(state, *limit, now()),
+        }
+    }
+}
+
+/// Whether the request that an event is part of is among the chosen; of an event outside, whether it is itself.
+#[inline]
+pub(crate) fn is_chosen<S>(
+    event: &Event<'_>,
+    ctx: &LayerContext<'_, S>,
+    seat: &Seat,
+    threshold: Threshold,
+    random: &Random,
+) -> bool
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let look_up = || chance::of_context(&Context::of_event(event, ctx));
+    let number = if event.is_contextual() {
+        unit::number(seat, look_up)
+    } else {
+        look_up()
+    };
+    threshold.keeps(number.unwrap_or_else(|| random.number()))
+}
+
+/// An event, and its context once somebody wants it.
+pub(crate) struct Asked<'a, 'e, S> {
+    event: &'a Event<'e>,
+    ctx: &'a LayerContext<'a, S>,
+    seat: &'a Seat,
+    context: OnceCell<Context>,
+}
+
+impl<'a, 'e, S> Asked<'a, 'e, S>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    pub(crate) fn new(event: &'a Event<'e>, ctx: &'a LayerContext<'a, S>, seat: &'a Seat) -> Self {
+        Self {
+            event,
+            ctx,
+            seat,
+            context: OnceCell::new(),
+        }
+    }
+
+    fn context(&self) -> &Context {
+        self.context
+            .get_or_init(|| Context::of_event(self.event, self.ctx))
+    }
+
+    fn meets(&self, condition: &Condition, when: &When) -> bool {
+        match condition {
+            Condition::LogTarget => {
+                let target = log_record::LogRecord::of(self.event).target;
+                target.is_some_and(|target| when.means_target(&target))
+            }
+            Condition::Message(field) => {
+                let start = when.message.as_deref().unwrap_or_default();
+                value::equals(self.event, field, start, true).unwrap_or(false)
+            }
+            Condition::Field(index, field) => {
+                let (key, wanted) = &when.fields[*index];
+                let own = field
+                    .as_ref()
+                    .and_then(|field| value::equals(self.event, field, wanted, false));
+                own.unwrap_or_else(|| self.context().get(key) == Some(wanted))
+            }
+        }
+    }
+
+    /// For the value by which `rule` tells buckets apart, at this callsite.
+    fn key(&self, rule: &Rule, field: Option<&Field>) -> u64 {
+        let mut hasher = rule.keyed.hasher();
+        hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
+        let own = field.is_some_and(|field| value::hash(self.event, field, &mut hasher));
+        if let Kind::Rate(rate) = &rule.limit.0
+            && let Some(name) = rate.per.as_ref().filter(|_| !own)
+            && let Some(value) = self.context().get(name)
+        {
+            value::hash_text(value, &mut hasher);
+        }
+        hasher.finish()
+    }
+}

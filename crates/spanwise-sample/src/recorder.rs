@@ -1,0 +1,213 @@
+//! The flight recorder: the DEBUG lines of the requests that fail, and of no other.
+//!
+//! ```
+//! use spanwise_core::LevelLayer;
+//! use spanwise_json::JsonLayer;
+//! use spanwise_sample::Recorder;
+//! use tracing_subscriber::prelude::*;
+//!
+//! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+//! # let lines = support::Lines::default();
+//! # let stdout = lines.clone();
+//! let recorder = Recorder::default();
+//! let levels = LevelLayer::new("info".parse()?).capture(recorder.levels());
+//! let json = recorder.sink(stdout, levels.handle(), |writer| JsonLayer::new().with_writer(writer));
+//! let _default = tracing_subscriber::registry().with(json).with(levels).set_default();
+//!
+//! for order in [41, 42] {
+//!     let _request = tracing::info_span!("request", order).entered();
+//!     tracing::debug!(rows = order - 41, "looked up");
+//!     if order == 41 {
+//!         tracing::error!("no such order");
+//!     }
+//! }
+//! let messages = ["what was kept of a unit of work follows", "looked up", "no such order"];
+//! assert_eq!(lines.messages(), messages);
+//! assert_eq!(recorder.stats().forgotten, 1); // of the order that was there
+//! # Ok::<(), spanwise_core::LevelsError>(())
+//! ```
+//!
+//! prints (without the targets)
+//!
+//! ```json
+//! {"timestamp":"…12.000310Z","level":"INFO","message":"what was kept of a unit of work follows","reason":"error","records":1,"evicted":0,"order":41,"span":"request"}
+//! {"timestamp":"…12.000101Z","level":"DEBUG","message":"looked up","rows":0,"order":41,"span":"request","buffered":true}
+//! {"timestamp":"…12.000305Z","level":"ERROR","message":"no such order","order":41,"span":"request"}
+//! ```
+//!
+//! Use it where an error without its DEBUG lines is a riddle, and DEBUG lines of everything are too many. It stands before one layer that
+//! writes lines: `JsonLayer`, `fmt`, a console. It is not for layers that send events elsewhere, and decides nothing for them: wrap
+//! them with [`LayerExt::emitted`](spanwise_core::LayerExt::emitted), so that they see what they would see without a recorder.
+//!
+//! # A unit of work
+//!
+//! A root span and all under it, on whatever thread: a task that was spawned with the span belongs to it. A span whose callsite has a field
+//! `spanwise.unit` is a unit of its own also inside another, such as a message inside the loop that consumes them; the value is not
+//! looked at, and `Empty` keeps it out of the lines:
+//!
+//! ```
+//! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+//! # let (_default, lines) = support::start();
+//! use tracing::field::Empty;
+//!
+//! let _consumer = tracing::info_span!("consumer").entered();
+//! for n in 0..3 {
+//!     let _message = tracing::info_span!("message", n, spanwise.unit = Empty).entered();
+//!     tracing::debug!("parsed");
+//!     if n == 1 {
+//!         tracing::error!("refused");
+//!     }
+//! }
+//! assert_eq!(lines.all("n"), ["1", "1", "1"]); // the header, "parsed", "refused"
+//! ```
+//!
+//! # What is kept, and when it is written
+//!
+//! An event that the sink does not show, but that is of a [captured](RecorderBuilder::capture) level, is handed to the layer all the same: it
+//! encodes the line as ever, redacted and with its own time and span, and marked `"buffered":true` if the layer is one of spanwise's. The
+//! line goes into the unit's memory instead of the output. From there it is written, behind a header that says why, when
+//!
+//! | `reason` | |
+//! | --- | --- |
+//! | `error` | an event at ERROR is in the unit: before that event |
+//! | `status` | a span of the unit has, or gets, `http.response.status_code`, `http.status_code`, `status` or `status_code` from 500 to 599, or `otel.status_code` `ERROR` |
+//! | `slow` | it takes as long as [`slow`](RecorderBuilder::slow): with the next event in it, or when it ends |
+//! | `panic` | a panic is logged by a panic hook at ERROR, or leaves a span of the unit |
+//! | `cancelled` | its future is dropped before it is done: of one that is [watched](watch), has a [`UnitGuard`], or records `spanwise.cancelled = true` |
+//! | `asked` | code [asks for it](flush_unit) |
+//!
+//! From then to its end the unit writes through: its events of captured levels are shown at once. A unit that ends quietly is forgotten.
+//! A unit of which nothing was kept has no header.
+//!
+//! Events in no unit are kept, too, in one place for all; it is written when a panic is logged, wherever that is.
+//!
+//! Lines of one unit are in order, also where several threads log in it: what one logs while another writes what was kept comes after it,
+//! unless that is thousands of lines more than the output takes meanwhile. An event that is shown at its level may come between them.
+//!
+//! # Limits
+//!
+//! Of a unit, the newest 64 KiB and 1,000 lines are kept, of all units 64 MiB. When that is full the unit that has held lines for the longest
+//! time loses them: one that is never closed holds its memory until then. A line of more than 16 KiB is not kept. The header says how
+//! many lines are missing (`evicted`), [`Recorder::stats`] of all units, and stderr if units took memory from each other.
+//!
+//! A line that was kept counts as delivered to the recorder with the layer that made it; what became of it then is in the recorder's
+//! [counters](RecorderStats).
+//!
+//! # Cost
+//!
+//! Nothing for an event below the captured levels, and a tenth of its cost for one that is shown. One that is kept costs what its line costs
+//! to encode, and a third of that to keep, with no allocation. It is encoded whether or not it is written: capture
+//! DEBUG, not TRACE. The figures are those of `cargo bench -p benches --bench recorder`.
+//!
+//! # Troubleshooting
+//!
+//! * *Nothing is kept.* The events are not enabled: give [`Recorder::levels`] to [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
+//!   A target that is `off` is not kept either.
+//! * *Another output shows the DEBUG lines.* It needs [`LayerExt::emitted`](spanwise_core::LayerExt::emitted).
+//! * *A unit that failed shows none.* A filter or a sampler inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
+//!   returns, not what it is given.
+//! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
+
+mod ages;
+mod builder;
+mod guard;
+mod header;
+mod layer;
+mod line;
+mod local;
+mod memory;
+mod reason;
+mod ring;
+mod shared;
+mod unit;
+mod writer;
+
+use std::sync::Arc;
+
+use spanwise_core::{Emission, TargetLevels};
+
+pub use builder::RecorderBuilder;
+pub use guard::{UnitGuard, flush_unit, watch};
+pub use layer::Recorded;
+use shared::{Shared, Sink};
+pub use writer::{RecorderLine, RecorderWriter};
+
+/// Keeps what is below the level of its sinks, unit by unit. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+impl Recorder {
+    /// Chooses what is kept, and how much of it.
+    pub fn builder() -> RecorderBuilder {
+        RecorderBuilder::default()
+    }
+
+    /// The levels of what is kept: for [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
+    #[must_use]
+    pub fn levels(&self) -> TargetLevels {
+        self.shared.options.capture.clone()
+    }
+
+    /// A layer that writes lines, made by `layer` with the writer it is given, and stood behind the recorder. What it shows is what `emission`
+    /// says, usually the [`LevelHandle`](spanwise_core::LevelHandle) of the stack; what it keeps goes to the output of `make_writer` too, if
+    /// it goes anywhere.
+    ///
+    /// Each sink keeps lines of its own, and writes them when it sees the reason itself. Their limits are those of the recorder together.
+    ///
+    /// A layer of which the lines do not go to that writer would show what it should keep. `layer` may wrap it, as in
+    /// `|writer| fmt.with_writer(writer).redacted(policy)`, but in nothing that keeps events from it: levels of the sink's own belong into
+    /// the [`Emission`], a filter or a sampler around what is returned.
+    pub fn sink<W, L>(
+        &self,
+        make_writer: W,
+        emission: impl Into<Emission>,
+        layer: impl FnOnce(RecorderWriter<W>) -> L,
+    ) -> Recorded<L> {
+        let sink = Sink::new(&self.shared);
+        let inner = layer(RecorderWriter::new(Arc::clone(&sink), make_writer));
+        Recorded::new(inner, sink, emission.into())
+    }
+
+    /// What became of what was kept so far.
+    #[must_use]
+    pub fn stats(&self) -> RecorderStats {
+        self.shared.counters.stats(&self.shared.memory)
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+/// Records at one moment: what was captured was written, forgotten, evicted, too long, or failed, or is still [held](Self::held).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecorderStats {
+    /// Events that were not shown when they happened, but encoded.
+    pub captured: u64,
+    /// Of units in which something happened.
+    pub written: u64,
+    /// Of units that ended quietly.
+    pub forgotten: u64,
+    /// That left for newer ones, of their unit or of all.
+    pub evicted: u64,
+    /// Too long to be kept.
+    pub oversize: u64,
+    /// Refused by the output.
+    pub failed: u64,
+    /// Bytes of memory that units hold.
+    pub memory: usize,
+}
+
+impl RecorderStats {
+    /// Records that wait for what becomes of their unit.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        let settled = self.written + self.forgotten + self.evicted + self.oversize + self.failed;
+        self.captured.saturating_sub(settled)
+    }
+}

@@ -1,0 +1,44 @@
+//! The line before the lines that were kept.
+
+use tracing::{Event, Value};
+use tracing_core::{
+    Kind, Level, Metadata, callsite::DefaultCallsite, field::FieldSet, metadata, span::Id,
+};
+
+use super::reason::Reason;
+
+static CALLSITE: DefaultCallsite = DefaultCallsite::new(&HEADER);
+
+static HEADER: Metadata<'static> = metadata! {
+    name: "flight recorder",
+    target: "spanwise::recorder",
+    level: Level::INFO,
+    fields: &["message", "reason", "records", "evicted"],
+    callsite: &CALLSITE,
+    kind: Kind::EVENT
+};
+
+/// Calls `hand_on` with the header of a unit, in the unit's span.
+pub(crate) fn with(
+    span: Option<Id>,
+    reason: Reason,
+    records: u64,
+    evicted: u64,
+    hand_on: impl FnOnce(&Event<'_>),
+) {
+    let fields: &FieldSet = HEADER.fields();
+    let [Some(message), Some(why), Some(kept), Some(left)] =
+        ["message", "reason", "records", "evicted"].map(|name| fields.field(name))
+    else {
+        // They stand above.
+        return;
+    };
+    let values: [(_, Option<&dyn Value>); 4] = [
+        (&message, Some(&"what was kept of a unit of work follows")),
+        (&why, Some(&reason.name())),
+        (&kept, Some(&records)),
+        (&left, Some(&evicted)),
+    ];
+    let values = fields.value_set(&values);
+    hand_on(&Event::new_child_of(span, &HEADER, &values));
+}

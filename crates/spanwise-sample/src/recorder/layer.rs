@@ -1,0 +1,266 @@
+//! [`Recorded`]: which events are shown, which are kept, and when what was kept is shown.
+
+use std::{
+    any::TypeId,
+    fmt, ptr,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use spanwise_core::{
+    Annotations, CallsitePlans, Emission, EmissionCache, Verdict, forward, forward_downcast,
+};
+use tracing::{Event, Subscriber};
+use tracing_core::{
+    Level, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use super::{
+    header,
+    line::{self, Line},
+    local,
+    reason::{Reason, SpanPlan},
+    shared::{Shared, Sink},
+    unit::Unit,
+};
+
+/// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
+pub struct Recorded<L> {
+    inner: L,
+    sink: Arc<Sink>,
+    emission: Emission,
+    capture: Emission,
+    plans: CallsitePlans<Plan>,
+}
+
+/// What follows from a callsite.
+#[derive(Debug)]
+struct Plan {
+    number: u32,
+    emission: EmissionCache,
+    capture: EmissionCache,
+    span: SpanPlan,
+}
+
+impl<L> Recorded<L> {
+    pub(crate) fn new(inner: L, sink: Arc<Sink>, emission: Emission) -> Self {
+        Self {
+            inner,
+            emission,
+            capture: sink.shared.options.capture.clone().into(),
+            sink,
+            plans: CallsitePlans::default(),
+        }
+    }
+
+    #[inline]
+    fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
+        self.plans.get(callsite, |callsite| Plan {
+            number: self.sink.number(callsite),
+            emission: EmissionCache::default(),
+            capture: EmissionCache::default(),
+            span: SpanPlan::new(callsite),
+        })
+    }
+
+    /// Whether an event can end what is quiet about its unit though it is no error.
+    #[inline]
+    fn is_watchful(&self) -> bool {
+        let shared = &self.sink.shared;
+        shared.options.slow.is_some() || shared.asked.load(Ordering::Acquire) > 0
+    }
+
+    /// The unit of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
+    fn unit_at<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let above = || {
+            ctx.span_scope(id)?
+                .find_map(|span| self.sink.units.get(&span.id()))
+        };
+        self.sink.units.get(id).or_else(above)
+    }
+
+    #[inline]
+    fn unit_of<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        match event.parent() {
+            Some(parent) => self.unit_at(parent, ctx),
+            None if event.is_contextual() => self.current_unit(ctx),
+            None => None,
+        }
+    }
+
+    #[inline]
+    fn current_unit<S>(&self, ctx: &Context<'_, S>) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        local::current(self.sink.id, |id| self.unit_at(id, ctx))
+    }
+
+    /// Before an event: if it is a reason, or there is one already.
+    fn end_quiet<S>(&self, unit: Option<&Arc<Unit>>, level: Level, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        if let Some(unit) = unit
+            && let Some(reason) = unit.reason(Some(level))
+        {
+            self.write_out(unit, reason, ctx);
+        }
+        if level == Level::ERROR && thread::panicking() {
+            self.write_out(&self.sink.outside, Reason::Panic, ctx);
+        }
+    }
+
+    /// Writes what was kept of the unit, behind a header, unless somebody else does already.
+    #[cold]
+    fn write_out<S>(&self, unit: &Arc<Unit>, reason: Reason, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let Some(batch) = unit.begin() else { return };
+        let (records, evicted) = (batch.records, batch.evicted);
+        let span = unit.span().cloned();
+        header::with(span, reason, records, evicted, |event| {
+            let hand_on = || self.inner.on_event(event, ctx.clone());
+            // What was said of the event at hand is not said of this one.
+            Annotations::with(
+                |annotations| *annotations = Annotations::default(),
+                || line::with(self.sink.id, Line::Header(batch), hand_on),
+            );
+        });
+    }
+
+    /// A span that a panic unwinds through says so even where no panic hook logs.
+    fn look_for_panic<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        if thread::panicking()
+            && let Some(unit) = self.unit_at(id, ctx)
+        {
+            self.write_out(&unit, Reason::Panic, ctx);
+        }
+    }
+}
+
+impl<S, L> Layer<S> for Recorded<L>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    L: Layer<S>,
+{
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let plan = self.plan(event.metadata());
+        let is_shown = match self.emission.verdict(&plan.emission, event, &ctx) {
+            Verdict::Emit => true,
+            Verdict::Below if self.capture.verdict(&plan.capture, event, &ctx) == Verdict::Emit => {
+                false
+            }
+            Verdict::Below | Verdict::Off => return,
+        };
+        let level = *event.metadata().level();
+        let may_end_quiet = level == Level::ERROR || self.is_watchful();
+        if is_shown && !may_end_quiet {
+            return line::plainly(|| self.inner.on_event(event, ctx));
+        }
+        let unit = self.unit_of(event, &ctx);
+        if may_end_quiet {
+            self.end_quiet(unit.as_ref(), level, &ctx);
+        }
+        let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
+        if is_shown || unit.is_through() {
+            return line::plainly(|| self.inner.on_event(event, ctx));
+        }
+        let kept = Line::Kept(unit, plan.number);
+        Annotations::with(
+            |annotations| annotations.buffered = true,
+            || line::with(self.sink.id, kept, || self.inner.on_event(event, ctx)),
+        );
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        line::plainly(|| self.inner.on_new_span(attrs, id, ctx.clone()));
+        let plan = &self.plan(attrs.metadata()).span;
+        let outer = match attrs.parent() {
+            _ if plan.is_unit => None,
+            Some(parent) => self.unit_at(parent, &ctx),
+            None if attrs.is_contextual() => self.current_unit(&ctx),
+            None => None,
+        };
+        let unit = outer.unwrap_or_else(|| Unit::new(&self.sink.shared, Some(id.clone())));
+        self.sink.units.insert(id, Arc::clone(&unit));
+        if let Some(reason) = plan.reason(|visitor| attrs.record(visitor)) {
+            self.write_out(&unit, reason, &ctx);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        line::plainly(|| self.inner.on_record(id, values, ctx.clone()));
+        let Some(callsite) = ctx.metadata(id) else {
+            return;
+        };
+        let plan = &self.plan(callsite).span;
+        if let Some(reason) = plan.reason(|visitor| values.record(visitor))
+            && let Some(unit) = self.unit_at(id, &ctx)
+        {
+            self.write_out(&unit, reason, &ctx);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        local::enter(self.sink.id, id);
+        line::plainly(|| self.inner.on_enter(id, ctx));
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        self.look_for_panic(id, &ctx);
+        local::exit(self.sink.id, id);
+        line::plainly(|| self.inner.on_exit(id, ctx));
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let unit = self.sink.units.get(&id);
+        // Those inside it are closed already.
+        let ends = unit.filter(|unit| unit.span() == Some(&id));
+        if let Some(unit) = &ends {
+            if let Some(reason) = unit.reason(None) {
+                self.write_out(unit, reason, &ctx);
+            }
+            self.look_for_panic(&id, &ctx);
+        }
+        line::plainly(|| self.inner.on_close(id.clone(), ctx));
+        self.sink.units.remove(&id);
+        if let Some(unit) = ends {
+            unit.end();
+        }
+    }
+
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint, event_enabled);
+    forward!(inner: on_follows_from, on_id_change);
+    forward_downcast!(this, id => {
+        // By this, code finds the recorder of its stack.
+        if id == TypeId::of::<Shared>() {
+            Some(ptr::from_ref(&*this.sink.shared).cast())
+        } else {
+            this.inner.downcast_raw(id)
+        }
+    });
+}
+
+impl<L: fmt::Debug> fmt::Debug for Recorded<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

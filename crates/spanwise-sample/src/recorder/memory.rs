@@ -1,0 +1,115 @@
+//! The memory of all units together: how much there may be, and whose is taken when it is full.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::{
+    ages::{Ages, Place},
+    ring::{CHUNK, Chunk, Ring},
+    unit::Unit,
+};
+
+/// Gives out chunks, at most so many.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Chunks that units hold.
+    used: usize,
+    free: Vec<Chunk>,
+    /// Without a chunk, but with room for a list of some.
+    rings: Vec<Ring>,
+    /// The units that hold chunks, by when they took the first.
+    ages: Ages<Weak<Unit>>,
+}
+
+/// A unit without a line may ask for its first chunk, and so enter the list of those that hold some.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Option<Place>);
+
+/// Chunks kept for the next unit: 4 MiB. What is above is given back to the system.
+const FREE: usize = 2048;
+const RINGS: usize = 256;
+
+impl Memory {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self {
+            most: (bytes / CHUNK).max(1),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Adds a chunk to `ring`, which `held` belongs to. False if there is none left: a unit must be [evicted](Self::oldest) first.
+    ///
+    /// The unit's lock may be held.
+    pub(crate) fn add_chunk(&self, unit: &Arc<Unit>, ring: &mut Ring, held: &mut Held) -> bool {
+        let mut state = self.state();
+        if state.used == self.most {
+            return false;
+        }
+        state.used += 1;
+        if held.0.is_none() {
+            held.0 = Some(state.ages.push(Arc::downgrade(unit)));
+            if let Some(spare) = state.rings.pop() {
+                *ring = spare;
+            }
+        }
+        let chunk = state.free.pop();
+        drop(state);
+        ring.add_chunk(chunk.unwrap_or_else(|| Box::new([0; CHUNK])));
+        true
+    }
+
+    /// The unit that has held lines for the longest time; from now on it does not count as one.
+    ///
+    /// No unit's lock may be held: the caller takes that unit's next.
+    pub(crate) fn oldest(&self) -> Option<Arc<Unit>> {
+        let state = self.state();
+        // One that is gone is giving its memory back right now.
+        state.ages.oldest().and_then(Weak::upgrade)
+    }
+
+    /// The unit holds nothing any more, but for what `ring` took with it.
+    pub(crate) fn leave(&self, held: &mut Held) {
+        if let Some(place) = held.0.take() {
+            self.state().ages.remove(place);
+        }
+    }
+
+    /// Takes the memory of `ring`, whose records are settled.
+    pub(crate) fn give_back(&self, mut ring: Ring, held: &mut Held) {
+        if held.0.is_none() && !ring.has_memory() {
+            // Of a unit that never held a line, or gave all back already.
+            return;
+        }
+        let mut state = self.state();
+        if let Some(place) = held.0.take() {
+            state.ages.remove(place);
+        }
+        let State {
+            used, free, rings, ..
+        } = &mut *state;
+        for chunk in ring.drain_chunks() {
+            *used -= 1;
+            if free.len() < FREE {
+                free.push(chunk);
+            }
+        }
+        if rings.len() < RINGS {
+            // Empty, but with its lists.
+            rings.push(ring);
+        }
+    }
+
+    /// Bytes that units hold right now.
+    pub(crate) fn used(&self) -> usize {
+        self.state().used * CHUNK
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,170 @@
+//! What the sinks of a recorder share, and what each has of its own.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, TargetLevels};
+use tracing_core::{LevelFilter, Metadata, span::Id};
+
+use super::{RecorderStats, memory::Memory, unit::Unit};
+
+/// Of one recorder.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) memory: Memory,
+    pub(crate) counters: Counters,
+    pub(crate) report: SelfReport,
+    /// Units that code asked to have written, and that are not yet.
+    pub(crate) asked: AtomicUsize,
+    sinks: Mutex<Vec<Weak<Sink>>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) capture: TargetLevels,
+    pub(crate) slow: Option<Duration>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) unit_bytes: usize,
+    pub(crate) unit_records: usize,
+    pub(crate) process_bytes: usize,
+    pub(crate) record_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            capture: LevelFilter::DEBUG.into(),
+            slow: None,
+            limits: Limits {
+                unit_bytes: 64 * 1024,
+                unit_records: 1000,
+                process_bytes: 64 * 1024 * 1024,
+                record_bytes: 16 * 1024,
+            },
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, report: SelfReport) -> Self {
+        Self {
+            memory: Memory::new(options.limits.process_bytes),
+            options,
+            counters: Counters::default(),
+            report,
+            asked: AtomicUsize::new(0),
+            sinks: Mutex::default(),
+        }
+    }
+
+    /// Calls `f` with the unit that `span` is in, in each sink that knows one.
+    pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
+        for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
+            f(unit);
+        }
+    }
+}
+
+/// Of one sink.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: LayerId,
+    /// The unit of each open span.
+    pub(crate) units: SpanTable<Arc<Unit>>,
+    /// For the events that are in no unit.
+    pub(crate) outside: Arc<Unit>,
+    /// A record has the number of its callsite, which is its place here.
+    callsites: RwLock<Vec<&'static Metadata<'static>>>,
+}
+
+impl Sink {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
+        let sink = Arc::new(Self {
+            shared: Arc::clone(shared),
+            id: LayerId::unique(),
+            units: SpanTable::default(),
+            outside: Unit::new(shared, None),
+            callsites: RwLock::default(),
+        });
+        let mut sinks = shared.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.retain(|sink| sink.strong_count() > 0);
+        sinks.push(Arc::downgrade(&sink));
+        drop(sinks);
+        sink
+    }
+
+    pub(crate) fn number(&self, callsite: &'static Metadata<'static>) -> u32 {
+        let mut callsites = self
+            .callsites
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        callsites.push(callsite);
+        // A program with four billion callsites does not compile.
+        (callsites.len() - 1) as u32
+    }
+
+    pub(crate) fn callsite(&self, number: u32) -> Option<&'static Metadata<'static>> {
+        let callsites = self
+            .callsites
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        callsites.get(number as usize).copied()
+    }
+}
+
+/// Where each record that was captured ends: in one of the others.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) captured: Counter,
+    pub(crate) written: Counter,
+    pub(crate) forgotten: Counter,
+    pub(crate) evicted: Counter,
+    pub(crate) oversize: Counter,
+    pub(crate) failed: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn stats(&self, memory: &Memory) -> RecorderStats {
+        let mut stats = RecorderStats {
+            written: self.written.now(),
+            forgotten: self.forgotten.now(),
+            evicted: self.evicted.now(),
+            oversize: self.oversize.now(),
+            failed: self.failed.now(),
+            memory: memory.used(),
+            ..RecorderStats::default()
+        };
+        // Last: a record is counted here before it is anywhere else.
+        stats.captured = self.captured.now();
+        stats
+    }
+}

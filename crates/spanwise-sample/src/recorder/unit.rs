@@ -1,0 +1,394 @@
+//! A unit of work: what is kept of it, and whether it is written.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use spanwise_core::Fault;
+use tracing_core::{Level, span::Id};
+
+use super::{
+    memory::Held,
+    reason::Reason,
+    ring::{Head, Ring},
+    shared::Shared,
+};
+
+/// One unit of one sink.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    shared: Arc<Shared>,
+    /// `None` where events are kept that are in no unit.
+    span: Option<Id>,
+    started: Instant,
+    /// What code asked for, as a number; 0 if nothing.
+    asked: AtomicU8,
+    /// Nothing is kept any more. A copy of what the phase says, to be read without the lock.
+    through: AtomicBool,
+    /// Held for as long as a line takes to copy, and no longer: nothing is formatted or written under it.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Phase,
+    ring: Ring,
+    held: Held,
+    /// Records that left for others, or were too long; for the header.
+    evicted: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing happened: lines are kept.
+    #[default]
+    Quiet,
+    /// What was kept is being written. Lines of other threads are kept, so that they come after it.
+    Writing,
+    /// Lines are written at once.
+    Through,
+    Ended,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It was taken.
+    Taken,
+    /// Meanwhile the unit writes through.
+    Through,
+}
+
+/// How often a line that finds the memory full takes some of the oldest unit's.
+const ATTEMPTS: usize = 64;
+
+/// How many lines that other threads kept meanwhile are written before the unit writes through in any case: they may log for ever, and faster
+/// than the output takes it.
+const LATE: u64 = 2000;
+
+impl Unit {
+    pub(crate) fn new(shared: &Arc<Shared>, span: Option<Id>) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            span,
+            started: shared.options.clock.instant(),
+            asked: AtomicU8::new(0),
+            through: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn span(&self) -> Option<&Id> {
+        self.span.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn is_through(&self) -> bool {
+        self.through.load(Ordering::Acquire)
+    }
+
+    /// Has the unit written with its next event or when it ends.
+    pub(crate) fn ask(&self, reason: Reason) {
+        let number = reason as u8;
+        let asked = &self.asked;
+        let first = asked.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+        if first.is_ok() {
+            self.shared.asked.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Why the unit is to be written, if it is: at an event of `level` in it, or when it ends.
+    pub(crate) fn reason(&self, level: Option<Level>) -> Option<Reason> {
+        if self.is_through() {
+            return None;
+        }
+        if level == Some(Level::ERROR) {
+            return Some(if thread::panicking() {
+                Reason::Panic
+            } else {
+                Reason::Error
+            });
+        }
+        self.span.as_ref()?;
+        if let Some(asked) = Reason::from_number(self.asked.load(Ordering::Acquire)) {
+            return Some(asked);
+        }
+        let options = &self.shared.options;
+        let slow = options.slow?;
+        let age = options
+            .clock
+            .instant()
+            .saturating_duration_since(self.started);
+        (age >= slow).then_some(Reason::Slow)
+    }
+
+    /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
+    #[inline]
+    pub(crate) fn keep(self: &Arc<Self>, callsite: u32, line: &[u8]) -> Kept {
+        let limits = &self.shared.options.limits;
+        let fits = line.len() <= limits.record_bytes;
+        let size = Ring::size_of(line);
+        for _ in 0..ATTEMPTS {
+            let mut state = self.state();
+            match state.phase {
+                Phase::Through => return Kept::Through,
+                Phase::Quiet | Phase::Writing | Phase::Ended => {}
+            }
+            if state.phase == Phase::Ended || !fits {
+                let bucket = if fits {
+                    &self.shared.counters.forgotten
+                } else {
+                    &self.shared.counters.oversize
+                };
+                self.shared.counters.captured.add(1);
+                bucket.add(1);
+                state.evicted += 1;
+                return Kept::Taken;
+            }
+            if self.make_room(&mut state, size) {
+                state.ring.push(callsite, line);
+                self.shared.counters.captured.add(1);
+                return Kept::Taken;
+            }
+            drop(state);
+            self.evict_oldest();
+        }
+        // Others were faster each time.
+        self.shared.counters.captured.add(1);
+        self.shared.counters.evicted.add(1);
+        self.state().evicted += 1;
+        Kept::Taken
+    }
+
+    /// False if there is no memory left.
+    #[inline]
+    fn make_room(self: &Arc<Self>, state: &mut State, size: usize) -> bool {
+        let State {
+            ring,
+            held,
+            evicted,
+            ..
+        } = state;
+        let limits = &self.shared.options.limits;
+        while ring.records() >= limits.unit_records || ring.len() + size > limits.unit_bytes {
+            if !ring.drop_oldest() {
+                break;
+            }
+            *evicted += 1;
+            self.shared.counters.evicted.add(1);
+        }
+        while !ring.has_room(size) {
+            if !self.shared.memory.add_chunk(self, ring, held) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cold]
+    fn evict_oldest(&self) {
+        let Some(oldest) = self.shared.memory.oldest() else {
+            thread::yield_now();
+            return;
+        };
+        let records = oldest.evict();
+        if records > 0 {
+            let most = self.shared.options.limits.process_bytes;
+            let why = format_args!(
+                "{records} lines of a unit of work: all units together have filled their {most} bytes"
+            );
+            self.shared.report.fault(Fault::Evicted, &why);
+        }
+    }
+
+    /// Forgets all lines, for the sake of other units.
+    fn evict(&self) -> u64 {
+        let mut state = self.state();
+        let records = self.forget(&mut state, Bucket::Evicted);
+        state.evicted += records;
+        records
+    }
+
+    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or nothing was kept; then the unit writes
+    /// through in any case.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Box<Batch>> {
+        let mut state = self.state();
+        if state.phase != Phase::Quiet {
+            return None;
+        }
+        if state.ring.records() == 0 && state.evicted == 0 {
+            state.phase = Phase::Writing;
+            self.written(&mut state);
+            return None;
+        }
+        state.phase = Phase::Writing;
+        Some(Box::new(Batch {
+            evicted: state.evicted,
+            records: state.ring.records() as u64,
+            ring: Ring::default(),
+            unit: Arc::clone(self),
+            progress: Progress::Begun,
+        }))
+    }
+
+    /// What was asked for happens, or cannot happen any more.
+    fn answered(&self) {
+        if self.asked.swap(0, Ordering::AcqRel) != 0 {
+            self.shared.asked.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// The lines that were kept since, or none: then the unit writes through.
+    fn next_round(&self, last: bool) -> Option<Ring> {
+        let mut state = self.state();
+        state.evicted = 0;
+        let ring = (state.ring.records() > 0).then(|| self.take(&mut state));
+        if ring.is_none() || last {
+            self.written(&mut state);
+        }
+        ring
+    }
+
+    fn written(&self, state: &mut State) {
+        self.answered();
+        if state.phase == Phase::Writing {
+            let through = self.span.is_some();
+            state.phase = if through {
+                Phase::Through
+            } else {
+                Phase::Quiet
+            };
+            self.through.store(through, Ordering::Release);
+        }
+    }
+
+    /// The unit ended by itself: what was kept is forgotten.
+    pub(crate) fn end(&self) {
+        self.answered();
+        let mut state = self.state();
+        state.phase = Phase::Ended;
+        self.forget(&mut state, Bucket::Forgotten);
+    }
+
+    fn forget(&self, state: &mut State, bucket: Bucket) -> u64 {
+        let records = state.ring.records() as u64;
+        let counters = &self.shared.counters;
+        match bucket {
+            Bucket::Evicted => counters.evicted.add(records),
+            Bucket::Forgotten => counters.forgotten.add(records),
+            Bucket::Failed => counters.failed.add(records),
+        }
+        let ring = std::mem::take(&mut state.ring);
+        self.shared.memory.give_back(ring, &mut state.held);
+        records
+    }
+
+    fn take(&self, state: &mut State) -> Ring {
+        self.shared.memory.leave(&mut state.held);
+        std::mem::take(&mut state.ring)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Unit {
+    /// A layer may be dropped before the spans it saw.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bucket {
+    Evicted,
+    Forgotten,
+    Failed,
+}
+
+/// What was kept of a unit, on its way to the output. If nothing is taken from it, all is as before it was begun; if only some is, the rest
+/// counts as failed.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    unit: Arc<Unit>,
+    ring: Ring,
+    progress: Progress,
+    /// For the header.
+    pub(crate) records: u64,
+    pub(crate) evicted: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing was taken from the unit.
+    Begun,
+    /// What there was, was taken, and so many lines that were kept since.
+    Taken { late: u64 },
+    /// There is nothing more to take.
+    Done,
+}
+
+impl Batch {
+    /// The next line, in `line`: those there were, and then those that other threads kept since.
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<Head> {
+        loop {
+            let head = self.ring.pop_oldest(line);
+            let late = match self.progress {
+                Progress::Begun => 0,
+                Progress::Taken { late } => late,
+                Progress::Done => return head,
+            };
+            if head.is_some() {
+                return head;
+            }
+            let is_last = late >= LATE;
+            let Some(next) = self.unit.next_round(is_last) else {
+                self.progress = Progress::Done;
+                return None;
+            };
+            self.progress = match self.progress {
+                _ if is_last => Progress::Done,
+                Progress::Begun => Progress::Taken { late: 0 },
+                Progress::Taken { .. } | Progress::Done => Progress::Taken {
+                    late: late + next.records() as u64,
+                },
+            };
+            let empty = std::mem::replace(&mut self.ring, next);
+            self.unit
+                .shared
+                .memory
+                .give_back(empty, &mut Held::default());
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let unit = &self.unit;
+        let failed = self.ring.records() as u64;
+        unit.shared.counters.failed.add(failed);
+        let ring = std::mem::take(&mut self.ring);
+        unit.shared.memory.give_back(ring, &mut Held::default());
+        if self.progress == Progress::Done {
+            return;
+        }
+        let mut state = unit.state();
+        if state.phase != Phase::Writing {
+            return;
+        }
+        if self.progress == Progress::Begun {
+            // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
+            state.phase = Phase::Quiet;
+        } else {
+            // The writer panicked: what came since would not fare better.
+            unit.forget(&mut state, Bucket::Failed);
+            unit.written(&mut state);
+        }
+    }
+}

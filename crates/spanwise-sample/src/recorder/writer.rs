@@ -1,0 +1,169 @@
+//! The way of a line: to the output, into a unit, or before the lines of one.
+
+use std::{fmt, io, sync::Arc};
+
+use tracing_core::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{
+    line::{self, Line},
+    shared::{Counters, Sink},
+    unit::{Batch, Kept, Unit},
+};
+
+/// The writer of a recorded layer: [`Recorder::sink`](super::Recorder::sink) hands it to whoever makes the layer.
+///
+/// The layer has to write each line by one call of `write` or `write_all`, as `JsonLayer` and `fmt` do.
+#[derive(Debug)]
+pub struct RecorderWriter<W> {
+    sink: Arc<Sink>,
+    make_writer: W,
+}
+
+/// Takes one line. Made by a [`RecorderWriter`].
+pub struct RecorderLine<'a, W: MakeWriter<'a>> {
+    sink: &'a Sink,
+    make_writer: &'a W,
+    way: Way<W::Writer>,
+}
+
+enum Way<W> {
+    Out(W),
+    Kept(Arc<Unit>, u32),
+    /// Until it is written.
+    Header(Option<(W, Box<Batch>)>),
+}
+
+impl<W> RecorderWriter<W> {
+    pub(crate) fn new(sink: Arc<Sink>, make_writer: W) -> Self {
+        Self { sink, make_writer }
+    }
+}
+
+impl<W> RecorderWriter<W> {
+    #[inline]
+    fn line<'a>(
+        &'a self,
+        writer: impl FnOnce(&'a W) -> <W as MakeWriter<'a>>::Writer,
+    ) -> RecorderLine<'a, W>
+    where
+        W: MakeWriter<'a>,
+    {
+        let Self { sink, make_writer } = self;
+        RecorderLine {
+            sink,
+            make_writer,
+            way: match line::take(sink.id) {
+                None => Way::Out(writer(make_writer)),
+                Some(Line::Kept(unit, callsite)) => Way::Kept(unit, callsite),
+                Some(Line::Header(batch)) => Way::Header(Some((writer(make_writer), batch))),
+            },
+        }
+    }
+}
+
+impl<'a, W> MakeWriter<'a> for RecorderWriter<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    type Writer = RecorderLine<'a, W>;
+
+    #[inline]
+    fn make_writer(&'a self) -> Self::Writer {
+        self.line(|make_writer| make_writer.make_writer())
+    }
+
+    #[inline]
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        self.line(|make_writer| make_writer.make_writer_for(metadata))
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
+    /// A line whose unit writes through meanwhile, or was kept before.
+    fn write_late(&self, callsite: u32, line: &[u8]) -> io::Result<()> {
+        let mut writer = match self.sink.callsite(callsite) {
+            Some(metadata) => self.make_writer.make_writer_for(metadata),
+            None => self.make_writer.make_writer(),
+        };
+        io::Write::write_all(&mut writer, line)
+    }
+
+    /// The header, and then all lines of the unit. One that is refused does not stop the others.
+    fn write_kept(&mut self, header: &[u8]) -> io::Result<()> {
+        let Way::Header(header_way) = &mut self.way else {
+            return Ok(());
+        };
+        let Some((mut writer, mut batch)) = header_way.take() else {
+            return Ok(());
+        };
+        let mut result = io::Write::write_all(&mut writer, header);
+        // It may hold a lock that the next one takes.
+        drop(writer);
+        let mut line = Vec::new();
+        while let Some(head) = batch.next(&mut line) {
+            // If the writer panics, this one failed, with those that are still in the batch.
+            let mut settled = Settled {
+                counters: &self.sink.shared.counters,
+                written: false,
+            };
+            let written = self.write_late(head.callsite, &line);
+            settled.written = written.is_ok();
+            result = result.and(written);
+        }
+        result
+    }
+}
+
+/// Counts a record when it is dropped.
+struct Settled<'a> {
+    counters: &'a Counters,
+    written: bool,
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        let Counters {
+            written, failed, ..
+        } = self.counters;
+        if self.written { written } else { failed }.add(1);
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Way::Out(writer) = &mut self.way {
+            return writer.write(line);
+        }
+        self.write_all(line).map(|()| line.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        match &mut self.way {
+            Way::Out(writer) => writer.write_all(line),
+            Way::Kept(unit, callsite) => match unit.keep(*callsite, line) {
+                Kept::Taken => Ok(()),
+                Kept::Through => {
+                    let callsite = *callsite;
+                    self.write_late(callsite, line)
+                }
+            },
+            Way::Header(..) => self.write_kept(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Out(writer) => writer.flush(),
+            // Each writer was done with its line.
+            Way::Kept(..) | Way::Header(_) => Ok(()),
+        }
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> fmt::Debug for RecorderLine<'a, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderLine").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,259 @@
+//! What is kept: rules, and what they have counted so far.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use spanwise_core::{CallsitePlans, Clock, guarded};
+use tracing::{Event, Subscriber};
+use tracing_core::Metadata;
+use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
+
+use crate::{
+    Limit, When,
+    chance::{Random, Threshold},
+    memo,
+    meter::Verdict,
+    plan::{self, Asked, Plan, Rule, Rules},
+    seat::{SamplerStats, Seat, nanos_since},
+};
+
+/// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.
+///
+/// The first rule that is about an event decides; an event that no rule is about is kept. Sinks that share a sampler keep and leave out the same
+/// events: it decides once for an event, whoever asks, and an event counts once against a limit.
+///
+/// ```
+/// use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
+/// use tracing::Level;
+///
+/// let sampler = Sampler::builder()
+///     .rule(When::field("tenant_id", "acme"), keep())
+///     .rule(When::target("sqlx"), rate(5).burst(20).per("tenant_id"))
+///     .rule(When::message("cache miss"), first(10).then_every(100))
+///     .rule(When::level(Level::INFO), ratio(0.1)?)
+///     .build();
+/// assert_eq!(
+///     sampler.to_string(),
+///     r#"[tenant_id="acme"]=1,sqlx=5/s/20@tenant_id,[message="cache miss"]=first:10/100,info=0.1"#
+/// );
+///
+/// let from_a_setting: Sampler = "info=0.1,shop::cache=0.01,sqlx=5/s".parse()?;
+/// # let _ = from_a_setting;
+/// # Ok::<(), spanwise_sample::SampleError>(())
+/// ```
+///
+/// # As text
+///
+/// What `LOG_SAMPLE` takes: words such as `info=0.1`, joined by commas.
+///
+/// | before the `=` | |
+/// | --- | --- |
+/// | `error`, `warn`, `info`, `debug`, `trace` | events at exactly this level |
+/// | `shop::cache` | events of this target and of those inside it, but for ERROR and WARN |
+/// | `trade::` | the same, for a target that looks like a level spelled wrong |
+///
+/// | after the `=` | |
+/// | --- | --- |
+/// | `0.1` | [`ratio`](crate::ratio)`(0.1)` |
+/// | `5/s`, `100/m`, `5/10s` | [`rate`](crate::rate): so many within that time, of each callsite |
+/// | `5/s/20` | with bursts of 20 |
+/// | `5/s@tenant_id` | for each value of `tenant_id` |
+/// | `first:10` | [`first`](crate::first)`(10)`: the first 10 in each second, of each callsite |
+/// | `first:10/100` | and then every 100th |
+/// | `first:10/100/m`, `first:10/m` | in each minute |
+///
+/// As with `RUST_LOG`, the most specific word wins: a target before a level, a longer target before a shorter one.
+#[derive(Clone)]
+pub struct Sampler(Arc<Inner>);
+
+struct Inner {
+    rules: Vec<Rule>,
+    plans: CallsitePlans<Plan>,
+    random: Random,
+    clock: Clock,
+    start: Instant,
+    seats: Mutex<Vec<Arc<Seat>>>,
+    /// Whether there is more than one of them.
+    shared: AtomicBool,
+}
+
+impl Sampler {
+    /// A sampler without rules: it keeps everything.
+    pub fn builder() -> SamplerBuilder {
+        SamplerBuilder::default()
+    }
+
+    /// Tells the sinks, now, what was held back from them and not told: before the outputs are flushed at the end of a program.
+    ///
+    /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
+    /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
+    pub fn flush(&self) {
+        // Not under the lock: a sink may be anybody's.
+        let seats = self.0.seats().clone();
+        for seat in seats {
+            // This may be the end of a program that panics already.
+            let _ = guarded::catch(|| seat.flush());
+        }
+    }
+
+    /// What became of the events that reached the sinks: one that reached two of them counts twice.
+    #[must_use]
+    pub fn stats(&self) -> SamplerStats {
+        let seats = self.0.seats().clone();
+        seats.iter().map(|seat| seat.stats()).sum()
+    }
+
+    pub(crate) fn seat(&self) -> Arc<Seat> {
+        let mut seats = self.0.seats();
+        let seat = Seat::new(seats.len(), self.0.clock.clone(), self.0.start);
+        let seat = Arc::new(seat);
+        seats.push(Arc::clone(&seat));
+        self.0.shared.store(seats.len() > 1, Ordering::Relaxed);
+        seat
+    }
+
+    #[inline]
+    pub(crate) fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
+        let inner = &*self.0;
+        inner
+            .plans
+            .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
+    }
+
+    /// Whether an event is kept that only a ratio is about.
+    #[inline]
+    pub(crate) fn keeps<S>(
+        &self,
+        threshold: Threshold,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> bool
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let inner = &*self.0;
+        let decide = || plan::is_chosen(event, ctx, seat, threshold, &inner.random);
+        if !inner.shared.load(Ordering::Relaxed) {
+            return decide();
+        }
+        let verdict = memo::recall(self.id(), event.metadata(), seat, || {
+            if decide() {
+                Verdict::Share(threshold.share())
+            } else {
+                Verdict::SampledOut
+            }
+        });
+        matches!(verdict, Verdict::Share(_))
+    }
+
+    /// What holds for an event with such rules, said once for all who ask.
+    pub(crate) fn verdict<S>(
+        &self,
+        rules: &Rules,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> Verdict
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let inner = &*self.0;
+        let decide = || {
+            let now = || nanos_since(&inner.clock, inner.start);
+            let asked = Asked::new(event, ctx, seat);
+            rules.verdict(&inner.rules, &asked, &inner.random, &now)
+        };
+        if inner.shared.load(Ordering::Relaxed) {
+            memo::recall(self.id(), event.metadata(), seat, decide)
+        } else {
+            decide()
+        }
+    }
+
+    /// An event begins: what was said of the last one of its callsite is over.
+    #[inline]
+    pub(crate) fn begin(&self, event: &Event<'_>) {
+        if self.0.shared.load(Ordering::Relaxed) {
+            memo::forget(self.id(), event.metadata());
+        }
+    }
+
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+}
+
+impl Inner {
+    fn seats(&self) -> MutexGuard<'_, Vec<Arc<Seat>>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rules, as they are asked, in the words of `LOG_SAMPLE`; what that has no words for stands in brackets.
+impl fmt::Display for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for rule in &self.0.rules {
+            write!(f, "{comma}{}={}", rule.when, rule.limit)?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sampler({self})")
+    }
+}
+
+/// Builds a [`Sampler`], from code or from the text of a setting.
+#[derive(Debug, Default)]
+#[must_use = "nothing is sampled until the sampler is built and a layer is given it"]
+pub struct SamplerBuilder {
+    rules: Vec<Rule>,
+    clock: Clock,
+    seed: Option<u64>,
+}
+
+impl SamplerBuilder {
+    /// Adds a rule. Those before it are asked first.
+    pub fn rule(mut self, when: When, limit: impl Into<Limit>) -> Self {
+        self.rules.push(Rule::new(when, limit.into()));
+        self
+    }
+
+    /// Sets where the time comes from. Default: the system.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes what is random outside of traces the same in each run: for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The sampler.
+    #[must_use]
+    pub fn build(self) -> Sampler {
+        let start = self.clock.instant();
+        Sampler(Arc::new(Inner {
+            rules: self.rules,
+            plans: CallsitePlans::default(),
+            random: self.seed.map(Random::seeded).unwrap_or_default(),
+            clock: self.clock,
+            start,
+            seats: Mutex::default(),
+            shared: AtomicBool::new(false),
+        }))
+    }
+}

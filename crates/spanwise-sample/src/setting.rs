@@ -1,0 +1,199 @@
+//! The words of `LOG_SAMPLE`.
+
+use std::{num::ParseIntError, str::FromStr, time::Duration};
+
+use spanwise_core::nearest;
+use tracing::Level;
+
+use crate::{
+    Limit, SampleError, Sampler, SamplerBuilder, When, first, keep, limit::UNITS, rate, ratio,
+};
+
+/// The rules that a text names, in the order in which they are asked. See [`Sampler`].
+///
+/// ```
+/// use spanwise_sample::Sampler;
+///
+/// let sampler: Sampler = "info=0.1, sqlx=5/s, shop::cache=first:10/100".parse()?;
+/// assert_eq!(sampler.to_string(), "shop::cache=first:10/100,sqlx=5/s,info=0.1");
+///
+/// assert_eq!(
+///     "inof=0.1,sqlx=5/x".parse::<Sampler>().unwrap_err().to_string(),
+///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written `inof::`); \
+///      `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or so many of them, such as 10s"
+/// );
+/// # Ok::<(), spanwise_sample::SampleError>(())
+/// ```
+impl FromStr for SamplerBuilder {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        let mut rules: Vec<(When, Limit)> = Vec::new();
+        let mut problems = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            match parse(word) {
+                Ok((when, _)) if rules.iter().any(|(other, _)| *other == when) => {
+                    problems.push(format!("`{word}`: `{when}` is there twice: write it once"));
+                }
+                Ok(rule) => rules.push(rule),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        SampleError::all(problems)?;
+        // The most specific first; a level has no target.
+        rules.sort_by_key(|(when, _)| std::cmp::Reverse(when.target.as_ref().map(String::len)));
+        let builder = Self::default();
+        Ok(rules
+            .into_iter()
+            .fold(builder, |builder, (when, limit)| builder.rule(when, limit)))
+    }
+}
+
+impl FromStr for Sampler {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        text.parse().map(SamplerBuilder::build)
+    }
+}
+
+fn parse(word: &str) -> Result<(When, Limit), String> {
+    if word.is_empty() {
+        return Err(
+            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas"
+                .to_owned(),
+        );
+    }
+    let Some((when, limit)) = word.split_once('=') else {
+        return Err(format!(
+            "`{word}` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`"
+        ));
+    };
+    let named = parse_when(when.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    Ok((named?, limit?))
+}
+
+fn parse_when(name: &str) -> Result<When, String> {
+    let level = match name.to_ascii_lowercase().as_str() {
+        "error" => Some(Level::ERROR),
+        "warn" => Some(Level::WARN),
+        "info" => Some(Level::INFO),
+        "debug" => Some(Level::DEBUG),
+        "trace" => Some(Level::TRACE),
+        _ => None,
+    };
+    if let Some(level) = level {
+        return Ok(When::level(level));
+    }
+    let target = name.strip_suffix("::").unwrap_or(name);
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
+    if target.is_empty() {
+        return Err("nothing before the `=`: write a level or a target".to_owned());
+    }
+    if !target.chars().all(allowed) {
+        return Err(format!("`{name}` is neither a level nor a target"));
+    }
+    match nearest::level(name) {
+        Some("off") => Err(format!(
+            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target of that name is written `{name}::`)"
+        )),
+        Some(level) => Err(format!(
+            "`{name}` is not a level: did you mean `{level}`? (a target of that name is written `{name}::`)"
+        )),
+        None => Ok(When::target(target)),
+    }
+}
+
+/// What there is to be said after the `=`.
+const ACCEPTED: &str = "a ratio such as 0.1, a rate such as 5/s, or first:10/100";
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if text.is_empty() {
+        return Err(format!("nothing after the `=`: write {ACCEPTED}"));
+    }
+    if let Some(first) = text.strip_prefix("first:") {
+        return parse_first(first);
+    }
+    if text.contains('/') {
+        return parse_rate(text);
+    }
+    match text.parse::<f64>() {
+        Ok(1.0) => Ok(keep()),
+        Ok(share) if share.is_finite() => ratio(share).map_err(|error| error.to_string()),
+        _ => Err(format!("`{text}` is not {ACCEPTED}")),
+    }
+}
+
+/// `5/s`, `5/s/20`, `5/s/20@tenant_id`.
+fn parse_rate(text: &str) -> Result<Limit, String> {
+    let (text, key) = match text.split_once('@') {
+        Some((_, "")) => {
+            return Err("no field after the `@`: write one, such as 5/s@tenant_id".to_owned());
+        }
+        Some((text, key)) => (text, Some(key)),
+        None => (text, None),
+    };
+    let mut parts = text.split('/');
+    let mut limit = rate(parse_count(parts.next().unwrap_or_default())?);
+    limit = limit.within(parse_time(parts.next().unwrap_or_default())?);
+    if let Some(burst) = parts.next() {
+        limit = limit.burst(parse_count(burst)?);
+    }
+    if let Some(more) = parts.next() {
+        return Err(format!(
+            "`/{more}` is too much: a rate is 5/s, or 5/s/20 with bursts of 20"
+        ));
+    }
+    if let Some(key) = key {
+        limit = limit.per(key);
+    }
+    Ok(limit.into())
+}
+
+/// `10`, `10/100`, `10/m`, `10/100/m`.
+fn parse_first(text: &str) -> Result<Limit, String> {
+    let mut parts = text.split('/');
+    let mut limit = first(parse_count(parts.next().unwrap_or_default())?);
+    let mut part = parts.next();
+    if let Some(every) = part.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
+        limit = limit.then_every(parse_count(every)?);
+        part = parts.next();
+    }
+    if let Some(tick) = part {
+        limit = limit.per(parse_time(tick)?);
+    }
+    match parts.next() {
+        None => Ok(limit.into()),
+        Some(more) => Err(format!(
+            "`/{more}` is too much: write first:10, first:10/100 (and then every 100th), or first:10/100/m (in each minute)"
+        )),
+    }
+}
+
+fn parse_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|error: ParseIntError| match error.kind() {
+            std::num::IntErrorKind::PosOverflow => {
+                format!("`{text}` is too large: at most {}", u32::MAX)
+            }
+            _ => format!("`{text}` is not a number of events: write a whole number, such as 5"),
+        })
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (count, name) = text.split_at(digits);
+    let unit = UNITS.iter().find(|(unit, _)| *unit == name);
+    let count = if count.is_empty() {
+        Ok(1)
+    } else {
+        count.parse::<u32>()
+    };
+    match (unit, count) {
+        (Some((_, unit)), Ok(count)) if count > 0 => Ok(*unit * count),
+        _ => Err(format!(
+            "`{text}` is not a time: write s, m, h or ms, or so many of them, such as 10s"
+        )),
+    }
+}

@@ -1,0 +1,192 @@
+//! What a sink is told about events that it did not get.
+
+use std::{
+    cell::Cell,
+    fmt, ptr,
+    sync::{LazyLock, OnceLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use spanwise_core::CallsitePlans;
+use tracing::{Dispatch, Event, dispatcher};
+use tracing_core::{
+    Callsite, Interest, Kind, Metadata,
+    callsite::Identifier,
+    field::{FieldSet, Value, display},
+    span::Id,
+};
+
+use crate::seat::Seat;
+
+/// Events of one callsite that were held back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) callsite: &'static Metadata<'static>,
+    pub(crate) suppressed: u64,
+    pub(crate) first: SystemTime,
+    pub(crate) last: SystemTime,
+}
+
+/// A static: each use of a constant may be at another address, and its address is what a summary is known by.
+static MESSAGE: &str = "events suppressed";
+const FIELDS: &[&str] = &["message", "suppressed", "callsite", "first", "last"];
+
+impl Summary {
+    /// Calls `hand_on` with the event that says it. It belongs to no span: those that are open when it is told have nothing to do with it.
+    pub(crate) fn with_event<R>(&self, hand_on: impl FnOnce(&Event<'_>) -> R) -> R {
+        let metadata = Told::about(self.callsite);
+        let (place, first, last) = (
+            display(Place(self.callsite)),
+            display(Rfc3339(self.first)),
+            display(Rfc3339(self.last)),
+        );
+        let values: [Option<&dyn Value>; 5] = [
+            Some(&MESSAGE),
+            Some(&self.suppressed),
+            Some(&place),
+            Some(&first),
+            Some(&last),
+        ];
+        let values = metadata.fields().value_set_all(&values);
+        hand_on(&Event::new_child_of(None::<Id>, metadata, &values))
+    }
+}
+
+/// Whether it is the callsite of a summary.
+pub(crate) fn is_summary(callsite: &Metadata<'_>) -> bool {
+    ptr::eq(callsite.name(), MESSAGE)
+}
+
+/// The callsite of the summaries about another callsite. It has that one's level, target, file and line: what lets those events through, lets their
+/// summary through. One for each callsite that ever had a summary, for ever, as callsites are.
+struct Told {
+    metadata: OnceLock<Metadata<'static>>,
+}
+
+impl Told {
+    fn about(callsite: &'static Metadata<'static>) -> &'static Metadata<'static> {
+        static ALL: LazyLock<CallsitePlans<&'static Told>> = LazyLock::new(CallsitePlans::default);
+        let told = ALL.get(callsite, |_| {
+            Box::leak(Box::new(Self {
+                metadata: OnceLock::new(),
+            }))
+        });
+        told.metadata.get_or_init(|| {
+            Metadata::new(
+                MESSAGE,
+                callsite.target(),
+                *callsite.level(),
+                callsite.file(),
+                callsite.line(),
+                callsite.module_path(),
+                FieldSet::new(FIELDS, Identifier(*told)),
+                Kind::EVENT,
+            )
+        })
+    }
+}
+
+impl Callsite for Told {
+    /// It is never registered: nobody caches an interest in it.
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        #[expect(
+            clippy::expect_used,
+            reason = "set before the field set that leads here is given out"
+        )]
+        self.metadata.get().expect("set when it was made")
+    }
+}
+
+thread_local! {
+    /// The seat that a summary is on its way to, if one is.
+    static ADDRESSEE: Cell<*const Seat> = const { Cell::new(ptr::null()) };
+}
+
+/// Sends a summary to the sink at `seat`, and to no other, through the dispatcher. False if it did not arrive.
+///
+/// Only a dispatcher can give a layer the context that it wants with an event. So the summary is dispatched as an event, and before any layer would get
+/// it all are asked whether it is enabled: the one it is for takes it then, and says that it is not.
+pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
+    ADDRESSEE.set(seat);
+    summary.with_event(|event| match dispatch {
+        Some(dispatch) => dispatch.event(event),
+        None => dispatcher::get_default(|dispatch| dispatch.event(event)),
+    });
+    ADDRESSEE.replace(ptr::null()).is_null()
+}
+
+/// Whether this is the summary that was sent to `seat`; it arrives once.
+#[inline]
+pub(crate) fn arrives_at(seat: &Seat, event: &Event<'_>) -> bool {
+    let arrives = ptr::eq(ADDRESSEE.get(), seat) && is_summary(event.metadata());
+    if arrives {
+        ADDRESSEE.set(ptr::null());
+    }
+    arrives
+}
+
+/// Where a callsite is: its file and line, else its name.
+pub(crate) struct Place<'a>(pub(crate) &'a Metadata<'a>);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.file(), self.0.line()) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}"),
+            _ => f.write_str(self.0.name()),
+        }
+    }
+}
+
+struct Rfc3339(SystemTime);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Before 1970 nothing was logged.
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = civil(days);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            since.subsec_micros()
+        )
+    }
+}
+
+/// The day of the calendar, so many days after 1970-01-01: years that begin in March have their leap day at the end, in eras of 400 years.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000001Z"),
+            (951_782_400, "2000-02-29T00:00:00.000001Z"),
+            (1_795_275_906, "2026-11-21T15:45:06.000001Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000001Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.000001Z"),
+        ] {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(1);
+            assert_eq!(Rfc3339(time).to_string(), text);
+        }
+    }
+}

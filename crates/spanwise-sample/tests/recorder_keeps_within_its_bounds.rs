@@ -1,0 +1,287 @@
+//! Whatever a program logs, the recorder holds no more memory than it was given, and tells what had to go.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+
+#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
+mod recorder_support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicIsize, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
+
+use recorder_support::{Lines, stack, stack_to};
+use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
+use spanwise_json::JsonLayer;
+use spanwise_sample::Recorder;
+use tracing::{debug, dispatcher, error, info_span};
+use tracing_subscriber::prelude::*;
+
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+static MOST: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
+        MOST.fetch_max(held, Relaxed);
+        // SAFETY: what the caller has promised us.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as isize, Relaxed);
+        // SAFETY: what the caller has promised us.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocator counts for one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The bytes that `work` held at its worst, besides those there were.
+fn most_held(work: impl FnOnce()) -> isize {
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    work();
+    MOST.load(Relaxed) - before
+}
+
+const MIB: isize = 1024 * 1024;
+
+#[test]
+fn a_unit_that_logs_a_million_lines_keeps_the_newest() {
+    let _alone = alone();
+    let (dispatch, lines, recorder, _) = stack(Recorder::builder());
+    let _default = dispatcher::set_default(&dispatch);
+    let held = most_held(|| {
+        let _request = info_span!("request").entered();
+        for n in 0..200_000 {
+            debug!(n, "a step");
+        }
+        assert!(recorder.stats().memory <= 66 * 1024);
+        error!("failed");
+    });
+    assert!(held < MIB, "{held}");
+    let stats = recorder.stats();
+    assert_eq!(stats.captured, 200_000);
+    assert_eq!(stats.evicted, 200_000 - stats.written);
+    let header = lines.header().unwrap();
+    assert_eq!(header["records"], stats.written);
+    assert_eq!(header["evicted"], stats.evicted);
+    let numbers = lines.all("n");
+    assert!((300..=1000).contains(&numbers.len()), "{}", numbers.len());
+    let newest: Vec<_> = (0..200_000).map(|n| n.to_string()).collect();
+    assert!(newest.ends_with(&numbers));
+}
+
+#[test]
+fn a_unit_keeps_so_many_records() {
+    let _alone = alone();
+    let (dispatch, lines, recorder, _) = stack(Recorder::builder().unit_records(3));
+    let _default = dispatcher::set_default(&dispatch);
+    info_span!("request").in_scope(|| {
+        for n in 0..10 {
+            debug!(n, "a step");
+        }
+        error!("failed");
+    });
+    assert_eq!(lines.all("n"), ["7", "8", "9"]);
+    assert_eq!(lines.header().unwrap()["evicted"], 7);
+    assert_eq!(recorder.stats().evicted, 7);
+}
+
+#[test]
+fn units_that_are_open_at_once_share_the_memory_and_the_oldest_goes_first() {
+    let _alone = alone();
+    let report = SelfReport::silent();
+    let builder = Recorder::builder()
+        .process_bytes(MIB as usize)
+        .report(&report);
+    let (dispatch, lines, recorder, _) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    let mut open = Vec::new();
+    for n in 0..20_000 {
+        let request = info_span!("request", n);
+        request.in_scope(|| debug!("a step"));
+        open.push(request);
+        assert!(recorder.stats().memory <= MIB as usize);
+    }
+    let stats = recorder.stats();
+    assert_eq!(stats.held(), 512, "one chunk each");
+    assert_eq!(stats.evicted, 20_000 - 512);
+    assert_eq!(report.stats().faults, [(Fault::Evicted, stats.evicted)]);
+
+    // One that lost its lines says how many; one that has them still shows them.
+    open[0].in_scope(|| error!("failed"));
+    assert_eq!(lines.header().unwrap()["evicted"], 1);
+    open[20_000 - 512].in_scope(|| error!("failed"));
+    assert_eq!(
+        lines
+            .objects()
+            .iter()
+            .filter(|line| line["buffered"] == true)
+            .count(),
+        1
+    );
+    drop(open);
+    let stats = recorder.stats();
+    assert_eq!((stats.held(), stats.memory), (0, 0));
+    assert_eq!(stats.written, 1);
+}
+
+#[test]
+fn a_million_units_stay_within_the_memory() {
+    let _alone = alone();
+    let (dispatch, _, recorder, _) = stack(
+        Recorder::builder()
+            .process_bytes(MIB as usize)
+            .report(&SelfReport::silent()),
+    );
+    let _default = dispatcher::set_default(&dispatch);
+    const UNITS: usize = 100_000;
+    let spans = |line: bool| {
+        most_held(|| {
+            let mut open = Vec::with_capacity(UNITS);
+            for n in 0..UNITS {
+                let request = info_span!("request", n);
+                if line {
+                    request.in_scope(|| debug!("a step"));
+                }
+                open.push(request);
+            }
+        })
+    };
+    let without_lines = spans(false);
+    let with_lines = spans(true);
+    let by_lines = with_lines - without_lines;
+    assert!(by_lines < 5 * MIB, "{by_lines} of {with_lines}");
+    assert_eq!(recorder.stats().captured, UNITS as u64);
+}
+
+#[test]
+fn a_span_that_is_never_closed_holds_no_memory_for_ever() {
+    let _alone = alone();
+    let report = SelfReport::silent();
+    let builder = Recorder::builder()
+        .process_bytes(MIB as usize)
+        .report(&report);
+    let (dispatch, _, recorder, _) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    for _ in 0..1000 {
+        let leaked = info_span!("request");
+        leaked.in_scope(|| debug!("a step"));
+        Box::leak(Box::new(leaked));
+    }
+    // All that there is belongs to those that were leaked; who comes now gets it in any case.
+    for _ in 0..1000 {
+        info_span!("request").in_scope(|| debug!("a step"));
+    }
+    let stats = recorder.stats();
+    assert!(stats.memory <= MIB as usize);
+    assert!(stats.forgotten >= 999, "{stats:?}");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_not_kept_and_counted() {
+    let _alone = alone();
+    let (dispatch, lines, recorder, _) = stack(Recorder::builder());
+    let _default = dispatcher::set_default(&dispatch);
+    let body = "x".repeat(10_000_000);
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        // Each is cut by the layer, and the line is too long still.
+        debug!(a = body, b = body, "too long");
+        error!("failed");
+    });
+    assert_eq!(lines.messages()[1..], ["a step", "failed"]);
+    assert_eq!(lines.header().unwrap()["evicted"], 1);
+    let stats = recorder.stats();
+    assert_eq!((stats.captured, stats.written, stats.oversize), (2, 1, 1));
+}
+
+#[test]
+fn nothing_is_allocated_per_event_once_warm() {
+    let _alone = alone();
+    let recorder = Recorder::default();
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    // A new second is written anew.
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let json = recorder.sink(Lines::default(), levels.handle(), |writer| {
+        JsonLayer::new().with_writer(writer).clock(clock)
+    });
+    let _default = tracing_subscriber::registry()
+        .with(json)
+        .with(levels)
+        .set_default();
+    let unit = |events| {
+        let request = info_span!("request", request_id = "r-1");
+        let before = ALLOCATIONS.get();
+        request.in_scope(|| {
+            for n in 0..events {
+                debug!(n, text = "some text", "a step");
+            }
+        });
+        ALLOCATIONS.get() - before
+    };
+    unit(5000);
+    assert_eq!((unit(5000), unit(1)), (0, 0));
+    assert_eq!(recorder.stats().captured, 10_001);
+}
+
+/// Refuses every line of DEBUG from the second on.
+#[derive(Clone)]
+struct Choosy(Lines);
+
+impl io::Write for Choosy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if line.windows(5).any(|bytes| bytes == b"n\":1,") {
+            return Err(io::Error::other("not this one"));
+        }
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_that_the_output_refuses_is_counted_and_the_others_are_written() {
+    let _alone = alone();
+    let lines = Lines::default();
+    let out = lines.clone();
+    let recorder = Recorder::builder().report(&SelfReport::silent()).build();
+    let (dispatch, _) = stack_to(&recorder, move || Choosy(out.clone()));
+    let _default = dispatcher::set_default(&dispatch);
+    info_span!("request").in_scope(|| {
+        for n in 0..3 {
+            debug!(n, "a step");
+        }
+        error!("failed");
+    });
+    assert_eq!(lines.all("n"), ["0", "2"]);
+    let stats = recorder.stats();
+    assert_eq!((stats.written, stats.failed, stats.held()), (2, 1, 0));
+    assert_eq!(stats.memory, 0);
+}

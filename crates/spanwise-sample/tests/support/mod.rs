@@ -1,0 +1,127 @@
+//! Sinks that show what they got.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::Value;
+use spanwise_core::{Annotations, SelfReport};
+use spanwise_json::JsonLayer;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    Layer,
+    layer::Context,
+    registry::{LookupSpan, Registry},
+};
+
+/// Lines of a [`JsonLayer`].
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let lines = self.clone();
+        JsonLayer::new()
+            .report(&SelfReport::silent())
+            .with_writer(move || lines.clone())
+    }
+
+    pub(crate) fn on_registry(&self) -> impl Layer<Registry> + Send + Sync + 'static {
+        self.layer()
+    }
+
+    pub(crate) fn take(&self) -> Vec<Value> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Of each line the value of `key`.
+    pub(crate) fn take_each(&self, key: &str) -> Vec<Value> {
+        let lines = self.take().into_iter();
+        lines.map(|line| line[key].clone()).collect()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Counts what it gets, and what that stands for: an event 1 / `sample_rate`, a summary what is `suppressed`.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    events: AtomicU64,
+    stand_for: AtomicU64,
+    summaries: AtomicU64,
+}
+
+impl Count {
+    /// Without summaries.
+    pub(crate) fn events(&self) -> u64 {
+        self.0.events.load(Ordering::Relaxed)
+    }
+
+    /// What was logged.
+    pub(crate) fn stand_for(&self) -> u64 {
+        self.0.stand_for.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn summaries(&self) -> u64 {
+        self.0.summaries.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Count {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let rate = Annotations::take().sample_rate;
+        let Counts {
+            events,
+            stand_for,
+            summaries,
+        } = &*self.0;
+        if event.metadata().fields().field("suppressed").is_some() {
+            assert_eq!(rate, None);
+            summaries.fetch_add(1, Ordering::Relaxed);
+            let mut suppressed = Suppressed(0);
+            event.record(&mut suppressed);
+            stand_for.fetch_add(suppressed.0, Ordering::Relaxed);
+        } else {
+            events.fetch_add(1, Ordering::Relaxed);
+            let others = rate.map_or(1, |rate| (1.0 / rate).round() as u64);
+            stand_for.fetch_add(others, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Suppressed(u64);
+
+impl tracing::field::Visit for Suppressed {
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        if field.name() == "suppressed" {
+            self.0 = value;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Rules read values, and values may panic, log, or never end.
+//!
+//! In a process of its own: only under a global default do the events that a value logs come back to the layers.
+
+mod support;
+
+use std::fmt;
+
+use spanwise_core::ContextLayer;
+use spanwise_sample::{SampleExt, Sampler, When, keep, rate};
+use support::Lines;
+use tracing::info;
+use tracing_subscriber::prelude::*;
+
+struct Panics;
+
+impl fmt::Debug for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("acme")?;
+        panic!("in a Debug")
+    }
+}
+
+struct Fails;
+
+impl fmt::Debug for Fails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("acme")?;
+        Err(fmt::Error)
+    }
+}
+
+/// Logs by the same rules while it is read for them.
+struct Logs;
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        info!(tenant_id = "acme", "of a value");
+        f.write_str("acme")
+    }
+}
+
+struct Endless;
+
+impl fmt::Debug for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        loop {
+            f.write_str("and so on")?;
+        }
+    }
+}
+
+#[test]
+fn a_value_that_misbehaves_costs_no_event() {
+    // Quiet about the panics that are wanted.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("in a Debug") {
+            hook(info);
+        }
+    }));
+    let (one, other) = (Lines::default(), Lines::default());
+    let sampler = Sampler::builder()
+        .rule(
+            When::field("tenant_id", "acme").and_message("left"),
+            rate(0),
+        )
+        .rule(When::message("few"), rate(1).per("tenant_id"))
+        .rule(When::any(), keep())
+        .build();
+    tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(one.layer().sampled(sampler.clone()))
+        .with(other.layer().sampled(sampler.clone()))
+        .init();
+
+    info!(tenant_id = "acme", "left out");
+    info!(tenant_id = ?Panics, "left in: panics");
+    info!(tenant_id = ?Fails, "left in: fails");
+    info!(tenant_id = ?Logs, "left out, but what it logs");
+    for _ in 0..2 {
+        info!(tenant_id = ?Panics, "few: panic");
+    }
+    info!(tenant_id = ?Logs, "few: log");
+    // What a value logs comes where the value is formatted: in what order, depends on the sink.
+    let [messages, of_other] = [one, other].map(|lines| {
+        let mut messages = lines.take_each("message");
+        messages.sort_by_key(ToString::to_string);
+        messages
+    });
+    assert_eq!(messages, of_other);
+    let count = |message: &str| messages.iter().filter(|other| *other == message).count();
+    assert_eq!(count("left out"), 0);
+    assert_eq!(count("left in: panics"), 1);
+    assert_eq!(count("left in: fails"), 1);
+    assert_eq!(count("left out, but what it logs"), 0);
+    assert_eq!(count("few: panic"), 1);
+    assert_eq!(count("few: log"), 1);
+    assert!(count("of a value") >= 2);
+    sampler.flush();
+}
+
+#[test]
+fn a_value_without_end_is_read_no_further_than_needed() {
+    let lines = Lines::default();
+    let sampler = Sampler::builder()
+        .rule(When::field("tenant_id", "acme"), rate(0))
+        .rule(When::any(), rate(1).per("tenant_id"))
+        .build();
+    let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
+    tracing::subscriber::with_default(stack, || {
+        for _ in 0..2 {
+            info!(tenant_id = ?Endless, "endless");
+        }
+        assert_eq!(lines.take().len(), 1);
+        sampler.flush();
+    });
+}
