@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example shop              # sends itself requests of two tenants, and ends
 //! LOG_PRESET=dev cargo run --example shop
+//! LOG_RECORDER=debug cargo run --example shop    # the DEBUG lines of the requests that fail, and of no other
 //! cargo run --example shop -- --serve   # stays up for curl
 //! ```
 //!
@@ -24,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
-use tracing::{Instrument, Span, error, info, instrument, warn};
+use tracing::{Instrument, Span, debug, error, info, instrument, warn};
 use uuid::Uuid;
 
 #[tokio::main]
@@ -105,6 +106,7 @@ fn trusted_id(headers: &HeaderMap, name: &str) -> Option<String> {
 #[instrument]
 async fn products() -> Json<Value> {
     let products = json!([{ "sku": "book", "price": 19.99 }, { "sku": "pen", "price": 1.5 }]);
+    debug!(rows = 2_u64, "catalogue read");
     info!(products = %spanwise::json(&products), "products listed");
     Json(products)
 }
@@ -136,6 +138,11 @@ async fn reserve_stock(sku: &str) {
 
 #[instrument(skip_all, fields(order_id = order_id))]
 async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> {
+    debug!(
+        gateway = "cards",
+        amount = 19.99,
+        "payment sent to the gateway"
+    );
     let declined =
         ShopError::PaymentFailed(GatewayError(std::io::ErrorKind::ConnectionReset.into()));
     error!(

@@ -277,7 +277,12 @@ fn print(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
         ))
     };
     let row = ("recorder / written", WORKLOADS.map(ratio).to_vec());
-    table::print("Ratio", "contender", &WORKLOADS.map(Workload::name), [row].into_iter())
+    table::print(
+        "Ratio",
+        "contender",
+        &WORKLOADS.map(Workload::name),
+        [row].into_iter(),
+    )
 }
 
 fn print_numbers(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
@@ -285,5 +290,10 @@ fn print_numbers(title: &str, results: &Results) -> Result<(), Box<dyn Error>> {
         let cell = |workload| Some(table::number(*results.get(&(contender, workload))?));
         (contender.name(), WORKLOADS.map(cell).to_vec())
     });
-    table::print(title, "contender", &WORKLOADS.map(Workload::name), rows.into_iter())
+    table::print(
+        title,
+        "contender",
+        &WORKLOADS.map(Workload::name),
+        rows.into_iter(),
+    )
 }

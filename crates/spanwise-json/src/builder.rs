@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use serde::Serialize;
+use serde_core::Serialize;
 use spanwise_core::{
     CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport, SpanTable,
 };

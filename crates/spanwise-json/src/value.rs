@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use serde::Serialize;
+use serde_core::Serialize;
 use spanwise_core::nested_json;
 
 use crate::members::value_end;
@@ -59,12 +59,12 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_
     }
     let mut kept = Vec::with_capacity(text.len());
     if keep_last_keys(text.as_bytes(), DEEPEST, &mut kept).is_none() {
-        return Err(serde::ser::Error::custom(
+        return Err(serde_core::ser::Error::custom(
             "it repeats a key and is nested too deep",
         ));
     }
     // Pieces of a text, cut at quotes, commas and brackets.
-    String::from_utf8(kept).map_err(serde::ser::Error::custom)
+    String::from_utf8(kept).map_err(serde_core::ser::Error::custom)
 }
 
 /// Without the white space between values.
@@ -177,7 +177,7 @@ fn repeats_a_key(text: &str) -> bool {
 
 /// True if `json` is one whole value, as it should be between the marks.
 pub(crate) fn is_whole(json: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok()
+    serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
 }
 
 /// The place after the closing quote of the string that opens at `start`.

@@ -192,8 +192,8 @@ fn json_that_cannot_be_serialised_says_so_and_repeated_keys_keep_the_last() {
     );
 
     struct Twice;
-    impl serde::Serialize for Twice {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    impl serde_core::Serialize for Twice {
+        fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.collect_map([("a", 1), ("b", 2), ("a", 3)])
         }
     }

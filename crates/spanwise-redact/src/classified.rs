@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use spanwise_core::REDACTED;
 
 /// A value that shows itself as `[REDACTED]`, whoever logs it and however: `Display`, `Debug` and `Serialize` say nothing else.

@@ -2,13 +2,14 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
-    CONTEXT_KEYS, ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact,
+    CONTEXT_KEYS, ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact,
     SelfReport, Setting,
 };
 use spanwise_redact::{Policy, RuleError};
+use spanwise_sample::{Recorder, Sampler};
 use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,
@@ -26,8 +27,8 @@ use crate::{
     settings::{
         self, APP_ENV, FromEnv, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT,
-        LOG_PRESET, LOG_REDACT, LOG_REDACT_KEY_FILE, NO_COLOR, RUST_LOG, SERVICE_NAME,
-        SERVICE_VERSION,
+        LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, NO_COLOR, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION,
     },
 };
 
@@ -54,6 +55,8 @@ pub struct Builder {
     when_full: WhenFull,
     files: Files,
     redaction: Option<InCode>,
+    sampler: Option<Sampler>,
+    recorder: Option<Recorder>,
     context: Vec<String>,
     service: Option<(String, String)>,
     without_color: bool,
@@ -61,8 +64,27 @@ pub struct Builder {
     layers: Vec<UserLayer>,
 }
 
-/// Adds a layer of the user's to the stack, behind the policy if there is one.
-type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, Option<&Arc<dyn Redact>>) + Send + Sync>;
+/// Adds a layer of the user's to the stack, behind what stands in front of it.
+type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Front<'_>) + Send + Sync>;
+
+/// What stands in front of the layers of a user's.
+struct Front<'a> {
+    policy: Option<&'a Arc<dyn Redact>>,
+    /// Where a recorder has more let through than they are to see.
+    emission: Option<Emission>,
+}
+
+impl Front<'_> {
+    fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        match &self.emission {
+            Some(emission) => layers.push(layer.emitted(emission.clone())),
+            None => layers.push(layer),
+        }
+    }
+}
 
 impl Builder {
     /// What the environment says; see [`SETTINGS`](crate::SETTINGS).
@@ -133,6 +155,8 @@ impl Builder {
             when_full: WhenFull::default(),
             files: Files::default(),
             redaction: None,
+            sampler: None,
+            recorder: None,
             context: Vec::new(),
             service: None,
             without_color: false,
@@ -261,6 +285,20 @@ impl Builder {
         self
     }
 
+    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are [added](Self::with) see every event. Default:
+    /// none.
+    pub fn sample(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request fails. Layers that are
+    /// [added](Self::with) see no more than without it. Default: none.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.service = Some((name.into(), version.into()));
@@ -290,9 +328,9 @@ impl Builder {
     /// [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
-            .push(Box::new(move |layers, policy| match policy {
-                Some(policy) => layers.push(layer.redacted(Arc::clone(policy))),
-                None => layers.push(layer),
+            .push(Box::new(move |layers, front| match front.policy {
+                Some(policy) => front.push(layers, layer.redacted(Arc::clone(policy))),
+                None => front.push(layers, layer),
             }));
         self
     }
@@ -301,7 +339,7 @@ impl Builder {
     /// of errors, and shows them to nobody.
     pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
-            .push(Box::new(move |layers, _| layers.push(layer)));
+            .push(Box::new(move |layers, front| front.push(layers, layer)));
         self
     }
 
@@ -363,22 +401,30 @@ impl Builder {
         for key in &resolved.context {
             context = context.key(key);
         }
-        let policy = resolved.redaction.policy.as_ref();
-        if let Some(policy) = policy {
+        let mut levels = LevelLayer::new(resolved.levels.clone());
+        if let Some(recorder) = &resolved.recorder {
+            levels = levels.capture(recorder.levels());
+        }
+        let handle = levels.handle();
+        let emission = || Emission::from(handle.clone());
+        let front = Front {
+            policy: resolved.redaction.policy.as_ref(),
+            emission: resolved.recorder.as_ref().map(|_| emission()),
+        };
+        if let Some(policy) = front.policy {
             context = context.redact(Arc::clone(policy));
         }
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
-        outputs.push_layers(&mut layers, resolved, self.writer, report);
+        let emission = front.emission.as_ref();
+        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
         for push in self.layers {
-            push(&mut layers, policy);
+            push(&mut layers, &front);
         }
-        let levels = LevelLayer::new(resolved.levels.clone());
-        let handle = levels.handle();
         let stack = Registry::default().with(layers).with(levels);
         (
             Dispatch::new(stack),
-            Telemetry::new(handle, report.clone(), outputs),
+            Telemetry::new(handle, report.clone(), outputs, resolved),
         )
     }
 
@@ -467,6 +513,32 @@ impl Builder {
             explain(&LOG_REDACT_KEY_FILE, &key.path, &origin);
         }
 
+        // Tests see every line, and no more.
+        let is_test = preset == Preset::Test;
+        let of_env = env.sampler.clone().filter(|_| !is_test);
+        let origin = match (&self.sampler, &of_env) {
+            (Some(_), _) => Origin::Code,
+            (None, Some(_)) => variable(&LOG_SAMPLE),
+            (None, None) => none.clone(),
+        };
+        let sampler = self.sampler.clone().or(of_env);
+        match &sampler {
+            Some(sampler) => explain(&LOG_SAMPLE, sampler, &origin),
+            None => explain(&LOG_SAMPLE, &"none", &origin),
+        }
+        let of_env = env.recorder.clone().filter(|_| !is_test);
+        let origin = match (&self.recorder, &of_env) {
+            (Some(_), _) => Origin::Code,
+            (None, Some(_)) => variable(&LOG_RECORDER),
+            (None, None) => none.clone(),
+        };
+        let of_env = of_env.map(|levels| Recorder::builder().capture(levels).build());
+        let recorder = self.recorder.clone().or(of_env);
+        match &recorder {
+            Some(recorder) => explain(&LOG_RECORDER, &recorder.levels(), &origin),
+            None => explain(&LOG_RECORDER, &"off", &origin),
+        }
+
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
         let origin = match choose(
             !self.context.is_empty(),
@@ -516,6 +588,8 @@ impl Builder {
             when_full: self.when_full,
             files,
             redaction,
+            sampler,
+            recorder,
             prefix: prefix.to_owned(),
             context,
             service: Service {
@@ -538,6 +612,8 @@ pub(crate) struct Resolved {
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
     pub(crate) redaction: Redaction,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) recorder: Option<Recorder>,
     /// Of the variables.
     prefix: String,
     pub(crate) context: Vec<String>,

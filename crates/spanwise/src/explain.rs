@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, Serializer};
+use serde_core::ser::{Serialize, Serializer};
 
 /// The configuration as it is resolved before the start: code beats environment beats preset. Shown by `Display`, one setting a line.
 ///

@@ -179,6 +179,8 @@ pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
+pub use spanwise_sample as sample;
+pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.

@@ -1,5 +1,6 @@
 //! Where lines go, and what they look like.
 
+use spanwise_json::Format;
 use std::{
     fmt,
     io::{self, IsTerminal as _},
@@ -88,6 +89,15 @@ impl OutputFormat {
             Self::JsonNested => "json-nested",
             Self::Pretty => "pretty",
             Self::Compact => "compact",
+        }
+    }
+
+    /// What the lines are of, if they are JSON.
+    pub(crate) const fn json(self) -> Option<Format> {
+        match self {
+            Self::Json => Some(Format::Json),
+            Self::JsonNested => Some(Format::JsonNested),
+            Self::Pretty | Self::Compact => None,
         }
     }
 }

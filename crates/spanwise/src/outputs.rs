@@ -3,11 +3,12 @@
 use std::{io, sync::Arc};
 
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, RollingFile, WhenFull};
-use spanwise_core::{LayerExt as _, Layers, SelfReport};
+use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport};
 use spanwise_json::{Format, JsonLayer};
+use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Registry,
+    Layer, Registry,
     fmt::{MakeWriter, writer::BoxMakeWriter},
 };
 
@@ -141,8 +142,14 @@ impl Outputs {
         layers: &mut Layers<Registry>,
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
+        emission: Option<&Emission>,
         report: &SelfReport,
     ) {
+        let mut sinks = Sinks {
+            layers,
+            resolved,
+            emission,
+        };
         let mut behind = std::mem::take(&mut self.behind);
         let is_direct = writer.is_some() || resolved.preset != Preset::Prod;
         while let Some(Behind { look, .. }) = behind.first() {
@@ -157,7 +164,7 @@ impl Outputs {
             );
             let level = tee.level();
             // The outputs count what becomes of a line; that it was handed to them needs no counting.
-            push_sink(layers, resolved, look, tee, level, &SelfReport::silent());
+            sinks.push(look, tee, level, &SelfReport::silent());
         }
         if !is_direct || writer.is_none() && resolved.output == Output::None {
             return;
@@ -168,7 +175,7 @@ impl Outputs {
             color,
         };
         let writer = writer.unwrap_or_else(|| resolved.output.make_writer());
-        push_sink(layers, resolved, look, writer, LevelFilter::TRACE, report);
+        sinks.push(look, writer, LevelFilter::TRACE, report);
     }
 }
 
@@ -176,52 +183,99 @@ fn no_thread(name: &str, error: &io::Error) -> String {
     format!("no thread can be started that writes to {name}: {error}; raise the limit of threads")
 }
 
-fn push_sink<W>(
-    layers: &mut Layers<Registry>,
-    resolved: &Resolved,
-    look: Look,
-    writer: W,
-    level: LevelFilter,
-    report: &SelfReport,
-) where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
-    let console = |style, writer: W, layers: &mut Layers<Registry>| {
-        let writer = BoxMakeWriter::new(writer);
-        let console =
-            ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report);
-        match &resolved.redaction.policy {
-            Some(policy) => {
-                let console = console.redacted(Arc::clone(policy));
-                push(layers, console.wants_every_event(), level);
-            }
-            None => push(layers, console, level),
+/// Adds the layers of lines, with what stands in front of them.
+struct Sinks<'a> {
+    layers: &'a mut Layers<Registry>,
+    resolved: &'a Resolved,
+    /// What is shown, where a recorder has more let through.
+    emission: Option<&'a Emission>,
+}
+
+impl Sinks<'_> {
+    fn push<W>(&mut self, look: Look, writer: W, level: LevelFilter, report: &SelfReport)
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    {
+        let resolved = self.resolved;
+        // For one writer or the other: a closure has one type.
+        macro_rules! push {
+            (|$writer:ident| $layer:expr) => {
+                match self.recorder(level) {
+                    Some((recorder, emission)) => {
+                        let sink = recorder.sink(writer, emission, |$writer| $layer);
+                        self.push_sampled(sink);
+                    }
+                    None => {
+                        let $writer = writer;
+                        self.push_leveled($layer, level);
+                    }
+                }
+            };
         }
-    };
-    match look.format {
-        OutputFormat::Json => push(layers, json(Format::Json, resolved, writer, report), level),
-        OutputFormat::JsonNested => {
-            push(
-                layers,
-                json(Format::JsonNested, resolved, writer, report),
-                level,
-            );
+        let policy = &resolved.redaction.policy;
+        match (look.format.json(), policy) {
+            (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
+            (None, Some(policy)) => push!(|writer| {
+                let console = console(look, resolved, writer, report);
+                console.redacted(Arc::clone(policy)).wants_every_event()
+            }),
+            (None, None) => push!(|writer| console(look, resolved, writer, report)),
         }
-        OutputFormat::Pretty => console(Style::Pretty, writer, layers),
-        OutputFormat::Compact => console(Style::Compact, writer, layers),
+    }
+
+    /// The recorder, if it has lines that are wanted at this level.
+    fn recorder(&self, level: LevelFilter) -> Option<(Recorder, Emission)> {
+        let recorder = self.resolved.recorder.clone()?;
+        let mut emission = self.emission?.clone();
+        if level < LevelFilter::TRACE {
+            emission = emission.leveled(level.into());
+        }
+        (level >= LevelFilter::DEBUG).then_some((recorder, emission))
+    }
+
+    /// Spares a layer the lines that none of its outputs wants.
+    fn push_leveled<L>(&mut self, layer: L, level: LevelFilter)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        if level == LevelFilter::TRACE {
+            self.push_emitted(layer);
+        } else {
+            self.push_emitted(layer.leveled(level.into()));
+        }
+    }
+
+    fn push_emitted<L>(&mut self, layer: L)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        match self.emission {
+            Some(emission) => self.push_sampled(layer.emitted(emission.clone())),
+            None => self.push_sampled(layer),
+        }
+    }
+
+    fn push_sampled<L>(&mut self, layer: L)
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        match &self.resolved.sampler {
+            Some(sampler) => self.layers.push(layer.sampled(sampler.clone())),
+            None => self.layers.push(layer),
+        }
     }
 }
 
-/// Spares a layer the lines that none of its outputs wants.
-fn push<L>(layers: &mut Layers<Registry>, layer: L, level: LevelFilter)
+fn console<W>(look: Look, resolved: &Resolved, writer: W, report: &SelfReport) -> ConsoleLayer
 where
-    L: tracing_subscriber::Layer<Registry> + Send + Sync,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    if level == LevelFilter::TRACE {
-        layers.push(layer);
-    } else {
-        layers.push(layer.leveled(level.into()));
-    }
+    let style = match look.format {
+        OutputFormat::Compact => Style::Compact,
+        OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
+    };
+    let writer = BoxMakeWriter::new(writer);
+    ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {

@@ -2,8 +2,9 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
-use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels, nearest::nearest};
 use spanwise_redact::Changes;
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{Output, OutputFormat, Preset, files::Files, redaction};
@@ -102,6 +103,18 @@ pub(crate) const LOG_REDACT_KEY_FILE: Setting = setting(
     "the path of a file with 16 bytes at least, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
     "The key of pseudonyms: what tells of a person is shown as `k1:…`, equal values alike, under every preset.",
 );
+pub(crate) const LOG_SAMPLE: Setting = setting(
+    "LOG_SAMPLE",
+    "none",
+    "what is kept of a level or a target, joined by commas: a share, a rate, or the first of each while, such as `info=0.1,sqlx=5/s,shop::cache=first:10/100`",
+    "What is left out of the outputs, with a count of it; WARN and ERROR only if they are named. Not under the preset test.",
+);
+pub(crate) const LOG_RECORDER: Setting = setting(
+    "LOG_RECORDER",
+    "off",
+    "off, or a level or directives such as `debug` or `debug,hyper=info`",
+    "The flight recorder: lines of these levels are kept for each request, and written if it fails. Not under the preset test.",
+);
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
     "request_id, tenant_id, user_id, trace_id, span_id",
@@ -166,6 +179,8 @@ pub const SETTINGS: &[Setting] = &[
     LOG_FILE_COMPRESS,
     LOG_REDACT,
     LOG_REDACT_KEY_FILE,
+    LOG_SAMPLE,
+    LOG_RECORDER,
     LOG_CONTEXT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -188,6 +203,8 @@ pub(crate) struct FromEnv {
     pub(crate) output: Option<Output>,
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) recorder: Option<TargetLevels>,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -211,6 +228,8 @@ impl FromEnv {
         let levels = vars.levels();
         let files = vars.files();
         let redaction = vars.redaction();
+        let sampler = vars.parsed(&LOG_SAMPLE);
+        let recorder = vars.recorder();
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
@@ -232,6 +251,8 @@ impl FromEnv {
             output,
             files,
             redaction,
+            sampler,
+            recorder,
             context,
             service_name,
             service_version,
@@ -403,6 +424,23 @@ impl Vars {
             file: self.path(&LOG_FILE, &files),
             error_file: self.path(&LOG_ERROR_FILE, &files),
             ..files
+        }
+    }
+
+    fn recorder(&mut self) -> Option<TargetLevels> {
+        let value = self.get(&LOG_RECORDER)?;
+        if value.eq_ignore_ascii_case("off") {
+            return None;
+        }
+        match value.parse() {
+            Ok(levels) => Some(levels),
+            Err(error) => {
+                let name = self.name(&LOG_RECORDER);
+                let accepts = LOG_RECORDER.accepts;
+                self.problems
+                    .push(format!("{name}={value:?}: {error}; accepts {accepts}"));
+                None
+            }
         }
     }
 

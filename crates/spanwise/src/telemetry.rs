@@ -9,7 +9,9 @@ use std::{
 use spanwise_appender::{Background, FlushGuard, RollingFile};
 use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
 
-use crate::outputs::Outputs;
+use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
+
+use crate::{builder::Resolved, outputs::Outputs};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
 /// ends by `std::process::exit` shuts down as well.
@@ -28,6 +30,8 @@ pub struct Handle {
     levels: LevelHandle,
     report: SelfReport,
     outputs: Arc<OpenOutputs>,
+    sampler: Option<Sampler>,
+    recorder: Option<Recorder>,
 }
 
 struct OpenOutputs {
@@ -48,7 +52,12 @@ pub struct Report {
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Telemetry {
-    pub(crate) fn new(levels: LevelHandle, report: SelfReport, outputs: Outputs) -> Self {
+    pub(crate) fn new(
+        levels: LevelHandle,
+        report: SelfReport,
+        outputs: Outputs,
+        resolved: &Resolved,
+    ) -> Self {
         let Outputs {
             backgrounds,
             guards,
@@ -61,6 +70,8 @@ impl Telemetry {
                 levels,
                 report,
                 outputs,
+                sampler: resolved.sampler.clone(),
+                recorder: resolved.recorder.clone(),
             },
             guards,
         }
@@ -83,6 +94,10 @@ impl Telemetry {
 
     fn end(&mut self, deadline: Duration) -> Report {
         let end = deadline_after(deadline);
+        // What was held back and not told is told now.
+        if let Some(sampler) = &self.handle.sampler {
+            sampler.flush();
+        }
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
@@ -129,6 +144,21 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.report.stats()
+    }
+
+    /// What became of the events that reached the outputs' sampler: one that reached two outputs of different formats counts twice. All
+    /// zero without one.
+    #[must_use]
+    pub fn sampler_stats(&self) -> SamplerStats {
+        let sampler = self.sampler.as_ref();
+        sampler.map(Sampler::stats).unwrap_or_default()
+    }
+
+    /// What became of the lines that the flight recorder kept. All zero without one.
+    #[must_use]
+    pub fn recorder_stats(&self) -> RecorderStats {
+        let recorder = self.recorder.as_ref();
+        recorder.map(Recorder::stats).unwrap_or_default()
     }
 
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_core::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use spanwise_core::Clock;
 use spanwise_json::JsonLayer;

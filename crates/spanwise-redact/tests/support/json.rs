@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_core::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,47 @@
+//! The DEBUG lines of the requests that fail, and of no other.
+//!
+//! ```text
+//! cargo run --example flight-recorder
+//! ```
+//!
+//! The same from the environment, for `spanwise::init_from_env()`: `LOG_RECORDER=debug`.
+
+#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+
+use std::{error::Error, time::Duration};
+
+use spanwise::{Builder, Preset, Recorder};
+use tracing::{debug, error, info, info_span};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let telemetry = Builder::from_env()?
+        .default_preset(Preset::Prod)
+        .recorder(Recorder::default()) // DEBUG and above
+        .init()?;
+
+    eprintln!(
+        "# three orders; the second one fails, and only its DEBUG lines are shown, before the error"
+    );
+    for order_id in 41..=43 {
+        let request = info_span!("http.request", request_id = format!("r-{order_id}"));
+        request.in_scope(|| {
+            debug!(order_id, "order read");
+            debug!(order_id, rows = 43 - order_id, "stock read");
+            if order_id == 42 {
+                error!(order_id, "payment failed");
+                debug!(order_id, "from here on the request is shown as it goes");
+            } else {
+                info!(order_id, "order paid");
+            }
+        });
+    }
+
+    let handle = telemetry.handle();
+    telemetry.shutdown(Duration::from_secs(5));
+    let kept = handle.recorder_stats();
+    eprintln!(
+        "# {} lines were kept, {} of them written, {} forgotten",
+        kept.captured, kept.written, kept.forgotten
+    );
+    Ok(())
+}

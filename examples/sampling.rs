@@ -1,0 +1,37 @@
+//! Fewer lines of what is logged too often, and a true count of what is not shown.
+//!
+//! ```text
+//! cargo run --example sampling
+//! LOG_SAMPLE='cache=0.01' cargo run --example sampling
+//! ```
+
+#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+
+use std::{error::Error, time::Duration};
+
+use spanwise::{Builder, Preset, Sampler};
+use tracing::{error, info};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut builder = Builder::from_env()?.default_preset(Preset::Prod);
+    if builder.explain().to_string().contains("LOG_SAMPLE = none") {
+        // Of each place in the code in `cache` the first three, then every hundredth; of the requests at INFO a tenth.
+        builder = builder.sample("cache=first:3/100,info=0.1".parse::<Sampler>()?);
+    }
+    let telemetry = builder.init()?;
+
+    eprintln!(
+        "# a thousand look-ups, of which a few are shown, each with how many it stands for; and every error"
+    );
+    for key in 0..1000 {
+        info!(target: "cache", key, "looked up");
+        if key % 400 == 399 {
+            error!(key, "the cache is gone");
+        }
+    }
+
+    let handle = telemetry.handle();
+    telemetry.shutdown(Duration::from_secs(5));
+    eprintln!("# {:?}", handle.sampler_stats());
+    Ok(())
+}
