@@ -34,7 +34,13 @@ use tracing_subscriber::prelude::*;
 fn written(sink: planting::sinks::Sink, policy: Arc<dyn Redact>, plan: &[Planting]) -> Vec<u8> {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry().with(sink(lines.clone(), policy));
-    tracing::subscriber::with_default(stack, || planting::log(plan));
+    tracing::subscriber::with_default(stack, || {
+        // A unit of work that fails in the end, so that a recorder shows what it kept.
+        let unit = tracing::info_span!("unit").entered();
+        planting::log(plan);
+        tracing::error!("the end");
+        drop(unit);
+    });
     lines.text().into_bytes()
 }
 

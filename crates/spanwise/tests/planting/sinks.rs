@@ -2,7 +2,7 @@
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
-use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, OutputFormat, SpanEvents};
+use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, OutputFormat, Recorder, SpanEvents};
 use spanwise_core::{PrivateFields, Redact};
 use spanwise_redact::Policy;
 use tracing::{
@@ -43,6 +43,16 @@ pub const SINKS: &[(&str, Sink)] = &[
     }),
     ("json-nested, wrapped", |lines, policy| {
         json_nested(lines).redacted(policy).boxed()
+    }),
+    ("json behind a flight recorder", |lines, policy| {
+        let recorder = Recorder::builder().capture(LevelFilter::TRACE);
+        let recorder = recorder.unit_bytes(1 << 28).unit_records(1 << 20);
+        let recorder = recorder
+            .process_bytes(1 << 29)
+            .record_bytes(1 << 20)
+            .build();
+        let json = |writer| JsonLayer::new().redact(policy).with_writer(writer);
+        recorder.sink(lines, LevelFilter::ERROR, json).boxed()
     }),
     ("fmt", |lines, policy| {
         let fmt = text::layer().with_writer(lines).with_ansi(false);
