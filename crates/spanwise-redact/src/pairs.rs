@@ -289,7 +289,11 @@ fn end_of_bare(text: &[u8], start: usize) -> usize {
             b'"' | b'\'' if word && at > start => {
                 return after_bracket(text, after_string(text, at));
             }
-            b' ' if word && text.get(at + 1) == Some(&b'{') && text[start].is_ascii_uppercase() => {
+            // `Secret { … }`, and `Array […]` as `serde_json` has it.
+            b' ' if word
+                && matches!(text.get(at + 1), Some(b'{' | b'['))
+                && text[start].is_ascii_uppercase() =>
+            {
                 return closing_bracket(text, at + 1);
             }
             // A scheme, and the credential after it.

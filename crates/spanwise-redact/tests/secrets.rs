@@ -62,6 +62,19 @@ Host: x",
 }
 
 #[test]
+fn lists_are_hidden_in_the_debug_of_json() {
+    let policy = Policy::secrets();
+    let value = serde_json::json!({"recovery_secrets": ["hunter2", ["hunter 2"]], "n": 1});
+    assert_eq!(
+        policy.text(&format!("{value:?}")),
+        r#"Object {"n": Number(1), "recovery_secrets": "[REDACTED]"}"#
+    );
+    let shown = policy.text(&format!("{value:#?}")).into_owned();
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("\"n\": Number(1)"), "{shown}");
+}
+
+#[test]
 fn a_value_that_is_no_string_stays_json() {
     let policy = Policy::secrets();
     for (text, expected) in [
