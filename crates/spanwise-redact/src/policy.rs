@@ -282,10 +282,16 @@ impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
     fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        if scan::is_plain(text.as_bytes()) {
+        if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
         self.read(key, text)
+    }
+
+    /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
+    #[inline]
+    fn has_paths_into(&self, text: &str) -> bool {
+        self.rules.keys.has_paths() && crate::json::may_be_json(text)
     }
 
     #[inline(never)]
@@ -304,9 +310,9 @@ impl Policy {
         let mut document = None;
         if signs.may_have_pairs() {
             self.pairs(text, &mut document, &mut hits);
-            if self.rules.keys.has_paths() {
-                crate::json::by_path(key, text, &self.rules.keys, &mut hits);
-            }
+        }
+        if self.has_paths_into(text) {
+            crate::json::by_path(key, text, &self.rules.keys, &mut hits);
         }
         if hits.is_empty() {
             return hits;

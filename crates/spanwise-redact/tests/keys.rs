@@ -128,6 +128,25 @@ fn paths_begin_at_the_key_of_a_field_too() {
 }
 
 #[test]
+fn paths_are_followed_into_lists_without_names_too() {
+    let policy = Policy::secrets().hide("codes[*]").unwrap();
+    for (list, hidden) in [
+        (
+            r#"["hunter","swordfish"]"#,
+            r#"["[REDACTED]","[REDACTED]"]"#,
+        ),
+        (
+            " [ \"hunter\" , [true] ]",
+            r#" [ "[REDACTED]" , "[REDACTED]" ]"#,
+        ),
+        ("[1234]", r#"["[REDACTED]"]"#),
+    ] {
+        assert_eq!(policy.value("codes", list), hidden);
+        assert_eq!(policy.value("names", list), list);
+    }
+}
+
+#[test]
 fn only_named_keys_pass_if_it_is_turned_around() {
     let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
     check(
