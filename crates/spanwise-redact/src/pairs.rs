@@ -139,6 +139,11 @@ impl Value {
 }
 
 impl Pair<'_> {
+    /// Where its value may begin.
+    pub(crate) fn after(&self) -> usize {
+        self.after
+    }
+
     /// Where the value must end that stands in JSON: at the end of the string that the key is part of.
     pub(crate) fn place(&mut self, document: &Document) -> usize {
         match document.string_at(self.after - 1) {

@@ -358,10 +358,18 @@ impl Policy {
                 }
             };
             let Some(rule) = rule else { continue };
+            if matches!(rule, Rule::Detector(detector) if !wants(detector)) {
+                continue;
+            }
             let header = is_header(pair.key);
             let end = match document.get_or_insert_with(|| Document::of(text)) {
                 Some(document) => pair.place(document).min(text.len()),
                 None => text.len(),
+            };
+            let end = match rule {
+                // One that goes on is none: it is not followed to its end, which may be that of the text, from each such key again.
+                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
+                _ => end,
             };
             if let Some(value) = pair.value(&text.as_bytes()[..end], header) {
                 let length = value.end - value.start;
@@ -370,7 +378,7 @@ impl Policy {
                     Rule::Detector(_) => length == AWS_SECRET,
                     Rule::Key { .. } => true,
                 };
-                if !is_it || matches!(rule, Rule::Detector(detector) if !wants(detector)) {
+                if !is_it {
                     continue;
                 }
                 hits.push(Hit {
