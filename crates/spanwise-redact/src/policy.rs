@@ -330,7 +330,12 @@ impl Policy {
         let keys = &self.rules.keys;
         let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
         let mut at = 0;
+        // Where what was hidden so far ends.
+        let mut until = 0;
         while let Some(mut pair) = pairs::next(text, &mut at) {
+            if !pair.may_go_on(text.as_bytes(), until) {
+                continue;
+            }
             let rule = match keys.decide(pair.key) {
                 Decision::Hide(rule) => {
                     let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
@@ -381,13 +386,19 @@ impl Policy {
                 if !is_it {
                     continue;
                 }
+                if value.end <= until {
+                    at = at.max(value.next(text.as_bytes()));
+                    continue;
+                }
                 hits.push(Hit {
                     start: value.start,
                     end: value.end,
                     rule,
                     needs_quotes: value.needs_quotes,
                 });
-                at = at.max(value.next(text.as_bytes()));
+                // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
+                at = at.max(until);
+                until = value.end;
             }
         }
     }

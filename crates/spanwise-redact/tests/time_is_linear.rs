@@ -47,3 +47,23 @@ fn of_keys_that_are_no_secret() {
         ],
     );
 }
+
+#[test]
+fn of_keys_in_hidden_values() {
+    check(
+        &Policy::secrets(),
+        &[
+            "password=(",
+            "\"pin\":(",
+            "\"pin\":'",
+            "{\"pin\":[",
+            "?password=",
+            "cookie: it's \"pin\":'a",
+            "\"pin\":`x 'pin':\"",
+            "\\\"pin\\\":\\\"x pin: ",
+            "password: Some [",
+            "x\npassword\n:\n",
+            "a[password]=",
+        ],
+    );
+}
