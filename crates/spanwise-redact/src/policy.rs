@@ -317,7 +317,11 @@ impl Policy {
         if hits.is_empty() {
             return hits;
         }
-        let order = |hit: &Hit| (hit.start, std::cmp::Reverse(hit.end));
+        // Of two that found the same, the key says what is done with it.
+        let order = |hit: &Hit| {
+            let by_form = matches!(hit.rule, Rule::Detector(_));
+            (hit.start, std::cmp::Reverse(hit.end), by_form)
+        };
         hits.sort_by_key(order);
         if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
             hits = document.fit(text, hits);

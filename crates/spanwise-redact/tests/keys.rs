@@ -179,6 +179,34 @@ fn actions_say_what_is_shown() {
 }
 
 #[test]
+fn of_a_key_and_a_detector_that_find_one_value_the_key_decides() {
+    let policy = Policy::secrets_and_pii()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap()
+        .hide_with("mail", Action::KeepLast(3))
+        .unwrap();
+    for (text, expected) in [
+        ("iban=DE02120300000000202051 x", "iban=***2051 x"),
+        (
+            r#"{"iban":"DE02120300000000202051"}"#,
+            r#"{"iban":"***2051"}"#,
+        ),
+        // The detector found a part of it.
+        ("mail='to ada@example.org'", "mail='***org'"),
+        // They overlap.
+        ("iban=DE02 1203 0000 0000 2020 51", "iban=[REDACTED]"),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+    let counts = [
+        ("iban".to_owned(), 1),
+        ("key iban".to_owned(), 2),
+        ("key mail".to_owned(), 1),
+    ];
+    assert_eq!(policy.counts(), counts);
+}
+
+#[test]
 fn what_is_no_rule_is_said_so() {
     for (text, part) in [
         ("", "empty part"),
