@@ -102,8 +102,7 @@ impl Keys {
     pub(crate) fn decide(&self, key: &str) -> Decision {
         let normal = Normal::new(key);
         let (whole, last) = (normal.whole(), normal.last());
-        let is_any = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(&normal, key));
-        if is_any(&self.shown) {
+        if self.is_shown(&normal, key) {
             return Decision::Pass;
         }
         let index = &self.index;
@@ -137,6 +136,16 @@ impl Keys {
             Some((_, rule)) => Decision::Hide(*rule),
             None => Decision::Pass,
         }
+    }
+
+    fn is_shown(&self, key: &Normal, written: &str) -> bool {
+        let mut shown = self.shown.iter();
+        shown.any(|pattern| pattern.matches(key, written))
+    }
+
+    /// Whether somebody said that it is no secret.
+    pub(crate) fn shows(&self, key: &str) -> bool {
+        self.is_shown(&Normal::new(key), key)
     }
 
     pub(crate) fn has_paths(&self) -> bool {
@@ -290,7 +299,7 @@ impl Pattern {
         }
     }
 
-    pub(crate) fn allows(&self, key: &str) -> bool {
+    pub(crate) fn is_of(&self, key: &str) -> bool {
         self.matches(&Normal::new(key), key)
     }
 }

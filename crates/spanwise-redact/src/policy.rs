@@ -65,10 +65,18 @@ struct Rules {
     /// One bit a detector.
     detected: u32,
     /// Only these keys are shown.
-    allowed: Option<Vec<Pattern>>,
+    allowed: Option<Allowed>,
     action: Action,
     #[cfg(feature = "pseudonyms")]
     key: Option<PseudonymKey>,
+}
+
+/// The keys of [`Policy::allow_only`].
+#[derive(Debug, Clone)]
+struct Allowed {
+    keys: Vec<Pattern>,
+    /// Rules that were added to it, which hide what is allowed, each with its number.
+    hidden: Vec<(Pattern, usize)>,
 }
 
 #[derive(Debug, Clone)]
@@ -154,14 +162,17 @@ impl Policy {
     }
 
     /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts shown are read as ever, and so is
-    /// the message.
+    /// the message. Of rules that are added to it [`hide`](Self::hide) hides what is allowed, and [`show`](Self::show) allows more.
     ///
     /// # Errors
     /// If one of them is no key.
     pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
         let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
         let mut policy = Self::secrets_and_pii();
-        policy.rules_mut().allowed = Some(allowed?);
+        policy.rules_mut().allowed = Some(Allowed {
+            keys: allowed?,
+            hidden: Vec::new(),
+        });
         Ok(policy)
     }
 
@@ -238,16 +249,24 @@ impl Policy {
     }
 
     pub(crate) fn show_pattern(mut self, pattern: Pattern) -> Self {
-        self.rules_mut().keys.show(pattern);
+        let rules = self.rules_mut();
+        if let Some(allowed) = &mut rules.allowed {
+            allowed.hidden.retain(|(hidden, _)| *hidden != pattern);
+            allowed.keys.push(pattern.clone());
+        }
+        rules.keys.show(pattern);
         self
     }
 
     fn add(&mut self, pattern: Pattern) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
-        let rule = rules.keys.hide(pattern);
+        let rule = rules.keys.hide(pattern.clone());
         if rule == rules.outcomes.len() {
             rules.outcomes.push(Outcome::new(&name));
+        }
+        if let Some(allowed) = &mut rules.allowed {
+            allowed.hidden.push((pattern, rule));
         }
         rule
     }
@@ -461,17 +480,13 @@ const AWS_SECRET: usize = 40;
 impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
         let rules = &self.rules;
-        if let Some(allowed) = &rules.allowed {
-            return if allowed.iter().any(|pattern| pattern.allows(key)) {
-                KeyVerdict::Pass
-            } else {
-                KeyVerdict::Redact
-            };
-        }
-        let rule = match rules.keys.decide(key) {
-            Decision::Hide(rule) => &rules.outcomes[rule],
-            Decision::Trust => return KeyVerdict::Trust,
-            Decision::Pass => return KeyVerdict::Pass,
+        let rule = match (rules.decide(key), &rules.allowed) {
+            (Decision::Hide(rule), _) => &rules.outcomes[rule],
+            (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
+                return KeyVerdict::Redact;
+            }
+            (Decision::Trust, None) => return KeyVerdict::Trust,
+            (Decision::Trust | Decision::Pass, _) => return KeyVerdict::Pass,
         };
         match rule.action.unwrap_or(rules.action) {
             Action::Redact => {
@@ -511,13 +526,28 @@ impl Redact for Policy {
     }
 
     fn replace(&self, key: &str, value: &str) -> String {
-        match self.rules.keys.decide(key) {
+        match self.rules.decide(key) {
             Decision::Hide(rule) => {
                 let outcome = &self.rules.outcomes[rule];
                 outcome.count.fetch_add(1, Ordering::Relaxed);
                 self.shown(outcome, key, value)
             }
             Decision::Trust | Decision::Pass => REDACTED.to_owned(),
+        }
+    }
+}
+
+impl Rules {
+    /// What is done with the field of this name. Of a policy that shows only some keys, what was added to it decides; for the texts
+    /// of what it shows the other rules are asked.
+    fn decide(&self, key: &str) -> Decision {
+        let Some(allowed) = &self.allowed else {
+            return self.keys.decide(key);
+        };
+        let mut hidden = allowed.hidden.iter();
+        match hidden.find(|(pattern, _)| pattern.is_of(key)) {
+            Some((_, rule)) if !self.keys.shows(key) => Decision::Hide(*rule),
+            _ => Decision::Pass,
         }
     }
 }

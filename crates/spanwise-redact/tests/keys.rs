@@ -159,6 +159,39 @@ fn only_named_keys_pass_if_it_is_turned_around() {
 }
 
 #[test]
+fn rules_are_added_to_those_that_are_allowed() {
+    let policy = Policy::allow_only(["order_id", "iban", "email", "http.*"])
+        .unwrap()
+        .hide("email")
+        .unwrap()
+        .hide_with("*iban", Action::KeepLast(4))
+        .unwrap()
+        .hide("http.cookie_jar")
+        .unwrap()
+        .show("status")
+        .unwrap();
+    check(&policy, KeyVerdict::Pass, "order_id http.route status");
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "email user.email http.cookie_jar other",
+    );
+    check(&policy, KeyVerdict::Replace, "iban payer_iban");
+    assert_eq!(policy.replace("iban", "DE02120300000000202051"), "***2051");
+    let again = policy.show("email").unwrap().show("payer_iban").unwrap();
+    check(&again, KeyVerdict::Pass, "email payer_iban");
+    check(&again, KeyVerdict::Replace, "iban");
+    check(&again.hide("email").unwrap(), KeyVerdict::Redact, "email");
+    // What is allowed is what was hidden before.
+    let email = Policy::allow_only(["email"]).unwrap();
+    check(&email, KeyVerdict::Pass, "email");
+    assert_eq!(
+        email.replace("iban", "DE02120300000000202051"),
+        "[REDACTED]"
+    );
+}
+
+#[test]
 fn actions_say_what_is_shown() {
     let policy = Policy::secrets()
         .hide_with("iban", Action::KeepLast(4))
