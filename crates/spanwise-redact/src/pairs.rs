@@ -42,7 +42,9 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         *at = separator + 1;
         match (colon, bytes.get(separator + 1)) {
             // `std::fmt`, `https://`: no key.
-            (true, Some(b':' | b'/')) => {
+            (true, Some(next @ (b':' | b'/')))
+                if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
+            {
                 *at += 1;
                 continue;
             }
@@ -53,7 +55,12 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         if let Some((start, end, quote)) = key_before(bytes, separator)
             && let Some(key) = text.get(start..end)
         {
-            let before = &bytes[..start];
+            let name = if matches!(bytes[end], b']' | b'%') {
+                start_of_form(bytes, start)
+            } else {
+                start
+            };
+            let before = &bytes[..name];
             // The `&` may be written out, as in the JSON that Go writes.
             let is_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
@@ -76,12 +83,10 @@ type Quote = (u8, usize);
 
 fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quote>)> {
     // No separator is among them, so that each is walked over once.
-    let spaces = text[..separator]
-        .iter()
-        .rev()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
-    let mut end = separator - spaces;
+    let before = text[..separator].iter().rev();
+    let gap = before.take_while(|byte| is_space(**byte)).count();
+    let mut end = separator - gap;
+    let gap = &text[end..separator];
     // `headers["cookie"] = …`
     if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
@@ -100,8 +105,51 @@ fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quo
                 None => plain_key(text, end),
             }
         }
+        // Only JSON has line breaks there.
+        _ if gap.iter().any(|byte| !matches!(byte, b' ' | b'\t')) => None,
+        Some(b']' | b'd' | b'D')
+            if gap.is_empty()
+                && text[separator] == b'='
+                && without_bracket(&text[..end], b']').is_some() =>
+        {
+            form_key(text, end)
+        }
         _ => plain_key(text, end),
     }
+}
+
+/// `user[password]=`, `user[pins][]=`: a field of a form, whose brackets may be encoded.
+fn form_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
+    let text = &text[..end];
+    let text = without_bracket(text, b']')
+        .and_then(|list| without_bracket(list, b'['))
+        .unwrap_or(text);
+    let text = without_bracket(text, b']')?;
+    let (start, end, quote) = plain_key(text, text.len())?;
+    if text[..start].ends_with(b"[") {
+        return Some((start, end, quote));
+    }
+    let is_encoded = text[..start].ends_with(b"%") && text[start..].starts_with(b"5");
+    (is_encoded && text[start + 1].eq_ignore_ascii_case(&b'B') && start + 2 < end).then_some((
+        start + 2,
+        end,
+        quote,
+    ))
+}
+
+fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
+    let encoded = if bracket == b'[' { b"%5B" } else { b"%5D" };
+    text.strip_suffix(&[bracket]).or_else(|| {
+        let (before, last) = text.split_last_chunk::<3>()?;
+        last.eq_ignore_ascii_case(encoded).then_some(before)
+    })
+}
+
+/// Where the name of a field of a form begins, of which a part in brackets is at `part`.
+fn start_of_form(text: &[u8], part: usize) -> usize {
+    let before = &text[part.saturating_sub(LONGEST_KEY)..part];
+    let is_part = |byte: &&u8| Set::LOCAL_PART.has(**byte) || matches!(byte, b'[' | b']');
+    part - before.iter().rev().take_while(is_part).count()
 }
 
 fn plain_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {

@@ -57,6 +57,13 @@ Host: x",
         "password := \"«hunter2»\" and pin:=«1234»",
         "email=«ada@example.org»",
         "my_access_tokens=«abc»",
+        "{\"password\"\n:\n\"«hunter2»\"}",
+        "{\"password\" \r\n\t: \"«hunter2»\"} x",
+        "secret:«/Zm9vYmFy» token:«/abc» x",
+        "user[password]=«hunter2»&x=1",
+        "/p?user[password]=«a,b»&user[0][pin][]=«1,2»&x=1",
+        "/p?user%5Bpassword%5D=«a,b»&user%5b0%5d%5bpin%5d%5b%5d=«1,2»&x%5B1%5D=1",
+        "POST user[name]=ada&user[password]=«a,b»",
     ] {
         check(text);
     }
@@ -144,6 +151,18 @@ fn credentials_are_known_by_their_form() {
         "pay to «DE02120300000000202051», «GB29 NWBK 6016 1331 9268 19».".to_owned(),
     ] {
         check(&text);
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_key_has_no_value() {
+    for text in [
+        "secret://vault/a token://x",
+        "the password\n: is not here",
+        "tokens[password]: 1, names[token] = 2",
+        "x[]=1&[]=2&]=3",
+    ] {
+        check(text);
     }
 }
 
