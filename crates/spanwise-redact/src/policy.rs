@@ -135,19 +135,38 @@ impl Policy {
         Self::secrets().with_pii(None)
     }
 
-    fn with_pii(mut self, action: Option<Action>) -> Self {
-        for pattern in PII.iter().filter_map(|name| name.parse().ok()) {
+    /// Without an action, rules that are there keep theirs.
+    pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
+        for pattern in pii() {
             let rule = self.add(pattern);
-            self.rules_mut().outcomes[rule].action = action;
+            let outcome = &mut self.rules_mut().outcomes[rule];
+            outcome.action = action.or(outcome.action);
         }
+        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
+            self = self.look_for(detector);
+            let outcome = &mut self.rules_mut().detectors[detector as usize];
+            outcome.action = action.or(outcome.action);
+        }
+        self
+    }
+
+    /// Without the rules of [`with_pii`](Self::with_pii), but for these.
+    pub(crate) fn without_pii(mut self, but: &[Pattern]) -> Self {
         let rules = self.rules_mut();
-        for detector in Detector::ALL
-            .into_iter()
-            .filter(|detector| detector.is_pii())
-        {
-            rules.detected |= scan::bit(detector);
-            rules.detectors[detector as usize].action = action;
+        for pattern in pii().filter(|pattern| !but.contains(pattern)) {
+            rules.keys.forget(&pattern);
         }
+        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
+            if !but.iter().any(|one| one.detector() == Some(detector)) {
+                rules.detected &= !scan::bit(detector);
+            }
+        }
+        self
+    }
+
+    /// [`detect`](Self::detect), with the action that it has.
+    pub(crate) fn look_for(mut self, detector: Detector) -> Self {
+        self.rules_mut().detected |= scan::bit(detector);
         self
     }
 
@@ -178,7 +197,8 @@ impl Policy {
 
     /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as `user.*.token`, `**.ssn`, `items[*].card`.
     ///
-    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too.
+    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too. An element
+    /// of a list is `[*]`, whichever it is.
     ///
     /// # Errors
     /// If it is no key.
@@ -560,6 +580,12 @@ impl Outcome {
             count: Arc::default(),
         }
     }
+}
+
+/// The keys of what tells of a person.
+fn pii() -> impl Iterator<Item = Pattern> {
+    // The list has no wrong pattern: a test reads it.
+    PII.iter().filter_map(|name| name.parse().ok())
 }
 
 fn floor(text: &str, mut at: usize) -> usize {

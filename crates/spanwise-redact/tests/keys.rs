@@ -249,9 +249,9 @@ fn what_is_no_rule_is_said_so() {
         ("+***", "no name has"),
         ("+ab*", "how a name begins"),
         ("+*ab*", "at least three letters"),
-        ("+a..b*c.*x", "whole name"),
+        ("+a.b*c.*x", "whole name"),
         ("+*.*", "whole name"),
-        ("+a,-A", "hides and shows `a`"),
+        ("+a,-A", "hides and shows `A`"),
         ("+a,,", "empty part"),
         ("+pass=word", "no name has"),
     ] {
@@ -267,6 +267,113 @@ fn what_is_no_rule_is_said_so() {
         "OFF",
     ] {
         assert!(text.parse::<Changes>().is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_what_was_meant() {
+    const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
+    let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
+    let commas = |text: &str, what: &str| {
+        format!("`{text}` has {what} in it: separate keys by commas, as in `+employee_no,-session`")
+    };
+    let other = |text: &str, meant: &str| {
+        format!("`{text}` is neither `on` nor `off`: did you mean `{meant}`?")
+    };
+    let list = "an element of a list is `[*]`, whichever it is";
+    let everything =
+        "it would hide everything; `Policy::allow_only` does, but for the keys it is given";
+    let mut cases = vec![
+        (
+            "+employee_no -session",
+            commas("+employee_no -session", "a space"),
+        ),
+        (
+            "+employee_no;-session",
+            commas("+employee_no;-session", "a `;`"),
+        ),
+        ("+items[].card", key("items[].card", list)),
+        ("+items[0].card", key("items[0].card", list)),
+        (
+            "+$.items[*].card",
+            key(
+                "$.items[*].card",
+                "a path begins with its first key, not with `$`",
+            ),
+        ),
+        (
+            "+/items/card",
+            key("/items/card", "the parts of a path are separated by dots"),
+        ),
+        ("+a[*", key("a[*", "its brackets do not match")),
+        ("+a*]", key("a*]", "its brackets do not match")),
+        ("+a[*]b", key("a[*]b", "its brackets do not match")),
+        ("+foo..bar", key("foo..bar", "a part of it is empty")),
+        ("+foo.", key("foo.", "a part of it is empty")),
+        ("+*", key("*", everything)),
+        ("+**", key("**", everything)),
+        (
+            "-*",
+            "`-*` would show everything: write `off` for that".to_owned(),
+        ),
+        (
+            "+pii,-PII",
+            "`+pii,-PII` hides and shows `PII`: write only one of both".to_owned(),
+        ),
+    ];
+    cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
+    cases.extend(["true", "YES", "1"].map(|word| (word, other(word, "on"))));
+    for (text, expected) in cases {
+        let error = text.parse::<Changes>().unwrap_err();
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    for rule in [
+        "items[*][*]",
+        "[*].size",
+        "a.[*].b",
+        "app.io/name",
+        "first name",
+    ] {
+        assert!(Policy::secrets().hide(rule).is_ok(), "{rule}");
+    }
+}
+
+#[test]
+fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
+    let text = "ada@example.org 203.0.113.7 4111111111111111 phone=1 /p?sig=abcdefgh12";
+    let all = "[REDACTED] [REDACTED] [REDACTED] phone=[REDACTED] /p?sig=[REDACTED]";
+    let secrets = "ada@example.org 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]";
+    let of = |changes: &str, policy: Policy| {
+        let changes: Changes = changes.parse().unwrap();
+        let again: Changes = changes.to_string().parse().unwrap();
+        assert_eq!(changes, again);
+        changes.apply(policy).unwrap()
+    };
+    let (some, every) = (Policy::secrets, Policy::secrets_and_pii);
+    assert_eq!(of("+pii", some()).text(text), all);
+    assert_eq!(of("+pii", every()).text(text), all);
+    assert_eq!(of("-pii", every()).text(text), secrets);
+    assert_eq!(of("-pii", some()).text(text), secrets);
+    assert_eq!(
+        of("-pii,+email", every()).text(text),
+        "[REDACTED] 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]"
+    );
+    assert_eq!(
+        of("+pii,-email,-IPv4,-card,-url_query", some()).text(text),
+        "ada@example.org 203.0.113.7 4111111111111111 phone=[REDACTED] /p?sig=abcdefgh12"
+    );
+    let policy = of("+email,+card,-jwt", some());
+    check(&policy, KeyVerdict::Redact, "email card");
+    check(&policy, KeyVerdict::Pass, "jwt phone");
+    check(&of("-pii", every()), KeyVerdict::Pass, "email address zip");
+    let changes: Changes = "-url_query,+PII,+email".parse().unwrap();
+    assert_eq!(changes.to_string(), "on,+pii,+email,-urlquery");
+    let kept = every().hide_with("email", Action::KeepLast(3)).unwrap();
+    for changes in ["+pii", "-pii,+email"] {
+        assert_eq!(
+            of(changes, kept.clone()).replace("email", "ada@x.org"),
+            "***org"
+        );
     }
 }
 
