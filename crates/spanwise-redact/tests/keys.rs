@@ -16,7 +16,7 @@ fn names_of_secrets_are_known_however_they_are_written() {
     check(
         &policy,
         KeyVerdict::Redact,
-        "X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
+        "secrets secretKey secret_id recovery_secrets secretary_password X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
          access-token accessToken id_token token csrf_token my.token auth user.auth Authorization proxy-authorization \
          http.request.header.authorization http.request.header.cookie http.response.header.set-cookie http.request.header.x-api-key \
          sid otp pin cvv card_cvv ssn jwt session session_id PHPSESSID connect.sid db_pwd mysql_pwd dsn privateKey \
@@ -32,7 +32,8 @@ fn names_that_only_look_secret_are_trusted_and_others_pass() {
         KeyVerdict::Trust,
         "author authors authority authenticated auth_method authType oauth_provider tokens max_tokens tokens_total.tokens token_type \
          token_count public_key publicKey key_id keyboard monkey session_count request_id trace_id span_id partition_key sort_key \
-         cache_key cookie_count secret_name secret_version config.secret_name",
+         cache_key cookie_count secret_name secret_version config.secret_name secretary club.secretary \
+         secretaries Secretariat secretArn secret_count secretRef secretKeyRef secret_type",
     );
     check(
         &policy,
