@@ -153,6 +153,13 @@ impl Keys {
         self.is_shown(&Normal::new(key), key)
     }
 
+    /// How many rules hide, and how many show.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
+        let hide = self.rules.iter().filter(|rule| !gone(rule)).count();
+        (hide, self.shown.len())
+    }
+
     pub(crate) fn has_paths(&self) -> bool {
         !self.index.paths.is_empty()
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 use std::{
     borrow::Cow,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,7 +47,7 @@ use crate::{
 /// assert_eq!(policy.counts()[0], ("email".to_owned(), 1));
 /// # Ok::<(), spanwise_redact::RuleError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Policy {
     rules: Arc<Rules>,
     #[cfg(feature = "pseudonyms")]
@@ -554,6 +555,29 @@ impl Redact for Policy {
             }
             Decision::Trust | Decision::Pass => REDACTED.to_owned(),
         }
+    }
+}
+
+/// In short: how many rules there are, and what is looked for.
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = &self.rules;
+        let (keys, shown) = rules.keys.counts();
+        let wanted = |detector: &Detector| rules.detected & scan::bit(*detector) != 0;
+        let detectors: Vec<&str> = Detector::ALL
+            .iter()
+            .filter(|detector| wanted(detector))
+            .map(|detector| detector.name())
+            .collect();
+        let mut policy = f.debug_struct("Policy");
+        policy.field("keys", &keys).field("shown", &shown);
+        if let Some(allowed) = &rules.allowed {
+            policy.field("only", &allowed.keys.len());
+        }
+        policy
+            .field("detectors", &format_args!("[{}]", detectors.join(", ")))
+            .field("action", &rules.action)
+            .finish_non_exhaustive()
     }
 }
 
