@@ -5,20 +5,23 @@ use crate::{
     scan::{Hit, Rule},
 };
 
+/// True if it begins as an object or a list.
+pub(crate) fn may_be_json(text: &str) -> bool {
+    text.trim_ascii_start().starts_with(['{', '['])
+}
+
 /// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the key it stands under.
 pub(crate) fn by_path<'t>(key: Option<&'t str>, text: &'t str, keys: &Keys, hits: &mut Vec<Hit>) {
-    if text.trim_start().starts_with(['{', '[']) {
-        let path: Vec<&str> = key.map(parts).into_iter().flatten().collect();
-        let mut walk = Walk {
-            text,
-            keys,
-            root: path.len(),
-            path,
-            hits,
-            at: 0,
-        };
-        let _: Option<()> = walk.value();
-    }
+    let path: Vec<&str> = key.map(parts).into_iter().flatten().collect();
+    let mut walk = Walk {
+        text,
+        keys,
+        root: path.len(),
+        path,
+        hits,
+        at: 0,
+    };
+    let _: Option<()> = walk.value();
 }
 
 /// Values inside one another beyond this many are not followed.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{RuleError, literals::Literals};
+use crate::{Detector, RuleError, literals::Literals};
 
 /// Rules about keys, looked up by the name of one.
 #[derive(Debug, Clone)]
@@ -91,19 +91,23 @@ impl Keys {
 
     /// The rule of that pattern is gone, and no other hides such a key.
     pub(crate) fn show(&mut self, pattern: Pattern) {
+        self.forget(&pattern);
+        self.shown.push(pattern);
+    }
+
+    /// The rule of that pattern is gone.
+    pub(crate) fn forget(&mut self, pattern: &Pattern) {
         // Numbers stay: a rule without a name matches no key.
-        for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
+        for rule in self.rules.iter_mut().filter(|rule| *rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
         self.index = Index::new(&self.rules);
-        self.shown.push(pattern);
     }
 
     pub(crate) fn decide(&self, key: &str) -> Decision {
         let normal = Normal::new(key);
         let (whole, last) = (normal.whole(), normal.last());
-        let is_any = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(&normal, key));
-        if is_any(&self.shown) {
+        if self.is_shown(&normal, key) {
             return Decision::Pass;
         }
         let index = &self.index;
@@ -137,6 +141,23 @@ impl Keys {
             Some((_, rule)) => Decision::Hide(*rule),
             None => Decision::Pass,
         }
+    }
+
+    fn is_shown(&self, key: &Normal, written: &str) -> bool {
+        let mut shown = self.shown.iter();
+        shown.any(|pattern| pattern.matches(key, written))
+    }
+
+    /// Whether somebody said that it is no secret.
+    pub(crate) fn shows(&self, key: &str) -> bool {
+        self.is_shown(&Normal::new(key), key)
+    }
+
+    /// How many rules hide, and how many show.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
+        let hide = self.rules.iter().filter(|rule| !gone(rule)).count();
+        (hide, self.shown.len())
     }
 
     pub(crate) fn has_paths(&self) -> bool {
@@ -290,7 +311,14 @@ impl Pattern {
         }
     }
 
-    pub(crate) fn allows(&self, key: &str) -> bool {
+    /// The detector of that name, if it is one.
+    pub(crate) fn detector(&self) -> Option<Detector> {
+        let Self::Exact(name) = self else { return None };
+        let mut all = Detector::ALL.into_iter();
+        all.find(|detector| Normal::new(detector.name()).whole() == name.as_bytes())
+    }
+
+    pub(crate) fn is_of(&self, key: &str) -> bool {
         self.matches(&Normal::new(key), key)
     }
 }
@@ -330,8 +358,20 @@ impl FromStr for Pattern {
             let normal = Normal::new(part);
             String::from_utf8_lossy(normal.whole()).into_owned()
         };
-        if trimmed.contains(['.', '[']) {
-            let path: Vec<Segment> = parts(trimmed)
+        let no_name = ['=', ',', ':', ';', '"', '\''];
+        if trimmed.contains(no_name) {
+            return wrong("it has a character that no name has");
+        }
+        if trimmed.starts_with('/') {
+            return wrong("the parts of a path are separated by dots");
+        }
+        if trimmed.contains(['.', '[', ']']) {
+            let path = match path_of_rule(trimmed) {
+                Ok(path) => path,
+                Err(why) => return wrong(why),
+            };
+            let path: Vec<Segment> = path
+                .into_iter()
                 .map(|part| match part {
                     "*" => Segment::Any,
                     "**" => Segment::AnyDepth,
@@ -346,13 +386,18 @@ impl FromStr for Pattern {
             }
             return Ok(Self::Path(path));
         }
+        if matches!(trimmed, "*" | "**") {
+            return wrong(
+                "it would hide everything; `Policy::allow_only` does, but for the keys it is given",
+            );
+        }
         let (from, starts) = trimmed
             .strip_prefix('*')
             .map_or((trimmed, false), |rest| (rest, true));
         let (part, ends) = from
             .strip_suffix('*')
             .map_or((from, false), |rest| (rest, true));
-        if part.contains(['*', '=', ',', ':', '"']) {
+        if part.contains('*') {
             return wrong("it has a character that no name has");
         }
         let part = name(part);
@@ -365,6 +410,36 @@ impl FromStr for Pattern {
             (false, true) => wrong("how a name begins is no rule"),
         }
     }
+}
+
+/// The parts of a path as a rule writes it: `items[*].card`.
+fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
+    let mut found = Vec::new();
+    for part in path.split('.') {
+        let (name, mut brackets) = part.split_at(part.find(['[', ']']).unwrap_or(part.len()));
+        match name {
+            "$" if found.is_empty() => {
+                return Err("a path begins with its first key, not with `$`");
+            }
+            "" if brackets.is_empty() => return Err("a part of it is empty"),
+            "" => {}
+            name => found.push(name),
+        }
+        while !brackets.is_empty() {
+            let inside = brackets
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once(']'));
+            let Some((inside, rest)) = inside else {
+                return Err("its brackets do not match");
+            };
+            if inside.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err("an element of a list is `[*]`, whichever it is");
+            }
+            found.push(inside);
+            brackets = rest;
+        }
+    }
+    Ok(found)
 }
 
 /// A key as it is compared: lower case, without `-`, `_`, `.` and spaces. Of a key that is longer the end.

@@ -53,7 +53,8 @@
 //!
 //! # Settings
 //!
-//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys to hide and to show.
+//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to hide and to show, such as
+//! `+employee_no,-session,-card,+pii`.
 //!
 //! # Features
 //!

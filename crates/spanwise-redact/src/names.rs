@@ -103,6 +103,14 @@ pub(crate) const NEVER: &[&str] = &[
     "cookie_count",
     "secret_name",
     "secret_version",
+    "secret_arn",
+    "secret_count",
+    "secret_ref",
+    "secret_key_ref",
+    "secret_type",
+    "secretary",
+    "secretaries",
+    "secretariat",
     "*tokens",
 ];
 

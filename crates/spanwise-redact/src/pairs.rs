@@ -11,7 +11,9 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
-    /// After the `=` or `:`.
+    /// Where the `=` or `:` is.
+    separator: usize,
+    /// After it.
     after: usize,
     colon: bool,
     /// The quotes around the key: which, and how many backslashes before it.
@@ -40,7 +42,9 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         *at = separator + 1;
         match (colon, bytes.get(separator + 1)) {
             // `std::fmt`, `https://`: no key.
-            (true, Some(b':' | b'/')) => {
+            (true, Some(next @ (b':' | b'/')))
+                if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
+            {
                 *at += 1;
                 continue;
             }
@@ -51,12 +55,18 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         if let Some((start, end, quote)) = key_before(bytes, separator)
             && let Some(key) = text.get(start..end)
         {
-            let before = &bytes[..start];
+            let name = if matches!(bytes[end], b']' | b'%') {
+                start_of_form(bytes, start)
+            } else {
+                start
+            };
+            let before = &bytes[..name];
             // The `&` may be written out, as in the JSON that Go writes.
             let is_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
             return Some(Pair {
                 key,
+                separator,
                 after: *at,
                 colon,
                 quote,
@@ -73,12 +83,10 @@ type Quote = (u8, usize);
 
 fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quote>)> {
     // No separator is among them, so that each is walked over once.
-    let spaces = text[..separator]
-        .iter()
-        .rev()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
-    let mut end = separator - spaces;
+    let before = text[..separator].iter().rev();
+    let gap = before.take_while(|byte| is_space(**byte)).count();
+    let mut end = separator - gap;
+    let gap = &text[end..separator];
     // `headers["cookie"] = …`
     if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
@@ -97,8 +105,51 @@ fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quo
                 None => plain_key(text, end),
             }
         }
+        // Only JSON has line breaks there.
+        _ if gap.iter().any(|byte| !matches!(byte, b' ' | b'\t')) => None,
+        Some(b']' | b'd' | b'D')
+            if gap.is_empty()
+                && text[separator] == b'='
+                && without_bracket(&text[..end], b']').is_some() =>
+        {
+            form_key(text, end)
+        }
         _ => plain_key(text, end),
     }
+}
+
+/// `user[password]=`, `user[pins][]=`: a field of a form, whose brackets may be encoded.
+fn form_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
+    let text = &text[..end];
+    let text = without_bracket(text, b']')
+        .and_then(|list| without_bracket(list, b'['))
+        .unwrap_or(text);
+    let text = without_bracket(text, b']')?;
+    let (start, end, quote) = plain_key(text, text.len())?;
+    if text[..start].ends_with(b"[") {
+        return Some((start, end, quote));
+    }
+    let is_encoded = text[..start].ends_with(b"%") && text[start..].starts_with(b"5");
+    (is_encoded && text[start + 1].eq_ignore_ascii_case(&b'B') && start + 2 < end).then_some((
+        start + 2,
+        end,
+        quote,
+    ))
+}
+
+fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
+    let encoded = if bracket == b'[' { b"%5B" } else { b"%5D" };
+    text.strip_suffix(&[bracket]).or_else(|| {
+        let (before, last) = text.split_last_chunk::<3>()?;
+        last.eq_ignore_ascii_case(encoded).then_some(before)
+    })
+}
+
+/// Where the name of a field of a form begins, of which a part in brackets is at `part`.
+fn start_of_form(text: &[u8], part: usize) -> usize {
+    let before = &text[part.saturating_sub(LONGEST_KEY)..part];
+    let is_part = |byte: &&u8| Set::LOCAL_PART.has(**byte) || matches!(byte, b'[' | b']');
+    part - before.iter().rev().take_while(is_part).count()
 }
 
 fn plain_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
@@ -120,7 +171,7 @@ fn backslashes_before(text: &[u8], at: usize) -> usize {
 }
 
 impl Value {
-    /// Where the next key may be: what is hidden may end in one, whose value comes after it.
+    /// Where the next key may be: a value may end in one, whose own value comes after it.
     pub(crate) fn next(&self, text: &[u8]) -> usize {
         let hidden = text[self.start..self.end].trim_ascii_end();
         let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
@@ -139,6 +190,21 @@ impl Value {
 }
 
 impl Pair<'_> {
+    /// Where its value may begin.
+    pub(crate) fn after(&self) -> usize {
+        self.after
+    }
+
+    /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`: what is hidden may have run over the
+    /// end of a string, and into the value of the key after it.
+    pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
+        let rest = text.get(self.after..end).unwrap_or_default();
+        self.separator >= end
+            || self.quote.is_some()
+            || self.in_query
+            || rest.trim_ascii_start().is_empty()
+    }
+
     /// Where the value must end that stands in JSON: at the end of the string that the key is part of.
     pub(crate) fn place(&mut self, document: &Document) -> usize {
         match document.string_at(self.after - 1) {
@@ -178,13 +244,18 @@ impl Pair<'_> {
                 // There is no space in a URL.
                 let end = if self.in_query && start == self.after {
                     end_of_parameter(text, start)
-                } else if header && self.colon && self.quote.is_none() {
+                } else if header && self.colon && self.quote.is_none() && !is_debug(&text[start..])
+                {
                     if is_hidden(&text[start..]) {
                         return None;
                     }
                     let end = end_of_header(text, start, open_quote(text, self.after));
                     // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
-                    end.max(end_of_bare(text, start))
+                    let word = Set::WORD.run(text, start);
+                    match text.get(word) {
+                        Some(b'(' | b'[' | b'{' | b' ') => end.max(end_of_bare(text, start)),
+                        _ => end,
+                    }
                 } else {
                     end_of_bare(text, start)
                 };
@@ -242,6 +313,12 @@ fn end_of_parameter(text: &[u8], start: usize) -> usize {
     start + rest.iter().position(is_end).unwrap_or(rest.len())
 }
 
+/// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends with its bracket.
+fn is_debug(value: &[u8]) -> bool {
+    let begins = |with: &&str| value.starts_with(with.as_bytes());
+    ["Some(", "[\"", "[("].iter().any(begins)
+}
+
 /// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows is another field.
 fn is_hidden(value: &[u8]) -> bool {
     let after = value.strip_prefix(REDACTED.as_bytes());
@@ -269,14 +346,25 @@ fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
     })
 }
 
-/// The quote of a string that was opened on this line and not closed, as far as a short look back tells.
+/// The quote of a string that was opened on this line and not closed, as far as a short look back tells: the innermost one, as a
+/// string in a string has quotes with more backslashes. One of `'` may be an apostrophe.
 fn open_quote(text: &[u8], at: usize) -> Option<Quote> {
     let from = at.saturating_sub(512);
     let line = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
-    let is_open = |mark: u8| memchr::memchr_iter(mark, &text[line..at]).count() % 2 == 1;
-    let last = |mark: u8| memchr::memrchr(mark, &text[line..at]).filter(|_| is_open(mark));
-    let opened = line + last(b'"').max(last(b'\''))?;
-    Some((text[opened], backslashes_before(text, opened)))
+    let line = &text[line..at];
+    // One bit a number of backslashes; strings are in one another no deeper.
+    let mut open = 0_u64;
+    for quote in memchr::memchr_iter(b'"', line) {
+        let bit = 1 << backslashes_before(line, quote).min(63);
+        // What is in a string ends with it.
+        open = (open ^ bit) & (bit | (bit - 1));
+    }
+    if let Some(slashes) = open.checked_ilog2() {
+        return Some((b'"', slashes as usize));
+    }
+    let is_open = memchr::memchr_iter(b'\'', line).count() % 2 == 1;
+    let opened = memchr::memrchr(b'\'', line).filter(|_| is_open)?;
+    Some((b'\'', backslashes_before(line, opened)))
 }
 
 /// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`, `Secret { … }`, `[…]`.
@@ -289,7 +377,11 @@ fn end_of_bare(text: &[u8], start: usize) -> usize {
             b'"' | b'\'' if word && at > start => {
                 return after_bracket(text, after_string(text, at));
             }
-            b' ' if word && text.get(at + 1) == Some(&b'{') && text[start].is_ascii_uppercase() => {
+            // `Secret { … }`, and `Array […]` as `serde_json` has it.
+            b' ' if word
+                && matches!(text.get(at + 1), Some(b'{' | b'['))
+                && text[start].is_ascii_uppercase() =>
+            {
                 return closing_bracket(text, at + 1);
             }
             // A scheme, and the credential after it.

@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 use std::{
     borrow::Cow,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,7 +47,7 @@ use crate::{
 /// assert_eq!(policy.counts()[0], ("email".to_owned(), 1));
 /// # Ok::<(), spanwise_redact::RuleError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Policy {
     rules: Arc<Rules>,
     #[cfg(feature = "pseudonyms")]
@@ -65,10 +66,18 @@ struct Rules {
     /// One bit a detector.
     detected: u32,
     /// Only these keys are shown.
-    allowed: Option<Vec<Pattern>>,
+    allowed: Option<Allowed>,
     action: Action,
     #[cfg(feature = "pseudonyms")]
     key: Option<PseudonymKey>,
+}
+
+/// The keys of [`Policy::allow_only`].
+#[derive(Debug, Clone)]
+struct Allowed {
+    keys: Vec<Pattern>,
+    /// Rules that were added to it, which hide what is allowed, each with its number.
+    hidden: Vec<(Pattern, usize)>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,19 +136,38 @@ impl Policy {
         Self::secrets().with_pii(None)
     }
 
-    fn with_pii(mut self, action: Option<Action>) -> Self {
-        for pattern in PII.iter().filter_map(|name| name.parse().ok()) {
+    /// Without an action, rules that are there keep theirs.
+    pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
+        for pattern in pii() {
             let rule = self.add(pattern);
-            self.rules_mut().outcomes[rule].action = action;
+            let outcome = &mut self.rules_mut().outcomes[rule];
+            outcome.action = action.or(outcome.action);
         }
+        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
+            self = self.look_for(detector);
+            let outcome = &mut self.rules_mut().detectors[detector as usize];
+            outcome.action = action.or(outcome.action);
+        }
+        self
+    }
+
+    /// Without the rules of [`with_pii`](Self::with_pii), but for these.
+    pub(crate) fn without_pii(mut self, but: &[Pattern]) -> Self {
         let rules = self.rules_mut();
-        for detector in Detector::ALL
-            .into_iter()
-            .filter(|detector| detector.is_pii())
-        {
-            rules.detected |= scan::bit(detector);
-            rules.detectors[detector as usize].action = action;
+        for pattern in pii().filter(|pattern| !but.contains(pattern)) {
+            rules.keys.forget(&pattern);
         }
+        for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
+            if !but.iter().any(|one| one.detector() == Some(detector)) {
+                rules.detected &= !scan::bit(detector);
+            }
+        }
+        self
+    }
+
+    /// [`detect`](Self::detect), with the action that it has.
+    pub(crate) fn look_for(mut self, detector: Detector) -> Self {
+        self.rules_mut().detected |= scan::bit(detector);
         self
     }
 
@@ -154,20 +182,24 @@ impl Policy {
     }
 
     /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts shown are read as ever, and so is
-    /// the message.
+    /// the message. Of rules that are added to it [`hide`](Self::hide) hides what is allowed, and [`show`](Self::show) allows more.
     ///
     /// # Errors
     /// If one of them is no key.
     pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
         let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
         let mut policy = Self::secrets_and_pii();
-        policy.rules_mut().allowed = Some(allowed?);
+        policy.rules_mut().allowed = Some(Allowed {
+            keys: allowed?,
+            hidden: Vec::new(),
+        });
         Ok(policy)
     }
 
     /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as `user.*.token`, `**.ssn`, `items[*].card`.
     ///
-    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too.
+    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too. An element
+    /// of a list is `[*]`, whichever it is.
     ///
     /// # Errors
     /// If it is no key.
@@ -238,16 +270,24 @@ impl Policy {
     }
 
     pub(crate) fn show_pattern(mut self, pattern: Pattern) -> Self {
-        self.rules_mut().keys.show(pattern);
+        let rules = self.rules_mut();
+        if let Some(allowed) = &mut rules.allowed {
+            allowed.hidden.retain(|(hidden, _)| *hidden != pattern);
+            allowed.keys.push(pattern.clone());
+        }
+        rules.keys.show(pattern);
         self
     }
 
     fn add(&mut self, pattern: Pattern) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
-        let rule = rules.keys.hide(pattern);
+        let rule = rules.keys.hide(pattern.clone());
         if rule == rules.outcomes.len() {
             rules.outcomes.push(Outcome::new(&name));
+        }
+        if let Some(allowed) = &mut rules.allowed {
+            allowed.hidden.push((pattern, rule));
         }
         rule
     }
@@ -282,10 +322,16 @@ impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
     fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        if scan::is_plain(text.as_bytes()) {
+        if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
         self.read(key, text)
+    }
+
+    /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
+    #[inline]
+    fn has_paths_into(&self, text: &str) -> bool {
+        self.rules.keys.has_paths() && crate::json::may_be_json(text)
     }
 
     #[inline(never)]
@@ -304,14 +350,18 @@ impl Policy {
         let mut document = None;
         if signs.may_have_pairs() {
             self.pairs(text, &mut document, &mut hits);
-            if self.rules.keys.has_paths() {
-                crate::json::by_path(key, text, &self.rules.keys, &mut hits);
-            }
+        }
+        if self.has_paths_into(text) {
+            crate::json::by_path(key, text, &self.rules.keys, &mut hits);
         }
         if hits.is_empty() {
             return hits;
         }
-        let order = |hit: &Hit| (hit.start, std::cmp::Reverse(hit.end));
+        // Of two that found the same, the key says what is done with it.
+        let order = |hit: &Hit| {
+            let by_form = matches!(hit.rule, Rule::Detector(_));
+            (hit.start, std::cmp::Reverse(hit.end), by_form)
+        };
         hits.sort_by_key(order);
         if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
             hits = document.fit(text, hits);
@@ -324,7 +374,12 @@ impl Policy {
         let keys = &self.rules.keys;
         let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
         let mut at = 0;
+        // Where what was hidden so far ends.
+        let mut until = 0;
         while let Some(mut pair) = pairs::next(text, &mut at) {
+            if !pair.may_go_on(text.as_bytes(), until) {
+                continue;
+            }
             let rule = match keys.decide(pair.key) {
                 Decision::Hide(rule) => {
                     let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
@@ -352,10 +407,18 @@ impl Policy {
                 }
             };
             let Some(rule) = rule else { continue };
+            if matches!(rule, Rule::Detector(detector) if !wants(detector)) {
+                continue;
+            }
             let header = is_header(pair.key);
             let end = match document.get_or_insert_with(|| Document::of(text)) {
                 Some(document) => pair.place(document).min(text.len()),
                 None => text.len(),
+            };
+            let end = match rule {
+                // One that goes on is none: it is not followed to its end, which may be that of the text, from each such key again.
+                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
+                _ => end,
             };
             if let Some(value) = pair.value(&text.as_bytes()[..end], header) {
                 let length = value.end - value.start;
@@ -364,7 +427,11 @@ impl Policy {
                     Rule::Detector(_) => length == AWS_SECRET,
                     Rule::Key { .. } => true,
                 };
-                if !is_it || matches!(rule, Rule::Detector(detector) if !wants(detector)) {
+                if !is_it {
+                    continue;
+                }
+                if value.end <= until {
+                    at = at.max(value.next(text.as_bytes()));
                     continue;
                 }
                 hits.push(Hit {
@@ -373,7 +440,9 @@ impl Policy {
                     rule,
                     needs_quotes: value.needs_quotes,
                 });
-                at = at.max(value.next(text.as_bytes()));
+                // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
+                at = at.max(until);
+                until = value.end;
             }
         }
     }
@@ -432,17 +501,13 @@ const AWS_SECRET: usize = 40;
 impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
         let rules = &self.rules;
-        if let Some(allowed) = &rules.allowed {
-            return if allowed.iter().any(|pattern| pattern.allows(key)) {
-                KeyVerdict::Pass
-            } else {
-                KeyVerdict::Redact
-            };
-        }
-        let rule = match rules.keys.decide(key) {
-            Decision::Hide(rule) => &rules.outcomes[rule],
-            Decision::Trust => return KeyVerdict::Trust,
-            Decision::Pass => return KeyVerdict::Pass,
+        let rule = match (rules.decide(key), &rules.allowed) {
+            (Decision::Hide(rule), _) => &rules.outcomes[rule],
+            (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
+                return KeyVerdict::Redact;
+            }
+            (Decision::Trust, None) => return KeyVerdict::Trust,
+            (Decision::Trust | Decision::Pass, _) => return KeyVerdict::Pass,
         };
         match rule.action.unwrap_or(rules.action) {
             Action::Redact => {
@@ -482,13 +547,51 @@ impl Redact for Policy {
     }
 
     fn replace(&self, key: &str, value: &str) -> String {
-        match self.rules.keys.decide(key) {
+        match self.rules.decide(key) {
             Decision::Hide(rule) => {
                 let outcome = &self.rules.outcomes[rule];
                 outcome.count.fetch_add(1, Ordering::Relaxed);
                 self.shown(outcome, key, value)
             }
             Decision::Trust | Decision::Pass => REDACTED.to_owned(),
+        }
+    }
+}
+
+/// In short: how many rules there are, and what is looked for.
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = &self.rules;
+        let (keys, shown) = rules.keys.counts();
+        let wanted = |detector: &Detector| rules.detected & scan::bit(*detector) != 0;
+        let detectors: Vec<&str> = Detector::ALL
+            .iter()
+            .filter(|detector| wanted(detector))
+            .map(|detector| detector.name())
+            .collect();
+        let mut policy = f.debug_struct("Policy");
+        policy.field("keys", &keys).field("shown", &shown);
+        if let Some(allowed) = &rules.allowed {
+            policy.field("only", &allowed.keys.len());
+        }
+        policy
+            .field("detectors", &format_args!("[{}]", detectors.join(", ")))
+            .field("action", &rules.action)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rules {
+    /// What is done with the field of this name. Of a policy that shows only some keys, what was added to it decides; for the texts
+    /// of what it shows the other rules are asked.
+    fn decide(&self, key: &str) -> Decision {
+        let Some(allowed) = &self.allowed else {
+            return self.keys.decide(key);
+        };
+        let mut hidden = allowed.hidden.iter();
+        match hidden.find(|(pattern, _)| pattern.is_of(key)) {
+            Some((_, rule)) if !self.keys.shows(key) => Decision::Hide(*rule),
+            _ => Decision::Pass,
         }
     }
 }
@@ -501,6 +604,12 @@ impl Outcome {
             count: Arc::default(),
         }
     }
+}
+
+/// The keys of what tells of a person.
+fn pii() -> impl Iterator<Item = Pattern> {
+    // The list has no wrong pattern: a test reads it.
+    PII.iter().filter_map(|name| name.parse().ok())
 }
 
 fn floor(text: &str, mut at: usize) -> usize {

@@ -1,7 +1,7 @@
 //! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Action, Changes, Classified, Policy};
+use spanwise_redact::{Action, Changes, Classified, Detector, Policy};
 
 #[track_caller]
 fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
@@ -16,7 +16,7 @@ fn names_of_secrets_are_known_however_they_are_written() {
     check(
         &policy,
         KeyVerdict::Redact,
-        "X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
+        "secrets secretKey secret_id recovery_secrets secretary_password X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
          access-token accessToken id_token token csrf_token my.token auth user.auth Authorization proxy-authorization \
          http.request.header.authorization http.request.header.cookie http.response.header.set-cookie http.request.header.x-api-key \
          sid otp pin cvv card_cvv ssn jwt session session_id PHPSESSID connect.sid db_pwd mysql_pwd dsn privateKey \
@@ -32,7 +32,8 @@ fn names_that_only_look_secret_are_trusted_and_others_pass() {
         KeyVerdict::Trust,
         "author authors authority authenticated auth_method authType oauth_provider tokens max_tokens tokens_total.tokens token_type \
          token_count public_key publicKey key_id keyboard monkey session_count request_id trace_id span_id partition_key sort_key \
-         cache_key cookie_count secret_name secret_version config.secret_name",
+         cache_key cookie_count secret_name secret_version config.secret_name secretary club.secretary \
+         secretaries Secretariat secretArn secret_count secretRef secretKeyRef secret_type",
     );
     check(
         &policy,
@@ -128,6 +129,25 @@ fn paths_begin_at_the_key_of_a_field_too() {
 }
 
 #[test]
+fn paths_are_followed_into_lists_without_names_too() {
+    let policy = Policy::secrets().hide("codes[*]").unwrap();
+    for (list, hidden) in [
+        (
+            r#"["hunter","swordfish"]"#,
+            r#"["[REDACTED]","[REDACTED]"]"#,
+        ),
+        (
+            " [ \"hunter\" , [true] ]",
+            r#" [ "[REDACTED]" , "[REDACTED]" ]"#,
+        ),
+        ("[1234]", r#"["[REDACTED]"]"#),
+    ] {
+        assert_eq!(policy.value("codes", list), hidden);
+        assert_eq!(policy.value("names", list), list);
+    }
+}
+
+#[test]
 fn only_named_keys_pass_if_it_is_turned_around() {
     let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
     check(
@@ -137,6 +157,39 @@ fn only_named_keys_pass_if_it_is_turned_around() {
     );
     check(&policy, KeyVerdict::Redact, "user password orders");
     assert_eq!(policy.text("card 4111111111111111"), "card [REDACTED]");
+}
+
+#[test]
+fn rules_are_added_to_those_that_are_allowed() {
+    let policy = Policy::allow_only(["order_id", "iban", "email", "http.*"])
+        .unwrap()
+        .hide("email")
+        .unwrap()
+        .hide_with("*iban", Action::KeepLast(4))
+        .unwrap()
+        .hide("http.cookie_jar")
+        .unwrap()
+        .show("status")
+        .unwrap();
+    check(&policy, KeyVerdict::Pass, "order_id http.route status");
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "email user.email http.cookie_jar other",
+    );
+    check(&policy, KeyVerdict::Replace, "iban payer_iban");
+    assert_eq!(policy.replace("iban", "DE02120300000000202051"), "***2051");
+    let again = policy.show("email").unwrap().show("payer_iban").unwrap();
+    check(&again, KeyVerdict::Pass, "email payer_iban");
+    check(&again, KeyVerdict::Replace, "iban");
+    check(&again.hide("email").unwrap(), KeyVerdict::Redact, "email");
+    // What is allowed is what was hidden before.
+    let email = Policy::allow_only(["email"]).unwrap();
+    check(&email, KeyVerdict::Pass, "email");
+    assert_eq!(
+        email.replace("iban", "DE02120300000000202051"),
+        "[REDACTED]"
+    );
 }
 
 #[test]
@@ -160,6 +213,34 @@ fn actions_say_what_is_shown() {
 }
 
 #[test]
+fn of_a_key_and_a_detector_that_find_one_value_the_key_decides() {
+    let policy = Policy::secrets_and_pii()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap()
+        .hide_with("mail", Action::KeepLast(3))
+        .unwrap();
+    for (text, expected) in [
+        ("iban=DE02120300000000202051 x", "iban=***2051 x"),
+        (
+            r#"{"iban":"DE02120300000000202051"}"#,
+            r#"{"iban":"***2051"}"#,
+        ),
+        // The detector found a part of it.
+        ("mail='to ada@example.org'", "mail='***org'"),
+        // They overlap.
+        ("iban=DE02 1203 0000 0000 2020 51", "iban=[REDACTED]"),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+    let counts = [
+        ("iban".to_owned(), 1),
+        ("key iban".to_owned(), 2),
+        ("key mail".to_owned(), 1),
+    ];
+    assert_eq!(policy.counts(), counts);
+}
+
+#[test]
 fn what_is_no_rule_is_said_so() {
     for (text, part) in [
         ("", "empty part"),
@@ -169,9 +250,9 @@ fn what_is_no_rule_is_said_so() {
         ("+***", "no name has"),
         ("+ab*", "how a name begins"),
         ("+*ab*", "at least three letters"),
-        ("+a..b*c.*x", "whole name"),
+        ("+a.b*c.*x", "whole name"),
         ("+*.*", "whole name"),
-        ("+a,-A", "hides and shows `a`"),
+        ("+a,-A", "hides and shows `A`"),
         ("+a,,", "empty part"),
         ("+pass=word", "no name has"),
     ] {
@@ -191,6 +272,113 @@ fn what_is_no_rule_is_said_so() {
 }
 
 #[test]
+fn mistakes_are_told_with_what_was_meant() {
+    const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
+    let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
+    let commas = |text: &str, what: &str| {
+        format!("`{text}` has {what} in it: separate keys by commas, as in `+employee_no,-session`")
+    };
+    let other = |text: &str, meant: &str| {
+        format!("`{text}` is neither `on` nor `off`: did you mean `{meant}`?")
+    };
+    let list = "an element of a list is `[*]`, whichever it is";
+    let everything =
+        "it would hide everything; `Policy::allow_only` does, but for the keys it is given";
+    let mut cases = vec![
+        (
+            "+employee_no -session",
+            commas("+employee_no -session", "a space"),
+        ),
+        (
+            "+employee_no;-session",
+            commas("+employee_no;-session", "a `;`"),
+        ),
+        ("+items[].card", key("items[].card", list)),
+        ("+items[0].card", key("items[0].card", list)),
+        (
+            "+$.items[*].card",
+            key(
+                "$.items[*].card",
+                "a path begins with its first key, not with `$`",
+            ),
+        ),
+        (
+            "+/items/card",
+            key("/items/card", "the parts of a path are separated by dots"),
+        ),
+        ("+a[*", key("a[*", "its brackets do not match")),
+        ("+a*]", key("a*]", "its brackets do not match")),
+        ("+a[*]b", key("a[*]b", "its brackets do not match")),
+        ("+foo..bar", key("foo..bar", "a part of it is empty")),
+        ("+foo.", key("foo.", "a part of it is empty")),
+        ("+*", key("*", everything)),
+        ("+**", key("**", everything)),
+        (
+            "-*",
+            "`-*` would show everything: write `off` for that".to_owned(),
+        ),
+        (
+            "+pii,-PII",
+            "`+pii,-PII` hides and shows `PII`: write only one of both".to_owned(),
+        ),
+    ];
+    cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
+    cases.extend(["true", "YES", "1"].map(|word| (word, other(word, "on"))));
+    for (text, expected) in cases {
+        let error = text.parse::<Changes>().unwrap_err();
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    for rule in [
+        "items[*][*]",
+        "[*].size",
+        "a.[*].b",
+        "app.io/name",
+        "first name",
+    ] {
+        assert!(Policy::secrets().hide(rule).is_ok(), "{rule}");
+    }
+}
+
+#[test]
+fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
+    let text = "ada@example.org 203.0.113.7 4111111111111111 phone=1 /p?sig=abcdefgh12";
+    let all = "[REDACTED] [REDACTED] [REDACTED] phone=[REDACTED] /p?sig=[REDACTED]";
+    let secrets = "ada@example.org 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]";
+    let of = |changes: &str, policy: Policy| {
+        let changes: Changes = changes.parse().unwrap();
+        let again: Changes = changes.to_string().parse().unwrap();
+        assert_eq!(changes, again);
+        changes.apply(policy).unwrap()
+    };
+    let (some, every) = (Policy::secrets, Policy::secrets_and_pii);
+    assert_eq!(of("+pii", some()).text(text), all);
+    assert_eq!(of("+pii", every()).text(text), all);
+    assert_eq!(of("-pii", every()).text(text), secrets);
+    assert_eq!(of("-pii", some()).text(text), secrets);
+    assert_eq!(
+        of("-pii,+email", every()).text(text),
+        "[REDACTED] 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]"
+    );
+    assert_eq!(
+        of("+pii,-email,-IPv4,-card,-url_query", some()).text(text),
+        "ada@example.org 203.0.113.7 4111111111111111 phone=[REDACTED] /p?sig=abcdefgh12"
+    );
+    let policy = of("+email,+card,-jwt", some());
+    check(&policy, KeyVerdict::Redact, "email card");
+    check(&policy, KeyVerdict::Pass, "jwt phone");
+    check(&of("-pii", every()), KeyVerdict::Pass, "email address zip");
+    let changes: Changes = "-url_query,+PII,+email".parse().unwrap();
+    assert_eq!(changes.to_string(), "on,+pii,+email,-urlquery");
+    let kept = every().hide_with("email", Action::KeepLast(3)).unwrap();
+    for changes in ["+pii", "-pii,+email"] {
+        assert_eq!(
+            of(changes, kept.clone()).replace("email", "ada@x.org"),
+            "***org"
+        );
+    }
+}
+
+#[test]
 fn a_classified_value_shows_itself_to_nobody() {
     let secret = Classified::from("hunter2");
     assert_eq!(
@@ -206,7 +394,18 @@ fn a_classified_value_shows_itself_to_nobody() {
 }
 
 #[test]
-fn the_debug_of_a_policy_is_short_of_secrets() {
-    let shown = format!("{:?}", Policy::secrets());
-    assert!(!shown.contains("hunter2"));
+fn the_debug_of_a_policy_is_short() {
+    let policy = Policy::secrets().without_detector(Detector::Card);
+    let shown = format!("{policy:?}");
+    assert!(shown.starts_with("Policy { keys: 5"), "{shown}");
+    assert!(
+        shown.contains("pem, jwt") && !shown.contains("card"),
+        "{shown}"
+    );
+    assert!(shown.contains("action: Redact"), "{shown}");
+    assert!(shown.len() < 400, "{shown}");
+    let some = policy.hide("*shoe*").unwrap().show("token").unwrap();
+    assert!(format!("{some:?}").contains("shown: 1"), "{some:?}");
+    let only = Policy::allow_only(["a", "b"]).unwrap();
+    assert!(format!("{only:?}").contains("only: 2"), "{only:?}");
 }

@@ -39,6 +39,24 @@ fn equal_values_under_a_name_stay_equal_and_others_do_not() {
 }
 
 #[test]
+fn a_value_has_the_same_one_wherever_it_stands() {
+    let key = PseudonymKey::new(b"0123456789abcdef").unwrap();
+    let policy = Policy::secrets_and_pseudonyms(key);
+    let shown = policy.replace("email", "ada@x.org");
+    assert!(shown.starts_with("k1:"));
+    for (text, expected) in [
+        ("email=ada@x.org", format!("email={shown}")),
+        (
+            r#"{"email":"ada@x.org"}"#,
+            format!(r#"{{"email":"{shown}"}}"#),
+        ),
+        ("by ada@x.org.", format!("by {shown}.")),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+}
+
+#[test]
 fn a_pseudonym_is_the_hmac_that_others_compute() {
     // python3: hmac.new(b"0123456789abcdef", b"userid\0ada", "sha256")
     assert_eq!(

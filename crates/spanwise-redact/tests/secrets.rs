@@ -45,6 +45,7 @@ Host: x",
         "curl -H 'Authorization: «Basic x»' http://h",
         "Cookie: «a=b; c=d»\nHost: x",
         "Request {\n    authorization: «Some(\n        \"Bearer abc\",\n    )»,\n    n: 1,\n}",
+        r#"Request { cookie: «Some("a=b; c=d")», n: 1 }"#,
         r#"Request { note: "say \"hi", cookie: «Some("a=b; c=d")», n: 1 }"#,
         r#"Request { note: "say \"hi", cookie: «[("a", "b"), ("c", "d")]», n: 1 }"#,
         "line\\npin=«1234» x",
@@ -56,9 +57,29 @@ Host: x",
         "password := \"«hunter2»\" and pin:=«1234»",
         "email=«ada@example.org»",
         "my_access_tokens=«abc»",
+        "{\"password\"\n:\n\"«hunter2»\"}",
+        "{\"password\" \r\n\t: \"«hunter2»\"} x",
+        "secret:«/Zm9vYmFy» token:«/abc» x",
+        "user[password]=«hunter2»&x=1",
+        "/p?user[password]=«a,b»&user[0][pin][]=«1,2»&x=1",
+        "/p?user%5Bpassword%5D=«a,b»&user%5b0%5d%5bpin%5d%5b%5d=«1,2»&x%5B1%5D=1",
+        "POST user[name]=ada&user[password]=«a,b»",
     ] {
         check(text);
     }
+}
+
+#[test]
+fn lists_are_hidden_in_the_debug_of_json() {
+    let policy = Policy::secrets();
+    let value = serde_json::json!({"recovery_secrets": ["hunter2", ["hunter 2"]], "n": 1});
+    assert_eq!(
+        policy.text(&format!("{value:?}")),
+        r#"Object {"n": Number(1), "recovery_secrets": "[REDACTED]"}"#
+    );
+    let shown = policy.text(&format!("{value:#?}")).into_owned();
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("\"n\": Number(1)"), "{shown}");
 }
 
 #[test]
@@ -130,6 +151,18 @@ fn credentials_are_known_by_their_form() {
         "pay to «DE02120300000000202051», «GB29 NWBK 6016 1331 9268 19».".to_owned(),
     ] {
         check(&text);
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_key_has_no_value() {
+    for text in [
+        "secret://vault/a token://x",
+        "the password\n: is not here",
+        "tokens[password]: 1, names[token] = 2",
+        "x[]=1&[]=2&]=3",
+    ] {
+        check(text);
     }
 }
 

@@ -83,6 +83,36 @@ fn a_header_in_quotes_is_hidden_to_the_quote_that_ends_it() {
 }
 
 #[test]
+fn a_header_with_an_apostrophe_before_it_ends_with_its_string() {
+    check(r#"body: {"note":"it's the cookie: «banner»","private_key":"«abc\ndef»"} end"#);
+    check(
+        r#"body: "{\"note\":\"it's the cookie: «banner»\",\"private_key\":\"«abc\\ndef»\"}" end"#,
+    );
+    let inner = r#"{"note":"don't set cookie: here","password":"correct 'horse' battery"}"#;
+    let expected = r#"{"note":"don't set cookie: [REDACTED]","password":"[REDACTED]"}"#;
+    let document = |inner: &str| serde_json::json!({ "body": inner }).to_string();
+    check_json(&document(inner), &document(expected));
+    check_json(&document(&document(inner)), &document(&document(expected)));
+}
+
+#[test]
+fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
+    check(r#"{"note":"password: '«abc","private_key":"it's\ndef»"} end"#);
+    check("{'note':'cookie: «a»', \"pin\":\"«1'2»\", 'n':1}");
+    // It ends with the value, or stands in one that is closed.
+    check(r#"{"password":"«x pin: 'y»","n":1}"#);
+    let policy = Policy::secrets();
+    assert_eq!(
+        policy.text(r#"{"authorization": https://h/p?X-Api-Key=ky1OS3zS2)}4yuurLUEK&a=b"#),
+        r#"{"authorization": "[REDACTED]"&a=b"#
+    );
+    assert_eq!(
+        policy.text(r#"login: {"credentials":{"pin":"1","n":2},"m":3}"#),
+        r#"login: {"credentials":"[REDACTED]","m":3}"#
+    );
+}
+
+#[test]
 fn a_value_after_a_space_is_no_parameter() {
     check("https://h/p?sig= «X-Api-Key=r7hHxOO57<!#PRkbPsVau» x");
 }

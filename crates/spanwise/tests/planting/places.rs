@@ -86,6 +86,9 @@ pub const PLACES: &[Place] = &[
     ("nested JSON, by Debug", |planting, text| {
         info!(planting, body = ?json(&value!([[[text]]])));
     }),
+    ("a list of JSON, by its own Debug", |planting, text| {
+        info!(planting, body = ?value!({"n": 1, "notes": [text, [text]]}));
+    }),
     ("JSON in a field", |planting, text| {
         info!(planting, body = value!({"n": 1, "note": text}).to_string());
     }),
