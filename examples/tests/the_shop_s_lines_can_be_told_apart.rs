@@ -7,8 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-#[test]
-fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
+fn shop(vars: &[(&str, &str)]) -> String {
     // Cargo builds the examples of a package along with its tests, into a folder beside theirs.
     let tests = std::env::current_exe().unwrap();
     let shop = tests
@@ -16,15 +15,51 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
         .and_then(|deps| deps.parent())
         .unwrap()
         .join("examples/shop");
-    let output = Command::new(shop).env_clear().output().unwrap();
+    let mut command = Command::new(shop);
+    let output = command
+        .env_clear()
+        .envs(vars.iter().copied())
+        .output()
+        .unwrap();
     assert_eq!(
         output.status.code(),
         Some(0),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8(output.stdout).unwrap()
+}
 
-    let stdout = String::from_utf8(output.stdout).unwrap();
+#[test]
+fn with_a_flight_recorder_only_what_fails_shows_its_debug_lines() {
+    let stdout = shop(&[("LOG_RECORDER", "debug")]);
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let place = |message: &str| {
+        let found = lines.iter().position(|line| line["message"] == message);
+        found.unwrap_or_else(|| panic!("{message} in {stdout}"))
+    };
+    let (sent, failed) = (
+        place("payment sent to the gateway"),
+        place("payment failed"),
+    );
+    assert!(sent < failed);
+    let (sent, failed) = (&lines[sent], &lines[failed]);
+    assert_eq!(
+        (&sent["level"], &sent["buffered"], &sent["request_id"]),
+        (&"DEBUG".into(), &true.into(), &failed["request_id"])
+    );
+    let debug = lines.iter().filter(|line| line["level"] == "DEBUG");
+    for line in debug {
+        assert_eq!(line["request_id"], failed["request_id"], "{line}");
+    }
+}
+
+#[test]
+fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
+    let stdout = shop(&[]);
     let lines: Vec<Value> = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -123,9 +123,26 @@
 //!
 //! What is covered, what cannot be, and how to add a rule is in `docs/redaction.md` of the repository.
 //!
+//! # Fewer lines, and more where something failed
+//!
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` leaves out what is logged too often, with a count of it; `LOG_RECORDER=debug` keeps the DEBUG lines of
+//! each request and writes them if it fails, before the error.
+//!
+//! ```
+//! use spanwise::{Builder, Recorder};
+//!
+//! let builder = Builder::prod()
+//!     .recorder(Recorder::default())
+//!     .sample("cache=first:10/100".parse()?);
+//! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
+//! # Ok::<(), spanwise::sample::SampleError>(())
+//! ```
+//!
+//! All of it is in `docs/sampling.md` of the repository.
+//!
 //! # What it does not do
 //!
-//! It samples and exports nothing.
+//! It exports nothing.
 //!
 //! # Features
 //!

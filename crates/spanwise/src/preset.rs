@@ -15,6 +15,7 @@ use crate::{Output, OutputFormat};
 /// | output | stderr, directly | stdout, in the background | what the test harness captures |
 /// | files | if set | if set | if set in code |
 /// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person |
+/// | sampling, flight recorder | if set | if set | if set in code |
 /// | panic hook | yes | yes | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {

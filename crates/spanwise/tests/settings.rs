@@ -374,3 +374,32 @@ fn a_setting_for_a_file_that_is_not_there_is_wrong() {
         "{all}"
     );
 }
+
+#[test]
+fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
+    let all = problems([
+        ("LOG_SAMPLE", "info=1.5,shop=5/x,=0.1"),
+        ("LOG_RECORDER", "debgu"),
+    ])
+    .join("\n");
+    for part in [
+        "`info=1.5`",
+        "`shop=5/x`",
+        "`=0.1`",
+        "LOG_RECORDER=\"debgu\": ",
+    ] {
+        assert!(all.contains(part), "{part} in:\n{all}");
+    }
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_SAMPLE", "info=0.1,sqlx=5/s"),
+        ("LOG_RECORDER", "debug,hyper=info"),
+    ];
+    let text = explain(vars);
+    assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
+    assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
+    let off = explain([("LOG_PRESET", "prod"), ("LOG_RECORDER", "off")]);
+    assert_line(&off, "LOG_RECORDER = off (not set)");
+    let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
+    assert_line(&explain(vars), "LOG_SAMPLE = none (preset test)");
+}
