@@ -1,5 +1,7 @@
 //! The example as a user runs it: JSON on stdout, without a key twice, and each line says whose request it belongs to.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,

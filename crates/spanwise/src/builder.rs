@@ -532,6 +532,7 @@ impl Builder {
             (None, Some(_)) => variable(&LOG_RECORDER),
             (None, None) => none.clone(),
         };
+        let of_env = of_env.flatten();
         let of_env = of_env.map(|levels| Recorder::builder().capture(levels).build());
         let recorder = self.recorder.clone().or(of_env);
         match &recorder {

@@ -204,7 +204,8 @@ pub(crate) struct FromEnv {
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
-    pub(crate) recorder: Option<TargetLevels>,
+    /// Nothing if it is said to be off.
+    pub(crate) recorder: Option<Option<TargetLevels>>,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -427,13 +428,13 @@ impl Vars {
         }
     }
 
-    fn recorder(&mut self) -> Option<TargetLevels> {
+    fn recorder(&mut self) -> Option<Option<TargetLevels>> {
         let value = self.get(&LOG_RECORDER)?;
         if value.eq_ignore_ascii_case("off") {
-            return None;
+            return Some(None);
         }
         match value.parse() {
-            Ok(levels) => Some(levels),
+            Ok(levels) => Some(Some(levels)),
             Err(error) => {
                 let name = self.name(&LOG_RECORDER);
                 let accepts = LOG_RECORDER.accepts;

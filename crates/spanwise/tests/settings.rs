@@ -399,7 +399,7 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
     assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
     let off = explain([("LOG_PRESET", "prod"), ("LOG_RECORDER", "off")]);
-    assert_line(&off, "LOG_RECORDER = off (not set)");
+    assert_line(&off, "LOG_RECORDER = off (LOG_RECORDER)");
     let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
     assert_line(&explain(vars), "LOG_SAMPLE = none (preset test)");
 }
