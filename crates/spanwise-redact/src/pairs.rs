@@ -199,10 +199,13 @@ impl Pair<'_> {
     /// end of a string, and into the value of the key after it.
     pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
         let rest = text.get(self.after..end).unwrap_or_default();
+        let slashes = rest.iter().take_while(|byte| b" \t\\".contains(byte));
+        let value = &rest[slashes.count()..];
         self.separator >= end
             || self.quote.is_some()
             || self.in_query
             || rest.trim_ascii_start().is_empty()
+            || matches!(value.first(), Some(b'"' | b'\''))
     }
 
     /// Where the value must end that stands in JSON: at the end of the string that the key is part of.

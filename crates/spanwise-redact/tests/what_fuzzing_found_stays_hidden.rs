@@ -113,6 +113,11 @@ fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
 }
 
 #[test]
+fn a_quoted_value_that_a_bracket_ran_into_is_hidden_to_its_end() {
+    check(r#"pin:«[x,"u":",y Login { apiKey: "MVY)-OkoAp»", n: 1 }"#);
+}
+
+#[test]
 fn a_value_after_a_space_is_no_parameter() {
     check("https://h/p?sig= «X-Api-Key=r7hHxOO57<!#PRkbPsVau» x");
 }
