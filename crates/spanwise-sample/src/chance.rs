@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use spanwise_core::Context;
+use spanwise_core::{Context, REDACTED};
 
 /// A share, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
 /// a small share are among those kept at a larger one.
@@ -47,8 +47,11 @@ impl Threshold {
 /// The number of the trace, or of the request, that an event with this context is part of.
 pub(crate) fn of_context(context: &Context) -> Option<u64> {
     let (mut trace, mut request) = (None, None);
-    for (key, value) in context.iter().filter(|(_, value)| !value.is_empty()) {
+    for (key, value) in context.iter() {
         match key {
+            _ if value.is_empty() || value == REDACTED => {}
+            // The W3C's id of no trace.
+            "trace_id" if value.bytes().all(|byte| byte == b'0') => {}
             "trace_id" => trace = Some(value),
             "request_id" => request = Some(value),
             _ => {}

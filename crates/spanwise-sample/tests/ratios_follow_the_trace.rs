@@ -94,6 +94,22 @@ fn an_id_that_is_recorded_late_counts_from_then_on() {
 }
 
 #[test]
+fn an_id_that_says_nothing_is_none() {
+    let lines = Lines::default();
+    let sampler = "info=0.5".parse::<SamplerBuilder>().unwrap().seed(5);
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(lines.layer().sampled(sampler.build()));
+    let _default = stack.set_default();
+    for id in ["", "00000000000000000000000000000000", "[REDACTED]"] {
+        let _request = info_span!("request", trace_id = id, request_id = "").entered();
+        (0..100).for_each(|_| info!("event"));
+        let kept = lines.take().len();
+        assert!((20..80).contains(&kept), "{id}: {kept}");
+    }
+}
+
+#[test]
 fn what_stands_for_others_says_so_and_nothing_else_does() {
     let lines = Lines::default();
     let sampler = "info=0.5,debug=1"
