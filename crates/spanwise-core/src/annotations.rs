@@ -10,17 +10,20 @@ pub struct Annotations {
     pub sample_rate: Option<f64>,
     /// The line is kept, and written later or never.
     pub buffered: bool,
+    /// It tells of other events that were shown or would have been: it is shown whatever the levels say of it.
+    pub tells: bool,
 }
 
 thread_local! {
     /// Two cells: a number that was just written is read again at once, and one load over both would have to wait for the writes.
-    static CURRENT: Current = const { Current { sample_rate: Cell::new(0.0), buffered: Cell::new(false) } };
+    static CURRENT: Current = const { Current { sample_rate: Cell::new(0.0), buffered: Cell::new(false), tells: Cell::new(false) } };
 }
 
 struct Current {
     /// 0 is none.
     sample_rate: Cell<f64>,
     buffered: Cell<bool>,
+    tells: Cell<bool>,
 }
 
 impl Annotations {
@@ -45,6 +48,11 @@ impl Annotations {
         taken
     }
 
+    /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
+    pub(crate) fn tells() -> bool {
+        CURRENT.with(|current| current.tells.get())
+    }
+
     #[inline]
     fn current() -> Self {
         CURRENT.with(|current| {
@@ -52,6 +60,7 @@ impl Annotations {
             Self {
                 sample_rate: (rate != 0.0).then_some(rate),
                 buffered: current.buffered.get(),
+                tells: current.tells.get(),
             }
         })
     }
@@ -61,6 +70,7 @@ impl Annotations {
         CURRENT.with(|current| {
             current.sample_rate.set(self.sample_rate.unwrap_or(0.0));
             current.buffered.set(self.buffered);
+            current.tells.set(self.tells);
         });
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::{Event, Subscriber};
-use tracing_core::{Level, LevelFilter};
+use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::layer::Context;
 
-use crate::{LevelHandle, TargetLevels, log_record};
+use crate::{Annotations, LevelHandle, TargetLevels, log_record};
 
 /// The events that a sink shows: those that the program's levels let through, those of levels of its own, or both.
 ///
@@ -51,13 +51,36 @@ impl Emission {
     ) -> Verdict {
         let changes = self.program.as_ref().map_or(0, LevelHandle::changes);
         let cached = cache.0.load(Ordering::Relaxed);
-        if cached == stamp(changes, EMIT) {
-            Verdict::Emit
+        let verdict = if cached == stamp(changes, EMIT) {
+            return Verdict::Emit;
         } else if cached == stamp(changes, BELOW) {
             Verdict::Below
         } else {
             self.ask(cache, changes, event, ctx)
+        };
+        if verdict != Verdict::Emit && Annotations::tells() {
+            return Verdict::Emit;
         }
+        verdict
+    }
+
+    /// Whether an event of `metadata` may be shown, as far as can be told before there is one.
+    pub(crate) fn may_emit<S: Subscriber>(
+        &self,
+        metadata: &Metadata<'_>,
+        ctx: &Context<'_, S>,
+    ) -> bool {
+        let (target, level) = (metadata.target(), *metadata.level());
+        if Annotations::tells() || log_record::is_log_record(metadata) {
+            return true;
+        }
+        let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
+        let by_sink = sink.is_none_or(|most| level <= most);
+        let by_program = self.program.as_ref().is_none_or(|program| {
+            program.verdict(target, level) == Verdict::Emit
+                || program.depends_on_span(level) && program.enabled_by_span(metadata, ctx)
+        });
+        by_sink && by_program
     }
 
     #[inline(never)]

@@ -1,9 +1,10 @@
 //! A layer beside one that keeps events for later.
 
 use tracing::{Event, Subscriber};
+use tracing_core::Metadata;
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, Emission, EmissionCache, Verdict, forward::forward_all_but_events};
+use crate::{CallsitePlans, Emission, EmissionCache, Verdict, forward, forward_downcast};
 
 /// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::emitted`](crate::LayerExt::emitted).
 #[derive(Debug)]
@@ -21,6 +22,13 @@ impl<L> Emitted<L> {
             plans: CallsitePlans::default(),
         }
     }
+
+    fn verdict<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Verdict {
+        let cache = self
+            .plans
+            .get(event.metadata(), |_| EmissionCache::default());
+        self.emission.verdict(cache, event, ctx)
+    }
 }
 
 impl<S, L> Layer<S> for Emitted<L>
@@ -28,13 +36,22 @@ where
     S: Subscriber,
     L: Layer<S>,
 {
-    forward_all_but_events!(inner);
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, max_level_hint, on_new_span);
+    forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward_downcast!(this, id => this.inner.downcast_raw(id));
+
+    /// A filter inside remembers what it says of an event until it is handed it: of one that it will not be handed it is not asked.
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        metadata.is_event() && !self.emission.may_emit(metadata, &ctx)
+            || self.inner.enabled(metadata, ctx)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        self.verdict(event, &ctx) != Verdict::Emit || self.inner.event_enabled(event, ctx)
+    }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let cache = self
-            .plans
-            .get(event.metadata(), |_| EmissionCache::default());
-        if self.emission.verdict(cache, event, &ctx) == Verdict::Emit {
+        if self.verdict(event, &ctx) == Verdict::Emit {
             self.inner.on_event(event, ctx);
         }
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use spanwise_core::{Annotations, Fault, Neighbours, SelfReport, forward, forward_downcast};
+use spanwise_core::{
+    Annotations, CallsitePlans, Emission, EmissionCache, Fault, Neighbours, SelfReport, forward,
+    forward_downcast,
+};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -41,6 +44,9 @@ pub struct Sampled<L> {
     sampler: Sampler,
     seat: Arc<Seat>,
     report: SelfReport,
+    /// If a recorder inside keeps what this does not show.
+    emission: Option<Emission>,
+    emissions: CallsitePlans<EmissionCache>,
     /// There is a filter inside: the sampler is one that keeps everything.
     is_off: bool,
 }
@@ -57,6 +63,8 @@ pub trait SampleExt: Sized {
             seat: sampler.seat(),
             sampler,
             report: SelfReport::default(),
+            emission: None,
+            emissions: CallsitePlans::default(),
             is_off: false,
         }
     }
@@ -70,6 +78,26 @@ impl<L> Sampled<L> {
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
+    }
+
+    /// Samples only what `emission` shows: the rest is what a recorder inside keeps, which is to be whole.
+    #[must_use]
+    pub fn among(mut self, emission: impl Into<Emission>) -> Self {
+        self.emission = Some(emission.into());
+        self
+    }
+
+    /// Whether the event is none of those that are sampled.
+    #[inline]
+    fn is_kept_inside<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
+        let Some(emission) = &self.emission else {
+            return false;
+        };
+        let cache = self
+            .emissions
+            .get(event.metadata(), |_| EmissionCache::default());
+        emission.verdict(cache, event, ctx) != spanwise_core::Verdict::Emit
+            && !summary::is_summary(event.metadata())
     }
 
     /// What became of the events that reached this layer.
@@ -131,7 +159,10 @@ impl<L> Sampled<L> {
             // A sampler further out has taken its share already.
             Some(share) => said.sample_rate = Some(said.sample_rate.unwrap_or(1.0) * share),
             // A summary: what is said of the event that is at hand is not said of it.
-            None => *said = Annotations::default(),
+            None => {
+                *said = Annotations::default();
+                said.tells = true;
+            }
         };
         Annotations::with(change, || self.inner.on_event(event, ctx));
     }
@@ -190,6 +221,9 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if self.is_kept_inside(event, &ctx) {
+            return self.inner.on_event(event, ctx);
+        }
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
                 self.tell_due(None, &ctx);

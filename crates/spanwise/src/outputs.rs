@@ -260,7 +260,14 @@ impl Sinks<'_> {
         L: Layer<Registry> + Send + Sync,
     {
         match &self.resolved.sampler {
-            Some(sampler) => self.layers.push(layer.sampled(sampler.clone())),
+            Some(sampler) => {
+                let sampled = layer.sampled(sampler.clone());
+                match self.emission {
+                    // What a recorder keeps is to be whole.
+                    Some(emission) => self.layers.push(sampled.among(emission.clone())),
+                    None => self.layers.push(sampled),
+                }
+            }
             None => self.layers.push(layer),
         }
     }

@@ -229,7 +229,7 @@ impl FromEnv {
         let levels = vars.levels();
         let files = vars.files();
         let redaction = vars.redaction();
-        let sampler = vars.parsed(&LOG_SAMPLE);
+        let sampler = vars.sampler();
         let recorder = vars.recorder();
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
@@ -272,6 +272,9 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
         None => setting.name.to_owned(),
     }
 }
+
+/// Said of what is not wanted.
+const OFF: [&str; 2] = ["off", "none"];
 
 fn is_to_be_expanded(path: &str) -> bool {
     path.starts_with('~') || path.contains('$')
@@ -428,10 +431,28 @@ impl Vars {
         }
     }
 
+    fn sampler(&mut self) -> Option<Sampler> {
+        let value = self.get(&LOG_SAMPLE)?;
+        let is_off = OFF.iter().any(|off| value.eq_ignore_ascii_case(off));
+        (!is_off).then(|| self.parsed(&LOG_SAMPLE)).flatten()
+    }
+
     fn recorder(&mut self) -> Option<Option<TargetLevels>> {
         let value = self.get(&LOG_RECORDER)?;
-        if value.eq_ignore_ascii_case("off") {
+        if OFF.iter().any(|off| value.eq_ignore_ascii_case(off)) {
             return Some(None);
+        }
+        // Words that look like a switch, and would be taken for a target or a level.
+        let is_switch = ["on", "true", "yes"]
+            .iter()
+            .any(|on| value.eq_ignore_ascii_case(on));
+        if is_switch || value.starts_with(|first: char| first.is_ascii_digit()) {
+            let name = self.name(&LOG_RECORDER);
+            self.problems.push(format!(
+                "{name}={value:?} is no level: did you mean debug? accepts {}",
+                LOG_RECORDER.accepts
+            ));
+            return None;
         }
         match value.parse() {
             Ok(levels) => Some(Some(levels)),
@@ -540,8 +561,14 @@ impl Vars {
                 continue;
             }
             // Of what begins as these do, nothing is somebody else's.
-            let groups =
-                [&LOG_FILE, &LOG_ERROR_FILE, &LOG_REDACT].map(|setting| self.name(setting));
+            let groups = [
+                &LOG_FILE,
+                &LOG_ERROR_FILE,
+                &LOG_REDACT,
+                &LOG_SAMPLE,
+                &LOG_RECORDER,
+            ];
+            let groups = groups.map(|setting| self.name(setting));
             if let Some(group) = groups.iter().find(|group| name.starts_with(*group)) {
                 let alike = known.iter().filter(|known| known.starts_with(group));
                 let alike: Vec<&str> = alike.map(String::as_str).collect();

@@ -2,7 +2,8 @@
 
 use std::{
     fmt, io,
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -94,10 +95,7 @@ impl Telemetry {
 
     fn end(&mut self, deadline: Duration) -> Report {
         let end = deadline_after(deadline);
-        // What was held back and not told is told now.
-        if let Some(sampler) = &self.handle.sampler {
-            sampler.flush();
-        }
+        self.handle.flush_sampler(end);
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
@@ -165,6 +163,7 @@ impl Handle {
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
+        self.flush_sampler(end);
         let backgrounds = &self.outputs.backgrounds;
         backgrounds.iter().fold(true, |flushed, output| {
             flushed & self.flush_one(output, end)
@@ -186,6 +185,30 @@ impl Handle {
             })
         });
         reopened.fold(Ok(()), io::Result::and)
+    }
+
+    /// Tells what was held back and not told. An output may be stalled, and its lines are written on the thread that logs: so on a thread
+    /// that is left behind at `end`.
+    fn flush_sampler(&self, end: Instant) {
+        let Some(sampler) = self.sampler.clone() else {
+            return;
+        };
+        let (done, told) = mpsc::channel();
+        let tell = move || {
+            sampler.flush();
+            let _ = done.send(());
+        };
+        let is_told = thread::Builder::new()
+            .name("spanwise-sampler".to_owned())
+            .spawn(tell)
+            .is_ok_and(|_| {
+                told.recv_timeout(end.saturating_duration_since(Instant::now()))
+                    .is_ok()
+            });
+        if !is_told {
+            let why = "an output is stalled, and was not told how much was left out";
+            self.report.fault(Fault::Lost, &why);
+        }
     }
 
     fn flush_one(&self, output: &dyn Flush, end: Instant) -> bool {

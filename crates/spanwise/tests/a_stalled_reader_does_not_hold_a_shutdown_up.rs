@@ -33,8 +33,13 @@ fn main() {
 fn serve() -> ! {
     let telemetry = spanwise::Builder::dev()
         .output(spanwise::Output::Stdout)
+        // There is something left to tell at the end.
+        .sample("owed=first:1".parse().unwrap())
         .init()
         .unwrap();
+    for n in 0..3 {
+        tracing::info!(target: "owed", n, "left out but for the first");
+    }
     thread::spawn(|| {
         loop {
             tracing::info!("{}", "x".repeat(1000));

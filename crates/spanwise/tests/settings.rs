@@ -398,6 +398,21 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     let text = explain(vars);
     assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
     assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
+    for (name, value) in [
+        ("LOG_RECORDER", "on"),
+        ("LOG_RECORDER", "1"),
+        ("LOG_SAMPLE_RATE", "0.1"),
+        ("LOG_RECORDER_SLOW", "5s"),
+    ] {
+        let wrong = problems([(name, value)]);
+        assert!(
+            wrong[0].starts_with(&format!("{name}={value:?} is ")),
+            "{wrong:?}"
+        );
+    }
+    assert!(
+        explain([("LOG_SAMPLE", "off"), ("LOG_RECORDER", "none")]).contains("LOG_SAMPLE = none")
+    );
     let off = explain([("LOG_PRESET", "prod"), ("LOG_RECORDER", "off")]);
     assert_line(&off, "LOG_RECORDER = off (LOG_RECORDER)");
     let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
