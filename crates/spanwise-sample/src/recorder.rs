@@ -96,7 +96,7 @@
 //! # Cost
 //!
 //! Nothing for an event below the captured levels, and a tenth of its cost for one that is shown. One that is kept costs what its line costs
-//! to encode, and a third of that to keep, with no allocation. It is encoded whether or not it is written: capture
+//! to encode, and three tenths of that to keep, with no allocation. It is encoded whether or not it is written: capture
 //! DEBUG, not TRACE. The figures are those of `cargo bench -p benches --bench recorder`.
 //!
 //! # Troubleshooting

@@ -45,7 +45,7 @@ impl RecorderBuilder {
     }
 
     /// Keeps at most so many bytes of all units together; when it is more, the unit that has held lines for the longest time loses all of
-    /// them. A unit with a line takes 2 KiB at least. Default: 64 MiB.
+    /// them. A unit with a line takes 4 KiB at least. Default: 64 MiB.
     pub fn process_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.process_bytes = bytes;
         self

@@ -293,6 +293,7 @@ impl Unit {
         std::mem::take(&mut state.ring)
     }
 
+    #[inline]
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
