@@ -7,12 +7,12 @@ use std::{cell::Cell, sync::Arc};
 
 use spanwise_core::LayerId;
 
-use super::unit::{Batch, Unit};
+use super::unit::{Batch, Unit, What};
 
 #[derive(Debug)]
 pub(crate) enum Line {
-    /// It is kept in a unit, as one of the callsite of that number.
-    Kept(Arc<Unit>, u32),
+    /// It is kept in a unit.
+    Kept(Arc<Unit>, What),
     /// It is a header: what was kept follows it.
     Header(Box<Batch>),
 }
