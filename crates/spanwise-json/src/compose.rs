@@ -140,9 +140,20 @@ where
             draft.parts.spans_end = draft.scratch.line.len();
             self.push_notes(draft, None);
         }
-        let is_annotated = draft.annotations != Annotations::default();
-        if draft.log.is_some() || self.shape.has_threads || is_annotated {
+        let Annotations {
+            sample_rate,
+            buffered,
+            ..
+        } = draft.annotations;
+        if draft.log.is_some() || self.shape.has_threads || sample_rate.is_some() {
             self.push_rest(draft);
+        }
+        if buffered {
+            // Here, not with the rest: in a service with a recorder most lines are.
+            draft
+                .scratch
+                .line
+                .push_block(IS_BUFFERED, IS_BUFFERED.len());
         }
         let Draft {
             scratch: Scratch { line, .. },
@@ -168,18 +179,10 @@ where
         if self.shape.has_threads {
             self.push_thread(draft.scratch);
         }
-        let Annotations {
-            sample_rate,
-            buffered,
-            ..
-        } = draft.annotations;
+        let sample_rate = draft.annotations.sample_rate;
         let Scratch { line, rate, .. } = &mut *draft.scratch;
         if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
             rate.push(line, sample_rate);
-        }
-        if buffered {
-            // In one piece: in a service with a recorder most lines are.
-            line.push(IS_BUFFERED);
         }
     }
 

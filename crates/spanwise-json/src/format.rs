@@ -45,7 +45,7 @@ pub(crate) const TRUNCATED: &str = "truncated";
 pub(crate) const REDACTED: &str = "redacted";
 pub(crate) const SAMPLE_RATE: &str = "sample_rate";
 pub(crate) const BUFFERED: &str = "buffered";
-pub(crate) const IS_BUFFERED: &[u8] = b",\"buffered\":true";
+pub(crate) const IS_BUFFERED: &[u8; 16] = b",\"buffered\":true";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
 /// Stands before the name of a user's field that is a key of the line itself.

@@ -75,6 +75,7 @@
 //! | `panic` | a panic is logged by a panic hook at ERROR, or leaves a span of the unit |
 //! | `cancelled` | its future is dropped before it is done: of one that is [watched](watch), has a [`UnitGuard`], or records `spanwise.cancelled = true` |
 //! | `asked` | code [asks for it](flush_unit) |
+//! | `old` | it is held for [tail sampling](#tail-sampling), and 30 s old |
 //!
 //! From then to its end the unit writes through: its events of captured levels are shown at once. A unit that ends quietly is forgotten.
 //! A unit of which nothing was kept has no header.
@@ -83,6 +84,43 @@
 //!
 //! Lines of one unit are in order, also where several threads log in it: what one logs while another writes what was kept comes after it,
 //! unless that is thousands of lines more than the output takes meanwhile. An event that is shown at its level may come between them.
+//!
+//! # Tail sampling
+//!
+//! With [`tail`](RecorderBuilder::tail) the sinks' own events at INFO and below are held, too, and shown only of units that fail or are slow, and
+//! of a share of the others: the lines that tell something, and a sample of those that tell that all is well.
+//!
+//! ```
+//! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+//! use spanwise_sample::Recorder;
+//!
+//! # let (dispatch, lines, ..) = support::stack(Recorder::builder().tail(0.0)?);
+//! # let _default = tracing::dispatcher::set_default(&dispatch);
+//! # stringify! {
+//! let recorder = Recorder::builder().tail(0.01)?.build();
+//! # };
+//! for order in [41, 42] {
+//!     let _request = tracing::info_span!("request", order).entered();
+//!     tracing::info!("received");
+//!     if order == 41 {
+//!         tracing::error!("no such order");
+//!     }
+//! }
+//! // Of 42 there is a line in one case of a hundred.
+//! assert_eq!(lines.messages(), ["what was kept of a unit of work follows", "received", "no such order"]);
+//! # Ok::<(), spanwise_sample::SampleError>(())
+//! ```
+//!
+//! * Events at WARN and above, and events in no unit, are shown at once, as ever.
+//! * Which units are chosen follows the trace id, or else the request id, as with [`ratio`](crate::ratio): each process, and each
+//!   [sampler](crate::Sampler) of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
+//!   on it. The events of a chosen unit are shown at once; what is below the sink's level is kept as in any unit.
+//! * A unit that is 30 s old waits no longer: it is written, with the next event in it or when it ends, and from then on what is shown at its
+//!   level is shown at once. So a program with a span around all of it does not go silent; mark the units within by `spanwise.unit`.
+//! * A line that is shown because its unit was chosen has `sample_rate`; none has it after the unit failed or was 30 s old. To count events, count
+//!   each line 1 / `sample_rate` times, and none that is `buffered`: those are counted by the units that were chosen.
+//! * What is held is subject to the [limits](#limits), and lost with a process that ends while its unit is open, other than by a panic.
+//! * The clock is read at each event of a unit of which something is held, or that is chosen.
 //!
 //! # Limits
 //!
@@ -96,7 +134,7 @@
 //! # Cost
 //!
 //! Nothing for an event below the captured levels, and a tenth of its cost for one that is shown. One that is kept costs what its line costs
-//! to encode, and a third of that to keep, with no allocation. It is encoded whether or not it is written: capture
+//! to encode, and three tenths of that to keep, with no allocation. It is encoded whether or not it is written: capture
 //! DEBUG, not TRACE. The figures are those of `cargo bench -p benches --bench recorder`.
 //!
 //! # Troubleshooting

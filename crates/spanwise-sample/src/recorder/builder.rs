@@ -9,6 +9,7 @@ use super::{
     ring::CHUNK,
     shared::{Options, Shared},
 };
+use crate::{SampleError, chance::Threshold};
 
 /// Chooses what a [`Recorder`] keeps. Made by [`Recorder::builder`].
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,32 @@ impl RecorderBuilder {
         self
     }
 
+    /// Holds back also what the sinks show at INFO and below, and shows it only of units in which something happens, and of this
+    /// share of the others: from 0 (none) to 1 (all, the default). See [tail sampling](crate::Recorder#tail-sampling).
+    ///
+    /// ```
+    /// use spanwise_sample::Recorder;
+    ///
+    /// let recorder = Recorder::builder().tail(0.01)?.build();
+    /// assert_eq!(
+    ///     Recorder::builder().tail(1.5).unwrap_err().to_string(),
+    ///     "`1.5` is out of range: a share of the units lies between 0 and 1; use 1 to show every unit"
+    /// );
+    /// # Ok::<(), spanwise_sample::SampleError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it does not lie between 0 and 1.
+    pub fn tail(mut self, share: f64) -> Result<Self, SampleError> {
+        let Some(threshold) = Threshold::of(share) else {
+            return Err(SampleError::new(format!(
+                "`{share}` is out of range: a share of the units lies between 0 and 1; use 1 to show every unit"
+            )));
+        };
+        self.options.tail = (!threshold.keeps_all()).then_some(threshold);
+        Ok(self)
+    }
+
     /// Keeps at most so many bytes of lines a unit: the newest. Default: 64 KiB.
     pub fn unit_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.unit_bytes = bytes;
@@ -45,7 +72,7 @@ impl RecorderBuilder {
     }
 
     /// Keeps at most so many bytes of all units together; when it is more, the unit that has held lines for the longest time loses all of
-    /// them. A unit with a line takes 2 KiB at least. Default: 64 MiB.
+    /// them. A unit with a line takes 4 KiB at least. Default: 64 MiB.
     pub fn process_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.process_bytes = bytes;
         self

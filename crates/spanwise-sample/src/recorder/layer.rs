@@ -8,7 +8,8 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CallsitePlans, Emission, EmissionCache, Verdict, forward, forward_downcast,
+    Annotations, CallsitePlans, Context as SpanContext, Emission, EmissionCache, Verdict, forward,
+    forward_downcast,
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{
@@ -23,8 +24,9 @@ use super::{
     local,
     reason::{Reason, SpanPlan},
     shared::{Shared, Sink},
-    unit::Unit,
+    unit::{Fate, Unit, What},
 };
+use crate::chance;
 
 /// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
 pub struct Recorded<L> {
@@ -69,7 +71,46 @@ impl<L> Recorded<L> {
     #[inline]
     fn is_watchful(&self) -> bool {
         let shared = &self.sink.shared;
-        shared.options.slow.is_some() || shared.asked.load(Ordering::Acquire) > 0
+        shared.is_timed || shared.asked.load(Ordering::Acquire) > 0
+    }
+
+    /// Shows an event, unless tail sampling has it held in the unit that is returned.
+    #[inline(never)]
+    fn show_or_hold<S>(
+        &self,
+        unit: Option<Arc<Unit>>,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<Unit>>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        let shared = &self.sink.shared;
+        let tail = shared.options.tail;
+        let (Some(unit), Some(threshold), true) =
+            (unit, tail, *event.metadata().level() >= Level::INFO)
+        else {
+            line::plainly(|| self.inner.on_event(event, ctx.clone()));
+            return None;
+        };
+        let fate = unit.fate(|| {
+            let number = chance::of_context(&SpanContext::of_event(event, ctx));
+            threshold.keeps(number.unwrap_or_else(|| shared.random.number()))
+        });
+        let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
+        match fate {
+            Fate::Shown => show(),
+            Fate::Chosen => {
+                let share = threshold.share();
+                let stand = |said: &mut Annotations| {
+                    said.sample_rate = Some(said.sample_rate.unwrap_or(1.0) * share);
+                };
+                Annotations::with(stand, show);
+            }
+            Fate::Held => return Some(unit),
+        }
+        None
     }
 
     /// The unit of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
@@ -127,7 +168,9 @@ impl<L> Recorded<L> {
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let Some(batch) = unit.begin() else { return };
+        let Some(batch) = unit.begin(reason) else {
+            return;
+        };
         let (records, evicted) = (batch.records, batch.evicted);
         let span = unit.span().cloned();
         header::with(span, reason, records, evicted, |event| {
@@ -177,11 +220,19 @@ where
         if may_end_quiet {
             self.end_quiet(unit.as_ref(), level, &ctx);
         }
-        let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
-        if is_shown || unit.is_through() {
+        let (unit, what) = if is_shown {
+            match self.show_or_hold(unit, event, &ctx) {
+                Some(unit) => (unit, What::held(plan.number)),
+                None => return,
+            }
+        } else {
+            let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
+            (unit, What::captured(plan.number))
+        };
+        if unit.is_through() {
             return line::plainly(|| self.inner.on_event(event, ctx));
         }
-        let kept = Line::Kept(unit, plan.number);
+        let kept = Line::Kept(unit, what);
         Annotations::with(
             |annotations| annotations.buffered = true,
             || line::with(self.sink.id, kept, || self.inner.on_event(event, ctx)),

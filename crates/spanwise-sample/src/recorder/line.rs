@@ -7,12 +7,12 @@ use std::{cell::Cell, sync::Arc};
 
 use spanwise_core::LayerId;
 
-use super::unit::{Batch, Unit};
+use super::unit::{Batch, Unit, What};
 
 #[derive(Debug)]
 pub(crate) enum Line {
-    /// It is kept in a unit, as one of the callsite of that number.
-    Kept(Arc<Unit>, u32),
+    /// It is kept in a unit.
+    Kept(Arc<Unit>, What),
     /// It is a header: what was kept follows it.
     Header(Box<Batch>),
 }
@@ -26,12 +26,23 @@ thread_local! {
 /// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
 #[inline]
 pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
-    let outer = Outer::take();
+    if IS_SET.get() {
+        return inside_another(id, line, hand_on);
+    }
     // On a thread that is ending nothing can be said of a line, and it would be shown as it is.
     if NEXT.try_with(|next| next.set(Some((id, line)))).is_ok() {
         IS_SET.set(true);
+        let unused = Unused;
         hand_on();
+        drop(unused);
     }
+}
+
+/// While a line of a layer further out is being made.
+#[cold]
+fn inside_another(id: LayerId, line: Line, hand_on: impl FnOnce()) {
+    let outer = Outer(take_any());
+    with(id, line, hand_on);
     drop(outer);
 }
 
@@ -42,7 +53,7 @@ pub(crate) fn plainly(hand_on: impl FnOnce()) {
         // Whoever sets it in between takes it back.
         return hand_on();
     }
-    let outer = Outer::take();
+    let outer = Outer(take_any());
     hand_on();
     drop(outer);
 }
@@ -76,22 +87,20 @@ fn put_back(outer: Option<(LayerId, Line)>) {
 /// What is said of a line that is being made further out.
 struct Outer(Option<(LayerId, Line)>);
 
-impl Outer {
-    #[inline]
-    fn take() -> Self {
-        Self(if IS_SET.get() { take_any() } else { None })
+impl Drop for Outer {
+    fn drop(&mut self) {
+        put_back(self.0.take());
     }
 }
 
-impl Drop for Outer {
+/// Takes back what was said of a line that was not written.
+struct Unused;
+
+impl Drop for Unused {
     #[inline]
     fn drop(&mut self) {
         if IS_SET.get() {
-            // Not used.
             drop(take_any());
-        }
-        if self.0.is_some() {
-            put_back(self.0.take());
         }
     }
 }

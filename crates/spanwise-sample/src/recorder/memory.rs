@@ -31,7 +31,7 @@ struct State {
 pub(crate) struct Held(Option<Place>);
 
 /// Chunks kept for the next unit: 4 MiB. What is above is given back to the system.
-const FREE: usize = 2048;
+const FREE: usize = 1024;
 const RINGS: usize = 256;
 
 impl Memory {

@@ -15,6 +15,8 @@ pub(crate) enum Reason {
     Panic,
     Cancelled,
     Asked,
+    /// It is held for tail sampling, and must not be any longer.
+    Old,
 }
 
 impl Reason {
@@ -27,6 +29,7 @@ impl Reason {
             Self::Panic => "panic",
             Self::Cancelled => "cancelled",
             Self::Asked => "asked",
+            Self::Old => "old",
         }
     }
 
@@ -38,6 +41,7 @@ impl Reason {
             Self::Panic,
             Self::Cancelled,
             Self::Asked,
+            Self::Old,
         ];
         all.into_iter().find(|reason| *reason as u8 == number)
     }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 /// The least that a unit with a line takes.
-pub(crate) const CHUNK: usize = 2 * 1024;
+pub(crate) const CHUNK: usize = 4 * 1024;
 
 pub(crate) type Chunk = Box<[u8; CHUNK]>;
 

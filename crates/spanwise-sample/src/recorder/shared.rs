@@ -12,6 +12,7 @@ use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, TargetLevels};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
 use super::{RecorderStats, memory::Memory, unit::Unit};
+use crate::chance::{Random, Threshold};
 
 /// Of one recorder.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ pub(crate) struct Shared {
     pub(crate) report: SelfReport,
     /// Units that code asked to have written, and that are not yet.
     pub(crate) asked: AtomicUsize,
+    /// Units may be written because of their age.
+    pub(crate) is_timed: bool,
+    /// For the units that are part of no trace.
+    pub(crate) random: Random,
     sinks: Mutex<Vec<Weak<Sink>>>,
 }
 
@@ -29,6 +34,8 @@ pub(crate) struct Shared {
 pub(crate) struct Options {
     pub(crate) capture: TargetLevels,
     pub(crate) slow: Option<Duration>,
+    /// Which units show their events of INFO and below though nothing happened: all, if it is none.
+    pub(crate) tail: Option<Threshold>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
 }
@@ -46,6 +53,7 @@ impl Default for Options {
         Self {
             capture: LevelFilter::DEBUG.into(),
             slow: None,
+            tail: None,
             limits: Limits {
                 unit_bytes: 64 * 1024,
                 unit_records: 1000,
@@ -61,10 +69,12 @@ impl Shared {
     pub(crate) fn new(options: Options, report: SelfReport) -> Self {
         Self {
             memory: Memory::new(options.limits.process_bytes),
+            is_timed: options.slow.is_some() || options.tail.is_some(),
             options,
             counters: Counters::default(),
             report,
             asked: AtomicUsize::new(0),
+            random: Random::default(),
             sinks: Mutex::default(),
         }
     }
@@ -114,7 +124,7 @@ impl Sink {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         callsites.push(callsite);
-        // A program with four billion callsites does not compile.
+        // A program with two billion callsites does not compile.
         (callsites.len() - 1) as u32
     }
 

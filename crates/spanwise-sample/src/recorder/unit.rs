@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use spanwise_core::Fault;
@@ -28,6 +28,10 @@ pub(crate) struct Unit {
     started: Instant,
     /// What code asked for, as a number; 0 if nothing.
     asked: AtomicU8,
+    /// Whether it is among the units that show their events though nothing happens.
+    choice: AtomicU8,
+    /// With tail sampling: it is so old that its events are shown at once.
+    is_old: AtomicBool,
     /// Nothing is kept any more. A copy of what the phase says, to be read without the lock.
     through: AtomicBool,
     /// Held for as long as a line takes to copy, and no longer: nothing is formatted or written under it.
@@ -41,6 +45,26 @@ struct State {
     held: Held,
     /// Records that left for others, or were too long; for the header.
     evicted: u64,
+    /// It is being written, and something more happened than that it is old.
+    has_failed: bool,
+}
+
+/// What becomes of an event that the sink shows, with tail sampling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Shown,
+    /// Shown, and it stands for those of the units that were not chosen.
+    Chosen,
+    Held,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Choice {
+    /// Nobody had to know.
+    Open,
+    Chosen,
+    Held,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +79,34 @@ enum Phase {
     Ended,
 }
 
+/// A line that is to be kept: the number of its callsite, and a bit. In one number, since it goes through a cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct What(u32);
+
+impl What {
+    const HELD: u32 = 1 << 31;
+
+    /// It is below what is shown.
+    pub(crate) fn captured(callsite: u32) -> Self {
+        Self(callsite)
+    }
+
+    /// It would be shown, were it not for tail sampling.
+    pub(crate) fn held(callsite: u32) -> Self {
+        Self(callsite | Self::HELD)
+    }
+
+    #[inline]
+    fn is_held(self) -> bool {
+        self.0 & Self::HELD != 0
+    }
+
+    #[inline]
+    pub(crate) fn callsite(self) -> u32 {
+        self.0 & !Self::HELD
+    }
+}
+
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -67,6 +119,9 @@ pub(crate) enum Kept {
 /// How often a line that finds the memory full takes some of the oldest unit's.
 const ATTEMPTS: usize = 64;
 
+/// How long a unit is held for tail sampling.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// How many lines that other threads kept meanwhile are written before the unit writes through in any case: they may log for ever, and faster
 /// than the output takes it.
 const LATE: u64 = 2000;
@@ -78,6 +133,8 @@ impl Unit {
             span,
             started: shared.options.clock.instant(),
             asked: AtomicU8::new(0),
+            choice: AtomicU8::new(Choice::Open as u8),
+            is_old: AtomicBool::new(false),
             through: AtomicBool::new(false),
             state: Mutex::default(),
         })
@@ -118,18 +175,61 @@ impl Unit {
         if let Some(asked) = Reason::from_number(self.asked.load(Ordering::Acquire)) {
             return Some(asked);
         }
-        let options = &self.shared.options;
-        let slow = options.slow?;
-        let age = options
-            .clock
-            .instant()
-            .saturating_duration_since(self.started);
-        (age >= slow).then_some(Reason::Slow)
+        let slow = self.shared.options.slow;
+        let is_held = self.choice.load(Ordering::Acquire) == Choice::Held as u8
+            && !self.is_old.load(Ordering::Acquire);
+        if slow.is_none() && !is_held {
+            return None;
+        }
+        let age = self.age();
+        if slow.is_some_and(|slow| age >= slow) {
+            Some(Reason::Slow)
+        } else if is_held && age >= LONGEST {
+            Some(Reason::Old)
+        } else {
+            None
+        }
+    }
+
+    fn age(&self) -> Duration {
+        let now = self.shared.options.clock.instant();
+        now.saturating_duration_since(self.started)
+    }
+
+    /// What becomes of an event that the sink shows: `choose` says, once a unit, whether it is among those that are shown in any case.
+    pub(crate) fn fate(&self, choose: impl FnOnce() -> bool) -> Fate {
+        if self.is_through() || self.is_old.load(Ordering::Acquire) {
+            return Fate::Shown;
+        }
+        let (open, chosen) = (Choice::Open as u8, Choice::Chosen as u8);
+        let mut choice = self.choice.load(Ordering::Acquire);
+        if choice == open {
+            // An old one has nothing to wait for.
+            let is_chosen = self.age() >= LONGEST || choose();
+            let ours = if is_chosen {
+                Choice::Chosen
+            } else {
+                Choice::Held
+            } as u8;
+            let first =
+                self.choice
+                    .compare_exchange(open, ours, Ordering::AcqRel, Ordering::Acquire);
+            choice = first.map_or_else(|theirs| theirs, |_| ours);
+        }
+        if choice != chosen {
+            // What is held is written first when it is old.
+            return Fate::Held;
+        }
+        if self.age() >= LONGEST {
+            self.is_old.store(true, Ordering::Release);
+            return Fate::Shown;
+        }
+        Fate::Chosen
     }
 
     /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
     #[inline]
-    pub(crate) fn keep(self: &Arc<Self>, callsite: u32, line: &[u8]) -> Kept {
+    pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
         let limits = &self.shared.options.limits;
         let fits = line.len() <= limits.record_bytes;
         let size = Ring::size_of(line);
@@ -137,6 +237,9 @@ impl Unit {
             let mut state = self.state();
             match state.phase {
                 Phase::Through => return Kept::Through,
+                Phase::Quiet if what.is_held() && self.is_old.load(Ordering::Acquire) => {
+                    return Kept::Through;
+                }
                 Phase::Quiet | Phase::Writing | Phase::Ended => {}
             }
             if state.phase == Phase::Ended || !fits {
@@ -151,7 +254,7 @@ impl Unit {
                 return Kept::Taken;
             }
             if self.make_room(&mut state, size) {
-                state.ring.push(callsite, line);
+                state.ring.push(what.callsite(), line);
                 self.shared.counters.captured.add(1);
                 return Kept::Taken;
             }
@@ -215,10 +318,15 @@ impl Unit {
     }
 
     /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or nothing was kept; then the unit writes
-    /// through in any case.
-    pub(crate) fn begin(self: &Arc<Self>) -> Option<Box<Batch>> {
+    /// through in any case, unless it is just old.
+    pub(crate) fn begin(self: &Arc<Self>, reason: Reason) -> Option<Box<Batch>> {
         let mut state = self.state();
+        state.has_failed |= reason != Reason::Old;
         if state.phase != Phase::Quiet {
+            return None;
+        }
+        if reason == Reason::Old && self.is_old.load(Ordering::Acquire) {
+            // Another thread was faster.
             return None;
         }
         if state.ring.records() == 0 && state.evicted == 0 {
@@ -255,9 +363,13 @@ impl Unit {
     }
 
     fn written(&self, state: &mut State) {
-        self.answered();
+        if state.has_failed {
+            self.answered();
+        }
         if state.phase == Phase::Writing {
-            let through = self.span.is_some();
+            let through = self.span.is_some() && state.has_failed;
+            // From here its events are shown at once, and what it keeps is kept on.
+            self.is_old.store(!state.has_failed, Ordering::Release);
             state.phase = if through {
                 Phase::Through
             } else {
@@ -293,6 +405,7 @@ impl Unit {
         std::mem::take(&mut state.ring)
     }
 
+    #[inline]
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

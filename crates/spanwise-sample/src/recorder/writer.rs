@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::{
     line::{self, Line},
     shared::{Counters, Sink},
-    unit::{Batch, Kept, Unit},
+    unit::{Batch, Kept, Unit, What},
 };
 
 /// The writer of a recorded layer: [`Recorder::sink`](super::Recorder::sink) hands it to whoever makes the layer.
@@ -29,7 +29,7 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 
 enum Way<W> {
     Out(W),
-    Kept(Arc<Unit>, u32),
+    Kept(Arc<Unit>, What),
     /// Until it is written.
     Header(Option<(W, Box<Batch>)>),
 }
@@ -55,7 +55,7 @@ impl<W> RecorderWriter<W> {
             make_writer,
             way: match line::take(sink.id) {
                 None => Way::Out(writer(make_writer)),
-                Some(Line::Kept(unit, callsite)) => Way::Kept(unit, callsite),
+                Some(Line::Kept(unit, what)) => Way::Kept(unit, what),
                 Some(Line::Header(batch)) => Way::Header(Some((writer(make_writer), batch))),
             },
         }
@@ -142,10 +142,10 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
         match &mut self.way {
             Way::Out(writer) => writer.write_all(line),
-            Way::Kept(unit, callsite) => match unit.keep(*callsite, line) {
+            Way::Kept(unit, what) => match unit.keep(*what, line) {
                 Kept::Taken => Ok(()),
                 Kept::Through => {
-                    let callsite = *callsite;
+                    let callsite = what.callsite();
                     self.write_late(callsite, line)
                 }
             },
