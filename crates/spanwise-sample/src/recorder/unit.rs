@@ -253,6 +253,13 @@ impl Unit {
                 state.evicted += 1;
                 return Kept::Taken;
             }
+            if state.phase == Phase::Writing && self.is_full(&state, size) {
+                // What came before the reason is what is wanted, and is announced already.
+                self.shared.counters.captured.add(1);
+                self.shared.counters.evicted.add(1);
+                state.evicted += 1;
+                return Kept::Taken;
+            }
             if self.make_room(&mut state, size) {
                 state.ring.push(what.callsite(), line);
                 self.shared.counters.captured.add(1);
@@ -268,23 +275,22 @@ impl Unit {
         Kept::Taken
     }
 
+    fn is_full(&self, state: &State, size: usize) -> bool {
+        let limits = &self.shared.options.limits;
+        state.ring.records() >= limits.unit_records || state.ring.len() + size > limits.unit_bytes
+    }
+
     /// False if there is no memory left.
     #[inline]
     fn make_room(self: &Arc<Self>, state: &mut State, size: usize) -> bool {
-        let State {
-            ring,
-            held,
-            evicted,
-            ..
-        } = state;
-        let limits = &self.shared.options.limits;
-        while ring.records() >= limits.unit_records || ring.len() + size > limits.unit_bytes {
-            if !ring.drop_oldest() {
+        while self.is_full(state, size) {
+            if !state.ring.drop_oldest() {
                 break;
             }
-            *evicted += 1;
+            state.evicted += 1;
             self.shared.counters.evicted.add(1);
         }
+        let State { ring, held, .. } = state;
         while !ring.has_room(size) {
             if !self.shared.memory.add_chunk(self, ring, held) {
                 return false;
