@@ -375,9 +375,11 @@ impl Policy {
         let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
         let mut at = 0;
         // Where what was hidden so far ends.
-        let mut until = 0;
+        let (mut until, mut is_until_header) = (0, false);
         while let Some(mut pair) = pairs::next(text, &mut at) {
-            if !pair.may_go_on(text.as_bytes(), until) {
+            // The value of a header goes on to the end of the line. One inside another is not followed there again.
+            let is_header_in_value = || !is_until_header && is_header(pair.key);
+            if !pair.may_go_on(text.as_bytes(), until) && !is_header_in_value() {
                 continue;
             }
             let rule = match keys.decide(pair.key) {
@@ -442,7 +444,7 @@ impl Policy {
                 });
                 // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
                 at = at.max(until);
-                until = value.end;
+                (until, is_until_header) = (value.end, header);
             }
         }
     }

@@ -114,6 +114,7 @@ fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
 
 #[test]
 fn a_quoted_value_that_a_bracket_ran_into_is_hidden_to_its_end() {
+    check("pin:«[x,y\nAuthorization: Digest a)b[}woEq»\nHost: h");
     check(r#"pin:«[x,"u":",y Login { apiKey: "MVY)-OkoAp»", n: 1 }"#);
 }
 
