@@ -1,6 +1,8 @@
 //! A flight recorder that writes slowly while other threads of the request go on logging: the lines before the error are kept, and the
 //! ones for which there is no room are counted.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 mod support;
 
 use std::{
@@ -18,8 +20,11 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Clone)]
 struct Slow {
     lines: Lines,
-    gate: Arc<Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>>,
+    gate: Arc<Mutex<Option<Gate>>>,
 }
+
+/// Who is told, and who says when to go on.
+type Gate = (mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl io::Write for Slow {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
