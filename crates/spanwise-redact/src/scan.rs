@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, ends_escape},
+    bytes::{Set, after_escape, ends_escape},
     literals::Literals,
     numbers,
     tokens::{Runs, TOKENS},
@@ -182,6 +182,8 @@ fn token(literals: &Literals, text: &[u8], at: usize, wanted: u32, runs: &mut Ru
             return None;
         }
         let (start, end) = token.secret(text, at, runs)?;
+        // The letter of a character that is written out, such as `\\r`, stays.
+        let start = after_escape(text, start).min(end);
         Some(Hit::new(start, end, Rule::Detector(token.detector)))
     })
 }

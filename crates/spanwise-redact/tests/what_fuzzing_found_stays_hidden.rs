@@ -113,6 +113,15 @@ fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
 }
 
 #[test]
+fn a_token_that_begins_with_the_letter_of_an_escape_leaves_it_whole() {
+    let token = format!("k_live_{}", "a1B2".repeat(8));
+    check_json(
+        &format!(r#"{{"a":"x\r{token}"}}"#),
+        r#"{"a":"x\r[REDACTED]"}"#,
+    );
+}
+
+#[test]
 fn a_quoted_value_that_a_bracket_ran_into_is_hidden_to_its_end() {
     check("pin:«[x,y\nAuthorization: Digest a)b[}woEq»\nHost: h");
     check(r#"pin:«[x,"u":",y Login { apiKey: "MVY)-OkoAp»", n: 1 }"#);
