@@ -119,6 +119,8 @@
 //!   level is shown at once. So a program with a span around all of it does not go silent; mark the units within by `spanwise.unit`.
 //! * A line that is shown because its unit was chosen has `sample_rate`; none has it after the unit failed or was 30 s old. To count events, count
 //!   each line 1 / `sample_rate` times, and none that is `buffered`: those are counted by the units that were chosen.
+//! * It does not go together with a sampler that leaves INFO out: both follow the same id, so that their shares must not be multiplied, as
+//!   `sample_rate` is, and what the sampler leaves out of a unit that fails is not held for it.
 //! * What is held is subject to the [limits](#limits), and lost with a process that ends while its unit is open, other than by a panic.
 //! * The clock is read at each event of a unit of which something is held, or that is chosen.
 //!
@@ -143,7 +145,8 @@
 //!   A target that is `off` is not kept either.
 //! * *Another output shows the DEBUG lines.* It needs [`LayerExt::emitted`](spanwise_core::LayerExt::emitted).
 //! * *A unit that failed shows none.* A filter or a sampler inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
-//!   returns, not what it is given.
+//!   returns, not what it is given. A sampler around it leaves what is kept alone only if it is told what the sink shows:
+//!   [`Sampled::among`](crate::Sampled::among). And a future is watched inside of its span: `watch(future).instrument(span)`.
 //! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
 
 mod ages;

@@ -15,7 +15,7 @@ use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 use crate::{builder::Resolved, outputs::Outputs};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
-/// ends by `std::process::exit` shuts down as well.
+/// ends by `std::process::exit` shuts down as well, but for what a sampler held back, which is not told then.
 ///
 /// Events after the shutdown are still written, by the thread that logs, unless an output had to give lines up.
 #[derive(Debug)]
