@@ -172,6 +172,7 @@ mod panic_hook;
 mod preset;
 mod program;
 mod redaction;
+mod resolve;
 mod settings;
 mod tee;
 mod telemetry;

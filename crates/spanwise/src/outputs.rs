@@ -14,8 +14,8 @@ use tracing_subscriber::{
 
 use crate::{
     Output, OutputFormat, Preset,
-    builder::Resolved,
     console::{ConsoleLayer, Style},
+    resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE},
     tee::Tee,
 };

@@ -12,7 +12,7 @@ use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, 
 
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
-use crate::{builder::Resolved, outputs::Outputs};
+use crate::{outputs::Outputs, resolve::Resolved};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
 /// ends by `std::process::exit` shuts down as well, but for what a sampler held back, which is not told then.

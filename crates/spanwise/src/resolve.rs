@@ -1,0 +1,351 @@
+//! Who chose what: code beats environment beats preset.
+
+use std::fmt;
+
+use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
+use spanwise_appender::WhenFull;
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting};
+use spanwise_sample::{Recorder, Sampler};
+
+use crate::{
+    Builder, Explanation, Output, OutputFormat, Preset,
+    explain::Origin,
+    files::Files,
+    program,
+    redaction::{InCode, Redaction},
+    settings::{
+        self, APP_ENV, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
+        LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, NO_COLOR, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION,
+    },
+};
+
+impl Builder {
+    pub(crate) fn resolve(&self) -> Resolved {
+        let env = &self.env;
+        let mut explanation = Explanation::new(env.unknown.clone());
+        // What was read no variables at all has no prefix either.
+        let prefix = match env.prefix.as_str() {
+            "" => settings::PREFIX,
+            prefix => prefix,
+        };
+        let mut explain = |setting: &Setting, value: &dyn fmt::Display, origin: &Origin| {
+            explanation.add(settings::name_of(setting, prefix), value, origin.clone());
+        };
+        let variable = |setting: &Setting| Origin::Variable(settings::name_of(setting, prefix));
+        let program = program::name();
+
+        let (preset, origin) = match (self.preset, &env.preset) {
+            (Some(preset), _) => (preset, Origin::Code),
+            (None, Some((preset, name))) => (*preset, Origin::Variable(name.clone())),
+            (None, None) => match self.default_preset {
+                Some(preset) => (preset, Origin::Code),
+                None => (Preset::of_terminal(), Origin::Terminal),
+            },
+        };
+        explain(&LOG_PRESET, &preset, &origin);
+        let of_preset = Origin::Preset(preset.name());
+
+        let defaults = preset.levels(&program);
+        let (levels, origin) = match (&self.levels, &env.levels) {
+            (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
+            (None, Some((levels, name))) => {
+                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
+            }
+            (None, None) => (defaults, of_preset.clone()),
+        };
+        let by_log_level = origin == variable(&LOG_LEVEL);
+        explain(
+            if by_log_level { &LOG_LEVEL } else { &RUST_LOG },
+            &levels,
+            &origin,
+        );
+
+        let choose = |code: bool, set: bool, setting: &Setting| match (code, set) {
+            (true, _) => Origin::Code,
+            (false, true) => variable(setting),
+            (false, false) => of_preset.clone(),
+        };
+        let format = self.format.or(env.format).unwrap_or(preset.format());
+        let origin = choose(self.format.is_some(), env.format.is_some(), &LOG_FORMAT);
+        explain(&LOG_FORMAT, &format, &origin);
+
+        let output = self.output.or(env.output).unwrap_or(preset.output());
+        let origin = choose(self.output.is_some(), env.output.is_some(), &LOG_OUTPUT);
+        match self.writer {
+            Some(_) => explain(&LOG_OUTPUT, &"a writer of the program's", &Origin::Code),
+            None => explain(&LOG_OUTPUT, &output, &origin),
+        }
+
+        // Tests that run where a service is configured do not write to its files.
+        let env_files = match preset {
+            Preset::Test => Files::default(),
+            Preset::Dev | Preset::Prod => env.files.clone(),
+        };
+        let files = self.files.or(&env_files);
+        let none = match preset {
+            Preset::Test => of_preset.clone(),
+            Preset::Dev | Preset::Prod => Origin::Unset,
+        };
+        explain_files(
+            &mut explain,
+            &files,
+            &self.files,
+            &env_files,
+            variable,
+            &none,
+        );
+
+        let redaction = Redaction::resolve(self.redaction.as_ref(), &env.redaction, preset);
+        let changed = env.redaction.changes.is_some();
+        let origin = choose(self.redaction.is_some(), changed, &LOG_REDACT);
+        explain(&LOG_REDACT, &redaction, &origin);
+        let asks_env = matches!(self.redaction, None | Some(InCode::Changed(_)));
+        if let Some(key) = env.redaction.key.as_ref().filter(|_| asks_env) {
+            let origin = variable(&LOG_REDACT_KEY_FILE);
+            explain(&LOG_REDACT_KEY_FILE, &key.path, &origin);
+        }
+
+        // Tests see every line, and no more.
+        let is_test = preset == Preset::Test;
+        let of_env = env.sampler.clone().filter(|_| !is_test);
+        let origin = match (&self.sampler, &of_env) {
+            (Some(_), _) => Origin::Code,
+            (None, Some(_)) => variable(&LOG_SAMPLE),
+            (None, None) => none.clone(),
+        };
+        let sampler = self.sampler.clone().or(of_env);
+        match &sampler {
+            Some(sampler) => explain(&LOG_SAMPLE, sampler, &origin),
+            None => explain(&LOG_SAMPLE, &"none", &origin),
+        }
+        let of_env = env.recorder.clone().filter(|_| !is_test);
+        let origin = match (&self.recorder, &of_env) {
+            (Some(_), _) => Origin::Code,
+            (None, Some(_)) => variable(&LOG_RECORDER),
+            (None, None) => none.clone(),
+        };
+        let of_env = of_env.flatten();
+        let of_env = of_env.map(|levels| Recorder::builder().capture(levels).build());
+        let recorder = self.recorder.clone().or(of_env);
+        match &recorder {
+            Some(recorder) => explain(&LOG_RECORDER, &recorder.levels(), &origin),
+            None => explain(&LOG_RECORDER, &"off", &origin),
+        }
+
+        let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
+        let origin = match choose(
+            !self.context.is_empty(),
+            !env.context.is_empty(),
+            &LOG_CONTEXT,
+        ) {
+            Origin::Preset(_) => Origin::Default,
+            chosen => chosen,
+        };
+        let keys = CONTEXT_KEYS
+            .iter()
+            .copied()
+            .chain(context.iter().map(String::as_str));
+        explain(&LOG_CONTEXT, &keys.collect::<Vec<_>>().join(", "), &origin);
+
+        let (name, origin) = match (&self.service, &env.service_name) {
+            (Some((name, _)), _) => (name.clone(), Origin::Code),
+            (None, Some((name, variable))) => (name.clone(), Origin::Variable(variable.clone())),
+            (None, None) => (program, Origin::Program),
+        };
+        explain(&SERVICE_NAME, &name, &origin);
+        let (version, origin) = match (&self.service, &env.service_version) {
+            (Some((_, version)), _) => (Some(version.clone()), Origin::Code),
+            (None, Some(version)) => (Some(version.clone()), variable(&SERVICE_VERSION)),
+            (None, None) => (None, Origin::Unset),
+        };
+        explain(
+            &SERVICE_VERSION,
+            &version.as_deref().unwrap_or("none"),
+            &origin,
+        );
+        let (environment, origin) = match &env.environment {
+            Some((environment, name)) => (environment.clone(), Origin::Variable(name.clone())),
+            None => (preset.name().to_owned(), of_preset.clone()),
+        };
+        explain(&APP_ENV, &environment, &origin);
+
+        let color = !self.without_color && !env.no_color && self.writer.is_none();
+        if env.no_color {
+            explain(&NO_COLOR, &"set", &variable(&NO_COLOR));
+        }
+        Resolved {
+            preset,
+            levels,
+            format,
+            output,
+            when_full: self.when_full,
+            files,
+            redaction,
+            sampler,
+            recorder,
+            prefix: prefix.to_owned(),
+            context,
+            service: Service {
+                name,
+                version,
+                environment,
+            },
+            color,
+            explanation,
+        }
+    }
+}
+
+/// Every choice made.
+pub(crate) struct Resolved {
+    pub(crate) preset: Preset,
+    pub(crate) levels: Levels,
+    pub(crate) format: OutputFormat,
+    pub(crate) output: Output,
+    pub(crate) when_full: WhenFull,
+    pub(crate) files: Files,
+    pub(crate) redaction: Redaction,
+    pub(crate) sampler: Option<Sampler>,
+    pub(crate) recorder: Option<Recorder>,
+    /// Of the variables.
+    pub(crate) prefix: String,
+    pub(crate) context: Vec<String>,
+    pub(crate) service: Service,
+    pub(crate) color: bool,
+    pub(crate) explanation: Explanation,
+}
+
+pub(crate) struct Service {
+    name: String,
+    version: Option<String>,
+    environment: String,
+}
+
+impl Resolved {
+    /// The name of the variable for `setting`.
+    pub(crate) fn name_of(&self, setting: &Setting) -> String {
+        settings::name_of(setting, &self.prefix)
+    }
+
+    /// What was said about files that are not there, or are the same.
+    pub(crate) fn problems_with_files(&self) -> Vec<String> {
+        let files = &self.files;
+        let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
+        let mut problems = Vec::new();
+        if files.file.is_some() && files.file == files.error_file {
+            problems.push(format!(
+                "{file} and {error_file} are the same file: give each its own"
+            ));
+        }
+        for (is_set, setting, has_file, needs) in [
+            (
+                files.rotation.is_some(),
+                &LOG_FILE_ROTATE,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.retention.is_some(),
+                &LOG_FILE_KEEP,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.compression.is_some(),
+                &LOG_FILE_COMPRESS,
+                files.has_any(),
+                &file,
+            ),
+            (
+                files.level.is_some(),
+                &LOG_FILE_LEVEL,
+                files.file.is_some(),
+                &file,
+            ),
+        ] {
+            if is_set && !has_file {
+                let name = self.name_of(setting);
+                problems.push(format!(
+                    "{name} is set, and there is no file for it: set {needs} too, or leave both out"
+                ));
+            }
+        }
+        problems
+    }
+}
+
+/// The entries about files; those that need a file only if there is one.
+fn explain_files(
+    explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
+    files: &Files,
+    code: &Files,
+    env: &Files,
+    variable: impl Fn(&Setting) -> Origin,
+    none: &Origin,
+) {
+    let origin = |in_code: bool, in_env: bool, setting| match (in_code, in_env) {
+        (true, _) => Origin::Code,
+        (false, true) => variable(setting),
+        (false, false) => Origin::Default,
+    };
+    for (path, in_code, setting) in [
+        (&files.file, code.file.is_some(), &LOG_FILE),
+        (
+            &files.error_file,
+            code.error_file.is_some(),
+            &LOG_ERROR_FILE,
+        ),
+    ] {
+        match path {
+            Some(path) => explain(setting, &path.display(), &origin(in_code, true, setting)),
+            None => explain(setting, &"none", none),
+        }
+    }
+    if !files.has_any() {
+        return;
+    }
+    if let Some(level) = files.level {
+        let origin = origin(code.level.is_some(), true, &LOG_FILE_LEVEL);
+        explain(&LOG_FILE_LEVEL, &level, &origin);
+    }
+    let from = origin(
+        code.rotation.is_some(),
+        env.rotation.is_some(),
+        &LOG_FILE_ROTATE,
+    );
+    explain(
+        &LOG_FILE_ROTATE,
+        &files.rotation.clone().unwrap_or_default(),
+        &from,
+    );
+    let from = origin(
+        code.retention.is_some(),
+        env.retention.is_some(),
+        &LOG_FILE_KEEP,
+    );
+    explain(
+        &LOG_FILE_KEEP,
+        &files.retention.clone().unwrap_or_default(),
+        &from,
+    );
+    let from = origin(
+        code.compression.is_some(),
+        env.compression.is_some(),
+        &LOG_FILE_COMPRESS,
+    );
+    explain(&LOG_FILE_COMPRESS, &files.compression(), &from);
+}
+
+impl Serialize for Service {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut service = serializer.serialize_map(None)?;
+        service.serialize_entry("name", &self.name)?;
+        if let Some(version) = &self.version {
+            service.serialize_entry("version", version)?;
+        }
+        service.serialize_entry("environment", &self.environment)?;
+        service.end()
+    }
+}
