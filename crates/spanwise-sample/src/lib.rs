@@ -114,6 +114,7 @@ mod sampler;
 mod seat;
 mod setting;
 mod summary;
+mod time;
 mod unit;
 mod value;
 mod when;

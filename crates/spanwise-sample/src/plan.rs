@@ -1,6 +1,6 @@
 //! What follows from a callsite: which rules may be about its events, and what each has counted there.
 
-use std::{cell::OnceCell, hash::Hasher, ptr, sync::atomic::AtomicU64};
+use std::{cell::OnceCell, hash::Hasher, ptr};
 
 use spanwise_core::{Context, log_record};
 use tracing::{Event, Subscriber};
@@ -11,10 +11,12 @@ use crate::{
     Limit, When,
     chance::{self, Random, Threshold},
     keyed::Keyed,
-    limit::{First, Kind},
-    meter::{self, Bucket, Verdict},
+    limit::Kind,
+    meter::{Bucket, Meter, Verdict},
     seat::Seat,
-    summary, unit, value,
+    summary,
+    time::Time,
+    unit, value,
 };
 
 /// One rule of a sampler.
@@ -45,6 +47,8 @@ pub(crate) enum Plan {
     Summary,
     /// All that counts is the request.
     Ratio(Threshold),
+    /// All that counts is how many they are.
+    Limit(Meter),
     Rules(Rules),
 }
 
@@ -56,7 +60,7 @@ pub(crate) struct Rules(Box<[Candidate]>);
 struct Candidate {
     rule: usize,
     conditions: Box<[Condition]>,
-    meter: Meter,
+    share: Share,
 }
 
 /// What has to be seen of each event.
@@ -69,13 +73,14 @@ enum Condition {
     Field(usize, Option<Field>),
 }
 
+/// How much of them is kept.
 #[derive(Debug)]
-enum Meter {
-    Keep,
+enum Share {
+    All,
     Ratio(Threshold),
-    Bucket(Bucket, AtomicU64),
+    Metered(Meter),
+    /// A bucket for each value of the field, or of the context.
     Buckets(Bucket, Option<Field>),
-    Count(First, AtomicU64),
 }
 
 impl Plan {
@@ -90,28 +95,34 @@ impl Plan {
                 candidates.push(Candidate {
                     rule: index,
                     conditions,
-                    meter: Meter::new(&rule.limit, callsite),
+                    share: Share::new(&rule.limit, callsite),
                 });
                 if decides {
                     break;
                 }
             }
         }
-        match candidates.as_slice() {
-            [only] if only.conditions.is_empty() => {
-                if let Meter::Ratio(threshold) = only.meter {
-                    return Self::Ratio(threshold);
-                }
-            }
-            _ => {}
-        }
         if candidates
             .iter()
-            .all(|candidate| candidate.meter.keeps_all())
+            .all(|candidate| matches!(candidate.share, Share::All))
         {
             return Self::Keep;
         }
-        Self::Rules(Rules(candidates.into()))
+        let is_alone = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
+        match candidates.pop() {
+            Some(Candidate {
+                share: Share::Ratio(threshold),
+                ..
+            }) if is_alone => Self::Ratio(threshold),
+            Some(Candidate {
+                share: Share::Metered(meter),
+                ..
+            }) if is_alone => Self::Limit(meter),
+            last => {
+                candidates.extend(last);
+                Self::Rules(Rules(candidates.into()))
+            }
+        }
     }
 }
 
@@ -122,7 +133,7 @@ impl Rules {
         rules: &[Rule],
         asked: &Asked<'_, '_, S>,
         random: &Random,
-        now: &dyn Fn() -> u64,
+        time: &Time,
     ) -> Verdict
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -134,7 +145,7 @@ impl Rules {
                 .iter()
                 .all(|condition| asked.meets(condition, &rule.when))
             {
-                return candidate.meter.verdict(rule, asked, random, now);
+                return candidate.share.verdict(rule, asked, random, time);
             }
         }
         Verdict::Keep
@@ -169,22 +180,18 @@ fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[
     Some(conditions.into())
 }
 
-impl Meter {
+impl Share {
     fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
         match &limit.0 {
-            Kind::Keep => Self::Keep,
-            Kind::Ratio(threshold) if threshold.keeps_all() => Self::Keep,
+            Kind::Keep => Self::All,
+            Kind::Ratio(threshold) if threshold.keeps_all() => Self::All,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
             Kind::Rate(rate) => match &rate.per {
-                None => Self::Bucket(Bucket::new(rate), AtomicU64::new(0)),
+                None => Self::Metered(Meter::bucket(rate)),
                 Some(key) => Self::Buckets(Bucket::new(rate), callsite.fields().field(key)),
             },
-            Kind::First(first) => Self::Count(*first, AtomicU64::new(0)),
+            Kind::First(first) => Self::Metered(Meter::count(*first)),
         }
-    }
-
-    fn keeps_all(&self) -> bool {
-        matches!(self, Self::Keep)
     }
 
     fn verdict<S>(
@@ -192,13 +199,13 @@ impl Meter {
         rule: &Rule,
         asked: &Asked<'_, '_, S>,
         random: &Random,
-        now: &dyn Fn() -> u64,
+        time: &Time,
     ) -> Verdict
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match self {
-            Self::Keep => Verdict::Keep,
+            Self::All => Verdict::Keep,
             Self::Ratio(threshold) => {
                 if is_chosen(asked.event, asked.ctx, asked.seat, *threshold, random) {
                     Verdict::Share(threshold.share())
@@ -206,14 +213,13 @@ impl Meter {
                     Verdict::SampledOut
                 }
             }
-            Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
+            Self::Metered(meter) => meter.verdict(time),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
-                let now = now();
+                let now = bucket.time(time);
                 rule.keyed.with(key, |state| bucket.take(state, now))
             }
-            Self::Count(limit, state) => meter::count(state, *limit, now()),
         }
     }
 }

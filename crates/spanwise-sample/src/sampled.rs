@@ -13,7 +13,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::{
     Sampler,
     meter::Verdict,
-    plan::{Plan, Rules},
+    plan::Plan,
     seat::{SamplerStats, Seat},
     summary, unit,
 };
@@ -106,14 +106,14 @@ impl<L> Sampled<L> {
         self.seat.stats()
     }
 
-    fn decide<S>(&self, rules: &Rules, event: &Event<'_>, ctx: Context<'_, S>)
+    /// Does what was said of an event.
+    #[inline]
+    fn follow<S>(&self, verdict: Verdict, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
         self.tell_due(verdict.time(), &ctx);
-        let callsite = event.metadata();
         match verdict {
             Verdict::Keep => {
                 self.seat.kept();
@@ -125,13 +125,13 @@ impl<L> Sampled<L> {
             }
             Verdict::StandsFor { others, .. } => {
                 self.seat.kept();
-                match self.seat.stands_for(callsite, others) {
+                match self.seat.stands_for(event.metadata(), others) {
                     0 => self.inner.on_event(event, ctx),
                     others => self.hand_on(event, ctx, Some(1.0 / (others as f64 + 1.0))),
                 }
             }
             Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+            Verdict::HeldBack { now, until } => self.seat.held_back(event.metadata(), now, until),
         }
     }
 
@@ -142,8 +142,10 @@ impl<L> Sampled<L> {
         S: Subscriber,
         L: Layer<S>,
     {
-        if self.seat.is_owed() && self.seat.is_due(now) {
-            while let Some(summary) = self.seat.next_due() {
+        if self.seat.is_owed()
+            && let Some(now) = self.seat.due_time(now)
+        {
+            while let Some(summary) = self.seat.next_until(now) {
                 summary.with_event(|event| self.hand_on(event, ctx.clone(), None));
             }
         }
@@ -239,7 +241,14 @@ where
                     self.seat.sampled_out();
                 }
             }
-            Plan::Rules(rules) => self.decide(rules, event, ctx),
+            Plan::Limit(meter) => {
+                let verdict = self.sampler.limit(meter, event, &self.seat);
+                self.follow(verdict, event, ctx);
+            }
+            Plan::Rules(rules) => {
+                let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
+                self.follow(verdict, event, ctx);
+            }
             // It was sent here, and a layer further out did not pass on the question, so that now all get it.
             Plan::Summary if summary::arrives_at(&self.seat, event) => {
                 self.hand_on(event, ctx, None);

@@ -3,19 +3,21 @@
 use std::{
     fmt,
     iter::Sum,
-    mem,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Clock, Fault, SelfReport};
+use spanwise_core::{CallsitePlans, Fault, SelfReport};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
-use crate::summary::{self, Summary};
+use crate::{
+    summary::{self, Summary},
+    time::{Precision, Time},
+};
 
 /// The place of a sink at a sampler.
 #[derive(Debug)]
@@ -26,27 +28,37 @@ pub(crate) struct Seat {
     number: usize,
     /// How often something was recorded into a span.
     records: AtomicU64,
-    clock: Clock,
-    start: Instant,
+    time: Time,
     dispatch: OnceLock<WeakDispatch>,
     kept: AtomicU64,
     sampled_out: AtomicU64,
-    held_back: AtomicU64,
     /// Of what was held back, what a later event stands for.
     stood_for: AtomicU64,
-    owed: CallsitePlans<Mutex<Owed>>,
+    owed: CallsitePlans<Owed>,
     /// Callsites with something held back, and when to tell it: first come, first told.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
     /// When the next of them is to be told.
     next_due: AtomicU64,
 }
 
-/// What was held back of one callsite and is not told.
+/// What was held back of one callsite. One more of it takes no lock.
 #[derive(Debug, Default)]
 struct Owed {
-    count: u64,
+    /// Ever.
+    held_back: AtomicU64,
+    /// When the last one was.
+    last: AtomicU64,
+    /// The debt knows of the first one that is not settled.
+    is_begun: AtomicBool,
+    debt: Mutex<Debt>,
+}
+
+#[derive(Debug, Default)]
+struct Debt {
+    /// Of what was held back, what was told or is stood for.
+    settled: u64,
+    /// When the first one was that is not.
     first: u64,
-    last: u64,
     is_pending: bool,
 }
 
@@ -54,18 +66,16 @@ struct Owed {
 const NEVER: u64 = u64::MAX;
 
 impl Seat {
-    pub(crate) fn new(number: usize, clock: Clock, start: Instant) -> Self {
+    pub(crate) fn new(number: usize, time: Time) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
             records: AtomicU64::new(0),
-            clock,
-            start,
+            time,
             dispatch: OnceLock::new(),
             kept: AtomicU64::new(0),
             sampled_out: AtomicU64::new(0),
-            held_back: AtomicU64::new(0),
             stood_for: AtomicU64::new(0),
             owed: CallsitePlans::default(),
             pending: Mutex::default(),
@@ -107,16 +117,31 @@ impl Seat {
         self.sampled_out.fetch_add(1, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
-        self.held_back.fetch_add(1, Ordering::Relaxed);
-        let mut owed = self.owed(callsite);
-        if owed.count == 0 {
-            owed.first = now;
+        let owed = self.owed(callsite);
+        owed.last.store(now, Ordering::Relaxed);
+        owed.held_back.fetch_add(1, Ordering::AcqRel);
+        // Whoever settles takes this back before it reads the number: one that it did not count sees it here.
+        if !owed.is_begun.load(Ordering::Acquire) {
+            self.begin(owed, callsite, now, until);
         }
-        owed.count += 1;
-        owed.last = now;
-        if !owed.is_pending {
-            owed.is_pending = true;
+    }
+
+    /// What was held back is the first since the last time something was settled.
+    #[cold]
+    fn begin(&self, owed: &Owed, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+        let mut debt = owed.debt();
+        if owed.is_begun.load(Ordering::Acquire)
+            || owed.held_back.load(Ordering::Acquire) == debt.settled
+        {
+            // Another thread was faster, with the first one or with settling.
+            return;
+        }
+        debt.first = now;
+        owed.is_begun.store(true, Ordering::Release);
+        if !debt.is_pending {
+            debt.is_pending = true;
             self.pending().push((callsite, until));
             self.next_due.fetch_min(until, Ordering::Relaxed);
         }
@@ -125,9 +150,8 @@ impl Seat {
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
     /// another thread may not have counted the last one yet, a filter may have kept some from it.
     pub(crate) fn stands_for(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
-        let mut owed = self.owed(callsite);
-        let others = owed.count.min(others.into());
-        owed.count -= others;
+        let owed = self.owed(callsite);
+        let others = owed.settle(&mut owed.debt(), others.into());
         self.stood_for.fetch_add(others, Ordering::Relaxed);
         others
     }
@@ -138,19 +162,16 @@ impl Seat {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
+    /// The time, if something is to be told by now.
     #[cold]
-    pub(crate) fn is_due(&self, now: Option<u64>) -> bool {
-        let now = now.unwrap_or_else(|| nanos_since(&self.clock, self.start));
-        self.next_due.load(Ordering::Relaxed) <= now
+    pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
+        let now = now.unwrap_or_else(|| self.time.coarse());
+        (self.next_due.load(Ordering::Relaxed) <= now).then_some(now)
     }
 
-    /// What is to be told by now, one at a time: no lock is held while it is told.
+    /// What is to be told by `until`, one at a time: no lock is held while it is told.
     #[cold]
-    pub(crate) fn next_due(&self) -> Option<Summary> {
-        self.next_until(nanos_since(&self.clock, self.start))
-    }
-
-    fn next_until(&self, until: u64) -> Option<Summary> {
+    pub(crate) fn next_until(&self, until: u64) -> Option<Summary> {
         loop {
             let callsite = {
                 let mut pending = self.pending();
@@ -161,17 +182,20 @@ impl Seat {
                     .store(next.unwrap_or(NEVER), Ordering::Relaxed);
                 due?.0
             };
-            let (suppressed, first, last) = {
-                let mut owed = self.owed(callsite);
-                owed.is_pending = false;
-                if owed.count == 0 {
-                    continue;
-                }
-                (mem::take(&mut owed.count), owed.first, owed.last)
+            let owed = self.owed(callsite);
+            let (suppressed, first) = {
+                let mut debt = owed.debt();
+                debt.is_pending = false;
+                (owed.settle(&mut debt, u64::MAX), debt.first)
             };
-            let now = nanos_since(&self.clock, self.start);
+            if suppressed == 0 {
+                continue;
+            }
+            // The first may have been read from a clock that is ahead of the last one's.
+            let last = owed.last.load(Ordering::Relaxed).max(first);
+            let now = self.time.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
-            let time = self.clock.now();
+            let time = self.time.clock().now();
             return Some(Summary {
                 callsite,
                 suppressed,
@@ -200,7 +224,7 @@ impl Seat {
 
     pub(crate) fn stats(&self) -> SamplerStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let held_back = load(&self.held_back);
+        let held_back = self.owed.iter().map(|owed| load(&owed.held_back)).sum();
         let stood_for = load(&self.stood_for).min(held_back);
         SamplerStats {
             kept: load(&self.kept),
@@ -209,13 +233,32 @@ impl Seat {
         }
     }
 
-    fn owed(&self, callsite: &'static Metadata<'static>) -> MutexGuard<'_, Owed> {
-        let owed = self.owed.get(callsite, |_| Mutex::default());
-        owed.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn owed(&self, callsite: &'static Metadata<'static>) -> &Owed {
+        self.owed.get(callsite, |_| Owed::default())
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owed {
+    fn debt(&self) -> MutexGuard<'_, Debt> {
+        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles what is owed, or `most` of it. How much that is.
+    fn settle(&self, debt: &mut Debt, most: u64) -> u64 {
+        self.is_begun.store(false, Ordering::Release);
+        // A change, though of nothing, so that it has its place among the others.
+        let held_back = self.held_back.fetch_add(0, Ordering::AcqRel);
+        let settled = (held_back - debt.settled).min(most);
+        debt.settled += settled;
+        if debt.settled != held_back {
+            self.is_begun.store(true, Ordering::Release);
+        }
+        settled
     }
 }
 
@@ -228,12 +271,6 @@ fn lost(report: &SelfReport, summary: &Summary) {
             summary::Place(summary.callsite)
         ),
     );
-}
-
-/// Times of a sampler are nanoseconds since it was made.
-pub(crate) fn nanos_since(clock: &Clock, start: Instant) -> u64 {
-    let since = clock.instant().saturating_duration_since(start);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What became of the events that reached sampled sinks. All that reached them = kept + sampled out + suppressed.
