@@ -118,12 +118,14 @@ impl Bucket {
         self.verdict(taken.ok(), now)
     }
 
+    #[inline]
     fn next(self, full_at: u64, now: u64) -> Option<u64> {
         let interval = self.interval?;
         let missing = full_at.saturating_sub(now);
         (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
     }
 
+    #[inline]
     fn verdict(self, taken: Option<u64>, now: u64) -> Verdict {
         match taken {
             Some(_) => Verdict::Keep,

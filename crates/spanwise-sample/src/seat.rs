@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Fault, SelfReport};
+use spanwise_core::{CallsitePlans, Fault, SelfReport, Tally};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
@@ -30,8 +30,8 @@ pub(crate) struct Seat {
     records: AtomicU64,
     time: Time,
     dispatch: OnceLock<WeakDispatch>,
-    kept: AtomicU64,
-    sampled_out: AtomicU64,
+    kept: Tally,
+    sampled_out: Tally,
     /// Of what was held back, what a later event stands for.
     stood_for: AtomicU64,
     owed: CallsitePlans<Owed>,
@@ -74,8 +74,8 @@ impl Seat {
             records: AtomicU64::new(0),
             time,
             dispatch: OnceLock::new(),
-            kept: AtomicU64::new(0),
-            sampled_out: AtomicU64::new(0),
+            kept: Tally::default(),
+            sampled_out: Tally::default(),
             stood_for: AtomicU64::new(0),
             owed: CallsitePlans::default(),
             pending: Mutex::default(),
@@ -109,12 +109,12 @@ impl Seat {
 
     #[inline]
     pub(crate) fn kept(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
+        self.kept.count();
     }
 
     #[inline]
     pub(crate) fn sampled_out(&self) {
-        self.sampled_out.fetch_add(1, Ordering::Relaxed);
+        self.sampled_out.count();
     }
 
     #[inline]
@@ -227,8 +227,8 @@ impl Seat {
         let held_back = self.owed.iter().map(|owed| load(&owed.held_back)).sum();
         let stood_for = load(&self.stood_for).min(held_back);
         SamplerStats {
-            kept: load(&self.kept),
-            sampled_out: load(&self.sampled_out) + stood_for,
+            kept: self.kept.total(),
+            sampled_out: self.sampled_out.total() + stood_for,
             suppressed: held_back - stood_for,
         }
     }
