@@ -38,6 +38,28 @@ impl Annotations {
         hand_on()
     }
 
+    /// [`with`](Self::with), to say no more than that the line is [`buffered`](Self::buffered): that is said of most events of a service with a recorder.
+    #[inline(always)]
+    pub fn buffered<R>(hand_on: impl FnOnce() -> R) -> R {
+        let is_silent = CURRENT.with(|current| {
+            // A rate is positive.
+            current.sample_rate.get().to_bits() == 0
+                && !current.buffered.get()
+                && !current.tells.get()
+        });
+        if !is_silent {
+            return Self::with_more(hand_on);
+        }
+        CURRENT.with(|current| current.buffered.set(true));
+        let _restored = Silent;
+        hand_on()
+    }
+
+    #[cold]
+    fn with_more<R>(hand_on: impl FnOnce() -> R) -> R {
+        Self::with(|said| said.buffered = true, hand_on)
+    }
+
     /// What is said of the event that a sink was just handed. A sink takes it before it looks at the values: an event that is
     /// logged by one of them is another one.
     #[inline]
@@ -49,6 +71,7 @@ impl Annotations {
     }
 
     /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
+    #[inline]
     pub(crate) fn tells() -> bool {
         CURRENT.with(|current| current.tells.get())
     }
@@ -81,6 +104,16 @@ impl Drop for Restored {
     #[inline]
     fn drop(&mut self) {
         self.0.set();
+    }
+}
+
+/// Nothing was said before.
+struct Silent;
+
+impl Drop for Silent {
+    #[inline]
+    fn drop(&mut self) {
+        Annotations::default().set();
     }
 }
 

@@ -29,9 +29,23 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 
 enum Way<W> {
     Out(W),
+    /// Into the unit of a span that the thread is in.
+    Entered,
     Kept(Arc<Unit>, What),
     /// Until it is written.
     Header(Option<(W, Box<Batch>)>),
+}
+
+impl<W> Way<W> {
+    /// What is said of the line that is written now.
+    #[inline]
+    fn taken(sink: &Sink, writer: impl FnOnce() -> W) -> Self {
+        match line::take(sink.id) {
+            None => Self::Out(writer()),
+            Some(Line::Kept(unit, what)) => Self::Kept(unit, what),
+            Some(Line::Header(batch)) => Self::Header(Some((writer(), batch))),
+        }
+    }
 }
 
 impl<W> RecorderWriter<W> {
@@ -53,10 +67,10 @@ impl<W> RecorderWriter<W> {
         RecorderLine {
             sink,
             make_writer,
-            way: match line::take(sink.id) {
-                None => Way::Out(writer(make_writer)),
-                Some(Line::Kept(unit, what)) => Way::Kept(unit, what),
-                Some(Line::Header(batch)) => Way::Header(Some((writer(make_writer), batch))),
+            way: if line::is_entered(sink.id) {
+                Way::Entered
+            } else {
+                Way::taken(sink, || writer(make_writer))
             },
         }
     }
@@ -140,8 +154,32 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
 
     #[inline]
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        if let Way::Entered = self.way {
+            if line::keep_entered(self.sink.id, line) {
+                return Ok(());
+            }
+            // It is full, written meanwhile, or left by a value of the line.
+            self.way = Way::taken(self.sink, || self.make_writer.make_writer());
+        }
+        self.write_elsewhere(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Out(writer) => writer.flush(),
+            // Each writer was done with its line.
+            Way::Entered | Way::Kept(..) | Way::Header(_) => Ok(()),
+        }
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
+    #[inline(never)]
+    fn write_elsewhere(&mut self, line: &[u8]) -> io::Result<()> {
+        use io::Write as _;
         match &mut self.way {
             Way::Out(writer) => writer.write_all(line),
+            Way::Entered => Ok(()),
             Way::Kept(unit, what) => match unit.keep(*what, line) {
                 Kept::Taken => Ok(()),
                 Kept::Through => {
@@ -150,14 +188,6 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
                 }
             },
             Way::Header(..) => self.write_kept(line),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.way {
-            Way::Out(writer) => writer.flush(),
-            // Each writer was done with its line.
-            Way::Kept(..) | Way::Header(_) => Ok(()),
         }
     }
 }
