@@ -5,13 +5,15 @@ use std::sync::Arc;
 use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
-use crate::trace_context::TraceContext;
+use crate::{baggage::Baggage, trace_context::TraceContext};
 
 /// Kept in the extensions of a span that stands for a request, received or sent.
 #[derive(Debug)]
 pub(crate) struct Carried {
     /// The trace, with the span's own id in it.
     pub(crate) trace: TraceContext,
+    /// As it came with the request; empty where it came from nobody who is trusted.
+    pub(crate) baggage: Baggage,
 }
 
 impl Carried {
