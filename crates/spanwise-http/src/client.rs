@@ -138,3 +138,6 @@ impl Options {
         hosts.is_some_and(|hosts| host.is_some_and(|host| hosts.contain(host)))
     }
 }
+
+#[cfg(test)]
+mod tests;
