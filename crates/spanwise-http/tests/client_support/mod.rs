@@ -15,7 +15,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use spanwise_http::{ClientLayer, ClientService};
-use tower::Layer as _;
+use tower::ServiceBuilder;
 
 /// A service that answers as `answer` says.
 pub struct Service {
@@ -78,7 +78,7 @@ pub fn network() -> Network {
 }
 
 pub fn over_the_network(layer: ClientLayer) -> ClientService<Network> {
-    layer.layer(network())
+    ServiceBuilder::new().layer(layer).service(network())
 }
 
 pub fn get(url: &str) -> http::Request<Empty<Bytes>> {
