@@ -50,7 +50,8 @@ fn traceparent(received: &HeaderMap, sent: &HeaderMap) {
         .map(HeaderValue::as_bytes)
         .collect();
     let expected = match lines[..] {
-        [line] => str::from_utf8(line).ok().and_then(by_its_parts),
+        // What follows in a later version may be no text.
+        [line] => by_its_parts(&String::from_utf8_lossy(line)),
         _ => None,
     };
     assert_eq!(text(sent, "traceparent"), expected.as_deref());
