@@ -1,0 +1,42 @@
+//! Ids that came from outside, and ids of our own.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+};
+
+use http::HeaderValue;
+use uuid::Uuid;
+
+/// The longest id that is taken over from a header.
+const LONGEST: usize = 128;
+
+/// The id that a header holds, if it looks like one: `^[A-Za-z0-9_-]{1,128}$`. What does not is nobody's business to log.
+pub(crate) fn accepted(header: &HeaderValue) -> Option<&str> {
+    let id = header.as_bytes();
+    let of_an_id = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let looks_like_one = (1..=LONGEST).contains(&id.len()) && id.iter().all(of_an_id);
+    looks_like_one.then(|| header.to_str().ok()).flatten()
+}
+
+/// A new id: a UUID of version 7, whose first half orders by time and whose low 62 bits are random.
+pub(crate) fn fresh() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A new span id of W3C Trace Context. It has to be unique in its trace, not to be secret: the system is asked for randomness once a thread.
+pub(crate) fn fresh_span_id() -> [u8; 8] {
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(()));
+    }
+    let next = STATE.with(|state| {
+        // SplitMix64, whose every number comes once in a period of 2^64.
+        let seed = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state.set(seed);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    });
+    // All zeros is the specification's id of no span.
+    next.max(1).to_be_bytes()
+}
