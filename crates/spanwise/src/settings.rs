@@ -7,7 +7,7 @@ use spanwise_redact::Changes;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, Preset, files::Files, redaction};
+use crate::{Output, OutputFormat, Preset, files::Files, http_server::HttpServer, redaction};
 
 const fn setting(
     name: &'static str,
@@ -115,6 +115,18 @@ pub(crate) const LOG_RECORDER: Setting = setting(
     "off, or a level or directives such as `debug` or `debug,hyper=info`",
     "The flight recorder: lines of these levels are kept for each request, and written if it fails. Not under the preset test.",
 );
+pub(crate) const LOG_HTTP_TRUST: Setting = setting(
+    "LOG_HTTP_TRUST",
+    "never",
+    "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
+    "Whose ids of requests, traces and tenants are taken over, and whose `X-Forwarded-For` is believed.",
+);
+pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
+    "LOG_HTTP_CLIENT_ADDRESS",
+    "network; under the preset dev whole",
+    "whole, network, none; in programs built with the feature `http`",
+    "What is told of a client's address: all of it, the /24 or /48 it is in, or nothing.",
+);
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
     "request_id, tenant_id, user_id, trace_id, span_id",
@@ -181,6 +193,8 @@ pub const SETTINGS: &[Setting] = &[
     LOG_REDACT_KEY_FILE,
     LOG_SAMPLE,
     LOG_RECORDER,
+    LOG_HTTP_TRUST,
+    LOG_HTTP_CLIENT_ADDRESS,
     LOG_CONTEXT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -206,6 +220,7 @@ pub(crate) struct FromEnv {
     pub(crate) sampler: Option<Sampler>,
     /// Nothing if it is said to be off.
     pub(crate) recorder: Option<Option<TargetLevels>>,
+    pub(crate) http_server: HttpServer,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -231,6 +246,10 @@ impl FromEnv {
         let redaction = vars.redaction();
         let sampler = vars.sampler();
         let recorder = vars.recorder();
+        let http_server = HttpServer {
+            trust: vars.parsed(&LOG_HTTP_TRUST),
+            client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
+        };
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
@@ -254,6 +273,7 @@ impl FromEnv {
             redaction,
             sampler,
             recorder,
+            http_server,
             context,
             service_name,
             service_version,

@@ -12,6 +12,8 @@ use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, 
 
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
+#[cfg(feature = "http")]
+use crate::http_server::HttpServer;
 use crate::{outputs::Outputs, resolve::Resolved};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
@@ -23,6 +25,8 @@ use crate::{outputs::Outputs, resolve::Resolved};
 pub struct Telemetry {
     handle: Handle,
     guards: Vec<FlushGuard>,
+    #[cfg(feature = "http")]
+    http_server: HttpServer,
 }
 
 /// Reads and changes what is logged while the program runs. Cheap to clone.
@@ -75,7 +79,24 @@ impl Telemetry {
                 recorder: resolved.recorder.clone(),
             },
             guards,
+            #[cfg(feature = "http")]
+            http_server: resolved.http_server.clone(),
         }
+    }
+
+    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a client's address is shown whole under
+    /// [`Preset::Dev`](crate::Preset::Dev).
+    ///
+    /// ```
+    /// # fn routes() -> axum::Router { axum::Router::new() }
+    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let app = routes().layer(telemetry.http_server());
+    /// # let _: axum::Router = app;
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_server(&self) -> spanwise_http::ServerLayer {
+        self.http_server.layer()
     }
 
     /// The handle by which logging is read and changed while the program runs.

@@ -418,3 +418,48 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
     assert_line(&explain(vars), "LOG_SAMPLE = none (preset test)");
 }
+
+#[test]
+#[cfg(feature = "http")]
+fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
+    let unset = explain([("LOG_PRESET", "prod")]);
+    assert_line(&unset, "LOG_HTTP_TRUST = never (default)");
+    assert_line(&unset, "LOG_HTTP_CLIENT_ADDRESS = network (preset prod)");
+    assert_line(
+        &explain([("LOG_PRESET", "dev")]),
+        "LOG_HTTP_CLIENT_ADDRESS = whole (preset dev)",
+    );
+    let set = explain([
+        ("LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1"),
+        ("LOG_HTTP_CLIENT_ADDRESS", "none"),
+    ]);
+    assert_line(
+        &set,
+        "LOG_HTTP_TRUST = 10.0.0.0/8,127.0.0.1/32 (LOG_HTTP_TRUST)",
+    );
+    assert_line(
+        &set,
+        "LOG_HTTP_CLIENT_ADDRESS = none (LOG_HTTP_CLIENT_ADDRESS)",
+    );
+    assert_eq!(
+        problems([
+            ("LOG_HTTP_TRUST", "10.0.0.0/33"),
+            ("LOG_HTTP_CLIENT_ADDRESS", "half"),
+        ]),
+        [
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+        ]
+    );
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
+fn what_is_set_for_http_needs_the_feature() {
+    assert_eq!(
+        problems([("LOG_HTTP_TRUST", "always")]),
+        [
+            "LOG_HTTP_TRUST=\"always\": this program is built without HTTP: add the feature `http` of `spanwise`, or leave the variable out"
+        ]
+    );
+}
