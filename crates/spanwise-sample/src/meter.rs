@@ -5,14 +5,17 @@ use std::{
     time::Duration,
 };
 
-use crate::limit::{First, Rate, SECOND};
+use crate::{
+    chance::Share,
+    limit::{First, Rate, SECOND},
+};
 
 /// What a limit says of one event. Times are nanoseconds since the sampler was made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Keep,
     /// Kept, as the others of this share are not.
-    Share(f64),
+    Share(Share),
     /// Left out for good: the kept ones say their share.
     SampledOut,
     /// Kept; it stands for itself and so many others, which were held back before it.

@@ -9,7 +9,7 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{self, Random, Threshold},
+    chance::{self, Random, Share, Threshold},
     keyed::Keyed,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
@@ -200,11 +200,8 @@ impl Meter {
         match self {
             Self::Keep => Verdict::Keep,
             Self::Ratio(threshold) => {
-                if is_chosen(asked.event, asked.ctx, asked.seat, *threshold, random) {
-                    Verdict::Share(threshold.share())
-                } else {
-                    Verdict::SampledOut
-                }
+                let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
+                chosen.map_or(Verdict::SampledOut, Verdict::Share)
             }
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
@@ -218,15 +215,15 @@ impl Meter {
     }
 }
 
-/// Whether the request that an event is part of is among the chosen; of an event outside, whether it is itself.
+/// What an event is one of, if the request that it is part of is among the chosen; of an event outside, if it is itself.
 #[inline]
-pub(crate) fn is_chosen<S>(
+pub(crate) fn choose<S>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
     seat: &Seat,
     threshold: Threshold,
     random: &Random,
-) -> bool
+) -> Option<Share>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
@@ -236,7 +233,11 @@ where
     } else {
         look_up()
     };
-    threshold.keeps(number.unwrap_or_else(|| random.number()))
+    let keeps = threshold.keeps(number.unwrap_or_else(|| random.number()));
+    keeps.then_some(Share {
+        share: threshold.share(),
+        of_traces: number.is_some(),
+    })
 }
 
 /// An event, and its context once somebody wants it.

@@ -113,16 +113,59 @@
 //!
 //! * Events at WARN and above, and events in no unit, are shown at once, as ever.
 //! * Which units are chosen follows the trace id, or else the request id, as with [`ratio`](crate::ratio): each process, and each
-//!   [sampler](crate::Sampler) of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
+//!   sampler of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
 //!   on it. The events of a chosen unit are shown at once; what is below the sink's level is kept as in any unit.
 //! * A unit that is 30 s old waits no longer: it is written, with the next event in it or when it ends, and from then on what is shown at its
 //!   level is shown at once. So a program with a span around all of it does not go silent; mark the units within by `spanwise.unit`.
 //! * A line that is shown because its unit was chosen has `sample_rate`; none has it after the unit failed or was 30 s old. To count events, count
 //!   each line 1 / `sample_rate` times, and none that is `buffered`: those are counted by the units that were chosen.
-//! * It does not go together with a sampler that leaves INFO out: both follow the same id, so that their shares must not be multiplied, as
-//!   `sample_rate` is, and what the sampler leaves out of a unit that fails is not held for it.
 //! * What is held is subject to the [limits](#limits), and lost with a process that ends while its unit is open, other than by a panic.
 //! * The clock is read at each event of a unit of which something is held, or that is chosen.
+//!
+//! # With a sampler
+//!
+//! A [sampler](crate::Sampler) belongs inside of the recorder, around the layer that [`Recorder::sink`] is given. It leaves out of what is shown,
+//! and nothing of what is kept; an event at ERROR that it leaves out is a reason all the same. With tail sampling it also leaves nothing out of a
+//! unit that fails: what it would have left out at INFO and below is held as the rest is, and from the failure on it is not asked. Where both
+//! follow the same id their shares are not multiplied: of `tail(0.2)` and `ratio(0.05)` the smaller one is shown, and `sample_rate` says so.
+//! A limit counts the events of all units, of which those of the chosen are shown.
+//!
+//! ```
+//! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+//! use spanwise_core::{ContextLayer, LevelLayer};
+//! use spanwise_json::JsonLayer;
+//! use spanwise_sample::{Recorder, SampleExt, Sampler};
+//! use tracing_subscriber::prelude::*;
+//!
+//! # let lines = support::Lines::default();
+//! # let stdout = lines.clone();
+//! let recorder = Recorder::builder().tail(0.2)?.build();
+//! let sampler: Sampler = "shop::cache=first:1,info=0.05".parse()?;
+//! let levels = LevelLayer::new("info".parse()?).capture(recorder.levels());
+//! let json = recorder.sink(stdout, levels.handle(), |writer| {
+//!     JsonLayer::new().with_writer(writer).sampled(sampler.clone())
+//! });
+//! let _default = tracing_subscriber::registry()
+//!     .with(ContextLayer::default())
+//!     .with(json)
+//!     .with(levels)
+//!     .set_default();
+//!
+//! for (order, request_id) in [(41, "r-41"), (42, "r-42")] {
+//!     let _request = tracing::info_span!("request", order, request_id).entered();
+//!     tracing::info!("received");
+//!     tracing::info!(target: "shop::cache", "miss");
+//!     tracing::debug!("looked up");
+//!     if order == 42 {
+//!         tracing::error!("no such order");
+//!     }
+//! }
+//! sampler.flush(); // at the end of the program, before the outputs are flushed
+//! let of_42 = ["what was kept of a unit of work follows", "received", "miss", "looked up", "no such order"];
+//! assert_eq!(lines.messages()[..5], of_42);
+//! assert_eq!(lines.all("suppressed"), ["1"]); // the second miss: it is kept, and shown, and counted here
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Limits
 //!
@@ -144,9 +187,9 @@
 //! * *Nothing is kept.* The events are not enabled: give [`Recorder::levels`] to [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
 //!   A target that is `off` is not kept either.
 //! * *Another output shows the DEBUG lines.* It needs [`LayerExt::emitted`](spanwise_core::LayerExt::emitted).
-//! * *A unit that failed shows none.* A filter or a sampler inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
-//!   returns, not what it is given. A sampler around it leaves what is kept alone only if it is told what the sink shows:
-//!   [`Sampled::among`](crate::Sampled::among). And a future is watched inside of its span: `watch(future).instrument(span)`.
+//! * *A unit that failed shows none.* A filter inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
+//!   returns, not what it is given. And a future is watched inside of its span: `watch(future).instrument(span)`.
+//! * *Nothing is sampled.* A sampler belongs [inside](#with-a-sampler).
 //! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
 
 mod ages;
@@ -170,7 +213,9 @@ use spanwise_core::{Emission, TargetLevels};
 pub use builder::RecorderBuilder;
 pub use guard::{UnitGuard, flush_unit, watch};
 pub use layer::Recorded;
-use shared::{Shared, Sink};
+pub(crate) use line::{keep_instead, plainly};
+pub(crate) use shared::Shared;
+use shared::Sink;
 pub use writer::{RecorderLine, RecorderWriter};
 
 /// Keeps what is below the level of its sinks, unit by unit. Cheap to clone.
@@ -198,8 +243,8 @@ impl Recorder {
     /// Each sink keeps lines of its own, and writes them when it sees the reason itself. Their limits are those of the recorder together.
     ///
     /// A layer of which the lines do not go to that writer would show what it should keep. `layer` may wrap it, as in
-    /// `|writer| fmt.with_writer(writer).redacted(policy)`, but in nothing that keeps events from it: levels of the sink's own belong into
-    /// the [`Emission`], a filter or a sampler around what is returned.
+    /// `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but in nothing else that keeps events from it: levels of the
+    /// sink's own belong into the [`Emission`], a filter around what is returned.
     pub fn sink<W, L>(
         &self,
         make_writer: W,

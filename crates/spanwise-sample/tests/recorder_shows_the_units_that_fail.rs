@@ -348,15 +348,15 @@ fn what_a_sampler_says_of_the_event_is_not_said_of_what_came_before() {
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
     let lines = Lines::default();
-    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
-        JsonLayer::new().with_writer(writer)
-    });
     // The last of three errors stands for all of them.
     let sampler = Sampler::builder()
         .rule(When::level(Level::ERROR), first(0).then_every(3))
         .build();
+    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
+        JsonLayer::new().with_writer(writer).sampled(sampler)
+    });
     let _default = tracing_subscriber::registry()
-        .with(json.sampled(sampler))
+        .with(json)
         .with(levels)
         .set_default();
     let _request = info_span!("request").entered();

@@ -54,7 +54,7 @@ impl<W> RecorderWriter<W> {
             sink,
             make_writer,
             way: match line::take(sink.id) {
-                None => Way::Out(writer(make_writer)),
+                None | Some(Line::Chosen(..)) => Way::Out(writer(make_writer)),
                 Some(Line::Kept(unit, what)) => Way::Kept(unit, what),
                 Some(Line::Header(batch)) => Way::Header(Some((writer(make_writer), batch))),
             },
