@@ -126,7 +126,7 @@ impl First {
 
     /// Sets after which time counting starts again; at least a millisecond. Default: a second.
     #[must_use]
-    pub fn per(mut self, tick: Duration) -> Self {
+    pub fn within(mut self, tick: Duration) -> Self {
         self.tick = tick.max(Duration::from_millis(1));
         self
     }

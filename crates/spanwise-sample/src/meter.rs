@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn counting_starts_again_with_each_tick() {
-        let limit = first(2).then_every(3).per(Duration::from_millis(10));
+        let limit = first(2).then_every(3).within(Duration::from_millis(10));
         let state = AtomicU64::new(0);
         let kept = |tick: u64, events: u32| {
             (1..=events)

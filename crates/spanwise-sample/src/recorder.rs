@@ -23,7 +23,8 @@
 //! }
 //! let messages = ["what was kept of a unit of work follows", "looked up", "no such order"];
 //! assert_eq!(lines.messages(), messages);
-//! assert_eq!(recorder.stats().forgotten, 1); // of the order that was there
+//! let stats = "2 kept, 1 written, 1 forgotten, 0 evicted, 0 too long, 0 refused, 0 held in 0 bytes";
+//! assert_eq!(recorder.stats().to_string(), stats); // forgotten: of the order that was there
 //! # Ok::<(), spanwise_core::LevelsError>(())
 //! ```
 //!
@@ -206,7 +207,7 @@ mod shared;
 mod unit;
 mod writer;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use spanwise_core::{Emission, TargetLevels};
 
@@ -295,5 +296,25 @@ impl RecorderStats {
     pub fn held(&self) -> u64 {
         let settled = self.written + self.forgotten + self.evicted + self.oversize + self.failed;
         self.captured.saturating_sub(settled)
+    }
+}
+
+impl fmt::Display for RecorderStats {
+    /// `648 kept, 12 written, 630 forgotten, 6 evicted, 0 too long, 0 refused, 0 held in 0 bytes`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            captured,
+            written,
+            forgotten,
+            evicted,
+            oversize,
+            failed,
+            memory,
+        } = self;
+        write!(
+            f,
+            "{captured} kept, {written} written, {forgotten} forgotten, {evicted} evicted, {oversize} too long, {failed} refused, {} held in {memory} bytes",
+            self.held()
+        )
     }
 }

@@ -161,7 +161,7 @@ fn parse_first(text: &str) -> Result<Limit, String> {
         part = parts.next();
     }
     if let Some(tick) = part {
-        limit = limit.per(parse_time(tick)?);
+        limit = limit.within(parse_time(tick)?);
     }
     match parts.next() {
         None => Ok(limit.into()),
