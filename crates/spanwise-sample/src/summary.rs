@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use spanwise_core::CallsitePlans;
+use spanwise_core::{Annotations, CallsitePlans};
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,
@@ -106,13 +106,18 @@ thread_local! {
 
 /// Sends a summary to the sink at `seat`, and to no other, through the dispatcher. False if it did not arrive.
 ///
+/// The levels may have changed since: what stands before the sink is to let it through all the same.
+///
 /// Only a dispatcher can give a layer the context that it wants with an event. So the summary is dispatched as an event, and before any layer would get
 /// it all are asked whether it is enabled: the one it is for takes it then, and says that it is not.
 pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
     ADDRESSEE.set(seat);
-    summary.with_event(|event| match dispatch {
+    let dispatch = |event: &Event<'_>| match dispatch {
         Some(dispatch) => dispatch.event(event),
         None => dispatcher::get_default(|dispatch| dispatch.event(event)),
+    };
+    summary.with_event(|event| {
+        Annotations::with(|said| said.tells = true, || dispatch(event));
     });
     ADDRESSEE.replace(ptr::null()).is_null()
 }
