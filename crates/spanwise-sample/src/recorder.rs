@@ -203,13 +203,14 @@ mod local;
 mod memory;
 mod reason;
 mod ring;
+mod setting;
 mod shared;
 mod unit;
 mod writer;
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::{Emission, TargetLevels};
+use spanwise_core::{Emission, Levels, TargetLevels};
 
 pub use builder::RecorderBuilder;
 pub use guard::{UnitGuard, flush_unit, watch};
@@ -235,6 +236,12 @@ impl Recorder {
     #[must_use]
     pub fn levels(&self) -> TargetLevels {
         self.shared.options.capture.clone()
+    }
+
+    /// Whether it may keep anything that `levels` do not show: by the levels of what it keeps, or by [tail](RecorderBuilder::tail) sampling.
+    #[must_use]
+    pub fn keeps_more_than(&self, levels: &Levels) -> bool {
+        self.shared.options.tail.is_some() || self.shared.options.capture.exceed(levels)
     }
 
     /// A layer that writes lines, made by `layer` with the writer it is given, and stood behind the recorder. What it shows is what `emission`

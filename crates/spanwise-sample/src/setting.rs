@@ -125,6 +125,16 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     }
 }
 
+/// `0.01`, of something.
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share.is_finite() => Ok(share),
+        _ => Err(format!(
+            "`{text}` is not a share: write one from 0 to 1, such as 0.01"
+        )),
+    }
+}
+
 /// `5/s`, `5/s/20`, `5/s/20@tenant_id`.
 fn parse_rate(text: &str) -> Result<Limit, String> {
     let (text, key) = match text.split_once('@') {
@@ -181,7 +191,7 @@ fn parse_count(text: &str) -> Result<u32, String> {
         })
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (count, name) = text.split_at(digits);
     let unit = UNITS.iter().find(|(unit, _)| *unit == name);

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use spanwise::{Builder, Recorder};
+use spanwise::Builder;
 use support::Lines;
 use tracing::{error, info, info_span};
 
@@ -18,10 +18,10 @@ fn and_what_is_shown_counts_what_was_logged() {
     let vars = [
         ("LOG_PRESET", "prod"),
         ("LOG_SAMPLE", "info=0.05,error=0/h,sqlx=100/h"),
+        ("LOG_RECORDER", "debug,tail=0.2"),
     ];
     let telemetry = Builder::from_vars(vars)
         .unwrap()
-        .recorder(Recorder::builder().tail(0.2).unwrap().build())
         .with_writer(output.clone())
         .init()
         .unwrap();
