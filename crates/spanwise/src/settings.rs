@@ -274,6 +274,16 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     }
 }
 
+/// How names begin, after the prefix, of which none is somebody else's, with the setting that is meant.
+const GROUPS: [(&str, &Setting); 6] = [
+    ("_FILE", &LOG_FILE),
+    ("_ERROR_FILE", &LOG_ERROR_FILE),
+    ("_REDACT", &LOG_REDACT),
+    ("_SAMPL", &LOG_SAMPLE),
+    ("_RECORD", &LOG_RECORDER),
+    ("_FLIGHT", &LOG_RECORDER),
+];
+
 /// Said of what is not wanted.
 const OFF: [&str; 2] = ["off", "none"];
 
@@ -565,20 +575,14 @@ impl Vars {
             if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
                 continue;
             }
-            // Of what begins as these do, nothing is somebody else's.
-            let groups = [
-                &LOG_FILE,
-                &LOG_ERROR_FILE,
-                &LOG_REDACT,
-                &LOG_SAMPLE,
-                &LOG_RECORDER,
-            ];
-            let groups = groups.map(|setting| self.name(setting));
-            if let Some(group) = groups.iter().find(|group| name.starts_with(*group)) {
-                let alike = known.iter().filter(|known| known.starts_with(group));
+            let of_prefix = &name[self.prefix.len()..];
+            if let Some((_, group)) = GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
+                let group = self.name(group);
+                let alike = known.iter().filter(|known| known.starts_with(&group));
                 let alike: Vec<&str> = alike.map(String::as_str).collect();
+                let are = if alike.len() == 1 { "is" } else { "are" };
                 self.problems.push(format!(
-                    "{name}={value:?} is not a setting: there are {}",
+                    "{name}={value:?} is not a setting: there {are} {}",
                     alike.join(", ")
                 ));
                 continue;

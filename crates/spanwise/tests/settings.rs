@@ -429,6 +429,20 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
             "{wrong:?}"
         );
     }
+    for (name, meant) in [
+        ("LOG_SAMPLING", "LOG_SAMPLE"),
+        ("LOG_SAMPLER", "LOG_SAMPLE"),
+        ("LOG_RECORD", "LOG_RECORDER"),
+        ("LOG_FLIGHT_RECORDER", "LOG_RECORDER"),
+        ("LOG_RECORDER_SLOW", "LOG_RECORDER"),
+    ] {
+        assert_eq!(
+            problems([(name, "debug")]),
+            [format!(
+                "{name}=\"debug\" is not a setting: there is {meant}"
+            )]
+        );
+    }
     assert!(
         explain([("LOG_SAMPLE", "off"), ("LOG_RECORDER", "none")]).contains("LOG_SAMPLE = none")
     );
