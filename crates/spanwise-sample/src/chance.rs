@@ -38,6 +38,10 @@ impl Threshold {
         self.least == 0
     }
 
+    pub(crate) fn keeps_none(self) -> bool {
+        self.least == ALL
+    }
+
     #[inline]
     pub(crate) fn keeps(self, number: u64) -> bool {
         number >= self.least

@@ -13,7 +13,7 @@ use crate::{
     keyed::Keyed,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
-    seat::Seat,
+    seat::{self, Seat},
     summary, unit, value,
 };
 
@@ -73,6 +73,8 @@ enum Condition {
 enum Meter {
     Keep,
     Ratio(Threshold),
+    /// None is kept that would stand for the others.
+    Nothing,
     Bucket(Bucket, AtomicU64),
     Buckets(Bucket, Option<Field>),
     Count(First, AtomicU64),
@@ -174,6 +176,7 @@ impl Meter {
         match &limit.0 {
             Kind::Keep => Self::Keep,
             Kind::Ratio(threshold) if threshold.keeps_all() => Self::Keep,
+            Kind::Ratio(threshold) if threshold.keeps_none() => Self::Nothing,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
             Kind::Rate(rate) => match &rate.per {
                 None => Self::Bucket(Bucket::new(rate), AtomicU64::new(0)),
@@ -203,6 +206,10 @@ impl Meter {
                 let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
                 chosen.map_or(Verdict::SampledOut, Verdict::Share)
             }
+            Self::Nothing => Verdict::HeldBack {
+                now: now(),
+                until: seat::AT_THE_END,
+            },
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.

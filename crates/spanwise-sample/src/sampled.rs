@@ -23,10 +23,10 @@ use crate::{
 ///
 /// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
 ///   [`Annotations`] show it, as ours do.
-/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
+/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
 ///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times). It has the level and the target of the
 ///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
-///   event that reaches the layer after it, or by [`Sampler::flush`].
+///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
 ///
 /// So the events that reached the layer can be counted by what it shows: each shown one for 1 / `sample_rate`, and those that are `suppressed`.
 ///

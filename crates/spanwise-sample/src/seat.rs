@@ -3,7 +3,7 @@
 use std::{
     fmt,
     iter::Sum,
-    mem,
+    mem, ptr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -47,11 +47,15 @@ struct Owed {
     count: u64,
     first: u64,
     last: u64,
-    is_pending: bool,
+    /// When it is to be told, as far as it is pending.
+    pending: Option<u64>,
 }
 
 /// Nothing is.
 const NEVER: u64 = u64::MAX;
+
+/// When that is to be told of which nothing is shown: by a flush, and not before.
+pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
     pub(crate) fn new(number: usize, clock: Clock, start: Instant) -> Self {
@@ -115,11 +119,18 @@ impl Seat {
         }
         owed.count += 1;
         owed.last = now;
-        if !owed.is_pending {
-            owed.is_pending = true;
-            self.pending().push((callsite, until));
-            self.next_due.fetch_min(until, Ordering::Relaxed);
+        match owed.pending {
+            None => self.pending().push((callsite, until)),
+            // One rule waits for the end, another does not.
+            Some(AT_THE_END) if until < AT_THE_END => {
+                let mut pending = self.pending();
+                let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
+                same.for_each(|(_, due)| *due = until);
+            }
+            Some(_) => return,
         }
+        owed.pending = Some(until);
+        self.next_due.fetch_min(until, Ordering::Relaxed);
     }
 
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
@@ -163,7 +174,7 @@ impl Seat {
             };
             let (suppressed, first, last) = {
                 let mut owed = self.owed(callsite);
-                owed.is_pending = false;
+                owed.pending = None;
                 if owed.count == 0 {
                     continue;
                 }
@@ -244,7 +255,7 @@ pub struct SamplerStats {
     pub kept: u64,
     /// Left out, while others carry a `sample_rate` that stands for them.
     pub sampled_out: u64,
-    /// Left out, and told in summaries, or still to be told.
+    /// Left out, and told in summaries, or still to be told; of a share of 0 at the end alone.
     pub suppressed: u64,
 }
 

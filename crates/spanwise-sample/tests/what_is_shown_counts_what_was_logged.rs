@@ -16,7 +16,7 @@ use std::{
 
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
-use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
+use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, rate, ratio};
 use support::{Count, Lines};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
@@ -68,6 +68,41 @@ fn a_summary_says_how_many_of_which_callsite_from_when_to_when() {
     assert_eq!(shown[1]["message"], "of another callsite");
     log();
     assert_eq!(lines.take_each("message"), ["query"], "told once");
+}
+
+#[test]
+fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
+    let (lines, clock) = (Lines::default(), clock());
+    let sampler = Sampler::builder()
+        .rule(When::field("user", "robot"), ratio(0.0).unwrap())
+        .rule(When::target("shop"), rate(1))
+        .clock(clock.clone())
+        .build();
+    let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
+    let _default = stack.set_default();
+    let log = |user: &str| info!(target: "shop::db", user, "query");
+    (0..5).for_each(|_| log("robot"));
+    clock.advance(Duration::from_secs(100));
+    warn!("another");
+    assert_eq!(lines.take_each("message"), ["another"]);
+
+    // What another rule holds back at the same place is told when it is due, with all that is owed there.
+    (0..3).for_each(|_| log("ann"));
+    clock.advance(Duration::from_secs(1));
+    warn!("another");
+    let shown = lines.take_each("suppressed");
+    assert_eq!(shown.iter().filter_map(|n| n.as_u64()).sum::<u64>(), 7);
+
+    (0..4).for_each(|_| log("robot"));
+    clock.advance(Duration::from_secs(100));
+    warn!("another");
+    assert_eq!(lines.take_each("message"), ["another"]);
+    sampler.flush();
+    assert_eq!(lines.take_each("suppressed"), [4]);
+    sampler.flush();
+    assert!(lines.take().is_empty());
+    let stats = sampler.stats().to_string();
+    assert_eq!(stats, "4 kept, 0 sampled out, 11 suppressed");
 }
 
 #[test]
