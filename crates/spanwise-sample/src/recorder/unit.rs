@@ -356,6 +356,12 @@ impl Unit {
         Some(Box::new(Batch {
             evicted: state.evicted,
             records: state.ring.records() as u64,
+            callsites: {
+                let mut callsites: Vec<u32> = state.ring.callsites().collect();
+                callsites.sort_unstable();
+                callsites.dedup();
+                callsites
+            },
             ring: Ring::default(),
             unit: Arc::clone(self),
             progress: Progress::Begun,
@@ -453,6 +459,8 @@ pub(crate) struct Batch {
     /// For the header.
     pub(crate) records: u64,
     pub(crate) evicted: u64,
+    /// Of the lines: who gets none of them gets no header.
+    pub(crate) callsites: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
