@@ -104,6 +104,7 @@
 mod chance;
 mod error;
 mod keyed;
+mod keys;
 mod limit;
 mod memo;
 mod meter;

@@ -11,6 +11,7 @@ use crate::{
     Limit, When,
     chance::{self, Random, Share, Threshold},
     keyed::Keyed,
+    keys::Watched,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
     seat::{self, Seat},
@@ -24,15 +25,23 @@ pub(crate) struct Rule {
     pub(crate) limit: Limit,
     /// The buckets, if the limit has one a value.
     pub(crate) keyed: Keyed,
+    /// Whether each of the [fields](When::fields) is found, and the one of the limit.
+    watched: Box<[Watched]>,
 }
 
 impl Rule {
     pub(crate) fn new(when: When, limit: Limit) -> Self {
+        let keys = when.fields.len() + 1;
         Self {
             when,
             limit,
             keyed: Keyed::default(),
+            watched: (0..keys).map(|_| Watched::default()).collect(),
         }
+    }
+
+    fn watched_key(&self) -> &Watched {
+        &self.watched[self.when.fields.len()]
     }
 }
 
@@ -134,7 +143,7 @@ impl Rules {
             if candidate
                 .conditions
                 .iter()
-                .all(|condition| asked.meets(condition, &rule.when))
+                .all(|condition| asked.meets(condition, rule))
             {
                 return candidate.meter.verdict(rule, asked, random, now);
             }
@@ -273,7 +282,8 @@ where
             .get_or_init(|| Context::of_event(self.event, self.ctx))
     }
 
-    fn meets(&self, condition: &Condition, when: &When) -> bool {
+    fn meets(&self, condition: &Condition, rule: &Rule) -> bool {
+        let when = &rule.when;
         match condition {
             Condition::LogTarget => {
                 let target = log_record::LogRecord::of(self.event).target;
@@ -288,7 +298,19 @@ where
                 let own = field
                     .as_ref()
                     .and_then(|field| value::equals(self.event, field, wanted, false));
-                own.unwrap_or_else(|| self.context().get(key) == Some(wanted))
+                let watched = &rule.watched[*index];
+                match own.or_else(|| Some(self.context().get(key)? == wanted)) {
+                    Some(met) => {
+                        watched.found();
+                        met
+                    }
+                    // It is right, and has no value here.
+                    None if field.is_some() => false,
+                    None => {
+                        watched.missed(key, false, || self.keys());
+                        false
+                    }
+                }
             }
         }
     }
@@ -298,12 +320,28 @@ where
         let mut hasher = rule.keyed.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
         let own = field.is_some_and(|field| value::hash(self.event, field, &mut hasher));
-        if let Kind::Rate(rate) = &rule.limit.0
-            && let Some(name) = rate.per.as_ref().filter(|_| !own)
-            && let Some(value) = self.context().get(name)
+        if own {
+            rule.watched_key().found();
+        } else if let Kind::Rate(rate) = &rule.limit.0
+            && let Some(name) = &rate.per
         {
-            value::hash_text(value, &mut hasher);
+            match self.context().get(name) {
+                Some(value) => {
+                    rule.watched_key().found();
+                    value::hash_text(value, &mut hasher);
+                }
+                // It is right, and has no value here.
+                None if field.is_some() => {}
+                None => rule.watched_key().missed(name, true, || self.keys()),
+            }
         }
         hasher.finish()
+    }
+
+    /// What the event has values of.
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        let own = self.event.metadata().fields().iter();
+        own.map(|field| field.name())
+            .chain(self.context().iter().map(|(key, _)| key))
     }
 }
