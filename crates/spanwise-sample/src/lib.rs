@@ -108,6 +108,7 @@ mod keys;
 mod limit;
 mod memo;
 mod meter;
+mod owner;
 mod plan;
 pub mod recorder;
 mod sampled;

@@ -27,6 +27,8 @@ pub(crate) enum Verdict {
     HeldBack {
         now: u64,
         until: u64,
+        /// Of the bucket, if there is one for each value of a field; else 0.
+        key: u64,
     },
 }
 
@@ -93,6 +95,7 @@ impl Bucket {
             None => Verdict::HeldBack {
                 now,
                 until: now.saturating_add(self.period),
+                key: 0,
             },
         }
     }
@@ -128,6 +131,7 @@ pub(crate) fn count(state: &AtomicU64, limit: First, now: u64) -> Verdict {
         Verdict::HeldBack {
             now,
             until: tick.saturating_add(1).saturating_mul(length),
+            key: 0,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, hash::Hasher, ptr, sync::atomic::AtomicU64};
 
-use spanwise_core::{Context, log_record};
+use spanwise_core::{Context, guarded, log_record};
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -14,6 +14,7 @@ use crate::{
     keys::Watched,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
+    owner::{self, Owner},
     seat::{self, Seat},
     summary, unit, value,
 };
@@ -152,6 +153,33 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Whose an event is that was held back by a bucket of a value.
+    #[cold]
+    pub(crate) fn owner<S>(&self, rules: &[Rule], asked: &Asked<'_, '_, S>) -> Option<Owner>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let decided = self.0.iter().find(|candidate| {
+            let mut conditions = candidate.conditions.iter();
+            conditions.all(|condition| asked.meets(condition, &rules[candidate.rule]))
+        })?;
+        let (Meter::Buckets(_, field), Kind::Rate(rate)) =
+            (&decided.meter, &rules[decided.rule].limit.0)
+        else {
+            return None;
+        };
+        let key = owner::name_for_ever(rate.per.as_ref()?);
+        let own = field
+            .as_ref()
+            .and_then(|field| value::text(asked.event, field, owner::LONGEST));
+        let of_context =
+            || Some(guarded::cut_at(asked.context().get(key)?, owner::LONGEST).to_owned());
+        let value = own.or_else(of_context)?;
+        Some(Owner { key, value })
+    }
+}
+
 /// What is left to be seen of each event; nothing if the rule is about none of the callsite.
 fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[Condition]>> {
     let field = |name: &str| callsite.fields().field(name);
@@ -218,13 +246,17 @@ impl Meter {
             Self::Nothing => Verdict::HeldBack {
                 now: now(),
                 until: seat::AT_THE_END,
+                key: 0,
             },
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
                 let now = now();
-                rule.keyed.with(key, |state| bucket.take(state, now))
+                match rule.keyed.with(key, |state| bucket.take(state, now)) {
+                    Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
+                    kept => kept,
+                }
             }
             Self::Count(limit, state) => meter::count(state, *limit, now()),
         }

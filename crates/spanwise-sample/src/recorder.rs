@@ -133,14 +133,16 @@
 //!
 //! ```
 //! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
-//! use spanwise_core::{ContextLayer, LevelLayer};
+//! use spanwise_core::{ContextLayer, LayerExt, LevelLayer};
 //! use spanwise_json::JsonLayer;
 //! use spanwise_sample::{Recorder, SampleExt, Sampler};
 //! use tracing_subscriber::prelude::*;
 //!
 //! # let lines = support::Lines::default();
 //! # let stdout = lines.clone();
-//! let recorder = Recorder::builder().tail(0.2)?.build();
+//! # let others = support::Lines::default();
+//! # let other_layer = JsonLayer::new().with_writer(others.clone());
+//! let recorder: Recorder = "debug,slow=1s,tail=0.2".parse()?;
 //! let sampler: Sampler = "shop::cache=first:1,info=0.05".parse()?;
 //! let levels = LevelLayer::new("info".parse()?).capture(recorder.levels());
 //! let json = recorder.sink(stdout, levels.handle(), |writer| {
@@ -149,6 +151,7 @@
 //! let _default = tracing_subscriber::registry()
 //!     .with(ContextLayer::default())
 //!     .with(json)
+//!     .with(other_layer.emitted(levels.handle())) // sees what it would see without them
 //!     .with(levels)
 //!     .set_default();
 //!
@@ -164,6 +167,7 @@
 //! sampler.flush(); // at the end of the program, before the outputs are flushed
 //! let of_42 = ["what was kept of a unit of work follows", "received", "miss", "looked up", "no such order"];
 //! assert_eq!(lines.messages()[..5], of_42);
+//! # assert_eq!(others.messages(), ["received", "miss", "received", "miss", "no such order"]);
 //! assert_eq!(lines.all("suppressed"), ["1"]); // the second miss: it is kept, and shown, and counted here
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

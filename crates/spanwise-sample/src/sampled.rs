@@ -24,7 +24,8 @@ use crate::{
 /// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
 ///   [`Annotations`] show it, as ours do.
 /// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
-///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times). It has the level and the target of the
+///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
+///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together. It has the level and the target of the
 ///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
 ///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
 ///
@@ -110,7 +111,10 @@ impl<L> Sampled<L> {
                 }
             }
             Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+            Verdict::HeldBack { now, until, key } => {
+                let owner = || self.sampler.owner(rules, event, &ctx, &self.seat);
+                self.seat.held_back(callsite, now, until, key, owner);
+            }
         }
     }
 
@@ -135,7 +139,8 @@ impl<L> Sampled<L> {
         if said.whole || said.tells {
             return hand_on(None);
         }
-        let verdict = match self.sampler.plan(event.metadata()) {
+        let plan = self.sampler.plan(event.metadata());
+        let verdict = match plan {
             Plan::Keep | Plan::Summary => Verdict::Keep,
             Plan::Ratio(threshold) => {
                 let share = self.sampler.share(*threshold, event, &ctx, &self.seat);
@@ -153,8 +158,11 @@ impl<L> Sampled<L> {
                 (others > 0).then(|| one_of(others + 1))
             }
             Verdict::SampledOut | Verdict::HeldBack { .. } => {
-                match verdict {
-                    Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+                match (verdict, plan) {
+                    (Verdict::HeldBack { now, until, key }, Plan::Rules(rules)) => {
+                        let owner = || self.sampler.owner(rules, event, &ctx, &self.seat);
+                        self.seat.held_back(callsite, now, until, key, owner);
+                    }
                     _ => self.seat.sampled_out(),
                 }
                 if said.buffered || recorder::keep_instead() {

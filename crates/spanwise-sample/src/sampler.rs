@@ -19,6 +19,7 @@ use crate::{
     chance::{Random, Share, Threshold},
     memo,
     meter::Verdict,
+    owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat, nanos_since},
 };
@@ -174,6 +175,20 @@ impl Sampler {
         } else {
             decide()
         }
+    }
+
+    /// Whose an event is that was held back.
+    pub(crate) fn owner<S>(
+        &self,
+        rules: &Rules,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> Option<Owner>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        rules.owner(&self.0.rules, &Asked::new(event, ctx, seat))
     }
 
     /// An event begins: what was said of the last one of its callsite is over.
