@@ -120,7 +120,7 @@ impl<L> Sampled<L> {
 
     /// An event of which a wrapper further out says something.
     #[inline(never)]
-    fn decide_of_said<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    fn decide_of_said<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
@@ -143,12 +143,12 @@ impl<L> Sampled<L> {
         let verdict = match plan {
             Plan::Keep | Plan::Summary => Verdict::Keep,
             Plan::Ratio(threshold) => {
-                let share = self.sampler.share(*threshold, event, &ctx, &self.seat);
+                let share = self.sampler.share(*threshold, event, ctx, &self.seat);
                 share.map_or(Verdict::SampledOut, Verdict::Share)
             }
-            Plan::Rules(rules) => self.sampler.verdict(rules, event, &ctx, &self.seat),
+            Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.seat),
         };
-        self.tell_due(verdict.time(), &ctx);
+        self.tell_due(verdict.time(), ctx);
         let callsite = event.metadata();
         let share = match verdict {
             Verdict::Keep => None,
@@ -160,7 +160,7 @@ impl<L> Sampled<L> {
             Verdict::SampledOut | Verdict::HeldBack { .. } => {
                 match (verdict, plan) {
                     (Verdict::HeldBack { now, until, key }, Plan::Rules(rules)) => {
-                        let owner = || self.sampler.owner(rules, event, &ctx, &self.seat);
+                        let owner = || self.sampler.owner(rules, event, ctx, &self.seat);
                         self.seat.held_back(callsite, now, until, key, owner);
                     }
                     _ => self.seat.sampled_out(),
@@ -285,7 +285,7 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if Annotations::are_said() {
-            return self.decide_of_said(event, ctx);
+            return self.decide_of_said(event, &ctx);
         }
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
