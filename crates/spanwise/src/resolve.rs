@@ -127,11 +127,9 @@ impl Builder {
             (None, Some(_)) => variable(&LOG_RECORDER),
             (None, None) => none.clone(),
         };
-        let of_env = of_env.flatten();
-        let of_env = of_env.map(|levels| Recorder::builder().capture(levels).build());
-        let recorder = self.recorder.clone().or(of_env);
+        let recorder = self.recorder.clone().or(of_env.flatten());
         match &recorder {
-            Some(recorder) => explain(&LOG_RECORDER, &recorder.levels(), &origin),
+            Some(recorder) => explain(&LOG_RECORDER, recorder, &origin),
             None => explain(&LOG_RECORDER, &"off", &origin),
         }
 

@@ -398,9 +398,28 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     let text = explain(vars);
     assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
     assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_RECORDER", " slow = 1500ms, debug,tail=0.01"),
+    ];
+    assert_line(
+        &explain(vars),
+        "LOG_RECORDER = debug,slow=1500ms,tail=0.01 (LOG_RECORDER)",
+    );
+    let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
+    for part in [
+        "`slow=1`: `1` is not a time",
+        "`tail=1%`: `1%` is not a share",
+        "`tail=0.1`: `tail` is there twice",
+        "`shop=inof`",
+        "; accepts off, or a level",
+    ] {
+        assert!(all.contains(part), "{part} in:\n{all}");
+    }
     for (name, value) in [
         ("LOG_RECORDER", "on"),
         ("LOG_RECORDER", "1"),
+        ("LOG_RECORDER", "64MiB"),
         ("LOG_SAMPLE_RATE", "0.1"),
         ("LOG_RECORDER_SLOW", "5s"),
     ] {
@@ -408,6 +427,20 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
         assert!(
             wrong[0].starts_with(&format!("{name}={value:?} is ")),
             "{wrong:?}"
+        );
+    }
+    for (name, meant) in [
+        ("LOG_SAMPLING", "LOG_SAMPLE"),
+        ("LOG_SAMPLER", "LOG_SAMPLE"),
+        ("LOG_RECORD", "LOG_RECORDER"),
+        ("LOG_FLIGHT_RECORDER", "LOG_RECORDER"),
+        ("LOG_RECORDER_SLOW", "LOG_RECORDER"),
+    ] {
+        assert_eq!(
+            problems([(name, "debug")]),
+            [format!(
+                "{name}=\"debug\" is not a setting: there is {meant}"
+            )]
         );
     }
     assert!(
