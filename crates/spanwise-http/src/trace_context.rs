@@ -16,7 +16,7 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) struct TraceContext {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
-    /// Only [`SAMPLED`] is passed on.
+    /// Of those that came, the [`KNOWN`].
     pub(crate) flags: u8,
     /// As it came, of all its header lines; empty where there is none.
     pub(crate) state: String,
@@ -24,6 +24,9 @@ pub(crate) struct TraceContext {
 
 /// The caller may have recorded trace data.
 pub(crate) const SAMPLED: u8 = 0b0000_0001;
+
+/// [`SAMPLED`], and that the trace id was drawn at random, which is passed on (Level 2). Others are sent as zero.
+const KNOWN: u8 = SAMPLED | 0b0000_0010;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceId(pub(crate) [u8; 16]);
@@ -45,6 +48,8 @@ impl TraceContext {
 
     /// Version 00 to the letter; of a later version what version 00 knows, as the specification asks.
     fn parse(text: &[u8]) -> Option<Self> {
+        // HTTP/1 has no white space around a value, and other versions should not.
+        let text = text.trim_ascii();
         let (head, rest) = text.split_at_checked(55)?;
         let version = byte(&head[0..2])?;
         let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
@@ -59,13 +64,23 @@ impl TraceContext {
         let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
         bytes(&head[3..35], &mut trace_id)?;
         bytes(&head[36..52], &mut span_id)?;
-        let flags = byte(&head[53..55])? & SAMPLED;
+        let flags = byte(&head[53..55])? & KNOWN;
         (trace_id != [0; 16] && span_id != [0; 8]).then(|| Self {
             trace_id: TraceId(trace_id),
             span_id: SpanId(span_id),
             flags,
             state: String::new(),
         })
+    }
+
+    /// A trace that begins here.
+    pub(crate) fn begin(trace_id: TraceId) -> Self {
+        Self {
+            trace_id,
+            span_id: SpanId(id::fresh_span_id()),
+            flags: SAMPLED,
+            state: String::new(),
+        }
     }
 
     /// A span of its own in this trace.
@@ -84,22 +99,31 @@ impl TraceContext {
             unreachable!("hexadecimal digits are no header value")
         })
     }
+
+    /// `None` where there is nothing to tell.
+    pub(crate) fn tracestate(&self) -> Option<HeaderValue> {
+        (!self.state.is_empty())
+            .then(|| HeaderValue::try_from(self.state.as_str()).ok())
+            .flatten()
+    }
 }
 
-/// The list of `tracestate`, all its lines joined; `None` if a member is malformed or there are more than 32: it is dropped whole then.
+/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, a key comes twice, or there are more than
+/// 32: it is dropped whole then.
 fn state(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
-    let mut members = 0;
+    let mut keys = Vec::new();
     for line in headers.get_all(TRACESTATE) {
         for member in line.to_str().ok()?.split(',') {
             let member = member.trim_matches([' ', '\t']);
             if member.is_empty() {
                 continue; // allowed, and says nothing
             }
-            members += 1;
-            if members > 32 || !is_member(member) {
+            let key = key_of(member)?;
+            if keys.len() == 32 || keys.contains(&key) {
                 return None;
             }
+            keys.push(key);
             if !joined.is_empty() {
                 joined.push(',');
             }
@@ -109,23 +133,48 @@ fn state(headers: &HeaderMap) -> Option<String> {
     Some(joined)
 }
 
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else {
-        return false;
-    };
+/// The key of a member that is well formed.
+fn key_of(member: &str) -> Option<&str> {
+    let (key, value) = member.split_once('=')?;
+    let of_a_value = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
+    let fits = (1..=256).contains(&value.len())
+        && value.bytes().all(of_a_value)
+        && !value.ends_with(' ')
+        && is_key(key);
+    fits.then_some(key)
+}
+
+/// Of a vendor, or of a tenant of one: `tenant@vendor`. Level 1 of the specification, except that a vendor may begin with a
+/// digit, as in Level 2.
+fn is_key(key: &str) -> bool {
     let of_a_key = |byte: u8| {
         byte.is_ascii_lowercase()
             || byte.is_ascii_digit()
-            || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@')
+            || matches!(byte, b'_' | b'-' | b'*' | b'/')
     };
-    let key = (1..=256).contains(&key.len())
-        && key.bytes().all(of_a_key)
-        && key.bytes().filter(|byte| *byte == b'@').count() <= 1
-        && key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
-    let of_a_value = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
-    key && (1..=256).contains(&value.len())
-        && value.bytes().all(of_a_value)
-        && !value.ends_with(' ')
+    let part = |text: &str, longest: usize| {
+        text.len() <= longest
+            && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+            && text.bytes().all(of_a_key)
+    };
+    match key.split_once('@') {
+        None => part(key, 256),
+        Some((tenant, vendor)) => {
+            part(tenant, 241)
+                && part(vendor, 14)
+                && vendor.starts_with(|first: char| first.is_ascii_lowercase())
+        }
+    }
+}
+
+impl TraceId {
+    /// 32 lower-case hexadecimal digits that are not all zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut id = [0; 16];
+        (text.len() == 32).then_some(())?;
+        bytes(text.as_bytes(), &mut id)?;
+        (id != [0; 16]).then_some(Self(id))
+    }
 }
 
 /// Lower-case hexadecimal digits: upper-case ones are malformed.
@@ -159,3 +208,6 @@ impl fmt::Display for SpanId {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,15 +7,16 @@ use tracing::{field::Empty, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
+    TARGET,
     ending::Ending,
     exchange::Exchange,
     options::{Options, Tenant},
 };
 use crate::{
-    TARGET,
+    baggage::Baggage,
     carried::Carried,
     client_address, id,
-    trace_context::{SAMPLED, SpanId, TraceContext, TraceId},
+    trace_context::{SpanId, TraceContext, TraceId},
 };
 
 /// What the end of a request needs of its beginning.
@@ -70,8 +71,7 @@ impl RequestId {
         match self {
             Self::Sent(value) => value.clone(),
             Self::Number(_) => {
-                let text = self.text();
-                HeaderValue::from_str(text.as_str()).unwrap_or_else(|_| {
+                HeaderValue::from_str(self.text(&mut [0; 36])).unwrap_or_else(|_| {
                     // Hexadecimal digits and dashes are what a header may hold.
                     unreachable!("hexadecimal digits are no header value")
                 })
@@ -79,28 +79,10 @@ impl RequestId {
         }
     }
 
-    pub(crate) fn text(&self) -> IdText<'_> {
+    pub(crate) fn text<'a>(&'a self, digits: &'a mut [u8; 36]) -> &'a str {
         match self {
-            Self::Number(number) => {
-                let mut digits = [0; 36];
-                number.hyphenated().encode_lower(&mut digits);
-                IdText::Digits(digits)
-            }
-            Self::Sent(value) => IdText::Sent(id::accepted(value).unwrap_or_default()),
-        }
-    }
-}
-
-pub(crate) enum IdText<'a> {
-    Digits([u8; 36]),
-    Sent(&'a str),
-}
-
-impl IdText<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Digits(digits) => str::from_utf8(digits).unwrap_or_default(), // they are ASCII
-            Self::Sent(text) => text,
+            Self::Number(number) => number.hyphenated().encode_lower(digits),
+            Self::Sent(value) => id::accepted(value).unwrap_or_default(),
         }
     }
 }
@@ -117,10 +99,12 @@ pub(crate) fn receive<B>(
 
     let sent_trace = trusted.and_then(TraceContext::of_headers);
     let id = request_id(options, trusted, sent_trace.as_ref());
+    let begin = |number: Uuid| TraceContext::begin(TraceId(number.into_bytes()));
     let trace = match (&sent_trace, &id) {
         (Some(trace), _) => trace.child(),
-        (None, RequestId::Number(number)) => begin_trace(*number),
-        (None, RequestId::Sent(_)) => begin_trace(id::fresh()),
+        // A request whose id is new is a trace of the same number.
+        (None, RequestId::Number(number)) => begin(*number),
+        (None, RequestId::Sent(_)) => begin(id::fresh()),
     };
     let tenant_header = match &options.tenant {
         Tenant::Header(name) => trusted.and_then(|headers| only(headers, name)),
@@ -142,7 +126,7 @@ pub(crate) fn receive<B>(
         http.request.method = method,
         http.route = route,
         url.path = shown_path,
-        request_id = id.text().as_str(),
+        request_id = id.text(&mut [0; 36]),
         tenant_id = tenant_id,
         client.address = client.map(tracing::field::display),
         trace_id = text_of(trace.trace_id, &mut [0; 32]),
@@ -162,15 +146,18 @@ pub(crate) fn receive<B>(
     };
     let is_apart = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let apart = is_apart.then(apart);
-    let exchange = Arc::new(Exchange::new(options.clock.clone()));
-    let is_carried = Arc::clone(&exchange).attach(&span);
-    if is_carried {
-        Arc::new(Carried { trace }).attach(&span);
-    }
+    let start = options.clock.instant();
+    let carried = Arc::new(Carried {
+        trace,
+        baggage: trusted.map(Baggage::of_headers).unwrap_or_default(),
+        exchange: Some(Exchange::new(options.clock.clone(), start)),
+    });
+    let is_carried = Arc::clone(&carried).attach(&span);
     Ending {
         options: Arc::clone(options),
         span,
-        exchange,
+        start,
+        carried,
         is_carried,
         request: Received {
             id,
@@ -206,16 +193,6 @@ fn request_id(
         (Some(value), _) => RequestId::Sent(value.clone()),
         (None, Some(trace)) => RequestId::Number(Uuid::from_bytes(trace.trace_id.0)),
         (None, None) => RequestId::Number(id::fresh()),
-    }
-}
-
-/// A request whose id is new is a trace of the same number.
-fn begin_trace(number: Uuid) -> TraceContext {
-    TraceContext {
-        trace_id: TraceId(number.into_bytes()),
-        span_id: SpanId(id::fresh_span_id()),
-        flags: SAMPLED,
-        state: String::new(),
     }
 }
 
