@@ -3,15 +3,23 @@
 mod baggage;
 mod carried;
 mod client;
+mod client_address;
 mod id;
 mod passed_on;
+mod server;
 mod trace_context;
+mod trust;
 
 pub use http;
 
 #[cfg(feature = "reqwest-middleware")]
 pub use client::ReqwestMiddleware;
 pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
+pub use client_address::{ClientAddress, Peer};
 // For the tests and the fuzzer of the parsers alone.
 #[doc(hidden)]
 pub use passed_on::passed_on;
+pub use server::{
+    ResponseBody, ServerFuture, ServerLayer, ServerService, Value, mark, record, server,
+};
+pub use trust::{Network, Trust, TrustError};

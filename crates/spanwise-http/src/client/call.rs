@@ -96,6 +96,7 @@ impl Call {
             let carried = Carried {
                 trace,
                 baggage: baggage.unwrap_or_default(),
+                exchange: None,
             };
             Arc::new(carried).attach(&span);
         }
