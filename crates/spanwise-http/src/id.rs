@@ -21,29 +21,36 @@ pub(crate) fn accepted(header: &HeaderValue) -> Option<&str> {
     looks_like_one.then(|| header.to_str().ok()).flatten()
 }
 
-/// A new id: a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits are random.
+/// A new id: a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits are random: SipHash of a counter, by a
+/// key that the system gives once a thread. Whoever sees ids cannot tell the next.
 pub(crate) fn fresh() -> Uuid {
-    let now = Clock::system().now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    let fraction = u64::from(now.subsec_nanos()) % 1_000_000 * 4096 / 1_000_000;
-    let high = (now.as_millis() as u64) << 16 | 7 << 12 | fraction;
-    let low = 0b10 << 62 | random() >> 2;
-    Uuid::from_u64_pair(high, low)
-}
-
-/// A new span id of W3C Trace Context.
-pub(crate) fn fresh_span_id() -> [u8; 8] {
-    // All zeros is the specification's id of no span.
-    random().max(1).to_be_bytes()
-}
-
-/// SipHash of a counter, by a key that the system gives once a thread: whoever sees ids cannot tell the next.
-fn random() -> u64 {
     thread_local! {
         static STATE: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));
     }
-    STATE.with(|(key, count)| {
+    let random = STATE.with(|(key, count)| {
         count.set(count.get() + 1);
         key.hash_one(count.get())
-    })
+    });
+    let now = Clock::system().now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
+    let fraction = u64::from(now.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
+    Uuid::from_u64_pair(millis << 16 | 7 << 12 | fraction, 0b10 << 62 | random >> 2)
+}
+
+/// A new span id of W3C Trace Context. It has to be unique in its trace, not to be secret: the system is asked for randomness once a thread.
+pub(crate) fn fresh_span_id() -> [u8; 8] {
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(()));
+    }
+    let next = STATE.with(|state| {
+        // SplitMix64, whose every number comes once in a period of 2^64.
+        let seed = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state.set(seed);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    });
+    // All zeros is the specification's id of no span.
+    next.max(1).to_be_bytes()
 }

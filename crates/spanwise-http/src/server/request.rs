@@ -204,12 +204,12 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 fn told_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
-    let told = options.headers.iter();
-    told.flat_map(|(name, index)| {
+    let mut told = Vec::new();
+    for (name, index) in &options.headers {
         let lines = headers.get_all(name).iter();
-        lines.map(|line| (*index, line.clone()))
-    })
-    .collect()
+        told.extend(lines.map(|line| (*index, line.clone())));
+    }
+    told
 }
 
 #[cfg(feature = "axum")]
