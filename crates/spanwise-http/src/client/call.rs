@@ -69,9 +69,10 @@ impl Call {
         );
 
         if options.ids_go_to(target.host) {
-            if let Some(id) = context.get("request_id") {
-                set(headers, X_REQUEST_ID, || value_of_an_id(id));
-            }
+            set(headers, X_REQUEST_ID, || match context.get("request_id") {
+                Some(id) => value_of_an_id(id),
+                None => carried.as_ref()?.request_id.clone(),
+            });
             if !by_hand && let Some(trace) = &trace {
                 // A span that is off is nobody's parent.
                 let told = carried.as_ref().filter(|_| span.is_disabled());
@@ -96,6 +97,7 @@ impl Call {
             let carried = Carried {
                 trace,
                 baggage: baggage.unwrap_or_default(),
+                request_id: None,
                 exchange: None,
             };
             Arc::new(carried).attach(&span);

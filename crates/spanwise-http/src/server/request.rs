@@ -150,6 +150,7 @@ pub(crate) fn receive<B>(
     let carried = Arc::new(Carried {
         trace,
         baggage: trusted.map(Baggage::of_headers).unwrap_or_default(),
+        request_id: span.is_disabled().then(|| id.to_header()),
         exchange: Some(Exchange::new(options.clock.clone(), start)),
     });
     let is_carried = Arc::clone(&carried).attach(&span);
