@@ -5,6 +5,7 @@ mod carried;
 mod client;
 mod client_address;
 mod id;
+mod method;
 mod passed_on;
 mod server;
 mod trace_context;

@@ -11,7 +11,7 @@ use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
-    id,
+    id, method,
     trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
@@ -57,7 +57,7 @@ impl Call {
             target: "spanwise_http::client",
             "http.client.request",
             otel.kind = "client",
-            http.request.method = known(method),
+            http.request.method = method::name(method),
             server.address = target.host.map(without_brackets),
             server.port = target.port,
             url.path = target.path,
@@ -178,20 +178,4 @@ fn baggage(keys: &[String], context: &Context, received: Option<&Baggage>) -> Op
         }
     }
     outgoing.header()
-}
-
-/// The name of a method that everybody knows; others, of which there could be any number, are one.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET
-        | Method::POST
-        | Method::PUT
-        | Method::DELETE
-        | Method::HEAD
-        | Method::OPTIONS
-        | Method::CONNECT
-        | Method::PATCH
-        | Method::TRACE => method.as_str(),
-        _ => "_OTHER",
-    }
 }
