@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A service answers at once with ten bytes, which are read to their end; lines go to a writer that does nothing. `tower-http` is set up to log as
-//! one would: its `TraceLayer` with a span at INFO of method, path and request id, and its event of each response at INFO, inside of `SetRequestIdLayer` with
-//! UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It does not know when a request ends. `bare` is the service alone, and part of all figures.
+//! one would: its `TraceLayer` with a span at INFO, of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO, inside of
+//! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It does not know when a request ends. `bare` is the service alone, and part of all figures.
 
 use std::{
     collections::BTreeMap,
@@ -125,7 +125,8 @@ impl Contender {
                         tracing::info_span!(
                             "request",
                             method = %request.method(),
-                            path = request.uri().path(),
+                            uri = %request.uri(),
+                            version = ?request.version(),
                             request_id = id
                         )
                     })

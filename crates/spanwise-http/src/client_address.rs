@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::trust::{Network, Trust};
 
@@ -116,7 +116,10 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 /// address: what stands before it anybody may have written.
 pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -> Option<IpAddr> {
     let mut client = peer;
-    for line in headers.get_all("x-forwarded-for").iter().rev() {
+    if !trust.trusts(client) {
+        return client; // most often; no need to look for the header
+    }
+    for line in headers.get_all(X_FORWARDED_FOR).iter().rev() {
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
             if !trust.trusts(client) {
                 return client;
@@ -129,6 +132,8 @@ pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -
     }
     client
 }
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// An address, perhaps with a port.
 fn address(hop: &[u8]) -> Option<IpAddr> {

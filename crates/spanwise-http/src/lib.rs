@@ -5,6 +5,7 @@ mod carried;
 mod client;
 mod client_address;
 mod id;
+mod method;
 mod passed_on;
 mod server;
 mod trace_context;
@@ -19,8 +20,7 @@ pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
 #[doc(hidden)]
 pub use passed_on::passed_on;
-pub use server::{ResponseBody, ResponseFuture, Server, ServerLayer, Value, mark, record, server};
+pub use server::{
+    ResponseBody, ServerFuture, ServerLayer, ServerService, Value, mark, record, server,
+};
 pub use trust::{Network, Trust, TrustError};
-
-/// The target of spans and events.
-const TARGET: &str = "spanwise_http";

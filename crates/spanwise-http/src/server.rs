@@ -13,7 +13,11 @@ mod service;
 mod value;
 
 pub use body::ResponseBody;
+pub(crate) use exchange::Exchange;
 pub use exchange::{mark, record};
-pub use future::ResponseFuture;
-pub use service::{Server, ServerLayer, server};
+pub use future::ServerFuture;
+pub use service::{ServerLayer, ServerService, server};
 pub use value::Value;
+
+/// The target of the span and the event.
+const TARGET: &str = "spanwise_http::server";

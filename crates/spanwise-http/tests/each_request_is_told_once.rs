@@ -56,7 +56,7 @@ async fn a_response_that_was_sent_is_ok() {
         let event = the_event(&logs).await;
         event
             .assert_level(Level::INFO)
-            .assert_target("spanwise_http")
+            .assert_target("spanwise_http::server")
             .assert_field("http.response.status_code", 200)
             .assert_field("outcome", "ok")
             .assert_field("response_bytes", 8)

@@ -11,8 +11,8 @@ use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
-    id,
-    trace_context::{TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+    id, method,
+    trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,25 +51,28 @@ impl Call {
                 None => TraceContext::begin(trace_id_of(&context)),
             })
         };
+        let trace_id = trace.as_ref().map(|trace| trace.trace_id.digits());
+        let span_id = trace.as_ref().map(|trace| trace.span_id.digits());
         let span = tracing::info_span!(
             target: "spanwise_http::client",
             "http.client.request",
             otel.kind = "client",
-            http.request.method = known(method),
+            http.request.method = method::name(method),
             server.address = target.host.map(without_brackets),
             server.port = target.port,
             url.path = target.path,
-            trace_id = trace.as_ref().map(|trace| field::display(trace.trace_id)),
-            span_id = trace.as_ref().map(|trace| field::display(trace.span_id)),
+            trace_id = trace_id.as_ref().map(Digits::as_str),
+            span_id = span_id.as_ref().map(Digits::as_str),
             http.response.status_code = field::Empty,
             otel.status_code = field::Empty,
             error = field::Empty,
         );
 
         if options.ids_go_to(target.host) {
-            if let Some(id) = context.get("request_id") {
-                set(headers, X_REQUEST_ID, || value_of_an_id(id));
-            }
+            set(headers, X_REQUEST_ID, || match context.get("request_id") {
+                Some(id) => value_of_an_id(id),
+                None => carried.as_ref()?.request_id.clone(),
+            });
             if !by_hand && let Some(trace) = &trace {
                 // A span that is off is nobody's parent.
                 let told = carried.as_ref().filter(|_| span.is_disabled());
@@ -94,6 +97,8 @@ impl Call {
             let carried = Carried {
                 trace,
                 baggage: baggage.unwrap_or_default(),
+                request_id: None,
+                exchange: None,
             };
             Arc::new(carried).attach(&span);
         }
@@ -173,20 +178,4 @@ fn baggage(keys: &[String], context: &Context, received: Option<&Baggage>) -> Op
         }
     }
     outgoing.header()
-}
-
-/// The name of a method that everybody knows; others, of which there could be any number, are one.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET
-        | Method::POST
-        | Method::PUT
-        | Method::DELETE
-        | Method::HEAD
-        | Method::OPTIONS
-        | Method::CONNECT
-        | Method::PATCH
-        | Method::TRACE => method.as_str(),
-        _ => "_OTHER",
-    }
 }

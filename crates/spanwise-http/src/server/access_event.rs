@@ -13,8 +13,7 @@ use tracing_core::{
     identify_callsite,
 };
 
-use super::names;
-use crate::TARGET;
+use super::{TARGET, names};
 
 /// The fields of every event, and their places in [`Own`].
 pub(crate) const OWN_FIELDS: [&str; OWN] = [

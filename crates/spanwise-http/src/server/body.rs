@@ -17,7 +17,7 @@ use super::{
 };
 
 pin_project! {
-    /// The body of a response of a [`Server`](crate::Server): that of the service, read in the request's span.
+    /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
         // Let go of at its end, or with the rest.

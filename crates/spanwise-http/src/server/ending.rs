@@ -1,6 +1,6 @@
 //! The one event of a request, when it truly ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
@@ -9,19 +9,21 @@ use tracing::{Level, Span, Value};
 
 use super::{
     access_event::{AccessEvent, Own},
-    exchange::Exchange,
+    exchange::{self, Exchange, Notes},
     options::Options,
     outcome::Outcome,
     request::Received,
 };
+use crate::carried::Carried;
 
 /// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
-    pub(crate) exchange: Arc<Exchange>,
-    /// Whether the span carries the exchange.
+    pub(crate) start: Instant,
+    pub(crate) carried: Arc<Carried>,
+    /// Whether the span carries it.
     pub(crate) is_carried: bool,
     pub(crate) request: Received,
     pub(crate) head: Option<Head>,
@@ -66,7 +68,7 @@ impl Ending {
     #[inline]
     pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
         let _span = self.span.enter();
-        let _exchange = (!self.is_carried).then(|| self.exchange.enter_without_span());
+        let _carried = (!self.is_carried).then(|| self.carried.enter());
         work()
     }
 
@@ -82,7 +84,7 @@ impl Ending {
             .and_then(|length| length.to_str().ok()?.parse().ok());
         self.head = Some(Head {
             status,
-            ttfb: self.exchange.millis(),
+            ttfb: self.millis(),
             length: declared.or_else(|| response.body().size_hint().exact()),
             has_no_body: self.request.has_no_response_body(status)
                 || status.is_informational()
@@ -102,7 +104,8 @@ impl Ending {
     fn add_headers(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request.id.to_header());
         if self.options.server_timing
-            && let Some(timing) = self.exchange.notes().server_timing()
+            && let Some(exchange) = &self.carried.exchange
+            && let Some(timing) = exchange.notes().server_timing()
         {
             headers.append(SERVER_TIMING, timing);
         }
@@ -142,7 +145,7 @@ impl Ending {
         if outcome == Outcome::Cancelled {
             self.span.record("spanwise.cancelled", true);
         }
-        let duration = self.exchange.millis();
+        let duration = self.millis();
         let is_slow = self
             .options
             .slow
@@ -181,6 +184,11 @@ impl Ending {
         }
     }
 
+    /// Since the request came.
+    fn millis(&self) -> f64 {
+        exchange::millis(self.start, self.options.clock.instant())
+    }
+
     fn is_expected(&self, outcome: Outcome) -> bool {
         let is_expected = |head: &Head| self.options.expected.contains(&head.status);
         outcome == Outcome::ClientError && self.head.as_ref().is_some_and(is_expected)
@@ -194,8 +202,8 @@ impl Ending {
         let grpc_status = head.and_then(|head| head.grpc_status);
         let (message, outcome) = (outcome.message(), outcome.name());
         let apart = self.request.apart.as_deref();
-        let id = apart.map(|_| self.request.id.text());
-        let id = id.as_ref().map(|id| id.as_str());
+        let mut digits = [0; 36];
+        let id = apart.map(|_| self.request.id.text(&mut digits));
         let own: Own<'_> = [
             Some(&message),
             value(&status),
@@ -215,7 +223,8 @@ impl Ending {
         ];
         let headers: Vec<(u8, String)> = self.headers();
         // Not held while layers run, which may come back to us.
-        let notes = self.exchange.take_notes();
+        let exchange = self.carried.exchange.as_ref();
+        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         let headers = headers
             .iter()
             .map(|(index, text)| (*index, text as &dyn Value));

@@ -1,17 +1,15 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
 use std::{
-    cell::RefCell,
     fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use spanwise_core::Clock;
-use tracing::{Dispatch, Span, Subscriber};
-use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use super::{names, value::Value};
+use crate::carried::Carried;
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
@@ -29,7 +27,11 @@ use super::{names, value::Value};
 /// # }
 /// ```
 pub fn record(name: &'static str, value: impl Into<Value>) {
-    let Some(exchange) = Exchange::current() else {
+    let request = Carried::received();
+    let Some(exchange) = request
+        .as_ref()
+        .and_then(|request| request.exchange.as_ref())
+    else {
         return;
     };
     let Some(index) = names::index(name) else {
@@ -56,7 +58,11 @@ pub fn record(name: &'static str, value: impl Into<Value>) {
 /// # }
 /// ```
 pub fn mark(name: &'static str) {
-    if let Some(exchange) = Exchange::current() {
+    let request = Carried::received();
+    if let Some(exchange) = request
+        .as_ref()
+        .and_then(|request| request.exchange.as_ref())
+    {
         exchange.mark(name);
     }
 }
@@ -65,7 +71,6 @@ pub fn mark(name: &'static str) {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     clock: Clock,
-    pub(crate) start: Instant,
     notes: Mutex<Notes>,
 }
 
@@ -86,50 +91,11 @@ pub(crate) struct Timing {
     pub(crate) millis: f64,
 }
 
-thread_local! {
-    /// The exchange whose code runs, where its span is disabled and carries nothing.
-    static WITHOUT_SPAN: RefCell<Option<Arc<Exchange>>> = const { RefCell::new(None) };
-}
-
 impl Exchange {
-    pub(crate) fn new(clock: Clock) -> Self {
-        let start = clock.instant();
-        let notes = Mutex::new(Notes {
-            fields: Vec::new(),
-            timings: Vec::new(),
-            marked: start,
-        });
-        Self {
-            clock,
-            start,
-            notes,
-        }
-    }
-
-    /// Hangs it on `span`. `false` where the span is disabled, or the subscriber is not built on [`Registry`].
-    pub(crate) fn attach(self: Arc<Self>, span: &Span) -> bool {
-        let attached = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
-            let registry = dispatch.downcast_ref::<Registry>()?;
-            registry.span(id)?.extensions_mut().replace(self);
-            Some(())
-        });
-        attached.flatten().is_some()
-    }
-
-    fn current() -> Option<Arc<Self>> {
-        let carried = tracing::dispatcher::get_default(|dispatch| {
-            let registry = dispatch.downcast_ref::<Registry>()?;
-            let current = registry.current_span();
-            let span = registry.span(current.id()?)?;
-            span.scope()
-                .find_map(|span| span.extensions().get::<Arc<Self>>().cloned())
-        });
-        carried.or_else(|| WITHOUT_SPAN.with_borrow(Option::clone))
-    }
-
-    /// Lets code find it that runs on this thread, until what is returned is dropped.
-    pub(crate) fn enter_without_span(self: &Arc<Self>) -> Entered {
-        Entered(WITHOUT_SPAN.replace(Some(Arc::clone(self))))
+    /// Of a request that came at `start`.
+    pub(crate) fn new(clock: Clock, start: Instant) -> Self {
+        let notes = Mutex::new(Notes::new(start));
+        Self { clock, notes }
     }
 
     pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -138,20 +104,9 @@ impl Exchange {
 
     /// All that was noted; nothing is left.
     pub(crate) fn take_notes(&self) -> Notes {
-        let marked = self.start;
-        std::mem::replace(
-            &mut *self.notes(),
-            Notes {
-                fields: Vec::new(),
-                timings: Vec::new(),
-                marked,
-            },
-        )
-    }
-
-    /// In milliseconds, since the request came.
-    pub(crate) fn millis(&self) -> f64 {
-        millis(self.start, self.clock.instant())
+        let mut notes = self.notes();
+        let marked = notes.marked;
+        std::mem::replace(&mut *notes, Notes::new(marked))
     }
 
     fn mark(&self, name: &'static str) {
@@ -172,6 +127,14 @@ impl Exchange {
 }
 
 impl Notes {
+    pub(crate) fn new(marked: Instant) -> Self {
+        Self {
+            fields: Vec::new(),
+            timings: Vec::new(),
+            marked,
+        }
+    }
+
     /// What was marked, as [`Server-Timing`] has it; names that are no tokens are left out.
     ///
     /// [`Server-Timing`]: https://www.w3.org/TR/server-timing/
@@ -192,18 +155,9 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(of_a_token)
 }
 
-fn millis(from: Instant, to: Instant) -> f64 {
-    // Finer than microseconds no request is measured, and a tenth is a tenth in what is printed.
-    to.saturating_duration_since(from).as_micros() as f64 / 1e3
-}
-
-/// Puts back what was there before.
-#[derive(Debug)]
-pub(crate) struct Entered(Option<Arc<Exchange>>);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let before = self.0.take();
-        WITHOUT_SPAN.set(before);
-    }
+pub(crate) fn millis(from: Instant, to: Instant) -> f64 {
+    let took = to.saturating_duration_since(from);
+    let micros = took.as_secs() * 1_000_000 + u64::from(took.subsec_micros());
+    // Rounded once: a tenth is a tenth in what is printed.
+    micros as f64 / 1e3
 }

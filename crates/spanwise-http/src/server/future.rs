@@ -21,10 +21,10 @@ use super::{
 pub(crate) type Panic = Box<dyn Any + Send>;
 
 pin_project! {
-    /// The response of a [`Server`](crate::Server), when it comes.
+    /// The response of a [`ServerService`](crate::ServerService), when it comes.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F> {
+    pub struct ServerFuture<F> {
         // Not there if the service panicked before it had one, and when it is done.
         #[pin]
         inner: Option<F>,
@@ -32,7 +32,7 @@ pin_project! {
         ending: Option<Ending>,
     }
 
-    impl<F> PinnedDrop for ResponseFuture<F> {
+    impl<F> PinnedDrop for ServerFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(ending) = this.ending {
@@ -43,7 +43,7 @@ pin_project! {
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<F> ServerFuture<F> {
     pub(crate) fn new(called: Result<F, Panic>, ending: Ending) -> Self {
         let (inner, panic) = match called {
             Ok(inner) => (Some(inner), None),
@@ -57,7 +57,7 @@ impl<F> ResponseFuture<F> {
     }
 }
 
-impl<F, R, E> Future for ResponseFuture<F>
+impl<F, R, E> Future for ServerFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Body,
@@ -71,7 +71,7 @@ where
         let inner = &mut this.inner;
         let Some(ending) = this.ending.as_mut() else {
             // As an async block has it.
-            panic!("`ResponseFuture` polled after completion");
+            panic!("`ServerFuture` polled after completion");
         };
         let polled = match this.panic.take() {
             Some(panic) => Err(panic),

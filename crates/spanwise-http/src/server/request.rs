@@ -7,16 +7,16 @@ use tracing::{field::Empty, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
+    TARGET,
     ending::Ending,
     exchange::Exchange,
     options::{Options, Tenant},
 };
 use crate::{
-    TARGET,
     baggage::Baggage,
     carried::Carried,
-    client_address, id,
-    trace_context::{SpanId, TraceContext, TraceId},
+    client_address, id, method,
+    trace_context::{TraceContext, TraceId},
 };
 
 /// What the end of a request needs of its beginning.
@@ -71,8 +71,7 @@ impl RequestId {
         match self {
             Self::Sent(value) => value.clone(),
             Self::Number(_) => {
-                let text = self.text();
-                HeaderValue::from_str(text.as_str()).unwrap_or_else(|_| {
+                HeaderValue::from_str(self.text(&mut [0; 36])).unwrap_or_else(|_| {
                     // Hexadecimal digits and dashes are what a header may hold.
                     unreachable!("hexadecimal digits are no header value")
                 })
@@ -80,28 +79,10 @@ impl RequestId {
         }
     }
 
-    pub(crate) fn text(&self) -> IdText<'_> {
+    pub(crate) fn text<'a>(&'a self, digits: &'a mut [u8; 36]) -> &'a str {
         match self {
-            Self::Number(number) => {
-                let mut digits = [0; 36];
-                number.hyphenated().encode_lower(&mut digits);
-                IdText::Digits(digits)
-            }
-            Self::Sent(value) => IdText::Sent(id::accepted(value).unwrap_or_default()),
-        }
-    }
-}
-
-pub(crate) enum IdText<'a> {
-    Digits([u8; 36]),
-    Sent(&'a str),
-}
-
-impl IdText<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Digits(digits) => str::from_utf8(digits).unwrap_or_default(), // they are ASCII
-            Self::Sent(text) => text,
+            Self::Number(number) => number.hyphenated().encode_lower(digits),
+            Self::Sent(value) => id::accepted(value).unwrap_or_default(),
         }
     }
 }
@@ -118,11 +99,12 @@ pub(crate) fn receive<B>(
 
     let sent_trace = trusted.and_then(TraceContext::of_headers);
     let id = request_id(options, trusted, sent_trace.as_ref());
+    let begin = |number: Uuid| TraceContext::begin(TraceId(number.into_bytes()));
     let trace = match (&sent_trace, &id) {
         (Some(trace), _) => trace.child(),
         // A request whose id is new is a trace of the same number.
-        (None, RequestId::Number(number)) => TraceContext::begin(TraceId(number.into_bytes())),
-        (None, RequestId::Sent(_)) => TraceContext::begin(TraceId(id::fresh().into_bytes())),
+        (None, RequestId::Number(number)) => begin(*number),
+        (None, RequestId::Sent(_)) => begin(id::fresh()),
     };
     let tenant_header = match &options.tenant {
         Tenant::Header(name) => trusted.and_then(|headers| only(headers, name)),
@@ -141,7 +123,7 @@ pub(crate) fn receive<B>(
 
     let path = request.uri().path();
     let route = route(extensions);
-    let method = method_name(request.method());
+    let method = method::name(request.method());
     let shown_path = route.is_none().then_some(path);
 
     let span = tracing::info_span!(
@@ -151,11 +133,11 @@ pub(crate) fn receive<B>(
         http.request.method = method,
         http.route = route,
         url.path = shown_path,
-        request_id = id.text().as_str(),
+        request_id = id.text(&mut [0; 36]),
         tenant_id = tenant_id,
         client.address = client.map(tracing::field::display),
-        trace_id = text_of(trace.trace_id, &mut [0; 32]),
-        span_id = text_of_span(trace.span_id, &mut [0; 16]),
+        trace_id = trace.trace_id.digits().as_str(),
+        span_id = trace.span_id.digits().as_str(),
         http.response.status_code = Empty,
         spanwise.cancelled = Empty,
     );
@@ -171,15 +153,19 @@ pub(crate) fn receive<B>(
     };
     let is_apart = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let apart = is_apart.then(apart);
-    let exchange = Arc::new(Exchange::new(options.clock.clone()));
-    let is_carried = Arc::clone(&exchange).attach(&span);
-    if is_carried {
-        Arc::new(Carried { trace, baggage }).attach(&span);
-    }
+    let start = options.clock.instant();
+    let carried = Arc::new(Carried {
+        trace,
+        baggage,
+        request_id: span.is_disabled().then(|| id.to_header()),
+        exchange: Some(Exchange::new(options.clock.clone(), start)),
+    });
+    let is_carried = Arc::clone(&carried).attach(&span);
     Ending {
         options: Arc::clone(options),
         span,
-        exchange,
+        start,
+        carried,
         is_carried,
         request: Received {
             id,
@@ -226,12 +212,12 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 fn told_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
-    let told = options.headers.iter();
-    told.flat_map(|(name, index)| {
+    let mut told = Vec::new();
+    for (name, index) in &options.headers {
         let lines = headers.get_all(name).iter();
-        lines.map(|line| (*index, line.clone()))
-    })
-    .collect()
+        told.extend(lines.map(|line| (*index, line.clone())));
+    }
+    told
 }
 
 #[cfg(feature = "axum")]
@@ -244,33 +230,4 @@ fn route(extensions: &Extensions) -> Option<&str> {
 #[cfg(not(feature = "axum"))]
 fn route(_: &Extensions) -> Option<&str> {
     None
-}
-
-/// The name of a method of RFC 9110 or 5789; anybody can make up others, as many as they like.
-fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        Method::PATCH => "PATCH",
-        Method::TRACE => "TRACE",
-        _ => "_OTHER",
-    }
-}
-
-fn text_of(trace_id: TraceId, digits: &mut [u8; 32]) -> &str {
-    Uuid::from_bytes(trace_id.0).simple().encode_lower(digits)
-}
-
-fn text_of_span(span_id: SpanId, digits: &mut [u8; 16]) -> &str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (digits, byte) in digits.chunks_exact_mut(2).zip(span_id.0) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
-    }
-    str::from_utf8(digits).unwrap_or_default() // they are ASCII
 }

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use super::{
     body::ResponseBody,
-    future::ResponseFuture,
+    future::ServerFuture,
     names,
     options::{Options, Quiet, Tenant},
     request,
@@ -138,10 +138,10 @@ fn header_name(name: &str) -> HeaderName {
 }
 
 impl<S> Layer<S> for ServerLayer {
-    type Service = Server<S>;
+    type Service = ServerService<S>;
 
-    fn layer(&self, inner: S) -> Server<S> {
-        Server {
+    fn layer(&self, inner: S) -> ServerService<S> {
+        ServerService {
             inner,
             options: Arc::clone(&self.options),
         }
@@ -150,12 +150,12 @@ impl<S> Layer<S> for ServerLayer {
 
 /// A service inside of a [`ServerLayer`].
 #[derive(Debug, Clone)]
-pub struct Server<S> {
+pub struct ServerService<S> {
     inner: S,
     options: Arc<Options>,
 }
 
-impl<S, B, R> Service<Request<B>> for Server<S>
+impl<S, B, R> Service<Request<B>> for ServerService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     S::Error: Display,
@@ -164,7 +164,7 @@ where
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ServerFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -182,6 +182,6 @@ where
         let ending = request::receive(&self.options, &request, tenant_id.as_deref());
         let inner = &mut self.inner;
         let called = ending.inside(|| catch_unwind(AssertUnwindSafe(|| inner.call(request))));
-        ResponseFuture::new(called, ending)
+        ServerFuture::new(called, ending)
     }
 }
