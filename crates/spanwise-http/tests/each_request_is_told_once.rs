@@ -291,7 +291,7 @@ async fn a_body_that_panics_panicked() {
 
 struct Panics;
 
-impl futures_core::Stream for Panics {
+impl tokio_stream::Stream for Panics {
     type Item = Result<Frame<Bytes>, Infallible>;
 
     fn poll_next(
