@@ -90,8 +90,8 @@ fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
 /// A key: a `token` of HTTP.
 fn token(text: &[u8]) -> Option<&str> {
     let text = text.trim_ascii();
-    let of_a_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let is_one = !text.is_empty() && text.iter().all(of_a_token);
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_one = !text.is_empty() && text.iter().all(is_allowed);
     is_one.then(|| str::from_utf8(text).ok()).flatten()
 }
 

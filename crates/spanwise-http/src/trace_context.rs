@@ -93,7 +93,17 @@ impl TraceContext {
 
     /// The header that tells another service of this span.
     pub(crate) fn traceparent(&self) -> HeaderValue {
-        let text = format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags);
+        let mut text = String::with_capacity(55);
+        let (trace_id, span_id) = (self.trace_id.digits(), self.span_id.digits());
+        let flags = Digits::<2>::of(&[self.flags]);
+        text.extend([
+            "00-",
+            trace_id.as_str(),
+            "-",
+            span_id.as_str(),
+            "-",
+            flags.as_str(),
+        ]);
         HeaderValue::try_from(text).unwrap_or_else(|_| {
             // Hexadecimal digits and dashes are what a header may hold.
             unreachable!("hexadecimal digits are no header value")
@@ -197,15 +207,46 @@ fn byte(digits: &[u8]) -> Option<u8> {
     }
 }
 
+/// Lower-case hexadecimal digits: the text of an id, which is asked for by each sink and costs a `Display` much.
+pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
+
+impl<const COUNT: usize> Digits<COUNT> {
+    fn of(bytes: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [b'0'; COUNT];
+        for (digits, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default() // they are ASCII
+    }
+}
+
+impl TraceId {
+    pub(crate) fn digits(self) -> Digits<32> {
+        Digits::of(&self.0)
+    }
+}
+
+impl SpanId {
+    pub(crate) fn digits(self) -> Digits<16> {
+        Digits::of(&self.0)
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(self.digits().as_str())
     }
 }
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+        f.write_str(self.digits().as_str())
     }
 }
 

@@ -47,7 +47,7 @@ async fn the_ids_of_the_request_go_along() {
     span.assert_field("otel.kind", "client")
         .assert_field("http.request.method", "GET")
         .assert_field("server.address", "localhost")
-        .assert_field("server.port", service.address.port())
+        .assert_field("server.port", service.port)
         .assert_field("url.path", "/stock")
         .assert_field("http.response.status_code", 200)
         .assert_field("trace_id", trace_id)

@@ -67,6 +67,10 @@ proptest! {
     fn of_any_bytes(name in select(&["traceparent", "tracestate", "baggage", "x-request-id"][..]), value: Vec<u8>) {
         check(&[name.as_bytes(), b": ", &value].concat());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn of_long_values(value in "[%a-c=,;]{8100,8300}") {

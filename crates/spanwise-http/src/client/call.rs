@@ -12,7 +12,7 @@ use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
     id,
-    trace_context::{TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+    trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,6 +51,8 @@ impl Call {
                 None => TraceContext::begin(trace_id_of(&context)),
             })
         };
+        let trace_id = trace.as_ref().map(|trace| trace.trace_id.digits());
+        let span_id = trace.as_ref().map(|trace| trace.span_id.digits());
         let span = tracing::info_span!(
             target: "spanwise_http::client",
             "http.client.request",
@@ -59,8 +61,8 @@ impl Call {
             server.address = target.host.map(without_brackets),
             server.port = target.port,
             url.path = target.path,
-            trace_id = trace.as_ref().map(|trace| field::display(trace.trace_id)),
-            span_id = trace.as_ref().map(|trace| field::display(trace.span_id)),
+            trace_id = trace_id.as_ref().map(Digits::as_str),
+            span_id = span_id.as_ref().map(Digits::as_str),
             http.response.status_code = field::Empty,
             otel.status_code = field::Empty,
             error = field::Empty,

@@ -13,7 +13,7 @@ use std::{borrow::Cow, error::Error, fmt, net::Ipv6Addr, str::FromStr};
 /// let error = "https://warehouse/".parse::<Hosts>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "`https://warehouse/` is no name of a host: write one such as `warehouse`, `*.internal` or `10.0.0.7`, without scheme, port or path",
+///     "`https://warehouse/` is no name of a host: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
 /// );
 /// # let _ = hosts;
 /// # Ok::<(), spanwise_http::HostsError>(())
@@ -126,7 +126,7 @@ impl fmt::Display for HostsError {
         };
         write!(
             f,
-            "`{}` is no name of a host: write one such as `warehouse`, `*.internal` or `10.0.0.7`, without scheme, port or path",
+            "`{}` is no name of a host: write one such as `warehouse`, `*.internal` or `127.0.0.1`, without scheme, port or path",
             name.escape_debug(),
         )
     }

@@ -2,10 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Bytes, extract::Request, response::Response};
 use http::{HeaderMap, Uri};
@@ -19,7 +16,7 @@ use tower::ServiceBuilder;
 
 /// A service that answers as `answer` says.
 pub struct Service {
-    pub address: SocketAddr,
+    pub port: u16,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
@@ -32,7 +29,7 @@ pub struct Received {
 impl Service {
     pub async fn start(answer: impl Fn(&Uri) -> Response + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = listener.local_addr().unwrap().port();
         let received = Arc::<Mutex<Vec<Received>>>::default();
         let kept = received.clone();
         let router = Router::new().fallback(async move |request: Request| {
@@ -45,7 +42,7 @@ impl Service {
             response
         });
         tokio::spawn(axum::serve(listener, router).into_future());
-        Self { address, received }
+        Self { port, received }
     }
 
     /// One that is content with everything.
@@ -55,7 +52,7 @@ impl Service {
 
     /// The URL of `path`, under the host's name or its address.
     pub fn url(&self, host: &str, path: &str) -> String {
-        format!("http://{host}:{}{path}", self.address.port())
+        format!("http://{host}:{}{path}", self.port)
     }
 
     /// What came since this was last asked.
