@@ -291,7 +291,7 @@ async fn a_body_that_panics_panicked() {
 
 struct Panics;
 
-impl futures_core::Stream for Panics {
+impl tokio_stream::Stream for Panics {
     type Item = Result<Frame<Bytes>, Infallible>;
 
     fn poll_next(
@@ -358,6 +358,28 @@ async fn a_body_that_nobody_has_to_read_is_no_cancelled_request() {
                 .assert_field("outcome", "ok");
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
+    let logs = capture();
+    let (feeder, body) = fed::<Infallible>();
+    let data = Frame::data(Bytes::from_static(b"12345"));
+    feeder.send(Ok(data)).unwrap();
+    let body = Arc::new(Mutex::new(Some(body)));
+    let handler = async move || {
+        let body = Body::new(body.lock().unwrap().take().unwrap());
+        ([("content-length", "5")], body)
+    };
+    let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
+    let response = send(address, Version::HTTP_11, get("/")).await.unwrap();
+    assert_eq!(text(response).await, "12345");
+    // The feeder lives: nobody has seen an end of the body.
+    the_event(&logs)
+        .await
+        .assert_field("outcome", "ok")
+        .assert_field("response_bytes", 5);
+    drop(feeder);
 }
 
 #[tokio::test]

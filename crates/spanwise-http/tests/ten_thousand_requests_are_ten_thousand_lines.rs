@@ -4,20 +4,15 @@
 
 mod support;
 
-use std::{
-    collections::{HashMap, HashSet},
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::{HashMap, HashSet};
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get as on_get};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use spanwise_core::{ContextLayer, LevelLayer, Levels};
 use spanwise_http::{record, server};
 use spanwise_json::JsonLayer;
-use support::{eventually, get, serve};
+use support::{Lines, eventually, get, serve};
 use tokio::net::TcpStream;
 use tracing::{Instrument, Span};
 use tracing_subscriber::prelude::*;
@@ -78,7 +73,14 @@ async fn each_with_an_id_of_its_own() {
     let distinct: HashSet<_> = ids.values().collect();
     assert_eq!(distinct.len(), all);
 
-    eventually("a line for each", || lines.count("\"outcome\"") >= all).await;
+    eventually("a line for each", || {
+        lines.text().matches("\"outcome\"").count() >= all
+    })
+    .await;
+    for line in lines.text().lines() {
+        let key = "\"http.response.status_code\":";
+        assert!(line.matches(key).count() <= 1, "{line}");
+    }
     let lines = lines.all();
     assert_eq!(lines.len(), 3 * all);
     let mut served = HashSet::new();
@@ -99,44 +101,4 @@ async fn each_with_an_id_of_its_own() {
         assert_eq!(line["http.route"], "/orders/{number}");
     }
     assert_eq!(served.len(), all);
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn count(&self, what: &str) -> usize {
-        let bytes = self.0.lock().unwrap();
-        str::from_utf8(&bytes).unwrap().matches(what).count()
-    }
-
-    /// Each of them, in which no key stands twice.
-    fn all(&self) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap();
-        let text = str::from_utf8(&bytes).unwrap();
-        let once = |line: &str| {
-            let keys = line.matches("\"http.response.status_code\":").count();
-            assert!(keys <= 1, "{line}");
-            serde_json::from_str(line).unwrap()
-        };
-        text.lines().map(once).collect()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> tracing_subscriber::fmt::MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
 }

@@ -4,18 +4,14 @@
 
 mod support;
 
-use std::{
-    convert::Infallible,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::convert::Infallible;
 
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Empty;
-use serde_json::Value;
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_http::{ClientAddress, Peer, mark, record, server};
 use spanwise_json::JsonLayer;
+use support::Lines;
 use tower::{Layer, ServiceExt};
 use tracing_subscriber::prelude::*;
 
@@ -84,35 +80,4 @@ async fn the_response_is_the_same_and_the_event_says_it_all() {
     assert_eq!(line["client.address"], "192.0.2.1");
     // What one request left behind is not found by code of no request.
     record("after", 1);
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn all(&self) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap();
-        serde_json::Deserializer::from_slice(&bytes)
-            .into_iter()
-            .map(Result::unwrap)
-            .collect()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> tracing_subscriber::fmt::MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
 }
