@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    chance::Share,
     limit::{First, Rate, SECOND},
     time::{Precision, Time},
 };
@@ -15,7 +16,7 @@ use crate::{
 pub(crate) enum Verdict {
     Keep,
     /// Kept, as the others of this share are not.
-    Share(f64),
+    Share(Share),
     /// Left out for good: the kept ones say their share.
     SampledOut,
     /// Kept; it stands for itself and so many others, which were held back before it.
@@ -27,6 +28,8 @@ pub(crate) enum Verdict {
     HeldBack {
         now: u64,
         until: u64,
+        /// Of the bucket, if there is one for each value of a field; else 0.
+        key: u64,
     },
 }
 
@@ -132,6 +135,7 @@ impl Bucket {
             None => Verdict::HeldBack {
                 now,
                 until: now.saturating_add(self.period),
+                key: 0,
             },
         }
     }
@@ -190,6 +194,7 @@ impl Count {
             Verdict::HeldBack {
                 now,
                 until: tick.saturating_add(1).saturating_mul(self.length),
+                key: 0,
             }
         }
     }
@@ -242,7 +247,7 @@ mod tests {
 
     #[test]
     fn counting_starts_again_with_each_tick() {
-        let limit = Count::new(first(2).then_every(3).per(Duration::from_millis(10)));
+        let limit = Count::new(first(2).then_every(3).within(Duration::from_millis(10)));
         let state = AtomicU64::new(0);
         let kept = |tick: u64, events: u32| {
             (1..=events)
@@ -261,11 +266,12 @@ mod tests {
         let last = limit.next(&state, now);
         assert_eq!(last, Verdict::StandsFor { others: 2, now });
     }
+
     proptest! {
         #[test]
         fn the_tick_is_what_division_says(now: u64, length in 1_u64.., factor: u64) {
             for now in [now, factor.wrapping_mul(length), factor.wrapping_mul(length).wrapping_sub(1)] {
-                let count = Count::new(first(1).per(Duration::from_nanos(length)));
+                let count = Count::new(first(1).within(Duration::from_nanos(length)));
                 prop_assert_eq!(count.tick(now), now / count.length);
             }
         }

@@ -15,9 +15,10 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{Random, Threshold},
+    chance::{Random, Share, Threshold},
     memo,
     meter::{Meter, Verdict},
+    owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat},
     time::Time,
@@ -125,31 +126,30 @@ impl Sampler {
             .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
     }
 
-    /// Whether an event is kept that only a ratio is about.
+    /// What an event is kept as one of that only a ratio is about.
     #[inline]
-    pub(crate) fn keeps<S>(
+    pub(crate) fn share<S>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
-    ) -> bool
+    ) -> Option<Share>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
-        let decide = || plan::is_chosen(event, ctx, seat, threshold, &inner.random);
+        let decide = || plan::choose(event, ctx, seat, threshold, &inner.random);
         if !inner.shared.load(Ordering::Relaxed) {
             return decide();
         }
         let verdict = memo::recall(self.id(), event.metadata(), seat, || {
-            if decide() {
-                Verdict::Share(threshold.share())
-            } else {
-                Verdict::SampledOut
-            }
+            decide().map_or(Verdict::SampledOut, Verdict::Share)
         });
-        matches!(verdict, Verdict::Share(_))
+        match verdict {
+            Verdict::Share(share) => Some(share),
+            _ => None,
+        }
     }
 
     /// What holds for an event that only a limit of its callsite is about.
@@ -184,6 +184,23 @@ impl Sampler {
             memo::recall(self.id(), event.metadata(), seat, decide)
         } else {
             decide()
+        }
+    }
+
+    /// Whose an event is that was held back by a bucket of a value.
+    #[cold]
+    pub(crate) fn owner<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> Option<Owner>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        match self.plan(event.metadata()) {
+            Plan::Rules(rules) => rules.owner(&self.0.rules, &Asked::new(event, ctx, seat)),
+            _ => None,
         }
     }
 

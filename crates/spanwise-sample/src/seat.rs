@@ -3,9 +3,10 @@
 use std::{
     fmt,
     iter::Sum,
+    ptr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,6 +16,7 @@ use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
 use crate::{
+    owner::{OWNERS, Owner},
     summary::{self, Summary},
     time::{Precision, Time},
 };
@@ -48,8 +50,8 @@ struct Owed {
     held_back: AtomicU64,
     /// When the last one was.
     last: AtomicU64,
-    /// The debt knows of the first one that is not settled.
-    is_begun: AtomicBool,
+    /// What the debt knows of those that are not settled: a [`Known`].
+    known: AtomicU8,
     debt: Mutex<Debt>,
 }
 
@@ -59,11 +61,28 @@ struct Debt {
     settled: u64,
     /// When the first one was that is not.
     first: u64,
-    is_pending: bool,
+    /// When it is to be told, as far as it is pending.
+    pending: Option<u64>,
+    /// Of what is not settled, by whose it is.
+    of: Vec<Of>,
+}
+
+/// What is owed of one value.
+#[derive(Debug)]
+struct Of {
+    key: u64,
+    /// None of events without the field: they are told with the others.
+    owner: Option<Owner>,
+    count: u64,
+    first: u64,
+    last: u64,
 }
 
 /// Nothing is.
 const NEVER: u64 = u64::MAX;
+
+/// When that is to be told of which nothing is shown: by a flush, and not before.
+pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
     pub(crate) fn new(number: usize, time: Time) -> Self {
@@ -117,34 +136,77 @@ impl Seat {
         self.sampled_out.count();
     }
 
+    /// An event is held back, to be told at `until`.
     #[inline]
     pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
         let owed = self.owed(callsite);
-        owed.last.store(now, Ordering::Relaxed);
-        owed.held_back.fetch_add(1, Ordering::AcqRel);
+        owed.count(now);
         // Whoever settles takes this back before it reads the number: one that it did not count sees it here.
-        if !owed.is_begun.load(Ordering::Acquire) {
-            self.begin(owed, callsite, now, until);
+        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
+            self.make_known(callsite, &mut owed.debt(), owed, now, until);
         }
     }
 
-    /// What was held back is the first since the last time something was settled.
-    #[cold]
-    fn begin(&self, owed: &Owed, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+    /// An event of the bucket `key` is held back, of those that a limit has for each value of a field. If it is new, `owner` is asked whose it is.
+    pub(crate) fn held_back_of(
+        &self,
+        callsite: &'static Metadata<'static>,
+        now: u64,
+        until: u64,
+        key: u64,
+        owner: impl FnOnce() -> Option<Owner>,
+    ) {
+        let owed = self.owed(callsite);
         let mut debt = owed.debt();
-        if owed.is_begun.load(Ordering::Acquire)
-            || owed.held_back.load(Ordering::Acquire) == debt.settled
+        if !debt.count_known(key, now) && debt.of.len() < OWNERS {
+            // It reads values, which may log.
+            drop(debt);
+            let owner = owner();
+            debt = owed.debt();
+            debt.count_new(key, now, owner);
+        }
+        owed.count(now);
+        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
+            self.make_known(callsite, &mut debt, owed, now, until);
+        }
+    }
+
+    /// What was held back is the first since the last time something was settled, or is to be told sooner than that.
+    #[cold]
+    fn make_known(
+        &self,
+        callsite: &'static Metadata<'static>,
+        debt: &mut Debt,
+        owed: &Owed,
+        now: u64,
+        until: u64,
+    ) {
+        let known = owed.known.load(Ordering::Acquire);
+        if known >= Known::of(until) as u8 || owed.held_back.load(Ordering::Acquire) == debt.settled
         {
             // Another thread was faster, with the first one or with settling.
             return;
         }
-        debt.first = now;
-        owed.is_begun.store(true, Ordering::Release);
-        if !debt.is_pending {
-            debt.is_pending = true;
-            self.pending().push((callsite, until));
-            self.next_due.fetch_min(until, Ordering::Relaxed);
+        if known == Known::Nothing as u8 {
+            debt.first = now;
         }
+        match debt.pending {
+            None => self.pending().push((callsite, until)),
+            // One rule waits for the end, another does not.
+            Some(AT_THE_END) if until < AT_THE_END => {
+                let mut pending = self.pending();
+                let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
+                same.for_each(|(_, due)| *due = until);
+            }
+            Some(pending) => {
+                owed.known
+                    .store(Known::of(pending) as u8, Ordering::Release);
+                return;
+            }
+        }
+        debt.pending = Some(until);
+        owed.known.store(Known::of(until) as u8, Ordering::Release);
+        self.next_due.fetch_min(until, Ordering::Relaxed);
     }
 
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
@@ -183,16 +245,33 @@ impl Seat {
                 due?.0
             };
             let owed = self.owed(callsite);
-            let (suppressed, first) = {
+            let (suppressed, first, last, owner) = {
                 let mut debt = owed.debt();
-                debt.is_pending = false;
-                (owed.settle(&mut debt, u64::MAX), debt.first)
+                debt.pending = None;
+                debt.of.retain(|of| of.owner.is_some());
+                if debt.of.is_empty() {
+                    let suppressed = owed.settle(&mut debt, u64::MAX);
+                    (
+                        suppressed,
+                        debt.first,
+                        owed.last.load(Ordering::Relaxed),
+                        None,
+                    )
+                } else {
+                    let of = debt.of.remove(0);
+                    // The next one, or all others together, at once.
+                    debt.pending = Some(0);
+                    self.pending().push((callsite, 0));
+                    self.next_due.store(0, Ordering::Relaxed);
+                    let suppressed = owed.settle(&mut debt, of.count);
+                    (suppressed, of.first, of.last, of.owner)
+                }
             };
             if suppressed == 0 {
                 continue;
             }
             // The first may have been read from a clock that is ahead of the last one's.
-            let last = owed.last.load(Ordering::Relaxed).max(first);
+            let last = last.max(first);
             let now = self.time.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
             let time = self.time.clock().now();
@@ -201,6 +280,7 @@ impl Seat {
                 suppressed,
                 first: time.checked_sub(ago(first)).unwrap_or(time),
                 last: time.checked_sub(ago(last)).unwrap_or(time),
+                owner,
             });
         }
     }
@@ -244,21 +324,77 @@ impl Seat {
 }
 
 impl Owed {
+    #[inline]
+    fn count(&self, now: u64) {
+        self.last.store(now, Ordering::Relaxed);
+        self.held_back.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn debt(&self) -> MutexGuard<'_, Debt> {
         self.debt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Settles what is owed, or `most` of it. How much that is.
     fn settle(&self, debt: &mut Debt, most: u64) -> u64 {
-        self.is_begun.store(false, Ordering::Release);
+        self.known.store(Known::Nothing as u8, Ordering::Release);
         // A change, though of nothing, so that it has its place among the others.
         let held_back = self.held_back.fetch_add(0, Ordering::AcqRel);
         let settled = (held_back - debt.settled).min(most);
         debt.settled += settled;
-        if debt.settled != held_back {
-            self.is_begun.store(true, Ordering::Release);
+        if debt.settled != held_back
+            && let Some(pending) = debt.pending
+        {
+            self.known
+                .store(Known::of(pending) as u8, Ordering::Release);
         }
         settled
+    }
+}
+
+impl Debt {
+    /// Counts an event of a value that is known; false if it is not.
+    fn count_known(&mut self, key: u64, now: u64) -> bool {
+        let known = self.of.iter_mut().find(|of| of.key == key);
+        known.is_some_and(|of| {
+            of.count += 1;
+            of.last = now;
+            true
+        })
+    }
+
+    fn count_new(&mut self, key: u64, now: u64, owner: Option<Owner>) {
+        if self.count_known(key, now) || self.of.len() >= OWNERS {
+            return;
+        }
+        self.of.push(Of {
+            key,
+            owner,
+            count: 1,
+            first: now,
+            last: now,
+        });
+    }
+}
+
+/// What a debt knows of what is held back.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Known {
+    Nothing,
+    /// It is to be told [at the end](AT_THE_END).
+    ForTheEnd,
+    /// It is to be told when its time comes.
+    ForItsTime,
+}
+
+impl Known {
+    #[inline]
+    fn of(until: u64) -> Self {
+        if until == AT_THE_END {
+            Self::ForTheEnd
+        } else {
+            Self::ForItsTime
+        }
     }
 }
 
@@ -281,7 +417,7 @@ pub struct SamplerStats {
     pub kept: u64,
     /// Left out, while others carry a `sample_rate` that stands for them.
     pub sampled_out: u64,
-    /// Left out, and told in summaries, or still to be told.
+    /// Left out, and told in summaries, or still to be told; of a share of 0 at the end alone.
     pub suppressed: u64,
 }
 

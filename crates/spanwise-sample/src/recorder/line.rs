@@ -16,6 +16,8 @@ use super::{
 pub(crate) enum Line {
     /// It is kept in a unit.
     Kept(Arc<Unit>, What),
+    /// It is shown, unless a sampler further in leaves it out: then it is kept.
+    Chosen(Arc<Unit>, What),
     /// It is a header: what was kept follows it.
     Header(Box<Batch>),
 }
@@ -104,6 +106,21 @@ pub(crate) fn keep_entered(id: LayerId, line: &[u8]) -> bool {
             false
         }
         Said::Entered(..) | Said::Apart | Said::Nothing => false,
+    }
+}
+
+/// Has the next line kept that a sampler leaves out. False if there is no unit to keep it.
+pub(crate) fn keep_instead() -> bool {
+    if !matches!(SAID.get(), Said::Apart) {
+        return false;
+    }
+    match take_any() {
+        Some((id, Line::Chosen(unit, what))) => put(id, Line::Kept(unit, what)),
+        Some((id, other)) => {
+            put(id, other);
+            false
+        }
+        None => false,
     }
 }
 

@@ -39,11 +39,23 @@ enum Way<W> {
 impl<W> Way<W> {
     /// What is said of the line that is written now.
     #[inline]
-    fn taken(sink: &Sink, writer: impl FnOnce() -> W) -> Self {
+    fn taken<'a, M>(sink: &Sink, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
+    where
+        M: MakeWriter<'a, Writer = W>,
+    {
         match line::take(sink.id) {
-            None => Self::Out(writer()),
+            None | Some(Line::Chosen(..)) => Self::Out(writer(make_writer)),
             Some(Line::Kept(unit, what)) => Self::Kept(unit, what),
-            Some(Line::Header(batch)) => Self::Header(Some((writer(), batch))),
+            Some(Line::Header(batch)) => {
+                // The header goes where the most severe of the lines goes: an output for severe lines that gets none of them gets no header either.
+                let callsites = batch.callsites.iter();
+                let callsites = callsites.filter_map(|number| sink.callsite(*number));
+                let writer = match callsites.min_by_key(|callsite| *callsite.level()) {
+                    Some(severest) => make_writer.make_writer_for(severest),
+                    None => writer(make_writer),
+                };
+                Self::Header(Some((writer, batch)))
+            }
         }
     }
 }
@@ -52,14 +64,9 @@ impl<W> RecorderWriter<W> {
     pub(crate) fn new(sink: Arc<Sink>, make_writer: W) -> Self {
         Self { sink, make_writer }
     }
-}
 
-impl<W> RecorderWriter<W> {
     #[inline]
-    fn line<'a>(
-        &'a self,
-        writer: impl FnOnce(&'a W) -> <W as MakeWriter<'a>>::Writer,
-    ) -> RecorderLine<'a, W>
+    fn line<'a>(&'a self, writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
     where
         W: MakeWriter<'a>,
     {
@@ -70,7 +77,7 @@ impl<W> RecorderWriter<W> {
             way: if line::is_entered(sink.id) {
                 Way::Entered
             } else {
-                Way::taken(sink, || writer(make_writer))
+                Way::taken(sink, make_writer, writer)
             },
         }
     }
@@ -159,7 +166,7 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
                 return Ok(());
             }
             // It is full, written meanwhile, or left by a value of the line.
-            self.way = Way::taken(self.sink, || self.make_writer.make_writer());
+            self.way = Way::taken(self.sink, self.make_writer, W::make_writer);
         }
         self.write_elsewhere(line)
     }
