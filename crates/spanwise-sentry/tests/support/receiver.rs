@@ -135,13 +135,14 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
         loop {
-            let behaviour = self.behaviour.lock().expect("a behaviour").clone();
-            if matches!(behaviour, Behaviour::Deaf) {
+            let behaviour = || self.behaviour.lock().expect("a behaviour").clone();
+            if matches!(behaviour(), Behaviour::Deaf) {
                 return wait_for_ever(stream);
             }
             let Some(body) = request(&mut reader) else {
                 return;
             };
+            let behaviour = behaviour();
             self.bodies.lock().expect("the bodies").push(body);
             self.came.notify_all();
             let sent = match behaviour {
@@ -150,10 +151,10 @@ impl Shared {
                         .iter()
                         .map(|(name, value)| format!("{name}: {value}\r\n"))
                         .collect();
-                    write!(
-                        stream,
+                    let answer = format!(
                         "HTTP/1.1 {status} Whatever\r\n{headers}content-length: 2\r\n\r\n{{}}"
-                    )
+                    );
+                    stream.write_all(answer.as_bytes())
                 }
                 Behaviour::Hang | Behaviour::Deaf => return wait_for_ever(stream),
                 Behaviour::Drip => {
