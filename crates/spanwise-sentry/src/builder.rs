@@ -44,7 +44,8 @@ pub struct Builder {
     dsn: Dsn,
     pub(crate) options: Options,
     client: ClientOptions,
-    sample: Option<Threshold>,
+    sample_rate: f64,
+    traces_sample_rate: f64,
     timeout: Duration,
     bounds: Bounds,
     root_certificates: Vec<u8>,
@@ -108,7 +109,8 @@ impl Sentry {
             dsn,
             options: Options::default(),
             client,
-            sample: None,
+            sample_rate: 1.0,
+            traces_sample_rate: 0.0,
             timeout: TIMEOUT,
             bounds: Bounds {
                 parcels: 4096,
@@ -237,27 +239,18 @@ impl Builder {
     }
 
     /// Sets the share of errors that are sent, from 0 to 1. Default: 1.
-    ///
-    /// # Errors
-    /// [`SentryError::Share`] if it is something else.
-    pub fn sample_rate(mut self, share: f64) -> Result<Self, SentryError> {
-        let share = Threshold::of(share).ok_or(SentryError::Share("sample rate", share))?;
-        self.sample = Some(share);
-        Ok(self)
+    pub fn sample_rate(mut self, share: f64) -> Self {
+        self.sample_rate = share;
+        self
     }
 
     /// Sets the share of units of work that are sent as transactions, from 0 to 1. Default: 0.
     ///
     /// Decided by the trace id: of two services with the same rate both send a trace, or neither does; and a sampler of lines with the
     /// same rate keeps the lines of the traces that are sent.
-    ///
-    /// # Errors
-    /// [`SentryError::Share`] if it is something else.
-    pub fn traces_sample_rate(mut self, share: f64) -> Result<Self, SentryError> {
-        let threshold =
-            Threshold::of(share).ok_or(SentryError::Share("traces sample rate", share))?;
-        self.options.traces = (share > 0.0).then_some(threshold);
-        Ok(self)
+    pub fn traces_sample_rate(mut self, share: f64) -> Self {
+        self.traces_sample_rate = share;
+        self
     }
 
     /// Makes a tag of one more span field, besides `request_id` and `tenant_id`; so is each field whose name begins with `tags.`.
@@ -344,13 +337,14 @@ impl Builder {
     /// Starts the thread that sends.
     ///
     /// # Errors
-    /// [`SentryError`] if the certificates cannot be read, or there is no thread to be had.
+    /// [`SentryError`] if a share is not between 0 and 1, if the certificates cannot be read, or if there is no thread to be had.
     pub fn build(self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         let Self {
             dsn,
-            options,
+            mut options,
             mut client,
-            sample,
+            sample_rate,
+            traces_sample_rate,
             timeout,
             bounds,
             root_certificates,
@@ -368,9 +362,10 @@ impl Builder {
             root_certificates: certificates,
         };
         client.dsn = Some(dsn.0);
-        if let Some(share) = sample {
-            client = client.sample_rate(share.share() as f32);
-        }
+        let share = |what, share| Threshold::of(share).ok_or(SentryError::Share(what, share));
+        client = client.sample_rate(share("sample rate", sample_rate)?.share() as f32);
+        let traces = share("traces sample rate", traces_sample_rate)?;
+        options.traces = (traces.share() > 0.0).then_some(traces);
         client.traces_sampling_strategy = sentry_core::TracesSamplingStrategy::Disabled;
         let post = Post {
             outbox: Arc::clone(&outbox),

@@ -27,6 +27,15 @@ pub struct DsnError {
     why: String,
 }
 
+impl Dsn {
+    /// How long it is, in bytes: what may be shown of it.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        // Written with a colon after the key, which is left out where no secret key follows.
+        self.0.to_string().len() - usize::from(self.0.secret_key().is_none())
+    }
+}
+
 impl FromStr for Dsn {
     type Err = DsnError;
 

@@ -60,7 +60,6 @@ fn of_what_is_logged() {
     let all = |builder| {
         policed(builder)
             .traces_sample_rate(1.0)
-            .unwrap()
             .logs("info".parse::<spanwise_core::TargetLevels>().unwrap())
     };
     let (receiver, stats) = sent(all, leak);

@@ -10,7 +10,7 @@ use support::{plain, sent};
 use tracing::{error, info_span};
 
 fn traced(builder: Builder) -> Builder {
-    builder.traces_sample_rate(1.0).unwrap()
+    builder.traces_sample_rate(1.0)
 }
 
 fn request(trace_id: &str) {
@@ -82,7 +82,7 @@ fn an_error_belongs_to_the_transaction_it_happened_in() {
 
 #[test]
 fn half_of_them_are_those_that_a_sampler_of_lines_keeps() {
-    let half = |builder: Builder| builder.traces_sample_rate(0.5).unwrap();
+    let half = |builder: Builder| builder.traces_sample_rate(0.5);
     let traces: Vec<String> = (0..200_u64)
         .map(|number| {
             format!(

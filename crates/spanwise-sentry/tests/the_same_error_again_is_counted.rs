@@ -125,14 +125,19 @@ fn levels_say_what_is_an_event_and_what_a_breadcrumb() {
 
 #[test]
 fn a_sample_rate_leaves_errors_out_and_counts_them() {
-    let none = |builder: spanwise_sentry::Builder| builder.sample_rate(0.0).unwrap();
+    let none = |builder: spanwise_sentry::Builder| builder.sample_rate(0.0);
     let (receiver, stats) = sent(none, || error!("failed"));
     assert!(receiver.events().is_empty());
     assert_eq!((stats.left_out, stats.sent.delivered), (1, 0));
     for wrong in [-0.1, 1.5, f64::NAN] {
         let receiver = Receiver::start();
-        assert!(builder(&receiver).sample_rate(wrong).is_err());
-        assert!(builder(&receiver).traces_sample_rate(wrong).is_err());
+        assert!(builder(&receiver).sample_rate(wrong).build().is_err());
+        assert!(
+            builder(&receiver)
+                .traces_sample_rate(wrong)
+                .build()
+                .is_err()
+        );
     }
 }
 
