@@ -142,7 +142,7 @@
 //!
 //! # What it does not do
 //!
-//! It exports nothing.
+//! It exports no metrics and no OTLP.
 //!
 //! # Features
 //!
@@ -150,6 +150,7 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
+//! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
 //!
 //! # Troubleshooting
 //!
@@ -176,6 +177,7 @@ mod resolve;
 mod settings;
 mod tee;
 mod telemetry;
+mod to_sentry;
 
 pub use builder::Builder;
 pub use error::InitError;
@@ -199,6 +201,8 @@ pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+#[cfg(feature = "sentry")]
+pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.
