@@ -49,6 +49,7 @@ pub struct Builder {
     timeout: Duration,
     bounds: Bounds,
     root_certificates: Vec<u8>,
+    repeats_within: Duration,
     report: SelfReport,
     clock: Clock,
 }
@@ -117,6 +118,7 @@ impl Sentry {
                 bytes: 32 * 1024 * 1024,
             },
             root_certificates: Vec::new(),
+            repeats_within: Duration::from_secs(60),
             report: SelfReport::default(),
             clock: Clock::system(),
         }
@@ -277,6 +279,13 @@ impl Builder {
         self
     }
 
+    /// Sets for how long an error that comes again, from the same place with the same message and the same chain, is only counted: then
+    /// one event tells how often. Default: 60 s; with zero each of them is sent.
+    pub fn repeats_within(mut self, window: Duration) -> Self {
+        self.repeats_within = window;
+        self
+    }
+
     /// Calls `hook` with each error that is about to be sent: it changes it, or returns nothing and so leaves it out. What it puts in is
     /// read by the policy as well.
     pub fn before_send<F>(mut self, hook: F) -> Self
@@ -348,6 +357,7 @@ impl Builder {
             timeout,
             bounds,
             root_certificates,
+            repeats_within,
             report,
             clock,
         } = self;
@@ -380,7 +390,7 @@ impl Builder {
             client: Arc::new(Client::with_options(client)),
             outbox: Arc::clone(&outbox),
             options,
-            repeats: Repeats::default(),
+            repeats: Repeats::new(repeats_within),
             logs: Logs::default(),
             room: Room::new(ROOM),
             clock,

@@ -75,10 +75,8 @@ impl Uses {
     fn of(callsite: &Metadata<'_>, target: &str, sink: &Sink) -> Self {
         let options = &sink.options;
         let level = *callsite.level();
-        // What sentry's own crates log is about sending, too.
-        let is_own = target == "sentry" || target.starts_with("sentry_");
         let is_wanted = |levels: &spanwise_core::TargetLevels, default: LevelFilter| {
-            !is_own && level <= levels.level(target).unwrap_or(default)
+            level <= levels.level(target).unwrap_or(default)
         };
         Self {
             event: is_wanted(&options.events, LevelFilter::ERROR),

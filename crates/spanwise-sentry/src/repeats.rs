@@ -10,15 +10,14 @@ use std::{
 
 use sentry_core::protocol::Event;
 
-/// For how long an error that comes again is only counted.
-pub(crate) const WINDOW: Duration = Duration::from_secs(60);
-
 /// Of more errors than this at once, those that come on top are sent each time.
 const MOST: usize = 256;
 
 /// Which errors were sent lately, and how often each of them came again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Repeats {
+    /// For how long an error that comes again is only counted.
+    pub(crate) window: Duration,
     seen: Mutex<HashMap<u64, Seen>>,
 }
 
@@ -52,8 +51,19 @@ pub(crate) fn key(parts: impl Hash) -> u64 {
 pub(crate) type Told = (Event<'static>, u64);
 
 impl Repeats {
+    pub(crate) fn new(window: Duration) -> Self {
+        Self {
+            window,
+            seen: Mutex::default(),
+        }
+    }
+
     /// Whether an error came before, within the window. If its window is over, what is to be told of it comes with it.
     pub(crate) fn see(&self, key: u64, now: Instant) -> (Again, Option<Told>) {
+        if self.window.is_zero() {
+            return (Again::No, None);
+        }
+        let until = now + self.window;
         let mut seen = self.lock();
         match seen.get_mut(&key) {
             Some(entry) if now < entry.until => {
@@ -66,12 +76,12 @@ impl Repeats {
                 (again, None)
             }
             Some(entry) => {
-                let over = mem::replace(entry, Seen::new(now));
+                let over = mem::replace(entry, Seen::new(until));
                 (Again::No, over.told())
             }
             None => {
                 if seen.len() < MOST {
-                    seen.insert(key, Seen::new(now));
+                    seen.insert(key, Seen::new(until));
                 }
                 (Again::No, None)
             }
@@ -111,9 +121,9 @@ impl Repeats {
 }
 
 impl Seen {
-    fn new(now: Instant) -> Self {
+    fn new(until: Instant) -> Self {
         Self {
-            until: now + WINDOW,
+            until,
             again: 0,
             sample: None,
         }

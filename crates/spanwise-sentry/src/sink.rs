@@ -103,7 +103,7 @@ impl Sink {
 
     /// Tells how often an error came again.
     fn tell(&self, (mut event, again): repeats::Told) {
-        crate::event::tell_repeats(&mut event, again, repeats::WINDOW);
+        crate::event::tell_repeats(&mut event, again, self.repeats.window);
         self.capture(event);
     }
 

@@ -1,5 +1,8 @@
 //! A server on loopback that takes envelopes over HTTP, or misbehaves.
 
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(clippy::expect_used, reason = "a test ends where something is wrong")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
