@@ -273,7 +273,8 @@ impl Builder {
         self
     }
 
-    /// Sends no errors that have an error of this type in their chain: its name alone, such as `ConnectionReset`.
+    /// Sends no errors that have an error of this type in their chain: its name alone, such as `ClientGone`. An error of `std::io` is an
+    /// `io::Error`.
     pub fn ignore_error(mut self, ty: impl Into<String>) -> Self {
         self.options.ignore.error(ty.into());
         self

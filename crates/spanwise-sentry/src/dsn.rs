@@ -51,7 +51,7 @@ impl FromStr for Dsn {
                 types::ParseDsnError::NoUsername => "has no key",
                 types::ParseDsnError::NoProjectId => "has no project",
                 types::ParseDsnError::InvalidProjectId(_) => "ends in no project",
-                _ => "is no address",
+                types::ParseDsnError::InvalidUrl => "is no address",
             })
         })?;
         // A host that no address can be made of is seen only when an event is sent.

@@ -153,8 +153,11 @@ impl Cause {
         let debug = text_of(format_args!("{error:?}"), LONGEST_VALUE);
         // What `anyhow::msg` and the like are made of writes its text as `Debug`: there is no type in it.
         let is_text = debug == format!("{text:?}") || debug == text;
+        // `std::io::Error` shows what it is made of, and not its name.
+        let of_io = ["Os { code: ", "Kind(", "Custom { kind: "];
         let ty = match parse_type_from_debug(&debug) {
             _ if is_text => "Error",
+            _ if of_io.iter().any(|begin| debug.starts_with(begin)) => "io::Error",
             "" => "Error",
             ty => ty,
         };

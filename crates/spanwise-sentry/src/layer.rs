@@ -278,7 +278,7 @@ where
         let (unit, begins_unit) = match &parent {
             None => (Unit::new(None, &self.sink.room), true),
             Some(parent)
-                if self.is_another_request(callsite, &fields, id, &ctx)
+                if self.is_another_unit(callsite, &fields, id, &ctx)
                     && parent.unit.may_hold_others() =>
             {
                 (Unit::new(Some(&parent.unit), &self.sink.room), true)
@@ -346,8 +346,8 @@ where
 }
 
 impl Capture {
-    /// Whether a span names another request than the spans around it.
-    fn is_another_request<S>(
+    /// Whether a span is a unit of its own, or names another request than the spans around it.
+    fn is_another_unit<S>(
         &self,
         callsite: &'static Metadata<'static>,
         fields: &[(&'static str, Value)],
@@ -358,11 +358,13 @@ impl Capture {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         const KEY: &str = "request_id";
-        let may = self
-            .begins
-            .get(callsite, |callsite| callsite.fields().field(KEY).is_some());
+        let has = |name| callsite.fields().field(name).is_some();
+        let may = self.begins.get(callsite, |_| has(KEY) || has(UNIT));
         if !may {
             return false;
+        }
+        if has(UNIT) {
+            return true;
         }
         let Some((_, own)) = fields.iter().find(|(name, _)| *name == KEY) else {
             return false;
@@ -380,6 +382,9 @@ impl Capture {
         outer.as_ref() != Some(own)
     }
 }
+
+/// A span with this field is a unit of its own.
+const UNIT: &str = "spanwise.unit";
 
 /// An error among a span's fields is a text.
 fn span_fields(mut fields: Fields) -> Vec<(&'static str, Value)> {

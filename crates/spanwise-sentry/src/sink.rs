@@ -53,7 +53,9 @@ thread_local! {
     static READ: RefCell<Read> = const { RefCell::new(Read::Nothing) };
 }
 
+#[derive(Default)]
 enum Read {
+    #[default]
     Nothing,
     All,
     Event(Box<Value>),
@@ -236,12 +238,6 @@ impl Transport for Post {
                 self.outbox.report.fault(Fault::WriteFailed, &why);
             }
         }
-    }
-}
-
-impl Default for Read {
-    fn default() -> Self {
-        Self::Nothing
     }
 }
 

@@ -161,10 +161,10 @@ impl Shared {
                 }
                 Behaviour::Hang | Behaviour::Deaf => return wait_for_ever(stream),
                 Behaviour::Drip => {
-                    let mut bytes = b"HTTP/1.1 200 OK\r\nx-drip: "
+                    let bytes = b"HTTP/1.1 200 OK\r\nx-drip: "
                         .iter()
                         .chain([b'a'].iter().cycle());
-                    while let Some(byte) = bytes.next() {
+                    for byte in bytes {
                         if stream.write_all(&[*byte]).is_err() {
                             return;
                         }
