@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use sentry_core::types;
 
-/// The address of a project, as its settings in Sentry show it. It is a credential: it is never shown, not by `Debug` either.
+/// The address of a project, as its settings in Sentry show it. A credential, which is never shown, not by `Debug` either.
 ///
 /// ```
 /// use spanwise_sentry::Dsn;
