@@ -21,17 +21,38 @@ pub(crate) struct Collected {
     spans: Vec<Span>,
 }
 
-impl Collected {
-    fn is_kept(&mut self, kept: impl FnOnce() -> bool) -> bool {
-        *self.is_kept.get_or_insert_with(kept)
-    }
+/// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
+fn is_kept(share: Threshold, unit: &Unit, spans: &[Arc<Open>]) -> bool {
+    let lock = || {
+        unit.collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    let decided = lock().is_kept;
+    decided.unwrap_or_else(|| {
+        let kept = number_of(unit, spans).is_some_and(|number| share.keeps(number));
+        *lock().is_kept.get_or_insert(kept)
+    })
 }
 
-/// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
-fn decide(share: Threshold, around: &Around, named: Option<u64>) -> bool {
-    let own = around.trace_id.to_string();
-    let number = named.or_else(|| chance::of_entries([("trace_id", &*own)].into_iter()));
-    number.is_some_and(|number| share.keeps(number))
+/// The number of the trace or the request that the nearest span names, else that of the trace the unit is given.
+fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
+    let find = |wanted: &str| {
+        spans.iter().find_map(|span| {
+            span.with_fields(|fields| {
+                let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
+                text(value)
+            })
+        })
+    };
+    let named = ["trace_id", "request_id"].map(|name| (name, find(name)));
+    let entries = named
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    chance::of_entries(entries).or_else(|| {
+        let own = unit.trace_id().to_string();
+        chance::of_entries([("trace_id", &*own)].into_iter())
+    })
 }
 
 /// A span is over. If it began its unit, that is a transaction.
@@ -44,24 +65,14 @@ pub(crate) fn finish(
 ) -> Option<Transaction<'static>> {
     let timing = span.timing.as_ref()?;
     let unit: &Unit = &span.unit;
-    {
-        let collected = unit
-            .collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if collected.is_kept == Some(false) {
-            return None;
-        }
+    if !is_kept(share, unit, spans) {
+        return None;
     }
     let around = around();
-    let named = named(spans);
     let mut collected = unit
         .collected
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if !collected.is_kept(|| decide(share, &around, named)) {
-        return None;
-    }
     if !span.begins_unit {
         if collected.spans.len() < MOST_SPANS {
             collected.spans.push(child(span, timing, &around, at));
@@ -84,21 +95,6 @@ pub(crate) fn failed(unit: &Unit) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     collected.has_failed = true;
-}
-
-/// The number of the trace or the request that fields name.
-fn named(spans: &[Arc<Open>]) -> Option<u64> {
-    let mut entries: Vec<(&'static str, String)> = Vec::new();
-    for span in spans.iter().rev() {
-        span.with_fields(|fields| {
-            for (name, value) in fields {
-                if let ("trace_id" | "request_id", Some(text)) = (*name, text(value)) {
-                    entries.push((name, text));
-                }
-            }
-        });
-    }
-    chance::of_entries(entries.iter().map(|(name, value)| (*name, &**value)))
 }
 
 fn child(span: &Open, timing: &Timing, around: &Around, at: SystemTime) -> Span {

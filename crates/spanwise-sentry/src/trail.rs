@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     error::Error,
     fmt,
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use sentry_core::protocol::{Breadcrumb, Map, Value};
+use sentry_core::protocol::{Breadcrumb, Value};
 use spanwise_core::{guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
@@ -37,30 +38,42 @@ pub(crate) struct Room {
     most: usize,
 }
 
-/// One event, as it was logged. Made into what Sentry wants only if an error is sent.
+/// One event, as it was logged: made into what Sentry wants only if an error is sent.
 #[derive(Debug)]
 pub(crate) struct Crumb {
     at: SystemTime,
     callsite: &'static Metadata<'static>,
     /// Of a record of the `log` crate, whose callsite does not say.
     target: Option<String>,
-    message: String,
-    /// The members of a JSON object, `"a":1,"b":"x"`.
-    data: Vec<u8>,
+    /// The texts of the fields, one after the other.
+    texts: String,
+    message: Range<usize>,
+    fields: Vec<(&'static str, Slot)>,
+}
+
+/// The value of a field.
+#[derive(Debug, Clone)]
+enum Slot {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    F64(f64),
+    Text(Range<usize>),
 }
 
 /// How many of a unit are kept, and sent.
 pub(crate) const MOST: usize = 100;
 
-const LONGEST_MESSAGE: usize = 1024;
-const LONGEST_VALUE: usize = 1024;
-const MOST_DATA: usize = 4 * 1024;
+const LONGEST_TEXT: usize = 1024;
+const MOST_TEXTS: usize = 4 * 1024;
+const MOST_FIELDS: usize = 64;
 
 /// What a crumb takes besides its texts.
 const OVERHEAD: usize = size_of::<Crumb>();
 
-/// A text that is longer is not kept to be written over.
-const KEPT_CAPACITY: usize = 1024;
+/// What takes more is not kept to be written over.
+const KEPT_TEXTS: usize = 1024;
+const KEPT_FIELDS: usize = 16;
 
 impl Trail {
     pub(crate) fn new(room: &Arc<Room>) -> Self {
@@ -145,160 +158,119 @@ impl Crumb {
         at: SystemTime,
         target: Option<String>,
     ) -> Self {
-        let (mut message, mut data) = match old {
-            Some(old) => (old.message, old.data),
+        let (mut texts, mut fields) = match old {
+            Some(old) => (old.texts, old.fields),
             None => (String::new(), Vec::new()),
         };
-        message.clear();
-        data.clear();
-        if message.capacity() > KEPT_CAPACITY {
-            message = String::new();
+        texts.clear();
+        fields.clear();
+        if texts.capacity() > KEPT_TEXTS {
+            texts = String::new();
         }
-        if data.capacity() > KEPT_CAPACITY {
-            data = Vec::new();
+        if fields.capacity() > KEPT_FIELDS {
+            fields = Vec::new();
         }
         Self {
             at,
             callsite,
             target,
-            message,
-            data,
+            texts,
+            message: 0..0,
+            fields,
         }
     }
 
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, String::len);
-        OVERHEAD + self.message.capacity() + self.data.capacity() + target
+        let fields = self.fields.capacity() * size_of::<(&str, Slot)>();
+        OVERHEAD + self.texts.capacity() + fields + target
     }
 
     fn breadcrumb(&self) -> Breadcrumb {
         let target = self.target.as_deref();
+        let message = &self.texts[self.message.clone()];
+        let value = |slot: &Slot| match slot {
+            Slot::Bool(value) => Value::from(*value),
+            Slot::I64(value) => Value::from(*value),
+            Slot::U64(value) => Value::from(*value),
+            // JSON has no infinities.
+            Slot::F64(value) if !value.is_finite() => Value::from(value.to_string()),
+            Slot::F64(value) => Value::from(*value),
+            Slot::Text(range) => Value::from(&self.texts[range.clone()]),
+        };
+        let fields = self.fields.iter();
         Breadcrumb {
             timestamp: self.at,
             ty: "log".to_owned(),
             category: Some(target.unwrap_or(self.callsite.target()).to_owned()),
             level: level_of(*self.callsite.level()),
-            message: (!self.message.is_empty()).then(|| self.message.clone()),
-            data: self.members(),
+            message: (!message.is_empty()).then(|| message.to_owned()),
+            data: fields
+                .map(|(name, slot)| ((*name).to_owned(), value(slot)))
+                .collect(),
         }
     }
 
-    fn members(&self) -> Map<String, Value> {
-        let object = [b"{", &self.data[..], b"}"].concat();
-        serde_json::from_slice(&object).unwrap_or_default()
-    }
-
-    fn member(&mut self, field: &Field, value: &impl serde_json_value::Written) {
+    fn add(&mut self, field: &Field, slot: Slot) {
         let name = field.name();
-        if self.data.len() > MOST_DATA || log_record::is_log_field(name) {
-            return;
+        if self.fields.len() < MOST_FIELDS && !log_record::is_log_field(name) {
+            self.fields.push((name, slot));
         }
-        let comma = if self.data.is_empty() { "" } else { "," };
-        self.data.extend_from_slice(comma.as_bytes());
-        serde_json_value::text(&mut self.data, name);
-        self.data.push(b':');
-        value.write(&mut self.data);
     }
 
-    fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if field.name() == "message" {
-            self.message.clear();
-            guarded::append(&mut self.message, value, LONGEST_MESSAGE);
+    /// Adds what `write` appends to the texts.
+    fn add_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        let start = self.texts.len();
+        let is_message = field.name() == "message";
+        if start > MOST_TEXTS && !is_message {
             return;
         }
-        match value.as_str() {
-            Some(text) => self.member(field, &guarded::cut_at(text, LONGEST_VALUE)),
-            None => {
-                let mut text = String::new();
-                guarded::append(&mut text, value, LONGEST_VALUE);
-                self.member(field, &&*text);
-            }
+        write(&mut self.texts);
+        let range = start..self.texts.len();
+        if is_message {
+            self.message = range;
+        } else {
+            self.add(field, Slot::Text(range));
         }
     }
 }
 
 impl Visit for Crumb {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.member(field, &value);
+        self.add(field, Slot::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, &value);
+        self.add(field, Slot::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, &value);
+        self.add(field, Slot::U64(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, &value);
+        self.add(field, Slot::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.clear();
-            self.message
-                .push_str(guarded::cut_at(value, LONGEST_MESSAGE));
-        } else {
-            self.member(field, &guarded::cut_at(value, LONGEST_VALUE));
-        }
+        self.add_text(field, |texts| {
+            texts.push_str(guarded::cut_at(value, LONGEST_TEXT));
+        });
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = String::new();
-        for error in causes(value) {
-            if !text.is_empty() {
-                text.push_str(": ");
+        self.add_text(field, |texts| {
+            for (index, error) in causes(value).enumerate() {
+                let colon = if index == 0 { "" } else { ": " };
+                texts.push_str(colon);
+                guarded::append(texts, format_args!("{error}"), LONGEST_TEXT);
             }
-            guarded::append(&mut text, format_args!("{error}"), LONGEST_VALUE);
-        }
-        self.member(field, &guarded::cut_at(&text, LONGEST_VALUE));
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, format_args!("{value:?}"));
-    }
-}
-
-/// Values into JSON.
-mod serde_json_value {
-    use std::io::Write as _;
-
-    pub(super) trait Written {
-        fn write(&self, out: &mut Vec<u8>);
-    }
-
-    macro_rules! written {
-        ($($ty:ty),*) => {
-            $(impl Written for $ty {
-                fn write(&self, out: &mut Vec<u8>) {
-                    // A vector takes everything.
-                    let _ = write!(out, "{self}");
-                }
-            })*
-        };
-    }
-
-    written!(i64, u64, bool);
-
-    impl Written for f64 {
-        fn write(&self, out: &mut Vec<u8>) {
-            if self.is_finite() {
-                let _ = write!(out, "{self}");
-            } else {
-                let _ = write!(out, "\"{self}\"");
-            }
-        }
-    }
-
-    impl Written for &str {
-        fn write(&self, out: &mut Vec<u8>) {
-            text(out, self);
-        }
-    }
-
-    pub(super) fn text(out: &mut Vec<u8>, text: &str) {
-        // A vector takes everything, and a text is JSON.
-        let _ = serde_json::to_writer(out, text);
+        self.add_text(field, |texts| {
+            guarded::append(texts, format_args!("{value:?}"), LONGEST_TEXT);
+        });
     }
 }
