@@ -147,7 +147,7 @@
 //!
 //! # What it does not do
 //!
-//! It exports nothing.
+//! It exports no metrics and no OTLP.
 //!
 //! # Features
 //!
@@ -158,6 +158,7 @@
 //! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
+//! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
 //!
 //! # Troubleshooting
 //!
@@ -185,6 +186,7 @@ mod resolve;
 mod settings;
 mod tee;
 mod telemetry;
+mod to_sentry;
 
 pub use builder::Builder;
 pub use error::InitError;
@@ -210,6 +212,8 @@ pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+#[cfg(feature = "sentry")]
+pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.
