@@ -1,5 +1,6 @@
 //! Alone in its process: the whole stack under load, as a service runs it.
 
+#![cfg(feature = "axum")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
