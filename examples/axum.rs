@@ -10,7 +10,7 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use spanwise_http::{mark, record};
+use spanwise::http::{mark, record};
 use tokio::net::TcpListener;
 use tracing::{Instrument, Span, info};
 
@@ -25,7 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/panic", get(panics))
         .route("/health", get(async || "fine"))
         .layer(
-            spanwise_http::server()
+            telemetry
+                .http_server()
                 .trust("127.0.0.1".parse()?) // the gateway: its ids are taken over
                 .tenant_header("x-tenant-id")
                 .quiet("/health")

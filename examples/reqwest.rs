@@ -4,7 +4,7 @@
 //! cargo run --example reqwest
 //! ```
 //!
-//! The warehouse gets the id of the request, and the trace that has its number; on a host of the list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it is `.layer(spanwise_http::client())`.
+//! The warehouse gets the id of the request, and the trace that has its number; on a host of the list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it is `.layer(spanwise::http::client())`.
 
 #![expect(clippy::print_stderr, reason = "it tells what the other side got")]
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .default_preset(spanwise::Preset::Prod)
         .init()?;
 
-    let (propagation, redirects) = spanwise_http::client()
+    let (propagation, redirects) = spanwise::http::client()
         .baggage(["tenant_id"])
         .baggage_to("localhost, *.internal".parse()?)
         .reqwest();

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
+use http::HeaderValue;
 use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
@@ -14,6 +15,8 @@ pub(crate) struct Carried {
     pub(crate) trace: TraceContext,
     /// As it came with the request; empty where it came from nobody who is trusted.
     pub(crate) baggage: Baggage,
+    /// Where the span is disabled, so that no context has it.
+    pub(crate) request_id: Option<HeaderValue>,
     /// What is noted of a request that is received.
     pub(crate) exchange: Option<Exchange>,
 }

@@ -39,7 +39,7 @@ pub fn client() -> ClientLayer {
 ///
 /// | header | value | to |
 /// | --- | --- | --- |
-/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context), if there is one | every host, or those of [`ids_to`](Self::ids_to) |
+/// | `x-request-id` | `request_id` of the current [`Context`](spanwise_core::Context), if there is one; where spans are off, that of the request that is being served | every host, or those of [`ids_to`](Self::ids_to) |
 /// | `traceparent` | the trace of the request that is being served, with the span id of the call | the same |
 /// | `tracestate` | as it came with that request | the same |
 /// | `baggage` | the keys of [`baggage`](Self::baggage) | the hosts of [`baggage_to`](Self::baggage_to), no other |

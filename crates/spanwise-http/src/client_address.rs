@@ -1,8 +1,10 @@
 //! Who sent a request: as the connection says, and as proxies that are trusted say.
 
 use std::{
+    error::Error,
     fmt,
     net::{IpAddr, SocketAddr},
+    str::FromStr,
 };
 
 use http::{Extensions, HeaderMap, HeaderName};
@@ -23,7 +25,7 @@ use crate::trust::{Network, Trust};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// How much of a client's address is logged, as `client.address`.
+/// How much of a client's address is logged, as `client.address`. As a text `whole`, `network` or `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAddress {
     /// All of it: personal data, in the European Union and elsewhere.
@@ -48,6 +50,39 @@ impl ClientAddress {
         }
     }
 }
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole => "whole",
+            Self::Network => "network",
+            Self::Omitted => "none",
+        })
+    }
+}
+
+impl FromStr for ClientAddress {
+    type Err = ClientAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ClientAddressError> {
+        let all = [Self::Whole, Self::Network, Self::Omitted];
+        all.into_iter()
+            .find(|one| text.trim().eq_ignore_ascii_case(&one.to_string()))
+            .ok_or(ClientAddressError)
+    }
+}
+
+/// A text is no [`ClientAddress`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddressError;
+
+impl fmt::Display for ClientAddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown: accepts whole, network, none")
+    }
+}
+
+impl Error for ClientAddressError {}
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shown {

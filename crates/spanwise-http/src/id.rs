@@ -13,12 +13,16 @@ use uuid::Uuid;
 /// The longest id that is taken over from a header.
 const LONGEST: usize = 128;
 
-/// The id that a header holds, if it looks like one: `^[A-Za-z0-9_-]{1,128}$`. What does not is nobody's business to log.
+/// The id that a header holds, if it looks like one. What does not is nobody's business to log.
 pub(crate) fn accepted(header: &HeaderValue) -> Option<&str> {
-    let id = header.as_bytes();
-    let of_an_id = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let looks_like_one = (1..=LONGEST).contains(&id.len()) && id.iter().all(of_an_id);
-    looks_like_one.then(|| header.to_str().ok()).flatten()
+    accepted_text(str::from_utf8(header.as_bytes()).ok()?)
+}
+
+/// `text`, if it looks like an id: `^[A-Za-z0-9_-]{1,128}$`.
+pub(crate) fn accepted_text(text: &str) -> Option<&str> {
+    let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let looks_like_one = (1..=LONGEST).contains(&text.len()) && text.bytes().all(of_an_id);
+    looks_like_one.then_some(text)
 }
 
 /// A new id: a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits are random: SipHash of a counter, by a

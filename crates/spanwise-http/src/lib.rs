@@ -129,6 +129,7 @@ mod carried;
 mod client;
 mod client_address;
 mod id;
+mod method;
 mod passed_on;
 mod server;
 mod trace_context;
@@ -139,7 +140,7 @@ pub use http;
 #[cfg(feature = "reqwest-middleware")]
 pub use client::ReqwestMiddleware;
 pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
-pub use client_address::{ClientAddress, Peer};
+pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
 #[doc(hidden)]
 pub use passed_on::passed_on;

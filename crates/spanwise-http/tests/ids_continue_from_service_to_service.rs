@@ -120,7 +120,7 @@ async fn what_nobody_trusts_ends_at_the_door() {
 }
 
 #[tokio::test]
-async fn a_trace_goes_through_services_whose_spans_are_off() {
+async fn they_go_through_services_whose_spans_are_off() {
     let off = Targets::new().with_target("spanwise_http", LevelFilter::OFF);
     let stack = tracing_subscriber::registry()
         .with(off)
@@ -132,6 +132,7 @@ async fn a_trace_goes_through_services_whose_spans_are_off() {
     let headers = ask(&shop, &bank).await;
 
     assert_eq!(trace(&headers).0, TRACE);
+    assert_eq!(text(&headers, "x-request-id"), Some("r-1"));
     assert_eq!(text(&headers, "tracestate"), Some("rojo=1,congo=2"));
     assert_eq!(text(&headers, "baggage"), Some("tier=gold;from=crm"));
 }

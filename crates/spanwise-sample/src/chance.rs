@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use spanwise_core::{Context, REDACTED};
+use spanwise_core::{Annotations, Context, REDACTED};
 
 /// A share, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
 /// a small share are among those kept at a larger one.
@@ -38,9 +38,31 @@ impl Threshold {
         self.least == 0
     }
 
+    pub(crate) fn keeps_none(self) -> bool {
+        self.least == ALL
+    }
+
     #[inline]
     pub(crate) fn keeps(self, number: u64) -> bool {
         number >= self.least
+    }
+}
+
+/// What an event is kept as one of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) share: f64,
+    /// Of traces or requests, not of events each for itself.
+    pub(crate) of_traces: bool,
+}
+
+impl Share {
+    pub(crate) fn say(self, said: &mut Annotations) {
+        if self.of_traces {
+            said.share_of_traces(self.share);
+        } else {
+            said.share(self.share);
+        }
     }
 }
 

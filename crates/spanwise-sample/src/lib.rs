@@ -104,9 +104,11 @@
 mod chance;
 mod error;
 mod keyed;
+mod keys;
 mod limit;
 mod memo;
 mod meter;
+mod owner;
 mod plan;
 pub mod recorder;
 mod sampled;

@@ -150,6 +150,9 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
+//! | `http` | [`http`]: the request's span and event, ids from service to service; [`Telemetry::http_server`] |
+//! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
+//! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //!
 //! # Troubleshooting
 //!
@@ -166,6 +169,7 @@ mod console;
 mod error;
 mod explain;
 mod files;
+mod http_server;
 mod output;
 mod outputs;
 mod panic_hook;
@@ -192,6 +196,8 @@ pub use spanwise_core::{
     Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
     Redact, Setting, Stats, TargetLevels,
 };
+#[cfg(feature = "http")]
+pub use spanwise_http as http;
 pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]

@@ -11,7 +11,7 @@ use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
-    id,
+    id, method,
     trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
@@ -57,7 +57,7 @@ impl Call {
             target: "spanwise_http::client",
             "http.client.request",
             otel.kind = "client",
-            http.request.method = known(method),
+            http.request.method = method::name(method),
             server.address = target.host.map(without_brackets),
             server.port = target.port,
             url.path = target.path,
@@ -69,9 +69,10 @@ impl Call {
         );
 
         if options.ids_go_to(target.host) {
-            if let Some(id) = context.get("request_id") {
-                set(headers, X_REQUEST_ID, || value_of_an_id(id));
-            }
+            set(headers, X_REQUEST_ID, || match context.get("request_id") {
+                Some(id) => value_of_an_id(id),
+                None => carried.as_ref()?.request_id.clone(),
+            });
             if !by_hand && let Some(trace) = &trace {
                 // A span that is off is nobody's parent.
                 let told = carried.as_ref().filter(|_| span.is_disabled());
@@ -96,6 +97,7 @@ impl Call {
             let carried = Carried {
                 trace,
                 baggage: baggage.unwrap_or_default(),
+                request_id: None,
                 exchange: None,
             };
             Arc::new(carried).attach(&span);
@@ -176,20 +178,4 @@ fn baggage(keys: &[String], context: &Context, received: Option<&Baggage>) -> Op
         }
     }
     outgoing.header()
-}
-
-/// The name of a method that everybody knows; others, of which there could be any number, are one.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET
-        | Method::POST
-        | Method::PUT
-        | Method::DELETE
-        | Method::HEAD
-        | Method::OPTIONS
-        | Method::CONNECT
-        | Method::PATCH
-        | Method::TRACE => method.as_str(),
-        _ => "_OTHER",
-    }
 }

@@ -25,6 +25,7 @@ fn served(received: &[(&'static str, &'static str)]) -> Span {
             ..caller
         },
         baggage: Baggage::of_headers(&headers),
+        request_id: None,
         exchange: None,
     };
     Arc::new(carried).attach(&span);

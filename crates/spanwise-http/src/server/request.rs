@@ -15,8 +15,8 @@ use super::{
 use crate::{
     baggage::Baggage,
     carried::Carried,
-    client_address, id,
-    trace_context::{SpanId, TraceContext, TraceId},
+    client_address, id, method,
+    trace_context::{TraceContext, TraceId},
 };
 
 /// What the end of a request needs of its beginning.
@@ -110,13 +110,20 @@ pub(crate) fn receive<B>(
         Tenant::Header(name) => trusted.and_then(|headers| only(headers, name)),
         Tenant::Unknown | Tenant::By(_) => None,
     };
-    let tenant_id = tenant_id.or_else(|| tenant_header.and_then(id::accepted));
+    let baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
+    let tenant_member = match &options.tenant {
+        Tenant::Header(_) | Tenant::Unknown => baggage.get("tenant_id"),
+        Tenant::By(_) => None,
+    };
+    let tenant_id = tenant_id
+        .or_else(|| tenant_header.and_then(id::accepted))
+        .or_else(|| tenant_member.and_then(|member| id::accepted_text(&member.value)));
     let client = client_address::client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.shown(client));
 
     let path = request.uri().path();
     let route = route(extensions);
-    let method = method_name(request.method());
+    let method = method::name(request.method());
     let shown_path = route.is_none().then_some(path);
 
     let span = tracing::info_span!(
@@ -129,8 +136,8 @@ pub(crate) fn receive<B>(
         request_id = id.text(&mut [0; 36]),
         tenant_id = tenant_id,
         client.address = client.map(tracing::field::display),
-        trace_id = text_of(trace.trace_id, &mut [0; 32]),
-        span_id = text_of_span(trace.span_id, &mut [0; 16]),
+        trace_id = trace.trace_id.digits().as_str(),
+        span_id = trace.span_id.digits().as_str(),
         http.response.status_code = Empty,
         spanwise.cancelled = Empty,
     );
@@ -149,7 +156,8 @@ pub(crate) fn receive<B>(
     let start = options.clock.instant();
     let carried = Arc::new(Carried {
         trace,
-        baggage: trusted.map(Baggage::of_headers).unwrap_or_default(),
+        baggage,
+        request_id: span.is_disabled().then(|| id.to_header()),
         exchange: Some(Exchange::new(options.clock.clone(), start)),
     });
     let is_carried = Arc::clone(&carried).attach(&span);
@@ -222,33 +230,4 @@ fn route(extensions: &Extensions) -> Option<&str> {
 #[cfg(not(feature = "axum"))]
 fn route(_: &Extensions) -> Option<&str> {
     None
-}
-
-/// The name of a method of RFC 9110 or 5789; anybody can make up others, as many as they like.
-fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::CONNECT => "CONNECT",
-        Method::PATCH => "PATCH",
-        Method::TRACE => "TRACE",
-        _ => "_OTHER",
-    }
-}
-
-fn text_of(trace_id: TraceId, digits: &mut [u8; 32]) -> &str {
-    Uuid::from_bytes(trace_id.0).simple().encode_lower(digits)
-}
-
-fn text_of_span(span_id: SpanId, digits: &mut [u8; 16]) -> &str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (digits, byte) in digits.chunks_exact_mut(2).zip(span_id.0) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
-    }
-    str::from_utf8(digits).unwrap_or_default() // they are ASCII
 }

@@ -59,6 +59,8 @@ impl ServerLayer {
 
     /// The header that holds the tenant of a request, believed like its id. Default: none.
     ///
+    /// With a header or without, else it is the member `tenant_id` of the baggage that a trusted sender sent, if it looks like an id.
+    ///
     /// # Panics
     /// If it is no name of a header.
     pub fn tenant_header(self, name: &str) -> Self {
