@@ -143,7 +143,7 @@ fn asked_for(text: &str) -> Result<(), Status> {
 
 async fn connect() -> Channel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let at = listener.local_addr().unwrap();
     // As docs/http.md has it.
     let peer = MapRequestLayer::new(|mut request: http::Request<_>| {
         let info = request.extensions().get::<TcpConnectInfo>();
@@ -157,7 +157,7 @@ async fn connect() -> Channel {
         .layer(server())
         .add_service(Orders);
     tokio::spawn(service.serve_with_incoming(TcpIncoming::from(listener)));
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{at}")).unwrap();
     endpoint.connect().await.unwrap()
 }
 
