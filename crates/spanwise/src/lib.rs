@@ -140,6 +140,11 @@
 //!
 //! All of it is in `docs/sampling.md` of the repository.
 //!
+//! # Requests
+//!
+//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer for the server: each request has a span with its id and its tenant, and
+//! one event when it truly ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of the repository.
+//!
 //! # What it does not do
 //!
 //! It exports nothing.
@@ -150,7 +155,7 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
-//! | `http` | [`http`]: the request's span and event, ids from service to service; [`Telemetry::http_server`] |
+//! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //!
