@@ -32,8 +32,11 @@ const ALLOWED: &[(&str, &str)] = &[
     // A variable that is called so, and a sentence.
     ("spanwise-testing/src/assert.rs", "Secret::new(secret)"),
     ("spanwise-core/src/setting.rs", "It is a secret: only"),
-    ("examples/shop.rs", "let address = listener"),
-    ("examples/shop.rs", "address: SocketAddr"),
+    ("shop/main.rs", "let address = listener"),
+    ("shop/customers.rs", "address: SocketAddr"),
+    ("shop/warehouse.rs", "address: SocketAddr"),
+    ("shop/warehouse.rs", "let address = first"),
+    ("spanwise-sentry/src/lib.rs", "let dsn"),
     ("examples/sentry.rs", "4111 1111"),
     ("examples/src/sentry_server.rs", "let dsn"),
     ("spanwise/src/builder.rs", "dsn"),

@@ -128,7 +128,7 @@ pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
     "LOG_HTTP_CLIENT_ADDRESS",
     "network; under the preset dev whole",
     "whole, network, none; in programs built with the feature `http`",
-    "What is told of a client's address: all of it, the /24 or /48 it is in, or nothing.",
+    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
