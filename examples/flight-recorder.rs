@@ -38,10 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let handle = telemetry.handle();
     telemetry.shutdown(Duration::from_secs(5));
-    let kept = handle.recorder_stats();
-    eprintln!(
-        "# {} lines were kept, {} of them written, {} forgotten",
-        kept.captured, kept.written, kept.forgotten
-    );
+    eprintln!("# lines: {}", handle.recorder_stats());
     Ok(())
 }

@@ -32,6 +32,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let handle = telemetry.handle();
     telemetry.shutdown(Duration::from_secs(5));
-    eprintln!("# {:?}", handle.sampler_stats());
+    eprintln!("# {}", handle.sampler_stats());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, process::Command};
 
-use crate::{Contender, Workload, child, options::Options, table::Table};
+use crate::{child, options::Options, table::Table};
 
 /// The difference of two runs leaves out how a process starts and warms up.
 const FEW: u64 = 500;
@@ -14,9 +14,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     for &contender in options.contenders() {
         for &workload in options.workloads() {
             if contender.takes_part_in(workload) {
-                let few = total(contender, workload, FEW)?;
-                let many = total(contender, workload, MANY)?;
-                let per_unit = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
+                let per_unit = per_unit(|units| child::arguments(contender, workload, units))?;
                 instructions.insert((contender, workload), per_unit);
                 let cost = child::run(contender, workload, MANY)?;
                 allocations.insert((contender, workload), cost.allocations);
@@ -28,12 +26,22 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Table::new(options, &allocations).print("Allocations per unit")
 }
 
+/// Of this program, called with the arguments for so many units.
+pub(crate) fn per_unit<A>(arguments: impl Fn(u64) -> A) -> Result<f64, Box<dyn Error>>
+where
+    A: IntoIterator<Item = String>,
+{
+    let few = total(arguments(FEW))?;
+    let many = total(arguments(MANY))?;
+    Ok(many.saturating_sub(few) as f64 / (MANY - FEW) as f64)
+}
+
 /// Of the whole process.
-fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
+fn total(arguments: impl IntoIterator<Item = String>) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)
-        .args(child::arguments(contender, workload, units))
+        .args(arguments)
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
     let report = String::from_utf8_lossy(&output.stderr);

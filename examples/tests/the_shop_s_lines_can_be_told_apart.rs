@@ -93,8 +93,19 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
             .map(|line| line["tenant_id"].as_str())
             .collect();
         assert_eq!(tenants.len(), 1, "a request has one tenant: {lines:?}");
-        assert!(
-            lines.iter().any(|line| line["message"] == "request done"),
+        let traces: BTreeSet<_> = lines.iter().map(|line| line["trace_id"].as_str()).collect();
+        assert_eq!(traces.len(), 1, "a request is one trace: {lines:?}");
+        let served = |service: &str| {
+            let by = lines
+                .iter()
+                .filter(|line| line["service"]["name"] == service);
+            by.filter(|line| line["message"] == "request served")
+                .count()
+        };
+        let is_asked = lines.iter().any(|line| line["message"] == "order created");
+        assert_eq!(
+            (served("shop"), served("warehouse")),
+            (1, usize::from(is_asked)),
             "{lines:?}"
         );
     }
@@ -117,9 +128,14 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
             .iter()
             .filter_map(|line| line["span"].as_str())
             .collect();
+        assert_eq!(spans, BTreeSet::from(["create_order", "http.request"]));
+        let reserved = lines
+            .iter()
+            .find(|line| line["message"] == "stock reserved");
         assert_eq!(
-            spans,
-            BTreeSet::from(["create_order", "http.request", "reserve_stock"])
+            reserved.map(|line| (&line["service"]["name"], &line["tenant_id"])),
+            Some((&"warehouse".into(), &lines[0]["tenant_id"])),
+            "the other process knows whose request it is: {lines:?}"
         );
         assert!(
             lines

@@ -75,6 +75,7 @@ mod stream;
 pub use background::{
     Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
 };
+pub use process::{BeforeExit, before_exit};
 pub use rolling::{
     Compression, Interval, OpenError, OpenErrorKind, Retention, RollingFile, RollingFileBuilder,
     Rotation, SettingError,

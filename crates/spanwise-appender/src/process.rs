@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Mutex, Once, PoisonError, TryLockError, Weak,
+        Arc, Mutex, Once, PoisonError, TryLockError, Weak,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -37,6 +37,9 @@ const HOLD_STILL: Duration = Duration::from_millis(50);
 /// The end of the process waits this long, for all together.
 const FINISH: Duration = Duration::from_secs(5);
 
+/// And of that, so long for what is told before.
+const TELL: Duration = Duration::from_secs(1);
+
 /// How many forks lie between this process and the one that began: threads and locks of an older generation are not here.
 #[inline]
 pub(crate) fn generation() -> u32 {
@@ -47,6 +50,33 @@ pub(crate) fn generation() -> u32 {
 pub(crate) fn begin_to_watch() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(install);
+}
+
+/// Has `tell` called when the process ends by `exit`, for as long as it lives: before what is held in the background is written, so that what it
+/// logs is written too. It is given the time until which it may take, a second, and it runs where thread locals may be gone already: it has to do what it does on a
+/// thread of its own. Not in the child of a fork, nor on other systems than Unix.
+pub fn before_exit(tell: &Arc<BeforeExit>) {
+    begin_to_watch();
+    let mut tellers = TELLERS.lock().unwrap_or_else(PoisonError::into_inner);
+    tellers.retain(|(_, tell)| tell.strong_count() > 0);
+    tellers.push((generation(), Arc::downgrade(tell)));
+}
+
+/// What [`before_exit`] calls.
+pub type BeforeExit = dyn Fn(Instant) + Send + Sync;
+
+static TELLERS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
+
+fn tell_before_exit(deadline: Instant) {
+    // Who holds the lock right now, or held it at a fork, is not waited for.
+    let Ok(tellers) = TELLERS.try_lock().map(|tellers| tellers.clone()) else {
+        return;
+    };
+    let here = tellers.iter().filter(|(of, _)| *of == generation());
+    for tell in here.filter_map(|(_, tell)| tell.upgrade()) {
+        // A panic must not leave through C.
+        let _ = guarded::catch(|| tell(deadline));
+    }
 }
 
 /// Tells `one` of forks and of the end, for as long as it lives.
@@ -92,7 +122,9 @@ fn install() {
     }
 
     extern "C" fn at_exit() {
-        let deadline = Instant::now() + FINISH;
+        let now = Instant::now();
+        tell_before_exit(now + TELL);
+        let deadline = now + FINISH;
         each(|one| one.begin_to_finish());
         each(|one| one.finish(deadline));
     }
@@ -111,5 +143,11 @@ fn install() {
 /// Nowhere else do processes fork, and the guard is what ends them well.
 #[cfg(not(unix))]
 fn install() {
-    let _ = (HOLD_STILL, FINISH, each as fn(fn(&dyn Lives)));
+    let _ = (
+        HOLD_STILL,
+        FINISH,
+        TELL,
+        each as fn(fn(&dyn Lives)),
+        tell_before_exit as fn(Instant),
+    );
 }

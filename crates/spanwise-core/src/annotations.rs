@@ -6,24 +6,39 @@ use std::cell::Cell;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Annotations {
-    /// The share of events such as this one that are handed on: above 0 and below 1. This one stands for the others too.
+    /// The share of events such as this one that are handed on: above 0 and below 1. This one stands for the others too. A wrapper adds
+    /// its own by [`share`](Self::share) or [`share_of_traces`](Self::share_of_traces).
     pub sample_rate: Option<f64>,
+    /// The part of it that follows the id of the trace or of the request.
+    trace_rate: Option<f64>,
     /// The line is kept, and written later or never.
     pub buffered: bool,
     /// It tells of other events that were shown or would have been: it is shown whatever the levels say of it.
     pub tells: bool,
+    /// All events such as this one are handed on: no wrapper further in leaves it out.
+    pub whole: bool,
 }
 
 thread_local! {
-    /// Two cells: a number that was just written is read again at once, and one load over both would have to wait for the writes.
-    static CURRENT: Current = const { Current { sample_rate: Cell::new(0.0), buffered: Cell::new(false), tells: Cell::new(false) } };
+    /// A cell each: a number that was just written is read again at once, and one load over all would have to wait for the writes.
+    static CURRENT: Current = const {
+        Current {
+            sample_rate: Cell::new(0.0),
+            trace_rate: Cell::new(0.0),
+            buffered: Cell::new(false),
+            tells: Cell::new(false),
+            whole: Cell::new(false),
+        }
+    };
 }
 
 struct Current {
     /// 0 is none.
     sample_rate: Cell<f64>,
+    trace_rate: Cell<f64>,
     buffered: Cell<bool>,
     tells: Cell<bool>,
+    whole: Cell<bool>,
 }
 
 impl Annotations {
@@ -48,6 +63,38 @@ impl Annotations {
         taken
     }
 
+    /// Of events such as this one a `share` is handed on, chosen without regard to any other share.
+    pub fn share(&mut self, share: f64) {
+        self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * share);
+    }
+
+    /// Of events such as this one those are handed on whose trace, or request, is among a `share` of them. Who is in a share is in every larger
+    /// one too: of two such shares the smaller one counts, not their product.
+    pub fn share_of_traces(&mut self, share: f64) {
+        let known = self.trace_rate.unwrap_or(1.0);
+        if share >= known {
+            return;
+        }
+        self.trace_rate = Some(share);
+        self.sample_rate = match self.sample_rate {
+            // Nothing but shares of traces was said: no rounding.
+            Some(rate) if rate != known => Some(rate / known * share),
+            _ => Some(share),
+        };
+    }
+
+    /// Whether anything is said of the event at hand; it is not taken by it.
+    #[inline]
+    #[must_use]
+    pub fn are_said() -> bool {
+        CURRENT.with(|current| {
+            current.sample_rate.get() != 0.0
+                || current.buffered.get()
+                || current.tells.get()
+                || current.whole.get()
+        })
+    }
+
     /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
     pub(crate) fn tells() -> bool {
         CURRENT.with(|current| current.tells.get())
@@ -56,11 +103,13 @@ impl Annotations {
     #[inline]
     fn current() -> Self {
         CURRENT.with(|current| {
-            let rate = current.sample_rate.get();
+            let some = |rate: f64| (rate != 0.0).then_some(rate);
             Self {
-                sample_rate: (rate != 0.0).then_some(rate),
+                sample_rate: some(current.sample_rate.get()),
+                trace_rate: some(current.trace_rate.get()),
                 buffered: current.buffered.get(),
                 tells: current.tells.get(),
+                whole: current.whole.get(),
             }
         })
     }
@@ -69,8 +118,10 @@ impl Annotations {
     fn set(self) {
         CURRENT.with(|current| {
             current.sample_rate.set(self.sample_rate.unwrap_or(0.0));
+            current.trace_rate.set(self.trace_rate.unwrap_or(0.0));
             current.buffered.set(self.buffered);
             current.tells.set(self.tells);
+            current.whole.set(self.whole);
         });
     }
 }
@@ -87,6 +138,19 @@ impl Drop for Restored {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_shares_of_traces_the_smallest_counts_and_others_are_multiplied() {
+        let mut said = Annotations::default();
+        said.share_of_traces(0.1);
+        said.share_of_traces(0.5);
+        assert_eq!(said.sample_rate, Some(0.1));
+        said.share(0.5);
+        assert_eq!(said.sample_rate, Some(0.05));
+        said.share_of_traces(0.02);
+        let rate = said.sample_rate.unwrap();
+        assert!((rate - 0.01).abs() < 1e-12, "{rate}");
+    }
 
     #[test]
     fn what_is_said_is_taken_once_and_ends_with_the_event() {

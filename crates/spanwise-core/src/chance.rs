@@ -46,6 +46,12 @@ impl Threshold {
         self.least == 0
     }
 
+    /// Whether nothing at all is kept.
+    #[must_use]
+    pub fn keeps_none(self) -> bool {
+        self.least == ALL
+    }
+
     /// Whether what has this number is kept.
     #[inline]
     #[must_use]

@@ -112,6 +112,28 @@ impl TargetLevels {
             .or(self.bare)
     }
 
+    /// Whether an event of these levels may be one that `levels` do not let through. Of a target that is `off` there none is looked for.
+    ///
+    /// ```
+    /// use spanwise_core::{Levels, TargetLevels};
+    ///
+    /// let levels: Levels = "info,shop=debug".parse()?;
+    /// for (captured, more) in [("debug", true), ("info", false), ("shop=trace", true), ("shop=debug", false)] {
+    ///     assert_eq!(captured.parse::<TargetLevels>()?.exceed(&levels), more, "{captured}");
+    /// }
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn exceed(&self, levels: &Levels) -> bool {
+        let named = self.targets.iter().chain(&levels.targets.targets);
+        let named = named.map(|(target, _)| target.as_str());
+        // And a target that nobody names.
+        named.chain([""]).any(|target| {
+            let shown = levels.targets.level(target);
+            shown != Some(LevelFilter::OFF) && self.level(target) > shown
+        })
+    }
+
     pub(crate) fn most_verbose(&self) -> LevelFilter {
         let levels = self.targets.iter().map(|(_, level)| *level);
         levels.chain(self.bare).max().unwrap_or(LevelFilter::OFF)

@@ -47,12 +47,18 @@ impl Neighbours {
     /// the event before, and what it decided holds for the next one if this one does not come.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *MARKER.get_or_init(marker);
+        marker.is_some_and(|marker| Self::answers_to(layer, marker))
+    }
+
+    /// Whether `layer`, or one inside it, is found by `id` in a look-up by type.
+    pub fn answers_to<S: Subscriber>(layer: &impl Layer<S>, id: TypeId) -> bool {
         #[expect(
             unsafe_code,
             reason = "the method is unsafe to call; what it returns is not followed"
         )]
         // SAFETY: whoever uses the pointer has to know its type; here it is only seen whether there is one.
-        marker.is_some_and(|marker| unsafe { layer.downcast_raw(marker) }.is_some())
+        let found = unsafe { layer.downcast_raw(id) };
+        found.is_some()
     }
 }
 

@@ -4,79 +4,14 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
-
 use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
-use support::{Seen, redaction::no_hunter};
+use support::{Seen, noted::Noted, redaction::no_hunter};
 use tracing::{
-    Dispatch, Event, Level, Metadata, Subscriber, info, info_span,
+    Dispatch, Level, info, info_span,
     level_filters::LevelFilter,
-    span::{Attributes, Id, Record},
+    span::{Attributes, Id},
 };
-use tracing_core::Interest;
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
-
-/// Notes which of its methods are called.
-#[derive(Clone, Default)]
-struct Noted(Arc<Mutex<Vec<&'static str>>>);
-
-impl Noted {
-    fn note(&self, call: &'static str) {
-        let mut calls = self.0.lock().unwrap();
-        if !calls.contains(&call) {
-            calls.push(call);
-        }
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Noted {
-    fn on_register_dispatch(&self, _: &Dispatch) {
-        self.note("on_register_dispatch");
-    }
-    fn on_layer(&mut self, _: &mut S) {
-        self.note("on_layer");
-    }
-    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.note("register_callsite");
-        Interest::sometimes()
-    }
-    fn enabled(&self, _: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.note("enabled");
-        true
-    }
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.note("max_level_hint");
-        Some(LevelFilter::DEBUG)
-    }
-    fn event_enabled(&self, _: &Event<'_>, _: Context<'_, S>) -> bool {
-        self.note("event_enabled");
-        true
-    }
-    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        self.note("on_new_span");
-    }
-    fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
-        self.note("on_record");
-    }
-    fn on_follows_from(&self, _: &Id, _: &Id, _: Context<'_, S>) {
-        self.note("on_follows_from");
-    }
-    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
-        self.note("on_event");
-    }
-    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
-        self.note("on_enter");
-    }
-    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
-        self.note("on_exit");
-    }
-    fn on_close(&self, _: Id, _: Context<'_, S>) {
-        self.note("on_close");
-    }
-    fn on_id_change(&self, _: &Id, _: &Id, _: Context<'_, S>) {
-        self.note("on_id_change");
-    }
-}
 
 fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
     let noted = Noted::default();
@@ -97,8 +32,7 @@ fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
         span.in_scope(|| info!(secret = 1, "event"));
         assert!(tracing::enabled!(Level::INFO));
     });
-    let mut calls = noted.0.lock().unwrap().clone();
-    calls.sort_unstable();
+    let calls = noted.all();
     let expected = [
         "enabled",
         "event_enabled",
@@ -147,7 +81,7 @@ fn a_redacted_layer_that_wants_every_event_is_not_asked() {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         info!("event");
     });
-    let calls = noted.0.lock().unwrap();
+    let calls = noted.all();
     assert!(calls.contains(&"on_event"));
     assert!(!calls.contains(&"event_enabled"));
 }
@@ -177,7 +111,7 @@ fn an_id_change_is_passed_on() {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(list)), || {
         let _span = info_span!("span");
     });
-    assert!(noted.0.lock().unwrap().contains(&"on_id_change"));
+    assert!(noted.all().contains(&"on_id_change"));
 }
 
 #[test]

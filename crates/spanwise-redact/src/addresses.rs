@@ -83,7 +83,33 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
-    (!address.is_loopback() && address.octets()[0] != 0 && !address.is_broadcast()).then_some(end)
+    let is_nobodys = address.is_loopback()
+        || address.octets()[0] == 0
+        || address.is_broadcast()
+        || is_network(text, end, &address.octets(), 24);
+    (!is_nobodys).then_some(end)
+}
+
+/// True if what follows the address that ends at `at` makes it the name of a network that many share: `203.0.113.0/24`. One of more bits than
+/// `longest`, or with an address in it, is as good as the address.
+fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
+    let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
+        return false;
+    };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let bits = match &rest[..digits] {
+        [one] => usize::from(one - b'0'),
+        [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
+        _ => return false,
+    };
+    let goes_on = rest
+        .get(digits)
+        .is_some_and(|byte| Set::WORD.has(*byte) || *byte == b'/');
+    let host_is_zero = address.iter().enumerate().all(|(at, byte)| {
+        let kept = bits.saturating_sub(at * 8).min(8);
+        u32::from(*byte) & (0xFF_u32 >> kept) == 0
+    });
+    !goes_on && (1..=longest).contains(&bits) && host_is_zero
 }
 
 /// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no version, as `nginx/1.25.3.1` is.
@@ -123,5 +149,8 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;
-    (!address.is_loopback() && !address.is_unspecified()).then_some((from, to))
+    let is_nobodys = address.is_loopback()
+        || address.is_unspecified()
+        || is_network(text, to, &address.octets(), 48);
+    (!is_nobodys).then_some((from, to))
 }

@@ -46,9 +46,9 @@ pub enum Detector {
     Ssn,
     /// An e-mail address.
     Email,
-    /// An address of the internet, but for loopback.
+    /// An address of the internet, but for loopback and for networks of 256 addresses or more (`203.0.113.0/24`).
     Ipv4,
-    /// An address of the internet, version 6, but for loopback.
+    /// An address of the internet, version 6, but for loopback and for networks of a /48 or more.
     Ipv6,
     /// A bank account: its country's length and check digits.
     Iban,

@@ -103,15 +103,18 @@
 
 mod error;
 mod keyed;
+mod keys;
 mod limit;
 mod memo;
 mod meter;
+mod owner;
 mod plan;
 pub mod recorder;
 mod sampled;
 mod sampler;
 mod seat;
 mod setting;
+mod share;
 mod summary;
 mod unit;
 mod value;

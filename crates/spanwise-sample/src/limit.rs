@@ -26,7 +26,8 @@ pub fn keep() -> Limit {
 ///
 /// Inside a trace the choice follows the `trace_id` of the [`Context`](spanwise_core::Context): it is [consistent], so that each process and each
 /// sink keeps the events of the same traces. Without a trace, it follows the `request_id` in the same way; without either, it is random, each
-/// event for itself. What is kept carries `sample_rate`.
+/// event for itself. What is kept carries `sample_rate`. Of a share of 0 nothing could say so: a summary tells it, by
+/// [`Sampler::flush`](crate::Sampler::flush) alone.
 ///
 /// ```
 /// assert_eq!(
@@ -126,7 +127,7 @@ impl First {
 
     /// Sets after which time counting starts again; at least a millisecond. Default: a second.
     #[must_use]
-    pub fn per(mut self, tick: Duration) -> Self {
+    pub fn within(mut self, tick: Duration) -> Self {
         self.tick = tick.max(Duration::from_millis(1));
         self
     }

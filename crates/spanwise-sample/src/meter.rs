@@ -5,14 +5,17 @@ use std::{
     time::Duration,
 };
 
-use crate::limit::{First, Rate, SECOND};
+use crate::{
+    limit::{First, Rate, SECOND},
+    share::Share,
+};
 
 /// What a limit says of one event. Times are nanoseconds since the sampler was made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Keep,
     /// Kept, as the others of this share are not.
-    Share(f64),
+    Share(Share),
     /// Left out for good: the kept ones say their share.
     SampledOut,
     /// Kept; it stands for itself and so many others, which were held back before it.
@@ -24,6 +27,8 @@ pub(crate) enum Verdict {
     HeldBack {
         now: u64,
         until: u64,
+        /// Of the bucket, if there is one for each value of a field; else 0.
+        key: u64,
     },
 }
 
@@ -90,6 +95,7 @@ impl Bucket {
             None => Verdict::HeldBack {
                 now,
                 until: now.saturating_add(self.period),
+                key: 0,
             },
         }
     }
@@ -125,6 +131,7 @@ pub(crate) fn count(state: &AtomicU64, limit: First, now: u64) -> Verdict {
         Verdict::HeldBack {
             now,
             until: tick.saturating_add(1).saturating_mul(length),
+            key: 0,
         }
     }
 }
@@ -166,7 +173,7 @@ mod tests {
 
     #[test]
     fn counting_starts_again_with_each_tick() {
-        let limit = first(2).then_every(3).per(Duration::from_millis(10));
+        let limit = first(2).then_every(3).within(Duration::from_millis(10));
         let state = AtomicU64::new(0);
         let kept = |tick: u64, events: u32| {
             (1..=events)

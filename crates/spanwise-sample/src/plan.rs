@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, hash::Hasher, ptr, sync::atomic::AtomicU64};
 
-use spanwise_core::{Context, log_record};
+use spanwise_core::{Context, guarded, log_record};
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -11,9 +11,12 @@ use crate::{
     Limit, When,
     chance::{self, Random, Threshold},
     keyed::Keyed,
+    keys::Watched,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
-    seat::Seat,
+    owner::{self, Owner},
+    seat::{self, Seat},
+    share::Share,
     summary, unit, value,
 };
 
@@ -24,15 +27,23 @@ pub(crate) struct Rule {
     pub(crate) limit: Limit,
     /// The buckets, if the limit has one a value.
     pub(crate) keyed: Keyed,
+    /// Whether each of the [fields](When::fields) is found, and the one of the limit.
+    watched: Box<[Watched]>,
 }
 
 impl Rule {
     pub(crate) fn new(when: When, limit: Limit) -> Self {
+        let keys = when.fields.len() + 1;
         Self {
             when,
             limit,
             keyed: Keyed::default(),
+            watched: (0..keys).map(|_| Watched::default()).collect(),
         }
+    }
+
+    fn watched_key(&self) -> &Watched {
+        &self.watched[self.when.fields.len()]
     }
 }
 
@@ -73,6 +84,8 @@ enum Condition {
 enum Meter {
     Keep,
     Ratio(Threshold),
+    /// None is kept that would stand for the others.
+    Nothing,
     Bucket(Bucket, AtomicU64),
     Buckets(Bucket, Option<Field>),
     Count(First, AtomicU64),
@@ -132,12 +145,39 @@ impl Rules {
             if candidate
                 .conditions
                 .iter()
-                .all(|condition| asked.meets(condition, &rule.when))
+                .all(|condition| asked.meets(condition, rule))
             {
                 return candidate.meter.verdict(rule, asked, random, now);
             }
         }
         Verdict::Keep
+    }
+}
+
+impl Rules {
+    /// Whose an event is that was held back by a bucket of a value.
+    #[cold]
+    pub(crate) fn owner<S>(&self, rules: &[Rule], asked: &Asked<'_, '_, S>) -> Option<Owner>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let decided = self.0.iter().find(|candidate| {
+            let mut conditions = candidate.conditions.iter();
+            conditions.all(|condition| asked.meets(condition, &rules[candidate.rule]))
+        })?;
+        let (Meter::Buckets(_, field), Kind::Rate(rate)) =
+            (&decided.meter, &rules[decided.rule].limit.0)
+        else {
+            return None;
+        };
+        let key = owner::name_for_ever(rate.per.as_ref()?);
+        let own = field
+            .as_ref()
+            .and_then(|field| value::text(asked.event, field, owner::LONGEST));
+        let of_context =
+            || Some(guarded::cut_at(asked.context().get(key)?, owner::LONGEST).to_owned());
+        let value = own.or_else(of_context)?;
+        Some(Owner { key, value })
     }
 }
 
@@ -174,6 +214,7 @@ impl Meter {
         match &limit.0 {
             Kind::Keep => Self::Keep,
             Kind::Ratio(threshold) if threshold.keeps_all() => Self::Keep,
+            Kind::Ratio(threshold) if threshold.keeps_none() => Self::Nothing,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
             Kind::Rate(rate) => match &rate.per {
                 None => Self::Bucket(Bucket::new(rate), AtomicU64::new(0)),
@@ -200,33 +241,38 @@ impl Meter {
         match self {
             Self::Keep => Verdict::Keep,
             Self::Ratio(threshold) => {
-                if is_chosen(asked.event, asked.ctx, asked.seat, *threshold, random) {
-                    Verdict::Share(threshold.share())
-                } else {
-                    Verdict::SampledOut
-                }
+                let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
+                chosen.map_or(Verdict::SampledOut, Verdict::Share)
             }
+            Self::Nothing => Verdict::HeldBack {
+                now: now(),
+                until: seat::AT_THE_END,
+                key: 0,
+            },
             Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
                 let now = now();
-                rule.keyed.with(key, |state| bucket.take(state, now))
+                match rule.keyed.with(key, |state| bucket.take(state, now)) {
+                    Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
+                    kept => kept,
+                }
             }
             Self::Count(limit, state) => meter::count(state, *limit, now()),
         }
     }
 }
 
-/// Whether the request that an event is part of is among the chosen; of an event outside, whether it is itself.
+/// What an event is one of, if the request that it is part of is among the chosen; of an event outside, if it is itself.
 #[inline]
-pub(crate) fn is_chosen<S>(
+pub(crate) fn choose<S>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
     seat: &Seat,
     threshold: Threshold,
     random: &Random,
-) -> bool
+) -> Option<Share>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
@@ -236,7 +282,11 @@ where
     } else {
         look_up()
     };
-    threshold.keeps(number.unwrap_or_else(|| random.number()))
+    let keeps = threshold.keeps(number.unwrap_or_else(|| random.number()));
+    keeps.then_some(Share {
+        share: threshold.share(),
+        of_traces: number.is_some(),
+    })
 }
 
 /// An event, and its context once somebody wants it.
@@ -265,7 +315,8 @@ where
             .get_or_init(|| Context::of_event(self.event, self.ctx))
     }
 
-    fn meets(&self, condition: &Condition, when: &When) -> bool {
+    fn meets(&self, condition: &Condition, rule: &Rule) -> bool {
+        let when = &rule.when;
         match condition {
             Condition::LogTarget => {
                 let target = log_record::LogRecord::of(self.event).target;
@@ -280,7 +331,19 @@ where
                 let own = field
                     .as_ref()
                     .and_then(|field| value::equals(self.event, field, wanted, false));
-                own.unwrap_or_else(|| self.context().get(key) == Some(wanted))
+                let watched = &rule.watched[*index];
+                match own.or_else(|| Some(self.context().get(key)? == wanted)) {
+                    Some(met) => {
+                        watched.found();
+                        met
+                    }
+                    // It is right, and has no value here.
+                    None if field.is_some() => false,
+                    None => {
+                        watched.missed(key, false, || self.keys());
+                        false
+                    }
+                }
             }
         }
     }
@@ -290,12 +353,28 @@ where
         let mut hasher = rule.keyed.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
         let own = field.is_some_and(|field| value::hash(self.event, field, &mut hasher));
-        if let Kind::Rate(rate) = &rule.limit.0
-            && let Some(name) = rate.per.as_ref().filter(|_| !own)
-            && let Some(value) = self.context().get(name)
+        if own {
+            rule.watched_key().found();
+        } else if let Kind::Rate(rate) = &rule.limit.0
+            && let Some(name) = &rate.per
         {
-            value::hash_text(value, &mut hasher);
+            match self.context().get(name) {
+                Some(value) => {
+                    rule.watched_key().found();
+                    value::hash_text(value, &mut hasher);
+                }
+                // It is right, and has no value here.
+                None if field.is_some() => {}
+                None => rule.watched_key().missed(name, true, || self.keys()),
+            }
         }
         hasher.finish()
+    }
+
+    /// What the event has values of.
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        let own = self.event.metadata().fields().iter();
+        own.map(|field| field.name())
+            .chain(self.context().iter().map(|(key, _)| key))
     }
 }

@@ -23,7 +23,8 @@
 //! }
 //! let messages = ["what was kept of a unit of work follows", "looked up", "no such order"];
 //! assert_eq!(lines.messages(), messages);
-//! assert_eq!(recorder.stats().forgotten, 1); // of the order that was there
+//! let stats = "2 kept, 1 written, 1 forgotten, 0 evicted, 0 too long, 0 refused, 0 held in 0 bytes";
+//! assert_eq!(recorder.stats().to_string(), stats); // forgotten: of the order that was there
 //! # Ok::<(), spanwise_core::LevelsError>(())
 //! ```
 //!
@@ -113,16 +114,63 @@
 //!
 //! * Events at WARN and above, and events in no unit, are shown at once, as ever.
 //! * Which units are chosen follows the trace id, or else the request id, as with [`ratio`](crate::ratio): each process, and each
-//!   [sampler](crate::Sampler) of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
+//!   sampler of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
 //!   on it. The events of a chosen unit are shown at once; what is below the sink's level is kept as in any unit.
 //! * A unit that is 30 s old waits no longer: it is written, with the next event in it or when it ends, and from then on what is shown at its
 //!   level is shown at once. So a program with a span around all of it does not go silent; mark the units within by `spanwise.unit`.
 //! * A line that is shown because its unit was chosen has `sample_rate`; none has it after the unit failed or was 30 s old. To count events, count
 //!   each line 1 / `sample_rate` times, and none that is `buffered`: those are counted by the units that were chosen.
-//! * It does not go together with a sampler that leaves INFO out: both follow the same id, so that their shares must not be multiplied, as
-//!   `sample_rate` is, and what the sampler leaves out of a unit that fails is not held for it.
 //! * What is held is subject to the [limits](#limits), and lost with a process that ends while its unit is open, other than by a panic.
 //! * The clock is read at each event of a unit of which something is held, or that is chosen.
+//!
+//! # With a sampler
+//!
+//! A [sampler](crate::Sampler) belongs inside of the recorder, around the layer that [`Recorder::sink`] is given. It leaves out of what is shown,
+//! and nothing of what is kept; an event at ERROR that it leaves out is a reason all the same. With tail sampling it also leaves nothing out of a
+//! unit that fails: what it would have left out at INFO and below is held as the rest is, and from the failure on it is not asked. Where both
+//! follow the same id their shares are not multiplied: of `tail(0.2)` and `ratio(0.05)` the smaller one is shown, and `sample_rate` says so.
+//! A limit counts the events of all units, of which those of the chosen are shown.
+//!
+//! ```
+//! # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
+//! use spanwise_core::{ContextLayer, LayerExt, LevelLayer};
+//! use spanwise_json::JsonLayer;
+//! use spanwise_sample::{Recorder, SampleExt, Sampler};
+//! use tracing_subscriber::prelude::*;
+//!
+//! # let lines = support::Lines::default();
+//! # let stdout = lines.clone();
+//! # let others = support::Lines::default();
+//! # let other_layer = JsonLayer::new().with_writer(others.clone());
+//! let recorder: Recorder = "debug,slow=1s,tail=0.2".parse()?;
+//! let sampler: Sampler = "shop::cache=first:1,info=0.05".parse()?;
+//! let levels = LevelLayer::new("info".parse()?).capture(recorder.levels());
+//! let json = recorder.sink(stdout, levels.handle(), |writer| {
+//!     JsonLayer::new().with_writer(writer).sampled(sampler.clone())
+//! });
+//! let _default = tracing_subscriber::registry()
+//!     .with(ContextLayer::default())
+//!     .with(json)
+//!     .with(other_layer.emitted(levels.handle())) // sees what it would see without them
+//!     .with(levels)
+//!     .set_default();
+//!
+//! for (order, request_id) in [(41, "r-41"), (42, "r-42")] {
+//!     let _request = tracing::info_span!("request", order, request_id).entered();
+//!     tracing::info!("received");
+//!     tracing::info!(target: "shop::cache", "miss");
+//!     tracing::debug!("looked up");
+//!     if order == 42 {
+//!         tracing::error!("no such order");
+//!     }
+//! }
+//! sampler.flush(); // at the end of the program, before the outputs are flushed
+//! let of_42 = ["what was kept of a unit of work follows", "received", "miss", "looked up", "no such order"];
+//! assert_eq!(lines.messages()[..5], of_42);
+//! # assert_eq!(others.messages(), ["received", "miss", "received", "miss", "no such order"]);
+//! assert_eq!(lines.all("suppressed"), ["1"]); // the second miss: it is kept, and shown, and counted here
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Limits
 //!
@@ -144,9 +192,9 @@
 //! * *Nothing is kept.* The events are not enabled: give [`Recorder::levels`] to [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
 //!   A target that is `off` is not kept either.
 //! * *Another output shows the DEBUG lines.* It needs [`LayerExt::emitted`](spanwise_core::LayerExt::emitted).
-//! * *A unit that failed shows none.* A filter or a sampler inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
-//!   returns, not what it is given. A sampler around it leaves what is kept alone only if it is told what the sink shows:
-//!   [`Sampled::among`](crate::Sampled::among). And a future is watched inside of its span: `watch(future).instrument(span)`.
+//! * *A unit that failed shows none.* A filter inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
+//!   returns, not what it is given. And a future is watched inside of its span: `watch(future).instrument(span)`.
+//! * *Nothing is sampled.* A sampler belongs [inside](#with-a-sampler).
 //! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
 
 mod ages;
@@ -159,18 +207,21 @@ mod local;
 mod memory;
 mod reason;
 mod ring;
+mod setting;
 mod shared;
 mod unit;
 mod writer;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use spanwise_core::{Emission, TargetLevels};
+use spanwise_core::{Emission, Levels, TargetLevels};
 
 pub use builder::RecorderBuilder;
 pub use guard::{UnitGuard, flush_unit, watch};
 pub use layer::Recorded;
-use shared::{Shared, Sink};
+pub(crate) use line::{keep_instead, plainly};
+pub(crate) use shared::Shared;
+use shared::Sink;
 pub use writer::{RecorderLine, RecorderWriter};
 
 /// Keeps what is below the level of its sinks, unit by unit. Cheap to clone.
@@ -191,6 +242,12 @@ impl Recorder {
         self.shared.options.capture.clone()
     }
 
+    /// Whether it may keep anything that `levels` do not show: by the levels of what it keeps, or by [tail](RecorderBuilder::tail) sampling.
+    #[must_use]
+    pub fn keeps_more_than(&self, levels: &Levels) -> bool {
+        self.shared.options.tail.is_some() || self.shared.options.capture.exceed(levels)
+    }
+
     /// A layer that writes lines, made by `layer` with the writer it is given, and stood behind the recorder. What it shows is what `emission`
     /// says, usually the [`LevelHandle`](spanwise_core::LevelHandle) of the stack; what it keeps goes to the output of `make_writer` too, if
     /// it goes anywhere.
@@ -198,8 +255,8 @@ impl Recorder {
     /// Each sink keeps lines of its own, and writes them when it sees the reason itself. Their limits are those of the recorder together.
     ///
     /// A layer of which the lines do not go to that writer would show what it should keep. `layer` may wrap it, as in
-    /// `|writer| fmt.with_writer(writer).redacted(policy)`, but in nothing that keeps events from it: levels of the sink's own belong into
-    /// the [`Emission`], a filter or a sampler around what is returned.
+    /// `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but in nothing else that keeps events from it: levels of the
+    /// sink's own belong into the [`Emission`], a filter around what is returned.
     pub fn sink<W, L>(
         &self,
         make_writer: W,
@@ -250,5 +307,25 @@ impl RecorderStats {
     pub fn held(&self) -> u64 {
         let settled = self.written + self.forgotten + self.evicted + self.oversize + self.failed;
         self.captured.saturating_sub(settled)
+    }
+}
+
+impl fmt::Display for RecorderStats {
+    /// `648 kept, 12 written, 630 forgotten, 6 evicted, 0 too long, 0 refused, 0 held in 0 bytes`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            captured,
+            written,
+            forgotten,
+            evicted,
+            oversize,
+            failed,
+            memory,
+        } = self;
+        write!(
+            f,
+            "{captured} kept, {written} written, {forgotten} forgotten, {evicted} evicted, {oversize} too long, {failed} refused, {} held in {memory} bytes",
+            self.held()
+        )
     }
 }

@@ -1,11 +1,8 @@
 //! A layer that gets fewer events.
 
-use std::sync::Arc;
+use std::{any::TypeId, sync::Arc};
 
-use spanwise_core::{
-    Annotations, CallsitePlans, Emission, EmissionCache, Fault, Neighbours, SelfReport, forward,
-    forward_downcast,
-};
+use spanwise_core::{Annotations, Fault, Neighbours, SelfReport, forward, forward_downcast};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -14,7 +11,9 @@ use crate::{
     Sampler,
     meter::Verdict,
     plan::{Plan, Rules},
+    recorder,
     seat::{SamplerStats, Seat},
+    share::Share,
     summary, unit,
 };
 
@@ -24,10 +23,11 @@ use crate::{
 ///
 /// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
 ///   [`Annotations`] show it, as ours do.
-/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
-///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times). It has the level and the target of the
+/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
+///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
+///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together. It has the level and the target of the
 ///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
-///   event that reaches the layer after it, or by [`Sampler::flush`].
+///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
 ///
 /// So the events that reached the layer can be counted by what it shows: each shown one for 1 / `sample_rate`, and those that are `suppressed`.
 ///
@@ -38,17 +38,19 @@ use crate::{
 /// [`Fault::Setup`] says so.
 ///
 /// With [`redacted`](spanwise_core::LayerExt::redacted), this comes last: `layer.redacted(…).sampled(…)`. So nothing is read that is left out anyway.
+///
+/// With a [`Recorder`](crate::Recorder), this is inside of it: `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`.
+/// What the recorder keeps is whole then, and an error is a reason to write it though the sampler leaves it out. Around a recorder nothing is
+/// sampled, and a [`Fault::Setup`] says so. The same holds for [`emitted`](spanwise_core::LayerExt::emitted) and
+/// [`leveled`](spanwise_core::LayerExt::leveled), inside of which it counts only what is shown.
 #[derive(Debug)]
 pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
     seat: Arc<Seat>,
     report: SelfReport,
-    /// If a recorder inside keeps what this does not show.
-    emission: Option<Emission>,
-    emissions: CallsitePlans<EmissionCache>,
-    /// There is a filter inside: the sampler is one that keeps everything.
-    is_off: bool,
+    /// Why the sampler is one that keeps everything: what is inside must see all events.
+    off: Option<&'static str>,
 }
 
 /// `layer.sampled(…)`: the wrapper as a method of any [`Layer`], ours or not.
@@ -63,9 +65,7 @@ pub trait SampleExt: Sized {
             seat: sampler.seat(),
             sampler,
             report: SelfReport::default(),
-            emission: None,
-            emissions: CallsitePlans::default(),
-            is_off: false,
+            off: None,
         }
     }
 }
@@ -78,26 +78,6 @@ impl<L> Sampled<L> {
     pub fn report(mut self, report: SelfReport) -> Self {
         self.report = report;
         self
-    }
-
-    /// Samples only what `emission` shows: the rest is what a recorder inside keeps, which is to be whole.
-    #[must_use]
-    pub fn among(mut self, emission: impl Into<Emission>) -> Self {
-        self.emission = Some(emission.into());
-        self
-    }
-
-    /// Whether the event is none of those that are sampled.
-    #[inline]
-    fn is_kept_inside<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> bool {
-        let Some(emission) = &self.emission else {
-            return false;
-        };
-        let cache = self
-            .emissions
-            .get(event.metadata(), |_| EmissionCache::default());
-        emission.verdict(cache, event, ctx) != spanwise_core::Verdict::Emit
-            && !summary::is_summary(event.metadata())
     }
 
     /// What became of the events that reached this layer.
@@ -121,18 +101,83 @@ impl<L> Sampled<L> {
             }
             Verdict::Share(share) => {
                 self.seat.kept();
-                self.hand_on(event, ctx, Some(share));
+                self.hand_on(event, ctx, share);
             }
             Verdict::StandsFor { others, .. } => {
                 self.seat.kept();
                 match self.seat.stands_for(callsite, others) {
                     0 => self.inner.on_event(event, ctx),
-                    others => self.hand_on(event, ctx, Some(1.0 / (others as f64 + 1.0))),
+                    others => self.hand_on(event, ctx, one_of(others + 1)),
                 }
             }
             Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until } => self.seat.held_back(callsite, now, until),
+            Verdict::HeldBack { now, until, key } => {
+                let owner = || self.sampler.owner(rules, event, &ctx, &self.seat);
+                self.seat.held_back(callsite, now, until, key, owner);
+            }
         }
+    }
+
+    /// An event of which a wrapper further out says something.
+    #[inline(never)]
+    fn decide_of_said<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
+        // A value that is read to decide may log: it is not said of that event.
+        let said = Annotations::take();
+        let hand_on = |share: Option<Share>| {
+            let change = |again: &mut Annotations| {
+                *again = said;
+                if let Some(share) = share {
+                    share.say(again);
+                }
+            };
+            Annotations::with(change, || self.inner.on_event(event, ctx.clone()));
+        };
+        if said.whole || said.tells {
+            return hand_on(None);
+        }
+        let plan = self.sampler.plan(event.metadata());
+        let verdict = match plan {
+            Plan::Keep | Plan::Summary => Verdict::Keep,
+            Plan::Ratio(threshold) => {
+                let share = self.sampler.share(*threshold, event, ctx, &self.seat);
+                share.map_or(Verdict::SampledOut, Verdict::Share)
+            }
+            Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.seat),
+        };
+        self.tell_due(verdict.time(), ctx);
+        let callsite = event.metadata();
+        let share = match verdict {
+            Verdict::Keep => None,
+            Verdict::Share(share) => Some(share),
+            Verdict::StandsFor { others, .. } => {
+                let others = self.seat.stands_for(callsite, others);
+                (others > 0).then(|| one_of(others + 1))
+            }
+            Verdict::SampledOut | Verdict::HeldBack { .. } => {
+                match (verdict, plan) {
+                    (Verdict::HeldBack { now, until, key }, Plan::Rules(rules)) => {
+                        let owner = || self.sampler.owner(rules, event, ctx, &self.seat);
+                        self.seat.held_back(callsite, now, until, key, owner);
+                    }
+                    _ => self.seat.sampled_out(),
+                }
+                if said.buffered || recorder::keep_instead() {
+                    // It is counted as left out. Should its request fail it is shown, and counts for nothing.
+                    let change = |again: &mut Annotations| {
+                        *again = Annotations::default();
+                        again.buffered = true;
+                    };
+                    Annotations::with(change, || self.inner.on_event(event, ctx.clone()));
+                }
+                return;
+            }
+        };
+        self.seat.kept();
+        hand_on(share.filter(|_| !said.buffered));
     }
 
     /// Tells what is to be told by `now`. As long as there is nothing to tell, the clock is not read.
@@ -144,27 +189,41 @@ impl<L> Sampled<L> {
     {
         if self.seat.is_owed() && self.seat.is_due(now) {
             while let Some(summary) = self.seat.next_due() {
-                summary.with_event(|event| self.hand_on(event, ctx.clone(), None));
+                summary.with_event(|event| self.tell(event, ctx.clone()));
             }
         }
     }
 
-    /// Hands on an event that stands for others too, if it is one of a `share`.
-    fn hand_on<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, share: Option<f64>)
+    /// Hands on an event that stands for others too.
+    fn hand_on<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, share: Share)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        let change = |said: &mut Annotations| match share {
-            // A sampler further out has taken its share already.
-            Some(share) => said.sample_rate = Some(said.sample_rate.unwrap_or(1.0) * share),
-            // A summary: what is said of the event that is at hand is not said of it.
-            None => {
-                *said = Annotations::default();
-                said.tells = true;
-            }
+        let hand_on = || self.inner.on_event(event, ctx);
+        Annotations::with(|said| share.say(said), hand_on);
+    }
+
+    /// Hands on a summary. What is said of the event that is at hand, and what becomes of its line, is not said of it.
+    fn tell<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        let change = |said: &mut Annotations| {
+            *said = Annotations::default();
+            said.tells = true;
         };
-        Annotations::with(change, || self.inner.on_event(event, ctx));
+        let hand_on = || self.inner.on_event(summary, ctx);
+        recorder::plainly(|| Annotations::with(change, hand_on));
+    }
+}
+
+/// The share of an event that stands for so many, itself included.
+fn one_of(events: u64) -> Share {
+    Share {
+        share: 1.0 / events as f64,
+        of_traces: false,
     }
 }
 
@@ -179,17 +238,21 @@ where
 
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
-        self.is_off = Neighbours::has_filter(&self.inner);
-        if self.is_off {
-            self.sampler = Sampler::builder().build();
-        }
+        self.off = if Neighbours::has_filter(&self.inner) {
+            Some(AROUND_FILTER)
+        } else if Neighbours::answers_to(&self.inner, TypeId::of::<recorder::Shared>()) {
+            Some(AROUND_RECORDER)
+        } else {
+            return;
+        };
+        self.sampler = Sampler::builder().build();
     }
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
         self.seat.reached_by(dispatch);
-        if self.is_off {
-            self.report.fault(Fault::Setup, &ADVICE);
+        if let Some(advice) = self.off {
+            self.report.fault(Fault::Setup, &advice);
         }
     }
 
@@ -211,7 +274,7 @@ where
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         if summary::arrives_at(&self.seat, event) {
-            self.hand_on(event, ctx, None);
+            self.tell(event, ctx);
             // It is for nobody else.
             return false;
         }
@@ -221,8 +284,8 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.is_kept_inside(event, &ctx) {
-            return self.inner.on_event(event, ctx);
+        if Annotations::are_said() {
+            return self.decide_of_said(event, &ctx);
         }
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
@@ -232,17 +295,18 @@ where
             }
             Plan::Ratio(threshold) => {
                 self.tell_due(None, &ctx);
-                if self.sampler.keeps(*threshold, event, &ctx, &self.seat) {
-                    self.seat.kept();
-                    self.hand_on(event, ctx, Some(threshold.share()));
-                } else {
-                    self.seat.sampled_out();
+                match self.sampler.share(*threshold, event, &ctx, &self.seat) {
+                    Some(share) => {
+                        self.seat.kept();
+                        self.hand_on(event, ctx, share);
+                    }
+                    None => self.seat.sampled_out(),
                 }
             }
             Plan::Rules(rules) => self.decide(rules, event, ctx),
             // It was sent here, and a layer further out did not pass on the question, so that now all get it.
             Plan::Summary if summary::arrives_at(&self.seat, event) => {
-                self.hand_on(event, ctx, None);
+                self.tell(event, ctx);
             }
             // It is another sampler's.
             Plan::Summary => {
@@ -259,4 +323,5 @@ impl<L> Drop for Sampled<L> {
     }
 }
 
-const ADVICE: &str = "a layer is not sampled, for it has a filter inside: write `layer.sampled(…).with_filter(…)`, the filter last";
+const AROUND_FILTER: &str = "a layer is not sampled, for it has a filter inside: write `layer.sampled(…).with_filter(…)`, the filter last";
+const AROUND_RECORDER: &str = "a layer is not sampled, for it has a recorder inside: write `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`, the sampler inside";

@@ -19,8 +19,10 @@ use crate::{
     chance::{Random, Threshold},
     memo,
     meter::Verdict,
+    owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat, nanos_since},
+    share::Share,
 };
 
 /// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.
@@ -126,31 +128,30 @@ impl Sampler {
             .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
     }
 
-    /// Whether an event is kept that only a ratio is about.
+    /// What an event is kept as one of that only a ratio is about.
     #[inline]
-    pub(crate) fn keeps<S>(
+    pub(crate) fn share<S>(
         &self,
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
-    ) -> bool
+    ) -> Option<Share>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
-        let decide = || plan::is_chosen(event, ctx, seat, threshold, &inner.random);
+        let decide = || plan::choose(event, ctx, seat, threshold, &inner.random);
         if !inner.shared.load(Ordering::Relaxed) {
             return decide();
         }
         let verdict = memo::recall(self.id(), event.metadata(), seat, || {
-            if decide() {
-                Verdict::Share(threshold.share())
-            } else {
-                Verdict::SampledOut
-            }
+            decide().map_or(Verdict::SampledOut, Verdict::Share)
         });
-        matches!(verdict, Verdict::Share(_))
+        match verdict {
+            Verdict::Share(share) => Some(share),
+            _ => None,
+        }
     }
 
     /// What holds for an event with such rules, said once for all who ask.
@@ -175,6 +176,20 @@ impl Sampler {
         } else {
             decide()
         }
+    }
+
+    /// Whose an event is that was held back.
+    pub(crate) fn owner<S>(
+        &self,
+        rules: &Rules,
+        event: &Event<'_>,
+        ctx: &LayerContext<'_, S>,
+        seat: &Seat,
+    ) -> Option<Owner>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        rules.owner(&self.0.rules, &Asked::new(event, ctx, seat))
     }
 
     /// An event begins: what was said of the last one of its callsite is over.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     iter::Sum,
-    mem,
+    mem, ptr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +15,10 @@ use spanwise_core::{CallsitePlans, Clock, Fault, SelfReport};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
-use crate::summary::{self, Summary};
+use crate::{
+    owner::{OWNERS, Owner},
+    summary::{self, Summary},
+};
 
 /// The place of a sink at a sampler.
 #[derive(Debug)]
@@ -47,11 +50,53 @@ struct Owed {
     count: u64,
     first: u64,
     last: u64,
-    is_pending: bool,
+    /// When it is to be told, as far as it is pending.
+    pending: Option<u64>,
+    /// Of the count, by whose they are.
+    of: Vec<Of>,
+}
+
+/// What is owed of one value.
+#[derive(Debug)]
+struct Of {
+    key: u64,
+    /// None of events without the field: they are told with the others.
+    owner: Option<Owner>,
+    count: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Owed {
+    /// Counts an event of a value that is known; false if it is not.
+    fn of_known(&mut self, key: u64, now: u64) -> bool {
+        let known = self.of.iter_mut().find(|of| of.key == key);
+        known.is_some_and(|of| {
+            of.count += 1;
+            of.last = now;
+            true
+        })
+    }
+
+    fn of_new(&mut self, key: u64, now: u64, owner: Option<Owner>) {
+        if self.of_known(key, now) || self.of.len() >= OWNERS {
+            return;
+        }
+        self.of.push(Of {
+            key,
+            owner,
+            count: 1,
+            first: now,
+            last: now,
+        });
+    }
 }
 
 /// Nothing is.
 const NEVER: u64 = u64::MAX;
+
+/// When that is to be told of which nothing is shown: by a flush, and not before.
+pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
     pub(crate) fn new(number: usize, clock: Clock, start: Instant) -> Self {
@@ -107,19 +152,41 @@ impl Seat {
         self.sampled_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+    /// An event of the bucket `key` is held back, or of none that has one for each value, which is 0. Of a new one `owner` is asked.
+    pub(crate) fn held_back(
+        &self,
+        callsite: &'static Metadata<'static>,
+        now: u64,
+        until: u64,
+        key: u64,
+        owner: impl FnOnce() -> Option<Owner>,
+    ) {
         self.held_back.fetch_add(1, Ordering::Relaxed);
         let mut owed = self.owed(callsite);
+        if key != 0 && !owed.of_known(key, now) && owed.of.len() < OWNERS {
+            // It reads values, which may log.
+            drop(owed);
+            let owner = owner();
+            owed = self.owed(callsite);
+            owed.of_new(key, now, owner);
+        }
         if owed.count == 0 {
             owed.first = now;
         }
         owed.count += 1;
         owed.last = now;
-        if !owed.is_pending {
-            owed.is_pending = true;
-            self.pending().push((callsite, until));
-            self.next_due.fetch_min(until, Ordering::Relaxed);
+        match owed.pending {
+            None => self.pending().push((callsite, until)),
+            // One rule waits for the end, another does not.
+            Some(AT_THE_END) if until < AT_THE_END => {
+                let mut pending = self.pending();
+                let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
+                same.for_each(|(_, due)| *due = until);
+            }
+            Some(_) => return,
         }
+        owed.pending = Some(until);
+        self.next_due.fetch_min(until, Ordering::Relaxed);
     }
 
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
@@ -161,13 +228,26 @@ impl Seat {
                     .store(next.unwrap_or(NEVER), Ordering::Relaxed);
                 due?.0
             };
-            let (suppressed, first, last) = {
+            let (suppressed, first, last, owner) = {
                 let mut owed = self.owed(callsite);
-                owed.is_pending = false;
+                owed.pending = None;
                 if owed.count == 0 {
                     continue;
                 }
-                (mem::take(&mut owed.count), owed.first, owed.last)
+                owed.of.retain(|of| of.owner.is_some());
+                if owed.of.is_empty() {
+                    (mem::take(&mut owed.count), owed.first, owed.last, None)
+                } else {
+                    let of = owed.of.remove(0);
+                    owed.count = owed.count.saturating_sub(of.count);
+                    if owed.count > 0 {
+                        // The next one, or all others together, at once.
+                        owed.pending = Some(0);
+                        self.pending().push((callsite, 0));
+                        self.next_due.store(0, Ordering::Relaxed);
+                    }
+                    (of.count, of.first, of.last, of.owner)
+                }
             };
             let now = nanos_since(&self.clock, self.start);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
@@ -177,6 +257,7 @@ impl Seat {
                 suppressed,
                 first: time.checked_sub(ago(first)).unwrap_or(time),
                 last: time.checked_sub(ago(last)).unwrap_or(time),
+                owner,
             });
         }
     }
@@ -244,7 +325,7 @@ pub struct SamplerStats {
     pub kept: u64,
     /// Left out, while others carry a `sample_rate` that stands for them.
     pub sampled_out: u64,
-    /// Left out, and told in summaries, or still to be told.
+    /// Left out, and told in summaries, or still to be told; of a share of 0 at the end alone.
     pub suppressed: u64,
 }
 

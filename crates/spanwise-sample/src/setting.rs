@@ -29,15 +29,18 @@ impl FromStr for SamplerBuilder {
 
     fn from_str(text: &str) -> Result<Self, SampleError> {
         let mut rules: Vec<(When, Limit)> = Vec::new();
-        let mut problems = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
+        let mut before = "";
         for word in text.split(',').map(str::trim) {
-            match parse(word) {
+            match parse(word, before) {
                 Ok((when, _)) if rules.iter().any(|(other, _)| *other == when) => {
                     problems.push(format!("`{word}`: `{when}` is there twice: write it once"));
                 }
                 Ok(rule) => rules.push(rule),
+                Err(problem) if problems.contains(&problem) => {}
                 Err(problem) => problems.push(problem),
             }
+            before = word;
         }
         SampleError::all(problems)?;
         // The most specific first; a level has no target.
@@ -57,21 +60,51 @@ impl FromStr for Sampler {
     }
 }
 
-fn parse(word: &str) -> Result<(When, Limit), String> {
+/// The rule that a word says. `before` is the word before it, of which it may be a part by mistake.
+fn parse(word: &str, before: &str) -> Result<(When, Limit), String> {
     if word.is_empty() {
         return Err(
             "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas"
                 .to_owned(),
         );
     }
-    let Some((when, limit)) = word.split_once('=') else {
+    if let Some((first, _)) = word.split_once(';') {
         return Err(format!(
-            "`{word}` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`"
+            "`{word}`: words are joined by commas: write `{first},…`"
         ));
+    }
+    let Some((when, limit)) = word.split_once('=') else {
+        return Err(no_rule(word, before));
     };
     let named = parse_when(when.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     Ok((named?, limit?))
+}
+
+/// Words that are meant for the whole setting, and are no target.
+const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
+
+/// What is wrong with a word without `=`.
+fn no_rule(word: &str, before: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let share = before
+        .rsplit_once('=')
+        .filter(|(_, share)| is_number(share));
+    if share.is_some() && is_number(word) {
+        format!("`{before},{word}`: a share is written with a point: write `{before}.{word}`")
+    } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
+        format!(
+            "`{word}` does not say of what: write a level or a target before it, such as `info={word}`"
+        )
+    } else if parse_when(word).is_ok() && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on)) {
+        format!(
+            "`{word}` does not say how much is kept: write `{word}=0` for nothing, `{word}=0.1` for a tenth, `{word}=5/s` for five a second"
+        )
+    } else {
+        format!(
+            "`{word}` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`"
+        )
+    }
 }
 
 fn parse_when(name: &str) -> Result<When, String> {
@@ -91,10 +124,18 @@ fn parse_when(name: &str) -> Result<When, String> {
     if target.is_empty() {
         return Err("nothing before the `=`: write a level or a target".to_owned());
     }
+    if name == "*" {
+        return Err(
+            "there is no word for all: write each level, such as `info=0.1,debug=0.1`".to_owned(),
+        );
+    }
     if !target.chars().all(allowed) {
         return Err(format!("`{name}` is neither a level nor a target"));
     }
     match nearest::level(name) {
+        _ if name.eq_ignore_ascii_case("all") => Err(format!(
+            "there is no word for all: write each level, such as `info=0.1,debug=0.1` (a target of that name is written `{name}::`)"
+        )),
         Some("off") => Err(format!(
             "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target of that name is written `{name}::`)"
         )),
@@ -118,10 +159,49 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     if text.contains('/') {
         return parse_rate(text);
     }
+    if let Some((count, key)) = text.split_once('@') {
+        return Err(format!(
+            "`{text}` does not say in which time: write {count}/s@{key}, or another time"
+        ));
+    }
     match text.parse::<f64>() {
         Ok(1.0) => Ok(keep()),
+        Ok(count) if count > 1.0 && count.fract() == 0.0 => Err(format!(
+            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for {text} a second of each place in the code write {text}/s"
+        )),
         Ok(share) if share.is_finite() => ratio(share).map_err(|error| error.to_string()),
-        _ => Err(format!("`{text}` is not {ACCEPTED}")),
+        _ if ["off", "none", "no", "false"]
+            .iter()
+            .any(|off| text.eq_ignore_ascii_case(off)) =>
+        {
+            Err(format!("`{text}` is not {ACCEPTED}; write 0 to keep none"))
+        }
+        _ if ["on", "all", "yes", "true"]
+            .iter()
+            .any(|on| text.eq_ignore_ascii_case(on)) =>
+        {
+            Err(format!("`{text}` is not {ACCEPTED}; write 1 to keep all"))
+        }
+        _ => Err(match of_percent(text) {
+            Some(share) => format!("`{text}` is a share of a hundred: write {share}"),
+            None => format!("`{text}` is not {ACCEPTED}"),
+        }),
+    }
+}
+
+/// What `10%` is as a share.
+fn of_percent(text: &str) -> Option<f64> {
+    let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+    (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
+}
+
+/// `0.01`, of something.
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share.is_finite() => Ok(share),
+        _ => Err(format!(
+            "`{text}` is not a share: write one from 0 to 1, such as 0.01"
+        )),
     }
 }
 
@@ -135,10 +215,29 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         None => (text, None),
     };
     let mut parts = text.split('/');
-    let mut limit = rate(parse_count(parts.next().unwrap_or_default())?);
-    limit = limit.within(parse_time(parts.next().unwrap_or_default())?);
+    let events = parse_count(parts.next().unwrap_or_default())?;
+    let time = parts.next().unwrap_or_default();
+    if let (None, Ok(of @ 1..)) = (parts.clone().next(), time.parse::<u32>()) {
+        let share = f64::from(events) / f64::from(of);
+        let share = if share <= 1.0 {
+            format!(", or {share} for that share")
+        } else {
+            String::new()
+        };
+        return Err(format!(
+            "`{text}` does not say in which time: write {events}/{of}s for {events} in {of} seconds{share}"
+        ));
+    }
+    let mut limit = rate(events).within(parse_time(time)?);
     if let Some(burst) = parts.next() {
-        limit = limit.burst(parse_count(burst)?);
+        limit = match parse_count(burst)? {
+            0 => {
+                return Err(format!(
+                    "`/{burst}` is too little: a burst is of one event at least; write 0 to keep none"
+                ));
+            }
+            burst => limit.burst(burst),
+        };
     }
     if let Some(more) = parts.next() {
         return Err(format!(
@@ -153,6 +252,11 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
 
 /// `10`, `10/100`, `10/m`, `10/100/m`.
 fn parse_first(text: &str) -> Result<Limit, String> {
+    if let Some((_, key)) = text.split_once('@') {
+        return Err(format!(
+            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each place in the code, whatever their values"
+        ));
+    }
     let mut parts = text.split('/');
     let mut limit = first(parse_count(parts.next().unwrap_or_default())?);
     let mut part = parts.next();
@@ -161,7 +265,7 @@ fn parse_first(text: &str) -> Result<Limit, String> {
         part = parts.next();
     }
     if let Some(tick) = part {
-        limit = limit.per(parse_time(tick)?);
+        limit = limit.within(parse_time(tick)?);
     }
     match parts.next() {
         None => Ok(limit.into()),
@@ -181,7 +285,7 @@ fn parse_count(text: &str) -> Result<u32, String> {
         })
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (count, name) = text.split_at(digits);
     let unit = UNITS.iter().find(|(unit, _)| *unit == name);

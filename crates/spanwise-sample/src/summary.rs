@@ -3,11 +3,11 @@
 use std::{
     cell::Cell,
     fmt, ptr,
-    sync::{LazyLock, OnceLock},
+    sync::{LazyLock, Mutex, OnceLock, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use spanwise_core::CallsitePlans;
+use spanwise_core::{Annotations, CallsitePlans};
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,
@@ -16,38 +16,49 @@ use tracing_core::{
     span::Id,
 };
 
-use crate::seat::Seat;
+use crate::{owner::Owner, seat::Seat};
 
 /// Events of one callsite that were held back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) callsite: &'static Metadata<'static>,
     pub(crate) suppressed: u64,
     pub(crate) first: SystemTime,
     pub(crate) last: SystemTime,
+    /// Whose they are, if they are of one.
+    pub(crate) owner: Option<Owner>,
 }
 
 /// A static: each use of a constant may be at another address, and its address is what a summary is known by.
 static MESSAGE: &str = "events suppressed";
-const FIELDS: &[&str] = &["message", "suppressed", "callsite", "first", "last"];
+const FIELDS: [&str; 5] = ["message", "suppressed", "callsite", "first", "last"];
 
 impl Summary {
     /// Calls `hand_on` with the event that says it. It belongs to no span: those that are open when it is told have nothing to do with it.
     pub(crate) fn with_event<R>(&self, hand_on: impl FnOnce(&Event<'_>) -> R) -> R {
-        let metadata = Told::about(self.callsite);
+        // A field of a name that is taken would be there twice.
+        let owner = self
+            .owner
+            .as_ref()
+            .filter(|owner| !FIELDS.contains(&owner.key));
+        let metadata = Told::about(self.callsite, owner.map(|owner| owner.key));
         let (place, first, last) = (
             display(Place(self.callsite)),
             display(Rfc3339(self.first)),
             display(Rfc3339(self.last)),
         );
-        let values: [Option<&dyn Value>; 5] = [
+        let value = owner.map(|owner| owner.value.as_str());
+        let values: [Option<&dyn Value>; 6] = [
             Some(&MESSAGE),
             Some(&self.suppressed),
             Some(&place),
             Some(&first),
             Some(&last),
+            value.as_ref().map(|value| value as &dyn Value),
         ];
-        let values = metadata.fields().value_set_all(&values);
+        let values = metadata
+            .fields()
+            .value_set_all(&values[..metadata.fields().len()]);
         hand_on(&Event::new_child_of(None::<Id>, metadata, &values))
     }
 }
@@ -58,20 +69,33 @@ pub(crate) fn is_summary(callsite: &Metadata<'_>) -> bool {
 }
 
 /// The callsite of the summaries about another callsite. It has that one's level, target, file and line: what lets those events through, lets their
-/// summary through. One for each callsite that ever had a summary, for ever, as callsites are.
+/// summary through. One for each callsite that ever had a summary, and each key of a rate there, for ever, as callsites are.
 struct Told {
     metadata: OnceLock<Metadata<'static>>,
 }
 
+/// About one callsite: by the name of the field that says whose events they are.
+type About = Mutex<Vec<(Option<&'static str>, &'static Metadata<'static>)>>;
+
 impl Told {
-    fn about(callsite: &'static Metadata<'static>) -> &'static Metadata<'static> {
-        static ALL: LazyLock<CallsitePlans<&'static Told>> = LazyLock::new(CallsitePlans::default);
-        let told = ALL.get(callsite, |_| {
-            Box::leak(Box::new(Self {
-                metadata: OnceLock::new(),
-            }))
-        });
-        told.metadata.get_or_init(|| {
+    fn about(
+        callsite: &'static Metadata<'static>,
+        key: Option<&'static str>,
+    ) -> &'static Metadata<'static> {
+        static ALL: LazyLock<CallsitePlans<About>> = LazyLock::new(CallsitePlans::default);
+        let about = ALL.get(callsite, |_| About::default());
+        let mut about = about.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = about.iter().find(|(known, _)| *known == key) {
+            return known;
+        }
+        let told: &'static Self = Box::leak(Box::new(Self {
+            metadata: OnceLock::new(),
+        }));
+        let fields: &'static [&'static str] = match key {
+            None => &FIELDS,
+            Some(key) => Box::leak(FIELDS.into_iter().chain([key]).collect()),
+        };
+        let metadata = told.metadata.get_or_init(|| {
             Metadata::new(
                 MESSAGE,
                 callsite.target(),
@@ -79,10 +103,12 @@ impl Told {
                 callsite.file(),
                 callsite.line(),
                 callsite.module_path(),
-                FieldSet::new(FIELDS, Identifier(*told)),
+                FieldSet::new(fields, Identifier(told)),
                 Kind::EVENT,
             )
-        })
+        });
+        about.push((key, metadata));
+        metadata
     }
 }
 
@@ -106,13 +132,18 @@ thread_local! {
 
 /// Sends a summary to the sink at `seat`, and to no other, through the dispatcher. False if it did not arrive.
 ///
+/// The levels may have changed since: what stands before the sink is to let it through all the same.
+///
 /// Only a dispatcher can give a layer the context that it wants with an event. So the summary is dispatched as an event, and before any layer would get
 /// it all are asked whether it is enabled: the one it is for takes it then, and says that it is not.
 pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
     ADDRESSEE.set(seat);
-    summary.with_event(|event| match dispatch {
+    let dispatch = |event: &Event<'_>| match dispatch {
         Some(dispatch) => dispatch.event(event),
         None => dispatcher::get_default(|dispatch| dispatch.event(event)),
+    };
+    summary.with_event(|event| {
+        Annotations::with(|said| said.tells = true, || dispatch(event));
     });
     ADDRESSEE.replace(ptr::null()).is_null()
 }

@@ -36,6 +36,16 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = Hashed::new(hasher).write_str(text);
 }
 
+/// The text of the field, at most so many bytes of it; nothing if the event does not have it.
+pub(crate) fn text(event: &Event<'_>, field: &Field, longest: usize) -> Option<String> {
+    let mut text = Text {
+        text: String::new(),
+        longest,
+    };
+    read(event, field, &mut text)?;
+    Some(text.text)
+}
+
 /// The text of the field, in pieces. Nothing if the event does not have it, false if the text came to no good end.
 fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
     let mut reader = Reader {
@@ -87,6 +97,25 @@ impl Write for Same<'_> {
         }
         self.outcome = Some(self.only_begin && text.starts_with(self.rest));
         Err(fmt::Error)
+    }
+}
+
+struct Text {
+    text: String,
+    longest: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = guarded::cut_at(text, self.longest - self.text.len());
+        self.text.push_str(fits);
+        if fits.len() == text.len() {
+            Ok(())
+        } else {
+            // What follows would follow a gap.
+            self.longest = self.text.len();
+            Err(fmt::Error)
+        }
     }
 }
 

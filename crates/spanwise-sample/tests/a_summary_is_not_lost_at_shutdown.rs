@@ -8,8 +8,9 @@ mod support;
 
 use std::sync::Mutex;
 
-use spanwise_core::{ContextLayer, Fault, LayerExt, Layers, LevelLayer, SelfReport};
-use spanwise_sample::{SampleExt, Sampler};
+use spanwise_core::{ContextLayer, Emission, Fault, LayerExt, Layers, LevelLayer, SelfReport};
+use spanwise_json::JsonLayer;
+use spanwise_sample::{Recorder, SampleExt, Sampler};
 use support::{Count, Lines};
 use tracing::{Dispatch, Subscriber, info, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
@@ -110,6 +111,61 @@ fn a_wrapper_that_asks_nobody_does_not_lose_it() {
     let suppressed = lines.take_each("suppressed");
     assert!(suppressed.contains(&3.into()), "{suppressed:?}");
     assert_eq!(sampler.stats().suppressed, 6);
+}
+
+#[test]
+fn a_summary_is_told_though_its_level_is_switched_off_meanwhile() {
+    type Wrap = fn(&Lines, &LevelLayer, &Sampler) -> Box<dyn Layer<Registry> + Send + Sync>;
+    let wraps: [Wrap; 4] = [
+        |lines, _, sampler| lines.on_registry().sampled(sampler.clone()).boxed(),
+        |lines, levels, sampler| {
+            let layer = lines.on_registry().sampled(sampler.clone());
+            layer.emitted(levels.handle()).boxed()
+        },
+        |lines, levels, sampler| {
+            let emission = Emission::from(levels.handle()).leveled("info".parse().unwrap());
+            let layer = lines.on_registry().sampled(sampler.clone());
+            layer
+                .leveled("info".parse().unwrap())
+                .emitted(emission)
+                .boxed()
+        },
+        |lines, levels, sampler| {
+            let lines = lines.clone();
+            let sink = Recorder::default().sink(
+                move || lines.clone(),
+                levels.handle(),
+                |writer| {
+                    JsonLayer::new()
+                        .with_writer(writer)
+                        .sampled(sampler.clone())
+                },
+            );
+            sink.boxed()
+        },
+    ];
+    for (index, wrap) in wraps.into_iter().enumerate() {
+        let (lines, sampler) = (Lines::default(), "info=2/h".parse::<Sampler>().unwrap());
+        let mut levels = LevelLayer::new("info".parse().unwrap());
+        if index > 0 {
+            levels = levels.capture(LevelFilter::DEBUG);
+        }
+        let handle = levels.handle();
+        let layer = wrap(&lines, &levels, &sampler);
+        let mut list = Layers::<Registry>::default();
+        list.push(layer);
+        let stack = tracing_subscriber::registry().with(list).with(levels);
+        tracing::subscriber::with_default(stack, || {
+            log();
+            assert_eq!(lines.take().len(), 3, "{index}");
+            handle.set_levels("error").unwrap();
+            (0..5).for_each(|_| info!("off"));
+            sampler.flush();
+        });
+        let told = lines.take();
+        assert_eq!(told.len(), 1, "{index}");
+        assert_eq!(told[0]["suppressed"], 3, "{index}");
+    }
 }
 
 #[test]

@@ -61,11 +61,11 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "0.1",
-            "`0.1` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`",
+            "`0.1` does not say of what: write a level or a target before it, such as `info=0.1`",
         ),
         (
             "info",
-            "`info` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`",
+            "`info` does not say how much is kept: write `info=0` for nothing, `info=0.1` for a tenth, `info=5/s` for five a second",
         ),
         (
             "info=",
@@ -73,7 +73,7 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
         ),
         (
             "info=10%",
-            "`info=10%`: `10%` is not a ratio such as 0.1, a rate such as 5/s, or first:10/100",
+            "`info=10%`: `10%` is a share of a hundred: write 0.1",
         ),
         (
             "info=nan",
@@ -112,8 +112,68 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
             "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas",
         ),
         (
+            "info=0.1,,",
+            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas",
+        ),
+        (
+            "sqlx=5",
+            "`sqlx=5`: `5` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for 5 a second of each place in the code write 5/s",
+        ),
+        (
+            "sqlx=5@tenant_id",
+            "`sqlx=5@tenant_id`: `5@tenant_id` does not say in which time: write 5/s@tenant_id, or another time",
+        ),
+        (
+            "sqlx=first:10@tenant",
+            "`sqlx=first:10@tenant`: `@tenant` belongs to a rate, such as 5/s@tenant: first counts the events of each place in the code, whatever their values",
+        ),
+        (
+            "first:10@tenant",
+            "`first:10@tenant` does not say of what: write a level or a target before it, such as `info=first:10@tenant`",
+        ),
+        (
+            "all=0.1",
+            "`all=0.1`: there is no word for all: write each level, such as `info=0.1,debug=0.1` (a target of that name is written `all::`)",
+        ),
+        (
+            "*=0.1",
+            "`*=0.1`: there is no word for all: write each level, such as `info=0.1,debug=0.1`",
+        ),
+        (
+            "a=0.1;b=0.2",
+            "`a=0.1;b=0.2`: words are joined by commas: write `a=0.1,…`",
+        ),
+        (
+            "info=0,1",
+            "`info=0,1`: a share is written with a point: write `info=0.1`",
+        ),
+        (
+            "info=1/10",
+            "`info=1/10`: `1/10` does not say in which time: write 1/10s for 1 in 10 seconds, or 0.1 for that share",
+        ),
+        (
+            "sqlx=off",
+            "`sqlx=off`: `off` is not a ratio such as 0.1, a rate such as 5/s, or first:10/100; write 0 to keep none",
+        ),
+        (
+            "sqlx=5/s/0",
+            "`sqlx=5/s/0`: `/0` is too little: a burst is of one event at least; write 0 to keep none",
+        ),
+        (
+            "5/s/0",
+            "`5/s/0` does not say of what: write a level or a target before it, such as `info=5/s/0`",
+        ),
+        (
+            "on",
+            "`on` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`",
+        ),
+        (
+            "hyper",
+            "`hyper` does not say how much is kept: write `hyper=0` for nothing, `hyper=0.1` for a tenth, `hyper=5/s` for five a second",
+        ),
+        (
             "info=2,shop=5/x",
-            "`info=2`: `2` is out of range: a ratio lies between 0 and 1; use 1 to keep every event; \
+            "`info=2`: `2` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for 2 a second of each place in the code write 2/s; \
              `shop=5/x`: `x` is not a time: write s, m, h or ms, or so many of them, such as 10s",
         ),
     ] {

@@ -158,24 +158,6 @@ fn a_chosen_unit_that_ends_well_shows_no_debug_lines() {
 }
 
 #[test]
-fn rates_of_a_sampler_in_front_are_multiplied() {
-    let recorder = Recorder::builder().tail(0.5).unwrap().build();
-    let lines = Lines::default();
-    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
-    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
-        JsonLayer::new().with_writer(writer)
-    });
-    let sampler: Sampler = "info=0.5".parse().unwrap();
-    let _default = tracing_subscriber::registry()
-        .with(ContextLayer::default())
-        .with(json.sampled(sampler))
-        .with(levels)
-        .set_default();
-    info_span!("request", trace_id = HIGHEST).in_scope(|| info!("one"));
-    assert_eq!(lines.all("sample_rate"), ["0.25"]);
-}
-
-#[test]
 fn the_traces_that_are_chosen_are_those_of_a_ratio() {
     const SHARE: f64 = 0.1;
     let shown = |lines: &Lines| {

@@ -17,7 +17,7 @@ use tracing::{
     Instrument as _, Level, debug, debug_span, dispatcher, error, field::Empty, info, info_span,
     trace,
 };
-use tracing_subscriber::prelude::*;
+use tracing_subscriber::{fmt::writer::MakeWriterExt as _, prelude::*};
 
 #[test]
 fn a_unit_that_fails_shows_its_debug_lines_in_order_before_the_error() {
@@ -348,15 +348,15 @@ fn what_a_sampler_says_of_the_event_is_not_said_of_what_came_before() {
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
     let lines = Lines::default();
-    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
-        JsonLayer::new().with_writer(writer)
-    });
     // The last of three errors stands for all of them.
     let sampler = Sampler::builder()
         .rule(When::level(Level::ERROR), first(0).then_every(3))
         .build();
+    let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
+        JsonLayer::new().with_writer(writer).sampled(sampler)
+    });
     let _default = tracing_subscriber::registry()
-        .with(json.sampled(sampler))
+        .with(json)
         .with(levels)
         .set_default();
     let _request = info_span!("request").entered();
@@ -372,4 +372,34 @@ fn what_a_sampler_says_of_the_event_is_not_said_of_what_came_before() {
     let last = lines.objects().pop().unwrap();
     assert!(last["sample_rate"].is_number(), "{last}");
     assert_eq!(lines.all("sample_rate").len(), 1);
+}
+
+#[test]
+fn an_output_that_gets_none_of_the_lines_gets_no_header() {
+    let recorder = Recorder::builder().tail(0.0).unwrap().build();
+    let [errors, infos, all] = [(); 3].map(|()| Lines::default());
+    let outputs = errors
+        .clone()
+        .with_max_level(Level::ERROR)
+        .and(infos.clone().with_max_level(Level::INFO))
+        .and(all.clone());
+    let (dispatch, _) = recorder_support::stack_to(&recorder, outputs);
+    let _default = dispatcher::set_default(&dispatch);
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        error!("failed");
+    });
+    assert_eq!(errors.messages(), ["failed"]);
+    assert_eq!(infos.messages(), ["failed"]);
+    let header = "what was kept of a unit of work follows";
+    assert_eq!(all.messages(), [header, "a step", "failed"]);
+    assert_eq!(all.header().unwrap()["level"], "INFO");
+
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        info!("received");
+        error!("failed");
+    });
+    assert_eq!(errors.messages()[1..], ["failed"]);
+    assert_eq!(infos.messages()[1..], [header, "received", "failed"]);
 }

@@ -16,7 +16,7 @@ use std::{
 
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
-use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
+use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, rate, ratio};
 use support::{Count, Lines};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
@@ -68,6 +68,124 @@ fn a_summary_says_how_many_of_which_callsite_from_when_to_when() {
     assert_eq!(shown[1]["message"], "of another callsite");
     log();
     assert_eq!(lines.take_each("message"), ["query"], "told once");
+}
+
+#[test]
+fn a_summary_says_whose_the_events_are_of_a_few_values() {
+    let (lines, clock) = (Lines::default(), clock());
+    let sampler = sampler("shop=1/s@tenant_id,free=1/s@user,odd=1/s@first", &clock);
+    let layer = lines.layer().redacted(Arc::new(NoUsers));
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(layer.sampled(sampler.clone()));
+    let _default = stack.set_default();
+    let request = |tenant: u32, events: u32| {
+        let _request = tracing::info_span!("request", tenant_id = tenant).entered();
+        (0..events).for_each(|_| info!(target: "shop::db", "query"));
+    };
+    (1..=10).for_each(|tenant| request(tenant, 1 + tenant));
+    request(1, 100);
+    lines.take();
+    clock.advance(Duration::from_secs(1));
+    warn!("another");
+    let told: Vec<_> = lines
+        .take()
+        .into_iter()
+        .filter(|line| line.get("suppressed").is_some())
+        .collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|line| {
+            (
+                line["tenant_id"].as_str(),
+                line["suppressed"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let first = [
+        (Some("1"), 101),
+        (Some("2"), 2),
+        (Some("3"), 3),
+        (Some("4"), 4),
+    ];
+    let then = [
+        (Some("5"), 5),
+        (Some("6"), 6),
+        (Some("7"), 7),
+        (Some("8"), 8),
+    ];
+    // What nine and ten held back is told together.
+    assert_eq!(told, [&first[..], &then, &[(None, 19)]].concat());
+
+    // The value is hidden as it is on a line, and a name that the summary has is not there twice.
+    for _ in 0..3 {
+        info!(target: "free", user = "ann", "a");
+        info!(target: "odd", first = 1, "b");
+        info!(target: "shop", "of no tenant");
+    }
+    lines.take();
+    sampler.flush();
+    let told = lines.take();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0]["user"], "[REDACTED]");
+    assert!(
+        told[1]["first"].as_str().unwrap().starts_with("2026"),
+        "{told:?}"
+    );
+    assert_eq!(told[2]["suppressed"], 2);
+}
+
+/// Hides the field `user`.
+#[derive(Debug)]
+struct NoUsers;
+
+impl Redact for NoUsers {
+    fn key(&self, key: &str) -> KeyVerdict {
+        if key == "user" {
+            KeyVerdict::Redact
+        } else {
+            KeyVerdict::Pass
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        text.into()
+    }
+}
+
+#[test]
+fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
+    let (lines, clock) = (Lines::default(), clock());
+    let sampler = Sampler::builder()
+        .rule(When::field("user", "robot"), ratio(0.0).unwrap())
+        .rule(When::target("shop"), rate(1))
+        .clock(clock.clone())
+        .build();
+    let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
+    let _default = stack.set_default();
+    let log = |user: &str| info!(target: "shop::db", user, "query");
+    (0..5).for_each(|_| log("robot"));
+    clock.advance(Duration::from_secs(100));
+    warn!("another");
+    assert_eq!(lines.take_each("message"), ["another"]);
+
+    // What another rule holds back at the same place is told when it is due, with all that is owed there.
+    (0..3).for_each(|_| log("ann"));
+    clock.advance(Duration::from_secs(1));
+    warn!("another");
+    let shown = lines.take_each("suppressed");
+    assert_eq!(shown.iter().filter_map(|n| n.as_u64()).sum::<u64>(), 7);
+
+    (0..4).for_each(|_| log("robot"));
+    clock.advance(Duration::from_secs(100));
+    warn!("another");
+    assert_eq!(lines.take_each("message"), ["another"]);
+    sampler.flush();
+    assert_eq!(lines.take_each("suppressed"), [4]);
+    sampler.flush();
+    assert!(lines.take().is_empty());
+    let stats = sampler.stats().to_string();
+    assert_eq!(stats, "4 kept, 0 sampled out, 11 suppressed");
 }
 
 #[test]

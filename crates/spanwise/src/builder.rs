@@ -22,7 +22,7 @@ use crate::{
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
-    settings::{self, FromEnv},
+    settings::{self, FromEnv, LOG_RECORDER},
     to_sentry,
 };
 
@@ -404,6 +404,15 @@ impl Builder {
         // Levels are decided by the stack, which can change them: the bridge hands on everything.
         if let Err(error) = tracing_log::LogTracer::init() {
             let why = format_args!("records of the `log` crate go elsewhere: {error}");
+            report.fault(Fault::Setup, &why);
+        }
+        if let Some(recorder) = &resolved.recorder
+            && !recorder.keeps_more_than(&resolved.levels)
+        {
+            let (variable, levels) = (resolved.name_of(&LOG_RECORDER), &resolved.levels);
+            let why = format_args!(
+                "the recorder keeps nothing: all of `{recorder}` is shown under the levels `{levels}`; have it keep more, such as {variable}=debug, or leave it out"
+            );
             report.fault(Fault::Setup, &why);
         }
         let policy = resolved.redaction.policy.clone();

@@ -140,6 +140,11 @@
 //!
 //! All of it is in `docs/sampling.md` of the repository.
 //!
+//! # Requests
+//!
+//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer for the server: each request has a span with its id and its tenant, and
+//! one event when it truly ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of the repository.
+//!
 //! # What it does not do
 //!
 //! It exports no metrics and no OTLP.
@@ -150,6 +155,9 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
+//! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
+//! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
+//! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
 //!
 //! # Troubleshooting
@@ -167,6 +175,7 @@ mod console;
 mod error;
 mod explain;
 mod files;
+mod http_server;
 mod output;
 mod outputs;
 mod panic_hook;
@@ -194,6 +203,8 @@ pub use spanwise_core::{
     Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
     Redact, Setting, Stats, TargetLevels,
 };
+#[cfg(feature = "http")]
+pub use spanwise_http as http;
 pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]

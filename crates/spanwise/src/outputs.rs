@@ -197,13 +197,20 @@ impl Sinks<'_> {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
         let resolved = self.resolved;
-        // For one writer or the other: a closure has one type.
+        // What a recorder keeps, and what is not shown, is not for the sampler to leave out: it is inside of all else.
         macro_rules! push {
             (|$writer:ident| $layer:expr) => {
+                match &resolved.sampler {
+                    Some(sampler) => push!(@ |$writer| $layer.sampled(sampler.clone())),
+                    None => push!(@ |$writer| $layer),
+                }
+            };
+            // For one writer or the other: a closure has one type.
+            (@ |$writer:ident| $layer:expr) => {
                 match self.recorder(level) {
                     Some((recorder, emission)) => {
                         let sink = recorder.sink(writer, emission, |$writer| $layer);
-                        self.push_sampled(sink);
+                        self.layers.push(sink);
                     }
                     None => {
                         let $writer = writer;
@@ -250,24 +257,7 @@ impl Sinks<'_> {
         L: Layer<Registry> + Send + Sync,
     {
         match self.emission {
-            Some(emission) => self.push_sampled(layer.emitted(emission.clone())),
-            None => self.push_sampled(layer),
-        }
-    }
-
-    fn push_sampled<L>(&mut self, layer: L)
-    where
-        L: Layer<Registry> + Send + Sync,
-    {
-        match &self.resolved.sampler {
-            Some(sampler) => {
-                let sampled = layer.sampled(sampler.clone());
-                match self.emission {
-                    // What a recorder keeps is to be whole.
-                    Some(emission) => self.layers.push(sampled.among(emission.clone())),
-                    None => self.layers.push(sampled),
-                }
-            }
+            Some(emission) => self.layers.push(layer.emitted(emission.clone())),
             None => self.layers.push(layer),
         }
     }

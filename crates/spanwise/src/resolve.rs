@@ -11,13 +11,14 @@ use crate::{
     Builder, Explanation, Output, OutputFormat, Preset,
     explain::Origin,
     files::Files,
+    http_server::HttpServer,
     program,
     redaction::{InCode, Redaction},
     settings::{
         self, APP_ENV, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
-        LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_PRESET,
-        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, NO_COLOR, RUST_LOG,
-        SERVICE_NAME, SERVICE_VERSION,
+        LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST,
+        LOG_LEVEL, LOG_OUTPUT, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE,
+        LOG_SAMPLE, NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     to_sentry,
 };
@@ -127,12 +128,24 @@ impl Builder {
             (None, Some(_)) => variable(&LOG_RECORDER),
             (None, None) => none.clone(),
         };
-        let of_env = of_env.flatten();
-        let of_env = of_env.map(|levels| Recorder::builder().capture(levels).build());
-        let recorder = self.recorder.clone().or(of_env);
+        let recorder = self.recorder.clone().or(of_env.flatten());
         match &recorder {
-            Some(recorder) => explain(&LOG_RECORDER, &recorder.levels(), &origin),
+            Some(recorder) => explain(&LOG_RECORDER, recorder, &origin),
             None => explain(&LOG_RECORDER, &"off", &origin),
+        }
+
+        let http_server = env.http_server.clone().or_of(preset);
+        if let Some(trust) = &http_server.trust {
+            let origin = match env.http_server.trust {
+                Some(_) => variable(&LOG_HTTP_TRUST),
+                None => Origin::Default,
+            };
+            explain(&LOG_HTTP_TRUST, trust, &origin);
+        }
+        if let Some(address) = &http_server.client_address {
+            let is_set = env.http_server.client_address.is_some();
+            let origin = choose(false, is_set, &LOG_HTTP_CLIENT_ADDRESS);
+            explain(&LOG_HTTP_CLIENT_ADDRESS, address, &origin);
         }
 
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
@@ -193,6 +206,7 @@ impl Builder {
             redaction,
             sampler,
             recorder,
+            http_server,
             prefix: prefix.to_owned(),
             context,
             service,
@@ -214,6 +228,7 @@ pub(crate) struct Resolved {
     pub(crate) redaction: Redaction,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) http_server: HttpServer,
     /// Of the variables.
     pub(crate) prefix: String,
     pub(crate) context: Vec<String>,

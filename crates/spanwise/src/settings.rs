@@ -2,12 +2,15 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
-use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels, nearest::nearest};
+use spanwise_appender::Bytes;
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
 use spanwise_redact::Changes;
-use spanwise_sample::Sampler;
+use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, Preset, files::Files, redaction, to_sentry};
+use crate::{
+    Output, OutputFormat, Preset, files::Files, http_server::HttpServer, redaction, to_sentry,
+};
 
 pub(crate) const fn setting(
     name: &'static str,
@@ -112,8 +115,20 @@ pub(crate) const LOG_SAMPLE: Setting = setting(
 pub(crate) const LOG_RECORDER: Setting = setting(
     "LOG_RECORDER",
     "off",
-    "off, or a level or directives such as `debug` or `debug,hyper=info`",
-    "The flight recorder: lines of these levels are kept for each request, and written if it fails. Not under the preset test.",
+    "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s` and `tail=0.01`",
+    "The flight recorder: lines of these levels are kept for each request, and written if it fails, with `slow` also if it takes as long; with `tail` lines at INFO are kept too, and shown of that share of the other requests. Not under the preset test.",
+);
+pub(crate) const LOG_HTTP_TRUST: Setting = setting(
+    "LOG_HTTP_TRUST",
+    "never",
+    "never, always, or addresses and networks joined by commas, such as `10.0.0.0/8,127.0.0.1`; in programs built with the feature `http`",
+    "Whose ids of requests, traces and tenants are taken over, and whose `X-Forwarded-For` is believed.",
+);
+pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
+    "LOG_HTTP_CLIENT_ADDRESS",
+    "network; under the preset dev whole",
+    "whole, network, none; in programs built with the feature `http`",
+    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
@@ -181,6 +196,8 @@ pub const SETTINGS: &[Setting] = &[
     LOG_REDACT_KEY_FILE,
     LOG_SAMPLE,
     LOG_RECORDER,
+    LOG_HTTP_TRUST,
+    LOG_HTTP_CLIENT_ADDRESS,
     LOG_CONTEXT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -213,7 +230,8 @@ pub(crate) struct FromEnv {
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
     /// Nothing if it is said to be off.
-    pub(crate) recorder: Option<Option<TargetLevels>>,
+    pub(crate) recorder: Option<Option<Recorder>>,
+    pub(crate) http_server: HttpServer,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
@@ -244,6 +262,10 @@ impl FromEnv {
         let redaction = vars.redaction();
         let sampler = vars.sampler();
         let recorder = vars.recorder();
+        let http_server = HttpServer {
+            trust: vars.parsed(&LOG_HTTP_TRUST),
+            client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
+        };
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
@@ -268,6 +290,7 @@ impl FromEnv {
             redaction,
             sampler,
             recorder,
+            http_server,
             context,
             service_name,
             service_version,
@@ -287,6 +310,16 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
         None => setting.name.to_owned(),
     }
 }
+
+/// How names begin, after the prefix, of which none is somebody else's, with the setting that is meant.
+const GROUPS: [(&str, &Setting); 6] = [
+    ("_FILE", &LOG_FILE),
+    ("_ERROR_FILE", &LOG_ERROR_FILE),
+    ("_REDACT", &LOG_REDACT),
+    ("_SAMPL", &LOG_SAMPLE),
+    ("_RECORD", &LOG_RECORDER),
+    ("_FLIGHT", &LOG_RECORDER),
+];
 
 /// Said of what is not wanted.
 const OFF: [&str; 2] = ["off", "none"];
@@ -453,33 +486,37 @@ impl Vars {
         (!is_off).then(|| self.parsed(&LOG_SAMPLE)).flatten()
     }
 
-    fn recorder(&mut self) -> Option<Option<TargetLevels>> {
+    fn recorder(&mut self) -> Option<Option<Recorder>> {
         let value = self.get(&LOG_RECORDER)?;
         if OFF.iter().any(|off| value.eq_ignore_ascii_case(off)) {
             return Some(None);
         }
+        let name = self.name(&LOG_RECORDER);
         // Words that look like a switch, and would be taken for a target or a level.
-        let is_switch = ["on", "true", "yes"]
+        let is_switch = ["on", "true", "yes", "1"]
             .iter()
             .any(|on| value.eq_ignore_ascii_case(on));
-        if is_switch || value.starts_with(|first: char| first.is_ascii_digit()) {
-            let name = self.name(&LOG_RECORDER);
-            self.problems.push(format!(
-                "{name}={value:?} is no level: did you mean debug? accepts {}",
-                LOG_RECORDER.accepts
-            ));
-            return None;
-        }
-        match value.parse() {
-            Ok(levels) => Some(Some(levels)),
-            Err(error) => {
-                let name = self.name(&LOG_RECORDER);
-                let accepts = LOG_RECORDER.accepts;
-                self.problems
-                    .push(format!("{name}={value:?}: {error}; accepts {accepts}"));
-                None
-            }
-        }
+        let problem = if is_switch {
+            "no level: did you mean debug? accepts"
+        } else if value.parse::<Bytes>().is_ok() {
+            "a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts"
+        } else {
+            return match value.parse() {
+                Ok(recorder) => Some(Some(recorder)),
+                Err(error) => {
+                    let error: SampleError = error;
+                    let accepts = LOG_RECORDER.accepts;
+                    self.problems
+                        .push(format!("{name}={value:?}: {error}; accepts {accepts}"));
+                    None
+                }
+            };
+        };
+        self.problems.push(format!(
+            "{name}={value:?} is {problem} {}",
+            LOG_RECORDER.accepts
+        ));
+        None
     }
 
     fn redaction(&mut self) -> redaction::FromEnv {
@@ -576,20 +613,14 @@ impl Vars {
             if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
                 continue;
             }
-            // Of what begins as these do, nothing is somebody else's.
-            let groups = [
-                &LOG_FILE,
-                &LOG_ERROR_FILE,
-                &LOG_REDACT,
-                &LOG_SAMPLE,
-                &LOG_RECORDER,
-            ];
-            let groups = groups.map(|setting| self.name(setting));
-            if let Some(group) = groups.iter().find(|group| name.starts_with(*group)) {
-                let alike = known.iter().filter(|known| known.starts_with(group));
+            let of_prefix = &name[self.prefix.len()..];
+            if let Some((_, group)) = GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
+                let group = self.name(group);
+                let alike = known.iter().filter(|known| known.starts_with(&group));
                 let alike: Vec<&str> = alike.map(String::as_str).collect();
+                let are = if alike.len() == 1 { "is" } else { "are" };
                 self.problems.push(format!(
-                    "{name}={value:?} is not a setting: there are {}",
+                    "{name}={value:?} is not a setting: there {are} {}",
                     alike.join(", ")
                 ));
                 continue;

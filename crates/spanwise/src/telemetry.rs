@@ -7,15 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_appender::{Background, FlushGuard, RollingFile};
+use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
 use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
 
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
+#[cfg(feature = "http")]
+use crate::http_server::HttpServer;
 use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
-/// ends by `std::process::exit` shuts down as well, but for what a sampler held back, which is not told then.
+/// ends by `std::process::exit` while it is held shuts down as well.
 ///
 /// Events after the shutdown are still written, by the thread that logs, unless an output had to give lines up.
 #[derive(Debug)]
@@ -23,6 +25,29 @@ use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
 pub struct Telemetry {
     handle: Handle,
     guards: Vec<FlushGuard>,
+    at_exit: Option<AtExit>,
+    #[cfg(feature = "http")]
+    http_server: HttpServer,
+}
+
+/// Tells what a sampler held back, if the program exits before the shutdown.
+struct AtExit(
+    #[expect(dead_code, reason = "it is there for as long as it is held")] Arc<BeforeExit>,
+);
+
+impl AtExit {
+    fn new(handle: &Handle) -> Self {
+        let handle = handle.clone();
+        let tell: Arc<BeforeExit> = Arc::new(move |end| handle.flush_sampler(end));
+        before_exit(&tell);
+        Self(tell)
+    }
+}
+
+impl fmt::Debug for AtExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtExit")
+    }
 }
 
 /// Reads and changes what is logged while the program runs. Cheap to clone.
@@ -68,17 +93,37 @@ impl Telemetry {
             ..
         } = outputs;
         let outputs = Arc::new(OpenOutputs { backgrounds, files });
+        let handle = Handle {
+            levels,
+            report,
+            outputs,
+            sampler: resolved.sampler.clone(),
+            recorder: resolved.recorder.clone(),
+            sentry,
+        };
+        let at_exit = handle.sampler.is_some().then(|| AtExit::new(&handle));
         Self {
-            handle: Handle {
-                levels,
-                report,
-                outputs,
-                sampler: resolved.sampler.clone(),
-                recorder: resolved.recorder.clone(),
-                sentry,
-            },
+            handle,
             guards,
+            #[cfg(feature = "http")]
+            http_server: resolved.http_server.clone(),
+            at_exit,
         }
+    }
+
+    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a client's address is shown whole under
+    /// [`Preset::Dev`](crate::Preset::Dev).
+    ///
+    /// ```
+    /// # fn routes() -> axum::Router { axum::Router::new() }
+    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let app = routes().layer(telemetry.http_server());
+    /// # let _: axum::Router = app;
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_server(&self) -> spanwise_http::ServerLayer {
+        self.http_server.layer()
     }
 
     pub(crate) fn bind_sentry(&self) {
@@ -102,6 +147,7 @@ impl Telemetry {
 
     fn end(&mut self, deadline: Duration) -> Report {
         let end = deadline_after(deadline);
+        self.at_exit = None;
         self.handle.flush_sampler(end);
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));

@@ -398,9 +398,28 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     let text = explain(vars);
     assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
     assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_RECORDER", " slow = 1500ms, debug,tail=0.01"),
+    ];
+    assert_line(
+        &explain(vars),
+        "LOG_RECORDER = debug,slow=1500ms,tail=0.01 (LOG_RECORDER)",
+    );
+    let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
+    for part in [
+        "`slow=1`: `1` is not a time",
+        "`tail=1%`: `1%` is not a share",
+        "`tail=0.1`: `tail` is there twice",
+        "`shop=inof`",
+        "; accepts off, or a level",
+    ] {
+        assert!(all.contains(part), "{part} in:\n{all}");
+    }
     for (name, value) in [
         ("LOG_RECORDER", "on"),
         ("LOG_RECORDER", "1"),
+        ("LOG_RECORDER", "64MiB"),
         ("LOG_SAMPLE_RATE", "0.1"),
         ("LOG_RECORDER_SLOW", "5s"),
     ] {
@@ -410,6 +429,20 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
             "{wrong:?}"
         );
     }
+    for (name, meant) in [
+        ("LOG_SAMPLING", "LOG_SAMPLE"),
+        ("LOG_SAMPLER", "LOG_SAMPLE"),
+        ("LOG_RECORD", "LOG_RECORDER"),
+        ("LOG_FLIGHT_RECORDER", "LOG_RECORDER"),
+        ("LOG_RECORDER_SLOW", "LOG_RECORDER"),
+    ] {
+        assert_eq!(
+            problems([(name, "debug")]),
+            [format!(
+                "{name}=\"debug\" is not a setting: there is {meant}"
+            )]
+        );
+    }
     assert!(
         explain([("LOG_SAMPLE", "off"), ("LOG_RECORDER", "none")]).contains("LOG_SAMPLE = none")
     );
@@ -417,6 +450,51 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
     assert_line(&off, "LOG_RECORDER = off (LOG_RECORDER)");
     let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
     assert_line(&explain(vars), "LOG_SAMPLE = none (preset test)");
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
+    let unset = explain([("LOG_PRESET", "prod")]);
+    assert_line(&unset, "LOG_HTTP_TRUST = never (default)");
+    assert_line(&unset, "LOG_HTTP_CLIENT_ADDRESS = network (preset prod)");
+    assert_line(
+        &explain([("LOG_PRESET", "dev")]),
+        "LOG_HTTP_CLIENT_ADDRESS = whole (preset dev)",
+    );
+    let set = explain([
+        ("LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1"),
+        ("LOG_HTTP_CLIENT_ADDRESS", "none"),
+    ]);
+    assert_line(
+        &set,
+        "LOG_HTTP_TRUST = 10.0.0.0/8,127.0.0.1/32 (LOG_HTTP_TRUST)",
+    );
+    assert_line(
+        &set,
+        "LOG_HTTP_CLIENT_ADDRESS = none (LOG_HTTP_CLIENT_ADDRESS)",
+    );
+    assert_eq!(
+        problems([
+            ("LOG_HTTP_TRUST", "10.0.0.0/33"),
+            ("LOG_HTTP_CLIENT_ADDRESS", "half"),
+        ]),
+        [
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+        ]
+    );
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
+fn what_is_set_for_http_needs_the_feature() {
+    assert_eq!(
+        problems([("LOG_HTTP_TRUST", "always")]),
+        [
+            "LOG_HTTP_TRUST=\"always\": this program is built without HTTP: add the feature `http` of `spanwise`, or leave the variable out"
+        ]
+    );
 }
 
 #[cfg(not(feature = "sentry"))]

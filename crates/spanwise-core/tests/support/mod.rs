@@ -7,6 +7,7 @@
     reason = "a test ends where something is wrong"
 )]
 
+pub mod noted;
 pub mod redaction;
 
 use std::{

@@ -26,7 +26,7 @@ use super::{
     shared::{Shared, Sink},
     unit::{Fate, Unit, What},
 };
-use crate::chance;
+use crate::{chance, share::Share};
 
 /// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
 pub struct Recorded<L> {
@@ -78,6 +78,7 @@ impl<L> Recorded<L> {
     #[inline(never)]
     fn show_or_hold<S>(
         &self,
+        number: u32,
         unit: Option<Arc<Unit>>,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
@@ -94,19 +95,24 @@ impl<L> Recorded<L> {
             line::plainly(|| self.inner.on_event(event, ctx.clone()));
             return None;
         };
+        let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
         let fate = unit.fate(|| {
             let number = chance::of_context(&SpanContext::of_event(event, ctx));
+            unit.choose_by_id(number.is_some());
             threshold.keeps(number.unwrap_or_else(|| shared.random.number()))
         });
-        let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
         match fate {
+            Fate::Shown if unit.is_through() => whole(show),
             Fate::Shown => show(),
             Fate::Chosen => {
-                let share = threshold.share();
-                let stand = |said: &mut Annotations| {
-                    said.sample_rate = Some(said.sample_rate.unwrap_or(1.0) * share);
+                let share = Share {
+                    share: threshold.share(),
+                    of_traces: unit.is_chosen_by_id(),
                 };
-                Annotations::with(stand, show);
+                let chosen = Line::Chosen(unit, What::held(number));
+                let show = || self.inner.on_event(event, ctx.clone());
+                let show = || line::with(self.sink.id, chosen, show);
+                Annotations::with(|said| share.say(said), show);
             }
             Fate::Held => return Some(unit),
         }
@@ -176,10 +182,13 @@ impl<L> Recorded<L> {
         header::with(span, reason, records, evicted, |event| {
             let hand_on = || self.inner.on_event(event, ctx.clone());
             // What was said of the event at hand is not said of this one.
-            Annotations::with(
-                |annotations| *annotations = Annotations::default(),
-                || line::with(self.sink.id, Line::Header(batch), hand_on),
-            );
+            let change = |said: &mut Annotations| {
+                *said = Annotations::default();
+                said.tells = true;
+            };
+            Annotations::with(change, || {
+                line::with(self.sink.id, Line::Header(batch), hand_on)
+            });
         });
     }
 
@@ -221,7 +230,7 @@ where
             self.end_quiet(unit.as_ref(), level, &ctx);
         }
         let (unit, what) = if is_shown {
-            match self.show_or_hold(unit, event, &ctx) {
+            match self.show_or_hold(plan.number, unit, event, &ctx) {
                 Some(unit) => (unit, What::held(plan.number)),
                 None => return,
             }
@@ -230,13 +239,17 @@ where
             (unit, What::captured(plan.number))
         };
         if unit.is_through() {
-            return line::plainly(|| self.inner.on_event(event, ctx));
+            return whole(|| line::plainly(|| self.inner.on_event(event, ctx)));
         }
         let kept = Line::Kept(unit, what);
-        Annotations::with(
-            |annotations| annotations.buffered = true,
-            || line::with(self.sink.id, kept, || self.inner.on_event(event, ctx)),
-        );
+        let keep = |said: &mut Annotations| {
+            said.buffered = true;
+            // What is held for tail sampling would be shown: a sampler counts it.
+            said.whole |= !is_shown;
+        };
+        Annotations::with(keep, || {
+            line::with(self.sink.id, kept, || self.inner.on_event(event, ctx))
+        });
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
@@ -306,6 +319,11 @@ where
             this.inner.downcast_raw(id)
         }
     });
+}
+
+/// Calls `hand_on` with an event of a unit that failed: no sampler further in leaves it out.
+fn whole(hand_on: impl FnOnce()) {
+    Annotations::with(|said| said.whole = true, hand_on);
 }
 
 impl<L: fmt::Debug> fmt::Debug for Recorded<L> {

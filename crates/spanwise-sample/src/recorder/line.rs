@@ -13,6 +13,8 @@ use super::unit::{Batch, Unit, What};
 pub(crate) enum Line {
     /// It is kept in a unit.
     Kept(Arc<Unit>, What),
+    /// It is shown, unless a sampler further in leaves it out: then it is kept.
+    Chosen(Arc<Unit>, What),
     /// It is a header: what was kept follows it.
     Header(Box<Batch>),
 }
@@ -56,6 +58,19 @@ pub(crate) fn plainly(hand_on: impl FnOnce()) {
     let outer = Outer(take_any());
     hand_on();
     drop(outer);
+}
+
+/// Has the next line kept that a sampler leaves out. False if there is no unit to keep it.
+pub(crate) fn keep_instead() -> bool {
+    if !IS_SET.get() {
+        return false;
+    }
+    let (line, is_kept) = match take_any() {
+        Some((id, Line::Chosen(unit, what))) => (Some((id, Line::Kept(unit, what))), true),
+        other => (other, false),
+    };
+    put_back(line);
+    is_kept
 }
 
 /// What the line of the sink `id` is that is written now; nothing if it is but a line.

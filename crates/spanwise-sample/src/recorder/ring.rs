@@ -92,6 +92,16 @@ impl Ring {
         true
     }
 
+    /// The callsites of its records, from the oldest on.
+    pub(crate) fn callsites(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.start;
+        (0..self.records).map(move |_| {
+            let head = self.head_at(at);
+            at += HEAD + head.len as usize;
+            head.callsite
+        })
+    }
+
     /// Takes the oldest record; its line replaces what is in `line`.
     pub(crate) fn pop_oldest(&mut self, line: &mut Vec<u8>) -> Option<Head> {
         let head = self.head()?;
@@ -114,13 +124,17 @@ impl Ring {
         if self.records == 0 {
             return None;
         }
+        Some(self.head_at(self.start))
+    }
+
+    fn head_at(&self, offset: usize) -> Head {
         let mut head = [0; HEAD];
-        self.copy(self.start, &mut head);
+        self.copy(offset, &mut head);
         let head = u64::from_le_bytes(head);
-        Some(Head {
+        Head {
             callsite: (head >> 32) as u32,
             len: head as u32,
-        })
+        }
     }
 
     fn free(&self) -> usize {
@@ -191,6 +205,7 @@ mod tests {
                     let popped = ring.pop_oldest(&mut line).map(|head| (head.callsite, line.clone()));
                     prop_assert_eq!(popped, expected.pop_front());
                 }
+                prop_assert!(ring.callsites().eq(expected.iter().map(|(callsite, _)| *callsite)));
                 prop_assert_eq!(ring.records(), expected.len());
                 prop_assert_eq!(ring.len(), expected.iter().map(|(_, bytes)| Ring::size_of(bytes)).sum::<usize>());
             }

@@ -30,6 +30,8 @@ pub(crate) struct Unit {
     asked: AtomicU8,
     /// Whether it is among the units that show their events though nothing happens.
     choice: AtomicU8,
+    /// And whether that follows the id of its trace or request, not chance.
+    is_by_id: AtomicBool,
     /// With tail sampling: it is so old that its events are shown at once.
     is_old: AtomicBool,
     /// Nothing is kept any more. A copy of what the phase says, to be read without the lock.
@@ -134,6 +136,7 @@ impl Unit {
             started: shared.options.clock.instant(),
             asked: AtomicU8::new(0),
             choice: AtomicU8::new(Choice::Open as u8),
+            is_by_id: AtomicBool::new(false),
             is_old: AtomicBool::new(false),
             through: AtomicBool::new(false),
             state: Mutex::default(),
@@ -225,6 +228,15 @@ impl Unit {
             return Fate::Shown;
         }
         Fate::Chosen
+    }
+
+    /// Says, before [`fate`](Self::fate) is, by what the unit is chosen.
+    pub(crate) fn choose_by_id(&self, is_by_id: bool) {
+        self.is_by_id.store(is_by_id, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_chosen_by_id(&self) -> bool {
+        self.is_by_id.load(Ordering::Relaxed)
     }
 
     /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
@@ -344,6 +356,12 @@ impl Unit {
         Some(Box::new(Batch {
             evicted: state.evicted,
             records: state.ring.records() as u64,
+            callsites: {
+                let mut callsites: Vec<u32> = state.ring.callsites().collect();
+                callsites.sort_unstable();
+                callsites.dedup();
+                callsites
+            },
             ring: Ring::default(),
             unit: Arc::clone(self),
             progress: Progress::Begun,
@@ -441,6 +459,8 @@ pub(crate) struct Batch {
     /// For the header.
     pub(crate) records: u64,
     pub(crate) evicted: u64,
+    /// Of the lines: who gets none of them gets no header.
+    pub(crate) callsites: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

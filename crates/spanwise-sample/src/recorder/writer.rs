@@ -42,10 +42,7 @@ impl<W> RecorderWriter<W> {
 
 impl<W> RecorderWriter<W> {
     #[inline]
-    fn line<'a>(
-        &'a self,
-        writer: impl FnOnce(&'a W) -> <W as MakeWriter<'a>>::Writer,
-    ) -> RecorderLine<'a, W>
+    fn line<'a>(&'a self, writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
     where
         W: MakeWriter<'a>,
     {
@@ -54,10 +51,32 @@ impl<W> RecorderWriter<W> {
             sink,
             make_writer,
             way: match line::take(sink.id) {
-                None => Way::Out(writer(make_writer)),
+                None | Some(Line::Chosen(..)) => Way::Out(writer(make_writer)),
                 Some(Line::Kept(unit, what)) => Way::Kept(unit, what),
-                Some(Line::Header(batch)) => Way::Header(Some((writer(make_writer), batch))),
+                Some(Line::Header(batch)) => {
+                    let writer = self.header_writer(&batch, writer);
+                    Way::Header(Some((writer, batch)))
+                }
             },
+        }
+    }
+}
+
+impl<W> RecorderWriter<W> {
+    /// The header goes where the most severe of the lines goes: an output for severe lines that gets none of them gets no header either.
+    fn header_writer<'a>(
+        &'a self,
+        batch: &Batch,
+        writer: impl FnOnce(&'a W) -> W::Writer,
+    ) -> W::Writer
+    where
+        W: MakeWriter<'a>,
+    {
+        let callsites = batch.callsites.iter();
+        let callsites = callsites.filter_map(|number| self.sink.callsite(*number));
+        match callsites.min_by_key(|callsite| *callsite.level()) {
+            Some(severest) => self.make_writer.make_writer_for(severest),
+            None => writer(&self.make_writer),
         }
     }
 }

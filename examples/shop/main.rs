@@ -1,4 +1,4 @@
-//! A shop: orders, products, and a payment that fails; each line says whose request it belongs to.
+//! A shop and its warehouse: orders, products, and a payment that fails, in two processes; each line says whose request it belongs to.
 //!
 //! ```text
 //! cargo run --example shop              # sends itself requests of two tenants, and ends
@@ -7,34 +7,62 @@
 //! cargo run --example shop -- --serve   # stays up for curl
 //! ```
 //!
-//! Logging is the first line of `main`, the middleware `open_request_span`, and what the handlers log.
+//! Logging is the first line of `main`, the layer `http_server()`, the middleware of the client that asks the warehouse, and what the handlers log.
 
-use std::{error::Error, fmt, net::SocketAddr, time::Duration};
+mod customers;
+mod warehouse;
+
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write as _},
+    net::SocketAddr,
+    process::Stdio,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode},
-    middleware::{self, Next},
+    extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{Instrument, Span, debug, error, info, instrument, warn};
-use uuid::Uuid;
+
+use warehouse::Warehouse;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|arg| arg == warehouse::ARGUMENT) {
+        return warehouse::run().await;
+    }
     // An example shows the lines of production wherever it runs, unless the environment says otherwise.
     let telemetry = spanwise::Builder::from_env()?
         .default_preset(spanwise::Preset::Prod)
         .service("shop", env!("CARGO_PKG_VERSION"))
         .init()?;
+
+    let stays = std::env::args().any(|arg| arg == "--serve");
+    // One process after the other, where somebody reads to the end: else a pipe may mix their lines.
+    let stdout = if stays {
+        Stdio::inherit()
+    } else {
+        Stdio::piped()
+    };
+    let warehouse = Warehouse::start(stdout).await?;
+    // The ids go with each call; the tenant to hosts that are named.
+    let (tells_whose_call_it_is, redirects) = spanwise::http::client()
+        .baggage(["tenant_id"])
+        .baggage_to("127.0.0.1".parse()?)
+        .reqwest();
+    let client = reqwest::Client::builder().redirect(redirects).build()?;
+    let client = ClientBuilder::new(client)
+        .with(tells_whose_call_it_is)
+        .build();
 
     // Each task that outlives its request holds a clone; when all are gone, the work is done.
     let (work, mut all_done) = mpsc::channel::<()>(1);
@@ -44,11 +72,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/products", get(products))
         .route("/orders", post(create_order))
         .route("/orders/{id}/pay", post(pay_order))
-        .layer(middleware::from_fn(open_request_span))
-        .with_state(work);
+        .layer(
+            telemetry
+                .http_server()
+                .trust("127.0.0.1".parse()?)
+                .tenant_header("x-tenant-id"),
+        )
+        .with_state(Shop {
+            client,
+            warehouse: warehouse.address,
+            work,
+        })
+        .into_make_service_with_connect_info::<SocketAddr>();
     info!(server.address = %address, "shop is open");
 
-    if std::env::args().any(|arg| arg == "--serve") {
+    if stays {
         note(&format!(
             "try: curl -H 'x-tenant-id: acme' http://{address}/products    (ctrl-c ends it)"
         ));
@@ -57,50 +95,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .await?;
     } else {
         let server = tokio::spawn(axum::serve(listener, shop).into_future());
-        be_customers(address).await?;
+        customers::come(address).await?;
         server.abort();
         let _ = server.await;
     }
     let _ = all_done.recv().await;
     let report = telemetry.shutdown(Duration::from_secs(5));
+    io::stdout().write_all(&warehouse.close().await?)?;
     note(&format!(
         "{} lines written, {} lost",
         report.delivered, report.lost
     ));
     Ok(())
-}
-
-/// Opens the span that every line of the request is in.
-async fn open_request_span(request: Request, next: Next) -> Response {
-    let request_id =
-        trusted_id(request.headers(), "x-request-id").unwrap_or_else(|| Uuid::now_v7().to_string());
-    let tenant_id = trusted_id(request.headers(), "x-tenant-id");
-    let span = tracing::info_span!(
-        "http.request",
-        http.request.method = %request.method(),
-        url.path = request.uri().path(),
-        request_id,
-        tenant_id,
-        http.response.status_code = tracing::field::Empty,
-    );
-    async move {
-        let response = next.run(request).await;
-        Span::current().record("http.response.status_code", response.status().as_u16());
-        info!("request done");
-        response
-    }
-    .instrument(span)
-    .await
-}
-
-/// A header may say anything: only what looks like an id is taken for one.
-fn trusted_id(headers: &HeaderMap, name: &str) -> Option<String> {
-    let id = headers.get(name)?.to_str().ok()?;
-    let looks_like_one = (1..=128).contains(&id.len())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    looks_like_one.then(|| id.to_owned())
 }
 
 #[instrument]
@@ -112,28 +118,34 @@ async fn products() -> Json<Value> {
 }
 
 #[instrument(skip_all, fields(order_id))]
-async fn create_order(
-    State(work): State<mpsc::Sender<()>>,
-    body: String,
-) -> Result<Json<Value>, ShopError> {
+async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Value>, ShopError> {
     let order: Value = serde_json::from_str(&body).map_err(ShopError::NotAnOrder)?;
     let order_id = 42_u64;
     Span::current().record("order_id", order_id);
-    reserve_stock(order["sku"].as_str().unwrap_or("book")).await;
+    shop.reserve_stock(order["sku"].as_str().unwrap_or("book"))
+        .await?;
     info!(total = 19.99, "order created");
 
     // The task outlives this handler and keeps the span: its line has the same request_id.
     let confirmation = async move {
         info!(mail.to = "the customer", "confirmation sent");
-        drop(work);
+        drop(shop.work);
     };
     tokio::spawn(confirmation.instrument(Span::current()));
     Ok(Json(json!({ "order_id": order_id })))
 }
 
-#[instrument]
-async fn reserve_stock(sku: &str) {
-    info!(left = 7_u64, "stock reserved");
+impl Shop {
+    /// Asks the warehouse, whose lines have this request's ids.
+    #[instrument(skip(self))]
+    async fn reserve_stock(&self, sku: &str) -> Result<(), ShopError> {
+        let url = format!("http://{}/stock/{sku}/reserve", self.warehouse);
+        let response = self.client.post(url).send().await;
+        let response = response.and_then(|response| Ok(response.error_for_status()?));
+        response.map_err(ShopError::NoStock)?;
+        debug!("the warehouse has it");
+        Ok(())
+    }
 }
 
 #[instrument(skip_all, fields(order_id = order_id))]
@@ -143,8 +155,7 @@ async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> 
         amount = 19.99,
         "payment sent to the gateway"
     );
-    let declined =
-        ShopError::PaymentFailed(GatewayError(std::io::ErrorKind::ConnectionReset.into()));
+    let declined = ShopError::PaymentFailed(GatewayError(io::ErrorKind::ConnectionReset.into()));
     error!(
         error = &declined as &dyn Error,
         amount = 19.99,
@@ -153,20 +164,31 @@ async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> 
     Err(declined)
 }
 
+/// What a handler needs.
+#[derive(Clone)]
+struct Shop {
+    client: ClientWithMiddleware,
+    warehouse: SocketAddr,
+    /// Held by what is not done yet.
+    work: mpsc::Sender<()>,
+}
+
 /// What can go wrong in the shop.
 #[derive(Debug)]
 enum ShopError {
     NotAnOrder(serde_json::Error),
+    NoStock(reqwest_middleware::Error),
     PaymentFailed(GatewayError),
 }
 
 #[derive(Debug)]
-struct GatewayError(std::io::Error);
+struct GatewayError(io::Error);
 
 impl fmt::Display for ShopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnOrder(_) => f.write_str("the body is not an order"),
+            Self::NoStock(_) => f.write_str("there is no stock to be had"),
             Self::PaymentFailed(_) => f.write_str("the payment could not be taken"),
         }
     }
@@ -176,6 +198,7 @@ impl Error for ShopError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NotAnOrder(cause) => Some(cause),
+            Self::NoStock(cause) => Some(cause),
             Self::PaymentFailed(cause) => Some(cause),
         }
     }
@@ -200,53 +223,14 @@ impl IntoResponse for ShopError {
                 warn!(error = &self as &dyn Error, "order refused");
                 StatusCode::BAD_REQUEST
             }
+            Self::NoStock(_) => {
+                error!(error = &self as &dyn Error, "no stock");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::PaymentFailed(_) => StatusCode::BAD_GATEWAY,
         };
         (status, self.to_string()).into_response()
     }
-}
-
-/// Sends real requests: two tenants at once, one of them with a body that is no order.
-async fn be_customers(address: SocketAddr) -> Result<(), Box<dyn Error>> {
-    note(
-        "two tenants, acme and globex, send requests at once; each line tells by tenant_id whose it is,",
-    );
-    note(
-        "and by request_id to which request it belongs, also that of the spawned task (`confirmation sent`)",
-    );
-    let acme = async {
-        send(address, "acme", "GET /products", "").await?;
-        send(address, "acme", "POST /orders", r#"{"sku":"book"}"#).await?;
-        send(address, "acme", "POST /orders/42/pay", "").await
-    };
-    let globex = async {
-        send(address, "globex", "POST /orders", "{not an order").await?;
-        send(address, "globex", "POST /orders", r#"{"sku":"pen"}"#).await?;
-        send(address, "a tenant\tthat is none", "GET /products", "").await
-    };
-    tokio::try_join!(acme, globex)?;
-    Ok(())
-}
-
-async fn send(
-    address: SocketAddr,
-    tenant: &str,
-    request: &str,
-    body: &str,
-) -> Result<(), Box<dyn Error>> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request_text = format!(
-        "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nx-tenant-id: {tenant}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request_text.as_bytes()).await?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await?;
-    note(&format!(
-        "{tenant:?}: {request} -> {}",
-        response.lines().next().unwrap_or("no answer")
-    ));
-    Ok(())
 }
 
 async fn interrupted() {

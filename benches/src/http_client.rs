@@ -1,0 +1,177 @@
+//! What the layer of a client costs a call.
+//!
+//! ```text
+//! cargo bench -p benches --bench http_client       instructions under callgrind, allocations
+//! cargo bench -p benches --bench http_client -- --contender spanwise --iterations 1000000     one, for a profiler
+//! ```
+//!
+//! A service in place of the network answers at once. The calls are made in a span with a `request_id` and a `tenant_id`, under the context
+//! and JSON lines that nobody writes; there is no event. `bare` is the service alone, and part of all figures.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    hint::black_box,
+    io::{self, Write as _},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Response};
+use spanwise_core::{ContextLayer, LevelLayer, Levels};
+use spanwise_http::client;
+use spanwise_json::JsonLayer;
+use tower::{Layer, Service, service_fn};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{prelude::*, registry};
+
+use crate::{
+    child, instructions,
+    options::{named, number},
+    table,
+    writers::NullWriter,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contender {
+    Bare,
+    /// At a level at which there are no spans.
+    Off,
+    Spanwise,
+    /// With two keys of baggage.
+    Baggage,
+}
+
+const CONTENDERS: [Contender; 4] = [
+    Contender::Bare,
+    Contender::Off,
+    Contender::Spanwise,
+    Contender::Baggage,
+];
+
+const WARM_UP: u64 = 500;
+
+impl Contender {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Off => "off",
+            Self::Spanwise => "spanwise",
+            Self::Baggage => "baggage",
+        }
+    }
+
+    fn call(self, calls: u64) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Bare => each(calls, service_fn(answer)),
+            Self::Off | Self::Spanwise => each(calls, client().layer(service_fn(answer))),
+            Self::Baggage => {
+                let layer = client()
+                    .baggage(["tenant_id", "user_id"])
+                    .baggage_to("warehouse, *.internal".parse()?);
+                each(calls, layer.layer(service_fn(answer)))
+            }
+        }
+    }
+}
+
+async fn answer(request: Request<()>) -> Result<Response<()>, Infallible> {
+    black_box(request);
+    Ok(Response::new(()))
+}
+
+fn each<S, R>(calls: u64, mut service: S) -> Result<(), Box<dyn Error>>
+where
+    S: Service<Request<()>, Response = Response<R>, Error = Infallible>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..calls {
+        let request = Request::get("http://stock.internal:8080/stock/42?page=7")
+            .header("user-agent", "shop/1.0")
+            .body(())?;
+        if service.poll_ready(&mut cx).is_pending() {
+            return Err("the service is not ready".into());
+        }
+        let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut cx) else {
+            return Err("the service did not answer at once".into());
+        };
+        black_box(response.status());
+    }
+    Ok(())
+}
+
+/// Does what the arguments of the process ask for.
+///
+/// # Errors
+///
+/// If an argument is unknown, or a child process could not be started or failed.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut is_bench, mut contender, mut iterations) = (false, None, None);
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
+        match argument.as_str() {
+            "--bench" => is_bench = true,
+            "--iterations" => iterations = Some(number::<u64>(&argument, &value()?)?),
+            "--contender" => contender = Some(named(&value()?, &CONTENDERS, Contender::name)?),
+            _ => return Err(format!("{argument} is unknown").into()),
+        }
+    }
+    match (contender, iterations) {
+        (Some(contender), Some(count)) => measure(contender, count),
+        (None, None) if is_bench => compare(),
+        // `cargo test` runs benches too, to see whether they start.
+        (None, None) => Ok(()),
+        _ => Err("--contender and --iterations go together".into()),
+    }
+}
+
+fn measure(contender: Contender, count: u64) -> Result<(), Box<dyn Error>> {
+    let level = match contender {
+        Contender::Off => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    };
+    registry()
+        .with(ContextLayer::default())
+        .with(JsonLayer::new().with_writer(NullWriter))
+        .with(LevelLayer::new(Levels::from(level)))
+        .init();
+    let request = tracing::info_span!(
+        "http.request",
+        request_id = "0192f3a1-7c2e-7d44-8d29-2f1b9c5e6a70",
+        tenant_id = "acme",
+        user_id = 4242,
+    );
+    let _entered = request.enter();
+    contender.call(WARM_UP)?;
+    let mut result = Ok(());
+    let (time, allocations) = child::watched(|| result = contender.call(count));
+    result?;
+    let per_call = |total: f64| total / count.max(1) as f64;
+    let nanos = per_call(time.as_nanos() as f64);
+    writeln!(io::stdout(), "{nanos} {}", per_call(allocations as f64))?;
+    Ok(())
+}
+
+fn compare() -> Result<(), Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for contender in CONTENDERS {
+        let arguments = |count: u64| {
+            let count = count.to_string();
+            ["--contender", contender.name(), "--iterations", &count].map(str::to_owned)
+        };
+        let instructions = instructions::per_unit(arguments)?;
+        let [_, allocations] = child::numbers(&arguments(2_000))?;
+        let cells = [instructions, allocations].map(|value| Some(table::number(value)));
+        rows.push((contender.name(), cells.to_vec()));
+    }
+    table::print(
+        "A call",
+        "contender",
+        &["instructions", "allocations"],
+        rows.into_iter(),
+    )
+}

@@ -1,0 +1,174 @@
+//! [W3C Baggage]: what a caller wants known further down, as keys and values.
+//!
+//! [W3C Baggage]: https://www.w3.org/TR/baggage/
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub(crate) const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
+/// The members that came with a request; of a key that came twice, the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Baggage {
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    key: String,
+    /// Decoded: it may be any text.
+    pub(crate) value: String,
+    /// As they came, without white space around them; empty where there are none.
+    pub(crate) properties: String,
+}
+
+impl Baggage {
+    /// What the sender gave. A member that is malformed is left out, and so is what follows after 64 members or 8,192 bytes.
+    ///
+    /// Who is not trusted must not be asked. A value may be any text: who takes one for an id checks that it looks like one.
+    pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
+        let mut baggage = Self::default();
+        let mut room = LONGEST;
+        for line in headers.get_all(BAGGAGE) {
+            for member in line.as_bytes().split(|byte| *byte == b',') {
+                // Each but the first stands behind a comma.
+                let takes = member.len() + usize::from(room < LONGEST);
+                if takes > room || baggage.members.len() == MOST {
+                    return baggage;
+                }
+                room -= takes;
+                if let Some(member) = Member::parse(member) {
+                    baggage.members.retain(|known| known.key != member.key);
+                    baggage.members.push(member);
+                }
+            }
+        }
+        baggage
+    }
+
+    /// The member of `key`.
+    pub(crate) fn get(&self, key: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.key == key)
+    }
+
+    /// Each member, with its key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
+        self.members
+            .iter()
+            .map(|member| (member.key.as_str(), member))
+    }
+}
+
+impl Member {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut parts = text.split(|byte| *byte == b';');
+        let (key, value) = key_and_value(parts.next()?)?;
+        let mut properties = String::new();
+        for property in parts.filter(|part| !part.trim_ascii().is_empty()) {
+            if !properties.is_empty() {
+                properties.push(';');
+            }
+            match key_and_value(property) {
+                Some((key, value)) => properties.extend([key, "=", value]),
+                None => properties.push_str(token(property)?),
+            }
+        }
+        Some(Self {
+            key: key.to_owned(),
+            value: decoded(value),
+            properties,
+        })
+    }
+}
+
+fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
+    let equals = text.iter().position(|byte| *byte == b'=')?;
+    let value = text[equals + 1..].trim_ascii();
+    let value = value.iter().all(stands_for_itself).then_some(value)?;
+    Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
+}
+
+/// A key: a `token` of HTTP.
+fn token(text: &[u8]) -> Option<&str> {
+    let text = text.trim_ascii();
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_one = !text.is_empty() && text.iter().all(is_allowed);
+    is_one.then(|| str::from_utf8(text).ok()).flatten()
+}
+
+/// A `baggage-octet`: ASCII that can be seen, except `"`, `,`, `;` and `\`.
+fn stands_for_itself(byte: &u8) -> bool {
+    byte.is_ascii_graphic() && !b"\",;\\".contains(byte)
+}
+
+/// Without percent-encoding. What is no UTF-8 becomes U+FFFD, as the specification asks.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let escaped = (*first == b'%')
+            .then(|| others.split_first_chunk::<2>())
+            .flatten()
+            .and_then(|(digits, rest)| Some((byte(*digits)?, rest)));
+        let (byte, others) = escaped.unwrap_or((*first, others));
+        bytes.push(byte);
+        rest = others;
+    }
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn byte([high, low]: [u8; 2]) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
+/// A `baggage` header in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    text: String,
+    members: usize,
+}
+
+impl Outgoing {
+    /// Adds a member. One whose key no header can hold, and one for which there is no room, is left out.
+    pub(crate) fn push(&mut self, key: &str, value: &str, properties: &str) {
+        let before = self.text.len();
+        if token(key.as_bytes()).is_none_or(|token| token.len() != key.len()) {
+            return;
+        }
+        if before > 0 {
+            self.text.push(',');
+        }
+        self.text.extend([key, "="]);
+        for byte in value.bytes() {
+            if stands_for_itself(&byte) && byte != b'%' {
+                self.text.push(char::from(byte));
+            } else {
+                let digit = |digit: u8| char::from(b"0123456789ABCDEF"[usize::from(digit)]);
+                self.text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            }
+        }
+        if !properties.is_empty() {
+            self.text.extend([";", properties]);
+        }
+        if self.text.len() > LONGEST || self.members == MOST {
+            self.text.truncate(before);
+        } else {
+            self.members += 1;
+        }
+    }
+
+    /// `None` where there is nothing to tell.
+    pub(crate) fn header(self) -> Option<HeaderValue> {
+        (self.members > 0)
+            .then(|| HeaderValue::try_from(self.text).ok())
+            .flatten()
+    }
+}
+
+/// What the specification asks of everybody is what is taken, and sent: no more than this many bytes and members.
+const LONGEST: usize = 8192;
+const MOST: usize = 64;
+
+#[cfg(test)]
+mod tests;

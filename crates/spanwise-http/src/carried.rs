@@ -1,0 +1,79 @@
+//! What a request's span carries beside its fields, for everything that runs inside: found by going up the span tree.
+
+use std::{cell::RefCell, sync::Arc};
+
+use http::HeaderValue;
+use tracing::{Dispatch, Span, Subscriber};
+use tracing_subscriber::{Registry, registry::LookupSpan};
+
+use crate::{baggage::Baggage, server::Exchange, trace_context::TraceContext};
+
+/// Kept in the extensions of a span that stands for a request, received or sent.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// The trace, with the span's own id in it.
+    pub(crate) trace: TraceContext,
+    /// As it came with the request; empty where it came from nobody who is trusted.
+    pub(crate) baggage: Baggage,
+    /// Where the span is disabled, so that no context has it.
+    pub(crate) request_id: Option<HeaderValue>,
+    /// What is noted of a request that is received.
+    pub(crate) exchange: Option<Exchange>,
+}
+
+thread_local! {
+    /// That of the request whose code runs, where its span is disabled and carries nothing.
+    static WITHOUT_SPAN: RefCell<Option<Arc<Carried>>> = const { RefCell::new(None) };
+}
+
+impl Carried {
+    /// Hangs it on `span`. `false` where the span is disabled, or the subscriber is not built on [`Registry`].
+    pub(crate) fn attach(self: Arc<Self>, span: &Span) -> bool {
+        let attached = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            registry.span(id)?.extensions_mut().replace(self);
+            Some(())
+        });
+        attached.flatten().is_some()
+    }
+
+    /// That of the nearest span, from the current one up.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        Self::nearest(|_| true)
+    }
+
+    /// That of the nearest span of a request that is received.
+    pub(crate) fn received() -> Option<Arc<Self>> {
+        Self::nearest(|carried| carried.exchange.is_some())
+    }
+
+    fn nearest(wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
+        let of_a_span = tracing::dispatcher::get_default(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            let current = registry.current_span();
+            let span = registry.span(current.id()?)?;
+            span.scope().find_map(|span| {
+                let extensions = span.extensions();
+                let carried = extensions.get::<Arc<Self>>();
+                carried.filter(|carried| wanted(carried)).cloned()
+            })
+        });
+        of_a_span.or_else(|| WITHOUT_SPAN.with_borrow(Option::clone))
+    }
+
+    /// Lets code find it that runs on this thread, until what is returned is dropped: for spans that cannot carry it.
+    pub(crate) fn enter(self: &Arc<Self>) -> Entered {
+        Entered(WITHOUT_SPAN.replace(Some(Arc::clone(self))))
+    }
+}
+
+/// Puts back what was there before.
+#[derive(Debug)]
+pub(crate) struct Entered(Option<Arc<Carried>>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        WITHOUT_SPAN.set(before);
+    }
+}

@@ -1,0 +1,181 @@
+//! One call: its span, and the headers it is sent with. What the `tower` layer and the middleware of `reqwest` have in common.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use spanwise_core::{Context, REDACTED};
+use tracing::{Span, field};
+use uuid::Uuid;
+
+use super::{Options, hosts::without_brackets};
+use crate::{
+    baggage::{BAGGAGE, Baggage, Outgoing},
+    carried::Carried,
+    id, method,
+    trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A call on its way. Dropped before it ended, it was given up.
+#[derive(Debug)]
+pub(super) struct Call {
+    span: Span,
+    ended: bool,
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) host: Option<&'a str>,
+    pub(super) port: Option<u16>,
+    pub(super) path: &'a str,
+}
+
+impl Call {
+    /// Opens the span, and writes the headers.
+    pub(super) fn begin(
+        options: &Options,
+        method: &Method,
+        target: Target<'_>,
+        headers: &mut HeaderMap,
+    ) -> Self {
+        let context = Context::current();
+        let carried = Carried::current();
+        let by_hand = headers.contains_key(TRACEPARENT);
+        let trace = if by_hand {
+            TraceContext::of_headers(headers)
+        } else {
+            Some(match &carried {
+                Some(carried) => carried.trace.child(),
+                None => TraceContext::begin(trace_id_of(&context)),
+            })
+        };
+        let trace_id = trace.as_ref().map(|trace| trace.trace_id.digits());
+        let span_id = trace.as_ref().map(|trace| trace.span_id.digits());
+        let span = tracing::info_span!(
+            target: "spanwise_http::client",
+            "http.client.request",
+            otel.kind = "client",
+            http.request.method = method::name(method),
+            server.address = target.host.map(without_brackets),
+            server.port = target.port,
+            url.path = target.path,
+            trace_id = trace_id.as_ref().map(Digits::as_str),
+            span_id = span_id.as_ref().map(Digits::as_str),
+            http.response.status_code = field::Empty,
+            otel.status_code = field::Empty,
+            error = field::Empty,
+        );
+
+        if options.ids_go_to(target.host) {
+            set(headers, X_REQUEST_ID, || match context.get("request_id") {
+                Some(id) => value_of_an_id(id),
+                None => carried.as_ref()?.request_id.clone(),
+            });
+            if !by_hand && let Some(trace) = &trace {
+                // A span that is off is nobody's parent.
+                let told = carried.as_ref().filter(|_| span.is_disabled());
+                headers.insert(
+                    TRACEPARENT,
+                    told.map_or(trace, |told| &told.trace).traceparent(),
+                );
+                set(headers, TRACESTATE, || trace.tracestate());
+            }
+        }
+        if options.baggage_goes_to(target.host) {
+            let received = carried.as_ref().map(|carried| &carried.baggage);
+            set(headers, BAGGAGE, || {
+                baggage(&options.baggage, &context, received)
+            });
+        }
+
+        if let Some(trace) = trace
+            && !span.is_disabled()
+        {
+            let baggage = carried.map(|carried| carried.baggage.clone());
+            let carried = Carried {
+                trace,
+                baggage: baggage.unwrap_or_default(),
+                request_id: None,
+                exchange: None,
+            };
+            Arc::new(carried).attach(&span);
+        }
+        Self { span, ended: false }
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The head of the response is there.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.ended = true;
+        if status.is_server_error() {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        self.span
+            .record("http.response.status_code", status.as_u16());
+    }
+
+    /// There will be no response.
+    pub(super) fn failed(&mut self, error: &dyn fmt::Display) {
+        self.ended = true;
+        self.span.record("otel.status_code", "ERROR");
+        self.span.record("error", field::display(error));
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.span
+                .record("error", "given up before there was a response");
+        }
+    }
+}
+
+/// What a caller made of it stands.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: impl FnOnce() -> Option<HeaderValue>) {
+    if !headers.contains_key(&name)
+        && let Some(value) = value()
+    {
+        headers.insert(name, value);
+    }
+}
+
+fn value_of_an_id(id: &str) -> Option<HeaderValue> {
+    (!id.contains(REDACTED))
+        .then(|| HeaderValue::from_str(id).ok())
+        .flatten()
+}
+
+/// Outside a request that is served: a job may have said what its trace is, or what its id is.
+fn trace_id_of(context: &Context) -> TraceId {
+    let said = context.get("trace_id").and_then(TraceId::parse);
+    said.unwrap_or_else(|| {
+        let request_id = context.get("request_id");
+        let uuid = request_id
+            .and_then(|id| Uuid::try_parse(id).ok())
+            .filter(|id| !id.is_nil());
+        TraceId(uuid.unwrap_or_else(id::fresh).into_bytes())
+    })
+}
+
+fn baggage(keys: &[String], context: &Context, received: Option<&Baggage>) -> Option<HeaderValue> {
+    let mut outgoing = Outgoing::default();
+    for key in keys {
+        let received = received.and_then(|baggage| baggage.get(key));
+        match (context.get(key), received) {
+            (Some(hidden), _) if hidden.contains(REDACTED) => {}
+            (Some(value), Some(received)) if received.value != value => {
+                outgoing.push(key, value, "");
+            }
+            (_, Some(received)) => outgoing.push(key, &received.value, &received.properties),
+            (Some(value), None) => outgoing.push(key, value, ""),
+            (None, None) => {}
+        }
+    }
+    outgoing.header()
+}

@@ -1,0 +1,119 @@
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Request, Response, Uri, header::HOST, uri::Authority};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    ClientLayer, Options,
+    call::{Call, Target},
+};
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = ClientService<S>;
+
+    fn layer(&self, inner: S) -> ClientService<S> {
+        ClientService {
+            inner,
+            options: self.options.clone(),
+        }
+    }
+}
+
+/// A client whose calls [`ClientLayer`] has given a span and headers.
+#[derive(Debug, Clone)]
+pub struct ClientService<S> {
+    inner: S,
+    options: Arc<Options>,
+}
+
+impl<S, B, R> Service<Request<B>> for ClientService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: fmt::Display,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ClientFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> ClientFuture<S::Future> {
+        let (mut parts, body) = request.into_parts();
+        let host = host_header(&parts.uri, &parts.headers);
+        let call = Call::begin(
+            &self.options,
+            &parts.method,
+            target(&parts.uri, host.as_ref()),
+            &mut parts.headers,
+        );
+        let inner = {
+            let _entered = call.span().enter();
+            self.inner.call(Request::from_parts(parts, body))
+        };
+        ClientFuture { inner, call }
+    }
+}
+
+fn target<'a>(uri: &'a Uri, host: Option<&'a Authority>) -> Target<'a> {
+    let authority = uri.authority().or(host);
+    let port_of_the_scheme = match uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    };
+    Target {
+        host: authority.map(Authority::host),
+        port: authority
+            .and_then(Authority::port_u16)
+            .or(port_of_the_scheme),
+        path: uri.path(),
+    }
+}
+
+/// Who a request is for that says only which path: its URI, where that has a host, is what a connection is made to.
+fn host_header(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    if uri.authority().is_some() {
+        return None;
+    }
+    headers.get(HOST)?.to_str().ok()?.parse().ok()
+}
+
+pin_project! {
+    /// The call of a [`ClientService`].
+    #[derive(Debug)]
+    pub struct ClientFuture<F> {
+        #[pin]
+        inner: F,
+        call: Call,
+    }
+}
+
+impl<F, R, E> Future for ClientFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    E: fmt::Display,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let result = {
+            let _entered = this.call.span().enter();
+            ready!(this.inner.poll(cx))
+        };
+        match &result {
+            Ok(response) => this.call.answered(response.status()),
+            Err(error) => this.call.failed(error),
+        }
+        Poll::Ready(result)
+    }
+}

@@ -1,0 +1,143 @@
+//! Calls made while a request is served, without the server.
+
+use std::{convert::Infallible, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use spanwise_core::ContextLayer;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tracing::{Instrument, Level, Span, level_filters::LevelFilter};
+use tracing_subscriber::{filter::Targets, prelude::*};
+
+use super::*;
+use crate::{baggage::Baggage, carried::Carried, trace_context::TraceContext};
+
+/// A request that came with these headers is served: the span of it.
+fn served(received: &[(&'static str, &'static str)]) -> Span {
+    let mut headers = HeaderMap::new();
+    for (name, value) in received {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    let caller = TraceContext::of_headers(&headers).unwrap();
+    let span = tracing::info_span!(target: "server", "http.request", request_id = "r-1", tenant_id = "acme");
+    let carried = Carried {
+        trace: TraceContext {
+            span_id: SERVING,
+            ..caller
+        },
+        baggage: Baggage::of_headers(&headers),
+        request_id: None,
+        exchange: None,
+    };
+    Arc::new(carried).attach(&span);
+    span
+}
+
+const SERVING: crate::trace_context::SpanId = crate::trace_context::SpanId([0xAB; 8]);
+const PARENT: (&str, &str) = (
+    "traceparent",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+);
+
+/// What a call to `warehouse` sends, made in `span`.
+async fn sent(layer: ClientLayer, span: Span) -> HeaderMap {
+    let network = service_fn(async |request: Request<()>| {
+        let inside = Carried::current().map(|carried| carried.trace.traceparent());
+        let mut headers = request.into_parts().0.headers;
+        headers.extend(inside.map(|inside| (INSIDE, inside)));
+        Ok::<_, Infallible>(Response::new(headers))
+    });
+    let request = Request::get("http://warehouse/stock").body(()).unwrap();
+    let call = layer.layer(network).oneshot(request).instrument(span);
+    call.await.unwrap().into_body()
+}
+
+/// What a further call in the call would be a child of.
+const INSIDE: http::HeaderName = http::HeaderName::from_static("inside");
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?;
+    assert_eq!(lines.next(), None, "{name} came twice");
+    Some(line.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_of_the_trace_that_is_served() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let _default = stack.set_default();
+    let span = served(&[PARENT, ("tracestate", "rojo=1"), ("tracestate", "congo=2")]);
+
+    let one = sent(client(), span.clone()).await;
+    let two = sent(client(), span).await;
+    let parent = text(&one, "traceparent").unwrap();
+    assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert!(parent.ends_with("-01"));
+    assert_ne!(parent.get(36..52), Some("00f067aa0ba902b7"), "the caller's");
+    assert_ne!(parent.get(36..52), Some("abababababababab"), "the server's");
+    assert_ne!(parent, text(&two, "traceparent").unwrap());
+    assert_eq!(text(&one, "tracestate"), Some("rojo=1,congo=2"));
+    assert_eq!(text(&one, "x-request-id"), Some("r-1"));
+    assert_eq!(
+        text(&one, "inside"),
+        Some(parent),
+        "a call in the call is its child"
+    );
+    assert_eq!(text(&one, "baggage"), None);
+}
+
+#[tokio::test]
+async fn a_call_whose_span_is_off_names_the_span_that_is_on() {
+    let all_but_ours = Targets::new()
+        .with_default(Level::TRACE)
+        .with_target("spanwise_http::client", LevelFilter::OFF);
+    let stack = tracing_subscriber::registry()
+        .with(all_but_ours)
+        .with(ContextLayer::default());
+    let _default = stack.set_default();
+
+    let headers = sent(client(), served(&[PARENT])).await;
+    assert_eq!(
+        text(&headers, "traceparent"),
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-abababababababab-01")
+    );
+    assert_eq!(text(&headers, "x-request-id"), Some("r-1"));
+}
+
+#[tokio::test]
+async fn baggage_that_was_received_goes_on_under_declared_keys() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let _default = stack.set_default();
+    let received = [
+        PARENT,
+        (
+            "baggage",
+            "tier=gold%20plus;from=crm, debug=1, tenant_id=forged",
+        ),
+    ];
+    let layer = client()
+        .baggage(["tier", "tenant_id", "absent"])
+        .baggage_to("warehouse".parse().unwrap());
+
+    let headers = sent(layer.clone(), served(&received)).await;
+    // What the context says is what holds.
+    assert_eq!(
+        text(&headers, "baggage"),
+        Some("tier=gold%20plus;from=crm,tenant_id=acme")
+    );
+    let elsewhere = layer.baggage_to("*.warehouse".parse().unwrap());
+    let headers = sent(elsewhere, served(&received)).await;
+    assert_eq!(text(&headers, "baggage"), None);
+    assert_eq!(text(&headers, "x-request-id"), Some("r-1"));
+}
+
+#[tokio::test]
+async fn properties_stay_with_a_value_that_is_the_same() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let _default = stack.set_default();
+    let layer = client()
+        .baggage(["tenant_id"])
+        .baggage_to("warehouse".parse().unwrap());
+    let span = served(&[PARENT, ("baggage", "tenant_id=acme;region=eu")]);
+    let headers = sent(layer, span).await;
+    assert_eq!(text(&headers, "baggage"), Some("tenant_id=acme;region=eu"));
+}

@@ -1,0 +1,150 @@
+//! Who sent a request: as the connection says, and as proxies that are trusted say.
+
+use std::{
+    error::Error,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
+
+use http::{Extensions, HeaderMap, HeaderName};
+
+use crate::trust::{Network, Trust};
+
+/// The address of the peer of a connection: a request extension for servers that have no `ConnectInfo` of axum.
+///
+/// ```
+/// use spanwise_http::Peer;
+///
+/// # let stream_peer_addr: std::net::SocketAddr = "127.0.0.1:4711".parse()?;
+/// let mut request = http::Request::new("body");
+/// request.extensions_mut().insert(Peer(stream_peer_addr));
+/// assert_eq!(request.extensions().get(), Some(&Peer(stream_peer_addr)));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// How much of a client's address is logged, as `client.address`. As a text `whole`, `network` or `none`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// All of it: personal data, in the European Union and elsewhere.
+    Whole,
+    /// Its network: the first 24 bits of an IPv4 address, 48 of an IPv6 one, such as `192.0.2.0/24`.
+    #[default]
+    Network,
+    /// Nothing.
+    Omitted,
+}
+
+impl ClientAddress {
+    /// What is shown of `host`.
+    pub(crate) fn shown(self, host: IpAddr) -> Option<Shown> {
+        match self {
+            Self::Whole => Some(Shown::Whole(host)),
+            Self::Network => {
+                let prefix = if host.is_ipv4() { 24 } else { 48 };
+                Some(Shown::Network(Network::around(host, prefix)))
+            }
+            Self::Omitted => None,
+        }
+    }
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole => "whole",
+            Self::Network => "network",
+            Self::Omitted => "none",
+        })
+    }
+}
+
+impl FromStr for ClientAddress {
+    type Err = ClientAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ClientAddressError> {
+        let all = [Self::Whole, Self::Network, Self::Omitted];
+        all.into_iter()
+            .find(|one| text.trim().eq_ignore_ascii_case(&one.to_string()))
+            .ok_or(ClientAddressError)
+    }
+}
+
+/// A text is no [`ClientAddress`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddressError;
+
+impl fmt::Display for ClientAddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown: accepts whole, network, none")
+    }
+}
+
+impl Error for ClientAddressError {}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown {
+    Whole(IpAddr),
+    Network(Network),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(address) => address.fmt(f),
+            Self::Network(network) => network.fmt(f),
+        }
+    }
+}
+
+/// Who is at the other end of the connection. An IPv4 address that came mapped to IPv6 is an IPv4 address.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get().map(|Peer(address)| *address);
+    #[cfg(feature = "axum")]
+    let peer = peer.or_else(|| {
+        let info = extensions.get::<axum::extract::ConnectInfo<SocketAddr>>();
+        info.map(|info| info.0)
+    });
+    peer.map(|address| address.ip().to_canonical())
+}
+
+/// Who sent the request, as far as it is known: the peer, or who a trusted one says that it forwards for, and so on.
+///
+/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is not trusted, or is no
+/// address. What stands before it anybody may have written.
+pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -> Option<IpAddr> {
+    let mut client = peer;
+    if !trust.trusts(client) {
+        return client; // most often; no need to look for the header
+    }
+    for line in headers.get_all(HOPS).iter().rev() {
+        for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
+            if !trust.trusts(client) {
+                return client;
+            }
+            match address(hop) {
+                Some(address) => client = Some(address),
+                None => return client,
+            }
+        }
+    }
+    client
+}
+
+const HOPS: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// An address, perhaps with a port.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let host = match bare {
+        Some(bare) => IpAddr::V6(bare.parse().ok()?),
+        None => {
+            let with_port = || hop.parse().ok().map(|hop: SocketAddr| hop.ip());
+            hop.parse().ok().or_else(with_port)?
+        }
+    };
+    Some(host.to_canonical())
+}

@@ -1,0 +1,23 @@
+//! The server's side.
+
+mod access_event;
+mod body;
+mod ending;
+mod exchange;
+mod future;
+mod names;
+mod options;
+mod outcome;
+mod request;
+mod service;
+mod value;
+
+pub use body::ResponseBody;
+pub(crate) use exchange::Exchange;
+pub use exchange::{mark, record};
+pub use future::ServerFuture;
+pub use service::{ServerLayer, ServerService, server};
+pub use value::Value;
+
+/// The target of the span and the event.
+const TARGET: &str = "spanwise_http::server";

@@ -1,0 +1,272 @@
+//! The one event of a request, when it truly ends.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http_body::Body;
+use spanwise_core::REDACTED;
+use tracing::{Level, Span, Value};
+
+use super::{
+    access_event::{AccessEvent, Own},
+    exchange::{self, Exchange, Notes},
+    options::Options,
+    outcome::Outcome,
+    request::Received,
+};
+use crate::carried::Carried;
+
+/// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) options: Arc<Options>,
+    pub(crate) span: Span,
+    pub(crate) start: Instant,
+    pub(crate) carried: Arc<Carried>,
+    /// Whether the span carries it.
+    pub(crate) is_carried: bool,
+    pub(crate) request: Received,
+    pub(crate) head: Option<Head>,
+    /// Of the body, so far.
+    pub(crate) bytes: u64,
+    pub(crate) is_told: bool,
+}
+
+/// What is known when the response begins.
+#[derive(Debug)]
+pub(crate) struct Head {
+    status: StatusCode,
+    ttfb: f64,
+    /// How long the body is going to be.
+    length: Option<u64>,
+    /// Whether HTTP sends no body with such a response, whatever there is.
+    has_no_body: bool,
+    is_grpc: bool,
+    grpc_status: Option<i32>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End<'a> {
+    /// The body was read to its end.
+    Whole,
+    /// What had the request let go of it.
+    Dropped,
+    /// The service had no response.
+    Failed(&'a str),
+    /// The body had no more.
+    BodyFailed(&'a str),
+    Panicked(&'a str),
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+impl Ending {
+    /// Runs `work` in the request's span.
+    #[inline]
+    pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _span = self.span.enter();
+        let _carried = (!self.is_carried).then(|| self.carried.enter());
+        work()
+    }
+
+    /// The response has begun: reads its head, and adds ours to it.
+    pub(crate) fn begin<R: Body>(&mut self, response: &mut Response<R>) {
+        let status = response.status();
+        let headers = response.headers();
+        let is_grpc = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let declared = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        self.head = Some(Head {
+            status,
+            ttfb: self.millis(),
+            length: declared.or_else(|| response.body().size_hint().exact()),
+            has_no_body: self.request.has_no_response_body(status)
+                || status.is_informational()
+                || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
+            is_grpc,
+            // A response that is trailers only has them in its head.
+            grpc_status: is_grpc.then(|| grpc_status(headers)).flatten(),
+        });
+        if status.is_server_error() {
+            // A flight recorder writes the request's lines for it. The event says it too, so lines of other requests do without.
+            self.span
+                .record("http.response.status_code", status.as_u16());
+        }
+        self.add_headers(response.headers_mut());
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(X_REQUEST_ID, self.request.id.to_header());
+        if self.options.server_timing
+            && let Some(exchange) = &self.carried.exchange
+            && let Some(timing) = exchange.notes().server_timing()
+        {
+            headers.append(SERVER_TIMING, timing);
+        }
+    }
+
+    /// More of the body was handed on.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(head) = self.head.as_mut().filter(|head| head.is_grpc) {
+            head.grpc_status = grpc_status(trailers);
+        }
+    }
+
+    /// Whether all there is to send was sent, also if the body was not asked for its end.
+    fn is_complete(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| {
+            head.has_no_body || head.length.is_some_and(|length| self.bytes >= length)
+        })
+    }
+
+    /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
+    pub(crate) fn before_drop(&self) {
+        if !self.is_told && !self.is_complete() {
+            self.span.record("spanwise.cancelled", true);
+        }
+    }
+
+    /// Tells it. What comes later is not told.
+    pub(crate) fn end(&mut self, end: End<'_>) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let (outcome, error) = self.outcome(end);
+        if outcome == Outcome::Cancelled {
+            self.span.record("spanwise.cancelled", true);
+        }
+        let duration = self.millis();
+        let is_slow = self
+            .options
+            .slow
+            .is_some_and(|slow| duration > slow.as_secs_f64() * 1e3);
+        if outcome == Outcome::Ok && !is_slow && self.request.is_quiet {
+            return;
+        }
+        let level = match outcome.level() {
+            Level::WARN if self.is_expected(outcome) => Level::INFO,
+            level => level,
+        };
+        let level = if is_slow {
+            level.min(Level::WARN)
+        } else {
+            level
+        };
+        if let Some(event) = AccessEvent::enabled(level, &self.span) {
+            self.send(event, outcome, duration, error);
+        }
+    }
+
+    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<&'a str>) {
+        let by_status = || {
+            let head = self.head.as_ref();
+            head.map_or(Outcome::ServerError, |head| {
+                Outcome::of(head.status, head.grpc_status)
+            })
+        };
+        match end {
+            End::Whole => (by_status(), None),
+            End::Dropped if self.is_complete() => (by_status(), None),
+            End::Dropped => (Outcome::Cancelled, None),
+            End::Failed(error) => (Outcome::ServerError, Some(error)),
+            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error)),
+            End::Panicked(message) => (Outcome::Panicked, Some(message)),
+        }
+    }
+
+    /// Since the request came.
+    fn millis(&self) -> f64 {
+        exchange::millis(self.start, self.options.clock.instant())
+    }
+
+    fn is_expected(&self, outcome: Outcome) -> bool {
+        let is_expected = |head: &Head| self.options.expected.contains(&head.status);
+        outcome == Outcome::ClientError && self.head.as_ref().is_some_and(is_expected)
+    }
+
+    fn send(&self, event: AccessEvent, outcome: Outcome, duration: f64, error: Option<&str>) {
+        let head = self.head.as_ref();
+        let status = head.map(|head| head.status.as_u16());
+        let ttfb = head.map(|head| head.ttfb);
+        let bytes = head.map(|_| self.bytes);
+        let grpc_status = head.and_then(|head| head.grpc_status);
+        let (message, outcome) = (outcome.message(), outcome.name());
+        let apart = self.request.apart.as_deref();
+        let mut digits = [0; 36];
+        let id = apart.map(|_| self.request.id.text(&mut digits));
+        let own: Own<'_> = [
+            Some(&message),
+            value(&status),
+            Some(&duration),
+            value(&ttfb),
+            value(&bytes),
+            Some(&outcome),
+            value(&grpc_status),
+            value(&error),
+            apart.map(|apart| &apart.method as &dyn Value),
+            apart.and_then(|apart| value(&apart.route)),
+            apart.and_then(|apart| value(&apart.path)),
+            value(&id),
+            apart.and_then(|apart| value(&apart.tenant_id)),
+            apart.and_then(|apart| value(&apart.client_address)),
+            apart.map(|apart| &apart.trace_id as &dyn Value),
+        ];
+        let headers: Vec<(u8, String)> = self.headers();
+        // Not held while layers run, which may come back to us.
+        let exchange = self.carried.exchange.as_ref();
+        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
+        let headers = headers
+            .iter()
+            .map(|(index, text)| (*index, text as &dyn Value));
+        let timings = notes.timings.iter();
+        let timings =
+            timings.filter_map(|timing| Some((timing.index?, &timing.millis as &dyn Value)));
+        let fields = notes.fields.iter();
+        let fields = fields.map(|(index, value)| (*index, value.as_tracing()));
+        event.send(&self.span, &own, headers.chain(timings).chain(fields));
+    }
+
+    /// The headers that are to be told; several lines of one name with commas between them.
+    fn headers(&self) -> Vec<(u8, String)> {
+        let mut headers: Vec<(u8, String)> = Vec::new();
+        for (index, line) in &self.request.headers {
+            let text = if line.is_sensitive() {
+                REDACTED.into()
+            } else {
+                String::from_utf8_lossy(line.as_bytes())
+            };
+            match headers.last_mut() {
+                Some((last, joined)) if last == index => {
+                    joined.push_str(", ");
+                    joined.push_str(&text);
+                }
+                _ => headers.push((*index, text.into_owned())),
+            }
+        }
+        headers
+    }
+}
+
+fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
+    value.as_ref().map(|value| value as &dyn Value)
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<i32> {
+    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.end(End::Dropped);
+    }
+}

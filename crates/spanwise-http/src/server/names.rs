@@ -1,0 +1,83 @@
+//! The names of fields that programs add to the events of requests: they are told to `tracing` when they are first seen.
+
+use std::sync::{
+    Mutex, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use spanwise_core::{Fault, SelfReport};
+
+use super::access_event::OWN_FIELDS;
+
+/// Each new name costs a callsite a level, which stays for good: more than these are a mistake, such as a name with an id in it.
+pub(crate) const MOST: usize = 128;
+
+static NAMES: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST];
+/// How many of them there are. Each is set before it is counted.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static ADDING: Mutex<()> = Mutex::new(());
+
+/// The index of `name`, for good. `None`, and told by [`SelfReport`], where it cannot be a field.
+pub(crate) fn index(name: &'static str) -> Option<u8> {
+    find(name).or_else(|| add(name, || name))
+}
+
+/// That of the field that holds the timing `mark`.
+pub(crate) fn timing(mark: &'static str) -> Option<u8> {
+    let is_it = |name: &str| {
+        let name = name.strip_prefix("timing.");
+        name.and_then(|name| name.strip_suffix("_ms")) == Some(mark)
+    };
+    let index = all().position(is_it).map(|index| index as u8);
+    index.or_else(|| {
+        let name = format!("timing.{mark}_ms");
+        find(&name).or_else(|| add(&name, || name.clone().leak()))
+    })
+}
+
+/// That of the field that holds a header of the request.
+pub(crate) fn header(header: &http::HeaderName) -> Option<u8> {
+    let name = format!("http.request.header.{header}");
+    find(&name).or_else(|| add(&name, || name.clone().leak()))
+}
+
+pub(crate) fn count() -> usize {
+    COUNT.load(Ordering::Acquire)
+}
+
+/// All of them, by their index.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map_while(OnceLock::get).copied()
+}
+
+fn find(name: &str) -> Option<u8> {
+    let mut known = NAMES[..count()].iter().enumerate();
+    let found = known.find(|(_, known)| known.get().is_some_and(|known| *known == name));
+    found.map(|(index, _)| index as u8) // MOST is less than 256
+}
+
+#[cold]
+fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
+    let refused = |why: &str| {
+        let detail = format!("`{name}` does not become a field of a request's event: {why}");
+        SelfReport::default().fault(Fault::Setup, &detail);
+    };
+    if OWN_FIELDS.contains(&name) {
+        refused("the event has a field of that name");
+        return None;
+    }
+    let adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = count();
+    // Another thread may have added it meanwhile.
+    let known = find(name);
+    if known.is_none() && count < MOST {
+        let _ = NAMES[count].set(leaked());
+        COUNT.store(count + 1, Ordering::Release);
+        return Some(count as u8);
+    }
+    drop(adding);
+    if known.is_none() {
+        refused("there are 128 others");
+    }
+    known
+}

@@ -1,0 +1,89 @@
+//! What a server layer was told.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderName, StatusCode, request::Parts};
+use spanwise_core::Clock;
+
+use crate::{client_address::ClientAddress, trust::Trust};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) trust: Trust,
+    pub(crate) request_id_headers: Vec<HeaderName>,
+    pub(crate) tenant: Tenant,
+    pub(crate) client_address: ClientAddress,
+    pub(crate) slow: Option<Duration>,
+    pub(crate) quiet: Vec<Quiet>,
+    /// 4xx that are no reason to warn.
+    pub(crate) expected: Vec<StatusCode>,
+    /// Those that are told, with the indexes of their fields.
+    pub(crate) headers: Vec<(HeaderName, u8)>,
+    pub(crate) server_timing: bool,
+    pub(crate) answer_panics: bool,
+    pub(crate) clock: Clock,
+}
+
+/// Where the tenant of a request comes from.
+#[derive(Clone)]
+pub(crate) enum Tenant {
+    Unknown,
+    Header(HeaderName),
+    By(Arc<TenantOf>),
+}
+
+pub(crate) type TenantOf = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+
+/// A path whose requests are told only if they fail.
+#[derive(Debug, Clone)]
+pub(crate) enum Quiet {
+    Path(String),
+    /// It, and all below.
+    Below(String),
+}
+
+impl Quiet {
+    pub(crate) fn new(path: &str) -> Self {
+        match path.strip_suffix("/*") {
+            Some(root) => Self::Below(root.to_owned()),
+            None => Self::Path(path.to_owned()),
+        }
+    }
+
+    pub(crate) fn is_about(&self, path: &str) -> bool {
+        match self {
+            Self::Path(quiet) => path == quiet,
+            Self::Below(root) => path
+                .strip_prefix(root.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            request_id_headers: vec![HeaderName::from_static("x-request-id")],
+            tenant: Tenant::Unknown,
+            client_address: ClientAddress::default(),
+            slow: None,
+            quiet: Vec::new(),
+            expected: Vec::new(),
+            headers: Vec::new(),
+            server_timing: false,
+            answer_panics: false,
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("Unknown"),
+            Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
+            Self::By(_) => f.write_str("By(..)"),
+        }
+    }
+}

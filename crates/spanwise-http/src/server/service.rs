@@ -1,0 +1,187 @@
+//! The layer, and the service it makes.
+
+use std::{
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderName, Request, Response, StatusCode, request::Parts};
+use http_body::Body;
+use spanwise_core::Clock;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    body::ResponseBody,
+    future::ServerFuture,
+    names,
+    options::{Options, Quiet, Tenant},
+    request,
+};
+use crate::{client_address::ClientAddress, trust::Trust};
+
+/// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
+///
+/// The layer is to be the outermost one: what a layer around it answers by itself it does not see, and a body that such a layer throws away
+/// looks like a client that left.
+pub fn server() -> ServerLayer {
+    ServerLayer::default()
+}
+
+/// A [`tower` layer](Layer) for servers, made by [`server`].
+#[derive(Debug, Clone, Default)]
+#[must_use = "a layer does nothing until it is around a service"]
+pub struct ServerLayer {
+    options: Arc<Options>,
+}
+
+impl ServerLayer {
+    /// Whose headers are believed. Default: [`Trust::Never`], which gives every request a new id.
+    pub fn trust(self, trust: Trust) -> Self {
+        self.set(|options| options.trust = trust)
+    }
+
+    /// The headers that may hold the id of a request, the first that holds one wins. Default: `x-request-id`.
+    ///
+    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_-]{1,128}$` and was sent once. Else it is the id of the trace
+    /// that a trusted sender sent, written as a UUID; else a new UUID of version 7, which is the id of the trace too. The response has it as
+    /// `x-request-id` in any case.
+    ///
+    /// # Panics
+    /// If one is no name of a header.
+    pub fn request_id_headers<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names = names.into_iter().map(header_name).collect();
+        self.set(|options| options.request_id_headers = names)
+    }
+
+    /// The header that holds the tenant of a request, believed like its id. Default: none.
+    ///
+    /// With a header or without, else it is the member `tenant_id` of the baggage that a trusted sender sent, if it looks like an id.
+    ///
+    /// # Panics
+    /// If it is no name of a header.
+    pub fn tenant_header(self, name: &str) -> Self {
+        let name = header_name(name);
+        self.set(|options| options.tenant = Tenant::Header(name))
+    }
+
+    /// Finds the tenant of a request, in place of a header: from the host, or from what a layer around this one knows.
+    ///
+    /// What it says is taken as it is, whoever the sender is. A tenant that is known later, as from a login, can be recorded where it is
+    /// known: `Span::current().record("tenant_id", …)` in the request's span.
+    pub fn tenant(self, of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.set(|options| options.tenant = Tenant::By(Arc::new(of)))
+    }
+
+    /// How much of the client's address is logged. Default: [`ClientAddress::Network`].
+    pub fn client_address(self, shown: ClientAddress) -> Self {
+        self.set(|options| options.client_address = shown)
+    }
+
+    /// Requests that take longer, to the end of the body, are told at WARN at least. Default: none are.
+    pub fn slow(self, longer_than: Duration) -> Self {
+        self.set(|options| options.slow = Some(longer_than))
+    }
+
+    /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
+    ///
+    /// Events inside of them are logged as any others.
+    pub fn quiet(self, path: &str) -> Self {
+        self.set(|options| options.quiet.push(Quiet::new(path)))
+    }
+
+    /// Tells responses of a 4xx status such as 404 at INFO, not at WARN: they are no news.
+    pub fn expected(self, status: StatusCode) -> Self {
+        self.set(|options| options.expected.push(status))
+    }
+
+    /// Adds a header of requests to the event, as `http.request.header.` and its name. Default: none, since headers hold credentials.
+    ///
+    /// # Panics
+    /// If it is no name of a header.
+    pub fn header(self, name: &str) -> Self {
+        let name = header_name(name);
+        match names::header(&name) {
+            Some(index) => self.set(|options| options.headers.push((name, index))),
+            None => self,
+        }
+    }
+
+    /// Sends what was [marked](crate::mark) before the response began to the client, as `Server-Timing`, which browsers show.
+    pub fn server_timing(self) -> Self {
+        self.set(|options| options.server_timing = true)
+    }
+
+    /// Answers a request with 500 and no body if its handler panics. Default: the panic goes on, and the connection ends.
+    pub fn answer_panics(self) -> Self {
+        self.set(|options| options.answer_panics = true)
+    }
+
+    /// Takes the time from `clock`. Default: the system's.
+    pub fn clock(self, clock: Clock) -> Self {
+        self.set(|options| options.clock = clock)
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(Arc::make_mut(&mut self.options));
+        self
+    }
+}
+
+#[track_caller]
+fn header_name(name: &str) -> HeaderName {
+    HeaderName::from_bytes(name.as_bytes())
+        .unwrap_or_else(|_| panic!("`{}` is no name of a header", name.escape_debug()))
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = ServerService<S>;
+
+    fn layer(&self, inner: S) -> ServerService<S> {
+        ServerService {
+            inner,
+            options: Arc::clone(&self.options),
+        }
+    }
+}
+
+/// A service inside of a [`ServerLayer`].
+#[derive(Debug, Clone)]
+pub struct ServerService<S> {
+    inner: S,
+    options: Arc<Options>,
+}
+
+impl<S, B, R> Service<Request<B>> for ServerService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: Display,
+    R: Body,
+    R::Error: Display,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ServerFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (request, tenant_id) = match &self.options.tenant {
+            Tenant::By(of) => {
+                let (parts, body) = request.into_parts();
+                let tenant_id = of(&parts);
+                (Request::from_parts(parts, body), tenant_id)
+            }
+            Tenant::Header(_) | Tenant::Unknown => (request, None),
+        };
+        let ending = request::receive(&self.options, &request, tenant_id.as_deref());
+        let inner = &mut self.inner;
+        let called = ending.inside(|| catch_unwind(AssertUnwindSafe(|| inner.call(request))));
+        ServerFuture::new(called, ending)
+    }
+}

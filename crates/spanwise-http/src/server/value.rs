@@ -1,0 +1,69 @@
+//! What a field of a request's event can hold.
+
+use std::borrow::Cow;
+
+/// The value of a field that [`record`](crate::record) adds.
+///
+/// Made from integers, floats, truth values and texts by `into()`. Of anything else give its text: `record("order.id", id.to_string())`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value(Kind);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+    Text(Cow<'static, str>),
+}
+
+impl Value {
+    pub(crate) fn as_tracing(&self) -> &dyn tracing::Value {
+        match &self.0 {
+            Kind::Signed(value) => value,
+            Kind::Unsigned(value) => value,
+            Kind::Float(value) => value,
+            Kind::Bool(value) => value,
+            Kind::Text(Cow::Borrowed(value)) => value,
+            Kind::Text(Cow::Owned(value)) => value,
+        }
+    }
+}
+
+macro_rules! made_from {
+    ($($kind:ident: $($from:ty),+;)+) => {
+        $($(
+            impl From<$from> for Value {
+                fn from(value: $from) -> Self {
+                    Self(Kind::$kind(value.into()))
+                }
+            }
+        )+)+
+    };
+}
+
+made_from! {
+    Signed: i8, i16, i32, i64;
+    Unsigned: u8, u16, u32, u64;
+    Float: f32, f64;
+    Bool: bool;
+    Text: String, Cow<'static, str>;
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        (value as u64).into()
+    }
+}
+
+impl From<isize> for Value {
+    fn from(value: isize) -> Self {
+        (value as i64).into()
+    }
+}

@@ -1,0 +1,254 @@
+//! [W3C Trace Context]: `traceparent` and `tracestate`.
+//!
+//! [W3C Trace Context]: https://www.w3.org/TR/trace-context/
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::id;
+
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The trace a span is part of, and the span itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TraceContext {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    /// Of those that came, the [`KNOWN`].
+    pub(crate) flags: u8,
+    /// As it came, of all its header lines; empty where there is none.
+    pub(crate) state: String,
+}
+
+/// The caller may have recorded trace data.
+pub(crate) const SAMPLED: u8 = 0b0000_0001;
+
+/// [`SAMPLED`], and that the trace id was drawn at random, which is passed on (Level 2). Others are sent as zero.
+const KNOWN: u8 = SAMPLED | 0b0000_0010;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TraceId(pub(crate) [u8; 16]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpanId(pub(crate) [u8; 8]);
+
+impl TraceContext {
+    /// What the caller sent. `None` where there is no `traceparent`, more than one, or one that is malformed: then `tracestate` means nothing.
+    pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(TRACEPARENT).iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        let mut context = Self::parse(line.as_bytes())?;
+        context.state = state(headers).unwrap_or_default();
+        Some(context)
+    }
+
+    /// Version 00 to the letter; of a later version what version 00 knows, as the specification asks.
+    fn parse(text: &[u8]) -> Option<Self> {
+        // HTTP/1 has no white space around a value, and other versions should not.
+        let text = text.trim_ascii();
+        let (head, rest) = text.split_at_checked(55)?;
+        let version = byte(&head[0..2])?;
+        let separated = [2, 35, 52].iter().all(|at| head[*at] == b'-');
+        let ends = match version {
+            0xFF => false,
+            0 => rest.is_empty(),
+            _ => matches!(rest, [] | [b'-', ..]),
+        };
+        if !separated || !ends {
+            return None;
+        }
+        let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
+        bytes(&head[3..35], &mut trace_id)?;
+        bytes(&head[36..52], &mut span_id)?;
+        let flags = byte(&head[53..55])? & KNOWN;
+        (trace_id != [0; 16] && span_id != [0; 8]).then(|| Self {
+            trace_id: TraceId(trace_id),
+            span_id: SpanId(span_id),
+            flags,
+            state: String::new(),
+        })
+    }
+
+    /// A trace that begins here.
+    pub(crate) fn begin(trace_id: TraceId) -> Self {
+        Self {
+            trace_id,
+            span_id: SpanId(id::fresh_span_id()),
+            flags: SAMPLED,
+            state: String::new(),
+        }
+    }
+
+    /// A span of its own in this trace.
+    pub(crate) fn child(&self) -> Self {
+        Self {
+            span_id: SpanId(id::fresh_span_id()),
+            ..self.clone()
+        }
+    }
+
+    /// The header that tells another service of this span.
+    pub(crate) fn traceparent(&self) -> HeaderValue {
+        let mut text = String::with_capacity(55);
+        let (trace_id, span_id) = (self.trace_id.digits(), self.span_id.digits());
+        let flags = Digits::<2>::of(&[self.flags]);
+        text.extend([
+            "00-",
+            trace_id.as_str(),
+            "-",
+            span_id.as_str(),
+            "-",
+            flags.as_str(),
+        ]);
+        HeaderValue::try_from(text).unwrap_or_else(|_| {
+            // Hexadecimal digits and dashes are what a header may hold.
+            unreachable!("hexadecimal digits are no header value")
+        })
+    }
+
+    /// `None` where there is nothing to tell.
+    pub(crate) fn tracestate(&self) -> Option<HeaderValue> {
+        (!self.state.is_empty())
+            .then(|| HeaderValue::try_from(self.state.as_str()).ok())
+            .flatten()
+    }
+}
+
+/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, a key comes twice, or there are more than
+/// 32: it is dropped whole then.
+fn state(headers: &HeaderMap) -> Option<String> {
+    let mut joined = String::new();
+    let mut keys = Vec::new();
+    for line in headers.get_all(TRACESTATE) {
+        for member in line.to_str().ok()?.split(',') {
+            let member = member.trim_matches([' ', '\t']);
+            if member.is_empty() {
+                continue; // allowed, and says nothing
+            }
+            let key = key_of(member)?;
+            if keys.len() == 32 || keys.contains(&key) {
+                return None;
+            }
+            keys.push(key);
+            if !joined.is_empty() {
+                joined.push(',');
+            }
+            joined.push_str(member);
+        }
+    }
+    Some(joined)
+}
+
+/// The key of a member that is well formed.
+fn key_of(member: &str) -> Option<&str> {
+    let (key, value) = member.split_once('=')?;
+    let of_a_value = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
+    let fits = (1..=256).contains(&value.len())
+        && value.bytes().all(of_a_value)
+        && !value.ends_with(' ')
+        && is_key(key);
+    fits.then_some(key)
+}
+
+/// Of a vendor, or of a tenant of one: `tenant@vendor`. Level 1 of the specification, except that a vendor may begin with a
+/// digit, as in Level 2.
+fn is_key(key: &str) -> bool {
+    let of_a_key = |byte: u8| {
+        byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || matches!(byte, b'_' | b'-' | b'*' | b'/')
+    };
+    let part = |text: &str, longest: usize| {
+        text.len() <= longest
+            && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+            && text.bytes().all(of_a_key)
+    };
+    match key.split_once('@') {
+        None => part(key, 256),
+        Some((tenant, vendor)) => {
+            part(tenant, 241)
+                && part(vendor, 14)
+                && vendor.starts_with(|first: char| first.is_ascii_lowercase())
+        }
+    }
+}
+
+impl TraceId {
+    /// 32 lower-case hexadecimal digits that are not all zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut id = [0; 16];
+        (text.len() == 32).then_some(())?;
+        bytes(text.as_bytes(), &mut id)?;
+        (id != [0; 16]).then_some(Self(id))
+    }
+}
+
+/// Lower-case hexadecimal digits: upper-case ones are malformed.
+fn bytes(digits: &[u8], into: &mut [u8]) -> Option<()> {
+    for (into, digits) in into.iter_mut().zip(digits.chunks_exact(2)) {
+        *into = byte(digits)?;
+    }
+    Some(())
+}
+
+fn byte(digits: &[u8]) -> Option<u8> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    match digits {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    }
+}
+
+/// Lower-case hexadecimal digits: the text of an id, which is asked for by each sink and costs a `Display` much.
+pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
+
+impl<const COUNT: usize> Digits<COUNT> {
+    fn of(bytes: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [b'0'; COUNT];
+        for (digits, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default() // they are ASCII
+    }
+}
+
+impl TraceId {
+    pub(crate) fn digits(self) -> Digits<32> {
+        Digits::of(&self.0)
+    }
+}
+
+impl SpanId {
+    pub(crate) fn digits(self) -> Digits<16> {
+        Digits::of(&self.0)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.digits().as_str())
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.digits().as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

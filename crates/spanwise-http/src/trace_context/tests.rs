@@ -1,0 +1,346 @@
+//! What the specification says, and the cases of the test suite that the W3C published for it.
+
+use super::*;
+
+const TRACE: &str = "12345678901234567890123456789012";
+const VALID: &str = "00-12345678901234567890123456789012-1234567890123456-01";
+
+fn read(lines: &[(&'static str, &str)]) -> Option<TraceContext> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        // As in HTTP/2, where nothing takes white space away.
+        headers.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    TraceContext::of_headers(&headers)
+}
+
+fn trace_id(traceparent: &str) -> Option<String> {
+    read(&[("traceparent", traceparent)]).map(|context| context.trace_id.to_string())
+}
+
+/// What is passed on of these lines, under a `traceparent` that holds.
+fn state(lines: &[&str]) -> String {
+    let lines = lines.iter().map(|line| ("tracestate", *line));
+    let all: Vec<_> = [("traceparent", VALID)].into_iter().chain(lines).collect();
+    let context = read(&all).unwrap();
+    assert_eq!(
+        context.trace_id.to_string(),
+        TRACE,
+        "a bad state costs the state alone"
+    );
+    context.state
+}
+
+#[test]
+fn the_examples_of_the_specification_hold() {
+    let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = read(&[
+        ("traceparent", sampled),
+        ("tracestate", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+    ])
+    .unwrap();
+    assert_eq!(
+        context.trace_id.to_string(),
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
+    assert_eq!(context.span_id.to_string(), "00f067aa0ba902b7");
+    assert_eq!(context.flags, SAMPLED);
+    assert_eq!(context.traceparent(), sampled);
+    assert_eq!(
+        context.tracestate().unwrap(),
+        "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+    );
+
+    let not_sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let context = read(&[("traceparent", not_sampled)]).unwrap();
+    assert_eq!(context.flags, 0);
+    assert_eq!(context.traceparent(), not_sampled);
+    assert_eq!(context.tracestate(), None);
+}
+
+#[test]
+fn a_traceparent_of_version_00_is_read_to_the_letter() {
+    let malformed = [
+        // longer
+        "00-12345678901234567890123456789012-1234567890123456-01.",
+        "00-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
+        "00-12345678901234567890123456789012-1234567890123456-01-",
+        // the version
+        ".0-12345678901234567890123456789012-1234567890123456-01",
+        "0.-12345678901234567890123456789012-1234567890123456-01",
+        "000-12345678901234567890123456789012-1234567890123456-01",
+        "0000-12345678901234567890123456789012-1234567890123456-01",
+        "0-12345678901234567890123456789012-1234567890123456-01",
+        "-12345678901234567890123456789012-1234567890123456-01",
+        // the trace
+        "00-00000000000000000000000000000000-1234567890123456-01",
+        "00-.2345678901234567890123456789012-1234567890123456-01",
+        "00-1234567890123456789012345678901.-1234567890123456-01",
+        "00-123456789012345678901234567890123-1234567890123456-01",
+        "00-1234567890123456789012345678901-1234567890123456-01",
+        "00-1234567890ABCDEF1234567890123456-1234567890123456-01",
+        // the parent
+        "00-12345678901234567890123456789012-0000000000000000-01",
+        "00-12345678901234567890123456789012-.234567890123456-01",
+        "00-12345678901234567890123456789012-123456789012345.-01",
+        "00-12345678901234567890123456789012-12345678901234567-01",
+        "00-12345678901234567890123456789012-123456789012345-01",
+        "00-12345678901234567890123456789012-ABCDEF0123456789-01",
+        // the flags
+        "00-12345678901234567890123456789012-1234567890123456-.0",
+        "00-12345678901234567890123456789012-1234567890123456-0.",
+        "00-12345678901234567890123456789012-1234567890123456-001",
+        "00-12345678901234567890123456789012-1234567890123456-1",
+        "00-12345678901234567890123456789012-1234567890123456-0A",
+        "00-12345678901234567890123456789012-1234567890123456-",
+        "00-12345678901234567890123456789012-1234567890123456",
+        // what separates them
+        "00_12345678901234567890123456789012-1234567890123456-01",
+        "00-12345678901234567890123456789012_1234567890123456-01",
+        "00-12345678901234567890123456789012-1234567890123456_01",
+        "",
+        "-",
+    ];
+    for text in malformed {
+        assert_eq!(trace_id(text), None, "{text}");
+    }
+    assert_eq!(trace_id(VALID).unwrap(), TRACE);
+}
+
+#[test]
+fn a_traceparent_is_no_text_but_bytes() {
+    let mut headers = HeaderMap::new();
+    let bytes = b"00-1234567890123456789012345678901\xC3\xA9-234567890123456-01";
+    headers.insert(TRACEPARENT, HeaderValue::from_bytes(bytes).unwrap());
+    assert_eq!(TraceContext::of_headers(&headers), None);
+}
+
+#[test]
+fn of_a_later_version_is_read_what_version_00_knows() {
+    let later = [
+        "cc-12345678901234567890123456789012-1234567890123456-01",
+        "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
+        "01-12345678901234567890123456789012-1234567890123456-01-",
+        "fe-12345678901234567890123456789012-1234567890123456-01",
+    ];
+    for text in later {
+        let context = read(&[("traceparent", text)]).unwrap();
+        assert_eq!(context.traceparent(), VALID, "{text}");
+    }
+    let malformed = [
+        "cc-12345678901234567890123456789012-1234567890123456-01.what-the-future-will-be-like",
+        "cc-12345678901234567890123456789012-1234567890123456-011",
+        "CC-12345678901234567890123456789012-1234567890123456-01",
+        "ff-12345678901234567890123456789012-1234567890123456-01",
+        "ff-12345678901234567890123456789012-1234567890123456-01-x",
+    ];
+    for text in malformed {
+        assert_eq!(trace_id(text), None, "{text}");
+    }
+}
+
+#[test]
+fn only_flags_that_are_known_go_on() {
+    for (received, sent) in [
+        ("00", "00"),
+        ("01", "01"),
+        ("02", "02"),
+        ("03", "03"),
+        ("ff", "03"),
+        ("fc", "00"),
+    ] {
+        let text = format!("00-{TRACE}-1234567890123456-{received}");
+        let context = read(&[("traceparent", &text)]).unwrap();
+        let again = context.traceparent();
+        assert_eq!(again.to_str().unwrap().split_at(53).1, sent, "{received}");
+    }
+}
+
+#[test]
+fn white_space_around_a_traceparent_is_none_of_it() {
+    for (before, after) in [(" ", ""), ("\t", ""), ("", " "), ("", "\t"), ("\t ", " \t")] {
+        assert_eq!(trace_id(&format!("{before}{VALID}{after}")).unwrap(), TRACE);
+    }
+    assert_eq!(
+        trace_id("00- 2345678901234567890123456789012-1234567890123456-01"),
+        None
+    );
+}
+
+#[test]
+fn a_traceparent_that_comes_twice_is_none() {
+    let other = "00-12345678901234567890123456789011-1234567890123456-01";
+    assert_eq!(
+        read(&[("traceparent", other), ("traceparent", VALID)]),
+        None
+    );
+    assert_eq!(
+        read(&[("traceparent", VALID), ("traceparent", VALID)]),
+        None
+    );
+    assert_eq!(read(&[("traceparent", &format!("{VALID},{VALID}"))]), None);
+}
+
+#[test]
+fn names_are_those_of_the_specification_in_any_case() {
+    for name in ["traceparent", "TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.insert(name, HeaderValue::from_static(VALID));
+        assert!(TraceContext::of_headers(&headers).is_some());
+    }
+    assert_eq!(read(&[("trace-parent", VALID)]), None);
+    assert_eq!(read(&[("trace.parent", VALID)]), None);
+    let context = read(&[("traceparent", VALID), ("trace-state", "foo=1")]).unwrap();
+    assert_eq!(context.state, "");
+}
+
+#[test]
+fn a_state_without_a_traceparent_is_none() {
+    assert_eq!(read(&[("tracestate", "foo=1")]), None);
+    assert_eq!(read(&[("traceparent", ""), ("tracestate", "foo=1")]), None);
+}
+
+#[test]
+fn the_lines_of_a_state_are_one_list_in_their_order() {
+    assert_eq!(state(&["foo=1,bar=2"]), "foo=1,bar=2");
+    assert_eq!(
+        state(&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]),
+        "foo=1,bar=2,rojo=1,congo=2,baz=3"
+    );
+    assert_eq!(state(&[""]), "");
+    assert_eq!(state(&["foo=1", ""]), "foo=1");
+    assert_eq!(state(&["", "foo=1"]), "foo=1");
+    assert_eq!(state(&["foo=1,,,bar=2,"]), "foo=1,bar=2");
+}
+
+#[test]
+fn white_space_around_the_members_of_a_state_is_none_of_them() {
+    for line in [
+        "foo=1 \t , \t bar=2, \t baz=3",
+        "foo=1\t \t,\t \tbar=2,\t \tbaz=3",
+        " foo=1,bar=2,baz=3",
+        "\tfoo=1,bar=2,baz=3 ",
+        "\t foo=1,bar=2,baz=3 \t",
+    ] {
+        assert_eq!(state(&[line]), "foo=1,bar=2,baz=3", "{line:?}");
+    }
+    // What stands before the value is part of it.
+    assert_eq!(state(&["foo= 1"]), "foo= 1");
+}
+
+#[test]
+fn a_key_that_comes_twice_costs_the_state() {
+    for lines in [
+        &["foo=1,foo=1"][..],
+        &["foo=1,foo=2"],
+        &["foo=1", "foo=1"],
+        &["foo=1", "foo=2"],
+        &["bar=0,foo=1", "baz=1,foo=2"],
+    ] {
+        assert_eq!(state(lines), "", "{lines:?}");
+    }
+}
+
+#[test]
+fn all_characters_of_the_specification_are_taken() {
+    let letters: String = ('a'..='z').collect();
+    let key = format!("{letters}0123456789_-*/");
+    let value: String = (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect();
+    for member in [
+        format!("{key}={value}"),
+        format!("{key}@a-z0-9_-*/={value}"),
+        format!("0{key}={value}"),
+        format!("0{key}@a-z0-9_-*/={value}"),
+    ] {
+        assert_eq!(state(&[&member]), member);
+    }
+}
+
+#[test]
+fn other_characters_cost_the_state() {
+    for line in [
+        "foo =1",
+        "FOO=1",
+        "foo.bar=1",
+        "_foo=1",
+        "=1",
+        "foo",
+        "foo=",
+        "foo=bar=baz",
+        "foo=1\tx",
+        "foo@=1,bar=2",
+        "@foo=1,bar=2",
+        "foo@@bar=1,bar=2",
+        "foo@bar@baz=1,bar=2",
+        "foo@1bar=1",
+        "foo=,bar=3",
+    ] {
+        assert_eq!(state(&[line]), "", "{line:?}");
+        assert_eq!(state(&["ok=1", line]), "", "{line:?}");
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(TRACEPARENT, HeaderValue::from_static(VALID));
+    headers.insert(
+        TRACESTATE,
+        HeaderValue::from_bytes(b"foo=\xC3\xA9").unwrap(),
+    );
+    assert_eq!(TraceContext::of_headers(&headers).unwrap().state, "");
+}
+
+#[test]
+fn a_state_keeps_within_its_limits() {
+    let members = |count: usize| {
+        let members: Vec<_> = (1..=count)
+            .map(|at| format!("bar{at:02}={at:02}"))
+            .collect();
+        members.join(",")
+    };
+    assert_eq!(state(&[&members(32)]), members(32));
+    assert_eq!(state(&[&members(20), "", "foo=1"]).matches(',').count(), 20);
+    assert_eq!(state(&[&members(33)]), "");
+    assert_eq!(state(&[&members(32), "foo=1"]), "");
+
+    let z = |count| "z".repeat(count);
+    for (key, value, taken) in [
+        (z(256), z(1), true),
+        (z(257), z(1), false),
+        (format!("{}@{}", z(241), z(14)), z(1), true),
+        (format!("{}@v", z(242)), z(1), false),
+        (format!("t@{}", z(15)), z(1), false),
+        (z(1), z(256), true),
+        (z(1), z(257), false),
+    ] {
+        let member = format!("{key}={value}");
+        let expected = if taken { &*member } else { "" };
+        assert_eq!(state(&[&member]), expected);
+    }
+}
+
+#[test]
+fn a_child_is_another_span_of_the_same_trace() {
+    let parent = read(&[("traceparent", VALID), ("tracestate", "foo=1")]).unwrap();
+    let (one, two) = (parent.child(), parent.child());
+    for child in [&one, &two] {
+        assert_eq!(child.trace_id, parent.trace_id);
+        assert_eq!((child.flags, &*child.state), (1, "foo=1"));
+        assert_ne!(child.span_id, parent.span_id);
+        assert_ne!(child.span_id, SpanId([0; 8]));
+    }
+    assert_ne!(one.span_id, two.span_id);
+}
+
+#[test]
+fn ids_of_a_trace_are_lower_case_digits() {
+    assert_eq!(TraceId::parse(TRACE).unwrap().to_string(), TRACE);
+    for text in [
+        "",
+        "00000000000000000000000000000000",
+        "1234567890123456789012345678901",
+        "123456789012345678901234567890123",
+        "1234567890ABCDEF1234567890123456",
+        "1234567890123456789012345678901é",
+    ] {
+        assert_eq!(TraceId::parse(text), None, "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! A service on loopback that keeps what it is sent, and a client that sends.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+use std::sync::{Arc, Mutex};
+
+use axum::{Router, body::Bytes, extract::Request, response::Response};
+use http::{HeaderMap, Uri};
+use http_body_util::Empty;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use spanwise_http::{ClientLayer, ClientService};
+use tower::ServiceBuilder;
+
+/// A service that answers as `answer` says.
+pub struct Service {
+    pub port: u16,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub uri: Uri,
+    pub headers: HeaderMap,
+}
+
+impl Service {
+    pub async fn start(answer: impl Fn(&Uri) -> Response + Clone + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let received = Arc::<Mutex<Vec<Received>>>::default();
+        let kept = received.clone();
+        let router = Router::new().fallback(async move |request: Request| {
+            let response = answer(request.uri());
+            let (parts, _) = request.into_parts();
+            kept.lock().unwrap().push(Received {
+                uri: parts.uri,
+                headers: parts.headers,
+            });
+            response
+        });
+        tokio::spawn(axum::serve(listener, router).into_future());
+        Self { port, received }
+    }
+
+    /// One that is content with everything.
+    pub async fn content() -> Self {
+        Self::start(|_| Response::default()).await
+    }
+
+    /// The URL of `path`, under the host's name or its address.
+    pub fn url(&self, host: &str, path: &str) -> String {
+        format!("http://{host}:{}{path}", self.port)
+    }
+
+    /// What came since this was last asked.
+    pub fn received(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.received.lock().unwrap())
+    }
+
+    /// The headers of the one request that came.
+    pub fn one(&self) -> HeaderMap {
+        let mut received = self.received();
+        assert_eq!(received.len(), 1, "{received:?}");
+        received.remove(0).headers
+    }
+}
+
+pub type Network = Client<HttpConnector, Empty<Bytes>>;
+
+pub fn network() -> Network {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+pub fn over_the_network(layer: ClientLayer) -> ClientService<Network> {
+    ServiceBuilder::new().layer(layer).service(network())
+}
+
+pub fn get(url: &str) -> http::Request<Empty<Bytes>> {
+    http::Request::get(url).body(Empty::new()).unwrap()
+}
+
+/// The value of a header that came once.
+#[track_caller]
+pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?;
+    assert_eq!(lines.next(), None, "{name} came twice");
+    Some(line.to_str().unwrap())
+}
+
+/// Trace id and span id of `traceparent`.
+#[track_caller]
+pub fn trace(headers: &HeaderMap) -> (String, String) {
+    let text = text(headers, "traceparent").unwrap();
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace_id, span_id, flags] = parts[..] else {
+        panic!("{text}");
+    };
+    assert_eq!((version, flags), ("00", "01"));
+    assert_eq!((trace_id.len(), span_id.len()), (32, 16));
+    (trace_id.to_owned(), span_id.to_owned())
+}

@@ -1,0 +1,28 @@
+//! Whose the events are that were held back from a rate for each value of a field.
+
+use std::sync::{Mutex, PoisonError};
+
+/// A key and its value: of the first few values of a callsite that are held back before they are told; the others are told together.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+}
+
+/// So many of a callsite have a summary of their own.
+pub(crate) const OWNERS: usize = 8;
+
+/// Bytes of a value that are told.
+pub(crate) const LONGEST: usize = 128;
+
+/// The name of a field for callsites that are made while the program runs. One for each name, for ever: rules name few.
+pub(crate) fn name_for_ever(name: &str) -> &'static str {
+    static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.iter().find(|known| **known == name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.push(name);
+    name
+}

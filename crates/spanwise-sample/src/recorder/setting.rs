@@ -1,0 +1,102 @@
+//! The words of `LOG_RECORDER`.
+
+use std::{fmt, str::FromStr};
+
+use spanwise_core::{TargetLevels, nearest};
+use tracing_core::LevelFilter;
+
+use super::{Recorder, RecorderBuilder};
+use crate::{SampleError, limit::Unit, setting};
+
+/// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, and `slow=1s` for [`slow`](RecorderBuilder::slow) and
+/// `tail=0.01` for [`tail`](RecorderBuilder::tail), joined by commas. Without levels, `debug`.
+///
+/// ```
+/// use spanwise_sample::Recorder;
+///
+/// let recorder: Recorder = "debug,hyper=info,slow=1s,tail=0.01".parse()?;
+/// assert_eq!(recorder.to_string(), "debug,hyper=info,slow=1s,tail=0.01");
+/// assert_eq!("slow=500ms".parse::<Recorder>()?.to_string(), "debug,slow=500ms");
+///
+/// assert_eq!(
+///     "debug,slow=1".parse::<Recorder>().unwrap_err().to_string(),
+///     "`slow=1`: `1` is not a time: write s, m, h or ms, or so many of them, such as 10s"
+/// );
+/// # Ok::<(), spanwise_sample::SampleError>(())
+/// ```
+impl FromStr for RecorderBuilder {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        let mut builder = Self::default();
+        let (mut levels, mut said, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for word in text.split(',').map(str::trim) {
+            let Some((name, value)) = option(word) else {
+                levels.push(word);
+                continue;
+            };
+            if said.contains(&name) {
+                problems.push(format!("`{word}`: `{name}` is there twice: write it once"));
+                continue;
+            }
+            said.push(name);
+            let set = match name {
+                "slow" => setting::parse_time(value).map(|time| builder.clone().slow(time)),
+                _ => setting::parse_share(value).and_then(|share| {
+                    let set = builder.clone().tail(share);
+                    set.map_err(|error| error.to_string())
+                }),
+            };
+            match set {
+                Ok(set) => builder = set,
+                Err(problem) => problems.push(format!("`{word}`: {problem}")),
+            }
+        }
+        if !levels.is_empty() {
+            match levels.join(",").parse::<TargetLevels>() {
+                Ok(levels) => builder = builder.capture(levels),
+                Err(error) => problems.extend(error.problems().map(str::to_owned)),
+            }
+        }
+        SampleError::all(problems)?;
+        Ok(builder)
+    }
+}
+
+impl FromStr for Recorder {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        text.parse().map(RecorderBuilder::build)
+    }
+}
+
+/// The parts of a word that is none of levels: a target may be called `slow`, and its level is a word.
+fn option(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_level = value.starts_with(|first: char| first.is_ascii_alphabetic())
+        && (value.parse::<LevelFilter>().is_ok() || nearest::level(value).is_some());
+    (matches!(name, "slow" | "tail") && !is_level).then_some((name, value))
+}
+
+/// As `LOG_RECORDER` writes it.
+impl fmt::Display for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.shared.options;
+        options.capture.fmt(f)?;
+        if let Some(slow) = options.slow {
+            let time = Unit(slow).to_string();
+            let one = if time.starts_with(|first: char| first.is_ascii_digit()) {
+                ""
+            } else {
+                "1"
+            };
+            write!(f, ",slow={one}{time}")?;
+        }
+        if let Some(tail) = options.tail {
+            write!(f, ",tail={}", tail.share())?;
+        }
+        Ok(())
+    }
+}

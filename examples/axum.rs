@@ -1,0 +1,62 @@
+//! A service with axum: one event a request, when it truly ends, and everything in between with its id.
+//!
+//! ```text
+//! cargo run --example axum
+//! ```
+//!
+//! It asks itself for an order, for one that does not exist, for a route whose handler panics, and for its health, which is quiet. A service of tonic is
+//! `tonic.rs`, calls to other services are in `reqwest.rs`.
+
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use spanwise::http::{mark, record};
+use tokio::net::TcpListener;
+use tracing::{Instrument, Span, info};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let telemetry = spanwise::Builder::from_env()?
+        .default_preset(spanwise::Preset::Prod)
+        .init()?;
+
+    let app = Router::new()
+        .route("/orders/{id}", get(order))
+        .route("/panic", get(panics))
+        .route("/health", get(async || "fine"))
+        .layer(
+            telemetry
+                .http_server()
+                .trust("127.0.0.1".parse()?) // the gateway: its ids are taken over
+                .tenant_header("x-tenant-id")
+                .quiet("/health")
+                .slow(Duration::from_secs(1))
+                .answer_panics(),
+        );
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let shop = format!("http://{}", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(axum::serve(listener, app).into_future());
+
+    let client = reqwest::Client::new();
+    for path in ["/orders/42", "/orders/404", "/health", "/panic"] {
+        let request = client.get(shop.clone() + path);
+        request.header("x-tenant-id", "acme").send().await?;
+    }
+    telemetry.shutdown(Duration::from_secs(5));
+    Ok(())
+}
+
+async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
+    record("order.id", id);
+    mark("db"); // how long the query took, had there been one
+    let notify = async { info!("a task that says whose it is") };
+    tokio::spawn(notify.instrument(Span::current()));
+    (id < 100)
+        .then_some("an order")
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn panics() {
+    panic!("there is no shop yet");
+}
