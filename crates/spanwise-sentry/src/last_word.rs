@@ -1,7 +1,7 @@
 //! What is in an envelope, as far as it may be sent.
 //!
-//! What our layer sends was read on its way in. What others put in, a hook of the program's, an integration, a scope of sentry's,
-//! is read here.
+//! What our layer sends was read on its way in. What others put in, a hook of the program's, an integration, who talks to
+//! sentry past the log, is read here.
 
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, REDACTED, Redact};

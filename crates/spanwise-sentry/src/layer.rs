@@ -288,9 +288,7 @@ where
         let timing = self.sink.options.traces.map(|_| {
             let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
             Timing {
-                span_id: own_span_id(&fields)
-                    .filter(|_| begins_unit)
-                    .unwrap_or_default(),
+                span_id: own_span_id(&fields).unwrap_or_default(),
                 parent: parent.map(|timing| timing.span_id),
                 started: self.sink.clock.now(),
             }

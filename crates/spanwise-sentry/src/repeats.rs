@@ -80,6 +80,10 @@ impl Repeats {
                 (Again::No, over.told())
             }
             None => {
+                if seen.len() == MOST {
+                    // What did not come again has nothing to tell.
+                    seen.retain(|_, entry| entry.again > 0 || now < entry.until);
+                }
                 if seen.len() < MOST {
                     seen.insert(key, Seen::new(until));
                 }

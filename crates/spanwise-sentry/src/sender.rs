@@ -9,7 +9,7 @@ use std::{
 };
 
 use sentry_core::types;
-use spanwise_core::{Fault, SinkCounters};
+use spanwise_core::{Fault, SinkCounters, guarded};
 use ureq::{
     Agent, Proxy,
     tls::{Certificate, RootCerts, TlsConfig},
@@ -139,7 +139,9 @@ impl Sender {
         if !self.limits.allow(parcel.category, now) {
             return self.refused(&"Sentry takes no more for now: a rate limit");
         }
-        match self.post(&parcel) {
+        // What a resolver or a TLS library does is not ours: the thread lives on.
+        let panicked = || Outcome::Failed("the HTTP client panicked".to_owned());
+        match guarded::catch(|| self.post(&parcel)).unwrap_or_else(panicked) {
             Outcome::Taken => {
                 self.failures = 0;
                 self.not_before = None;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use sentry_core::{
-    Client, Envelope, Hub, Scope, Transport,
-    protocol::{Event, Log, Transaction, Value},
+    Client, Envelope, Transport,
+    protocol::{Event, Log, Transaction},
 };
 use spanwise_core::{Clock, Fault, Redact, guarded};
 
@@ -58,7 +58,7 @@ enum Read {
     #[default]
     Nothing,
     All,
-    Event(Box<Value>),
+    Event(Box<Event<'static>>),
 }
 
 pub(crate) fn is_capturing() -> bool {
@@ -115,17 +115,14 @@ impl Sink {
         event.release.clone_from(&options.release);
         event.environment.clone_from(&options.environment);
         event.server_name.clone_from(&options.server_name);
-        let read = match &self.options.policy {
-            Some(_) => serde_json::to_value(&event)
-                .map_or(Read::Nothing, |value| Read::Event(value.into())),
-            None => Read::All,
+        // What was read on its way in is read again only where somebody could have changed it.
+        let is_changeable = options.before_send.is_some() || !options.integrations.is_empty();
+        let read = match is_changeable && self.options.policy.is_some() {
+            true => Read::Event(Box::new(event.clone())),
+            false => Read::All,
         };
         let _capturing = Capturing::enter(read);
-        let captured = guarded::catch(|| {
-            // What the program said about the current scope of sentry's is said of this event too.
-            let scope: Option<Scope> = Hub::current().configure_scope(|scope| Some(scope.clone()));
-            self.client.capture_event(event, scope.as_ref())
-        });
+        let captured = guarded::catch(|| self.client.capture_event(event, None));
         match captured {
             Some(id) if id.is_nil() => count(&self.counts.left_out),
             Some(_) => {}
@@ -219,7 +216,7 @@ impl Transport for Post {
         let shown = match (written, &self.policy) {
             (Some(bytes), Some(policy)) => match READ.take() {
                 Read::All => Some(bytes),
-                Read::Event(read) => last_word::read_envelope(&bytes, Some(&read), &**policy),
+                Read::Event(read) => read_changes(&envelope, *read, bytes, &**policy),
                 Read::Nothing => last_word::read_envelope(&bytes, None, &**policy),
             },
             (bytes, None) => bytes,
@@ -239,6 +236,24 @@ impl Transport for Post {
             }
         }
     }
+}
+
+/// The bytes of an envelope whose event was read when it was `read`, with what was changed since read too.
+fn read_changes(
+    envelope: &Envelope,
+    mut read: Event<'static>,
+    bytes: Vec<u8>,
+    policy: &dyn Redact,
+) -> Option<Vec<u8>> {
+    if let Some(event) = envelope.event() {
+        // Which the client has set.
+        read.sdk.clone_from(&event.sdk);
+        if *event == read && envelope.items().count() == 1 {
+            return Some(bytes);
+        }
+    }
+    let read = serde_json::to_value(&read).ok();
+    last_word::read_envelope(&bytes, read.as_ref(), policy)
 }
 
 /// What an envelope counts as.

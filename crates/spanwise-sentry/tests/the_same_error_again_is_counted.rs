@@ -57,6 +57,23 @@ fn after_a_minute_it_is_sent_again() {
 }
 
 #[test]
+fn many_that_differ_do_not_hide_what_repeats_later() {
+    let receiver = Receiver::start();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for number in 0..1000 {
+        error!("failed {number}");
+    }
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..10 {
+        error!("failed as often as not");
+    }
+    let stats = guard.shutdown(Duration::from_secs(10));
+    assert_eq!((stats.repeated, stats.sent.delivered), (9, 1002));
+}
+
+#[test]
 fn what_differs_is_sent_each_time() {
     let (receiver, _) = sent(plain, || {
         for number in 0..10 {

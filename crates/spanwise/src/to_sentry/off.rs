@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct FromEnv;
 
 #[derive(Default)]
-pub(crate) struct InCode;
+pub(crate) struct InCode {}
 
 /// There is none.
 pub(crate) enum Resolved {}
@@ -50,7 +50,7 @@ pub(crate) fn resolve(
 
 pub(crate) fn start(
     _: &resolve::Resolved,
-    InCode: InCode,
+    InCode {}: InCode,
     _: &SelfReport,
 ) -> Result<Started, String> {
     Ok(Started)
