@@ -102,7 +102,6 @@
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 
-mod chance;
 mod error;
 mod keyed;
 mod keys;
@@ -116,11 +115,14 @@ mod sampled;
 mod sampler;
 mod seat;
 mod setting;
+mod share;
 mod summary;
 mod time;
 mod unit;
 mod value;
 mod when;
+
+use spanwise_core::chance;
 
 pub use error::SampleError;
 pub use limit::{First, Limit, Rate, first, keep, rate, ratio};

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    chance::Share,
     limit::{First, Rate, SECOND},
+    share::Share,
     time::{Precision, Time},
 };
 

@@ -15,12 +15,13 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{Random, Share, Threshold},
+    chance::{Random, Threshold},
     memo,
     meter::{Meter, Verdict},
     owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat},
+    share::Share,
     time::Time,
 };
 
