@@ -20,32 +20,48 @@ pub struct Annotations {
 }
 
 thread_local! {
-    /// A cell each: a number that was just written is read again at once, and one load over all would have to wait for the writes.
     static CURRENT: Current = const {
         Current {
+            said: Cell::new(NOTHING),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
-            buffered: Cell::new(false),
-            tells: Cell::new(false),
-            whole: Cell::new(false),
         }
     };
 }
 
 struct Current {
-    /// 0 is none.
+    /// A bit for each thing that is said, in one number: most events have to know no more than that nothing is.
+    said: Cell<u8>,
+    /// As far as its bit says so.
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
-    buffered: Cell<bool>,
-    tells: Cell<bool>,
-    whole: Cell<bool>,
 }
+
+const NOTHING: u8 = 0;
+const SAMPLE_RATE: u8 = 1;
+const TRACE_RATE: u8 = 1 << 1;
+const BUFFERED: u8 = 1 << 2;
+const TELLS: u8 = 1 << 3;
+const WHOLE: u8 = 1 << 4;
 
 impl Annotations {
     /// Calls `hand_on`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
     #[inline]
     pub fn with<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
-        let outer = Self::current();
+        if Self::are_said() {
+            return Self::with_more(change, hand_on);
+        }
+        let mut said = Self::default();
+        change(&mut said);
+        said.set();
+        let _restored = Silent;
+        hand_on()
+    }
+
+    /// Something is said already.
+    #[inline(never)]
+    fn with_more<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
+        let outer = CURRENT.with(|current| current.read(current.said.get()));
         let mut inner = outer;
         change(&mut inner);
         inner.set();
@@ -53,47 +69,23 @@ impl Annotations {
         hand_on()
     }
 
-    /// [`with`](Self::with), to say no more than that the line is [`buffered`](Self::buffered) and [`whole`](Self::whole): that is said of most events
-    /// of a service with a recorder.
-    #[inline(always)]
-    pub fn kept<R>(hand_on: impl FnOnce() -> R) -> R {
-        if Self::are_said() {
-            return Self::with_more(hand_on);
-        }
-        CURRENT.with(|current| {
-            current.buffered.set(true);
-            current.whole.set(true);
-        });
-        let _restored = Silent;
-        hand_on()
-    }
-
-    #[cold]
-    fn with_more<R>(hand_on: impl FnOnce() -> R) -> R {
-        let change = |said: &mut Self| {
-            said.buffered = true;
-            said.whole = true;
-        };
-        Self::with(change, hand_on)
-    }
-
     /// What is said of the event that a sink was just handed. A sink takes it before it looks at the values: an event that is
     /// logged by one of them is another one.
     #[inline]
     #[must_use]
     pub fn take() -> Self {
-        let taken = Self::current();
-        Self::default().set();
-        taken
+        CURRENT.with(|current| current.read(current.said.replace(NOTHING)))
     }
 
     /// Of events such as this one a `share` is handed on, chosen without regard to any other share.
+    #[inline]
     pub fn share(&mut self, share: f64) {
         self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * share);
     }
 
     /// Of events such as this one those are handed on whose trace, or request, is among a `share` of them. Who is in a share is in every larger
     /// one too: of two such shares the smaller one counts, not their product.
+    #[inline]
     pub fn share_of_traces(&mut self, share: f64) {
         let known = self.trace_rate.unwrap_or(1.0);
         if share >= known {
@@ -111,43 +103,54 @@ impl Annotations {
     #[inline]
     #[must_use]
     pub fn are_said() -> bool {
-        CURRENT.with(|current| {
-            current.sample_rate.get() != 0.0
-                || current.buffered.get()
-                || current.tells.get()
-                || current.whole.get()
-        })
+        CURRENT.with(|current| current.said.get()) != NOTHING
     }
 
     /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
     #[inline]
     pub(crate) fn tells() -> bool {
-        CURRENT.with(|current| current.tells.get())
-    }
-
-    #[inline]
-    fn current() -> Self {
-        CURRENT.with(|current| {
-            let some = |rate: f64| (rate != 0.0).then_some(rate);
-            Self {
-                sample_rate: some(current.sample_rate.get()),
-                trace_rate: some(current.trace_rate.get()),
-                buffered: current.buffered.get(),
-                tells: current.tells.get(),
-                whole: current.whole.get(),
-            }
-        })
+        CURRENT.with(|current| current.said.get()) & TELLS != 0
     }
 
     #[inline]
     fn set(self) {
         CURRENT.with(|current| {
-            current.sample_rate.set(self.sample_rate.unwrap_or(0.0));
-            current.trace_rate.set(self.trace_rate.unwrap_or(0.0));
-            current.buffered.set(self.buffered);
-            current.tells.set(self.tells);
-            current.whole.set(self.whole);
+            let mut said = NOTHING;
+            if let Some(rate) = self.sample_rate {
+                current.sample_rate.set(rate);
+                said |= SAMPLE_RATE;
+            }
+            if let Some(rate) = self.trace_rate {
+                current.trace_rate.set(rate);
+                said |= TRACE_RATE;
+            }
+            let flags = [
+                (self.buffered, BUFFERED),
+                (self.tells, TELLS),
+                (self.whole, WHOLE),
+            ];
+            for (flag, bit) in flags {
+                said |= if flag { bit } else { NOTHING };
+            }
+            current.said.set(said);
         });
+    }
+}
+
+impl Current {
+    #[inline]
+    fn read(&self, said: u8) -> Annotations {
+        if said == NOTHING {
+            return Annotations::default();
+        }
+        let is = |bit| said & bit != 0;
+        Annotations {
+            sample_rate: is(SAMPLE_RATE).then(|| self.sample_rate.get()),
+            trace_rate: is(TRACE_RATE).then(|| self.trace_rate.get()),
+            buffered: is(BUFFERED),
+            tells: is(TELLS),
+            whole: is(WHOLE),
+        }
     }
 }
 
@@ -166,7 +169,7 @@ struct Silent;
 impl Drop for Silent {
     #[inline]
     fn drop(&mut self) {
-        Annotations::default().set();
+        CURRENT.with(|current| current.said.set(NOTHING));
     }
 }
 

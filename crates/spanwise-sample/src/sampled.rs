@@ -121,13 +121,27 @@ impl<L> Sampled<L> {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let callsite = event.metadata();
         if key == 0 {
-            self.seat.held_back(callsite, now, until);
+            self.seat.held_back(event.metadata(), now, until);
         } else {
-            let owner = || self.sampler.owner(event, ctx, &self.seat);
-            self.seat.held_back_of(callsite, now, until, key, owner);
+            self.hold_back_of(event, ctx, now, until, key);
         }
+    }
+
+    #[inline(never)]
+    fn hold_back_of<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        now: u64,
+        until: u64,
+        key: u64,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let owner = || self.sampler.owner(event, ctx, &self.seat);
+        let callsite = event.metadata();
+        self.seat.held_back_of(callsite, now, until, key, owner);
     }
 
     /// An event of which a wrapper further out says something.

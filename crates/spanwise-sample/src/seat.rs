@@ -143,8 +143,19 @@ impl Seat {
         owed.count(now);
         // Whoever settles takes this back before it reads the number: one that it did not count sees it here.
         if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
-            self.make_known(callsite, &mut owed.debt(), owed, now, until);
+            self.first_held_back(callsite, owed, now, until);
         }
+    }
+
+    #[cold]
+    fn first_held_back(
+        &self,
+        callsite: &'static Metadata<'static>,
+        owed: &Owed,
+        now: u64,
+        until: u64,
+    ) {
+        self.make_known(callsite, &mut owed.debt(), owed, now, until);
     }
 
     /// An event of the bucket `key` is held back, of those that a limit has for each value of a field. If it is new, `owner` is asked whose it is.

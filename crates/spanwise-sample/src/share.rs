@@ -11,6 +11,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    #[inline]
     pub(crate) fn say(self, said: &mut Annotations) {
         if self.of_traces {
             said.share_of_traces(self.share);

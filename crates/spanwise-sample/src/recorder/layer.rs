@@ -274,7 +274,11 @@ where
             && let Some(place) = local::quiet_place(id, |id| self.unit_at(id, &ctx))
         {
             let what = What::captured(plan.number);
-            return Annotations::kept(|| {
+            let keep = |said: &mut Annotations| {
+                said.buffered = true;
+                said.whole = true;
+            };
+            return Annotations::with(keep, || {
                 line::with_entered(id, place, what, || self.inner.on_event(event, ctx));
             });
         }
