@@ -1,0 +1,148 @@
+//! What a unit kept, while it is written.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{Bucket, Phase, State, Unit};
+use crate::recorder::{
+    memory::Held,
+    reason::Reason,
+    ring::{Head, Ring},
+};
+
+/// What was kept of a unit, on its way to the output. If nothing is taken from it, all is as before it was begun; if only some is, the rest
+/// counts as failed.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    unit: Arc<Unit>,
+    ring: Ring,
+    progress: Progress,
+    /// For the header.
+    pub(crate) records: u64,
+    pub(crate) evicted: u64,
+    /// Of the lines: who gets none of them gets no header.
+    pub(crate) callsites: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing was taken from the unit.
+    Begun,
+    /// What there was, was taken, and so many lines that were kept since.
+    Taken { late: u64 },
+    /// There is nothing more to take.
+    Done,
+}
+
+/// How many lines that other threads kept meanwhile are written before the unit writes through in any case: they may log for ever, and faster
+/// than the output takes it.
+const LATE: u64 = 2000;
+
+impl Unit {
+    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or nothing was kept; then the unit writes
+    /// through in any case, unless it is just old.
+    pub(crate) fn begin(self: &Arc<Self>, reason: Reason) -> Option<Box<Batch>> {
+        let mut state = self.state();
+        state.has_failed |= reason != Reason::Old;
+        if state.phase != Phase::Quiet {
+            return None;
+        }
+        if reason == Reason::Old && self.is_old.load(Ordering::Acquire) {
+            // Another thread was faster.
+            return None;
+        }
+        if state.ring.records() == 0 && state.evicted == 0 {
+            state.phase = Phase::Writing;
+            self.written(&mut state);
+            return None;
+        }
+        state.phase = Phase::Writing;
+        Some(Box::new(Batch {
+            evicted: state.evicted,
+            records: state.ring.records() as u64,
+            callsites: {
+                let mut callsites: Vec<u32> = state.ring.callsites().collect();
+                callsites.sort_unstable();
+                callsites.dedup();
+                callsites
+            },
+            ring: Ring::default(),
+            unit: Arc::clone(self),
+            progress: Progress::Begun,
+        }))
+    }
+
+    /// The lines that were kept since, or none: then the unit writes through.
+    fn next_round(&self, last: bool) -> Option<Ring> {
+        let mut state = self.state();
+        state.evicted = 0;
+        let ring = (state.ring.records() > 0).then(|| self.take(&mut state));
+        if ring.is_none() || last {
+            self.written(&mut state);
+        }
+        ring
+    }
+
+    fn take(&self, state: &mut State) -> Ring {
+        self.shared.memory.leave(&mut state.held);
+        std::mem::take(&mut state.ring)
+    }
+}
+
+impl Batch {
+    /// The next line, in `line`: those there were, and then those that other threads kept since.
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<Head> {
+        loop {
+            let head = self.ring.pop_oldest(line);
+            let late = match self.progress {
+                Progress::Begun => 0,
+                Progress::Taken { late } => late,
+                Progress::Done => return head,
+            };
+            if head.is_some() {
+                return head;
+            }
+            let is_last = late >= LATE;
+            let Some(next) = self.unit.next_round(is_last) else {
+                self.progress = Progress::Done;
+                return None;
+            };
+            self.progress = match self.progress {
+                _ if is_last => Progress::Done,
+                Progress::Begun => Progress::Taken { late: 0 },
+                Progress::Taken { .. } | Progress::Done => Progress::Taken {
+                    late: late + next.records() as u64,
+                },
+            };
+            let empty = std::mem::replace(&mut self.ring, next);
+            self.unit
+                .shared
+                .memory
+                .give_back(empty, &mut Held::default());
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let unit = &self.unit;
+        let failed = self.ring.records() as u64;
+        unit.shared.counters.failed.add(failed);
+        let ring = std::mem::take(&mut self.ring);
+        unit.shared.memory.give_back(ring, &mut Held::default());
+        if self.progress == Progress::Done {
+            return;
+        }
+        let mut state = unit.state();
+        if state.phase != Phase::Writing {
+            return;
+        }
+        if self.progress == Progress::Begun {
+            // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
+            state.phase = Phase::Quiet;
+        } else {
+            // The writer panicked: what came since would not fare better.
+            unit.forget(&mut state, Bucket::Failed);
+            unit.written(&mut state);
+        }
+    }
+}

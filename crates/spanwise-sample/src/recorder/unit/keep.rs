@@ -1,0 +1,167 @@
+//! Keeping a line, and what leaves for it.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use spanwise_core::Fault;
+
+use super::{Bucket, Phase, State, Unit};
+use crate::recorder::{ring::Ring, shared::Shared};
+
+/// A line that is to be kept: the number of its callsite, and a bit. In one number, since it goes through a cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct What(u32);
+
+impl What {
+    const HELD: u32 = 1 << 31;
+
+    /// It is below what is shown.
+    pub(crate) fn captured(callsite: u32) -> Self {
+        Self(callsite)
+    }
+
+    /// It would be shown, were it not for tail sampling.
+    pub(crate) fn held(callsite: u32) -> Self {
+        Self(callsite | Self::HELD)
+    }
+
+    #[inline]
+    fn is_held(self) -> bool {
+        self.0 & Self::HELD != 0
+    }
+
+    #[inline]
+    pub(crate) fn callsite(self) -> u32 {
+        self.0 & !Self::HELD
+    }
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It was taken.
+    Taken,
+    /// Meanwhile the unit writes through.
+    Through,
+}
+
+/// How often a line that finds the memory full takes some of the oldest unit's.
+const ATTEMPTS: usize = 64;
+
+impl Unit {
+    /// Keeps a line that [`What::captured`] says nothing more of than that it is to be kept, if there is room for it. False if it was not.
+    #[inline]
+    pub(crate) fn keep_quickly(&self, what: What, line: &[u8]) -> bool {
+        let Shared {
+            options, counters, ..
+        } = &*self.shared;
+        let mut state = self.state();
+        let kept = state.phase == Phase::Quiet
+            && !what.is_held()
+            && line.len() <= options.limits.record_bytes
+            && !self.is_full(&state, Ring::size_of(line))
+            && state.ring.push_if_simple(what.callsite(), line);
+        if kept {
+            counters.captured.count();
+        }
+        kept
+    }
+
+    /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
+    #[inline(never)]
+    pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
+        let limits = &self.shared.options.limits;
+        let fits = line.len() <= limits.record_bytes;
+        let size = Ring::size_of(line);
+        for _ in 0..ATTEMPTS {
+            let mut state = self.state();
+            match state.phase {
+                Phase::Through => return Kept::Through,
+                Phase::Quiet if what.is_held() && self.is_old.load(Ordering::Acquire) => {
+                    return Kept::Through;
+                }
+                Phase::Quiet | Phase::Writing | Phase::Ended => {}
+            }
+            if state.phase == Phase::Ended || !fits {
+                let bucket = if fits {
+                    &self.shared.counters.forgotten
+                } else {
+                    &self.shared.counters.oversize
+                };
+                self.shared.counters.captured.count();
+                bucket.add(1);
+                state.evicted += 1;
+                return Kept::Taken;
+            }
+            if state.phase == Phase::Writing && self.is_full(&state, size) {
+                // What came before the reason is what is wanted, and is announced already.
+                self.shared.counters.captured.count();
+                self.shared.counters.evicted.add(1);
+                state.evicted += 1;
+                return Kept::Taken;
+            }
+            if self.make_room(&mut state, size) {
+                state.ring.push(what.callsite(), line);
+                self.shared.counters.captured.count();
+                return Kept::Taken;
+            }
+            drop(state);
+            self.evict_oldest();
+        }
+        // Others were faster each time.
+        self.shared.counters.captured.count();
+        self.shared.counters.evicted.add(1);
+        self.state().evicted += 1;
+        Kept::Taken
+    }
+
+    #[inline]
+    fn is_full(&self, state: &State, size: usize) -> bool {
+        let limits = &self.shared.options.limits;
+        state.ring.records() >= limits.unit_records || state.ring.len() + size > limits.unit_bytes
+    }
+
+    /// False if there is no memory left.
+    fn make_room(self: &Arc<Self>, state: &mut State, size: usize) -> bool {
+        while self.is_full(state, size) {
+            if !state.ring.drop_oldest() {
+                break;
+            }
+            state.evicted += 1;
+            self.shared.counters.evicted.add(1);
+        }
+        let State { ring, held, .. } = state;
+        while !ring.has_room(size) {
+            if !self.shared.memory.add_chunk(self, ring, held) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cold]
+    fn evict_oldest(&self) {
+        let Some(oldest) = self.shared.memory.oldest() else {
+            thread::yield_now();
+            return;
+        };
+        let records = oldest.evict();
+        if records > 0 {
+            let most = self.shared.options.limits.process_bytes;
+            let why = format_args!(
+                "{records} lines of a unit of work: all units together have filled their {most} bytes"
+            );
+            self.shared.report.fault(Fault::Evicted, &why);
+        }
+    }
+
+    /// Forgets all lines, for the sake of other units.
+    fn evict(&self) -> u64 {
+        let mut state = self.state();
+        let records = self.forget(&mut state, Bucket::Evicted);
+        state.evicted += records;
+        records
+    }
+}
