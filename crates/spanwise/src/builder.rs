@@ -18,11 +18,12 @@ use tracing_subscriber::{
 use crate::{
     Explanation, InitError, Output, OutputFormat, Preset, Telemetry,
     files::Files,
+    from_env::FromEnv,
     outputs::Outputs,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
-    settings::{self, FromEnv, LOG_RECORDER},
+    settings::{self, LOG_RECORDER},
     to_sentry,
 };
 

@@ -175,6 +175,7 @@ mod console;
 mod error;
 mod explain;
 mod files;
+mod from_env;
 mod http_server;
 mod output;
 mod outputs;

@@ -8,8 +8,8 @@ use super::SENTRY_DSN;
 use crate::{
     Builder, Preset,
     explain::Origin,
+    from_env::Vars,
     resolve::{self, Service},
-    settings::Vars,
 };
 
 #[derive(Debug, Clone, Default)]

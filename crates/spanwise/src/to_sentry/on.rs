@@ -14,8 +14,8 @@ use super::{
 use crate::{
     Builder, Preset,
     explain::Origin,
+    from_env::Vars,
     resolve::{self, Service},
-    settings::Vars,
 };
 
 /// What the environment says.
