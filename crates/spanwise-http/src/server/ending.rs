@@ -162,8 +162,12 @@ impl Ending {
         } else {
             level
         };
+        // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
+        // while layers run, which may come back to us.
+        let exchange = self.carried.exchange.as_ref();
+        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, error);
+            self.send(event, outcome, duration, error, &notes);
         }
     }
 
@@ -194,7 +198,14 @@ impl Ending {
         outcome == Outcome::ClientError && self.head.as_ref().is_some_and(is_expected)
     }
 
-    fn send(&self, event: AccessEvent, outcome: Outcome, duration: f64, error: Option<&str>) {
+    fn send(
+        &self,
+        event: AccessEvent,
+        outcome: Outcome,
+        duration: f64,
+        error: Option<&str>,
+        notes: &Notes,
+    ) {
         let head = self.head.as_ref();
         let status = head.map(|head| head.status.as_u16());
         let ttfb = head.map(|head| head.ttfb);
@@ -222,9 +233,6 @@ impl Ending {
             apart.map(|apart| &apart.trace_id as &dyn Value),
         ];
         let headers: Vec<(u8, String)> = self.headers();
-        // Not held while layers run, which may come back to us.
-        let exchange = self.carried.exchange.as_ref();
-        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         let headers = headers
             .iter()
             .map(|(index, text)| (*index, text as &dyn Value));
