@@ -383,6 +383,34 @@ async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
 }
 
 #[tokio::test]
+async fn a_body_that_ends_before_its_declared_length_is_aborted() {
+    for version in VERSIONS {
+        let logs = capture();
+        let (feeder, body) = fed::<Infallible>();
+        let data = Frame::data(Bytes::from_static(b"123"));
+        feeder.send(Ok(data)).unwrap();
+        drop(feeder);
+        let body = Arc::new(Mutex::new(Some(body)));
+        let handler = async move || {
+            let body = Body::new(body.lock().unwrap().take().unwrap());
+            ([("content-length", "5")], body)
+        };
+        let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
+        let response = send(address, version, get("/")).await;
+        if let Ok(response) = response {
+            // So the client sees it.
+            assert!(response.into_body().collect().await.is_err());
+        }
+        the_event(&logs)
+            .await
+            .assert_level(Level::ERROR)
+            .assert_field("outcome", "stream_aborted")
+            .assert_field("error", "the body ended after 3 of 5 bytes")
+            .assert_field("response_bytes", 3);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_changes_to_websocket_is_one_request() {
     let logs = capture();
     let handler = async |upgrade: WebSocketUpgrade| {

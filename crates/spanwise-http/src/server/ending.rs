@@ -1,6 +1,6 @@
 //! The one event of a request, when it truly ends.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
@@ -129,6 +129,13 @@ impl Ending {
         })
     }
 
+    /// Of a body that ended, where more of it was declared: the client sees it fail.
+    fn what_is_missing(&self) -> Option<String> {
+        let length = self.head.as_ref()?.length?;
+        let sent = self.bytes;
+        (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
+    }
+
     /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
     pub(crate) fn before_drop(&self) {
         if !self.is_told && !self.is_complete() {
@@ -167,11 +174,11 @@ impl Ending {
         let exchange = self.carried.exchange.as_ref();
         let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, error, &notes);
+            self.send(event, outcome, duration, error.as_deref(), &notes);
         }
     }
 
-    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<&'a str>) {
+    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<Cow<'a, str>>) {
         let by_status = || {
             let head = self.head.as_ref();
             head.map_or(Outcome::ServerError, |head| {
@@ -179,12 +186,15 @@ impl Ending {
             })
         };
         match end {
-            End::Whole => (by_status(), None),
+            End::Whole => match self.what_is_missing() {
+                Some(missing) => (Outcome::StreamAborted, Some(missing.into())),
+                None => (by_status(), None),
+            },
             End::Dropped if self.is_complete() => (by_status(), None),
             End::Dropped => (Outcome::Cancelled, None),
-            End::Failed(error) => (Outcome::ServerError, Some(error)),
-            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error)),
-            End::Panicked(message) => (Outcome::Panicked, Some(message)),
+            End::Failed(error) => (Outcome::ServerError, Some(error.into())),
+            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error.into())),
+            End::Panicked(message) => (Outcome::Panicked, Some(message.into())),
         }
     }
 
