@@ -52,8 +52,11 @@ impl<R: Body> ResponseBody<R> {
             ending,
         }
     }
+}
 
-    pub(crate) fn empty() -> Self {
+/// An empty one of no request: layers around a service, such as a timeout or CORS, answer with it by themselves.
+impl<R> Default for ResponseBody<R> {
+    fn default() -> Self {
         Self {
             inner: None,
             is_read: true,

@@ -104,7 +104,7 @@ where
             Err(panic) => {
                 ending.inside(|| inner.set(None));
                 let answer = ending.options.answer_panics.then(|| {
-                    let mut response = Response::new(ResponseBody::empty());
+                    let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     ending.begin(&mut response);
                     response
