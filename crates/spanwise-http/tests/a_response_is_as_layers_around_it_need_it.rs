@@ -4,15 +4,15 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{Router, routing::get as on_get};
-use http::{StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Empty};
 use spanwise_http::{ResponseBody, server};
 use spanwise_testing::capture;
 use support::{get, send, serve, the_event};
-use tower::ServiceBuilder;
+use tower::{Layer, Service, ServiceBuilder};
 
 type Body = Empty<&'static [u8]>;
 
@@ -34,4 +34,28 @@ async fn a_layer_that_answers_by_itself_has_an_empty_body_to_do_so() {
 
     let empty = ResponseBody::<Body>::default();
     assert_eq!(empty.collect().await.unwrap().to_bytes(), "");
+}
+
+#[tokio::test]
+async fn a_response_that_is_printed_shows_nothing_of_its_request() {
+    let logs = capture();
+    let service = tower::service_fn(|_: Request<Body>| {
+        spanwise_http::record("order.note", "a note of the order");
+        std::future::ready(Ok::<_, Infallible>(Response::new(Body::new())))
+    });
+    let mut service = server().header("cookie").layer(service);
+    let request = Request::get("/").header("cookie", "session-of-somebody");
+    let response = service.call(request.body(Body::new()).unwrap());
+    let coming = format!("{response:?}");
+    let response = response.await.unwrap();
+    let come = format!("{response:?}");
+    for printed in [coming, come] {
+        assert!(!printed.contains("session-of-somebody"), "{printed}");
+        assert!(!printed.contains("a note of the order"), "{printed}");
+    }
+    drop(response);
+    the_event(&logs)
+        .await
+        .assert_field("http.request.header.cookie", "session-of-somebody")
+        .assert_field("order.note", "a note of the order");
 }

@@ -1,6 +1,6 @@
 //! The one event of a request, when it truly ends.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
@@ -17,7 +17,6 @@ use super::{
 use crate::carried::Carried;
 
 /// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
-#[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -281,6 +280,13 @@ fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
 
 fn grpc_status(headers: &HeaderMap) -> Option<i32> {
     headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// Of what a program may print: with nothing in it that the client sent, which no policy has read.
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending").finish_non_exhaustive()
+    }
 }
 
 impl Drop for Ending {
