@@ -179,6 +179,25 @@ async fn a_service_that_panics_before_it_has_a_future_panicked() {
 }
 
 #[tokio::test]
+async fn what_a_panic_says_is_cut() {
+    let logs = capture();
+    let service = tower::service_fn(async |_: Request<Body>| {
+        if true {
+            std::panic::panic_any("p".repeat(100_000));
+        }
+        Ok::<_, Infallible>(http::Response::new(Body::empty()))
+    });
+    let service = ServiceBuilder::new()
+        .layer(server().answer_panics())
+        .service(service);
+    let response = tower::ServiceExt::oneshot(service, Request::new(Body::empty())).await;
+    response.unwrap();
+    the_event(&logs)
+        .await
+        .assert_field("error", "p".repeat(4096));
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_the_response_cancels_it() {
     for version in VERSIONS {
         let logs = capture();

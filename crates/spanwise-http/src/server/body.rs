@@ -11,10 +11,8 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{
-    ending::{End, Ending},
-    future::{message, text},
-};
+use super::ending::{End, Ending};
+use crate::said::{message, text};
 
 pin_project! {
     /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
