@@ -148,9 +148,6 @@ impl Ending {
             return;
         }
         let (outcome, error) = self.outcome(end);
-        if outcome == Outcome::Cancelled {
-            self.span.record("spanwise.cancelled", true);
-        }
         let duration = self.millis();
         let is_slow = self
             .options
