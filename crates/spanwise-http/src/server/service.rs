@@ -89,7 +89,7 @@ impl ServerLayer {
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one.
     pub fn quiet(self, path: &str) -> Self {
         self.set(|options| options.quiet.push(Quiet::new(path)))
     }
