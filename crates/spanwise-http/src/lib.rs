@@ -131,6 +131,7 @@ mod client_address;
 mod id;
 mod method;
 mod passed_on;
+mod said;
 mod server;
 mod trace_context;
 mod trust;

@@ -180,6 +180,25 @@ async fn a_service_that_panics_before_it_has_a_future_panicked() {
 }
 
 #[tokio::test]
+async fn what_a_panic_says_is_cut() {
+    let logs = capture();
+    let service = tower::service_fn(async |_: Request<Body>| {
+        if true {
+            std::panic::panic_any("p".repeat(100_000));
+        }
+        Ok::<_, Infallible>(http::Response::new(Body::empty()))
+    });
+    let service = ServiceBuilder::new()
+        .layer(server().answer_panics())
+        .service(service);
+    let response = tower::ServiceExt::oneshot(service, Request::new(Body::empty())).await;
+    response.unwrap();
+    the_event(&logs)
+        .await
+        .assert_field("error", "p".repeat(4096));
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_the_response_cancels_it() {
     for version in VERSIONS {
         let logs = capture();
@@ -381,6 +400,34 @@ async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
         .assert_field("outcome", "ok")
         .assert_field("response_bytes", 5);
     drop(feeder);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_before_its_declared_length_is_aborted() {
+    for version in VERSIONS {
+        let logs = capture();
+        let (feeder, body) = fed::<Infallible>();
+        let data = Frame::data(Bytes::from_static(b"123"));
+        feeder.send(Ok(data)).unwrap();
+        drop(feeder);
+        let body = Arc::new(Mutex::new(Some(body)));
+        let handler = async move || {
+            let body = Body::new(body.lock().unwrap().take().unwrap());
+            ([("content-length", "5")], body)
+        };
+        let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
+        let response = send(address, version, get("/")).await;
+        if let Ok(response) = response {
+            // So the client sees it.
+            assert!(response.into_body().collect().await.is_err());
+        }
+        the_event(&logs)
+            .await
+            .assert_level(Level::ERROR)
+            .assert_field("outcome", "stream_aborted")
+            .assert_field("error", "the body ended after 3 of 5 bytes")
+            .assert_field("response_bytes", 3);
+    }
 }
 
 #[tokio::test]

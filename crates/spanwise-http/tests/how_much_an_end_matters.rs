@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::body::Bytes;
+use axum::{Router, body::Bytes, routing::get as on_get};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
@@ -77,6 +77,23 @@ async fn a_quiet_path_is_told_only_if_it_fails() {
         let logs = capture();
         serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
         the_event(&logs).await;
+    }
+}
+
+#[tokio::test]
+async fn in_a_nested_router_a_path_is_the_whole_one() {
+    let nested = Router::new().route("/health", on_get(|| async {}));
+    let layer = server().quiet("/api/health");
+    let app = Router::new().nest("/api", nested.layer(layer));
+    for (path, is_told) in [("/api/health", false), ("/api/none", true)] {
+        let logs = capture();
+        let request = Request::get(path).body(axum::body::Body::empty());
+        let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+        drop(response);
+        assert_eq!(told(&logs).len(), usize::from(is_told), "{path}");
+        if is_told {
+            logs.one_span("http.request").assert_field("url.path", path);
+        }
     }
 }
 

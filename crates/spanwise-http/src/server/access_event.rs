@@ -63,7 +63,7 @@ impl AccessEvent {
         wanted.then_some(Self { callsite })
     }
 
-    /// Sends it, with our own values and `added` ones, whose indexes are those of [`names`].
+    /// Sends it, with our own values and `added` ones, whose indexes are those of [`names`] that were known when it was made.
     pub(crate) fn send<'a>(
         self,
         span: &Span,

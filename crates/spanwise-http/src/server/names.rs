@@ -2,7 +2,7 @@
 
 use std::sync::{
     Mutex, OnceLock, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use spanwise_core::{Fault, SelfReport};
@@ -17,7 +17,12 @@ static NAMES: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST]
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// The index of `name`, for good. `None`, and told by [`SelfReport`], where it cannot be a field.
+/// Whether it was told of each of the event's own fields that it cannot be set, and that there are too many names.
+static TOLD_OF_OWN: [AtomicBool; OWN_FIELDS.len()] =
+    [const { AtomicBool::new(false) }; OWN_FIELDS.len()];
+static TOLD_OF_MANY: AtomicBool = AtomicBool::new(false);
+
+/// The index of `name`, for good. `None`, and told once by [`SelfReport`], where it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
     find(name).or_else(|| add(name, || name))
 }
@@ -58,26 +63,38 @@ fn find(name: &str) -> Option<u8> {
 
 #[cold]
 fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
-    let refused = |why: &str| {
-        let detail = format!("`{name}` does not become a field of a request's event: {why}");
-        SelfReport::default().fault(Fault::Setup, &detail);
-    };
-    if OWN_FIELDS.contains(&name) {
-        refused("the event has a field of that name");
+    if let Some(own) = OWN_FIELDS.iter().position(|own| *own == name) {
+        refuse(&TOLD_OF_OWN[own], name, "the event has a field of that name");
         return None;
     }
-    let adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = if count() < MOST {
+        add_to_others(name, leaked)
+    } else {
+        find(name) // another thread may have added it meanwhile
+    };
+    if index.is_none() {
+        refuse(&TOLD_OF_MANY, name, "there are 128 others");
+    }
+    index
+}
+
+fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
+    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
     let count = count();
     // Another thread may have added it meanwhile.
     let known = find(name);
-    if known.is_none() && count < MOST {
-        let _ = NAMES[count].set(leaked());
-        COUNT.store(count + 1, Ordering::Release);
-        return Some(count as u8);
+    if known.is_some() || count == MOST {
+        return known;
     }
-    drop(adding);
-    if known.is_none() {
-        refused("there are 128 others");
+    let _ = NAMES[count].set(leaked());
+    COUNT.store(count + 1, Ordering::Release);
+    Some(count as u8)
+}
+
+/// Tells it once, however many requests come: the mistake is one, and its line must not keep others from being told.
+fn refuse(told: &AtomicBool, name: &str, why: &str) {
+    if !told.swap(true, Ordering::Relaxed) {
+        let detail = format!("`{name}` does not become a field of a request's event: {why}");
+        SelfReport::default().fault(Fault::Setup, &detail);
     }
-    known
 }

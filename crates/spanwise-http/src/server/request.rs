@@ -121,7 +121,7 @@ pub(crate) fn receive<B>(
     let client = client_address::client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.shown(client));
 
-    let path = request.uri().path();
+    let path = path(request);
     let route = route(extensions);
     let method = method::name(request.method());
     let shown_path = route.is_none().then_some(path);
@@ -230,4 +230,18 @@ fn route(extensions: &Extensions) -> Option<&str> {
 #[cfg(not(feature = "axum"))]
 fn route(_: &Extensions) -> Option<&str> {
     None
+}
+
+/// As the client sent it: a nested router has taken off its part.
+#[cfg(feature = "axum")]
+fn path<B>(request: &Request<B>) -> &str {
+    let original = request.extensions().get();
+    original
+        .map_or(request.uri(), |axum::extract::OriginalUri(uri)| uri)
+        .path()
+}
+
+#[cfg(not(feature = "axum"))]
+fn path<B>(request: &Request<B>) -> &str {
+    request.uri().path()
 }

@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderName, Request, Response, StatusCode, request::Parts};
 use http_body::Body;
-use spanwise_core::Clock;
+use spanwise_core::{Clock, guarded};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,7 +21,7 @@ use super::{
     options::{Options, Quiet, Tenant},
     request,
 };
-use crate::{client_address::ClientAddress, trust::Trust};
+use crate::{client_address::ClientAddress, id, trust::Trust};
 
 /// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
 ///
@@ -70,7 +70,8 @@ impl ServerLayer {
 
     /// Finds the tenant of a request, in place of a header: from the host, or from what a layer around this one knows.
     ///
-    /// What it says is taken as it is, whoever the sender is. A tenant that is known later, as from a login, can be recorded where it is
+    /// What it says is taken whoever the sender is, as each line of the request has it: a text of 1 to 128 bytes without control characters.
+    /// Of any other, and of code that panics, there is no tenant. One that is known later, as from a login, can be recorded where it is
     /// known: `Span::current().record("tenant_id", …)` in the request's span.
     pub fn tenant(self, of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|options| options.tenant = Tenant::By(Arc::new(of)))
@@ -88,7 +89,7 @@ impl ServerLayer {
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one.
     pub fn quiet(self, path: &str) -> Self {
         self.set(|options| options.quiet.push(Quiet::new(path)))
     }
@@ -174,7 +175,8 @@ where
         let (request, tenant_id) = match &self.options.tenant {
             Tenant::By(of) => {
                 let (parts, body) = request.into_parts();
-                let tenant_id = of(&parts);
+                let tenant_id = guarded::catch(|| of(&parts)).flatten();
+                let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
                 (Request::from_parts(parts, body), tenant_id)
             }
             Tenant::Header(_) | Tenant::Unknown => (request, None),
