@@ -280,7 +280,8 @@ impl Builder {
         self
     }
 
-    /// Sets for how long an error that comes again, from the same place with the same message and the same chain, is only counted: then
+    /// Sets for how long an error that comes again, from the same place with the same message and the same chain, in the same
+    /// transaction, is only counted: then
     /// one event tells how often. Default: 60 s; with zero each of them is sent.
     pub fn repeats_within(mut self, window: Duration) -> Self {
         self.repeats_within = window;

@@ -1,6 +1,6 @@
 //! The layer.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
@@ -211,9 +211,7 @@ impl Capture {
         if !uses.event {
             return;
         }
-        if options.traces.is_some() {
-            traces::failed(unit);
-        }
+        let has_failed = unit.has_failed.swap(true, Ordering::Relaxed);
         let is_ignored = options.ignore.has_target(place.target())
             || options
                 .ignore
@@ -221,7 +219,13 @@ impl Capture {
         if is_ignored {
             return count(&self.sink.counts.ignored);
         }
+        // That a request ended with a status of 500 is what the error said that came before, and news only where none did.
+        if has_failed && place.target() == ACCESS {
+            return count(&self.sink.counts.repeated);
+        }
+        let around = around();
         let key = repeats::key((
+            &around.transaction,
             std::ptr::from_ref(place.callsite) as usize,
             place
                 .record
@@ -236,7 +240,6 @@ impl Capture {
                 .map(|cause| (&cause.ty, &cause.text))
                 .collect::<Vec<_>>(),
         ));
-        let around = around();
         self.sink.see(key, move || {
             event::event(place, fields, around, breadcrumbs(unit), at)
         });
@@ -380,6 +383,9 @@ impl Capture {
         outer.as_ref() != Some(own)
     }
 }
+
+/// The target of the event with which spanwise-http says that a request is served.
+const ACCESS: &str = "spanwise_http::server";
 
 /// A span with this field is a unit of its own.
 const UNIT: &str = "spanwise.unit";

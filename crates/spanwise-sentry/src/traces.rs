@@ -1,6 +1,9 @@
 //! Spans as Sentry's transactions.
 
-use std::{sync::Arc, sync::PoisonError, time::SystemTime};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::SystemTime,
+};
 
 use sentry_core::protocol::{Map, Span, SpanStatus, TraceContext, Transaction, User, Value};
 use spanwise_core::chance::{self, Threshold};
@@ -17,7 +20,6 @@ const MOST_SPANS: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     is_kept: Option<bool>,
-    has_failed: bool,
     spans: Vec<Span>,
 }
 
@@ -79,22 +81,13 @@ pub(crate) fn finish(
         }
         return None;
     }
-    let has_failed = collected.has_failed;
+    let has_failed = unit.has_failed.load(Ordering::Relaxed);
     let spans = std::mem::take(&mut collected.spans);
     drop(collected);
     if is_health_check(span) {
         return None;
     }
     Some(transaction(span, timing, around, spans, has_failed, at))
-}
-
-/// An error was logged inside of the unit.
-pub(crate) fn failed(unit: &Unit) {
-    let mut collected = unit
-        .collected
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    collected.has_failed = true;
 }
 
 fn child(span: &Open, timing: &Timing, around: &Around, at: SystemTime) -> Span {

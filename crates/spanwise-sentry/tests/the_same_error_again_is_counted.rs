@@ -74,6 +74,40 @@ fn many_that_differ_do_not_hide_what_repeats_later() {
 }
 
 #[test]
+fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
+    let served = || error!(target: "spanwise_http::server", "request served");
+    let request = |route| {
+        tracing::info_span!(
+            "http.request",
+            http.request.method = "GET",
+            http.route = route
+        )
+    };
+    let (receiver, stats) = sent(plain, || {
+        request("/orders").in_scope(|| {
+            error!("no connection");
+            served();
+        });
+        request("/orders").in_scope(served);
+        request("/products").in_scope(served);
+    });
+    let events = receiver.events();
+    let shown = events
+        .iter()
+        .map(|event| (event["message"].as_str(), event["transaction"].as_str()));
+    let expected = [
+        ("no connection", "GET /orders"),
+        ("request served", "GET /orders"),
+        ("request served", "GET /products"),
+    ];
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        expected.map(|(message, route)| (Some(message), Some(route)))
+    );
+    assert_eq!(stats.repeated, 1);
+}
+
+#[test]
 fn what_differs_is_sent_each_time() {
     let (receiver, _) = sent(plain, || {
         for number in 0..10 {
