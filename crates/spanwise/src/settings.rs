@@ -128,7 +128,7 @@ pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
     "LOG_HTTP_CLIENT_ADDRESS",
     "network; under the preset dev whole",
     "whole, network, none; in programs built with the feature `http`",
-    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing.",
+    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing. Where personal data is hidden, the whole address is too.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
@@ -311,14 +311,15 @@ pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {
     }
 }
 
-/// How names begin, after the prefix, of which none is somebody else's, with the setting that is meant.
-const GROUPS: [(&str, &Setting); 6] = [
-    ("_FILE", &LOG_FILE),
-    ("_ERROR_FILE", &LOG_ERROR_FILE),
-    ("_REDACT", &LOG_REDACT),
-    ("_SAMPL", &LOG_SAMPLE),
-    ("_RECORD", &LOG_RECORDER),
-    ("_FLIGHT", &LOG_RECORDER),
+/// How names begin, after the prefix, of which none is somebody else's, and how those do that are meant.
+const GROUPS: [(&str, &str); 7] = [
+    ("_FILE", "_FILE"),
+    ("_ERROR_FILE", "_ERROR_FILE"),
+    ("_REDACT", "_REDACT"),
+    ("_SAMPL", "_SAMPLE"),
+    ("_RECORD", "_RECORDER"),
+    ("_FLIGHT", "_RECORDER"),
+    ("_HTTP", "_HTTP"),
 ];
 
 /// Said of what is not wanted.
@@ -615,7 +616,7 @@ impl Vars {
             }
             let of_prefix = &name[self.prefix.len()..];
             if let Some((_, group)) = GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
-                let group = self.name(group);
+                let group = format!("{}{group}", self.prefix);
                 let alike = known.iter().filter(|known| known.starts_with(&group));
                 let alike: Vec<&str> = alike.map(String::as_str).collect();
                 let are = if alike.len() == 1 { "is" } else { "are" };
@@ -627,8 +628,7 @@ impl Vars {
             }
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(meant) => self.problems.push(format!(
-                    "{name}={value:?} is not a setting: did you mean {meant}? accepts {}",
-                    known.join(", ")
+                    "{name}={value:?} is not a setting: did you mean {meant}?"
                 )),
                 None => unknown.push(name.clone()),
             }
