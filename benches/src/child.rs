@@ -4,9 +4,10 @@ use std::{
     error::Error,
     io::{self, Write as _},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tracing::dispatcher;
 
 use crate::{
@@ -62,12 +63,18 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
+/// How long the thread works, and how often it allocates. What other processes take of its time is not counted.
 pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
-    let start = Instant::now();
+    let start = thread_time();
     work();
-    let time = start.elapsed();
+    let time = thread_time().saturating_sub(start);
     (time, allocations::count() - before)
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// The arguments that make a child do so many units.

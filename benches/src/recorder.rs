@@ -9,9 +9,7 @@
 //! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them. Those of
 //! `disabled` are of events in no span, those of `unit` of a whole unit without an event.
 
-use std::{
-    collections::BTreeMap, error::Error, io, io::Write as _, process::Command, time::Instant,
-};
+use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Command};
 
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_json::JsonLayer;
@@ -22,7 +20,7 @@ use tracing::{
 use tracing_subscriber::{prelude::*, registry};
 
 use crate::{
-    allocations, child,
+    child,
     data::Data,
     options::{named, number},
     rounds::{median, rotated},
@@ -181,13 +179,15 @@ fn measure(contender: Contender, workload: Workload, units: u64) -> Result<(), B
     let data = Data::new();
     dispatcher::set_global_default(contender.dispatch())?;
     workload.units(&data, WARM_UP);
-    let allocations = allocations::count();
-    let start = Instant::now();
-    workload.units(&data, units);
-    let nanos = start.elapsed().as_nanos() as f64;
-    let allocations = (allocations::count() - allocations) as f64;
+    let (time, allocations) = child::watched(|| workload.units(&data, units));
     let events = (units * workload.parts()).max(1) as f64;
-    writeln!(io::stdout(), "{} {}", nanos / events, allocations / events)?;
+    let per_event = |total: f64| total / events;
+    writeln!(
+        io::stdout(),
+        "{} {}",
+        per_event(time.as_nanos() as f64),
+        per_event(allocations as f64)
+    )?;
     Ok(())
 }
 

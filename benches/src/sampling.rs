@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p benches --bench sampling                     half a minute
-//! cargo bench -p benches --bench sampling -- --rounds 30
+//! cargo bench -p benches --bench sampling -- --rounds 300
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
 //!
@@ -131,8 +131,9 @@ impl<S: tracing::Subscriber> Layer<S> for DoesNothing {}
 const WORKLOADS: [Workload; 2] = [Workload::Flat, Workload::Nested];
 
 /// Each of them is measured this often.
-const ROUNDS: usize = 15;
-const ITERATIONS: u64 = 200_000;
+const ROUNDS: usize = 100;
+/// Few, so that those of a round meet the same machine.
+const ITERATIONS: u64 = 20_000;
 
 /// Does what the arguments of the process ask for.
 ///
@@ -214,16 +215,29 @@ fn compare(rounds: usize) -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    print("Nanoseconds per event, medians", &samples, |cost| {
-        cost.nanos
-    })?;
-    print("Allocations per event", &samples, |cost| cost.allocations)
+    let cost = |cost: &Cost, _: &Cost| cost.nanos;
+    print("Nanoseconds per event, medians", &samples, cost)?;
+    let more = |cost: &Cost, unsampled: &Cost| cost.nanos - unsampled.nanos;
+    print(
+        "Nanoseconds more than unsampled, in the same round",
+        &samples,
+        more,
+    )?;
+    let cheaper = |cost: &Cost, unsampled: &Cost| unsampled.nanos / cost.nanos;
+    print(
+        "How many times cheaper than unsampled, in the same round",
+        &samples,
+        cheaper,
+    )?;
+    print("Allocations per event", &samples, |cost, _| {
+        cost.allocations
+    })
 }
 
 fn print(
     title: &str,
     samples: &BTreeMap<Place, Vec<Cost>>,
-    value: fn(&Cost) -> f64,
+    value: fn(&Cost, unsampled: &Cost) -> f64,
 ) -> Result<(), Box<dyn Error>> {
     let places = Sink::ALL.map(|sink| WORKLOADS.map(|workload| (sink, workload)));
     let columns: Vec<_> = places.iter().flatten().collect();
@@ -235,7 +249,10 @@ fn print(
     let rows = Contender::ALL.into_iter().map(|contender| {
         let cells = columns.iter().map(|(sink, workload)| {
             let costs = samples.get(&(contender, *sink, *workload))?;
-            Some(table::number(median(costs.iter().map(value).collect())))
+            let unsampled = samples.get(&(Contender::Nothing, *sink, *workload))?;
+            let values = costs.iter().zip(unsampled);
+            let values = values.map(|(cost, unsampled)| value(cost, unsampled));
+            Some(table::number(median(values.collect())))
         });
         (contender.name(), cells.collect())
     });

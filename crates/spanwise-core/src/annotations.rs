@@ -53,6 +53,30 @@ impl Annotations {
         hand_on()
     }
 
+    /// [`with`](Self::with), to say no more than that the line is [`buffered`](Self::buffered) and [`whole`](Self::whole): that is said of most events
+    /// of a service with a recorder.
+    #[inline(always)]
+    pub fn kept<R>(hand_on: impl FnOnce() -> R) -> R {
+        if Self::are_said() {
+            return Self::with_more(hand_on);
+        }
+        CURRENT.with(|current| {
+            current.buffered.set(true);
+            current.whole.set(true);
+        });
+        let _restored = Silent;
+        hand_on()
+    }
+
+    #[cold]
+    fn with_more<R>(hand_on: impl FnOnce() -> R) -> R {
+        let change = |said: &mut Self| {
+            said.buffered = true;
+            said.whole = true;
+        };
+        Self::with(change, hand_on)
+    }
+
     /// What is said of the event that a sink was just handed. A sink takes it before it looks at the values: an event that is
     /// logged by one of them is another one.
     #[inline]
@@ -96,6 +120,7 @@ impl Annotations {
     }
 
     /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
+    #[inline]
     pub(crate) fn tells() -> bool {
         CURRENT.with(|current| current.tells.get())
     }
@@ -132,6 +157,16 @@ impl Drop for Restored {
     #[inline]
     fn drop(&mut self) {
         self.0.set();
+    }
+}
+
+/// Nothing was said before.
+struct Silent;
+
+impl Drop for Silent {
+    #[inline]
+    fn drop(&mut self) {
+        Annotations::default().set();
     }
 }
 

@@ -1,6 +1,6 @@
 //! One plan per callsite: what follows from a callsite alone is worked out when it is first seen, and kept.
 
-use std::{fmt, ptr, sync::OnceLock};
+use std::{fmt, iter, ptr, sync::OnceLock};
 
 use tracing_core::Metadata;
 
@@ -22,6 +22,7 @@ use tracing_core::Metadata;
 /// let callsite = span.metadata().expect("a registry enables every span");
 /// assert_eq!(*plans.get(callsite, |metadata| metadata.fields().len()), 2);
 /// assert_eq!(*plans.get(callsite, |_| unreachable!("planned already")), 2);
+/// assert_eq!(plans.iter().sum::<usize>(), 2);
 /// ```
 pub struct CallsitePlans<P> {
     buckets: Box<[Bucket<P>; BUCKETS]>,
@@ -56,6 +57,14 @@ impl<P> CallsitePlans<P> {
             bucket = &planned.next;
         }
         insert(bucket, callsite, build(callsite))
+    }
+
+    /// All plans there are, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        self.buckets.iter().flat_map(|bucket| {
+            let chain = iter::successors(bucket.get(), |planned| planned.next.get());
+            chain.map(|planned| &planned.plan)
+        })
     }
 }
 

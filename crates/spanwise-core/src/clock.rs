@@ -1,7 +1,7 @@
 //! Time that tests can set.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,6 +15,7 @@ use std::{
 /// let seen_by_the_layer = clock.clone();
 /// clock.advance(Duration::from_secs(90));
 /// assert_eq!(seen_by_the_layer.now(), SystemTime::UNIX_EPOCH + Duration::from_secs(90));
+/// assert_eq!(seen_by_the_layer.monotonic(), Duration::from_secs(90));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Source);
@@ -29,6 +30,7 @@ enum Source {
 #[derive(Debug)]
 struct Manual {
     now: SystemTime,
+    made: Instant,
     instant: Instant,
 }
 
@@ -42,16 +44,18 @@ impl Clock {
     /// A clock that stands at `now` until it is moved; its clones move with it.
     #[must_use]
     pub fn manual(now: SystemTime) -> Self {
+        let made = Instant::now();
         Self(Source::Manual(Arc::new(Mutex::new(Manual {
             now,
-            instant: Instant::now(),
+            made,
+            instant: made,
         }))))
     }
 
     /// Moves a manual clock forward. The system's clock stays as it is.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
-            let mut manual = manual.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut manual = locked(manual);
             manual.now += by;
             manual.instant += by;
         }
@@ -61,7 +65,7 @@ impl Clock {
     /// is.
     pub fn set(&self, now: SystemTime) {
         if let Source::Manual(manual) = &self.0 {
-            manual.lock().unwrap_or_else(PoisonError::into_inner).now = now;
+            locked(manual).now = now;
         }
     }
 
@@ -75,7 +79,7 @@ impl Clock {
                 reason = "this is the one place that asks the system"
             )]
             Source::System => SystemTime::now(),
-            Source::Manual(manual) => manual.lock().unwrap_or_else(PoisonError::into_inner).now,
+            Source::Manual(manual) => locked(manual).now,
         }
     }
 
@@ -85,12 +89,99 @@ impl Clock {
     pub fn instant(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::now(),
-            Source::Manual(manual) => {
-                manual
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .instant
-            }
+            Source::Manual(manual) => locked(manual).instant,
+        }
+    }
+
+    /// How far that clock has gone, since some moment before the first reading.
+    #[inline]
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        match &self.0 {
+            Source::System => system::monotonic(),
+            Source::Manual(manual) => locked(manual).monotonic(),
+        }
+    }
+
+    /// [`monotonic`](Self::monotonic) as of the system's last tick, where that can be read at a fraction of the cost: on Linux, some milliseconds ago, more
+    /// if the machine is late. It never goes back, and is never ahead. Elsewhere, and of a manual clock, the same.
+    #[inline]
+    #[must_use]
+    pub fn monotonic_coarse(&self) -> Duration {
+        match &self.0 {
+            Source::System => system::monotonic_coarse(),
+            Source::Manual(manual) => locked(manual).monotonic(),
+        }
+    }
+}
+
+impl Manual {
+    fn monotonic(&self) -> Duration {
+        self.instant - self.made
+    }
+}
+
+fn locked(manual: &Mutex<Manual>) -> MutexGuard<'_, Manual> {
+    manual.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[inline]
+    pub(super) fn monotonic() -> Duration {
+        read(ClockId::Monotonic)
+    }
+
+    #[inline]
+    pub(super) fn monotonic_coarse() -> Duration {
+        read(ClockId::MonotonicCoarse)
+    }
+
+    #[inline]
+    fn read(clock: ClockId) -> Duration {
+        let time = clock_gettime(clock);
+        // Since the machine started: not negative, and less than a second.
+        Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod system {
+    use std::{
+        sync::LazyLock,
+        time::{Duration, Instant},
+    };
+
+    pub(super) fn monotonic() -> Duration {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let first = *FIRST;
+        Instant::now().saturating_duration_since(first)
+    }
+
+    pub(super) fn monotonic_coarse() -> Duration {
+        monotonic()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_goes_on_and_is_never_ahead() {
+        let clock = Clock::system();
+        let (start, coarse) = (clock.monotonic(), clock.monotonic_coarse());
+        let mut last = coarse;
+        while last == coarse {
+            let next = clock.monotonic_coarse();
+            let now = clock.monotonic();
+            assert!(last <= next && next <= now);
+            assert!(now < start + Duration::from_secs(60), "it stands still");
+            last = next;
         }
     }
 }

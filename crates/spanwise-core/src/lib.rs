@@ -74,6 +74,7 @@ mod report;
 mod setting;
 mod span_table;
 pub mod streams;
+mod tally;
 
 pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
@@ -94,3 +95,4 @@ pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
 pub use setting::{Setting, Shown};
 pub use span_table::SpanTable;
+pub use tally::Tally;

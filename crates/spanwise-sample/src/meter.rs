@@ -1,4 +1,4 @@
-//! The state of a limit at one callsite: one number, changed without a lock.
+//! What a limit allows, and what of that is used at one callsite: one number, changed without a lock.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -8,9 +8,10 @@ use std::{
 use crate::{
     limit::{First, Rate, SECOND},
     share::Share,
+    time::{Precision, Time},
 };
 
-/// What a limit says of one event. Times are nanoseconds since the sampler was made.
+/// What a limit says of one event. Times are nanoseconds of the sampler's [`Time`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Keep,
@@ -43,6 +44,31 @@ impl Verdict {
     }
 }
 
+/// A limit at one callsite.
+#[derive(Debug)]
+pub(crate) enum Meter {
+    Bucket(Bucket, AtomicU64),
+    Count(Count, AtomicU64),
+}
+
+impl Meter {
+    pub(crate) fn bucket(rate: &Rate) -> Self {
+        Self::Bucket(Bucket::new(rate), AtomicU64::new(0))
+    }
+
+    pub(crate) fn count(first: First) -> Self {
+        Self::Count(Count::new(first), AtomicU64::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn verdict(&self, time: &Time) -> Verdict {
+        match self {
+            Self::Bucket(bucket, state) => bucket.take_shared(state, bucket.time(time)),
+            Self::Count(count, state) => count.next(state, time.now(count.precision)),
+        }
+    }
+}
+
 /// A token bucket. Its level is kept as the time at which it would be full again (the generic cell rate algorithm): 0, long ago, is a full bucket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
@@ -52,6 +78,7 @@ pub(crate) struct Bucket {
     tolerance: u64,
     /// In which what is held back is summed up.
     period: u64,
+    precision: Precision,
 }
 
 impl Bucket {
@@ -59,13 +86,23 @@ impl Bucket {
         let interval =
             (rate.events > 0).then(|| (nanos(rate.within) / u64::from(rate.events)).max(1));
         let burst = rate.burst.unwrap_or(rate.events).max(1);
+        // What does not come to a burst before the coarse clock goes on is not lost.
+        let burst_takes = interval
+            .unwrap_or(u64::MAX)
+            .saturating_mul(u64::from(burst));
         Self {
             interval,
             tolerance: interval
                 .unwrap_or_default()
                 .saturating_mul(u64::from(burst) - 1),
             period: nanos(rate.within.max(SECOND)),
+            precision: Precision::to_measure(burst_takes),
         }
+    }
+
+    #[inline]
+    pub(crate) fn time(&self, time: &Time) -> u64 {
+        time.now(self.precision)
     }
 
     /// Takes a token out of a bucket that is changed by one thread at a time.
@@ -76,6 +113,7 @@ impl Bucket {
     }
 
     /// Takes a token out of a bucket that threads share.
+    #[inline]
     pub(crate) fn take_shared(self, bucket: &AtomicU64, now: u64) -> Verdict {
         let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
             self.next(bucket, now)
@@ -83,12 +121,14 @@ impl Bucket {
         self.verdict(taken.ok(), now)
     }
 
+    #[inline]
     fn next(self, full_at: u64, now: u64) -> Option<u64> {
         let interval = self.interval?;
         let missing = full_at.saturating_sub(now);
         (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
     }
 
+    #[inline]
     fn verdict(self, taken: Option<u64>, now: u64) -> Verdict {
         match taken {
             Some(_) => Verdict::Keep,
@@ -101,38 +141,70 @@ impl Bucket {
     }
 }
 
-/// Counts events by ticks: the number of the tick in the upper half, the count in the lower one.
-pub(crate) fn count(state: &AtomicU64, limit: First, now: u64) -> Verdict {
-    let length = nanos(limit.tick).max(1);
-    let tick = now / length;
-    let mut known = state.load(Ordering::Relaxed);
-    let count = loop {
-        // A thread that read the clock a little earlier does not bring the last tick back.
-        let is_new = ((known >> 32) as u32).wrapping_sub(tick as u32) > 1;
-        let next = match known as u32 {
-            _ if is_new => (tick << 32) | 1,
-            u32::MAX => known,
-            _ => known + 1,
+/// Counts events by ticks: in a number, that of the tick in the upper half, the count in the lower one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count {
+    first: u32,
+    every: u32,
+    /// Of a tick.
+    length: u64,
+    /// What to multiply by, of 2^64, where one would divide by the length: that takes several times as long.
+    inverse: u64,
+    precision: Precision,
+}
+
+impl Count {
+    fn new(limit: First) -> Self {
+        let length = nanos(limit.tick).max(1);
+        Self {
+            first: limit.events,
+            every: limit.every,
+            length,
+            inverse: u64::MAX / length,
+            precision: Precision::to_measure(length),
+        }
+    }
+
+    #[inline]
+    fn next(self, state: &AtomicU64, now: u64) -> Verdict {
+        let tick = self.tick(now);
+        let mut known = state.load(Ordering::Relaxed);
+        let count = loop {
+            // A thread that read the clock a little earlier does not bring the last tick back.
+            let is_new = ((known >> 32) as u32).wrapping_sub(tick as u32) > 1;
+            let next = match known as u32 {
+                _ if is_new => (tick << 32) | 1,
+                u32::MAX => known,
+                _ => known + 1,
+            };
+            match state.compare_exchange_weak(known, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break next as u32,
+                Err(changed) => known = changed,
+            }
         };
-        match state.compare_exchange_weak(known, next, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => break next as u32,
-            Err(changed) => known = changed,
+        let over = count.saturating_sub(self.first);
+        if over == 0 {
+            Verdict::Keep
+        } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {
+            Verdict::StandsFor {
+                others: self.every - 1,
+                now,
+            }
+        } else {
+            Verdict::HeldBack {
+                now,
+                until: tick.saturating_add(1).saturating_mul(self.length),
+                key: 0,
+            }
         }
-    };
-    let over = count.saturating_sub(limit.events);
-    if over == 0 {
-        Verdict::Keep
-    } else if limit.every > 0 && over.is_multiple_of(limit.every) && count < u32::MAX {
-        Verdict::StandsFor {
-            others: limit.every - 1,
-            now,
-        }
-    } else {
-        Verdict::HeldBack {
-            now,
-            until: tick.saturating_add(1).saturating_mul(length),
-            key: 0,
-        }
+    }
+
+    /// `now / length`.
+    #[inline]
+    fn tick(self, now: u64) -> u64 {
+        // At most one too few: the inverse is less than one too small.
+        let tick = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
+        tick + u64::from(now - tick * self.length >= self.length)
     }
 }
 
@@ -142,6 +214,8 @@ fn nanos(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{first, rate};
 
@@ -173,12 +247,12 @@ mod tests {
 
     #[test]
     fn counting_starts_again_with_each_tick() {
-        let limit = first(2).then_every(3).within(Duration::from_millis(10));
+        let limit = Count::new(first(2).then_every(3).within(Duration::from_millis(10)));
         let state = AtomicU64::new(0);
         let kept = |tick: u64, events: u32| {
             (1..=events)
                 .filter(|_| {
-                    let verdict = count(&state, limit, tick * 10 * MS);
+                    let verdict = limit.next(&state, tick * 10 * MS);
                     !matches!(verdict, Verdict::HeldBack { .. })
                 })
                 .count()
@@ -189,7 +263,17 @@ mod tests {
         assert_eq!(kept(0, 10), 4, "a late thread counts with the others");
         assert_eq!(kept((1 << 33) + 5, 10), 4);
         let now = ((1 << 33) + 5) * 10 * MS;
-        let last = count(&state, limit, now);
+        let last = limit.next(&state, now);
         assert_eq!(last, Verdict::StandsFor { others: 2, now });
+    }
+
+    proptest! {
+        #[test]
+        fn the_tick_is_what_division_says(now: u64, length in 1_u64.., factor: u64) {
+            for now in [now, factor.wrapping_mul(length), factor.wrapping_mul(length).wrapping_sub(1)] {
+                let count = Count::new(first(1).within(Duration::from_nanos(length)));
+                prop_assert_eq!(count.tick(now), now / count.length);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What follows from a callsite: which rules may be about its events, and what each has counted there.
 
-use std::{cell::OnceCell, hash::Hasher, ptr, sync::atomic::AtomicU64};
+use std::{cell::OnceCell, hash::Hasher, ptr};
 
 use spanwise_core::{Context, guarded, log_record};
 use tracing::{Event, Subscriber};
@@ -12,12 +12,14 @@ use crate::{
     chance::{self, Random, Threshold},
     keyed::Keyed,
     keys::Watched,
-    limit::{First, Kind},
-    meter::{self, Bucket, Verdict},
+    limit::Kind,
+    meter::{Bucket, Meter, Verdict},
     owner::{self, Owner},
     seat::{self, Seat},
     share::Share,
-    summary, unit, value,
+    summary,
+    time::Time,
+    unit, value,
 };
 
 /// One rule of a sampler.
@@ -56,6 +58,8 @@ pub(crate) enum Plan {
     Summary,
     /// All that counts is the request.
     Ratio(Threshold),
+    /// All that counts is how many they are.
+    Limit(Meter),
     Rules(Rules),
 }
 
@@ -67,7 +71,7 @@ pub(crate) struct Rules(Box<[Candidate]>);
 struct Candidate {
     rule: usize,
     conditions: Box<[Condition]>,
-    meter: Meter,
+    amount: Amount,
 }
 
 /// What has to be seen of each event.
@@ -80,15 +84,16 @@ enum Condition {
     Field(usize, Option<Field>),
 }
 
+/// How much of them is kept.
 #[derive(Debug)]
-enum Meter {
-    Keep,
+enum Amount {
+    All,
     Ratio(Threshold),
+    Metered(Meter),
     /// None is kept that would stand for the others.
     Nothing,
-    Bucket(Bucket, AtomicU64),
+    /// A bucket for each value of the field, or of the context.
     Buckets(Bucket, Option<Field>),
-    Count(First, AtomicU64),
 }
 
 impl Plan {
@@ -103,28 +108,34 @@ impl Plan {
                 candidates.push(Candidate {
                     rule: index,
                     conditions,
-                    meter: Meter::new(&rule.limit, callsite),
+                    amount: Amount::new(&rule.limit, callsite),
                 });
                 if decides {
                     break;
                 }
             }
         }
-        match candidates.as_slice() {
-            [only] if only.conditions.is_empty() => {
-                if let Meter::Ratio(threshold) = only.meter {
-                    return Self::Ratio(threshold);
-                }
-            }
-            _ => {}
-        }
         if candidates
             .iter()
-            .all(|candidate| candidate.meter.keeps_all())
+            .all(|candidate| matches!(candidate.amount, Amount::All))
         {
             return Self::Keep;
         }
-        Self::Rules(Rules(candidates.into()))
+        let is_alone = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
+        match candidates.pop() {
+            Some(Candidate {
+                amount: Amount::Ratio(threshold),
+                ..
+            }) if is_alone => Self::Ratio(threshold),
+            Some(Candidate {
+                amount: Amount::Metered(meter),
+                ..
+            }) if is_alone => Self::Limit(meter),
+            last => {
+                candidates.extend(last);
+                Self::Rules(Rules(candidates.into()))
+            }
+        }
     }
 }
 
@@ -135,7 +146,7 @@ impl Rules {
         rules: &[Rule],
         asked: &Asked<'_, '_, S>,
         random: &Random,
-        now: &dyn Fn() -> u64,
+        time: &Time,
     ) -> Verdict
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -147,7 +158,7 @@ impl Rules {
                 .iter()
                 .all(|condition| asked.meets(condition, rule))
             {
-                return candidate.meter.verdict(rule, asked, random, now);
+                return candidate.amount.verdict(rule, asked, random, time);
             }
         }
         Verdict::Keep
@@ -165,8 +176,8 @@ impl Rules {
             let mut conditions = candidate.conditions.iter();
             conditions.all(|condition| asked.meets(condition, &rules[candidate.rule]))
         })?;
-        let (Meter::Buckets(_, field), Kind::Rate(rate)) =
-            (&decided.meter, &rules[decided.rule].limit.0)
+        let (Amount::Buckets(_, field), Kind::Rate(rate)) =
+            (&decided.amount, &rules[decided.rule].limit.0)
         else {
             return None;
         };
@@ -209,23 +220,19 @@ fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[
     Some(conditions.into())
 }
 
-impl Meter {
+impl Amount {
     fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
         match &limit.0 {
-            Kind::Keep => Self::Keep,
-            Kind::Ratio(threshold) if threshold.keeps_all() => Self::Keep,
+            Kind::Keep => Self::All,
+            Kind::Ratio(threshold) if threshold.keeps_all() => Self::All,
             Kind::Ratio(threshold) if threshold.keeps_none() => Self::Nothing,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
             Kind::Rate(rate) => match &rate.per {
-                None => Self::Bucket(Bucket::new(rate), AtomicU64::new(0)),
+                None => Self::Metered(Meter::bucket(rate)),
                 Some(key) => Self::Buckets(Bucket::new(rate), callsite.fields().field(key)),
             },
-            Kind::First(first) => Self::Count(*first, AtomicU64::new(0)),
+            Kind::First(first) => Self::Metered(Meter::count(*first)),
         }
-    }
-
-    fn keeps_all(&self) -> bool {
-        matches!(self, Self::Keep)
     }
 
     fn verdict<S>(
@@ -233,33 +240,32 @@ impl Meter {
         rule: &Rule,
         asked: &Asked<'_, '_, S>,
         random: &Random,
-        now: &dyn Fn() -> u64,
+        time: &Time,
     ) -> Verdict
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match self {
-            Self::Keep => Verdict::Keep,
+            Self::All => Verdict::Keep,
             Self::Ratio(threshold) => {
                 let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
                 chosen.map_or(Verdict::SampledOut, Verdict::Share)
             }
+            Self::Metered(meter) => meter.verdict(time),
             Self::Nothing => Verdict::HeldBack {
-                now: now(),
+                now: time.coarse(),
                 until: seat::AT_THE_END,
                 key: 0,
             },
-            Self::Bucket(bucket, state) => bucket.take_shared(state, now()),
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
-                let now = now();
+                let now = bucket.time(time);
                 match rule.keyed.with(key, |state| bucket.take(state, now)) {
                     Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
                     kept => kept,
                 }
             }
-            Self::Count(limit, state) => meter::count(state, *limit, now()),
         }
     }
 }

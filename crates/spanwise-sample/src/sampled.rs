@@ -10,7 +10,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::{
     Sampler,
     meter::Verdict,
-    plan::{Plan, Rules},
+    plan::Plan,
     recorder,
     seat::{SamplerStats, Seat},
     share::Share,
@@ -86,14 +86,14 @@ impl<L> Sampled<L> {
         self.seat.stats()
     }
 
-    fn decide<S>(&self, rules: &Rules, event: &Event<'_>, ctx: Context<'_, S>)
+    /// Does what was said of an event.
+    #[inline]
+    fn follow<S>(&self, verdict: Verdict, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
         self.tell_due(verdict.time(), &ctx);
-        let callsite = event.metadata();
         match verdict {
             Verdict::Keep => {
                 self.seat.kept();
@@ -105,16 +105,28 @@ impl<L> Sampled<L> {
             }
             Verdict::StandsFor { others, .. } => {
                 self.seat.kept();
-                match self.seat.stands_for(callsite, others) {
+                match self.seat.stands_for(event.metadata(), others) {
                     0 => self.inner.on_event(event, ctx),
                     others => self.hand_on(event, ctx, one_of(others + 1)),
                 }
             }
             Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until, key } => {
-                let owner = || self.sampler.owner(rules, event, &ctx, &self.seat);
-                self.seat.held_back(callsite, now, until, key, owner);
-            }
+            Verdict::HeldBack { now, until, key } => self.hold_back(event, &ctx, now, until, key),
+        }
+    }
+
+    /// Counts an event that a limit holds back.
+    #[inline]
+    fn hold_back<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, now: u64, until: u64, key: u64)
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let callsite = event.metadata();
+        if key == 0 {
+            self.seat.held_back(callsite, now, until);
+        } else {
+            let owner = || self.sampler.owner(event, ctx, &self.seat);
+            self.seat.held_back_of(callsite, now, until, key, owner);
         }
     }
 
@@ -139,31 +151,28 @@ impl<L> Sampled<L> {
         if said.whole || said.tells {
             return hand_on(None);
         }
-        let plan = self.sampler.plan(event.metadata());
-        let verdict = match plan {
+        let verdict = match self.sampler.plan(event.metadata()) {
             Plan::Keep | Plan::Summary => Verdict::Keep,
             Plan::Ratio(threshold) => {
                 let share = self.sampler.share(*threshold, event, ctx, &self.seat);
                 share.map_or(Verdict::SampledOut, Verdict::Share)
             }
+            Plan::Limit(meter) => self.sampler.limit(meter, event, &self.seat),
             Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.seat),
         };
         self.tell_due(verdict.time(), ctx);
-        let callsite = event.metadata();
         let share = match verdict {
             Verdict::Keep => None,
             Verdict::Share(share) => Some(share),
             Verdict::StandsFor { others, .. } => {
-                let others = self.seat.stands_for(callsite, others);
+                let others = self.seat.stands_for(event.metadata(), others);
                 (others > 0).then(|| one_of(others + 1))
             }
             Verdict::SampledOut | Verdict::HeldBack { .. } => {
-                match (verdict, plan) {
-                    (Verdict::HeldBack { now, until, key }, Plan::Rules(rules)) => {
-                        let owner = || self.sampler.owner(rules, event, ctx, &self.seat);
-                        self.seat.held_back(callsite, now, until, key, owner);
-                    }
-                    _ => self.seat.sampled_out(),
+                if let Verdict::HeldBack { now, until, key } = verdict {
+                    self.hold_back(event, ctx, now, until, key);
+                } else {
+                    self.seat.sampled_out();
                 }
                 if said.buffered || recorder::keep_instead() {
                     // It is counted as left out. Should its request fail it is shown, and counts for nothing.
@@ -187,8 +196,10 @@ impl<L> Sampled<L> {
         S: Subscriber,
         L: Layer<S>,
     {
-        if self.seat.is_owed() && self.seat.is_due(now) {
-            while let Some(summary) = self.seat.next_due() {
+        if self.seat.is_owed()
+            && let Some(now) = self.seat.due_time(now)
+        {
+            while let Some(summary) = self.seat.next_until(now) {
                 summary.with_event(|event| self.tell(event, ctx.clone()));
             }
         }
@@ -303,7 +314,14 @@ where
                     None => self.seat.sampled_out(),
                 }
             }
-            Plan::Rules(rules) => self.decide(rules, event, ctx),
+            Plan::Limit(meter) => {
+                let verdict = self.sampler.limit(meter, event, &self.seat);
+                self.follow(verdict, event, ctx);
+            }
+            Plan::Rules(rules) => {
+                let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
+                self.follow(verdict, event, ctx);
+            }
             // It was sent here, and a layer further out did not pass on the question, so that now all get it.
             Plan::Summary if summary::arrives_at(&self.seat, event) => {
                 self.tell(event, ctx);

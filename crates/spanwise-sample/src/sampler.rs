@@ -6,7 +6,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
 };
 
 use spanwise_core::{CallsitePlans, Clock, guarded};
@@ -18,11 +17,12 @@ use crate::{
     Limit, When,
     chance::{Random, Threshold},
     memo,
-    meter::Verdict,
+    meter::{Meter, Verdict},
     owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
-    seat::{SamplerStats, Seat, nanos_since},
+    seat::{SamplerStats, Seat},
     share::Share,
+    time::Time,
 };
 
 /// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.
@@ -78,8 +78,7 @@ struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
     random: Random,
-    clock: Clock,
-    start: Instant,
+    time: Time,
     seats: Mutex<Vec<Arc<Seat>>>,
     /// Whether there is more than one of them.
     shared: AtomicBool,
@@ -113,7 +112,7 @@ impl Sampler {
 
     pub(crate) fn seat(&self) -> Arc<Seat> {
         let mut seats = self.0.seats();
-        let seat = Seat::new(seats.len(), self.0.clock.clone(), self.0.start);
+        let seat = Seat::new(seats.len(), self.0.time.clone());
         let seat = Arc::new(seat);
         seats.push(Arc::clone(&seat));
         self.0.shared.store(seats.len() > 1, Ordering::Relaxed);
@@ -154,6 +153,18 @@ impl Sampler {
         }
     }
 
+    /// What holds for an event that only a limit of its callsite is about.
+    #[inline]
+    pub(crate) fn limit(&self, meter: &Meter, event: &Event<'_>, seat: &Seat) -> Verdict {
+        let inner = &*self.0;
+        let decide = || meter.verdict(&inner.time);
+        if inner.shared.load(Ordering::Relaxed) {
+            memo::recall(self.id(), event.metadata(), seat, decide)
+        } else {
+            decide()
+        }
+    }
+
     /// What holds for an event with such rules, said once for all who ask.
     pub(crate) fn verdict<S>(
         &self,
@@ -167,9 +178,8 @@ impl Sampler {
     {
         let inner = &*self.0;
         let decide = || {
-            let now = || nanos_since(&inner.clock, inner.start);
             let asked = Asked::new(event, ctx, seat);
-            rules.verdict(&inner.rules, &asked, &inner.random, &now)
+            rules.verdict(&inner.rules, &asked, &inner.random, &inner.time)
         };
         if inner.shared.load(Ordering::Relaxed) {
             memo::recall(self.id(), event.metadata(), seat, decide)
@@ -178,10 +188,10 @@ impl Sampler {
         }
     }
 
-    /// Whose an event is that was held back.
+    /// Whose an event is that was held back by a bucket of a value.
+    #[cold]
     pub(crate) fn owner<S>(
         &self,
-        rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
         seat: &Seat,
@@ -189,7 +199,10 @@ impl Sampler {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        rules.owner(&self.0.rules, &Asked::new(event, ctx, seat))
+        match self.plan(event.metadata()) {
+            Plan::Rules(rules) => rules.owner(&self.0.rules, &Asked::new(event, ctx, seat)),
+            _ => None,
+        }
     }
 
     /// An event begins: what was said of the last one of its callsite is over.
@@ -260,13 +273,11 @@ impl SamplerBuilder {
     /// The sampler.
     #[must_use]
     pub fn build(self) -> Sampler {
-        let start = self.clock.instant();
         Sampler(Arc::new(Inner {
             rules: self.rules,
             plans: CallsitePlans::default(),
             random: self.seed.map(Random::seeded).unwrap_or_default(),
-            clock: self.clock,
-            start,
+            time: Time::of(self.clock),
             seats: Mutex::default(),
             shared: AtomicBool::new(false),
         }))

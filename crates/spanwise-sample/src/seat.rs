@@ -3,21 +3,22 @@
 use std::{
     fmt,
     iter::Sum,
-    mem, ptr,
+    ptr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Clock, Fault, SelfReport};
+use spanwise_core::{CallsitePlans, Fault, SelfReport, Tally};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
 use crate::{
     owner::{OWNERS, Owner},
     summary::{self, Summary},
+    time::{Precision, Time},
 };
 
 /// The place of a sink at a sampler.
@@ -29,30 +30,40 @@ pub(crate) struct Seat {
     number: usize,
     /// How often something was recorded into a span.
     records: AtomicU64,
-    clock: Clock,
-    start: Instant,
+    time: Time,
     dispatch: OnceLock<WeakDispatch>,
-    kept: AtomicU64,
-    sampled_out: AtomicU64,
-    held_back: AtomicU64,
+    kept: Tally,
+    sampled_out: Tally,
     /// Of what was held back, what a later event stands for.
     stood_for: AtomicU64,
-    owed: CallsitePlans<Mutex<Owed>>,
+    owed: CallsitePlans<Owed>,
     /// Callsites with something held back, and when to tell it: first come, first told.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
     /// When the next of them is to be told.
     next_due: AtomicU64,
 }
 
-/// What was held back of one callsite and is not told.
+/// What was held back of one callsite. One more of it takes no lock.
 #[derive(Debug, Default)]
 struct Owed {
-    count: u64,
+    /// Ever.
+    held_back: AtomicU64,
+    /// When the last one was.
+    last: AtomicU64,
+    /// What the debt knows of those that are not settled: a [`Known`].
+    known: AtomicU8,
+    debt: Mutex<Debt>,
+}
+
+#[derive(Debug, Default)]
+struct Debt {
+    /// Of what was held back, what was told or is stood for.
+    settled: u64,
+    /// When the first one was that is not.
     first: u64,
-    last: u64,
     /// When it is to be told, as far as it is pending.
     pending: Option<u64>,
-    /// Of the count, by whose they are.
+    /// Of what is not settled, by whose it is.
     of: Vec<Of>,
 }
 
@@ -67,31 +78,6 @@ struct Of {
     last: u64,
 }
 
-impl Owed {
-    /// Counts an event of a value that is known; false if it is not.
-    fn of_known(&mut self, key: u64, now: u64) -> bool {
-        let known = self.of.iter_mut().find(|of| of.key == key);
-        known.is_some_and(|of| {
-            of.count += 1;
-            of.last = now;
-            true
-        })
-    }
-
-    fn of_new(&mut self, key: u64, now: u64, owner: Option<Owner>) {
-        if self.of_known(key, now) || self.of.len() >= OWNERS {
-            return;
-        }
-        self.of.push(Of {
-            key,
-            owner,
-            count: 1,
-            first: now,
-            last: now,
-        });
-    }
-}
-
 /// Nothing is.
 const NEVER: u64 = u64::MAX;
 
@@ -99,18 +85,16 @@ const NEVER: u64 = u64::MAX;
 pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
-    pub(crate) fn new(number: usize, clock: Clock, start: Instant) -> Self {
+    pub(crate) fn new(number: usize, time: Time) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
             records: AtomicU64::new(0),
-            clock,
-            start,
+            time,
             dispatch: OnceLock::new(),
-            kept: AtomicU64::new(0),
-            sampled_out: AtomicU64::new(0),
-            held_back: AtomicU64::new(0),
+            kept: Tally::default(),
+            sampled_out: Tally::default(),
             stood_for: AtomicU64::new(0),
             owed: CallsitePlans::default(),
             pending: Mutex::default(),
@@ -144,16 +128,27 @@ impl Seat {
 
     #[inline]
     pub(crate) fn kept(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
+        self.kept.count();
     }
 
     #[inline]
     pub(crate) fn sampled_out(&self) {
-        self.sampled_out.fetch_add(1, Ordering::Relaxed);
+        self.sampled_out.count();
     }
 
-    /// An event of the bucket `key` is held back, or of none that has one for each value, which is 0. Of a new one `owner` is asked.
-    pub(crate) fn held_back(
+    /// An event is held back, to be told at `until`.
+    #[inline]
+    pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+        let owed = self.owed(callsite);
+        owed.count(now);
+        // Whoever settles takes this back before it reads the number: one that it did not count sees it here.
+        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
+            self.make_known(callsite, &mut owed.debt(), owed, now, until);
+        }
+    }
+
+    /// An event of the bucket `key` is held back, of those that a limit has for each value of a field. If it is new, `owner` is asked whose it is.
+    pub(crate) fn held_back_of(
         &self,
         callsite: &'static Metadata<'static>,
         now: u64,
@@ -161,21 +156,41 @@ impl Seat {
         key: u64,
         owner: impl FnOnce() -> Option<Owner>,
     ) {
-        self.held_back.fetch_add(1, Ordering::Relaxed);
-        let mut owed = self.owed(callsite);
-        if key != 0 && !owed.of_known(key, now) && owed.of.len() < OWNERS {
+        let owed = self.owed(callsite);
+        let mut debt = owed.debt();
+        if !debt.count_known(key, now) && debt.of.len() < OWNERS {
             // It reads values, which may log.
-            drop(owed);
+            drop(debt);
             let owner = owner();
-            owed = self.owed(callsite);
-            owed.of_new(key, now, owner);
+            debt = owed.debt();
+            debt.count_new(key, now, owner);
         }
-        if owed.count == 0 {
-            owed.first = now;
+        owed.count(now);
+        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
+            self.make_known(callsite, &mut debt, owed, now, until);
         }
-        owed.count += 1;
-        owed.last = now;
-        match owed.pending {
+    }
+
+    /// What was held back is the first since the last time something was settled, or is to be told sooner than that.
+    #[cold]
+    fn make_known(
+        &self,
+        callsite: &'static Metadata<'static>,
+        debt: &mut Debt,
+        owed: &Owed,
+        now: u64,
+        until: u64,
+    ) {
+        let known = owed.known.load(Ordering::Acquire);
+        if known >= Known::of(until) as u8 || owed.held_back.load(Ordering::Acquire) == debt.settled
+        {
+            // Another thread was faster, with the first one or with settling.
+            return;
+        }
+        if known == Known::Nothing as u8 {
+            debt.first = now;
+        }
+        match debt.pending {
             None => self.pending().push((callsite, until)),
             // One rule waits for the end, another does not.
             Some(AT_THE_END) if until < AT_THE_END => {
@@ -183,18 +198,22 @@ impl Seat {
                 let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
                 same.for_each(|(_, due)| *due = until);
             }
-            Some(_) => return,
+            Some(pending) => {
+                owed.known
+                    .store(Known::of(pending) as u8, Ordering::Release);
+                return;
+            }
         }
-        owed.pending = Some(until);
+        debt.pending = Some(until);
+        owed.known.store(Known::of(until) as u8, Ordering::Release);
         self.next_due.fetch_min(until, Ordering::Relaxed);
     }
 
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
     /// another thread may not have counted the last one yet, a filter may have kept some from it.
     pub(crate) fn stands_for(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
-        let mut owed = self.owed(callsite);
-        let others = owed.count.min(others.into());
-        owed.count -= others;
+        let owed = self.owed(callsite);
+        let others = owed.settle(&mut owed.debt(), others.into());
         self.stood_for.fetch_add(others, Ordering::Relaxed);
         others
     }
@@ -205,19 +224,16 @@ impl Seat {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
+    /// The time, if something is to be told by now.
     #[cold]
-    pub(crate) fn is_due(&self, now: Option<u64>) -> bool {
-        let now = now.unwrap_or_else(|| nanos_since(&self.clock, self.start));
-        self.next_due.load(Ordering::Relaxed) <= now
+    pub(crate) fn due_time(&self, now: Option<u64>) -> Option<u64> {
+        let now = now.unwrap_or_else(|| self.time.coarse());
+        (self.next_due.load(Ordering::Relaxed) <= now).then_some(now)
     }
 
-    /// What is to be told by now, one at a time: no lock is held while it is told.
+    /// What is to be told by `until`, one at a time: no lock is held while it is told.
     #[cold]
-    pub(crate) fn next_due(&self) -> Option<Summary> {
-        self.next_until(nanos_since(&self.clock, self.start))
-    }
-
-    fn next_until(&self, until: u64) -> Option<Summary> {
+    pub(crate) fn next_until(&self, until: u64) -> Option<Summary> {
         loop {
             let callsite = {
                 let mut pending = self.pending();
@@ -228,30 +244,37 @@ impl Seat {
                     .store(next.unwrap_or(NEVER), Ordering::Relaxed);
                 due?.0
             };
+            let owed = self.owed(callsite);
             let (suppressed, first, last, owner) = {
-                let mut owed = self.owed(callsite);
-                owed.pending = None;
-                if owed.count == 0 {
-                    continue;
-                }
-                owed.of.retain(|of| of.owner.is_some());
-                if owed.of.is_empty() {
-                    (mem::take(&mut owed.count), owed.first, owed.last, None)
+                let mut debt = owed.debt();
+                debt.pending = None;
+                debt.of.retain(|of| of.owner.is_some());
+                if debt.of.is_empty() {
+                    let suppressed = owed.settle(&mut debt, u64::MAX);
+                    (
+                        suppressed,
+                        debt.first,
+                        owed.last.load(Ordering::Relaxed),
+                        None,
+                    )
                 } else {
-                    let of = owed.of.remove(0);
-                    owed.count = owed.count.saturating_sub(of.count);
-                    if owed.count > 0 {
-                        // The next one, or all others together, at once.
-                        owed.pending = Some(0);
-                        self.pending().push((callsite, 0));
-                        self.next_due.store(0, Ordering::Relaxed);
-                    }
-                    (of.count, of.first, of.last, of.owner)
+                    let of = debt.of.remove(0);
+                    // The next one, or all others together, at once.
+                    debt.pending = Some(0);
+                    self.pending().push((callsite, 0));
+                    self.next_due.store(0, Ordering::Relaxed);
+                    let suppressed = owed.settle(&mut debt, of.count);
+                    (suppressed, of.first, of.last, of.owner)
                 }
             };
-            let now = nanos_since(&self.clock, self.start);
+            if suppressed == 0 {
+                continue;
+            }
+            // The first may have been read from a clock that is ahead of the last one's.
+            let last = last.max(first);
+            let now = self.time.now(Precision::Exact);
             let ago = |then: u64| Duration::from_nanos(now.saturating_sub(then));
-            let time = self.clock.now();
+            let time = self.time.clock().now();
             return Some(Summary {
                 callsite,
                 suppressed,
@@ -281,22 +304,97 @@ impl Seat {
 
     pub(crate) fn stats(&self) -> SamplerStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let held_back = load(&self.held_back);
+        let held_back = self.owed.iter().map(|owed| load(&owed.held_back)).sum();
         let stood_for = load(&self.stood_for).min(held_back);
         SamplerStats {
-            kept: load(&self.kept),
-            sampled_out: load(&self.sampled_out) + stood_for,
+            kept: self.kept.total(),
+            sampled_out: self.sampled_out.total() + stood_for,
             suppressed: held_back - stood_for,
         }
     }
 
-    fn owed(&self, callsite: &'static Metadata<'static>) -> MutexGuard<'_, Owed> {
-        let owed = self.owed.get(callsite, |_| Mutex::default());
-        owed.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn owed(&self, callsite: &'static Metadata<'static>) -> &Owed {
+        self.owed.get(callsite, |_| Owed::default())
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owed {
+    #[inline]
+    fn count(&self, now: u64) {
+        self.last.store(now, Ordering::Relaxed);
+        self.held_back.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn debt(&self) -> MutexGuard<'_, Debt> {
+        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles what is owed, or `most` of it. How much that is.
+    fn settle(&self, debt: &mut Debt, most: u64) -> u64 {
+        self.known.store(Known::Nothing as u8, Ordering::Release);
+        // A change, though of nothing, so that it has its place among the others.
+        let held_back = self.held_back.fetch_add(0, Ordering::AcqRel);
+        let settled = (held_back - debt.settled).min(most);
+        debt.settled += settled;
+        if debt.settled != held_back
+            && let Some(pending) = debt.pending
+        {
+            self.known
+                .store(Known::of(pending) as u8, Ordering::Release);
+        }
+        settled
+    }
+}
+
+impl Debt {
+    /// Counts an event of a value that is known; false if it is not.
+    fn count_known(&mut self, key: u64, now: u64) -> bool {
+        let known = self.of.iter_mut().find(|of| of.key == key);
+        known.is_some_and(|of| {
+            of.count += 1;
+            of.last = now;
+            true
+        })
+    }
+
+    fn count_new(&mut self, key: u64, now: u64, owner: Option<Owner>) {
+        if self.count_known(key, now) || self.of.len() >= OWNERS {
+            return;
+        }
+        self.of.push(Of {
+            key,
+            owner,
+            count: 1,
+            first: now,
+            last: now,
+        });
+    }
+}
+
+/// What a debt knows of what is held back.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Known {
+    Nothing,
+    /// It is to be told [at the end](AT_THE_END).
+    ForTheEnd,
+    /// It is to be told when its time comes.
+    ForItsTime,
+}
+
+impl Known {
+    #[inline]
+    fn of(until: u64) -> Self {
+        if until == AT_THE_END {
+            Self::ForTheEnd
+        } else {
+            Self::ForItsTime
+        }
     }
 }
 
@@ -309,12 +407,6 @@ fn lost(report: &SelfReport, summary: &Summary) {
             summary::Place(summary.callsite)
         ),
     );
-}
-
-/// Times of a sampler are nanoseconds since it was made.
-pub(crate) fn nanos_since(clock: &Clock, start: Instant) -> u64 {
-    let since = clock.instant().saturating_duration_since(start);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What became of the events that reached sampled sinks. All that reached them = kept + sampled out + suppressed.

@@ -5,14 +5,14 @@
 #[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
 mod recorder_support;
 
-use std::{fmt, io, panic::catch_unwind, sync::Arc};
+use std::{cell::RefCell, fmt, io, panic::catch_unwind, sync::Arc};
 
 use recorder_support::Lines;
 use spanwise_core::{LayerExt as _, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_redact::Policy;
 use spanwise_sample::Recorder;
-use tracing::{Level, debug, error, event, info, info_span};
+use tracing::{Level, debug, error, event, field::Empty, info, info_span, span::EnteredSpan};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 struct Logs(Level);
@@ -24,6 +24,15 @@ impl fmt::Debug for Logs {
             Level::INFO => info!("nested"),
             _ => info_span!("inside").in_scope(|| debug!("nested")),
         }
+        f.write_str("value")
+    }
+}
+
+struct Leaves<'a>(&'a RefCell<Option<EnteredSpan>>);
+
+impl fmt::Debug for Leaves<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        drop(self.0.take());
         f.write_str("value")
     }
 }
@@ -155,6 +164,22 @@ fn what_a_value_logs_while_it_is_kept_goes_its_own_way() {
     });
     let shown = seen(&lines, before);
     assert_eq!(shown, ["the output fails", header, "a step", "failed"]);
+
+    // A value that leaves spans: the line belongs to the unit that was current when it was logged.
+    for leaves_own in [false, true] {
+        let before = lines.messages().len();
+        let outer = RefCell::new(Some(info_span!("outer", id = 8).entered()));
+        let span = info_span!("message", id = 9, spanwise.unit = Empty);
+        let own = RefCell::new(Some(span.clone().entered()));
+        debug!("a step");
+        let left = if leaves_own { &own } else { &outer };
+        debug!(value = ?Leaves(left), "another");
+        drop(own);
+        span.in_scope(|| error!("failed"));
+        drop(outer);
+        let shown = seen(&lines, before);
+        assert_eq!(shown, [header, "a step", "another", "failed"]);
+    }
 
     // One that panics costs what it was given, and no more.
     let stats = recorder.stats();

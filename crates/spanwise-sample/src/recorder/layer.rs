@@ -206,28 +206,23 @@ impl<L> Recorded<L> {
     }
 }
 
-impl<S, L> Layer<S> for Recorded<L>
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-    L: Layer<S>,
-{
-    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let plan = self.plan(event.metadata());
-        let is_shown = match self.emission.verdict(&plan.emission, event, &ctx) {
-            Verdict::Emit => true,
-            Verdict::Below if self.capture.verdict(&plan.capture, event, &ctx) == Verdict::Emit => {
-                false
-            }
-            Verdict::Below | Verdict::Off => return,
-        };
-        let level = *event.metadata().level();
-        let may_end_quiet = level == Level::ERROR || self.is_watchful();
-        if is_shown && !may_end_quiet {
-            return line::plainly(|| self.inner.on_event(event, ctx));
-        }
+impl<L> Recorded<L> {
+    /// An event that may end what is quiet about its unit, or is to be kept in one that is not that of the current span.
+    #[inline(never)]
+    fn on_other_event<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: Context<'_, S>,
+        plan: &Plan,
+        is_shown: bool,
+        may_end_quiet: bool,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+        L: Layer<S>,
+    {
         let unit = self.unit_of(event, &ctx);
         if may_end_quiet {
-            self.end_quiet(unit.as_ref(), level, &ctx);
+            self.end_quiet(unit.as_ref(), *event.metadata().level(), &ctx);
         }
         let (unit, what) = if is_shown {
             match self.show_or_hold(plan.number, unit, event, &ctx) {
@@ -242,14 +237,48 @@ where
             return whole(|| line::plainly(|| self.inner.on_event(event, ctx)));
         }
         let kept = Line::Kept(unit, what);
+        // What is held for tail sampling would be shown: a sampler counts it.
         let keep = |said: &mut Annotations| {
             said.buffered = true;
-            // What is held for tail sampling would be shown: a sampler counts it.
             said.whole |= !is_shown;
         };
         Annotations::with(keep, || {
-            line::with(self.sink.id, kept, || self.inner.on_event(event, ctx))
+            line::with(self.sink.id, kept, || self.inner.on_event(event, ctx));
         });
+    }
+}
+
+impl<S, L> Layer<S> for Recorded<L>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    L: Layer<S>,
+{
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let plan = self.plan(event.metadata());
+        let is_shown = match self.emission.verdict(&plan.emission, event, &ctx) {
+            Verdict::Emit => true,
+            Verdict::Below if self.capture.verdict(&plan.capture, event, &ctx) == Verdict::Emit => {
+                false
+            }
+            Verdict::Below | Verdict::Off => return,
+        };
+        let may_end_quiet = *event.metadata().level() == Level::ERROR || self.is_watchful();
+        if is_shown && !may_end_quiet {
+            return line::plainly(|| self.inner.on_event(event, ctx));
+        }
+        // What nearly all that is kept comes to.
+        let id = self.sink.id;
+        if !may_end_quiet
+            && event.is_contextual()
+            && let Some(place) = local::quiet_place(id, |id| self.unit_at(id, &ctx))
+        {
+            let what = What::captured(plan.number);
+            return Annotations::kept(|| {
+                line::with_entered(id, place, what, || self.inner.on_event(event, ctx));
+            });
+        }
+        self.on_other_event(event, ctx, plan, is_shown, may_end_quiet);
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

@@ -7,7 +7,10 @@ use std::{cell::Cell, sync::Arc};
 
 use spanwise_core::LayerId;
 
-use super::unit::{Batch, Unit, What};
+use super::{
+    local,
+    unit::{Batch, Unit, What},
+};
 
 #[derive(Debug)]
 pub(crate) enum Line {
@@ -19,39 +22,63 @@ pub(crate) enum Line {
     Header(Box<Batch>),
 }
 
+/// What is said of it.
+#[derive(Clone, Copy)]
+enum Said {
+    Nothing,
+    /// What is in [`NEXT`].
+    Apart,
+    /// It is kept in the unit of a span that the thread is in: of this one of those that the sink [knows](local). So the unit is found without being
+    /// counted as in use, which costs as much as all the rest.
+    Entered(LayerId, u32, What),
+}
+
 thread_local! {
+    static SAID: Cell<Said> = const { Cell::new(Said::Nothing) };
     static NEXT: Cell<Option<(LayerId, Line)>> = const { Cell::new(None) };
-    /// Whether there is one: cheaper to ask, and mostly there is none.
-    static IS_SET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// `SAID.set` is not inlined.
+#[inline(always)]
+fn say(what: Said) {
+    SAID.with(|said| said.set(what));
 }
 
 /// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
-#[inline]
 pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
-    if IS_SET.get() {
-        return inside_another(id, line, hand_on);
-    }
-    // On a thread that is ending nothing can be said of a line, and it would be shown as it is.
-    if NEXT.try_with(|next| next.set(Some((id, line)))).is_ok() {
-        IS_SET.set(true);
+    let outer = Outer(take_any());
+    if put(id, line) {
         let unused = Unused;
         hand_on();
         drop(unused);
     }
+    drop(outer);
+}
+
+/// Calls `hand_on`, during which the next line of the sink `id` is kept in the unit of the entered span at `entered`.
+#[inline(always)]
+pub(crate) fn with_entered(id: LayerId, entered: u32, what: What, hand_on: impl FnOnce()) {
+    if !matches!(SAID.get(), Said::Nothing) {
+        return inside_another(id, entered, what, hand_on);
+    }
+    say(Said::Entered(id, entered, what));
+    let unused = Unused;
+    hand_on();
+    drop(unused);
 }
 
 /// While a line of a layer further out is being made.
 #[cold]
-fn inside_another(id: LayerId, line: Line, hand_on: impl FnOnce()) {
+fn inside_another(id: LayerId, entered: u32, what: What, hand_on: impl FnOnce()) {
     let outer = Outer(take_any());
-    with(id, line, hand_on);
+    with_entered(id, entered, what, hand_on);
     drop(outer);
 }
 
 /// Calls `hand_on`, during which lines are nothing but lines.
 #[inline]
 pub(crate) fn plainly(hand_on: impl FnOnce()) {
-    if !IS_SET.get() {
+    if matches!(SAID.get(), Said::Nothing) {
         // Whoever sets it in between takes it back.
         return hand_on();
     }
@@ -60,43 +87,94 @@ pub(crate) fn plainly(hand_on: impl FnOnce()) {
     drop(outer);
 }
 
+/// Whether the line of the sink `id` that is written now is one for [`keep_entered`].
+#[inline]
+pub(crate) fn is_entered(id: LayerId) -> bool {
+    matches!(SAID.get(), Said::Entered(of, ..) if of == id)
+}
+
+/// Keeps the line of the sink `id` in the unit of an entered span, if that is what it was to be and takes nothing but copying it. Else all is as it was.
+#[inline]
+pub(crate) fn keep_entered(id: LayerId, line: &[u8]) -> bool {
+    match SAID.get() {
+        Said::Entered(of, entered, what) if of == id => {
+            let kept = local::with_unit(id, entered, |unit| unit.keep_quickly(what, line));
+            if kept == Some(true) {
+                say(Said::Nothing);
+                return true;
+            }
+            false
+        }
+        Said::Entered(..) | Said::Apart | Said::Nothing => false,
+    }
+}
+
 /// Has the next line kept that a sampler leaves out. False if there is no unit to keep it.
 pub(crate) fn keep_instead() -> bool {
-    if !IS_SET.get() {
+    if !matches!(SAID.get(), Said::Apart) {
         return false;
     }
-    let (line, is_kept) = match take_any() {
-        Some((id, Line::Chosen(unit, what))) => (Some((id, Line::Kept(unit, what))), true),
-        other => (other, false),
-    };
-    put_back(line);
-    is_kept
+    match take_any() {
+        Some((id, Line::Chosen(unit, what))) => put(id, Line::Kept(unit, what)),
+        Some((id, other)) => {
+            put(id, other);
+            false
+        }
+        None => false,
+    }
 }
 
 /// What the line of the sink `id` is that is written now; nothing if it is but a line.
 #[inline]
 pub(crate) fn take(id: LayerId) -> Option<Line> {
-    if !IS_SET.get() {
+    if matches!(SAID.get(), Said::Nothing) {
         return None;
     }
+    take_of(id)
+}
+
+#[inline(never)]
+fn take_of(id: LayerId) -> Option<Line> {
     let (of, line) = take_any()?;
     if of == id {
         return Some(line);
     }
-    put_back(Some((of, line)));
+    put(of, line);
     None
 }
 
+/// The thread leaves the span at `entered` of those that the sink `id` knows, whose unit this is: a value may do so while its line is made.
 #[inline]
-fn take_any() -> Option<(LayerId, Line)> {
-    IS_SET.set(false);
-    NEXT.try_with(Cell::take).ok().flatten()
+pub(crate) fn left(id: LayerId, entered: usize, unit: Option<Arc<Unit>>) {
+    if let Said::Entered(of, meant, what) = SAID.get()
+        && of == id
+    {
+        match ((meant as usize).checked_sub(entered), unit) {
+            (Some(0), Some(unit)) => {
+                put(id, Line::Kept(unit, what));
+            }
+            (Some(0), None) | (None, _) => {}
+            (Some(_), _) => say(Said::Entered(id, meant - 1, what)),
+        }
+    }
 }
 
-#[cold]
-fn put_back(outer: Option<(LayerId, Line)>) {
-    IS_SET.set(outer.is_some());
-    let _ = NEXT.try_with(|next| next.set(outer));
+fn take_any() -> Option<(LayerId, Line)> {
+    match SAID.with(|said| said.replace(Said::Nothing)) {
+        Said::Nothing => None,
+        Said::Apart => NEXT.try_with(Cell::take).ok().flatten(),
+        Said::Entered(id, entered, what) => {
+            let unit = local::with_unit(id, entered, Arc::clone)?;
+            Some((id, Line::Kept(unit, what)))
+        }
+    }
+}
+
+/// False on a thread that is ending: nothing can be said of a line there, and it would be shown as it is.
+fn put(id: LayerId, line: Line) -> bool {
+    let is_put = NEXT.try_with(|next| next.set(Some((id, line)))).is_ok();
+    say(if is_put { Said::Apart } else { Said::Nothing });
+    is_put
 }
 
 /// What is said of a line that is being made further out.
@@ -104,7 +182,9 @@ struct Outer(Option<(LayerId, Line)>);
 
 impl Drop for Outer {
     fn drop(&mut self) {
-        put_back(self.0.take());
+        if let Some((id, line)) = self.0.take() {
+            put(id, line);
+        }
     }
 }
 
@@ -114,8 +194,10 @@ struct Unused;
 impl Drop for Unused {
     #[inline]
     fn drop(&mut self) {
-        if IS_SET.get() {
-            drop(take_any());
+        match SAID.get() {
+            Said::Nothing => {}
+            Said::Entered(..) => say(Said::Nothing),
+            Said::Apart => drop(take_any()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use spanwise_core::LayerId;
 use tracing_core::span::Id;
 
-use super::unit::Unit;
+use super::{line, unit::Unit};
 
 thread_local! {
     static LOCALS: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };
@@ -41,7 +41,8 @@ pub(crate) fn enter(sink: LayerId, id: &Id) {
 pub(crate) fn exit(sink: LayerId, id: &Id) {
     with(sink, |entered| {
         if let Some(index) = entered.iter().rposition(|entered| entered.id == *id) {
-            entered.remove(index);
+            let left = entered.remove(index);
+            line::left(sink, index, left.unit.flatten());
         }
     });
 }
@@ -53,13 +54,52 @@ pub(crate) fn current(
     sink: LayerId,
     look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
 ) -> Option<Arc<Unit>> {
+    with_current(sink, look_up, |_, unit| Some(Arc::clone(unit)))
+}
+
+/// Where the current span is among those that the thread entered, if its unit keeps lines: for [`with_unit`].
+#[inline]
+pub(crate) fn quiet_place(
+    sink: LayerId,
+    look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
+) -> Option<u32> {
+    with_current(sink, look_up, |place, unit| {
+        (!unit.is_through()).then_some(place)
+    })
+}
+
+#[inline]
+fn with_current<R>(
+    sink: LayerId,
+    look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
+    f: impl FnOnce(u32, &Arc<Unit>) -> Option<R>,
+) -> Option<R> {
     with(sink, |entered| {
-        let mut entered = entered.iter_mut().rev();
-        let current = entered.find(|entered| !entered.again)?;
-        current
-            .unit
-            .get_or_insert_with(|| look_up(&current.id))
-            .clone()
+        let current = match entered.last()? {
+            last if !last.again => entered.len() - 1,
+            _ => entered.iter().rposition(|entered| !entered.again)?,
+        };
+        let place = current as u32;
+        let current = &mut entered[current];
+        let unit = match &current.unit {
+            Some(unit) => unit,
+            None => current.unit.insert(look_up(&current.id)),
+        };
+        f(place, unit.as_ref()?)
+    })
+    .flatten()
+}
+
+/// What `f` says of the unit of the entered span at `place`, which [`quiet_place`] gave. `f` must not call code that may log.
+#[inline]
+pub(crate) fn with_unit<R>(
+    sink: LayerId,
+    place: u32,
+    f: impl FnOnce(&Arc<Unit>) -> R,
+) -> Option<R> {
+    with(sink, |entered| {
+        let entered = entered.get(place as usize)?;
+        entered.unit.as_ref()?.as_ref().map(f)
     })
     .flatten()
 }

@@ -48,7 +48,6 @@ impl Ring {
     }
 
     /// True if a record of `size` fits into the chunks there are.
-    #[inline]
     pub(crate) fn has_room(&mut self, size: usize) -> bool {
         while self.free() < size {
             match self.idle.pop() {
@@ -64,22 +63,30 @@ impl Ring {
         self.chunks.push_back(chunk);
     }
 
-    /// Appends a record that there is room for.
+    /// Appends a record if the chunk at hand has room for it.
     #[inline]
-    pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
-        // Lines are limited to much less than 4 GiB.
-        let head = ((u64::from(callsite) << 32) | line.len() as u64).to_le_bytes();
-        let (chunk, place) = place(self.start + self.len, Self::size_of(line));
-        if place.len() == Self::size_of(line) {
-            let place = &mut self.chunks[chunk][place];
-            place[..HEAD].copy_from_slice(&head);
-            place[HEAD..].copy_from_slice(line);
-            self.len += place.len();
-        } else {
-            self.append(&head);
-            self.append(line);
-        }
+    pub(crate) fn push_if_simple(&mut self, callsite: u32, line: &[u8]) -> bool {
+        let size = Self::size_of(line);
+        let at = self.start + self.len;
+        let chunk = self.chunks.get_mut(at / CHUNK);
+        let place = chunk.and_then(|chunk| chunk[at % CHUNK..].get_mut(..size));
+        let Some((head, rest)) = place.and_then(|place| place.split_first_chunk_mut()) else {
+            return false;
+        };
+        *head = head_of(callsite, line);
+        rest.copy_from_slice(line);
+        self.len += size;
         self.records += 1;
+        true
+    }
+
+    /// Appends a record that there is room for.
+    pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
+        if !self.push_if_simple(callsite, line) {
+            self.append(&head_of(callsite, line));
+            self.append(line);
+            self.records += 1;
+        }
     }
 
     /// Forgets the oldest record. False if there is none.
@@ -171,6 +178,11 @@ impl Ring {
             self.start -= CHUNK;
         }
     }
+}
+
+fn head_of(callsite: u32, line: &[u8]) -> [u8; HEAD] {
+    // Lines are limited to much less than 4 GiB.
+    ((u64::from(callsite) << 32) | line.len() as u64).to_le_bytes()
 }
 
 /// Where bytes from `offset` on are: in which chunk, and how many of them there.

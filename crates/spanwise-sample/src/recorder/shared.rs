@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, TargetLevels};
+use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, Tally, TargetLevels};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
 use super::{RecorderStats, memory::Memory, unit::Unit};
@@ -140,7 +140,7 @@ impl Sink {
 /// Where each record that was captured ends: in one of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) captured: Counter,
+    pub(crate) captured: Tally,
     pub(crate) written: Counter,
     pub(crate) forgotten: Counter,
     pub(crate) evicted: Counter,
@@ -174,7 +174,7 @@ impl Counters {
             ..RecorderStats::default()
         };
         // Last: a record is counted here before it is anywhere else.
-        stats.captured = self.captured.now();
+        stats.captured = self.captured.total();
         stats
     }
 }

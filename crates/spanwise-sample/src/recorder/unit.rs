@@ -25,7 +25,8 @@ pub(crate) struct Unit {
     shared: Arc<Shared>,
     /// `None` where events are kept that are in no unit.
     span: Option<Id>,
-    started: Instant,
+    /// Where its age counts.
+    started: Option<Instant>,
     /// What code asked for, as a number; 0 if nothing.
     asked: AtomicU8,
     /// Whether it is among the units that show their events though nothing happens.
@@ -133,7 +134,7 @@ impl Unit {
         Arc::new(Self {
             shared: Arc::clone(shared),
             span,
-            started: shared.options.clock.instant(),
+            started: shared.is_timed.then(|| shared.options.clock.instant()),
             asked: AtomicU8::new(0),
             choice: AtomicU8::new(Choice::Open as u8),
             is_by_id: AtomicBool::new(false),
@@ -195,8 +196,10 @@ impl Unit {
     }
 
     fn age(&self) -> Duration {
-        let now = self.shared.options.clock.instant();
-        now.saturating_duration_since(self.started)
+        self.started.map_or(Duration::ZERO, |started| {
+            let now = self.shared.options.clock.instant();
+            now.saturating_duration_since(started)
+        })
     }
 
     /// What becomes of an event that the sink shows: `choose` says, once a unit, whether it is among those that are shown in any case.
@@ -239,8 +242,26 @@ impl Unit {
         self.is_by_id.load(Ordering::Relaxed)
     }
 
-    /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
+    /// Keeps a line that [`What::captured`] says nothing more of than that it is to be kept, if there is room for it. False if it was not.
     #[inline]
+    pub(crate) fn keep_quickly(&self, what: What, line: &[u8]) -> bool {
+        let Shared {
+            options, counters, ..
+        } = &*self.shared;
+        let mut state = self.state();
+        let kept = state.phase == Phase::Quiet
+            && !what.is_held()
+            && line.len() <= options.limits.record_bytes
+            && !self.is_full(&state, Ring::size_of(line))
+            && state.ring.push_if_simple(what.callsite(), line);
+        if kept {
+            counters.captured.count();
+        }
+        kept
+    }
+
+    /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
+    #[inline(never)]
     pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
         let limits = &self.shared.options.limits;
         let fits = line.len() <= limits.record_bytes;
@@ -260,40 +281,40 @@ impl Unit {
                 } else {
                     &self.shared.counters.oversize
                 };
-                self.shared.counters.captured.add(1);
+                self.shared.counters.captured.count();
                 bucket.add(1);
                 state.evicted += 1;
                 return Kept::Taken;
             }
             if state.phase == Phase::Writing && self.is_full(&state, size) {
                 // What came before the reason is what is wanted, and is announced already.
-                self.shared.counters.captured.add(1);
+                self.shared.counters.captured.count();
                 self.shared.counters.evicted.add(1);
                 state.evicted += 1;
                 return Kept::Taken;
             }
             if self.make_room(&mut state, size) {
                 state.ring.push(what.callsite(), line);
-                self.shared.counters.captured.add(1);
+                self.shared.counters.captured.count();
                 return Kept::Taken;
             }
             drop(state);
             self.evict_oldest();
         }
         // Others were faster each time.
-        self.shared.counters.captured.add(1);
+        self.shared.counters.captured.count();
         self.shared.counters.evicted.add(1);
         self.state().evicted += 1;
         Kept::Taken
     }
 
+    #[inline]
     fn is_full(&self, state: &State, size: usize) -> bool {
         let limits = &self.shared.options.limits;
         state.ring.records() >= limits.unit_records || state.ring.len() + size > limits.unit_bytes
     }
 
     /// False if there is no memory left.
-    #[inline]
     fn make_room(self: &Arc<Self>, state: &mut State, size: usize) -> bool {
         while self.is_full(state, size) {
             if !state.ring.drop_oldest() {

@@ -29,18 +29,42 @@ pub struct RecorderLine<'a, W: MakeWriter<'a>> {
 
 enum Way<W> {
     Out(W),
+    /// Into the unit of a span that the thread is in.
+    Entered,
     Kept(Arc<Unit>, What),
     /// Until it is written.
     Header(Option<(W, Box<Batch>)>),
+}
+
+impl<W> Way<W> {
+    /// What is said of the line that is written now.
+    #[inline]
+    fn taken<'a, M>(sink: &Sink, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
+    where
+        M: MakeWriter<'a, Writer = W>,
+    {
+        match line::take(sink.id) {
+            None | Some(Line::Chosen(..)) => Self::Out(writer(make_writer)),
+            Some(Line::Kept(unit, what)) => Self::Kept(unit, what),
+            Some(Line::Header(batch)) => {
+                // The header goes where the most severe of the lines goes: an output for severe lines that gets none of them gets no header either.
+                let callsites = batch.callsites.iter();
+                let callsites = callsites.filter_map(|number| sink.callsite(*number));
+                let writer = match callsites.min_by_key(|callsite| *callsite.level()) {
+                    Some(severest) => make_writer.make_writer_for(severest),
+                    None => writer(make_writer),
+                };
+                Self::Header(Some((writer, batch)))
+            }
+        }
+    }
 }
 
 impl<W> RecorderWriter<W> {
     pub(crate) fn new(sink: Arc<Sink>, make_writer: W) -> Self {
         Self { sink, make_writer }
     }
-}
 
-impl<W> RecorderWriter<W> {
     #[inline]
     fn line<'a>(&'a self, writer: impl FnOnce(&'a W) -> W::Writer) -> RecorderLine<'a, W>
     where
@@ -50,33 +74,11 @@ impl<W> RecorderWriter<W> {
         RecorderLine {
             sink,
             make_writer,
-            way: match line::take(sink.id) {
-                None | Some(Line::Chosen(..)) => Way::Out(writer(make_writer)),
-                Some(Line::Kept(unit, what)) => Way::Kept(unit, what),
-                Some(Line::Header(batch)) => {
-                    let writer = self.header_writer(&batch, writer);
-                    Way::Header(Some((writer, batch)))
-                }
+            way: if line::is_entered(sink.id) {
+                Way::Entered
+            } else {
+                Way::taken(sink, make_writer, writer)
             },
-        }
-    }
-}
-
-impl<W> RecorderWriter<W> {
-    /// The header goes where the most severe of the lines goes: an output for severe lines that gets none of them gets no header either.
-    fn header_writer<'a>(
-        &'a self,
-        batch: &Batch,
-        writer: impl FnOnce(&'a W) -> W::Writer,
-    ) -> W::Writer
-    where
-        W: MakeWriter<'a>,
-    {
-        let callsites = batch.callsites.iter();
-        let callsites = callsites.filter_map(|number| self.sink.callsite(*number));
-        match callsites.min_by_key(|callsite| *callsite.level()) {
-            Some(severest) => self.make_writer.make_writer_for(severest),
-            None => writer(&self.make_writer),
         }
     }
 }
@@ -159,8 +161,32 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
 
     #[inline]
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        if let Way::Entered = self.way {
+            if line::keep_entered(self.sink.id, line) {
+                return Ok(());
+            }
+            // It is full, written meanwhile, or left by a value of the line.
+            self.way = Way::taken(self.sink, self.make_writer, W::make_writer);
+        }
+        self.write_elsewhere(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Out(writer) => writer.flush(),
+            // Each writer was done with its line.
+            Way::Entered | Way::Kept(..) | Way::Header(_) => Ok(()),
+        }
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
+    #[inline(never)]
+    fn write_elsewhere(&mut self, line: &[u8]) -> io::Result<()> {
+        use io::Write as _;
         match &mut self.way {
             Way::Out(writer) => writer.write_all(line),
+            Way::Entered => Ok(()),
             Way::Kept(unit, what) => match unit.keep(*what, line) {
                 Kept::Taken => Ok(()),
                 Kept::Through => {
@@ -169,14 +195,6 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
                 }
             },
             Way::Header(..) => self.write_kept(line),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.way {
-            Way::Out(writer) => writer.flush(),
-            // Each writer was done with its line.
-            Way::Kept(..) | Way::Header(_) => Ok(()),
         }
     }
 }
