@@ -64,7 +64,11 @@ fn find(name: &str) -> Option<u8> {
 #[cold]
 fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
     if let Some(own) = OWN_FIELDS.iter().position(|own| *own == name) {
-        refuse(&TOLD_OF_OWN[own], name, "the event has a field of that name");
+        refuse(
+            &TOLD_OF_OWN[own],
+            name,
+            "the event has a field of that name",
+        );
         return None;
     }
     let index = if count() < MOST {
