@@ -20,13 +20,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (_reporter, health) = tonic_health::server::health_reporter();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = format!("http://{}", listener.local_addr()?);
+    let url = format!("http://{}", listener.local_addr()?);
     let server = Server::builder()
         .layer(spanwise::http::server())
         .add_service(health);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
-    let channel = Endpoint::from_shared(address)?.connect().await?;
+    let channel = Endpoint::from_shared(url)?.connect().await?;
     let mut client = HealthClient::new(channel);
     for service in ["", "shop.Orders"] {
         let service = service.to_owned();

@@ -35,7 +35,7 @@ use tower_http::{
     request_id::{MakeRequestId, RequestId},
     trace::{DefaultOnResponse, TraceLayer},
 };
-use tracing::{Dispatch, Level, dispatcher, level_filters::LevelFilter};
+use tracing::{Dispatch, Level, Span, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*, registry};
 use uuid::Uuid;
 
@@ -119,17 +119,7 @@ impl Contender {
             Self::Bare => each(requests, service_fn(answer)),
             Self::TowerHttp => {
                 let trace = TraceLayer::new_for_http()
-                    .make_span_with(|request: &Request<Nothing>| {
-                        let id = request.extensions().get::<RequestId>();
-                        let id = id.and_then(|id| id.header_value().to_str().ok());
-                        tracing::info_span!(
-                            "request",
-                            method = %request.method(),
-                            uri = %request.uri(),
-                            version = ?request.version(),
-                            request_id = id
-                        )
-                    })
+                    .make_span_with(peer_span::<Nothing>)
                     .on_response(DefaultOnResponse::new().level(Level::INFO));
                 let service = ServiceBuilder::new()
                     .set_x_request_id(Uuids)
@@ -155,8 +145,22 @@ impl Workload {
     }
 }
 
+/// The span of a request, as one would have it of `tower-http`.
+pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
+    let id = request.extensions().get::<RequestId>();
+    let id = id.and_then(|id| id.header_value().to_str().ok());
+    tracing::info_span!(
+        "request",
+        method = %request.method(),
+        uri = %request.uri(),
+        version = ?request.version(),
+        request_id = id
+    )
+}
+
+/// Makes its ids.
 #[derive(Clone)]
-struct Uuids;
+pub(crate) struct Uuids;
 
 impl MakeRequestId for Uuids {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {

@@ -9,7 +9,7 @@
 //!
 //! What it costs to have lines written to a file is another bench, [`appender`]; what a policy costs, [`redaction`]; what a sampler
 //! costs, [`sampling`]; what the flight recorder does, [`recorder`]; what a server's requests cost, [`http`], and a client's calls,
-//! [`http_client`].
+//! [`http_client`]; how many requests a second a server answers, [`load`].
 //!
 //! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
 //! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
@@ -24,6 +24,7 @@ pub mod http;
 pub mod http_client;
 mod instructions;
 mod limit;
+pub mod load;
 mod options;
 pub mod recorder;
 pub mod redaction;

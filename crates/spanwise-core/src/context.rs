@@ -331,11 +331,12 @@ struct Collector<'a> {
     entries: Entries,
 }
 
-impl Collector<'_> {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let Some(key) = self.keys.iter().find(|key| key.index == field.index()) else {
-            return;
-        };
+impl<'a> Collector<'a> {
+    fn key(&self, field: &Field) -> Option<&'a KeyField> {
+        self.keys.iter().find(|key| key.index == field.index())
+    }
+
+    fn add(&mut self, key: &KeyField, value: fmt::Arguments<'_>) {
         let text = &mut self.entries.text;
         let start = text.len();
         match key.verdict {
@@ -355,20 +356,37 @@ impl Collector<'_> {
                 guarded::append(text, value, LONGEST_VALUE);
             }
         }
-        // Of a field given twice the last value stands.
-        self.entries.keys.retain(|(known, _)| *known != key.key);
-        self.entries
-            .keys
-            .push((key.key, start..self.entries.text.len()));
+        self.added(key, start);
+    }
+
+    /// The value of `key` is what stands in the text from `start` on. Of a field given twice the last value stands.
+    fn added(&mut self, key: &KeyField, start: usize) {
+        let entries = &mut self.entries;
+        entries.keys.retain(|(known, _)| *known != key.key);
+        entries.keys.push((key.key, start..entries.text.len()));
     }
 }
 
 impl Visit for Collector<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"));
+        if let Some(key) = self.key(field) {
+            self.add(key, format_args!("{value:?}"));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
+        let Some(key) = self.key(field) else { return };
+        let is_shown_as_it_is = match key.verdict {
+            KeyVerdict::Trust => true,
+            KeyVerdict::Pass => !self.redact.reads_text(),
+            KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
+        };
+        if is_shown_as_it_is && value.len() <= LONGEST_VALUE {
+            let start = self.entries.text.len();
+            self.entries.text.push_str(value);
+            self.added(key, start);
+        } else {
+            self.add(key, format_args!("{value}"));
+        }
     }
 }

@@ -23,7 +23,7 @@ macro_rules! forward_all_but_events {
 macro_rules! forward {
     (@on_register_dispatch $inner:ident) => {
         fn on_register_dispatch(&self, dispatch: &tracing::Dispatch) {
-            self.$inner.on_register_dispatch(dispatch);
+            tracing_subscriber::Layer::<S>::on_register_dispatch(&self.$inner, dispatch);
         }
     };
     (@on_layer $inner:ident) => {
@@ -33,7 +33,7 @@ macro_rules! forward {
     };
     (@register_callsite $inner:ident) => {
         fn register_callsite(&self, callsite: &'static tracing_core::Metadata<'static>) -> tracing_core::Interest {
-            self.$inner.register_callsite(callsite)
+            tracing_subscriber::Layer::<S>::register_callsite(&self.$inner, callsite)
         }
     };
     (@enabled $inner:ident) => {
@@ -47,7 +47,7 @@ macro_rules! forward {
     };
     (@max_level_hint $inner:ident) => {
         fn max_level_hint(&self) -> Option<tracing_core::LevelFilter> {
-            self.$inner.max_level_hint()
+            tracing_subscriber::Layer::<S>::max_level_hint(&self.$inner)
         }
     };
     (@event_enabled $inner:ident) => {

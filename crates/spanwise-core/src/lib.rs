@@ -42,12 +42,14 @@
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
 //! | time that tests can set | [`Clock`] |
+//! | which traces are kept, where not all are | [`chance`] |
 //! | a value formatted without trusting it | [`guarded`] |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
 mod annotations;
 mod callsite;
+pub mod chance;
 mod clock;
 mod context;
 mod emission;

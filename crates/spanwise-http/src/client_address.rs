@@ -16,7 +16,7 @@ use crate::trust::{Network, Trust};
 /// ```
 /// use spanwise_http::Peer;
 ///
-/// # let stream_peer_addr: std::net::SocketAddr = "10.0.0.1:4711".parse()?;
+/// # let stream_peer_addr: std::net::SocketAddr = "127.0.0.1:4711".parse()?;
 /// let mut request = http::Request::new("body");
 /// request.extensions_mut().insert(Peer(stream_peer_addr));
 /// assert_eq!(request.extensions().get(), Some(&Peer(stream_peer_addr)));
@@ -38,13 +38,13 @@ pub enum ClientAddress {
 }
 
 impl ClientAddress {
-    /// What is shown of `address`.
-    pub(crate) fn shown(self, address: IpAddr) -> Option<Shown> {
+    /// What is shown of `host`.
+    pub(crate) fn shown(self, host: IpAddr) -> Option<Shown> {
         match self {
-            Self::Whole => Some(Shown::Whole(address)),
+            Self::Whole => Some(Shown::Whole(host)),
             Self::Network => {
-                let prefix = if address.is_ipv4() { 24 } else { 48 };
-                Some(Shown::Network(Network::around(address, prefix)))
+                let prefix = if host.is_ipv4() { 24 } else { 48 };
+                Some(Shown::Network(Network::around(host, prefix)))
             }
             Self::Omitted => None,
         }
@@ -120,7 +120,7 @@ pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -
     if !trust.trusts(client) {
         return client; // most often; no need to look for the header
     }
-    for line in headers.get_all(X_FORWARDED_FOR).iter().rev() {
+    for line in headers.get_all(HOPS).iter().rev() {
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
             if !trust.trusts(client) {
                 return client;
@@ -137,18 +137,18 @@ pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -
     client
 }
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const HOPS: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// An address, perhaps with a port.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
-    let address = match bare {
+    let host = match bare {
         Some(bare) => IpAddr::V6(bare.parse().ok()?),
         None => {
-            let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
+            let with_port = || hop.parse().ok().map(|hop: SocketAddr| hop.ip());
             hop.parse().ok().or_else(with_port)?
         }
     };
-    Some(address.to_canonical())
+    Some(host.to_canonical())
 }

@@ -47,7 +47,7 @@ pub(crate) fn fresh() -> Uuid {
     Uuid::from_u64_pair(millis << 16 | 7 << 12 | fraction, 0b10 << 62 | random >> 2)
 }
 
-/// A new span id of W3C Trace Context. It has to be unique in its trace, not to be secret: the system is asked for randomness once a thread.
+/// A new span id of W3C Trace Context. It has to be unique in its trace, not to be guarded; the system is asked for randomness once a thread.
 pub(crate) fn fresh_span_id() -> [u8; 8] {
     thread_local! {
         static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(()));

@@ -17,8 +17,8 @@ use std::{
 /// let trust: Trust = "10.0.0.0/8, 127.0.0.1".parse()?;
 /// assert_eq!(trust.to_string(), "10.0.0.0/8,127.0.0.1/32");
 ///
-/// let error = "10.1.2.3/8".parse::<Trust>().unwrap_err();
-/// assert_eq!(error.to_string(), "`10.1.2.3/8` is no network: its address has bits beyond the prefix; write `10.0.0.0/8`");
+/// let error = "127.0.0.1/8".parse::<Trust>().unwrap_err();
+/// assert_eq!(error.to_string(), "`127.0.0.1/8` is no network: its address has bits beyond the prefix; write `127.0.0.0/8`");
 /// # Ok::<(), spanwise_http::TrustError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Trust {
 /// The addresses that begin alike, such as `10.0.0.0/8`. An IPv6 network of mapped IPv4 addresses is that of the IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
-    address: IpAddr,
+    base: IpAddr,
     prefix: u8,
 }
 
@@ -49,7 +49,7 @@ pub struct TrustError {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
-    Address,
+    Beginning,
     Prefix { longest: u8 },
     HostBits { instead: Network },
 }
@@ -99,24 +99,24 @@ impl fmt::Display for Trust {
 }
 
 impl Network {
-    /// The network of `address` whose addresses have the first `prefix` bits in common with it.
-    pub(crate) fn around(address: IpAddr, prefix: u8) -> Self {
-        let address = match address {
-            IpAddr::V4(address) => {
+    /// The network of `host` whose addresses have the first `prefix` bits in common with it.
+    pub(crate) fn around(host: IpAddr, prefix: u8) -> Self {
+        let base = match host {
+            IpAddr::V4(host) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-                Ipv4Addr::from_bits(address.to_bits() & mask).into()
+                Ipv4Addr::from_bits(host.to_bits() & mask).into()
             }
-            IpAddr::V6(address) => {
+            IpAddr::V6(host) => {
                 let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                Ipv6Addr::from_bits(address.to_bits() & mask).into()
+                Ipv6Addr::from_bits(host.to_bits() & mask).into()
             }
         };
-        Self { address, prefix }
+        Self { base, prefix }
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && Self::around(address, self.prefix) == *self
+    fn contains(&self, host: IpAddr) -> bool {
+        let host = host.to_canonical();
+        host.is_ipv4() == self.base.is_ipv4() && Self::around(host, self.prefix) == *self
     }
 }
 
@@ -134,7 +134,7 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Address))?;
+        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Beginning))?;
         let longest = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(digits) => {
@@ -149,7 +149,7 @@ impl FromStr for Network {
             }
             _ => Self::around(written, prefix),
         };
-        if network.address == written {
+        if network.base == written {
             Ok(network)
         } else {
             Err(wrong(Problem::HostBits { instead: network }))
@@ -159,7 +159,7 @@ impl FromStr for Network {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        write!(f, "{}/{}", self.base, self.prefix)
     }
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is no network: ", self.text)?;
         match &self.problem {
-            Problem::Address => f.write_str(
+            Problem::Beginning => f.write_str(
                 "it does not begin with an address; write `never`, `always`, or networks such as `10.0.0.0/8,127.0.0.1`",
             ),
             Problem::Prefix { longest } => {

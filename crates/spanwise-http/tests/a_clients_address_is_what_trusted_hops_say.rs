@@ -1,4 +1,4 @@
-//! `client.address`, of the connection and of `X-Forwarded-For`.
+//! `client.address`, of the connection and of `X-Forwarded-For`. A policy would redact most of what stands here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -13,7 +13,7 @@ use std::{
 
 use axum::body::Bytes;
 use http::{Response, uri::PathAndQuery};
-use spanwise_http::server;
+use spanwise_http::{Peer, server};
 use spanwise_testing::{Event, capture};
 use support::{eventually, the_event, told};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -23,8 +23,12 @@ use tonic::{
     body::Body,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     server::NamedService,
-    transport::{Channel, Endpoint, Server, server::TcpIncoming},
+    transport::{
+        Channel, Endpoint, Server,
+        server::{TcpConnectInfo, TcpIncoming},
+    },
 };
+use tower::util::MapRequestLayer;
 use tracing::Level;
 
 #[tokio::test]
@@ -40,7 +44,8 @@ async fn a_unary_call_that_succeeds_is_ok() {
         .assert_field("http.response.status_code", 200)
         .assert_field("response_bytes", 5 + 2);
     logs.one_span("http.request")
-        .assert_field("url.path", "/shop.Orders/Unary");
+        .assert_field("url.path", "/shop.Orders/Unary")
+        .assert_field("client.address", "127.0.0.0/24");
 }
 
 #[tokio::test]
@@ -138,10 +143,21 @@ fn asked_for(text: &str) -> Result<(), Status> {
 
 async fn connect() -> Channel {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = Server::builder().layer(server()).add_service(Orders);
+    let at = listener.local_addr().unwrap();
+    // As docs/http.md has it.
+    let peer = MapRequestLayer::new(|mut request: http::Request<_>| {
+        let info = request.extensions().get::<TcpConnectInfo>();
+        if let Some(address) = info.and_then(TcpConnectInfo::remote_addr) {
+            request.extensions_mut().insert(Peer(address));
+        }
+        request
+    });
+    let service = Server::builder()
+        .layer(peer)
+        .layer(server())
+        .add_service(Orders);
     tokio::spawn(service.serve_with_incoming(TcpIncoming::from(listener)));
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{at}")).unwrap();
     endpoint.connect().await.unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! One event a request, however it ends.
 
+#![cfg(feature = "axum")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;

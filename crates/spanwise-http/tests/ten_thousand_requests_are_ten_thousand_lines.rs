@@ -1,5 +1,6 @@
 //! Alone in its process: the whole stack under load, as a service runs it.
 
+#![cfg(feature = "axum")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -43,12 +44,12 @@ async fn each_with_an_id_of_its_own() {
         .with(LevelLayer::new("info".parse::<Levels>().unwrap()))
         .init();
     let app = Router::new().route("/orders/{number}", on_get(order));
-    let address = serve(app.layer(server())).await;
+    let server_at = serve(app.layer(server())).await;
 
     let connections: Vec<_> = (0..CONNECTIONS)
         .map(|connection| {
             tokio::spawn(async move {
-                let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+                let stream = TokioIo::new(TcpStream::connect(server_at).await.unwrap());
                 let (mut sender, driver) =
                     hyper::client::conn::http1::handshake(stream).await.unwrap();
                 tokio::spawn(driver);

@@ -1,5 +1,6 @@
 //! Alone in its process: under the facade, with its panic hook, its policy and a flight recorder.
 
+#![cfg(feature = "axum")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;

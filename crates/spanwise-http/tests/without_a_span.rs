@@ -27,7 +27,7 @@ async fn serve_one(status: StatusCode) -> HeaderMap {
         Ok::<_, Infallible>(response)
     });
     let mut request = Request::get("/orders?q=1").body(Body::new()).unwrap();
-    let peer = Peer("192.0.2.1:80".parse().unwrap());
+    let peer = Peer("127.0.0.1:80".parse().unwrap());
     request.extensions_mut().insert(peer);
     let layer = server()
         .client_address(ClientAddress::Whole)
@@ -77,7 +77,7 @@ async fn the_response_is_the_same_and_the_event_says_it_all() {
     );
     assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
     assert_eq!(line["tenant_id"], "acme");
-    assert_eq!(line["client.address"], "192.0.2.1");
+    assert_eq!(line["client.address"], "127.0.0.1");
     // What one request left behind is not found by code of no request.
     record("after", 1);
 }

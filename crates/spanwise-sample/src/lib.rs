@@ -101,7 +101,6 @@
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 
-mod chance;
 mod error;
 mod keyed;
 mod keys;
@@ -115,10 +114,13 @@ mod sampled;
 mod sampler;
 mod seat;
 mod setting;
+mod share;
 mod summary;
 mod unit;
 mod value;
 mod when;
+
+use spanwise_core::chance;
 
 pub use error::SampleError;
 pub use limit::{First, Limit, Rate, first, keep, rate, ratio};

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    chance::Share,
     limit::{First, Rate, SECOND},
+    share::Share,
 };
 
 /// What a limit says of one event. Times are nanoseconds since the sampler was made.

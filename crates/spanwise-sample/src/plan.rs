@@ -9,13 +9,14 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{self, Random, Share, Threshold},
+    chance::{self, Random, Threshold},
     keyed::Keyed,
     keys::Watched,
     limit::{First, Kind},
     meter::{self, Bucket, Verdict},
     owner::{self, Owner},
     seat::{self, Seat},
+    share::Share,
     summary, unit, value,
 };
 

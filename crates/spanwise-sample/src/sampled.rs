@@ -9,11 +9,11 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
-    chance::Share,
     meter::Verdict,
     plan::{Plan, Rules},
     recorder,
     seat::{SamplerStats, Seat},
+    share::Share,
     summary, unit,
 };
 

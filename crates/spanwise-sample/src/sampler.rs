@@ -16,12 +16,13 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{Random, Share, Threshold},
+    chance::{Random, Threshold},
     memo,
     meter::Verdict,
     owner::Owner,
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat, nanos_since},
+    share::Share,
 };
 
 /// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.

@@ -23,6 +23,7 @@ use crate::{
     redaction::InCode,
     resolve::Resolved,
     settings::{self, FromEnv, LOG_RECORDER},
+    to_sentry,
 };
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
@@ -54,6 +55,7 @@ pub struct Builder {
     pub(crate) service: Option<(String, String)>,
     pub(crate) without_color: bool,
     pub(crate) panic_hook: Option<bool>,
+    pub(crate) sentry: to_sentry::InCode,
     layers: Vec<UserLayer>,
 }
 
@@ -154,6 +156,7 @@ impl Builder {
             service: None,
             without_color: false,
             panic_hook: None,
+            sentry: to_sentry::InCode::default(),
             layers: Vec::new(),
         }
     }
@@ -317,6 +320,32 @@ impl Builder {
         self
     }
 
+    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every preset.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::prod()
+    ///     .sentry_dsn("https://0123456789@sentry.example.com/42".parse()?)
+    ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
+    /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
+    /// # Ok::<(), spanwise::sentry::DsnError>(())
+    /// ```
+    #[cfg(feature = "sentry")]
+    pub fn sentry_dsn(mut self, dsn: spanwise_sentry::Dsn) -> Self {
+        self.sentry.dsn = Some(dsn);
+        self
+    }
+
+    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN nothing is sent, and `change` is not
+    /// called.
+    #[cfg(feature = "sentry")]
+    pub fn sentry<F>(mut self, change: F) -> Self
+    where
+        F: FnOnce(spanwise_sentry::Builder) -> spanwise_sentry::Builder + Send + Sync + 'static,
+    {
+        self.sentry.change = Some(Box::new(change));
+        self
+    }
+
     /// Adds a layer of any kind: it sees every event that the levels let through, with what is secret hidden (see
     /// [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
@@ -348,7 +377,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is changed.
-    pub fn init(self) -> Result<Telemetry, InitError> {
+    pub fn init(mut self) -> Result<Telemetry, InitError> {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
@@ -358,10 +387,19 @@ impl Builder {
         if let Some(problem) = &resolved.redaction.problem {
             return Err(InitError::Settings(vec![problem.clone()]));
         }
-        let outputs = Outputs::open(&resolved, self.writer.is_some(), &report)
-            .map_err(InitError::Settings)?;
-        let (dispatch, telemetry) = self.build(&resolved, outputs, &report);
+        let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
+        let outputs = Outputs::open(&resolved, self.writer.is_some(), &report);
+        let (outputs, sentry) = match (outputs, sentry) {
+            (Ok(outputs), Ok(sentry)) => (outputs, sentry),
+            (outputs, sentry) => {
+                let mut problems = outputs.err().unwrap_or_default();
+                problems.extend(sentry.err());
+                return Err(InitError::Settings(problems));
+            }
+        };
+        let (dispatch, telemetry) = self.build(&resolved, outputs, sentry, &report);
         dispatcher::set_global_default(dispatch).map_err(|_| InitError::AlreadyInitialized)?;
+        telemetry.bind_sentry();
 
         // Levels are decided by the stack, which can change them: the bridge hands on everything.
         if let Err(error) = tracing_log::LogTracer::init() {
@@ -397,6 +435,7 @@ impl Builder {
         self,
         resolved: &Resolved,
         mut outputs: Outputs,
+        sentry: to_sentry::Started,
         report: &SelfReport,
     ) -> (Dispatch, Telemetry) {
         let mut context = ContextLayer::default();
@@ -420,13 +459,14 @@ impl Builder {
         layers.push(context);
         let emission = front.emission.as_ref();
         outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);
         }
         let stack = Registry::default().with(layers).with(levels);
         (
             Dispatch::new(stack),
-            Telemetry::new(handle, report.clone(), outputs, resolved),
+            Telemetry::new(handle, report.clone(), outputs, sentry, resolved),
         )
     }
 }

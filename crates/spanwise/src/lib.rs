@@ -140,9 +140,14 @@
 //!
 //! All of it is in `docs/sampling.md` of the repository.
 //!
+//! # Requests
+//!
+//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer for the server: each request has a span with its id and its tenant, and
+//! one event when it truly ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of the repository.
+//!
 //! # What it does not do
 //!
-//! It exports nothing.
+//! It exports no metrics and no OTLP.
 //!
 //! # Features
 //!
@@ -150,9 +155,10 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
-//! | `http` | [`http`]: the request's span and event, ids from service to service; [`Telemetry::http_server`] |
+//! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
+//! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
 //!
 //! # Troubleshooting
 //!
@@ -180,6 +186,7 @@ mod resolve;
 mod settings;
 mod tee;
 mod telemetry;
+mod to_sentry;
 
 pub use builder::Builder;
 pub use error::InitError;
@@ -205,6 +212,8 @@ pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+#[cfg(feature = "sentry")]
+pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
 
 /// Starts logging as the environment says.

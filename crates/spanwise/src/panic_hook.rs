@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use spanwise_core::{Redact, reentry, streams};
@@ -69,7 +69,13 @@ pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
         } else {
             FLUSH
         };
-        in_vain.store(!handle.flush(patience), Ordering::Relaxed);
+        // A network is waited for only by a program that ends here; one that goes on has its events sent all the same.
+        let flushed = if cfg!(panic = "abort") {
+            handle.flush(patience)
+        } else {
+            handle.flush_lines(Instant::now() + patience)
+        };
+        in_vain.store(!flushed, Ordering::Relaxed);
         previous(info);
     }));
 }

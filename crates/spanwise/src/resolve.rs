@@ -21,6 +21,7 @@ use crate::{
         LOG_LEVEL, LOG_OUTPUT, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE,
         LOG_SAMPLE, NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
+    to_sentry,
 };
 
 impl Builder {
@@ -185,6 +186,13 @@ impl Builder {
         };
         explain(&APP_ENV, &environment, &origin);
 
+        let service = Service {
+            name,
+            version,
+            environment,
+        };
+        let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
+
         let color = !self.without_color && !env.no_color && self.writer.is_none();
         if env.no_color {
             explain(&NO_COLOR, &"set", &variable(&NO_COLOR));
@@ -203,11 +211,8 @@ impl Builder {
             http_server,
             prefix: prefix.to_owned(),
             context,
-            service: Service {
-                name,
-                version,
-                environment,
-            },
+            service,
+            sentry,
             color,
             explanation,
         }
@@ -231,14 +236,19 @@ pub(crate) struct Resolved {
     pub(crate) prefix: String,
     pub(crate) context: Vec<String>,
     pub(crate) service: Service,
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "for the part that sends")
+    )]
+    pub(crate) sentry: Option<to_sentry::Resolved>,
     pub(crate) color: bool,
     pub(crate) explanation: Explanation,
 }
 
 pub(crate) struct Service {
-    name: String,
-    version: Option<String>,
-    environment: String,
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) environment: String,
 }
 
 impl Resolved {

@@ -8,9 +8,11 @@ use spanwise_redact::Changes;
 use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, Preset, files::Files, http_server::HttpServer, redaction};
+use crate::{
+    Output, OutputFormat, Preset, files::Files, http_server::HttpServer, redaction, to_sentry,
+};
 
-const fn setting(
+pub(crate) const fn setting(
     name: &'static str,
     default: &'static str,
     accepts: &'static str,
@@ -126,7 +128,7 @@ pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
     "LOG_HTTP_CLIENT_ADDRESS",
     "network; under the preset dev whole",
     "whole, network, none; in programs built with the feature `http`",
-    "What is told of a client's address: all of it, the /24 or /48 it is in, or nothing.",
+    "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
@@ -204,6 +206,14 @@ pub const SETTINGS: &[Setting] = &[
     RUST_ENV,
     ENVIRONMENT,
     NO_COLOR,
+    to_sentry::SENTRY_DSN,
+    to_sentry::SENTRY_ENVIRONMENT,
+    to_sentry::SENTRY_RELEASE,
+    to_sentry::SENTRY_EVENT_LEVEL,
+    to_sentry::SENTRY_BREADCRUMB_LEVEL,
+    to_sentry::SENTRY_SAMPLE_RATE,
+    to_sentry::SENTRY_TRACES_SAMPLE_RATE,
+    to_sentry::SENTRY_ENABLE_LOGS,
 ];
 
 /// What stands before the names of the variables that are ours alone.
@@ -227,6 +237,11 @@ pub(crate) struct FromEnv {
     pub(crate) service_version: Option<String>,
     pub(crate) environment: Option<(String, String)>,
     pub(crate) no_color: bool,
+    #[cfg_attr(
+        not(feature = "sentry"),
+        expect(dead_code, reason = "for the part that sends")
+    )]
+    pub(crate) sentry: to_sentry::FromEnv,
     /// Variables with our prefix that are not ours, nor nearly.
     pub(crate) unknown: Vec<String>,
     pub(crate) prefix: String,
@@ -256,6 +271,7 @@ impl FromEnv {
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
         let service_version = vars.get(&SERVICE_VERSION);
         let no_color = vars.get(&NO_COLOR).is_some();
+        let sentry = to_sentry::FromEnv::read(&mut vars);
         let unknown = vars.unknown();
         if !vars.problems.is_empty() {
             return Err(vars.problems);
@@ -280,6 +296,7 @@ impl FromEnv {
             service_version,
             environment,
             no_color,
+            sentry,
             unknown,
             prefix: vars.prefix,
         })
@@ -324,10 +341,11 @@ fn looks_like_key(path: &str) -> bool {
     path.len() >= 16 && !begins_as_path && path.bytes().all(is_coded)
 }
 
-struct Vars {
+/// The variables, while they are read.
+pub(crate) struct Vars {
     prefix: String,
     vars: Vec<(String, OsString)>,
-    problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 impl Vars {
@@ -343,12 +361,12 @@ impl Vars {
         }
     }
 
-    fn name(&self, setting: &Setting) -> String {
+    pub(crate) fn name(&self, setting: &Setting) -> String {
         name_of(setting, &self.prefix)
     }
 
     /// The trimmed value: a mounted secret ends in a newline. Empty is unset.
-    fn get(&mut self, setting: &Setting) -> Option<String> {
+    pub(crate) fn get(&mut self, setting: &Setting) -> Option<String> {
         let name = self.name(setting);
         let value = self
             .vars
@@ -533,7 +551,7 @@ impl Vars {
     }
 
     /// The value as what it stands for.
-    fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, setting: &Setting) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, setting: &Setting) -> Option<T> {
         let value = self.get(setting)?;
         match value.parse() {
             Ok(parsed) => Some(parsed),

@@ -14,7 +14,7 @@ use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
 use crate::http_server::HttpServer;
-use crate::{outputs::Outputs, resolve::Resolved};
+use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
 /// ends by `std::process::exit` while it is held shuts down as well.
@@ -58,6 +58,7 @@ pub struct Handle {
     outputs: Arc<OpenOutputs>,
     sampler: Option<Sampler>,
     recorder: Option<Recorder>,
+    sentry: Running,
 }
 
 struct OpenOutputs {
@@ -82,6 +83,7 @@ impl Telemetry {
         levels: LevelHandle,
         report: SelfReport,
         outputs: Outputs,
+        sentry: Running,
         resolved: &Resolved,
     ) -> Self {
         let Outputs {
@@ -97,6 +99,7 @@ impl Telemetry {
             outputs,
             sampler: resolved.sampler.clone(),
             recorder: resolved.recorder.clone(),
+            sentry,
         };
         let at_exit = handle.sampler.is_some().then(|| AtExit::new(&handle));
         Self {
@@ -123,6 +126,10 @@ impl Telemetry {
         self.http_server.layer()
     }
 
+    pub(crate) fn bind_sentry(&self) {
+        self.handle.sentry.bind();
+    }
+
     /// The handle by which logging is read and changed while the program runs.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -145,6 +152,8 @@ impl Telemetry {
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
+        // It sends all the while; what it has not sent when the lines are out it has time for until the end.
+        self.handle.sentry.end(end);
         let sinks = self.handle.stats().sinks;
         Report {
             delivered: sinks.iter().map(|sink| sink.delivered).sum(),
@@ -205,10 +214,23 @@ impl Handle {
         recorder.map(Recorder::stats).unwrap_or_default()
     }
 
+    /// What became of the errors for Sentry. All zero without it.
+    #[cfg(feature = "sentry")]
+    #[must_use]
+    pub fn sentry_stats(&self) -> spanwise_sentry::SentryStats {
+        self.sentry.stats()
+    }
+
     /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
+        let flushed = self.flush_lines(end);
+        flushed & self.sentry.flush(|sentry| self.flush_one(sentry, end))
+    }
+
+    /// [`flush`](Self::flush), but for what goes over a network.
+    pub(crate) fn flush_lines(&self, end: Instant) -> bool {
         self.flush_sampler(end);
         let backgrounds = &self.outputs.backgrounds;
         backgrounds.iter().fold(true, |flushed, output| {

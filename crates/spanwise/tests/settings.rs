@@ -496,3 +496,96 @@ fn what_is_set_for_http_needs_the_feature() {
         ]
     );
 }
+
+#[cfg(not(feature = "sentry"))]
+#[test]
+fn sentry_needs_the_feature_and_a_dsn_is_not_shown() {
+    assert_eq!(
+        problems([("SENTRY_DSN", "https://0123456789@sentry.example.com/42")]),
+        [
+            "SENTRY_DSN=(hidden, 40 bytes): this program is built without Sentry: add the feature `sentry` of `spanwise`, or leave the \
+          variable out"
+        ]
+    );
+    assert!(!explain([("SENTRY_RELEASE", "shop@1")]).contains("SENTRY"));
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
+    const DSN: (&str, &str) = ("SENTRY_DSN", "https://0123456789@sentry.example.com/42\n");
+    let text = explain([
+        DSN,
+        ("LOG_PRESET", "prod"),
+        ("APP_ENV", "production"),
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+        ("SENTRY_TRACES_SAMPLE_RATE", "0.25"),
+        ("SENTRY_BREADCRUMB_LEVEL", "info,sqlx=off"),
+        ("SENTRY_ENABLE_LOGS", "true"),
+    ]);
+    assert!(!text.contains("0123456789"), "{text}");
+    for line in [
+        "SENTRY_DSN = (hidden, 40 bytes), Dsn(sentry.example.com, project 42) (SENTRY_DSN)",
+        "SENTRY_ENVIRONMENT = production (default)",
+        "SENTRY_RELEASE = shop@1.4.0 (default)",
+        "SENTRY_EVENT_LEVEL = error (default)",
+        "SENTRY_BREADCRUMB_LEVEL = info,sqlx=off (SENTRY_BREADCRUMB_LEVEL)",
+        "SENTRY_SAMPLE_RATE = 1 (default)",
+        "SENTRY_TRACES_SAMPLE_RATE = 0.25 (SENTRY_TRACES_SAMPLE_RATE)",
+        "SENTRY_ENABLE_LOGS = true (SENTRY_ENABLE_LOGS)",
+    ] {
+        assert_line(&text, line);
+    }
+    assert_line(
+        &explain([("LOG_PRESET", "prod")]),
+        "SENTRY_DSN = none (not set)",
+    );
+    assert_line(
+        &explain([DSN, ("LOG_PRESET", "test")]),
+        "SENTRY_DSN = none (preset test)",
+    );
+    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1".parse().unwrap());
+    let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
+    assert_line(
+        &code.explain().to_string(),
+        "SENTRY_DSN = (hidden, 27 bytes), Dsn(localhost, project 1), and changes of the program's (code)",
+    );
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
+    let all = problems([
+        ("SENTRY_DSN", "https://sentry.example.com/hunter2"),
+        ("SENTRY_SAMPLE_RATE", "1.5"),
+        ("SENTRY_TRACES_SAMPLE_RATE", "ten"),
+        ("SENTRY_ENABLE_LOGS", "maybe"),
+        ("SENTRY_EVENT_LEVEL", "eror"),
+        ("LOG_FORMAT", "xml"),
+    ]);
+    let text = all.join("\n");
+    assert_eq!(all.len(), 6, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    for part in [
+        "SENTRY_DSN=(hidden, 34 bytes) ",
+        "a DSN looks like `https://<key>@<host>/<number>`",
+        "SENTRY_SAMPLE_RATE=\"1.5\" is out of range: accepts a number from 0 to 1",
+        "SENTRY_TRACES_SAMPLE_RATE=\"ten\" is out of range",
+        "SENTRY_ENABLE_LOGS=\"maybe\" is unknown: accepts true, false",
+        "SENTRY_EVENT_LEVEL=\"eror\": ",
+    ] {
+        assert!(text.contains(part), "{part:?} in:\n{text}");
+    }
+    let wrong = Builder::prod()
+        .sentry_dsn("http://key@localhost:9000/1".parse().unwrap())
+        .sentry(|sentry| sentry.sample_rate(7.0).root_certificates("no certificate"))
+        .file("/dev/null/shop.log");
+    match wrong.init() {
+        Err(InitError::Settings(problems)) => {
+            assert_eq!(problems.len(), 2, "{problems:?}");
+            assert!(problems[1].starts_with("SENTRY_DSN: "), "{problems:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

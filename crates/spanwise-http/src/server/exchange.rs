@@ -151,8 +151,8 @@ impl Notes {
 }
 
 fn is_token(name: &str) -> bool {
-    let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(of_a_token)
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
 }
 
 pub(crate) fn millis(from: Instant, to: Instant) -> f64 {

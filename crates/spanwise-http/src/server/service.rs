@@ -78,8 +78,8 @@ impl ServerLayer {
     }
 
     /// How much of the client's address is logged. Default: [`ClientAddress::Network`].
-    pub fn client_address(self, address: ClientAddress) -> Self {
-        self.set(|options| options.client_address = address)
+    pub fn client_address(self, shown: ClientAddress) -> Self {
+        self.set(|options| options.client_address = shown)
     }
 
     /// Requests that take longer, to the end of the body, are told at WARN at least. Default: none are.

@@ -27,10 +27,10 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Serves `router` on loopback, and tells it who connects.
 pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let at = listener.local_addr().unwrap();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    address
+    at
 }
 
 pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
@@ -42,23 +42,23 @@ pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
 
 /// Sends `request` over a connection of its own, whose task ends when it is aborted or the response is dropped.
 pub(crate) async fn send(
-    address: SocketAddr,
+    to: SocketAddr,
     version: Version,
     request: Request<Empty<Bytes>>,
 ) -> hyper::Result<Response<Incoming>> {
-    let (response, _connection) = connect_and_send(address, version, request).await;
+    let (response, _connection) = connect_and_send(to, version, request).await;
     response
 }
 
 pub(crate) async fn connect_and_send(
-    address: SocketAddr,
+    to: SocketAddr,
     version: Version,
     mut request: Request<Empty<Bytes>>,
 ) -> (
     hyper::Result<Response<Incoming>>,
     tokio::task::JoinHandle<()>,
 ) {
-    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let stream = TokioIo::new(TcpStream::connect(to).await.unwrap());
     if version == Version::HTTP_2 {
         let uri = format!("http://test{}", request.uri());
         *request.uri_mut() = uri.parse().unwrap();

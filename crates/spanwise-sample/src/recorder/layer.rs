@@ -26,7 +26,7 @@ use super::{
     shared::{Shared, Sink},
     unit::{Fate, Unit, What},
 };
-use crate::chance::{self, Share};
+use crate::{chance, share::Share};
 
 /// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
 pub struct Recorded<L> {

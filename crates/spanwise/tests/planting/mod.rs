@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "a module of a test")]
 
+#[cfg(feature = "sentry")]
+pub mod envelopes;
 pub mod keys;
 pub mod needles;
 pub mod places;

@@ -91,6 +91,21 @@ pub const SINKS: &[(&str, Sink)] = &[
             redacted.with_filter(LevelFilter::TRACE).boxed()
         },
     ),
+    #[cfg(feature = "sentry")]
+    (
+        "sentry: errors, breadcrumbs and transactions",
+        |lines, policy| {
+            super::envelopes::layer(lines, policy, |sentry| {
+                sentry
+                    .event_levels(LevelFilter::TRACE)
+                    .breadcrumb_levels(LevelFilter::OFF)
+            })
+        },
+    ),
+    #[cfg(feature = "sentry")]
+    ("sentry: logs", |lines, policy| {
+        super::envelopes::layer(lines, policy, |sentry| sentry.logs(LevelFilter::TRACE))
+    }),
 ];
 
 /// A program of its own, for sinks that are there once a process. What it writes to stdout, stderr and into the directory is
@@ -151,6 +166,15 @@ pub const PROGRAMS: &[Program] = &[
             facade(Builder::prod().output(Output::None).with(fmt))
         },
         logs_panics: false,
+    },
+    #[cfg(feature = "sentry")]
+    Program {
+        name: "the facade: Sentry",
+        start: |_, directory| {
+            let file = std::fs::File::create(directory.join("envelopes")).expect("a file");
+            super::envelopes::facade(file, Builder::prod().output(Output::None))
+        },
+        logs_panics: true,
     },
     Program {
         name: "fmt on stderr",

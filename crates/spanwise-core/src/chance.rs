@@ -1,4 +1,6 @@
 //! Who is among the chosen: a number of 56 bits, held against a threshold.
+//!
+//! Every part that keeps some of the traces decides by this, so that they keep the same ones.
 
 use std::{
     cell::Cell,
@@ -6,14 +8,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use spanwise_core::{Annotations, Context, REDACTED};
+use crate::{Context, REDACTED};
 
 /// A share, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
 /// a small share are among those kept at a larger one.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Threshold {
+pub struct Threshold {
     share: f64,
     least: u64,
 }
@@ -22,7 +24,9 @@ const BITS: u32 = 56;
 const ALL: u64 = 1 << BITS;
 
 impl Threshold {
-    pub(crate) fn of(share: f64) -> Option<Self> {
+    /// For a share between 0 and 1; none for any other number.
+    #[must_use]
+    pub fn of(share: f64) -> Option<Self> {
         // Not a number is in no range.
         (0.0..=1.0).contains(&share).then(|| Self {
             share,
@@ -30,46 +34,43 @@ impl Threshold {
         })
     }
 
-    pub(crate) fn share(self) -> f64 {
+    /// The share.
+    #[must_use]
+    pub fn share(self) -> f64 {
         self.share
     }
 
-    pub(crate) fn keeps_all(self) -> bool {
+    /// True if nothing is left out.
+    #[must_use]
+    pub fn keeps_all(self) -> bool {
         self.least == 0
     }
 
-    pub(crate) fn keeps_none(self) -> bool {
+    /// Whether nothing at all is kept.
+    #[must_use]
+    pub fn keeps_none(self) -> bool {
         self.least == ALL
     }
 
+    /// Whether what has this number is kept.
     #[inline]
-    pub(crate) fn keeps(self, number: u64) -> bool {
+    #[must_use]
+    pub fn keeps(self, number: u64) -> bool {
         number >= self.least
     }
 }
 
-/// What an event is kept as one of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Share {
-    pub(crate) share: f64,
-    /// Of traces or requests, not of events each for itself.
-    pub(crate) of_traces: bool,
-}
-
-impl Share {
-    pub(crate) fn say(self, said: &mut Annotations) {
-        if self.of_traces {
-            said.share_of_traces(self.share);
-        } else {
-            said.share(self.share);
-        }
-    }
-}
-
 /// The number of the trace, or of the request, that an event with this context is part of.
-pub(crate) fn of_context(context: &Context) -> Option<u64> {
+#[must_use]
+pub fn of_context(context: &Context) -> Option<u64> {
+    of_entries(context.iter())
+}
+
+/// [`of_context`], of keys with their values: of a key given twice the last counts.
+#[must_use]
+pub fn of_entries<'k, 'v>(entries: impl Iterator<Item = (&'k str, &'v str)>) -> Option<u64> {
     let (mut trace, mut request) = (None, None);
-    for (key, value) in context.iter() {
+    for (key, value) in entries {
         match key {
             _ if value.is_empty() || value == REDACTED => {}
             // The W3C's id of no trace.
@@ -100,20 +101,24 @@ fn of_text(text: &str) -> u64 {
 
 /// A number for an event that is part of nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Random {
+pub struct Random {
     /// For tests: one row of numbers for all threads.
     seeded: Option<AtomicU64>,
 }
 
 impl Random {
-    pub(crate) fn seeded(seed: u64) -> Self {
+    /// Begins at `seed`.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
         Self {
             seeded: Some(AtomicU64::new(seed)),
         }
     }
 
+    /// The next one.
     #[inline]
-    pub(crate) fn number(&self) -> u64 {
+    #[must_use]
+    pub fn number(&self) -> u64 {
         thread_local! {
             /// 0 before the first number.
             static STATE: Cell<u64> = const { Cell::new(0) };

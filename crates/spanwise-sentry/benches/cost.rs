@@ -1,0 +1,175 @@
+//! What Sentry costs, beside sentry-tracing's own layers: instructions, counted by callgrind.
+//!
+//! ```text
+//! cargo bench -p spanwise-sentry        # needs valgrind
+//! ```
+//!
+//! A request is a root span of five fields, a child span of two, a late record, and four events at INFO of two to four fields; then both are closed. An
+//! event is one at INFO with four fields inside of it; an error one at ERROR that was not there before, with a cause and no breadcrumbs but errors; and then
+//! one that is. Nobody listens where they would be sent to.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for the person who runs it"
+)]
+
+use std::{process::Command, sync::Arc};
+
+use sentry_core::{Client, ClientOptions, Hub};
+use spanwise_redact::Policy;
+use spanwise_sentry::{Builder, Sentry};
+use tracing::{Dispatch, dispatcher, error, info, info_span, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, prelude::*};
+
+const CONTENDERS: [&str; 6] = [
+    "floor",
+    "spanwise-sentry",
+    "spanwise-sentry, policy",
+    "spanwise-sentry, traces 1 %",
+    "sentry-tracing, errors",
+    "sentry-tracing, all layers",
+];
+
+/// The difference of two runs leaves out how a process starts and warms up.
+const FEW: u64 = 500;
+const MANY: u64 = 2_500;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [contender, workload, count] => {
+            dispatcher::set_global_default(stack(contender)).unwrap();
+            repeat(workload, count.parse().unwrap());
+        }
+        // `cargo test` runs benches too, to see whether they start.
+        [argument] if argument == "--bench" => table(),
+        _ => {}
+    }
+}
+
+fn table() {
+    println!(
+        "| instructions | an event | a request | an error | the same again |\n| --- | ---: | ---: | ---: | ---: |"
+    );
+    for contender in CONTENDERS {
+        let per_unit = |workload| {
+            (total(contender, workload, MANY) - total(contender, workload, FEW)) / (MANY - FEW)
+        };
+        let costs =
+            ["event", "request", "error", "again"].map(|workload| per_unit(workload).to_string());
+        println!("| {contender} | {} |", costs.join(" | "));
+    }
+}
+
+fn total(contender: &str, workload: &str, count: u64) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args([contender, workload, &count.to_string()])
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report
+        .lines()
+        .find_map(|line| line.split_once("Collected :"));
+    collected.unwrap().1.trim().parse().unwrap()
+}
+
+fn stack(contender: &str) -> Dispatch {
+    let ours = |change: fn(Builder) -> Builder| {
+        // Nothing is ever sent there.
+        let builder = Sentry::builder("http://key@127.0.0.1:9/1".parse().unwrap());
+        let (layer, guard) = change(builder).build().unwrap();
+        // For as long as the process.
+        Box::leak(Box::new(guard));
+        layer
+    };
+    let base = tracing_subscriber::registry();
+    match contender {
+        "floor" => base.with(Floor).into(),
+        "spanwise-sentry" => base.with(ours(|builder| builder)).into(),
+        "spanwise-sentry, policy" => {
+            let policed = |builder: Builder| builder.redact(Arc::new(Policy::secrets_and_pii()));
+            base.with(ours(policed)).into()
+        }
+        "spanwise-sentry, traces 1 %" => base
+            .with(ours(|builder| builder.traces_sample_rate(0.01)))
+            .into(),
+        "sentry-tracing, errors" | "sentry-tracing, all layers" => {
+            let options = ClientOptions::new()
+                .dsn("http://key@127.0.0.1:9/1")
+                .traces_sample_rate(0.0);
+            Hub::main().bind_client(Some(Arc::new(Client::from(options))));
+            let base = base
+                .with(sentry_tracing::BreadcrumbLayer::new().with_filter(LevelFilter::INFO))
+                .with(sentry_tracing::ErrorLayer::new().with_filter(LevelFilter::ERROR));
+            match contender {
+                "sentry-tracing, errors" => base.into(),
+                // Only with its spans are their fields on errors.
+                _ => base
+                    .with(sentry_tracing::SpanLayer::new().with_filter(LevelFilter::INFO))
+                    .into(),
+            }
+        }
+        other => panic!("{other} is unknown"),
+    }
+}
+
+struct Floor;
+
+impl<S: tracing::Subscriber> Layer<S> for Floor {}
+
+fn repeat(workload: &str, count: u64) {
+    if workload == "request" {
+        (0..count).for_each(request);
+        return;
+    }
+    let _request = info_span!("http.request", request_id = "r-1").entered();
+    for number in 0..count {
+        let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let error = &error as &dyn std::error::Error;
+        match workload {
+            "error" => error!(error, "payment {number} failed"),
+            "again" => error!(error, number, "payment failed"),
+            _ => info!(
+                number,
+                rows = 3_u64,
+                share = 0.25,
+                customer = "a customer of 24 bytes",
+                "products listed"
+            ),
+        }
+    }
+}
+
+fn request(number: u64) {
+    let request = info_span!(
+        "http.request",
+        http.request.method = "POST",
+        url.path = "/orders",
+        request_id = "01a1ff86-2017-73a6-8e33-d0d23fe903a0",
+        tenant_id = "acme",
+        http.response.status_code = tracing::field::Empty,
+    );
+    request.in_scope(|| {
+        info!(number, body = 512_u64, "request begins");
+        info_span!("create_order", order_id = number, sku = "book").in_scope(|| {
+            info!(left = 7_u64, sku = "book", "stock reserved");
+            info!(
+                total = 19.99,
+                currency = "EUR",
+                lines = 1_u64,
+                "order created"
+            );
+        });
+        request.record("http.response.status_code", 201);
+        info!(
+            number,
+            rows = 3_u64,
+            share = 0.25,
+            customer = "a customer of 24 bytes",
+            "request done"
+        );
+    });
+}

@@ -1,0 +1,125 @@
+//! What the spans around an event say of it.
+
+use std::sync::Arc;
+
+use sentry_core::protocol::{Map, SpanId, TraceId, Value};
+use spanwise_core::{CONTEXT_KEYS, REDACTED};
+
+use crate::{
+    event::tag_value,
+    unit::{Open, Unit},
+};
+
+/// The tags, the user, the trace and the fields that an event has from its spans.
+#[derive(Debug, Default)]
+pub(crate) struct Around {
+    pub(crate) tags: Map<String, String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) spans: Map<String, Value>,
+    pub(crate) transaction: Option<String>,
+}
+
+/// Which fields are tags.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
+    more: Vec<String>,
+}
+
+/// Of so many spans, the nearest, the fields are shown.
+const MOST_SHOWN: usize = 32;
+
+impl Keys {
+    pub(crate) fn add(&mut self, key: String) {
+        self.more.push(key);
+    }
+
+    fn is_tag(&self, name: &str) -> bool {
+        let is_own = matches!(name, "user_id" | "trace_id" | "span_id");
+        !is_own && CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
+    }
+
+    /// What `spans`, the innermost first, and the event itself say: the nearest wins.
+    pub(crate) fn around(
+        &self,
+        spans: &[Arc<Open>],
+        unit: &Unit,
+        event: &[(&'static str, Value)],
+    ) -> Around {
+        let mut around = Around::default();
+        let (mut trace_id, mut span_id) = (None, None);
+        let mut take = |name: &str, value: &Value| match name {
+            "user_id" => around.user_id = text(value),
+            "trace_id" => trace_id = text(value).and_then(|id| valid_trace(&id)).or(trace_id),
+            "span_id" => span_id = text(value).and_then(|id| id.parse().ok()).or(span_id),
+            _ => {
+                let tag = name.strip_prefix("tags.");
+                if let Some(tag) = tag.or(self.is_tag(name).then_some(name))
+                    && text(value).is_some()
+                {
+                    around.tags.insert(tag.to_owned(), tag_value(value));
+                }
+            }
+        };
+        for span in spans.iter().rev() {
+            span.with_fields(|fields| fields.iter().for_each(|(name, value)| take(name, value)));
+        }
+        event.iter().for_each(|(name, value)| take(name, value));
+        around.trace_id = trace_id.unwrap_or_else(|| unit.trace_id());
+        let timed = spans.first().and_then(|span| span.timing.as_ref());
+        around.span_id = match (timed, span_id) {
+            (Some(timing), _) => timing.span_id,
+            (None, Some(id)) => id,
+            (None, None) => SpanId::default(),
+        };
+        for span in spans.iter().take(MOST_SHOWN).rev() {
+            let fields = span.fields();
+            if !fields.is_empty() {
+                let fields = fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
+                around
+                    .spans
+                    .insert(span.callsite.name().to_owned(), fields.collect());
+            }
+        }
+        let begin = spans.iter().find(|span| span.begins_unit);
+        around.transaction = begin.map(|span| transaction_name(span));
+        around
+    }
+}
+
+/// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.
+pub(crate) fn transaction_name(span: &Open) -> String {
+    span.with_fields(|fields| {
+        let find = |wanted: &str| {
+            let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
+            text(value)
+        };
+        find("otel.name").or_else(|| {
+            let method = find("http.request.method")?;
+            let route = find("http.route")?;
+            Some(format!("{method} {route}"))
+        })
+    })
+    .unwrap_or_else(|| span.callsite.name().to_owned())
+}
+
+/// A value that says something.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if text.is_empty() || text == REDACTED => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}
+
+/// The id of a trace, but for the W3C's id of no trace.
+fn valid_trace(id: &str) -> Option<TraceId> {
+    let is_none = id.bytes().all(|byte| byte == b'0');
+    // With the hyphens of a UUID, too.
+    let id = id.replace('-', "");
+    (!is_none).then(|| id.parse().ok()).flatten()
+}

@@ -1,0 +1,196 @@
+//! An error as Sentry wants it.
+
+use std::{borrow::Cow, time::SystemTime};
+
+use sentry_core::{
+    Level,
+    protocol::{Breadcrumb, Context, Event, Exception, Map, Mechanism, TraceContext, User, Value},
+};
+use spanwise_core::log_record::LogRecord;
+use tracing_core::{Level as TracingLevel, Metadata};
+
+use crate::{
+    around::Around,
+    fields::{Cause, Fields},
+    panics,
+};
+
+pub(crate) fn level_of(level: TracingLevel) -> Level {
+    match level {
+        TracingLevel::ERROR => Level::Error,
+        TracingLevel::WARN => Level::Warning,
+        TracingLevel::INFO => Level::Info,
+        TracingLevel::DEBUG | TracingLevel::TRACE => Level::Debug,
+    }
+}
+
+/// Where an event was logged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) callsite: &'static Metadata<'static>,
+    /// Of a record of the `log` crate, whose callsite does not say.
+    pub(crate) record: Option<&'a LogRecord>,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn target(self) -> &'a str {
+        let target = self.record.and_then(|record| record.target.as_deref());
+        target.unwrap_or(self.callsite.target())
+    }
+
+    pub(crate) fn file(self) -> Option<&'a str> {
+        match self.record {
+            Some(record) => record.file.as_deref(),
+            None => self.callsite.file(),
+        }
+    }
+
+    pub(crate) fn line(self) -> Option<u64> {
+        match self.record {
+            Some(record) => record.line,
+            None => self.callsite.line().map(u64::from),
+        }
+    }
+}
+
+/// Makes an event of what was logged at `place`, inside of `around`.
+pub(crate) fn event(
+    place: Place<'_>,
+    mut fields: Fields,
+    around: Around,
+    breadcrumbs: Vec<Breadcrumb>,
+    at: SystemTime,
+) -> Event<'static> {
+    let is_panic = fields.text("panic.backtrace").is_some();
+    let mut message = fields.take_message();
+    let mut level = level_of(*place.callsite.level());
+    let mut exceptions: Vec<Exception> = fields.errors.drain(..).flat_map(exceptions).collect();
+    if is_panic {
+        level = Level::Fatal;
+        exceptions.push(panic(&mut fields, message.take()));
+    } else if let Some(last) = exceptions.last_mut() {
+        last.mechanism = Some(Mechanism {
+            ty: "tracing".to_owned(),
+            handled: Some(true),
+            ..Mechanism::default()
+        });
+    }
+
+    let mut tags = around.tags;
+    let mut own = Map::new();
+    for (name, value) in fields.values {
+        match name.strip_prefix("tags.") {
+            Some(tag) => {
+                tags.insert(tag.to_owned(), tag_value(&value));
+            }
+            None => {
+                own.insert(name.to_owned(), value);
+            }
+        }
+    }
+    let mut contexts = Map::new();
+    if !own.is_empty() {
+        contexts.insert("fields".to_owned(), Context::Other(own));
+    }
+    if !around.spans.is_empty() {
+        contexts.insert("spans".to_owned(), Context::Other(around.spans));
+    }
+    contexts.insert("code".to_owned(), Context::Other(code(place)));
+    let trace = TraceContext {
+        trace_id: around.trace_id,
+        span_id: around.span_id,
+        ..TraceContext::default()
+    };
+    contexts.insert("trace".to_owned(), trace.into());
+
+    Event {
+        level,
+        message,
+        culprit: Some(culprit(place)),
+        transaction: around.transaction,
+        logger: Some(place.target().to_owned()),
+        platform: Cow::Borrowed("native"),
+        timestamp: at,
+        user: around.user_id.map(|id| User {
+            id: Some(id),
+            ..User::default()
+        }),
+        contexts,
+        breadcrumbs: breadcrumbs.into(),
+        exception: exceptions.into(),
+        tags,
+        ..Event::default()
+    }
+}
+
+/// What came again is told by the first that did, with a count.
+pub(crate) fn tell_repeats(event: &mut Event<'static>, again: u64, within: std::time::Duration) {
+    let told = [
+        ("count".to_owned(), Value::from(again)),
+        ("within_seconds".to_owned(), Value::from(within.as_secs())),
+    ];
+    event
+        .contexts
+        .insert("repeats".to_owned(), Context::Other(told.into()));
+    event.tags.insert("repeats".to_owned(), again.to_string());
+}
+
+/// Sentry wants the cause first and the error itself last.
+fn exceptions(chain: Vec<Cause>) -> impl Iterator<Item = Exception> {
+    chain.into_iter().rev().map(|Cause { ty, text }| Exception {
+        ty,
+        value: Some(text),
+        ..Exception::default()
+    })
+}
+
+fn panic(fields: &mut Fields, message: Option<String>) -> Exception {
+    let at = fields
+        .values
+        .iter()
+        .position(|(name, _)| *name == "panic.backtrace");
+    let backtrace = at.map(|at| fields.values.remove(at).1);
+    let stacktrace = backtrace.as_ref().and_then(Value::as_str);
+    Exception {
+        ty: "panic".to_owned(),
+        value: message,
+        stacktrace: stacktrace.and_then(panics::stacktrace),
+        mechanism: Some(Mechanism {
+            ty: "panic".to_owned(),
+            handled: Some(false),
+            ..Mechanism::default()
+        }),
+        ..Exception::default()
+    }
+}
+
+fn culprit(place: Place<'_>) -> String {
+    let target = place.target();
+    match (place.file(), place.line()) {
+        (Some(file), Some(line)) => format!("{target} at {file}:{line}"),
+        _ => target.to_owned(),
+    }
+}
+
+fn code(place: Place<'_>) -> Map<String, Value> {
+    let mut code = Map::new();
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            code.insert(name.to_owned(), value);
+        }
+    };
+    add("target", Some(place.target().into()));
+    add("file", place.file().map(Value::from));
+    add("line", place.line().map(Value::from));
+    code
+}
+
+/// Sentry takes tags of 200 characters at most, on one line.
+pub(crate) fn tag_value(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => Cow::Borrowed(&**text),
+        other => Cow::Owned(other.to_string()),
+    };
+    let line = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(200).map(line).collect()
+}

@@ -1,0 +1,169 @@
+//! The fields of an event or a span, copied as far as they are sent.
+
+use std::{error::Error, fmt, iter};
+
+use sentry_core::{parse_type_from_debug, protocol::Value};
+use spanwise_core::{guarded, log_record};
+use tracing_core::{Field, field::Visit};
+
+/// Sentry cuts values itself; what is longer than this is not sent at all.
+pub(crate) const LONGEST_VALUE: usize = 4 * 1024;
+pub(crate) const LONGEST_MESSAGE: usize = 8 * 1024;
+
+/// A panic's backtrace is read, and never sent as text.
+const LONGEST_BACKTRACE: usize = 64 * 1024;
+
+/// A chain may be endless; of a longer one the rest is left out.
+const LONGEST_CHAIN: usize = 32;
+
+/// What an event or a span says.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) message: Option<String>,
+    pub(crate) values: Vec<(&'static str, Value)>,
+    /// The errors among the fields, each with what caused it, the outermost first.
+    pub(crate) errors: Vec<Vec<Cause>>,
+}
+
+/// An error of a chain.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) ty: String,
+    pub(crate) text: String,
+}
+
+impl Fields {
+    pub(crate) fn of(record: impl FnOnce(&mut dyn Visit)) -> Self {
+        let mut fields = Self::default();
+        record(&mut fields);
+        fields
+    }
+
+    /// What the event says in words: its message, or, as of `#[instrument(err)]`, its error.
+    pub(crate) fn take_message(&mut self) -> Option<String> {
+        let text_of_error = || {
+            let at = self.values.iter().position(|(name, value)| {
+                matches!(*name, "error" | "err" | "exception.message") && value.is_string()
+            })?;
+            match self.values.remove(at) {
+                (_, Value::String(text)) => Some(text),
+                _ => None,
+            }
+        };
+        self.message.take().or_else(text_of_error)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values
+            .iter()
+            .find(|(other, _)| *other == name)
+            .and_then(|(_, value)| value.as_str())
+    }
+
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        let name = field.name();
+        if log_record::is_log_field(name) {
+            return;
+        }
+        let value = value.into();
+        // Of a field given twice the last value stands.
+        match self.values.iter_mut().find(|(other, _)| *other == name) {
+            Some(slot) => slot.1 = value,
+            None => self.values.push((name, value)),
+        }
+    }
+
+    fn add_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let longest = match field.name() {
+            "message" => LONGEST_MESSAGE,
+            "panic.backtrace" => LONGEST_BACKTRACE,
+            _ => LONGEST_VALUE,
+        };
+        let text = text_of(value, longest);
+        if field.name() == "message" {
+            self.message = Some(text);
+        } else {
+            self.add(field, text);
+        }
+    }
+}
+
+pub(crate) fn text_of(value: fmt::Arguments<'_>, longest: usize) -> String {
+    let mut text = String::new();
+    if guarded::append(&mut text, value, longest) {
+        text.push('…');
+    }
+    text
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinities.
+        if value.is_finite() {
+            self.add(field, value);
+        } else {
+            self.add_text(field, format_args!("{value}"));
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add_text(field, format_args!("{value}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let _ = field;
+        self.errors.push(chain_of(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add_text(field, format_args!("{value:?}"));
+    }
+}
+
+fn chain_of(error: &(dyn Error + 'static)) -> Vec<Cause> {
+    causes(error).map(Cause::of).collect()
+}
+
+/// An error and what caused it, the outermost first.
+pub(crate) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| source_of(*error)).take(LONGEST_CHAIN)
+}
+
+fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    guarded::catch(|| error.source()).flatten()
+}
+
+impl Cause {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let text = text_of(format_args!("{error}"), LONGEST_VALUE);
+        let debug = text_of(format_args!("{error:?}"), LONGEST_VALUE);
+        // What `anyhow::msg` and the like are made of writes its text as `Debug`: there is no type in it.
+        let is_text = debug == format!("{text:?}") || debug == text;
+        // `std::io::Error` shows what it is made of, and not its name.
+        let of_io = ["Os { code: ", "Kind(", "Custom { kind: "];
+        let ty = match parse_type_from_debug(&debug) {
+            _ if is_text => "Error",
+            _ if of_io.iter().any(|begin| debug.starts_with(begin)) => "io::Error",
+            "" => "Error",
+            ty => ty,
+        };
+        Self {
+            ty: ty.to_owned(),
+            text,
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The layer.
+
+use std::sync::Arc;
+
+use sentry_core::protocol::{Breadcrumb, SpanId, Value};
+use spanwise_core::{
+    CallsitePlans, Neighbours, Redacted, SpanTable, forward, forward_downcast, log_record,
+    log_record::LogRecord,
+};
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_core::{
+    Interest, LevelFilter, Metadata,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use crate::{
+    event::{self, Place},
+    fields::{Fields, text_of},
+    logs, repeats, sender,
+    sink::{Sink, count, is_capturing},
+    traces,
+    trail::{Crumb, MOST},
+    unit::{Open, Timing, Unit},
+};
+
+/// Sends errors to Sentry, each with what its request is and what was logged in it before. Made by [`Sentry::builder`](crate::Sentry::builder).
+///
+/// It filters for nobody. Other wrappers may stand in front of it; the policy of [`Builder::redact`](crate::Builder::redact) does already.
+#[derive(Debug)]
+pub struct SentryLayer {
+    inner: Redacted<Capture>,
+    sink: Arc<Sink>,
+    plans: CallsitePlans<Plan>,
+}
+
+/// Behind the policy: it sees what may be sent.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    sink: Arc<Sink>,
+    plans: CallsitePlans<Plan>,
+    begins: CallsitePlans<bool>,
+    spans: SpanTable<Arc<Open>>,
+    /// For what is logged outside of any span.
+    outside: Arc<Unit>,
+    neighbours: Neighbours,
+}
+
+/// What an event of a callsite is for Sentry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Uses {
+    event: bool,
+    breadcrumb: bool,
+    log: bool,
+}
+
+/// All records of the `log` crate share one callsite per level; their target is a value of the event.
+#[derive(Debug, Clone, Copy)]
+enum Plan {
+    Uses(Uses),
+    ByRecord,
+}
+
+impl Plan {
+    fn of(callsite: &Metadata<'_>, sink: &Sink) -> Self {
+        if log_record::is_log_record(callsite) {
+            Self::ByRecord
+        } else {
+            Self::Uses(Uses::of(callsite, callsite.target(), sink))
+        }
+    }
+}
+
+impl Uses {
+    fn of(callsite: &Metadata<'_>, target: &str, sink: &Sink) -> Self {
+        let options = &sink.options;
+        let level = *callsite.level();
+        let is_wanted = |levels: &spanwise_core::TargetLevels, default: LevelFilter| {
+            level <= levels.level(target).unwrap_or(default)
+        };
+        Self {
+            event: is_wanted(&options.events, LevelFilter::ERROR),
+            breadcrumb: is_wanted(&options.breadcrumbs, LevelFilter::INFO),
+            log: options
+                .logs
+                .as_ref()
+                .is_some_and(|levels| is_wanted(levels, LevelFilter::INFO)),
+        }
+    }
+
+    fn any(self) -> bool {
+        self.event || self.breadcrumb || self.log
+    }
+}
+
+impl SentryLayer {
+    pub(crate) fn new(sink: &Arc<Sink>, policy: Arc<dyn spanwise_core::Redact>) -> Self {
+        use spanwise_core::LayerExt as _;
+        let capture = Capture {
+            sink: Arc::clone(sink),
+            plans: CallsitePlans::default(),
+            begins: CallsitePlans::default(),
+            spans: SpanTable::default(),
+            outside: Unit::new(None, &sink.room),
+            neighbours: Neighbours::default(),
+        };
+        Self {
+            inner: capture
+                .redacted(policy)
+                .report(sink.outbox.report.clone())
+                .wants_every_event(),
+            sink: Arc::clone(sink),
+            plans: CallsitePlans::default(),
+        }
+    }
+
+    /// Spares the policy what is not for Sentry.
+    #[inline]
+    fn wants(&self, event: &Event<'_>) -> bool {
+        let callsite = event.metadata();
+        match self
+            .plans
+            .get(callsite, |callsite| Plan::of(callsite, &self.sink))
+        {
+            Plan::Uses(uses) => uses.any() && !is_own_doing(),
+            Plan::ByRecord => !is_own_doing(),
+        }
+    }
+}
+
+/// What is logged while something is sent.
+fn is_own_doing() -> bool {
+    sender::is_this_thread() || is_capturing()
+}
+
+impl<S> Layer<S> for SentryLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint, event_enabled);
+    forward!(inner: on_new_span, on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward_downcast!(this, id => Layer::<S>::downcast_raw(&this.inner, id));
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if self.wants(event) {
+            self.inner.on_event(event, ctx);
+        }
+    }
+}
+
+impl Capture {
+    fn uses(&self, event: &Event<'_>, record: Option<&LogRecord>) -> Uses {
+        let callsite = event.metadata();
+        let plan = self
+            .plans
+            .get(callsite, |callsite| Plan::of(callsite, &self.sink));
+        match *plan {
+            Plan::Uses(uses) => uses,
+            Plan::ByRecord => {
+                let target = record.and_then(|record| record.target.as_deref());
+                Uses::of(callsite, target.unwrap_or(callsite.target()), &self.sink)
+            }
+        }
+    }
+
+    /// The open spans around an event or a span, the innermost first.
+    fn spans_of<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<Open>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let scope = id.and_then(|id| ctx.span_scope(id));
+        let scope = scope.into_iter().flatten();
+        scope
+            .filter_map(|span| self.spans.get(&span.id()))
+            .collect()
+    }
+
+    /// An event that is only a breadcrumb: its texts are written over those of the one that leaves.
+    fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
+        let target = record.and_then(|record| record.target);
+        let old = local::take();
+        let mut crumb = Crumb::over(old, event.metadata(), self.sink.clock.now(), target);
+        event.record(&mut crumb);
+        if let Some(old) = unit.trail.push(crumb) {
+            local::keep(old);
+        }
+    }
+
+    fn send<S>(
+        &self,
+        event: &Event<'_>,
+        uses: Uses,
+        place: Place<'_>,
+        id: Option<&Id>,
+        unit: &Unit,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let options = &self.sink.options;
+        let fields = Fields::of(|visitor| event.record(visitor));
+        let at = self.sink.clock.now();
+        let around = || {
+            let spans = self.spans_of(id, ctx);
+            options.keys.around(&spans, unit, &fields.values)
+        };
+        if uses.log {
+            let log = logs::log(place, &fields, &around(), at);
+            self.sink.push_log(log);
+        }
+        if !uses.event {
+            return;
+        }
+        if options.traces.is_some() {
+            traces::failed(unit);
+        }
+        let is_ignored = options.ignore.has_target(place.target())
+            || options
+                .ignore
+                .has(fields.message.as_deref(), &fields.errors);
+        if is_ignored {
+            return count(&self.sink.counts.ignored);
+        }
+        let key = repeats::key((
+            std::ptr::from_ref(place.callsite) as usize,
+            place
+                .record
+                .map(|record| (&record.target, &record.file, record.line)),
+            &fields.message,
+            fields.text("error"),
+            fields.text("panic.location"),
+            fields
+                .errors
+                .iter()
+                .flatten()
+                .map(|cause| (&cause.ty, &cause.text))
+                .collect::<Vec<_>>(),
+        ));
+        let around = around();
+        self.sink.see(key, move || {
+            event::event(place, fields, around, breadcrumbs(unit), at)
+        });
+    }
+}
+
+/// The newest of the unit and of those it is in, in the order of time.
+fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
+    let mut all: Vec<Breadcrumb> = unit
+        .all()
+        .flat_map(|unit| unit.trail.breadcrumbs())
+        .collect();
+    all.sort_by_key(|breadcrumb| breadcrumb.timestamp);
+    let first = all.len().saturating_sub(MOST);
+    all.split_off(first)
+}
+
+impl<S> Layer<S> for Capture
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.neighbours.observe(dispatch);
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.neighbours.interest()
+    }
+
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let callsite = attrs.metadata();
+        // Formats values: before anything is locked.
+        let fields = Fields::of(|visitor| attrs.record(visitor));
+        let fields = span_fields(fields);
+        let parent = ctx
+            .span(id)
+            .and_then(|span| span.parent())
+            .and_then(|parent| self.spans.get(&parent.id()));
+        let (unit, begins_unit) = match &parent {
+            None => (Unit::new(None, &self.sink.room), true),
+            Some(parent)
+                if self.is_another_unit(callsite, &fields, id, &ctx)
+                    && parent.unit.may_hold_others() =>
+            {
+                (Unit::new(Some(&parent.unit), &self.sink.room), true)
+            }
+            Some(parent) => (Arc::clone(&parent.unit), false),
+        };
+        let timing = self.sink.options.traces.map(|_| {
+            let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
+            Timing {
+                span_id: own_span_id(&fields).unwrap_or_default(),
+                parent: parent.map(|timing| timing.span_id),
+                started: self.sink.clock.now(),
+            }
+        });
+        let open = Open::new(callsite, fields, unit, begins_unit, timing);
+        self.spans.insert(id, open);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let fields = span_fields(Fields::of(|visitor| values.record(visitor)));
+        if let Some(open) = self.spans.get(id) {
+            open.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let callsite = event.metadata();
+        let record = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let uses = self.uses(event, record.as_ref());
+        if !uses.any() {
+            return;
+        }
+        let id = ctx.event_span(event).map(|span| span.id());
+        let open = id.as_ref().and_then(|id| self.spans.get(id));
+        let unit = open.as_ref().map_or(&self.outside, |open| &open.unit);
+        if uses.event || uses.log {
+            let place = Place {
+                callsite,
+                record: record.as_ref(),
+            };
+            self.send(event, uses, place, id.as_ref(), unit, &ctx);
+        }
+        if uses.breadcrumb {
+            self.add_breadcrumb(event, unit, record);
+        }
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let Some(share) = self.sink.options.traces else {
+            self.spans.remove(&id);
+            return;
+        };
+        let spans = self.spans_of(Some(&id), &ctx);
+        let Some(span) = self.spans.remove(&id) else {
+            return;
+        };
+        let around = || self.sink.options.keys.around(&spans, &span.unit, &[]);
+        let at = self.sink.clock.now();
+        if let Some(transaction) = traces::finish(share, &span, &spans, around, at) {
+            self.sink.send_transaction(transaction);
+        }
+    }
+}
+
+impl Capture {
+    /// Whether a span is a unit of its own, or names another request than the spans around it.
+    fn is_another_unit<S>(
+        &self,
+        callsite: &'static Metadata<'static>,
+        fields: &[(&'static str, Value)],
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) -> bool
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        const KEY: &str = "request_id";
+        let has = |name| callsite.fields().field(name).is_some();
+        let may = self.begins.get(callsite, |_| has(KEY) || has(UNIT));
+        if !may {
+            return false;
+        }
+        if has(UNIT) {
+            return true;
+        }
+        let Some((_, own)) = fields.iter().find(|(name, _)| *name == KEY) else {
+            return false;
+        };
+        // Itself is not there yet.
+        let around = self.spans_of(Some(id), ctx);
+        let outer = around.iter().find_map(|span| {
+            span.with_fields(|fields| {
+                fields
+                    .iter()
+                    .find(|(name, _)| *name == KEY)
+                    .map(|(_, value)| value.clone())
+            })
+        });
+        outer.as_ref() != Some(own)
+    }
+}
+
+/// A span with this field is a unit of its own.
+const UNIT: &str = "spanwise.unit";
+
+/// An error among a span's fields is a text.
+fn span_fields(mut fields: Fields) -> Vec<(&'static str, Value)> {
+    if let Some(message) = fields.message.take() {
+        fields.values.push(("message", message.into()));
+    }
+    for cause in fields
+        .errors
+        .drain(..)
+        .filter_map(|chain| chain.into_iter().next())
+    {
+        fields.values.push((
+            "error",
+            text_of(format_args!("{}", cause.text), crate::fields::LONGEST_VALUE).into(),
+        ));
+    }
+    fields.values
+}
+
+fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
+    let (_, value) = fields.iter().find(|(name, _)| *name == "span_id")?;
+    value.as_str()?.parse().ok()
+}
+
+/// A crumb that left, to be written over by the next of this thread.
+mod local {
+    use std::cell::Cell;
+
+    use crate::trail::Crumb;
+
+    thread_local! {
+        static LEFT: Cell<Option<Box<Crumb>>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn take() -> Option<Crumb> {
+        LEFT.try_with(Cell::take).ok().flatten().map(|crumb| *crumb)
+    }
+
+    pub(super) fn keep(crumb: Crumb) {
+        // A thread that ends keeps nothing.
+        let _ = LEFT.try_with(|left| left.set(Some(Box::new(crumb))));
+    }
+}

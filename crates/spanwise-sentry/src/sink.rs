@@ -1,0 +1,287 @@
+//! From what was logged to what is sent.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use sentry_core::{
+    Client, Envelope, Transport,
+    protocol::{Event, Log, Transaction},
+};
+use spanwise_core::{Clock, Fault, Redact, guarded};
+
+use crate::{
+    builder::Options,
+    last_word,
+    limits::Category,
+    logs::Logs,
+    outbox::{Outbox, Parcel},
+    repeats::{self, Again, Repeats},
+    sender::Chores,
+    trail::Room,
+};
+
+/// What all parts share.
+pub(crate) struct Sink {
+    pub(crate) client: Arc<Client>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) options: Options,
+    pub(crate) repeats: Repeats,
+    pub(crate) logs: Logs,
+    pub(crate) room: Arc<Room>,
+    pub(crate) clock: Clock,
+    pub(crate) counts: Counts,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) ignored: AtomicU64,
+    pub(crate) repeated: AtomicU64,
+    pub(crate) left_out: AtomicU64,
+}
+
+thread_local! {
+    /// Somebody's hook runs: what it logs is not sent, or it would have no end.
+    static IS_CAPTURING: Cell<bool> = const { Cell::new(false) };
+    /// What is being sent was read already: all of it, or the event as it is here.
+    static READ: RefCell<Read> = const { RefCell::new(Read::Nothing) };
+}
+
+#[derive(Default)]
+enum Read {
+    #[default]
+    Nothing,
+    All,
+    Event(Box<Event<'static>>),
+}
+
+pub(crate) fn is_capturing() -> bool {
+    IS_CAPTURING.get()
+}
+
+struct Capturing;
+
+impl Capturing {
+    fn enter(read: Read) -> Self {
+        IS_CAPTURING.set(true);
+        READ.replace(read);
+        Self
+    }
+}
+
+impl Drop for Capturing {
+    fn drop(&mut self) {
+        IS_CAPTURING.set(false);
+        READ.replace(Read::Nothing);
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Sink {
+    /// Sends an error that was not sent within the window; otherwise counts it. `make` is called only for what is sent or kept.
+    pub(crate) fn see(&self, key: u64, make: impl FnOnce() -> Event<'static>) {
+        let (again, told) = self.repeats.see(key, self.clock.instant());
+        if let Some(told) = told {
+            self.tell(told);
+        }
+        match again {
+            Again::No => self.capture(make()),
+            Again::First => {
+                count(&self.counts.repeated);
+                self.repeats.keep(key, make());
+            }
+            Again::Yes => count(&self.counts.repeated),
+        }
+    }
+
+    /// Tells how often an error came again.
+    fn tell(&self, (mut event, again): repeats::Told) {
+        crate::event::tell_repeats(&mut event, again, self.repeats.window);
+        self.capture(event);
+    }
+
+    /// Hands an event to the client: hooks and sampling come now.
+    fn capture(&self, mut event: Event<'static>) {
+        let options = self.client.options();
+        event.release.clone_from(&options.release);
+        event.environment.clone_from(&options.environment);
+        event.server_name.clone_from(&options.server_name);
+        // What was read on its way in is read again only where somebody could have changed it.
+        let is_changeable = options.before_send.is_some() || !options.integrations.is_empty();
+        let read = match is_changeable && self.options.policy.is_some() {
+            true => Read::Event(Box::new(event.clone())),
+            false => Read::All,
+        };
+        let _capturing = Capturing::enter(read);
+        let captured = guarded::catch(|| self.client.capture_event(event, None));
+        match captured {
+            Some(id) if id.is_nil() => count(&self.counts.left_out),
+            Some(_) => {}
+            None => {
+                self.outbox.counters.write_failed();
+                let why = "a hook of the program's panicked, and its event is not sent to Sentry";
+                self.outbox.report.fault(Fault::WriteFailed, &why);
+            }
+        }
+    }
+
+    pub(crate) fn send_transaction(&self, mut transaction: Transaction<'static>) {
+        let options = self.client.options();
+        transaction.release.clone_from(&options.release);
+        transaction.environment.clone_from(&options.environment);
+        transaction.server_name.clone_from(&options.server_name);
+        let mut envelope = Envelope::new();
+        envelope.add_item(transaction);
+        self.send(envelope);
+    }
+
+    pub(crate) fn push_log(&self, mut log: Log) {
+        let options = self.client.options();
+        let common = [
+            ("sentry.release", &options.release),
+            ("sentry.environment", &options.environment),
+            ("server.address", &options.server_name),
+        ];
+        for (name, value) in common {
+            if let Some(value) = value {
+                log.attributes
+                    .insert(name.to_owned(), value.to_string().into());
+            }
+        }
+        if let Some(full) = self.logs.push(log, Instant::now()) {
+            self.send_logs(full);
+        }
+    }
+
+    fn send_logs(&self, logs: Vec<Log>) {
+        let mut envelope = Envelope::new();
+        envelope.add_item(logs);
+        self.send(envelope);
+    }
+
+    fn send(&self, envelope: Envelope) {
+        let _capturing = Capturing::enter(Read::All);
+        self.client.send_envelope(envelope);
+    }
+
+    /// Hands on all that is held back.
+    pub(crate) fn let_go(&self) {
+        self.repeats
+            .over(None)
+            .into_iter()
+            .for_each(|told| self.tell(told));
+        if let Some(logs) = self.logs.due(None) {
+            self.send_logs(logs);
+        }
+    }
+}
+
+impl Chores for Sink {
+    fn next(&self) -> Option<Instant> {
+        [self.repeats.next(), self.logs.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn run(&self, now: Instant) {
+        let over = self.repeats.over(Some(now));
+        over.into_iter().for_each(|told| self.tell(told));
+        if let Some(logs) = self.logs.due(Some(now)) {
+            self.send_logs(logs);
+        }
+    }
+}
+
+/// What the client hands its envelopes to.
+pub(crate) struct Post {
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) policy: Option<Arc<dyn Redact>>,
+}
+
+impl Transport for Post {
+    fn send_envelope(&self, envelope: Envelope) {
+        let (category, items) = contents(&envelope);
+        let mut bytes = Vec::new();
+        let written = envelope.to_writer(&mut bytes).ok().map(|()| bytes);
+        let shown = match (written, &self.policy) {
+            (Some(bytes), Some(policy)) => match READ.take() {
+                Read::All => Some(bytes),
+                Read::Event(read) => read_changes(&envelope, *read, bytes, &**policy),
+                Read::Nothing => last_word::read_envelope(&bytes, None, &**policy),
+            },
+            (bytes, None) => bytes,
+            (None, Some(_)) => None,
+        };
+        match shown {
+            Some(bytes) => self.outbox.push(Parcel {
+                category,
+                items,
+                bytes,
+                queued: Instant::now(),
+            }),
+            None => {
+                self.outbox.counters.add_write_failed(items);
+                let why = "an event cannot be read, and is not sent to Sentry";
+                self.outbox.report.fault(Fault::WriteFailed, &why);
+            }
+        }
+    }
+}
+
+/// The bytes of an envelope whose event was read when it was `read`, with what was changed since read too.
+fn read_changes(
+    envelope: &Envelope,
+    mut read: Event<'static>,
+    bytes: Vec<u8>,
+    policy: &dyn Redact,
+) -> Option<Vec<u8>> {
+    if let Some(event) = envelope.event() {
+        // Which the client has set.
+        read.sdk.clone_from(&event.sdk);
+        if *event == read && envelope.items().count() == 1 {
+            return Some(bytes);
+        }
+    }
+    let read = serde_json::to_value(&read).ok();
+    last_word::read_envelope(&bytes, read.as_ref(), policy)
+}
+
+/// What an envelope counts as.
+fn contents(envelope: &Envelope) -> (Category, u64) {
+    use sentry_core::protocol::{EnvelopeItem, ItemContainer};
+    let mut category = Category::Other;
+    let mut items = 0;
+    for item in envelope.items() {
+        let (kind, count) = match item {
+            EnvelopeItem::Event(_) => (Category::Error, 1),
+            EnvelopeItem::Transaction(_) => (Category::Transaction, 1),
+            EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => {
+                (Category::Log, logs.len() as u64)
+            }
+            // What comes along with others.
+            EnvelopeItem::Attachment(_) | EnvelopeItem::ClientReport(_) => continue,
+            _ => (Category::Other, 1),
+        };
+        items += count;
+        if category != Category::Error {
+            category = kind;
+        }
+    }
+    (category, items)
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! Spans as Sentry's transactions.
+
+use std::{sync::Arc, sync::PoisonError, time::SystemTime};
+
+use sentry_core::protocol::{Map, Span, SpanStatus, TraceContext, Transaction, User, Value};
+use spanwise_core::chance::{self, Threshold};
+
+use crate::{
+    around::{Around, text, transaction_name},
+    unit::{Open, Timing, Unit},
+};
+
+/// Sentry takes no more spans in a transaction.
+const MOST_SPANS: usize = 1000;
+
+/// What is known of a unit's trace so far.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    is_kept: Option<bool>,
+    has_failed: bool,
+    spans: Vec<Span>,
+}
+
+/// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
+fn is_kept(share: Threshold, unit: &Unit, spans: &[Arc<Open>]) -> bool {
+    let lock = || {
+        unit.collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    let decided = lock().is_kept;
+    decided.unwrap_or_else(|| {
+        let kept = number_of(unit, spans).is_some_and(|number| share.keeps(number));
+        *lock().is_kept.get_or_insert(kept)
+    })
+}
+
+/// The number of the trace or the request that the nearest span names, else that of the trace the unit is given.
+fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
+    let find = |wanted: &str| {
+        spans.iter().find_map(|span| {
+            span.with_fields(|fields| {
+                let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
+                text(value)
+            })
+        })
+    };
+    let named = ["trace_id", "request_id"].map(|name| (name, find(name)));
+    let entries = named
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    chance::of_entries(entries).or_else(|| {
+        let own = unit.trace_id().to_string();
+        chance::of_entries([("trace_id", &*own)].into_iter())
+    })
+}
+
+/// A span is over. If it began its unit, that is a transaction.
+pub(crate) fn finish(
+    share: Threshold,
+    span: &Open,
+    spans: &[Arc<Open>],
+    around: impl FnOnce() -> Around,
+    at: SystemTime,
+) -> Option<Transaction<'static>> {
+    let timing = span.timing.as_ref()?;
+    let unit: &Unit = &span.unit;
+    if !is_kept(share, unit, spans) {
+        return None;
+    }
+    let around = around();
+    let mut collected = unit
+        .collected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if !span.begins_unit {
+        if collected.spans.len() < MOST_SPANS {
+            collected.spans.push(child(span, timing, &around, at));
+        }
+        return None;
+    }
+    let has_failed = collected.has_failed;
+    let spans = std::mem::take(&mut collected.spans);
+    drop(collected);
+    if is_health_check(span) {
+        return None;
+    }
+    Some(transaction(span, timing, around, spans, has_failed, at))
+}
+
+/// An error was logged inside of the unit.
+pub(crate) fn failed(unit: &Unit) {
+    let mut collected = unit
+        .collected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    collected.has_failed = true;
+}
+
+fn child(span: &Open, timing: &Timing, around: &Around, at: SystemTime) -> Span {
+    Span {
+        span_id: timing.span_id,
+        trace_id: around.trace_id,
+        parent_span_id: timing.parent,
+        op: Some(op(span)),
+        description: Some(span.callsite.name().to_owned()),
+        start_timestamp: timing.started,
+        timestamp: Some(at),
+        status: status(span, false),
+        data: data(span),
+        ..Span::default()
+    }
+}
+
+fn transaction(
+    span: &Open,
+    timing: &Timing,
+    around: Around,
+    spans: Vec<Span>,
+    has_failed: bool,
+    at: SystemTime,
+) -> Transaction<'static> {
+    let trace = TraceContext {
+        trace_id: around.trace_id,
+        span_id: timing.span_id,
+        parent_span_id: timing.parent,
+        op: Some(op(span)),
+        status: status(span, has_failed),
+        data: data(span),
+        ..TraceContext::default()
+    };
+    Transaction {
+        name: Some(transaction_name(span)),
+        user: around.user_id.map(|id| User {
+            id: Some(id),
+            ..User::default()
+        }),
+        tags: around.tags,
+        start_timestamp: timing.started,
+        timestamp: Some(at),
+        spans,
+        contexts: [("trace".to_owned(), trace.into())].into(),
+        ..Transaction::default()
+    }
+}
+
+fn op(span: &Open) -> String {
+    let is_request = span.with_fields(|fields| {
+        fields
+            .iter()
+            .any(|(name, _)| *name == "http.request.method")
+    });
+    match (is_request, span.begins_unit) {
+        (true, true) => "http.server".to_owned(),
+        (true, false) => "http.client".to_owned(),
+        (false, _) => span.callsite.target().to_owned(),
+    }
+}
+
+fn status(span: &Open, has_failed: bool) -> Option<SpanStatus> {
+    let code = span.with_fields(|fields| {
+        let (_, value) = fields
+            .iter()
+            .find(|(name, _)| *name == "http.response.status_code")?;
+        value.as_u64()
+    });
+    match code {
+        Some(400) => Some(SpanStatus::InvalidArgument),
+        Some(401) => Some(SpanStatus::Unauthenticated),
+        Some(403) => Some(SpanStatus::PermissionDenied),
+        Some(404) => Some(SpanStatus::NotFound),
+        Some(429) => Some(SpanStatus::ResourceExhausted),
+        Some(503) => Some(SpanStatus::Unavailable),
+        Some(500..) => Some(SpanStatus::InternalError),
+        Some(100..400) => Some(SpanStatus::Ok),
+        Some(_) => Some(SpanStatus::UnknownError),
+        None if has_failed => Some(SpanStatus::InternalError),
+        None => None,
+    }
+}
+
+fn data(span: &Open) -> Map<String, Value> {
+    let fields = span.fields().into_iter();
+    fields
+        .filter(|(name, _)| !matches!(*name, "trace_id" | "span_id"))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The probes of an orchestrator are no traffic.
+fn is_health_check(span: &Open) -> bool {
+    const PATHS: [&str; 9] = [
+        "/health", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",
+        "/status",
+    ];
+    span.with_fields(|fields| {
+        fields.iter().any(|(name, value)| {
+            matches!(*name, "http.route" | "url.path")
+                && value.as_str().is_some_and(|path| PATHS.contains(&path))
+        })
+    })
+}

@@ -1,0 +1,50 @@
+//! Logs: off by default, in bundles, with the trace and the tags of their request.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+mod support;
+
+use spanwise_core::TargetLevels;
+use spanwise_sentry::Builder;
+use support::{plain, sent};
+use tracing::{debug, info, info_span};
+
+fn log() {
+    let _request = info_span!("request", request_id = "r-1").entered();
+    debug!("too little");
+    for step in 0..150 {
+        info!(step, "step {step}");
+    }
+}
+
+#[test]
+fn not_by_default() {
+    let (receiver, _) = sent(plain, log);
+    assert!(receiver.bodies().is_empty());
+}
+
+#[test]
+fn in_bundles_with_what_their_request_says() {
+    let logged = |builder: Builder| {
+        builder
+            .logs("info".parse::<TargetLevels>().unwrap())
+            .release("shop@1")
+    };
+    let (receiver, stats) = sent(logged, log);
+    let bundles = receiver.items("log");
+    let sizes: Vec<_> = bundles
+        .iter()
+        .map(|bundle| bundle["items"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(sizes, [100, 50]);
+    let first = &bundles[0]["items"][0];
+    assert_eq!(
+        (first["body"].as_str(), first["level"].as_str()),
+        (Some("step 0"), Some("info"))
+    );
+    assert_eq!(first["attributes"]["request_id"]["value"], "r-1");
+    assert_eq!(first["attributes"]["step"]["value"], 0);
+    assert_eq!(first["attributes"]["sentry.release"]["value"], "shop@1");
+    assert_eq!(first["trace_id"], bundles[1]["items"][49]["trace_id"]);
+    assert_eq!(stats.sent.delivered, 150);
+}

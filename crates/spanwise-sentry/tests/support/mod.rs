@@ -1,0 +1,93 @@
+//! What the tests share.
+
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+pub mod receiver;
+
+use std::{error::Error, fmt, time::Duration};
+
+use serde_json::Value;
+use spanwise_core::SelfReport;
+use spanwise_sentry::{Builder, Sentry, SentryGuard, SentryLayer, SentryStats};
+
+#[allow(unused_imports, reason = "each test takes what it needs")]
+pub use receiver::{Behaviour, Receiver, TAKES};
+
+pub fn builder(receiver: &Receiver) -> Builder {
+    Sentry::builder(receiver.dsn().parse().unwrap()).report(SelfReport::silent())
+}
+
+/// Sends to a receiver what `log` logs, with a layer that `change` changes, in a plain stack; and returns what came.
+pub fn sent(
+    change: impl FnOnce(Builder) -> Builder,
+    log: impl FnOnce(),
+) -> (Receiver, SentryStats) {
+    use tracing_subscriber::prelude::*;
+    let receiver = Receiver::start();
+    let (layer, guard) = change(builder(&receiver)).build().unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+    let stats = guard.shutdown(Duration::from_secs(10));
+    (receiver, stats)
+}
+
+pub fn plain(builder: Builder) -> Builder {
+    builder
+}
+
+/// The one event that came.
+#[track_caller]
+pub fn one(receiver: &Receiver) -> Value {
+    let events = receiver.events();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    events.into_iter().next().unwrap()
+}
+
+/// What the breadcrumbs of an event say.
+pub fn crumbs(event: &Value) -> Vec<&str> {
+    let values = event["breadcrumbs"]["values"].as_array();
+    let values = values.into_iter().flatten();
+    values
+        .map(|crumb| crumb["message"].as_str().unwrap())
+        .collect()
+}
+
+/// An error with what caused it.
+#[derive(Debug)]
+pub struct PaymentFailed(pub GatewayTimedOut);
+
+#[derive(Debug)]
+pub struct GatewayTimedOut {
+    pub gateway: &'static str,
+}
+
+impl fmt::Display for PaymentFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the payment could not be taken")
+    }
+}
+
+impl Error for PaymentFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for GatewayTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} did not answer", self.gateway)
+    }
+}
+
+impl Error for GatewayTimedOut {}
+
+pub fn payment_failed() -> PaymentFailed {
+    PaymentFailed(GatewayTimedOut { gateway: "cards" })
+}
+
+/// So that a type need not be spelled out.
+pub type Built = (SentryLayer, SentryGuard);

@@ -1,0 +1,174 @@
+//! A thousand equal errors are a few events with a count; what is to be ignored is not sent.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+mod support;
+
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
+
+use spanwise_core::{Clock, Flush as _};
+use support::{Receiver, builder, payment_failed, plain, sent};
+use tracing::{error, info, warn};
+use tracing_subscriber::prelude::*;
+
+#[test]
+fn a_thousand_in_a_second_are_two_events() {
+    let (receiver, stats) = sent(plain, || {
+        for _ in 0..1000 {
+            error!(error = &payment_failed() as &dyn Error, "payment failed");
+        }
+        // Another place, another error.
+        error!(error = &payment_failed() as &dyn Error, "payment failed");
+    });
+    let events = receiver.events();
+    assert_eq!(events.len(), 3, "{events:#?}");
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event["tags"]["repeats"] == "999")
+        .collect();
+    assert_eq!(told.len(), 1, "{events:#?}");
+    assert_eq!(told[0]["contexts"]["repeats"]["count"], 999);
+    assert_eq!(told[0]["message"], "payment failed");
+    assert_eq!((stats.repeated, stats.sent.delivered), (999, 3));
+}
+
+#[test]
+fn after_a_minute_it_is_sent_again() {
+    let receiver = Receiver::start();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let fail = || error!("failed");
+    fail();
+    clock.advance(Duration::from_secs(59));
+    fail();
+    clock.advance(Duration::from_secs(1));
+    fail();
+    guard.shutdown(Duration::from_secs(10));
+    let events = receiver.events();
+    let repeats: Vec<_> = events
+        .iter()
+        .map(|event| event["tags"]["repeats"].as_str())
+        .collect();
+    assert_eq!(repeats, [None, Some("1"), None]);
+}
+
+#[test]
+fn many_that_differ_do_not_hide_what_repeats_later() {
+    let receiver = Receiver::start();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for number in 0..1000 {
+        error!("failed {number}");
+    }
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..10 {
+        error!("failed as often as not");
+    }
+    let stats = guard.shutdown(Duration::from_secs(10));
+    assert_eq!((stats.repeated, stats.sent.delivered), (9, 1002));
+}
+
+#[test]
+fn what_differs_is_sent_each_time() {
+    let (receiver, _) = sent(plain, || {
+        for number in 0..10 {
+            error!("failed {number}");
+        }
+    });
+    assert_eq!(receiver.events().len(), 10);
+}
+
+#[test]
+fn rules_ignore_by_target_message_and_type() {
+    let rules = |builder: spanwise_sentry::Builder| {
+        builder
+            .ignore_target("shop::probe")
+            .ignore_message("connection reset")
+            .ignore_error("GatewayTimedOut")
+    };
+    let (receiver, stats) = sent(rules, || {
+        error!(target: "shop::probe", "one");
+        error!(target: "shop::probe::deep", "two");
+        error!(target: "shop::prober", "it is another target");
+        error!("the connection reset by peer");
+        let reset = std::io::Error::other("connection reset, again");
+        error!(error = &reset as &dyn Error, "a cause says so");
+        error!(error = &payment_failed() as &dyn Error, "a cause is one");
+        let log = log::Record::builder()
+            .level(log::Level::Error)
+            .target("shop::probe")
+            .args(format_args!("by its target"))
+            .build();
+        tracing_log::format_trace(&log).unwrap();
+    });
+    assert_eq!(support::one(&receiver)["message"], "it is another target");
+    assert_eq!((stats.ignored, stats.sent.delivered), (6, 1));
+}
+
+#[test]
+fn levels_say_what_is_an_event_and_what_a_breadcrumb() {
+    let levels = |builder: spanwise_sentry::Builder| {
+        builder
+            .event_levels(
+                "warn,noisy=off"
+                    .parse::<spanwise_core::TargetLevels>()
+                    .unwrap(),
+            )
+            .breadcrumb_levels(
+                "debug,noisy=warn"
+                    .parse::<spanwise_core::TargetLevels>()
+                    .unwrap(),
+            )
+    };
+    let (receiver, _) = sent(levels, || {
+        let _request = tracing::info_span!("request").entered();
+        error!(target: "noisy", "a crumb only");
+        info!(target: "noisy", "nothing");
+        tracing::debug!("a crumb");
+        warn!("an event");
+    });
+    let event = support::one(&receiver);
+    assert_eq!(
+        (event["level"].as_str(), event["message"].as_str()),
+        (Some("warning"), Some("an event"))
+    );
+    assert_eq!(support::crumbs(&event), ["a crumb only", "a crumb"]);
+}
+
+#[test]
+fn a_sample_rate_leaves_errors_out_and_counts_them() {
+    let none = |builder: spanwise_sentry::Builder| builder.sample_rate(0.0);
+    let (receiver, stats) = sent(none, || error!("failed"));
+    assert!(receiver.events().is_empty());
+    assert_eq!((stats.left_out, stats.sent.delivered), (1, 0));
+    for wrong in [-0.1, 1.5, f64::NAN] {
+        let receiver = Receiver::start();
+        assert!(builder(&receiver).sample_rate(wrong).build().is_err());
+        assert!(
+            builder(&receiver)
+                .traces_sample_rate(wrong)
+                .build()
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn a_flush_tells_what_is_held_back() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for _ in 0..3 {
+        error!("failed");
+    }
+    guard
+        .sentry()
+        .flush(std::time::Instant::now() + Duration::from_secs(10))
+        .unwrap();
+    assert_eq!(receiver.events().len(), 2);
+}

@@ -1,0 +1,73 @@
+//! Without the feature `sentry`: nothing is sent, and whoever asks for it is told why.
+
+use std::{fmt, time::Instant};
+
+use spanwise_core::{Flush, SelfReport, Setting};
+
+use super::SENTRY_DSN;
+use crate::{
+    Builder, Preset,
+    explain::Origin,
+    resolve::{self, Service},
+    settings::Vars,
+};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FromEnv;
+
+#[derive(Default)]
+pub(crate) struct InCode {}
+
+/// There is none.
+pub(crate) enum Resolved {}
+
+pub(crate) struct Started;
+
+#[derive(Clone)]
+pub(crate) struct Running;
+
+impl FromEnv {
+    pub(crate) fn read(vars: &mut Vars) -> Self {
+        if let Some(dsn) = vars.get(&SENTRY_DSN) {
+            let (name, length) = (vars.name(&SENTRY_DSN), dsn.len());
+            vars.problems.push(format!(
+                "{name}=(hidden, {length} bytes): this program is built without Sentry: add the feature `sentry` of `spanwise`, or \
+                 leave the variable out"
+            ));
+        }
+        Self
+    }
+}
+
+pub(crate) fn resolve(
+    _: &Builder,
+    _: Preset,
+    _: &Service,
+    _: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
+) -> Option<Resolved> {
+    None
+}
+
+pub(crate) fn start(
+    _: &resolve::Resolved,
+    InCode {}: InCode,
+    _: &SelfReport,
+) -> Result<Started, String> {
+    Ok(Started)
+}
+
+impl Started {
+    pub(crate) fn push_layer(self, _: impl FnOnce(tracing_subscriber::layer::Identity)) -> Running {
+        Running
+    }
+}
+
+impl Running {
+    pub(crate) fn bind(&self) {}
+
+    pub(crate) fn flush(&self, _: impl FnOnce(&dyn Flush) -> bool) -> bool {
+        true
+    }
+
+    pub(crate) fn end(&self, _: Instant) {}
+}
