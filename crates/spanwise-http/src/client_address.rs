@@ -112,9 +112,10 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 
 /// Who sent the request, as far as it is known: the peer, or who a trusted one says that it forwards for, and so on.
 ///
-/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is not trusted, or is no
-/// address: what stands before it anybody may have written. Where every sender is trusted, only the sender is: it says whom it saw, and
-/// what that one said is hearsay.
+/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is no address or is not
+/// trusted, before which anybody may have written.
+///
+/// Where every sender is trusted, only the sender is. It says whom it saw, and what that one said is hearsay.
 pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -> Option<IpAddr> {
     let mut client = peer;
     if !trust.trusts(client) {

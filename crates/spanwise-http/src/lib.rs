@@ -88,7 +88,7 @@
 //! | `server_error` | `request served` | ERROR | 5xx, sent to its end; or the service failed: then `error` says why |
 //! | `cancelled` | `request cancelled` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
 //! | `panicked` | `request panicked` | ERROR | the handler or the body panicked; `error` says what |
-//! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent; `error` says why |
+//! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
 //! `outcome`, `error`, for gRPC `rpc.grpc.status_code`, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
@@ -99,6 +99,8 @@
 //!
 //! * A body counts as read when it says so, when it gave its trailers, or as many bytes as were declared; HEAD, 204, 304 and 101 have none. What became of the bytes
 //!   in the buffers of the server and the network it cannot know.
+//! * A request begins when the service takes it: the time it waits for an inner service to be ready, as with a concurrency limit, is before, and one that is given up then is
+//!   not told.
 //! * A panic goes on as it came, after it was told; a panic hook that logs, such as the facade's, logs an event of its own before. Where panics abort, there is
 //!   no event.
 //! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`mark`] then work where the handler
@@ -111,7 +113,7 @@
 //!
 //! | feature | what |
 //! | --- | --- |
-//! | `axum` | `http.route` of `MatchedPath`, and the peer of `ConnectInfo<SocketAddr>` |
+//! | `axum` | `http.route` of `MatchedPath`, the whole path in a nested router, and the peer of `ConnectInfo<SocketAddr>` |
 //! | `reqwest-middleware` | `ClientLayer::reqwest` |
 //!
 //! # Troubleshooting

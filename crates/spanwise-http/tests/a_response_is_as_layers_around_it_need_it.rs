@@ -27,8 +27,10 @@ async fn a_layer_that_answers_by_itself_has_an_empty_body_to_do_so() {
         ))
         .layer(server());
     let app = Router::new().route("/", on_get(std::future::pending::<()>));
-    let address = serve(app.layer(layers)).await;
-    let response = send(address, Version::HTTP_11, get("/")).await.unwrap();
+    let app = app.layer(layers);
+    let response = send(serve(app).await, Version::HTTP_11, get("/"))
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     the_event(&logs).await.assert_field("outcome", "cancelled");
 
