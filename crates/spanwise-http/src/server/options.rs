@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) trust: Trust,
     pub(crate) request_id_headers: Vec<HeaderName>,
     pub(crate) tenant: Tenant,
+    /// Whether it may be what the baggage says.
+    pub(crate) tenant_baggage: bool,
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
     pub(crate) quiet: Vec<Quiet>,
@@ -66,6 +68,7 @@ impl Default for Options {
             trust: Trust::default(),
             request_id_headers: vec![HeaderName::from_static("x-request-id")],
             tenant: Tenant::Unknown,
+            tenant_baggage: false,
             client_address: ClientAddress::default(),
             slow: None,
             quiet: Vec::new(),

@@ -112,8 +112,8 @@ pub(crate) fn receive<B>(
     };
     let baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
     let tenant_member = match &options.tenant {
-        Tenant::Header(_) | Tenant::Unknown => baggage.get("tenant_id"),
-        Tenant::By(_) => None,
+        Tenant::Header(_) | Tenant::Unknown if options.tenant_baggage => baggage.get("tenant_id"),
+        Tenant::Header(_) | Tenant::Unknown | Tenant::By(_) => None,
     };
     let tenant_id = tenant_id
         .or_else(|| tenant_header.and_then(id::accepted))

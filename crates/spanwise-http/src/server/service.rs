@@ -59,13 +59,17 @@ impl ServerLayer {
 
     /// The header that holds the tenant of a request, believed like its id. Default: none.
     ///
-    /// With a header or without, else it is the member `tenant_id` of the baggage that a trusted sender sent, if it looks like an id.
-    ///
     /// # Panics
     /// If it is no name of a header.
     pub fn tenant_header(self, name: &str) -> Self {
         let name = header_name(name);
         self.set(|options| options.tenant = Tenant::Header(name))
+    }
+
+    /// Takes the tenant from the member `tenant_id` of the baggage that a trusted sender sent, where no header names one: as a service of
+    /// yours sends it, by [`ClientLayer::baggage`](crate::ClientLayer::baggage). Default: not, since a gateway hands on what others say.
+    pub fn tenant_baggage(self) -> Self {
+        self.set(|options| options.tenant_baggage = true)
     }
 
     /// Finds the tenant of a request, in place of a header: from the host, or from what a layer around this one knows.
