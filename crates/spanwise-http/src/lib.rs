@@ -130,6 +130,7 @@ mod client;
 mod client_address;
 mod id;
 mod method;
+mod mistake;
 mod passed_on;
 mod said;
 mod server;
