@@ -6,7 +6,8 @@ use std::{convert::Infallible, env, process::Command};
 
 use http::{Request, Response};
 use http_body_util::Empty;
-use spanwise_http::{ServerLayer, record, server};
+use spanwise_core::{Fault, SelfReport};
+use spanwise_http::{Peer, ServerLayer, Trust, record, server};
 use tower::{Layer, ServiceExt};
 use tracing_subscriber::{prelude::*, registry};
 
@@ -64,4 +65,33 @@ async fn names_that_are_refused() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn networks_that_are_trusted_where_the_peer_is_not_known() {
+    if !is_child() {
+        let told = stderr_of("networks_that_are_trusted_where_the_peer_is_not_known");
+        let line = "spanwise: setup: networks are trusted, but where a request comes from is not known: serve with \
+                    `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`";
+        assert_eq!(told, ["spanwise: setup: ", line]);
+        return;
+    }
+    let from_nowhere = || Request::new(Body::new());
+    let mut from_there = from_nowhere();
+    let peer = Peer("127.0.0.1:80".parse().unwrap());
+    from_there.extensions_mut().insert(peer);
+    let trusting = || server().trust("10.0.0.0/8".parse().unwrap());
+    let faults = || SelfReport::default().stats().faults;
+
+    // Nothing is amiss with any of these.
+    serve_one(server(), from_nowhere(), || {}).await;
+    serve_one(server().trust(Trust::Always), from_nowhere(), || {}).await;
+    serve_one(trusting(), from_there, || {}).await;
+    assert_eq!(faults(), []);
+    // Another thing that was told just before does not keep it back.
+    SelfReport::default().fault(Fault::Setup, &"");
+    for _ in 0..3 {
+        serve_one(trusting(), from_nowhere(), || {}).await;
+    }
+    assert_eq!(faults(), [(Fault::Setup, 2)]);
 }

@@ -16,7 +16,9 @@ use crate::{
     baggage::Baggage,
     carried::Carried,
     client_address, id, method,
+    mistake::Mistake,
     trace_context::{TraceContext, TraceId},
+    trust::Trust,
 };
 
 /// What the end of a request needs of its beginning.
@@ -95,6 +97,9 @@ pub(crate) fn receive<B>(
 ) -> Ending {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
+    if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
+        NO_PEER.tell(no_peer);
+    }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
     let sent_trace = trusted.and_then(TraceContext::of_headers);
@@ -182,6 +187,15 @@ pub(crate) fn receive<B>(
         bytes: 0,
         is_told: false,
     }
+}
+
+/// With networks to trust, nobody is as long as this is not mended.
+static NO_PEER: Mistake = Mistake::new();
+
+fn no_peer() -> String {
+    "networks are trusted, but where a request comes from is not known: serve with \
+     `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`"
+        .into()
 }
 
 /// That of a header, else that of the trace, else a new one.
