@@ -10,7 +10,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{Router, body::Bytes, routing::get as on_get};
+use axum::body::Bytes;
+#[cfg(feature = "axum")]
+use axum::{Router, routing::get as on_get};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
@@ -80,9 +82,35 @@ async fn a_quiet_path_is_told_only_if_it_fails() {
     }
 }
 
+#[test]
+fn a_quiet_path_that_no_request_has_is_refused() {
+    for path in [
+        "",
+        "health",
+        "*",
+        "health/*",
+        "/heal*",
+        "/*/health",
+        "/a/*/*",
+        "/a?b=1",
+    ] {
+        let refused = std::panic::catch_unwind(|| server().quiet(path));
+        let said = refused.unwrap_err();
+        let said = said.downcast_ref::<String>().unwrap();
+        assert!(
+            said.starts_with(&format!("`{path}` is no path; ")),
+            "{said}"
+        );
+    }
+    let _ = server().quiet("/").quiet("/*").quiet("/health/");
+}
+
+#[cfg(feature = "axum")]
 #[tokio::test]
 async fn in_a_nested_router_a_path_is_the_whole_one() {
     let nested = Router::new().route("/health", on_get(|| async {}));
+    // Its default one would not be in the layer.
+    let nested = nested.fallback(|| async { StatusCode::NOT_FOUND });
     let layer = server().quiet("/api/health");
     let app = Router::new().nest("/api", nested.layer(layer));
     for (path, is_told) in [("/api/health", false), ("/api/none", true)] {
