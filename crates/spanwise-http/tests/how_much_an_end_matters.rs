@@ -41,7 +41,7 @@ async fn serve_one(layer: ServerLayer, path: &str, status: StatusCode, takes: Du
 }
 
 #[tokio::test]
-async fn a_slow_request_is_a_warning_at_least() {
+async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
     let slow = LIMIT + Duration::from_millis(1);
     let cases = [
         (StatusCode::OK, LIMIT, Level::INFO),
@@ -53,7 +53,13 @@ async fn a_slow_request_is_a_warning_at_least() {
         let logs = capture();
         let layer = server().slow(LIMIT).expected(StatusCode::NOT_FOUND);
         serve_one(layer, "/", status, takes).await;
-        the_event(&logs).await.assert_level(level);
+        let event = the_event(&logs).await;
+        event.assert_level(level);
+        if takes > LIMIT {
+            event.assert_field("slow", true);
+        } else {
+            event.assert_no_field("slow");
+        }
     }
 }
 

@@ -170,7 +170,7 @@ impl Ending {
         let exchange = self.carried.exchange.as_ref();
         let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, error.as_deref(), &notes);
+            self.send(event, outcome, duration, is_slow, error.as_deref(), &notes);
         }
     }
 
@@ -209,6 +209,7 @@ impl Ending {
         event: AccessEvent,
         outcome: Outcome,
         duration: f64,
+        is_slow: bool,
         error: Option<&str>,
         notes: &Notes,
     ) {
@@ -228,6 +229,7 @@ impl Ending {
             value(&ttfb),
             value(&bytes),
             Some(&outcome),
+            is_slow.then_some(&true as &dyn Value),
             value(&grpc_status),
             value(&error),
             apart.map(|apart| &apart.method as &dyn Value),

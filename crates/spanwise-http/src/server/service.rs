@@ -82,7 +82,7 @@ impl ServerLayer {
         self.set(|options| options.client_address = shown)
     }
 
-    /// Requests that take longer, to the end of the body, are told at WARN at least. Default: none are.
+    /// Requests that take longer, to the end of the body, are told at WARN at least, with the field `slow`. Default: none are.
     pub fn slow(self, longer_than: Duration) -> Self {
         self.set(|options| options.slow = Some(longer_than))
     }
