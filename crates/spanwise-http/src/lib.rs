@@ -91,7 +91,7 @@
 //! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
 //!
 //! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
 //!

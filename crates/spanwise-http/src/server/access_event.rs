@@ -26,10 +26,10 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "slow",
     "rpc.grpc.status_code",
     "error",
+    "url.path",
     // The rest where no span says it.
     "http.request.method",
     "http.route",
-    "url.path",
     "request_id",
     "tenant_id",
     "client.address",
@@ -37,7 +37,7 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
 ];
 const OWN: usize = 16;
 /// How many of them an event has that is in the span of its request.
-const OWN_IN_SPAN: usize = 9;
+const OWN_IN_SPAN: usize = 10;
 
 /// Values by the places of [`OWN_FIELDS`].
 pub(crate) type Own<'a> = [Option<&'a dyn Value>; OWN];

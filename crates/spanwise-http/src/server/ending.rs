@@ -218,10 +218,14 @@ impl Ending {
         let ttfb = head.map(|head| head.ttfb);
         let bytes = head.map(|_| self.bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
-        let (message, outcome) = (outcome.message(), outcome.name());
         let apart = self.request.apart.as_deref();
         let mut digits = [0; 36];
         let id = apart.map(|_| self.request.id.text(&mut digits));
+        let path = match self.request.routed_path.as_ref() {
+            Some(path) if outcome == Outcome::ClientError => Some(path.path()),
+            _ => apart.and_then(|apart| apart.path.as_deref()),
+        };
+        let (message, outcome) = (outcome.message(), outcome.name());
         let own: Own<'_> = [
             Some(&message),
             value(&status),
@@ -232,9 +236,9 @@ impl Ending {
             is_slow.then_some(&true as &dyn Value),
             value(&grpc_status),
             value(&error),
+            value(&path),
             apart.map(|apart| &apart.method as &dyn Value),
             apart.and_then(|apart| value(&apart.route)),
-            apart.and_then(|apart| value(&apart.path)),
             value(&id),
             apart.and_then(|apart| value(&apart.tenant_id)),
             apart.and_then(|apart| value(&apart.client_address)),
