@@ -66,7 +66,12 @@ impl Carried {
     /// Lets code find it that runs on this thread, until what is returned is dropped: for spans that cannot carry it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         let carried = Some(Arc::clone(self));
-        Entered(WITHOUT_SPAN.try_with(|current| current.replace(carried)).ok().flatten())
+        Entered(
+            WITHOUT_SPAN
+                .try_with(|current| current.replace(carried))
+                .ok()
+                .flatten(),
+        )
     }
 }
 

@@ -18,5 +18,8 @@ pub(crate) fn text(error: &dyn Display) -> String {
 pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    guarded::cut_at(text.unwrap_or("(a panic whose payload is no text)"), LONGEST)
+    guarded::cut_at(
+        text.unwrap_or("(a panic whose payload is no text)"),
+        LONGEST,
+    )
 }

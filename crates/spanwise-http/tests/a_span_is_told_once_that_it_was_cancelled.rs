@@ -30,7 +30,8 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for CountsRecords {
 #[test]
 fn whoever_writes_fields_as_they_come_writes_it_once() {
     tracing_subscriber::registry().with(CountsRecords).init();
-    let service = tower::service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+    let service =
+        tower::service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
     drop(server().layer(service).call(Request::new(Body::new())));
     assert_eq!(RECORDED.load(Ordering::Relaxed), 1);
 }
