@@ -1,6 +1,6 @@
 //! Each in a process of its own, whose stderr is read.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::{convert::Infallible, env, process::Command};
 
