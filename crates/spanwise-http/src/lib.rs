@@ -91,7 +91,7 @@
 //! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `error`, for gRPC `rpc.grpc.status_code`, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
 //!
 //! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
 //!
@@ -125,6 +125,8 @@
 //! | `cancelled` where nobody left | A layer around this one threw the response away, or its body: put this one around it, by a later `.layer` with axum. |
 //! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice. |
 //! | lines of a spawned task have no `request_id` | `tokio::spawn(work.instrument(Span::current()))`. |
+//! | `fmt().json()` shows `"spans":[]` with the event | It lists the spans that are entered; the request's no longer is, and is the event's parent: `"span"` has it. |
+//! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |
 
 mod baggage;
 mod carried;
@@ -132,6 +134,7 @@ mod client;
 mod client_address;
 mod id;
 mod method;
+mod mistake;
 mod passed_on;
 mod said;
 mod server;

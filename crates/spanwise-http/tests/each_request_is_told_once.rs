@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     error_handling::HandleErrorLayer,
-    extract::ws::WebSocketUpgrade,
+    extract::{Path, ws::WebSocketUpgrade},
     response::IntoResponse,
     routing::{any, get as on_get},
 };
@@ -115,6 +115,33 @@ async fn a_path_without_a_route_is_told_by_itself() {
     let span = logs.one_span("http.request");
     span.assert_field("url.path", "/no/such");
     assert_eq!(span.field("http.route"), None);
+}
+
+#[tokio::test]
+async fn the_path_of_a_route_is_told_with_an_error_of_the_client() {
+    let answer = async |Path(status): Path<u16>| StatusCode::from_u16(status).unwrap();
+    for version in VERSIONS {
+        for (status, is_told) in [(200, false), (422, true), (500, false)] {
+            let logs = capture();
+            let app = Router::new().route("/orders/{status}", on_get(answer));
+            let app = Router::new().nest("/shop", app.layer(server()));
+            let path = format!("/shop/orders/{status}");
+            let request = get(&format!("{path}?token=of-a-query"));
+            send(serve(app).await, version, request).await.unwrap();
+
+            let event = the_event(&logs).await;
+            event.assert_field("http.response.status_code", status);
+            if is_told {
+                event.assert_field("url.path", path);
+            } else {
+                event.assert_no_field("url.path");
+            }
+            let span = logs.one_span("http.request");
+            span.assert_field("http.route", "/shop/orders/{status}");
+            assert_eq!(span.field("url.path"), None);
+            logs.assert_never_logged("of-a-query");
+        }
+    }
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Ending {
         let exchange = self.carried.exchange.as_ref();
         let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, error.as_deref(), &notes);
+            self.send(event, outcome, duration, is_slow, error.as_deref(), &notes);
         }
     }
 
@@ -209,6 +209,7 @@ impl Ending {
         event: AccessEvent,
         outcome: Outcome,
         duration: f64,
+        is_slow: bool,
         error: Option<&str>,
         notes: &Notes,
     ) {
@@ -217,10 +218,14 @@ impl Ending {
         let ttfb = head.map(|head| head.ttfb);
         let bytes = head.map(|_| self.bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
-        let (message, outcome) = (outcome.message(), outcome.name());
         let apart = self.request.apart.as_deref();
         let mut digits = [0; 36];
         let id = apart.map(|_| self.request.id.text(&mut digits));
+        let path = match self.request.routed_path.as_ref() {
+            Some(path) if outcome == Outcome::ClientError => Some(path.path()),
+            _ => apart.and_then(|apart| apart.path.as_deref()),
+        };
+        let (message, outcome) = (outcome.message(), outcome.name());
         let own: Own<'_> = [
             Some(&message),
             value(&status),
@@ -228,11 +233,12 @@ impl Ending {
             value(&ttfb),
             value(&bytes),
             Some(&outcome),
+            is_slow.then_some(&true as &dyn Value),
             value(&grpc_status),
             value(&error),
+            value(&path),
             apart.map(|apart| &apart.method as &dyn Value),
             apart.and_then(|apart| value(&apart.route)),
-            apart.and_then(|apart| value(&apart.path)),
             value(&id),
             apart.and_then(|apart| value(&apart.tenant_id)),
             apart.and_then(|apart| value(&apart.client_address)),

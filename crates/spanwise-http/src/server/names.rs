@@ -2,12 +2,11 @@
 
 use std::sync::{
     Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
-use spanwise_core::{Fault, SelfReport};
-
 use super::access_event::OWN_FIELDS;
+use crate::mistake::Mistake;
 
 /// Each new name costs a callsite a level, which stays for good: more than these are a mistake, such as a name with an id in it.
 pub(crate) const MOST: usize = 128;
@@ -17,12 +16,12 @@ static NAMES: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST]
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// Whether it was told of each of the event's own fields that it cannot be set, and that there are too many names.
-static TOLD_OF_OWN: [AtomicBool; OWN_FIELDS.len()] =
-    [const { AtomicBool::new(false) }; OWN_FIELDS.len()];
-static TOLD_OF_MANY: AtomicBool = AtomicBool::new(false);
+/// To set one of the event's own fields, each of which is one.
+static OWN: [Mistake; OWN_FIELDS.len()] = [const { Mistake::new() }; OWN_FIELDS.len()];
+static NO_NAME: Mistake = Mistake::new();
+static TOO_MANY: Mistake = Mistake::new();
 
-/// The index of `name`, for good. `None`, and told once by [`SelfReport`], where it cannot be a field.
+/// The index of `name`, for good. `None`, and told once, where it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
     find(name).or_else(|| add(name, || name))
 }
@@ -63,12 +62,12 @@ fn find(name: &str) -> Option<u8> {
 
 #[cold]
 fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
+    if name.is_empty() {
+        refuse(&NO_NAME, name, "it is empty");
+        return None;
+    }
     if let Some(own) = OWN_FIELDS.iter().position(|own| *own == name) {
-        refuse(
-            &TOLD_OF_OWN[own],
-            name,
-            "the event has a field of that name",
-        );
+        refuse(&OWN[own], name, "they have a field of that name");
         return None;
     }
     let index = if count() < MOST {
@@ -77,7 +76,8 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         find(name) // another thread may have added it meanwhile
     };
     if index.is_none() {
-        refuse(&TOLD_OF_MANY, name, "there are 128 others");
+        // Of the first alone: where a name has an id in it, there is no end of them.
+        refuse(&TOO_MANY, name, "there are 128 others");
     }
     index
 }
@@ -95,10 +95,7 @@ fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8
     Some(count as u8)
 }
 
-/// Tells it once, however many requests come: the mistake is one, and its line must not keep others from being told.
-fn refuse(told: &AtomicBool, name: &str, why: &str) {
-    if !told.swap(true, Ordering::Relaxed) {
-        let detail = format!("`{name}` does not become a field of a request's event: {why}");
-        SelfReport::default().fault(Fault::Setup, &detail);
-    }
+fn refuse(mistake: &Mistake, name: &str, why: &str) {
+    // No quotes: they would be told with a backslash before them.
+    mistake.tell(|| format!("`{name}` is not added to the events of requests: {why}"));
 }

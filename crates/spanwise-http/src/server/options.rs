@@ -45,11 +45,14 @@ pub(crate) enum Quiet {
 }
 
 impl Quiet {
-    pub(crate) fn new(path: &str) -> Self {
-        match path.strip_suffix("/*") {
-            Some(root) => Self::Below(root.to_owned()),
-            None => Self::Path(path.to_owned()),
-        }
+    /// `None` if no path is ever so.
+    pub(crate) fn new(path: &str) -> Option<Self> {
+        let (root, quiet): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
+            Some(root) => (root, Self::Below),
+            None => (path, Self::Path),
+        };
+        let is_path = path.starts_with('/') && !root.contains(['*', '?']);
+        is_path.then(|| quiet(root.to_owned()))
     }
 
     pub(crate) fn is_about(&self, path: &str) -> bool {

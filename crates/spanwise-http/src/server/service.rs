@@ -86,16 +86,24 @@ impl ServerLayer {
         self.set(|options| options.client_address = shown)
     }
 
-    /// Requests that take longer, to the end of the body, are told at WARN at least. Default: none are.
+    /// Requests that take longer, to the end of the body, are told at WARN at least, with the field `slow`. Default: none are.
     pub fn slow(self, longer_than: Duration) -> Self {
         self.set(|options| options.slow = Some(longer_than))
     }
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one. `/health/` is another one than `/health`.
+    ///
+    /// # Panics
+    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last `/*`, or with a query.
+    #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
-        self.set(|options| options.quiet.push(Quiet::new(path)))
+        let Some(quiet) = Quiet::new(path) else {
+            let path = path.escape_debug();
+            panic!("`{path}` is no path; write `/health`, or `/internal/*` for all below")
+        };
+        self.set(|options| options.quiet.push(quiet))
     }
 
     /// Tells responses of a 4xx status such as 404 at INFO, not at WARN: they are no news.
