@@ -60,6 +60,8 @@ struct State {
     hurry: u32,
     /// Counts the times that somebody in a hurry had to be told that the server takes nothing.
     refused: u64,
+    /// The time of the next tick is another now.
+    woken: bool,
     ended: bool,
 }
 
@@ -73,7 +75,7 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) enum Next {
     Send(Parcel),
-    /// The time has come that was asked for.
+    /// The time has come that was asked for, or there is another to ask for.
     Tick,
     End,
 }
@@ -148,7 +150,7 @@ impl Outbox {
                 return Next::End;
             }
             let now = Instant::now();
-            if tick.is_some_and(|tick| now >= tick) {
+            if mem::take(&mut state.woken) || tick.is_some_and(|tick| now >= tick) {
                 return Next::Tick;
             }
             let wait = not_before.filter(|at| *at > now && state.hurry == 0);
@@ -174,6 +176,12 @@ impl Outbox {
                 }
             };
         }
+    }
+
+    /// Has the thread that sends ask again when there is something else to do: it may sleep without end, or for too long.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
+        self.work.notify_one();
     }
 
     /// The parcel in flight is settled, and counted by `count`. False if it was counted as lost before.

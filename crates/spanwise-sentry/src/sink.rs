@@ -20,7 +20,7 @@ use crate::{
     builder::Options,
     last_word,
     limits::Category,
-    logs::Logs,
+    logs::{Bundle, Logs},
     outbox::{Outbox, Parcel},
     repeats::{self, Again, Repeats},
     sender::Chores,
@@ -98,6 +98,7 @@ impl Sink {
             Again::First => {
                 count(&self.counts.repeated);
                 self.repeats.keep(key, make());
+                self.outbox.wake();
             }
             Again::Yes => count(&self.counts.repeated),
         }
@@ -157,8 +158,10 @@ impl Sink {
                     .insert(name.to_owned(), value.to_string().into());
             }
         }
-        if let Some(full) = self.logs.push(log, Instant::now()) {
-            self.send_logs(full);
+        match self.logs.push(log, Instant::now()) {
+            Bundle::Begun => self.outbox.wake(),
+            Bundle::Waits => {}
+            Bundle::Full(logs) => self.send_logs(logs),
         }
     }
 

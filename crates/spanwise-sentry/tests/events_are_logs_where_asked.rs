@@ -8,6 +8,7 @@ use spanwise_core::TargetLevels;
 use spanwise_sentry::Builder;
 use support::{plain, sent};
 use tracing::{debug, info, info_span};
+use tracing_subscriber::prelude::*;
 
 fn log() {
     let _request = info_span!("request", request_id = "r-1").entered();
@@ -47,4 +48,14 @@ fn in_bundles_with_what_their_request_says() {
     assert_eq!(first["attributes"]["sentry.release"]["value"], "shop@1");
     assert_eq!(first["trace_id"], bundles[1]["items"][49]["trace_id"]);
     assert_eq!(stats.sent.delivered, 150);
+}
+
+#[test]
+fn in_a_few_seconds_where_nothing_else_is_sent() {
+    let receiver = support::Receiver::start();
+    let logs = support::builder(&receiver).logs(tracing::level_filters::LevelFilter::INFO);
+    let (layer, _guard) = logs.build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    info!("the only one");
+    receiver.wait_for(1);
 }

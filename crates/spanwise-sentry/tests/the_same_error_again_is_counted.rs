@@ -206,3 +206,23 @@ fn a_flush_tells_what_is_held_back() {
         .unwrap();
     assert_eq!(receiver.events().len(), 2);
 }
+
+#[test]
+fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver)
+        .repeats_within(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let fail = || error!("failed");
+    fail();
+    // From then on the thread that sends has nothing to do.
+    while guard.sentry().stats().sent.delivered == 0 {
+        std::thread::yield_now();
+    }
+    fail();
+    receiver.wait_for(2);
+    let told = receiver.events().pop().unwrap();
+    assert_eq!(told["tags"]["repeats"], "1");
+}
