@@ -338,6 +338,9 @@ where
         let Some(span) = self.spans.remove(&id) else {
             return;
         };
+        if is_own_doing() {
+            return;
+        }
         let around = || self.sink.options.keys.around(&spans, &span.unit, &[]);
         let at = self.sink.clock.now();
         if let Some(transaction) = traces::finish(share, &span, &spans, around, at) {

@@ -65,20 +65,25 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.get()
 }
 
-struct Capturing;
+/// Something is being captured, perhaps from inside of a hook: then what was before holds again after it.
+struct Capturing {
+    was_capturing: bool,
+    read: Read,
+}
 
 impl Capturing {
     fn enter(read: Read) -> Self {
-        IS_CAPTURING.set(true);
-        READ.replace(read);
-        Self
+        Self {
+            was_capturing: IS_CAPTURING.replace(true),
+            read: READ.replace(read),
+        }
     }
 }
 
 impl Drop for Capturing {
     fn drop(&mut self) {
-        IS_CAPTURING.set(false);
-        READ.replace(Read::Nothing);
+        IS_CAPTURING.set(self.was_capturing);
+        READ.replace(std::mem::take(&mut self.read));
     }
 }
 
