@@ -231,7 +231,7 @@ impl Capture {
                 .record
                 .map(|record| (&record.target, &record.file, record.line)),
             &fields.message,
-            fields.text("error"),
+            fields.texts_of_errors(),
             fields.text("panic.location"),
             fields
                 .errors

@@ -226,3 +226,18 @@ fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
     let told = receiver.events().pop().unwrap();
     assert_eq!(told["tags"]["repeats"], "1");
 }
+
+#[test]
+fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
+    let fail = |what: &str| {
+        error!(err = %what, "failed");
+        error!(err = %what);
+        error!(exception.message = %what, "failed");
+        error!(e = %what);
+    };
+    let (receiver, stats) = sent(plain, || {
+        fail("no connection");
+        fail("the disk is full");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (8, 0));
+}
