@@ -54,6 +54,20 @@ impl Fields {
         self.message.take().or_else(text_of_error)
     }
 
+    /// The message, else what an error says.
+    pub(crate) fn says(&self) -> Option<&str> {
+        let message = self.message.as_deref();
+        let text = || self.texts_of_errors().first().copied();
+        let cause = || {
+            self.errors
+                .iter()
+                .flatten()
+                .next()
+                .map(|cause| &*cause.text)
+        };
+        message.or_else(text).or_else(cause)
+    }
+
     /// What the errors among the fields say that came as texts.
     pub(crate) fn texts_of_errors(&self) -> Vec<&str> {
         let texts = self.values.iter();

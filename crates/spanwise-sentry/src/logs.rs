@@ -68,6 +68,10 @@ impl Logs {
 pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: SystemTime) -> Log {
     let mut attributes: Map<String, LogAttribute> = Map::new();
     for (name, value) in &fields.values {
+        // For the event, as its stack.
+        if *name == "panic.backtrace" {
+            continue;
+        }
         attributes.insert((*name).to_owned(), LogAttribute(value.clone()));
     }
     for (index, cause) in fields.errors.iter().flatten().enumerate() {
@@ -97,7 +101,7 @@ pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: System
             Level::DEBUG => LogLevel::Debug,
             Level::TRACE => LogLevel::Trace,
         },
-        body: fields.message.clone().unwrap_or_default(),
+        body: fields.says().unwrap_or_default().to_owned(),
         trace_id: Some(around.trace_id),
         timestamp: at,
         severity_number: None,

@@ -59,3 +59,31 @@ fn in_a_few_seconds_where_nothing_else_is_sent() {
     info!("the only one");
     receiver.wait_for(1);
 }
+
+#[test]
+fn one_without_a_message_says_what_its_error_says() {
+    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+    let (receiver, _) = sent(logged, || {
+        let error = support::payment_failed();
+        tracing::warn!(%error);
+        tracing::warn!(error = &error as &dyn std::error::Error);
+    });
+    let items = receiver.items("log").remove(0);
+    for log in items["items"].as_array().unwrap() {
+        assert_eq!(log["body"], "the payment could not be taken");
+    }
+}
+
+#[test]
+fn the_stack_of_a_panic_is_not_sent_as_text() {
+    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+    let (receiver, _) = sent(logged, || {
+        tracing::error!(
+            panic.backtrace = "   0: shop::pay\n   1: shop::main",
+            "a panic"
+        );
+    });
+    let items = receiver.items("log").remove(0);
+    assert_eq!(items["items"][0]["body"], "a panic");
+    assert!(items["items"][0]["attributes"]["panic.backtrace"].is_null());
+}
