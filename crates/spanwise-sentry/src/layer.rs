@@ -9,7 +9,7 @@ use spanwise_core::{
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata,
+    Interest, Level, LevelFilter, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -211,7 +211,10 @@ impl Capture {
         if !uses.event {
             return;
         }
-        let has_failed = unit.has_failed.swap(true, Ordering::Relaxed);
+        // A warning does not say why a request failed, nor does what is of no request that is known.
+        let tells_why = *place.callsite.level() == Level::ERROR
+            && !std::ptr::eq(unit, &raw const *self.outside);
+        let has_failed = tells_why && unit.has_failed.swap(true, Ordering::Relaxed);
         let is_ignored = options.ignore.has_target(place.target())
             || options
                 .ignore

@@ -241,3 +241,25 @@ fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
     });
     assert_eq!((receiver.events().len(), stats.repeated), (8, 0));
 }
+
+#[test]
+fn outside_of_a_request_no_error_said_why_one_ended_badly() {
+    let (receiver, stats) = sent(plain, || {
+        error!("long ago");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
+
+#[test]
+fn a_warning_does_not_say_why_a_request_ended_badly() {
+    let warnings = |builder: spanwise_sentry::Builder| {
+        builder.event_levels(tracing::level_filters::LevelFilter::WARN)
+    };
+    let (receiver, stats) = sent(warnings, || {
+        let _request = tracing::info_span!("request").entered();
+        warn!("slow");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
