@@ -103,6 +103,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// For the breadcrumbs of all units.
 const ROOM: usize = 32 * 1024 * 1024;
 
+/// What is asked to last for longer lasts for so long: not every duration can be added to a time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The guard, when it is dropped, waits for so long.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -210,8 +213,7 @@ impl Drop for SentryGuard {
 }
 
 fn after(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + DROP_DEADLINE)
+    Instant::now() + duration.min(LONGEST)
 }
 
 impl Builder {
@@ -375,7 +377,7 @@ impl Builder {
             proxy: proxy_of(&dsn, &client)?,
             dsn: dsn.0.clone(),
             user_agent: client.user_agent.to_string(),
-            timeout,
+            timeout: timeout.min(LONGEST),
             root_certificates: certificates,
         };
         client.dsn = Some(dsn.0);
@@ -397,7 +399,7 @@ impl Builder {
             client: Arc::new(Client::with_options(client)),
             outbox: Arc::clone(&outbox),
             options,
-            repeats: Repeats::new(repeats_within),
+            repeats: Repeats::new(repeats_within.min(LONGEST)),
             logs: Logs::default(),
             room: Room::new(ROOM),
             clock,

@@ -263,3 +263,16 @@ fn a_warning_does_not_say_why_a_request_ended_badly() {
     });
     assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
 }
+
+#[test]
+fn a_window_without_end_is_no_trouble() {
+    let for_ever = |builder: spanwise_sentry::Builder| {
+        builder.repeats_within(Duration::MAX).timeout(Duration::MAX)
+    };
+    let (receiver, stats) = sent(for_ever, || {
+        for _ in 0..3 {
+            error!("failed");
+        }
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 2));
+}
