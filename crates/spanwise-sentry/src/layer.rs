@@ -9,7 +9,7 @@ use spanwise_core::{
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata,
+    Interest, Level, LevelFilter, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -211,7 +211,10 @@ impl Capture {
         if !uses.event {
             return;
         }
-        let has_failed = unit.has_failed.swap(true, Ordering::Relaxed);
+        // A warning does not say why a request failed, nor does what is of no request that is known.
+        let tells_why = *place.callsite.level() == Level::ERROR
+            && !std::ptr::eq(unit, &raw const *self.outside);
+        let has_failed = tells_why && unit.has_failed.swap(true, Ordering::Relaxed);
         let is_ignored = options.ignore.has_target(place.target())
             || options
                 .ignore
@@ -231,7 +234,7 @@ impl Capture {
                 .record
                 .map(|record| (&record.target, &record.file, record.line)),
             &fields.message,
-            fields.text("error"),
+            fields.texts_of_errors(),
             fields.text("panic.location"),
             fields
                 .errors
@@ -338,6 +341,9 @@ where
         let Some(span) = self.spans.remove(&id) else {
             return;
         };
+        if is_own_doing() {
+            return;
+        }
         let around = || self.sink.options.keys.around(&spans, &span.unit, &[]);
         let at = self.sink.clock.now();
         if let Some(transaction) = traces::finish(share, &span, &spans, around, at) {
