@@ -66,6 +66,8 @@ assert_equal(
     ],
 )
 assert_equal(event.get("level", "error"), "error")
+assert_equal(event["contexts"]["trace"]["trace_id"], line["trace_id"])
+assert_equal(event["transaction"], "POST /orders/{id}/pay")
 assert event["release"].startswith("shop@"), event["release"]
 assert_equal(event["environment"], "staging")
 assert_equal(event["contexts"]["fields"]["amount"], 19.99)

@@ -5,9 +5,9 @@
 //! cargo bench -p benches --bench load -- --rounds 3
 //! ```
 //!
-//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three seconds a round. The handler logs one event. All write to
-//! `/dev/null` in the background, as a service writes to a file: `tower-http` by `tracing_appender::non_blocking` and `fmt().json()`, `spanwise`
-//! by its facade under the preset prod. Both share two processors with `wrk`, so a ratio is of the whole, not of the server alone.
+//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three seconds a round. The handler logs one event, and
+//! each hundredth request an error. All write to `/dev/null` in the background, as a service writes to a file: `tower-http` by `tracing_appender::non_blocking` and `fmt().json()`, `spanwise`
+//! by its facade under the preset prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share two processors with `wrk`, so a ratio is of the whole, not of the server alone.
 
 use std::{
     collections::BTreeMap,
@@ -15,18 +15,19 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use axum::{Router, body::Body, routing::get};
-use spanwise::{Builder, Preset};
+use spanwise::Builder;
 use tokio::{net::TcpListener, runtime::Runtime, task::spawn_blocking};
 use tower::ServiceBuilder;
 use tower_http::{
     ServiceBuilderExt,
     trace::{DefaultOnResponse, TraceLayer},
 };
-use tracing::{Level, info};
+use tracing::{Level, error, info};
 
 use crate::{
     http::{Uuids, peer_span},
@@ -39,9 +40,16 @@ enum Contender {
     Bare,
     TowerHttp,
     Spanwise,
+    /// With a Sentry that hangs.
+    Sentry,
 }
 
-const CONTENDERS: [Contender; 3] = [Contender::Bare, Contender::TowerHttp, Contender::Spanwise];
+const CONTENDERS: [Contender; 4] = [
+    Contender::Bare,
+    Contender::TowerHttp,
+    Contender::Spanwise,
+    Contender::Sentry,
+];
 const ROUNDS: usize = 5;
 
 impl Contender {
@@ -50,6 +58,7 @@ impl Contender {
             Self::Bare => "bare",
             Self::TowerHttp => "tower-http",
             Self::Spanwise => "spanwise",
+            Self::Sentry => "spanwise-sentry",
         }
     }
 }
@@ -202,8 +211,15 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
                 .with_graceful_shutdown(ended)
                 .await?;
         }
-        Contender::Spanwise => {
-            let telemetry = Builder::prod().preset(Preset::Prod).init()?;
+        Contender::Spanwise | Contender::Sentry => {
+            // Connections stay in its backlog.
+            let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+            let mut builder = Builder::prod();
+            if contender == Contender::Sentry {
+                builder =
+                    builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?).parse()?);
+            }
+            let telemetry = builder.init()?;
             let app = app.layer(telemetry.http_server());
             let app = app.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(listener, app)
@@ -216,6 +232,12 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
 }
 
 async fn read_order() -> &'static str {
-    info!(order_id = 42, rows = 3, "order read");
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let request = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    if request.is_multiple_of(100) {
+        error!(order_id = 42, request, "order lost");
+    } else {
+        info!(order_id = 42, rows = 3, "order read");
+    }
     "order 42\n"
 }

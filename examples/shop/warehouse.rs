@@ -27,7 +27,12 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         .init()?;
     let warehouse = Router::new()
         .route("/stock/{sku}/reserve", post(reserve))
-        .layer(telemetry.http_server().trust("127.0.0.1".parse()?));
+        .layer(
+            telemetry
+                .http_server()
+                .trust("127.0.0.1".parse()?)
+                .tenant_baggage(),
+        );
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stderr(), "{}", listener.local_addr()?)?;

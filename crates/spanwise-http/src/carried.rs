@@ -58,12 +58,20 @@ impl Carried {
                 carried.filter(|carried| wanted(carried)).cloned()
             })
         });
-        of_a_span.or_else(|| WITHOUT_SPAN.with_borrow(Option::clone))
+        // A thread that ends, and lets go of what it kept, has none any more.
+        let without_span = || WITHOUT_SPAN.try_with(|carried| carried.borrow().clone());
+        of_a_span.or_else(|| without_span().ok().flatten())
     }
 
     /// Lets code find it that runs on this thread, until what is returned is dropped: for spans that cannot carry it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
-        Entered(WITHOUT_SPAN.replace(Some(Arc::clone(self))))
+        let carried = Some(Arc::clone(self));
+        Entered(
+            WITHOUT_SPAN
+                .try_with(|current| current.replace(carried))
+                .ok()
+                .flatten(),
+        )
     }
 }
 
@@ -74,6 +82,7 @@ pub(crate) struct Entered(Option<Arc<Carried>>);
 impl Drop for Entered {
     fn drop(&mut self) {
         let before = self.0.take();
-        WITHOUT_SPAN.set(before);
+        // What was there is let go of outside; a thread that ends needs nothing back.
+        let _ = WITHOUT_SPAN.try_with(|current| current.replace(before));
     }
 }

@@ -111,8 +111,7 @@ impl ClientLayer {
 
     /// Sets to which hosts baggage goes. Default: to none.
     ///
-    /// The host is that of the request's URI. A request without one, as a service in front of `tonic`'s channel sees it, is known
-    /// by its `Host` header, and without that gets no baggage.
+    /// The host is that of the request's URI. A request without one, as a service in front of `tonic`'s channel sees it, gets no baggage.
     pub fn baggage_to(mut self, hosts: Hosts) -> Self {
         Arc::make_mut(&mut self.options).baggage_to = Some(hosts);
         self

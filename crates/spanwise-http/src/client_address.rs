@@ -112,8 +112,10 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 
 /// Who sent the request, as far as it is known: the peer, or who a trusted one says that it forwards for, and so on.
 ///
-/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is not trusted, or is no
-/// address. What stands before it anybody may have written.
+/// `X-Forwarded-For` is read from its end, where the nearest proxy has written, and no further than a hop that is no address or is not
+/// trusted, before which anybody may have written.
+///
+/// Where every sender is trusted, only the sender is. It says whom it saw, and what that one said is hearsay.
 pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -> Option<IpAddr> {
     let mut client = peer;
     if !trust.trusts(client) {
@@ -127,6 +129,9 @@ pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -
             match address(hop) {
                 Some(address) => client = Some(address),
                 None => return client,
+            }
+            if matches!(trust, Trust::Always) {
+                return client;
             }
         }
     }

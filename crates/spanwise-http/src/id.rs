@@ -10,7 +10,7 @@ use http::HeaderValue;
 use spanwise_core::Clock;
 use uuid::Uuid;
 
-/// The longest id that is taken over from a header.
+/// The longest id that is taken over, in bytes.
 const LONGEST: usize = 128;
 
 /// The id that a header holds, if it looks like one. What does not is nobody's business to log.
@@ -23,6 +23,11 @@ pub(crate) fn accepted_text(text: &str) -> Option<&str> {
     let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let looks_like_one = (1..=LONGEST).contains(&text.len()) && text.bytes().all(of_an_id);
     looks_like_one.then_some(text)
+}
+
+/// Whether `text`, which the program has found, may stand in every line for an id.
+pub(crate) fn is_presentable(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// A new id: a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits are random: SipHash of a counter, by a

@@ -88,10 +88,10 @@
 //! | `server_error` | `request served` | ERROR | 5xx, sent to its end; or the service failed: then `error` says why |
 //! | `cancelled` | `request cancelled` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
 //! | `panicked` | `request panicked` | ERROR | the handler or the body panicked; `error` says what |
-//! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent; `error` says why |
+//! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `error`, for gRPC `rpc.grpc.status_code`, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
 //!
 //! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
 //!
@@ -99,6 +99,8 @@
 //!
 //! * A body counts as read when it says so, when it gave its trailers, or as many bytes as were declared; HEAD, 204, 304 and 101 have none. What became of the bytes
 //!   in the buffers of the server and the network it cannot know.
+//! * A request begins when the service takes it: the time it waits for an inner service to be ready, as with a concurrency limit, is before, and one that is given up then is
+//!   not told.
 //! * A panic goes on as it came, after it was told; a panic hook that logs, such as the facade's, logs an event of its own before. Where panics abort, there is
 //!   no event.
 //! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`mark`] then work where the handler
@@ -111,7 +113,7 @@
 //!
 //! | feature | what |
 //! | --- | --- |
-//! | `axum` | `http.route` of `MatchedPath`, and the peer of `ConnectInfo<SocketAddr>` |
+//! | `axum` | `http.route` of `MatchedPath`, the whole path in a nested router, and the peer of `ConnectInfo<SocketAddr>` |
 //! | `reqwest-middleware` | `ClientLayer::reqwest` |
 //!
 //! # Troubleshooting
@@ -123,6 +125,8 @@
 //! | `cancelled` where nobody left | A layer around this one threw the response away, or its body: put this one around it, by a later `.layer` with axum. |
 //! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice. |
 //! | lines of a spawned task have no `request_id` | `tokio::spawn(work.instrument(Span::current()))`. |
+//! | `fmt().json()` shows `"spans":[]` with the event | It lists the spans that are entered; the request's no longer is, and is the event's parent: `"span"` has it. |
+//! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |
 
 mod baggage;
 mod carried;
@@ -130,7 +134,9 @@ mod client;
 mod client_address;
 mod id;
 mod method;
+mod mistake;
 mod passed_on;
+mod said;
 mod server;
 mod trace_context;
 mod trust;

@@ -26,9 +26,11 @@ pub enum Trust {
     /// Nobody's.
     #[default]
     Never,
-    /// Everybody's: where nobody but a gateway of yours can reach the service.
+    /// Everybody's: where nobody but a gateway of yours can reach the service. Of `X-Forwarded-For` the last entry is believed, which the
+    /// gateway wrote; behind several proxies name their networks.
     Always,
-    /// That of senders whose address is in one of the networks. One whose address is not known is not trusted.
+    /// That of senders whose address is in one of the networks. One whose address is not known is not trusted, which is told once by
+    /// [`SelfReport`](spanwise_core::SelfReport).
     Networks(Vec<Network>),
 }
 

@@ -211,6 +211,34 @@ async fn a_call_that_fails_says_so_on_its_span() {
 }
 
 #[tokio::test]
+async fn an_error_that_cannot_be_told_costs_no_more_than_its_text() {
+    struct Broken;
+    impl std::fmt::Display for Broken {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+    // With a layer that formats what it gets as it comes.
+    let written = tracing_subscriber::fmt().with_writer(std::io::sink);
+    let _logs = tracing::subscriber::set_default(written.finish());
+    let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>(Broken));
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/").body(()).unwrap();
+    assert!(client.oneshot(request).await.is_err());
+}
+
+#[tokio::test]
+async fn an_error_is_cut() {
+    let logs = spanwise_testing::capture();
+    let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>("e".repeat(100_000)));
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/").body(()).unwrap();
+    client.oneshot(request).await.unwrap_err();
+    logs.one_span("http.client.request")
+        .assert_field("error", "e".repeat(4096));
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_says_so_on_its_span() {
     let logs = spanwise_testing::capture();
     let never = tower::service_fn(|_: Request<()>| {

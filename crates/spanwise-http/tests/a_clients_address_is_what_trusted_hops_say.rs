@@ -71,10 +71,19 @@ async fn what_stands_before_a_hop_that_is_not_trusted_is_forged() {
 }
 
 #[tokio::test]
-async fn who_trusts_all_believes_the_first() {
-    let lines: &[&[u8]] = &[b"192.0.2.1, 198.51.100.1"];
-    assert_eq!(whole("always", PROXY, lines).await, "192.0.2.1");
-    assert_eq!(whole("always", "nobody knows", lines).await, "192.0.2.1");
+async fn who_trusts_every_sender_believes_what_the_sender_wrote_itself() {
+    // A gateway adds whom it sees to what that one sent.
+    let cases: [&[&[u8]]; 2] = [
+        &[b"192.0.2.1, 198.51.100.1"],
+        &[b"192.0.2.1", b"198.51.100.1"],
+    ];
+    for lines in cases {
+        for peer in [PROXY, "nobody knows"] {
+            assert_eq!(whole("always", peer, lines).await, "198.51.100.1");
+        }
+    }
+    let garbage: &[&[u8]] = &[b"192.0.2.1, unknown"];
+    assert_eq!(whole("always", PROXY, garbage).await, "10.0.0.1");
 }
 
 #[tokio::test]

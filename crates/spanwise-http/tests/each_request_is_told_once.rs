@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     error_handling::HandleErrorLayer,
-    extract::ws::WebSocketUpgrade,
+    extract::{Path, ws::WebSocketUpgrade},
     response::IntoResponse,
     routing::{any, get as on_get},
 };
@@ -118,6 +118,33 @@ async fn a_path_without_a_route_is_told_by_itself() {
 }
 
 #[tokio::test]
+async fn the_path_of_a_route_is_told_with_an_error_of_the_client() {
+    let answer = async |Path(status): Path<u16>| StatusCode::from_u16(status).unwrap();
+    for version in VERSIONS {
+        for (status, is_told) in [(200, false), (422, true), (500, false)] {
+            let logs = capture();
+            let app = Router::new().route("/orders/{status}", on_get(answer));
+            let app = Router::new().nest("/shop", app.layer(server()));
+            let path = format!("/shop/orders/{status}");
+            let request = get(&format!("{path}?token=of-a-query"));
+            send(serve(app).await, version, request).await.unwrap();
+
+            let event = the_event(&logs).await;
+            event.assert_field("http.response.status_code", status);
+            if is_told {
+                event.assert_field("url.path", path);
+            } else {
+                event.assert_no_field("url.path");
+            }
+            let span = logs.one_span("http.request");
+            span.assert_field("http.route", "/shop/orders/{status}");
+            assert_eq!(span.field("url.path"), None);
+            logs.assert_never_logged("of-a-query");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_ends_the_connection() {
     for version in VERSIONS {
         let logs = capture();
@@ -177,6 +204,25 @@ async fn a_service_that_panics_before_it_has_a_future_panicked() {
         .await
         .assert_field("outcome", "panicked")
         .assert_field("error", "in call");
+}
+
+#[tokio::test]
+async fn what_a_panic_says_is_cut() {
+    let logs = capture();
+    let service = tower::service_fn(async |_: Request<Body>| {
+        if true {
+            std::panic::panic_any("p".repeat(100_000));
+        }
+        Ok::<_, Infallible>(http::Response::new(Body::empty()))
+    });
+    let service = ServiceBuilder::new()
+        .layer(server().answer_panics())
+        .service(service);
+    let response = tower::ServiceExt::oneshot(service, Request::new(Body::empty())).await;
+    response.unwrap();
+    the_event(&logs)
+        .await
+        .assert_field("error", "p".repeat(4096));
 }
 
 #[tokio::test]
@@ -381,6 +427,34 @@ async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
         .assert_field("outcome", "ok")
         .assert_field("response_bytes", 5);
     drop(feeder);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_before_its_declared_length_is_aborted() {
+    for version in VERSIONS {
+        let logs = capture();
+        let (feeder, body) = fed::<Infallible>();
+        let data = Frame::data(Bytes::from_static(b"123"));
+        feeder.send(Ok(data)).unwrap();
+        drop(feeder);
+        let body = Arc::new(Mutex::new(Some(body)));
+        let handler = async move || {
+            let body = Body::new(body.lock().unwrap().take().unwrap());
+            ([("content-length", "5")], body)
+        };
+        let address = serve(Router::new().route("/", on_get(handler)).layer(server())).await;
+        let response = send(address, version, get("/")).await;
+        if let Ok(response) = response {
+            // So the client sees it.
+            assert!(response.into_body().collect().await.is_err());
+        }
+        the_event(&logs)
+            .await
+            .assert_level(Level::ERROR)
+            .assert_field("outcome", "stream_aborted")
+            .assert_field("error", "the body ended after 3 of 5 bytes")
+            .assert_field("response_bytes", 3);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use std::{
 };
 
 use axum::body::Bytes;
+#[cfg(feature = "axum")]
+use axum::{Router, routing::get as on_get};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty};
@@ -39,7 +41,7 @@ async fn serve_one(layer: ServerLayer, path: &str, status: StatusCode, takes: Du
 }
 
 #[tokio::test]
-async fn a_slow_request_is_a_warning_at_least() {
+async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
     let slow = LIMIT + Duration::from_millis(1);
     let cases = [
         (StatusCode::OK, LIMIT, Level::INFO),
@@ -51,7 +53,13 @@ async fn a_slow_request_is_a_warning_at_least() {
         let logs = capture();
         let layer = server().slow(LIMIT).expected(StatusCode::NOT_FOUND);
         serve_one(layer, "/", status, takes).await;
-        the_event(&logs).await.assert_level(level);
+        let event = the_event(&logs).await;
+        event.assert_level(level);
+        if takes > LIMIT {
+            event.assert_field("slow", true);
+        } else {
+            event.assert_no_field("slow");
+        }
     }
 }
 
@@ -77,6 +85,50 @@ async fn a_quiet_path_is_told_only_if_it_fails() {
         let logs = capture();
         serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
         the_event(&logs).await;
+    }
+}
+
+#[test]
+fn a_quiet_path_that_no_request_has_is_refused() {
+    for path in [
+        "",
+        "health",
+        "*",
+        "health/*",
+        "/heal*",
+        "/*/health",
+        "/a/*/*",
+        "/a?b=1",
+    ] {
+        let refused = std::panic::catch_unwind(|| server().quiet(path));
+        let said = refused.unwrap_err();
+        let said = said.downcast_ref::<String>().unwrap();
+        assert!(
+            said.starts_with(&format!("`{path}` is no path; ")),
+            "{said}"
+        );
+    }
+    let _ = server().quiet("/").quiet("/*").quiet("/health/");
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn in_a_nested_router_a_path_is_the_whole_one() {
+    // One without a fallback of its own leaves what it does not know to the router around it, which has no layer.
+    let nested = Router::new()
+        .route("/health", on_get(|| async {}))
+        .fallback(|| async { StatusCode::NOT_FOUND });
+    let layer = server().quiet("/api/health");
+    let app = Router::new().nest("/api", nested.layer(layer));
+    for (path, is_told) in [("/api/health", false), ("/api/none", true)] {
+        let logs = capture();
+        let request = Request::get(path).body(axum::body::Body::empty());
+        let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+        drop(response);
+        assert_eq!(told(&logs).len(), usize::from(is_told), "{path}");
+        if is_told {
+            logs.one_span("http.request").assert_field("url.path", path);
+        }
     }
 }
 

@@ -212,6 +212,37 @@ async fn a_tenant_that_code_finds_is_taken_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_code_finds_is_neither_long_nor_of_control_characters() {
+    let longest = "t".repeat(128);
+    let cases = [
+        (longest.clone(), Some(longest.clone())),
+        (longest + "t", None),
+        ("\u{1b}[31mhostile".into(), None),
+        ("hostile\nline".into(), None),
+        (String::new(), None),
+    ];
+    for (found, expected) in cases {
+        let logs = capture();
+        let layer = server().tenant(move |_| Some(found.clone()));
+        serve_one(layer, HeaderMap::new()).await;
+        assert_eq!(Said::of(&logs).await.field("tenant_id"), expected);
+    }
+}
+
+#[tokio::test]
+async fn code_that_panics_finds_no_tenant() {
+    let logs = capture();
+    let layer = server().tenant(|request| {
+        let host = request.headers["host"].to_str().ok()?;
+        Some(host.to_owned())
+    });
+    serve_one(layer, HeaderMap::new()).await;
+    let said = Said::of(&logs).await;
+    assert_eq!(said.field("tenant_id"), None);
+    said.event.assert_field("outcome", "ok");
+}
+
+#[tokio::test]
 async fn what_does_not_look_like_an_id_is_logged_nowhere() {
     let long = "hostile".repeat(150_000);
     let texts: [&[u8]; 9] = [

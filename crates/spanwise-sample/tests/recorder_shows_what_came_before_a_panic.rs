@@ -27,12 +27,12 @@ fn a_panic_shows_what_came_before_it() {
         panic!("on purpose");
     };
     assert!(thread::spawn(work).join().is_err());
-    let header = "what was kept of a unit of work follows";
+    let outside = "what was kept outside of any unit of work follows";
     let expected = [
         "an error outside shows nothing",
-        header,
+        "what was kept of a unit of work follows",
         "inside",
-        header,
+        outside,
         "outside",
         "panicked: on purpose",
     ];
@@ -44,7 +44,7 @@ fn a_panic_shows_what_came_before_it() {
     assert_eq!(lines.messages(), expected);
     assert!(thread::spawn(|| panic!("again")).join().is_err());
     let shown = lines.messages();
-    assert_eq!(shown[6..], [header, "outside again", "panicked: again"]);
+    assert_eq!(shown[6..], [outside, "outside again", "panicked: again"]);
     let stats = recorder.stats();
     assert_eq!((stats.captured, stats.written, stats.memory), (3, 3, 0));
 }

@@ -90,6 +90,17 @@ impl Keys {
     }
 }
 
+/// The trace that the nearest of `spans` names, else that of the unit.
+pub(crate) fn trace_id_of(spans: &[Arc<Open>], unit: &Unit) -> TraceId {
+    let named = spans.iter().find_map(|span| {
+        span.with_fields(|fields| {
+            let (_, value) = fields.iter().find(|(name, _)| *name == "trace_id")?;
+            text(value).and_then(|id| valid_trace(&id))
+        })
+    });
+    named.unwrap_or_else(|| unit.trace_id())
+}
+
 /// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.
 pub(crate) fn transaction_name(span: &Open) -> String {
     span.with_fields(|fields| {

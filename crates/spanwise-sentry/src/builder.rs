@@ -10,7 +10,10 @@ use sentry_core::{Client, ClientOptions, Hub, protocol::Event};
 use spanwise_core::{
     Clock, Flush, NoRedaction, Redact, SelfReport, SinkStats, TargetLevels, chance::Threshold,
 };
-use ureq::tls::{Certificate, PemItem};
+use ureq::{
+    Proxy,
+    tls::{Certificate, PemItem},
+};
 
 use crate::{
     Dsn, SentryLayer,
@@ -74,6 +77,8 @@ pub enum SentryError {
     Share(&'static str, f64),
     /// The certificates are not in the form of PEM.
     Certificates,
+    /// The proxy of the [`Builder::options`] is no address of one. It is not shown: it may hold a password.
+    Proxy,
     /// No thread could be started that sends.
     Thread(io::Error),
 }
@@ -97,6 +102,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For the breadcrumbs of all units.
 const ROOM: usize = 32 * 1024 * 1024;
+
+/// What is asked to last for longer lasts for so long: not every duration can be added to a time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The guard, when it is dropped, waits for so long.
 const DROP_DEADLINE: Duration = Duration::from_secs(2);
@@ -205,8 +213,7 @@ impl Drop for SentryGuard {
 }
 
 fn after(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + DROP_DEADLINE)
+    Instant::now() + duration.min(LONGEST)
 }
 
 impl Builder {
@@ -280,7 +287,8 @@ impl Builder {
         self
     }
 
-    /// Sets for how long an error that comes again, from the same place with the same message and the same chain, is only counted: then
+    /// Sets for how long an error that comes again, from the same place with the same message and the same chain, in the same
+    /// transaction, is only counted: then
     /// one event tells how often. Default: 60 s; with zero each of them is sent.
     pub fn repeats_within(mut self, window: Duration) -> Self {
         self.repeats_within = window;
@@ -347,7 +355,7 @@ impl Builder {
     /// Starts the thread that sends.
     ///
     /// # Errors
-    /// [`SentryError`] if a share is not between 0 and 1, if the certificates cannot be read, or if there is no thread to be had.
+    /// [`SentryError`] if a share is not between 0 and 1, if the certificates or the proxy cannot be read, or if there is no thread to be had.
     pub fn build(self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         let Self {
             dsn,
@@ -366,10 +374,10 @@ impl Builder {
         let counters = report.sink("sentry");
         let outbox = Arc::new(Outbox::new(bounds, counters, report));
         let connection = Connection {
-            proxy: proxy_of(&dsn, &client),
+            proxy: proxy_of(&dsn, &client)?,
             dsn: dsn.0.clone(),
             user_agent: client.user_agent.to_string(),
-            timeout,
+            timeout: timeout.min(LONGEST),
             root_certificates: certificates,
         };
         client.dsn = Some(dsn.0);
@@ -391,7 +399,7 @@ impl Builder {
             client: Arc::new(Client::with_options(client)),
             outbox: Arc::clone(&outbox),
             options,
-            repeats: Repeats::new(repeats_within),
+            repeats: Repeats::new(repeats_within.min(LONGEST)),
             logs: Logs::default(),
             room: Room::new(ROOM),
             clock,
@@ -428,12 +436,13 @@ fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, SentryErro
     Ok(certificates)
 }
 
-fn proxy_of(dsn: &Dsn, client: &ClientOptions) -> Option<String> {
+fn proxy_of(dsn: &Dsn, client: &ClientOptions) -> Result<Option<Proxy>, SentryError> {
     let proxy = match dsn.0.scheme() {
         sentry_core::types::Scheme::Http => &client.http_proxy,
         sentry_core::types::Scheme::Https => &client.https_proxy,
     };
-    proxy.as_ref().map(ToString::to_string)
+    let proxy = proxy.as_ref().map(|proxy| Proxy::new(proxy));
+    proxy.transpose().map_err(|_| SentryError::Proxy)
 }
 
 #[cfg(unix)]
@@ -463,6 +472,7 @@ impl fmt::Display for SentryError {
                 write!(f, "the {what} {share} is out of range: it lies between 0 and 1; use 1 to send everything")
             }
             Self::Certificates => f.write_str("the root certificates cannot be read: they are to be in PEM, with `-----BEGIN CERTIFICATE-----`"),
+            Self::Proxy => f.write_str("the proxy is no address of one: it looks like `http://<host>:<port>`"),
             Self::Thread(error) => write!(f, "no thread can be started that sends to Sentry: {error}; raise the limit of threads"),
         }
     }
@@ -472,7 +482,7 @@ impl std::error::Error for SentryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(error) => Some(error),
-            Self::Share(..) | Self::Certificates => None,
+            Self::Share(..) | Self::Certificates | Self::Proxy => None,
         }
     }
 }

@@ -42,15 +42,39 @@ impl Fields {
     /// What the event says in words: its message, or, as of `#[instrument(err)]`, its error.
     pub(crate) fn take_message(&mut self) -> Option<String> {
         let text_of_error = || {
-            let at = self.values.iter().position(|(name, value)| {
-                matches!(*name, "error" | "err" | "exception.message") && value.is_string()
-            })?;
+            let at = self
+                .values
+                .iter()
+                .position(|(name, value)| is_text_of_error(name) && value.is_string())?;
             match self.values.remove(at) {
                 (_, Value::String(text)) => Some(text),
                 _ => None,
             }
         };
         self.message.take().or_else(text_of_error)
+    }
+
+    /// The message, else what an error says.
+    pub(crate) fn says(&self) -> Option<&str> {
+        let message = self.message.as_deref();
+        let text = || self.texts_of_errors().first().copied();
+        let cause = || {
+            self.errors
+                .iter()
+                .flatten()
+                .next()
+                .map(|cause| &*cause.text)
+        };
+        message.or_else(text).or_else(cause)
+    }
+
+    /// What the errors among the fields say that came as texts.
+    pub(crate) fn texts_of_errors(&self) -> Vec<&str> {
+        let texts = self.values.iter();
+        texts
+            .filter(|(name, _)| is_text_of_error(name))
+            .filter_map(|(_, value)| value.as_str())
+            .collect()
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
@@ -86,6 +110,11 @@ impl Fields {
             self.add(field, text);
         }
     }
+}
+
+/// The names that errors are logged by: `error!(%err)`, `error!(?e)`, `#[instrument(err)]`.
+fn is_text_of_error(name: &str) -> bool {
+    matches!(name, "error" | "err" | "e" | "exception.message")
 }
 
 pub(crate) fn text_of(value: fmt::Arguments<'_>, longest: usize) -> String {

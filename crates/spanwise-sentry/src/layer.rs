@@ -1,6 +1,6 @@
 //! The layer.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
@@ -9,7 +9,7 @@ use spanwise_core::{
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
-    Interest, LevelFilter, Metadata,
+    Interest, Level, LevelFilter, Metadata,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -211,9 +211,10 @@ impl Capture {
         if !uses.event {
             return;
         }
-        if options.traces.is_some() {
-            traces::failed(unit);
-        }
+        // A warning does not say why a request failed, nor does what is of no request that is known.
+        let tells_why = *place.callsite.level() == Level::ERROR
+            && !std::ptr::eq(unit, &raw const *self.outside);
+        let has_failed = tells_why && unit.has_failed.swap(true, Ordering::Relaxed);
         let is_ignored = options.ignore.has_target(place.target())
             || options
                 .ignore
@@ -221,13 +222,19 @@ impl Capture {
         if is_ignored {
             return count(&self.sink.counts.ignored);
         }
+        // That a request ended with a status of 500 is what the error said that came before, and news only where none did.
+        if has_failed && place.target() == ACCESS {
+            return count(&self.sink.counts.repeated);
+        }
+        let around = around();
         let key = repeats::key((
+            &around.transaction,
             std::ptr::from_ref(place.callsite) as usize,
             place
                 .record
                 .map(|record| (&record.target, &record.file, record.line)),
             &fields.message,
-            fields.text("error"),
+            fields.texts_of_errors(),
             fields.text("panic.location"),
             fields
                 .errors
@@ -236,7 +243,6 @@ impl Capture {
                 .map(|cause| (&cause.ty, &cause.text))
                 .collect::<Vec<_>>(),
         ));
-        let around = around();
         self.sink.see(key, move || {
             event::event(place, fields, around, breadcrumbs(unit), at)
         });
@@ -335,6 +341,9 @@ where
         let Some(span) = self.spans.remove(&id) else {
             return;
         };
+        if is_own_doing() {
+            return;
+        }
         let around = || self.sink.options.keys.around(&spans, &span.unit, &[]);
         let at = self.sink.clock.now();
         if let Some(transaction) = traces::finish(share, &span, &spans, around, at) {
@@ -380,6 +389,9 @@ impl Capture {
         outer.as_ref() != Some(own)
     }
 }
+
+/// The target of the event with which spanwise-http says that a request is served.
+const ACCESS: &str = "spanwise_http::server";
 
 /// A span with this field is a unit of its own.
 const UNIT: &str = "spanwise.unit";

@@ -17,21 +17,35 @@ pub(crate) struct Logs {
     waiting: Mutex<(Vec<Log>, Option<Instant>)>,
 }
 
+/// What became of the bundle that a log was added to.
+pub(crate) enum Bundle {
+    /// It waits for others from now on.
+    Begun,
+    Waits,
+    /// It is to be sent.
+    Full(Vec<Log>),
+}
+
 /// Sentry takes no more in one bundle.
 const MOST: usize = 100;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Logs {
-    /// Adds a log. If the bundle is full, it is to be sent.
-    pub(crate) fn push(&self, log: Log, now: Instant) -> Option<Vec<Log>> {
+    pub(crate) fn push(&self, log: Log, now: Instant) -> Bundle {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (logs, until) = &mut *waiting;
-        until.get_or_insert(now + LONGEST_WAIT);
         logs.push(log);
-        (logs.len() >= MOST).then(|| {
+        if logs.len() >= MOST {
             *until = None;
-            mem::take(logs)
-        })
+            return Bundle::Full(mem::take(logs));
+        }
+        match until {
+            Some(_) => Bundle::Waits,
+            None => {
+                *until = Some(now + LONGEST_WAIT);
+                Bundle::Begun
+            }
+        }
     }
 
     /// The bundle, if it has waited long enough at `now`; in any case without a time.
@@ -54,6 +68,10 @@ impl Logs {
 pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: SystemTime) -> Log {
     let mut attributes: Map<String, LogAttribute> = Map::new();
     for (name, value) in &fields.values {
+        // For the event, as its stack.
+        if *name == "panic.backtrace" {
+            continue;
+        }
         attributes.insert((*name).to_owned(), LogAttribute(value.clone()));
     }
     for (index, cause) in fields.errors.iter().flatten().enumerate() {
@@ -83,7 +101,7 @@ pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: System
             Level::DEBUG => LogLevel::Debug,
             Level::TRACE => LogLevel::Trace,
         },
-        body: fields.message.clone().unwrap_or_default(),
+        body: fields.says().unwrap_or_default().to_owned(),
         trace_id: Some(around.trace_id),
         timestamp: at,
         severity_number: None,

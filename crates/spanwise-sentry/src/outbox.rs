@@ -58,8 +58,14 @@ struct State {
     in_flight: u64,
     /// Somebody waits until all is sent: there is no time to be patient with a server.
     hurry: u32,
-    /// Counts the times that somebody in a hurry had to be told that the server takes nothing.
+    /// Counts those who ever waited.
+    flushes: u64,
+    /// The last of them who waited when the sending of the parcel in flight began, or of the last one that was put back.
+    in_flight_for: u64,
+    /// The last of them who was told that the server takes nothing.
     refused: u64,
+    /// The time of the next tick is another now.
+    woken: bool,
     ended: bool,
 }
 
@@ -73,7 +79,7 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) enum Next {
     Send(Parcel),
-    /// The time has come that was asked for.
+    /// The time has come that was asked for, or there is another to ask for.
     Tick,
     End,
 }
@@ -148,14 +154,17 @@ impl Outbox {
                 return Next::End;
             }
             let now = Instant::now();
-            if tick.is_some_and(|tick| now >= tick) {
+            if mem::take(&mut state.woken) || tick.is_some_and(|tick| now >= tick) {
                 return Next::Tick;
             }
-            let wait = not_before.filter(|at| *at > now && state.hurry == 0);
+            // Who was told that the server takes nothing is in no hurry any more, even if still to wake up.
+            let hurries = state.hurry > 0 && state.refused < state.flushes;
+            let wait = not_before.filter(|at| *at > now && !hurries);
             if wait.is_none()
                 && let Some(parcel) = state.pop()
             {
                 state.in_flight = parcel.items;
+                state.in_flight_for = state.flushes;
                 return Next::Send(parcel);
             }
             let until = [tick, wait].into_iter().flatten().min();
@@ -174,6 +183,12 @@ impl Outbox {
                 }
             };
         }
+    }
+
+    /// Has the thread that sends ask again when there is something else to do: it may sleep without end, or for too long.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
+        self.work.notify_one();
     }
 
     /// The parcel in flight is settled, and counted by `count`. False if it was counted as lost before.
@@ -202,24 +217,26 @@ impl Outbox {
             };
             queue.bytes += parcel.bytes.len();
             queue.parcels.push_front(parcel);
-            state.refused += 1;
+            state.refused = state.in_flight_for;
         }
         drop(state);
         self.done.notify_all();
     }
 
-    /// Waits until all that is there is sent, but no longer than until `deadline`, nor for a server that takes nothing.
+    /// Waits until all that is there is sent, but no longer than until `deadline`, nor for a server that takes nothing. That it took
+    /// nothing before does not count: it is asked again.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         let mut state = self.lock();
         state.hurry += 1;
-        let refused = state.refused;
+        state.flushes += 1;
+        let own = state.flushes;
         self.work.notify_all();
         let flushed = loop {
             if state.is_empty() {
                 break true;
             }
             let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() || state.refused != refused || state.ended {
+            if rest.is_zero() || state.refused >= own || state.ended {
                 break false;
             }
             let (next, _) = self

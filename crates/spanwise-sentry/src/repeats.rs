@@ -102,7 +102,9 @@ impl Repeats {
     pub(crate) fn over(&self, now: Option<Instant>) -> Vec<Told> {
         let mut told = Vec::new();
         self.lock().retain(|_, entry| {
-            let is_over = now.is_none_or(|now| now >= entry.until);
+            // What came again is about to be kept, and is told then.
+            let is_settled = entry.again == 0 || entry.sample.is_some();
+            let is_over = now.is_none_or(|now| is_settled && now >= entry.until);
             if is_over {
                 let next = Seen::new(entry.until);
                 told.extend(mem::replace(entry, next).told());
@@ -115,7 +117,7 @@ impl Repeats {
     /// When the next window is over.
     pub(crate) fn next(&self) -> Option<Instant> {
         let seen = self.lock();
-        let waiting = seen.values().filter(|entry| entry.again > 0);
+        let waiting = seen.values().filter(|entry| entry.sample.is_some());
         waiting.map(|entry| entry.until).min()
     }
 
@@ -134,6 +136,7 @@ impl Seen {
     }
 
     fn told(self) -> Option<Told> {
-        Some((*self.sample?, self.again))
+        let sample = self.sample.filter(|_| self.again > 0)?;
+        Some((*sample, self.again))
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Connection {
     pub(crate) dsn: types::Dsn,
     pub(crate) user_agent: String,
     pub(crate) timeout: Duration,
-    pub(crate) proxy: Option<String>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) root_certificates: Vec<Certificate<'static>>,
 }
 
@@ -101,7 +101,7 @@ impl Sender {
             .max_redirects_will_error(false)
             .max_idle_connections(1)
             .user_agent(user_agent.as_str());
-        if let Some(proxy) = proxy.and_then(|proxy| Proxy::new(&proxy).ok()) {
+        if let Some(proxy) = proxy {
             config = config.proxy(Some(proxy));
         }
         if !root_certificates.is_empty() {

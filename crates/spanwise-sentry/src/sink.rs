@@ -20,7 +20,7 @@ use crate::{
     builder::Options,
     last_word,
     limits::Category,
-    logs::Logs,
+    logs::{Bundle, Logs},
     outbox::{Outbox, Parcel},
     repeats::{self, Again, Repeats},
     sender::Chores,
@@ -65,20 +65,25 @@ pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.get()
 }
 
-struct Capturing;
+/// Something is being captured, perhaps from inside of a hook: then what was before holds again after it.
+struct Capturing {
+    was_capturing: bool,
+    read: Read,
+}
 
 impl Capturing {
     fn enter(read: Read) -> Self {
-        IS_CAPTURING.set(true);
-        READ.replace(read);
-        Self
+        Self {
+            was_capturing: IS_CAPTURING.replace(true),
+            read: READ.replace(read),
+        }
     }
 }
 
 impl Drop for Capturing {
     fn drop(&mut self) {
-        IS_CAPTURING.set(false);
-        READ.replace(Read::Nothing);
+        IS_CAPTURING.set(self.was_capturing);
+        READ.replace(std::mem::take(&mut self.read));
     }
 }
 
@@ -98,6 +103,7 @@ impl Sink {
             Again::First => {
                 count(&self.counts.repeated);
                 self.repeats.keep(key, make());
+                self.outbox.wake();
             }
             Again::Yes => count(&self.counts.repeated),
         }
@@ -157,8 +163,10 @@ impl Sink {
                     .insert(name.to_owned(), value.to_string().into());
             }
         }
-        if let Some(full) = self.logs.push(log, Instant::now()) {
-            self.send_logs(full);
+        match self.logs.push(log, Instant::now()) {
+            Bundle::Begun => self.outbox.wake(),
+            Bundle::Waits => {}
+            Bundle::Full(logs) => self.send_logs(logs),
         }
     }
 

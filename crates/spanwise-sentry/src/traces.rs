@@ -1,12 +1,17 @@
 //! Spans as Sentry's transactions.
 
-use std::{sync::Arc, sync::PoisonError, time::SystemTime};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::SystemTime,
+};
 
-use sentry_core::protocol::{Map, Span, SpanStatus, TraceContext, Transaction, User, Value};
+use sentry_core::protocol::{
+    Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
+};
 use spanwise_core::chance::{self, Threshold};
 
 use crate::{
-    around::{Around, text, transaction_name},
+    around::{Around, text, trace_id_of, transaction_name},
     unit::{Open, Timing, Unit},
 };
 
@@ -17,7 +22,6 @@ const MOST_SPANS: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     is_kept: Option<bool>,
-    has_failed: bool,
     spans: Vec<Span>,
 }
 
@@ -68,39 +72,38 @@ pub(crate) fn finish(
     if !is_kept(share, unit, spans) {
         return None;
     }
-    let around = around();
-    let mut collected = unit
-        .collected
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let collected = || {
+        unit.collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
     if !span.begins_unit {
+        let trace_id = trace_id_of(spans, unit);
+        let mut collected = collected();
         if collected.spans.len() < MOST_SPANS {
-            collected.spans.push(child(span, timing, &around, at));
+            collected.spans.push(child(span, timing, trace_id, at));
         }
         return None;
     }
-    let has_failed = collected.has_failed;
-    let spans = std::mem::take(&mut collected.spans);
-    drop(collected);
+    let children = std::mem::take(&mut collected().spans);
     if is_health_check(span) {
         return None;
     }
-    Some(transaction(span, timing, around, spans, has_failed, at))
+    let has_failed = unit.has_failed.load(Ordering::Relaxed);
+    Some(transaction(
+        span,
+        timing,
+        around(),
+        children,
+        has_failed,
+        at,
+    ))
 }
 
-/// An error was logged inside of the unit.
-pub(crate) fn failed(unit: &Unit) {
-    let mut collected = unit
-        .collected
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    collected.has_failed = true;
-}
-
-fn child(span: &Open, timing: &Timing, around: &Around, at: SystemTime) -> Span {
+fn child(span: &Open, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
     Span {
         span_id: timing.span_id,
-        trace_id: around.trace_id,
+        trace_id,
         parent_span_id: timing.parent,
         op: Some(op(span)),
         description: Some(span.callsite.name().to_owned()),

@@ -1,6 +1,6 @@
 //! What belongs together: a request, a job, a message, with all the spans under it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
 use tracing_core::Metadata;
@@ -22,6 +22,8 @@ pub(crate) struct Unit {
     /// Its trace, where no field names one.
     trace_id: OnceLock<TraceId>,
     pub(crate) collected: Mutex<Collected>,
+    /// An error was logged in it.
+    pub(crate) has_failed: AtomicBool,
 }
 
 /// Units inside units: deeper than this they share one.
@@ -35,6 +37,7 @@ impl Unit {
             trail: Trail::new(room),
             trace_id: OnceLock::new(),
             collected: Mutex::default(),
+            has_failed: AtomicBool::new(false),
         })
     }
 

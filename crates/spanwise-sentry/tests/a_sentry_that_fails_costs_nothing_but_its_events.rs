@@ -173,3 +173,13 @@ fn what_comes_after_the_end_is_counted() {
     error!("too late");
     assert_eq!(sentry.stats().sent.lost_at_shutdown, 1);
 }
+
+#[test]
+fn a_proxy_that_is_no_address_stops_the_start() {
+    let receiver = Receiver::start();
+    let builder = builder(&receiver).options(|mut options| {
+        options.http_proxy = Some("no proxy at all://".into());
+        options
+    });
+    assert!(builder.build().is_err());
+}

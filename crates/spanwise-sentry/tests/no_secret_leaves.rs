@@ -149,3 +149,27 @@ fn a_stand_in_stays_the_one_it_is() {
     let shown = event["contexts"]["fields"]["iban"].as_str().unwrap();
     assert!(shown.starts_with("***") && shown.len() == 7, "{shown}");
 }
+
+#[test]
+fn an_attachment_without_a_secret_stays_as_it_is() {
+    const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe";
+    let receiver = Receiver::start();
+    let (_layer, guard) = policed(support::builder(&receiver)).build().unwrap();
+    let hub = Arc::new(Hub::new(
+        Some(guard.sentry().client()),
+        Arc::new(sentry_core::Scope::default()),
+    ));
+    Hub::run(hub, || {
+        Hub::current().configure_scope(|scope| {
+            scope.add_attachment(protocol::Attachment {
+                buffer: PICTURE.to_vec(),
+                filename: "screen.png".to_owned(),
+                ..protocol::Attachment::default()
+            });
+        });
+        sentry_core::capture_message("with a picture", sentry_core::Level::Error);
+    });
+    guard.shutdown(std::time::Duration::from_secs(10));
+    let body = receiver.bodies().remove(0);
+    assert!(body.windows(PICTURE.len()).any(|bytes| bytes == PICTURE));
+}

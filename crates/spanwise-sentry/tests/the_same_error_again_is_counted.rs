@@ -74,6 +74,40 @@ fn many_that_differ_do_not_hide_what_repeats_later() {
 }
 
 #[test]
+fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
+    let served = || error!(target: "spanwise_http::server", "request served");
+    let request = |route| {
+        tracing::info_span!(
+            "http.request",
+            http.request.method = "GET",
+            http.route = route
+        )
+    };
+    let (receiver, stats) = sent(plain, || {
+        request("/orders").in_scope(|| {
+            error!("no connection");
+            served();
+        });
+        request("/orders").in_scope(served);
+        request("/products").in_scope(served);
+    });
+    let events = receiver.events();
+    let shown = events
+        .iter()
+        .map(|event| (event["message"].as_str(), event["transaction"].as_str()));
+    let expected = [
+        ("no connection", "GET /orders"),
+        ("request served", "GET /orders"),
+        ("request served", "GET /products"),
+    ];
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        expected.map(|(message, route)| (Some(message), Some(route)))
+    );
+    assert_eq!(stats.repeated, 1);
+}
+
+#[test]
 fn what_differs_is_sent_each_time() {
     let (receiver, _) = sent(plain, || {
         for number in 0..10 {
@@ -171,4 +205,74 @@ fn a_flush_tells_what_is_held_back() {
         .flush(std::time::Instant::now() + Duration::from_secs(10))
         .unwrap();
     assert_eq!(receiver.events().len(), 2);
+}
+
+#[test]
+fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver)
+        .repeats_within(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let fail = || error!("failed");
+    fail();
+    // From then on the thread that sends has nothing to do.
+    while guard.sentry().stats().sent.delivered == 0 {
+        std::thread::yield_now();
+    }
+    fail();
+    receiver.wait_for(2);
+    let told = receiver.events().pop().unwrap();
+    assert_eq!(told["tags"]["repeats"], "1");
+}
+
+#[test]
+fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
+    let fail = |what: &str| {
+        error!(err = %what, "failed");
+        error!(err = %what);
+        error!(exception.message = %what, "failed");
+        error!(e = %what);
+    };
+    let (receiver, stats) = sent(plain, || {
+        fail("no connection");
+        fail("the disk is full");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (8, 0));
+}
+
+#[test]
+fn outside_of_a_request_no_error_said_why_one_ended_badly() {
+    let (receiver, stats) = sent(plain, || {
+        error!("long ago");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
+
+#[test]
+fn a_warning_does_not_say_why_a_request_ended_badly() {
+    let warnings = |builder: spanwise_sentry::Builder| {
+        builder.event_levels(tracing::level_filters::LevelFilter::WARN)
+    };
+    let (receiver, stats) = sent(warnings, || {
+        let _request = tracing::info_span!("request").entered();
+        warn!("slow");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
+
+#[test]
+fn a_window_without_end_is_no_trouble() {
+    let for_ever = |builder: spanwise_sentry::Builder| {
+        builder.repeats_within(Duration::MAX).timeout(Duration::MAX)
+    };
+    let (receiver, stats) = sent(for_ever, || {
+        for _ in 0..3 {
+            error!("failed");
+        }
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 2));
 }

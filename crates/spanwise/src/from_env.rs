@@ -381,7 +381,7 @@ impl Vars {
             }
             let of_prefix = &name[self.prefix.len()..];
             if let Some((_, group)) = GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
-                let group = self.name(group);
+                let group = format!("{}{group}", self.prefix);
                 let alike = known.iter().filter(|known| known.starts_with(&group));
                 let alike: Vec<&str> = alike.map(String::as_str).collect();
                 let are = if alike.len() == 1 { "is" } else { "are" };
@@ -393,8 +393,7 @@ impl Vars {
             }
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(meant) => self.problems.push(format!(
-                    "{name}={value:?} is not a setting: did you mean {meant}? accepts {}",
-                    known.join(", ")
+                    "{name}={value:?} is not a setting: did you mean {meant}?"
                 )),
                 None => unknown.push(name.clone()),
             }
@@ -403,14 +402,15 @@ impl Vars {
     }
 }
 
-/// How names begin, after the prefix, of which none is somebody else's, with the setting that is meant.
-const GROUPS: [(&str, &Setting); 6] = [
-    ("_FILE", &LOG_FILE),
-    ("_ERROR_FILE", &LOG_ERROR_FILE),
-    ("_REDACT", &LOG_REDACT),
-    ("_SAMPL", &LOG_SAMPLE),
-    ("_RECORD", &LOG_RECORDER),
-    ("_FLIGHT", &LOG_RECORDER),
+/// How names begin, after the prefix, of which none is somebody else's, and how those do that are meant.
+const GROUPS: [(&str, &str); 7] = [
+    ("_FILE", "_FILE"),
+    ("_ERROR_FILE", "_ERROR_FILE"),
+    ("_REDACT", "_REDACT"),
+    ("_SAMPL", "_SAMPLE"),
+    ("_RECORD", "_RECORDER"),
+    ("_FLIGHT", "_RECORDER"),
+    ("_HTTP", "_HTTP"),
 ];
 
 /// Said of what is not wanted.

@@ -7,11 +7,12 @@ use spanwise_appender::WhenFull;
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting};
 use spanwise_sample::{Recorder, Sampler};
 
+#[cfg(feature = "http")]
+use crate::http_server::HttpServer;
 use crate::{
     Builder, Explanation, Output, OutputFormat, Preset,
     explain::Origin,
     files::Files,
-    http_server::HttpServer,
     program,
     redaction::{InCode, Redaction},
     settings::{
@@ -206,6 +207,7 @@ impl Builder {
             redaction,
             sampler,
             recorder,
+            #[cfg(feature = "http")]
             http_server,
             prefix: prefix.to_owned(),
             context,
@@ -228,6 +230,7 @@ pub(crate) struct Resolved {
     pub(crate) redaction: Redaction,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
+    #[cfg(feature = "http")]
     pub(crate) http_server: HttpServer,
     /// Of the variables.
     pub(crate) prefix: String,

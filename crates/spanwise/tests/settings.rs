@@ -478,10 +478,12 @@ fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
         problems([
             ("LOG_HTTP_TRUST", "10.0.0.0/33"),
             ("LOG_HTTP_CLIENT_ADDRESS", "half"),
+            ("LOG_HTTP_SLOW", "1s"),
         ]),
         [
             "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
             "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+            "LOG_HTTP_SLOW=\"1s\" is not a setting: there are LOG_HTTP_TRUST, LOG_HTTP_CLIENT_ADDRESS",
         ]
     );
 }

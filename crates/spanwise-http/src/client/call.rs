@@ -11,7 +11,7 @@ use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
-    id, method,
+    id, method, said,
     trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
@@ -123,7 +123,10 @@ impl Call {
     pub(super) fn failed(&mut self, error: &dyn fmt::Display) {
         self.ended = true;
         self.span.record("otel.status_code", "ERROR");
-        self.span.record("error", field::display(error));
+        if !self.span.is_disabled() {
+            // Here, and not in the layers, which may hold a lock of the span while they format.
+            self.span.record("error", said::text(error));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Request, Response, Uri, header::HOST, uri::Authority};
+use http::{Request, Response, Uri, uri::Authority};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -48,11 +48,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> ClientFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
-        let host = host_header(&parts.uri, &parts.headers);
         let call = Call::begin(
             &self.options,
             &parts.method,
-            target(&parts.uri, host.as_ref()),
+            target(&parts.uri),
             &mut parts.headers,
         );
         let inner = {
@@ -63,8 +62,9 @@ where
     }
 }
 
-fn target<'a>(uri: &'a Uri, host: Option<&'a Authority>) -> Target<'a> {
-    let authority = uri.authority().or(host);
+fn target(uri: &Uri) -> Target<'_> {
+    // Not the `Host` header: that says what is asked for, and whoever it came from may have written it; the connection is made to the URI.
+    let authority = uri.authority();
     let port_of_the_scheme = match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
@@ -77,14 +77,6 @@ fn target<'a>(uri: &'a Uri, host: Option<&'a Authority>) -> Target<'a> {
             .or(port_of_the_scheme),
         path: uri.path(),
     }
-}
-
-/// Who a request is for that says only which path: its URI, where that has a host, is what a connection is made to.
-fn host_header(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    if uri.authority().is_some() {
-        return None;
-    }
-    headers.get(HOST)?.to_str().ok()?.parse().ok()
 }
 
 pin_project! {

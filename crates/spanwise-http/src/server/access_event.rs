@@ -23,20 +23,21 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "ttfb_ms",
     "response_bytes",
     "outcome",
+    "slow",
     "rpc.grpc.status_code",
     "error",
+    "url.path",
     // The rest where no span says it.
     "http.request.method",
     "http.route",
-    "url.path",
     "request_id",
     "tenant_id",
     "client.address",
     "trace_id",
 ];
-const OWN: usize = 15;
+const OWN: usize = 16;
 /// How many of them an event has that is in the span of its request.
-const OWN_IN_SPAN: usize = 8;
+const OWN_IN_SPAN: usize = 10;
 
 /// Values by the places of [`OWN_FIELDS`].
 pub(crate) type Own<'a> = [Option<&'a dyn Value>; OWN];
@@ -63,7 +64,7 @@ impl AccessEvent {
         wanted.then_some(Self { callsite })
     }
 
-    /// Sends it, with our own values and `added` ones, whose indexes are those of [`names`].
+    /// Sends it, with our own values and `added` ones, whose indexes are those of [`names`] that were known when it was made.
     pub(crate) fn send<'a>(
         self,
         span: &Span,

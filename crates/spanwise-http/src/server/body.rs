@@ -11,10 +11,8 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{
-    ending::{End, Ending},
-    future::{message, text},
-};
+use super::ending::{End, Ending};
+use crate::said::{message, text};
 
 pin_project! {
     /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
@@ -52,8 +50,11 @@ impl<R: Body> ResponseBody<R> {
             ending,
         }
     }
+}
 
-    pub(crate) fn empty() -> Self {
+/// An empty one of no request: layers around a service, such as a timeout or CORS, answer with it by themselves.
+impl<R> Default for ResponseBody<R> {
+    fn default() -> Self {
         Self {
             inner: None,
             is_read: true,

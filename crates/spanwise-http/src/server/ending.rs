@@ -1,6 +1,6 @@
 //! The one event of a request, when it truly ends.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
@@ -17,7 +17,6 @@ use super::{
 use crate::carried::Carried;
 
 /// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
-#[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
@@ -129,6 +128,13 @@ impl Ending {
         })
     }
 
+    /// Of a body that ended, where more of it was declared: the client sees it fail.
+    fn what_is_missing(&self) -> Option<String> {
+        let length = self.head.as_ref()?.length?;
+        let sent = self.bytes;
+        (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
+    }
+
     /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
     pub(crate) fn before_drop(&self) {
         if !self.is_told && !self.is_complete() {
@@ -142,9 +148,6 @@ impl Ending {
             return;
         }
         let (outcome, error) = self.outcome(end);
-        if outcome == Outcome::Cancelled {
-            self.span.record("spanwise.cancelled", true);
-        }
         let duration = self.millis();
         let is_slow = self
             .options
@@ -162,12 +165,16 @@ impl Ending {
         } else {
             level
         };
+        // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
+        // while layers run, which may come back to us.
+        let exchange = self.carried.exchange.as_ref();
+        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, error);
+            self.send(event, outcome, duration, is_slow, error.as_deref(), &notes);
         }
     }
 
-    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<&'a str>) {
+    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<Cow<'a, str>>) {
         let by_status = || {
             let head = self.head.as_ref();
             head.map_or(Outcome::ServerError, |head| {
@@ -175,12 +182,15 @@ impl Ending {
             })
         };
         match end {
-            End::Whole => (by_status(), None),
+            End::Whole => match self.what_is_missing() {
+                Some(missing) => (Outcome::StreamAborted, Some(missing.into())),
+                None => (by_status(), None),
+            },
             End::Dropped if self.is_complete() => (by_status(), None),
             End::Dropped => (Outcome::Cancelled, None),
-            End::Failed(error) => (Outcome::ServerError, Some(error)),
-            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error)),
-            End::Panicked(message) => (Outcome::Panicked, Some(message)),
+            End::Failed(error) => (Outcome::ServerError, Some(error.into())),
+            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error.into())),
+            End::Panicked(message) => (Outcome::Panicked, Some(message.into())),
         }
     }
 
@@ -194,16 +204,28 @@ impl Ending {
         outcome == Outcome::ClientError && self.head.as_ref().is_some_and(is_expected)
     }
 
-    fn send(&self, event: AccessEvent, outcome: Outcome, duration: f64, error: Option<&str>) {
+    fn send(
+        &self,
+        event: AccessEvent,
+        outcome: Outcome,
+        duration: f64,
+        is_slow: bool,
+        error: Option<&str>,
+        notes: &Notes,
+    ) {
         let head = self.head.as_ref();
         let status = head.map(|head| head.status.as_u16());
         let ttfb = head.map(|head| head.ttfb);
         let bytes = head.map(|_| self.bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
-        let (message, outcome) = (outcome.message(), outcome.name());
         let apart = self.request.apart.as_deref();
         let mut digits = [0; 36];
         let id = apart.map(|_| self.request.id.text(&mut digits));
+        let path = match self.request.routed_path.as_ref() {
+            Some(path) if outcome == Outcome::ClientError => Some(path.path()),
+            _ => apart.and_then(|apart| apart.path.as_deref()),
+        };
+        let (message, outcome) = (outcome.message(), outcome.name());
         let own: Own<'_> = [
             Some(&message),
             value(&status),
@@ -211,20 +233,18 @@ impl Ending {
             value(&ttfb),
             value(&bytes),
             Some(&outcome),
+            is_slow.then_some(&true as &dyn Value),
             value(&grpc_status),
             value(&error),
+            value(&path),
             apart.map(|apart| &apart.method as &dyn Value),
             apart.and_then(|apart| value(&apart.route)),
-            apart.and_then(|apart| value(&apart.path)),
             value(&id),
             apart.and_then(|apart| value(&apart.tenant_id)),
             apart.and_then(|apart| value(&apart.client_address)),
             apart.map(|apart| &apart.trace_id as &dyn Value),
         ];
         let headers: Vec<(u8, String)> = self.headers();
-        // Not held while layers run, which may come back to us.
-        let exchange = self.carried.exchange.as_ref();
-        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
         let headers = headers
             .iter()
             .map(|(index, text)| (*index, text as &dyn Value));
@@ -263,6 +283,13 @@ fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
 
 fn grpc_status(headers: &HeaderMap) -> Option<i32> {
     headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// Of what a program may print: with nothing in it that the client sent, which no policy has read.
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending").finish_non_exhaustive()
+    }
 }
 
 impl Drop for Ending {

@@ -17,8 +17,8 @@ use crate::carried::Carried;
 /// `tokio::spawn(work.instrument(Span::current()))`. Outside of any request, and after its event, nothing happens.
 ///
 /// The name becomes part of the event's callsite when it is first seen, for good: so that every layer sees a field of its own. A program has
-/// at most 128 of them, timings and headers among them; what is beyond, and the name of a field of the event's own, is refused and told by
-/// [`SelfReport`](spanwise_core::SelfReport).
+/// at most 128 of them, timings and headers among them; what is beyond, an empty name, and the name of a field of the event's own is refused, and
+/// told once by [`SelfReport`](spanwise_core::SelfReport), each of the event's own fields by itself.
 ///
 /// ```
 /// # fn handler() {

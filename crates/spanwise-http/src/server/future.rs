@@ -11,12 +11,12 @@ use std::{
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use spanwise_core::guarded;
 
 use super::{
     body::ResponseBody,
     ending::{End, Ending},
 };
+use crate::said::{message, text};
 
 pub(crate) type Panic = Box<dyn Any + Send>;
 
@@ -104,7 +104,7 @@ where
             Err(panic) => {
                 ending.inside(|| inner.set(None));
                 let answer = ending.options.answer_panics.then(|| {
-                    let mut response = Response::new(ResponseBody::empty());
+                    let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     ending.begin(&mut response);
                     response
@@ -119,20 +119,3 @@ where
         }
     }
 }
-
-/// What a panic says.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(a panic whose payload is no text)")
-}
-
-/// What an error says, whatever its `Display` does.
-pub(crate) fn text(error: &impl Display) -> String {
-    let mut text = String::new();
-    guarded::append(&mut text, format_args!("{error}"), LONGEST_ERROR);
-    text
-}
-
-/// An error is cut at this many bytes.
-const LONGEST_ERROR: usize = 4096;

@@ -5,9 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use spanwise_core::{Fault, SelfReport};
-
 use super::access_event::OWN_FIELDS;
+use crate::mistake::Mistake;
 
 /// Each new name costs a callsite a level, which stays for good: more than these are a mistake, such as a name with an id in it.
 pub(crate) const MOST: usize = 128;
@@ -17,7 +16,12 @@ static NAMES: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST]
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
-/// The index of `name`, for good. `None`, and told by [`SelfReport`], where it cannot be a field.
+/// To set one of the event's own fields, each of which is one.
+static OWN: [Mistake; OWN_FIELDS.len()] = [const { Mistake::new() }; OWN_FIELDS.len()];
+static NO_NAME: Mistake = Mistake::new();
+static TOO_MANY: Mistake = Mistake::new();
+
+/// The index of `name`, for good. `None`, and told once, where it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
     find(name).or_else(|| add(name, || name))
 }
@@ -58,26 +62,40 @@ fn find(name: &str) -> Option<u8> {
 
 #[cold]
 fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
-    let refused = |why: &str| {
-        let detail = format!("`{name}` does not become a field of a request's event: {why}");
-        SelfReport::default().fault(Fault::Setup, &detail);
-    };
-    if OWN_FIELDS.contains(&name) {
-        refused("the event has a field of that name");
+    if name.is_empty() {
+        refuse(&NO_NAME, name, "it is empty");
         return None;
     }
-    let adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(own) = OWN_FIELDS.iter().position(|own| *own == name) {
+        refuse(&OWN[own], name, "they have a field of that name");
+        return None;
+    }
+    let index = if count() < MOST {
+        add_to_others(name, leaked)
+    } else {
+        find(name) // another thread may have added it meanwhile
+    };
+    if index.is_none() {
+        // Of the first alone: where a name has an id in it, there is no end of them.
+        refuse(&TOO_MANY, name, "there are 128 others");
+    }
+    index
+}
+
+fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
+    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
     let count = count();
     // Another thread may have added it meanwhile.
     let known = find(name);
-    if known.is_none() && count < MOST {
-        let _ = NAMES[count].set(leaked());
-        COUNT.store(count + 1, Ordering::Release);
-        return Some(count as u8);
+    if known.is_some() || count == MOST {
+        return known;
     }
-    drop(adding);
-    if known.is_none() {
-        refused("there are 128 others");
-    }
-    known
+    let _ = NAMES[count].set(leaked());
+    COUNT.store(count + 1, Ordering::Release);
+    Some(count as u8)
+}
+
+fn refuse(mistake: &Mistake, name: &str, why: &str) {
+    // No quotes: they would be told with a backslash before them.
+    mistake.tell(|| format!("`{name}` is not added to the events of requests: {why}"));
 }

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) trust: Trust,
     pub(crate) request_id_headers: Vec<HeaderName>,
     pub(crate) tenant: Tenant,
+    /// Whether it may be what the baggage says.
+    pub(crate) tenant_baggage: bool,
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
     pub(crate) quiet: Vec<Quiet>,
@@ -43,11 +45,14 @@ pub(crate) enum Quiet {
 }
 
 impl Quiet {
-    pub(crate) fn new(path: &str) -> Self {
-        match path.strip_suffix("/*") {
-            Some(root) => Self::Below(root.to_owned()),
-            None => Self::Path(path.to_owned()),
-        }
+    /// `None` if no path is ever so.
+    pub(crate) fn new(path: &str) -> Option<Self> {
+        let (root, quiet): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
+            Some(root) => (root, Self::Below),
+            None => (path, Self::Path),
+        };
+        let is_path = path.starts_with('/') && !root.contains(['*', '?']);
+        is_path.then(|| quiet(root.to_owned()))
     }
 
     pub(crate) fn is_about(&self, path: &str) -> bool {
@@ -66,6 +71,7 @@ impl Default for Options {
             trust: Trust::default(),
             request_id_headers: vec![HeaderName::from_static("x-request-id")],
             tenant: Tenant::Unknown,
+            tenant_baggage: false,
             client_address: ClientAddress::default(),
             slow: None,
             quiet: Vec::new(),

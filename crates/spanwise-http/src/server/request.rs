@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
+    uri::PathAndQuery,
+};
 use tracing::{field::Empty, level_filters::LevelFilter};
 use uuid::Uuid;
 
@@ -16,7 +19,9 @@ use crate::{
     baggage::Baggage,
     carried::Carried,
     client_address, id, method,
+    mistake::Mistake,
     trace_context::{TraceContext, TraceId},
+    trust::Trust,
 };
 
 /// What the end of a request needs of its beginning.
@@ -27,6 +32,9 @@ pub(crate) struct Received {
     verb: Verb,
     /// Those that are told, by the index of their field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
+    /// Where the span has a route in place of a path: the values in it, one of which may be what was wrong. A share of what the request has,
+    /// not a copy.
+    pub(crate) routed_path: Option<PathAndQuery>,
     /// What the span would say, where it is disabled.
     pub(crate) apart: Option<Box<Apart>>,
 }
@@ -95,6 +103,9 @@ pub(crate) fn receive<B>(
 ) -> Ending {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
+    if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
+        NO_PEER.tell(no_peer);
+    }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
     let sent_trace = trusted.and_then(TraceContext::of_headers);
@@ -112,8 +123,8 @@ pub(crate) fn receive<B>(
     };
     let baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
     let tenant_member = match &options.tenant {
-        Tenant::Header(_) | Tenant::Unknown => baggage.get("tenant_id"),
-        Tenant::By(_) => None,
+        Tenant::Header(_) | Tenant::Unknown if options.tenant_baggage => baggage.get("tenant_id"),
+        Tenant::Header(_) | Tenant::Unknown | Tenant::By(_) => None,
     };
     let tenant_id = tenant_id
         .or_else(|| tenant_header.and_then(id::accepted))
@@ -121,7 +132,8 @@ pub(crate) fn receive<B>(
     let client = client_address::client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.shown(client));
 
-    let path = request.uri().path();
+    let uri = uri(request);
+    let path = uri.path();
     let route = route(extensions);
     let method = method::name(request.method());
     let shown_path = route.is_none().then_some(path);
@@ -176,12 +188,22 @@ pub(crate) fn receive<B>(
                 _ => Verb::Other,
             },
             headers: told_headers(options, headers),
+            routed_path: route.and_then(|_| uri.path_and_query().cloned()),
             apart,
         },
         head: None,
         bytes: 0,
         is_told: false,
     }
+}
+
+/// With networks to trust, nobody is as long as this is not mended.
+static NO_PEER: Mistake = Mistake::new();
+
+fn no_peer() -> String {
+    "networks are trusted, but where a request comes from is not known: serve with \
+     `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`"
+        .into()
 }
 
 /// That of a header, else that of the trace, else a new one.
@@ -230,4 +252,16 @@ fn route(extensions: &Extensions) -> Option<&str> {
 #[cfg(not(feature = "axum"))]
 fn route(_: &Extensions) -> Option<&str> {
     None
+}
+
+/// As the client sent it: a nested router has taken off its part.
+#[cfg(feature = "axum")]
+fn uri<B>(request: &Request<B>) -> &Uri {
+    let original = request.extensions().get();
+    original.map_or(request.uri(), |axum::extract::OriginalUri(uri)| uri)
+}
+
+#[cfg(not(feature = "axum"))]
+fn uri<B>(request: &Request<B>) -> &Uri {
+    request.uri()
 }

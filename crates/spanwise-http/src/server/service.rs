@@ -10,7 +10,7 @@ use std::{
 
 use http::{HeaderName, Request, Response, StatusCode, request::Parts};
 use http_body::Body;
-use spanwise_core::Clock;
+use spanwise_core::{Clock, guarded};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,7 +21,7 @@ use super::{
     options::{Options, Quiet, Tenant},
     request,
 };
-use crate::{client_address::ClientAddress, trust::Trust};
+use crate::{client_address::ClientAddress, id, trust::Trust};
 
 /// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
 ///
@@ -59,8 +59,6 @@ impl ServerLayer {
 
     /// The header that holds the tenant of a request, believed like its id. Default: none.
     ///
-    /// With a header or without, else it is the member `tenant_id` of the baggage that a trusted sender sent, if it looks like an id.
-    ///
     /// # Panics
     /// If it is no name of a header.
     pub fn tenant_header(self, name: &str) -> Self {
@@ -68,9 +66,16 @@ impl ServerLayer {
         self.set(|options| options.tenant = Tenant::Header(name))
     }
 
+    /// Takes the tenant from the member `tenant_id` of the baggage that a trusted sender sent, where no header names one: as a service of
+    /// yours sends it, by [`ClientLayer::baggage`](crate::ClientLayer::baggage). Default: not, since a gateway hands on what others say.
+    pub fn tenant_baggage(self) -> Self {
+        self.set(|options| options.tenant_baggage = true)
+    }
+
     /// Finds the tenant of a request, in place of a header: from the host, or from what a layer around this one knows.
     ///
-    /// What it says is taken as it is, whoever the sender is. A tenant that is known later, as from a login, can be recorded where it is
+    /// What it says is taken whoever the sender is, as each line of the request has it: a text of 1 to 128 bytes without control characters.
+    /// Of any other, and of code that panics, there is no tenant. One that is known later, as from a login, can be recorded where it is
     /// known: `Span::current().record("tenant_id", …)` in the request's span.
     pub fn tenant(self, of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|options| options.tenant = Tenant::By(Arc::new(of)))
@@ -81,16 +86,24 @@ impl ServerLayer {
         self.set(|options| options.client_address = shown)
     }
 
-    /// Requests that take longer, to the end of the body, are told at WARN at least. Default: none are.
+    /// Requests that take longer, to the end of the body, are told at WARN at least, with the field `slow`. Default: none are.
     pub fn slow(self, longer_than: Duration) -> Self {
         self.set(|options| options.slow = Some(longer_than))
     }
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one. `/health/` is another one than `/health`.
+    ///
+    /// # Panics
+    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last `/*`, or with a query.
+    #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
-        self.set(|options| options.quiet.push(Quiet::new(path)))
+        let Some(quiet) = Quiet::new(path) else {
+            let path = path.escape_debug();
+            panic!("`{path}` is no path; write `/health`, or `/internal/*` for all below")
+        };
+        self.set(|options| options.quiet.push(quiet))
     }
 
     /// Tells responses of a 4xx status such as 404 at INFO, not at WARN: they are no news.
@@ -174,7 +187,8 @@ where
         let (request, tenant_id) = match &self.options.tenant {
             Tenant::By(of) => {
                 let (parts, body) = request.into_parts();
-                let tenant_id = of(&parts);
+                let tenant_id = guarded::catch(|| of(&parts)).flatten();
+                let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
                 (Request::from_parts(parts, body), tenant_id)
             }
             Tenant::Header(_) | Tenant::Unknown => (request, None),

@@ -33,8 +33,12 @@ pub(crate) fn with(
         // They stand above.
         return;
     };
+    let text = match &span {
+        Some(_) => "what was kept of a unit of work follows",
+        None => "what was kept outside of any unit of work follows",
+    };
     let values: [(_, Option<&dyn Value>); 4] = [
-        (&message, Some(&"what was kept of a unit of work follows")),
+        (&message, Some(&text)),
         (&why, Some(&reason.name())),
         (&kept, Some(&records)),
         (&left, Some(&evicted)),
