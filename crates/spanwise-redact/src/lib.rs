@@ -68,8 +68,12 @@
 mod addresses;
 mod bytes;
 mod classified;
+mod commands;
+mod credential;
 mod detector;
 mod document;
+mod elements;
+mod encoded;
 mod error;
 mod json;
 mod keys;
@@ -83,6 +87,10 @@ mod pseudonym;
 mod scan;
 mod setting;
 mod tokens;
+mod urls;
+mod values;
+mod words;
+mod work;
 
 pub use classified::Classified;
 pub use detector::Detector;
