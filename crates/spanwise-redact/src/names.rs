@@ -6,7 +6,7 @@
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
-    "password(s) | passwd(s) | pass word(s) | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
+    "password(s) | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
     "passcode(s) | pass code(s)",
     "secret(s)",
@@ -23,7 +23,7 @@ pub(crate) const STRONG: &[&str] = &[
     "auth token(s) | authentication token(s)",
     "session token(s)",
     "csrf token(s) | xsrf token(s)",
-    "session id(s) | sess id(s) | sessid(s)",
+    "session id(s) | sess id(s) | sessid(s) | jsession id",
     "credit card(s) | debit card(s)",
     "card number(s) | card no(s) | card num(s) | cc number | cc no | cc num | ccnum | ccn | card pan",
     "social security",
@@ -58,12 +58,12 @@ pub(crate) const SECRETS: &[&str] = &[
     "bearer",
     "macaroon(s)",
     "passkey(s)",
-    "id tokens",
+    "id tokens | id token hint",
     "secret id | secrets id",
     "access key id",
     "pin code(s)",
     "otp code(s) | one time code(s) | totp code(s) | sms code(s)",
-    "mfa code(s) | tfa code(s) | fa code(s)",
+    "mfa code(s) | tfa code(s) | fa code(s) | factor code(s)",
     "cvv code(s) | cvc code(s) | card code",
     "recovery code(s) | backup code(s) | scratch code(s)",
     "auth code(s) | authentication code(s) | login code(s) | access code(s) | device code",
@@ -138,7 +138,7 @@ pub(crate) const PII: &[&str] = &[
     "iban(s) | iban number",
     "bank account(s) | bank account number | bank account no | account number(s) | account no | account num | acct number \
      | acct no | acct num",
-    "client ip | client addr | client address | true client ip | user ip | visitor ip | customer ip",
+    "client ip | true client ip | user ip | visitor ip | customer ip",
     "remote ip | remote addr | remote address",
     "forwarded for",
     "=forwarded",
@@ -156,7 +156,7 @@ pub(crate) const VISIBLE: &[&str] = &[
     "first pass | second pass | last pass | single pass | multi pass | high pass | low pass | render pass | boarding pass | season pass",
     "gpio pin | led pin | input pin | output pin | data pin | clock pin",
     "error code(s) | status code(s) | reason code(s) | country code",
-    "listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
+    "client address | listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
      | source address | destination address | upstream address(es) | host address(es) | ip address(es) | mac address | memory address",
 ];
 
@@ -194,7 +194,7 @@ pub(crate) const COUNTS: &str = "num number count total max min nb n";
 pub(crate) const JOINED: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
-    gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet jsession two factor middleware set \
+    gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two middleware set \
     work private business contact sender from to customer id";
 
 /// Words that are found at the end of any other that is not known.
@@ -203,7 +203,7 @@ pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp s
 /// Words of English, and names, that only look as if one of the others were in them.
 pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
-    author authors authored authority authorities authentic authenticated authenticator unauthorized";
+    author authors authored authority authorities authentic authenticated authenticator unauthorized intel";
 
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];

@@ -297,9 +297,13 @@ impl Rules {
         if let Some(known) = self.vocabulary.find(word) {
             return sequence.push(known);
         }
-        let digits = word.iter().rev().take_while(|byte| byte.is_ascii_digit());
-        let word = &word[..word.len() - digits.count()];
-        sequence.has_numbers = true;
+        let digits = word
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let word = &word[..word.len() - digits];
+        sequence.has_numbers |= digits > 0;
         if word.is_empty() {
             return;
         }

@@ -12,6 +12,7 @@ mod support;
 mod any_text;
 mod fuzz_checks;
 mod fuzz_findings;
+mod key_corpus;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;
