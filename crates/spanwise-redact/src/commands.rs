@@ -6,7 +6,7 @@
 
 use crate::{
     bytes::{Set, find, has_at, is_space, run},
-    credential, urls, values, words,
+    credential, prose, urls, values,
 };
 
 /// What follows a name or a letter.
@@ -362,7 +362,7 @@ fn push<'t>(
 /// Returns whether a word after an option goes on in a sentence, or names what is expected:
 /// `pass --token to log in`, `--password PASSWORD`.
 fn is_prose(says: &[u8], name: &[u8]) -> bool {
-    let lists = [words::STATES, words::LEADS, words::FUNCTION, words::OPTIONS];
+    let lists = [prose::STATES, prose::LEADS, prose::FUNCTION, prose::OPTIONS];
     let plain = says
         .strip_suffix(b",")
         .or_else(|| says.strip_suffix(b"."))
@@ -376,7 +376,7 @@ fn is_prose(says: &[u8], name: &[u8]) -> bool {
     };
     credential::is_placeholder(says)
         || says.first().is_some_and(|first| b"[(<|=".contains(first))
-        || says.len() <= 24 && lists.iter().any(|list| words::is_in(list, plain))
+        || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
         || says.len() <= 64 && is_upper && letters(name).ends_with(&letters(plain))
 }
 

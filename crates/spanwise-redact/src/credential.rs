@@ -13,7 +13,7 @@
 
 use crate::{
     bytes::{Set, is_space, line_from},
-    words, work,
+    prose, work,
 };
 use spanwise_core::REDACTED;
 
@@ -72,7 +72,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
         return is_mask(value);
     }
     let value = value.trim_ascii();
-    is_absent(value) || words::is_in(words::BOOLEANS, value)
+    is_absent(value) || prose::is_in(prose::BOOLEANS, value)
 }
 
 /// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
@@ -153,12 +153,12 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
             let is_name = |byte: &u8| byte.is_ascii_alphabetic() || b"_- .".contains(byte);
             !inside.is_empty() && inside.iter().all(is_name)
         }
-        [b'[' | b'(', inside @ .., b']' | b')'] => words::is_in(words::MASKS, inside),
+        [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
         [b':' | b'@', name @ ..] => about(name),
         [b'x', ..] | [b'X', ..] => {
             value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
         }
-        _ => words::is_in(words::MASKED, value),
+        _ => prose::is_in(prose::MASKED, value),
     }
 }
 
@@ -209,7 +209,7 @@ fn is_credential(word: &[u8]) -> bool {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic())
         .count();
-    word.len() >= 6 && digits >= 1 && letters >= 1 && !words::is_in(words::NAMES, word)
+    word.len() >= 6 && digits >= 1 && letters >= 1 && !prose::is_in(prose::NAMES, word)
 }
 
 fn trim(word: &[u8]) -> &[u8] {
@@ -243,14 +243,14 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if about == About::Phrase {
         let sentence = words_of(line)
             .take(4)
-            .any(|(_, word)| words::is_in(words::FUNCTION, trim(word)));
-        return sentence || second.is_none() && words::is_in(words::STATES, word);
+            .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
+        return sentence || second.is_none() && prose::is_in(prose::STATES, word);
     }
     let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
         // A chain of errors: `stock-db: permission denied`.
-        let is_known = words::is_in(words::STATES, word)
-            || words::is_in(words::LEADS, word)
+        let is_known = prose::is_in(prose::STATES, word)
+            || prose::is_in(prose::LEADS, word)
             || is_error_name(word);
         let is_named = about != About::Password && (is_plain(word) || is_name(word));
         return is_known || is_named && is_prose(rest, about, depth + 1);
@@ -270,7 +270,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if !is_plain(word) {
         return false;
     }
-    if words::is_in(words::STATES, word) {
+    if prose::is_in(prose::STATES, word) {
         return true;
     }
     let Some(second) = second.filter(|_| !ends || first.last() == Some(&b',')) else {
@@ -285,19 +285,19 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         || is_error_name(next);
     let is_pair = second.contains(&b'=')
         || second.last() == Some(&b':')
-            && !words::is_in(words::STATES, next)
-            && !words::is_in(words::LEADS, next);
-    if words::is_in(words::LEADS, word) {
+            && !prose::is_in(prose::STATES, next)
+            && !prose::is_in(prose::LEADS, next);
+    if prose::is_in(prose::LEADS, word) {
         return goes_on && !is_pair;
     }
     // `provider answered`: the name of a thing, and a verb.
-    about != About::Password && about != About::Person && words::is_in(words::VERBS, next)
+    about != About::Password && about != About::Person && prose::is_in(prose::VERBS, next)
 }
 
 /// `16 bytes`, `401`, `403 Forbidden`.
 fn is_count(digits: &[u8], second: Option<&[u8]>, about: About) -> bool {
     let second = second.map(trim);
-    let has_unit = second.is_some_and(|second| words::is_in(words::UNITS, second));
+    let has_unit = second.is_some_and(|second| prose::is_in(prose::UNITS, second));
     if has_unit {
         return digits.len() <= 7;
     }
@@ -349,7 +349,7 @@ fn is_path(word: &[u8]) -> bool {
     let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
     rest.iter()
         .all(|byte| Set::PATH_PART.has(*byte) || *byte == b'/')
-        && (rest.len() < word.len() - 1 || words::is_in(words::FOLDERS, folder))
+        && (rest.len() < word.len() - 1 || prose::is_in(prose::FOLDERS, folder))
 }
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
@@ -376,9 +376,9 @@ fn is_error_name(word: &[u8]) -> bool {
         if ends {
             let part = &word[start..at];
             parts += 1;
-            known |= [words::STATES, words::ERRORS]
+            known |= [prose::STATES, prose::ERRORS]
                 .iter()
-                .any(|list| words::is_in(list, part));
+                .any(|list| prose::is_in(list, part));
             start = at;
         }
     }
@@ -448,36 +448,4 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
     };
     let camel = value.len() <= 24 && is_error_name(value);
     value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
-}
-
-/// Returns whether a value under `address` or `ip` is that of a machine that tells of no person:
-/// a private address, or a host with a port.
-pub(crate) fn is_machine_address(value: &[u8]) -> bool {
-    let Ok(value) = std::str::from_utf8(value) else {
-        return false;
-    };
-    if value.len() > 96 {
-        return false;
-    }
-    if let Ok(socket) = value.parse::<std::net::SocketAddr>() {
-        return is_nobodys(socket.ip());
-    }
-    let bare = value.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(ip) = bare.parse::<std::net::IpAddr>() {
-        return is_nobodys(ip);
-    }
-    let Some((host, port)) = value.rsplit_once(':') else {
-        return false;
-    };
-    let is_port = (2..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_host = host.bytes().all(|byte| Set::KEY.has(byte))
-        && host.bytes().any(|byte| byte.is_ascii_alphabetic());
-    is_port && is_host
-}
-
-fn is_nobodys(ip: std::net::IpAddr) -> bool {
-    match ip {
-        std::net::IpAddr::V4(ip) => crate::addresses::is_nobodys(ip),
-        std::net::IpAddr::V6(ip) => crate::addresses::is_nobodys_v6(ip),
-    }
 }

@@ -69,6 +69,7 @@ mod addresses;
 mod bytes;
 mod classified;
 mod commands;
+mod confusables;
 mod credential;
 mod detector;
 mod document;
@@ -82,6 +83,7 @@ mod names;
 mod numbers;
 mod pairs;
 mod policy;
+mod prose;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;

@@ -12,12 +12,21 @@ use crate::{
     credential,
     document::Document,
     elements, encoded,
-    keys::{Decision, Normal},
+    keys::{Decision, Normal, Origin, is_network_address},
     names::QUERY,
     pairs::{self, Around, Hiding, Pair},
     scan::{self, Hit, Rule, Signs},
     values::Value,
 };
+
+/// A rule that hides the value of a key.
+struct Found {
+    rule: Rule,
+    /// It is of this crate, and leaves alone what is no credential.
+    built_in: bool,
+    /// It leaves alone addresses of networks.
+    unless_address: bool,
+}
 
 impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
@@ -77,15 +86,19 @@ impl Policy {
     }
 
     /// The rule about a key that stands in `text`.
-    fn rule(&self, text: &str, key: &str) -> Option<Rule> {
-        match self.rules.keys.decide(key) {
-            Decision::Hide(rule) => {
-                let from = key.as_ptr() as usize - text.as_ptr() as usize;
-                let at = (from, from + key.len());
-                Some(Rule::Key { rule, at })
-            }
-            Decision::Trust | Decision::Pass => None,
-        }
+    fn rule(&self, text: &str, key: &str) -> Option<Found> {
+        let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
+            Decision::Hide { rule, origin } => (rule, origin, false),
+            Decision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            Decision::Trust | Decision::Pass => return None,
+        };
+        let from = key.as_ptr() as usize - text.as_ptr() as usize;
+        let at = (from, from + key.len());
+        Some(Found {
+            rule: Rule::Key { rule, at },
+            built_in: origin == Origin::BuiltIn,
+            unless_address,
+        })
     }
 
     /// The detector that a name is for, of which the value decides.
@@ -122,15 +135,20 @@ impl Policy {
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let rule = pair.readings().find_map(|key| self.rule(text, key));
-            let rule = rule.or_else(|| {
-                let detector = self.detector(&pair, bytes, &mut around);
-                detector.map(Rule::Detector)
+            let found = pair.readings().find_map(|key| self.rule(text, key));
+            let found = found.or_else(|| {
+                let detector = self.detector(&pair, bytes, &mut around)?;
+                Some(Found {
+                    rule: Rule::Detector(detector),
+                    built_in: true,
+                    unless_address: false,
+                })
             });
-            let Some(rule) = rule else { continue };
+            let Some(found) = found else { continue };
+            let rule = found.rule;
             let hiding = Hiding {
                 header: is_header(pair.key),
-                built_in: self.is_built_in(rule),
+                built_in: found.built_in,
             };
             let end = match document.get_or_insert_with(|| Document::of(text)) {
                 Some(document) => pair.place(document).min(text.len()),
@@ -149,9 +167,8 @@ impl Policy {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
                 Rule::Detector(_) => says.len() == AWS_SECRET,
                 Rule::Key { .. } => {
-                    !(hiding.built_in
-                        && is_address(pair.key)
-                        && credential::is_machine_address(says))
+                    let says = text.get(value.start..value.end);
+                    !(found.unless_address && says.is_some_and(is_network_address))
                 }
             };
             if !is_it {
@@ -177,16 +194,20 @@ impl Policy {
     fn other_pairs(&self, text: &str, signs: Signs, hits: &mut Vec<Hit>) {
         let add = |hits: &mut Vec<Hit>, key: &str, value: Value| {
             let says = &text.as_bytes()[value.start..value.end];
-            let Some(rule) = self.rule(text, key) else {
+            let Some(found) = self.rule(text, key) else {
                 return;
             };
-            let shown = if self.is_built_in(rule) {
-                credential::is_nothing(says) || credential::is_placeholder(says)
+            let is_address = || {
+                let says = text.get(value.start..value.end);
+                found.unless_address && says.is_some_and(is_network_address)
+            };
+            let shown = if found.built_in {
+                credential::is_nothing(says) || credential::is_placeholder(says) || is_address()
             } else {
                 credential::is_absent(says)
             };
             if !shown {
-                hits.push(Hit::new(value.start, value.end, rule));
+                hits.push(Hit::new(value.start, value.end, found.rule));
             }
         };
         let mut at = 0;
@@ -225,17 +246,6 @@ impl Policy {
                     hits.push(Hit::new(start, end, rule));
                 }
                 Argument::Secret { .. } => {}
-            }
-        }
-    }
-
-    /// Returns whether a rule is one of this crate, which leaves alone what is no credential.
-    fn is_built_in(&self, rule: Rule) -> bool {
-        match rule {
-            Rule::Detector(_) => true,
-            Rule::Key { rule, .. } => {
-                let name = self.rules.outcomes[rule].name.as_str();
-                crate::names::SECRETS.contains(&name) || crate::names::PII.contains(&name)
             }
         }
     }
@@ -303,13 +313,6 @@ fn is_header(key: &str) -> bool {
     let normal = Normal::new(key);
     let name = normal.last();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
-}
-
-/// Returns whether a key is decided by its value, as that of a machine is no personal data.
-fn is_address(key: &str) -> bool {
-    let normal = Normal::new(key);
-    let ends: [&[u8]; 4] = [b"address", b"addr", b"ip", b"host"];
-    ends.iter().any(|end| normal.whole().ends_with(end))
 }
 
 /// Returns whether the value of a parameter is a credential whose name is a word elsewhere: not
