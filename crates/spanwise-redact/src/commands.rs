@@ -315,10 +315,7 @@ impl Line {
 fn value(text: &[u8], start: usize) -> (usize, usize) {
     let slashes = run(text, start, |byte| byte == b'\\') - start;
     match text.get(start + slashes) {
-        Some(mark @ (b'"' | b'\'')) => {
-            let from = start + slashes + 1;
-            (from, values::end_of_quoted(text, from, *mark, slashes))
-        }
+        Some(mark @ (b'"' | b'\'')) => values::quoted(text, start + slashes + 1, *mark, slashes),
         _ => (start, urls::end_of_run(text, start)),
     }
 }

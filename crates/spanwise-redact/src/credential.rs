@@ -166,18 +166,26 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
 pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     work::step(line.len());
-    if !is_prose(line, about, 0) {
-        return Reading::Value;
-    }
-    if about != About::Password {
-        return Reading::Prose;
-    }
     // `wrong password: got tulip9931` says it after all.
-    let mut words = words_of(line).skip(1).take(16);
-    match words.find(|(_, word)| is_credential(word)) {
-        Some((at, word)) => Reading::Through(at + word.len()),
-        None => Reading::Prose,
+    let credential = |most: usize| {
+        let mut words = words_of(line).skip(1).take(most);
+        let (at, word) = words.find(|(_, word)| is_credential(word))?;
+        Some(Reading::Through(at + word.len()))
+    };
+    if is_prose(line, about, 0) {
+        let found = if about == About::Password {
+            credential(16)
+        } else {
+            None
+        };
+        return found.unwrap_or(Reading::Prose);
     }
+    let first = words_of(line)
+        .next()
+        .map_or(&line[..0], |(_, word)| trim(word));
+    let is_word = prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first);
+    let found = if is_word { credential(4) } else { None };
+    found.unwrap_or(Reading::Value)
 }
 
 /// Returns whether a text in quotes reads as a sentence: several words, the first of them known.
@@ -354,6 +362,7 @@ fn is_path(word: &[u8]) -> bool {
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
 fn is_error_name(word: &[u8]) -> bool {
+    let is_variant = word.iter().any(|byte| b"({".contains(byte));
     let word = word
         .split(|byte| b"({".contains(byte))
         .next()
@@ -382,7 +391,7 @@ fn is_error_name(word: &[u8]) -> bool {
             start = at;
         }
     }
-    known && parts >= 2 && (letters || word.len() <= 24)
+    known && (parts >= 2 || is_variant) && (letters || word.len() <= 24)
 }
 
 /// `InvalidToken("a1b2c3d4")` shows what is in its brackets.

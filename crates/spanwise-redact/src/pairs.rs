@@ -9,6 +9,7 @@
 //!           | name { "[" index "]" }      ; password[], password[0]
 //!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
 //!           | name "[" quote text quote "]"       ; headers["cookie"]
+//!           | word " " name             ; API key, seed phrase
 //! separator = "=" | ":" | "=>" | "==" | ":=" | "?=" | "+=" | "||="
 //! gap       = { space | tab }             ; after a key in quotes also line breaks
 //! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
@@ -142,7 +143,10 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
     // `KEY ?= …`, `key ||= …`, `**key**: …`
-    end = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
+    let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
+    if mark < end {
+        end = run_back(text, mark, 4, |byte| byte == b' ');
+    }
     // `headers["cookie"] = …`
     if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
@@ -349,8 +353,15 @@ impl<'t> Pair<'t> {
     }
 
     /// The ways to read its key, the most likely first.
-    pub(crate) fn readings(&self) -> impl Iterator<Item = &'t str> + use<'t> {
-        std::iter::once(self.key).chain(self.others.into_iter().flatten())
+    pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
+        let (start, end) = (self.name, self.name + self.key.len());
+        let is_plain = self.quote.is_none() && text.get(start..end) == Some(self.key);
+        let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
+        let two = std::iter::once_with(with_word).flatten();
+        let two = two.filter_map(move |from| text.get(from..end));
+        std::iter::once(self.key)
+            .chain(self.others.into_iter().flatten())
+            .chain(two)
     }
 
     /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`: what is hidden may have run over the
@@ -430,9 +441,10 @@ impl<'t> Pair<'t> {
         let (value, is_quoted) = match &mark {
             mark @ (b'"' | b'\'' | b'`') => {
                 let start = start + slashes + 1;
+                let (start, end) = values::quoted(text, start, *mark, slashes);
                 let value = Value {
                     start,
-                    end: values::end_of_quoted(text, start, *mark, slashes),
+                    end,
                     needs_quotes: None,
                 };
                 (value, true)
@@ -534,6 +546,16 @@ impl<'t> Pair<'t> {
                 .iter()
                 .all(|byte| byte.is_ascii_lowercase() || !Set::WORD.has(*byte))
     }
+}
+
+/// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
+fn word_before(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
+    let word = Set::ALPHA.run_back(bytes, end, 16);
+    let before = word.checked_sub(1).map(|before| bytes[before]);
+    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:\"'/".contains(&before));
+    (begins && end > word + 1).then_some(word)
 }
 
 /// The text from `start` to the end of the string that is open, as far as sentences are read.

@@ -216,7 +216,7 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
         if let Some(hit) = hit {
             // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
             if hit.start <= start + 1 {
-                at = hit.end;
+                at = at.max(hit.end);
             }
             hits.push(hit);
         }

@@ -4,6 +4,8 @@
 //! them unencoded. What follows `scheme://user:` is a port if it is one, and a password else. The
 //! password then goes on to the last `@` with a host after it, before white space.
 
+use spanwise_core::REDACTED;
+
 use crate::{
     bytes::{Set, after_escape, find, find_text, is_space, rfind, run, run_back},
     credential,
@@ -84,6 +86,12 @@ fn end_of_url(text: &[u8], start: usize) -> usize {
 /// Where a run of characters without white space ends that something may close.
 pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     let mut at = start;
+    if text
+        .get(start..)
+        .is_some_and(|rest| rest.starts_with(REDACTED.as_bytes()))
+    {
+        at += REDACTED.len();
+    }
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,

@@ -68,6 +68,8 @@ impl Stop {
                 end_if(opens || !goes_on(text, at + 1), at + 1)
             }
             b'<' if text.get(at + 1) == Some(&b'/') => Self::Ends,
+            // What was hidden before is no bracket.
+            b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::GoesOn(at + 1),
             b')' | b']' | b'}' | b'>' | b'<' | b'`' => {
                 let after = run(text, at, |byte| b")]}><`".contains(&byte));
                 Self::after_bracket(text, after)
@@ -183,13 +185,17 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
     text.len()
 }
 
-/// Where a quoted value ends. A quote twice is one (`'it''s'`), three are a text of several lines,
-/// and a quote with a word right after it ends nothing.
-pub(crate) fn end_of_quoted(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
+/// Where a value is that follows the quote before `start`. A quote twice is one (`'it''s'`), three
+/// are around a text of several lines, and a quote with a word right after it ends nothing.
+pub(crate) fn quoted(text: &[u8], start: usize, mark: u8, slashes: usize) -> (usize, usize) {
     if slashes == 0 && text[start..].starts_with(&[mark, mark]) {
         let end = find_text(text, &[mark, mark, mark], start + 2);
-        return end.unwrap_or(text.len());
+        return (start + 2, end.unwrap_or(text.len()));
     }
+    (start, end_of_quoted(text, start, mark, slashes))
+}
+
+fn end_of_quoted(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
     let mut from = start;
     loop {
         let end = closing_quote(text, from, mark, slashes);
@@ -228,6 +234,11 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
         at += REDACTED.len();
         word = false;
     }
+    // `${{ secrets.TOKEN }}`, `$(cat token)`
+    let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
+    if is_template && matches!(text.get(start + 1), Some(b'{' | b'(')) {
+        return after_bracket(text, closing_bracket(text, start + 1));
+    }
     while let Some(byte) = text.get(at) {
         work::step(1);
         match byte {
@@ -253,9 +264,12 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b' ' if is_scheme(&text[start..at]) => {
                 return end_of_bare(text, at + 1, place, open);
             }
-            b' ' if place == Place::Member => match end_of_member(text, at) {
-                Some(end) => at = end - 1,
-                None => break,
+            b' ' if matches!(place, Place::Member | Place::Free) => match end_of_member(text, at) {
+                // A first member is one because another follows it.
+                Some(end) if place == Place::Member || key_follows(text, end + 1, true) => {
+                    at = end - 1
+                }
+                _ => break,
             },
             byte if is_space(*byte) => break,
             b'#' if place == (Place::Query { is_web: true }) && is_fragment(text, at) => break,

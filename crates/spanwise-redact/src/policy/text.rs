@@ -135,7 +135,7 @@ impl Policy {
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let found = pair.readings().find_map(|key| self.rule(text, key));
+            let found = pair.readings(text).find_map(|key| self.rule(text, key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair, bytes, &mut around)?;
                 Some(Found {
