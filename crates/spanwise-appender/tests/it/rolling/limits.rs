@@ -1,59 +1,24 @@
 //! Limits that only a process of its own can have: its file size, its user, its time zone.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{
     fs,
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, SystemTime},
 };
 
-use rolling_support::{HOUR, clock, log, names, read};
+use super::support::{HOUR, clock, log, names, read};
+use crate::support::within;
 use spanwise_appender::{Bytes, OpenErrorKind, Retention, RollingFile, Rotation};
 use spanwise_core::{Clock, Fault, SelfReport};
-use tempfile::tempdir;
-
-/// Runs `part` in a process that `wrapper` starts, with a directory that everybody may read.
-fn within(test: &str, wrapper: &[&str], part: impl Fn(&Path)) {
-    if let Some((_, dir)) = std::env::vars_os().find(|(name, _)| name == "ROLLING_PART") {
-        return part(&PathBuf::from(dir));
-    }
-    let dir = tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    // Another user may not be allowed to where the tests are built.
-    let program = dir.path().join("test");
-    // By another process: a child that another test starts would have the copy open for writing, and nobody could run it.
-    let mut copy = Command::new("cp");
-    copy.arg(std::env::current_exe().unwrap()).arg(&program);
-    assert!(copy.status().unwrap().success());
-    let work = dir.path().join("work");
-    fs::create_dir(&work).unwrap();
-    fs::set_permissions(&work, fs::Permissions::from_mode(0o777)).unwrap();
-    let output = Command::new(wrapper[0])
-        .args(&wrapper[1..])
-        .arg(&program)
-        .args(["--exact", test, "--nocapture"])
-        .env("ROLLING_PART", &work)
-        .current_dir(&work)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
-}
 
 #[test]
 fn a_record_that_fits_in_part_is_taken_out_again() {
     let wrapper = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "-"];
     within(
+        module_path!(),
         "a_record_that_fits_in_part_is_taken_out_again",
         &wrapper,
         |dir| {
@@ -108,6 +73,7 @@ fn who_may_not_write_is_told_so_at_the_start() {
         return;
     };
     within(
+        module_path!(),
         "who_may_not_write_is_told_so_at_the_start",
         &wrapper,
         |dir| {
@@ -148,6 +114,7 @@ fn a_directory_that_may_not_be_written_any_more_only_stops_rolling() {
         return;
     };
     within(
+        module_path!(),
         "a_directory_that_may_not_be_written_any_more_only_stops_rolling",
         &wrapper,
         |dir| {
@@ -179,6 +146,7 @@ fn a_directory_that_may_not_be_written_any_more_only_stops_rolling() {
 fn local_hours_and_days_are_right_when_clocks_are_put_back() {
     let wrapper = ["env", "TZ=CET-1CEST,M3.5.0,M10.5.0/3"];
     within(
+        module_path!(),
         "local_hours_and_days_are_right_when_clocks_are_put_back",
         &wrapper,
         |dir| {

@@ -1,10 +1,5 @@
 //! Rolled files are packed, whole or not at all.
 
-#![cfg(all(feature = "gzip", feature = "zstd"))]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -12,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rolling_support::{clock, eventually, log, names, noon, read};
+use super::support::{clock, eventually, log, names, noon, read};
 use spanwise_appender::{Bytes, Compression, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
 use tempfile::tempdir;

@@ -1,11 +1,5 @@
 //! What the tests of rolling files share.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test uses its part of this, which is test code"
-)]
-
 use std::{
     fs,
     io::Write as _,

@@ -1,10 +1,5 @@
 //! What may be opened, and what is said otherwise.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -12,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use rolling_support::{log, names, read};
+use super::support::{log, names, read};
 use spanwise_appender::{Bytes, OpenErrorKind, Retention, RollingFile, Rotation};
 use tempfile::tempdir;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use crate::record::{NOTICE, record};
+use super::record::{NOTICE, record};
 
 /// What an output holds.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

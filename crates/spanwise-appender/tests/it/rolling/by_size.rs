@@ -1,12 +1,8 @@
 //! Files roll before they pass their size, and no name is given twice.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{collections::BTreeSet, fs, io::Write as _, thread};
 
-use rolling_support::{all_lines, clock, log, names, noon, read};
+use super::support::{all_lines, clock, log, names, noon, read};
 use spanwise_appender::{Bytes, Compression, Retention, RollingFile, RollingFileBuilder, Rotation};
 use tempfile::tempdir;
 

@@ -1,9 +1,5 @@
 //! Old files go, and only those.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{
     fs,
     num::NonZeroUsize,
@@ -11,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rolling_support::{DAY, HOUR, clock, eventually, log, names, noon};
+use super::support::{DAY, HOUR, clock, eventually, log, names, noon};
 use spanwise_appender::{Bytes, Retention, RollingFile, Rotation};
 use spanwise_core::SelfReport;
 use tempfile::tempdir;

@@ -1,13 +1,8 @@
 //! `logrotate` and people ask by `SIGHUP` to reopen files.
 
-#![cfg(all(unix, feature = "sighup"))]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{fs, process::Command};
 
-use rolling_support::{clock, eventually, log, read};
+use super::support::{clock, eventually, log, read};
 use spanwise_appender::{RollingFile, Rotation};
 use tempfile::tempdir;
 

@@ -15,13 +15,13 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
+use super::{
     judge::{Verdict, judge},
     record::{self, CHILD, SLOTS, THREADS},
 };
 
 /// Nothing that is waited for takes this long, unless it never comes.
-pub const FOREVER: Duration = Duration::from_secs(30);
+pub const FOREVER: Duration = Duration::from_secs(60);
 
 /// How a victim is started.
 pub struct Setup {

@@ -1,16 +1,12 @@
 //! Lines given to a background writer = delivered + shed + failed + lost at shutdown, whatever the writer does, with the delivered
 //! counted in the output.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::{io::Write, thread, time::Duration};
 
+use crate::support::{Does, Steered};
 use proptest::prelude::*;
 use spanwise_appender::{Background, WhenFull};
 use spanwise_core::SelfReport;
-use support::{Does, Steered};
 use tracing_subscriber::fmt::MakeWriter;
 
 fn does() -> impl Strategy<Value = Does> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use super::{
     driver::{Ended, Reading, Setup, have, until},
     judge::Verdict,
 };

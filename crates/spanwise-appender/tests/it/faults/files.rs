@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
+use super::{
     driver::{Ended, Setup, Victim, have, run, until},
     judge::{judge, shed_of},
 };

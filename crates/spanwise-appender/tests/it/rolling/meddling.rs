@@ -1,10 +1,5 @@
 //! Files that are moved, deleted, cut or blocked by others while they are written.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{
     fs,
     io::Write as _,
@@ -12,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rolling_support::{all_lines, clock, log, names, read};
+use super::support::{all_lines, clock, log, names, read};
 use spanwise_appender::{Bytes, Retention, RollingFile, RollingFileBuilder, Rotation};
 use spanwise_core::{Clock, Fault, SelfReport};
 use tempfile::{TempDir, tempdir};

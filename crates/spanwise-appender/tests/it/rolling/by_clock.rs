@@ -1,12 +1,8 @@
 //! Files roll with every interval, whatever the clock does.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-
-mod rolling_support;
-
 use std::{fs, path::Path};
 
-use rolling_support::{DAY, HOUR, MINUTE, clock, log, names, noon, read};
+use super::support::{DAY, HOUR, MINUTE, clock, log, names, noon, read};
 use spanwise_appender::{Retention, RollingFile};
 use spanwise_core::Clock;
 use tempfile::tempdir;

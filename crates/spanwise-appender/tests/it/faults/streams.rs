@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use super::{
     driver::{Counts, Ended, Reading, Setup, Victim, until},
     judge::{judge, shed_of},
 };
@@ -415,7 +415,7 @@ fn memory_is_bounded_while_nobody_reads() {
 
 #[test]
 fn a_program_with_little_memory_lives_while_nobody_reads() {
-    if !crate::driver::have("little memory", &["prlimit"]) {
+    if !super::driver::have("little memory", &["prlimit"]) {
         return;
     }
     let mut victim = Setup::new()

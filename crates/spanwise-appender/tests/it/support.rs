@@ -1,14 +1,10 @@
 //! A writer that does what a test says, and what the tests share.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is wrong"
-)]
-
 use std::{
+    fs,
     io::{self, Write},
+    path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
@@ -129,11 +125,82 @@ impl Write for Steered {
     }
 }
 
-/// Waits until `condition` holds, and fails if it does not within half a minute.
-pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+/// Waits until `condition` holds, and fails if it does not within a minute.
+#[track_caller]
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < end, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// The part of this process, if it was started by a test to do a part of it.
+const PART: &str = "PART_OF_A_TEST";
+
+/// The directory that [`within`] made, in the process that it started.
+pub fn part() -> Option<PathBuf> {
+    std::env::var_os(PART).map(PathBuf::from)
+}
+
+/// Arguments by which a process of this program runs the test `module_path!()::name` alone.
+pub fn only(module: &str, name: &str) -> [String; 3] {
+    let (_, module) = module.split_once("::").unwrap();
+    [
+        "--exact".to_owned(),
+        format!("{module}::{name}"),
+        "--nocapture".to_owned(),
+    ]
+}
+
+/// Starts the test `module_path!()::name` in a process of its own, in which [`part`] is something.
+pub fn start(module: &str, name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(only(module, name)).env(PART, ".");
+    command
+}
+
+/// Runs `part` of the test `module_path!()::name` in a process of its own, which `wrapper` starts. The directory it is given is its
+/// working directory, and any user may write there.
+#[cfg(unix)]
+#[track_caller]
+pub fn within(module: &str, name: &str, wrapper: &[&str], act: impl FnOnce(&Path)) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if let Some(dir) = part() {
+        return act(&dir);
+    }
+    let anybody = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777));
+    let dir = tempfile::tempdir().unwrap();
+    anybody(dir.path()).unwrap();
+    // Another user may not be allowed to where the tests are built.
+    let program = dir.path().join("test");
+    // By another process: a child that another test starts would have the copy open for writing, and nobody could run it.
+    let mut cp = Command::new("cp");
+    cp.arg(std::env::current_exe().unwrap()).arg(&program);
+    assert!(cp.status().unwrap().success());
+    let work = dir.path().join("work");
+    fs::create_dir(&work).unwrap();
+    anybody(&work).unwrap();
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(&program);
+    command.args(only(module, name)).env(PART, &work);
+    passes(command.current_dir(&work));
+}
+
+/// Runs `act`, which is the test `module_path!()::name`, in a process of its own.
+#[track_caller]
+pub fn alone(module: &str, name: &str, act: impl FnOnce()) {
+    match part() {
+        Some(_) => act(),
+        None => passes(&mut start(module, name)),
+    }
+}
+
+#[track_caller]
+fn passes(command: &mut Command) {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let passed = output.status.success() && text.contains("1 passed");
+    assert!(passed, "{}: {text}", output.status);
 }

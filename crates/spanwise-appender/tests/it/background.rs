@@ -1,9 +1,5 @@
 //! A writer in the background.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::{
     io::{self, Write},
     sync::{
@@ -14,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{Does, Steered, wait_for};
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, WhenFull};
 use spanwise_core::SelfReport;
-use support::{Does, Steered, wait_for};
 use tracing::Level;
 
 const SOON: Duration = Duration::from_secs(20);
