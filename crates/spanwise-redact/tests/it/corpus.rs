@@ -123,6 +123,8 @@ impl Sample {
     /// What a reader of the log needs: the first word of the text, and the host after a password.
     fn needed(&self) -> Vec<&str> {
         let before = &self.text[..self.secrets[0].start];
+        // The armour of a private key may be hidden with it.
+        let before = before.split("-----BEGIN").next().unwrap_or_default();
         let mut needed = Vec::new();
         let first = before.split(|c: char| !c.is_alphanumeric());
         needed.extend(first.filter(|word| !word.is_empty()).take(1));
@@ -232,15 +234,17 @@ fn report(failures: &[Failure<'_>], total: usize) {
 #[test]
 fn corpus_of_secrets_is_valid() {
     let samples = samples(include_str!("../data/secrets.txt"));
+    let mut wrong = Vec::new();
     for sample in &samples {
         assert!(!sample.secrets.is_empty(), "no mark: {}", sample.text);
         assert!(sample.tier != Tier::Both, "{}", sample.text);
         let surroundings = sample.surroundings();
-        for piece in sample.pieces() {
-            let is_twice = surroundings.contains(&piece);
-            assert!(!is_twice, "{piece} is outside the marks: {}", sample.text);
+        let mut pieces = sample.pieces().into_iter();
+        if let Some(piece) = pieces.find(|piece| surroundings.contains(piece)) {
+            wrong.push(format!("{piece:?} is outside the marks: {}", sample.text));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let texts: BTreeSet<&str> = samples.iter().map(|sample| &*sample.text).collect();
     assert_eq!(texts.len(), samples.len(), "a text is there twice");
 }
