@@ -13,5 +13,6 @@ mod allocations;
 mod support;
 
 mod any_values;
+mod entered_spans;
 mod lines;
 mod nested_like_fmt;
