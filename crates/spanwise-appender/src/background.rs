@@ -200,8 +200,8 @@ impl BackgroundBuilder {
     /// Writes each line on the thread that logs it, in its place among what else the program prints, instead of on a thread of its own.
     /// Defaults to a thread.
     ///
-    /// A line waits for its reader no longer than [`when_full`](Self::when_full) lets one wait. What is not taken in that time is held,
-    /// and written before the next line or at the end.
+    /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full) lets it wait less. What is not taken in
+    /// that time is held, and written before the next line or at the end.
     pub fn direct(mut self) -> Self {
         self.options.direct = true;
         self

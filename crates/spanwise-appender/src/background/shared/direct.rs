@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{background::ladder::Admission, sink::StopFlag};
 
+/// A line that nobody takes right now is held, not lost: to wait for its reader only shows it sooner.
+const MAX_WAIT: Duration = Duration::from_millis(100);
+
 /// When to try again an output that refused lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
@@ -87,7 +90,7 @@ impl Shared {
         if is_writing() || state.is_hopeless() {
             Duration::ZERO
         } else {
-            self.options.when_full.longest_wait()
+            self.options.when_full.longest_wait().min(MAX_WAIT)
         }
     }
 
