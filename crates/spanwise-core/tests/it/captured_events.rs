@@ -1,11 +1,7 @@
 //! What is let through to be kept reaches the layers that keep it, and those that show events see what they always saw.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
+use crate::support::Seen;
 use spanwise_core::{Emission, Emitted, LayerExt, LevelHandle, LevelLayer};
-use support::Seen;
 use tracing::{Level, debug, debug_span, info, info_span, level_filters::LevelFilter, trace};
 use tracing_subscriber::prelude::*;
 

@@ -1,13 +1,11 @@
 //! What a line says, value by value and option by option.
 
-mod support;
-
 use std::{error::Error, fmt};
 
+use crate::support::lines;
 use serde_json::json;
 use spanwise_core::{KeyVerdict, Redact, SelfReport};
 use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp};
-use support::lines;
 use tracing::{Level, field::Empty, info, info_span};
 
 fn default(layer: JsonLayer) -> JsonLayer {
@@ -415,7 +413,7 @@ fn the_thread_can_be_named() {
 
 #[test]
 fn spans_can_have_lines_of_their_own() {
-    let clock = support::clock();
+    let clock = crate::support::clock();
     let moved = clock.clone();
     let lines = lines(
         |layer| layer.clock(clock).span_events(SpanEvents::ALL),
@@ -706,7 +704,7 @@ fn every_line_is_counted_as_delivered_or_failed() {
     let layer = JsonLayer::new()
         .report(&report)
         .with_writer(move || Full(calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
-    let dispatch = support::dispatch(layer);
+    let dispatch = crate::support::dispatch(layer);
     tracing::dispatcher::with_default(&dispatch, || (0..9).for_each(|n| info!(n, "m")));
     let sink = report.stats().sinks.remove(0);
     assert_eq!((sink.delivered, sink.write_failed), (3, 6));

@@ -1,10 +1,8 @@
 //! A user's `with_filter` layer beside ours: `enabled!` between events must not cost it an event, as it does in
 //! tracing-subscriber 0.3.23 where all layers answer *always*.
 
-mod support;
-
+use crate::support::{Seen, redaction::no_hunter};
 use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
-use support::{Seen, redaction::no_hunter};
 use tracing::{Level, enabled, error, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, prelude::*};
 

@@ -1,5 +1,4 @@
 //! Equal values have equal stand-ins, and nobody without the key can tell whose.
-#![cfg(feature = "pseudonyms")]
 
 use spanwise_core::{Fault, KeyVerdict, Redact, SelfReport};
 use spanwise_redact::{Action, Policy, PseudonymKey};

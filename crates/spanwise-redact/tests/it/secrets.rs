@@ -171,7 +171,7 @@ fn what_only_looks_like_a_key_has_no_value() {
 #[test]
 fn the_corpus_of_harmless_values_comes_through() {
     let policy = Policy::secrets_and_pii();
-    let corpus = include_str!("data/harmless.txt");
+    let corpus = include_str!("../data/harmless.txt");
     assert!(corpus.lines().count() >= 200);
     let wrong: Vec<String> = corpus
         .lines()

@@ -1,17 +1,9 @@
 //! What the fuzzers check, of their seeds and of bytes made here, for who has no nightly compiler.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is wrong"
-)]
-
-mod support;
-
 use std::{fs, path::Path};
 
+use crate::support::{changes, redacted, scan};
 use proptest::{prelude::*, sample::select};
-use support::{changes, redacted, scan};
 
 fn seeds(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,7 +34,7 @@ fn of_the_seeds_of_the_setting() {
 
 /// A text of what the scanner looks for.
 fn text() -> impl Strategy<Value = Vec<u8>> {
-    let parts = include_str!("../../../fuzz/dictionary").lines();
+    let parts = include_str!("../../../../fuzz/dictionary").lines();
     let parts = parts.filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
     let parts: Vec<Vec<u8>> = parts
         .map(|part| {

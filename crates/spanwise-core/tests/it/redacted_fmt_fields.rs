@@ -1,13 +1,9 @@
 //! `fmt` layers keep the formatted fields of spans by the type of their field formatter: what one was shown, the next one prints.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::redaction::{Lines, NoHunter, SECRET, no_hunter};
 use spanwise_core::{Fault, LayerExt, Layers, PrivateFields, Redact, Redacted, SelfReport};
-use support::redaction::{Lines, NoHunter, SECRET, no_hunter};
 use tracing::{Dispatch, field::Empty, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{
     Registry,
@@ -161,7 +157,7 @@ fn layers_behind_one_policy_may_share_and_others_may_not() {
 #[test]
 fn a_redacted_layer_of_another_kind_is_left_alone() {
     let report = SelfReport::silent();
-    let others = support::Seen::default();
+    let others = crate::support::Seen::default();
     let redacted = others.clone().redacted(no_hunter()).report(report.clone());
     let stack = Dispatch::new(
         Registry::default()
@@ -170,7 +166,7 @@ fn a_redacted_layer_of_another_kind_is_left_alone() {
     );
     assert_eq!(faults(&report), []);
     // Afterwards look-ups find what they always find.
-    assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<support::Seen>>());
+    assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<crate::support::Seen>>());
     let alone = fmt::layer::<Registry>().redacted(Arc::new(NoHunter));
     assert!(Dispatch::new(Registry::default().with(alone)).is::<DefaultFields>());
 }

@@ -98,7 +98,7 @@ proptest! {
 #[test]
 fn what_the_published_patterns_match_is_found() {
     let patterns: BTreeMap<String, BTreeMap<String, String>> =
-        serde_json::from_str(include_str!("data/patterns.json")).unwrap();
+        serde_json::from_str(include_str!("../data/patterns.json")).unwrap();
     // What needs a check digit, a key or an address that parses has tests of its own.
     let checked = [
         "card",

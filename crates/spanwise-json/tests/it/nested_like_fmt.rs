@@ -10,17 +10,15 @@
 //! * a value recorded late under a name that JSON escapes is dropped;
 //! * bytes recorded in a span are numbers, in an event they are text (shared).
 
-mod support;
-
 use std::error::Error;
 
-use proptest::prelude::*;
-use spanwise_json::{Format, JsonLayer};
-use support::{
+use crate::support::{
     Lines,
     any::{self, Any, Case, case},
     clock,
 };
+use proptest::prelude::*;
+use spanwise_json::{Format, JsonLayer};
 use tracing::{debug, error, field::Empty, info, info_span, warn};
 use tracing_subscriber::{fmt, prelude::*};
 
@@ -161,8 +159,8 @@ proptest! {
     fn any_fields_in_any_spans(case in case().prop_filter("fmt prints it wrong", comparable)) {
         let (ours, theirs) = (Lines::default(), Lines::default());
         let layer = JsonLayer::new().format(Format::JsonNested).clock(clock()).with_writer(ours.clone());
-        any::log(&case, &support::dispatch(layer));
-        any::log(&case, &support::dispatch(fmt::layer().json().with_timer(Then).with_writer(theirs.clone())));
+        any::log(&case, &crate::support::dispatch(layer));
+        any::log(&case, &crate::support::dispatch(fmt::layer().json().with_timer(Then).with_writer(theirs.clone())));
         prop_assert_eq!(ours.text(), escaped(&theirs.text()));
     }
 }

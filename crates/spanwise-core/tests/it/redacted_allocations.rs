@@ -1,40 +1,10 @@
 //! An event of which nothing is hidden costs a redacted layer no allocation, once its thread has had one.
 
-mod support;
-
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-};
-
+use crate::{allocations::allocations, support::redaction::no_hunter};
 use spanwise_core::LayerExt as _;
-use support::redaction::no_hunter;
 use tracing::{Event, Subscriber, info, info_span};
 use tracing_core::field::{Field, Visit};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
-
-struct Counting;
-
-thread_local! {
-    /// Those of this thread: others belong to who runs the test.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 /// Looks at every value, and keeps none.
 struct Look;
@@ -72,7 +42,7 @@ fn events_without_secrets_allocate_nothing() {
     };
     // The first of each callsite makes its plan, and its texts make room.
     log(100);
-    let before = COUNT.get();
+    let before = allocations();
     (101..200).for_each(log);
-    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(allocations() - before, 0);
 }

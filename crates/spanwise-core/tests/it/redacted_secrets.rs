@@ -1,13 +1,5 @@
 //! A secret in every place where one can be, and a layer that keeps all it is shown.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is wrong"
-)]
-
-mod support;
-
 use std::{
     any::TypeId,
     borrow::Cow,
@@ -17,8 +9,8 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
+use crate::support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
 use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, guarded};
-use support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
 use tracing::{
     Dispatch, Event, Subscriber, error, field::Empty, info, info_span, subscriber::with_default,
     warn,

@@ -1,24 +1,22 @@
 //! Whatever the keys, the values, the depth of spans and the late records: one line, valid JSON, no key twice, and every value
 //! reads back as it was.
 
-mod support;
-
 use std::{cell::Cell, collections::BTreeMap};
 
-use proptest::{prelude::*, strategy::ValueTree as _};
-use serde_json::{Map, Value, json};
-use spanwise_json::{Format, JsonLayer};
-use support::{
+use crate::support::{
     Lines,
     any::{self, Any, Case, case},
     clock,
 };
+use proptest::{prelude::*, strategy::ValueTree as _};
+use serde_json::{Map, Value, json};
+use spanwise_json::{Format, JsonLayer};
 
 fn run(case: &Case, layer: JsonLayer) -> String {
     let lines = Lines::default();
     any::log(
         case,
-        &support::dispatch(layer.clock(clock()).with_writer(lines.clone())),
+        &crate::support::dispatch(layer.clock(clock()).with_writer(lines.clone())),
     );
     lines.text()
 }
@@ -114,14 +112,14 @@ proptest! {
         prop_assert!(text.ends_with('\n'));
         let raw = text.contains(['\u{7f}', '\u{85}', '\u{2028}', '\u{202e}']);
         prop_assert!(!raw, "{}", text);
-        prop_assert_eq!(support::object(text.trim_end()), expected(&case));
+        prop_assert_eq!(crate::support::object(text.trim_end()), expected(&case));
     }
 
     #[test]
     fn a_nested_line_has_no_key_twice_and_all_spans(case in case()) {
         let text = run(&case, JsonLayer::new().format(Format::JsonNested));
         prop_assert_eq!(text.lines().count(), 1);
-        let line = support::object(text.trim_end());
+        let line = crate::support::object(text.trim_end());
         let spans = line.get("spans").and_then(Value::as_array).map_or(0, Vec::len);
         prop_assert_eq!(spans, case.spans.len());
         prop_assert_eq!(line.get("span"), line.get("spans").and_then(|spans| spans.as_array()?.last()));
@@ -133,7 +131,7 @@ proptest! {
             let layer = JsonLayer::new().format(format).max_field(256).max_line(max_line).with_span_list();
             let text = run(&case, layer);
             prop_assert_eq!(text.lines().count(), 1);
-            support::object(text.trim_end());
+            crate::support::object(text.trim_end());
         }
     }
 }

@@ -1,13 +1,9 @@
 //! What a `LevelLayer` lets through, and what a `Leveled` sink sees.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::Seen;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, Levels};
-use support::Seen;
 use tracing::{Level, debug, enabled, error, field::Empty, info, info_span, trace, warn};
 use tracing_subscriber::prelude::*;
 

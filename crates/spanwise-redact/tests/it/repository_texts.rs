@@ -1,11 +1,5 @@
 //! A second corpus of what is harmless: the documents and sources of this repository, and what its tests and examples print.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is wrong"
-)]
-
 use std::{
     fs,
     path::{Path, PathBuf},

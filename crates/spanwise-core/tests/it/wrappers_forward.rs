@@ -1,11 +1,7 @@
 //! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
+use crate::support::{Seen, noted::Noted, redaction::no_hunter};
 use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
-use support::{Seen, noted::Noted, redaction::no_hunter};
 use tracing::{
     Dispatch, Level, info, info_span,
     level_filters::LevelFilter,

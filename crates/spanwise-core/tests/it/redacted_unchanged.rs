@@ -1,14 +1,10 @@
 //! What the policy has nothing against is printed as if the policy were not there.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::{error::Error, fmt};
 
+use crate::support::redaction::{Lines, SECRET, no_hunter};
 use proptest::prelude::*;
 use spanwise_core::LayerExt;
-use support::redaction::{Lines, SECRET, no_hunter};
 use tracing::{debug, field::Empty, info, info_span, subscriber::with_default, warn};
 use tracing_subscriber::{Registry, fmt as text, prelude::*};
 
