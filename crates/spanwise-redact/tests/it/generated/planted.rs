@@ -1,0 +1,624 @@
+//! Texts with a secret: prefixes, pairs, keys in every spelling, values and what encloses them.
+
+use super::{Line, Random, json_escaped};
+
+const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const HEX: &str = "0123456789abcdef";
+
+/// How a form writes a character of the secret.
+#[derive(Clone, Copy)]
+enum Writing {
+    AsIs,
+    /// With the escapes of JSON, this many times over.
+    Json(u8),
+    /// Between single quotes, with a backslash before a quote.
+    Quoted,
+    /// Between single quotes, with each quote twice.
+    Doubled,
+    Percent,
+}
+
+/// The characters of a secret.
+#[derive(Clone, Copy)]
+enum Carries {
+    /// All printable characters of ASCII but these; no space at an end.
+    AllBut(&'static str),
+    /// Only these, and from `min` to `max` of them.
+    Only(&'static str, u64, u64),
+}
+
+/// A form of a pair or of a credential: the text before the secret, `{k}` for its key, and after.
+struct Form {
+    name: &'static str,
+    before: &'static str,
+    after: &'static str,
+    carries: Carries,
+    writing: Writing,
+}
+
+const fn form(
+    name: &'static str,
+    before: &'static str,
+    after: &'static str,
+    carries: Carries,
+    writing: Writing,
+) -> Form {
+    Form {
+        name,
+        before,
+        after,
+        carries,
+        writing,
+    }
+}
+
+use Carries::{AllBut, Only};
+use Writing::{AsIs, Doubled, Json, Percent, Quoted};
+
+/// A value without quotes ends at these; a backslash would be read as an escape.
+const BARE: Carries = AllBut(" \"'`,;&}\\");
+const ALL: Carries = AllBut("");
+/// Strings without escapes.
+const LITERAL: Carries = AllBut("\\");
+const QUERY: Carries = AllBut(" \"'`&#<>;\\{}|^");
+/// Shells split at these.
+const SHELL: Carries = AllBut(" \"'`$&;|<>()\\*?[]{}~#!,");
+
+const FORMS: &[Form] = &[
+    form("k=v", "{k}=", "", BARE, AsIs),
+    form("k = v", "{k} = ", "", BARE, AsIs),
+    form("k: v", "{k}: ", "", BARE, AsIs),
+    form("k:v", "{k}:", "", BARE, AsIs),
+    form("k=\"v\"", "{k}=\"", "\"", ALL, Json(1)),
+    form("k: \"v\"", "{k}: \"", "\"", ALL, Json(1)),
+    form("k => \"v\"", "{k} => \"", "\"", ALL, Json(1)),
+    form("k := \"v\"", "{k} := \"", "\"", ALL, Json(1)),
+    form("k='v'", "{k}='", "'", ALL, Quoted),
+    form("k='v' doubled", "{k}='", "'", LITERAL, Doubled),
+    form("k = 'v' doubled", "{k} = '", "'", LITERAL, Doubled),
+    form("k[]=v", "{k}[]=", "", BARE, AsIs),
+    form("user[k]=v", "user[{k}]=", "", BARE, AsIs),
+    form("h[\"k\"] = \"v\"", "h[\"{k}\"] = \"", "\"", ALL, Json(1)),
+    form("option", "run --{k}=", " --fast", SHELL, AsIs),
+    form(
+        "option in quotes",
+        "run --{k}='",
+        "' --fast",
+        LITERAL,
+        Doubled,
+    ),
+    form("env file", "LANG=C\n{k}=", "\nHOME=/root", BARE, AsIs),
+    form("export", "export {k}=\"", "\"\n", ALL, Json(1)),
+    form("toml", "[a]\n{k} = \"", "\"\nport = 1", ALL, Json(1)),
+    form("yaml", "a:\n  {k}: '", "'\n  port: 1", LITERAL, Doubled),
+    form("yaml, plain", "a:\n  {k}: ", "\n  port: 1", BARE, AsIs),
+    form(
+        "json",
+        "{\"user\":\"ada\",\"{k}\":\"",
+        "\",\"n\":1}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "json, spaced",
+        "{ \"a\": { \"{k}\" : \"",
+        "\" } }",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "json, list",
+        "{\"{k}\":[\"",
+        "\",\"x\"],\"n\":1}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "json, object",
+        "{\"{k}\":{\"a\":\"",
+        "\"},\"n\":1}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "json in json",
+        "{\"body\":\"{\\\"{k}\\\":\\\"",
+        "\\\",\\\"n\\\":1}\"}",
+        ALL,
+        Json(2),
+    ),
+    form(
+        "struct",
+        "Login { user: \"ada\", {k}: \"",
+        "\", n: 1 }",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "struct, option",
+        "Login { {k}: Some(\"",
+        "\"), n: 1 }",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "struct, type",
+        "Login { {k}: Inner { a: \"",
+        "\" }, n: 1 }",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "struct, pretty",
+        "Login {\n    {k}: Some(\n        \"",
+        "\",\n    ),\n    n: 1,\n}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "map",
+        "{\"user\": \"ada\", \"{k}\": \"",
+        "\"}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "map of values",
+        "{\"{k}\": String(\"",
+        "\"), \"n\": Number(1)}",
+        ALL,
+        Json(1),
+    ),
+    form(
+        "dict",
+        "{'user': 'ada', '{k}': '",
+        "', 'n': 1}",
+        ALL,
+        Quoted,
+    ),
+    form("go", "&{User:ada {k}:", " Port:1}", BARE, AsIs),
+    form(
+        "java",
+        "Login(user=ada, {k}=",
+        ", n=1)",
+        AllBut(" \"'`,;&}\\()[]"),
+        AsIs,
+    ),
+    form(
+        "ado",
+        "Server=db;User ID=sa;{k}=",
+        ";Encrypt=True",
+        AllBut(";\"'\\"),
+        AsIs,
+    ),
+    form(
+        "odbc",
+        "Driver={SQL};UID=sa;{k}={",
+        "};Encrypt=yes",
+        AllBut("{}\"'\\"),
+        AsIs,
+    ),
+    form("libpq", "host=db user=app {k}='", "' port=1", ALL, Quoted),
+    form(
+        "form",
+        "user=sa&{k}=",
+        "&x=1",
+        AllBut(" &\"'`\\{}()[]<>"),
+        AsIs,
+    ),
+    form("form, option", "a=1&{k}=Some(\"", "\")", ALL, Json(1)),
+    form("form, percent", "user=sa&{k}=", "&x=1", ALL, Percent),
+    form("query", "https://h.example/p?a=1&{k}=", "&b=2", QUERY, AsIs),
+    form(
+        "query, percent",
+        "GET /p?{k}=",
+        "&b=2 HTTP/1.1",
+        ALL,
+        Percent,
+    ),
+    form(
+        "fragment",
+        "https://h.example/cb#{k}=",
+        "&b=2",
+        ALL,
+        Percent,
+    ),
+    form(
+        "url",
+        "postgres://shop:",
+        "@db.example:5432/shop",
+        AllBut(" \\"),
+        AsIs,
+    ),
+    form(
+        "url, space",
+        "mysql://shop:",
+        "@db.example:3306/shop",
+        AllBut("@\\"),
+        AsIs,
+    ),
+    form(
+        "url, percent",
+        "amqps://shop:",
+        "@mq.example/%2f",
+        ALL,
+        Percent,
+    ),
+    form(
+        "url, no user",
+        "redis://:",
+        "@cache:6379/0",
+        AllBut(" \\"),
+        AsIs,
+    ),
+    form(
+        "url in quotes",
+        "open \"https://ci:",
+        "@git.example/x\" failed",
+        AllBut(" \"\\"),
+        AsIs,
+    ),
+    form(
+        "bearer",
+        "Authorization: Bearer ",
+        "\r\nHost: x",
+        Only("ABCDEFGHJKabcdefghjk0123456789-._~+/", 20, 60),
+        AsIs,
+    ),
+    form(
+        "basic",
+        "authorization: Basic ",
+        "\nHost: x",
+        Only("", 0, 0),
+        AsIs,
+    ),
+    form(
+        "cookie",
+        "Cookie: theme=dark; sid=",
+        "; lang=de\n",
+        Only("ABCDEFGHJKabcdefghjk0123456789-._%!*+/=", 8, 40),
+        AsIs,
+    ),
+    form(
+        "set-cookie",
+        "Set-Cookie: session=",
+        "; Path=/; HttpOnly",
+        Only("ABCDEFGHJKabcdefghjk0123456789-._%!*+/=", 8, 40),
+        AsIs,
+    ),
+    form(
+        "header",
+        "GET / HTTP/1.1\r\nX-Api-Key: ",
+        "\r\nHost: x",
+        BARE,
+        AsIs,
+    ),
+    form(
+        "sql",
+        "CREATE USER app IDENTIFIED BY '",
+        "' ACCOUNT UNLOCK",
+        LITERAL,
+        Doubled,
+    ),
+    form(
+        "oracle",
+        "jdbc:oracle:thin:app/",
+        "@//db:1521/x",
+        AllBut(" /@\"'\\"),
+        AsIs,
+    ),
+    form("curl", "curl -u ops:", " https://api.example", SHELL, AsIs),
+    form(
+        "curl in quotes",
+        "curl --user 'ops:",
+        "' https://api.example",
+        AllBut("'\\"),
+        AsIs,
+    ),
+    form("shell", "PGPASSWORD=", " psql -h db", SHELL, AsIs),
+    form(
+        "github",
+        "pushed with ghp_",
+        " again",
+        Only(ALNUM, 36, 37),
+        AsIs,
+    ),
+    form("stripe", "key sk_live_", " used", Only(ALNUM, 24, 40), AsIs),
+    form(
+        "aws",
+        "id AKIA",
+        " used",
+        Only("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16, 17),
+        AsIs,
+    ),
+    form(
+        "slack",
+        "bot xoxb-",
+        " left",
+        Only("0123456789abcdefABCDEF", 24, 50),
+        AsIs,
+    ),
+    form(
+        "jwt",
+        "got eyJhbGciOiJIUzI1NiJ9.",
+        ".c2lnbmF0dXJl back",
+        Only("ABCDEFGHJKabcdefghjk0123456789-_", 40, 80),
+        AsIs,
+    ),
+    form(
+        "mailgun",
+        "sent with key-",
+        " today",
+        Only(HEX, 32, 33),
+        AsIs,
+    ),
+    form(
+        "telegram",
+        "POST https://api.telegram.org/bot",
+        "/getMe",
+        Only("", 0, 0),
+        AsIs,
+    ),
+];
+
+/// Words that end the name of a secret.
+const WORDS: &[&[&str]] = &[
+    &["password"],
+    &["passwd"],
+    &["pass"],
+    &["pwd"],
+    &["pw"],
+    &["passcode"],
+    &["passphrase"],
+    &["secret"],
+    &["credential"],
+    &["credentials"],
+    &["authorization"],
+    &["mnemonic"],
+    &["session"],
+    &["cookie"],
+    &["token"],
+    &["dsn"],
+    &["jwt"],
+    &["csrf"],
+    &["salt"],
+    &["auth"],
+    &["sid"],
+    &["sessid"],
+    &["otp"],
+    &["totp"],
+    &["pin"],
+    &["cvv"],
+    &["ssn"],
+    &["api", "key"],
+    &["private", "key"],
+    &["access", "key"],
+    &["signing", "key"],
+    &["encryption", "key"],
+    &["session", "key"],
+    &["master", "key"],
+    &["hmac", "key"],
+    &["subscription", "key"],
+    &["account", "key"],
+    &["secret", "key"],
+    &["access", "token"],
+    &["refresh", "token"],
+    &["id", "token"],
+    &["bearer", "token"],
+    &["auth", "token"],
+    &["csrf", "token"],
+    &["pin", "code"],
+    &["otp", "code"],
+    &["mfa", "code"],
+    &["cvv", "code"],
+    &["recovery", "codes"],
+    &["session", "id"],
+    &["credit", "card"],
+    &["card", "number"],
+    &["card", "no"],
+    &["social", "security"],
+    &["client", "secret"],
+    &["client", "assertion"],
+    &["connection", "string"],
+    &["seed", "phrase"],
+    &["auth", "header"],
+    &["proxy", "auth"],
+];
+
+/// Words that may stand before them.
+const OWNERS: &[&str] = &[
+    "db", "smtp", "user", "admin", "redis", "app", "my", "new", "old", "x", "stripe", "http",
+    "client", "server", "backup", "legacy",
+];
+
+/// Texts before a pair.
+const PREFIXES: &[&str] = &[
+    "",
+    "login failed: ",
+    "could not connect to the store: ",
+    "2026-11-18T13:49:20Z INFO shop: ",
+    "[debug] ",
+    "caused by: ",
+    "(",
+    "GET /orders 200 12ms ",
+    "user=ada ",
+    "a=1, b=[2, 3], ",
+    "it's late, ",
+    "say \"hi\" and ",
+    "an odd \" quote, ",
+    "shop::auth::login: ",
+    "Config { n: 1 } ",
+    "line one\n",
+    "\t",
+    "größer → ",
+    "日本 ",
+    "see https://h.example:8443/a@b then ",
+    "at 0.4221165755827173 s: ",
+    "retry 3 of 5; ",
+    "token expired, ",
+    "the password of ada is wrong: ",
+];
+
+/// Texts after it.
+const SUFFIXES: &[&str] = &[
+    "",
+    " (attempt 3 of 5)",
+    " user=ada",
+    "\nnext line",
+    " ok",
+    "\r\n\r\n",
+    " host=db-1.internal port=5432",
+    " -> \"done\"",
+    "\tcode=7",
+];
+
+pub(super) fn line(random: &mut Random) -> Line {
+    let index = random.within(0..FORMS.len() as u64);
+    let form = &FORMS[usize::try_from(index).unwrap()];
+    let mut prefix = random.pick(PREFIXES);
+    if form.before.starts_with("{k}") && random.is_one_of(16) {
+        prefix = "C:\\app\\";
+    }
+    let mut key = key(random);
+    if form.name == "k: v" && random.is_one_of(8) {
+        key = random.pick(WORDS).join(" ");
+    }
+    let before = form.before.replace("{k}", &key);
+    let mut start = format!("{prefix}{before}");
+    let mut end = format!("{}{}", form.after, random.pick(SUFFIXES));
+    let mut secret: Vec<String> = written(form, &value(random, form));
+    let around = random.within(0..8);
+    for _ in 0..[0, 0, 0, 0, 1, 1, 1, 2][usize::try_from(around).unwrap()] {
+        secret.iter_mut().for_each(|c| *c = json_escaped(c));
+        let open = random.pick(&["{\"note\":\"", "Note { text: \"", "[\"", "note=\""]);
+        let close = match open {
+            "{\"note\":\"" => "\",\"n\":1}",
+            "Note { text: \"" => "\", n: 1 }",
+            "[\"" => "\"]",
+            _ => "\"",
+        };
+        start = format!("{open}{}", json_escaped(&start));
+        end = format!("{}{close}", json_escaped(&end));
+    }
+    Line {
+        form: form.name,
+        text: format!("{start}{}{end}", secret.concat()),
+        secret,
+        surroundings: format!("{start}\0{end}"),
+    }
+}
+
+/// A secret key in one of its spellings.
+fn key(random: &mut Random) -> String {
+    let mut words: Vec<&str> = random.pick(WORDS).to_vec();
+    if !random.is_one_of(3) {
+        words.insert(0, random.pick(OWNERS));
+    }
+    let upper = |word: &str| word.to_uppercase();
+    let title = |word: &str| word[..1].to_uppercase() + &word[1..];
+    let mut key = match random.within(0..8) {
+        0 => words.join("-"),
+        1 => words.iter().map(|word| title(word)).collect(),
+        2 => {
+            let rest = words[1..].iter().map(|word| title(word));
+            words[0].to_owned() + &rest.collect::<String>()
+        }
+        3 => upper(&words.join("_")),
+        4 => words.join("."),
+        5 => {
+            let words: Vec<String> = words.iter().map(|word| title(word)).collect();
+            words.join("-")
+        }
+        _ => words.join("_"),
+    };
+    if random.is_one_of(24) {
+        key += random.pick(&["2", "_1"]);
+    }
+    key
+}
+
+/// A secret that the form can carry.
+fn value(random: &mut Random, form: &Form) -> String {
+    match (form.name, form.carries) {
+        ("basic", _) => {
+            let length = random.within(8..30);
+            base64(&format!("ada:{}", random.text(ALNUM, length)))
+        }
+        ("telegram", _) => {
+            let bot = random.within(100_000_000..9_999_999_999);
+            format!("{bot}:AA{}", random.text(ALNUM, 33))
+        }
+        (_, Only(alphabet, min, max)) => {
+            let length = random.within(min..max);
+            random.text(alphabet, length)
+        }
+        (_, AllBut(none)) => loop {
+            let length = random.within(6..24);
+            let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
+            let value: String = printable.filter(|c| !none.contains(*c)).collect();
+            if is_fit(form, &value) {
+                return value;
+            }
+        },
+    }
+}
+
+/// All printable characters of ASCII.
+const PRINTABLE: [u8; 95] = {
+    let mut all = [b' '; 95];
+    let mut index = 0;
+    while index < 95 {
+        all[index] += index as u8;
+        index += 1;
+    }
+    all
+};
+
+/// Whether a text of this form has no other reading than the one with this secret.
+fn is_fit(form: &Form, value: &str) -> bool {
+    let has = |is: fn(char) -> bool| value.chars().any(is);
+    let is_random = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
+    let starts = value
+        .chars()
+        .next()
+        .is_some_and(|first| match form.writing {
+            // Without quotes these are a part of the form: a list, an operator, a path, a reference.
+            AsIs => !"([{<=:~>/|$*#".contains(first),
+            // Three quotes in a row open a string of another kind.
+            Doubled => first != '\'',
+            _ => true,
+        });
+    // A port, then a path, would be no password.
+    let is_port = form.name.starts_with("url") && value.starts_with(|c: char| c.is_ascii_digit());
+    value.len() >= 6 && value.trim() == value && is_random && starts && !is_port
+}
+
+/// The characters of the secret as the form writes them.
+fn written(form: &Form, value: &str) -> Vec<String> {
+    let write = |c: char| match form.writing {
+        AsIs => c.to_string(),
+        Json(times) => (0..times).fold(c.to_string(), |text, _| json_escaped(&text)),
+        Quoted if c == '\'' || c == '\\' => format!("\\{c}"),
+        Doubled if c == '\'' => "''".to_owned(),
+        Quoted | Doubled => c.to_string(),
+        Percent if c.is_ascii_alphanumeric() || "-._~".contains(c) => c.to_string(),
+        Percent => format!("%{:02X}", u32::from(c)),
+    };
+    value.chars().map(write).collect()
+}
+
+fn base64(text: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let mut bytes = [0; 4];
+        bytes[1..=chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes(bytes);
+        for index in 0..4 {
+            let sextet = (bits >> (18 - 6 * index)) & 63;
+            let c = char::from(ALPHABET[sextet as usize]);
+            encoded.push(if index <= chunk.len() { c } else { '=' });
+        }
+    }
+    encoded
+}
