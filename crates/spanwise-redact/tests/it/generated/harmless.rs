@@ -136,6 +136,7 @@ pub(super) fn line(random: &mut Random) -> Line {
         surroundings: text.clone(),
         text,
         secret: Vec::new(),
+        is_pii: false,
     }
 }
 
@@ -285,8 +286,9 @@ fn field(random: &mut Random) -> String {
     match random.within(0..12) {
         0 => format!("has_{name}=true"),
         1 => format!("{name}_count={number}"),
-        // The id of a session is a secret.
-        2 => format!("{}_id={number}", name.replace("session", "token")),
+        // The ids of a session and of a secret are secrets.
+        2 if name != "session" && name != "secret" => format!("{name}_id={number}"),
+        2 => format!("{name}_version={number}"),
         3 => format!("{name}_len={number}"),
         4 => format!("{name}_expires_at=2026-11-18T13:49:20Z"),
         5 => format!("{name}_ttl={number}"),

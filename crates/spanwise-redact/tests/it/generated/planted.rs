@@ -2,6 +2,8 @@
 
 use super::{Line, Random, json_escaped};
 
+mod checked;
+
 const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const HEX: &str = "0123456789abcdef";
 
@@ -25,6 +27,8 @@ enum Carries {
     AllBut(&'static str),
     /// Only these, and from `min` to `max` of them.
     Only(&'static str, u64, u64),
+    /// What this makes.
+    Made(fn(&mut Random) -> String),
 }
 
 /// A form of a pair or of a credential: the text before the secret, `{k}` for its key, and after.
@@ -52,7 +56,7 @@ const fn form(
     }
 }
 
-use Carries::{AllBut, Only};
+use Carries::{AllBut, Made, Only};
 use Writing::{AsIs, Doubled, Json, Percent, Quoted};
 
 /// A value without quotes ends at these; a backslash would be read as an escape.
@@ -269,7 +273,7 @@ const FORMS: &[Form] = &[
         "basic",
         "authorization: Basic ",
         "\nHost: x",
-        Only("", 0, 0),
+        Made(checked::basic),
         AsIs,
     ),
     form(
@@ -356,9 +360,50 @@ const FORMS: &[Form] = &[
         "telegram",
         "POST https://api.telegram.org/bot",
         "/getMe",
-        Only("", 0, 0),
+        Made(checked::bot),
         AsIs,
     ),
+    form("card", "paid with ", " today", Made(checked::card), AsIs),
+    form(
+        "card as a field",
+        "{\"n\":1,\"pan\":\"",
+        "\"}",
+        Made(checked::card),
+        AsIs,
+    ),
+    form("ssn", "number ", " on file", Made(checked::ssn), AsIs),
+    form("pii: iban", "pay to ", " today", Made(checked::iban), AsIs),
+    form(
+        "pii: mail",
+        "mail to ",
+        " bounced",
+        Made(checked::mail),
+        AsIs,
+    ),
+    form(
+        "pii: mail in brackets",
+        "from=<",
+        ">, size=1",
+        Made(checked::mail),
+        AsIs,
+    ),
+    form("pii: ipv4", "client ", " left", Made(checked::ipv4), AsIs),
+    form(
+        "pii: ipv4 with port",
+        "peer=",
+        ":51234",
+        Made(checked::ipv4),
+        AsIs,
+    ),
+    form("pii: ipv6", "peer [", "]:443", Made(checked::ipv6), AsIs),
+    form(
+        "pii: phone",
+        "{\"phone_number\":\"",
+        "\"}",
+        Made(checked::phone),
+        AsIs,
+    ),
+    form("pii: mobile", "mobile=\"", "\"", Made(checked::phone), AsIs),
 ];
 
 /// Words that end the name of a secret.
@@ -503,6 +548,7 @@ pub(super) fn line(random: &mut Random) -> Line {
     Line {
         form: form.name,
         text: format!("{start}{}{end}", secret.concat()),
+        is_pii: form.name.starts_with("pii"),
         secret,
         surroundings: format!("{start}\0{end}"),
     }
@@ -539,20 +585,13 @@ fn key(random: &mut Random) -> String {
 
 /// A secret that the form can carry.
 fn value(random: &mut Random, form: &Form) -> String {
-    match (form.name, form.carries) {
-        ("basic", _) => {
-            let length = random.within(8..30);
-            base64(&format!("ada:{}", random.text(ALNUM, length)))
-        }
-        ("telegram", _) => {
-            let bot = random.within(100_000_000..9_999_999_999);
-            format!("{bot}:AA{}", random.text(ALNUM, 33))
-        }
-        (_, Only(alphabet, min, max)) => {
+    match form.carries {
+        Made(make) => make(random),
+        Only(alphabet, min, max) => {
             let length = random.within(min..max);
             random.text(alphabet, length)
         }
-        (_, AllBut(none)) => loop {
+        AllBut(none) => loop {
             let length = random.within(6..24);
             let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
             let value: String = printable.filter(|c| !none.contains(*c)).collect();
@@ -605,20 +644,4 @@ fn written(form: &Form, value: &str) -> Vec<String> {
         Percent => format!("%{:02X}", u32::from(c)),
     };
     value.chars().map(write).collect()
-}
-
-fn base64(text: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let mut bytes = [0; 4];
-        bytes[1..=chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes(bytes);
-        for index in 0..4 {
-            let sextet = (bits >> (18 - 6 * index)) & 63;
-            let c = char::from(ALPHABET[sextet as usize]);
-            encoded.push(if index <= chunk.len() { c } else { '=' });
-        }
-    }
-    encoded
 }
