@@ -42,6 +42,8 @@ pub(crate) struct Key {
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
     pub(crate) role: Role,
+    /// A boolean is shown, though other values are not.
+    pub(crate) shows_bools: bool,
 }
 
 /// A bit each, so that one test says whether a field is wanted.
@@ -75,11 +77,15 @@ impl Plan {
                     || (callsite.is_span() && field.index() >= MOST_FIELDS)
                 {
                     key.role = Role::Omitted;
+                    key.shows_bools = false;
                 }
                 key
             })
             .collect();
-        let shown = || keys.iter().filter(|key| key.role != Role::Omitted);
+        let shown = || {
+            keys.iter()
+                .filter(|key| key.role != Role::Omitted || key.shows_bools)
+        };
         let message = keys.iter().position(|key| key.role == Role::Message);
         let repeats = shown().enumerate().any(|(index, key)| {
             shown()

@@ -14,6 +14,7 @@ mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
 mod generated;
+mod key_corpus;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;
