@@ -13,6 +13,7 @@ mod any_text;
 mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
+mod generated;
 mod key_corpus;
 mod keys;
 #[cfg(feature = "pseudonyms")]
