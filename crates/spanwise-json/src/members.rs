@@ -38,6 +38,22 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
+/// The keys of some members, as JSON strings: to find one costs no pass over the members.
+#[derive(Debug)]
+pub(crate) struct Keys<'a>(Vec<&'a [u8]>);
+
+impl<'a> Keys<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        let mut keys: Vec<_> = members(bytes).map(|member| member.quoted_key()).collect();
+        keys.sort_unstable();
+        Self(keys)
+    }
+
+    pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
+        self.0.binary_search(&quoted).is_ok()
+    }
+}
+
 /// Where the value that begins at `start` ends: at a comma outside of it, or with the text.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
