@@ -1,7 +1,7 @@
 //! Data of a span that its children inherit, read in O(1) however deep the tree is.
 
 use std::{
-    fmt, ops,
+    fmt, mem, ops,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -47,11 +47,7 @@ impl LayerId {
 /// it, without a lock, and builds the value again only if that sum changed: a record is paid for
 /// by the spans below it alone, and a tree without late records never pays.
 pub struct Node<T> {
-    parent: Option<Arc<Self>>,
-    /// `None` in the root itself.
-    root: Option<Arc<Self>>,
-    /// Counts the changes in this tree; only the root's is used.
-    epoch: AtomicU64,
+    place: Place<T>,
     /// How often this span was recorded into.
     records: AtomicU32,
     /// How many of the spans with this node are closed.
@@ -59,6 +55,16 @@ pub struct Node<T> {
     first: Version<T>,
     /// The newest version, if it is not the first. Nothing is built or dropped under the lock.
     later: Mutex<Option<Arc<Version<T>>>>,
+}
+
+/// Where a node is in its tree. Two words: open spans have no room to spare.
+enum Place<T> {
+    /// Counts the late records of the tree.
+    Root(AtomicU64),
+    Below {
+        parent: Arc<Node<T>>,
+        root: Arc<Node<T>>,
+    },
 }
 
 /// A value, and the spans above that it was built over.
@@ -79,31 +85,37 @@ const FIRST_EPOCH: u64 = 1;
 impl<T: Inherit> Node<T> {
     /// A node under `parent`, whose value `make` builds over the parent's.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
-        let root = parent.map(|parent| Arc::clone(parent.root.as_ref().unwrap_or(parent)));
-        let epoch = root
-            .as_ref()
-            .map_or(FIRST_EPOCH, |root| root.epoch.load(Ordering::Acquire));
-        let first = match parent {
+        let (place, first) = match parent {
             Some(parent) => {
+                let root = match &parent.place {
+                    Place::Root(_) => parent,
+                    Place::Below { root, .. } => root,
+                };
+                let place = Place::Below {
+                    parent: Arc::clone(parent),
+                    root: Arc::clone(root),
+                };
                 // Before the value: a record in between is then seen to be missing.
-                let records = parent.recorded();
+                let (epoch, records) = (parent.now(), parent.recorded());
                 let current = parent.current();
-                Version {
+                let first = Version {
                     value: make(Some(&current.value)),
                     above: current.above.wrapping_add(records),
                     valid_at: AtomicU64::new(epoch),
-                }
+                };
+                (place, first)
             }
-            None => Version {
-                value: make(None),
-                above: 0,
-                valid_at: AtomicU64::new(epoch),
-            },
+            None => {
+                let first = Version {
+                    value: make(None),
+                    above: 0,
+                    valid_at: AtomicU64::new(FIRST_EPOCH),
+                };
+                (Place::Root(AtomicU64::new(FIRST_EPOCH)), first)
+            }
         };
         Arc::new(Self {
-            parent: parent.map(Arc::clone),
-            root,
-            epoch: AtomicU64::new(FIRST_EPOCH),
+            place,
             records: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             first,
@@ -145,11 +157,11 @@ impl<T: Inherit> Node<T> {
     /// `change` is called again if another thread records into the same span meanwhile. No lock is
     /// held while it runs.
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
-        let epoch = &self.root().epoch;
+        let epoch = self.epoch();
         let mut newest = self.later().clone();
         let (before, version) = loop {
             let before = epoch.load(Ordering::Acquire);
-            let parent = self.parent.as_deref().map(|parent| {
+            let parent = self.parent().map(|parent| {
                 let records = parent.recorded();
                 (parent.current(), records)
             });
@@ -229,12 +241,28 @@ impl<T: Inherit> Node<T> {
             .map(|(_, node)| Arc::clone(node))
     }
 
-    fn root(&self) -> &Self {
-        self.root.as_deref().unwrap_or(self)
+    #[inline]
+    fn epoch(&self) -> &AtomicU64 {
+        let root = match &self.place {
+            Place::Root(epoch) => return epoch,
+            Place::Below { root, .. } => root,
+        };
+        match &root.place {
+            Place::Root(epoch) => epoch,
+            Place::Below { .. } => unreachable!("a root is below nothing"),
+        }
     }
 
+    #[inline]
     fn now(&self) -> u64 {
-        self.root().epoch.load(Ordering::Acquire)
+        self.epoch().load(Ordering::Acquire)
+    }
+
+    fn parent(&self) -> Option<&Self> {
+        match &self.place {
+            Place::Root(_) => None,
+            Place::Below { parent, .. } => Some(parent),
+        }
     }
 
     #[inline]
@@ -272,7 +300,7 @@ impl<T: Inherit> Node<T> {
         path.extend(self.above().map(|node| (node, Self::recorded(node))));
         let mut above = 0_u64;
         for (_, records) in path.iter_mut().rev() {
-            above = above.wrapping_add(std::mem::replace(records, above));
+            above = above.wrapping_add(mem::replace(records, above));
         }
         let mut value = None;
         let mut stale = path.len();
@@ -291,7 +319,7 @@ impl<T: Inherit> Node<T> {
 
     /// The nodes above, from the parent to the root.
     fn above(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(self.parent.as_deref(), |node| node.parent.as_deref())
+        std::iter::successors(self.parent(), |node| node.parent())
     }
 
     fn recorded(&self) -> u64 {
@@ -369,12 +397,21 @@ struct Attached<T> {
     more: Option<Box<Vec<(LayerId, Arc<Node<T>>)>>>,
 }
 
+impl<T> Node<T> {
+    fn take_parent(&mut self) -> Option<Arc<Self>> {
+        match mem::replace(&mut self.place, Place::Root(AtomicU64::new(NEVER))) {
+            Place::Root(_) => None,
+            Place::Below { parent, .. } => Some(parent),
+        }
+    }
+}
+
 impl<T> Drop for Node<T> {
     /// Lets go of the ancestors one by one: the default, one inside the other, overflows the stack in a deep tree.
     fn drop(&mut self) {
-        let mut next = self.parent.take();
+        let mut next = self.take_parent();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
-            next = parent.parent.take();
+            next = parent.take_parent();
         }
     }
 }
@@ -382,7 +419,7 @@ impl<T> Drop for Node<T> {
 impl<T> fmt::Debug for Node<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
-            .field("root", &self.root.is_none())
+            .field("root", &matches!(self.place, Place::Root(_)))
             .finish_non_exhaustive()
     }
 }

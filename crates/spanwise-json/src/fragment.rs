@@ -29,8 +29,8 @@ pub(crate) struct Fragment {
     /// Flat: further members, after those in `bytes`. Nested: objects, before those in `bytes`.
     shared: Option<Arc<Shared>>,
     notes: Option<Box<AllNotes>>,
-    own_bits: u128,
-    bits: u128,
+    own_bits: Bits,
+    bits: Bits,
     /// The length of the span's own members, which come first in a flat fragment.
     own_len: u32,
     /// Where the members end in a flat fragment; where this span's object begins in a nested one.
@@ -38,6 +38,22 @@ pub(crate) struct Fragment {
     /// Where in `bytes` the names of all spans are, where they are listed.
     names: [u32; 2],
     depth: u32,
+}
+
+/// The bits of keys, aligned as everything around them: a `u128` would cost an open span 16 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Bits([u64; 2]);
+
+impl Bits {
+    fn new(bits: u128) -> Self {
+        Self([bits as u64, (bits >> 64) as u64])
+    }
+
+    #[inline]
+    fn get(self) -> u128 {
+        let [low, high] = self.0;
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 /// What is the same for all spans of a callsite.
@@ -91,8 +107,8 @@ impl Fragment {
             bytes: Box::default(),
             shared: None,
             notes: None,
-            own_bits: own.bits,
-            bits: own.bits,
+            own_bits: Bits::new(own.bits),
+            bits: Bits::new(own.bits),
             own_len: own_len as u32,
             split: 0,
             names: [0, 0],
@@ -116,12 +132,12 @@ impl Fragment {
     /// The same span after `recorded`, under `parent`.
     pub(crate) fn record(&self, recorded: Own<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
-        let bits = self.own_bits | recorded.bits;
+        let bits = self.own_bits.get() | recorded.bits;
         let own = self.own();
         let mut notes = Notes::default();
         let mut kept = Vec::new();
         // If no field had a value before, the new ones come after the old.
-        let old = if self.own_bits & recorded.bits == 0 {
+        let old = if self.own_bits.get() & recorded.bits == 0 {
             notes.clone_from(self.own_notes());
             &*own
         } else {
@@ -247,8 +263,9 @@ impl Fragment {
         }
     }
 
+    #[inline]
     pub(crate) fn bits(&self) -> u128 {
-        self.bits
+        self.bits.get()
     }
 
     #[inline]
@@ -272,7 +289,7 @@ impl Fragment {
         let total = own_len + parent.map_or(0, Self::members_len);
         let is_plain = own_len + inherited.len() <= SHARED_FROM
             && total <= label.max_len
-            && parent.is_none_or(|parent| self.own_bits & parent.bits == 0);
+            && parent.is_none_or(|parent| self.own_bits.get() & parent.bits() == 0);
         let tail_len = label.table.span.len() + 4 + label.name.len();
         let mut bytes = Vec::new();
         if is_plain {
@@ -286,7 +303,7 @@ impl Fragment {
         } else {
             self.assemble(&own.concat(), parent, notes, &mut bytes);
         }
-        self.bits |= parent.map_or(0, |parent| parent.bits);
+        self.bits = Bits::new(self.bits() | parent.map_or(0, Self::bits));
         self.split = bytes.len() as u32;
         push_key(&mut bytes, label.table.span);
         bytes.extend_from_slice(&label.name);
@@ -472,7 +489,7 @@ impl Inherit for Fragment {
     fn rebase(&self, parent: Option<&Self>) -> Self {
         let own = Own {
             members: [&self.own(), b""],
-            bits: self.own_bits,
+            bits: self.own_bits.get(),
             notes: self.own_notes(),
         };
         Self::new(&self.label, own, parent)
