@@ -1,6 +1,6 @@
 //! The members of an object that we encoded: `,"key":value,"key":value`.
 
-use crate::value::string_end;
+use crate::{value::string_end, work};
 
 /// One member: `,"key":` and its value.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,7 @@ impl<'a> Keys<'a> {
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while at < json.len() {
+        work::step(1);
         match json[at] {
             b'"' => {
                 at = string_end(json, at);
