@@ -254,6 +254,8 @@ impl Unit {
 }
 
 impl SpanValue for Unit {
+    type Cache = ();
+
     #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
         &self.closed_spans
