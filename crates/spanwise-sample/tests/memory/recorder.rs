@@ -1,71 +1,14 @@
 //! Whatever a program logs, the recorder holds no more memory than it was given, and tells what had to go.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+use std::{io, time::SystemTime};
 
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    io,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicIsize, Ordering::Relaxed},
-    },
-    time::SystemTime,
-};
-
-use recorder_support::{Lines, stack, stack_to};
+use crate::allocator::{allocations, alone, most_held};
+use crate::recorder_support::{Lines, stack, stack_to};
 use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_sample::Recorder;
 use tracing::{debug, dispatcher, error, info_span};
 use tracing_subscriber::prelude::*;
-
-struct Counting;
-
-static HELD: AtomicIsize = AtomicIsize::new(0);
-static MOST: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
-        MOST.fetch_max(held, Relaxed);
-        // SAFETY: what the caller has promised us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: what the caller has promised us.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The allocator counts for one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The bytes that `work` held at its worst, besides those there were.
-fn most_held(work: impl FnOnce()) -> isize {
-    let before = HELD.load(Relaxed);
-    MOST.store(before, Relaxed);
-    work();
-    MOST.load(Relaxed) - before
-}
 
 const MIB: isize = 1024 * 1024;
 
@@ -236,13 +179,13 @@ fn nothing_is_allocated_per_event_once_warm() {
         .set_default();
     let unit = |events| {
         let request = info_span!("request", request_id = "r-1");
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         request.in_scope(|| {
             for n in 0..events {
                 debug!(n, text = "some text", "a step");
             }
         });
-        ALLOCATIONS.get() - before
+        allocations() - before
     };
     unit(5000);
     assert_eq!((unit(5000), unit(1)), (0, 0));
