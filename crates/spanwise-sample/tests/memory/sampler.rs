@@ -72,3 +72,54 @@ fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
     assert_eq!(log(100_000), bytes, "more of them take no more");
     sampler.flush();
 }
+
+#[test]
+fn a_sink_that_is_gone_leaves_nothing_behind() {
+    let _alone = alone();
+    let sampler: Sampler = "info=1/s,debug=0.5".parse().unwrap();
+    let use_and_drop = |sinks: u64| {
+        for _ in 0..sinks {
+            let stack = tracing_subscriber::registry()
+                .with(Count::default().sampled(sampler.clone()))
+                .with(Count::default().sampled(sampler.clone()));
+            tracing::subscriber::with_default(stack, || {
+                for _ in 0..3 {
+                    info!("limited");
+                    debug!("sampled");
+                }
+                sampler.flush();
+            });
+        }
+        held()
+    };
+    let few = use_and_drop(100);
+    let many = use_and_drop(1000);
+    assert!(many - few < 4096, "{} bytes", many - few);
+    // What they counted is not gone.
+    let stats = sampler.stats();
+    let all = stats.kept + stats.sampled_out + stats.suppressed;
+    assert_eq!(all, 1100 * 2 * 6);
+}
+
+#[test]
+fn a_sink_keeps_the_same_memory_under_ten_times_the_load() {
+    let _alone = alone();
+    let sampler: Sampler = "info=1/h@tenant_id,debug=1/h,trace=first:1/100/h"
+        .parse()
+        .unwrap();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(Count::default().sampled(sampler.clone()));
+    let _default = stack.set_default();
+    let log = |events: u64| {
+        for number in 0..events {
+            info!(tenant_id = number, "one a value");
+            debug!("one an hour");
+            trace!("one of a hundred");
+        }
+        held()
+    };
+    let once = log(20_000);
+    assert_eq!(log(200_000), once);
+    sampler.flush();
+}
