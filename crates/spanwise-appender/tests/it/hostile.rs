@@ -262,7 +262,9 @@ fn try_one(act: Act, place: Place, state: State) {
                 caller.is_finished() || script.acted.load(Ordering::SeqCst) > 0
             });
             ends(&what, log_ten);
-            script.let_go();
+            if place != Place::DropWriter {
+                script.let_go();
+            }
             caller.join().unwrap();
         }
     }
