@@ -4,11 +4,13 @@ use std::{
     fmt, ops,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use crate::SpanValue;
 
 /// What a span keeps for a layer: a part of its own, and what it took over from its parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
@@ -50,6 +52,8 @@ pub struct Node<T> {
     /// Counts the changes in this tree; only the root's is used.
     epoch: AtomicU64,
     built: u64,
+    /// How many of the spans with this node are closed.
+    closed: AtomicU32,
     first: T,
     later: Mutex<Option<Later<T>>>,
 }
@@ -79,6 +83,7 @@ impl<T: Inherit> Node<T> {
             root,
             epoch: AtomicU64::new(FIRST_EPOCH),
             built,
+            closed: AtomicU32::new(0),
             first,
             later: Mutex::new(None),
         })
@@ -197,6 +202,13 @@ impl<T: Inherit> Node<T> {
             return current.then(|| Value::Later(Arc::clone(&later.value)));
         }
         (self.built == epoch || self.parent.is_none()).then_some(Value::First(&self.first))
+    }
+}
+
+impl<T> SpanValue for Node<T> {
+    #[inline]
+    fn closed_spans(&self) -> &AtomicU32 {
+        &self.closed
     }
 }
 

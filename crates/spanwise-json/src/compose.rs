@@ -12,7 +12,7 @@ use crate::{
     format::{IS_BUFFERED, Layout, SPANS_OMITTED},
     fragment::Fragment,
     line::Line,
-    local::{self, Scratch},
+    local::Scratch,
     members::members,
     oversize,
     plan::Plan,
@@ -127,9 +127,8 @@ where
     {
         self.close_fields(draft);
         let has_span = match inside {
-            Inside::Current => local::with(self.id, |local| {
-                let node = local.current(|id| self.look_up(id, ctx));
-                node.map(|node| node.read(|fragment| self.push_fragment(draft, fragment)))
+            Inside::Current => self.with_current(ctx, |node| {
+                node.read(|fragment| self.push_fragment(draft, fragment));
             }),
             Inside::Span(id) => self
                 .look_up(id, ctx)

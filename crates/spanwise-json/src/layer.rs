@@ -1,10 +1,13 @@
 //! [`JsonLayer`]: what it is told, and what it keeps of spans.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use spanwise_core::{
-    CallsitePlans, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
-    log_record::LogRecord,
+    CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
+    SpanValue, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -52,6 +55,13 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
 pub(crate) struct Span {
     callsite: &'static Metadata<'static>,
     node: SpanNode,
+}
+
+impl SpanValue for Span {
+    #[inline]
+    fn closed_spans(&self) -> &AtomicU32 {
+        self.node.closed_spans()
+    }
 }
 
 impl<W> JsonLayer<W>
@@ -162,15 +172,36 @@ where
         known.or_else(above).map(|span| span.node)
     }
 
+    /// Calls `f` with the node of the span that this thread is in. `f` must not call code that may
+    /// log.
+    #[inline]
+    pub(crate) fn with_current<S, R>(
+        &self,
+        ctx: &Context<'_, S>,
+        f: impl FnOnce(&SpanNode) -> R,
+    ) -> Option<R>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let mut f = Some(f);
+        let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
+            CurrentSpan::Known(_, span) => f.take().map(|f| Ok(f(&span.node))),
+            CurrentSpan::Unknown(id) => Some(Err(id.clone())),
+            CurrentSpan::None => None,
+        });
+        match found.flatten()? {
+            Ok(result) => Some(result),
+            Err(id) => self.look_up(&id, ctx).zip(f).map(|(node, f)| f(&node)),
+        }
+    }
+
     fn parent_of<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match attrs.parent() {
             Some(parent) => self.look_up(parent, ctx),
-            None if attrs.is_contextual() => local::with(self.id, |local| {
-                local.current(|id| self.look_up(id, ctx)).map(Arc::clone)
-            }),
+            None if attrs.is_contextual() => self.with_current(ctx, Arc::clone),
             None => None,
         }
     }
@@ -289,17 +320,18 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        local::with(self.id, |local| local.enter(id));
+        local::with_entered(|entered| entered.enter(self.id, id));
         self.span_changed(SpanEvents::ENTER, id, Change::Entered, &ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        local::with(self.id, |local| local.exit(id));
+        // What was looked up is dropped when the thread's spans are not borrowed any more.
+        drop(local::with_entered(|entered| entered.exit(self.id, id)));
         self.span_changed(SpanEvents::EXIT, id, Change::Left, &ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.span_changed(SpanEvents::CLOSE, &id, Change::Closed, &ctx);
-        self.spans.remove(&id);
+        self.spans.close(&id);
     }
 }

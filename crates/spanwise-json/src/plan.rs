@@ -71,7 +71,7 @@ impl Plan {
             .iter()
             .map(|field| {
                 let mut key = shape.key(options, field.name(), callsite.is_event());
-                if (is_log && log_record::is_log_field(field.name()))
+                if log_record::is_origin_field(callsite, field.name())
                     || (callsite.is_span() && field.index() >= MOST_FIELDS)
                 {
                     key.role = Role::Omitted;

@@ -8,6 +8,7 @@ use crate::{Detector, RuleError, literals::Literals};
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     rules: Vec<Pattern>,
+    origins: Vec<Origin>,
     /// Keys that are no secret, whatever rule of part of a name they meet: whole names, and ends of names.
     never: Names,
     never_ends: Vec<String>,
@@ -49,9 +50,21 @@ pub(crate) enum Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// By this rule.
-    Hide(usize),
+    Hide {
+        rule: usize,
+        origin: Origin,
+    },
     Trust,
     Pass,
+}
+
+/// Who made the rule that hides a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This crate: values that cannot be the secret, such as booleans, are shown.
+    BuiltIn,
+    /// The user: every value is hidden.
+    User,
 }
 
 impl Keys {
@@ -71,6 +84,7 @@ impl Keys {
         let rules = read(rules);
         Self {
             index: Index::new(&rules),
+            origins: vec![Origin::BuiltIn; rules.len()],
             rules,
             never: Names::new(names.into_iter().map(|name| (name, 0)).collect()),
             never_ends: ends,
@@ -79,12 +93,16 @@ impl Keys {
     }
 
     /// The number of the rule, which is new if it was not there.
-    pub(crate) fn hide(&mut self, pattern: Pattern) -> usize {
+    pub(crate) fn hide(&mut self, pattern: Pattern, origin: Origin) -> usize {
         self.shown.retain(|shown| *shown != pattern);
         if let Some(known) = self.rules.iter().position(|rule| *rule == pattern) {
+            if origin == Origin::User {
+                self.origins[known] = origin;
+            }
             return known;
         }
         self.rules.push(pattern);
+        self.origins.push(origin);
         self.index = Index::new(&self.rules);
         self.rules.len() - 1
     }
@@ -114,17 +132,17 @@ impl Keys {
         let exact = index.exact.find(last);
         let exact = exact.or_else(|| index.exact.find(whole).filter(|_| last.len() < whole.len()));
         if let Some(rule) = exact {
-            return Decision::Hide(rule);
+            return self.hidden_by(rule);
         }
         if let Some(rule) = index.path(key) {
-            return Decision::Hide(rule);
+            return self.hidden_by(rule);
         }
         let never = |name: &[u8]| self.never.find(name).is_some();
         if never(last) || (last.len() < whole.len() && never(whole)) {
             return Decision::Trust;
         }
         if let Some(rule) = index.contains(whole) {
-            return Decision::Hide(rule);
+            return self.hidden_by(rule);
         }
         if self
             .never_ends
@@ -138,8 +156,15 @@ impl Keys {
             .iter()
             .find(|(end, _)| whole.ends_with(end.as_bytes()))
         {
-            Some((_, rule)) => Decision::Hide(*rule),
+            Some((_, rule)) => self.hidden_by(*rule),
             None => Decision::Pass,
+        }
+    }
+
+    pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
+        Decision::Hide {
+            rule,
+            origin: self.origins[rule],
         }
     }
 

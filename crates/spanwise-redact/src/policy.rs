@@ -19,7 +19,7 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 use crate::{
     Detector, RuleError,
-    keys::{Decision, Keys, Pattern},
+    keys::{Decision, Keys, Origin, Pattern},
     names::{NEVER, PII, SECRETS},
     scan,
 };
@@ -139,7 +139,7 @@ impl Policy {
     /// Without an action, rules that are there keep theirs.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
         for pattern in pii() {
-            let rule = self.add(pattern);
+            let rule = self.add(pattern, Origin::BuiltIn);
             let outcome = &mut self.rules_mut().outcomes[rule];
             outcome.action = action.or(outcome.action);
         }
@@ -212,7 +212,7 @@ impl Policy {
     /// # Errors
     /// If it is no key.
     pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, RuleError> {
-        let rule = self.add(key.parse()?);
+        let rule = self.add(key.parse()?, Origin::User);
         self.rules_mut().outcomes[rule].action = Some(action);
         Ok(self)
     }
@@ -265,7 +265,7 @@ impl Policy {
     }
 
     pub(crate) fn hide_pattern(mut self, pattern: Pattern) -> Self {
-        self.add(pattern);
+        self.add(pattern, Origin::User);
         self
     }
 
@@ -279,10 +279,10 @@ impl Policy {
         self
     }
 
-    fn add(&mut self, pattern: Pattern) -> usize {
+    fn add(&mut self, pattern: Pattern, origin: Origin) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
-        let rule = rules.keys.hide(pattern.clone());
+        let rule = rules.keys.hide(pattern.clone(), origin);
         if rule == rules.outcomes.len() {
             rules.outcomes.push(Outcome::new(&name));
         }
@@ -324,7 +324,7 @@ impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
         let rules = &self.rules;
         let rule = match (rules.decide(key), &rules.allowed) {
-            (Decision::Hide(rule), _) => &rules.outcomes[rule],
+            (Decision::Hide { rule, .. }, _) => &rules.outcomes[rule],
             (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
                 return KeyVerdict::Redact;
             }
@@ -370,7 +370,7 @@ impl Redact for Policy {
 
     fn replace(&self, key: &str, value: &str) -> String {
         match self.rules.decide(key) {
-            Decision::Hide(rule) => {
+            Decision::Hide { rule, .. } => {
                 let outcome = &self.rules.outcomes[rule];
                 outcome.count.fetch_add(1, Ordering::Relaxed);
                 self.shown(outcome, key, value)
@@ -412,7 +412,7 @@ impl Rules {
         };
         let mut hidden = allowed.hidden.iter();
         match hidden.find(|(pattern, _)| pattern.is_of(key)) {
-            Some((_, rule)) if !self.keys.shows(key) => Decision::Hide(*rule),
+            Some((_, rule)) if !self.keys.shows(key) => self.keys.hidden_by(*rule),
             _ => Decision::Pass,
         }
     }

@@ -40,7 +40,7 @@ impl Plan {
             if callsite.is_event() && name == "message" {
                 return read;
             }
-            if log_record::is_log_record(callsite) && log_record::is_log_field(name) {
+            if log_record::is_origin_field(callsite, name) {
                 return Handling::Show;
             }
             match policy.verdict(name) {

@@ -79,7 +79,7 @@ impl Policy {
                 continue;
             }
             let rule = match keys.decide(pair.key) {
-                Decision::Hide(rule) => {
+                Decision::Hide { rule, .. } => {
                     let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
                     Some(Rule::Key {
                         rule,
