@@ -125,7 +125,7 @@ pub(crate) const PII: &[&str] = &[
     "birthplace | birth place | place of birth",
     "home address(es) | street address(es) | postal address(es) | post address | mailing address(es) | billing address(es) \
      | shipping address(es) | delivery address(es) | residential address | address line(s) | addr line | address street",
-    "address(es)",
+    "address",
     "street | street name | house number | house no",
     "postcode(s) | post code | postal code(s) | plz",
     "zip code(s) | =zip | billing zip | shipping zip | home zip | postal zip | customer zip | address zip",
@@ -182,7 +182,13 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
 pub(crate) const TRANSPARENT: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
-    preview canary local ci primary secondary main alt v json yaml yml pem der us eu uk apac asia east west north south central";
+    preview canary local ci primary secondary main alt v json yaml yml pem";
+
+/// Regions, which say nothing either.
+pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south central";
+
+/// Words that are never written together with others.
+pub(crate) const ALONE: &str = "in at on is v b n nb min can was";
 
 /// Beginnings after which a key is a question: `has_password`.
 pub(crate) const QUESTIONS: &str = "is has have needs need requires should can was supports";
@@ -195,7 +201,7 @@ pub(crate) const JOINED: &str = "db database user usr users my admin root smtp i
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
     gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two middleware set \
-    work private business contact sender from to customer id";
+    work private business contact sender customer";
 
 /// Words that are found at the end of any other that is not known.
 pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
@@ -203,7 +209,8 @@ pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp s
 /// Words of English, and names, that only look as if one of the others were in them.
 pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
-    author authors authored authority authorities authentic authenticated authenticator unauthorized intel";
+    author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
+    secretagogue";
 
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];

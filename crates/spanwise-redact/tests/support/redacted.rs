@@ -504,8 +504,8 @@ impl Call {
         expected.values.clear();
         for (name, seen) in &self.values {
             let verdict = match policy.key(name) {
-                _ if matches!(seen, Seen::Bool(_)) => policy.key_of_bool(name),
                 _ if self.is_event && *name == "message" => KeyVerdict::Pass,
+                _ if matches!(seen, Seen::Bool(_)) => policy.key_of_bool(name),
                 verdict => verdict,
             };
             let as_shown = shown.values.iter().find(|(shown, _)| shown == name);
