@@ -147,7 +147,7 @@ pub(crate) const PII: &[&str] = &[
 
 /// Words that say a key is no secret and personal data of nobody if it ends in them. The longest end decides.
 pub(crate) const VISIBLE: &[&str] = &[
-    "public key(s)",
+    "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
     "start token | starting token | end token | stop token | first token | last token | forward token | backward token",
     "eos token | bos token | pad token | unk token | sep token | cls token | mask token | special token",
@@ -168,7 +168,7 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \
     allowed supported optional valid validity invalid validated validation validator verified verification missing present exists \
     empty status state states result results outcome decision success successes failure failures failed fails error errors reason \
-    reasons message messages changed change changes updated update updates created rotated rotation used usage uses issued revoked \
+    reasons message messages changed change changes updated update updates created rotated rotation reset used usage uses issued revoked \
     granted requested attempts attempt tries retries path paths file files filename dir directory folder location url urls uri uris \
     href endpoint endpoints host hostname port server servers service services provider providers backend backends store storage \
     manager client handler engine plugin driver adapter module source sources origin issuer audience scope scopes role grant alg \
