@@ -6,7 +6,7 @@ use crate::{
     Detector, RuleError, confusables,
     literals::Literals,
     names::{ATTRIBUTES, HEADERS},
-    words::{Meaning, RULES, Tier},
+    words::{Meaning, RULES, Tier, is_address},
 };
 
 /// Rules about keys: the built-in ones, which are about words, and those of the user, which are about whole names.
@@ -103,7 +103,7 @@ impl Keys {
     fn switched(&mut self) {
         let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
         self.pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
-        self.addresses = on().any(|((name, _), _)| *name == "address");
+        self.addresses = on().any(|((name, _), _)| is_address(name));
     }
 
     /// The number of the rule, which is new if it was not there.
@@ -163,10 +163,14 @@ impl Keys {
         }
     }
 
-    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letter. Costs next to nothing.
+    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letters. Costs next to nothing.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
-        self.addresses && matches!(key.as_bytes().last(), Some(b's' | b'S'))
+        self.addresses
+            && matches!(
+                key.as_bytes(),
+                [.., b's' | b'S', b's' | b'S'] | [.., b'i' | b'I', b'p' | b'P']
+            )
     }
 
     pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
@@ -713,7 +717,7 @@ pub(crate) fn is_network_address(value: &str) -> bool {
     let top = host.rsplit('.').next().unwrap_or(host);
     let has_top =
         host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown" | "none" | "null"))
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown"))
 }
 
 fn is_number(text: &str) -> bool {

@@ -6,7 +6,7 @@
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
-    "password(s) | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
+    "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
     "passcode(s) | pass code(s)",
     "secret(s)",
@@ -126,6 +126,7 @@ pub(crate) const PII: &[&str] = &[
     "home address(es) | street address(es) | postal address(es) | post address | mailing address(es) | billing address(es) \
      | shipping address(es) | delivery address(es) | residential address | address line(s) | addr line | address street",
     "address",
+    "ip",
     "street | street name | house number | house no",
     "postcode(s) | post code | postal code(s) | plz",
     "zip code(s) | =zip | billing zip | shipping zip | home zip | postal zip | customer zip | address zip",
@@ -157,7 +158,7 @@ pub(crate) const VISIBLE: &[&str] = &[
     "gpio pin | led pin | input pin | output pin | data pin | clock pin",
     "error code(s) | status code(s) | reason code(s) | country code",
     "client address | listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
-     | source address | destination address | upstream address(es) | host address(es) | ip address(es) | mac address | memory address",
+     | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
 ];
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.

@@ -129,7 +129,7 @@ impl Rules {
                 self.named.push((words, tier));
             }
             let effect = match words {
-                "address" => Effect::HideUnlessAddress(rule),
+                words if is_address(words) => Effect::HideUnlessAddress(rule),
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
@@ -351,6 +351,11 @@ impl Rules {
             Some((at, at + joined.len(), &**words))
         })
     }
+}
+
+/// Whether the value decides about a key that a rule of that name hides.
+pub(crate) fn is_address(rule: &str) -> bool {
+    matches!(rule, "address" | "ip")
 }
 
 /// Words, the ending of their plural, and whether they must be the whole key.

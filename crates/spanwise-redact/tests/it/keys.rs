@@ -60,11 +60,8 @@ fn only_ids_of_a_fixed_form_are_trusted() {
 #[test]
 fn an_address_is_decided_by_its_value() {
     let policy = Policy::secrets_and_pii();
-    check(
-        &policy,
-        KeyVerdict::Pass,
-        "address user.address ip listen_address",
-    );
+    check(&policy, KeyVerdict::Text, "address user.address ip host_ip");
+    check(&policy, KeyVerdict::Pass, "listen_address server.address");
     for shown in [
         "127.0.0.1:8080",
         "10.0.0.7",
@@ -86,6 +83,7 @@ fn an_address_is_decided_by_its_value() {
         "",
     ] {
         assert_eq!(policy.value("address", shown), shown);
+        assert_eq!(policy.value("ip", shown), shown);
         let pair = format!("address=\"{shown}\" n=1");
         assert_eq!(policy.text(&pair), pair);
     }
@@ -98,6 +96,7 @@ fn an_address_is_decided_by_its_value() {
         "4711",
     ] {
         assert_eq!(policy.value("user.address", hidden), "[REDACTED]");
+        assert_eq!(policy.value("ip", hidden), "[REDACTED]");
         let pair = format!("address=\"{hidden}\" n=1");
         assert_eq!(policy.text(&pair), "address=\"[REDACTED]\" n=1");
         assert_eq!(Policy::secrets().value("address", hidden), hidden);
