@@ -127,7 +127,7 @@ fn a_share_of_it_is_counted() {
         error!("before the end");
     });
     thread.join().unwrap();
-    let stats = guard.shutdown(Duration::from_secs(20));
+    let stats = guard.shutdown(Duration::from_secs(60));
     let sent = &stats.sent;
     assert_eq!(
         sent.delivered + sent.lost() + stats.left_out,

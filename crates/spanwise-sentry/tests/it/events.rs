@@ -21,7 +21,7 @@ fn with_the_whole_chain_of_its_causes() {
     assert_eq!(event["message"], "payment failed");
     assert_eq!(event["logger"], "it::events");
     let culprit = event["culprit"].as_str().unwrap();
-    assert!(culprit.contains("it::events.rs:"), "{culprit}");
+    assert!(culprit.contains("it/events.rs:"), "{culprit}");
     let chain = event["exception"]["values"].as_array().unwrap();
     let shown: Vec<_> = chain
         .iter()

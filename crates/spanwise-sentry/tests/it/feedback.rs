@@ -31,16 +31,16 @@ fn however_much_it_says() {
     let sentry = guard.sentry();
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(20))
+            .flush(Instant::now() + Duration::from_secs(60))
             .is_err()
     );
     receiver.behave(crate::support::TAKES);
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(20))
+            .flush(Instant::now() + Duration::from_secs(60))
             .is_ok()
     );
-    let stats = guard.shutdown(Duration::from_secs(20));
+    let stats = guard.shutdown(Duration::from_secs(60));
     // The event, and the same as a log.
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
     // What another layer sees of the HTTP client is what others do with it.
@@ -83,7 +83,7 @@ fn a_hook_is_heard_on_the_sending_thread() {
         (0..2).for_each(|_| error!("failed"));
         std::thread::yield_now();
     }
-    guard.shutdown(Duration::from_secs(20));
+    guard.shutdown(Duration::from_secs(60));
 }
 
 /// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the key.
@@ -114,7 +114,7 @@ fn the_key_is_in_no_line() {
     // When this one comes, the refusal of the first was told.
     error!("failed again");
     receiver.wait_for(2);
-    let stats = guard.shutdown(Duration::from_secs(20));
+    let stats = guard.shutdown(Duration::from_secs(60));
     assert_eq!(stats.sent.write_failed, 2);
 }
 

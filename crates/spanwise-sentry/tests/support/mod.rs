@@ -38,7 +38,7 @@ pub fn sent(
     let receiver = Receiver::start();
     let (layer, guard) = change(builder(&receiver)).build().unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let stats = guard.shutdown(Duration::from_secs(10));
+    let stats = guard.shutdown(Duration::from_secs(60));
     (receiver, stats)
 }
 

@@ -90,7 +90,7 @@ impl Receiver {
     /// Waits until so many requests came.
     #[track_caller]
     pub fn wait_for(&self, count: usize) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut bodies = self.shared.bodies.lock().expect("the bodies");
         while bodies.len() < count {
             let rest = until.saturating_duration_since(Instant::now());
