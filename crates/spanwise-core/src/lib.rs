@@ -32,6 +32,7 @@
 //! | one plan per callsite and layer, lock-free to read | [`CallsitePlans`] |
 //! | data of a span that its children inherit, late records included | [`Node`], [`Inherit`] |
 //! | what a layer keeps for each open span | [`SpanTable`] |
+//! | the spans that a thread is in, without asking the registry | [`EnteredSpans`] |
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
@@ -55,6 +56,7 @@ mod clock;
 mod context;
 mod emission;
 mod emitted;
+mod entered_spans;
 mod ext;
 mod flush;
 mod forward;
@@ -81,12 +83,13 @@ mod tally;
 pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
-pub use context::{CONTEXT_KEYS, Context, ContextLayer};
+pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
 pub use emission::{Emission, EmissionCache, Verdict};
 pub use emitted::Emitted;
+pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use ext::LayerExt;
 pub use flush::Flush;
-pub use inherit::{Inherit, LayerId, Node};
+pub use inherit::{Inherit, LayerId, Node, NodeCache};
 pub use layers::Layers;
 pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
