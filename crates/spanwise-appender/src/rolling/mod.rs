@@ -30,6 +30,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use spanwise_core::{Clock, SelfReport};
@@ -44,7 +45,10 @@ pub use rotation::{Interval, Rotation};
 use forked::Guarded;
 use name::Names;
 
-use crate::sink::{Records, Written};
+use crate::{
+    process::Lives,
+    sink::{Records, Written},
+};
 
 /// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
 ///
@@ -104,6 +108,13 @@ struct Settings {
     report: SelfReport,
 }
 
+impl Lives for Inner {
+    /// A record that was written in the last second may be in a file that was deleted.
+    fn finish(&self, deadline: Instant) {
+        self.state.finish(deadline);
+    }
+}
+
 impl RollingFile {
     /// Opens the path anew now, for programs that are told when their files were moved. Records go to the file that the path names
     /// from then on.
@@ -126,7 +137,7 @@ impl RollingFile {
     /// # Errors
     /// The directory cannot be read.
     pub fn retention_dry_run(&self) -> io::Result<Vec<PathBuf>> {
-        self.0.settings.going(&self.0.settings.retention)
+        self.0.settings.dry_run()
     }
 
     /// Writes as many of the records as the file takes, each run of them with one call. Somebody `patient` waits before trying again.
