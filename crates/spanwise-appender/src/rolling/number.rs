@@ -101,29 +101,35 @@ impl Numbers {
         dir: &Dir,
         found: &FoundNumbers,
     ) -> io::Result<Option<Rolled>> {
+        let mut is_fresh = false;
         if let Some(found) = found.take() {
             self.learn(&found);
+            is_fresh = true;
+        }
+        if self.directory != Directory::Unread && self.last(date) >= MAX_NUMBER && !is_fresh {
+            // The file that has it may have been moved, as the error says.
+            self.given.remove(&date);
+            self.directory = Directory::Unread;
         }
         if self.directory == Directory::Unread {
             self.look(names, dir, found, MAX_NAMES);
         }
-        // The last number that was given tells that of its date, and that later dates have none.
-        let told = self
-            .given
-            .keys()
-            .next_back()
-            .is_some_and(|last| *last <= date);
-        if self.directory != Directory::Known && !told {
-            return Ok(None);
-        }
-        let last = self.given.get(&date).copied().unwrap_or(0);
+        let last = self.last(date);
         if last >= MAX_NUMBER {
             return Err(io::Error::other(format!(
                 "no number is left for {date}: a file has the number {last}, move it elsewhere"
             )));
         }
+        // The last number that was given tells that of its date, and that later dates have none.
+        let newest = self.given.keys().next_back();
+        let is_told = newest.is_some_and(|newest| *newest <= date);
         let number = last + 1;
-        Ok(Some(Rolled { date, number }))
+        let is_known = self.directory == Directory::Known || is_told;
+        Ok(is_known.then_some(Rolled { date, number }))
+    }
+
+    fn last(&self, date: Date) -> u64 {
+        self.given.get(&date).copied().unwrap_or(0)
     }
 
     /// Whether the housekeeping was asked to read the directory.
