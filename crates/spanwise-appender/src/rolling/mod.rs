@@ -72,14 +72,21 @@ use crate::{
 /// A rolled file has the date of its first record, and a number from 1 that is never given again. Nothing is ever overwritten, and
 /// no file is touched whose name is not exactly such a name. `.app.log.lock` keeps other processes from writing the same file.
 ///
+/// # What it does not write to
+///
+/// It does not write to a symbolic link, nor to a file that belongs to another user than this one or root, that every user may write to,
+/// or that has further hard links. Such a file stops the start. One that takes the place of the file later is reported, and the old
+/// file is written on. The directory is kept open: a link or another user's directory in its place is not written to.
+///
 /// # When something goes wrong
 ///
 /// * A record that the file does not take is an error. The file is tried again at most every half second; until then every call
 ///   returns the error at once.
 /// * Of a record that was written in part, the part is taken out again; if others wrote behind it, the next starts on a new line.
-/// * A file that cannot be rolled is written on, above its size if need be, and rolled later.
+/// * A file that cannot be rolled is written on, above its size if need be, and rolled later. So is one in a directory of more than
+///   4,096 names, until a thread has read it.
 /// * A file that was moved or deleted is missed within a second; a new one is started at the path, with what was written to a
-///   deleted one since it was last seen. To drop the last handle, or to flush, looks too. A file that was cut to nothing is written on from its start.
+///   deleted one since it was last seen. To drop the last handle, to flush and the end of the process look too. A file that was cut to nothing is written on from its start.
 ///
 /// What goes wrong besides the error is told by [`SelfReport`].
 ///
