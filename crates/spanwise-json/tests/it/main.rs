@@ -13,5 +13,7 @@ mod allocations;
 mod support;
 
 mod any_values;
+mod entered_spans;
 mod lines;
+mod memory;
 mod nested_like_fmt;
