@@ -45,6 +45,8 @@
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | a value formatted without trusting it | [`guarded`] |
+//! | events whose origin is known only at run time | [`runtime_callsite`] |
+//! | records of the `log` crate, with the feature `log` | `log_bridge` |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
@@ -65,6 +67,8 @@ mod layers;
 mod level_layer;
 mod leveled;
 mod levels;
+#[cfg(feature = "log")]
+pub mod log_bridge;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
@@ -73,6 +77,7 @@ mod redact;
 mod redacted;
 pub mod reentry;
 mod report;
+pub mod runtime_callsite;
 mod setting;
 mod span_table;
 pub mod streams;
