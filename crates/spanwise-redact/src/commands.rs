@@ -272,7 +272,12 @@ impl Line {
         {
             match flag.form {
                 Form::Word(before) if before == self.words => {
-                    let (from, to) = value(bytes, start);
+                    let from = if bytes[..start].ends_with(b"[") {
+                        start - 1
+                    } else {
+                        start
+                    };
+                    let (from, to) = value(bytes, from);
                     push(text, Expected::Form(Form::Separate), from, to, found);
                 }
                 Form::Oracle => {

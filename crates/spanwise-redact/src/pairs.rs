@@ -227,7 +227,7 @@ fn start_of_form(text: &[u8], part: usize) -> usize {
 }
 
 fn plain_key(text: &[u8], end: usize) -> Option<Found> {
-    let mut start = Set::KEY.run_back(text, end, MAX_KEY_LEN);
+    let mut start = start_of_key(text, end);
     // `\\u0026sig=`: no path has such a part.
     let escaped = after_escape(text, start);
     if escaped > start + 1 {
@@ -236,9 +236,22 @@ fn plain_key(text: &[u8], end: usize) -> Option<Found> {
     // The hour of a time is no key, and no rule has a name of one letter.
     let letters = text[start..end]
         .iter()
-        .filter(|byte| byte.is_ascii_alphabetic());
+        .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
     work::step(end - start);
     (letters.take(2).count() == 2).then(|| Found::new(start, end, None))
+}
+
+/// Letters beyond ASCII may look like others: a key with them begins where it seems to.
+fn start_of_key(text: &[u8], end: usize) -> usize {
+    let start = Set::KEY.run_back(text, end, MAX_KEY_LEN);
+    if start == 0 || text[start - 1].is_ascii() {
+        return start;
+    }
+    let start = run_back(text, end, MAX_KEY_LEN, |byte| {
+        Set::KEY.has(byte) || !byte.is_ascii()
+    });
+    // Not in the middle of a character.
+    run(&text[..end], start, |byte| byte & 0xC0 == 0x80)
 }
 
 /// What stands around a place of a text: the strings and the URL that it is in.

@@ -148,7 +148,7 @@ impl fmt::Display for When {
         }
         f.write_str("[")?;
         let mut space = "";
-        let mut word = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| {
+        let mut word = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| -> fmt::Result {
             write!(f, "{space}{key}={value:?}")?;
             space = " ";
             Ok(())

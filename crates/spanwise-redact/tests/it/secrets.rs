@@ -1,7 +1,5 @@
 //! What is found in a text, what is not, and what is left of the rest.
 
-use std::borrow::Cow;
-
 use spanwise_core::Redact;
 use spanwise_redact::{Detector, Policy};
 
@@ -169,28 +167,13 @@ fn what_only_looks_like_a_key_has_no_value() {
 }
 
 #[test]
-fn the_corpus_of_harmless_values_comes_through() {
-    let policy = Policy::secrets_and_pii();
-    let corpus = include_str!("../data/harmless.txt");
-    assert!(corpus.lines().count() >= 200);
-    let wrong: Vec<String> = corpus
-        .lines()
-        .filter_map(|line| match policy.text(line) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(shown) => Some(format!("{line}\n  became {shown}")),
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
 fn the_counts_name_every_rule_that_hid_something() {
     let policy = Policy::secrets();
     let clone = policy.clone();
     let _ = clone.text("password=a 4111111111111111 password=b");
     assert_eq!(
         policy.counts(),
-        [("card".to_owned(), 1), ("key *passw*".to_owned(), 2)]
+        [("card".to_owned(), 1), ("key password".to_owned(), 2)]
     );
 }
 

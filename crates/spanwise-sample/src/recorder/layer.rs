@@ -148,7 +148,7 @@ impl<L> Recorded<L> {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        local::current(self.sink.id, |id| self.unit_at(id, ctx))
+        local::current(self.sink.id, &self.sink.units, |id| self.unit_at(id, ctx))
     }
 
     /// Before an event: if it is a reason, or there is one already.
@@ -174,7 +174,7 @@ impl<L> Recorded<L> {
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let Some(batch) = unit.begin(reason) else {
+        let Some(batch) = unit.begin(reason, &self.sink.dumps) else {
             return;
         };
         let (records, evicted) = (batch.records, batch.evicted);
@@ -234,6 +234,7 @@ impl<L> Recorded<L> {
             (unit, What::captured(plan.number))
         };
         if unit.is_through() {
+            self.sink.dumps.passes();
             return whole(|| line::plainly(|| self.inner.on_event(event, ctx)));
         }
         let kept = Line::Kept(unit, what);
@@ -271,7 +272,7 @@ where
         let id = self.sink.id;
         if !may_end_quiet
             && event.is_contextual()
-            && let Some(place) = local::quiet_place(id, |id| self.unit_at(id, &ctx))
+            && let Some(place) = local::quiet_place(id, &self.sink.units)
         {
             let what = What::captured(plan.number);
             let keep = |said: &mut Annotations| {
@@ -330,13 +331,15 @@ where
         // Those inside it are closed already.
         let ends = unit.filter(|unit| unit.span() == Some(&id));
         if let Some(unit) = &ends {
-            if let Some(reason) = unit.reason(None) {
+            if let Some(reason) = unit.reason(None)
+                && unit.has_records()
+            {
                 self.write_out(unit, reason, &ctx);
             }
             self.look_for_panic(&id, &ctx);
         }
         line::plainly(|| self.inner.on_close(id.clone(), ctx));
-        self.sink.units.remove(&id);
+        self.sink.units.close(&id);
         if let Some(unit) = ends {
             unit.end();
         }
