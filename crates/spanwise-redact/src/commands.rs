@@ -5,7 +5,7 @@
 //! holds for its line, up to a `|`, `;` or `&&`.
 
 use crate::{
-    bytes::{Set, find, has_at, is_space, run},
+    bytes::{Set, after_escape, find, has_at, is_space, run},
     credential, prose, urls, values,
 };
 
@@ -241,6 +241,18 @@ impl Line {
                 }
                 return true;
             }
+            // `--user=ada:x`, `-su ada:x`
+            if flag.form == Form::AfterMark(b':')
+                && let Some(joined) = Self::joined(word, letters)
+            {
+                if joined < word.len() {
+                    let (from, to) = value(bytes, start + joined);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else {
+                    self.expected = Some(Expected::Form(flag.form));
+                }
+                return true;
+            }
             let is_attached = is_short && word.starts_with(letters) && flag.form != Form::Separate;
             if is_attached {
                 let (from, to) = value(bytes, start + 2);
@@ -249,6 +261,18 @@ impl Line {
             }
         }
         false
+    }
+
+    /// Where the value begins in a word that has an option and more.
+    fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
+        if letters.len() > 2 {
+            let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
+            return is_it.then_some(letters.len() + 1);
+        }
+        let is_several = word.len() <= 5
+            && word.get(1).is_some_and(|byte| *byte != b'-')
+            && word[1..].iter().all(u8::is_ascii_alphabetic);
+        (is_several && word.last() == letters.last()).then_some(word.len())
     }
 
     fn of(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
@@ -297,7 +321,9 @@ impl Line {
             self.expected = Some(Expected::Named(start, stop));
         }
         self.words += 1;
-        let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        // A path, a quote or an escape may stand before it.
+        let begun = Set::KEY.run_back(word, word.len(), 32);
+        let name = &word[after_escape(word, begun).min(word.len())..];
         for (index, flag) in FLAGS.iter().enumerate() {
             if flag.command.as_bytes() == name {
                 self.commands |= 1 << index;
@@ -320,7 +346,9 @@ impl Line {
 fn value(text: &[u8], start: usize) -> (usize, usize) {
     let slashes = run(text, start, |byte| byte == b'\\') - start;
     match text.get(start + slashes) {
-        Some(mark @ (b'"' | b'\'')) => values::quoted(text, start + slashes + 1, *mark, slashes),
+        Some(mark @ (b'"' | b'\'')) => {
+            values::quoted(text, start + slashes + 1, *mark, slashes, None)
+        }
         _ => (start, urls::end_of_run(text, start)),
     }
 }

@@ -101,8 +101,22 @@ impl Policy {
         })
     }
 
+    /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
+        if let Some((first, last)) = key.split_once(' ') {
+            const NOUNS: [&str; 8] = [
+                "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
+            ];
+            let is_noun = NOUNS.iter().any(|noun| last.eq_ignore_ascii_case(noun));
+            if !is_noun && self.rule(text, first).is_some() {
+                return None;
+            }
+        }
+        self.rule(text, key)
+    }
+
     /// The detector that a name is for, of which the value decides.
-    fn detector(&self, pair: &Pair<'_>, text: &[u8], around: &mut Around) -> Option<Detector> {
+    fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
         // Only keys named so are looked at once more.
         let end = pair.key.as_bytes();
         let end = &end[end.len().saturating_sub(3)..];
@@ -113,7 +127,7 @@ impl Policy {
         let name = normal.whole();
         let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
         let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
-        let detector = if is_query && pair.in_query(text, around) {
+        let detector = if is_query {
             Detector::UrlQuery
         } else if is_aws() {
             Detector::AwsSecret
@@ -135,9 +149,15 @@ impl Policy {
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let found = pair.readings(text).find_map(|key| self.rule(text, key));
+            let found = pair.readings(text).find_map(|key| {
+                if key == pair.key {
+                    self.rule(text, key)
+                } else {
+                    self.rule_of_reading(text, key)
+                }
+            });
             let found = found.or_else(|| {
-                let detector = self.detector(&pair, bytes, &mut around)?;
+                let detector = self.detector(&pair)?;
                 Some(Found {
                     rule: Rule::Detector(detector),
                     built_in: true,
