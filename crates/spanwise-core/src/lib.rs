@@ -44,7 +44,10 @@
 //! | an output that can be flushed | [`Flush`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
+//! | ids that no other thread or process has | [`random_bits`] |
 //! | a value formatted without trusting it | [`guarded`] |
+//! | events whose origin is known only at run time | [`runtime_callsite`] |
+//! | records of the `log` crate, with the feature `log` | `log_bridge` |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
@@ -65,14 +68,18 @@ mod layers;
 mod level_layer;
 mod leveled;
 mod levels;
+#[cfg(feature = "log")]
+pub mod log_bridge;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
 pub mod nested_json;
+mod random_bits;
 mod redact;
 mod redacted;
 pub mod reentry;
 mod report;
+pub mod runtime_callsite;
 mod setting;
 mod span_table;
 pub mod streams;
@@ -93,6 +100,7 @@ pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels};
 pub use neighbours::Neighbours;
+pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
