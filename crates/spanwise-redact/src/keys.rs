@@ -204,9 +204,9 @@ impl Keys {
         !self.index.paths.is_empty()
     }
 
-    /// The rule for a path of keys within a value.
-    pub(crate) fn path(&self, path: &[&str]) -> Option<usize> {
-        self.index.path_of(path)
+    /// The rules about paths of keys, each with its number.
+    pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
+        &self.index.paths
     }
 }
 

@@ -74,9 +74,13 @@
 mod addresses;
 mod bytes;
 mod classified;
+mod commands;
 mod confusables;
+mod credential;
 mod detector;
 mod document;
+mod elements;
+mod encoded;
 mod error;
 mod json;
 mod keys;
@@ -85,12 +89,16 @@ mod names;
 mod numbers;
 mod pairs;
 mod policy;
+mod prose;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;
 mod setting;
 mod tokens;
+mod urls;
+mod values;
 mod words;
+mod work;
 
 pub use classified::Classified;
 pub use detector::Detector;
