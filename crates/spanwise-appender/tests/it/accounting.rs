@@ -36,16 +36,22 @@ proptest! {
         script in prop::collection::vec((does(), 1..200_usize), 1..8),
         end in prop_oneof![3 => Just(Does::Take), 1 => does()],
         when_full in when_full(),
+        direct in any::<bool>(),
         threads in 1..4_usize,
         width in 1..100_usize,
     ) {
         let writer = Steered::new(Does::Take);
-        let (background, guard) = Background::builder(writer.clone())
+        let mut builder = Background::builder(writer.clone())
             .capacity(4096)
             .when_full(when_full)
-            .report(&SelfReport::silent())
-            .build()
-            .unwrap();
+            .report(&SelfReport::silent());
+        // A caller waits for a writer that does not come back.
+        let stalls = script.iter().map(|(does, _)| does).chain([&end]);
+        let stalls = stalls.filter(|does| **does == Does::Stall).count() > 0;
+        if direct && !stalls {
+            builder = builder.direct();
+        }
+        let (background, guard) = builder.build().unwrap();
         let mut given = 0;
         for (step, (does, lines)) in script.iter().enumerate() {
             writer.set(*does);
