@@ -46,6 +46,8 @@
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
 //! | a value formatted without trusting it | [`guarded`] |
+//! | events whose origin is known only at run time | [`runtime_callsite`] |
+//! | records of the `log` crate, with the feature `log` | `log_bridge` |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
@@ -66,6 +68,8 @@ mod layers;
 mod level_layer;
 mod leveled;
 mod levels;
+#[cfg(feature = "log")]
+pub mod log_bridge;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
@@ -75,6 +79,7 @@ mod redact;
 mod redacted;
 pub mod reentry;
 mod report;
+pub mod runtime_callsite;
 mod setting;
 mod span_table;
 pub mod streams;

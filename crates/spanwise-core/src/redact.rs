@@ -161,6 +161,9 @@ impl dyn Redact {
 pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
+    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`] instead of a number: the value
+    /// decides, and a number cannot say what it is.
+    Text,
     /// Show the value as it is: its text is not read.
     Trust,
     /// Show [`REDACTED`] instead of the value.

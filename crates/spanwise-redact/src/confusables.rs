@@ -64,7 +64,9 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
         0x1D7CE..=0x1D7FF => push(letter(b'0', (code - 0x1D7CE) % 10)),
         _ => match LETTERS.binary_search_by_key(&c, |(looks, _)| *looks) {
             Ok(found) => push(LETTERS[found].1),
-            Err(_) => c.to_lowercase().for_each(push),
+            Err(_) if c.is_alphanumeric() => c.to_lowercase().for_each(push),
+            // Quotes, dashes, spaces.
+            Err(_) => push(' '),
         },
     }
 }

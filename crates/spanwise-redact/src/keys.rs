@@ -6,7 +6,7 @@ use crate::{
     Detector, RuleError, confusables,
     literals::Literals,
     names::{ATTRIBUTES, HEADERS},
-    words::{Meaning, RULES, Tier},
+    words::{Meaning, RULES, Tier, is_address},
 };
 
 /// Rules about keys: the built-in ones, which are about words, and those of the user, which are about whole names.
@@ -103,7 +103,7 @@ impl Keys {
     fn switched(&mut self) {
         let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
         self.pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
-        self.addresses = on().any(|((name, _), _)| *name == "address");
+        self.addresses = on().any(|((name, _), _)| is_address(name));
     }
 
     /// The number of the rule, which is new if it was not there.
@@ -136,6 +136,13 @@ impl Keys {
     }
 
     pub(crate) fn decide(&self, key: &str) -> Decision {
+        if self.rules.is_empty() && self.shown.is_empty() && !RULES.may_be_about(key, self.pii) {
+            return Decision::Pass;
+        }
+        self.decide_by_words(key)
+    }
+
+    fn decide_by_words(&self, key: &str) -> Decision {
         let normal = Normal::new(key);
         if !self.shown.is_empty() && self.is_shown(&normal, key) {
             return Decision::Pass;
@@ -145,10 +152,10 @@ impl Keys {
         {
             return self.hidden_by(rule);
         }
-        if normal.is_attribute {
+        if normal.is_attribute || !RULES.may_be_about(key, self.pii) {
             return Decision::Pass;
         }
-        match RULES.read(&normal, &self.on, self.pii) {
+        match RULES.read(&normal, &self.on) {
             Meaning::Hidden(rule) => self.hidden_by(rule),
             Meaning::Address(rule) => Decision::HideUnlessAddress { rule },
             Meaning::Id => Decision::Trust,
@@ -156,10 +163,14 @@ impl Keys {
         }
     }
 
-    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letter. Costs next to nothing.
+    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letters. Costs next to nothing.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
-        self.addresses && matches!(key.as_bytes().last(), Some(b's' | b'S'))
+        self.addresses
+            && matches!(
+                key.as_bytes(),
+                [.., b's' | b'S', b's' | b'S'] | [.., b'i' | b'I', b'p' | b'P']
+            )
     }
 
     pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
@@ -514,15 +525,6 @@ pub(crate) struct Normal {
 
 const MAX_KEY_LEN: usize = 128;
 
-/// What a character of a key is, to see where a word ends: `db_password`, `dbPassword`, `HTTPToken`, `oauth2Token`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Gap,
-    Lower,
-    Upper,
-    Digit,
-}
-
 impl Normal {
     pub(crate) fn new(key: &str) -> Self {
         if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
@@ -534,14 +536,21 @@ impl Normal {
     #[cold]
     #[inline(never)]
     fn folded(key: &str) -> Self {
-        let mut looks = String::new();
+        let (mut looks, mut len) = ([0; 8 * MAX_KEY_LEN], 0);
         // Written out, a letter takes up to eight bytes.
         let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
         while !key.is_char_boundary(from) {
             from += 1;
         }
-        confusables::fold(&key[from..], |c| looks.push(c));
-        Self::of(&looks)
+        confusables::fold(&key[from..], |c| {
+            if let Some(room) = looks
+                .get_mut(len..)
+                .filter(|room| room.len() >= c.len_utf8())
+            {
+                len += c.encode_utf8(room).len();
+            }
+        });
+        Self::of(str::from_utf8(&looks[..len]).unwrap_or_default())
     }
 
     fn of(key: &str) -> Self {
@@ -559,44 +568,30 @@ impl Normal {
             key = header.unwrap_or(key);
         }
         let bytes = key.as_bytes();
-        let mut before = Class::Gap;
-        // Whether the two before are large letters.
-        let mut is_acronym = false;
         let bytes = &bytes[bytes.len().saturating_sub(MAX_KEY_LEN)..];
+        let mut before = GAP;
+        let mut is_acronym = false;
         for (at, byte) in bytes.iter().enumerate() {
-            let class = match byte {
-                b'a'..=b'z' | 0x80.. => Class::Lower,
-                b'A'..=b'Z' => Class::Upper,
-                b'0'..=b'9' => Class::Digit,
-                b'*' => Class::Lower,
-                byte => {
-                    if *byte == b'.' && !normal.is_attribute {
-                        normal.last = normal.length;
-                    }
-                    before = Class::Gap;
-                    continue;
-                }
-            };
+            let class = class(*byte);
             let length = normal.length;
-            match (before, class) {
-                (Class::Gap, _)
-                | (Class::Lower | Class::Digit, Class::Upper)
-                | (Class::Digit, Class::Lower) => {
-                    normal.starts |= 1 << length;
-                    is_acronym = false;
+            if class == GAP {
+                if *byte == b'.' && !normal.is_attribute {
+                    normal.last = length;
                 }
-                (Class::Upper, Class::Upper) => is_acronym = true,
-                // `IDs` is one word.
-                (Class::Upper, Class::Lower) if is_acronym => {
-                    let is_plural =
-                        *byte == b's' && !bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-                    if !is_plural {
-                        normal.starts |= 1 << (length - 1);
-                    }
-                    is_acronym = false;
-                }
-                _ => {}
+                before = GAP;
+                continue;
             }
+            if is_acronym && class == LOWER && before == UPPER {
+                // `HTTPToken` is two words, and `IDs` is one.
+                let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+                if *byte != b's' || goes_on {
+                    normal.starts |= 1 << (length - 1);
+                }
+            }
+            if STARTS >> (before * 8 + class) & 1 != 0 {
+                normal.starts |= 1 << length;
+            }
+            is_acronym = class == UPPER && before == UPPER;
             normal.bytes[length] = byte.to_ascii_lowercase();
             normal.length += 1;
             before = class;
@@ -624,6 +619,51 @@ impl Normal {
             let end = (starts.trailing_zeros() as usize).min(self.length);
             Some((&self.bytes[start..end], start >= self.last))
         })
+    }
+}
+
+/// What a character of a key is.
+const GAP: u32 = 0;
+const LOWER: u32 = 1;
+const UPPER: u32 = 2;
+const DIGIT: u32 = 3;
+/// A letter beyond ASCII that looks like none of it.
+const FOREIGN: u32 = 4;
+
+/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
+const STARTS: u64 = {
+    let pairs = [
+        (GAP, LOWER),
+        (GAP, UPPER),
+        (GAP, DIGIT),
+        (LOWER, UPPER),
+        (DIGIT, UPPER),
+        (DIGIT, LOWER),
+        (GAP, FOREIGN),
+        (LOWER, FOREIGN),
+        (UPPER, FOREIGN),
+        (DIGIT, FOREIGN),
+        (FOREIGN, LOWER),
+        (FOREIGN, UPPER),
+        (FOREIGN, DIGIT),
+    ];
+    let mut starts = 0;
+    let mut at = 0;
+    while at < pairs.len() {
+        starts |= 1 << (pairs[at].0 * 8 + pairs[at].1);
+        at += 1;
+    }
+    starts
+};
+
+#[inline]
+fn class(byte: u8) -> u32 {
+    match byte {
+        b'a'..=b'z' | b'*' => LOWER,
+        b'A'..=b'Z' => UPPER,
+        b'0'..=b'9' => DIGIT,
+        0x80.. => FOREIGN,
+        _ => GAP,
     }
 }
 
@@ -677,7 +717,7 @@ pub(crate) fn is_network_address(value: &str) -> bool {
     let top = host.rsplit('.').next().unwrap_or(host);
     let has_top =
         host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown" | "none" | "null"))
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown"))
 }
 
 fn is_number(text: &str) -> bool {

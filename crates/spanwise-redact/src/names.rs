@@ -6,7 +6,7 @@
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
-    "password(s) | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
+    "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
     "passcode(s) | pass code(s)",
     "secret(s)",
@@ -125,7 +125,8 @@ pub(crate) const PII: &[&str] = &[
     "birthplace | birth place | place of birth",
     "home address(es) | street address(es) | postal address(es) | post address | mailing address(es) | billing address(es) \
      | shipping address(es) | delivery address(es) | residential address | address line(s) | addr line | address street",
-    "address(es)",
+    "address",
+    "ip",
     "street | street name | house number | house no",
     "postcode(s) | post code | postal code(s) | plz",
     "zip code(s) | =zip | billing zip | shipping zip | home zip | postal zip | customer zip | address zip",
@@ -147,7 +148,7 @@ pub(crate) const PII: &[&str] = &[
 
 /// Words that say a key is no secret and personal data of nobody if it ends in them. The longest end decides.
 pub(crate) const VISIBLE: &[&str] = &[
-    "public key(s)",
+    "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
     "start token | starting token | end token | stop token | first token | last token | forward token | backward token",
     "eos token | bos token | pad token | unk token | sep token | cls token | mask token | special token",
@@ -157,7 +158,7 @@ pub(crate) const VISIBLE: &[&str] = &[
     "gpio pin | led pin | input pin | output pin | data pin | clock pin",
     "error code(s) | status code(s) | reason code(s) | country code",
     "client address | listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
-     | source address | destination address | upstream address(es) | host address(es) | ip address(es) | mac address | memory address",
+     | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
 ];
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.
@@ -168,7 +169,7 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \
     allowed supported optional valid validity invalid validated validation validator verified verification missing present exists \
     empty status state states result results outcome decision success successes failure failures failed fails error errors reason \
-    reasons message messages changed change changes updated update updates created rotated rotation used usage uses issued revoked \
+    reasons message messages changed change changes updated update updates created rotated rotation reset used usage uses issued revoked \
     granted requested attempts attempt tries retries path paths file files filename dir directory folder location url urls uri uris \
     href endpoint endpoints host hostname port server servers service services provider providers backend backends store storage \
     manager client handler engine plugin driver adapter module source sources origin issuer audience scope scopes role grant alg \
@@ -182,7 +183,13 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
 pub(crate) const TRANSPARENT: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
-    preview canary local ci primary secondary main alt v json yaml yml pem der us eu uk apac asia east west north south central";
+    preview canary local ci primary secondary main alt v json yaml yml pem";
+
+/// Regions, which say nothing either.
+pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south central";
+
+/// Words that are never written together with others.
+pub(crate) const ALONE: &str = "in at on is v b n nb min can was";
 
 /// Beginnings after which a key is a question: `has_password`.
 pub(crate) const QUESTIONS: &str = "is has have needs need requires should can was supports";
@@ -195,7 +202,7 @@ pub(crate) const JOINED: &str = "db database user usr users my admin root smtp i
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
     gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two middleware set \
-    work private business contact sender from to customer id";
+    work private business contact sender customer";
 
 /// Words that are found at the end of any other that is not known.
 pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
@@ -203,7 +210,8 @@ pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp s
 /// Words of English, and names, that only look as if one of the others were in them.
 pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
-    author authors authored authority authorities authentic authenticated authenticator unauthorized intel";
+    author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
+    secretagogue";
 
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];

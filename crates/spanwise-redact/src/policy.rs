@@ -349,6 +349,7 @@ impl Redact for Policy {
 
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         match self.rules.verdict(key) {
+            Ok(KeyVerdict::Text) => KeyVerdict::Pass,
             Ok(verdict) => verdict,
             Err((_, Origin::BuiltIn)) => KeyVerdict::Pass,
             Err((rule, Origin::User)) => self.rules.outcomes[rule].verdict(self.rules.action),
@@ -431,6 +432,7 @@ impl Rules {
                 Ok(KeyVerdict::Redact)
             }
             (Decision::Trust, None) => Ok(KeyVerdict::Trust),
+            (Decision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
             (Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass, _) => {
                 Ok(KeyVerdict::Pass)
             }

@@ -83,6 +83,8 @@ impl Rules {
         let flags = [
             (names::ABOUT, ABOUT),
             (names::TRANSPARENT, TRANSPARENT),
+            (names::REGIONS, TRANSPARENT | ALONE),
+            (names::ALONE, ALONE),
             (names::QUESTIONS, QUESTION),
             (names::COUNTS, COUNT),
             (names::SUFFIXES, SUFFIX),
@@ -127,7 +129,7 @@ impl Rules {
                 self.named.push((words, tier));
             }
             let effect = match words {
-                "address" => Effect::HideUnlessAddress(rule),
+                words if is_address(words) => Effect::HideUnlessAddress(rule),
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
@@ -201,18 +203,15 @@ impl Rules {
         self.named.iter().position(|(known, _)| is_it(known))
     }
 
-    /// What the rules that are `on` say of a key; `pii` if some of the second tier are.
+    /// False if no rule is about a key, whatever it says of it; with those about personal data if `pii`.
     #[inline]
-    pub(crate) fn read(&self, key: &Normal, on: &[bool], pii: bool) -> Meaning {
+    pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let signs = if pii { &self.signs } else { &self.secret_signs };
-        if !signs.are_in(key.whole()) {
-            return Meaning::Unknown;
-        }
-        self.read_words(key, on)
+        signs.may_be_in(key.as_bytes())
     }
 
-    #[inline(never)]
-    fn read_words(&self, key: &Normal, on: &[bool]) -> Meaning {
+    /// What the rules that are `on` say of a key.
+    pub(crate) fn read(&self, key: &Normal, on: &[bool]) -> Meaning {
         let mut sequence = Sequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
@@ -339,20 +338,24 @@ impl Rules {
         }
     }
 
+    /// The first phrase that is in a word: where, and its words.
     fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
-        if !self.inside_signs.are_in(word) {
-            return None;
-        }
-        let begins = |at: usize| {
+        word.windows(3).enumerate().find_map(|(at, letters)| {
+            if !self.inside_signs.are_in(letters) {
+                return None;
+            }
             let rest = &word[at..];
             let mut inside = self.inside.iter();
-            inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()))
-        };
-        (0..word.len()).find_map(|at| {
-            let (joined, words) = begins(at)?;
+            let found = inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()));
+            let (joined, words) = found?;
             Some((at, at + joined.len(), &**words))
         })
     }
+}
+
+/// Whether the value decides about a key that a rule of that name hides.
+pub(crate) fn is_address(rule: &str) -> bool {
+    matches!(rule, "address" | "ip")
 }
 
 /// Words, the ending of their plural, and whether they must be the whole key.
@@ -385,12 +388,14 @@ struct Word(u16);
 /// A word without a meaning.
 const OTHER: Word = Word(0);
 
-/// Flags of a word: what it means at the end of a key, at its beginning, or at the end of a longer word.
+/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer word.
 const ABOUT: u8 = 1;
 const TRANSPARENT: u8 = 1 << 1;
 const QUESTION: u8 = 1 << 2;
 const COUNT: u8 = 1 << 3;
 const SUFFIX: u8 = 1 << 4;
+/// It is never written together with others.
+const ALONE: u8 = 1 << 5;
 
 /// The words of a key.
 #[derive(Default)]
@@ -429,8 +434,8 @@ struct Vocabulary {
     spellings: Vec<(u128, Word)>,
     /// Of each word, by its number.
     flags: Vec<u8>,
-    /// The lengths of the words that begin with a letter, a bit each.
-    lengths: [u32; 26],
+    /// The lengths of the words that begin with two letters, a bit each.
+    lengths: Box<[u32; 32 * 32]>,
 }
 
 /// A power of two, of which less than half is taken.
@@ -448,7 +453,7 @@ impl Default for Vocabulary {
             table: Box::new([0; TABLE_LEN]),
             spellings: Vec::new(),
             flags: vec![0],
-            lengths: [0; 26],
+            lengths: Box::new([0; 32 * 32]),
         }
     }
 }
@@ -471,7 +476,7 @@ impl Vocabulary {
 
     fn insert(&mut self, spelling: &str, word: Word) {
         // A test reads the lists: each word has one to sixteen letters.
-        let (Some(packed), [first, ..]) = (pack(spelling.as_bytes()), spelling.as_bytes()) else {
+        let Some(packed) = pack(spelling.as_bytes()) else {
             return;
         };
         self.spellings.push((packed, word));
@@ -480,8 +485,8 @@ impl Vocabulary {
             at = (at + 1) % TABLE_LEN;
         }
         self.table[at] = self.spellings.len() as u16;
-        if let Some(lengths) = self.lengths.get_mut(usize::from(first.wrapping_sub(b'a'))) {
-            *lengths |= 1 << spelling.len();
+        if let [first, second, ..] = *spelling.as_bytes() {
+            self.lengths[code(code(0, first), second)] |= 1 << spelling.len();
         }
     }
 
@@ -510,14 +515,16 @@ impl Vocabulary {
         best[0].0 = 0;
         for from in 0..len {
             let count = best[from].0;
-            let first = usize::from(joined[from].wrapping_sub(b'a'));
-            let Some(mut lengths) = self.lengths.get(first).filter(|_| count < u8::MAX).copied()
-            else {
+            if count == u8::MAX {
                 continue;
+            }
+            let mut lengths = match joined[from..] {
+                [first, second, ..] => self.lengths[code(code(0, first), second)],
+                _ => 0,
             };
             // One letter is a word only as the `x` of `xapikey`.
-            if from > 0 || joined[0] != b'x' {
-                lengths &= !0b11;
+            if from == 0 && joined[0] == b'x' {
+                lengths |= 1 << 1;
             }
             while lengths != 0 {
                 let size = lengths.ilog2() as usize;
@@ -526,7 +533,11 @@ impl Vocabulary {
                     continue;
                 };
                 match self.find(word) {
-                    Some(word) if word != OTHER && count + 1 < best[from + size].0 => {
+                    Some(word)
+                        if word != OTHER
+                            && !self.is(word, ALONE)
+                            && count + 1 < best[from + size].0 =>
+                    {
                         best[from + size] = (count + 1, from as u8, word);
                     }
                     _ => {}
@@ -597,6 +608,19 @@ impl Trigrams {
             [first, second, third, ..] => set(code(code(code(0, first), second), third)),
             _ => {}
         }
+    }
+
+    /// True if one of them is in a key as it is written, or if something is that may stand for a letter.
+    #[inline]
+    fn may_be_in(&self, key: &[u8]) -> bool {
+        let mut last = 0;
+        key.iter().any(|byte| {
+            if !byte.is_ascii_alphabetic() {
+                return !byte.is_ascii() || *byte == b'\\';
+            }
+            last = code(last, *byte);
+            self.0[last >> 6] >> (last & 63) & 1 != 0
+        })
     }
 
     #[inline]

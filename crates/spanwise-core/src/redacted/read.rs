@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Read) => self.read(field.name(), given),
+            Some(Handling::Read | Handling::ReadText) => self.read(field.name(), given),
             Some(Handling::Show) => self.copy(field.name(), given),
             handling => return self.by_key(field, given, handling),
         };
@@ -110,7 +110,9 @@ impl<'a> Reader<'a> {
                 Slot::Str(self.texts.push(&stand_in))
             }
             Some(Handling::Remove) => Slot::Nothing,
-            Some(Handling::Hide | Handling::Read | Handling::Show) => Slot::Hidden,
+            Some(Handling::Hide | Handling::ReadText | Handling::Read | Handling::Show) => {
+                Slot::Hidden
+            }
             None => return,
         };
         self.slots[field.index()] = slot;

@@ -15,6 +15,7 @@ mod fuzz_checks;
 mod fuzz_findings;
 mod generated;
 mod key_corpus;
+mod key_spellings;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;
