@@ -98,7 +98,7 @@ pub use inherit::{Inherit, LayerId, Node};
 pub use layers::Layers;
 pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
-pub use levels::{Levels, LevelsError, TargetLevels};
+pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
 pub use neighbours::Neighbours;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
