@@ -15,4 +15,5 @@ mod support;
 mod any_values;
 mod entered_spans;
 mod lines;
+mod memory;
 mod nested_like_fmt;

@@ -247,6 +247,7 @@ fn corpus_of_secrets_is_valid() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let texts: BTreeSet<&str> = samples.iter().map(|sample| &*sample.text).collect();
     assert_eq!(texts.len(), samples.len(), "a text is there twice");
+    assert!(samples.len() >= 450, "{}", samples.len());
 }
 
 #[test]
@@ -258,6 +259,7 @@ fn corpus_of_harmless_texts_is_valid() {
         assert!(sample.tier != Tier::Pii, "{}", sample.text);
         assert!(texts.insert(&sample.text), "twice: {}", sample.text);
     }
+    assert!(samples.len() >= 700, "{}", samples.len());
 }
 
 #[test]

@@ -13,6 +13,9 @@ mod any_text;
 mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
+mod generated;
+mod key_corpus;
+mod key_spellings;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;

@@ -601,12 +601,63 @@ fn what_is_no_file_is_refused_at_once() {
 }
 
 #[test]
-fn a_hundred_thousand_old_files_do_not_hold_up_the_start() {
-    const OLD: u64 = 100_000;
+fn a_direct_file_is_looked_at_when_the_process_ends() {
+    for end in ["return", "exit", "panic"] {
+        let logs = Logs::new();
+        let output = format!("direct:{}/app.log", logs.text());
+        let mut victim = Setup::new().with("output", output).start();
+        victim.log(50, 0);
+        fs::remove_file(logs.path("app.log")).unwrap();
+        victim.tell(end);
+        victim.ended().judge(&logs.all()).assert_perfect();
+    }
+}
+
+#[test]
+fn a_thread_that_logs_reads_no_large_directory() {
+    const OLD: u64 = 20_000;
+    if !have("reads of a directory", &["strace"]) {
+        return;
+    }
     let logs = Logs::new();
     for number in 1..=OLD {
         fs::File::create(logs.path(&format!("app.2020-01-01.{number}.log"))).unwrap();
     }
+    let traces = logs.path("../traces");
+    let mut victim = logs
+        .setup()
+        .with("rotation", "4KiB")
+        .under(&["strace", "-ff", "-o", traces.to_str().unwrap()])
+        .under(&["-e", "trace=getdents64,prctl"])
+        .start();
+    until("it rolls", || {
+        victim.log(50, 0);
+        victim.flush();
+        (logs.names().len() as u64 > OLD + 1).then_some(())
+    });
+    finish(victim);
+    let threads = fs::read_dir(logs.path(".."))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let traces = threads.filter(|path| path.to_str().unwrap().contains("traces"));
+    let mut reads: Vec<(bool, usize)> = traces
+        .map(|path| {
+            let trace = fs::read_to_string(path).unwrap();
+            let keeps_house = trace.contains("\"spanwise-files\"");
+            (keeps_house, trace.matches("getdents64(").count())
+        })
+        .collect();
+    reads.sort_unstable();
+    println!("directory reads of threads, those that keep house last: {reads:?}");
+    let (_, all) = reads.last().unwrap();
+    let (_, most) = reads.iter().rfind(|(keeps_house, _)| !keeps_house).unwrap();
+    // A part of what one look at all of it takes.
+    assert!(4 * most < *all, "{reads:?}");
+}
+
+#[test]
+fn names_that_look_alike_are_left_alone() {
+    let logs = Logs::new();
     let look_alikes = [
         "app.log-payroll.db",
         "app.log.pgdump",
@@ -623,24 +674,11 @@ fn a_hundred_thousand_old_files_do_not_hold_up_the_start() {
     for name in look_alikes {
         fs::write(logs.path(name), "precious").unwrap();
     }
-    let begin = Instant::now();
-    let mut victim = logs
-        .setup()
-        .with("retention", "10")
-        .with("rotation", "4KiB")
-        .start();
-    let started = begin.elapsed();
+    let setup = logs.setup().with("retention", "10");
+    let mut victim = setup.with("rotation", "4KiB").start();
     victim.log(1_000, 0);
-    let longest = victim.counts().longest;
-    println!("{OLD} old files: started in {started:?}, longest call {longest:?}");
-    assert!(started < Duration::from_secs(5), "{started:?}");
-    let rolled = || {
-        logs.names()
-            .iter()
-            .filter(|name| name.ends_with(".log"))
-            .count()
-    };
     victim.flush();
+    let rolled = || logs.names().len() - look_alikes.len();
     until("old files are deleted", || (rolled() < 30).then_some(()));
     let ended = finish(victim);
     for name in look_alikes {

@@ -46,7 +46,7 @@ fn files_and_directories_are_made_with_their_modes() {
     for name in names(path.parent().unwrap()) {
         assert_eq!(mode(path.with_file_name(name)), 0o640);
     }
-    assert_eq!(mode(path.with_file_name(".app.log.lock")), 0o640);
+    assert_eq!(mode(path.with_file_name(".app.log.lock")), 0o600);
     assert_eq!(mode(dir.path().join("a")), 0o750);
     assert_eq!(mode(dir.path().join("a/b")), 0o750);
 

@@ -1,16 +1,11 @@
 //! With tail sampling INFO events are shown of the units in which something happens, and of a share of the others.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
 use std::{
     thread,
     time::{Duration, SystemTime},
 };
 
-use recorder_support::{Lines, stack};
+use crate::recorder_support::{Lines, stack};
 use spanwise_core::{Clock, ContextLayer, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, SampleExt as _, Sampler};

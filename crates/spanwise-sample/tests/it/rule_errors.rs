@@ -1,7 +1,5 @@
 //! What is said of rules that are none.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
 use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
 use tracing::Level;
 

@@ -1,12 +1,6 @@
 //! The wrapper passes on every call, and `downcast_raw` finds what is inside.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-#[path = "../../spanwise-core/tests/support/noted.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod noted;
-
-use noted::Noted;
+use crate::noted::Noted;
 use spanwise_sample::{SampleExt, Sampled, Sampler};
 use tracing::{
     Dispatch, Level, info, info_span,

@@ -1,12 +1,8 @@
 //! Which rule is about an event.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
+use crate::support::Lines;
 use spanwise_core::{ContextLayer, SelfReport};
 use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, keep, rate, ratio};
-use support::Lines;
 use tracing::{Level, debug, error, info, info_span, trace, warn};
 use tracing_subscriber::prelude::*;
 
@@ -43,7 +39,7 @@ fn every_level() {
 #[test]
 fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
     let nothing = || ratio(0.0).unwrap();
-    let by_target = When::target("rules_decide");
+    let by_target = When::target("it::rules");
     for rule in [When::any(), by_target, When::message("")] {
         assert_eq!(
             kept(Sampler::builder().rule(rule, nothing()), every_level),
@@ -51,7 +47,7 @@ fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
         );
     }
     assert_eq!(
-        kept(parsed("rules_decide=0/s"), every_level),
+        kept(parsed("it::rules=0/s"), every_level),
         ["error", "warn"]
     );
     assert_eq!(
@@ -62,7 +58,7 @@ fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
         kept(parsed("warn=0,info=0"), every_level),
         ["error", "debug", "trace"]
     );
-    let named = When::target("rules_decide").and_level(Level::WARN);
+    let named = When::target("it::rules").and_level(Level::WARN);
     assert_eq!(
         kept(Sampler::builder().rule(named, nothing()), every_level),
         ["error", "info", "debug", "trace"]

@@ -1,12 +1,8 @@
 //! A user's `with_filter` layer around a sampled one and beside it: what is left out of one must not cost another an event.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
+use crate::support::Count;
 use spanwise_core::{ContextLayer, LevelLayer, SelfReport};
 use spanwise_sample::{SampleExt, Sampler};
-use support::Count;
 use tracing::{Level, Metadata, debug, enabled, error, info, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer,

@@ -1,9 +1,5 @@
 //! From what a sink shows, what was logged can be counted.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
 use std::{
     borrow::Cow,
     sync::{
@@ -14,10 +10,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::support::{Count, Lines};
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
 use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, rate, ratio};
-use support::{Count, Lines};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
 

@@ -1,12 +1,8 @@
 //! The share that is kept, and of whom.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
+use crate::support::{Count, Lines};
 use spanwise_core::ContextLayer;
 use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
-use support::{Count, Lines};
 use tracing::{info, info_span};
 use tracing_subscriber::prelude::*;
 

@@ -1,82 +1,25 @@
 //! Whatever a program logs, the recorder holds no more memory than it was given, and tells what had to go.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+use std::{io, time::SystemTime};
 
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    io,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicIsize, Ordering::Relaxed},
-    },
-    time::SystemTime,
-};
-
-use recorder_support::{Lines, stack, stack_to};
+use crate::allocator::{allocations, alone, held, most_held};
+use crate::recorder_support::{Lines, stack, stack_to};
 use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_sample::Recorder;
 use tracing::{debug, dispatcher, error, info_span};
 use tracing_subscriber::prelude::*;
 
-struct Counting;
-
-static HELD: AtomicIsize = AtomicIsize::new(0);
-static MOST: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
-        MOST.fetch_max(held, Relaxed);
-        // SAFETY: what the caller has promised us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: what the caller has promised us.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The allocator counts for one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The bytes that `work` held at its worst, besides those there were.
-fn most_held(work: impl FnOnce()) -> isize {
-    let before = HELD.load(Relaxed);
-    MOST.store(before, Relaxed);
-    work();
-    MOST.load(Relaxed) - before
-}
-
 const MIB: isize = 1024 * 1024;
 
 #[test]
-fn a_unit_that_logs_a_million_lines_keeps_the_newest() {
+fn a_unit_that_logs_for_long_keeps_the_newest() {
     let _alone = alone();
     let (dispatch, lines, recorder, _) = stack(Recorder::builder());
     let _default = dispatcher::set_default(&dispatch);
     let held = most_held(|| {
         let _request = info_span!("request").entered();
-        for n in 0..200_000 {
+        for n in 0..50_000 {
             debug!(n, "a step");
         }
         assert!(recorder.stats().memory <= 68 * 1024);
@@ -84,14 +27,14 @@ fn a_unit_that_logs_a_million_lines_keeps_the_newest() {
     });
     assert!(held < MIB, "{held}");
     let stats = recorder.stats();
-    assert_eq!(stats.captured, 200_000);
-    assert_eq!(stats.evicted, 200_000 - stats.written);
+    assert_eq!(stats.captured, 50_000);
+    assert_eq!(stats.evicted, 50_000 - stats.written);
     let header = lines.header().unwrap();
     assert_eq!(header["records"], stats.written);
     assert_eq!(header["evicted"], stats.evicted);
     let numbers = lines.all("n");
     assert!((300..=1000).contains(&numbers.len()), "{}", numbers.len());
-    let newest: Vec<_> = (0..200_000).map(|n| n.to_string()).collect();
+    let newest: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
     assert!(newest.ends_with(&numbers));
 }
 
@@ -151,7 +94,7 @@ fn units_that_are_open_at_once_share_the_memory_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn a_million_units_stay_within_the_memory() {
+fn many_units_stay_within_the_memory() {
     let _alone = alone();
     let (dispatch, _, recorder, _) = stack(
         Recorder::builder()
@@ -159,7 +102,7 @@ fn a_million_units_stay_within_the_memory() {
             .report(&SelfReport::silent()),
     );
     let _default = dispatcher::set_default(&dispatch);
-    const UNITS: usize = 100_000;
+    const UNITS: usize = 20_000;
     let spans = |line: bool| {
         most_held(|| {
             let mut open = Vec::with_capacity(UNITS);
@@ -236,13 +179,13 @@ fn nothing_is_allocated_per_event_once_warm() {
         .set_default();
     let unit = |events| {
         let request = info_span!("request", request_id = "r-1");
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         request.in_scope(|| {
             for n in 0..events {
                 debug!(n, text = "some text", "a step");
             }
         });
-        ALLOCATIONS.get() - before
+        allocations() - before
     };
     unit(5000);
     assert_eq!((unit(5000), unit(1)), (0, 0));
@@ -284,4 +227,132 @@ fn a_line_that_the_output_refuses_is_counted_and_the_others_are_written() {
     let stats = recorder.stats();
     assert_eq!((stats.written, stats.failed, stats.held()), (2, 1, 0));
     assert_eq!(stats.memory, 0);
+}
+
+#[test]
+fn the_unit_that_holds_most_goes_first() {
+    let _alone = alone();
+    // Sixteen chunks.
+    let builder = Recorder::builder()
+        .process_bytes(64 * 1024)
+        .report(&SelfReport::silent());
+    let (dispatch, lines, recorder, _) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    let step = |unit: &tracing::Span| unit.in_scope(|| debug!(text = "x".repeat(1000), "a step"));
+    let open = |name: &str, steps: u32| {
+        let unit = info_span!("request", name);
+        (0..steps).for_each(|_| step(&unit));
+        unit
+    };
+    let (first, greedy) = (open("first", 1), open("greedy", 30));
+    let others: Vec<_> = (0..8).map(|_| open("other", 1)).collect();
+    assert!(recorder.stats().evicted >= 30, "{}", recorder.stats());
+    first.in_scope(|| error!("failed"));
+    for other in &others {
+        other.in_scope(|| error!("failed"));
+    }
+    assert_eq!(
+        lines
+            .messages()
+            .iter()
+            .filter(|message| *message == "a step")
+            .count(),
+        9,
+        "what small units held is there, however old"
+    );
+    greedy.in_scope(|| error!("failed"));
+    let header = lines.objects().into_iter().rev();
+    let header = header
+        .filter(|line| line["reason"] == "error")
+        .next()
+        .unwrap();
+    assert_eq!(
+        (&header["records"], &header["evicted"]),
+        (&0.into(), &30.into())
+    );
+}
+
+#[test]
+fn the_largest_unit_that_logs_on_loses_its_oldest_lines_alone() {
+    let _alone = alone();
+    let builder = Recorder::builder()
+        .process_bytes(32 * 1024)
+        .report(&SelfReport::silent());
+    let (dispatch, lines, recorder, _) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    let small = info_span!("request", name = "small");
+    small.in_scope(|| debug!("a small step"));
+    let _greedy = info_span!("request", name = "greedy").entered();
+    for n in 0..1000 {
+        debug!(n, text = "x".repeat(500), "a step");
+    }
+    // Seven chunks of its own.
+    error!("failed");
+    let numbers = lines.all("n");
+    assert!(numbers.len() > 30, "{}", numbers.len());
+    let all: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
+    assert!(all.ends_with(&numbers), "the newest");
+    small.in_scope(|| error!("failed"));
+    assert!(lines.messages().contains(&"a small step".to_owned()));
+    assert_eq!(recorder.stats().held(), 0);
+}
+
+/// The bytes of each of so many open units that keep nothing, and of those with a line.
+#[test]
+fn an_open_unit_takes_a_bounded_number_of_bytes() {
+    let _alone = alone();
+    const UNITS: isize = 10_000;
+    let bytes = |line: bool, with_recorder: bool| {
+        let recorder = Recorder::default();
+        let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+        let json = |writer| JsonLayer::new().with_writer(writer);
+        let plain = (!with_recorder).then(|| json(Lines::default()));
+        let recorded = with_recorder.then(|| {
+            recorder.sink(Lines::default(), levels.handle(), |writer| {
+                JsonLayer::new().with_writer(writer)
+            })
+        });
+        let mut list = spanwise_core::Layers::<tracing_subscriber::Registry>::default();
+        plain.into_iter().for_each(|layer| list.push(layer));
+        recorded.into_iter().for_each(|layer| list.push(layer));
+        let stack = tracing_subscriber::registry().with(list).with(levels);
+        let _default = stack.set_default();
+        let before = held();
+        let open: Vec<_> = (0..UNITS)
+            .map(|n| {
+                let unit = info_span!("request", n);
+                if line {
+                    unit.in_scope(|| debug!("a step"));
+                }
+                unit
+            })
+            .collect();
+        let bytes = (held() - before) / UNITS;
+        drop(open);
+        bytes
+    };
+    let (without, quiet, kept) = (bytes(false, false), bytes(false, true), bytes(true, true));
+    assert!(quiet - without <= 400, "{quiet} - {without}");
+    // A chunk, and its list.
+    assert!(kept - quiet <= 4096 + 400, "{kept} - {quiet}");
+}
+
+#[test]
+fn memory_does_not_grow_with_ten_times_the_units() {
+    let _alone = alone();
+    let (dispatch, _, recorder, _) = stack(Recorder::builder());
+    let _default = dispatcher::set_default(&dispatch);
+    let run = |units: u32| {
+        for n in 0..units {
+            info_span!("request", n).in_scope(|| {
+                debug!("a step");
+                debug!("another");
+            });
+        }
+        held()
+    };
+    let few = run(2000);
+    let many = run(20_000);
+    assert!(many - few < 4096, "{} bytes", many - few);
+    assert_eq!(recorder.stats().memory, 0);
 }

@@ -1,11 +1,6 @@
 //! A sampler inside a recorder leaves out of what is shown, and nothing of what is kept.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
-use recorder_support::Lines;
+use crate::recorder_support::Lines;
 use spanwise_core::{ContextLayer, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, RecorderBuilder, SampleExt as _, Sampler, When, ratio};

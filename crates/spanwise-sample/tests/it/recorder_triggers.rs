@@ -1,13 +1,8 @@
 //! The DEBUG lines of a unit in which something fails are written, in order, before what failed; those of others never.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
 use std::time::{Duration, SystemTime};
 
-use recorder_support::{Lines, stack, start};
+use crate::recorder_support::{Lines, stack, start};
 use spanwise_core::{Clock, LayerExt as _, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{
@@ -383,7 +378,7 @@ fn an_output_that_gets_none_of_the_lines_gets_no_header() {
         .with_max_level(Level::ERROR)
         .and(infos.clone().with_max_level(Level::INFO))
         .and(all.clone());
-    let (dispatch, _) = recorder_support::stack_to(&recorder, outputs);
+    let (dispatch, _) = crate::recorder_support::stack_to(&recorder, outputs);
     let _default = dispatcher::set_default(&dispatch);
     info_span!("request").in_scope(|| {
         debug!("a step");

@@ -1,12 +1,7 @@
 //! Whatever units do, in whatever order: each record that was captured ends in exactly one place.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
+use crate::{recorder_support::stack, support::wait_until};
 use proptest::prelude::*;
-use recorder_support::stack;
 use spanwise_core::SelfReport;
 use spanwise_sample::{Recorder, flush_unit};
 use tracing::{Span, debug, dispatcher, error, field::Empty, info, info_span};
@@ -102,7 +97,7 @@ proptest! {
                     }
                 }
                 let stats = recorder.stats();
-                let settled = stats.written + stats.forgotten + stats.evicted + stats.oversize + stats.failed;
+                let settled = stats.written + stats.forgotten + stats.evicted + stats.oversize + stats.suppressed + stats.failed;
                 assert!(settled <= stats.captured, "{stats:?}");
                 assert!(stats.memory <= 20 * 1024, "{stats:?}");
             }
@@ -119,7 +114,8 @@ proptest! {
         let of_headers: u64 = shown.iter().filter_map(|line| line["records"].as_u64()).sum();
         prop_assert_eq!(of_headers, stats.written);
         drop(dispatch);
-        let stats = recorder.stats();
-        prop_assert_eq!((stats.held(), stats.memory), (0, 0), "{:?}", stats);
+        // Another test may hold it for a moment, where it registers a callsite.
+        wait_until(|| recorder.stats().memory == 0);
+        prop_assert_eq!(recorder.stats().held(), 0);
     }
 }

@@ -1,54 +1,17 @@
 //! What sampling allocates: nothing an event, and a bounded amount for a field of any number of values.
-//!
-//! In a process of its own, for its allocator counts.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
-
-mod support;
-
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+use crate::{
+    allocator::{allocations, alone, held},
+    support::Count,
 };
-
 use spanwise_core::ContextLayer;
 use spanwise_sample::{SampleExt, Sampler};
-use support::Count;
 use tracing::{debug, info, info_span, trace};
 use tracing_subscriber::prelude::*;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicI64 = AtomicI64::new(0);
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn counted(bytes: i64) {
-    ALLOCATIONS.fetch_add(u64::from(bytes > 0), Ordering::Relaxed);
-    BYTES.fetch_add(bytes, Ordering::Relaxed);
-}
-
-#[expect(unsafe_code, reason = "a global allocator cannot be written without")]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        counted(layout.size() as i64);
-        // SAFETY: what the caller has promised us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        counted(-(layout.size() as i64));
-        // SAFETY: what the caller has promised us.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-/// One test, one thread: its allocations are the only ones.
 #[test]
 fn nothing_is_allocated_an_event_and_little_for_any_number_of_values() {
+    let _alone = alone();
     an_event_allocates_nothing();
     a_hundred_thousand_tenants_take_less_than_a_megabyte();
 }
@@ -70,18 +33,18 @@ fn an_event_allocates_nothing() {
             trace!(number, "first, then every 100th");
         }
         let _request = info_span!("request", request_id = "r-1", tenant_id = "acme").entered();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         for number in 0..1000_u64 {
             info!(number, "of a request");
             debug!(number, "limited");
             trace!(number, "first, then every 100th");
         }
-        ALLOCATIONS.load(Ordering::Relaxed) - before
+        allocations() - before
     };
     log();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = allocations();
     let inside = log();
-    let all = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let all = allocations() - before;
     // A span allocates; the events inside and outside do not.
     assert_eq!(inside, 0);
     assert!(all < 20, "{all}");
@@ -94,16 +57,69 @@ fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
     let count = Count::default();
     let stack = tracing_subscriber::registry().with(count.clone().sampled(sampler.clone()));
     let _default = stack.set_default();
-    let before = BYTES.load(Ordering::Relaxed);
+    let before = held();
     let log = |from: u64| {
         for tenant in from..from + 100_000 {
             info!(tenant_id = %format_args!("tenant-{tenant}-with-a-name-that-is-not-short"), "event");
         }
-        BYTES.load(Ordering::Relaxed) - before
+        held() - before
     };
     let bytes = log(0);
     assert!(bytes < 1 << 20, "{bytes} bytes");
-    assert_eq!(count.events(), 100_000, "each has a bucket of its own");
+    // Those that find room, and what one more bucket lets through.
+    let kept = count.events();
+    assert!((10_000..11_000).contains(&kept), "{kept}");
     assert_eq!(log(100_000), bytes, "more of them take no more");
+    sampler.flush();
+}
+
+#[test]
+fn a_sink_that_is_gone_leaves_nothing_behind() {
+    let _alone = alone();
+    let sampler: Sampler = "info=1/s,debug=0.5".parse().unwrap();
+    let use_and_drop = |sinks: u64| {
+        for _ in 0..sinks {
+            let stack = tracing_subscriber::registry()
+                .with(Count::default().sampled(sampler.clone()))
+                .with(Count::default().sampled(sampler.clone()));
+            tracing::subscriber::with_default(stack, || {
+                for _ in 0..3 {
+                    info!("limited");
+                    debug!("sampled");
+                }
+                sampler.flush();
+            });
+        }
+        held()
+    };
+    let few = use_and_drop(100);
+    let many = use_and_drop(1000);
+    assert!(many - few < 4096, "{} bytes", many - few);
+    // What they counted is not gone.
+    let stats = sampler.stats();
+    let all = stats.kept + stats.sampled_out + stats.suppressed;
+    assert_eq!(all, 1100 * 2 * 6);
+}
+
+#[test]
+fn a_sink_keeps_the_same_memory_under_ten_times_the_load() {
+    let _alone = alone();
+    let sampler: Sampler = "info=1/h@tenant_id,debug=1/h,trace=first:1/100/h"
+        .parse()
+        .unwrap();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(Count::default().sampled(sampler.clone()));
+    let _default = stack.set_default();
+    let log = |events: u64| {
+        for number in 0..events {
+            info!(tenant_id = number, "one a value");
+            debug!("one an hour");
+            trace!("one of a hundred");
+        }
+        held()
+    };
+    let once = log(20_000);
+    assert_eq!(log(200_000), once);
     sampler.flush();
 }
