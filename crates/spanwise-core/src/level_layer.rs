@@ -16,6 +16,8 @@ use tracing_core::{
 };
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
+#[cfg(feature = "log")]
+use crate::log_bridge;
 use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, levels};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
@@ -264,6 +266,9 @@ impl Shared {
             .store(has_span_directives, Ordering::Release);
         self.changes.fetch_add(1, Ordering::Release);
         self.changed.notify_all();
+        #[cfg(feature = "log")]
+        log_bridge::follow_levels(callsite::rebuild_interest_cache);
+        #[cfg(not(feature = "log"))]
         callsite::rebuild_interest_cache();
     }
 

@@ -7,16 +7,34 @@ use std::fmt;
 use tracing::Event;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// True for the callsites of the bridge.
+/// Returns whether `callsite` is one of a bridge's, not one that a macro of `tracing` made in its image.
+///
+/// A macro gives its callsite a file, a line and a module. A bridge has none of its own.
 #[must_use]
 pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
-    callsite.target() == "log" && callsite.fields().field("log.target").is_some()
+    callsite.target() == "log"
+        && callsite.file().is_none()
+        && callsite.line().is_none()
+        && callsite.module_path().is_none()
+        && callsite.fields().field("log.target").is_some()
 }
 
-/// True for a field by which the bridge says where a record comes from.
+/// Returns whether the bridge says in the field `name` of `callsite` where a record comes from.
+///
+/// Only such a field is shown without a look at its value, and left out where its value is shown elsewhere. Every other field
+/// is the program's own, also if its name begins with `log.`.
+#[must_use]
+pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
+    ORIGIN.contains(&name) && is_log_record(callsite)
+}
+
+/// The fields in which the bridge says where a record comes from.
+const ORIGIN: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
+
+/// True for a field by which the bridge says where a record comes from. Callers that know the callsite ask [`is_origin_field`].
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
-    name.starts_with("log.")
+    ORIGIN.contains(&name)
 }
 
 /// Where a record of the `log` crate comes from.

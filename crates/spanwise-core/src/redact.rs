@@ -39,6 +39,12 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// What to do with the values of this key. It is not asked about the message of an event, which is only read as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
+    /// What to do with a value of this key that is a boolean: `password = true` says that there is one, and not which. Default: the
+    /// same as with others, [`key`](Self::key).
+    fn key_of_bool(&self, key: &str) -> KeyVerdict {
+        self.key(key)
+    }
+
     /// `text` with what is secret in it replaced; borrowed if nothing is.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
@@ -124,6 +130,12 @@ impl dyn Redact {
         guarded::catch(|| self.key(key)).unwrap_or(KeyVerdict::Redact)
     }
 
+    /// [`key_of_bool`](Redact::key_of_bool), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
+    #[must_use]
+    pub fn verdict_of_bool(&self, key: &str) -> KeyVerdict {
+        guarded::catch(|| self.key_of_bool(key)).unwrap_or(KeyVerdict::Redact)
+    }
+
     /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
     #[must_use]
     pub fn replaced(&self, key: &str, value: &str) -> String {
@@ -149,6 +161,9 @@ impl dyn Redact {
 pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
+    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`] instead of a number: the value
+    /// decides, and a number cannot say what it is.
+    Text,
     /// Show the value as it is: its text is not read.
     Trust,
     /// Show [`REDACTED`] instead of the value.

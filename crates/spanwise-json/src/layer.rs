@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
-    log_record::LogRecord,
+    CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
+    SpanTable, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -20,9 +20,9 @@ use crate::{
     compose::{Inside, keep_last},
     escape,
     format::Layout,
-    fragment::{Fragment, Kind, Own, SpanNode},
+    fragment::{Fragment, Own, SpanNode},
     local::{self, Scratch},
-    notes::Notes,
+    notes::NO_NOTES,
     plan::Plan,
     shape::{Shape, push_member, text_policy},
     span_events::{self, Change, Shown},
@@ -41,17 +41,10 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) shape: Shape,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
-    pub(crate) spans: SpanTable<Span>,
+    pub(crate) spans: SpanTable<SpanNode>,
     pub(crate) neighbours: Neighbours,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
-}
-
-/// What is kept for an open span.
-#[derive(Debug, Clone)]
-pub(crate) struct Span {
-    callsite: &'static Metadata<'static>,
-    node: SpanNode,
 }
 
 impl<W> JsonLayer<W>
@@ -75,14 +68,6 @@ where
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
             of_event,
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        Kind {
-            table: self.shape.table,
-            list: self.options.span_list,
-            max_len: self.options.max_line,
         }
     }
 
@@ -143,7 +128,7 @@ where
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
-            notes: notes.as_deref().unwrap_or(&Notes::NONE),
+            notes: notes.as_deref().unwrap_or(&NO_NOTES),
         });
         scratch.put_back();
         result
@@ -159,7 +144,33 @@ where
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
-        known.or_else(above).map(|span| span.node)
+        known.or_else(above)
+    }
+
+    /// Calls `f` with the node of the span that this thread is in. `f` must not call code that may
+    /// log.
+    #[inline]
+    pub(crate) fn with_current<S, R>(
+        &self,
+        ctx: &Context<'_, S>,
+        f: impl FnOnce(&SpanNode, &mut NodeCache<Fragment>) -> R,
+    ) -> Option<R>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let mut f = Some(f);
+        let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
+            CurrentSpan::Known { value, cache, .. } => f.take().map(|f| Ok(f(value, cache))),
+            CurrentSpan::Unknown(id) => Some(Err(id.clone())),
+            CurrentSpan::None => None,
+        });
+        match found.flatten()? {
+            Ok(result) => Some(result),
+            Err(id) => {
+                let found = self.look_up(&id, ctx).zip(f);
+                found.map(|(node, f)| f(&node, &mut NodeCache::default()))
+            }
+        }
     }
 
     fn parent_of<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<SpanNode>
@@ -168,9 +179,7 @@ where
     {
         match attrs.parent() {
             Some(parent) => self.look_up(parent, ctx),
-            None if attrs.is_contextual() => local::with(self.id, |local| {
-                local.current(|id| self.look_up(id, ctx)).map(Arc::clone)
-            }),
+            None if attrs.is_contextual() => self.with_current(ctx, |node, _| Arc::clone(node)),
             None => None,
         }
     }
@@ -259,27 +268,24 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let callsite = attrs.metadata();
-        let plan = self.plan(callsite);
+        let plan = self.plan(attrs.metadata());
+        let Some(label) = &plan.label else { return };
         let parent = self.parent_of(attrs, &ctx);
         // Values are formatted before anything of the span is locked.
         let node = self.with_own(
             plan,
             |visitor| attrs.record(visitor),
-            |own| {
-                Node::new(parent.as_ref(), |parent| {
-                    Fragment::new(self.kind(), &plan.name, own, parent)
-                })
-            },
+            |own| Node::new(parent.as_ref(), |parent| Fragment::new(label, own, parent)),
         );
-        self.spans.insert(id, Span { callsite, node });
+        self.spans.insert(id, node);
         self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let Some(Span { callsite, node }) = self.spans.get(id) else {
+        let Some(node) = self.spans.get(id) else {
             return;
         };
+        let callsite = node.read(Fragment::callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         self.with_own(self.plan(callsite), record, |own| {
             if !own.members[0].is_empty() {
@@ -289,17 +295,18 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        local::with(self.id, |local| local.enter(id));
+        local::with_entered(|entered| entered.enter(self.id, id));
         self.span_changed(SpanEvents::ENTER, id, Change::Entered, &ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        local::with(self.id, |local| local.exit(id));
+        // What was looked up is dropped when the thread's spans are not borrowed any more.
+        drop(local::with_entered(|entered| entered.exit(self.id, id)));
         self.span_changed(SpanEvents::EXIT, id, Change::Left, &ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.span_changed(SpanEvents::CLOSE, &id, Change::Closed, &ctx);
-        self.spans.remove(&id);
+        self.spans.close(&id);
     }
 }

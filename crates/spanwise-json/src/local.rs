@@ -2,14 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 
-use spanwise_core::LayerId;
-use tracing_core::span::Id;
+use spanwise_core::EnteredSpans;
 
 use crate::{format::SAMPLE_RATE, fragment::SpanNode, line::Line, timestamp::LastSecond};
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-    static LOCALS: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: RefCell<EnteredSpans<SpanNode>> = const { RefCell::new(EnteredSpans::new()) };
 }
 
 /// What a thread uses again for each line, whichever layer writes it.
@@ -67,105 +66,12 @@ impl Scratch {
     }
 }
 
-/// What a layer keeps on a thread: the spans that the thread is in.
-#[derive(Debug)]
-pub(crate) struct Local {
-    layer: LayerId,
-    entered: Vec<Entered>,
-}
-
-/// A span this thread is in.
-#[derive(Debug)]
-struct Entered {
-    id: Id,
-    /// It was entered before, and not left since.
-    again: bool,
-    /// Looked up when the first event needs it: entering a span costs next to nothing.
-    node: Option<Option<SpanNode>>,
-}
-
-impl Local {
-    fn new(layer: LayerId) -> Self {
-        Self {
-            layer,
-            entered: Vec::new(),
-        }
-    }
-
-    pub(crate) fn enter(&mut self, id: &Id) {
-        let again = self.entered.iter().any(|entered| entered.id == *id);
-        self.entered.push(Entered {
-            id: id.clone(),
-            again,
-            node: None,
-        });
-    }
-
-    /// Guards may be dropped in any order.
-    pub(crate) fn exit(&mut self, id: &Id) {
-        if let Some(index) = self.entered.iter().rposition(|entered| entered.id == *id) {
-            self.entered.remove(index);
-        }
-    }
-
-    /// The node of the current span: that of the last one entered that was not entered already, as `Registry` has it.
-    /// `look_up` finds it the first time it is asked for.
-    pub(crate) fn current(
-        &mut self,
-        look_up: impl FnOnce(&Id) -> Option<SpanNode>,
-    ) -> Option<&SpanNode> {
-        let entered = self
-            .entered
-            .iter_mut()
-            .rev()
-            .find(|entered| !entered.again)?;
-        entered
-            .node
-            .get_or_insert_with(|| look_up(&entered.id))
-            .as_ref()
-    }
-}
-
-/// Calls `f` with what `layer` keeps on this thread. `f` must not call code that may log.
+/// Calls `f` with the spans that this thread is in. `f` must not call code that may log. A thread
+/// that is ending is in none.
 #[inline]
-pub(crate) fn with<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
-    let mut f = Some(f);
-    let done = LOCALS.try_with(|locals| {
-        // Nothing that `f` calls comes here again, so this is never borrowed already.
-        let mut locals = locals.borrow_mut();
-        let local = match locals.first_mut() {
-            Some(first) if first.layer == layer => first,
-            _ => find(&mut locals, layer),
-        };
-        f.take().map(|f| f(local))
-    });
-    match (done, f) {
-        (Ok(Some(result)), _) => result,
-        (_, Some(f)) => without_thread(layer, f),
-        (_, None) => unreachable!("`f` is taken only where its result is kept"),
-    }
-}
-
-/// The thread is ending and its locals are gone: it knows of no span any more.
-#[cold]
-#[inline(never)]
-fn without_thread<R>(layer: LayerId, f: impl FnOnce(&mut Local) -> R) -> R {
-    f(&mut Local::new(layer))
-}
-
-/// A stack of more than one layer has more than one of them.
-#[inline(never)]
-fn find(locals: &mut Vec<Local>, layer: LayerId) -> &mut Local {
-    let index = locals
-        .iter()
-        .position(|local| local.layer == layer)
-        .unwrap_or_else(|| {
-            // Layers come and go in tests; what they left behind on this thread is dropped when it becomes much.
-            if locals.len() >= 32 {
-                locals.retain(|local| !local.entered.is_empty());
-            }
-            locals.push(Local::new(layer));
-            locals.len() - 1
-        });
-    &mut locals[index]
+pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
+    // Nothing that `f` calls comes here again, so this is never borrowed already.
+    ENTERED
+        .try_with(|entered| f(&mut entered.borrow_mut()))
+        .ok()
 }

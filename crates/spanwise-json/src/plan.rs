@@ -6,8 +6,8 @@ use spanwise_core::log_record;
 use tracing_core::Metadata;
 
 use crate::{
-    builder::Options, escape, format::Layout, line::Short, notes::Notes, shape::Shape,
-    visit::hidden_bit,
+    builder::Options, escape, format::Layout, fragment::Label, line::Short, notes::Notes,
+    shape::Shape, visit::hidden_bit,
 };
 
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct Plan {
     pub(crate) location: Vec<u8>,
     /// To the end of the line.
     pub(crate) close: Short<32>,
-    /// The name as a JSON string.
-    pub(crate) name: Arc<[u8]>,
+    /// Of a span's callsite.
+    pub(crate) label: Option<Arc<Label>>,
 }
 
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Key {
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
     pub(crate) role: Role,
+    /// A boolean is shown, though other values are not.
+    pub(crate) shows_bools: bool,
 }
 
 /// A bit each, so that one test says whether a field is wanted.
@@ -57,6 +59,8 @@ pub(crate) enum Role {
     Trusted = 8,
     /// Shown as what the policy makes of its value.
     Replaced = 16,
+    /// A field whose texts the policy reads and whose numbers are hidden.
+    Text = 32,
 }
 
 impl Plan {
@@ -71,15 +75,19 @@ impl Plan {
             .iter()
             .map(|field| {
                 let mut key = shape.key(options, field.name(), callsite.is_event());
-                if (is_log && log_record::is_log_field(field.name()))
+                if log_record::is_origin_field(callsite, field.name())
                     || (callsite.is_span() && field.index() >= MOST_FIELDS)
                 {
                     key.role = Role::Omitted;
+                    key.shows_bools = false;
                 }
                 key
             })
             .collect();
-        let shown = || keys.iter().filter(|key| key.role != Role::Omitted);
+        let shown = || {
+            keys.iter()
+                .filter(|key| key.role != Role::Omitted || key.shows_bools)
+        };
         let message = keys.iter().position(|key| key.role == Role::Message);
         let repeats = shown().enumerate().any(|(index, key)| {
             shown()
@@ -127,7 +135,15 @@ impl Plan {
             after_fields,
             location,
             close: Short::new(close),
-            name: escape::quoted(callsite.name()).into(),
+            label: callsite.is_span().then(|| {
+                Arc::new(Label {
+                    callsite,
+                    table: shape.table,
+                    name: escape::quoted(callsite.name()).into(),
+                    list: options.span_list,
+                    max_len: options.max_line,
+                })
+            }),
             keys,
         }
     }

@@ -127,11 +127,18 @@ impl Shape {
         let role = match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
+            KeyVerdict::Text if shown => Role::Text,
             KeyVerdict::Trust if shown => Role::Trusted,
             KeyVerdict::Redact if shown => Role::Hidden,
             KeyVerdict::Replace if shown => Role::Replaced,
             _ => Role::Omitted,
         };
+        let shows_bools = matches!(role, Role::Hidden | Role::Replaced | Role::Omitted)
+            && shown
+            && matches!(
+                options.redact.verdict_of_bool(name),
+                KeyVerdict::Pass | KeyVerdict::Trust
+            );
         let taken = match self.table.layout {
             Layout::Flat => {
                 self.table.own_keys().contains(&key)
@@ -153,6 +160,7 @@ impl Shape {
             member: Short::new(member),
             bit: self.bit(key),
             role,
+            shows_bools,
         }
     }
 

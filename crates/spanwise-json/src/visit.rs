@@ -39,9 +39,9 @@ pub(crate) struct Encoding<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
-    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8,
+    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
     Message = Role::Message as u8,
-    AllButMessage = Role::Field as u8 | Role::Trusted as u8,
+    AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
 }
 
 /// What became of the fields.
@@ -120,11 +120,22 @@ impl<'a> Encoder<'a> {
     /// Appends the key; false if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> bool {
+        self.begin_as(field, self.pass as u8)
+    }
+
+    /// [`begin`](Self::begin) for a number.
+    #[inline]
+    fn begin_number(&mut self, field: &Field) -> bool {
+        self.begin_as(field, self.pass as u8 & !(Role::Text as u8))
+    }
+
+    #[inline]
+    fn begin_as(&mut self, field: &Field, wanted: u8) -> bool {
         let index = field.index();
         let Some(key) = self.keys.get(index) else {
             return false;
         };
-        if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
+        if key.role as u8 & wanted == 0 || index < self.resume_at {
             return false;
         }
         self.at = index;
@@ -153,7 +164,33 @@ impl<'a> Encoder<'a> {
                 self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
             }
             Role::Replaced => self.replace(field, key, value),
+            Role::Text => {
+                self.at = field.index();
+                self.encoded.bits |= key.bit;
+                self.line.push_short(&key.member);
+                self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
+                self.end(Missing {
+                    hidden: true,
+                    ..Missing::default()
+                });
+            }
             Role::Omitted | Role::Message | Role::Field | Role::Trusted => {}
+        }
+    }
+
+    /// A boolean under a key whose other values are hidden.
+    #[cold]
+    #[inline(never)]
+    fn skip_bool(&mut self, field: &Field, value: bool) {
+        let (index, is_late) = (field.index(), self.pass == Pass::Message);
+        match self.keys.get(index).filter(|key| key.shows_bools) {
+            Some(key) if !is_late && index >= self.resume_at => {
+                self.at = index;
+                self.encoded.bits |= key.bit;
+                self.line.push_short(&key.member);
+                self.line.push(if value { &b"true"[..] } else { b"false" });
+            }
+            _ => self.skip(field, format_args!("{value}")),
         }
     }
 
@@ -179,7 +216,7 @@ impl<'a> Encoder<'a> {
         let (key, clean) = match self.keys[self.at].role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
-            Role::Field | Role::Omitted | Role::Hidden | Role::Replaced => {
+            Role::Field | Role::Text | Role::Omitted | Role::Hidden | Role::Replaced => {
                 (Some(plain_name(field.name())), None)
             }
         };
@@ -233,7 +270,7 @@ impl<'a> Encoder<'a> {
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.begin(field) {
+        if self.begin_number(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -242,7 +279,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.begin(field) {
+        if self.begin_number(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -267,7 +304,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if !self.begin(field) {
+        if !self.begin_number(field) {
             return self.skip(field, format_args!("{value}"));
         }
         if value.is_finite() {
@@ -293,7 +330,7 @@ impl Visit for Encoder<'_> {
             };
             self.line.push_block(block, len);
         } else {
-            self.skip(field, format_args!("{value}"));
+            self.skip_bool(field, value);
         }
     }
 

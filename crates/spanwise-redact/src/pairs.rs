@@ -154,12 +154,26 @@ fn start_of_form(text: &[u8], part: usize) -> usize {
 
 fn plain_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
     // `\npassword=`, where the line break is written out.
-    let start = after_escape(text, Set::KEY.run_back(text, end, LONGEST_KEY)).min(end);
+    let start = after_escape(text, start_of_key(text, end)).min(end);
     // The hour of a time is no key, and no rule has a name of one letter.
     let letters = text[start..end]
         .iter()
-        .filter(|byte| byte.is_ascii_alphabetic());
+        .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
     (letters.take(2).count() == 2).then_some((start, end, None))
+}
+
+/// Letters beyond ASCII may look like others: a key with them begins where it seems to.
+fn start_of_key(text: &[u8], end: usize) -> usize {
+    let start = Set::KEY.run_back(text, end, LONGEST_KEY);
+    if start == 0 || text[start - 1].is_ascii() {
+        return start;
+    }
+    let before = &text[end.saturating_sub(LONGEST_KEY)..end];
+    let is_part = |byte: &&u8| Set::KEY.has(**byte) || !byte.is_ascii();
+    let start = end - before.iter().rev().take_while(is_part).count();
+    // Not in the middle of a character.
+    let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
+    start + text[start..end].iter().take_while(is_rest).count()
 }
 
 fn backslashes_before(text: &[u8], at: usize) -> usize {

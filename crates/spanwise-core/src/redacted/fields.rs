@@ -9,6 +9,8 @@ use crate::{KeyVerdict, Redact, log_record};
 pub(super) struct Plan {
     callsite: Identifier,
     fields: Box<[Handling]>,
+    /// What is done with a boolean instead, of a field whose other values are hidden.
+    bools: Box<[Handling]>,
     shows_all: bool,
     always_differs: bool,
 }
@@ -20,6 +22,8 @@ pub(super) enum Handling {
     Show,
     /// Shown as far as the policy lets their text pass.
     Read,
+    /// Texts are shown as far as the policy lets them pass, numbers are replaced.
+    ReadText,
     /// Replaced, without a look at them.
     Hide,
     /// Left out, without a look at them.
@@ -35,25 +39,42 @@ impl Plan {
         } else {
             Handling::Show
         };
-        let handling = |field: Field| {
+        let handling = |field: Field, verdict: &dyn Fn(&str) -> KeyVerdict| {
             let name = field.name();
             if callsite.is_event() && name == "message" {
                 return read;
             }
-            if log_record::is_log_record(callsite) && log_record::is_log_field(name) {
+            if log_record::is_origin_field(callsite, name) {
                 return Handling::Show;
             }
-            match policy.verdict(name) {
+            match verdict(name) {
                 KeyVerdict::Pass => read,
+                KeyVerdict::Text => Handling::ReadText,
                 KeyVerdict::Remove => Handling::Remove,
                 KeyVerdict::Redact => Handling::Hide,
                 KeyVerdict::Trust => Handling::Show,
                 KeyVerdict::Replace => Handling::Replace,
             }
         };
-        let fields: Box<[Handling]> = callsite.fields().iter().map(handling).collect();
+        let fields: Box<[Handling]> = callsite
+            .fields()
+            .iter()
+            .map(|field| handling(field, &|name| policy.verdict(name)))
+            .collect();
+        let bools = callsite.fields().iter().zip(&fields).map(|(field, other)| {
+            if matches!(other, Handling::Show | Handling::Read) {
+                return *other;
+            }
+            handling(field, &|name| policy.verdict_of_bool(name))
+        });
+        let bools = bools.collect();
         let shows = |handling: &Handling| *handling == Handling::Show;
-        let may_show = |handling: &Handling| matches!(handling, Handling::Show | Handling::Read);
+        let may_show = |handling: &Handling| {
+            matches!(
+                handling,
+                Handling::Show | Handling::Read | Handling::ReadText
+            )
+        };
         // A message is hardly ever a string: what it writes has to be read.
         let reads_message = callsite.is_event()
             && read == Handling::Read
@@ -63,6 +84,7 @@ impl Plan {
             shows_all: fields.iter().all(shows),
             always_differs: reads_message || !fields.iter().all(may_show),
             fields,
+            bools,
         }
     }
 
@@ -88,6 +110,13 @@ impl Plan {
     #[inline]
     pub(super) fn handling(&self, field: &Field) -> Option<Handling> {
         let handling = self.fields.get(field.index()).copied();
+        handling.filter(|_| field.callsite() == self.callsite)
+    }
+
+    /// [`handling`](Self::handling) of a value that is a boolean.
+    #[inline]
+    pub(super) fn handling_of_bool(&self, field: &Field) -> Option<Handling> {
+        let handling = self.bools.get(field.index()).copied();
         handling.filter(|_| field.callsite() == self.callsite)
     }
 }

@@ -28,10 +28,27 @@ impl Glance<'_> {
     /// Notes a value of which `shows_all` tells whether the policy shows all of it.
     #[inline]
     fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
+        self.visit_as(self.plan.handling(field), field, shows_all);
+    }
+
+    #[inline]
+    fn visit_number(&mut self, field: &Field) {
+        let handling = self.plan.handling(field);
+        let is_shown = handling != Some(Handling::ReadText);
+        self.visit_as(handling, field, |_, _| is_shown);
+    }
+
+    #[inline]
+    fn visit_as(
+        &mut self,
+        handling: Option<Handling>,
+        field: &Field,
+        shows_all: impl FnOnce(&dyn Redact, &str) -> bool,
+    ) {
         self.differs = self.differs
-            || match self.plan.handling(field) {
+            || match handling {
                 Some(Handling::Show) => false,
-                Some(Handling::Read) => !shows_all(self.policy, field.name()),
+                Some(Handling::Read | Handling::ReadText) => !shows_all(self.policy, field.name()),
                 Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
             };
     }
@@ -39,27 +56,27 @@ impl Glance<'_> {
 
 impl Visit for Glance<'_> {
     fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit(field, |_, _| true);
+        self.visit_as(self.plan.handling_of_bool(field), field, |_, _| true);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -80,7 +80,12 @@ impl<'a> Reader<'a> {
     /// A number or a boolean: nothing but its key may hide it.
     #[inline]
     fn plain(&mut self, field: &Field, slot: Slot) {
-        match self.plan.handling(field) {
+        self.plain_as(self.plan.handling(field), field, slot);
+    }
+
+    #[inline]
+    fn plain_as(&mut self, handling: Option<Handling>, field: &Field, slot: Slot) {
+        match handling {
             Some(Handling::Show | Handling::Read) => self.slots[field.index()] = slot,
             handling => self.by_key(field, Given::Plain(slot), handling),
         }
@@ -89,7 +94,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Read) => self.read(field.name(), given),
+            Some(Handling::Read | Handling::ReadText) => self.read(field.name(), given),
             Some(Handling::Show) => self.copy(field.name(), given),
             handling => return self.by_key(field, given, handling),
         };
@@ -105,7 +110,9 @@ impl<'a> Reader<'a> {
                 Slot::Str(self.texts.push(&stand_in))
             }
             Some(Handling::Remove) => Slot::Nothing,
-            Some(Handling::Hide | Handling::Read | Handling::Show) => Slot::Hidden,
+            Some(Handling::Hide | Handling::ReadText | Handling::Read | Handling::Show) => {
+                Slot::Hidden
+            }
             None => return,
         };
         self.slots[field.index()] = slot;
@@ -194,7 +201,7 @@ impl Visit for Reader<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, Slot::Bool(value));
+        self.plain_as(self.plan.handling_of_bool(field), field, Slot::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

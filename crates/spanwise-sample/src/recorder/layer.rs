@@ -148,7 +148,7 @@ impl<L> Recorded<L> {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        local::current(self.sink.id, |id| self.unit_at(id, ctx))
+        local::current(self.sink.id, &self.sink.units, |id| self.unit_at(id, ctx))
     }
 
     /// Before an event: if it is a reason, or there is one already.
@@ -272,7 +272,7 @@ where
         let id = self.sink.id;
         if !may_end_quiet
             && event.is_contextual()
-            && let Some(place) = local::quiet_place(id, |id| self.unit_at(id, &ctx))
+            && let Some(place) = local::quiet_place(id, &self.sink.units)
         {
             let what = What::captured(plan.number);
             let keep = |said: &mut Annotations| {
@@ -339,7 +339,7 @@ where
             self.look_for_panic(&id, &ctx);
         }
         line::plainly(|| self.inner.on_close(id.clone(), ctx));
-        self.sink.units.remove(&id);
+        self.sink.units.close(&id);
         if let Some(unit) = ends {
             unit.end();
         }

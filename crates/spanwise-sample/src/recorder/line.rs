@@ -149,11 +149,11 @@ fn take_of(id: LayerId) -> Option<Line> {
 
 /// The thread leaves the span at `entered` of those that the sink `id` knows, whose unit this is: a value may do so while its line is made.
 #[inline]
-pub(crate) fn left(id: LayerId, entered: usize, unit: Option<Arc<Unit>>) {
+pub(crate) fn left(id: LayerId, entered: u32, unit: Option<Arc<Unit>>) {
     if let Said::Entered(of, meant, what) = SAID.get()
         && of == id
     {
-        match ((meant as usize).checked_sub(entered), unit) {
+        match (meant.checked_sub(entered), unit) {
             (Some(0), Some(unit)) => {
                 put(id, Line::Kept(unit, what));
             }

@@ -6,13 +6,13 @@ mod keep;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::Fault;
+use spanwise_core::{Fault, SpanValue};
 use tracing_core::{Level, span::Id};
 
 use super::{memory::Held, reason::Reason, ring::Ring, shared::Shared};
@@ -38,6 +38,8 @@ pub(crate) struct Unit {
     is_old: AtomicBool,
     /// Nothing is kept any more. A copy of what the phase says, to be read without the lock.
     through: AtomicBool,
+    /// How many of its spans are closed.
+    closed_spans: AtomicU32,
     /// Held for as long as a line takes to copy, and no longer: nothing is formatted or written under it.
     state: Mutex<State>,
 }
@@ -99,6 +101,7 @@ impl Unit {
             is_by_id: AtomicBool::new(false),
             is_old: AtomicBool::new(false),
             through: AtomicBool::new(false),
+            closed_spans: AtomicU32::new(0),
             state: Mutex::default(),
         })
     }
@@ -267,6 +270,15 @@ impl Unit {
     #[inline]
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SpanValue for Unit {
+    type Cache = ();
+
+    #[inline]
+    fn closed_spans(&self) -> &AtomicU32 {
+        &self.closed_spans
     }
 }
 

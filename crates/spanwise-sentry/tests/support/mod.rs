@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test ends where something is wrong"
@@ -9,7 +10,13 @@
 
 pub mod receiver;
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fmt,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use serde_json::Value;
 use spanwise_core::SelfReport;
@@ -31,7 +38,7 @@ pub fn sent(
     let receiver = Receiver::start();
     let (layer, guard) = change(builder(&receiver)).build().unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let stats = guard.shutdown(Duration::from_secs(10));
+    let stats = guard.shutdown(Duration::from_secs(60));
     (receiver, stats)
 }
 
@@ -91,3 +98,40 @@ pub fn payment_failed() -> PaymentFailed {
 
 /// So that a type need not be spelled out.
 pub type Built = (SentryLayer, SentryGuard);
+
+/// Set in a process that runs a single test.
+const ALONE: &str = "SPANWISE_TEST_ALONE";
+
+/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the process that only waited for it,
+/// which is where the test returns.
+#[track_caller]
+pub fn alone(test: &str) -> bool {
+    output_alone(test).is_some()
+}
+
+/// As [`alone`], with what the process wrote.
+#[track_caller]
+pub fn output_alone(test: &str) -> Option<Output> {
+    output_alone_with(test, |_| {})
+}
+
+/// Whether this is a process that runs a single test.
+pub fn alone_child() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
+/// As [`output_alone`], with a process that `change` changes.
+#[track_caller]
+pub fn output_alone_with(test: &str, change: impl FnOnce(&mut Command)) -> Option<Output> {
+    if alone_child() {
+        return None;
+    }
+    let mut again = Command::new(env::current_exe().unwrap());
+    again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    change(&mut again);
+    let output = again.env(ALONE, "1").output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let has_passed = output.status.success() && stdout.contains("1 passed");
+    assert!(has_passed, "{test}: {output:#?}");
+    Some(output)
+}

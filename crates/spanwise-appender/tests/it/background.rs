@@ -1,0 +1,407 @@
+//! A writer in the background.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Does, Steered, wait_for};
+use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, WhenFull};
+use spanwise_core::SelfReport;
+use tracing::Level;
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn builder(writer: &Steered) -> BackgroundBuilder {
+    Background::builder(writer.clone()).report(&SelfReport::silent())
+}
+
+fn start(writer: &Steered) -> (Background, FlushGuard) {
+    builder(writer).build().unwrap()
+}
+
+fn write(background: &Background, level: Level, line: &str) {
+    let line = format!("{line}\n");
+    background.writer(level).write_all(line.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_was_written_before_a_flush_is_there_after_it() {
+    let writer = Steered::new(Does::Take);
+    let (mut background, _guard) = start(&writer);
+    background.write_all(b"one\n").unwrap();
+    background.write_all(b"two\n").unwrap();
+    background.flush(SOON).unwrap();
+    assert_eq!(writer.lines(), ["one", "two"]);
+}
+
+#[test]
+fn lines_that_gather_are_written_at_once() {
+    let writer = Steered::new(Does::Stall);
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"first\n").unwrap();
+    writer.wait_until_stalled();
+    for n in 0..1000 {
+        background.write_all(format!("{n}\n").as_bytes()).unwrap();
+    }
+    writer.set(Does::Take);
+    assert_eq!(guard.shutdown(SOON).delivered, 1001);
+    assert_eq!(writer.lines().len(), 1001);
+    assert_eq!(writer.writes(), 2);
+}
+
+#[test]
+fn a_line_longer_than_the_buffer_is_written_whole() {
+    let writer = Steered::new(Does::Take);
+    let (mut background, guard) = builder(&writer)
+        .capacity(4096)
+        .when_full(WhenFull::Block(SOON))
+        .build()
+        .unwrap();
+    let long = "x".repeat(10 * 1024 * 1024);
+    background
+        .write_all(format!("{long}\n").as_bytes())
+        .unwrap();
+    background.write_all(b"next\n").unwrap();
+    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(writer.lines(), [long.as_str(), "next"]);
+}
+
+#[test]
+fn low_levels_are_left_out_first_and_come_back_when_the_buffer_is_half_of_that() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer)
+        .capacity(10_000)
+        .when_full(WhenFull::Ladder(Duration::ZERO))
+        .build()
+        .unwrap();
+    let line = "x".repeat(99);
+    write(&background, Level::ERROR, &line);
+    writer.wait_until_stalled();
+    let fill = |to: usize| {
+        for _ in 0..to {
+            write(&background, Level::WARN, &line);
+        }
+    };
+    let shed = || background.stats().shed;
+
+    fill(49);
+    write(&background, Level::TRACE, &line);
+    assert_eq!(shed().total(), 0, "half of it is not more than half");
+    write(&background, Level::TRACE, &line);
+    write(&background, Level::DEBUG, &line);
+    write(&background, Level::INFO, &line);
+    assert_eq!((shed().trace, shed().debug, shed().info), (1, 1, 0));
+    fill(29);
+    write(&background, Level::INFO, &line);
+    assert_eq!((shed().info, shed().warn), (1, 0));
+    fill(19);
+    assert_eq!(shed().warn, 0);
+    fill(1);
+    write(&background, Level::ERROR, &line);
+    assert_eq!((shed().warn, shed().error), (1, 1));
+
+    writer.set(Does::Take);
+    background.flush(SOON).unwrap();
+    let before = shed();
+    write(&background, Level::TRACE, &line);
+    write(&background, Level::INFO, &line);
+    assert_eq!(shed(), before);
+    let report = guard.shutdown(SOON);
+    assert_eq!(report.lost, 5);
+    assert_eq!(report.delivered as usize, writer.lines().len());
+}
+
+#[test]
+fn a_warning_waits_for_room() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer)
+        .capacity(4096)
+        .when_full(WhenFull::Ladder(SOON))
+        .build()
+        .unwrap();
+    write(&background, Level::WARN, &"x".repeat(5000));
+    writer.wait_until_stalled();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| write(&background, Level::WARN, "it waited"));
+        assert!(!waiting.is_finished());
+        writer.set(Does::Take);
+    });
+    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(writer.lines()[1], "it waited");
+}
+
+#[test]
+fn nobody_waits_when_lines_are_to_be_shed() {
+    let writer = Steered::new(Does::Stall);
+    let (mut background, guard) = builder(&writer)
+        .capacity(4096)
+        .when_full(WhenFull::Shed)
+        .build()
+        .unwrap();
+    for _ in 0..1000 {
+        background.write_all(&[b'x'; 100]).unwrap();
+    }
+    assert_eq!(background.stats().shed.total(), 1000 - 41);
+    writer.set(Does::Take);
+    let report = guard.shutdown(SOON);
+    assert_eq!((report.delivered, report.lost), (41, 959));
+}
+
+#[test]
+fn a_full_output_costs_nothing_while_the_buffer_has_room() {
+    let writer = Steered::new(Does::TakeThenFail(0));
+    let (mut background, guard) = start(&writer);
+    for n in 0..100 {
+        background.write_all(format!("{n}\n").as_bytes()).unwrap();
+    }
+    writer.wait_until_failed();
+    assert_eq!(
+        background.flush(SOON).unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
+    writer.set(Does::Take);
+    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(
+        writer.lines(),
+        (0..100).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn half_a_line_is_completed_when_the_writer_takes_more() {
+    let writer = Steered::new(Does::TakeThenFail(3));
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"hello\nworld\n").unwrap();
+    writer.wait_until_failed();
+    writer.set(Does::Take);
+    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(writer.lines(), ["hello", "world"]);
+}
+
+#[test]
+fn half_a_line_whose_end_is_lost_is_ended_before_the_next() {
+    let writer = Steered::new(Does::TakeThenFail(3));
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"hello\n").unwrap();
+    writer.wait_until_failed();
+    writer.set(Does::Close);
+    wait_for("it is lost", || background.stats().write_failed == 1);
+    writer.set(Does::Take);
+    background.write_all(b"world\n").unwrap();
+    assert_eq!(guard.shutdown(SOON).lost, 1);
+    assert_eq!(writer.lines(), ["hel", "world"]);
+}
+
+#[test]
+fn short_writes_are_finished() {
+    let writer = Steered::new(Does::TakeAtMost(3));
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"a line of some length\n").unwrap();
+    assert_eq!(guard.shutdown(SOON).lost, 0);
+    assert_eq!(writer.text(), "a line of some length\n");
+}
+
+#[test]
+fn lines_for_a_reader_that_is_gone_are_counted_at_once() {
+    let writer = Steered::new(Does::Close);
+    let (mut background, guard) = start(&writer);
+    for _ in 0..10 {
+        background.write_all(b"x\n").unwrap();
+    }
+    wait_for("all are counted", || background.stats().write_failed == 10);
+    let report = guard.shutdown(SOON);
+    assert_eq!((report.delivered, report.lost), (0, 10));
+}
+
+#[test]
+fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
+    let writer = Steered::new(Does::Stall);
+    let (mut background, guard) = start(&writer);
+    for _ in 0..10 {
+        background.write_all(b"x\n").unwrap();
+    }
+    writer.wait_until_stalled();
+    let before = Instant::now();
+    let report = guard.shutdown(Duration::from_millis(200));
+    assert!(before.elapsed() < SOON);
+    assert_eq!((report.delivered, report.lost), (0, 10));
+    assert_eq!(background.stats().lost_at_shutdown, 10);
+}
+
+#[test]
+fn lines_after_the_shutdown_are_written_by_who_logs_them() {
+    let writer = Steered::new(Does::Take);
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"before\n").unwrap();
+    guard.shutdown(SOON);
+    background.write_all(b"after\n").unwrap();
+    assert_eq!(writer.lines(), ["before", "after"]);
+    assert_eq!(background.stats().delivered, 2);
+}
+
+#[test]
+fn a_writer_that_panics_once_goes_on() {
+    let writer = Steered::new(Does::Panic);
+    let (mut background, guard) = start(&writer);
+    background.write_all(b"lost\n").unwrap();
+    assert!(background.flush(SOON).is_err());
+    writer.set(Does::Take);
+    background.write_all(b"written\n").unwrap();
+    let report = guard.shutdown(SOON);
+    assert_eq!((report.delivered, report.lost), (1, 1));
+    assert_eq!(writer.lines(), ["written"]);
+}
+
+#[test]
+fn a_line_can_be_in_the_kernel_when_its_caller_returns() {
+    let writer = Steered::new(Does::Take);
+    let (background, _guard) = builder(&writer).sync_on(Level::ERROR).build().unwrap();
+    for n in 0..100 {
+        write(&background, Level::INFO, "on its way");
+        write(&background, Level::ERROR, "there");
+        assert_eq!(writer.lines().len(), 2 * (n + 1));
+    }
+}
+
+#[test]
+fn it_takes_the_lines_of_fmt() {
+    let writer = Steered::new(Does::Take);
+    let (background, guard) = start(&writer);
+    let log = tracing_subscriber::fmt().with_writer(background).finish();
+    tracing::subscriber::with_default(log, || tracing::info!("from fmt"));
+    assert_eq!(guard.shutdown(SOON).delivered, 1);
+    assert!(writer.text().ends_with("from fmt\n"));
+}
+
+#[test]
+fn a_line_that_must_be_in_the_kernel_is_so_even_if_it_fills_the_buffer() {
+    struct Slow;
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            thread::sleep(Duration::from_millis(200));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (background, _guard) = Background::builder(Slow)
+        .report(&SelfReport::silent())
+        .capacity(4096)
+        .sync_on(Level::ERROR)
+        .build()
+        .unwrap();
+    write(&background, Level::ERROR, &"x".repeat(3000));
+    assert_eq!(background.stats().delivered, 1);
+}
+
+#[test]
+fn a_flush_is_an_error_if_a_shutdown_gives_the_lines_up() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = start(&writer);
+    write(&background, Level::INFO, "a");
+    writer.wait_until_stalled();
+    let flushing = {
+        let b = background.clone();
+        thread::spawn(move || b.flush(SOON))
+    };
+    thread::sleep(Duration::from_millis(100));
+    let report = guard.shutdown(Duration::from_millis(100));
+    assert_eq!((report.delivered, report.lost), (0, 1));
+    let flushed = flushing.join().unwrap();
+    writer.set(Does::Take);
+    assert!(flushed.is_err(), "said to be written: {flushed:?}");
+}
+
+#[test]
+fn a_writer_that_panics_when_it_is_dropped_goes_to_stderr_too() {
+    struct Bad;
+    impl Write for Bad {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("in write")
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("in drop")
+        }
+    }
+    let (background, guard) = Background::builder(Bad)
+        .report(&SelfReport::silent())
+        .build()
+        .unwrap();
+    for n in 0..3 {
+        write(&background, Level::INFO, &format!("{n}"));
+        let _ = background.flush(Duration::from_secs(1));
+    }
+    let since = Instant::now();
+    let report = guard.shutdown(Duration::from_secs(3));
+    assert_eq!(
+        (report.delivered, report.lost),
+        (1, 2),
+        "{:?}",
+        background.stats()
+    );
+    assert!(since.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn lines_behind_one_that_a_panic_tore_are_whole() {
+    #[derive(Clone, Default)]
+    struct Tears(Arc<Mutex<Vec<u8>>>, Arc<AtomicUsize>);
+    impl Write for Tears {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.1.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    self.0.lock().unwrap().extend(&bytes[..3]);
+                    Ok(3)
+                }
+                1 => panic!("second half"),
+                _ => {
+                    self.0.lock().unwrap().extend(bytes);
+                    Ok(bytes.len())
+                }
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let tears = Tears::default();
+    let (background, guard) = Background::builder(tears.clone())
+        .report(&SelfReport::silent())
+        .build()
+        .unwrap();
+    write(&background, Level::INFO, "first");
+    let _ = background.flush(SOON);
+    write(&background, Level::INFO, "second");
+    guard.shutdown(SOON);
+    let text = String::from_utf8(tears.0.lock().unwrap().clone()).unwrap();
+    assert!(text.lines().any(|l| l == "second"), "{text:?}");
+}
+
+#[test]
+fn one_line_waits_for_an_output_that_stalls_and_not_each() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer).capacity(4096).build().unwrap();
+    write(&background, Level::WARN, "first");
+    writer.wait_until_stalled();
+    write(&background, Level::WARN, &"x".repeat(5000));
+    let since = Instant::now();
+    for _ in 0..20 {
+        write(&background, Level::ERROR, "there is no room");
+    }
+    let took = since.elapsed();
+    writer.set(Does::Take);
+    guard.shutdown(SOON);
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+}

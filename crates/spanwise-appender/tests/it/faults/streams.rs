@@ -1,0 +1,432 @@
+//! Standard output and standard error: closed, full, stalled, shared.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Read,
+    os::fd::{FromRawFd as _, OwnedFd},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use super::{
+    driver::{Counts, Ended, Reading, Setup, Victim, until},
+    judge::{judge, shed_of},
+};
+
+/// Nobody waits for a reader longer than this: what a machine with other things to do makes of a microsecond.
+const NO_WAIT: Duration = Duration::from_millis(5);
+
+/// Reads so much, and leaves the rest to whoever comes next.
+fn read_some(from: &mut impl Read, bytes: usize) -> Vec<u8> {
+    let mut some = vec![0; bytes];
+    from.read_exact(&mut some).unwrap();
+    some
+}
+
+#[test]
+fn a_reader_that_goes_away_costs_the_lines_and_not_the_program() {
+    let mut victim = Setup::new().start();
+    let stderr = victim.read_stderr();
+    victim.close_stdout();
+    victim.log(2_000, 0);
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success(), "{}", ended.status);
+    ended.counts.assert_they_add_up();
+    assert_eq!(ended.counts.write_failed, 4_000);
+    // Each cause is told, once.
+    let stderr = stderr.text();
+    assert_eq!(stderr.matches("write failed").count(), 1, "{stderr}");
+}
+
+#[test]
+fn both_streams_may_be_closed() {
+    for output in ["stdout", "stderr"] {
+        let mut victim = Setup::new().with("output", output).start();
+        victim.close_stdout();
+        victim.close_stderr();
+        victim.log(2_000, 0);
+        victim.tell("return");
+        let ended = victim.ended();
+        assert!(ended.status.success(), "{}", ended.status);
+        ended.counts.assert_they_add_up();
+        assert_eq!(ended.counts.write_failed, 4_000);
+    }
+}
+
+#[test]
+fn a_full_device_loses_what_it_says_and_the_program_ends_at_the_deadline() {
+    for both in [false, true] {
+        let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let stderr = if both { full().into() } else { Stdio::null() };
+        let mut victim = Setup::new()
+            .with("when_full", "shed")
+            .with("capacity", 64 * 1024)
+            .start_with(full(), stderr);
+        victim.log(2_000, 0);
+        let error = victim.ask("flush 5000");
+        assert!(error.starts_with("StorageFull"), "{error}");
+        let begin = Instant::now();
+        victim.ask("shutdown 300");
+        assert!(begin.elapsed() < Duration::from_secs(2));
+        victim.tell("return");
+        let ended = victim.ended();
+        assert!(ended.status.success(), "{}", ended.status);
+        ended.counts.assert_they_add_up();
+        assert_eq!(ended.counts.delivered, 0);
+        assert!(ended.counts.shed > 0 && ended.counts.lost_at_shutdown > 0);
+    }
+}
+
+/// What a victim did whose reader stalled for as long as it logged, and then went on.
+fn stall(when_full: &str, capacity: usize, records: u64, pause: u64) -> (Ended, Vec<u8>) {
+    let mut victim = Setup::new()
+        .with("when_full", when_full)
+        .with("capacity", capacity)
+        .with("levels", "all")
+        .start();
+    victim.log(records, pause);
+    let stdout = victim.read_stdout();
+    victim.flush();
+    victim.log(100, 100);
+    victim.tell("return");
+    (victim.ended(), stdout.all())
+}
+
+#[test]
+fn a_reader_that_stalls_delays_nobody_and_what_is_left_out_is_counted() {
+    // Two seconds, and less than half a second of them fits into the buffer.
+    let mut victim = Setup::new()
+        .with("when_full", "shed")
+        .with("capacity", 256 * 1024)
+        .start();
+    let begin = Instant::now();
+    victim.log(10_000, 150);
+    let stalled = begin.elapsed();
+    let Counts {
+        median,
+        p99,
+        longest,
+        shed,
+        ..
+    } = victim.counts();
+    println!(
+        "stalled for {stalled:?}: median {median:?}, p99 {p99:?}, longest {longest:?}, {shed} shed"
+    );
+    assert!(p99 < NO_WAIT, "{p99:?}");
+    assert!(shed > 10_000, "{shed}");
+    let stdout = victim.read_stdout();
+    victim.flush();
+    // What is logged after the stall is there.
+    victim.log(100, 0);
+    victim.tell("return");
+    let ended = victim.ended();
+    let stdout = stdout.all();
+    ended.counts.assert_they_add_up();
+    let verdict = ended.judge(&stdout);
+    println!("{verdict}");
+    verdict.assert_sound();
+    ended.assert_it_says_so(&verdict);
+    assert_eq!(
+        verdict.found + verdict.notices.len() as u64,
+        ended.counts.delivered
+    );
+    // The log itself says how many are missing, all of them.
+    let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
+    assert_eq!(told, ended.counts.shed, "{:?}", verdict.notices);
+}
+
+#[test]
+fn the_ladder_leaves_out_the_least_severe_first() {
+    // More than fits, but not by WARN and ERROR alone.
+    let (ended, stdout) = stall("ladder:0", 256 * 1024, 1_600, 0);
+    ended.counts.assert_they_add_up();
+    assert!(ended.counts.shed_info > 0, "{:?}", ended.counts);
+    assert!(ended.counts.shed > ended.counts.shed_info);
+    assert_eq!(ended.counts.shed_severe, 0);
+    let verdict = ended.judge(&stdout);
+    println!("{verdict}");
+    verdict.assert_sound();
+    ended.assert_it_says_so(&verdict);
+    let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
+    assert_eq!(told, ended.counts.shed, "{:?}", verdict.notices);
+    // The last hundred of each thread came when there was room again.
+    assert!(stdout.ends_with(b"\n"));
+}
+
+#[test]
+fn a_rung_of_the_ladder_is_left_at_half_its_mark() {
+    const CAPACITY: usize = 1024 * 1024;
+    let mut victim = Setup::new()
+        .with("when_full", "ladder:0")
+        .with("capacity", CAPACITY)
+        .with("threads", 1)
+        .start();
+    let mut stdout = victim.take_stdout();
+    // INFO is left out above four fifths; what is beyond is in the pipe.
+    victim.log(9_000, 0);
+    let shed = victim.counts().shed;
+    assert!(shed > 0);
+    // Down to more than a half: it still is.
+    let mut output = read_some(&mut stdout, CAPACITY / 4);
+    victim.log(100, 0);
+    assert_eq!(victim.counts().shed, shed + 100);
+    // Down to less than two fifths: it no longer is.
+    output.extend(read_some(&mut stdout, CAPACITY / 4));
+    until("lines at INFO are taken again", || {
+        let before = victim.counts().shed;
+        victim.log(1, 0);
+        (victim.counts().shed == before).then_some(())
+    });
+    let rest = Reading::start(stdout);
+    victim.tell("return");
+    let ended = victim.ended();
+    output.extend(rest.all());
+    ended.counts.assert_they_add_up();
+    let verdict = ended.judge(&output);
+    verdict.assert_sound();
+    ended.assert_it_says_so(&verdict);
+}
+
+#[test]
+fn a_line_is_written_soon_whenever_it_comes() {
+    let mut victim = Setup::new().with("threads", 1).start();
+    let mut stdout = victim.take_stdout();
+    let mut longest = Duration::ZERO;
+    for round in 0..300 {
+        let begin = Instant::now();
+        // After pauses around those after which the thread that writes waits in another way.
+        victim.tell(&format!("log 1 {}", round * 97));
+        read_some(&mut stdout, 120);
+        longest = longest.max(begin.elapsed());
+        assert_eq!(victim.answer(), "logged");
+    }
+    println!("the latest of 300 lines came after {longest:?}");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+}
+
+#[test]
+fn who_waits_for_a_stalled_reader_waits_no_longer_than_said() {
+    // The buffer is full long before: half of the records of both threads wait, one after the other.
+    let mut victim = Setup::new()
+        .with("when_full", "block:20")
+        .with("capacity", 4 * 1024)
+        .start();
+    victim.log(600, 0);
+    let counts = victim.counts();
+    assert!(counts.shed > 0);
+    assert!(counts.longest >= Duration::from_millis(20));
+    assert!(counts.longest < Duration::from_millis(500), "{counts:?}");
+    let stdout = victim.read_stdout();
+    victim.tell("return");
+    let ended = victim.ended();
+    ended.counts.assert_they_add_up();
+    let verdict = ended.judge(&stdout.all());
+    verdict.assert_sound();
+    ended.assert_it_says_so(&verdict);
+}
+
+#[test]
+fn who_blocks_loses_nothing_to_a_stalled_reader() {
+    let mut victim = Setup::new().with("capacity", 64 * 1024).start();
+    victim.tell("log 5000 0");
+    let mut stdout = victim.take_stdout();
+    // A reader that takes its time: as long as it takes the victim to fill the buffer again.
+    let mut output = Vec::new();
+    for _ in 0..10 {
+        output.extend(read_some(&mut stdout, 100_000));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let rest = Reading::start(stdout);
+    assert_eq!(victim.answer(), "logged");
+    victim.tell("return");
+    let ended = victim.ended();
+    output.extend(rest.all());
+    ended.counts.assert_they_add_up();
+    ended.judge(&output).assert_perfect();
+}
+
+#[test]
+fn a_reader_that_never_comes_back_does_not_hold_up_the_end() {
+    let mut victim = Setup::new().start();
+    let stderr = victim.read_stderr();
+    victim.log(10_000, 0);
+    let begin = Instant::now();
+    victim.ask("shutdown 500");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // Whoever still logs is not held up either.
+    let begin = Instant::now();
+    victim.log(500, 0);
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let mut stdout = victim.take_stdout();
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success());
+    ended.counts.assert_they_add_up();
+    assert!(ended.counts.lost_at_shutdown > 19_000, "{:?}", ended.counts);
+    assert!(stderr.text().contains("spanwise: lines lost: stdout: "));
+    let mut output = Vec::new();
+    stdout.read_to_end(&mut output).unwrap();
+    let verdict = ended.judge(&output);
+    println!("{verdict}");
+    verdict.assert_in_order();
+    ended.assert_it_says_so(&verdict);
+}
+
+/// Both ends of a terminal: what a person has, and what a program has.
+#[expect(unsafe_code, reason = "nothing safe opens one")]
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut person, mut program) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: the first two point to integers that live longer than the call; null is allowed for the others. What it returns is open,
+    // and nobody else's.
+    unsafe {
+        assert_eq!(
+            libc::openpty(
+                &raw mut person,
+                &raw mut program,
+                null,
+                null.cast(),
+                null.cast()
+            ),
+            0
+        );
+        (OwnedFd::from_raw_fd(person), OwnedFd::from_raw_fd(program))
+    }
+}
+
+#[test]
+fn terminals_that_nobody_reads_hold_nobody_up() {
+    let ((person, stdout), (other_person, stderr)) = (terminal(), terminal());
+    let mut victim = Setup::new()
+        .with("when_full", "shed")
+        .with("capacity", 256 * 1024)
+        .start_with(Stdio::from(stdout), Stdio::from(stderr));
+    let begin = Instant::now();
+    for _ in 0..20 {
+        victim.log(2_000, 0);
+    }
+    victim.ask("shutdown 500");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success());
+    ended.counts.assert_they_add_up();
+    assert!(ended.counts.lost() > 30_000, "{:?}", ended.counts);
+    drop((person, other_person));
+}
+
+#[test]
+fn a_stalled_reader_does_not_hold_up_the_end_of_a_program_that_does_nothing_about_it() {
+    let mut victim = Setup::new().start();
+    victim.log(10_000, 0);
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success());
+    assert!(ended.after < Duration::from_secs(8), "{:?}", ended.after);
+    ended.counts.assert_they_add_up();
+    assert!(ended.counts.lost_at_shutdown > 19_000);
+}
+
+/// Two programs at one stream, of which each has a size of line; what they wrote.
+fn share(mut start: impl FnMut(Setup) -> Victim, sizes: [usize; 2], records: u64) -> Vec<Ended> {
+    let mut victims = sizes.map(|size| start(Setup::new().with("size", size).with("threads", 1)));
+    for victim in &mut victims {
+        victim.tell(&format!("log {records} 0"));
+    }
+    let victims = victims.into_iter().map(|mut victim| {
+        assert_eq!(victim.answer(), "logged");
+        victim.tell("return");
+        victim.ended()
+    });
+    victims.collect()
+}
+
+/// The lines of each, which differ in size, and not one line that is of neither.
+#[track_caller]
+fn assert_unmixed(output: &[u8], ended: &[Ended], sizes: [usize; 2]) {
+    let lines = |size| {
+        let lines = output.split_inclusive(move |byte| *byte == b'\n');
+        lines
+            .filter(move |line| line.len() == size)
+            .flatten()
+            .copied()
+    };
+    let mut bytes = 0;
+    for (ended, size) in ended.iter().zip(sizes) {
+        let own: Vec<u8> = lines(size).collect();
+        bytes += own.len();
+        judge(&own, size, &[ended.counts.accepted[0]]).assert_perfect();
+    }
+    assert_eq!(bytes, output.len(), "torn");
+}
+
+#[test]
+fn two_programs_at_one_pipe_do_not_tear_lines_of_up_to_4_kib() {
+    for sizes in [[100, 101], [4_096, 4_095]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let reading = Reading::start(reader);
+        let start = |setup: Setup| setup.start_with(writer.try_clone().unwrap(), Stdio::null());
+        let ended = share(start, sizes, 5_000);
+        drop(writer);
+        assert_unmixed(&reading.all(), &ended, sizes);
+    }
+}
+
+#[test]
+fn two_programs_at_one_file_do_not_tear_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let open = || {
+        File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap()
+    };
+    let sizes = [20_000, 20_001];
+    let ended = share(
+        |setup| setup.start_with(open(), Stdio::null()),
+        sizes,
+        2_000,
+    );
+    assert_unmixed(&std::fs::read(&path).unwrap(), &ended, sizes);
+}
+
+#[test]
+fn memory_is_bounded_while_nobody_reads() {
+    let mut victim = Setup::new()
+        .with("when_full", "shed")
+        .with("size", 10_000)
+        .start();
+    let before = victim.memory("VmRSS");
+    victim.log(10_000, 0);
+    let grown = victim.memory("VmHWM") - before;
+    println!("200 MB of lines: {grown} KiB more");
+    // The buffer, of 8 MiB, the unused ends of its pieces, and what the victim itself needs.
+    assert!(grown < 16 * 1024, "{grown} KiB");
+    victim.ask("shutdown 0");
+    victim.tell("return");
+    victim.ended().counts.assert_they_add_up();
+}
+
+#[test]
+fn a_program_with_little_memory_lives_while_nobody_reads() {
+    if !super::driver::have("little memory", &["prlimit"]) {
+        return;
+    }
+    let mut victim = Setup::new()
+        .with("when_full", "shed")
+        .with("size", 10_000)
+        .under(&["prlimit", "--as=268435456"])
+        .start();
+    victim.log(20_000, 0);
+    victim.ask("shutdown 0");
+    victim.tell("return");
+    let ended = victim.ended();
+    assert!(ended.status.success(), "{}", ended.status);
+    ended.counts.assert_they_add_up();
+}

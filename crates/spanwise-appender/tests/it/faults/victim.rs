@@ -1,0 +1,533 @@
+//! A program that logs what it is told to, where it is told to, and counts. The tests of faults misuse it.
+//!
+//! Arguments are `key=value`; see `Setup`. Commands come as lines through a socket, and each is answered by a line, so that a test
+//! knows where its victim is without waiting for time to pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a program for tests"
+)]
+
+#[cfg(unix)]
+mod record;
+
+#[cfg(unix)]
+fn main() {
+    unix::main();
+}
+
+#[cfg(not(unix))]
+fn main() {}
+
+#[cfg(unix)]
+mod unix {
+    use std::{
+        collections::HashMap,
+        fmt::{self, Write as _},
+        fs::OpenOptions,
+        io::{BufRead, BufReader, Write},
+        os::{
+            fd::AsRawFd,
+            unix::{net::UnixStream, process::CommandExt},
+        },
+        process::Command,
+        str::FromStr,
+        sync::{
+            Arc, OnceLock,
+            atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        },
+        thread::{self, JoinHandle},
+        time::{Duration, Instant},
+    };
+
+    use spanwise_appender::{Background, FlushGuard, RollingFile, WhenFull};
+    use tracing::{Level, Metadata, Subscriber, field, metadata};
+    use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, prelude::*};
+
+    use crate::record::{self, record};
+
+    /// What it was started with.
+    struct Setup(HashMap<String, String>);
+
+    impl Setup {
+        fn from_args() -> Self {
+            let pairs = std::env::args().skip(1).map(|argument| {
+                let (key, value) = argument.split_once('=').expect("key=value");
+                (key.to_owned(), value.to_owned())
+            });
+            Self(pairs.collect())
+        }
+
+        fn text(&self, key: &str, default: &'static str) -> &str {
+            self.0.get(key).map_or(default, String::as_str)
+        }
+
+        fn number<N: FromStr<Err: fmt::Debug>>(&self, key: &str, default: N) -> N {
+            self.0
+                .get(key)
+                .map_or(default, |value| value.parse().expect(key))
+        }
+
+        fn when_full(&self) -> WhenFull {
+            let text = self.text("when_full", "block:60000");
+            let (name, millis) = text.split_once(':').unwrap_or((text, "100"));
+            let at_most = Duration::from_millis(millis.parse().expect("milliseconds"));
+            match name {
+                "block" => WhenFull::Block(at_most),
+                "ladder" => WhenFull::Ladder(at_most),
+                "shed" => WhenFull::Shed,
+                other => panic!("when_full={other}"),
+            }
+        }
+    }
+
+    /// Numbers in a file, which are there also after a SIGKILL.
+    fn tally(slot: usize) -> &'static AtomicU64 {
+        &TALLY.get().expect("mapped")[CHILD.load(Ordering::Relaxed) + slot]
+    }
+
+    static TALLY: OnceLock<&'static [AtomicU64]> = OnceLock::new();
+    /// Where this process' numbers begin.
+    static CHILD: AtomicUsize = AtomicUsize::new(0);
+    static BACKGROUND: OnceLock<Background> = OnceLock::new();
+
+    #[expect(unsafe_code, reason = "memory that outlives its process")]
+    fn map_tally(path: &str) {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .expect(path);
+        let bytes = record::SLOTS * size_of::<AtomicU64>();
+        // SAFETY: the file is as long as the mapping, which is never taken away; atomics may be shared with whoever reads it.
+        let slots = unsafe {
+            let start = libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            );
+            assert_ne!(start, libc::MAP_FAILED, "mmap");
+            std::slice::from_raw_parts(start.cast::<AtomicU64>(), record::SLOTS)
+        };
+        TALLY.set(slots).expect("once");
+    }
+
+    fn store_counters() {
+        let Some(stats) = BACKGROUND.get().map(Background::stats) else {
+            return;
+        };
+        let store = |slot, number| tally(slot).store(number, Ordering::Relaxed);
+        store(record::DELIVERED, stats.delivered);
+        store(record::WRITE_FAILED, stats.write_failed);
+        store(record::SHED, stats.shed.total());
+        store(record::SHED_SEVERE, stats.shed.error + stats.shed.warn);
+        store(record::SHED_INFO, stats.shed.info);
+        store(record::LOST_AT_SHUTDOWN, stats.lost_at_shutdown);
+    }
+
+    /// Runs last, since it is registered first.
+    extern "C" fn at_exit() {
+        store_counters();
+        tally(record::ENDED_WELL).store(1, Ordering::Relaxed);
+    }
+
+    pub fn main() {
+        let setup = Setup::from_args();
+        map_tally(setup.text("tally", "tally"));
+        // SAFETY: the function lives as long as the program, and does not unwind where it could.
+        #[expect(unsafe_code, reason = "what it is about")]
+        unsafe {
+            libc::atexit(at_exit);
+        }
+        let (background, guard, file) = match build(&setup) {
+            Ok(built) => built,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "cannot start: {error}");
+                std::process::exit(3);
+            }
+        };
+        BACKGROUND.set(background.clone()).expect("once");
+        tracing_subscriber::registry().with(Notices).init();
+        let mut victim = Victim {
+            output: Output {
+                background,
+                direct: file
+                    .clone()
+                    .filter(|_| setup.text("output", "").starts_with("direct:")),
+            },
+            guard: Some(guard),
+            file,
+            base: setup.number("base", 0),
+            threads: setup.number("threads", 2),
+            size: setup.number("size", 120),
+            all_levels: setup.text("levels", "info") == "all",
+            going: None,
+        };
+        let control = UnixStream::connect(setup.text("control", "control")).expect("control");
+        let mut answers = control.try_clone().expect("control");
+        writeln!(answers, "pid {}", std::process::id()).expect("control");
+        for command in BufReader::new(control).lines() {
+            let Ok(command) = command else { break };
+            let words: Vec<_> = command.split(' ').collect();
+            if words[0] == "return" {
+                // As a program ends that does nothing about it.
+                return;
+            }
+            let answer = victim.obey(&words);
+            if writeln!(answers, "{answer}").is_err() {
+                break;
+            }
+        }
+    }
+
+    type Built = (Background, FlushGuard, Option<RollingFile>);
+
+    fn build(setup: &Setup) -> Result<Built, Box<dyn std::error::Error>> {
+        let output = setup.text("output", "stdout");
+        let mut rolling = None;
+        let builder = match output.split_once(':') {
+            None if output == "stderr" => Background::builder(std::io::stderr()),
+            None => Background::builder(std::io::stdout()),
+            Some(("plain", path)) => {
+                let file = OpenOptions::new().append(true).create(true).open(path)?;
+                Background::builder(file)
+            }
+            Some(("rolling" | "direct", path)) => {
+                let mut builder = RollingFile::builder(path)
+                    .rotation(setup.text("rotation", "never").parse()?)
+                    .retention(setup.text("retention", "all").parse()?)
+                    .compression(setup.text("compression", "none").parse()?);
+                if setup.number("per_process", false) {
+                    builder = builder.per_process();
+                }
+                let file = builder.build()?;
+                rolling = Some(file.clone());
+                Background::builder(file)
+            }
+            Some(other) => panic!("output={other:?}"),
+        };
+        let builder = builder
+            .capacity(setup.number("capacity", 8 * 1024 * 1024))
+            .when_full(setup.when_full());
+        let builder = match setup.number("direct", false) {
+            true => builder.direct(),
+            false => builder,
+        };
+        let builder = match setup.number("flush_on_panic", false) {
+            true => {
+                // What `panic = "abort"` does after the hook.
+                std::panic::set_hook(Box::new(|_| std::process::abort()));
+                builder.flush_on_panic()
+            }
+            false => builder,
+        };
+        let builder = match setup.text("sync_on", "none") {
+            "none" => builder,
+            level => builder.sync_on(level.parse()?),
+        };
+        let (background, guard) = builder.build()?;
+        Ok((background, guard, rolling))
+    }
+
+    /// Where records go.
+    #[derive(Clone)]
+    struct Output {
+        background: Background,
+        /// The file itself, if there is nothing between.
+        direct: Option<RollingFile>,
+    }
+
+    struct Victim {
+        output: Output,
+        guard: Option<FlushGuard>,
+        file: Option<RollingFile>,
+        /// The number of its first thread, among all victims that write to the same place.
+        base: u64,
+        threads: usize,
+        size: usize,
+        all_levels: bool,
+        going: Option<Going>,
+    }
+
+    /// Threads that log, and what their calls took.
+    struct Going {
+        stop: Arc<AtomicBool>,
+        threads: Vec<JoinHandle<Vec<u32>>>,
+    }
+
+    impl Victim {
+        fn obey(&mut self, words: &[&str]) -> String {
+            let number = |at: usize| {
+                words
+                    .get(at)
+                    .map_or(0, |word| word.parse().expect("number"))
+            };
+            match words[0] {
+                // So many records a thread, with a pause in microseconds after each.
+                "log" => {
+                    self.go(number(1), number(2));
+                    self.join()
+                }
+                "go" => {
+                    self.go(u64::MAX, number(1));
+                    "going".to_owned()
+                }
+                "stop" => {
+                    if let Some(going) = &self.going {
+                        going.stop.store(true, Ordering::Relaxed);
+                    }
+                    self.join()
+                }
+                "stats" => {
+                    store_counters();
+                    "stored".to_owned()
+                }
+                "flush" => match self
+                    .output
+                    .background
+                    .flush(Duration::from_millis(number(1)))
+                {
+                    Ok(()) => "flushed".to_owned(),
+                    Err(error) => format!("{:?}: {error}", error.kind()),
+                },
+                "reopen" => match self.file.as_ref().expect("a file").reopen() {
+                    Ok(()) => "reopened".to_owned(),
+                    Err(error) => error.to_string(),
+                },
+                "fork" => self.fork(number(1), words.get(2).copied().unwrap_or("exit")),
+                "daemon" => self.daemon(number(1)),
+                "shutdown" => {
+                    let deadline = Duration::from_millis(number(1));
+                    let report = self.guard.take().expect("a guard").shutdown(deadline);
+                    store_counters();
+                    format!("{} {}", report.delivered, report.lost)
+                }
+                "shutdown_and_exit" => {
+                    let guard = self.guard.take().expect("a guard");
+                    let ending = AtomicBool::new(false);
+                    thread::scope(|scope| {
+                        scope.spawn(|| {
+                            ending.store(true, Ordering::Relaxed);
+                            guard.shutdown(Duration::from_secs(5));
+                        });
+                        while !ending.load(Ordering::Relaxed) {
+                            thread::yield_now();
+                        }
+                        thread::sleep(Duration::from_millis(20));
+                        std::process::exit(0)
+                    })
+                }
+                "drop" => {
+                    drop(self.guard.take());
+                    "dropped".to_owned()
+                }
+                "leak" => {
+                    #[expect(clippy::mem_forget, reason = "what it is about")]
+                    std::mem::forget(self.guard.take());
+                    "leaked".to_owned()
+                }
+                "exit" => std::process::exit(0),
+                // SAFETY: it ends the process at once, which is what it is about.
+                #[expect(unsafe_code, reason = "nothing safe ends so")]
+                "_exit" => unsafe { libc::_exit(0) },
+                "exec" => {
+                    let error = Command::new("true").exec();
+                    panic!("{error}")
+                }
+                "flush_and_exec" => {
+                    let flushed = self.output.background.flush(Duration::from_secs(20));
+                    flushed.expect("flushed");
+                    self.obey(&["exec"])
+                }
+                "terminate" => {
+                    // SAFETY: a signal to this process.
+                    #[expect(unsafe_code, reason = "nothing safe sends it")]
+                    unsafe {
+                        libc::raise(libc::SIGTERM);
+                    }
+                    unreachable!()
+                }
+                "panic" => panic!("as told"),
+                "abort" => {
+                    let background = self.output.background.clone();
+                    let deadline = Duration::from_millis(number(1));
+                    std::panic::set_hook(Box::new(move |_| {
+                        let _ = background.flush(deadline);
+                        store_counters();
+                        tally(record::ENDED_WELL).store(1, Ordering::Relaxed);
+                        // What `panic = "abort"` does after the hook.
+                        std::process::abort();
+                    }));
+                    panic!("as told");
+                }
+                other => panic!("{other}"),
+            }
+        }
+
+        fn go(&mut self, records: u64, pause: u64) {
+            let stop = Arc::new(AtomicBool::new(false));
+            let threads = (0..self.threads).map(|thread| {
+                let output = self.output.clone();
+                let (base, size, all_levels) = (self.base, self.size, self.all_levels);
+                let stop = Arc::clone(&stop);
+                let pause = Duration::from_micros(pause);
+                thread::spawn(move || {
+                    let mut times = Vec::new();
+                    for _ in 0..records {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        times.push(log(&output, base, thread, size, all_levels));
+                        if !pause.is_zero() {
+                            thread::sleep(pause);
+                        }
+                    }
+                    times
+                })
+            });
+            let threads = threads.collect();
+            self.going = Some(Going { stop, threads });
+        }
+
+        fn join(&mut self) -> String {
+            let going = self.going.take().expect("told to go");
+            let mut times: Vec<u32> = going
+                .threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("no panic"))
+                .collect();
+            times.sort_unstable();
+            let at = |percent: usize| {
+                let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+                times.get(index).copied().unwrap_or_default().into()
+            };
+            tally(record::MEDIAN).store(at(50), Ordering::Relaxed);
+            tally(record::P99).store(at(99), Ordering::Relaxed);
+            tally(record::LONGEST).store(at(100), Ordering::Relaxed);
+            "logged".to_owned()
+        }
+
+        /// The child logs as the first thread of its own numbers, and ends as it is told to.
+        fn fork(&mut self, records: u64, end: &str) -> String {
+            // SAFETY: what the child does is what is tested: it logs, which allocates, as programs do that fork.
+            #[expect(unsafe_code, reason = "what it is about")]
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                CHILD.store(record::CHILD, Ordering::Relaxed);
+                for _ in 0..records {
+                    log(&self.output, self.base, 0, self.size, self.all_levels);
+                }
+                self.obey(&[end, "20000"]);
+                std::process::exit(0);
+            }
+            let mut status = 0;
+            // SAFETY: the status is ours to write to.
+            #[expect(unsafe_code, reason = "nothing safe waits for a child of `fork`")]
+            unsafe {
+                libc::waitpid(child, &raw mut status, 0);
+            }
+            format!("child {status}")
+        }
+
+        /// As `daemon(3)` does: the parent ends at once, and the child goes on. Records are logged before.
+        fn daemon(&mut self, records: u64) -> String {
+            for _ in 0..records {
+                log(&self.output, self.base, 0, self.size, self.all_levels);
+            }
+            // SAFETY: as above; the parent does nothing after it.
+            #[expect(unsafe_code, reason = "what it is about")]
+            unsafe {
+                if libc::fork() != 0 {
+                    libc::_exit(0);
+                }
+            }
+            "child".to_owned()
+        }
+    }
+
+    /// One record, and how many nanoseconds the call took.
+    fn log(output: &Output, base: u64, thread: usize, size: usize, all_levels: bool) -> u32 {
+        let count = tally(record::THREADS + thread);
+        let number = count.load(Ordering::Relaxed);
+        let child = CHILD.load(Ordering::Relaxed);
+        let line = record(base + (child + thread) as u64, number, size);
+        let metadata = if all_levels {
+            of_level(number)
+        } else {
+            &METADATA[2]
+        };
+        let begin = Instant::now();
+        let written = match &output.direct {
+            Some(file) => (&*file).write(line.as_bytes()),
+            None => {
+                let mut writer = output.background.make_writer_for(metadata);
+                writer.write(line.as_bytes())
+            }
+        }
+        .expect("never fails");
+        let time = begin.elapsed();
+        assert_eq!(written, line.len());
+        count.store(number + 1, Ordering::Relaxed);
+        u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+    }
+
+    fn of_level(number: u64) -> &'static Metadata<'static> {
+        &METADATA[usize::try_from(number % 5).expect("small")]
+    }
+
+    macro_rules! metadata_of {
+        ($($level:ident),*) => {
+            [$({
+                static CALLSITE: Site = Site;
+                Metadata::new(
+                    "record", "victim", Level::$level, None, None, None,
+                    field::FieldSet::new(&[], tracing::callsite::Identifier(&CALLSITE)),
+                    metadata::Kind::EVENT,
+                )
+            }),*]
+        };
+    }
+
+    struct Site;
+
+    impl tracing::Callsite for Site {
+        fn set_interest(&self, _: tracing::subscriber::Interest) {}
+
+        fn metadata(&self) -> &Metadata<'_> {
+            &METADATA[0]
+        }
+    }
+
+    static METADATA: [Metadata<'static>; 5] = metadata_of!(ERROR, WARN, INFO, DEBUG, TRACE);
+
+    /// Writes what the log says about itself into the log.
+    struct Notices;
+
+    impl<S: Subscriber> Layer<S> for Notices {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            let mut line = record::NOTICE.to_owned();
+            event.record(&mut Text(&mut line));
+            line.push_str("\"}\n");
+            let background = BACKGROUND.get().expect("built");
+            let _ = background
+                .make_writer_for(event.metadata())
+                .write(line.as_bytes());
+            tally(record::NOTICES).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Text<'a>(&'a mut String);
+
+    impl field::Visit for Text<'_> {
+        fn record_debug(&mut self, field: &field::Field, value: &dyn fmt::Debug) {
+            let value = format!("{value:?}").replace(['"', '\\'], "'");
+            let _ = write!(self.0, "{}={value} ", field.name());
+        }
+    }
+}

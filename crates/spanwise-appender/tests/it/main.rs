@@ -1,0 +1,24 @@
+//! All tests of the crate that share one process, or start one of their own.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::needless_pass_by_value,
+    clippy::mem_forget,
+    clippy::print_stdout,
+    reason = "a test ends where something is wrong, and uses what it needs of the support"
+)]
+
+mod accounting;
+mod background;
+#[cfg(unix)]
+mod exit;
+#[cfg(target_os = "linux")]
+mod faults;
+mod hostile;
+mod notices;
+mod notices_under_lock;
+mod rolling;
+mod support;

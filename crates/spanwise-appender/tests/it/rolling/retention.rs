@@ -1,0 +1,205 @@
+//! Old files go, and only those.
+
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::support::{DAY, HOUR, clock, eventually, log, names, noon};
+use spanwise_appender::{Bytes, Retention, RollingFile, Rotation};
+use spanwise_core::{Fault, SelfReport};
+use tempfile::tempdir;
+
+fn keeping(dir: &Path, retention: Retention) -> RollingFile {
+    let builder =
+        RollingFile::builder(dir.join("app.log")).rotation(Rotation::never().at_size(Bytes(2)));
+    builder.retention(retention).clock(clock()).build().unwrap()
+}
+
+fn rolled(dir: &Path, name: &str, bytes: usize, age: Duration) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, "x".repeat(bytes)).unwrap();
+    fs::File::options()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(noon() - age)
+        .unwrap();
+    path
+}
+
+/// Five rolled files, of 100 bytes and a day each.
+fn five(dir: &Path) {
+    for (day, number) in [(16, 1), (17, 1), (18, 9), (18, 10), (19, 1)] {
+        rolled(
+            dir,
+            &format!("app.2026-11-{day}.{number}.log"),
+            100,
+            DAY * (20 - day),
+        );
+    }
+}
+
+#[test]
+fn each_limit_is_kept_from_the_start() {
+    let files = |files| Retention::all().files(NonZeroUsize::new(files).unwrap());
+    for (retention, stay) in [
+        (Retention::all(), 5),
+        (files(3), 3),
+        (files(9), 5),
+        (Retention::all().age(2 * DAY + HOUR), 3),
+        (Retention::all().total(Bytes(250)), 2),
+        (files(4).age(3 * DAY + HOUR).total(Bytes(150)), 1),
+        (Retention::all().free(Bytes(1)), 5),
+        (Retention::all().free(Bytes(u64::MAX)), 0),
+    ] {
+        let dir = tempdir().unwrap();
+        five(dir.path());
+        let all = names(dir.path());
+        // By number, not by letter: 10 comes after 9.
+        let order = [0, 1, 3, 2, 4];
+        let expected: Vec<&str> = order[5 - stay..]
+            .iter()
+            .map(|index| all[*index].as_str())
+            .collect();
+        let _file = keeping(dir.path(), retention.clone());
+        let same = || {
+            let mut names = names(dir.path());
+            names.retain(|name| name != "app.log");
+            let mut expected = expected.clone();
+            expected.sort_unstable();
+            names == expected
+        };
+        eventually(
+            &format!("{retention}: {expected:?}, not {:?}", names(dir.path())),
+            same,
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_go() {
+    let dir = tempdir().unwrap();
+    // The last that is done at the start.
+    let old = rolled(dir.path(), "app.2026-11-01.1.log", 1000, DAY);
+    let file = keeping(dir.path(), "250B".parse().unwrap());
+    eventually("the start is over", || !old.exists());
+    five(dir.path());
+    rolled(dir.path(), "app.2026-11-18.9.log.gz", 10, DAY);
+    let mut going = file.retention_dry_run().unwrap();
+    going.sort();
+    let expected = [
+        "app.2026-11-16.1.log",
+        "app.2026-11-17.1.log",
+        "app.2026-11-18.9.log",
+        "app.2026-11-18.9.log.gz",
+    ];
+    assert_eq!(going, expected.map(|name| dir.path().join(name)));
+    assert_eq!(names(dir.path()).len(), 7);
+}
+
+#[test]
+fn old_files_go_when_a_file_rolls() {
+    let dir = tempdir().unwrap();
+    let file = keeping(dir.path(), "3".parse().unwrap());
+    for n in 0..10 {
+        log(&file, &n.to_string());
+    }
+    let expected = [
+        "app.2026-11-20.7.log",
+        "app.2026-11-20.8.log",
+        "app.2026-11-20.9.log",
+        "app.log",
+    ];
+    eventually("three are left", || names(dir.path()) == expected);
+}
+
+#[test]
+fn look_alikes_are_never_touched() {
+    let dir = tempdir().unwrap();
+    let foreign = [
+        "app.log-payroll.db",
+        "app.log.pgdump",
+        "app.2026-11-01.3.log.bak",
+        "app.2026-11-01.03.log",
+        "app.2026-11-31.1.log",
+        "app.2.2026-11-01.1.log",
+        "other.2026-11-01.1.log",
+        "app.2026-11-01.1.log.gz.tmp.bak",
+    ];
+    foreign
+        .iter()
+        .for_each(|name| drop(rolled(dir.path(), name, 1, 90 * DAY)));
+    fs::create_dir(dir.path().join("app.2026-11-01.1.log")).unwrap();
+    let elsewhere = tempdir().unwrap();
+    let target = rolled(elsewhere.path(), "precious", 1, 90 * DAY);
+    std::os::unix::fs::symlink(&target, dir.path().join("app.2026-11-01.2.log")).unwrap();
+    let ours = rolled(dir.path(), "app.2026-11-01.4.log", 1, 90 * DAY);
+    let _file = keeping(dir.path(), "1d,1B".parse().unwrap());
+    eventually("ours goes", || !ours.exists());
+    assert_eq!(names(dir.path()).len(), foreign.len() + 3);
+    assert!(target.exists());
+}
+
+/// More than a thread that logs reads.
+const MANY: usize = 10_000;
+
+#[test]
+fn many_old_files_are_numbered_on_and_deleted() {
+    let dir = tempdir().unwrap();
+    for n in 1..=MANY {
+        let name = match n % 2 {
+            1 => format!("foreign-{n}"),
+            _ => format!("app.2026-11-20.{n}.log"),
+        };
+        fs::File::create(dir.path().join(name)).unwrap();
+    }
+    let report = SelfReport::silent();
+    let builder = RollingFile::builder(dir.path().join("app.log"))
+        .rotation(Rotation::never().at_size(Bytes(2)));
+    let file = builder
+        .retention("10".parse().unwrap())
+        .clock(clock())
+        .report(&report)
+        .build()
+        .unwrap();
+    // Until the numbers are known, the file is written on.
+    let mut lines = 0;
+    let next = dir.path().join(format!("app.2026-11-20.{}.log", MANY + 1));
+    eventually("it rolls", || {
+        log(&file, "a");
+        lines += 1;
+        next.exists()
+    });
+    let rolled = fs::read(&next).unwrap().len() + fs::read(file.path()).unwrap().len();
+    assert_eq!(rolled, lines * "a\n".len());
+    let left = || fs::read_dir(dir.path()).unwrap().count();
+    // Ten, the current one and its lock.
+    eventually("ten are left", || left() == MANY / 2 + 10 + 2);
+    assert_eq!(report.stats().faults, []);
+}
+
+#[test]
+fn the_last_number_is_not_passed() {
+    let dir = tempdir().unwrap();
+    let last = dir.path().join("app.2026-11-20.999999999999999999.log");
+    fs::write(&last, "").unwrap();
+    let (report, clock) = (SelfReport::silent(), clock());
+    let builder =
+        RollingFile::builder(dir.path().join("app.log")).rotation("daily,2B".parse().unwrap());
+    let file = builder
+        .clock(clock.clone())
+        .report(&report)
+        .build()
+        .unwrap();
+    ["a", "b"].iter().for_each(|line| log(&file, line));
+    // The file is written on, for that day.
+    assert_eq!(fs::read(file.path()).unwrap(), b"a\nb\n");
+    assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
+    fs::rename(&last, dir.path().join("elsewhere")).unwrap();
+    clock.advance(DAY);
+    log(&file, "c");
+    assert_eq!(fs::read(file.path()).unwrap(), b"c\n");
+}

@@ -1,0 +1,28 @@
+//! `logrotate` and people ask by `SIGHUP` to reopen files.
+
+use std::{fs, process::Command};
+
+use super::support::{clock, eventually, log, read};
+use spanwise_appender::{RollingFile, Rotation};
+use tempfile::tempdir;
+
+#[test]
+fn the_next_record_is_in_the_file_that_the_path_names() {
+    let dir = tempdir().unwrap();
+    let builder = RollingFile::builder(dir.path().join("app.log"))
+        .rotation(Rotation::never())
+        .clock(clock());
+    let file = builder.reopen_on_sighup().build().unwrap();
+    log(&file, "a");
+    fs::rename(file.path(), dir.path().join("app.log.1")).unwrap();
+    let kill = Command::new("kill")
+        .args(["-HUP", &std::process::id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    eventually("the signal is here", || {
+        log(&file, "b");
+        file.path().exists()
+    });
+    assert!(read(file.path()).starts_with("b\n"));
+    assert!(read(dir.path().join("app.log.1")).starts_with("a\n"));
+}

@@ -1,0 +1,117 @@
+//! What is let through to be kept reaches the layers that keep it, and those that show events see what they always saw.
+
+use crate::support::Seen;
+use spanwise_core::{Emission, Emitted, LayerExt, LevelHandle, LevelLayer};
+use tracing::{Level, debug, debug_span, info, info_span, level_filters::LevelFilter, trace};
+use tracing_subscriber::prelude::*;
+
+/// A layer that keeps, and one that shows.
+fn stack(
+    levels: &str,
+    captured: &str,
+) -> (Seen, Seen, LevelHandle, tracing::subscriber::DefaultGuard) {
+    let levels = LevelLayer::new(levels.parse().unwrap())
+        .capture(captured.parse::<spanwise_core::TargetLevels>().unwrap());
+    let handle = levels.handle();
+    let (keeps, shows) = (Seen::default(), Seen::default());
+    let shown: Emitted<Seen> = shows.clone().emitted(handle.clone());
+    let guard = tracing_subscriber::registry()
+        .with(keeps.clone())
+        .with(shown)
+        .with(levels)
+        .set_default();
+    (keeps, shows, handle, guard)
+}
+
+fn log() {
+    info!("info");
+    debug!("debug");
+    trace!("trace");
+    debug!(target: "noise", "noise");
+    debug!(target: "hyper", "hyper");
+    info!(target: "hyper", "hyper info");
+}
+
+#[test]
+fn a_captured_event_reaches_those_who_keep_it() {
+    let (keeps, shows, _, _default) = stack("info,noise=off,hyper=warn", "debug,hyper=info");
+    log();
+    assert_eq!(keeps.take(), ["info", "debug", "hyper info"]);
+    assert_eq!(shows.take(), ["info"]);
+}
+
+#[test]
+fn what_is_asked_before_an_event_is_answered_as_the_event_is() {
+    let (.., _default) = stack("info", "debug");
+    assert!(tracing::enabled!(Level::DEBUG));
+    assert!(tracing::event_enabled!(Level::DEBUG));
+    assert!(!tracing::enabled!(Level::TRACE));
+    assert!(!tracing::span_enabled!(Level::DEBUG));
+    assert!(debug_span!("a span is not captured").is_disabled());
+}
+
+#[test]
+fn a_change_of_the_levels_holds_for_what_is_shown() {
+    let (keeps, shows, levels, _default) = stack("info", "debug");
+    for (now, shown) in [
+        ("debug", vec!["debug"]),
+        ("warn", vec![]),
+        ("trace", vec!["debug"]),
+        ("off", vec![]),
+        ("info,[chosen]=debug", vec![]),
+    ] {
+        levels.set_levels(now).unwrap();
+        debug!("debug");
+        assert_eq!(shows.take(), shown, "{now}");
+        assert_eq!(keeps.take().is_empty(), now == "off", "{now}");
+    }
+    info_span!("chosen").in_scope(|| debug!("in the span"));
+    info_span!("other").in_scope(|| debug!("in another"));
+    assert_eq!(shows.take(), ["in the span"]);
+    assert_eq!(keeps.take(), ["in the span", "in another"]);
+}
+
+#[test]
+fn levels_of_the_sink_hold_besides_those_of_the_program() {
+    let levels = LevelLayer::new("info,shop=debug".parse().unwrap()).capture(LevelFilter::TRACE);
+    let shows = Seen::default();
+    let emission = Emission::from(levels.handle()).leveled("shop=info,quiet=off".parse().unwrap());
+    let _default = tracing_subscriber::registry()
+        .with(shows.clone().emitted(emission))
+        .with(levels)
+        .set_default();
+    debug!(target: "shop", "below the sink's");
+    info!(target: "shop", "shown");
+    info!(target: "quiet", "off");
+    debug!(target: "other", "below the program's");
+    info!(target: "other", "shown too");
+    assert_eq!(shows.take(), ["shown", "shown too"]);
+}
+
+#[test]
+fn records_of_the_log_crate_are_told_apart_by_their_own_target() {
+    let levels = LevelLayer::new("info,loud=debug".parse().unwrap()).capture(LevelFilter::DEBUG);
+    let (keeps, shows) = (Seen::default(), Seen::default());
+    let _default = tracing_subscriber::registry()
+        .with(keeps.clone())
+        .with(shows.clone().emitted(levels.handle()))
+        .with(levels)
+        .set_default();
+    for (target, level) in [
+        ("loud", log::Level::Debug),
+        ("other", log::Level::Debug),
+        ("other", log::Level::Info),
+        ("other", log::Level::Trace),
+    ] {
+        tracing_log::format_trace(
+            &log::Record::builder()
+                .target(target)
+                .level(level)
+                .args(format_args!("{target}"))
+                .build(),
+        )
+        .unwrap();
+    }
+    assert_eq!(shows.take(), ["loud", "other"]);
+    assert_eq!(keeps.take(), ["loud", "other", "other"]);
+}

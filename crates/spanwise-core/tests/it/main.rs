@@ -1,0 +1,23 @@
+//! Behaviour through the public API. A test that needs a process of its own is a file beside this directory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../support/allocations.rs"]
+mod allocations;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod captured_events;
+mod context;
+mod filtered_neighbours;
+mod levels;
+mod redacted_allocations;
+mod redacted_fmt_fields;
+mod redacted_secrets;
+mod redacted_unchanged;
+mod wrappers_forward;

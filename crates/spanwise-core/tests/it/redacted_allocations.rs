@@ -1,0 +1,48 @@
+//! An event of which nothing is hidden costs a redacted layer no allocation, once its thread has had one.
+
+use crate::{allocations::allocations, support::redaction::no_hunter};
+use spanwise_core::LayerExt as _;
+use tracing::{Event, Subscriber, info, info_span};
+use tracing_core::field::{Field, Visit};
+use tracing_subscriber::{Layer, layer::Context, prelude::*};
+
+/// Looks at every value, and keeps none.
+struct Look;
+
+impl Visit for Look {
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl<S: Subscriber> Layer<S> for Look {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        event.record(&mut Self);
+        true
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut Self);
+    }
+}
+
+#[test]
+fn events_without_secrets_allocate_nothing() {
+    let subscriber = tracing_subscriber::registry().with(Look.redacted(no_hunter()));
+    let _default = tracing::subscriber::set_default(subscriber);
+    let _span = info_span!("request", route = "/orders", attempt = 1).entered();
+    let log = |number: u64| {
+        info!(number, ready = true, share = 0.5, "a message");
+        info!(number, customer = "ada", order = %number, state = ?Some(number), "order {number}");
+        info!(
+            wide = i128::MAX,
+            trusted = "as it is",
+            secret = "hunter2",
+            gone = 1
+        );
+        info!(bytes = &b"harmless"[..], text = "no message");
+    };
+    // The first of each callsite makes its plan, and its texts make room.
+    log(100);
+    let before = allocations();
+    (101..200).for_each(log);
+    assert_eq!(allocations() - before, 0);
+}

@@ -1,0 +1,172 @@
+//! `fmt` layers keep the formatted fields of spans by the type of their field formatter: what one was shown, the next one prints.
+
+use std::sync::Arc;
+
+use crate::support::redaction::{Lines, NoHunter, SECRET, no_hunter};
+use spanwise_core::{Fault, LayerExt, Layers, PrivateFields, Redact, Redacted, SelfReport};
+use tracing::{Dispatch, field::Empty, info, info_span, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Registry,
+    fmt::{self, format::DefaultFields},
+    prelude::*,
+};
+
+fn log() {
+    let span = info_span!("span", text = SECRET, late = Empty).entered();
+    info!("in the span");
+    span.record("late", SECRET);
+    info!("in the span");
+}
+
+/// What the plain and the redacted layer write.
+fn written(plain: &Lines, redacted: &Lines, stack: impl Into<Dispatch>) -> (String, String) {
+    tracing::dispatcher::with_default(&stack.into(), log);
+    (plain.take(), redacted.take())
+}
+
+fn faults(report: &SelfReport) -> Vec<(Fault, u64)> {
+    report.stats().faults
+}
+
+#[test]
+fn this_is_what_happens_where_it_is_not_seen() {
+    // A formatter of one's own, that nothing here can name: the redacted layer leaks. It is why `PrivateFields` is there.
+    let (plain, redacted) = (Lines::default(), Lines::default());
+    let stack = Registry::default()
+        .with(fmt::layer().json().with_writer(plain.clone()))
+        .with(
+            fmt::layer()
+                .json()
+                .with_writer(redacted.clone())
+                .redacted(no_hunter()),
+        );
+    let (_, leaks) = written(&plain, &redacted, stack);
+    assert!(
+        leaks.contains(SECRET),
+        "if it does not leak any more, say so in the docs"
+    );
+}
+
+/// The type of a `fmt` layer depends on what it stands on: macros, not functions.
+macro_rules! plain {
+    ($fmt:expr, $lines:expr) => {
+        $fmt.without_time()
+            .with_ansi(false)
+            .with_writer($lines.clone())
+    };
+}
+
+macro_rules! redacted {
+    ($layer:expr, $report:expr) => {
+        redacted!($layer, $report, no_hunter())
+    };
+    ($layer:expr, $report:expr, $policy:expr) => {
+        $layer.redacted($policy).report($report.clone())
+    };
+}
+
+#[test]
+fn private_fields_share_nothing_in_either_order() {
+    macro_rules! check {
+        ($fmt:expr) => {
+            let (plain, redacted) = (Lines::default(), Lines::default());
+            let report = SelfReport::silent();
+            let after = Registry::default()
+                .with(plain!($fmt, plain))
+                .with(redacted!(
+                    plain!($fmt.map_fmt_fields(PrivateFields::new), redacted),
+                    report
+                ));
+            let (theirs, shown) = written(&plain, &redacted, after);
+            assert_eq!(shown, theirs.replace(SECRET, "***"));
+            assert!(theirs.contains(SECRET) && theirs.lines().count() == 2);
+
+            let before = Registry::default()
+                .with(redacted!(
+                    plain!($fmt.map_fmt_fields(PrivateFields::new), redacted),
+                    report
+                ))
+                .with(plain!($fmt, plain));
+            assert_eq!(written(&plain, &redacted, before), (theirs, shown));
+            assert_eq!(faults(&report), []);
+        };
+    }
+    check!(fmt::layer());
+    check!(fmt::layer().json());
+    check!(fmt::layer().compact());
+}
+
+#[test]
+fn a_redacted_layer_that_shares_fields_is_switched_off_and_says_so() {
+    let (theirs, ours) = (Lines::default(), Lines::default());
+    let report = SelfReport::silent();
+    let mut stacks = 0;
+    let mut check = |stack: Dispatch| {
+        let (theirs, shown) = written(&theirs, &ours, stack);
+        assert_eq!(theirs.lines().count(), 2);
+        assert_eq!(shown, "");
+        stacks += 1;
+        assert_eq!(faults(&report), [(Fault::Setup, stacks)]);
+    };
+    macro_rules! ours {
+        () => {
+            redacted!(plain!(fmt::layer(), ours), report)
+        };
+    }
+    let registry = Registry::default;
+    check(
+        registry()
+            .with(plain!(fmt::layer(), theirs))
+            .with(ours!())
+            .into(),
+    );
+    check(
+        registry()
+            .with(ours!())
+            .with(plain!(fmt::layer(), theirs))
+            .into(),
+    );
+    check(
+        registry()
+            .with(ours!().with_filter(LevelFilter::TRACE))
+            .with(plain!(fmt::layer(), theirs).leveled(LevelFilter::TRACE.into()))
+            .into(),
+    );
+    let mut list = Layers::<Registry>::default();
+    list.push(plain!(fmt::layer(), theirs));
+    list.push(ours!().leveled(LevelFilter::TRACE.into()));
+    check(registry().with(list).into());
+}
+
+#[test]
+fn layers_behind_one_policy_may_share_and_others_may_not() {
+    let report = SelfReport::silent();
+    let stack = |first: Arc<dyn Redact>, second: Arc<dyn Redact>| -> Dispatch {
+        let lines = Lines::default();
+        let stack = Registry::default().with(redacted!(plain!(fmt::layer(), lines), report, first));
+        let stack = stack.with(redacted!(plain!(fmt::layer(), lines), report, second));
+        stack.into()
+    };
+    let policy = no_hunter();
+    let _one = stack(policy.clone(), policy.clone());
+    assert_eq!(faults(&report), []);
+    let _two = stack(policy, no_hunter());
+    assert_eq!(faults(&report), [(Fault::Setup, 2)]);
+}
+
+#[test]
+fn a_redacted_layer_of_another_kind_is_left_alone() {
+    let report = SelfReport::silent();
+    let others = crate::support::Seen::default();
+    let redacted = others.clone().redacted(no_hunter()).report(report.clone());
+    let stack = Dispatch::new(
+        Registry::default()
+            .with(fmt::layer().with_writer(std::io::sink))
+            .with(redacted),
+    );
+    assert_eq!(faults(&report), []);
+    // Afterwards look-ups find what they always find.
+    assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<crate::support::Seen>>());
+    let alone = fmt::layer::<Registry>().redacted(Arc::new(NoHunter));
+    assert!(Dispatch::new(Registry::default().with(alone)).is::<DefaultFields>());
+}

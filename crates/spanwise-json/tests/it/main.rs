@@ -1,0 +1,19 @@
+//! Behaviour through the public API. A test that needs a process of its own is a file beside this directory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+#[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
+#[path = "../../../spanwise-core/tests/support/allocations.rs"]
+mod allocations;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod any_values;
+mod entered_spans;
+mod lines;
+mod memory;
+mod nested_like_fmt;

@@ -1,0 +1,174 @@
+//! `json-nested` against the real `tracing_subscriber::fmt().json()`, byte for byte.
+//!
+//! Left out are its faults, which we do not share:
+//!
+//! * a key twice: the same field twice in an event, a span's field called `name`;
+//! * DEL, C1 controls, U+2028, U+2029 and bidirectional controls unescaped (escaped here before the comparison);
+//! * the list of spans is that of the current span, also where the event has another parent, or none;
+//! * `log.*` fields of records of the `log` crate among the fields;
+//! * a field that is a keyword keeps its `r#`, unless it is shown by `Debug`;
+//! * a value recorded late under a name that JSON escapes is dropped;
+//! * bytes recorded in a span are numbers, in an event they are text (shared).
+
+use std::error::Error;
+
+use crate::support::{
+    Lines,
+    any::{self, Any, Case, case},
+    clock,
+};
+use proptest::prelude::*;
+use spanwise_json::{Format, JsonLayer};
+use tracing::{debug, error, field::Empty, info, info_span, warn};
+use tracing_subscriber::{fmt, prelude::*};
+
+struct Then;
+
+impl fmt::time::FormatTime for Then {
+    fn format_time(&self, w: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
+        w.write_str("2026-11-20T09:08:07.123456Z")
+    }
+}
+
+/// Logs once to each, and compares.
+fn check(log: impl Fn()) {
+    let (ours, theirs) = (Lines::default(), Lines::default());
+    let layer = JsonLayer::new()
+        .format(Format::JsonNested)
+        .clock(clock())
+        .with_writer(ours.clone());
+    let fmt = fmt::layer()
+        .json()
+        .with_timer(Then)
+        .with_writer(theirs.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(fmt), log);
+    assert_eq!(ours.text(), theirs.text());
+    assert!(!ours.text().is_empty());
+}
+
+#[test]
+fn events_without_spans() {
+    check(|| info!("a message"));
+    check(|| {
+        info!(
+            answer = 42,
+            ratio = 0.5,
+            big = u64::MAX,
+            small = i64::MIN,
+            yes = true,
+            "typed"
+        )
+    });
+    check(|| warn!(text = "line\nquote\"", shown = %"x", debugged = ?Some("y"), "texts"));
+    check(|| {
+        error!(
+            nan = f64::NAN,
+            inf = f64::INFINITY,
+            huge = u128::MAX,
+            "numbers that are none"
+        )
+    });
+    check(|| debug!(only = 1, other = Empty));
+    check(|| info!(bytes = &[1_u8, 0xAB][..], "bytes"));
+    let io = std::io::Error::other("gone");
+    check(|| {
+        info!(
+            error = &io as &(dyn Error + 'static),
+            message = "with an error"
+        )
+    });
+}
+
+#[test]
+fn events_in_spans_with_late_records_and_no_fields_at_all() {
+    check(|| {
+        let outer = info_span!("outer", z = 1, a = "text", m = ?vec![1], late = Empty);
+        let _outer = outer.enter();
+        info!(a = 1, "in one span");
+        outer.record("late", 2.5).record("z", 2);
+        let inner = info_span!("inner");
+        let _inner = inner.enter();
+        info!("in two");
+        let _third =
+            info_span!("third", bytes = &[1_u8, 2][..], u = u128::MAX, error = %"e").entered();
+        info!("in three");
+    });
+}
+
+#[test]
+fn options_of_the_layer() {
+    let (ours, theirs) = (Lines::default(), Lines::default());
+    let layer = JsonLayer::new()
+        .format(Format::JsonNested)
+        .with_source_location()
+        .with_thread_name()
+        .with_thread_id()
+        .without_timestamp()
+        .with_writer(ours.clone());
+    let fmt = fmt::layer()
+        .json()
+        .without_time()
+        .with_file(true)
+        .with_line_number(true)
+        .with_thread_names(true)
+        .with_thread_ids(true)
+        .with_writer(theirs.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(fmt), || {
+        let _span = info_span!("s", a = 1).entered();
+        info!("m");
+    });
+    assert_eq!(ours.text(), theirs.text());
+}
+
+/// The case without what fmt gets wrong, and without what it does not know.
+fn comparable(case: Case) -> Case {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "level", "timestamp", "target", "type"];
+    let known = |value: Any| match value {
+        Any::Json(value) => Any::Display(value.to_string()),
+        other => other,
+    };
+    // Each field has another name, as the case has it where it can.
+    let named = |fields: any::Fields| {
+        let mut free: Vec<&str> = NAMES.to_vec();
+        let take = |(name, value): (String, Any)| {
+            let wanted = free.iter().position(|free| *free == name).unwrap_or(0);
+            (free.remove(wanted).to_owned(), known(value))
+        };
+        fields.into_iter().map(take).collect()
+    };
+    Case {
+        spans: case.spans.into_iter().map(named).collect(),
+        records: case
+            .records
+            .into_iter()
+            .map(|(span, field, value)| (span, field, known(value)))
+            .collect(),
+        event: named(case.event),
+    }
+}
+
+/// As we escape what fmt leaves as it is.
+fn escaped(line: &str) -> String {
+    line.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_fields_in_any_spans(case in case().prop_map(comparable)) {
+        let (ours, theirs) = (Lines::default(), Lines::default());
+        let layer = JsonLayer::new().format(Format::JsonNested).clock(clock()).with_writer(ours.clone());
+        any::log(&case, &crate::support::dispatch(layer));
+        any::log(&case, &crate::support::dispatch(fmt::layer().json().with_timer(Then).with_writer(theirs.clone())));
+        prop_assert_eq!(ours.text(), escaped(&theirs.text()));
+    }
+}

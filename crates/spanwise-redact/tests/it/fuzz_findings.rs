@@ -1,0 +1,184 @@
+//! Texts of which the scanner once showed too much, or made no JSON any more.
+
+use spanwise_core::Redact;
+use spanwise_redact::{Action, Policy};
+
+/// `«…»` marks in `text` what must be hidden.
+#[track_caller]
+fn check(text: &str) {
+    let plain = text.replace(['«', '»'], "");
+    let mut expected = String::new();
+    for (index, part) in text.split(['«', '»']).enumerate() {
+        expected.push_str(if index % 2 == 0 { part } else { "[REDACTED]" });
+    }
+    let shown = Policy::secrets_and_pii().text(&plain).into_owned();
+    assert_eq!(shown, expected, "of {plain}");
+}
+
+#[track_caller]
+fn check_json(text: &str, expected: &str) {
+    serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let shown = Policy::secrets_and_pii().text(text).into_owned();
+    assert_eq!(shown, expected, "of {text}");
+    serde_json::from_str::<serde_json::Value>(&shown).unwrap();
+}
+
+const GITHUB: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+
+#[test]
+fn a_key_that_is_the_value_of_an_empty_one_has_a_value_of_its_own() {
+    check("sid= «password=»\"«hunter2»\" x");
+    check("sid= «password:» '«hunter 2»' x");
+    check("pin: «password=>» \"«hunter2»\"");
+    check(r#"Form { prompt: "password:"«, pin: »"«1234»" }"#);
+}
+
+#[test]
+fn a_token_after_a_word_such_as_bearer_is_hidden_to_its_own_end() {
+    let token = format!("sntrys_{}==_{}", "eyJpYXQi".repeat(8), "abcDEF12".repeat(5));
+    check(&format!("sent Bearer «{token}» x"));
+}
+
+#[test]
+fn a_line_break_that_is_written_out_ends_a_word() {
+    for before in ["\\n", "\\r\\n", "\\\\n", "\\t", "\\u003c"] {
+        for secret in [
+            GITHUB,
+            "4111111111111111",
+            "123-45-6789",
+            "203.0.113.7",
+            "2001:db8:0:0:8a2e::7334",
+            "ada@example.org",
+            "DE02120300000000202051",
+        ] {
+            check(&format!("a{before}«{secret}» b"));
+        }
+        check(&format!("a{before}https://«{}»@host/", "aB3".repeat(8)));
+    }
+    check(r"https://h/p?a=b\u0026sig=«abcdefgh12»\u0026pin=«1234»");
+}
+
+#[test]
+fn a_password_with_brackets_or_quotes_in_it_is_hidden_to_its_end() {
+    check("password=«hunter(2)two» x");
+    check("password=«(a)b[c]d», x");
+    check("password=«ab\"c d\"ef» x");
+    check("f(password=«Some(\"a b\")»), [pin=«[1]»]");
+}
+
+#[test]
+fn what_only_begins_as_hidden_is_hidden() {
+    check("password=«[REDACTED]hunter2» x");
+    check("password=\"«[REDACTED] hunter2»\" x");
+    check("Authorization: «[REDACTED] hunter2»\nHost: x");
+}
+
+#[test]
+fn a_header_in_quotes_is_hidden_to_the_quote_that_ends_it() {
+    check("can't: Authorization: «Digest username=\"ada\", response=\"f00\"»");
+    check(r#"["Authorization: «Digest username=\"ada\", response=\"f00\"»","x"]"#);
+    check(r#""Authorization: «Digest username=\"ada\", r=\"f00\"»\r\nHost: x""#);
+}
+
+#[test]
+fn a_header_with_an_apostrophe_before_it_ends_with_its_string() {
+    check(r#"body: {"note":"it's the cookie: «banner»","private_key":"«abc\ndef»"} end"#);
+    check(
+        r#"body: "{\"note\":\"it's the cookie: «banner»\",\"private_key\":\"«abc\\ndef»\"}" end"#,
+    );
+    let inner = r#"{"note":"don't set cookie: here","password":"correct 'horse' battery"}"#;
+    let expected = r#"{"note":"don't set cookie: [REDACTED]","password":"[REDACTED]"}"#;
+    let document = |inner: &str| serde_json::json!({ "body": inner }).to_string();
+    check_json(&document(inner), &document(expected));
+    check_json(&document(&document(inner)), &document(&document(expected)));
+}
+
+#[test]
+fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
+    check(r#"{"note":"password: '«abc","private_key":"it's\ndef»"} end"#);
+    check("{'note':'cookie: «a»', \"pin\":\"«1'2»\", 'n':1}");
+    // It ends with the value, or stands in one that is closed.
+    check(r#"{"password":"«x pin: 'y»","n":1}"#);
+    let policy = Policy::secrets();
+    assert_eq!(
+        policy.text(r#"{"authorization": https://h/p?X-Api-Key=ky1OS3zS2)}4yuurLUEK&a=b"#),
+        r#"{"authorization": "[REDACTED]"&a=b"#
+    );
+    assert_eq!(
+        policy.text(r#"login: {"credentials":{"pin":"1","n":2},"m":3}"#),
+        r#"login: {"credentials":"[REDACTED]","m":3}"#
+    );
+}
+
+#[test]
+fn a_token_that_begins_with_the_letter_of_an_escape_leaves_it_whole() {
+    let token = format!("k_live_{}", "a1B2".repeat(8));
+    check_json(
+        &format!(r#"{{"a":"x\r{token}"}}"#),
+        r#"{"a":"x\r[REDACTED]"}"#,
+    );
+}
+
+#[test]
+fn a_quoted_value_that_a_bracket_ran_into_is_hidden_to_its_end() {
+    check("pin:«[x,y\nAuthorization: Digest a)b[}woEq»\nHost: h");
+    check(r#"pin:«[x,"u":",y Login { apiKey: "MVY)-OkoAp»", n: 1 }"#);
+}
+
+#[test]
+fn a_value_after_a_space_is_no_parameter() {
+    check("https://h/p?sig= «X-Api-Key=r7hHxOO57<!#PRkbPsVau» x");
+}
+
+#[test]
+fn a_hidden_number_in_json_becomes_a_string() {
+    check_json(
+        r#"{"n":4111111111111111,"m":1}"#,
+        r#"{"n":"[REDACTED]","m":1}"#,
+    );
+    check_json("[1, -4111111111111111.5 ,2]", r#"[1, "[REDACTED]" ,2]"#);
+    check("[«203.0.113.7»] is no JSON");
+    check("[«203.0.113.7»]");
+    check_json(r#"{"pin":4111111111111111}"#, r#"{"pin":"[REDACTED]"}"#);
+}
+
+#[test]
+fn a_value_in_a_string_of_json_ends_with_the_string() {
+    check_json(
+        r#"{"a":"it's password: 'abc","b":1}"#,
+        r#"{"a":"it's password: '[REDACTED]","b":1}"#,
+    );
+    check_json(
+        r#"{"a":"token=(abc","b":1}"#,
+        r#"{"a":"token=[REDACTED]","b":1}"#,
+    );
+    check_json(
+        r#"{"a":"Enter password:","b":"c"}"#,
+        r#"{"a":"Enter password:","b":"c"}"#,
+    );
+    check_json(
+        r#"{"a":"Enter password:","pin":"1234"}"#,
+        r#"{"a":"Enter password:","pin":"[REDACTED]"}"#,
+    );
+    check_json(
+        r#"{"password:":12,"b":1}"#,
+        r#"{"password:":"[REDACTED]","b":1}"#,
+    );
+    check_json(
+        r#"{"a":"-----BEGIN PRIVATE KEY-----\nabc","b":"def","c":1}"#,
+        r#"{"a":"[REDACTED]","b":"[REDACTED]","c":1}"#,
+    );
+    check_json(r#"{"a":"x\nada@example.org"}"#, r#"{"a":"x\n[REDACTED]"}"#);
+    let long = "a".repeat(62);
+    check_json(
+        &format!(r#"{{"a":"\u0013{long}@example.org"}}"#),
+        r#"{"a":"\u0013[REDACTED]"}"#,
+    );
+}
+
+#[test]
+fn no_end_of_a_list_is_kept_as_a_string() {
+    let policy = Policy::secrets().action(Action::KeepLast(4));
+    let shown = policy.text(r#"{"access_token":["abcdefgh","hijklmnop"]}"#);
+    assert_eq!(shown, r#"{"access_token":"[REDACTED]"}"#);
+}

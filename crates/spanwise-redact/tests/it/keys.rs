@@ -1,0 +1,580 @@
+//! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
+
+use spanwise_core::{KeyVerdict, Redact};
+use spanwise_redact::{Action, Changes, Classified, Detector, Policy};
+
+#[track_caller]
+fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
+    for key in keys.split_whitespace() {
+        assert_eq!(policy.key(key), verdict, "{key}");
+    }
+}
+
+#[test]
+fn names_of_secrets_are_known_however_they_are_written() {
+    let policy = Policy::secrets();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "secrets secretKey secret_id recovery_secrets secretary_password X-Api-Key xApiKey user.x_api_key X_API_KEY password userPassword db.passwd PASSPHRASE client_secret clientSecret \
+         access-token accessToken id_token token csrf_token my.token auth user.auth Authorization proxy-authorization \
+         http.request.header.authorization http.request.header.cookie http.response.header.set-cookie http.request.header.x-api-key \
+         sid otp pin cvv card_cvv ssn jwt session session_id PHPSESSID connect.sid db_pwd mysql_pwd dsn privateKey \
+         aws_secret_access_key credit_card cardNumber mnemonic connectionString access_tokens refresh_tokens credentials",
+    );
+}
+
+#[test]
+fn only_ids_of_a_fixed_form_are_trusted() {
+    let policy = Policy::secrets_and_pii();
+    check(
+        &policy,
+        KeyVerdict::Trust,
+        "request_id traceId span_id http.request_id",
+    );
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "tokens reset_tokens authority cache_key author x_request_id request_id_hash",
+    );
+    for (key, text) in [
+        (
+            "reset_tokens",
+            "[\"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.bW9zc3k3bW9zc3k3\"]",
+        ),
+        ("authority", "https://ada:mossy7@db.example"),
+        (
+            "cache_key",
+            "session:eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.bW9zc3k3bW9zc3k3",
+        ),
+    ] {
+        let shown = policy.value(key, text);
+        assert!(shown.contains("[REDACTED]"), "{key}: {shown}");
+        assert!(
+            !shown.contains("mossy7") && !shown.contains("eyJ"),
+            "{key}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn an_address_is_decided_by_its_value() {
+    let policy = Policy::secrets_and_pii();
+    check(&policy, KeyVerdict::Text, "address user.address ip host_ip");
+    check(&policy, KeyVerdict::Pass, "listen_address server.address");
+    for shown in [
+        "127.0.0.1:8080",
+        "10.0.0.7",
+        "[::1]:80",
+        "fe80::1",
+        "[fe80::1%eth0]:443",
+        "0.0.0.0:80",
+        ":8080",
+        "localhost",
+        "localhost:5432",
+        "db.internal:5432",
+        "api.shop.example",
+        "https://shop.example/a",
+        "/run/shop.sock",
+        "0x7ffe12a0",
+        "10.0.0.0/8",
+        "Some(127.0.0.1:80)",
+        "unknown",
+        "",
+    ] {
+        assert_eq!(policy.value("address", shown), shown);
+        assert_eq!(policy.value("ip", shown), shown);
+        let pair = format!("address=\"{shown}\" n=1");
+        assert_eq!(policy.text(&pair), pair);
+    }
+    for hidden in [
+        "Unter den Linden 5",
+        "12 Main Street, Springfield",
+        "Hauptstr.5",
+        "Berlin",
+        "ada@example.org",
+        "4711",
+    ] {
+        assert_eq!(policy.value("user.address", hidden), "[REDACTED]");
+        assert_eq!(policy.value("ip", hidden), "[REDACTED]");
+        let pair = format!("address=\"{hidden}\" n=1");
+        assert_eq!(policy.text(&pair), "address=\"[REDACTED]\" n=1");
+        assert_eq!(Policy::secrets().value("address", hidden), hidden);
+    }
+    assert_eq!(
+        policy.value("address", "203.0.113.77:443"),
+        "[REDACTED]:443"
+    );
+    assert_eq!(policy.value("ip", "203.0.113.77"), "[REDACTED]");
+    let kept = policy.hide_with("address", Action::KeepLast(4)).unwrap();
+    assert_eq!(kept.replace("address", "12 Main Street"), "***reet");
+    let shown = kept.show("address").unwrap();
+    assert_eq!(shown.value("address", "12 Main Street"), "12 Main Street");
+}
+
+#[test]
+fn a_boolean_is_shown_unless_the_user_hides_its_key() {
+    let policy = Policy::secrets_and_pii()
+        .hide("employee_no")
+        .unwrap()
+        .hide("token")
+        .unwrap();
+    for key in ["password", "session", "email", "request_id", "status"] {
+        let verdict = policy.key_of_bool(key);
+        assert!(
+            matches!(verdict, KeyVerdict::Pass | KeyVerdict::Trust),
+            "{key}"
+        );
+    }
+    for key in ["employee_no", "token", "user.token"] {
+        assert_eq!(policy.key_of_bool(key), KeyVerdict::Redact, "{key}");
+    }
+    let all = policy.action(Action::Remove);
+    assert_eq!(all.key_of_bool("password"), KeyVerdict::Pass);
+    assert_eq!(all.key_of_bool("employee_no"), KeyVerdict::Remove);
+    let only = Policy::allow_only(["order_id"]).unwrap();
+    assert_eq!(only.key_of_bool("password"), KeyVerdict::Redact);
+}
+
+#[test]
+fn letters_that_look_like_others_are_those() {
+    let policy = Policy::secrets();
+    for key in [
+        "pa\u{17f}\u{17f}word",
+        "p\u{430}ssword",
+        "ｐａｓｓｗｏｒｄ",
+        "pass\u{200b}word",
+        "ѕessiоn",
+        "AΡΙ_ΚΕΥ",
+    ] {
+        assert_eq!(policy.key(key), KeyVerdict::Redact, "{key}");
+        for text in [
+            format!("{key}=mossy7 n=1"),
+            format!("a \u{201e}{key}=mossy7"),
+            format!("{{\"{key}\":\"mossy7\"}}"),
+        ] {
+            assert!(!policy.text(&text).contains("mossy7"), "{text}");
+        }
+    }
+    for text in [
+        r#"{"p\u0061ssword":"mossy7"}"#,
+        r#"{"a":"{\"p\\u0061ssword\":\"mossy7\"}"}"#,
+    ] {
+        assert!(!policy.text(text).contains("mossy7"), "{text}");
+    }
+    check(&policy, KeyVerdict::Pass, "größe имя 名前 пароли");
+    let rule = policy.hide("größe").unwrap();
+    check(&rule, KeyVerdict::Redact, "größe GRÖßE x.groß_e");
+}
+
+/// The name of a built-in rule means all keys that it hides.
+#[test]
+fn the_name_of_a_built_in_rule_switches_it() {
+    let shown = Policy::secrets().show("session").unwrap();
+    check(
+        &shown,
+        KeyVerdict::Pass,
+        "session user_session tmuxSession session2",
+    );
+    check(
+        &shown,
+        KeyVerdict::Redact,
+        "session_id session_key session_token session_secret",
+    );
+    let again = shown.hide("session").unwrap();
+    check(&again, KeyVerdict::Redact, "session user_session");
+
+    // What is no name of a rule is one key.
+    let one = Policy::secrets().show("user_session").unwrap();
+    check(
+        &one,
+        KeyVerdict::Pass,
+        "user_session userSession x.user_session",
+    );
+    check(&one, KeyVerdict::Redact, "session my_session");
+
+    let token = Policy::secrets().show("token").unwrap();
+    check(&token, KeyVerdict::Pass, "token reset_token");
+    check(&token, KeyVerdict::Redact, "access_token csrf_token");
+
+    let email = Policy::secrets().hide("email").unwrap();
+    check(&email, KeyVerdict::Redact, "email user_email");
+    check(&email, KeyVerdict::Pass, "phone first_name");
+
+    let last = Policy::secrets_and_pii()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap();
+    check(&last, KeyVerdict::Replace, "iban payer_iban");
+    check(&last, KeyVerdict::Redact, "email");
+}
+
+/// A name that is shown by default does not beat a rule of the user.
+#[test]
+fn a_rule_of_the_user_beats_what_is_built_in() {
+    let policy = Policy::secrets()
+        .hide("request_id")
+        .unwrap()
+        .hide("token_count")
+        .unwrap()
+        .hide("client.address")
+        .unwrap()
+        .hide("*_method")
+        .unwrap();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "request_id x.request_id token_count client.address auth_method",
+    );
+    check(&policy, KeyVerdict::Pass, "server.address token_type");
+}
+
+#[test]
+fn rules_are_added_and_taken_away() {
+    let policy = Policy::secrets()
+        .hide("employee_no")
+        .unwrap()
+        .hide("*_handle")
+        .unwrap()
+        .hide("*tele*")
+        .unwrap()
+        .hide("user.*.badge")
+        .unwrap()
+        .hide("**.shoe")
+        .unwrap()
+        .hide("items[*].size")
+        .unwrap()
+        .show("session")
+        .unwrap()
+        .show("client_secret")
+        .unwrap();
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "employeeNo staff.employee_no twitterHandle telefax user.home.badge user.a.Badge shoe a.b.shoe items[3].size items.3.size secret",
+    );
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "employee handler user.badge user.a.b.badge shoes items.size items session client_secret ClientSecret",
+    );
+    let again = policy.hide("session").unwrap();
+    check(&again, KeyVerdict::Redact, "session");
+}
+
+#[test]
+fn paths_are_followed_into_json() {
+    let policy = Policy::secrets()
+        .hide("user.*.badge")
+        .unwrap()
+        .hide("items[*].size")
+        .unwrap();
+    assert_eq!(
+        policy.text(r#"{"user":{"home":{"badge":"b-1","x":1}},"badge":"b","items":[{"size":42},{"size":[1,2],"n":1}]}"#),
+        r#"{"user":{"home":{"badge":"[REDACTED]","x":1}},"badge":"b","items":[{"size":"[REDACTED]"},{"size":"[REDACTED]","n":1}]}"#
+    );
+    assert_eq!(
+        policy.text(r#"{"user":{"home":{"badge":"b-1 and it is cut"#),
+        r#"{"user":{"home":{"badge":"[REDACTED]""#
+    );
+}
+
+#[test]
+fn paths_begin_at_the_key_of_a_field_too() {
+    let policy = Policy::secrets()
+        .hide("order.items[*].size")
+        .unwrap()
+        .hide("user.*.badge")
+        .unwrap();
+    let items = r#"[{"size":42},{"size":[1,2],"n":1}]"#;
+    let hidden = r#"[{"size":"[REDACTED]"},{"size":"[REDACTED]","n":1}]"#;
+    assert_eq!(policy.value("order.items", items), hidden);
+    assert_eq!(policy.value("items", items), items);
+    assert_eq!(policy.text(items), items);
+    let user = r#"{"home":{"badge":"b-1"}}"#;
+    assert_eq!(
+        policy.value("user", user),
+        r#"{"home":{"badge":"[REDACTED]"}}"#
+    );
+}
+
+#[test]
+fn paths_are_followed_into_lists_without_names_too() {
+    let policy = Policy::secrets().hide("codes[*]").unwrap();
+    for (list, hidden) in [
+        (
+            r#"["hunter","swordfish"]"#,
+            r#"["[REDACTED]","[REDACTED]"]"#,
+        ),
+        (
+            " [ \"hunter\" , [true] ]",
+            r#" [ "[REDACTED]" , "[REDACTED]" ]"#,
+        ),
+        ("[1234]", r#"["[REDACTED]"]"#),
+    ] {
+        assert_eq!(policy.value("codes", list), hidden);
+        assert_eq!(policy.value("names", list), list);
+    }
+}
+
+#[test]
+fn only_named_keys_pass_if_it_is_turned_around() {
+    let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
+    check(
+        &policy,
+        KeyVerdict::Pass,
+        "order_id shop.order_id http.route a.b.status",
+    );
+    check(&policy, KeyVerdict::Redact, "user password orders");
+    assert_eq!(policy.text("card 4111111111111111"), "card [REDACTED]");
+}
+
+#[test]
+fn rules_are_added_to_those_that_are_allowed() {
+    let policy = Policy::allow_only(["order_id", "iban", "email", "http.*"])
+        .unwrap()
+        .hide("email")
+        .unwrap()
+        .hide_with("*iban", Action::KeepLast(4))
+        .unwrap()
+        .hide("http.cookie_jar")
+        .unwrap()
+        .show("status")
+        .unwrap();
+    check(&policy, KeyVerdict::Pass, "order_id http.route status");
+    check(
+        &policy,
+        KeyVerdict::Redact,
+        "email user.email http.cookie_jar other",
+    );
+    check(&policy, KeyVerdict::Replace, "iban payer_iban");
+    assert_eq!(policy.replace("iban", "DE02120300000000202051"), "***2051");
+    let again = policy.show("email").unwrap().show("payer_iban").unwrap();
+    check(&again, KeyVerdict::Pass, "email payer_iban");
+    check(&again, KeyVerdict::Replace, "iban");
+    check(&again.hide("email").unwrap(), KeyVerdict::Redact, "email");
+    // What is allowed is what was hidden before.
+    let email = Policy::allow_only(["email"]).unwrap();
+    check(&email, KeyVerdict::Pass, "email");
+    assert_eq!(
+        email.replace("iban", "DE02120300000000202051"),
+        "[REDACTED]"
+    );
+}
+
+#[test]
+fn actions_say_what_is_shown() {
+    let policy = Policy::secrets()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap()
+        .hide_with("gone", Action::Remove)
+        .unwrap();
+    assert_eq!(policy.key("iban"), KeyVerdict::Replace);
+    assert_eq!(policy.key("gone"), KeyVerdict::Remove);
+    assert_eq!(policy.replace("iban", "DE02120300000000202051"), "***2051");
+    assert_eq!(policy.replace("iban", "ÄÖÜäöüßé"), "***öüßé");
+    assert_eq!(policy.replace("iban", "1234567"), "[REDACTED]");
+    assert_eq!(
+        policy.text(r#"iban=DE02120300000000202051 gone=1 {"iban":"a\n34567890"}"#),
+        r#"iban=***2051 gone=[REDACTED] {"iban":"[REDACTED]"}"#
+    );
+    let all = Policy::secrets().action(Action::Remove);
+    assert_eq!(all.key("password"), KeyVerdict::Remove);
+}
+
+#[test]
+fn of_a_key_and_a_detector_that_find_one_value_the_key_decides() {
+    let policy = Policy::secrets_and_pii()
+        .hide_with("iban", Action::KeepLast(4))
+        .unwrap()
+        .hide_with("mail", Action::KeepLast(3))
+        .unwrap();
+    for (text, expected) in [
+        ("iban=DE02120300000000202051 x", "iban=***2051 x"),
+        (
+            r#"{"iban":"DE02120300000000202051"}"#,
+            r#"{"iban":"***2051"}"#,
+        ),
+        // The detector found a part of it.
+        ("mail='to ada@example.org'", "mail='***org'"),
+        // They overlap.
+        ("iban=DE02 1203 0000 0000 2020 51", "iban=[REDACTED]"),
+    ] {
+        assert_eq!(policy.text(text), expected);
+    }
+    let counts = [
+        ("iban".to_owned(), 1),
+        ("key iban".to_owned(), 2),
+        ("key mail".to_owned(), 1),
+    ];
+    assert_eq!(policy.counts(), counts);
+}
+
+#[test]
+fn what_is_no_rule_is_said_so() {
+    for (text, part) in [
+        ("", "empty part"),
+        ("maybe", "neither `on` nor `off`"),
+        ("off,+a", "`off` and more"),
+        ("+", "it is empty"),
+        ("+***", "no name has"),
+        ("+ab*", "how a name begins"),
+        ("+*ab*", "at least three letters"),
+        ("+a.b*c.*x", "whole name"),
+        ("+*.*", "whole name"),
+        ("+a,-A", "hides and shows `A`"),
+        ("+a,,", "empty part"),
+        ("+pass=word", "no name has"),
+    ] {
+        let error = text.parse::<Changes>().unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    for text in [
+        "on",
+        "ON",
+        "on,+a",
+        " +a , -b ",
+        "+user.*.token,+**.ssn,+items[*].card",
+        "OFF",
+    ] {
+        assert!(text.parse::<Changes>().is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_what_was_meant() {
+    const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
+    let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
+    let commas = |text: &str, what: &str| {
+        format!("`{text}` has {what} in it: separate keys by commas, as in `+employee_no,-session`")
+    };
+    let other = |text: &str, meant: &str| {
+        format!("`{text}` is neither `on` nor `off`: did you mean `{meant}`?")
+    };
+    let list = "an element of a list is `[*]`, whichever it is";
+    let everything =
+        "it would hide everything; `Policy::allow_only` does, but for the keys it is given";
+    let mut cases = vec![
+        (
+            "+employee_no -session",
+            commas("+employee_no -session", "a space"),
+        ),
+        (
+            "+employee_no;-session",
+            commas("+employee_no;-session", "a `;`"),
+        ),
+        ("+items[].card", key("items[].card", list)),
+        ("+items[0].card", key("items[0].card", list)),
+        (
+            "+$.items[*].card",
+            key(
+                "$.items[*].card",
+                "a path begins with its first key, not with `$`",
+            ),
+        ),
+        (
+            "+/items/card",
+            key("/items/card", "the parts of a path are separated by dots"),
+        ),
+        ("+a[*", key("a[*", "its brackets do not match")),
+        ("+a*]", key("a*]", "its brackets do not match")),
+        ("+a[*]b", key("a[*]b", "its brackets do not match")),
+        ("+foo..bar", key("foo..bar", "a part of it is empty")),
+        ("+foo.", key("foo.", "a part of it is empty")),
+        ("+*", key("*", everything)),
+        ("+**", key("**", everything)),
+        (
+            "-*",
+            "`-*` would show everything: write `off` for that".to_owned(),
+        ),
+        (
+            "+pii,-PII",
+            "`+pii,-PII` hides and shows `PII`: write only one of both".to_owned(),
+        ),
+    ];
+    cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
+    cases.extend(["true", "YES", "1"].map(|word| (word, other(word, "on"))));
+    for (text, expected) in cases {
+        let error = text.parse::<Changes>().unwrap_err();
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    for rule in [
+        "items[*][*]",
+        "[*].size",
+        "a.[*].b",
+        "app.io/name",
+        "first name",
+    ] {
+        assert!(Policy::secrets().hide(rule).is_ok(), "{rule}");
+    }
+}
+
+#[test]
+fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
+    let text = "ada@example.org 203.0.113.7 4111111111111111 phone=1 /p?sig=abcdefgh12";
+    let all = "[REDACTED] [REDACTED] [REDACTED] phone=[REDACTED] /p?sig=[REDACTED]";
+    let secrets = "ada@example.org 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]";
+    let of = |changes: &str, policy: Policy| {
+        let changes: Changes = changes.parse().unwrap();
+        let again: Changes = changes.to_string().parse().unwrap();
+        assert_eq!(changes, again);
+        changes.apply(policy).unwrap()
+    };
+    let (some, every) = (Policy::secrets, Policy::secrets_and_pii);
+    assert_eq!(of("+pii", some()).text(text), all);
+    assert_eq!(of("+pii", every()).text(text), all);
+    assert_eq!(of("-pii", every()).text(text), secrets);
+    assert_eq!(of("-pii", some()).text(text), secrets);
+    assert_eq!(
+        of("-pii,+email", every()).text(text),
+        "[REDACTED] 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]"
+    );
+    assert_eq!(
+        of("+pii,-email,-IPv4,-card,-url_query", some()).text(text),
+        "ada@example.org 203.0.113.7 4111111111111111 phone=[REDACTED] /p?sig=abcdefgh12"
+    );
+    let policy = of("+email,+card,-jwt", some());
+    check(&policy, KeyVerdict::Redact, "email card");
+    check(&policy, KeyVerdict::Pass, "jwt phone");
+    check(&of("-pii", every()), KeyVerdict::Pass, "email address zip");
+    let changes: Changes = "-url_query,+PII,+email".parse().unwrap();
+    assert_eq!(changes.to_string(), "on,+pii,+email,-urlquery");
+    let kept = every().hide_with("email", Action::KeepLast(3)).unwrap();
+    for changes in ["+pii", "-pii,+email"] {
+        assert_eq!(
+            of(changes, kept.clone()).replace("email", "ada@x.org"),
+            "***org"
+        );
+    }
+}
+
+#[test]
+fn a_classified_value_shows_itself_to_nobody() {
+    let secret = Classified::from("hunter2");
+    assert_eq!(
+        format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
+        "[REDACTED] [REDACTED] [REDACTED]   [REDACTED]"
+    );
+    assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[REDACTED]\"");
+    let read: Classified<String> = serde_json::from_str("\"hunter2\"").unwrap();
+    assert_eq!(
+        (read.expose().as_str(), read.clone().into_exposed()),
+        ("hunter2", "hunter2".to_owned())
+    );
+}
+
+#[test]
+fn the_debug_of_a_policy_is_short() {
+    let policy = Policy::secrets().without_detector(Detector::Card);
+    let shown = format!("{policy:?}");
+    assert!(shown.starts_with("Policy { keys: 9"), "{shown}");
+    assert!(
+        shown.contains("pem, jwt") && !shown.contains("card"),
+        "{shown}"
+    );
+    assert!(shown.contains("action: Redact"), "{shown}");
+    assert!(shown.len() < 400, "{shown}");
+    let some = policy.hide("*shoe*").unwrap().show("token").unwrap();
+    assert!(format!("{some:?}").contains("shown: 1"), "{some:?}");
+    let only = Policy::allow_only(["a", "b"]).unwrap();
+    assert!(format!("{only:?}").contains("only: 2"), "{only:?}");
+}

@@ -1,0 +1,23 @@
+//! The tests of this crate that need no process of their own, one module per topic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod any_text;
+mod corpus;
+mod fuzz_checks;
+mod fuzz_findings;
+mod generated;
+mod key_corpus;
+mod key_spellings;
+mod keys;
+#[cfg(feature = "pseudonyms")]
+mod pseudonyms;
+mod repository_texts;
+mod secrets;

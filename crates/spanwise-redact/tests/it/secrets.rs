@@ -1,0 +1,207 @@
+//! What is found in a text, what is not, and what is left of the rest.
+
+use spanwise_core::Redact;
+use spanwise_redact::{Detector, Policy};
+
+/// `«…»` marks in `text` what must be hidden.
+#[track_caller]
+fn check(text: &str) {
+    let plain = text.replace(['«', '»'], "");
+    let mut expected = String::new();
+    for (index, part) in text.split(['«', '»']).enumerate() {
+        expected.push_str(if index % 2 == 0 { part } else { "[REDACTED]" });
+    }
+    let policy = Policy::secrets_and_pii();
+    assert_eq!(policy.text(&plain), expected, "of {plain}");
+    assert_eq!(policy.text(&expected), expected, "read again");
+}
+
+#[test]
+fn keys_in_text_hide_their_values() {
+    for text in [
+        "login password=«hunter2» ok",
+        "password: «hunter2»",
+        "PASSWORD = «hunter2», next",
+        "db_password='«hunter 2»' x",
+        "password=\"«hunter 2»\" x",
+        "password=\"«never closed",
+        "pwd=«a»;user=ada",
+        "api-key=«abc» apiKey=«abc» X_API_KEY: «abc»",
+        r#"{"password":"«hunter2»","user":"ada"}"#,
+        r#"{"password": "«a\"b»", "n": 1}"#,
+        r#"{"user":{"home":{"token":"«abc»"}}}"#,
+        r#"{"body":"{\"password\":\"«hunter2»\",\"user\":\"ada\"}"}"#,
+        r#"{"body":"{\"password\":\"«a\\\"b»\",\"n\":1}"}"#,
+        r#"{"a":"{\"b\":\"{\\\"pin\\\":\\\"«1234»\\\",\\\"n\\\":1}\"}"}"#,
+        r#"User { name: "ada", password: "«hunter2»", age: 36 }"#,
+        r#"User { token: «Some("abc def")», age: 36 }"#,
+        r#"User { credentials: «Credentials { user: "a", pass: "}b" }», age: 36 }"#,
+        r#"{"authorization": "«Bearer abc»", "host": "x"}"#,
+        "authorization=«Bearer abc» host=x",
+        "Authorization: «Digest username=\"x\", realm=y»
+Host: x",
+        "curl -H 'Authorization: «Basic x»' http://h",
+        "Cookie: «a=b; c=d»\nHost: x",
+        "Request {\n    authorization: «Some(\n        \"Bearer abc\",\n    )»,\n    n: 1,\n}",
+        r#"Request { cookie: «Some("a=b; c=d")», n: 1 }"#,
+        r#"Request { note: "say \"hi", cookie: «Some("a=b; c=d")», n: 1 }"#,
+        r#"Request { note: "say \"hi", cookie: «[("a", "b"), ("c", "d")]», n: 1 }"#,
+        "line\\npin=«1234» x",
+        "headers[\"cookie\"] = \"«a=b»\"",
+        "https://h/p?user=ada&password=«a,b»&x=1",
+        "https://h/p?sig=«abcdefgh12»&x=1",
+        "https://h/cb?code=«SplxlOBeZQQYbYS6WxSbIA»#top",
+        "client_secret => «abc»",
+        "password := \"«hunter2»\" and pin:=«1234»",
+        "email=«ada@example.org»",
+        "my_access_tokens=«abc»",
+        "{\"password\"\n:\n\"«hunter2»\"}",
+        "{\"password\" \r\n\t: \"«hunter2»\"} x",
+        "secret:«/Zm9vYmFy» token:«/abc» x",
+        "user[password]=«hunter2»&x=1",
+        "/p?user[password]=«a,b»&user[0][pin][]=«1,2»&x=1",
+        "/p?user%5Bpassword%5D=«a,b»&user%5b0%5d%5bpin%5d%5b%5d=«1,2»&x%5B1%5D=1",
+        "POST user[name]=ada&user[password]=«a,b»",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn lists_are_hidden_in_the_debug_of_json() {
+    let policy = Policy::secrets();
+    let value = serde_json::json!({"recovery_secrets": ["hunter2", ["hunter 2"]], "n": 1});
+    assert_eq!(
+        policy.text(&format!("{value:?}")),
+        r#"Object {"n": Number(1), "recovery_secrets": "[REDACTED]"}"#
+    );
+    let shown = policy.text(&format!("{value:#?}")).into_owned();
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("\"n\": Number(1)"), "{shown}");
+}
+
+#[test]
+fn a_value_that_is_no_string_stays_json() {
+    let policy = Policy::secrets();
+    for (text, expected) in [
+        (r#"{"pin":1234,"n":1}"#, r#"{"pin":"[REDACTED]","n":1}"#),
+        (
+            r#"{"credentials":{"a":["b]"]},"n":1}"#,
+            r#"{"credentials":"[REDACTED]","n":1}"#,
+        ),
+        (
+            r#"{"b":"{\"pin\":1234}"}"#,
+            r#"{"b":"{\"pin\":\"[REDACTED]\"}"}"#,
+        ),
+    ] {
+        let shown = policy.text(text);
+        assert_eq!(shown, expected);
+        serde_json::from_str::<serde_json::Value>(&shown).unwrap();
+    }
+}
+
+#[test]
+fn credentials_are_known_by_their_form() {
+    let long =
+        |text: &str, length: usize| text.repeat(length / text.len() + 1)[..length].to_owned();
+    let (alnum, hex) = (long("aB3dE6gH", 300), long("0123456789abcdef", 100));
+    for text in [
+        "got «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl» end".to_owned(),
+        "«eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn»".to_owned(),
+        format!("x «ghp_{}» y", &alnum[..36]),
+        format!("«ghs_{}.{}»", &alnum[..20], &alnum[..20]),
+        format!("«github_pat_{}»", &alnum[..70]),
+        format!("«glpat-{}»", &alnum[..20]),
+        "id «AKIAIOSFODNN7EXAMPLE» used".to_owned(),
+        "«A3TXIOSFODNN7EXAMPLE»".to_owned(),
+        "aws_secret_access_key = \"«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»\"".to_owned(),
+        format!("«sk_{}_{}» «rk_{0}_{1}»", "live", &alnum[..24]),
+        format!("«whsec_{}»", &alnum[..32]),
+        format!("«xoxb-{}» «xoxe.xoxp-1-{0}»", "123456789012-abcdefgh"),
+        format!("https://hooks.slack.com/services/{}", "x").replace('x', "T0/B0") + "",
+        format!("«AIza{}»", &alnum[..35]),
+        format!("«ya29.{}» «GOCSPX-{}»", &alnum[..40], &alnum[..28]),
+        format!("«sk-ant-api03-{}»", &alnum[..95]),
+        format!("«sk-proj-{}»", &alnum[..48]),
+        format!("«sk-{}T3BlbkFJ{}»", &alnum[..20], &alnum[..20]),
+        format!("«npm_{}» «dop_v1_{}»", &alnum[..36], &hex[..64]),
+        format!("«hvs.{}»", &alnum[..95]),
+        format!("Bearer «{}»", &alnum[..20]),
+        "bearer «mF_9.B5f-4.1JqMx» x".to_owned(),
+        "token «0123456789abcdefabcd»".to_owned(),
+        "Basic «QWxhZGRpbjpvcGVuIHNlc2FtZQ==» x".to_owned(),
+        "postgres://app:«p@ss:w0rd»@db:5432/x".to_owned(),
+        "redis://:«secret»@cache/0".to_owned(),
+        format!("https://«{}»@o1.ingest.sentry.io/2", &hex[..32]),
+        "a\n«-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----»\nb".to_owned(),
+        "«-----BEGIN PRIVATE KEY-----\nnever ends".to_owned(),
+        "paid with «4111111111111111», «4111 1111 1111 1111» 12/30 or «5500-0000-0000-0004»"
+            .to_owned(),
+        "amex «3782 822463 10005» «378282246310005»".to_owned(),
+        "order 12 «4111 1111 1111 1111» 99".to_owned(),
+        "ssn «123-45-6789».".to_owned(),
+        "mail «ada.l+x@mail.example.co.uk», «a@b.io».".to_owned(),
+        "postgres://shop:«s3cr3t»@db.example/shop".to_owned(),
+        "from «203.0.113.7»:443, «10.1.2.3».".to_owned(),
+        "from «203.0.113.7»/24 «203.0.113.0»/32 «203.0.113.0»/25 «203.0.113.0»/24/7 «203.0.113.0»/24a".to_owned(),
+        "from «2001:db8:1::1»/48 «2001:db8:1::»/64".to_owned(),
+        "GET /geoip/«203.0.113.7» https://h/whois/«203.0.113.7»/net".to_owned(),
+        "from [«2001:db8::1»]:443 «fe80::1%eth0»".replace("%eth0»", "»%eth0"),
+        "ip:«2001:db8:0:0:8a2e::7334» x".to_owned(),
+        "pay to «DE02120300000000202051», «GB29 NWBK 6016 1331 9268 19».".to_owned(),
+    ] {
+        check(&text);
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_key_has_no_value() {
+    for text in [
+        "secret://vault/a token://x",
+        "the password\n: is not here",
+        "tokens[password]: 1, names[token] = 2",
+        "x[]=1&[]=2&]=3",
+    ] {
+        check(text);
+    }
+}
+
+#[test]
+fn the_counts_name_every_rule_that_hid_something() {
+    let policy = Policy::secrets();
+    let clone = policy.clone();
+    let _ = clone.text("password=a 4111111111111111 password=b");
+    assert_eq!(
+        policy.counts(),
+        [("card".to_owned(), 1), ("key password".to_owned(), 2)]
+    );
+}
+
+#[test]
+fn of_a_text_beyond_the_budget_the_tail_is_hidden() {
+    let policy = Policy::secrets();
+    let long = format!(
+        "{} password=hunter2 {}",
+        "word ".repeat(100),
+        "é".repeat(50_000)
+    );
+    let policy: &dyn Redact = &policy;
+    let shown = policy.hide(&long);
+    assert!(shown.ends_with("[REDACTED]") && !shown.contains("hunter2"));
+    assert!(shown.len() < 65 * 1024, "{}", shown.len());
+    // A token that begins before the end of what is read.
+    for shift in 0..60 {
+        let token = format!(
+            "{}ghp_{}",
+            "x ".repeat(32_740) + &"y".repeat(shift) + " ",
+            "a".repeat(36)
+        );
+        assert!(!policy.hide(&token).contains("ghp_"), "{shift}");
+    }
+}
+
+#[test]
+fn a_detector_can_be_left_out() {
+    let policy = Policy::secrets().without_detector(Detector::Card);
+    assert_eq!(policy.text("4111111111111111"), "4111111111111111");
+}
