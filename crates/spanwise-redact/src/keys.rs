@@ -676,6 +676,9 @@ pub(crate) fn is_network_address(value: &str) -> bool {
         .and_then(|value| value.strip_suffix(')'))
         .unwrap_or(value);
     let value = value.trim_matches('"');
+    if value.is_empty() {
+        return true;
+    }
     if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
         return !value.contains(char::is_whitespace);
     }

@@ -204,8 +204,10 @@ impl Policy {
 
     /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as `user.*.token`, `**.ssn`, `items[*].card`.
     ///
-    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too. An element
-    /// of a list is `[*]`, whichever it is.
+    /// Names are compared in lower case, and only their letters and digits; of a name with dots the last part is a name too. An
+    /// element of a list is `[*]`, whichever it is. Such a rule beats what is built in, and hides values of every type.
+    ///
+    /// The name of a built-in rule, such as `email`, also switches that rule on, which is about words: `user_email` is hidden, too.
     ///
     /// # Errors
     /// If it is no key.
@@ -213,7 +215,7 @@ impl Policy {
         Ok(self.hide_pattern(key.parse()?))
     }
 
-    /// [`hide`](Self::hide), with what is shown instead.
+    /// [`hide`](Self::hide), with what is shown instead: of the key, and of all keys that a built-in rule of that name hides.
     ///
     /// # Errors
     /// If it is no key.
@@ -228,6 +230,9 @@ impl Policy {
     }
 
     /// Does not hide the values of this key because of its name, whatever rule it meets; their text is read.
+    ///
+    /// The name of a built-in rule, such as `session`, switches that rule off: `user_session` is shown, too, and `session_id` is
+    /// hidden by the rule of that name.
     ///
     /// # Errors
     /// If it is no key.
@@ -373,7 +378,7 @@ impl Redact for Policy {
         self.hidden(Some(key), text)
     }
 
-    /// Those of the detectors first, then those about keys as `key *passw*`, and only those that did. A field that is hidden or left out by its name is counted once a
+    /// Those of the detectors first, then those about keys as `key password`, and only those that did. A field that is hidden or left out by its name is counted once a
     /// callsite, which is how often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
