@@ -236,7 +236,7 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
             _ => true,
         });
     // After an odd quote the one before the value may close a string.
-    let is_open = prefix.matches('"').count() % 2 == 0
+    let is_open = prefix.matches('"').count().is_multiple_of(2)
         || value.starts_with(|first: char| first.is_ascii_alphanumeric());
     let is_url = form.name.starts_with("url");
     let is_clear = is_open && !(is_url && is_other_url(value));
