@@ -138,9 +138,10 @@ const FLAGS: &[Flag] = &[
     flag("set", "", Form::Setting),
 ];
 
-/// Appends the arguments of `text` that may be secret.
-pub(crate) fn arguments<'t>(text: &'t str, found: &mut Vec<Argument<'t>>) {
+/// The arguments of `text` that may be secret.
+pub(crate) fn arguments(text: &str) -> Vec<Argument<'_>> {
     let bytes = text.as_bytes();
+    let mut found = Vec::new();
     let mut line = Line::default();
     let mut at = 0;
     loop {
@@ -149,10 +150,10 @@ pub(crate) fn arguments<'t>(text: &'t str, found: &mut Vec<Argument<'t>>) {
             line = Line::default();
         }
         if start >= bytes.len() {
-            return;
+            return found;
         }
         let end = run(bytes, start, |byte| !is_space(byte));
-        at = line.word(text, start, end, found).max(end);
+        at = line.word(text, start, end, &mut found).max(end);
     }
 }
 

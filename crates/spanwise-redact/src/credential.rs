@@ -18,7 +18,7 @@ use crate::{
 use spanwise_core::REDACTED;
 
 /// Sentences are read no further.
-pub(crate) const MAX_LINE_LEN: usize = 192;
+pub(crate) const MAX_LINE_LEN: usize = 96;
 
 /// What a bare value after `key: ` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -375,6 +375,9 @@ fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     let host = run_back(text, at, 64, is_host);
     let begins =
         host == 0 || is_space(text[host - 1]) || matches!(text[host - 1], b'"' | b'\'' | b'`');
+    if !begins || host == at {
+        return None;
+    }
     let mut start = after;
     for _ in 0..2 {
         let end = run(&text[..text.len().min(start + 64)], start, |byte| {
@@ -386,7 +389,7 @@ fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
         start = end + 1;
     }
     let end = urls::end_of_run(text, start);
-    (begins && host < at && end > start).then_some((start, end))
+    (end > start).then_some((start, end))
 }
 
 /// The password in quotes after `IDENTIFIED BY`, or a word after a statement about a user.

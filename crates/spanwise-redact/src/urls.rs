@@ -73,13 +73,11 @@ fn is_port(text: &[u8], start: usize, is_web: bool) -> bool {
     }
 }
 
-/// Where the URL ends that goes on at `start`: at white space, at what closes the quotes or
-/// brackets around it, and before the next URL.
-fn end_of_url(text: &[u8], start: usize) -> usize {
-    let end = end_of_run(text, start);
-    match find_text(&text[..end], b"://", start) {
+/// Where the next URL begins after `start`, or the end.
+fn next_url(text: &[u8], start: usize) -> usize {
+    match find_text(text, b"://", start) {
         Some(next) => Set::KEY.run_back(text, next, 31).max(start),
-        None => end,
+        None => text.len(),
     }
 }
 
@@ -114,26 +112,20 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 /// a password may have such quotes in it, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const NEAR: usize = 64;
-    let url = end_of_url(text, start);
-    let [full, name, any] = at_signs(&text[..url], start, is_web);
+    let next = next_url(text, start);
+    let [full, name, any] = at_signs(&text[..end_of_run(&text[..next], start)], start, is_web);
     if full.or(name).is_some() {
         return full.or(name);
     }
-    let run_end = run(text, start, |byte| !is_space(byte));
-    let next = find_text(&text[..run_end], b"://", start);
-    let run_end = next.map_or(run_end, |next| Set::KEY.run_back(text, next, 31).max(start));
+    let run_end = run(&text[..next], start, |byte| !is_space(byte));
     let [full, ..] = at_signs(&text[..run_end], start, is_web);
     if full.or(any).is_some() {
         return full.or(any);
     }
-    let near = &text[..text.len().min(start + NEAR)];
+    let near = &text[..next.min(start + NEAR)];
     let line = run(near, run_end, |byte| !matches!(byte, b'\r' | b'\n' | b'\t'));
-    let line = match find_text(&near[..line], b"://", run_end) {
-        Some(next) => Set::KEY.run_back(text, next, 31).max(run_end),
-        None => line,
-    };
     let is_word = text[start..run_end].iter().all(u8::is_ascii_lowercase);
-    if next.is_some() || text.get(run_end) != Some(&b' ') || is_web && is_word {
+    if text.get(run_end) != Some(&b' ') || is_web && is_word {
         return None;
     }
     let at = find(&text[..line], b'@', run_end)?;
@@ -207,7 +199,8 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     if user == start || text.get(user) != Some(&b'/') {
         return None;
     }
-    let region = end_of_url(text, user);
+    const MAX_LEN: usize = 128;
+    let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
     let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
     let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
     (!shown).then_some((user + 1, end))
