@@ -1,8 +1,8 @@
 //! The built-in rules about keys, as words.
 //!
-//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An alternative is one word or several
-//! in their order. `(s)` after the last word stands for the plural, too. After a `=` the words must be the whole key, or all of it
-//! after a dot.
+//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An
+//! alternative is one word or several in their order. `(s)` after the last word stands for the
+//! plural, too. After a `=` the words must be the whole key, or all of it after a dot.
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
@@ -146,7 +146,8 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest end decides.
+/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest
+/// end decides.
 pub(crate) const VISIBLE: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",

@@ -1,9 +1,11 @@
 //! The words of a key, and what they say about its value.
 //!
-//! A key is a sequence of words. Its last words decide: `db_password` is a password, `password_length` is a length. Words that
-//! are written without a separator (`dbpassword`) are found with the vocabulary, which is every word that a rule has.
+//! A key is a sequence of words. Its last words decide: `db_password` is a password,
+//! `password_length` is a length. Words that are written without a separator (`dbpassword`) are
+//! found with the vocabulary, which is every word that a rule has.
 //!
-//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a time, before a word is looked at.
+//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a
+//! time, before a word is looked at.
 
 use std::sync::LazyLock;
 
@@ -41,7 +43,8 @@ pub(crate) struct Rules {
     phrases: Vec<Phrase>,
     /// Which phrases end in a word, by its number.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without their spaces that are found inside a word that is not known, with where a look for them is worth it.
+    /// Phrases without their spaces that are found inside a word that is not known, with where a
+    /// look for them is worth it.
     inside: Vec<(String, Vec<Word>)>,
     inside_signs: Trigrams,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
@@ -203,7 +206,8 @@ impl Rules {
         self.named.iter().position(|(known, _)| is_it(known))
     }
 
-    /// False if no rule is about a key, whatever it says of it; with those about personal data if `pii`.
+    /// False if no rule is about a key, whatever it says of it; with those about personal data if
+    /// `pii`.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let signs = if pii { &self.signs } else { &self.secret_signs };
@@ -388,7 +392,8 @@ struct Word(u16);
 /// A word without a meaning.
 const OTHER: Word = Word(0);
 
-/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer word.
+/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
+/// word.
 const ABOUT: u8 = 1;
 const TRANSPARENT: u8 = 1 << 1;
 const QUESTION: u8 = 1 << 2;
@@ -610,7 +615,8 @@ impl Trigrams {
         }
     }
 
-    /// True if one of them is in a key as it is written, or if something is that may stand for a letter.
+    /// True if one of them is in a key as it is written, or if something is that may stand for a
+    /// letter.
     #[inline]
     fn may_be_in(&self, key: &[u8]) -> bool {
         let mut last = 0;
@@ -664,6 +670,22 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
+    }
+
+    /// What no letters of a rule are in is not looked at.
+    #[test]
+    fn every_rule_is_seen_from_its_letters() {
+        for line in [names::STRONG, names::SECRETS, names::PII].concat() {
+            for (words, plural, _) in alternatives(line) {
+                for between in ["", "_", "2-", "["] {
+                    let key = format!("x{}{plural}", words.replace(' ', between));
+                    assert!(RULES.may_be_about(&key, true), "{key}");
+                    assert!(RULES.may_be_about(&key.to_uppercase(), true), "{key}");
+                }
+            }
+        }
+        assert!(!RULES.may_be_about("order_id", true));
+        assert!(!RULES.may_be_about("status", true));
     }
 
     #[test]
