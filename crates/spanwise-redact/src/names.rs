@@ -215,6 +215,19 @@ pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion se
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
+/// Words that most keys have. What is in them is no sign of a rule.
+pub(crate) const COMMON: &str = "order orders status user users latency method duration count path level target customer response \
+    request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
+    node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
+    date timeout limit offset total size length index name route query table column row rows batch item items product price \
+    amount currency quantity stock job task thread process memory cpu disk cache hit miss client server peer connection \
+    connections pool stream topic partition group consumer producer broker exchange header headers body content format file \
+    line function module component operation command record records reply frame packet socket interval delay start end min max \
+    avg sum rate ratio percent score weight priority enabled mode phase step stage source destination from to url uri scheme \
+    domain zone container image tenant account invoice payment shipment delivery page cursor sequence epoch revision \
+    shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
+    city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
+
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
