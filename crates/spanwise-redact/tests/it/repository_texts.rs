@@ -26,8 +26,6 @@ const ALLOWED: &[(&str, &str)] = &[
     // A variable that is called so, and a sentence.
     ("spanwise-testing/src/assert.rs", "Secret::new(secret)"),
     ("shop/main.rs", "let address = listener"),
-    ("shop/customers.rs", "address: SocketAddr"),
-    ("shop/warehouse.rs", "address: SocketAddr"),
     ("shop/warehouse.rs", "let address = first"),
     ("spanwise-sentry/src/lib.rs", "let dsn"),
     ("examples/sentry.rs", "4111 1111"),
