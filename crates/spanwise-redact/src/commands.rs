@@ -237,7 +237,10 @@ impl Line {
             let letters = flag.letters.as_bytes();
             let is_short = letters.len() == 2;
             if word == letters {
-                if flag.form != Form::Attached {
+                if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
+                    let (from, to) = value(bytes, stop);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else if flag.form != Form::Attached {
                     self.expected = Some(Expected::Form(flag.form));
                 }
                 return true;
@@ -406,7 +409,7 @@ fn is_prose(says: &[u8], name: &[u8]) -> bool {
         letters.map(u8::to_ascii_lowercase).collect()
     };
     credential::is_placeholder(says)
-        || says.first().is_some_and(|first| b"[(<|=".contains(first))
+        || matches!(says, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
         || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
         || says.len() <= 64 && is_upper && letters(name).ends_with(&letters(plain))
 }

@@ -234,7 +234,7 @@ fn is_credential(word: &[u8]) -> bool {
 }
 
 fn trim(word: &[u8]) -> &[u8] {
-    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?".contains(byte);
+    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?|".contains(byte);
     let start = word
         .iter()
         .position(|byte| !marks(byte))
@@ -261,7 +261,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if word.iter().all(u8::is_ascii_digit) {
         return is_count(word, rest, about);
     }
-    if is_type(first) || is_module(word) {
+    if is_type(first) || is_module(word) || is_variable(first) {
         return true;
     }
     // `Debug` of a struct: only that of an error is prose.
@@ -376,6 +376,19 @@ fn is_type(word: &[u8]) -> bool {
     word.len() <= 64
         && word.iter().all(is_part)
         && (begins || word[0].is_ascii_uppercase() && word.contains(&b'<'))
+}
+
+/// The place of a variable in a text: `{what}`.
+fn is_variable(word: &[u8]) -> bool {
+    let Some(inside) = word.strip_prefix(b"{").and_then(|word| {
+        let end = word.iter().position(|byte| *byte == b'}')?;
+        Some(&word[..end])
+    }) else {
+        return false;
+    };
+    inside
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || b"_.:?".contains(byte))
 }
 
 /// The path of a module in code: `shop_session::Store::open`.

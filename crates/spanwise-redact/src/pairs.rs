@@ -84,7 +84,8 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             // What follows `::` is a name of a module.
             // and what follows `://` is a user.
             let is_none = before.ends_with(b"::") || before.ends_with(b"://");
-            if colon && found.quote.is_none() && is_none {
+            let is_arrow = bytes.get(separator + 1) == Some(&b'>');
+            if (colon || is_arrow) && found.quote.is_none() && is_none {
                 continue;
             }
             // The `&` may be written out, as in the JSON that Go writes.

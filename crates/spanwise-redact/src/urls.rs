@@ -32,7 +32,8 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
         return None;
     }
     let start = user + 1;
-    if is_port(text, start, is_web) {
+    let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
+    if is_port(text, start, is_web, is_domain) {
         return None;
     }
     let end = end_of_password(text, start, is_web)?;
@@ -60,10 +61,10 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
 }
 
 /// Returns whether what follows `host:` is a port. One digit before a slash is none of a database.
-fn is_port(text: &[u8], start: usize, is_web: bool) -> bool {
+fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     let end = Set::DIGIT.run(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
-        (0, None | Some(b'/' | b'?' | b'#')) => is_web,
+        (0, None | Some(b'/' | b'?' | b'#')) => is_web && is_domain,
         (1, Some(b'/' | b'?' | b'#')) => is_web,
         (1..=5, Some(b'.')) => text.get(end + 1).is_none_or(|byte| is_space(*byte)),
         (1..=5, next) => {
@@ -93,7 +94,11 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
+            b'"' | b'\'' => match Stop::at_quote(text, at) {
+                Stop::Ends => break,
+                Stop::GoesOn(next) => next,
+            },
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
                 Stop::Ends => break,
                 Stop::GoesOn(next) => next,
             },

@@ -66,8 +66,13 @@ impl Stop {
         let end_if = |ends: bool, next: usize| if ends { Self::Ends } else { Self::GoesOn(next) };
         match text[at] {
             b'"' | b'\'' => {
+                // It begins the value of another key.
                 let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
-                end_if(opens || !goes_on(text, at + 1), at + 1)
+                if opens {
+                    Self::Ends
+                } else {
+                    Self::at_quote(text, at)
+                }
             }
             b'<' if text.get(at + 1) == Some(&b'/') => Self::Ends,
             // What was hidden before is no bracket.
@@ -94,6 +99,15 @@ impl Stop {
 }
 
 impl Stop {
+    /// Decides by what follows a quote, which ends nothing if a word does.
+    pub(crate) fn at_quote(text: &[u8], at: usize) -> Self {
+        if goes_on(text, at + 1) {
+            Self::GoesOn(at + 1)
+        } else {
+            Self::Ends
+        }
+    }
+
     /// Decides by what follows brackets: a word after more marks is a part of the value.
     fn after_bracket(text: &[u8], after: usize) -> Self {
         match text.get(after) {
@@ -144,13 +158,25 @@ fn is_escape(text: &[u8], at: usize) -> bool {
 /// Returns whether the `,`, `;` or `&` at `at` separates the value before it from another part.
 fn is_separator(text: &[u8], at: usize) -> bool {
     let spaced = text[at] == b';';
-    match text.get(at + 1) {
-        None
-        | Some(b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<' | b'&') => true,
-        Some(b'\\') => matches!(
-            text.get(run(text, at + 1, |byte| byte == b'\\')),
-            Some(b'"' | b'\'' | b'n' | b'r')
-        ),
+    let escaped = run(text, at + 1, |byte| byte == b'\\');
+    match text.get(escaped) {
+        None => true,
+        // It closes the text around the pair, or opens the next key.
+        Some(quote @ (b'"' | b'\'')) => {
+            let name = run(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
+                Set::KEY.has(byte) || byte == b' '
+            });
+            let closed = run(text, name, |byte| byte == b'\\');
+            let end = run(text, closed + 1, |byte| byte == b' ');
+            let is_key =
+                text.get(closed) == Some(quote) && matches!(text.get(end), Some(b':' | b'='));
+            is_key || Stop::at_quote(text, escaped) == Stop::Ends
+        }
+        Some(b'n' | b'r') if escaped > at + 1 => true,
+        Some(b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<') => {
+            let marks = run(text, escaped, |byte| b"`)]}>{[<".contains(&byte));
+            !goes_on(text, marks)
+        }
         Some(byte) if is_space(*byte) => true,
         Some(_) if text[at..].starts_with(b"&amp;") => key_follows(text, at + 5, false),
         Some(_) => key_follows(text, at + 1, spaced),
