@@ -291,7 +291,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if is_path(word) && second.is_none_or(|_| ends) {
         return is_thing || second.is_some();
     }
-    if !is_plain(word) {
+    if !is_plain(word) && !is_state {
         return false;
     }
     let is_participle = is_thing

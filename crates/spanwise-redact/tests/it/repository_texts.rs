@@ -33,7 +33,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("docs/sentry.md", "SENTRY_DSN="),
     ("examples/sentry.rs", "SENTRY_DSN"),
     ("spanwise/src/builder.rs", "SENTRY_DSN = (hidden"),
-    ("spanwise/src/to_sentry/mod.rs", "SENTRY_DSN: Setting"),
     ("spanwise-sentry/tests/support/receiver.rs", "sentry_key="),
     ("spanwise-json/src/visit.rs", "pass: Pass"),
     ("tests/it/faults/driver.rs", "does not come to pass: "),
