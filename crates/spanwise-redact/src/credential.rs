@@ -370,16 +370,18 @@ fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
 
 /// The type of a field in code: `&str`, `Option<String>`.
 fn is_type(word: &[u8]) -> bool {
-    let word = word
-        .strip_suffix(b",")
-        .or_else(|| word.strip_suffix(b")"))
-        .unwrap_or(word);
-    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,()8".contains(byte);
-    let begins = word[0] == b'&' && word.len() > 2 && word[1].is_ascii_alphabetic()
-        || word.starts_with(b"&'");
-    word.len() <= 64
-        && word.iter().all(is_part)
-        && (begins || word[0].is_ascii_uppercase() && word.contains(&b'<'))
+    let word = word.strip_suffix(b",").unwrap_or(word);
+    let word = word.strip_suffix(b")").unwrap_or(word);
+    if let Some(of) = word.strip_prefix(b"&") {
+        let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
+        let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
+        return is_name || prose::is_in(prose::TYPES, of);
+    }
+    let Some(open) = word.iter().position(|byte| *byte == b'<') else {
+        return false;
+    };
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
+    prose::is_in(prose::TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
 /// The place of a variable in a text: `{what}`.
@@ -451,8 +453,10 @@ fn is_path(word: &[u8]) -> bool {
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
 fn is_error_name(word: &[u8]) -> bool {
-    let end = word.iter().rposition(|byte| !b":,.;".contains(byte));
-    let word = &word[..end.map_or(0, |end| end + 1)];
+    // Brackets that open are of the name: those of its fields.
+    let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
+    let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
+    let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
     let is_variant = word.iter().any(|byte| b"({".contains(byte));
     let word = word
         .split(|byte| b"({".contains(byte))

@@ -361,7 +361,9 @@ impl<'t> Pair<'t> {
     /// The ways to read its key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
-        let is_plain = self.quote.is_none() && text.get(start..end) == Some(self.key);
+        let is_plain = self.quote.is_none()
+            && text.get(start..end) == Some(self.key)
+            && NOUNS.iter().any(|noun| self.key.eq_ignore_ascii_case(noun));
         let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
         let two = std::iter::once_with(with_word).flatten();
         let two = two.filter_map(move |from| text.get(from..end));
@@ -585,6 +587,12 @@ impl<'t> Pair<'t> {
                 .all(|byte| byte.is_ascii_lowercase() || !Set::WORD.has(*byte))
     }
 }
+
+/// The second words of keys of two.
+const NOUNS: [&str; 16] = [
+    "key", "keys", "phrase", "code", "codes", "number", "name", "address", "string", "words",
+    "value", "hash", "card", "id", "date", "secret",
+];
 
 /// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
 fn word_before(text: &str, start: usize) -> Option<usize> {

@@ -18,15 +18,20 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
     if scheme >= at || after >= text.len() {
         return None;
     }
-    let is_web = ends_with_web_scheme(&text[scheme..at]);
+    // A slice of marks would be searched for each byte.
     let user = run(text, after, |byte| {
-        !is_space(byte) && !b":/?#@[\"'<>\\".contains(&byte)
+        let is_mark = matches!(
+            byte,
+            b':' | b'/' | b'?' | b'#' | b'@' | b'[' | b'"' | b'\'' | b'<' | b'>' | b'\\'
+        );
+        !is_mark && !is_space(byte)
     });
-    if text.get(user) == Some(&b'@') {
+    let is_web = match text.get(user) {
+        Some(b'@' | b':') => ends_with_web_scheme(&text[scheme..at]),
+        _ => return None,
+    };
+    if text[user] == b'@' {
         return before_at(text, after, is_web);
-    }
-    if text.get(user) != Some(&b':') {
-        return None;
     }
     let start = user + 1;
     let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
