@@ -63,7 +63,6 @@ where
         Encoding {
             clean_message: &plan.clean_message,
             layout: shape.table.layout,
-            max_field: self.options.max_field,
             policy: text_policy(shape, &self.options),
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
@@ -199,7 +198,9 @@ where
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
-        if matches!(change, Change::Closed) {
+        // As `fmt` does, in its format: without a timestamp no line has a time.
+        let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
+        if matches!(change, Change::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
                 push_member(&mut members, key, &escape::quoted(&Shown(time).to_string()));
             }

@@ -23,7 +23,6 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Encoding<'a> {
     pub(crate) layout: Layout,
-    pub(crate) max_field: usize,
     /// The policy, if it reads texts.
     pub(crate) policy: Option<&'a dyn Redact>,
     /// The policy, to ask about values under keys whose values it replaces.
@@ -95,6 +94,7 @@ pub(crate) fn encode(
         at: 0,
         resume_at: 0,
         value_start: 0,
+        max_len: 0,
     };
     while guarded::catch(|| record(&mut encoder)).is_none() {
         if !encoder.give_up_value() {
@@ -114,6 +114,8 @@ struct Encoder<'a> {
     /// Fields before this one are done.
     resume_at: usize,
     value_start: usize,
+    /// Of the field being encoded, how long its text may be.
+    max_len: usize,
 }
 
 impl<'a> Encoder<'a> {
@@ -128,6 +130,7 @@ impl<'a> Encoder<'a> {
             return false;
         }
         self.at = index;
+        self.max_len = key.max_len;
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
         self.value_start = self.line.len();
@@ -165,7 +168,7 @@ impl<'a> Encoder<'a> {
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
-        let missing = text::push_str(self.line, &shown, self.encoding.max_field, None);
+        let missing = text::push_str(self.line, &shown, key.max_len, None);
         self.end(Missing {
             hidden: true,
             ..missing
@@ -223,7 +226,7 @@ impl<'a> Encoder<'a> {
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if self.begin(field) {
             let reading = self.reading(field);
-            let missing = text::push_display(self.line, value, self.encoding.max_field, reading);
+            let missing = text::push_display(self.line, value, self.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, value);
@@ -301,7 +304,7 @@ impl Visit for Encoder<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.begin(field) {
             let reading = self.reading(field);
-            let missing = text::push_str(self.line, value, self.encoding.max_field, reading);
+            let missing = text::push_str(self.line, value, self.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, format_args!("{value}"));
@@ -316,7 +319,7 @@ impl Visit for Encoder<'_> {
         let instead = self
             .reading(field)
             .and_then(|reading| reading.instead_of(&String::from_utf8_lossy(value)));
-        let limit = self.encoding.max_field;
+        let limit = self.max_len;
         let missing = match (instead, self.encoding.layout, self.encoding.of_event) {
             (Some(shown), _, _) => Missing {
                 hidden: true,
@@ -346,16 +349,15 @@ impl Visit for Encoder<'_> {
         if !self.begin(field) {
             return self.skip(field, format_args!("{value}"));
         }
-        let (max_field, reading) = (self.encoding.max_field, self.reading(field));
+        let (max_len, reading) = (self.max_len, self.reading(field));
         self.line.push(b"{\"message\":");
-        let mut missing =
-            text::push_display(self.line, format_args!("{value}"), max_field, reading);
+        let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
         for (index, cause) in chain(value).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
-            missing |= text::push_display(self.line, format_args!("{cause}"), max_field, reading);
+            missing |= text::push_display(self.line, format_args!("{cause}"), max_len, reading);
         }
         self.line.push(b"]}");
         self.end(missing);
