@@ -92,6 +92,23 @@ impl Names {
         list
     }
 
+    /// Leaves names out from the last until the list takes at most `max` bytes, or is `"…"`.
+    pub(crate) fn shorten(&mut self, max: usize) {
+        if self.0.len() <= max {
+            return;
+        }
+        let mut kept = 0;
+        for name in self.iter() {
+            let next = kept + name.len() + 1;
+            if next + MORE.len() > max {
+                break;
+            }
+            kept = next;
+        }
+        self.0.truncate(kept);
+        self.0.extend_from_slice(MORE.as_bytes());
+    }
+
     fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
         let wanted = other.iter().filter(|name| wanted(name));
         wanted.for_each(|name| self.push(name));

@@ -56,7 +56,8 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
             ([&spans[..before], &kept].concat(), fields)
         }
     };
-    let tail = too_much.note_in(&tail, parts.truncated);
+    let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
+    let tail = too_much.note_in(&tail, parts.truncated, room);
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -112,23 +113,34 @@ impl Excess {
         Cow::Owned([&tail[..name], &tail[name + list..]].concat())
     }
 
-    /// Adds the names to the list that is there already, or a list of them.
-    fn note_in(&self, tail: &[u8], is_there: bool) -> Vec<u8> {
-        if self.names.is_empty() {
-            return tail.to_vec();
-        }
+    /// Adds the names to the list that is there already, or a list of them: as many as there is
+    /// room for.
+    fn note_in(mut self, tail: &[u8], is_there: bool, room: usize) -> Vec<u8> {
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
-        if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {
-            let (before, after) = tail.split_at(at + key.len());
-            let mut names = self.names.clone();
-            let rest = names.add_list(after);
-            return [before, names.as_bytes(), rest].concat();
-        }
-        let member = [&key, self.names.as_bytes(), b"]"].concat();
-        [&member, tail].concat()
+        let there = is_there
+            .then(|| tail.windows(key.len()).position(|window| window == key))
+            .flatten();
+        let (before, after) = match there {
+            Some(at) => {
+                let (before, list) = tail.split_at(at);
+                let rest = self.names.add_list(&list[key.len()..]);
+                (before, rest)
+            }
+            None if self.names.is_empty() => return tail.to_vec(),
+            None => (&b""[..], tail),
+        };
+        // The list that is there ends with the rest.
+        let end: &[u8] = if there.is_some() { b"" } else { b"]" };
+        let others = before.len() + key.len() + end.len() + after.len();
+        self.names
+            .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
+        [before, &key, self.names.as_bytes(), end, after].concat()
     }
 }
+
+/// A line whose message alone is too long still says so: its list of names may take this much.
+const MIN_NAMES_LEN: usize = 64;
 
 /// Where the spans' members begin, after the brace that ends the fields and the target.
 fn members_start(spans: &[u8], table: &Table) -> usize {

@@ -79,7 +79,7 @@ fn log(dispatch: &Dispatch, names: &[&str], fields: &[&str], depth: usize) {
 #[test]
 fn long_names_are_cut_and_stay_different() {
     let long = ["a", "b"].map(|last| "long \"name\" ".repeat(90_000) + last);
-    let names: Vec<&str> = long.iter().map(String::as_str).collect();
+    let names = names_of(&long);
     for format in [Format::Json, Format::JsonNested] {
         let written = Lines::default();
         let layer = JsonLayer::new()
@@ -103,15 +103,17 @@ fn long_names_are_cut_and_stay_different() {
 
 #[test]
 fn max_line_counts_names_and_spans() {
-    let many: Vec<String> = (0..300)
-        .map(|index| format!("name_{index}_{}", "x".repeat(40)))
+    let names: Vec<String> = (0..64)
+        .map(|index| format!("name_{index}_{}", "x".repeat(100)))
         .collect();
-    let fields: Vec<&str> = many.iter().map(String::as_str).collect();
-    for (format, max_line) in [
-        (Format::Json, 8 * 1024),
-        (Format::JsonNested, 8 * 1024),
-        (Format::Json, 64 * 1024),
-        (Format::JsonNested, 64 * 1024),
+    let fields = names_of(&names);
+    // All fields of the spans have the names of the event's fields, or no span has a field.
+    for (format, fields, max_line) in [
+        (Format::Json, &fields[..], 6 * 1024),
+        (Format::JsonNested, &fields[..], 6 * 1024),
+        (Format::Json, &fields[..1], 6 * 1024),
+        (Format::Json, &fields[..], 12 * 1024),
+        (Format::JsonNested, &fields[..], 64 * 1024),
     ] {
         let written = Lines::default();
         let layer = JsonLayer::new()
@@ -119,24 +121,41 @@ fn max_line_counts_names_and_spans() {
             .with_span_list()
             .max_line(max_line)
             .with_writer(written.clone());
-        log(&crate::support::dispatch(layer), &fields, &fields, 100);
-        let text = written.text();
-        assert!(
-            text.len() <= max_line,
-            "{format:?}: {} > {max_line}",
-            text.len()
+        log(
+            &crate::support::dispatch(layer),
+            &names_of(&names),
+            fields,
+            66,
         );
+        let text = written.text();
+        assert!(text.len() <= max_line, "{format:?}: {}", text.len());
         let line = object(text.trim_end());
-        let Some(named) = line.get("truncated") else {
-            assert!(max_line > 8 * 1024, "{format:?}");
-            continue;
-        };
-        let named = named.as_array().unwrap();
-        assert!(named.len() <= 65, "{}", named.len());
-        if named.len() == 65 {
-            assert_eq!(named[64], "…");
-        }
+        let named = line["truncated"].as_array().unwrap();
+        let last = named.last().unwrap();
+        assert!(last == "…" || named.contains(&json!("spans")), "{named:?}");
     }
+}
+
+#[test]
+fn list_of_names_ends_at_64() {
+    let names: Vec<String> = (0..300).map(|index| format!("name_{index}")).collect();
+    let written = Lines::default();
+    let layer = JsonLayer::new()
+        .max_line(2 * 1024)
+        .with_writer(written.clone());
+    log(
+        &crate::support::dispatch(layer),
+        &["s"; 2],
+        &names_of(&names),
+        0,
+    );
+    let line = object(written.text().trim_end());
+    let named = line["truncated"].as_array().unwrap();
+    assert_eq!((named.len(), &named[64]), (65, &json!("…")));
+}
+
+fn names_of(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 #[test]
