@@ -64,9 +64,12 @@ impl Names {
 
     /// Adds a name, which is a JSON string.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
+        if self.0.ends_with(MORE.as_bytes()) {
+            return;
+        }
         let mut count = 0;
         for name in self.iter() {
-            if name == quoted || name == MORE.as_bytes() {
+            if name == quoted {
                 return;
             }
             count += 1;

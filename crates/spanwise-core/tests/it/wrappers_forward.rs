@@ -3,10 +3,12 @@
 use crate::support::{Seen, noted::Noted, redaction::no_hunter};
 use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
 use tracing::{
-    Dispatch, Level, info, info_span,
+    Dispatch, Level, Metadata, Subscriber, info, info_span,
     level_filters::LevelFilter,
     span::{Attributes, Id},
+    subscriber::with_default,
 };
+use tracing_core::Interest;
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
 
 fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
@@ -156,4 +158,27 @@ fn a_layer_that_sees_what_is_shown_is_told_everything() {
             .with(layer.emitted(LevelFilter::TRACE))
             .into()
     });
+}
+
+#[test]
+fn layer_behind_a_never_is_not_asked_of_a_callsite() {
+    struct Answers(Interest, Noted);
+    impl<S: Subscriber> Layer<S> for Answers {
+        fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+            let _ = Layer::<S>::register_callsite(&self.1, callsite);
+            self.0.clone()
+        }
+    }
+    let [first, never, behind] = [Noted::default(), Noted::default(), Noted::default()];
+    let mut list = Layers::<Registry>::default();
+    list.push(Answers(Interest::sometimes(), first.clone()));
+    list.push(Answers(Interest::never(), never.clone()));
+    list.push(Answers(Interest::always(), behind.clone()));
+    let span = with_default(Registry::default(), || info_span!("s"));
+    let callsite = span.metadata().unwrap();
+    assert!(list.register_callsite(callsite).is_never());
+    assert_eq!(
+        [first, never, behind].map(|noted| noted.all().len()),
+        [1, 1, 0]
+    );
 }
