@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 // The checks are tests too, which run without nightly.
-#[path = "../../crates/spanwise-http/tests/headers_support/mod.rs"]
+#[path = "../../crates/spanwise-http/tests/it/support/headers.rs"]
 mod headers_support;
 
 fuzz_target!(|bytes: &[u8]| headers_support::check(bytes));

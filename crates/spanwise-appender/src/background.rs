@@ -5,11 +5,14 @@ use std::{
     fmt,
     io::{self, Write},
     panic,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Flush, SelfReport, SinkCounters, SinkStats};
+use spanwise_core::{Fault, Flush, SelfReport, SinkCounters, SinkStats};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -93,9 +96,10 @@ struct Options {
     when_full: WhenFull,
     sync_on: Option<Level>,
     flush_on_panic: bool,
+    direct: bool,
 }
 
-const PANIC_DEADLINE: Duration = Duration::from_secs(2);
+const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
 const LEAST_CAPACITY: usize = 4 * 1024;
 
@@ -115,6 +119,7 @@ impl Background {
                 when_full: WhenFull::default(),
                 sync_on: None,
                 flush_on_panic: false,
+                direct: false,
             },
             report: SelfReport::default(),
         }
@@ -192,6 +197,16 @@ impl BackgroundBuilder {
         self
     }
 
+    /// Writes each line on the thread that logs it, in its place among what else the program prints, instead of on a thread of its own.
+    /// Defaults to a thread.
+    ///
+    /// A line waits for its reader for at most 100 ms, or less if [`when_full`](Self::when_full) lets it wait less. What is not taken in
+    /// that time is held, and written before the next line or at the end.
+    pub fn direct(mut self) -> Self {
+        self.options.direct = true;
+        self
+    }
+
     /// Reports to `report`. Default: the report of the process.
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.report = report.clone();
@@ -204,16 +219,10 @@ impl BackgroundBuilder {
     /// What the system says when it has no thread to give.
     pub fn build(self) -> io::Result<(Background, FlushGuard)> {
         let counters: Arc<SinkCounters> = self.report.sink(self.options.name.clone());
-        let sink = Arc::new(Mutex::new(self.sink));
-        let shared = Shared::start(self.options, sink, counters, self.report)?;
+        let shared = Shared::start(self.options, self.sink, counters, self.report)?;
         let background = Background { shared };
         if background.shared.options.flush_on_panic {
-            let (panicking, previous) = (background.clone(), panic::take_hook());
-            panic::set_hook(Box::new(move |info| {
-                // What it could not write is counted at the end.
-                let _ = panicking.flush(PANIC_DEADLINE);
-                previous(info);
-            }));
+            background.clone().flush_in_panic_hook();
         }
         let guard = FlushGuard {
             background: background.clone(),
@@ -297,6 +306,29 @@ impl<'a> MakeWriter<'a> for Background {
 const UNKNOWN: Level = Level::WARN;
 
 impl Background {
+    fn flush_in_panic_hook(self) {
+        let (previous, in_vain) = (panic::take_hook(), AtomicBool::new(false));
+        panic::set_hook(Box::new(move |info| {
+            // Each panic of a program that goes on would wait for an output that is stalled.
+            let timeout = match in_vain.load(Ordering::Relaxed) {
+                true => Duration::ZERO,
+                false => PANIC_TIMEOUT,
+            };
+            let flushed = self.flush(timeout);
+            in_vain.store(flushed.is_err(), Ordering::Relaxed);
+            if let Err(error) = flushed {
+                let report = &self.shared.here().report;
+                if cfg!(panic = "abort") {
+                    // What is held now is lost, and nobody comes to say so later.
+                    report.last_fault(Fault::Lost, &error);
+                } else {
+                    report.fault(Fault::FlushFailed, &error);
+                }
+            }
+            previous(info);
+        }));
+    }
+
     #[inline]
     fn append(&self, level: Level, record: &[u8]) {
         if !record.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, Write},
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 use crate::RollingFile;
@@ -77,17 +78,53 @@ fn is_for_good(error: &io::Error) -> bool {
     gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
+/// Tells a sink that waits for its reader when to give up.
+#[derive(Debug, Default)]
+pub(crate) struct StopFlag {
+    stopped: AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl StopFlag {
+    /// Set by itself at `deadline`.
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self {
+            stopped: AtomicBool::new(false),
+            deadline: Some(deadline),
+        }
+    }
+
+    pub(crate) fn set(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.timeout(Duration::MAX).is_zero()
+    }
+
+    /// The time until it is set, as far as that is known, but no more than `most`.
+    pub(crate) fn timeout(&self, most: Duration) -> Duration {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.map_or(most, |left| left.min(most))
+    }
+}
+
 /// Where a [`Background`](crate::Background) writes to.
 pub(crate) trait Sink: Send {
-    /// Writes from the first record on. One that waits for somebody gives up soon after `stop` is set.
-    fn write(&mut self, records: Records<'_>, stop: &AtomicBool) -> Written;
+    /// Writes from the first record on. One that waits for its reader gives up with `TimedOut` soon after `stop` is set.
+    fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> Written;
 
     /// There is nothing more to write.
     fn finish(&mut self) {}
 }
 
 impl Sink for RollingFile {
-    fn write(&mut self, records: Records<'_>, _: &AtomicBool) -> Written {
+    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> Written {
         self.write_records(records, true)
     }
 
@@ -175,7 +212,7 @@ impl<W> Plain<W> {
 }
 
 impl<W: Write + Send> Sink for Plain<W> {
-    fn write(&mut self, records: Records<'_>, _: &AtomicBool) -> Written {
+    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> Written {
         let mut written = match self.tail.resume(records) {
             Some(written) => written,
             None => {

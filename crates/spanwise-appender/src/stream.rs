@@ -3,7 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use rustix::{
@@ -15,7 +15,7 @@ use rustix::{
 
 use spanwise_core::streams;
 
-use crate::sink::{Records, Sink, Tail, Written};
+use crate::sink::{Records, Sink, StopFlag, Tail, Written};
 
 /// One of the two. Written to directly, past what `std` buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +27,8 @@ pub(crate) enum Stream {
 /// What a pipe that is ready takes without waiting, and without lines of other processes in between: `PIPE_BUF`.
 const AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// How long to wait for a reader before looking whether to stop.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
-
-/// After the stop, when each line comes from somebody who must not wait.
-const NO_PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 0,
-};
+/// A wait for the reader is interrupted this often, to see whether it is time to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Stream {
     fn fd(self) -> BorrowedFd<'static> {
@@ -86,13 +77,16 @@ impl Behind {
     }
 
     /// Waits until the reader takes more. False if it is time to stop.
-    fn wait(&self, stop: &AtomicBool) -> io::Result<bool> {
+    fn wait(&self, stop: &StopFlag) -> io::Result<bool> {
         loop {
             let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
-            let stopped = stop.load(Ordering::Relaxed);
-            let patience = if stopped { &NO_PATIENCE } else { &PATIENCE };
-            match poll(&mut ready, Some(patience)) {
-                Ok(0) if stopped => return Ok(false),
+            let timeout = stop.timeout(POLL_INTERVAL);
+            let timespec = Timespec {
+                tv_sec: 0,
+                tv_nsec: timeout.subsec_nanos().into(),
+            };
+            match poll(&mut ready, Some(&timespec)) {
+                Ok(0) if timeout.is_zero() => return Ok(false),
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(true),
                 Err(error) => return Err(error.into()),
@@ -101,7 +95,7 @@ impl Behind {
     }
 
     /// How many bytes were written, all of them unless there is an error or it is time to stop.
-    fn write_all(&self, bytes: &[u8], stop: &AtomicBool) -> (usize, io::Result<()>) {
+    fn write_all(&self, bytes: &[u8], stop: &StopFlag) -> (usize, io::Result<()>) {
         let mut written = 0;
         while written < bytes.len() {
             if self.at_once < usize::MAX {
@@ -150,7 +144,7 @@ impl StreamSink {
 }
 
 impl Sink for StreamSink {
-    fn write(&mut self, records: Records<'_>, stop: &AtomicBool) -> Written {
+    fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> Written {
         if !self.behind.is_current() {
             self.behind = Behind::of(self.behind.stream);
         }

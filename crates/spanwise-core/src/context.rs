@@ -238,6 +238,7 @@ struct KeyField {
     index: usize,
     key: &'static str,
     verdict: KeyVerdict,
+    verdict_of_bool: KeyVerdict,
 }
 
 impl ContextLayer {
@@ -269,6 +270,7 @@ impl ContextLayer {
                     index: field.index(),
                     key: field.name(),
                     verdict: self.redact.verdict(field.name()),
+                    verdict_of_bool: self.redact.verdict_of_bool(field.name()),
                 })
                 .collect()
         })
@@ -366,9 +368,13 @@ impl<'a> Collector<'a> {
     }
 
     fn add(&mut self, key: &KeyField, value: fmt::Arguments<'_>) {
+        self.add_as(key.verdict, key, value);
+    }
+
+    fn add_as(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
         let text = &mut self.draft.text;
         let start = text.len();
-        match key.verdict {
+        match verdict {
             KeyVerdict::Remove => return,
             KeyVerdict::Redact => text.push_str(REDACTED),
             KeyVerdict::Pass if self.redact.reads_text() => {
@@ -400,6 +406,12 @@ impl Visit for Collector<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if let Some(key) = self.key(field) {
             self.add(key, format_args!("{value:?}"));
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if let Some(key) = self.key(field) {
+            self.add_as(key.verdict_of_bool, key, format_args!("{value}"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    fmt, mem, ops,
+    fmt, iter, mem, ops,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -231,13 +231,21 @@ impl<T: Inherit> Node<T> {
         layer: LayerId,
         span: &SpanRef<'_, R>,
     ) {
+        let attached = Attached {
+            layer,
+            node: self,
+            next: None,
+        };
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Attached<T>>() {
-            Some(attached) => attached.more.get_or_insert_default().push((layer, self)),
-            None => extensions.insert(Attached {
-                first: (layer, self),
-                more: None,
-            }),
+            Some(first) => {
+                let mut place = &mut first.next;
+                while let Some(next) = place {
+                    place = &mut next.next;
+                }
+                *place = Some(Box::new(attached));
+            }
+            None => extensions.insert(attached),
         }
     }
 
@@ -247,12 +255,10 @@ impl<T: Inherit> Node<T> {
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
         let extensions = span.extensions();
-        let attached = extensions.get::<Attached<T>>()?;
-        let more = attached.more.iter().flat_map(|more| more.iter());
-        std::iter::once(&attached.first)
-            .chain(more)
-            .find(|(owner, _)| layer.is_none_or(|layer| *owner == layer))
-            .map(|(_, node)| Arc::clone(node))
+        let first = extensions.get::<Attached<T>>()?;
+        let mut all = iter::successors(Some(first), |attached| attached.next.as_deref());
+        all.find(|attached| layer.is_none_or(|layer| attached.layer == layer))
+            .map(|attached| Arc::clone(&attached.node))
     }
 
     #[inline]
@@ -333,7 +339,7 @@ impl<T: Inherit> Node<T> {
 
     /// The nodes above, from the parent to the root.
     fn above(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(self.parent(), |node| node.parent())
+        iter::successors(self.parent(), |node| node.parent())
     }
 
     fn recorded(&self) -> u64 {
@@ -397,10 +403,11 @@ impl<T> fmt::Debug for NodeCache<T> {
     }
 }
 
+/// The nodes that layers keep in a span: seldom more than one.
 struct Attached<T> {
-    first: (LayerId, Arc<Node<T>>),
-    /// Seldom there are any: a pointer is all they cost.
-    more: Option<Box<Vec<(LayerId, Arc<Node<T>>)>>>,
+    layer: LayerId,
+    node: Arc<Node<T>>,
+    next: Option<Box<Self>>,
 }
 
 impl<T> Node<T> {
@@ -488,7 +495,7 @@ mod tests {
         fn look_at_node(&self) {
             let node = self.node.lock().unwrap().clone();
             // Not `read`: it would build again, and so on.
-            drop(node.map(|node| node.later().is_some()));
+            let _ = node.map(|node| node.later().is_some());
         }
 
         fn again(&self) -> Self {
@@ -530,8 +537,9 @@ mod tests {
         let (leaf, of_leaf) = counted(Some(&left));
         for _ in 0..10 {
             left.update(|own, _| own.again());
-            [&root, &left, &right, &leaf].map(|node| node.read(|_| ()));
-            [&right, &leaf].map(|node| node.read(|_| ()));
+            for node in [&root, &left, &right, &leaf, &right, &leaf] {
+                node.read(|_| ());
+            }
         }
         let rebuilt = [of_left, of_right, of_leaf].map(|count| count.load(Ordering::Relaxed));
         assert_eq!(rebuilt, [10, 0, 10]);

@@ -44,6 +44,7 @@
 //! | an output that can be flushed | [`Flush`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
+//! | ids that no other thread or process has | [`random_bits`] |
 //! | a value formatted without trusting it | [`guarded`] |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
@@ -69,6 +70,7 @@ pub mod log_record;
 pub mod nearest;
 mod neighbours;
 pub mod nested_json;
+mod random_bits;
 mod redact;
 mod redacted;
 pub mod reentry;
@@ -93,6 +95,7 @@ pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels};
 pub use neighbours::Neighbours;
+pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};

@@ -39,6 +39,12 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
     /// What to do with the values of this key. It is not asked about the message of an event, which is only read as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
+    /// What to do with a value of this key that is a boolean: `password = true` says that there is one, and not which. Default: the
+    /// same as with others, [`key`](Self::key).
+    fn key_of_bool(&self, key: &str) -> KeyVerdict {
+        self.key(key)
+    }
+
     /// `text` with what is secret in it replaced; borrowed if nothing is.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
@@ -122,6 +128,12 @@ impl dyn Redact {
     #[must_use]
     pub fn verdict(&self, key: &str) -> KeyVerdict {
         guarded::catch(|| self.key(key)).unwrap_or(KeyVerdict::Redact)
+    }
+
+    /// [`key_of_bool`](Redact::key_of_bool), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
+    #[must_use]
+    pub fn verdict_of_bool(&self, key: &str) -> KeyVerdict {
+        guarded::catch(|| self.key_of_bool(key)).unwrap_or(KeyVerdict::Redact)
     }
 
     /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.

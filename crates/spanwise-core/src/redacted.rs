@@ -46,7 +46,7 @@ pub use private_fields::PrivateFields;
 /// * An error cannot be downcast; its `Display`, its `Debug` and its sources, up to 32, are there as text.
 /// * Of a hidden value it gets the text `[REDACTED]`, whatever type it had; a removed field has no value.
 ///
-/// Numbers and booleans are hidden by their key only. Names are not values: those of spans, targets and fields are shown, and so
+/// Numbers and booleans are hidden by their key only; of a boolean the policy is asked apart, [`Redact::key_of_bool`]. Names are not values: those of spans, targets and fields are shown, and so
 /// are the fields by which a record of the `log` crate says where it comes from.
 #[derive(Debug)]
 pub struct Redacted<L> {

@@ -132,10 +132,13 @@ mod baggage;
 mod carried;
 mod client;
 mod client_address;
+mod client_text;
 mod id;
 mod method;
 mod mistake;
 mod passed_on;
+mod queries;
+mod request_id;
 mod said;
 mod server;
 mod trace_context;
@@ -150,6 +153,7 @@ pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
 #[doc(hidden)]
 pub use passed_on::passed_on;
+pub use request_id::RequestId;
 pub use server::{
     ResponseBody, ServerFuture, ServerLayer, ServerService, Value, mark, record, server,
 };

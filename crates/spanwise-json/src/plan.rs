@@ -47,6 +47,8 @@ pub(crate) struct Key {
     pub(crate) role: Role,
     /// A value's text is cut at this many bytes.
     pub(crate) max_len: usize,
+    /// A boolean is shown, though other values are not.
+    pub(crate) shows_bools: bool,
 }
 
 /// A bit each, so that one test says whether a field is wanted.
@@ -80,11 +82,15 @@ impl Plan {
                     || (callsite.is_span() && field.index() >= MOST_FIELDS)
                 {
                     key.role = Role::Omitted;
+                    key.shows_bools = false;
                 }
                 key
             })
             .collect();
-        let shown = || keys.iter().filter(|key| key.role != Role::Omitted);
+        let shown = || {
+            keys.iter()
+                .filter(|key| key.role != Role::Omitted || key.shows_bools)
+        };
         let message = keys.iter().position(|key| key.role == Role::Message);
         let mut seen = HashSet::new();
         let repeats = !shown().all(|key| seen.insert(key.member.as_bytes()));

@@ -136,6 +136,12 @@ impl Shape {
             KeyVerdict::Replace if shown => Role::Replaced,
             _ => Role::Omitted,
         };
+        let shows_bools = matches!(role, Role::Hidden | Role::Replaced | Role::Omitted)
+            && shown
+            && matches!(
+                options.redact.verdict_of_bool(name),
+                KeyVerdict::Pass | KeyVerdict::Trust
+            );
         let taken = match self.table.layout {
             Layout::Flat => {
                 self.table.own_keys().contains(&key)
@@ -165,6 +171,7 @@ impl Shape {
             } else {
                 options.max_field
             },
+            shows_bools,
         }
     }
 

@@ -160,6 +160,22 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// A boolean under a key whose other values are hidden.
+    #[cold]
+    #[inline(never)]
+    fn skip_bool(&mut self, field: &Field, value: bool) {
+        let (index, is_late) = (field.index(), self.pass == Pass::Message);
+        match self.keys.get(index).filter(|key| key.shows_bools) {
+            Some(key) if !is_late && index >= self.resume_at => {
+                self.at = index;
+                self.encoded.bits |= key.bit;
+                self.line.push_short(&key.member);
+                self.line.push(if value { &b"true"[..] } else { b"false" });
+            }
+            _ => self.skip(field, format_args!("{value}")),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
@@ -296,7 +312,7 @@ impl Visit for Encoder<'_> {
             };
             self.line.push_block(block, len);
         } else {
-            self.skip(field, format_args!("{value}"));
+            self.skip_bool(field, value);
         }
     }
 

@@ -2,22 +2,29 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Detector, RuleError, literals::Literals};
+use crate::{
+    Detector, RuleError, confusables,
+    literals::Literals,
+    names::{ATTRIBUTES, HEADERS},
+    words::{Meaning, RULES, Tier},
+};
 
-/// Rules about keys, looked up by the name of one.
+/// Rules about keys: the built-in ones, which are about words, and those of the user, which are about whole names.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
+    /// Which of the built-in rules are on, by their number.
+    on: Vec<bool>,
+    /// Whether one of the tier of personal data is on, and the one about addresses.
+    pii: bool,
+    addresses: bool,
+    /// The rules of the user. Their numbers come after the built-in ones.
     rules: Vec<Pattern>,
-    origins: Vec<Origin>,
-    /// Keys that are no secret, whatever rule of part of a name they meet: whole names, and ends of names.
-    never: Names,
-    never_ends: Vec<String>,
-    /// Keys that a user said are no secret.
+    /// Keys that the user shows.
     shown: Vec<Pattern>,
     index: Index,
 }
 
-/// The rules again, as they are looked up; each with its number.
+/// The rules of the user as they are looked up; each with its number.
 #[derive(Debug, Clone)]
 struct Index {
     exact: Names,
@@ -50,11 +57,12 @@ pub(crate) enum Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// By this rule.
-    Hide {
-        rule: usize,
-        origin: Origin,
-    },
+    Hide { rule: usize, origin: Origin },
+    /// By this built-in rule, unless the value is an address of a network, see [`is_network_address`].
+    HideUnlessAddress { rule: usize },
+    /// The value is an id of a fixed form. Its text need not be read.
     Trust,
+    /// No rule hides it. Its text is read.
     Pass,
 }
 
@@ -68,104 +76,99 @@ pub(crate) enum Origin {
 }
 
 impl Keys {
-    pub(crate) fn new(rules: &[&str], never: &[&str]) -> Self {
-        // The lists of this crate have no wrong pattern: a test reads them.
-        let read = |list: &[&str]| -> Vec<Pattern> {
-            list.iter().filter_map(|rule| rule.parse().ok()).collect()
-        };
-        let (mut names, mut ends) = (Vec::new(), Vec::new());
-        for pattern in read(never) {
-            match pattern {
-                Pattern::EndsWith(name) => ends.push(name),
-                Pattern::Exact(name) | Pattern::Contains(name) => names.push(name),
-                Pattern::Path(_) => {}
-            }
-        }
-        let rules = read(rules);
-        Self {
-            index: Index::new(&rules),
-            origins: vec![Origin::BuiltIn; rules.len()],
-            rules,
-            never: Names::new(names.into_iter().map(|name| (name, 0)).collect()),
-            never_ends: ends,
+    /// The built-in rules about secrets.
+    pub(crate) fn secrets() -> Self {
+        let named = RULES.named();
+        let mut keys = Self {
+            on: named
+                .iter()
+                .map(|(_, tier)| *tier == Tier::Secrets)
+                .collect(),
+            pii: false,
+            addresses: false,
+            rules: Vec::new(),
             shown: Vec::new(),
-        }
+            index: Index::new(&[], 0),
+        };
+        keys.switched();
+        keys
+    }
+
+    /// Switches a built-in rule on or off.
+    pub(crate) fn switch(&mut self, rule: usize, on: bool) {
+        self.on[rule] = on;
+        self.switched();
+    }
+
+    fn switched(&mut self) {
+        let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
+        self.pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
+        self.addresses = on().any(|((name, _), _)| *name == "address");
     }
 
     /// The number of the rule, which is new if it was not there.
-    pub(crate) fn hide(&mut self, pattern: Pattern, origin: Origin) -> usize {
+    ///
+    /// The name of a built-in rule switches that rule on, too.
+    pub(crate) fn hide(&mut self, pattern: Pattern) -> usize {
         self.shown.retain(|shown| *shown != pattern);
+        if let Some(rule) = pattern.built_in() {
+            self.switch(rule, true);
+        }
         if let Some(known) = self.rules.iter().position(|rule| *rule == pattern) {
-            if origin == Origin::User {
-                self.origins[known] = origin;
-            }
-            return known;
+            return self.on.len() + known;
         }
         self.rules.push(pattern);
-        self.origins.push(origin);
-        self.index = Index::new(&self.rules);
-        self.rules.len() - 1
+        self.index = Index::new(&self.rules, self.on.len());
+        self.on.len() + self.rules.len() - 1
     }
 
-    /// The rule of that pattern is gone, and no other hides such a key.
+    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule switches it off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
-        self.forget(&pattern);
-        self.shown.push(pattern);
-    }
-
-    /// The rule of that pattern is gone.
-    pub(crate) fn forget(&mut self, pattern: &Pattern) {
         // Numbers stay: a rule without a name matches no key.
-        for rule in self.rules.iter_mut().filter(|rule| *rule == pattern) {
+        for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
             *rule = Pattern::Exact(String::new());
         }
-        self.index = Index::new(&self.rules);
+        self.index = Index::new(&self.rules, self.on.len());
+        if let Some(rule) = pattern.built_in() {
+            self.switch(rule, false);
+        }
+        self.shown.push(pattern);
     }
 
     pub(crate) fn decide(&self, key: &str) -> Decision {
         let normal = Normal::new(key);
-        let (whole, last) = (normal.whole(), normal.last());
-        if self.is_shown(&normal, key) {
+        if !self.shown.is_empty() && self.is_shown(&normal, key) {
             return Decision::Pass;
         }
-        let index = &self.index;
-        let exact = index.exact.find(last);
-        let exact = exact.or_else(|| index.exact.find(whole).filter(|_| last.len() < whole.len()));
-        if let Some(rule) = exact {
-            return self.hidden_by(rule);
-        }
-        if let Some(rule) = index.path(key) {
-            return self.hidden_by(rule);
-        }
-        let never = |name: &[u8]| self.never.find(name).is_some();
-        if never(last) || (last.len() < whole.len() && never(whole)) {
-            return Decision::Trust;
-        }
-        if let Some(rule) = index.contains(whole) {
-            return self.hidden_by(rule);
-        }
-        if self
-            .never_ends
-            .iter()
-            .any(|end| whole.ends_with(end.as_bytes()))
+        if !self.rules.is_empty()
+            && let Some(rule) = self.index.find(&normal, key)
         {
-            return Decision::Trust;
+            return self.hidden_by(rule);
         }
-        match index
-            .ends
-            .iter()
-            .find(|(end, _)| whole.ends_with(end.as_bytes()))
-        {
-            Some((_, rule)) => self.hidden_by(*rule),
-            None => Decision::Pass,
+        if normal.is_attribute {
+            return Decision::Pass;
+        }
+        match RULES.read(&normal, &self.on, self.pii) {
+            Meaning::Hidden(rule) => self.hidden_by(rule),
+            Meaning::Address(rule) => Decision::HideUnlessAddress { rule },
+            Meaning::Id => Decision::Trust,
+            Meaning::Unknown => Decision::Pass,
         }
     }
 
+    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letter. Costs next to nothing.
+    #[inline]
+    pub(crate) fn may_need_value(&self, key: &str) -> bool {
+        self.addresses && matches!(key.as_bytes().last(), Some(b's' | b'S'))
+    }
+
     pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
-        Decision::Hide {
-            rule,
-            origin: self.origins[rule],
-        }
+        let origin = if rule < self.on.len() {
+            Origin::BuiltIn
+        } else {
+            Origin::User
+        };
+        Decision::Hide { rule, origin }
     }
 
     fn is_shown(&self, key: &Normal, written: &str) -> bool {
@@ -173,7 +176,7 @@ impl Keys {
         shown.any(|pattern| pattern.matches(key, written))
     }
 
-    /// Whether somebody said that it is no secret.
+    /// Whether the user shows it.
     pub(crate) fn shows(&self, key: &str) -> bool {
         self.is_shown(&Normal::new(key), key)
     }
@@ -181,8 +184,9 @@ impl Keys {
     /// How many rules hide, and how many show.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let gone = |rule: &Pattern| matches!(rule, Pattern::Exact(name) if name.is_empty());
+        let on = self.on.iter().filter(|on| **on).count();
         let hide = self.rules.iter().filter(|rule| !gone(rule)).count();
-        (hide, self.shown.len())
+        (on + hide, self.shown.len())
     }
 
     pub(crate) fn has_paths(&self) -> bool {
@@ -196,9 +200,9 @@ impl Keys {
 }
 
 impl Index {
-    fn new(rules: &[Pattern]) -> Self {
+    fn new(rules: &[Pattern], first: usize) -> Self {
         let (mut exact, mut contains, mut ends, mut paths) = (vec![], vec![], vec![], vec![]);
-        for (number, rule) in rules.iter().enumerate() {
+        for (number, rule) in (first..).zip(rules) {
             match rule {
                 Pattern::Exact(name) => exact.push((name.clone(), number)),
                 Pattern::EndsWith(name) => ends.push((name.clone(), number)),
@@ -215,7 +219,26 @@ impl Index {
         }
     }
 
+    /// The rule that hides a key: one about its whole name before one about a path, a part or an end of it.
+    fn find(&self, key: &Normal, written: &str) -> Option<usize> {
+        let (whole, last) = (key.whole(), key.last());
+        let ends = || {
+            self.ends
+                .iter()
+                .find(|(end, _)| whole.ends_with(end.as_bytes()))
+        };
+        self.exact
+            .find(last)
+            .or_else(|| self.exact.find(whole).filter(|_| last.len() < whole.len()))
+            .or_else(|| self.path(written))
+            .or_else(|| self.contains(whole))
+            .or_else(|| ends().map(|(_, rule)| *rule))
+    }
+
     fn contains(&self, name: &[u8]) -> Option<usize> {
+        if self.contains.is_empty() {
+            return None;
+        }
         let part_at = |at: usize| {
             let rest = name.get(at..)?;
             let mut parts = self
@@ -334,6 +357,12 @@ impl Pattern {
                 is_on_path(path, &parts(written).map(Normal::new).collect::<Vec<_>>())
             }
         }
+    }
+
+    /// The built-in rule of that name, if it is one.
+    pub(crate) fn built_in(&self) -> Option<usize> {
+        let Self::Exact(name) = self else { return None };
+        RULES.find(name)
     }
 
     /// The detector of that name, if it is one.
@@ -467,41 +496,110 @@ fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
     Ok(found)
 }
 
-/// A key as it is compared: lower case, without `-`, `_`, `.` and spaces. Of a key that is longer the end.
+/// A key as it is compared: in lower case, only letters and digits, with the places where words begin. Of a key that is longer the
+/// end.
+///
+/// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
 #[derive(Debug)]
 pub(crate) struct Normal {
-    bytes: [u8; LONGEST],
+    bytes: [u8; MAX_KEY_LEN],
     length: usize,
     /// Where the part after the last dot begins.
     last: usize,
+    /// A bit for each place where a word begins.
+    starts: u128,
+    /// An attribute of the semantic conventions whose words say something else there.
+    pub(crate) is_attribute: bool,
 }
 
-const LONGEST: usize = 128;
+const MAX_KEY_LEN: usize = 128;
+
+/// What a character of a key is, to see where a word ends: `db_password`, `dbPassword`, `HTTPToken`, `oauth2Token`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Gap,
+    Lower,
+    Upper,
+    Digit,
+}
 
 impl Normal {
     pub(crate) fn new(key: &str) -> Self {
+        if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
+            return Self::folded(key);
+        }
+        Self::of(key)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn folded(key: &str) -> Self {
+        let mut looks = String::new();
+        // Written out, a letter takes up to eight bytes.
+        let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
+        while !key.is_char_boundary(from) {
+            from += 1;
+        }
+        confusables::fold(&key[from..], |c| looks.push(c));
+        Self::of(&looks)
+    }
+
+    fn of(key: &str) -> Self {
         let mut normal = Self {
-            bytes: [0; LONGEST],
+            bytes: [0; MAX_KEY_LEN],
             length: 0,
             last: 0,
+            starts: 0,
+            is_attribute: false,
         };
-        let dotted = key.contains('.');
-        let header = HEADERS
-            .iter()
-            .filter(|_| dotted)
-            .find_map(|headers| key.strip_prefix(headers));
-        let is_convention =
-            dotted && header.is_none() && CONVENTIONS.iter().any(|name| key.starts_with(name));
-        let key = header.unwrap_or(key).as_bytes();
-        for byte in &key[key.len().saturating_sub(LONGEST)..] {
-            match byte {
-                b'.' if !is_convention => normal.last = normal.length,
-                b'-' | b'_' | b'.' | b' ' => {}
+        let mut key = key;
+        if key.contains('.') {
+            let header = HEADERS.iter().find_map(|headers| key.strip_prefix(headers));
+            normal.is_attribute = ATTRIBUTES.contains(&key);
+            key = header.unwrap_or(key);
+        }
+        let bytes = key.as_bytes();
+        let mut before = Class::Gap;
+        // Whether the two before are large letters.
+        let mut is_acronym = false;
+        let bytes = &bytes[bytes.len().saturating_sub(MAX_KEY_LEN)..];
+        for (at, byte) in bytes.iter().enumerate() {
+            let class = match byte {
+                b'a'..=b'z' | 0x80.. => Class::Lower,
+                b'A'..=b'Z' => Class::Upper,
+                b'0'..=b'9' => Class::Digit,
+                b'*' => Class::Lower,
                 byte => {
-                    normal.bytes[normal.length] = byte.to_ascii_lowercase();
-                    normal.length += 1;
+                    if *byte == b'.' && !normal.is_attribute {
+                        normal.last = normal.length;
+                    }
+                    before = Class::Gap;
+                    continue;
                 }
+            };
+            let length = normal.length;
+            match (before, class) {
+                (Class::Gap, _)
+                | (Class::Lower | Class::Digit, Class::Upper)
+                | (Class::Digit, Class::Lower) => {
+                    normal.starts |= 1 << length;
+                    is_acronym = false;
+                }
+                (Class::Upper, Class::Upper) => is_acronym = true,
+                // `IDs` is one word.
+                (Class::Upper, Class::Lower) if is_acronym => {
+                    let is_plural =
+                        *byte == b's' && !bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+                    if !is_plural {
+                        normal.starts |= 1 << (length - 1);
+                    }
+                    is_acronym = false;
+                }
+                _ => {}
             }
+            normal.bytes[length] = byte.to_ascii_lowercase();
+            normal.length += 1;
+            before = class;
         }
         normal
     }
@@ -513,20 +611,75 @@ impl Normal {
     pub(crate) fn last(&self) -> &[u8] {
         &self.bytes[self.last..self.length]
     }
+
+    /// The words, and whether each is in the part after the last dot.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let mut starts = self.starts;
+        std::iter::from_fn(move || {
+            if starts == 0 {
+                return None;
+            }
+            let start = starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let end = (starts.trailing_zeros() as usize).min(self.length);
+            Some((&self.bytes[start..end], start >= self.last))
+        })
+    }
 }
 
-/// The names of the semantic conventions: `client.address` is no postal one.
-const CONVENTIONS: [&str; 9] = [
-    "client.",
-    "server.",
-    "http.",
-    "url.",
-    "network.",
-    "code.",
-    "source.",
-    "destination.",
-    "user_agent.",
-];
+/// Whether a value under a key such as `address` is one of a network rather than of a house: `10.0.0.7:80`, `db.internal:5432`,
+/// `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
+pub(crate) fn is_network_address(value: &str) -> bool {
+    let value = value.trim();
+    let value = value
+        .strip_prefix("Some(")
+        .and_then(|value| value.strip_suffix(')'))
+        .unwrap_or(value);
+    let value = value.trim_matches('"');
+    if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
+        return !value.contains(char::is_whitespace);
+    }
+    let host = match value
+        .strip_prefix('[')
+        .and_then(|value| value.split_once(']'))
+    {
+        Some((inside, port))
+            if port.is_empty() || port.strip_prefix(':').is_some_and(is_number) =>
+        {
+            return inside
+                .split('%')
+                .next()
+                .is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
+        }
+        Some(_) => return false,
+        None => value,
+    };
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return true;
+    }
+    let (host, has_port) = match host.rsplit_once(':') {
+        Some((host, port)) if is_number(port) => (host, true),
+        _ => (host, false),
+    };
+    // A network (`10.0.0.0/8`), any address (`:80`), a name.
+    let (host, _) = host
+        .rsplit_once('/')
+        .filter(|(_, bits)| is_number(bits))
+        .unwrap_or((host, ""));
+    if host.parse::<std::net::IpAddr>().is_ok() || host.is_empty() && has_port {
+        return true;
+    }
+    let is_label = |label: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+        !label.is_empty() && label.bytes().all(is_part)
+    };
+    let is_name = !host.is_empty() && host.split('.').all(is_label);
+    let top = host.rsplit('.').next().unwrap_or(host);
+    let has_top =
+        host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown" | "none" | "null"))
+}
 
-/// What comes after them is the name of a header.
-const HEADERS: [&str; 2] = ["http.request.header.", "http.response.header."];
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -68,6 +68,7 @@
 mod addresses;
 mod bytes;
 mod classified;
+mod confusables;
 mod detector;
 mod document;
 mod error;
@@ -83,6 +84,7 @@ mod pseudonym;
 mod scan;
 mod setting;
 mod tokens;
+mod words;
 
 pub use classified::Classified;
 pub use detector::Detector;

@@ -19,9 +19,9 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 use crate::{
     Detector, RuleError,
-    keys::{Decision, Keys, Origin, Pattern},
-    names::{NEVER, PII, SECRETS},
+    keys::{Decision, Keys, Origin, Pattern, is_network_address},
     scan,
+    words::{RULES, Tier},
 };
 #[cfg(feature = "pseudonyms")]
 use crate::{PseudonymKey, keys::Normal};
@@ -111,8 +111,12 @@ impl Policy {
     pub fn secrets() -> Self {
         let mut policy = Self {
             rules: Arc::new(Rules {
-                keys: Keys::new(SECRETS, NEVER),
-                outcomes: SECRETS.iter().map(|name| Outcome::new(name)).collect(),
+                keys: Keys::secrets(),
+                outcomes: RULES
+                    .named()
+                    .iter()
+                    .map(|(name, _)| Outcome::new(name))
+                    .collect(),
                 detectors: Detector::ALL.map(|detector| Outcome::new(detector.name())),
                 detected: 0,
                 allowed: None,
@@ -138,9 +142,10 @@ impl Policy {
 
     /// Without an action, rules that are there keep theirs.
     pub(crate) fn with_pii(mut self, action: Option<Action>) -> Self {
-        for pattern in pii() {
-            let rule = self.add(pattern, Origin::BuiltIn);
-            let outcome = &mut self.rules_mut().outcomes[rule];
+        let rules = self.rules_mut();
+        for rule in pii() {
+            rules.keys.switch(rule, true);
+            let outcome = &mut rules.outcomes[rule];
             outcome.action = action.or(outcome.action);
         }
         for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
@@ -154,8 +159,9 @@ impl Policy {
     /// Without the rules of [`with_pii`](Self::with_pii), but for these.
     pub(crate) fn without_pii(mut self, but: &[Pattern]) -> Self {
         let rules = self.rules_mut();
-        for pattern in pii().filter(|pattern| !but.contains(pattern)) {
-            rules.keys.forget(&pattern);
+        for rule in pii() {
+            let stays = but.iter().any(|pattern| pattern.built_in() == Some(rule));
+            rules.keys.switch(rule, stays);
         }
         for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
             if !but.iter().any(|one| one.detector() == Some(detector)) {
@@ -212,8 +218,12 @@ impl Policy {
     /// # Errors
     /// If it is no key.
     pub fn hide_with(mut self, key: &str, action: Action) -> Result<Self, RuleError> {
-        let rule = self.add(key.parse()?, Origin::User);
-        self.rules_mut().outcomes[rule].action = Some(action);
+        let pattern: Pattern = key.parse()?;
+        let built_in = pattern.built_in();
+        let rule = self.add(pattern);
+        for rule in built_in.into_iter().chain([rule]) {
+            self.rules_mut().outcomes[rule].action = Some(action);
+        }
         Ok(self)
     }
 
@@ -265,7 +275,7 @@ impl Policy {
     }
 
     pub(crate) fn hide_pattern(mut self, pattern: Pattern) -> Self {
-        self.add(pattern, Origin::User);
+        self.add(pattern);
         self
     }
 
@@ -279,10 +289,10 @@ impl Policy {
         self
     }
 
-    fn add(&mut self, pattern: Pattern, origin: Origin) -> usize {
+    fn add(&mut self, pattern: Pattern) -> usize {
         let rules = self.rules_mut();
         let name = pattern.to_string();
-        let rule = rules.keys.hide(pattern.clone(), origin);
+        let rule = rules.keys.hide(pattern.clone());
         if rule == rules.outcomes.len() {
             rules.outcomes.push(Outcome::new(&name));
         }
@@ -323,26 +333,25 @@ impl Policy {
 impl Redact for Policy {
     fn key(&self, key: &str) -> KeyVerdict {
         let rules = &self.rules;
-        let rule = match (rules.decide(key), &rules.allowed) {
-            (Decision::Hide { rule, .. }, _) => &rules.outcomes[rule],
-            (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
-                return KeyVerdict::Redact;
+        match rules.verdict(key) {
+            Ok(verdict) => verdict,
+            Err((rule, _)) => {
+                let rule = &rules.outcomes[rule];
+                let verdict = rule.verdict(rules.action);
+                // Of others a value is counted.
+                if verdict != KeyVerdict::Replace {
+                    rule.count.fetch_add(1, Ordering::Relaxed);
+                }
+                verdict
             }
-            (Decision::Trust, None) => return KeyVerdict::Trust,
-            (Decision::Trust | Decision::Pass, _) => return KeyVerdict::Pass,
-        };
-        match rule.action.unwrap_or(rules.action) {
-            Action::Redact => {
-                rule.count.fetch_add(1, Ordering::Relaxed);
-                KeyVerdict::Redact
-            }
-            Action::Remove => {
-                rule.count.fetch_add(1, Ordering::Relaxed);
-                KeyVerdict::Remove
-            }
-            Action::KeepLast(_) => KeyVerdict::Replace,
-            #[cfg(feature = "pseudonyms")]
-            Action::Pseudonym => KeyVerdict::Replace,
+        }
+    }
+
+    fn key_of_bool(&self, key: &str) -> KeyVerdict {
+        match self.rules.verdict(key) {
+            Ok(verdict) => verdict,
+            Err((_, Origin::BuiltIn)) => KeyVerdict::Pass,
+            Err((rule, Origin::User)) => self.rules.outcomes[rule].verdict(self.rules.action),
         }
     }
 
@@ -352,6 +361,14 @@ impl Redact for Policy {
     }
 
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        if self.rules.keys.may_need_value(key)
+            && let Decision::HideUnlessAddress { rule } = self.rules.decide(key)
+            && !is_network_address(text)
+        {
+            let outcome = &self.rules.outcomes[rule];
+            outcome.count.fetch_add(1, Ordering::Relaxed);
+            return Cow::Owned(self.shown(outcome, key, text));
+        }
         self.hidden(Some(key), text)
     }
 
@@ -375,7 +392,9 @@ impl Redact for Policy {
                 outcome.count.fetch_add(1, Ordering::Relaxed);
                 self.shown(outcome, key, value)
             }
-            Decision::Trust | Decision::Pass => REDACTED.to_owned(),
+            Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass => {
+                REDACTED.to_owned()
+            }
         }
     }
 }
@@ -404,6 +423,20 @@ impl fmt::Debug for Policy {
 }
 
 impl Rules {
+    /// The verdict about a key; of one that a rule hides, the rule.
+    fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
+        match (self.decide(key), &self.allowed) {
+            (Decision::Hide { rule, origin }, _) => Err((rule, origin)),
+            (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
+                Ok(KeyVerdict::Redact)
+            }
+            (Decision::Trust, None) => Ok(KeyVerdict::Trust),
+            (Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass, _) => {
+                Ok(KeyVerdict::Pass)
+            }
+        }
+    }
+
     /// What is done with the field of this name. Of a policy that shows only some keys, what was added to it decides; for the texts
     /// of what it shows the other rules are asked.
     fn decide(&self, key: &str) -> Decision {
@@ -419,6 +452,17 @@ impl Rules {
 }
 
 impl Outcome {
+    /// What is done with a key that the rule hides, by this action if it has none of its own.
+    fn verdict(&self, action: Action) -> KeyVerdict {
+        match self.action.unwrap_or(action) {
+            Action::Redact => KeyVerdict::Redact,
+            Action::Remove => KeyVerdict::Remove,
+            Action::KeepLast(_) => KeyVerdict::Replace,
+            #[cfg(feature = "pseudonyms")]
+            Action::Pseudonym => KeyVerdict::Replace,
+        }
+    }
+
     fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -428,10 +472,12 @@ impl Outcome {
     }
 }
 
-/// The keys of what tells of a person.
-fn pii() -> impl Iterator<Item = Pattern> {
-    // The list has no wrong pattern: a test reads it.
-    PII.iter().filter_map(|name| name.parse().ok())
+/// The rules about personal data.
+fn pii() -> impl Iterator<Item = usize> {
+    let rules = RULES.named().iter().enumerate();
+    rules
+        .filter(|(_, (_, tier))| *tier == Tier::Pii)
+        .map(|(rule, _)| rule)
 }
 
 /// The last `count` characters, if they are no more than half.

@@ -88,7 +88,12 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
                 if Some(&*value) == read || value.is_null() {
                     return true;
                 }
-                match policy.verdict(key) {
+                let verdict = if value.is_boolean() {
+                    policy.verdict_of_bool(key)
+                } else {
+                    policy.verdict(key)
+                };
+                match verdict {
                     KeyVerdict::Remove => return false,
                     KeyVerdict::Trust => {}
                     KeyVerdict::Redact => *value = REDACTED.into(),

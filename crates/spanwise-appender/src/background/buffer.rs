@@ -113,7 +113,16 @@ impl Buffer {
         self.full.pop_front()
     }
 
-    /// Takes back a chunk that was popped.
+    /// Takes back a chunk that was popped, with what is still to be written of it.
+    pub(crate) fn put_back(&mut self, chunk: Chunk) {
+        if chunk.is_empty() {
+            self.recycle(chunk);
+        } else {
+            self.full.push_front(chunk);
+        }
+    }
+
+    /// Takes back a chunk that was popped and is written.
     pub(crate) fn recycle(&mut self, mut chunk: Chunk) {
         if chunk.bytes.capacity() < 2 * self.chunk {
             chunk.clear();

@@ -18,6 +18,16 @@ pub enum WhenFull {
     Shed,
 }
 
+impl WhenFull {
+    /// The longest that a line ever waits.
+    pub(crate) const fn longest_wait(self) -> Duration {
+        match self {
+            Self::Ladder(at_most) | Self::Block(at_most) => at_most,
+            Self::Shed => Duration::ZERO,
+        }
+    }
+}
+
 impl Default for WhenFull {
     fn default() -> Self {
         Self::Ladder(Duration::from_millis(100))
@@ -74,15 +84,13 @@ impl Ladder {
         }
     }
 
-    /// The buffer holds `held` bytes now. True if a level begins to be shed by it.
+    /// The buffer holds `held` bytes now.
     #[inline]
-    pub(crate) fn filled(&mut self, held: usize) -> bool {
-        let before = (self.debug, self.info);
+    pub(crate) fn filled(&mut self, held: usize) {
         if matches!(self.when_full, WhenFull::Ladder(_)) {
             self.debug |= held > self.debug_mark();
             self.info |= held > self.info_mark();
         }
-        before != (self.debug, self.info)
     }
 
     /// The buffer holds no more than `held` bytes any longer.

@@ -1,9 +1,6 @@
 //! What the log itself says about lines that are missing from it.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use spanwise_core::{ShedCounts, SinkCounters};
 
@@ -23,7 +20,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
-    pub(crate) fn tell(&self, output: &str) {
+    pub(crate) fn log(&self, output: &str) {
         match self {
             Self::Shedding => {
                 tracing::warn!(target: "spanwise", output, "the output is behind: lines are left out");
@@ -79,7 +76,7 @@ struct Shedding {
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Notices {
-    /// A line is left out, or soon will be. True if it is the first.
+    /// A line is left out. True if it is the first.
     pub(crate) fn shed(&mut self) -> bool {
         let first = self.shedding.is_none();
         self.shedding.get_or_insert_with(|| Shedding {
@@ -89,11 +86,11 @@ impl Notices {
         first
     }
 
-    pub(crate) fn recovered(&mut self, after: Duration, failed: u64, error: &io::Error) {
+    pub(crate) fn recovered(&mut self, after: Duration, failed: u64, error: String) {
         self.recovered = Some(Notice::Recovered {
             failed,
             after,
-            error: error.to_string(),
+            error,
         });
     }
 

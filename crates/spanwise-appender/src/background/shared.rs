@@ -1,50 +1,52 @@
 //! What the threads that log and the thread that writes have in common.
 
 use std::{
-    cell::Cell,
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak,
-        atomic::AtomicBool,
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak},
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, SinkCounters};
+use spanwise_core::{Fault, LayerId, SelfReport, SinkCounters, guarded};
 use tracing::Level;
 
+mod attempt;
+mod direct;
 mod ending;
 mod writing;
 
+pub(crate) use attempt::{Output, Role};
 pub(crate) use writing::Next;
 
 use super::{
     Options,
     buffer::Buffer,
     ladder::{Admission, Ladder},
-    notice::Notices,
+    notice::{Notice, Notices},
     worker,
 };
 use crate::{
     process::{self, Lives},
-    sink::Sink,
+    sink::{Plain, Sink, StopFlag},
 };
+use attempt::is_writing;
 
 /// One buffer, one writer, one thread. After a fork the child makes one of its own.
 pub(crate) struct Shared {
+    this: Weak<Self>,
+    id: LayerId,
     /// That of the process this was made in.
     generation: u32,
     pub(crate) options: Options,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
-    pub(crate) sink: Arc<Mutex<Box<dyn Sink>>>,
+    output: Arc<Mutex<Output>>,
     state: Mutex<State>,
     /// For the thread that writes.
     work: Condvar,
     /// For those who wait for room, or for lines to be settled.
     progress: Condvar,
-    /// Told to a sink that waits for its reader.
-    pub(crate) stop: AtomicBool,
+    /// For the sink, while the thread that writes is in it.
+    pub(crate) stop: StopFlag,
     forked: OnceLock<Arc<Self>>,
 }
 
@@ -75,13 +77,18 @@ pub(crate) struct State {
     notices: Notices,
     /// Since when a notice is being logged.
     telling: Option<Instant>,
-    /// What became of all lines was told.
-    summed_up: bool,
+    /// How many lines were lost when the total was last reported.
+    reported_lost: u64,
     phase: Phase,
+    /// There is a thread that writes, though it may be stuck in the sink.
+    has_worker: bool,
+    /// Rises when what is held is given up: lines taken out of the buffer before that were counted then.
+    epoch: u64,
     /// The sink was told that there is nothing more.
     finished: bool,
     /// A fork is under way: nothing new may begin.
     forking: bool,
+    /// Somebody has the turn: is in the sink, or about to be.
     writing: bool,
 }
 
@@ -102,7 +109,10 @@ struct Failing {
     since: Instant,
     attempts: u64,
     failed: u64,
-    error: io::Error,
+    error: String,
+    /// The wait before the next attempt, and when that is.
+    delay: Duration,
+    retry_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,15 +120,35 @@ enum Phase {
     Running,
     /// The thread is to end once nothing is left.
     Closing,
-    /// There is no thread, and nothing was given up: whoever logs writes.
+    /// There is no thread that writes: each caller does.
     Direct,
-    /// Lines were given up, and so are those that follow: what is missing is the end.
-    GivenUp,
 }
 
-impl Phase {
-    fn is_over(self) -> bool {
-        matches!(self, Self::Direct | Self::GivenUp)
+impl State {
+    /// Takes a record.
+    #[inline]
+    fn take(&mut self, record: &[u8]) {
+        self.buffer.push(record);
+        self.held += record.len();
+        self.accepted += 1;
+        let held = self.held;
+        self.ladder.filled(held);
+    }
+
+    /// Whether room will not come soon: the output refuses everything, or somebody waited in vain and nothing was taken since.
+    fn is_hopeless(&self) -> bool {
+        self.failing.is_some() || self.in_vain == Some(self.settled)
+    }
+
+    /// What the log should say now about lines that are missing from it; `last` if this is the last chance.
+    fn due_notice(
+        &mut self,
+        counters: &SinkCounters,
+        capacity: usize,
+        last: bool,
+    ) -> Option<Notice> {
+        let calm = !self.ladder.is_shedding() && self.held < capacity / 2;
+        self.notices.due(counters, calm, last)
     }
 }
 
@@ -135,41 +165,33 @@ const LINGER: Duration = Duration::from_millis(1);
 /// Longest wait of a caller for a line that must be in the kernel when it returns.
 const SYNC_AT_MOST: Duration = Duration::from_secs(1);
 
-thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks this thread as one that writes, which must never wait for itself.
-pub(crate) fn this_is_the_worker() {
-    IS_WORKER.set(true);
-}
-
-fn is_worker() -> bool {
-    // The thread may be ending.
-    IS_WORKER.try_with(Cell::get).unwrap_or(false)
-}
-
 impl Shared {
     pub(crate) fn start(
         options: Options,
-        sink: Arc<Mutex<Box<dyn Sink>>>,
+        sink: Box<dyn Sink>,
         counters: Arc<SinkCounters>,
         report: SelfReport,
     ) -> io::Result<Arc<Self>> {
-        let shared = Arc::new(Self::new(options, sink, counters, report));
-        worker::spawn(&shared)?;
+        let output = Arc::new(Output::new(sink));
+        let shared = Self::new(options, output, counters, report);
+        if !shared.options.direct {
+            shared.spawn_worker(&mut shared.lock())?;
+        }
         let watched: Weak<dyn Lives> = Arc::<Self>::downgrade(&shared);
         process::watch(watched);
         Ok(shared)
     }
 
+    /// One that has no thread yet.
     fn new(
         options: Options,
-        sink: Arc<Mutex<Box<dyn Sink>>>,
+        output: Arc<Mutex<Output>>,
         counters: Arc<SinkCounters>,
         report: SelfReport,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            id: LayerId::unique(),
             generation: process::generation(),
             state: Mutex::new(State {
                 buffer: Buffer::new(options.capacity),
@@ -187,8 +209,10 @@ impl Shared {
                 last_error: None,
                 notices: Notices::default(),
                 telling: None,
-                summed_up: false,
-                phase: Phase::Running,
+                reported_lost: 0,
+                phase: Phase::Direct,
+                has_worker: false,
+                epoch: 0,
                 finished: false,
                 forking: false,
                 writing: false,
@@ -196,12 +220,21 @@ impl Shared {
             options,
             counters,
             report,
-            sink,
+            output,
             work: Condvar::new(),
             progress: Condvar::new(),
-            stop: AtomicBool::new(false),
+            stop: StopFlag::default(),
             forked: OnceLock::new(),
-        }
+        })
+    }
+
+    /// Starts the thread that writes.
+    fn spawn_worker(&self, state: &mut State) -> io::Result<()> {
+        let this = self.this.upgrade();
+        worker::spawn(&this.ok_or_else(|| io::Error::other("nobody logs any more"))?)?;
+        state.has_worker = true;
+        state.phase = Phase::Running;
+        Ok(())
     }
 
     /// The one of this process.
@@ -228,8 +261,8 @@ impl Shared {
 
     /// An empty one with a thread of its own; what the parent holds, the parent writes.
     fn fork(&self) -> Arc<Self> {
-        let sink = match self.sink.try_lock() {
-            Ok(_) | Err(TryLockError::Poisoned(_)) => Arc::clone(&self.sink),
+        let output = match self.output.try_lock() {
+            Ok(_) | Err(TryLockError::Poisoned(_)) => Arc::clone(&self.output),
             Err(TryLockError::WouldBlock) => {
                 // The parent's thread was inside of it, and is not here to come out.
                 let why = format_args!(
@@ -237,14 +270,15 @@ impl Shared {
                     self.options.name
                 );
                 self.report.fault(Fault::Setup, &why);
-                Arc::new(Mutex::new(crate::background::stderr_sink()))
+                Arc::new(Output::new(crate::background::stderr_sink()))
             }
         };
         let options = self.options.clone();
         let counters = self.report.sink(options.name.clone());
-        let child = Arc::new(Self::new(options, sink, counters, self.report.clone()));
-        if worker::spawn(&child).is_err() {
-            child.lock().phase = Phase::Direct;
+        let child = Self::new(options, output, counters, self.report.clone());
+        if !child.options.direct {
+            // Without a thread, those who log write.
+            let _ = child.spawn_worker(&mut child.lock());
         }
         child
     }
@@ -256,21 +290,19 @@ impl Shared {
     /// Takes a record, or leaves it out and counts it.
     pub(crate) fn append(&self, level: Level, record: &[u8]) {
         let mut state = self.lock();
+        if state.writing && self.is_inside() {
+            return self.refuse_own(state);
+        }
         let mut waits_until = None;
         loop {
-            match state.phase {
-                Phase::Running | Phase::Closing => {}
-                Phase::Direct => {
-                    drop(state);
-                    return self.write_directly(record);
-                }
-                Phase::GivenUp => return self.counters.add_lost_at_shutdown(1),
+            if state.phase == Phase::Direct {
+                return self.append_directly(state, level, record);
             }
-            let hopeless = state.failing.is_some() || state.in_vain == Some(state.settled);
+            let hopeless = state.is_hopeless();
             match state.ladder.admit(level, state.held, hopeless) {
                 Admission::Accept => break,
                 Admission::Shed => return self.shed(state, level),
-                Admission::Wait(_) if is_worker() => return self.shed(state, level),
+                Admission::Wait(_) if is_writing() => return self.shed(state, level),
                 Admission::Wait(at_most) => {
                     let (until, settled) = *waits_until
                         .get_or_insert_with(|| (deadline_after(at_most), state.settled));
@@ -285,14 +317,8 @@ impl Shared {
                 }
             }
         }
-        state.buffer.push(record);
-        state.held += record.len();
-        state.accepted += 1;
+        state.take(record);
         let mine = state.accepted;
-        let begins_to_shed = {
-            let held = state.held;
-            state.ladder.filled(held)
-        };
         let urgent = level == Level::ERROR;
         let wake = match state.worker {
             Worker::Busy => false,
@@ -303,10 +329,6 @@ impl Shared {
         if wake {
             state.worker = Worker::Busy;
         }
-        if begins_to_shed {
-            state.notices.shed();
-        }
-        let held = state.held;
         if self.options.sync_on.is_some_and(|sync_on| level <= sync_on) {
             self.sync(state, wake, mine);
         } else {
@@ -314,9 +336,6 @@ impl Shared {
             if wake {
                 self.work.notify_one();
             }
-        }
-        if begins_to_shed {
-            self.tell_shedding(held);
         }
     }
 
@@ -327,6 +346,7 @@ impl Shared {
     #[cold]
     fn shed(&self, mut state: MutexGuard<'_, State>, level: Level) {
         let first = state.notices.shed();
+        let held = state.held;
         // Before anybody can tell how many they were.
         self.counters.shed(level);
         drop(state);
@@ -334,19 +354,22 @@ impl Shared {
             return;
         }
         let why = format_args!(
-            "{}: the buffer is full, a line is left out",
-            self.options.name
-        );
-        self.report.fault(Fault::Shed, &why);
-    }
-
-    #[cold]
-    fn tell_shedding(&self, held: usize) {
-        let why = format_args!(
             "{}: the writer is behind by {held} bytes of {}: lines are left out by their level",
             self.options.name, self.options.capacity,
         );
         self.report.fault(Fault::Shed, &why);
+    }
+
+    /// Refuses a line that the writer logs inside a write: to write it would be to log the next.
+    #[cold]
+    fn refuse_own(&self, state: MutexGuard<'_, State>) {
+        self.counters.write_failed();
+        drop(state);
+        let why = format_args!(
+            "{}: a line is lost that was logged by the writer itself, inside a write",
+            self.options.name
+        );
+        self.report.fault(Fault::WriteFailed, &why);
     }
 
     /// Waits until the record with this number is settled.
@@ -358,7 +381,7 @@ impl Shared {
             self.work.notify_one();
         }
         let until = deadline_after(SYNC_AT_MOST);
-        while !is_worker()
+        while !is_writing()
             && state.settled < number
             && state.failing.is_none()
             && Instant::now() < until
@@ -381,6 +404,22 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         state.watchers -= 1;
         state
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.generation != process::generation() {
+            // The lines are the parent's, and its locks may be held by a thread that is not here.
+            return;
+        }
+        if self.lock().held > 0 {
+            self.shutdown(deadline_after(self.options.when_full.longest_wait()));
+        }
+        let nowhere = Arc::new(Output::new(Box::new(Plain::new(io::sink()))));
+        let output = std::mem::replace(&mut self.output, nowhere);
+        // The writer is somebody else's, and may panic when it is dropped.
+        let _ = guarded::catch(|| drop(output));
     }
 }
 

@@ -4,6 +4,7 @@
 //! something to it from outside, and counts what is in the output: lost, doubled, torn, out of order.
 
 mod driver;
+mod ends;
 mod files;
 mod judge;
 mod process_life;

@@ -9,6 +9,8 @@ use crate::{KeyVerdict, Redact, log_record};
 pub(super) struct Plan {
     callsite: Identifier,
     fields: Box<[Handling]>,
+    /// What is done with a boolean instead, of a field whose other values are hidden.
+    bools: Box<[Handling]>,
     shows_all: bool,
     always_differs: bool,
 }
@@ -35,7 +37,7 @@ impl Plan {
         } else {
             Handling::Show
         };
-        let handling = |field: Field| {
+        let handling = |field: Field, verdict: &dyn Fn(&str) -> KeyVerdict| {
             let name = field.name();
             if callsite.is_event() && name == "message" {
                 return read;
@@ -43,7 +45,7 @@ impl Plan {
             if log_record::is_origin_field(callsite, name) {
                 return Handling::Show;
             }
-            match policy.verdict(name) {
+            match verdict(name) {
                 KeyVerdict::Pass => read,
                 KeyVerdict::Remove => Handling::Remove,
                 KeyVerdict::Redact => Handling::Hide,
@@ -51,7 +53,18 @@ impl Plan {
                 KeyVerdict::Replace => Handling::Replace,
             }
         };
-        let fields: Box<[Handling]> = callsite.fields().iter().map(handling).collect();
+        let fields: Box<[Handling]> = callsite
+            .fields()
+            .iter()
+            .map(|field| handling(field, &|name| policy.verdict(name)))
+            .collect();
+        let bools = callsite.fields().iter().zip(&fields).map(|(field, other)| {
+            if matches!(other, Handling::Show | Handling::Read) {
+                return *other;
+            }
+            handling(field, &|name| policy.verdict_of_bool(name))
+        });
+        let bools = bools.collect();
         let shows = |handling: &Handling| *handling == Handling::Show;
         let may_show = |handling: &Handling| matches!(handling, Handling::Show | Handling::Read);
         // A message is hardly ever a string: what it writes has to be read.
@@ -63,6 +76,7 @@ impl Plan {
             shows_all: fields.iter().all(shows),
             always_differs: reads_message || !fields.iter().all(may_show),
             fields,
+            bools,
         }
     }
 
@@ -88,6 +102,13 @@ impl Plan {
     #[inline]
     pub(super) fn handling(&self, field: &Field) -> Option<Handling> {
         let handling = self.fields.get(field.index()).copied();
+        handling.filter(|_| field.callsite() == self.callsite)
+    }
+
+    /// [`handling`](Self::handling) of a value that is a boolean.
+    #[inline]
+    pub(super) fn handling_of_bool(&self, field: &Field) -> Option<Handling> {
+        let handling = self.bools.get(field.index()).copied();
         handling.filter(|_| field.callsite() == self.callsite)
     }
 }

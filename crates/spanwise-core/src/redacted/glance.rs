@@ -28,8 +28,18 @@ impl Glance<'_> {
     /// Notes a value of which `shows_all` tells whether the policy shows all of it.
     #[inline]
     fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
+        self.visit_as(self.plan.handling(field), field, shows_all);
+    }
+
+    #[inline]
+    fn visit_as(
+        &mut self,
+        handling: Option<Handling>,
+        field: &Field,
+        shows_all: impl FnOnce(&dyn Redact, &str) -> bool,
+    ) {
         self.differs = self.differs
-            || match self.plan.handling(field) {
+            || match handling {
                 Some(Handling::Show) => false,
                 Some(Handling::Read) => !shows_all(self.policy, field.name()),
                 Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
@@ -59,7 +69,7 @@ impl Visit for Glance<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit(field, |_, _| true);
+        self.visit_as(self.plan.handling_of_bool(field), field, |_, _| true);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

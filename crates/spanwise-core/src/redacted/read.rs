@@ -80,7 +80,12 @@ impl<'a> Reader<'a> {
     /// A number or a boolean: nothing but its key may hide it.
     #[inline]
     fn plain(&mut self, field: &Field, slot: Slot) {
-        match self.plan.handling(field) {
+        self.plain_as(self.plan.handling(field), field, slot);
+    }
+
+    #[inline]
+    fn plain_as(&mut self, handling: Option<Handling>, field: &Field, slot: Slot) {
+        match handling {
             Some(Handling::Show | Handling::Read) => self.slots[field.index()] = slot,
             handling => self.by_key(field, Given::Plain(slot), handling),
         }
@@ -194,7 +199,7 @@ impl Visit for Reader<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, Slot::Bool(value));
+        self.plain_as(self.plan.handling_of_bool(field), field, Slot::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -76,7 +76,7 @@ fn a_redacted_layer_is_told_everything() {
 fn a_redacted_layer_that_wants_every_event_is_not_asked() {
     let noted = Noted::default();
     let layer = noted.clone().redacted(no_hunter()).wants_every_event();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    with_default(tracing_subscriber::registry().with(layer), || {
         info!("event");
     });
     let calls = noted.all();
@@ -106,7 +106,7 @@ fn an_id_change_is_passed_on() {
             self.0.on_id_change(id, id, ctx);
         }
     }
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(list)), || {
+    with_default(tracing_subscriber::registry().with(Caller(list)), || {
         let _span = info_span!("span");
     });
     assert!(noted.all().contains(&"on_id_change"));

@@ -8,7 +8,7 @@ use super::{Outcome, Policy};
 use crate::{
     Detector,
     document::Document,
-    keys::{Decision, Normal},
+    keys::{Decision, Normal, is_network_address},
     names::QUERY,
     pairs,
     scan::{self, Hit, Rule},
@@ -78,8 +78,9 @@ impl Policy {
             if !pair.may_go_on(text.as_bytes(), until) && !is_header_in_value() {
                 continue;
             }
-            let rule = match keys.decide(pair.key) {
-                Decision::Hide { rule, .. } => {
+            let decision = keys.decide(pair.key);
+            let rule = match decision {
+                Decision::Hide { rule, .. } | Decision::HideUnlessAddress { rule } => {
                     let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
                     Some(Rule::Key {
                         rule,
@@ -125,7 +126,11 @@ impl Policy {
                     Rule::Detector(_) => length == AWS_SECRET,
                     Rule::Key { .. } => true,
                 };
-                if !is_it {
+                let is_address = matches!(decision, Decision::HideUnlessAddress { .. })
+                    && text
+                        .get(value.start..value.end)
+                        .is_some_and(is_network_address);
+                if !is_it || is_address {
                     continue;
                 }
                 if value.end <= until {

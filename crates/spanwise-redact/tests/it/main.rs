@@ -10,8 +10,11 @@
 mod support;
 
 mod any_text;
+mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
+mod generated;
+mod key_corpus;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;

@@ -1,7 +1,5 @@
 //! What is found in a text, what is not, and what is left of the rest.
 
-use std::borrow::Cow;
-
 use spanwise_core::Redact;
 use spanwise_redact::{Detector, Policy};
 
@@ -166,21 +164,6 @@ fn what_only_looks_like_a_key_has_no_value() {
     ] {
         check(text);
     }
-}
-
-#[test]
-fn the_corpus_of_harmless_values_comes_through() {
-    let policy = Policy::secrets_and_pii();
-    let corpus = include_str!("../data/harmless.txt");
-    assert!(corpus.lines().count() >= 200);
-    let wrong: Vec<String> = corpus
-        .lines()
-        .filter_map(|line| match policy.text(line) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(shown) => Some(format!("{line}\n  became {shown}")),
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

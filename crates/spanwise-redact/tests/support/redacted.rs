@@ -504,6 +504,7 @@ impl Call {
         expected.values.clear();
         for (name, seen) in &self.values {
             let verdict = match policy.key(name) {
+                _ if matches!(seen, Seen::Bool(_)) => policy.key_of_bool(name),
                 _ if self.is_event && *name == "message" => KeyVerdict::Pass,
                 verdict => verdict,
             };

@@ -9,7 +9,13 @@
 
 pub mod receiver;
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fmt,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use serde_json::Value;
 use spanwise_core::SelfReport;
@@ -91,3 +97,28 @@ pub fn payment_failed() -> PaymentFailed {
 
 /// So that a type need not be spelled out.
 pub type Built = (SentryLayer, SentryGuard);
+
+/// Set in a process that runs a single test.
+const ALONE: &str = "SPANWISE_TEST_ALONE";
+
+/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the process that only waited for it,
+/// which is where the test returns.
+#[track_caller]
+pub fn alone(test: &str) -> bool {
+    output_alone(test).is_some()
+}
+
+/// As [`alone`], with what the process wrote.
+#[track_caller]
+pub fn output_alone(test: &str) -> Option<Output> {
+    if env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let mut again = Command::new(env::current_exe().unwrap());
+    again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    let output = again.env(ALONE, "1").output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let has_passed = output.status.success() && stdout.contains("1 passed");
+    assert!(has_passed, "{test}: {output:#?}");
+    Some(output)
+}

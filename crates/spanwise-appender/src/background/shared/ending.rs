@@ -1,15 +1,14 @@
 //! Flushing, the end, and forks.
 
 use std::{
-    io, mem,
-    sync::{PoisonError, atomic::Ordering},
+    io,
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, guarded};
+use spanwise_core::Fault;
 
-use super::{Phase, Shared, State, Worker, is_worker};
-use crate::{background::Report, process::Lives, sink::Records};
+use super::{Phase, Shared, State, Worker, attempt::is_writing, direct::Retry};
+use crate::{background::Report, process::Lives};
 
 /// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -17,7 +16,7 @@ const NOTICE: Duration = Duration::from_millis(50);
 impl Shared {
     /// Waits until all that was accepted is settled.
     pub(crate) fn flush(&self, deadline: Instant) -> io::Result<()> {
-        if is_worker() {
+        if is_writing() {
             return Err(io::Error::other("the writer cannot wait for itself"));
         }
         let mut state = self.lock();
@@ -31,7 +30,10 @@ impl Shared {
             {
                 return Err(self.refused(&state));
             }
-            state = self.watch_until(state, deadline);
+            state = match state.phase {
+                Phase::Direct => self.write_until(state, target, deadline, Retry::Now),
+                Phase::Running | Phase::Closing => self.watch_until(state, deadline),
+            };
         }
         if state.settled < target {
             let left = target - state.settled;
@@ -46,7 +48,9 @@ impl Shared {
 
     fn refused(&self, state: &State) -> io::Error {
         let kind = state.last_error.unwrap_or(io::ErrorKind::Other);
-        io::Error::new(kind, format!("{}: {kind}", self.options.name))
+        let held = state.accepted - state.settled;
+        let why = format!("{}: {kind}; {held} lines are still held", self.options.name);
+        io::Error::new(kind, why)
     }
 
     fn hurry(&self, state: &mut State) {
@@ -55,31 +59,11 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Writes what is held, and ends the thread. What is left at the deadline is lost.
+    /// Writes what is held, and ends the thread. What is left at the deadline is lost, which is reported.
     pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
-        let mut state = self.lock();
-        // Somebody may be at it already: the program does not end before it is done.
-        if !state.phase.is_over() && !is_worker() {
-            state.phase = Phase::Closing;
-            self.hurry(&mut state);
-            let left = deadline.saturating_duration_since(Instant::now());
-            let notice = NOTICE.min(left / 4);
-            let last_call = deadline.checked_sub(notice).unwrap_or(deadline);
-            while !state.phase.is_over() && Instant::now() < last_call {
-                state = self.watch_until(state, last_call);
-            }
-            self.stop.store(true, Ordering::Relaxed);
-            self.hurry(&mut state);
-            while !state.phase.is_over() && Instant::now() < deadline {
-                state = self.watch_until(state, deadline);
-            }
-            self.abandon(&mut state);
-            let first = !mem::replace(&mut state.summed_up, true);
-            drop(state);
-            let stats = self.counters.stats();
-            if first && stats.lost() > 0 {
-                self.report.last_fault(Fault::Lost, &stats);
-            }
+        if !is_writing() {
+            self.end_by(deadline);
+            self.report_losses();
         }
         let stats = self.counters.stats();
         Report {
@@ -88,43 +72,72 @@ impl Shared {
         }
     }
 
-    /// Gives up what is held.
-    pub(super) fn abandon(&self, state: &mut State) {
-        if state.phase.is_over() {
-            return;
+    fn end_by(&self, deadline: Instant) {
+        let mut state = self.lock();
+        self.begin_to_end(&mut state);
+        if state.phase == Phase::Direct {
+            // Nothing is held, or there is no thread to be had.
+            let target = state.accepted;
+            state = self.write_until(state, target, deadline, Retry::Now);
+            return self.give_up(&mut state);
         }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let notice = NOTICE.min(left / 4);
+        let last_call = deadline.checked_sub(notice).unwrap_or(deadline);
+        // Somebody may be at it already: the program does not end before it is done.
+        while state.phase != Phase::Direct && Instant::now() < last_call {
+            state = self.watch_until(state, last_call);
+        }
+        self.stop.set(true);
+        self.hurry(&mut state);
+        while state.phase != Phase::Direct && Instant::now() < deadline {
+            state = self.watch_until(state, deadline);
+        }
+        if state.phase != Phase::Direct {
+            self.give_up(&mut state);
+        }
+    }
+
+    /// Has the thread that writes end once nothing is left. What callers left in the buffer takes a thread too: a writer that does not
+    /// come back must not keep the one that ends the program.
+    fn begin_to_end(&self, state: &mut State) {
+        if state.phase == Phase::Direct {
+            if state.held == 0 || !state.has_worker && self.spawn_worker(state).is_err() {
+                return;
+            }
+            state.finished = false;
+            self.stop.set(false);
+        }
+        state.phase = Phase::Closing;
+        self.hurry(state);
+    }
+
+    /// Gives up what is held. From then on callers write.
+    pub(super) fn give_up(&self, state: &mut State) {
         let lost = state.accepted - state.settled;
         state.settled = state.accepted;
+        state.epoch += 1;
         if lost > 0 {
             state.failed += lost;
             state.last_error.get_or_insert(io::ErrorKind::TimedOut);
         }
         state.held = 0;
         state.buffer.clear();
-        state.phase = if lost == 0 {
-            Phase::Direct
-        } else {
-            Phase::GivenUp
-        };
+        state.ladder.drained(0);
+        state.phase = Phase::Direct;
         self.counters.add_lost_at_shutdown(lost);
         self.progress.notify_all();
     }
 
-    /// There is no thread any more: the record is written here, if the sink takes it without waiting.
-    #[cold]
-    pub(super) fn write_directly(&self, record: &[u8]) {
-        let records = Records {
-            bytes: record,
-            ends: &[record.len()],
-        };
-        // Of others who do the same.
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = guarded::catch(|| sink.write(records, &self.stop));
-        if written.is_some_and(|written| written.delivered == 1) {
-            self.counters.delivered();
-        } else {
-            self.lock().phase = Phase::GivenUp;
-            self.counters.add_lost_at_shutdown(1);
+    /// Reports the total of what is lost, unless it was reported.
+    fn report_losses(&self) {
+        let mut state = self.lock();
+        let stats = self.counters.stats();
+        let is_news = stats.lost() > state.reported_lost;
+        state.reported_lost = stats.lost();
+        drop(state);
+        if is_news {
+            self.report.last_fault(Fault::Lost, &stats);
         }
     }
 }
@@ -135,7 +148,7 @@ impl Lives for Shared {
             return;
         };
         let mut state = here.lock();
-        if is_worker() {
+        if is_writing() {
             state.forking = true;
             return;
         }
@@ -143,10 +156,16 @@ impl Lives for Shared {
         let left = deadline.saturating_duration_since(Instant::now());
         let half = Instant::now() + left / 2;
         let target = state.accepted;
-        if state.settled < target {
+        if state.phase == Phase::Direct {
+            state = here.write_until(state, target, half, Retry::AfterBackoff);
+        } else if state.settled < target {
             here.hurry(&mut state);
         }
-        while state.settled < target && state.failing.is_none() && Instant::now() < half {
+        while state.phase != Phase::Direct
+            && state.settled < target
+            && state.failing.is_none()
+            && Instant::now() < half
+        {
             state = here.watch_until(state, half);
         }
         state.forking = true;
@@ -158,16 +177,13 @@ impl Lives for Shared {
     fn go_on(&self) {
         if let Some(here) = self.here_if_any() {
             here.lock().forking = false;
+            here.progress.notify_all();
         }
     }
 
     fn begin_to_finish(&self) {
         if let Some(here) = self.here_if_any() {
-            let mut state = here.lock();
-            if state.phase == Phase::Running {
-                state.phase = Phase::Closing;
-                here.hurry(&mut state);
-            }
+            here.begin_to_end(&mut here.lock());
         }
     }
 

@@ -2,19 +2,16 @@
 
 use std::{
     mem,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{Failing, LINGER, Phase, Shared, State, Worker, deadline_after};
-use crate::{
-    background::{buffer::Chunk, notice::Notice},
-    sink::Written,
-};
+use super::{Failing, LINGER, Phase, Shared, State, Worker, attempt::Attempt};
+use crate::background::{buffer::Chunk, notice::Notice};
 
 /// What the thread that writes is to do next.
 pub(crate) enum Next {
-    Write(Chunk),
+    Write { chunk: Chunk, epoch: u64 },
     Tell(Notice),
     Finish,
     End,
@@ -23,6 +20,10 @@ pub(crate) enum Next {
 /// After so many empty lingers the thread that writes goes to sleep.
 const EMPTY_LINGERS: u32 = 16;
 
+/// The first wait before a sink that refuses lines is tried again; it doubles, up to the longest.
+const BACK_OFF: Duration = Duration::from_millis(10);
+const LONGEST_BACK_OFF: Duration = Duration::from_millis(500);
+
 /// The end waits this long for a notice that is being logged.
 const TELL_AT_MOST: Duration = Duration::from_millis(200);
 
@@ -30,43 +31,54 @@ impl Shared {
     /// Waits until there is something to write, and for a moment more for what comes right behind it.
     pub(crate) fn next(&self) -> Next {
         let mut state = self.lock();
-        state.writing = false;
-        if state.forking {
-            self.progress.notify_all();
-        }
         let mut lingers = 0;
         loop {
-            let closing = state.phase != Phase::Running;
-            let empty = state.buffer.is_empty();
-            if closing && self.stop.load(Ordering::Relaxed) {
-                self.abandon(&mut state);
-                return Next::End;
+            if state.phase == Phase::Direct {
+                // What was held is given up. Callers left what is held now while this thread was stuck in the sink.
+                if !state.forking
+                    && !state.writing
+                    && let Some(chunk) = state.buffer.pop()
+                {
+                    state.writing = true;
+                    let epoch = state.epoch;
+                    return Next::Write { chunk, epoch };
+                }
+                return self.end(state);
+            }
+            let closing = state.phase == Phase::Closing;
+            // A caller may still have the turn that it took before there was a thread.
+            let empty = state.buffer.is_empty() && !state.writing;
+            if closing && self.stop.is_set() {
+                self.give_up(&mut state);
+                return self.end(state);
             }
             let telling = state
                 .telling
                 .is_some_and(|since| since.elapsed() < TELL_AT_MOST);
-            let calm = !state.ladder.is_shedding() && state.held < self.options.capacity / 2;
+            let last = closing && empty;
             if !telling
-                && let Some(notice) = state.notices.due(&self.counters, calm, closing && empty)
+                && let Some(notice) = state.due_notice(&self.counters, self.options.capacity, last)
             {
                 state.telling = Some(Instant::now());
                 return Next::Tell(notice);
             }
             if closing && empty && !telling && !mem::replace(&mut state.finished, true) {
+                state.writing = true;
                 return Next::Finish;
             }
             if closing && empty && !telling {
                 // Nothing is left: this only says that there is no thread any more.
-                self.abandon(&mut state);
-                return Next::End;
+                self.give_up(&mut state);
+                return self.end(state);
             }
-            if !state.forking && !empty {
+            if !state.forking && !state.writing && !empty {
                 let worth = self.is_worth_a_write(state.held) || state.urgent || closing;
                 if (worth || lingers > 0)
                     && let Some(chunk) = state.buffer.pop()
                 {
                     state.writing = true;
-                    return Next::Write(chunk);
+                    let epoch = state.epoch;
+                    return Next::Write { chunk, epoch };
                 }
             }
             if empty {
@@ -99,18 +111,41 @@ impl Shared {
         }
     }
 
-    /// The fate of the oldest records, which are `bytes` long. True if the sink is to be tried again with what is left of them.
-    pub(crate) fn settle(&self, bytes: usize, written: Written, left: usize) -> bool {
+    fn end(&self, mut state: MutexGuard<'_, State>) -> Next {
+        state.has_worker = false;
+        Next::End
+    }
+
+    /// The fate of the oldest records, as [`settle`](Self::settle), for the thread that writes. True if the sink is to be tried again
+    /// with what is left of them.
+    pub(crate) fn settle_of(
+        &self,
+        epoch: u64,
+        bytes: usize,
+        attempt: Attempt,
+        left: usize,
+    ) -> bool {
         let mut state = self.lock();
-        if state.phase.is_over() {
+        if state.epoch != epoch {
             // They were given up and counted while this was being written.
             return false;
         }
-        let Written {
+        self.settle(&mut state, bytes, attempt, left);
+        if state.watchers > 0 && self.is_worth_telling(&state) {
+            state.told_progress = Some(Instant::now());
+            self.progress.notify_all();
+        }
+        left > 0 && !self.stop.is_set()
+    }
+
+    /// Counts the fate of the oldest records, which are `bytes` long; `left` more were to be written with them.
+    pub(super) fn settle(&self, state: &mut State, bytes: usize, attempt: Attempt, left: usize) {
+        let Attempt {
             delivered,
             failed,
-            error,
-        } = written;
+            refusal,
+            is_behind,
+        } = attempt;
         self.counters.add_delivered(delivered as u64);
         self.counters.add_write_failed(failed as u64);
         state.held -= bytes;
@@ -118,35 +153,37 @@ impl Shared {
         state.failed += failed as u64;
         let held = state.held;
         state.ladder.drained(held);
-        match error {
-            Some(error) => {
-                state.last_error = Some(error.kind());
+        match refusal {
+            Some(refusal) => {
+                let now = Instant::now();
+                state.last_error = Some(refusal.kind);
                 let failing = state.failing.get_or_insert_with(|| Failing {
-                    since: Instant::now(),
+                    since: now,
                     attempts: 0,
                     failed: 0,
-                    error,
+                    error: refusal.text,
+                    delay: Duration::ZERO,
+                    retry_at: now,
                 });
                 failing.attempts += 1;
                 failing.failed += failed as u64;
+                failing.delay = match delivered {
+                    0 => (failing.delay * 2).clamp(BACK_OFF, LONGEST_BACK_OFF),
+                    _ => BACK_OFF,
+                };
+                // If nothing is held there is nothing to spare it from.
+                failing.retry_at = if left == 0 { now } else { now + failing.delay };
             }
+            None if is_behind && delivered == 0 => {}
             None => {
                 if let Some(failing) = state.failing.take() {
-                    let Failing {
-                        since,
-                        failed,
-                        error,
-                        ..
-                    } = failing;
-                    state.notices.recovered(since.elapsed(), failed, &error);
+                    let after = failing.since.elapsed();
+                    state
+                        .notices
+                        .recovered(after, failing.failed, failing.error);
                 }
             }
         }
-        if state.watchers > 0 && self.is_worth_telling(&state) {
-            state.told_progress = Some(Instant::now());
-            self.progress.notify_all();
-        }
-        left > 0 && !self.stop.load(Ordering::Relaxed)
     }
 
     /// Those who wait for room are not woken for every chunk of it, which they would fill and wait again at once; with a slow sink
@@ -159,20 +196,25 @@ impl Shared {
             || state.told_progress.is_none_or(is_long_ago)
     }
 
-    /// Waits before the sink is tried again; not as long if somebody wants it now, or a fork needs it out of the way.
-    pub(crate) fn back_off(&self, delay: Duration) {
+    /// Waits before the sink is tried again; not as long if somebody wants it now, or a fork needs it out of the way. False if what
+    /// is left was given up meanwhile.
+    pub(crate) fn back_off(&self, epoch: u64) -> bool {
         let mut state = self.lock();
         state.writing = false;
         state.urgent = false;
         if state.forking {
             self.progress.notify_all();
         }
-        let until = deadline_after(delay);
-        loop {
+        let until = match &state.failing {
+            Some(failing) => failing.retry_at,
+            None => Instant::now(),
+        };
+        while state.epoch == epoch {
             let left = until.saturating_duration_since(Instant::now());
-            let hurried = left.is_zero() || state.urgent || self.stop.load(Ordering::Relaxed);
+            let hurried = left.is_zero() || state.urgent || self.stop.is_set();
             if hurried && !state.forking {
-                break;
+                state.writing = true;
+                return true;
             }
             // Lines that come meanwhile are no reason to wake it.
             state.worker = Worker::Busy;
@@ -181,7 +223,7 @@ impl Shared {
                 .wait_timeout(state, left.max(LINGER))
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        state.writing = true;
+        false
     }
 
     /// The notice is logged.
@@ -193,8 +235,15 @@ impl Shared {
         }
     }
 
-    /// Takes a chunk back that is written.
-    pub(crate) fn recycle(&self, chunk: Chunk) {
-        self.lock().buffer.recycle(chunk);
+    /// The thread that writes is done with a chunk, or with the sink.
+    pub(crate) fn end_turn(&self, chunk: Option<Chunk>) {
+        let mut state = self.lock();
+        state.writing = false;
+        if let Some(chunk) = chunk {
+            state.buffer.recycle(chunk);
+        }
+        if state.forking {
+            self.progress.notify_all();
+        }
     }
 }

@@ -3,9 +3,12 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::{
-        fs::{FileExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
+    os::{
+        fd::AsRawFd,
+        unix::{
+            fs::{FileExt, PermissionsExt},
+            net::{UnixListener, UnixStream},
+        },
     },
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
@@ -189,6 +192,16 @@ impl Victim {
     /// Its stdout, a pipe, to be read or not.
     pub fn take_stdout(&mut self) -> ChildStdout {
         self.child.stdout.take().unwrap()
+    }
+
+    /// Its stdout, a pipe that holds one page: each write waits for the reader.
+    pub fn read_small_stdout(&mut self) -> Reading {
+        let stdout = self.take_stdout();
+        // SAFETY: of a pipe that is ours.
+        #[expect(unsafe_code, reason = "nothing safe sets it")]
+        let size = unsafe { libc::fcntl(stdout.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+        assert_eq!(size, 4096);
+        Reading::start(stdout)
     }
 
     /// What its stderr, a pipe, gives from now on.

@@ -29,7 +29,11 @@ mod unix {
         fmt::{self, Write as _},
         fs::OpenOptions,
         io::{BufRead, BufReader, Write},
-        os::{fd::AsRawFd, unix::net::UnixStream},
+        os::{
+            fd::AsRawFd,
+            unix::{net::UnixStream, process::CommandExt},
+        },
+        process::Command,
         str::FromStr,
         sync::{
             Arc, OnceLock,
@@ -211,6 +215,18 @@ mod unix {
         let builder = builder
             .capacity(setup.number("capacity", 8 * 1024 * 1024))
             .when_full(setup.when_full());
+        let builder = match setup.number("direct", false) {
+            true => builder.direct(),
+            false => builder,
+        };
+        let builder = match setup.number("flush_on_panic", false) {
+            true => {
+                // What `panic = "abort"` does after the hook.
+                std::panic::set_hook(Box::new(|_| std::process::abort()));
+                builder.flush_on_panic()
+            }
+            false => builder,
+        };
         let builder = match setup.text("sync_on", "none") {
             "none" => builder,
             level => builder.sync_on(level.parse()?),
@@ -284,7 +300,7 @@ mod unix {
                     Ok(()) => "reopened".to_owned(),
                     Err(error) => error.to_string(),
                 },
-                "fork" => self.fork(number(1)),
+                "fork" => self.fork(number(1), words.get(2).copied().unwrap_or("exit")),
                 "daemon" => self.daemon(number(1)),
                 "shutdown" => {
                     let deadline = Duration::from_millis(number(1));
@@ -317,6 +333,26 @@ mod unix {
                     "leaked".to_owned()
                 }
                 "exit" => std::process::exit(0),
+                // SAFETY: it ends the process at once, which is what it is about.
+                #[expect(unsafe_code, reason = "nothing safe ends so")]
+                "_exit" => unsafe { libc::_exit(0) },
+                "exec" => {
+                    let error = Command::new("true").exec();
+                    panic!("{error}")
+                }
+                "flush_and_exec" => {
+                    let flushed = self.output.background.flush(Duration::from_secs(20));
+                    flushed.expect("flushed");
+                    self.obey(&["exec"])
+                }
+                "terminate" => {
+                    // SAFETY: a signal to this process.
+                    #[expect(unsafe_code, reason = "nothing safe sends it")]
+                    unsafe {
+                        libc::raise(libc::SIGTERM);
+                    }
+                    unreachable!()
+                }
                 "panic" => panic!("as told"),
                 "abort" => {
                     let background = self.output.background.clone();
@@ -377,8 +413,8 @@ mod unix {
             "logged".to_owned()
         }
 
-        /// The child logs as the first thread of its own numbers, and ends as programs do.
-        fn fork(&self, records: u64) -> String {
+        /// The child logs as the first thread of its own numbers, and ends as it is told to.
+        fn fork(&mut self, records: u64, end: &str) -> String {
             // SAFETY: what the child does is what is tested: it logs, which allocates, as programs do that fork.
             #[expect(unsafe_code, reason = "what it is about")]
             let child = unsafe { libc::fork() };
@@ -387,6 +423,7 @@ mod unix {
                 for _ in 0..records {
                     log(&self.output, self.base, 0, self.size, self.all_levels);
                 }
+                self.obey(&[end, "20000"]);
                 std::process::exit(0);
             }
             let mut status = 0;

@@ -1,0 +1,171 @@
+//! Writing on the threads that log, when there is no thread that writes.
+//!
+//! A line goes into the buffer as ever. One caller at a time has the turn, and takes the oldest lines to the sink, for no longer than
+//! its own line may wait. What the output does not take in that time stays in the buffer, for the next caller or for the end of the
+//! process.
+
+use std::{
+    sync::MutexGuard,
+    thread,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::guarded;
+use tracing::Level;
+
+use super::{
+    Shared, State,
+    attempt::{Role, is_writing},
+    deadline_after,
+};
+use crate::{background::ladder::Admission, sink::StopFlag};
+
+/// A line that nobody takes right now is held, not lost: to wait for its reader only shows it sooner.
+const MAX_WAIT: Duration = Duration::from_millis(100);
+
+/// When to try again an output that refused lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    Now,
+    AfterBackoff,
+}
+
+/// What came of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The output took some, and may take more.
+    WentOn,
+    /// The reader takes no more right now.
+    Behind,
+    /// The output refused lines, or there are none.
+    Over,
+}
+
+impl Shared {
+    /// Takes a record, and writes it if the output takes it in time.
+    #[cold]
+    pub(super) fn append_directly<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        level: Level,
+        record: &[u8],
+    ) {
+        let mut room_until = None;
+        loop {
+            let hopeless = state.is_hopeless();
+            match state.ladder.admit(level, state.held, hopeless) {
+                Admission::Accept => break,
+                Admission::Shed => return self.shed(state, level),
+                Admission::Wait(_) if is_writing() => return self.shed(state, level),
+                Admission::Wait(at_most) => {
+                    let until = *room_until.get_or_insert_with(|| deadline_after(at_most));
+                    let next = state.settled + 1;
+                    state = self.write_until(state, next, until, Retry::AfterBackoff);
+                    if state.settled < next || Instant::now() >= until {
+                        return self.shed(state, level);
+                    }
+                }
+            }
+        }
+        state.take(record);
+        let mine = state.accepted;
+        let until = deadline_after(self.patience(&state));
+        let mut state = self.write_until(state, mine, until, Retry::AfterBackoff);
+        let notice = state.due_notice(&self.counters, self.options.capacity, false);
+        drop(state);
+        if let Some(notice) = notice {
+            // As the thread that writes does it: this one is inside of the layers.
+            let output = self.options.name.clone();
+            let log = move || {
+                let _ = guarded::catch(|| notice.log(&output));
+            };
+            let logger = thread::Builder::new().name("spanwise-notice".to_owned());
+            // Without a thread nobody is told but by the counters.
+            let _ = logger.spawn(log);
+        }
+    }
+
+    /// For how long a line may wait to be written. Once one has waited in vain, others do not until the output takes something.
+    fn patience(&self, state: &State) -> Duration {
+        if is_writing() || state.is_hopeless() {
+            Duration::ZERO
+        } else {
+            self.options.when_full.longest_wait().min(MAX_WAIT)
+        }
+    }
+
+    /// Writes until the record with the number `target` is settled, the time is over, or the output refuses lines.
+    pub(super) fn write_until<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        target: u64,
+        until: Instant,
+        retry: Retry,
+    ) -> MutexGuard<'a, State> {
+        while state.settled < target {
+            if state.writing || state.forking {
+                // Whoever writes may be this thread.
+                if is_writing() || Instant::now() >= until {
+                    break;
+                }
+                state = self.watch_until(state, until);
+                continue;
+            }
+            let waits = |failing: &super::Failing| failing.retry_at > Instant::now();
+            if retry == Retry::AfterBackoff && state.failing.as_ref().is_some_and(waits) {
+                break;
+            }
+            let settled = state.settled;
+            let turn;
+            (state, turn) = self.take_turn(state, until);
+            match turn {
+                Turn::Behind if state.settled == settled => {
+                    state.in_vain = Some(settled);
+                    break;
+                }
+                Turn::Over => break,
+                Turn::WentOn | Turn::Behind if Instant::now() >= until => break,
+                Turn::WentOn | Turn::Behind => {}
+            }
+        }
+        state
+    }
+
+    /// Takes the oldest records to the sink, which waits for its reader until then.
+    fn take_turn<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        until: Instant,
+    ) -> (MutexGuard<'a, State>, Turn) {
+        let Some(mut chunk) = state.buffer.pop() else {
+            return (state, Turn::Over);
+        };
+        state.writing = true;
+        let epoch = state.epoch;
+        drop(state);
+        let in_role = Role::WritingCaller.enter();
+        let records = chunk.records();
+        let attempt = self.attempt(records, &StopFlag::at(until));
+        let done = attempt.done();
+        let (bytes, left) = (records.start_of(done), records.ends.len() - done);
+        self.report_refusal(&attempt, left);
+        chunk.remove_front(done);
+        let turn = match (&attempt.refusal, attempt.is_behind) {
+            (Some(_), _) => Turn::Over,
+            (None, true) => Turn::Behind,
+            (None, false) => Turn::WentOn,
+        };
+        drop(in_role);
+        let mut state = self.lock();
+        state.writing = false;
+        // Not if it was given up and counted meanwhile.
+        if state.epoch == epoch {
+            self.settle(&mut state, bytes, attempt, left);
+            state.buffer.put_back(chunk);
+        }
+        if state.watchers > 0 {
+            self.progress.notify_all();
+        }
+        (state, turn)
+    }
+}

@@ -1,0 +1,361 @@
+//! Baggage goes to the hosts of its list, under the declared keys, and nowhere else; redirects included.
+
+use std::sync::Arc;
+
+use crate::support::client::*;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use http::Request;
+use spanwise_core::ContextLayer;
+use spanwise_http::{ClientLayer, client};
+use spanwise_redact::Policy;
+use tower::{ServiceBuilder, ServiceExt as _};
+use tower_http::follow_redirect::FollowRedirectLayer;
+use tracing::Instrument;
+use tracing_subscriber::prelude::*;
+
+fn to_localhost() -> ClientLayer {
+    client()
+        .baggage(["tenant_id", "order_id"])
+        .baggage_to("localhost".parse().unwrap())
+}
+
+fn order() -> tracing::Span {
+    tracing::info_span!("order", tenant_id = "Käse & Co", user_id = 7, order_id = 42)
+}
+
+/// One that sends each path to the URL in its query.
+async fn redirecting() -> Service {
+    Service::start(|uri| match uri.query() {
+        Some(to) => Redirect::temporary(to).into_response(),
+        None => Response::default(),
+    })
+    .await
+}
+
+const ALL: &str = "tenant_id=K%C3%A4se%20&%20Co,order_id=42";
+
+#[tokio::test]
+async fn of_two_hosts_one_gets_the_declared_keys() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+    let _default = stack.set_default();
+    let (one, other) = (Service::content().await, Service::content().await);
+    let client = over_the_network(to_localhost());
+    for (service, host, expected) in [
+        (&one, "localhost", Some(ALL)),
+        (&other, "127.0.0.1", None),
+        (&one, "127.0.0.1", None),
+        (&other, "LOCALHOST", Some(ALL)),
+    ] {
+        let call = client.clone().oneshot(get(&service.url(host, "/")));
+        call.instrument(order()).await.unwrap();
+        assert_eq!(text(&service.one(), "baggage"), expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_list_no_host_gets_any() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let _default = stack.set_default();
+    let service = Service::content().await;
+    let call = over_the_network(client().baggage(["tenant_id"]))
+        .oneshot(get(&service.url("localhost", "/")));
+    call.instrument(order()).await.unwrap();
+    assert_eq!(text(&service.one(), "baggage"), None);
+}
+
+#[tokio::test]
+async fn a_value_that_is_hidden_stays_here() {
+    let policy = Policy::secrets().hide("tenant_id").unwrap();
+    let context = ContextLayer::default()
+        .key("order_id")
+        .redact(Arc::new(policy));
+    let _default = tracing_subscriber::registry().with(context).set_default();
+    let service = Service::content().await;
+    let call = over_the_network(to_localhost()).oneshot(get(&service.url("localhost", "/")));
+    call.instrument(order()).await.unwrap();
+    assert_eq!(text(&service.one(), "baggage"), Some("order_id=42"));
+}
+
+#[tokio::test]
+async fn a_request_id_that_is_hidden_stays_here() {
+    let policy = Policy::secrets().hide("request_id").unwrap();
+    let context = ContextLayer::default().redact(Arc::new(policy));
+    let _default = tracing_subscriber::registry().with(context).set_default();
+    let service = Service::content().await;
+    let span = tracing::info_span!("job", request_id = "r-1");
+    let call = over_the_network(client()).oneshot(get(&service.url("localhost", "/")));
+    call.instrument(span).await.unwrap();
+    assert_eq!(text(&service.one(), "x-request-id"), None);
+}
+
+#[tokio::test]
+async fn only_the_uri_says_where_a_request_goes() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+    let _default = stack.set_default();
+    let network = tower::service_fn(async |request: Request<()>| {
+        Ok::<_, std::io::Error>(http::Response::new(request))
+    });
+    for (uri, host, expected) in [
+        ("http://localhost/", None, Some(ALL)),
+        ("http://localhost/", Some("elsewhere"), Some(ALL)),
+        ("/stock", Some("localhost:80"), None),
+        ("/stock", None, None),
+        ("http://localhost@elsewhere/", None, None),
+        ("http://localhost.elsewhere/", None, None),
+        // Where it is connected to, whatever the header says.
+        ("http://elsewhere/", Some("localhost"), None),
+    ] {
+        let mut request = Request::get(uri).body(()).unwrap();
+        let host = host.map(|host| (http::header::HOST, host.parse().unwrap()));
+        request.headers_mut().extend(host.clone());
+        let client = ServiceBuilder::new().layer(to_localhost()).service(network);
+        let sent = client.oneshot(request).instrument(order()).await.unwrap();
+        assert_eq!(
+            text(sent.into_body().headers(), "baggage"),
+            expected,
+            "{uri} {host:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_without_it() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+    let _default = stack.set_default();
+    let (shop, elsewhere) = (redirecting().await, Service::content().await);
+    let to = elsewhere.url("127.0.0.1", "/");
+    let via = shop.url("localhost", &format!("/?{to}"));
+    let client = ServiceBuilder::new()
+        .layer(FollowRedirectLayer::new())
+        .layer(to_localhost())
+        .service(network());
+    client.oneshot(get(&via)).instrument(order()).await.unwrap();
+
+    assert_eq!(text(&shop.one(), "baggage"), Some(ALL));
+    let headers = elsewhere.one();
+    assert_eq!(text(&headers, "baggage"), None);
+    trace(&headers);
+}
+
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest_ {
+    use super::*;
+
+    fn with(layer: ClientLayer) -> reqwest_middleware::ClientWithMiddleware {
+        let (propagation, redirects) = layer.reqwest();
+        let client = reqwest::Client::builder()
+            .redirect(redirects)
+            .build()
+            .unwrap();
+        reqwest_middleware::ClientBuilder::new(client)
+            .with(propagation)
+            .build()
+    }
+
+    #[tokio::test]
+    async fn the_ids_of_the_request_go_along() {
+        let logs = spanwise_testing::capture();
+        let service = Service::content().await;
+        let span = tracing::info_span!("job", request_id = "r-1", tenant_id = "acme");
+        let url = service.url("localhost", "/stock?sku=book");
+        let call = with(client()).post(&url).send();
+        call.instrument(span).await.unwrap();
+
+        let headers = service.one();
+        assert_eq!(text(&headers, "x-request-id"), Some("r-1"));
+        let (trace_id, span_id) = trace(&headers);
+        logs.one_span("http.client.request")
+            .assert_field("http.request.method", "POST")
+            .assert_field("server.address", "localhost")
+            .assert_field("server.port", service.port)
+            .assert_field("url.path", "/stock")
+            .assert_field("http.response.status_code", 200)
+            .assert_field("trace_id", trace_id)
+            .assert_field("span_id", span_id);
+        logs.assert_never_logged("sku=book");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_shows_no_query() {
+        let logs = spanwise_testing::capture();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/?sku=book", listener.local_addr().unwrap());
+        drop(listener);
+        with(client()).get(&url).send().await.unwrap_err();
+        let span = logs.one_span("http.client.request");
+        span.assert_field("otel.status_code", "ERROR");
+        let error = span.field("error").unwrap().to_string();
+        assert!(error.contains("no connection"), "{error}");
+        assert!(error.to_lowercase().contains("refused"), "{error}");
+        logs.assert_never_logged("sku=book");
+    }
+
+    #[tokio::test]
+    async fn of_two_hosts_one_gets_the_declared_keys() {
+        let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+        let _default = stack.set_default();
+        let service = Service::content().await;
+        let client = with(to_localhost());
+        for (host, expected) in [("localhost", Some(ALL)), ("127.0.0.1", None)] {
+            let call = client.get(service.url(host, "/")).send();
+            call.instrument(order()).await.unwrap();
+            assert_eq!(text(&service.one(), "baggage"), expected, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_that_would_take_it_along_fails_the_call() {
+        let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+        let _default = stack.set_default();
+        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let to = elsewhere.url("127.0.0.1", "/");
+        // By way of a host that may have it.
+        let between = shop.url("localhost", &format!("/?{to}"));
+        for path in [format!("/?{to}"), format!("/?{between}")] {
+            let call = with(to_localhost())
+                .get(shop.url("localhost", &path))
+                .send();
+            let error = call.instrument(order()).await.unwrap_err();
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains("`127.0.0.1`, which must not get"), "{why}");
+        }
+        assert_eq!(elsewhere.received().len(), 0);
+        assert_eq!(shop.received().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_that_would_take_the_ids_along_fails_the_call() {
+        let stack = tracing_subscriber::registry().with(ContextLayer::default());
+        let _default = stack.set_default();
+        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let follow = async |ids_to: &str, from: &str, to: &str| {
+            let path = format!("/?{}", elsewhere.url(to, "/"));
+            let client = with(client().ids_to(ids_to.parse().unwrap()));
+            let call = client.get(shop.url(from, &path)).send();
+            call.instrument(order()).await.map(drop)
+        };
+        let error = follow("localhost", "localhost", "127.0.0.1").await;
+        let error = error.unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            why.contains("`127.0.0.1`, which must not get the ids"),
+            "{why}"
+        );
+        assert_eq!(elsewhere.received().len(), 0);
+        // Whatever goes along, the host may have.
+        for (ids_to, from, to, goes) in [
+            ("localhost", "localhost", "localhost", true),
+            ("localhost", "127.0.0.1", "localhost", false),
+            ("localhost,127.0.0.1", "localhost", "127.0.0.1", true),
+            ("elsewhere", "localhost", "127.0.0.1", false),
+        ] {
+            follow(ids_to, from, to).await.unwrap();
+            let headers = elsewhere.one();
+            assert_eq!(
+                headers.contains_key("traceparent"),
+                goes,
+                "{ids_to} {from} {to}"
+            );
+        }
+    }
+
+    /// An error inside of others, of middleware, and in their texts.
+    #[tokio::test]
+    async fn no_error_of_a_chain_shows_the_query() {
+        #[derive(Debug)]
+        struct Wrapped(reqwest::Error, bool);
+        impl std::fmt::Display for Wrapped {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                if self.1 {
+                    write!(f, "gave up: {}", self.0)
+                } else {
+                    f.write_str("gave up")
+                }
+            }
+        }
+        impl std::error::Error for Wrapped {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        struct Wraps(bool);
+        #[async_trait::async_trait]
+        impl reqwest_middleware::Middleware for Wraps {
+            async fn handle(
+                &self,
+                request: reqwest::Request,
+                extensions: &mut http::Extensions,
+                next: reqwest_middleware::Next<'_>,
+            ) -> reqwest_middleware::Result<reqwest::Response> {
+                let error = match next.run(request, extensions).await {
+                    Err(reqwest_middleware::Error::Reqwest(error)) => error,
+                    other => return other,
+                };
+                Err(reqwest_middleware::Error::middleware(Wrapped(
+                    error, self.0,
+                )))
+            }
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "http://{}/?ids[]=canary&b=canary)x",
+            listener.local_addr().unwrap()
+        );
+        drop(listener);
+        for in_text in [false, true] {
+            let logs = spanwise_testing::capture();
+            let (propagation, _) = client().reqwest();
+            let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+                .with(propagation)
+                .with(Wraps(in_text))
+                .build();
+            client.get(&url).send().await.unwrap_err();
+            let error = logs.one_span("http.client.request");
+            let error = error.field("error").unwrap().to_string();
+            assert!(
+                error.contains("gave up") && error.contains("no connection"),
+                "{error}"
+            );
+            logs.assert_never_logged("canary");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_redirects_are_followed() {
+        let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+        let _default = stack.set_default();
+        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let follow = async |client: ClientLayer, from: &str, to: &str| {
+            let path = format!("/?{}", elsewhere.url(to, "/"));
+            let call = with(client).get(shop.url(from, &path)).send();
+            call.instrument(order()).await.unwrap();
+            let first = text(&shop.one(), "baggage").map(str::to_owned);
+            (first, text(&elsewhere.one(), "baggage").map(str::to_owned))
+        };
+        let (first, second) = follow(to_localhost(), "localhost", "localhost").await;
+        assert_eq!(
+            (first.as_deref(), second.as_deref()),
+            (Some(ALL), Some(ALL))
+        );
+        // Nothing was sent that could be taken along.
+        assert_eq!(
+            follow(to_localhost(), "127.0.0.1", "127.0.0.1").await,
+            (None, None)
+        );
+        assert_eq!(
+            follow(client(), "localhost", "127.0.0.1").await,
+            (None, None)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_redirect_without_end_ends() {
+        let shop = Service::start(|uri| Redirect::temporary(uri.path()).into_response()).await;
+        let error = with(to_localhost())
+            .get(shop.url("localhost", "/"))
+            .send()
+            .await;
+        assert!(error.unwrap_err().is_redirect());
+        assert_eq!(shop.received().len(), 11);
+    }
+}

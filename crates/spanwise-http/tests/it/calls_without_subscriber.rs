@@ -1,0 +1,27 @@
+//! In a process of its own: no subscriber is ever set.
+
+use crate::support::alone;
+use crate::support::client::*;
+use spanwise_http::client;
+use tower::ServiceExt as _;
+use tracing::Instrument;
+
+#[tokio::test]
+async fn a_trace_goes_along_and_nothing_else() {
+    if alone("calls_without_subscriber::a_trace_goes_along_and_nothing_else") {
+        return;
+    }
+    let service = Service::content().await;
+    let layer = client()
+        .baggage(["tenant_id"])
+        .baggage_to("127.0.0.1".parse().unwrap());
+    let span = tracing::info_span!("job", request_id = "r-1", tenant_id = "acme");
+    let call = over_the_network(layer).oneshot(get(&service.url("127.0.0.1", "/")));
+    call.instrument(span).await.unwrap();
+
+    let headers = service.one();
+    trace(&headers);
+    for name in ["x-request-id", "tracestate", "baggage"] {
+        assert_eq!(text(&headers, name), None);
+    }
+}

@@ -1,0 +1,39 @@
+//! In a process of its own: under a global dispatcher.
+
+use crate::support::alone;
+use std::{
+    convert::Infallible,
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use spanwise_http::server;
+use tower::{Layer, Service};
+use tracing::{Subscriber, span};
+use tracing_subscriber::{layer::Context, prelude::*};
+
+type Body = Empty<&'static [u8]>;
+
+static RECORDED: AtomicUsize = AtomicUsize::new(0);
+
+struct CountsRecords;
+
+impl<S: Subscriber> tracing_subscriber::Layer<S> for CountsRecords {
+    fn on_record(&self, _: &span::Id, _: &span::Record<'_>, _: Context<'_, S>) {
+        RECORDED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_writes_fields_as_they_come_writes_it_once() {
+    if alone("cancelled_span::whoever_writes_fields_as_they_come_writes_it_once") {
+        return;
+    }
+    tracing_subscriber::registry().with(CountsRecords).init();
+    let service =
+        tower::service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+    drop(server().layer(service).call(Request::new(Body::new())));
+    assert_eq!(RECORDED.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,374 @@
+//! The span of a call, and the ids that go along with it, over real connections.
+
+use std::{collections::HashSet, future};
+
+use crate::support::client::*;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+use http_body_util::Empty;
+use spanwise_http::client;
+use tower::{
+    ServiceBuilder, ServiceExt as _,
+    retry::{Policy, RetryLayer},
+};
+use tracing::{Instrument, Level};
+
+const UUID: &str = "0192f3a1-7c2e-7d44-8d29-2f1b9c5e6a70";
+
+#[tokio::test]
+async fn the_ids_of_the_request_go_along() {
+    let logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let url = service.url("localhost", "/stock?sku=book");
+    let request = tracing::info_span!("job", request_id = UUID, tenant_id = "acme");
+
+    let call = over_the_network(client()).oneshot(get(&url));
+    let response = call.instrument(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+
+    let headers = service.one();
+    assert_eq!(text(&headers, "x-request-id"), Some(UUID));
+    let (trace_id, span_id) = trace(&headers);
+    assert_eq!(trace_id, UUID.replace('-', ""), "one number for both");
+    assert_eq!(text(&headers, "tracestate"), None);
+    assert_eq!(text(&headers, "baggage"), None);
+
+    let span = logs.one_span("http.client.request");
+    assert_eq!(span.level(), Level::INFO);
+    assert_eq!(span.target(), "spanwise_http::client");
+    span.assert_field("otel.kind", "client")
+        .assert_field("http.request.method", "GET")
+        .assert_field("server.address", "localhost")
+        .assert_field("server.port", service.port)
+        .assert_field("url.path", "/stock")
+        .assert_field("http.response.status_code", 200)
+        .assert_field("trace_id", trace_id)
+        .assert_field("span_id", span_id);
+    assert!(span.field("otel.status_code").is_none());
+    assert!(span.field("error").is_none());
+    logs.assert_never_logged("sku=book");
+    let ours = logs.events().into_iter();
+    assert_eq!(
+        ours.filter(|event| event.target().starts_with("spanwise_http"))
+            .count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn what_is_logged_in_a_call_has_its_span_id() {
+    let logs = spanwise_testing::capture();
+    let network = tower::service_fn(async |request: Request<()>| {
+        tracing::info!("sending");
+        Ok::<_, std::io::Error>(http::Response::new(request))
+    });
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("https://warehouse/").body(()).unwrap();
+    let sent = client.oneshot(request).await.unwrap().into_body();
+
+    let (trace_id, span_id) = trace(sent.headers());
+    logs.one("sending")
+        .assert_in_span("http.client.request")
+        .assert_context("trace_id", &trace_id)
+        .assert_context("span_id", &span_id);
+    logs.one_span("http.client.request")
+        .assert_field("server.port", 443);
+}
+
+#[tokio::test]
+async fn a_job_says_what_its_trace_is() {
+    let _logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let url = service.url("127.0.0.1", "/");
+    let client = over_the_network(client());
+
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let job = tracing::info_span!("job", trace_id, request_id = UUID);
+    client
+        .clone()
+        .oneshot(get(&url))
+        .instrument(job)
+        .await
+        .unwrap();
+    assert_eq!(trace(&service.one()).0, trace_id);
+
+    // What is no trace id is none.
+    let job = tracing::info_span!("job", trace_id = "0", request_id = "order 7");
+    client
+        .clone()
+        .oneshot(get(&url))
+        .instrument(job)
+        .await
+        .unwrap();
+    let headers = service.one();
+    assert_eq!(text(&headers, "x-request-id"), Some("order 7"));
+    trace(&headers);
+}
+
+#[tokio::test]
+async fn a_call_outside_of_everything_begins_a_trace() {
+    let _logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let client = over_the_network(client());
+    let mut traces = HashSet::new();
+    for _ in 0..3 {
+        let url = service.url("127.0.0.1", "/");
+        client.clone().oneshot(get(&url)).await.unwrap();
+        let headers = service.one();
+        assert_eq!(text(&headers, "x-request-id"), None);
+        traces.insert(trace(&headers).0);
+    }
+    assert_eq!(traces.len(), 3);
+}
+
+#[tokio::test]
+async fn what_the_caller_has_set_is_kept() {
+    let logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let layer = client()
+        .baggage(["tenant_id"])
+        .baggage_to("127.0.0.1".parse().unwrap());
+    let by_hand = [
+        ("x-request-id", "by-hand"),
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+        ),
+        ("tracestate", "rojo=1"),
+        ("baggage", "tenant_id=other"),
+    ];
+    let mut request = get(&service.url("127.0.0.1", "/"));
+    for (name, value) in by_hand {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let span = tracing::info_span!("job", request_id = UUID, tenant_id = "acme");
+    let call = over_the_network(layer).oneshot(request);
+    call.instrument(span).await.unwrap();
+
+    let headers = service.one();
+    for (name, value) in by_hand {
+        assert_eq!(text(&headers, name), Some(value));
+    }
+    // The lines say what was sent.
+    logs.one_span("http.client.request")
+        .assert_field("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")
+        .assert_field("span_id", "00f067aa0ba902b7");
+}
+
+#[tokio::test]
+async fn ids_go_to_whom_they_may_go() {
+    let _logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let client = over_the_network(client().ids_to("localhost".parse().unwrap()));
+    for (host, goes) in [("localhost", true), ("127.0.0.1", false)] {
+        let span = tracing::info_span!("job", request_id = UUID);
+        let call = client.clone().oneshot(get(&service.url(host, "/")));
+        call.instrument(span).await.unwrap();
+        let headers = service.one();
+        assert_eq!(headers.contains_key("traceparent"), goes, "{host}");
+        assert_eq!(headers.contains_key("x-request-id"), goes, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_marks_the_span() {
+    for (status, marked) in [(204, false), (404, false), (503, true)] {
+        let logs = spanwise_testing::capture();
+        let status = StatusCode::from_u16(status).unwrap();
+        let service = Service::start(move |_| status.into_response()).await;
+        let call = over_the_network(client()).oneshot(get(&service.url("127.0.0.1", "/")));
+        assert_eq!(call.await.unwrap().status(), status);
+        let span = logs.one_span("http.client.request");
+        span.assert_field("http.response.status_code", status.as_u16());
+        assert_eq!(span.field("otel.status_code").is_some(), marked, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_fails_says_so_on_its_span() {
+    let logs = spanwise_testing::capture();
+    // A port that was free a moment ago, and that nobody listens on.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let error = over_the_network(client())
+        .oneshot(get(&url))
+        .await
+        .unwrap_err();
+
+    let span = logs.one_span("http.client.request");
+    span.assert_field("otel.status_code", "ERROR")
+        .assert_field("error", error.to_string());
+    assert!(span.field("http.response.status_code").is_none());
+}
+
+#[tokio::test]
+async fn an_error_that_cannot_be_told_costs_no_more_than_its_text() {
+    struct Broken;
+    impl std::fmt::Display for Broken {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+    // With a layer that formats what it gets as it comes.
+    let written = tracing_subscriber::fmt().with_writer(std::io::sink);
+    let _logs = tracing::subscriber::set_default(written.finish());
+    let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>(Broken));
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/").body(()).unwrap();
+    assert!(client.oneshot(request).await.is_err());
+}
+
+#[tokio::test]
+async fn an_error_shows_no_query() {
+    let logs = spanwise_testing::capture();
+    let network = tower::service_fn(async |request: Request<()>| {
+        Err::<Response, _>(format!("cannot send to {}: refused", request.uri()))
+    });
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/a?token=canary").body(());
+    client.oneshot(request.unwrap()).await.unwrap_err();
+    logs.one_span("http.client.request")
+        .assert_field("error", "cannot send to http://warehouse/a: refused");
+}
+
+#[tokio::test]
+async fn an_error_is_cut() {
+    let logs = spanwise_testing::capture();
+    let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>("e".repeat(100_000)));
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/").body(()).unwrap();
+    client.oneshot(request).await.unwrap_err();
+    logs.one_span("http.client.request")
+        .assert_field("error", "e".repeat(4096));
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_says_so_on_its_span() {
+    let logs = spanwise_testing::capture();
+    let never = tower::service_fn(|_: Request<()>| {
+        future::pending::<Result<http::Response<()>, std::io::Error>>()
+    });
+    let mut client = ServiceBuilder::new().layer(client()).service(never);
+    let call = tower::Service::call(&mut client, Request::new(()));
+    drop(call);
+    logs.one_span("http.client.request")
+        .assert_field("error", "given up before there was a response");
+}
+
+#[tokio::test]
+async fn a_method_of_ones_own_makes_no_new_value() {
+    let logs = spanwise_testing::capture();
+    let service = Service::content().await;
+    let mut request = get(&service.url("127.0.0.1", "/"));
+    *request.method_mut() = "BREW".parse().unwrap();
+    over_the_network(client()).oneshot(request).await.unwrap();
+    logs.one_span("http.client.request")
+        .assert_field("http.request.method", "_OTHER");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_at_the_same_time_keep_apart() {
+    const CALLS: usize = 300;
+    let logs = spanwise_testing::capture();
+    let handle = logs.handle();
+    let service = Service::content().await;
+    let client = over_the_network(client());
+    let mut calls = Vec::new();
+    for at in 0..CALLS {
+        let (client, handle) = (client.clone(), handle.clone());
+        let url = service.url("127.0.0.1", &format!("/request-{at}"));
+        let span = {
+            let _entered = handle.enter();
+            tracing::info_span!("job", request_id = format!("request-{at}"))
+        };
+        let call = async move {
+            client.oneshot(get(&url)).await.unwrap();
+        };
+        calls.push(tokio::spawn(call.instrument(span)));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+
+    let received = service.received();
+    assert_eq!(received.len(), CALLS);
+    let mut span_ids = HashSet::new();
+    for request in &received {
+        let id = text(&request.headers, "x-request-id").unwrap();
+        assert_eq!(request.uri.path().strip_prefix('/'), Some(id));
+        span_ids.insert(trace(&request.headers).1);
+    }
+    assert_eq!(span_ids.len(), CALLS);
+    let spans = logs.spans();
+    let calls = spans
+        .iter()
+        .filter(|span| span.name() == "http.client.request");
+    assert_eq!(calls.count(), CALLS);
+}
+
+/// Sends a request again until the service is content.
+#[derive(Clone)]
+struct UntilContent;
+
+impl<B: Clone, R> Policy<Request<B>, http::Response<R>, hyper_util::client::legacy::Error>
+    for UntilContent
+{
+    type Future = future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Request<B>,
+        result: &mut Result<http::Response<R>, hyper_util::client::legacy::Error>,
+    ) -> Option<Self::Future> {
+        let content = result
+            .as_ref()
+            .is_ok_and(|response| response.status().is_success());
+        (!content).then(|| future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_is_a_span_of_one_trace() {
+    let logs = spanwise_testing::capture();
+    let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(2));
+    let service = Service::start(move |_| {
+        let order = std::sync::atomic::Ordering::SeqCst;
+        match left.fetch_update(order, order, |left| left.checked_sub(1)) {
+            Ok(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Err(_) => Response::default(),
+        }
+    })
+    .await;
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(UntilContent))
+        .layer(client())
+        .service(network());
+    let request = Request::get(service.url("127.0.0.1", "/"))
+        .body(Empty::<axum::body::Bytes>::new())
+        .unwrap();
+    let span = tracing::info_span!("job", request_id = UUID);
+    client.oneshot(request).instrument(span).await.unwrap();
+
+    let received = service.received();
+    let traces: Vec<_> = received
+        .iter()
+        .map(|request| trace(&request.headers))
+        .collect();
+    assert_eq!(traces.len(), 3);
+    assert!(traces.iter().all(|(trace_id, _)| *trace_id == traces[0].0));
+    let span_ids: HashSet<_> = traces.iter().map(|(_, span_id)| span_id).collect();
+    assert_eq!(span_ids.len(), 3);
+    let spans = logs.spans();
+    let calls = spans
+        .iter()
+        .filter(|span| span.name() == "http.client.request");
+    let statuses: Vec<_> = calls
+        .map(|span| span.field("http.response.status_code").unwrap().to_string())
+        .collect();
+    assert_eq!(statuses, ["503", "503", "200"]);
+}

@@ -1,0 +1,475 @@
+//! Who a request belongs to: its id, its trace, its tenant.
+
+use std::net::SocketAddr;
+
+use crate::support::{serve, the_event, told};
+use axum::{Router, routing::get as on_get};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::Empty;
+use proptest::prelude::*;
+use spanwise_http::{Peer, RequestId, ServerLayer, Trust, server};
+use spanwise_testing::{Capture, Event, Span, capture};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tower::{Layer, ServiceExt};
+use uuid::Uuid;
+
+type Body = Empty<&'static [u8]>;
+
+/// Has `layer` serve a request with `headers`, and returns the response's.
+async fn serve_one(layer: ServerLayer, headers: HeaderMap) -> HeaderMap {
+    let service = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
+    });
+    let mut request = Request::new(Body::new());
+    *request.headers_mut() = headers;
+    let peer: SocketAddr = "10.1.2.3:4711".parse().unwrap();
+    request.extensions_mut().insert(Peer(peer));
+    let response = layer.layer(service).oneshot(request).await.unwrap();
+    response.headers().clone()
+}
+
+fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| {
+            (
+                name.parse().unwrap(),
+                HeaderValue::from_bytes(value).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// As `HeaderMap::extend` replaces, for headers that come twice.
+fn twice(name: &'static str, values: [&'static str; 2]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    values.into_iter().for_each(|value| {
+        headers.append(name, HeaderValue::from_static(value));
+    });
+    headers
+}
+
+fn trusting() -> ServerLayer {
+    server()
+        .trust("10.0.0.0/8".parse().unwrap())
+        .tenant_header("x-tenant-id")
+}
+
+/// What the one request of `logs` says of itself.
+struct Said {
+    event: Event,
+    span: Span,
+}
+
+impl Said {
+    async fn of(logs: &Capture) -> Self {
+        let event = the_event(logs).await;
+        let span = logs.one_span("http.request");
+        Self { event, span }
+    }
+
+    fn field(&self, name: &str) -> Option<String> {
+        self.span.field(name).map(ToString::to_string)
+    }
+
+    /// That both ids are new, and the same number.
+    fn assert_fresh(&self) -> Uuid {
+        let id: Uuid = self.field("request_id").unwrap().parse().unwrap();
+        assert_eq!(id.get_version_num(), 7, "{id}");
+        assert_eq!(self.field("trace_id").unwrap(), id.simple().to_string());
+        assert_eq!(
+            self.event.context().get("request_id").unwrap(),
+            id.to_string()
+        );
+        id
+    }
+}
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_request_without_an_id_gets_a_new_one_that_is_its_trace_too() {
+    let logs = capture();
+    let sent = serve_one(trusting(), HeaderMap::new()).await;
+    let said = Said::of(&logs).await;
+    let id = said.assert_fresh();
+    assert_eq!(sent["x-request-id"], id.to_string());
+    assert_eq!(said.field("span_id").unwrap().len(), 16);
+    assert_eq!(said.field("tenant_id"), None);
+}
+
+#[tokio::test]
+async fn a_trusted_sender_says_who_it_belongs_to() {
+    let logs = capture();
+    let sent = serve_one(
+        trusting(),
+        headers(&[
+            ("x-request-id", b"of-the-gateway_1"),
+            ("x-tenant-id", b"acme"),
+            ("traceparent", TRACEPARENT.as_bytes()),
+        ]),
+    )
+    .await;
+    let said = Said::of(&logs).await;
+    assert_eq!(sent["x-request-id"], "of-the-gateway_1");
+    assert_eq!(said.field("request_id").unwrap(), "of-the-gateway_1");
+    assert_eq!(said.field("tenant_id").unwrap(), "acme");
+    assert_eq!(
+        said.field("trace_id").unwrap(),
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
+    assert_ne!(said.field("span_id").unwrap(), "00f067aa0ba902b7");
+}
+
+#[tokio::test]
+async fn without_an_id_that_of_the_trace_is_taken() {
+    let logs = capture();
+    let sent = serve_one(
+        trusting(),
+        headers(&[("traceparent", TRACEPARENT.as_bytes())]),
+    )
+    .await;
+    assert_eq!(sent["x-request-id"], "4bf92f35-77b3-4da6-a3ce-929d0e0e4736");
+    the_event(&logs)
+        .await
+        .assert_context("request_id", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
+        .assert_context("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736");
+}
+
+#[tokio::test]
+async fn the_first_of_the_configured_names_that_holds_an_id_wins() {
+    let layer = || trusting().request_id_headers(["X-Correlation-Id", "x-amzn-trace"]);
+    let cases = [
+        (
+            headers(&[
+                ("x-amzn-trace", b"amzn"),
+                ("x-correlation-id", b"correlation"),
+            ]),
+            "correlation",
+        ),
+        (
+            headers(&[("x-amzn-trace", b"amzn"), ("x-correlation-id", b"no id")]),
+            "amzn",
+        ),
+    ];
+    for (headers, id) in cases {
+        let logs = capture();
+        serve_one(layer(), headers).await;
+        the_event(&logs).await.assert_context("request_id", id);
+    }
+    let logs = capture();
+    serve_one(layer(), headers(&[("x-request-id", b"not-asked-for")])).await;
+    Said::of(&logs).await.assert_fresh();
+}
+
+#[tokio::test]
+async fn nobody_else_is_believed_in_anything() {
+    let all = || {
+        headers(&[
+            ("x-request-id", b"forged-id"),
+            ("x-tenant-id", b"forged-tenant"),
+            ("traceparent", TRACEPARENT.as_bytes()),
+            ("tracestate", b"forged=state"),
+            ("baggage", b"tenant_id=forged-baggage"),
+        ])
+    };
+    let other_network = || server().trust("192.168.0.0/16".parse().unwrap());
+    for layer in [server(), server().trust(Trust::Never), other_network()] {
+        let logs = capture();
+        serve_one(layer.tenant_header("x-tenant-id"), all()).await;
+        let said = Said::of(&logs).await;
+        said.assert_fresh();
+        assert_eq!(said.field("tenant_id"), None);
+        for forged in ["forged", "4bf92f3577b34da6a3ce929d0e0e4736"] {
+            logs.assert_never_logged(forged);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_code_finds_is_taken_as_it_is() {
+    let logs = capture();
+    let layer = server().tenant(|request| {
+        let host = request.headers.get("host")?.to_str().ok()?;
+        Some(host.strip_suffix(".example.com")?.to_owned())
+    });
+    serve_one(layer, headers(&[("host", b"big corp.example.com")])).await;
+    the_event(&logs)
+        .await
+        .assert_context("tenant_id", "big corp");
+}
+
+#[tokio::test]
+async fn a_tenant_that_code_finds_is_neither_long_nor_of_control_characters() {
+    let longest = "t".repeat(128);
+    let cases = [
+        (longest.clone(), Some(longest.clone())),
+        (longest + "t", None),
+        ("\u{1b}[31mhostile".into(), None),
+        ("hostile\nline".into(), None),
+        (String::new(), None),
+    ];
+    for (found, expected) in cases {
+        let logs = capture();
+        let layer = server().tenant(move |_| Some(found.clone()));
+        serve_one(layer, HeaderMap::new()).await;
+        assert_eq!(Said::of(&logs).await.field("tenant_id"), expected);
+    }
+}
+
+#[tokio::test]
+async fn code_that_panics_finds_no_tenant() {
+    let logs = capture();
+    let layer = server().tenant(|request| {
+        let host = request.headers["host"].to_str().ok()?;
+        Some(host.to_owned())
+    });
+    serve_one(layer, HeaderMap::new()).await;
+    let said = Said::of(&logs).await;
+    assert_eq!(said.field("tenant_id"), None);
+    said.event.assert_field("outcome", "ok");
+}
+
+#[tokio::test]
+async fn what_does_not_look_like_an_id_is_logged_nowhere() {
+    let long = "hostile".repeat(150_000);
+    let texts: [&[u8]; 9] = [
+        b"",
+        b"hostile id",
+        b"hostile\t",
+        b"\x1b[31mhostile",
+        b"hostile;drop table",
+        "hostile-é".as_bytes(),
+        b"hostile\xff\xfe",
+        &long.as_bytes()[..201],
+        long.as_bytes(),
+    ];
+    for text in texts {
+        let mut sent = HeaderMap::new();
+        for name in ["x-request-id", "x-tenant-id", "traceparent"] {
+            let Ok(value) = HeaderValue::from_bytes(text) else {
+                continue; // http refuses it before we do
+            };
+            sent.insert(name, value);
+        }
+        let logs = capture();
+        serve_one(trusting(), sent).await;
+        let said = Said::of(&logs).await;
+        said.assert_fresh();
+        assert_eq!(said.field("tenant_id"), None);
+        logs.assert_never_logged("hostile");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_is_stricter_than_a_request_id() {
+    let long = "t".repeat(129);
+    for id in [
+        "Root=1-67891233-abcdef",
+        "a.b",
+        "a#17",
+        "a:b",
+        "a/b",
+        "a+b",
+        "a@b",
+        &long,
+    ] {
+        let logs = capture();
+        let bytes = id.as_bytes();
+        let sent = headers(&[("x-request-id", bytes), ("x-tenant-id", bytes)]);
+        let sent = serve_one(trusting(), sent).await;
+        assert_eq!(sent["x-request-id"], id);
+        let said = Said::of(&logs).await;
+        assert_eq!(said.field("request_id").unwrap(), id);
+        assert_eq!(said.field("tenant_id"), None, "{id}");
+    }
+}
+
+/// What code inside of the layer finds: the header and the extension of the request, and what it sets in the response.
+#[tokio::test]
+async fn the_id_is_visible_inside() {
+    let sent = |id: &'static str| headers(&[("x-request-id", id.as_bytes())]);
+    for (layer, headers, expected) in [
+        (server(), HeaderMap::new(), None),
+        (server(), sent("forged"), None),
+        (
+            server(),
+            twice("x-request-id", ["forged-1", "forged-2"]),
+            None,
+        ),
+        (trusting(), sent("of-the-gateway"), Some("of-the-gateway")),
+        (trusting(), sent("no id;"), None),
+    ] {
+        let service = tower::service_fn(|request: Request<Body>| async move {
+            let ids: Vec<_> = request.headers().get_all("x-request-id").iter().collect();
+            let extension = request.extensions().get::<RequestId>().unwrap();
+            assert_eq!(ids, [extension.header_value()]);
+            let mut response = Response::new(Body::new());
+            let header = HeaderValue::from_str(extension.as_str()).unwrap();
+            response.headers_mut().insert("inside", header);
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let logs = capture();
+        let mut request = Request::new(Body::new());
+        *request.headers_mut() = headers;
+        request
+            .extensions_mut()
+            .insert(Peer("10.1.2.3:4711".parse().unwrap()));
+        let response = layer.layer(service).oneshot(request).await.unwrap();
+        let sent = response.into_parts().0.headers;
+        let inside = &sent["inside"];
+        assert_eq!(inside, sent["x-request-id"]);
+        let said = Said::of(&logs).await;
+        assert_eq!(said.field("request_id").unwrap(), inside.to_str().unwrap());
+        match expected {
+            Some(expected) => assert_eq!(inside, expected),
+            None => drop(said.assert_fresh()),
+        }
+        said.event
+            .assert_no_field("http.response.header.x-request-id");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_the_service_sets_is_kept_and_told_too() {
+    for own in [
+        "of-the-service".to_owned(),
+        format!("own {}", "w".repeat(5000)),
+    ] {
+        let logs = capture();
+        let service = tower::service_fn(|_: Request<Body>| async {
+            let mut response = Response::new(Body::new());
+            let id = HeaderValue::from_str(&own).unwrap();
+            response.headers_mut().insert("x-request-id", id);
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let request = Request::new(Body::new());
+        let response = server().layer(service).oneshot(request).await.unwrap();
+        let sent = response.into_parts().0.headers;
+        assert_eq!(sent["x-request-id"], own);
+        assert_eq!(sent.get_all("x-request-id").iter().count(), 1);
+        let said = Said::of(&logs).await;
+        said.assert_fresh();
+        let told = if own.len() > 2048 { "own …" } else { &own };
+        said.event
+            .assert_field("http.response.header.x-request-id", told);
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_sent_twice_is_none() {
+    for name in ["x-request-id", "x-tenant-id", "traceparent"] {
+        let values = match name {
+            "traceparent" => [TRACEPARENT; 2],
+            _ => ["hostile-1", "hostile-2"],
+        };
+        let logs = capture();
+        serve_one(trusting(), twice(name, values)).await;
+        let said = Said::of(&logs).await;
+        said.assert_fresh();
+        assert_eq!(said.field("tenant_id"), None);
+        logs.assert_never_logged("hostile");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_is_malformed_in_any_of_its_fields_is_none() {
+    let malformed = [
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902bx-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
+    ];
+    for traceparent in malformed {
+        let logs = capture();
+        serve_one(
+            trusting(),
+            headers(&[("traceparent", traceparent.as_bytes())]),
+        )
+        .await;
+        Said::of(&logs).await.assert_fresh();
+    }
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_header_reaches_no_line() {
+    let logs = capture();
+    let layer = server().trust(Trust::Always).tenant_header("x-tenant-id");
+    let app = Router::new().route("/", on_get(|| async {})).layer(layer);
+    let address = serve(app).await;
+    for value in ["a\nforged", "a\r\n forged: folded", "a\rforged", "\0forged"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: test\r\nx-request-id: {value}\r\nx-tenant-id: {value}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        assert!(!response.contains("x-request-id: a"), "{response}");
+    }
+    logs.assert_never_logged("forged");
+    for event in told(&logs) {
+        let id = event.context().get("request_id").unwrap();
+        assert!(id.parse::<Uuid>().is_ok(), "{id}");
+    }
+}
+
+#[test]
+fn new_ids_differ_whatever_the_number_of_threads() {
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let logs = capture();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    for _ in 0..500 {
+                        serve_one(server(), HeaderMap::new()).await;
+                    }
+                });
+                let spans = logs.spans().into_iter();
+                spans
+                    .flat_map(|span| {
+                        ["trace_id", "span_id"].map(|key| span.field(key).unwrap().to_string())
+                    })
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let mut ids: Vec<_> = threads
+        .into_iter()
+        .flat_map(|thread| thread.join().unwrap())
+        .collect();
+    let all = ids.len();
+    assert_eq!(all, 8 * 500 * 2);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
+
+proptest! {
+    #[test]
+    fn an_id_is_taken_over_exactly_if_it_matches(
+        text in prop_oneof!["[A-Za-z0-9_.=#:/+@-]{0,210}", "[ -~]{0,40}"]
+    ) {
+        let matches = (1..=200).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.=#:/+@-".contains(&byte));
+        let logs = capture();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let sent = runtime.block_on(serve_one(trusting(), headers(&[("x-request-id", text.as_bytes())])));
+        prop_assert_eq!(sent["x-request-id"] == text.as_str(), matches);
+        let id = told(&logs)[0].context().get("request_id").map(str::to_owned);
+        prop_assert_eq!(id.unwrap(), sent["x-request-id"].to_str().unwrap());
+    }
+}

@@ -1,0 +1,69 @@
+//! In a process of its own: names are added for good, and the layer that adds one is asked under a global dispatcher.
+
+use std::{
+    convert::Infallible,
+    sync::{Mutex, atomic::AtomicBool, atomic::Ordering},
+};
+
+use crate::support::{Lines, alone};
+use http::{Request, Response};
+use http_body_util::Empty;
+use spanwise_http::{record, server};
+use spanwise_json::JsonLayer;
+use tower::{Layer, ServiceExt};
+use tracing::{Metadata, Span, Subscriber, level_filters::LevelFilter, subscriber::Interest};
+use tracing_subscriber::{layer::Context, prelude::*};
+
+type Body = Empty<&'static [u8]>;
+
+/// The request's span, as a task that it spawned has it.
+static REQUEST: Mutex<Option<Span>> = Mutex::new(None);
+static RECORDED: AtomicBool = AtomicBool::new(false);
+
+/// Stands for a task on another thread, at the worst moment: the event's callsite is chosen, and its fields are not yet gathered.
+struct RecordsLate;
+
+impl<S: Subscriber> tracing_subscriber::Layer<S> for RecordsLate {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        if metadata.name() == "http.access" && !RECORDED.swap(true, Ordering::Relaxed) {
+            let request = REQUEST.lock().unwrap().take().unwrap();
+            request.in_scope(|| record("late", 1));
+        }
+        true
+    }
+}
+
+#[tokio::test]
+async fn and_costs_the_first_neither_its_event_nor_a_panic() {
+    if alone("late_field_name::and_costs_the_first_neither_its_event_nor_a_panic") {
+        return;
+    }
+    let lines = Lines::default();
+    tracing_subscriber::registry()
+        .with(JsonLayer::new().with_writer(lines.clone()))
+        .with(RecordsLate)
+        .init();
+    let service = tower::service_fn(|_: Request<Body>| async {
+        *REQUEST.lock().unwrap() = Some(Span::current());
+        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+            record(name, 7);
+        }
+        Ok::<_, Infallible>(Response::new(Body::new()))
+    });
+    let served = server().layer(service).oneshot(Request::new(Body::new()));
+    served.await.unwrap();
+
+    assert!(RECORDED.load(Ordering::Relaxed));
+    let lines = lines.all();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["outcome"], "ok");
+    assert_eq!(lines[0]["g"], 7);
+}

@@ -1,0 +1,221 @@
+//! Levels, quiet paths, and how long a request took.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use crate::support::{fed, the_event, told};
+use axum::body::Bytes;
+#[cfg(feature = "axum")]
+use axum::{Router, routing::get as on_get};
+use http::{Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty};
+use spanwise_core::Clock;
+use spanwise_http::{ServerLayer, server};
+use spanwise_testing::capture;
+use tower::{Layer, ServiceExt};
+use tracing::Level;
+
+type Body = Empty<&'static [u8]>;
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+async fn serve_one(layer: ServerLayer, path: &str, status: StatusCode, takes: Duration) {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let service = tower::service_fn(|_: Request<Body>| async {
+        clock.advance(takes);
+        let mut response = Response::new(Body::new());
+        *response.status_mut() = status;
+        Ok::<_, Infallible>(response)
+    });
+    let request = Request::get(path).body(Body::new()).unwrap();
+    let layer = layer.clock(clock.clone());
+    layer.layer(service).oneshot(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
+    let slow = LIMIT + Duration::from_millis(1);
+    let cases = [
+        (StatusCode::OK, LIMIT, Level::INFO),
+        (StatusCode::OK, slow, Level::WARN),
+        (StatusCode::NOT_FOUND, slow, Level::WARN),
+        (StatusCode::BAD_GATEWAY, slow, Level::ERROR),
+    ];
+    for (status, takes, level) in cases {
+        let logs = capture();
+        let layer = server().slow(LIMIT).expected(StatusCode::NOT_FOUND);
+        serve_one(layer, "/", status, takes).await;
+        let event = the_event(&logs).await;
+        event.assert_level(level);
+        if takes > LIMIT {
+            event.assert_field("slow", true);
+        } else {
+            event.assert_no_field("slow");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_path_is_told_only_if_it_fails() {
+    let layer = || server().quiet("/health").quiet("/internal/*").slow(LIMIT);
+    let silent = [
+        "/health",
+        "/health?deep=1",
+        "/health?next=/../a",
+        "/internal",
+        "/internal/a/b",
+        "/internal/caf%C3%A9%20noir",
+    ];
+    for path in silent {
+        let logs = capture();
+        serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
+        assert_eq!(told(&logs).len(), 0, "{path}");
+        for (status, takes) in [
+            (StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO),
+            (StatusCode::FORBIDDEN, Duration::ZERO),
+            (StatusCode::OK, LIMIT * 2),
+        ] {
+            let logs = capture();
+            serve_one(layer(), path, status, takes).await;
+            the_event(&logs).await;
+        }
+    }
+    let others = ["/", "/healthy", "/health/", "/internals", "/a/internal/b"];
+    // Below, and perhaps not: nobody knows who reads it.
+    let odd = [
+        "/internal/../admin",
+        "/internal/./a",
+        "/internal/%2e%2e/admin",
+        "/internal/..%2fadmin",
+        "/internal/a%5cb",
+        "/internal/%252e%252e/admin",
+        "/internal/..;/admin",
+        "/internal/..",
+    ];
+    for path in others.into_iter().chain(odd) {
+        let logs = capture();
+        serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
+        the_event(&logs).await;
+    }
+}
+
+#[test]
+fn a_quiet_path_that_no_request_has_is_refused() {
+    for path in [
+        "",
+        "health",
+        "*",
+        "health/*",
+        "/heal*",
+        "/*/health",
+        "/a/*/*",
+        "/a?b=1",
+        "/a/../b",
+        "/a/%2e/*",
+    ] {
+        let refused = std::panic::catch_unwind(|| server().quiet(path));
+        let said = refused.unwrap_err();
+        let said = said.downcast_ref::<String>().unwrap();
+        assert!(
+            said.starts_with(&format!("`{path}` is no path; ")),
+            "{said}"
+        );
+    }
+    let _ = server().quiet("/").quiet("/*").quiet("/health/");
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn in_a_nested_router_a_path_is_the_whole_one() {
+    // One without a fallback of its own leaves what it does not know to the router around it, which has no layer.
+    let nested = Router::new()
+        .route("/health", on_get(|| async {}))
+        .fallback(|| async { StatusCode::NOT_FOUND });
+    let layer = server().quiet("/api/health");
+    let app = Router::new().nest("/api", nested.layer(layer));
+    for (path, is_told) in [("/api/health", false), ("/api/none", true)] {
+        let logs = capture();
+        let request = Request::get(path).body(axum::body::Body::empty());
+        let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+        drop(response);
+        assert_eq!(told(&logs).len(), usize::from(is_told), "{path}");
+        if is_told {
+            logs.one_span("http.request").assert_field("url.path", path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_duration_goes_to_the_end_of_the_body() {
+    let logs = capture();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let (feeder, body) = fed::<Infallible>();
+    let body = Arc::new(Mutex::new(Some(body)));
+    let service = tower::service_fn(|_: Request<Body>| {
+        clock.advance(Duration::from_millis(5));
+        let body = body.lock().unwrap().take().unwrap();
+        async { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let layer = server().clock(clock.clone());
+    let request = Request::new(Body::new());
+    let response = layer.layer(service).oneshot(request).await.unwrap();
+
+    let mut body = response.into_body();
+    for _ in 0..3 {
+        clock.advance(Duration::from_millis(100));
+        let data = Frame::data(Bytes::from_static(b"12345"));
+        feeder.send(Ok(data)).unwrap();
+        body.frame().await.unwrap().unwrap();
+    }
+    assert_eq!(told(&logs).len(), 0, "it has not ended");
+    clock.advance(Duration::from_millis(1000));
+    drop(feeder);
+    assert!(body.frame().await.is_none());
+    the_event(&logs)
+        .await
+        .assert_field("ttfb_ms", 5.0)
+        .assert_field("duration_ms", 1305.0)
+        .assert_field("response_bytes", 15);
+    drop(body);
+    the_event(&logs).await;
+}
+
+#[tokio::test]
+async fn a_method_that_nobody_knows_is_other() {
+    let logs = capture();
+    let service = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(Body::new()))
+    });
+    let request = Request::builder()
+        .method("HOSTILE")
+        .body(Body::new())
+        .unwrap();
+    server().layer(service).oneshot(request).await.unwrap();
+    logs.one_span("http.request")
+        .assert_field("http.request.method", "_OTHER");
+    logs.assert_never_logged("HOSTILE");
+}
+
+#[tokio::test]
+async fn the_span_of_a_request_has_no_parent() {
+    let logs = capture();
+    let connection = tracing::info_span!("connection");
+    let served = serve_one(server(), "/", StatusCode::OK, Duration::ZERO);
+    tracing::Instrument::instrument(served, connection).await;
+    let event = the_event(&logs).await;
+    let spans: Vec<_> = event.spans().iter().map(|span| span.name()).collect();
+    assert_eq!(spans, ["http.request"]);
+}
+
+#[tokio::test]
+async fn a_failing_status_is_on_the_span_too() {
+    let logs = capture();
+    serve_one(server(), "/", StatusCode::BAD_GATEWAY, Duration::ZERO).await;
+    the_event(&logs).await;
+    logs.one_span("http.request")
+        .assert_field("http.response.status_code", 502);
+}

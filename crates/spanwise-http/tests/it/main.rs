@@ -1,0 +1,37 @@
+//! The behaviour of the crate, through its public interface.
+//!
+//! A test that needs a process of its own runs itself again in one: see `support::alone`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test ends where something is wrong"
+)]
+
+mod support;
+
+mod any_headers;
+mod baggage;
+mod calls_without_subscriber;
+mod cancelled_span;
+mod client_address;
+mod client_calls;
+mod client_text;
+mod ending_thread;
+mod field_names;
+mod forks;
+mod grpc;
+mod ids;
+mod late_field_name;
+mod levels;
+mod load;
+mod outcomes;
+mod propagation;
+mod recorded_fields;
+mod responses_in_layers;
+mod setup_mistakes;
+mod streams;
+mod trust_table;
+mod whole_stack;
+mod without_span;

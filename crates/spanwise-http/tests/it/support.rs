@@ -1,0 +1,202 @@
+//! What the tests share.
+
+#![allow(dead_code, reason = "some of it is for some features alone")]
+
+pub(crate) mod client;
+pub(crate) mod headers;
+
+use std::{
+    convert::Infallible,
+    env, io,
+    net::SocketAddr,
+    pin::Pin,
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{Router, body::Bytes};
+use http::{Request, Response, Version};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use spanwise_testing::{Capture, Event};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Serves `router` on loopback, and tells it who connects.
+pub(crate) async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    at
+}
+
+pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
+    Request::get(path)
+        .header("host", "test")
+        .body(Empty::new())
+        .unwrap()
+}
+
+/// Sends `request` over a connection of its own, whose task ends when it is aborted or the response is dropped.
+pub(crate) async fn send(
+    to: SocketAddr,
+    version: Version,
+    request: Request<Empty<Bytes>>,
+) -> hyper::Result<Response<Incoming>> {
+    let (response, _connection) = connect_and_send(to, version, request).await;
+    response
+}
+
+pub(crate) async fn connect_and_send(
+    to: SocketAddr,
+    version: Version,
+    mut request: Request<Empty<Bytes>>,
+) -> (
+    hyper::Result<Response<Incoming>>,
+    tokio::task::JoinHandle<()>,
+) {
+    let stream = TokioIo::new(TcpStream::connect(to).await.unwrap());
+    if version == Version::HTTP_2 {
+        let uri = format!("http://test{}", request.uri());
+        *request.uri_mut() = uri.parse().unwrap();
+        request.headers_mut().remove("host");
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+                .await
+                .unwrap();
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        (sender.send_request(request).await, connection)
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(async move { drop(connection.with_upgrades().await) });
+        (sender.send_request(request).await, connection)
+    }
+}
+
+pub(crate) async fn text(response: Response<Incoming>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.into()).unwrap()
+}
+
+/// The events about requests.
+pub(crate) fn told(logs: &Capture) -> Vec<Event> {
+    let mut events = logs.events();
+    events.retain(|event| event.field("outcome").is_some());
+    events
+}
+
+/// The one event about a request, waiting until it is there, and a while longer for a second one.
+pub(crate) async fn the_event(logs: &Capture) -> Event {
+    eventually("a request's event", || !told(logs).is_empty()).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let mut events = told(logs);
+    assert_eq!(events.len(), 1, "{events:#?}");
+    events.remove(0)
+}
+
+pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    waited.unwrap_or_else(|_| panic!("there never was {what}"));
+}
+
+/// A body that a test feeds.
+pub(crate) struct Fed<E = Infallible> {
+    frames: mpsc::UnboundedReceiver<Result<Frame<Bytes>, E>>,
+}
+
+pub(crate) type Feeder<E = Infallible> = mpsc::UnboundedSender<Result<Frame<Bytes>, E>>;
+
+pub(crate) fn fed<E>() -> (Feeder<E>, Fed<E>) {
+    let (feeder, frames) = mpsc::unbounded_channel();
+    (feeder, Fed { frames })
+}
+
+impl<E> Body for Fed<E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(ready!(self.frames.poll_recv(cx)))
+    }
+}
+
+/// A writer that keeps what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap();
+        str::from_utf8(&bytes).unwrap().to_owned()
+    }
+
+    /// Each of them as JSON.
+    pub(crate) fn all(&self) -> Vec<Value> {
+        let text = self.text();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+/// Set in a process that runs a single test.
+const ALONE: &str = "SPANWISE_TEST_ALONE";
+
+/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the process that only waited for it,
+/// which is where the test returns.
+#[track_caller]
+pub(crate) fn alone(test: &str) -> bool {
+    output_alone(test).is_some()
+}
+
+/// As [`alone`], with what the process wrote.
+#[track_caller]
+pub(crate) fn output_alone(test: &str) -> Option<Output> {
+    if env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let mut again = Command::new(env::current_exe().unwrap());
+    again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    let output = again.env(ALONE, "1").output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let has_passed = output.status.success() && stdout.contains("1 passed");
+    assert!(has_passed, "{test}: {output:#?}");
+    Some(output)
+}

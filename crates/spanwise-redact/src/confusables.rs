@@ -1,0 +1,184 @@
+//! Letters that look like those of ASCII, and characters that are not seen: keys with them are compared as they look.
+
+use std::sync::LazyLock;
+
+/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others replaced.
+pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
+    let mut rest = key;
+    while let Some(next) = rest.chars().next() {
+        if next != '\\' {
+            fold_char(next, &mut push);
+            rest = &rest[next.len_utf8()..];
+            continue;
+        }
+        // In a string in a string an escape has more than one backslash.
+        let escaped = rest.trim_start_matches('\\');
+        match escape(escaped) {
+            Some((c, after)) => {
+                fold_char(c, &mut push);
+                rest = after;
+            }
+            None => {
+                // Another escape is no letter: it parts words.
+                push('\\');
+                rest = escaped;
+            }
+        }
+    }
+}
+
+/// The character that `u0061`, `u{61}` or `x61` stands for, and what comes after it.
+fn escape(text: &str) -> Option<(char, &str)> {
+    let (digits, after) = match text.as_bytes() {
+        [b'u', b'{', ..] => text[2..].split_once('}')?,
+        [b'u', ..] => (text.get(1..5)?, text.get(5..)?),
+        [b'x', ..] => (text.get(1..3)?, text.get(3..)?),
+        _ => return None,
+    };
+    let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    Some((c, after))
+}
+
+fn fold_char(c: char, push: &mut impl FnMut(char)) {
+    let code = u32::from(c);
+    let letter = |from: u8, index: u32| char::from(from + index as u8);
+    match code {
+        0..=0x7F => push(c),
+        // Soft hyphens, marks without a width, variation selectors, accents of their own.
+        0xAD | 0x0300..=0x036F | 0x061C | 0x180B..=0x180F | 0x200B..=0x200F => {}
+        0x202A..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xFEFF => {}
+        // Full width.
+        0xFF01..=0xFF5E => push(char::from((code - 0xFF01 + 0x21) as u8)),
+        // In circles, in brackets, in squares.
+        0x24B6..=0x24CF => push(letter(b'A', code - 0x24B6)),
+        0x24D0..=0x24E9 => push(letter(b'a', code - 0x24D0)),
+        0x249C..=0x24B5 => push(letter(b'a', code - 0x249C)),
+        0x1F110..=0x1F189 if (code - 0x1F110) % 32 < 26 => {
+            push(letter(b'A', (code - 0x1F110) % 32))
+        }
+        // Letters of mathematics: alphabets of 26 large and 26 small ones.
+        0x1D400..=0x1D6A3 => match (code - 0x1D400) % 52 {
+            index @ 0..26 => push(letter(b'A', index)),
+            index => push(letter(b'a', index - 26)),
+        },
+        0x1D7CE..=0x1D7FF => push(letter(b'0', (code - 0x1D7CE) % 10)),
+        _ => match LETTERS.binary_search_by_key(&c, |(looks, _)| *looks) {
+            Ok(found) => push(LETTERS[found].1),
+            Err(_) => c.to_lowercase().for_each(push),
+        },
+    }
+}
+
+/// Letters with what they look like, sorted.
+static LETTERS: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
+    let mut letters: Vec<(char, char)> = LOOKALIKES
+        .iter()
+        .flat_map(|(letter, like)| like.chars().map(|c| (c, *letter)))
+        .filter(|(c, _)| !c.is_whitespace())
+        .collect();
+    letters.sort_unstable();
+    letters
+});
+
+/// Letters of Latin with marks and in other forms, of Greek, Cyrillic, Armenian and Cherokee.
+const LOOKALIKES: &[(char, &str)] = &[
+    ('a', "àáâãäåāăąǎǟǡǻȁȃȧḁạảấầẩẫậắằẳẵặɑᴀᵃₐª αά а"),
+    ('A', "ÀÁÂÃÄÅĀĂĄǍǞǠǺȀȂȦḀẠẢẤẦẨẪẬẮẰẲẴẶ ΑΆ А Ꭺ"),
+    ('b', "ḃḅḇƀɓʙᵇ Ьь"),
+    ('B', "ḂḄḆɃƁℬ Β В Ᏼ"),
+    ('c', "çćĉċčḉƈȼᴄᶜ ϲ с"),
+    ('C', "ÇĆĈĊČḈƇȻℂℭ Ϲ С Ꮯ"),
+    ('d', "ďđḋḍḏḑḓɗɖᴅᵈⅆ ԁ"),
+    ('D', "ĎĐḊḌḎḐḒƊÐⅅ Ꭰ"),
+    ('e', "èéêëēĕėęěȅȇȩḕḗḙḛḝẹẻẽếềểễệɛᴇᵉₑℯⅇ εέ её"),
+    ('E', "ÈÉÊËĒĔĖĘĚȄȆȨḔḖḘḚḜẸẺẼẾỀỂỄỆℰ ΕΈ ЕЁ Ꭼ"),
+    ('f', "ḟƒꜰᶠ"),
+    ('F', "ḞƑℱ Ϝ"),
+    ('g', "ĝğġģǥǧǵḡɠɡɢᵍℊ"),
+    ('G', "ĜĞĠĢǤǦǴḠƓ Ԍ Ꮐ"),
+    ('h', "ĥħȟḣḥḧḩḫẖʜʰℎ һ հ"),
+    ('H', "ĤĦȞḢḤḦḨḪℋℌℍ Η Н Ꮋ"),
+    ('i', "ìíîïĩīĭįıǐȉȋḭḯỉịɪɩᵢⁱℹⅈ ιίϊ іїӏ"),
+    ('I', "ÌÍÎÏĨĪĬĮİǏȈȊḬḮỈỊℐℑ ΙΊ ІЇӀ Ꮖ"),
+    ('j', "ĵǰɉᴊʲⅉ ϳ ј"),
+    ('J', "ĴɈ Ϳ Ј Ꭻ"),
+    ('k', "ķĸǩḱḳḵƙᴋᵏ κ к"),
+    ('K', "ĶǨḰḲḴƘK Κ К Ꮶ"),
+    ('l', "ĺļľŀłḷḹḻḽʟˡℓ"),
+    ('L', "ĹĻĽĿŁḶḸḺḼℒ Ꮮ"),
+    ('m', "ḿṁṃᴍᵐ м"),
+    ('M', "ḾṀṂℳ Μ М Ꮇ"),
+    ('n', "ñńņňŉŋǹṅṇṉṋɴⁿ ո"),
+    ('N', "ÑŃŅŇŊǸṄṆṈṊℕ Ν"),
+    ('o', "òóôõöøōŏőơǒǫǭȍȏȫȭȯȱṍṏṑṓọỏốồổỗộớờởỡợᴏᵒₒℴº οόσ о օ"),
+    ('O', "ÒÓÔÕÖØŌŎŐƠǑǪǬȌȎȪȬȮȰṌṎṐṒỌỎỐỒỔỖỘỚỜỞỠỢ ΟΌ О Օ"),
+    ('p', "ṕṗƥᴘᵖ ρ р"),
+    ('P', "ṔṖƤℙ Ρ Р Ꮲ"),
+    ('q', "ɋ ԛ"),
+    ('Q', "ℚ Ԛ"),
+    ('r', "ŕŗřȑȓṙṛṝṟɍʀʳᵣ г"),
+    ('R', "ŔŖŘȐȒṘṚṜṞℛℜℝ Ꭱ"),
+    ('s', "śŝşšșṡṣṥṧṩſẛꜱˢ ѕ"),
+    ('S', "ŚŜŞŠȘṠṢṤṦṨ Ѕ Տ Ꮪ"),
+    ('t', "ţťŧțṫṭṯṱẗƭᴛᵗ τ т"),
+    ('T', "ŢŤŦȚṪṬṮṰƬ Τ Т Ꭲ"),
+    ('u', "ùúûüũūŭůűųưǔǖǘǚǜȕȗṳṵṷṹṻụủứừửữựᴜᵘᵤ υύ ս"),
+    ('U', "ÙÚÛÜŨŪŬŮŰŲƯǓǕǗǙǛȔȖṲṴṶṸṺỤỦỨỪỬỮỰ Ս"),
+    ('v', "ṽṿᴠᵛᵥ ν ѵ"),
+    ('V', "ṼṾ Ѵ Ꮩ"),
+    ('w', "ŵẁẃẅẇẉẘᴡʷ ω ԝ"),
+    ('W', "ŴẀẂẄẆẈ Ԝ Ꮃ"),
+    ('x', "ẋẍˣₓ χ х"),
+    ('X', "ẊẌ Χ Х"),
+    ('y', "ýÿŷȳẏẙỳỵỷỹʏʸ γ уў"),
+    ('Y', "ÝŶŸȲẎỲỴỶỸ ΥΎ УҮ"),
+    ('z', "źżžẑẓẕƶᴢᶻ"),
+    ('Z', "ŹŻŽẐẒẔƵℤℨ Ζ Ꮓ"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(key: &str) -> String {
+        let mut text = String::new();
+        fold(key, |c| text.push(c));
+        text
+    }
+
+    #[test]
+    fn keys_are_compared_as_they_look() {
+        for key in [
+            "paſſword",
+            "pаssword",
+            "рaѕѕwоrd",
+            "ｐａｓｓｗｏｒｄ",
+            "pass\u{200b}word",
+            "p\\u0061ssword",
+            "p\\\\u0061ssword",
+            "p\\x61ssword",
+            "p\\u{61}ssword",
+            "pässwörd",
+            "pa\u{301}ssword",
+            "𝐩𝒂𝓼𝔰𝕨𝖔𝗋𝘥",
+            "ⓟⓐⓢⓢⓦⓞⓡⓓ",
+            "ᴘᴀꜱꜱᴡᴏʀᴅ",
+            "πassword",
+        ] {
+            if key.starts_with('π') {
+                assert_ne!(folded(key), "password");
+                continue;
+            }
+            assert_eq!(folded(key).to_lowercase(), "password", "{key}");
+        }
+        assert_eq!(folded("größe"), "große");
+        assert_eq!(folded("a\\nb \\u00 \\uZZZZ \\"), "a\\nb \\u00 \\uZZZZ \\");
+    }
+
+    #[test]
+    fn a_letter_looks_like_one_other() {
+        for pair in LETTERS.windows(2) {
+            assert!(pair[0].0 < pair[1].0, "{pair:?}");
+        }
+    }
+}

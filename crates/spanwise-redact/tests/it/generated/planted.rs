@@ -1,0 +1,255 @@
+//! Texts with a secret: prefixes, pairs, keys in every spelling, values and what encloses them.
+
+use super::{Line, Random, json_escaped};
+
+mod checked;
+mod forms;
+
+use forms::{
+    Carries::{AllBut, Made, Only},
+    FORMS, Form,
+    Writing::{AsIs, Doubled, Json, Percent, Quoted},
+};
+
+const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const HEX: &str = "0123456789abcdef";
+
+/// Words that end the name of a secret.
+const WORDS: &[&[&str]] = &[
+    &["password"],
+    &["passwd"],
+    &["pass"],
+    &["pwd"],
+    &["pw"],
+    &["passcode"],
+    &["passphrase"],
+    &["secret"],
+    &["credential"],
+    &["credentials"],
+    &["authorization"],
+    &["mnemonic"],
+    &["session"],
+    &["cookie"],
+    &["token"],
+    &["dsn"],
+    &["jwt"],
+    &["csrf"],
+    &["salt"],
+    &["auth"],
+    &["sid"],
+    &["sessid"],
+    &["otp"],
+    &["totp"],
+    &["pin"],
+    &["cvv"],
+    &["ssn"],
+    &["api", "key"],
+    &["private", "key"],
+    &["access", "key"],
+    &["signing", "key"],
+    &["encryption", "key"],
+    &["session", "key"],
+    &["master", "key"],
+    &["hmac", "key"],
+    &["subscription", "key"],
+    &["account", "key"],
+    &["secret", "key"],
+    &["access", "token"],
+    &["refresh", "token"],
+    &["id", "token"],
+    &["bearer", "token"],
+    &["auth", "token"],
+    &["csrf", "token"],
+    &["pin", "code"],
+    &["otp", "code"],
+    &["mfa", "code"],
+    &["cvv", "code"],
+    &["recovery", "codes"],
+    &["session", "id"],
+    &["credit", "card"],
+    &["card", "number"],
+    &["card", "no"],
+    &["social", "security"],
+    &["client", "secret"],
+    &["client", "assertion"],
+    &["connection", "string"],
+    &["seed", "phrase"],
+    &["auth", "header"],
+    &["proxy", "auth"],
+];
+
+/// Words that may stand before them.
+const OWNERS: &[&str] = &[
+    "db", "smtp", "user", "admin", "redis", "app", "my", "new", "old", "x", "stripe", "http",
+    "client", "server", "backup", "legacy",
+];
+
+/// Texts before a pair.
+const PREFIXES: &[&str] = &[
+    "",
+    "login failed: ",
+    "could not connect to the store: ",
+    "2026-11-18T13:49:20Z INFO shop: ",
+    "[debug] ",
+    "caused by: ",
+    "(",
+    "GET /orders 200 12ms ",
+    "user=ada ",
+    "a=1, b=[2, 3], ",
+    "it's late, ",
+    "say \"hi\" and ",
+    "an odd \" quote, ",
+    "shop::auth::login: ",
+    "Config { n: 1 } ",
+    "line one\n",
+    "\t",
+    "größer → ",
+    "日本 ",
+    "see https://h.example:8443/a@b then ",
+    "at 0.4221165755827173 s: ",
+    "retry 3 of 5; ",
+    "token expired, ",
+    "the password of ada is wrong: ",
+];
+
+/// Texts after it.
+const SUFFIXES: &[&str] = &[
+    "",
+    " (attempt 3 of 5)",
+    " user=ada",
+    "\nnext line",
+    " ok",
+    "\r\n\r\n",
+    " host=db-1.internal port=5432",
+    " -> \"done\"",
+    "\tcode=7",
+];
+
+pub(super) fn line(random: &mut Random) -> Line {
+    let index = random.within(0..FORMS.len() as u64);
+    let form = &FORMS[usize::try_from(index).unwrap()];
+    let mut prefix = random.pick(PREFIXES);
+    if form.before.starts_with("{k}") && random.is_one_of(16) {
+        prefix = "C:\\app\\";
+    }
+    let mut key = key(random);
+    if form.name == "k: v" && random.is_one_of(8) {
+        key = random.pick(WORDS).join(" ");
+    }
+    let before = form.before.replace("{k}", &key);
+    let mut start = format!("{prefix}{before}");
+    let mut end = format!("{}{}", form.after, random.pick(SUFFIXES));
+    let mut secret: Vec<String> = written(form, &value(random, form));
+    let around = random.within(0..8);
+    for _ in 0..[0, 0, 0, 0, 1, 1, 1, 2][usize::try_from(around).unwrap()] {
+        secret.iter_mut().for_each(|c| *c = json_escaped(c));
+        let open = random.pick(&["{\"note\":\"", "Note { text: \"", "[\"", "note=\""]);
+        let close = match open {
+            "{\"note\":\"" => "\",\"n\":1}",
+            "Note { text: \"" => "\", n: 1 }",
+            "[\"" => "\"]",
+            _ => "\"",
+        };
+        start = format!("{open}{}", json_escaped(&start));
+        end = format!("{}{close}", json_escaped(&end));
+    }
+    Line {
+        form: form.name,
+        text: format!("{start}{}{end}", secret.concat()),
+        is_pii: form.name.starts_with("pii"),
+        secret,
+        surroundings: format!("{start}\0{end}"),
+    }
+}
+
+/// A secret key in one of its spellings.
+fn key(random: &mut Random) -> String {
+    let mut words: Vec<&str> = random.pick(WORDS).to_vec();
+    if !random.is_one_of(3) {
+        words.insert(0, random.pick(OWNERS));
+    }
+    let upper = |word: &str| word.to_uppercase();
+    let title = |word: &str| word[..1].to_uppercase() + &word[1..];
+    let mut key = match random.within(0..8) {
+        0 => words.join("-"),
+        1 => words.iter().map(|word| title(word)).collect(),
+        2 => {
+            let rest = words[1..].iter().map(|word| title(word));
+            words[0].to_owned() + &rest.collect::<String>()
+        }
+        3 => upper(&words.join("_")),
+        4 => words.join("."),
+        5 => {
+            let words: Vec<String> = words.iter().map(|word| title(word)).collect();
+            words.join("-")
+        }
+        _ => words.join("_"),
+    };
+    if random.is_one_of(24) {
+        key += random.pick(&["2", "_1"]);
+    }
+    key
+}
+
+/// A secret that the form can carry.
+fn value(random: &mut Random, form: &Form) -> String {
+    match form.carries {
+        Made(make) => make(random),
+        Only(alphabet, min, max) => {
+            let length = random.within(min..max);
+            random.text(alphabet, length)
+        }
+        AllBut(none) => loop {
+            let length = random.within(6..24);
+            let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
+            let value: String = printable.filter(|c| !none.contains(*c)).collect();
+            if is_fit(form, &value) {
+                return value;
+            }
+        },
+    }
+}
+
+/// All printable characters of ASCII.
+const PRINTABLE: [u8; 95] = {
+    let mut all = [b' '; 95];
+    let mut index = 0;
+    while index < 95 {
+        all[index] += index as u8;
+        index += 1;
+    }
+    all
+};
+
+/// Whether a text of this form has no other reading than the one with this secret.
+fn is_fit(form: &Form, value: &str) -> bool {
+    let has = |is: fn(char) -> bool| value.chars().any(is);
+    let is_random = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
+    let starts = value
+        .chars()
+        .next()
+        .is_some_and(|first| match form.writing {
+            // Without quotes these are a part of the form: a list, an operator, a path, a reference.
+            AsIs => !"([{<=:~>/|$*#".contains(first),
+            // Three quotes in a row open a string of another kind.
+            Doubled => first != '\'',
+            _ => true,
+        });
+    // A port, then a path, would be no password.
+    let is_port = form.name.starts_with("url") && value.starts_with(|c: char| c.is_ascii_digit());
+    value.len() >= 6 && value.trim() == value && is_random && starts && !is_port
+}
+
+/// The characters of the secret as the form writes them.
+fn written(form: &Form, value: &str) -> Vec<String> {
+    let write = |c: char| match form.writing {
+        AsIs => c.to_string(),
+        Json(times) => (0..times).fold(c.to_string(), |text, _| json_escaped(&text)),
+        Quoted if c == '\'' || c == '\\' => format!("\\{c}"),
+        Doubled if c == '\'' => "''".to_owned(),
+        Quoted | Doubled => c.to_string(),
+        Percent if c.is_ascii_alphanumeric() || "-._~".contains(c) => c.to_string(),
+        Percent => format!("%{:02X}", u32::from(c)),
+    };
+    value.chars().map(write).collect()
+}

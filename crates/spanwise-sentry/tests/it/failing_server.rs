@@ -1,0 +1,181 @@
+//! A server that is down, slow, or says no: nobody waits for it, what is lost is counted, and the end comes in time.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Behaviour, Receiver, builder, sent};
+use spanwise_core::{Flush as _, SelfReport};
+use spanwise_sentry::{Sentry, SentryStats};
+use tracing::error;
+use tracing_subscriber::prelude::*;
+
+/// Far more than a deadline, far less than for ever.
+const IN_TIME: Duration = Duration::from_secs(10);
+
+/// Logs so many errors for a server, and ends.
+fn log_for(receiver: &Receiver, errors: u64, deadline: Duration) -> (SentryStats, Duration) {
+    let builder = builder(receiver).timeout(Duration::from_secs(60));
+    let (layer, guard) = builder.build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for number in 0..errors {
+        error!("failed {number}");
+    }
+    let began = Instant::now();
+    let stats = guard.shutdown(deadline);
+    (stats, began.elapsed())
+}
+
+#[track_caller]
+fn assert_all_counted(stats: &SentryStats, errors: u64) {
+    let sent = &stats.sent;
+    assert_eq!(sent.delivered + sent.lost(), errors, "{sent:?}");
+}
+
+#[test]
+fn a_thousand_errors_at_once_all_arrive() {
+    let (receiver, stats) = sent(crate::support::plain, || {
+        for number in 0..1000 {
+            error!("failed {number}");
+        }
+    });
+    assert_eq!(stats.sent.delivered, 1000, "{stats:?}");
+    assert_eq!(receiver.events().len(), 1000);
+}
+
+#[test]
+fn one_that_never_answers_is_not_waited_for_beyond_the_deadline() {
+    for behaviour in [Behaviour::Hang, Behaviour::Deaf, Behaviour::Drip] {
+        let receiver = Receiver::behaving(behaviour.clone());
+        let (stats, took) = log_for(&receiver, 100, Duration::from_millis(300));
+        assert!(took < IN_TIME, "{behaviour:?}: {took:?}");
+        assert_eq!(stats.sent.lost_at_shutdown, 100, "{behaviour:?}: {stats:?}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_reached_is_not_waited_for_at_all() {
+    let receiver = Receiver::behaving(Behaviour::Close);
+    for dsn in [
+        receiver.dsn(),
+        // Nobody listens there any more.
+        format!("http://key@{}/42", {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        }),
+        "http://key@there-is-no-such-host.invalid/42".to_owned(),
+    ] {
+        let builder = Sentry::builder(dsn.parse().unwrap()).report(SelfReport::silent());
+        let (layer, guard) = builder.build().unwrap();
+        let _default = tracing_subscriber::registry().with(layer).set_default();
+        for number in 0..100 {
+            error!("failed {number}");
+        }
+        let began = Instant::now();
+        let stats = guard.shutdown(Duration::from_secs(3600));
+        assert!(began.elapsed() < Duration::from_secs(60), "{dsn}");
+        assert_eq!(stats.sent.lost_at_shutdown, 100, "{dsn}: {stats:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_not_trusted() {
+    // What answers is no TLS at all.
+    let receiver = Receiver::behaving(Behaviour::Garbage);
+    let dsn = receiver.dsn().replace("http:", "https:");
+    let builder = Sentry::builder(dsn.parse().unwrap()).report(SelfReport::silent());
+    let (layer, guard) = builder.timeout(Duration::from_secs(1)).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    error!("failed");
+    let stats = guard.shutdown(IN_TIME);
+    assert_eq!(stats.sent.lost_at_shutdown, 1, "{stats:?}");
+    assert!(receiver.bodies().is_empty());
+}
+
+#[test]
+fn one_that_was_away_gets_what_waited() {
+    let receiver = Receiver::behaving(Behaviour::Answer(503, &[]));
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    error!("while it was away");
+    receiver.wait_for(1);
+    let sentry = guard.sentry();
+    assert!(sentry.flush(Instant::now() + IN_TIME).is_err());
+    receiver.behave(crate::support::TAKES);
+    error!("when it was back");
+    assert!(sentry.flush(Instant::now() + IN_TIME).is_ok());
+    let stats = guard.shutdown(IN_TIME);
+    assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
+}
+
+#[test]
+fn one_that_limits_the_rate_is_left_in_peace() {
+    let receiver = Receiver::behaving(Behaviour::Answer(429, &[("retry-after", "0")]));
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    error!("the first");
+    receiver.wait_for(1);
+    for number in 0..50 {
+        error!("failed {number}");
+    }
+    assert!(guard.sentry().flush(Instant::now() + IN_TIME).is_ok());
+    assert_eq!(receiver.bodies().len(), 1);
+    // A wait of nothing at all is a second.
+    receiver.behave(crate::support::TAKES);
+    let until = Instant::now() + IN_TIME;
+    while guard.sentry().stats().sent.delivered == 0 {
+        assert!(Instant::now() < until, "nothing is sent any more");
+        error!(at = ?Instant::now(), "after {:?}", until - Instant::now());
+        assert!(guard.sentry().flush(until).is_ok());
+    }
+    let stats = guard.shutdown(IN_TIME);
+    assert!(stats.sent.write_failed >= 51, "{stats:?}");
+}
+
+#[test]
+fn what_is_refused_is_counted_and_not_sent_again() {
+    for status in [301, 400, 403, 413] {
+        let receiver = Receiver::behaving(Behaviour::Answer(status, &[("location", "/elsewhere")]));
+        let (stats, _) = log_for(&receiver, 3, IN_TIME);
+        assert_eq!(stats.sent.write_failed, 3, "{status}: {stats:?}");
+        assert_eq!(receiver.bodies().len(), 3, "{status}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_the_queue_is_counted() {
+    let receiver = Receiver::behaving(Behaviour::Hang);
+    for (envelopes, bytes) in [(10, usize::MAX), (usize::MAX, 20_000)] {
+        let builder = builder(&receiver).queue(envelopes, bytes);
+        let (layer, guard) = builder.build().unwrap();
+        let _default = tracing_subscriber::registry().with(layer).set_default();
+        for number in 0..1000 {
+            error!("failed {number}");
+        }
+        let stats = guard.shutdown(Duration::ZERO);
+        assert!(stats.sent.shed.error >= 900, "{stats:?}");
+        assert_all_counted(&stats, 1000);
+    }
+}
+
+#[test]
+fn what_comes_after_the_end_is_counted() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let sentry = guard.sentry();
+    guard.shutdown(IN_TIME);
+    error!("too late");
+    assert_eq!(sentry.stats().sent.lost_at_shutdown, 1);
+}
+
+#[test]
+fn a_proxy_that_is_no_address_stops_the_start() {
+    let receiver = Receiver::start();
+    let builder = builder(&receiver).options(|mut options| {
+        options.http_proxy = Some("no proxy at all://".into());
+        options
+    });
+    assert!(builder.build().is_err());
+}

@@ -1,0 +1,85 @@
+//! Logs: off by default, in bundles, with the trace and the tags of their request.
+
+use crate::support::{plain, sent};
+use spanwise_core::TargetLevels;
+use spanwise_sentry::Builder;
+use tracing::{debug, info, info_span};
+use tracing_subscriber::prelude::*;
+
+fn log() {
+    let _request = info_span!("request", request_id = "r-1").entered();
+    debug!("too little");
+    for step in 0..150 {
+        info!(step, "step {step}");
+    }
+}
+
+#[test]
+fn not_by_default() {
+    let (receiver, _) = sent(plain, log);
+    assert!(receiver.bodies().is_empty());
+}
+
+#[test]
+fn in_bundles_with_what_their_request_says() {
+    let logged = |builder: Builder| {
+        builder
+            .logs("info".parse::<TargetLevels>().unwrap())
+            .release("shop@1")
+    };
+    let (receiver, stats) = sent(logged, log);
+    let bundles = receiver.items("log");
+    let sizes: Vec<_> = bundles
+        .iter()
+        .map(|bundle| bundle["items"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(sizes, [100, 50]);
+    let first = &bundles[0]["items"][0];
+    assert_eq!(
+        (first["body"].as_str(), first["level"].as_str()),
+        (Some("step 0"), Some("info"))
+    );
+    assert_eq!(first["attributes"]["request_id"]["value"], "r-1");
+    assert_eq!(first["attributes"]["step"]["value"], 0);
+    assert_eq!(first["attributes"]["sentry.release"]["value"], "shop@1");
+    assert_eq!(first["trace_id"], bundles[1]["items"][49]["trace_id"]);
+    assert_eq!(stats.sent.delivered, 150);
+}
+
+#[test]
+fn in_a_few_seconds_where_nothing_else_is_sent() {
+    let receiver = crate::support::Receiver::start();
+    let logs = crate::support::builder(&receiver).logs(tracing::level_filters::LevelFilter::INFO);
+    let (layer, _guard) = logs.build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    info!("the only one");
+    receiver.wait_for(1);
+}
+
+#[test]
+fn one_without_a_message_says_what_its_error_says() {
+    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+    let (receiver, _) = sent(logged, || {
+        let error = crate::support::payment_failed();
+        tracing::warn!(%error);
+        tracing::warn!(error = &error as &dyn std::error::Error);
+    });
+    let items = receiver.items("log").remove(0);
+    for log in items["items"].as_array().unwrap() {
+        assert_eq!(log["body"], "the payment could not be taken");
+    }
+}
+
+#[test]
+fn the_stack_of_a_panic_is_not_sent_as_text() {
+    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+    let (receiver, _) = sent(logged, || {
+        tracing::error!(
+            panic.backtrace = "   0: shop::pay\n   1: shop::main",
+            "a panic"
+        );
+    });
+    let items = receiver.items("log").remove(0);
+    assert_eq!(items["items"][0]["body"], "a panic");
+    assert!(items["items"][0]["attributes"]["panic.backtrace"].is_null());
+}

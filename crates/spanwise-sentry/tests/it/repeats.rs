@@ -1,0 +1,277 @@
+//! A thousand equal errors are a few events with a count; what is to be ignored is not sent.
+
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
+
+use crate::support::{Receiver, builder, payment_failed, plain, sent};
+use spanwise_core::{Clock, Flush as _};
+use tracing::{error, info, warn};
+use tracing_subscriber::prelude::*;
+
+#[test]
+fn a_thousand_in_a_second_are_two_events() {
+    let (receiver, stats) = sent(plain, || {
+        for _ in 0..1000 {
+            error!(error = &payment_failed() as &dyn Error, "payment failed");
+        }
+        // Another place, another error.
+        error!(error = &payment_failed() as &dyn Error, "payment failed");
+    });
+    let events = receiver.events();
+    assert_eq!(events.len(), 3, "{events:#?}");
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event["tags"]["repeats"] == "999")
+        .collect();
+    assert_eq!(told.len(), 1, "{events:#?}");
+    assert_eq!(told[0]["contexts"]["repeats"]["count"], 999);
+    assert_eq!(told[0]["message"], "payment failed");
+    assert_eq!((stats.repeated, stats.sent.delivered), (999, 3));
+}
+
+#[test]
+fn after_a_minute_it_is_sent_again() {
+    let receiver = Receiver::start();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let fail = || error!("failed");
+    fail();
+    clock.advance(Duration::from_secs(59));
+    fail();
+    clock.advance(Duration::from_secs(1));
+    fail();
+    guard.shutdown(Duration::from_secs(10));
+    let events = receiver.events();
+    let repeats: Vec<_> = events
+        .iter()
+        .map(|event| event["tags"]["repeats"].as_str())
+        .collect();
+    assert_eq!(repeats, [None, Some("1"), None]);
+}
+
+#[test]
+fn many_that_differ_do_not_hide_what_repeats_later() {
+    let receiver = Receiver::start();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for number in 0..1000 {
+        error!("failed {number}");
+    }
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..10 {
+        error!("failed as often as not");
+    }
+    let stats = guard.shutdown(Duration::from_secs(10));
+    assert_eq!((stats.repeated, stats.sent.delivered), (9, 1002));
+}
+
+#[test]
+fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
+    let served = || error!(target: "spanwise_http::server", "request served");
+    let request = |route| {
+        tracing::info_span!(
+            "http.request",
+            http.request.method = "GET",
+            http.route = route
+        )
+    };
+    let (receiver, stats) = sent(plain, || {
+        request("/orders").in_scope(|| {
+            error!("no connection");
+            served();
+        });
+        request("/orders").in_scope(served);
+        request("/products").in_scope(served);
+    });
+    let events = receiver.events();
+    let shown = events
+        .iter()
+        .map(|event| (event["message"].as_str(), event["transaction"].as_str()));
+    let expected = [
+        ("no connection", "GET /orders"),
+        ("request served", "GET /orders"),
+        ("request served", "GET /products"),
+    ];
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        expected.map(|(message, route)| (Some(message), Some(route)))
+    );
+    assert_eq!(stats.repeated, 1);
+}
+
+#[test]
+fn what_differs_is_sent_each_time() {
+    let (receiver, _) = sent(plain, || {
+        for number in 0..10 {
+            error!("failed {number}");
+        }
+    });
+    assert_eq!(receiver.events().len(), 10);
+}
+
+#[test]
+fn rules_ignore_by_target_message_and_type() {
+    let rules = |builder: spanwise_sentry::Builder| {
+        builder
+            .ignore_target("shop::probe")
+            .ignore_message("connection reset")
+            .ignore_error("GatewayTimedOut")
+    };
+    let (receiver, stats) = sent(rules, || {
+        error!(target: "shop::probe", "one");
+        error!(target: "shop::probe::deep", "two");
+        error!(target: "shop::prober", "it is another target");
+        error!("the connection reset by peer");
+        let reset = std::io::Error::other("connection reset, again");
+        error!(error = &reset as &dyn Error, "a cause says so");
+        error!(error = &payment_failed() as &dyn Error, "a cause is one");
+        let log = log::Record::builder()
+            .level(log::Level::Error)
+            .target("shop::probe")
+            .args(format_args!("by its target"))
+            .build();
+        tracing_log::format_trace(&log).unwrap();
+    });
+    assert_eq!(
+        crate::support::one(&receiver)["message"],
+        "it is another target"
+    );
+    assert_eq!((stats.ignored, stats.sent.delivered), (6, 1));
+}
+
+#[test]
+fn levels_say_what_is_an_event_and_what_a_breadcrumb() {
+    let levels = |builder: spanwise_sentry::Builder| {
+        builder
+            .event_levels(
+                "warn,noisy=off"
+                    .parse::<spanwise_core::TargetLevels>()
+                    .unwrap(),
+            )
+            .breadcrumb_levels(
+                "debug,noisy=warn"
+                    .parse::<spanwise_core::TargetLevels>()
+                    .unwrap(),
+            )
+    };
+    let (receiver, _) = sent(levels, || {
+        let _request = tracing::info_span!("request").entered();
+        error!(target: "noisy", "a crumb only");
+        info!(target: "noisy", "nothing");
+        tracing::debug!("a crumb");
+        warn!("an event");
+    });
+    let event = crate::support::one(&receiver);
+    assert_eq!(
+        (event["level"].as_str(), event["message"].as_str()),
+        (Some("warning"), Some("an event"))
+    );
+    assert_eq!(crate::support::crumbs(&event), ["a crumb only", "a crumb"]);
+}
+
+#[test]
+fn a_sample_rate_leaves_errors_out_and_counts_them() {
+    let none = |builder: spanwise_sentry::Builder| builder.sample_rate(0.0);
+    let (receiver, stats) = sent(none, || error!("failed"));
+    assert!(receiver.events().is_empty());
+    assert_eq!((stats.left_out, stats.sent.delivered), (1, 0));
+    for wrong in [-0.1, 1.5, f64::NAN] {
+        let receiver = Receiver::start();
+        assert!(builder(&receiver).sample_rate(wrong).build().is_err());
+        assert!(
+            builder(&receiver)
+                .traces_sample_rate(wrong)
+                .build()
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn a_flush_tells_what_is_held_back() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    for _ in 0..3 {
+        error!("failed");
+    }
+    guard
+        .sentry()
+        .flush(std::time::Instant::now() + Duration::from_secs(10))
+        .unwrap();
+    assert_eq!(receiver.events().len(), 2);
+}
+
+#[test]
+fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver)
+        .repeats_within(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let fail = || error!("failed");
+    fail();
+    // From then on the thread that sends has nothing to do.
+    while guard.sentry().stats().sent.delivered == 0 {
+        std::thread::yield_now();
+    }
+    fail();
+    receiver.wait_for(2);
+    let told = receiver.events().pop().unwrap();
+    assert_eq!(told["tags"]["repeats"], "1");
+}
+
+#[test]
+fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
+    let fail = |what: &str| {
+        error!(err = %what, "failed");
+        error!(err = %what);
+        error!(exception.message = %what, "failed");
+        error!(e = %what);
+    };
+    let (receiver, stats) = sent(plain, || {
+        fail("no connection");
+        fail("the disk is full");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (8, 0));
+}
+
+#[test]
+fn outside_of_a_request_no_error_said_why_one_ended_badly() {
+    let (receiver, stats) = sent(plain, || {
+        error!("long ago");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
+
+#[test]
+fn a_warning_does_not_say_why_a_request_ended_badly() {
+    let warnings = |builder: spanwise_sentry::Builder| {
+        builder.event_levels(tracing::level_filters::LevelFilter::WARN)
+    };
+    let (receiver, stats) = sent(warnings, || {
+        let _request = tracing::info_span!("request").entered();
+        warn!("slow");
+        error!(target: "spanwise_http::server", "request served");
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
+}
+
+#[test]
+fn a_window_without_end_is_no_trouble() {
+    let for_ever = |builder: spanwise_sentry::Builder| {
+        builder.repeats_within(Duration::MAX).timeout(Duration::MAX)
+    };
+    let (receiver, stats) = sent(for_ever, || {
+        for _ in 0..3 {
+            error!("failed");
+        }
+    });
+    assert_eq!((receiver.events().len(), stats.repeated), (2, 2));
+}
