@@ -69,7 +69,7 @@ fn misbehave(place: &str) {
     current.record("late", number);
     drop((span, current));
     // Each place in turn: a panic hides what would come after it.
-    assert!(number % 3 != 0, "a user's code panics in {place}");
+    assert!(!number.is_multiple_of(3), "a user's code panics in {place}");
 }
 
 /// [`misbehave`], where a panic would end the program: in a destructor while another one unwinds, or
@@ -178,7 +178,7 @@ impl Drop for WriteError {
 impl io::Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         misbehave("write");
-        if CALLS.load(Ordering::Relaxed) % 5 == 0 {
+        if CALLS.load(Ordering::Relaxed).is_multiple_of(5) {
             return Err(io::Error::other(WriteError));
         }
         let text = String::from_utf8(line.to_vec()).unwrap();
