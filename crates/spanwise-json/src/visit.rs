@@ -94,7 +94,6 @@ pub(crate) fn encode(
         at: 0,
         resume_at: 0,
         value_start: 0,
-        max_len: 0,
     };
     while guarded::catch(|| record(&mut encoder)).is_none() {
         if !encoder.give_up_value() {
@@ -114,27 +113,22 @@ struct Encoder<'a> {
     /// Fields before this one are done.
     resume_at: usize,
     value_start: usize,
-    /// Of the field being encoded, how long its text may be.
-    max_len: usize,
 }
 
 impl<'a> Encoder<'a> {
-    /// Appends the key; false if the value is not wanted as it is: see [`skip`](Self::skip).
+    /// Appends the key; nothing if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
-    fn begin(&mut self, field: &Field) -> bool {
+    fn begin(&mut self, field: &Field) -> Option<&'a Key> {
         let index = field.index();
-        let Some(key) = self.keys.get(index) else {
-            return false;
-        };
+        let key = self.keys.get(index)?;
         if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
-            return false;
+            return None;
         }
         self.at = index;
-        self.max_len = key.max_len;
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
         self.value_start = self.line.len();
-        true
+        Some(key)
     }
 
     /// A field that is left out, or shown without its value, or with another.
@@ -193,9 +187,9 @@ impl<'a> Encoder<'a> {
 
     /// Whom to ask about the text of the value being encoded.
     #[inline]
-    fn reading(&self, field: &Field) -> Option<Reading<'a>> {
+    fn reading(&self, key: &Key, field: &Field) -> Option<Reading<'a>> {
         let policy = self.encoding.policy?;
-        let (key, clean) = match self.keys[self.at].role {
+        let (key, clean) = match key.role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
             Role::Field | Role::Omitted | Role::Hidden | Role::Replaced => {
@@ -240,9 +234,9 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.begin(field) {
-            let reading = self.reading(field);
-            let missing = text::push_display(self.line, value, self.max_len, reading);
+        if let Some(key) = self.begin(field) {
+            let reading = self.reading(key, field);
+            let missing = text::push_display(self.line, value, key.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, value);
@@ -252,7 +246,7 @@ impl<'a> Encoder<'a> {
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.begin(field) {
+        if self.begin(field).is_some() {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -261,7 +255,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.begin(field) {
+        if self.begin(field).is_some() {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -286,7 +280,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if !self.begin(field) {
+        if self.begin(field).is_none() {
             return self.skip(field, format_args!("{value}"));
         }
         if value.is_finite() {
@@ -304,7 +298,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if self.begin(field) {
+        if self.begin(field).is_some() {
             let (block, len) = if value {
                 (b"true    ", 4)
             } else {
@@ -318,9 +312,9 @@ impl Visit for Encoder<'_> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        if self.begin(field) {
-            let reading = self.reading(field);
-            let missing = text::push_str(self.line, value, self.max_len, reading);
+        if let Some(key) = self.begin(field) {
+            let reading = self.reading(key, field);
+            let missing = text::push_str(self.line, value, key.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, format_args!("{value}"));
@@ -328,14 +322,14 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if !self.begin(field) {
+        let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
-        }
+        };
         // A policy reads what they say, not their digits.
         let instead = self
-            .reading(field)
+            .reading(key, field)
             .and_then(|reading| reading.instead_of(&String::from_utf8_lossy(value)));
-        let limit = self.max_len;
+        let limit = key.max_len;
         let missing = match (instead, self.encoding.layout, self.encoding.of_event) {
             (Some(shown), _, _) => Missing {
                 hidden: true,
@@ -362,10 +356,10 @@ impl Visit for Encoder<'_> {
         if self.encoding.layout == Layout::Nested {
             return self.display(field, format_args!("{value}"));
         }
-        if !self.begin(field) {
+        let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{value}"));
-        }
-        let (max_len, reading) = (self.max_len, self.reading(field));
+        };
+        let (max_len, reading) = (key.max_len, self.reading(key, field));
         self.line.push(b"{\"message\":");
         let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
