@@ -377,7 +377,7 @@ impl<'a> Collector<'a> {
         match verdict {
             KeyVerdict::Remove => return,
             KeyVerdict::Redact => text.push_str(REDACTED),
-            KeyVerdict::Pass if self.redact.reads_text() => {
+            KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
                 text.push_str(guarded::cut_at(
                     &redact::text_of(self.redact, key.key, value),
                     MAX_CONTEXT_VALUE,
@@ -387,7 +387,7 @@ impl<'a> Collector<'a> {
                 let shown = self.redact.replaced_display(key.key, value);
                 text.push_str(guarded::cut_at(&shown, MAX_CONTEXT_VALUE));
             }
-            KeyVerdict::Pass | KeyVerdict::Trust => {
+            KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
                 guarded::append(text, value, MAX_CONTEXT_VALUE);
             }
         }
@@ -419,7 +419,7 @@ impl Visit for Collector<'_> {
         let Some(key) = self.key(field) else { return };
         let is_shown_as_it_is = match key.verdict {
             KeyVerdict::Trust => true,
-            KeyVerdict::Pass => !self.redact.reads_text(),
+            KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
             KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
         };
         if is_shown_as_it_is && value.len() <= MAX_CONTEXT_VALUE {

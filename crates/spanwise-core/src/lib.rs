@@ -46,6 +46,8 @@
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
 //! | a value formatted without trusting it | [`guarded`] |
+//! | events whose origin is known only at run time | [`runtime_callsite`] |
+//! | records of the `log` crate, with the feature `log` | `log_bridge` |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
@@ -57,6 +59,7 @@ mod context;
 mod emission;
 mod emitted;
 mod entered_spans;
+mod error_chain;
 mod ext;
 mod flush;
 mod forward;
@@ -66,6 +69,8 @@ mod layers;
 mod level_layer;
 mod leveled;
 mod levels;
+#[cfg(feature = "log")]
+pub mod log_bridge;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
@@ -75,6 +80,7 @@ mod redact;
 mod redacted;
 pub mod reentry;
 mod report;
+pub mod runtime_callsite;
 mod setting;
 mod span_table;
 pub mod streams;
@@ -87,13 +93,14 @@ pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
 pub use emission::{Emission, EmissionCache, Verdict};
 pub use emitted::Emitted;
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
+pub use error_chain::error_chain;
 pub use ext::LayerExt;
 pub use flush::Flush;
 pub use inherit::{Inherit, LayerId, Node, NodeCache};
 pub use layers::Layers;
 pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
-pub use levels::{Levels, LevelsError, TargetLevels};
+pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
 pub use neighbours::Neighbours;
 pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};

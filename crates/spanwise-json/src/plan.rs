@@ -64,6 +64,8 @@ pub(crate) enum Role {
     Trusted = 8,
     /// Shown as what the policy makes of its value.
     Replaced = 16,
+    /// A field whose texts the policy reads and whose numbers are hidden.
+    Text = 32,
 }
 
 impl Plan {

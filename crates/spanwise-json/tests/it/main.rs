@@ -18,3 +18,4 @@ mod limits;
 mod lines;
 mod memory;
 mod nested_like_fmt;
+mod redacted_keys;

@@ -7,6 +7,7 @@
 mod noted;
 #[path = "../recorder_support/mod.rs"]
 #[allow(
+    dead_code,
     unreachable_pub,
     reason = "it is shared with examples of the documentation"
 )]

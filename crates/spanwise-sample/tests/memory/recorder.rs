@@ -2,7 +2,7 @@
 
 use std::{io, time::SystemTime};
 
-use crate::allocator::{allocations, alone, held, most_held};
+use crate::allocator::{allocations, alone, assert_plateau, held, most_held};
 use crate::recorder_support::{Lines, stack, stack_to};
 use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
@@ -13,13 +13,13 @@ use tracing_subscriber::prelude::*;
 const MIB: isize = 1024 * 1024;
 
 #[test]
-fn a_unit_that_logs_a_million_lines_keeps_the_newest() {
+fn a_unit_that_logs_for_long_keeps_the_newest() {
     let _alone = alone();
     let (dispatch, lines, recorder, _) = stack(Recorder::builder());
     let _default = dispatcher::set_default(&dispatch);
     let held = most_held(|| {
         let _request = info_span!("request").entered();
-        for n in 0..200_000 {
+        for n in 0..50_000 {
             debug!(n, "a step");
         }
         assert!(recorder.stats().memory <= 68 * 1024);
@@ -27,14 +27,14 @@ fn a_unit_that_logs_a_million_lines_keeps_the_newest() {
     });
     assert!(held < MIB, "{held}");
     let stats = recorder.stats();
-    assert_eq!(stats.captured, 200_000);
-    assert_eq!(stats.evicted, 200_000 - stats.written);
+    assert_eq!(stats.captured, 50_000);
+    assert_eq!(stats.evicted, 50_000 - stats.written);
     let header = lines.header().unwrap();
     assert_eq!(header["records"], stats.written);
     assert_eq!(header["evicted"], stats.evicted);
     let numbers = lines.all("n");
     assert!((300..=1000).contains(&numbers.len()), "{}", numbers.len());
-    let newest: Vec<_> = (0..200_000).map(|n| n.to_string()).collect();
+    let newest: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
     assert!(newest.ends_with(&numbers));
 }
 
@@ -94,7 +94,7 @@ fn units_that_are_open_at_once_share_the_memory_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn a_million_units_stay_within_the_memory() {
+fn many_units_stay_within_the_memory() {
     let _alone = alone();
     let (dispatch, _, recorder, _) = stack(
         Recorder::builder()
@@ -102,7 +102,7 @@ fn a_million_units_stay_within_the_memory() {
             .report(&SelfReport::silent()),
     );
     let _default = dispatcher::set_default(&dispatch);
-    const UNITS: usize = 100_000;
+    const UNITS: usize = 20_000;
     let spans = |line: bool| {
         most_held(|| {
             let mut open = Vec::with_capacity(UNITS);
@@ -261,11 +261,8 @@ fn the_unit_that_holds_most_goes_first() {
         "what small units held is there, however old"
     );
     greedy.in_scope(|| error!("failed"));
-    let header = lines.objects().into_iter().rev();
-    let header = header
-        .filter(|line| line["reason"] == "error")
-        .next()
-        .unwrap();
+    let mut last = lines.objects().into_iter().rev();
+    let header = last.find(|line| line["reason"] == "error").unwrap();
     assert_eq!(
         (&header["records"], &header["evicted"]),
         (&0.into(), &30.into())
@@ -353,6 +350,6 @@ fn memory_does_not_grow_with_ten_times_the_units() {
     };
     let few = run(2000);
     let many = run(20_000);
-    assert!(many - few < 4096, "{} bytes", many - few);
+    assert_plateau(few, many);
     assert_eq!(recorder.stats().memory, 0);
 }

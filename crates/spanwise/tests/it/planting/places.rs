@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::json as value;
 use spanwise::json;
+use spanwise_core::log_bridge;
 use tracing::{
     debug, error,
     field::{Empty, debug, display},
@@ -141,6 +142,14 @@ pub const PLACES: &[Place] = &[
         let said = format!("event {planting} got {text} from ann");
         tracing_log::format_trace(&record.args(format_args!("{said}")).build())
             .expect("it is logged");
+    }),
+    ("a key-value of a record", |planting, text| {
+        log_bridge::install().expect("there is no other");
+        log::info!(target: "shop", planting, text; "got it");
+    }),
+    ("a key-value of a record, by Display", |planting, text| {
+        log_bridge::install().expect("there is no other");
+        log::info!(target: "shop", planting, text:% = Told(text); "got it");
     }),
     ("a field of a span, as str", |planting, text| {
         info_span!("request", text).in_scope(|| info!(planting));
