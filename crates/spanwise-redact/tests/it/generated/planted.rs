@@ -200,7 +200,11 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
             random.text(alphabet, length)
         }
         AllBut(none) => loop {
-            let length = random.within(6..24);
+            // A few are longer than what a scanner may look ahead.
+            let length = match random.within(0..32) {
+                0 => random.within(60..140),
+                _ => random.within(6..24),
+            };
             let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
             let value: String = printable.filter(|c| !none.contains(*c)).collect();
             if is_fit(form, prefix, &value) {
