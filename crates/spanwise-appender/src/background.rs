@@ -57,15 +57,18 @@ use shared::{Shared, deadline_after};
 /// # After a fork
 /// The child writes only what it logs itself, on a thread of its own, which starts with its first line. What was held is written by
 /// the parent: before the fork if the output takes it within a moment, so that the parent of a daemon may end at once.
+///
+/// # Before an `exec`
+/// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush) before them.
 #[derive(Clone)]
 pub struct Background {
     shared: Arc<Shared>,
 }
 
-/// Keeps a [`Background`] going. Dropping it writes what is held, which takes at most five seconds.
+/// Keeps the thread of a [`Background`]. Dropping it writes what is held, which takes at most five seconds.
 ///
-/// A program that ends by `std::process::exit` ends it as well. After the end, lines are written by the threads that log; if lines were
-/// lost at the end, those that follow are too.
+/// A program that ends by `std::process::exit` ends it as well. After that, the threads that log write. A line then waits for a
+/// stalled reader for at most 100 ms; what is not taken is held for the next line, or for the end of the program.
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
@@ -190,8 +193,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Flushes whenever a thread panics, which takes at most two seconds, and then does what the panic hook did before: with
-    /// `panic = "abort"` nothing else would. Default: left to whoever has a hook of their own.
+    /// Flushes whenever a thread panics, for at most 500 ms, and then runs the panic hook that was there before. With
+    /// `panic = "abort"` nothing else would flush. Reports what is still held after that. Defaults to no hook.
     pub fn flush_on_panic(mut self) -> Self {
         self.options.flush_on_panic = true;
         self

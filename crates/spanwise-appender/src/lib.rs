@@ -42,8 +42,9 @@
 //! * *Memory:* the buffer, 8 MiB by default, one line that goes beyond, and eight bytes a line. Nothing is allocated for a line.
 //! * *When the writer is behind:* [`WhenFull`], by level. *When it fails:* lines are held, and tried again, until the buffer is full.
 //!   A reader that is gone for good costs its lines at once.
-//! * *At the end:* the guard writes what is held, for at most five seconds; `std::process::exit` does too. A signal that is not handled, or
-//!   a power loss, takes what was not yet written, which is about a millisecond of lines unless the writer is behind.
+//! * *At the end:* the guard writes what is held, for at most five seconds; `std::process::exit` does too. A signal that is not
+//!   handled, `exec`, `_exit` or a power loss takes what is not yet written: about a millisecond of lines, unless the writer is behind.
+//! * *After the guard:* the threads that log write, and a line waits for a stalled reader for at most 100 ms.
 //! * *Counted:* each line is in exactly one place of [`SinkStats`](spanwise_core::SinkStats). Lines missing from the log are told in the
 //!   log, by an event at WARN of the target `spanwise`, and on stderr.
 //!
@@ -61,7 +62,7 @@
 //! # Troubleshooting
 //!
 //! * *`cannot log to …`:* the error says what stands in the way, and what to do.
-//! * *The file ends in the middle:* the guard was dropped early; bind it with `let _guard = …`, in `main`.
+//! * *Threads that log wait for a slow output:* the guard was dropped early; bind it with `let _guard = …`, in `main`.
 //! * *Lines are missing:* look for `lines were left out` in the log, or at [`Background::stats`].
 
 mod background;

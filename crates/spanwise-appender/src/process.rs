@@ -14,15 +14,22 @@ use std::{
 use spanwise_core::guarded;
 
 /// What wants to know.
+#[cfg_attr(
+    not(unix),
+    allow(
+        dead_code,
+        reason = "nowhere else do processes fork, and the guard is what ends them well"
+    )
+)]
 pub(crate) trait Lives: Send + Sync {
     /// Before a fork: brings what is going on to a point where the child can take over, but waits no longer than `deadline`.
-    fn hold_still(&self, deadline: Instant);
+    fn hold_still(&self, _deadline: Instant) {}
 
     /// After the fork, in the parent: goes on.
-    fn go_on(&self);
+    fn go_on(&self) {}
 
     /// The process ends: begins to finish, and waits for nothing.
-    fn begin_to_finish(&self);
+    fn begin_to_finish(&self) {}
 
     /// Finishes, and waits until `deadline` for it.
     fn finish(&self, deadline: Instant);
@@ -99,7 +106,8 @@ fn each(act: impl Fn(&dyn Lives)) {
         }
         tries += 1;
     };
-    for one in all.iter().filter_map(Weak::upgrade) {
+    // What writes to another came after it, and ends before it.
+    for one in all.iter().rev().filter_map(Weak::upgrade) {
         // A panic must not leave through C.
         let _ = guarded::catch(|| act(&*one));
     }

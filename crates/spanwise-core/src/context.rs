@@ -1,6 +1,6 @@
 //! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -22,8 +22,8 @@ use crate::{
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
 
-/// A context value is cut at this many bytes: it is copied to headers and metric labels.
-const LONGEST_VALUE: usize = 1024;
+/// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
+pub const MAX_CONTEXT_VALUE: usize = 1024;
 
 /// The context of a span: what it and the spans above it said under the declared keys; the nearest wins.
 ///
@@ -50,11 +50,13 @@ pub struct Context {
     entries: Option<Arc<Entries>>,
 }
 
-/// Keys with their values, which stand one after the other in one text.
-#[derive(Debug, Default, Clone)]
+/// Keys with their values, which stand one after the other in one text. Open spans hold them: they
+/// take no more than they need.
+#[derive(Debug)]
 struct Entries {
-    keys: Vec<(&'static str, Range<usize>)>,
-    text: String,
+    /// Each with the end of its value.
+    keys: Box<[(&'static str, u32)]>,
+    text: Box<str>,
 }
 
 impl Context {
@@ -111,34 +113,27 @@ impl Context {
 }
 
 impl Entries {
-    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.keys
-            .iter()
-            .map(|(key, range)| (*key, &self.text[range.clone()]))
+    fn new<'a>(entries: impl Iterator<Item = (&'static str, &'a str)> + Clone) -> Self {
+        let lens = entries.clone().map(|(_, value)| value.len());
+        let (count, len) = lens.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        let (mut keys, mut text) = (Vec::with_capacity(count), String::with_capacity(len));
+        for (key, value) in entries {
+            text.push_str(value);
+            keys.push((key, text.len() as u32));
+        }
+        Self {
+            keys: keys.into(),
+            text: text.into(),
+        }
     }
 
-    fn contains(&self, key: &str) -> bool {
-        self.keys.iter().any(|(known, _)| *known == key)
-    }
-
-    fn push(&mut self, key: &'static str, value: &str) {
-        let start = self.text.len();
-        self.text.push_str(value);
-        self.keys.push((key, start..self.text.len()));
-    }
-
-    /// Those of `outer` that are not here too, and then these.
-    fn over(self, outer: &Self) -> Self {
-        let mut all = Self {
-            keys: Vec::with_capacity(outer.keys.len() + self.keys.len()),
-            text: String::with_capacity(outer.text.len() + self.text.len()),
-        };
-        outer
-            .iter()
-            .filter(|(key, _)| !self.contains(key))
-            .for_each(|(key, value)| all.push(key, value));
-        self.iter().for_each(|(key, value)| all.push(key, value));
-        all
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
+        let mut start = 0;
+        self.keys.iter().map(move |(key, end)| {
+            let value = &self.text[start..*end as usize];
+            start = *end as usize;
+            (*key, value)
+        })
     }
 }
 
@@ -150,42 +145,77 @@ impl fmt::Debug for Context {
 
 struct Inherited {
     /// How many of the entries, from the last, are the span's own.
-    own: usize,
+    own: u32,
     all: Context,
 }
 
 impl Inherited {
-    fn new(own: Entries, parent: Option<&Self>) -> Self {
-        let count = own.keys.len();
-        let outer = parent.and_then(|parent| parent.all.entries.as_deref());
-        let all = match outer {
-            Some(outer) if count > 0 => Context {
-                entries: Some(Arc::new(own.over(outer))),
-            },
-            Some(_) => parent.map(|parent| parent.all.clone()).unwrap_or_default(),
-            None => Context {
-                entries: (count > 0).then(|| Arc::new(own)),
-            },
+    /// The inherited entries first, without those that are own ones too.
+    fn new<'a>(
+        own: impl Iterator<Item = (&'static str, &'a str)> + Clone,
+        parent: Option<&'a Self>,
+    ) -> Self {
+        let count = own.clone().count() as u32;
+        let outer = parent.map(|parent| &parent.all);
+        let all = match outer.and_then(|outer| outer.entries.as_deref()) {
+            Some(outer) if count > 0 => {
+                let is_own = |key: &str| own.clone().any(|(own, _)| own == key);
+                let inherited = outer.iter().filter(|(key, _)| !is_own(key));
+                Some(Arc::new(Entries::new(inherited.chain(own.clone()))))
+            }
+            Some(_) => outer.and_then(|outer| outer.entries.clone()),
+            None => (count > 0).then(|| Arc::new(Entries::new(own))),
         };
-        Self { own: count, all }
+        Self {
+            own: count,
+            all: Context { entries: all },
+        }
     }
 
-    fn own(&self) -> Entries {
-        let mut own = Entries::default();
-        if let Some(entries) = &self.all.entries {
-            let inherited = entries.keys.len() - self.own;
-            entries
-                .iter()
-                .skip(inherited)
-                .for_each(|(key, value)| own.push(key, value));
-        }
-        own
+    fn own(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
+        let own = self.own as usize;
+        self.all.entries.iter().flat_map(move |entries| {
+            let inherited = entries.keys.len() - own;
+            entries.iter().skip(inherited)
+        })
     }
 }
 
 impl Inherit for Inherited {
     fn rebase(&self, parent: Option<&Self>) -> Self {
         Self::new(self.own(), parent)
+    }
+}
+
+/// The entries of a span while its values are formatted: memory that each thread keeps.
+#[derive(Debug, Default)]
+struct Draft {
+    keys: Vec<(&'static str, Range<usize>)>,
+    text: String,
+}
+
+thread_local! {
+    static DRAFT: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
+}
+
+impl Draft {
+    /// The thread's. A span that is opened by a value of another finds it taken.
+    fn take() -> Box<Self> {
+        let kept = DRAFT.try_with(Cell::take).ok().flatten();
+        kept.unwrap_or_default()
+    }
+
+    fn put_back(mut self: Box<Self>) {
+        self.keys.clear();
+        self.text.clear();
+        // A thread that is ending keeps nothing.
+        let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
+        self.keys
+            .iter()
+            .map(|(key, range)| (*key, &self.text[range.clone()]))
     }
 }
 
@@ -246,18 +276,15 @@ impl ContextLayer {
         })
     }
 
-    fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Entries {
+    /// Formats values: nothing of the span may be locked.
+    fn collect(&self, keys: &[KeyField], record: impl FnOnce(&mut dyn Visit)) -> Box<Draft> {
         let mut collector = Collector {
             keys,
             redact: &*self.redact,
-            // Room for two UUIDs.
-            entries: Entries {
-                keys: Vec::with_capacity(keys.len()),
-                text: String::with_capacity(80),
-            },
+            draft: Draft::take(),
         };
         record(&mut collector);
-        collector.entries
+        collector.draft
     }
 }
 
@@ -287,20 +314,20 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         let keys = self.plan(attrs.metadata());
-        // Formats values: before anything of the span is locked.
-        let own = match keys {
-            [] => Entries::default(),
-            keys => self.collect(keys, |visitor| attrs.record(visitor)),
-        };
+        let own = (!keys.is_empty()).then(|| self.collect(keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span
             .parent()
             .and_then(|parent| Node::<Inherited>::of(Some(self.id), &parent));
-        let node = match (keys, parent) {
-            ([], None) => return,
+        let node = match (own, parent) {
+            (None, None) => return,
             // A span that adds nothing shares its parent's node.
-            ([], Some(parent)) => parent,
-            (_, parent) => Node::new(parent.as_ref(), |parent| Inherited::new(own, parent)),
+            (None, Some(parent)) => parent,
+            (Some(own), parent) => {
+                let node = Node::new(parent.as_ref(), |parent| Inherited::new(own.iter(), parent));
+                own.put_back();
+                node
+            }
         };
         node.attach(self.id, &span);
     }
@@ -314,23 +341,25 @@ where
             return;
         }
         let recorded = self.collect(keys, |visitor| values.record(visitor));
-        if recorded.keys.is_empty() {
-            return;
+        let node = (!recorded.keys.is_empty())
+            .then(|| ctx.span(id))
+            .flatten()
+            .and_then(|span| Node::<Inherited>::of(Some(self.id), &span));
+        if let Some(node) = node {
+            node.update(|inherited, parent| {
+                let is_new = |key: &str| recorded.iter().any(|(new, _)| new == key);
+                let kept = inherited.own().filter(|(key, _)| !is_new(key));
+                Inherited::new(kept.chain(recorded.iter()), parent)
+            });
         }
-        let Some(node) = ctx
-            .span(id)
-            .and_then(|span| Node::<Inherited>::of(Some(self.id), &span))
-        else {
-            return;
-        };
-        node.update(|inherited, parent| Inherited::new(recorded.over(&inherited.own()), parent));
+        recorded.put_back();
     }
 }
 
 struct Collector<'a> {
     keys: &'a [KeyField],
     redact: &'a dyn Redact,
-    entries: Entries,
+    draft: Box<Draft>,
 }
 
 impl<'a> Collector<'a> {
@@ -343,23 +372,23 @@ impl<'a> Collector<'a> {
     }
 
     fn add_as(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
-        let text = &mut self.entries.text;
+        let text = &mut self.draft.text;
         let start = text.len();
         match verdict {
             KeyVerdict::Remove => return,
             KeyVerdict::Redact => text.push_str(REDACTED),
-            KeyVerdict::Pass if self.redact.reads_text() => {
+            KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
                 text.push_str(guarded::cut_at(
                     &redact::text_of(self.redact, key.key, value),
-                    LONGEST_VALUE,
+                    MAX_CONTEXT_VALUE,
                 ));
             }
             KeyVerdict::Replace => {
                 let shown = self.redact.replaced_display(key.key, value);
-                text.push_str(guarded::cut_at(&shown, LONGEST_VALUE));
+                text.push_str(guarded::cut_at(&shown, MAX_CONTEXT_VALUE));
             }
-            KeyVerdict::Pass | KeyVerdict::Trust => {
-                guarded::append(text, value, LONGEST_VALUE);
+            KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
+                guarded::append(text, value, MAX_CONTEXT_VALUE);
             }
         }
         self.added(key, start);
@@ -367,9 +396,9 @@ impl<'a> Collector<'a> {
 
     /// The value of `key` is what stands in the text from `start` on. Of a field given twice the last value stands.
     fn added(&mut self, key: &KeyField, start: usize) {
-        let entries = &mut self.entries;
-        entries.keys.retain(|(known, _)| *known != key.key);
-        entries.keys.push((key.key, start..entries.text.len()));
+        let draft = &mut *self.draft;
+        draft.keys.retain(|(known, _)| *known != key.key);
+        draft.keys.push((key.key, start..draft.text.len()));
     }
 }
 
@@ -390,12 +419,12 @@ impl Visit for Collector<'_> {
         let Some(key) = self.key(field) else { return };
         let is_shown_as_it_is = match key.verdict {
             KeyVerdict::Trust => true,
-            KeyVerdict::Pass => !self.redact.reads_text(),
+            KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
             KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
         };
-        if is_shown_as_it_is && value.len() <= LONGEST_VALUE {
-            let start = self.entries.text.len();
-            self.entries.text.push_str(value);
+        if is_shown_as_it_is && value.len() <= MAX_CONTEXT_VALUE {
+            let start = self.draft.text.len();
+            self.draft.text.push_str(value);
             self.added(key, start);
         } else {
             self.add(key, format_args!("{value}"));

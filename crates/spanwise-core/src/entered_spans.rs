@@ -1,8 +1,11 @@
 //! The spans that a thread is in, as the registry counts them, without asking the registry.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tracing_core::span::Id;
@@ -14,11 +17,17 @@ use crate::{LayerId, SpanTable};
 /// [`SpanTable::close`] counts. By the count an [`EnteredSpans`] notices that what it remembers
 /// may belong to a closed span.
 pub trait SpanValue {
+    /// What a thread that is in the span keeps beside the value, for itself.
+    type Cache: Default;
+
     /// Returns the count of closed spans. Starts at 0, and nobody but the table changes it.
     fn closed_spans(&self) -> &AtomicU32;
 }
 
 impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
+    type Cache = T::Cache;
+
+    #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
         (**self).closed_spans()
     }
@@ -40,6 +49,7 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 ///
 /// struct Data { name: &'static str, closed: AtomicU32 }
 /// impl SpanValue for Data {
+///     type Cache = ();
 ///     fn closed_spans(&self) -> &AtomicU32 { &self.closed }
 /// }
 ///
@@ -49,45 +59,56 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 /// let mut entered = EnteredSpans::new();
 /// entered.enter(layer, &id);
 /// let current = |entered: &mut EnteredSpans<Arc<Data>>| match entered.current(layer, &table) {
-///     CurrentSpan::Known(_, data) => Some(data.name),
+///     CurrentSpan::Known { value, .. } => Some(value.name),
 ///     CurrentSpan::Unknown(_) | CurrentSpan::None => None,
 /// };
 /// assert_eq!(current(&mut entered), Some("request"));
 /// table.close(&id);
 /// assert_eq!(current(&mut entered), None);
 /// ```
-#[derive(Debug)]
-pub struct EnteredSpans<T> {
+pub struct EnteredSpans<T: SpanValue> {
     layers: Vec<LayerSpans<T>>,
 }
 
-#[derive(Debug)]
-struct LayerSpans<T> {
+struct LayerSpans<T: SpanValue> {
     layer: LayerId,
     entered: Vec<Entered<T>>,
 }
 
-#[derive(Debug)]
-struct Entered<T> {
+struct Entered<T: SpanValue> {
     id: Id,
     /// It was entered before, and not left since.
     again: bool,
-    /// The value, and how many of its spans were closed when the table gave it.
-    value: Option<(T, u32)>,
+    /// Looked up when the first event needs it.
+    found: Option<Found<T>>,
+}
+
+struct Found<T: SpanValue> {
+    value: T,
+    /// How many spans of the value were closed when the table gave it.
+    closed: u32,
+    cache: T::Cache,
 }
 
 /// The span that a thread is in, as [`EnteredSpans::current`] finds it.
 #[derive(Debug)]
-pub enum CurrentSpan<'a, T> {
-    /// The table has this value for it. The number is for [`EnteredSpans::at`].
-    Known(u32, &'a T),
+pub enum CurrentSpan<'a, T: SpanValue> {
+    /// The table has a value for it.
+    Known {
+        /// For [`EnteredSpans::at`].
+        number: u32,
+        /// What the table has.
+        value: &'a T,
+        /// The thread's own, empty at first.
+        cache: &'a mut T::Cache,
+    },
     /// The table has no value: the span is closed, or older than the layer.
     Unknown(&'a Id),
     /// The thread is in no span.
     None,
 }
 
-impl<T> EnteredSpans<T> {
+impl<T: SpanValue> EnteredSpans<T> {
     /// Creates the spans of a thread that is in none.
     #[must_use]
     pub const fn new() -> Self {
@@ -101,7 +122,7 @@ impl<T> EnteredSpans<T> {
         entered.push(Entered {
             id: id.clone(),
             again,
-            value: None,
+            found: None,
         });
     }
 
@@ -111,7 +132,7 @@ impl<T> EnteredSpans<T> {
         let entered = &mut self.of_layer(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
         let left = entered.remove(index);
-        Some((index as u32, left.value.map(|(value, _)| value)))
+        Some((index as u32, left.found.map(|found| found.value)))
     }
 
     /// Returns the value at a number that [`current`](Self::current) gave.
@@ -123,7 +144,7 @@ impl<T> EnteredSpans<T> {
             _ => self.layers.iter().find(|spans| spans.layer == layer)?,
         };
         let entered = of_layer.entered.get(number as usize)?;
-        entered.value.as_ref().map(|(value, _)| value)
+        entered.found.as_ref().map(|found| &found.value)
     }
 
     #[inline]
@@ -170,31 +191,46 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
                 None => return CurrentSpan::None,
             },
         };
-        let span = &mut entered[index];
-        let is_open = span.value.as_ref().is_some_and(|(value, closed)| {
+        let Entered { id, found, .. } = &mut entered[index];
+        let is_open = found.as_ref().is_some_and(|found| {
             // A close that this thread cannot know of yet is as good as one after the event.
-            value.closed_spans().load(Ordering::Relaxed) == *closed
+            found.value.closed_spans().load(Ordering::Relaxed) == found.closed
         });
         if !is_open {
-            span.look_up(table);
+            look_up(id, table, found);
         }
-        match &span.value {
-            Some((value, _)) => CurrentSpan::Known(index as u32, value),
-            None => CurrentSpan::Unknown(&span.id),
+        match found {
+            Some(Found { value, cache, .. }) => CurrentSpan::Known {
+                number: index as u32,
+                value,
+                cache,
+            },
+            None => CurrentSpan::Unknown(id),
         }
     }
 }
 
-impl<T: Clone + SpanValue> Entered<T> {
-    #[inline(never)]
-    fn look_up(&mut self, table: &SpanTable<T>) {
-        self.value = table.get_counted(&self.id);
-    }
+#[inline(never)]
+fn look_up<T: Clone + SpanValue>(id: &Id, table: &SpanTable<T>, found: &mut Option<Found<T>>) {
+    *found = table.get_counted(id).map(|(value, closed)| Found {
+        value,
+        closed,
+        cache: T::Cache::default(),
+    });
 }
 
-impl<T> Default for EnteredSpans<T> {
+impl<T: SpanValue> Default for EnteredSpans<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<T: SpanValue> fmt::Debug for EnteredSpans<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spans = self.layers.iter().map(|spans| spans.entered.len());
+        f.debug_struct("EnteredSpans")
+            .field("spans", &spans.sum::<usize>())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Data of a span that its children inherit, read in O(1) however deep the tree is.
 
 use std::{
-    fmt, ops,
+    fmt, mem, ops,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use crate::SpanValue;
 
 /// What a span keeps for a layer: a part of its own, and what it took over from its parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
-    /// The same own part, over what `parent` has now.
+    /// The same own part, over what `parent` has now. No lock is held meanwhile.
     #[must_use]
     fn rebase(&self, parent: Option<&Self>) -> Self;
 }
@@ -42,81 +42,173 @@ impl LayerId {
 
 /// A span's value in the tree of its unit of work.
 ///
-/// The value is built once, over the parent's, so that reading it never climbs. When a span of the tree is recorded into later,
-/// the root's epoch moves on and each node is built again when it is next read: descendants see late values, and a tree
-/// without late records never pays for them.
+/// The value is built once, over the parent's, so that reading it never climbs. A late record
+/// moves the epoch of the root. The next read of a node then sums the records of the spans above
+/// it, without a lock, and builds the value again only if that sum changed: a record is paid for
+/// by the spans below it alone, and a tree without late records never pays.
 pub struct Node<T> {
-    parent: Option<Arc<Self>>,
-    /// `None` in the root itself.
-    root: Option<Arc<Self>>,
-    /// Counts the changes in this tree; only the root's is used.
-    epoch: AtomicU64,
-    built: u64,
+    place: Place<T>,
+    /// How often this span was recorded into.
+    records: AtomicU32,
     /// How many of the spans with this node are closed.
     closed: AtomicU32,
-    first: T,
-    later: Mutex<Option<Later<T>>>,
+    first: Version<T>,
+    /// The newest version, if it is not the first. Nothing is built or dropped under the lock.
+    later: Mutex<Option<Arc<Version<T>>>>,
 }
 
-struct Later<T> {
-    /// The epoch this was built at, or [`STALE`] when the rest is yet to be taken over.
-    built: u64,
-    value: Arc<T>,
+/// Where a node is in its tree. Two words: open spans have no room to spare.
+enum Place<T> {
+    /// Counts the late records of the tree.
+    Root(AtomicU64),
+    Below {
+        parent: Arc<Node<T>>,
+        root: Arc<Node<T>>,
+    },
 }
 
-const STALE: u64 = 0;
+/// A value, and the spans above that it was built over.
+struct Version<T> {
+    value: T,
+    /// How often the spans above were recorded into before this was built.
+    above: u64,
+    /// An epoch at which this was the newest and up to date.
+    valid_at: AtomicU64,
+}
+
+/// A version of a node's value that a thread read before: see [`Node::read_again`].
+pub struct NodeCache<T>(Option<Arc<Version<T>>>);
+
+const NEVER: u64 = 0;
 const FIRST_EPOCH: u64 = 1;
 
 impl<T: Inherit> Node<T> {
     /// A node under `parent`, whose value `make` builds over the parent's.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
-        let root = parent.map(|parent| Arc::clone(parent.root.as_ref().unwrap_or(parent)));
-        let built = root
-            .as_ref()
-            .map_or(FIRST_EPOCH, |root| root.epoch.load(Ordering::Acquire));
-        let first = match parent {
-            Some(parent) => parent.read(|value| make(Some(value))),
-            None => make(None),
+        let (place, first) = match parent {
+            Some(parent) => {
+                let root = match &parent.place {
+                    Place::Root(_) => parent,
+                    Place::Below { root, .. } => root,
+                };
+                let place = Place::Below {
+                    parent: Arc::clone(parent),
+                    root: Arc::clone(root),
+                };
+                // Before the value: a record in between is then seen to be missing.
+                let (epoch, records) = (parent.now(), parent.recorded());
+                let current = parent.current();
+                let first = Version {
+                    value: make(Some(&current.value)),
+                    above: current.above.wrapping_add(records),
+                    valid_at: AtomicU64::new(epoch),
+                };
+                (place, first)
+            }
+            None => {
+                let first = Version {
+                    value: make(None),
+                    above: 0,
+                    valid_at: AtomicU64::new(FIRST_EPOCH),
+                };
+                (Place::Root(AtomicU64::new(FIRST_EPOCH)), first)
+            }
         };
         Arc::new(Self {
-            parent: parent.map(Arc::clone),
-            root,
-            epoch: AtomicU64::new(FIRST_EPOCH),
-            built,
+            place,
+            records: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             first,
             later: Mutex::new(None),
         })
     }
 
-    /// Calls `f` with the value as it is now. Lock-free unless something in this tree was recorded late.
+    /// Calls `f` with the value as it is now. Lock-free unless this span or one above it was
+    /// recorded into late.
     #[inline]
     pub fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.current())
+        f(&self.current().value)
+    }
+
+    /// [`read`](Self::read), with what an earlier call found: locks once for each late record.
+    #[inline]
+    pub fn read_again<R>(&self, cache: &mut NodeCache<T>, f: impl FnOnce(&T) -> R) -> R {
+        let now = self.now();
+        if self.first.is_valid_at(now) {
+            return f(&self.first.value);
+        }
+        match &cache.0 {
+            Some(version) if version.is_valid_at(now) => f(&version.value),
+            _ => f(&self.refresh(cache).value),
+        }
+    }
+
+    #[cold]
+    fn refresh(&self, cache: &mut NodeCache<T>) -> Current<'_, T> {
+        let current = self.up_to_date();
+        if let Current::Later(version) = &current {
+            cache.0 = Some(Arc::clone(version));
+        }
+        current
     }
 
     /// Replaces the value by what `change` makes of it and of the parent's; descendants take it over when they are next read.
     ///
-    /// `change` is called under a lock: it must not call code that may log, such as a user's `Debug`.
-    pub fn update(&self, change: impl FnOnce(&T, Option<&T>) -> T) {
-        let epoch = &self.root().epoch;
-        let before = epoch.load(Ordering::Acquire);
-        let parent = self.parent.as_deref().map(Self::current);
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = later.as_ref().map_or(&self.first, |later| &later.value);
-        let value = Arc::new(change(own, parent.as_deref()));
-        let later = later.insert(Later {
-            built: STALE,
-            value,
-        });
+    /// `change` is called again if another thread records into the same span meanwhile. No lock is
+    /// held while it runs.
+    pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
+        let epoch = self.epoch();
+        let mut newest = self.later().clone();
+        let (before, version) = loop {
+            let before = epoch.load(Ordering::Acquire);
+            let parent = self.parent().map(|parent| {
+                let records = parent.recorded();
+                (parent.current(), records)
+            });
+            let own = newest.as_deref().unwrap_or(&self.first);
+            let version = Arc::new(Version {
+                value: change(&own.value, parent.as_ref().map(|(parent, _)| &parent.value)),
+                above: parent
+                    .as_ref()
+                    .map_or(0, |(parent, records)| parent.above.wrapping_add(*records)),
+                valid_at: AtomicU64::new(NEVER),
+            });
+            match self.replace(newest, &version) {
+                Ok(()) => break (before, version),
+                Err(other) => newest = other,
+            }
+        };
+        self.records.fetch_add(1, Ordering::Release);
         // If nothing else in the tree changed meanwhile, what was just built is up to date.
         let after = before + 1;
         match epoch.compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => later.built = after,
+            Ok(_) => version.valid_at.store(after, Ordering::Release),
             Err(_) => {
                 epoch.fetch_add(1, Ordering::AcqRel);
             }
         }
+    }
+
+    /// Makes `version` the newest if `expected` still is; else returns the one that is.
+    fn replace(
+        &self,
+        expected: Option<Arc<Version<T>>>,
+        version: &Arc<Version<T>>,
+    ) -> Result<(), Option<Arc<Version<T>>>> {
+        let mut later = self.later();
+        let is_expected = match (&*later, &expected) {
+            (Some(newest), Some(expected)) => Arc::ptr_eq(newest, expected),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_expected {
+            return Err(later.clone());
+        }
+        let replaced = later.replace(Arc::clone(version));
+        drop(later);
+        // The last of it goes here, where no lock is held.
+        drop((replaced, expected));
+        Ok(())
     }
 
     /// Keeps this node in `span`, in the slot of `layer`.
@@ -127,10 +219,10 @@ impl<T: Inherit> Node<T> {
     ) {
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Attached<T>>() {
-            Some(attached) => attached.more.push((layer, self)),
+            Some(attached) => attached.more.get_or_insert_default().push((layer, self)),
             None => extensions.insert(Attached {
                 first: (layer, self),
-                more: Vec::new(),
+                more: None,
             }),
         }
     }
@@ -142,103 +234,184 @@ impl<T: Inherit> Node<T> {
     ) -> Option<Arc<Self>> {
         let extensions = span.extensions();
         let attached = extensions.get::<Attached<T>>()?;
-        let mut all = std::iter::once(&attached.first).chain(&attached.more);
-        all.find(|(owner, _)| layer.is_none_or(|layer| *owner == layer))
+        let more = attached.more.iter().flat_map(|more| more.iter());
+        std::iter::once(&attached.first)
+            .chain(more)
+            .find(|(owner, _)| layer.is_none_or(|layer| *owner == layer))
             .map(|(_, node)| Arc::clone(node))
     }
 
-    fn root(&self) -> &Self {
-        self.root.as_deref().unwrap_or(self)
-    }
-
-    fn now(&self) -> u64 {
-        self.root().epoch.load(Ordering::Acquire)
+    #[inline]
+    fn epoch(&self) -> &AtomicU64 {
+        let root = match &self.place {
+            Place::Root(epoch) => return epoch,
+            Place::Below { root, .. } => root,
+        };
+        match &root.place {
+            Place::Root(epoch) => epoch,
+            Place::Below { .. } => unreachable!("a root is below nothing"),
+        }
     }
 
     #[inline]
-    fn current(&self) -> Value<'_, T> {
-        if self.now() == self.built {
-            Value::First(&self.first)
+    fn now(&self) -> u64 {
+        self.epoch().load(Ordering::Acquire)
+    }
+
+    fn parent(&self) -> Option<&Self> {
+        match &self.place {
+            Place::Root(_) => None,
+            Place::Below { parent, .. } => Some(parent),
+        }
+    }
+
+    #[inline]
+    fn current(&self) -> Current<'_, T> {
+        if self.first.is_valid_at(self.now()) {
+            Current::First(&self.first)
         } else {
             self.up_to_date()
         }
     }
 
-    /// Builds again what is older than the tree's last change: this node, and as many of its ancestors as need it.
-    ///
-    /// A loop, not a recursion: a tree may be ten thousand spans deep.
-    #[cold]
-    fn up_to_date(&self) -> Value<'_, T> {
-        let now = self.now();
-        let mut stale = Vec::new();
-        let mut at = self;
-        let mut value = loop {
-            if let Some(value) = at.built_at(now) {
-                break Some(value);
-            }
-            stale.push(at);
-            match at.parent.as_deref() {
-                Some(parent) => at = parent,
-                None => break None,
-            }
+    /// The newest version of this node, if it takes in what was recorded `above`.
+    fn newest(&self, above: u64) -> Option<Current<'_, T>> {
+        let newest = match self.later().clone() {
+            Some(version) => Current::Later(version),
+            None => Current::First(&self.first),
         };
-        while let Some(node) = stale.pop() {
-            let mut later = node.later.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = later.as_ref().map_or(&node.first, |later| &later.value);
-            let rebuilt = Arc::new(own.rebase(value.as_deref()));
-            *later = Some(Later {
-                built: now,
-                value: Arc::clone(&rebuilt),
-            });
-            value = Some(Value::Later(rebuilt));
-        }
-        value.unwrap_or(Value::First(&self.first))
+        (newest.above == above).then_some(newest)
     }
 
-    fn built_at(&self, epoch: u64) -> Option<Value<'_, T>> {
-        if let Some(later) = &*self.later.lock().unwrap_or_else(PoisonError::into_inner) {
-            // A root has nothing to take over: its own part is all of it.
-            let current = later.built == epoch || self.parent.is_none();
-            return current.then(|| Value::Later(Arc::clone(&later.value)));
+    /// Builds again what lacks a late record: this node, and as many of its ancestors as need it.
+    ///
+    /// Loops, not recursion: a tree may be ten thousand spans deep.
+    #[cold]
+    fn up_to_date(&self) -> Current<'_, T> {
+        // Before the records are read: one that comes later moves it, and the next read finds it.
+        let now = self.now();
+        let above = self.above().map(Self::recorded).fold(0, u64::wrapping_add);
+        if let Some(current) = self.newest(above) {
+            current.valid_at.store(now, Ordering::Release);
+            return current;
         }
-        (self.built == epoch || self.parent.is_none()).then_some(Value::First(&self.first))
+        // The nodes from here to the root, each with the records above it.
+        let mut path: Vec<(&Self, u64)> = vec![(self, 0)];
+        path.extend(self.above().map(|node| (node, Self::recorded(node))));
+        let mut above = 0_u64;
+        for (_, records) in path.iter_mut().rev() {
+            above = above.wrapping_add(mem::replace(records, above));
+        }
+        let mut value = None;
+        let mut stale = path.len();
+        for (index, (node, above)) in path.iter().enumerate() {
+            if let Some(current) = node.newest(*above) {
+                current.valid_at.store(now, Ordering::Release);
+                (value, stale) = (Some(current), index);
+                break;
+            }
+        }
+        for (node, above) in path[..stale].iter().rev() {
+            value = Some(node.rebuild(value.as_deref(), *above, now));
+        }
+        value.unwrap_or(Current::First(&self.first))
+    }
+
+    /// The nodes above, from the parent to the root.
+    fn above(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(self.parent(), |node| node.parent())
+    }
+
+    fn recorded(&self) -> u64 {
+        u64::from(self.records.load(Ordering::Acquire))
+    }
+
+    fn rebuild(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
+        let mut newest = self.later().clone();
+        loop {
+            let own = newest.as_deref().unwrap_or(&self.first);
+            let version = Arc::new(Version {
+                value: own.value.rebase(parent.map(|parent| &parent.value)),
+                above,
+                valid_at: AtomicU64::new(now),
+            });
+            match self.replace(newest, &version) {
+                Ok(()) => return Current::Later(version),
+                Err(other) => newest = other,
+            }
+        }
+    }
+
+    fn later(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Version<T> {
+    #[inline]
+    fn is_valid_at(&self, epoch: u64) -> bool {
+        self.valid_at.load(Ordering::Acquire) == epoch
     }
 }
 
 impl<T> SpanValue for Node<T> {
+    type Cache = NodeCache<T>;
+
     #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
         &self.closed
     }
 }
 
-enum Value<'a, T> {
-    First(&'a T),
-    Later(Arc<T>),
+enum Current<'a, T> {
+    First(&'a Version<T>),
+    Later(Arc<Version<T>>),
 }
 
-impl<T> ops::Deref for Value<'_, T> {
-    type Target = T;
+impl<T> ops::Deref for Current<'_, T> {
+    type Target = Version<T>;
 
-    fn deref(&self) -> &T {
+    fn deref(&self) -> &Version<T> {
         match self {
-            Self::First(value) => value,
-            Self::Later(value) => value,
+            Self::First(version) => version,
+            Self::Later(version) => version,
         }
+    }
+}
+
+impl<T> Default for NodeCache<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> fmt::Debug for NodeCache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NodeCache").field(&self.0.is_some()).finish()
     }
 }
 
 struct Attached<T> {
     first: (LayerId, Arc<Node<T>>),
-    more: Vec<(LayerId, Arc<Node<T>>)>,
+    /// Seldom there are any: a pointer is all they cost.
+    more: Option<Box<Vec<(LayerId, Arc<Node<T>>)>>>,
+}
+
+impl<T> Node<T> {
+    fn take_parent(&mut self) -> Option<Arc<Self>> {
+        match mem::replace(&mut self.place, Place::Root(AtomicU64::new(NEVER))) {
+            Place::Root(_) => None,
+            Place::Below { parent, .. } => Some(parent),
+        }
+    }
 }
 
 impl<T> Drop for Node<T> {
     /// Lets go of the ancestors one by one: the default, one inside the other, overflows the stack in a deep tree.
     fn drop(&mut self) {
-        let mut next = self.parent.take();
+        let mut next = self.take_parent();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
-            next = parent.parent.take();
+            next = parent.take_parent();
         }
     }
 }
@@ -246,7 +419,7 @@ impl<T> Drop for Node<T> {
 impl<T> fmt::Debug for Node<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
-            .field("root", &self.root.is_none())
+            .field("root", &matches!(self.place, Place::Root(_)))
             .finish_non_exhaustive()
     }
 }
@@ -297,6 +470,101 @@ mod tests {
         assert_eq!(leaf.read(|names| names.all.join(" ")), "f l late R");
         assert_eq!(root.read(|names| names.all.join(" ")), "R");
         assert_eq!(node(&["n"], Some(&leaf)).read(|names| names.all.len()), 5);
+    }
+
+    /// A value that counts how often values were built again, and reads its node in every place.
+    struct Counted {
+        rebuilt: Arc<AtomicU32>,
+        node: Arc<Mutex<Option<Arc<Node<Self>>>>>,
+    }
+
+    impl Counted {
+        fn look_at_node(&self) {
+            let node = self.node.lock().unwrap().clone();
+            // Not `read`: it would build again, and so on.
+            drop(node.map(|node| node.later().is_some()));
+        }
+
+        fn again(&self) -> Self {
+            self.look_at_node();
+            self.rebuilt.fetch_add(1, Ordering::Relaxed);
+            Self {
+                rebuilt: Arc::clone(&self.rebuilt),
+                node: Arc::clone(&self.node),
+            }
+        }
+    }
+
+    impl Inherit for Counted {
+        fn rebase(&self, _: Option<&Self>) -> Self {
+            self.again()
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.look_at_node();
+        }
+    }
+
+    fn counted(parent: Option<&Arc<Node<Counted>>>) -> (Arc<Node<Counted>>, Arc<AtomicU32>) {
+        let rebuilt = Arc::new(AtomicU32::new(0));
+        let node = Node::new(parent, |_| Counted {
+            rebuilt: Arc::clone(&rebuilt),
+            node: Arc::default(),
+        });
+        (node, rebuilt)
+    }
+
+    #[test]
+    fn a_late_record_is_built_again_below_it_alone() {
+        let (root, _) = counted(None);
+        let (left, of_left) = counted(Some(&root));
+        let (right, of_right) = counted(Some(&root));
+        let (leaf, of_leaf) = counted(Some(&left));
+        for _ in 0..10 {
+            left.update(|own, _| own.again());
+            [&root, &left, &right, &leaf].map(|node| node.read(|_| ()));
+            [&right, &leaf].map(|node| node.read(|_| ()));
+        }
+        let rebuilt = [of_left, of_right, of_leaf].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(rebuilt, [10, 0, 10]);
+    }
+
+    #[test]
+    fn a_late_record_is_locked_for_once() {
+        let root = node(&["r"], None);
+        let leaf = node(&["l"], Some(&root));
+        root.update(|_, _| Names::new(&["R"], None));
+        let (mut of_root, mut of_leaf) = (NodeCache::default(), NodeCache::default());
+        root.read_again(&mut of_root, |_| ());
+        leaf.read_again(&mut of_leaf, |_| ());
+        // With both held, a read that locks would not return.
+        let _held = (root.later(), leaf.later());
+        root.read_again(&mut of_root, |names| assert_eq!(names.all, ["R"]));
+        leaf.read_again(&mut of_leaf, |names| assert_eq!(names.all, ["l", "R"]));
+    }
+
+    #[test]
+    fn no_lock_is_held_while_values_are_built_or_dropped() {
+        let (root, _) = counted(None);
+        let (leaf, _) = counted(Some(&root));
+        for node in [&root, &leaf] {
+            let place = node.read(|value| Arc::clone(&value.node));
+            *place.lock().unwrap() = Some(Arc::clone(node));
+        }
+        for _ in 0..3 {
+            root.update(|own, _| own.again());
+            leaf.update(|own, _| own.again());
+            leaf.read(|_| ());
+        }
+        for node in [root, leaf] {
+            let place = node.read(|value| Arc::clone(&value.node));
+            drop(node);
+            // The cycle.
+            let last = place.lock().unwrap().take();
+            drop(last);
+        }
     }
 
     #[test]

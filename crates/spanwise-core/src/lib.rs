@@ -44,7 +44,10 @@
 //! | an output that can be flushed | [`Flush`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
+//! | ids that no other thread or process has | [`random_bits`] |
 //! | a value formatted without trusting it | [`guarded`] |
+//! | events whose origin is known only at run time | [`runtime_callsite`] |
+//! | records of the `log` crate, with the feature `log` | `log_bridge` |
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
@@ -56,6 +59,7 @@ mod context;
 mod emission;
 mod emitted;
 mod entered_spans;
+mod error_chain;
 mod ext;
 mod flush;
 mod forward;
@@ -65,14 +69,18 @@ mod layers;
 mod level_layer;
 mod leveled;
 mod levels;
+#[cfg(feature = "log")]
+pub mod log_bridge;
 pub mod log_record;
 pub mod nearest;
 mod neighbours;
 pub mod nested_json;
+mod random_bits;
 mod redact;
 mod redacted;
 pub mod reentry;
 mod report;
+pub mod runtime_callsite;
 mod setting;
 mod span_table;
 pub mod streams;
@@ -81,18 +89,20 @@ mod tally;
 pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
-pub use context::{CONTEXT_KEYS, Context, ContextLayer};
+pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
 pub use emission::{Emission, EmissionCache, Verdict};
 pub use emitted::Emitted;
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
+pub use error_chain::error_chain;
 pub use ext::LayerExt;
 pub use flush::Flush;
-pub use inherit::{Inherit, LayerId, Node};
+pub use inherit::{Inherit, LayerId, Node, NodeCache};
 pub use layers::Layers;
 pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
-pub use levels::{Levels, LevelsError, TargetLevels};
+pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
 pub use neighbours::Neighbours;
+pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};

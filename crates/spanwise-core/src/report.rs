@@ -62,18 +62,21 @@ pub enum Fault {
     Shed,
     /// Logging was shut down, and not all lines were delivered.
     Lost,
-    /// The memory for lines that are kept is full, and the oldest left.
+    /// The memory for lines that are kept is full, and some of them left.
     Evicted,
+    /// More units of work failed than a recorder writes in a second, and lines of some were dropped.
+    Suppressed,
 }
 
 impl Fault {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::WriteFailed,
         Self::FlushFailed,
         Self::Setup,
         Self::Shed,
         Self::Lost,
         Self::Evicted,
+        Self::Suppressed,
     ];
 
     fn name(self) -> &'static str {
@@ -84,6 +87,7 @@ impl Fault {
             Self::Shed => "shed",
             Self::Lost => "lines lost",
             Self::Evicted => "kept lines evicted",
+            Self::Suppressed => "kept lines suppressed",
         }
     }
 }

@@ -50,6 +50,11 @@ impl Baggage {
         self.members.iter().find(|member| member.key == key)
     }
 
+    /// Drops the members of other keys than `keeps` says.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.members.retain(|member| keeps(&member.key));
+    }
+
     /// Each member, with its key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
         self.members

@@ -23,7 +23,7 @@ pub fn passed_on(received: &HeaderMap) -> HeaderMap {
     sent.extend(baggage.header().map(|baggage| (BAGGAGE, baggage)));
     let id = received.get(X_REQUEST_ID);
     sent.extend(
-        id.filter(|id| id::accepted(id).is_some())
+        id.filter(|id| id::request_id(id).is_some())
             .map(|id| (X_REQUEST_ID, id.clone())),
     );
     sent

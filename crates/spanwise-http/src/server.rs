@@ -8,6 +8,7 @@ mod future;
 mod names;
 mod options;
 mod outcome;
+mod plain_path;
 mod request;
 mod service;
 mod value;

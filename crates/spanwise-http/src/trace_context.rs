@@ -118,11 +118,14 @@ impl TraceContext {
     }
 }
 
-/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, a key comes twice, or there are more than
-/// 32: it is dropped whole then.
+/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, or if there are more than 32: it is dropped
+/// whole then.
+///
+/// A member whose key came before is dropped alone: the first one is the newest.
 fn state(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
     let mut keys = Vec::new();
+    let mut members = 0;
     for line in headers.get_all(TRACESTATE) {
         for member in line.to_str().ok()?.split(',') {
             let member = member.trim_matches([' ', '\t']);
@@ -130,8 +133,12 @@ fn state(headers: &HeaderMap) -> Option<String> {
                 continue; // allowed, and says nothing
             }
             let key = key_of(member)?;
-            if keys.len() == 32 || keys.contains(&key) {
+            members += 1;
+            if members > 32 {
                 return None;
+            }
+            if keys.contains(&key) {
+                continue;
             }
             keys.push(key);
             if !joined.is_empty() {
@@ -154,27 +161,11 @@ fn key_of(member: &str) -> Option<&str> {
     fits.then_some(key)
 }
 
-/// Of a vendor, or of a tenant of one: `tenant@vendor`. Level 1 of the specification, except that a vendor may begin with a
-/// digit, as in Level 2.
+/// Whether `key` is one of Level 2: `( lcalpha / DIGIT ) 0*255 keychar`.
 fn is_key(key: &str) -> bool {
-    let of_a_key = |byte: u8| {
-        byte.is_ascii_lowercase()
-            || byte.is_ascii_digit()
-            || matches!(byte, b'_' | b'-' | b'*' | b'/')
-    };
-    let part = |text: &str, longest: usize| {
-        text.len() <= longest
-            && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-            && text.bytes().all(of_a_key)
-    };
-    match key.split_once('@') {
-        None => part(key, 256),
-        Some((tenant, vendor)) => {
-            part(tenant, 241)
-                && part(vendor, 14)
-                && vendor.starts_with(|first: char| first.is_ascii_lowercase())
-        }
-    }
+    let is_first = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_keychar = |byte: u8| is_first(&byte) || b"_-*/@".contains(&byte);
+    key.len() <= 256 && key.as_bytes().first().is_some_and(is_first) && key.bytes().all(is_keychar)
 }
 
 impl TraceId {

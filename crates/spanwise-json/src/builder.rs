@@ -7,7 +7,12 @@ use spanwise_core::{
     CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport, SpanTable,
 };
 
-use crate::{Format, JsonLayer, SpanEvents, Timestamp, escape, shape::Shape, value};
+use crate::{
+    Format, JsonLayer, SpanEvents, Timestamp, escape,
+    line::Line,
+    shape::Shape,
+    value::{self, CUT, Text},
+};
 
 /// The plain choices, apart from what the layer needs to work.
 #[derive(Debug, Clone)]
@@ -193,11 +198,12 @@ impl<W> JsonLayer<W> {
     pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
         let encoded = match value::to_text(&value) {
-            Ok(json) => {
-                let mut line = crate::line::Line::default();
+            Ok(Text::Whole(json)) => {
+                let mut line = Line::default();
                 escape::push_json(&mut line, &json);
                 line.as_bytes().to_vec()
             }
+            Ok(Text::Cut(text)) => escape::quoted(&(text + CUT)),
             Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
         };
         self.set(|options| {

@@ -1,6 +1,6 @@
 //! A line, from its first byte to the writer.
 
-use std::io::Write as _;
+use std::{collections::HashSet, io::Write as _};
 
 use spanwise_core::{Annotations, Fault, log_record::LogRecord, reentry};
 use tracing::{Event, Subscriber};
@@ -13,7 +13,7 @@ use crate::{
     fragment::Fragment,
     line::Line,
     local::Scratch,
-    members::members,
+    members::{Keys, members},
     oversize,
     plan::Plan,
     shape::push_member,
@@ -127,8 +127,8 @@ where
     {
         self.close_fields(draft);
         let has_span = match inside {
-            Inside::Current => self.with_current(ctx, |node| {
-                node.read(|fragment| self.push_fragment(draft, fragment));
+            Inside::Current => self.with_current(ctx, |node, cache| {
+                node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
             }),
             Inside::Span(id) => self
                 .look_up(id, ctx)
@@ -227,8 +227,8 @@ where
         let line = &mut scratch.line;
         match self.shape.table.layout {
             Layout::Flat if encoded.bits & fragment.bits() == 0 => {
-                parts.spans_end = line.len() + fragment.members().len();
-                line.push(fragment.all());
+                parts.spans_end = line.len() + fragment.members_len();
+                fragment.push_flat(line);
             }
             Layout::Flat => {
                 push_unshadowed(line, fragment, parts);
@@ -279,14 +279,13 @@ where
         encoded.note_hidden(plan);
         if let Some(spans) = spans {
             // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
+            let shadows =
+                self.shape.table.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
             let event = &line.as_bytes()[parts.fields_start..parts.fields_end];
-            let is_shadowed = |bits: u128, name: &[u8]| {
-                self.shape.table.layout == Layout::Flat
-                    && bits & spans.bits() != 0
-                    && members(event).any(|own| own.quoted_key() == name)
-            };
-            let (bits, notes) = (encoded.bits, encoded.notes());
-            notes.add(spans.notes(), |name| !is_shadowed(bits, name));
+            let keys = Keys::of(if shadows { event } else { b"" });
+            encoded
+                .notes()
+                .add(spans.notes(), |name| !keys.contains(name));
         }
         let notes = encoded.notes();
         parts.truncated = !notes.cut.is_empty();
@@ -297,7 +296,7 @@ where
         line.push(&self.shape.span);
         line.push(fragment.object());
         line.push(&self.shape.spans);
-        line.push(fragment.objects());
+        fragment.push_objects(line);
         line.push_byte(b']');
         if fragment.omitted() > 0 {
             let mut member = Vec::new();
@@ -368,8 +367,9 @@ where
 #[cold]
 fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &Parts) {
     let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
-    let shadows = |key: &[u8]| members(&event).any(|of_event| of_event.key() == key);
-    for member in members(fragment.members()).filter(|member| !shadows(member.key())) {
+    let keys = Keys::of(&event);
+    let of_spans = fragment.member_parts().flat_map(members);
+    for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
     }
 }
@@ -380,12 +380,12 @@ pub(crate) fn keep_last(line: &mut Line, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();
     line.truncate(start);
     let all: Vec<_> = members(&bytes).collect();
-    for (index, member) in all.iter().enumerate() {
-        if all[index + 1..]
-            .iter()
-            .all(|later| later.key() != member.key())
-        {
-            line.push(member.bytes);
-        }
-    }
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut kept: Vec<_> = all
+        .iter()
+        .rev()
+        .filter(|member| seen.insert(member.key()))
+        .collect();
+    kept.reverse();
+    kept.iter().for_each(|member| line.push(member.bytes));
 }

@@ -1,13 +1,10 @@
 //! [`JsonLayer`]: what it is told, and what it keeps of spans.
 
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicU32},
-};
+use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, SelfReport, SinkCounters, SpanTable,
-    SpanValue, log_record::LogRecord,
+    CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
+    SpanTable, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -23,9 +20,9 @@ use crate::{
     compose::{Inside, keep_last},
     escape,
     format::Layout,
-    fragment::{Fragment, Kind, Own, SpanNode},
+    fragment::{Fragment, Own, SpanNode},
     local::{self, Scratch},
-    notes::Notes,
+    notes::NO_NOTES,
     plan::Plan,
     shape::{Shape, push_member, text_policy},
     span_events::{self, Change, Shown},
@@ -44,24 +41,10 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) shape: Shape,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
-    pub(crate) spans: SpanTable<Span>,
+    pub(crate) spans: SpanTable<SpanNode>,
     pub(crate) neighbours: Neighbours,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
-}
-
-/// What is kept for an open span.
-#[derive(Debug, Clone)]
-pub(crate) struct Span {
-    callsite: &'static Metadata<'static>,
-    node: SpanNode,
-}
-
-impl SpanValue for Span {
-    #[inline]
-    fn closed_spans(&self) -> &AtomicU32 {
-        self.node.closed_spans()
-    }
 }
 
 impl<W> JsonLayer<W>
@@ -85,14 +68,6 @@ where
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
             of_event,
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        Kind {
-            table: self.shape.table,
-            list: self.options.span_list,
-            max_len: self.options.max_line,
         }
     }
 
@@ -153,7 +128,7 @@ where
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
-            notes: notes.as_deref().unwrap_or(&Notes::NONE),
+            notes: notes.as_deref().unwrap_or(&NO_NOTES),
         });
         scratch.put_back();
         result
@@ -169,7 +144,7 @@ where
             ctx.span_scope(id)?
                 .find_map(|span| self.spans.get(&span.id()))
         };
-        known.or_else(above).map(|span| span.node)
+        known.or_else(above)
     }
 
     /// Calls `f` with the node of the span that this thread is in. `f` must not call code that may
@@ -178,20 +153,23 @@ where
     pub(crate) fn with_current<S, R>(
         &self,
         ctx: &Context<'_, S>,
-        f: impl FnOnce(&SpanNode) -> R,
+        f: impl FnOnce(&SpanNode, &mut NodeCache<Fragment>) -> R,
     ) -> Option<R>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let mut f = Some(f);
         let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
-            CurrentSpan::Known(_, span) => f.take().map(|f| Ok(f(&span.node))),
+            CurrentSpan::Known { value, cache, .. } => f.take().map(|f| Ok(f(value, cache))),
             CurrentSpan::Unknown(id) => Some(Err(id.clone())),
             CurrentSpan::None => None,
         });
         match found.flatten()? {
             Ok(result) => Some(result),
-            Err(id) => self.look_up(&id, ctx).zip(f).map(|(node, f)| f(&node)),
+            Err(id) => {
+                let found = self.look_up(&id, ctx).zip(f);
+                found.map(|(node, f)| f(&node, &mut NodeCache::default()))
+            }
         }
     }
 
@@ -201,7 +179,7 @@ where
     {
         match attrs.parent() {
             Some(parent) => self.look_up(parent, ctx),
-            None if attrs.is_contextual() => self.with_current(ctx, Arc::clone),
+            None if attrs.is_contextual() => self.with_current(ctx, |node, _| Arc::clone(node)),
             None => None,
         }
     }
@@ -290,27 +268,24 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let callsite = attrs.metadata();
-        let plan = self.plan(callsite);
+        let plan = self.plan(attrs.metadata());
+        let Some(label) = &plan.label else { return };
         let parent = self.parent_of(attrs, &ctx);
         // Values are formatted before anything of the span is locked.
         let node = self.with_own(
             plan,
             |visitor| attrs.record(visitor),
-            |own| {
-                Node::new(parent.as_ref(), |parent| {
-                    Fragment::new(self.kind(), &plan.name, own, parent)
-                })
-            },
+            |own| Node::new(parent.as_ref(), |parent| Fragment::new(label, own, parent)),
         );
-        self.spans.insert(id, Span { callsite, node });
+        self.spans.insert(id, node);
         self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let Some(Span { callsite, node }) = self.spans.get(id) else {
+        let Some(node) = self.spans.get(id) else {
             return;
         };
+        let callsite = node.read(Fragment::callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         self.with_own(self.plan(callsite), record, |own| {
             if !own.members[0].is_empty() {

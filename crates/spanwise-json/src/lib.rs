@@ -109,6 +109,7 @@ mod text;
 mod timestamp;
 mod value;
 mod visit;
+mod work;
 
 pub use format::Format;
 pub use layer::JsonLayer;

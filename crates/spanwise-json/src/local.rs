@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use spanwise_core::EnteredSpans;
 
-use crate::{format::SAMPLE_RATE, layer::Span, line::Line, timestamp::LastSecond};
+use crate::{format::SAMPLE_RATE, fragment::SpanNode, line::Line, timestamp::LastSecond};
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-    static ENTERED: RefCell<EnteredSpans<Span>> = const { RefCell::new(EnteredSpans::new()) };
+    static ENTERED: RefCell<EnteredSpans<SpanNode>> = const { RefCell::new(EnteredSpans::new()) };
 }
 
 /// What a thread uses again for each line, whichever layer writes it.
@@ -69,7 +69,7 @@ impl Scratch {
 /// Calls `f` with the spans that this thread is in. `f` must not call code that may log. A thread
 /// that is ending is in none.
 #[inline]
-pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<Span>) -> R) -> Option<R> {
+pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
     // Nothing that `f` calls comes here again, so this is never borrowed already.
     ENTERED
         .try_with(|entered| f(&mut entered.borrow_mut()))

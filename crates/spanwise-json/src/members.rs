@@ -1,6 +1,6 @@
 //! The members of an object that we encoded: `,"key":value,"key":value`.
 
-use crate::value::string_end;
+use crate::{value::string_end, work};
 
 /// One member: `,"key":` and its value.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +38,27 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
+/// The keys of some members, as JSON strings: to find one costs no pass over the members.
+#[derive(Debug)]
+pub(crate) struct Keys<'a>(Vec<&'a [u8]>);
+
+impl<'a> Keys<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        let mut keys: Vec<_> = members(bytes).map(|member| member.quoted_key()).collect();
+        keys.sort_unstable();
+        Self(keys)
+    }
+
+    pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
+        self.0.binary_search(&quoted).is_ok()
+    }
+}
+
 /// Where the value that begins at `start` ends: at a comma outside of it, or with the text.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while at < json.len() {
+        work::step(1);
         match json[at] {
             b'"' => {
                 at = string_end(json, at);

@@ -12,15 +12,21 @@ pub(crate) struct Notes {
     pub(crate) redacted: Names,
 }
 
-/// Keys, each once: as JSON strings joined by commas.
+/// Of a line on which every value is as it was logged.
+pub(crate) static NO_NOTES: Notes = Notes {
+    cut: Names(Vec::new()),
+    redacted: Names(Vec::new()),
+};
+
+/// Keys, each once: as JSON strings joined by commas. From a number of them on, `"…"` stands for
+/// the rest, so that neither the list nor the time it takes grows with a line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names(Vec<u8>);
 
 impl Notes {
-    pub(crate) const NONE: Self = Self {
-        cut: Names(Vec::new()),
-        redacted: Names(Vec::new()),
-    };
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cut.is_empty() && self.redacted.is_empty()
+    }
 
     /// Adds what `other` says of the names that are `wanted`.
     pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
@@ -58,9 +64,18 @@ impl Names {
 
     /// Adds a name, which is a JSON string.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
-        if self.iter().any(|name| name == quoted) {
-            return;
+        let mut count = 0;
+        for name in self.iter() {
+            if name == quoted || name == MORE.as_bytes() {
+                return;
+            }
+            count += 1;
         }
+        let quoted = if count < MAX_NAMES {
+            quoted
+        } else {
+            MORE.as_bytes()
+        };
         if !self.is_empty() {
             self.0.push(b',');
         }
@@ -94,3 +109,9 @@ impl Names {
         })
     }
 }
+
+/// A list has this many names.
+const MAX_NAMES: usize = 64;
+
+/// Stands for those that a list leaves out.
+const MORE: &str = "\"…\"";

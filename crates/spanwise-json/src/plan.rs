@@ -6,8 +6,8 @@ use spanwise_core::log_record;
 use tracing_core::Metadata;
 
 use crate::{
-    builder::Options, escape, format::Layout, line::Short, notes::Notes, shape::Shape,
-    visit::hidden_bit,
+    builder::Options, escape, format::Layout, fragment::Label, line::Short, notes::Notes,
+    shape::Shape, visit::hidden_bit,
 };
 
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct Plan {
     pub(crate) location: Vec<u8>,
     /// To the end of the line.
     pub(crate) close: Short<32>,
-    /// The name as a JSON string.
-    pub(crate) name: Arc<[u8]>,
+    /// Of a span's callsite.
+    pub(crate) label: Option<Arc<Label>>,
 }
 
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) enum Role {
     Trusted = 8,
     /// Shown as what the policy makes of its value.
     Replaced = 16,
+    /// A field whose texts the policy reads and whose numbers are hidden.
+    Text = 32,
 }
 
 impl Plan {
@@ -133,7 +135,15 @@ impl Plan {
             after_fields,
             location,
             close: Short::new(close),
-            name: escape::quoted(callsite.name()).into(),
+            label: callsite.is_span().then(|| {
+                Arc::new(Label {
+                    callsite,
+                    table: shape.table,
+                    name: escape::quoted(callsite.name()).into(),
+                    list: options.span_list,
+                    max_len: options.max_line,
+                })
+            }),
             keys,
         }
     }

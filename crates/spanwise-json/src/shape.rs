@@ -127,6 +127,7 @@ impl Shape {
         let role = match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
+            KeyVerdict::Text if shown => Role::Text,
             KeyVerdict::Trust if shown => Role::Trusted,
             KeyVerdict::Redact if shown => Role::Hidden,
             KeyVerdict::Replace if shown => Role::Replaced,

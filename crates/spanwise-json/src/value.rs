@@ -1,11 +1,11 @@
 //! Nested JSON as a field's value, on stable Rust.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 
 use serde_core::Serialize;
 use spanwise_core::nested_json;
 
-use crate::members::value_end;
+use crate::work;
 
 /// Shows `value` as nested JSON in spanwise's sinks, and as compact JSON text in anyone else's.
 ///
@@ -19,11 +19,15 @@ use crate::members::value_end;
 /// # assert_eq!(json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
 /// ```
 ///
-/// A value that fails to serialise becomes a string that says so. An object that repeats a key keeps the last of them. Inside
-/// other text (`"items: {json}"`) it is text.
+/// A value that fails to serialise becomes a string that says so. An object that repeats a key
+/// keeps the last of them. Inside other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
+/// becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Json<'_, T> {
     Json(value)
 }
+
+/// Stands at the end of JSON that is too long.
+pub(crate) const CUT: &str = "<cut: the JSON is longer than 1 MiB>";
 
 /// A value that shows itself as JSON. Made by [`json()`].
 #[derive(Clone, Copy)]
@@ -32,11 +36,12 @@ pub struct Json<'a, T: ?Sized>(&'a T);
 impl<T: Serialize + ?Sized> fmt::Display for Json<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match to_text(self.0) {
-            Ok(text) => {
+            Ok(Text::Whole(text)) => {
                 f.write_str(nested_json::begin())?;
                 f.write_str(&text)?;
                 f.write_str(nested_json::end())
             }
+            Ok(Text::Cut(text)) => write!(f, "{text}{CUT}"),
             Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
         }
     }
@@ -48,23 +53,63 @@ impl<T: Serialize + ?Sized> fmt::Debug for Json<'_, T> {
     }
 }
 
+/// JSON as text, at most [`MAX_JSON`] bytes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    Whole(String),
+    /// The start of what would be longer.
+    Cut(String),
+}
+
+/// [`json()`] writes no more than this many bytes: 1 MiB.
+const MAX_JSON: usize = 1024 * 1024;
+
 /// Compact JSON in which no object repeats a key.
 ///
 /// serde_json writes it so, but for what others write into it as it is: a `RawValue` may hold line breaks, and it, `#[serde(flatten)]`
 /// and hand-written maps may repeat a key.
-pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
-    let text = compact(serde_json::to_string(value)?);
-    if !repeats_a_key(&text) {
-        return Ok(text);
+pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Text, serde_json::Error> {
+    let mut written = Limited::default();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let text = match String::from_utf8(written.bytes) {
+        Ok(text) => text,
+        // Cut inside a character.
+        Err(error) => {
+            let whole = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(whole);
+            String::from_utf8(bytes).unwrap_or_default()
+        }
+    };
+    if written.is_full {
+        return Ok(Text::Cut(text));
     }
-    let mut kept = Vec::with_capacity(text.len());
-    if keep_last_keys(text.as_bytes(), DEEPEST, &mut kept).is_none() {
-        return Err(serde_core::ser::Error::custom(
-            "it repeats a key and is nested too deep",
-        ));
+    outcome?;
+    let text = compact(text);
+    Ok(Text::Whole(without_repeats(&text).unwrap_or(text)))
+}
+
+/// Takes bytes up to a limit, and then nothing: the value stops there.
+#[derive(Default)]
+struct Limited {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let kept = bytes.len().min(MAX_JSON - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..kept]);
+        if kept == bytes.len() {
+            return Ok(kept);
+        }
+        self.is_full = true;
+        Err(io::ErrorKind::FileTooLarge.into())
     }
-    // Pieces of a text, cut at quotes, commas and brackets.
-    String::from_utf8(kept).map_err(serde_core::ser::Error::custom)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Without the white space between values.
@@ -79,7 +124,7 @@ fn compact(text: String) -> String {
                 continue;
             }
             b' ' | b'\t' | b'\n' | b'\r' => {
-                kept.extend(&bytes[from..at]);
+                kept.extend_from_slice(&bytes[from..at]);
                 from = at + 1;
             }
             _ => {}
@@ -89,90 +134,94 @@ fn compact(text: String) -> String {
     if from == 0 {
         return text;
     }
-    kept.extend(&bytes[from..]);
+    kept.extend_from_slice(&bytes[from..]);
     // Only ASCII was taken out.
     String::from_utf8(kept).unwrap_or(text)
 }
 
-/// Objects inside one another beyond this many are not taken apart.
-const DEEPEST: usize = 128;
-
-/// Appends `json` to `kept`, of each object's members with one key only the last; nothing if it is too deep.
-fn keep_last_keys(json: &[u8], deepest: usize, kept: &mut Vec<u8>) -> Option<()> {
-    let (open, inner) = match json {
-        [open @ (b'{' | b'['), inner @ .., b'}' | b']'] => (*open, inner),
-        other => {
-            kept.extend(other);
-            return Some(());
-        }
-    };
-    let deepest = deepest.checked_sub(1)?;
-    let mut items = Vec::new();
-    let mut rest = inner;
-    while !rest.is_empty() {
-        let (item, after) = rest.split_at(value_end(rest, 0));
-        items.push(item);
-        rest = after.get(1..).unwrap_or_default();
-    }
-    let key_end = |item: &[u8]| if open == b'{' { string_end(item, 0) } else { 0 };
-    let keys: Vec<Vec<u8>> = items
-        .iter()
-        .map(|item| decoded(&item[..key_end(item)]))
-        .collect();
-    kept.push(open);
-    let start = kept.len();
-    for (index, item) in items.iter().enumerate() {
-        if open == b'{' && keys[index + 1..].contains(&keys[index]) {
-            continue;
-        }
-        if kept.len() > start {
-            kept.push(b',');
-        }
-        let (key, value) = item.split_at(key_end(item) + usize::from(open == b'{'));
-        kept.extend(key);
-        keep_last_keys(value, deepest, kept)?;
-    }
-    kept.push(if open == b'{' { b'}' } else { b']' });
-    Some(())
-}
-
-/// A key as it reads: one can be spelled with escapes or without.
-fn decoded(key: &[u8]) -> Vec<u8> {
-    match key
-        .contains(&b'\\')
-        .then(|| serde_json::from_slice::<String>(key))
-    {
-        Some(Ok(text)) => [b"\"", text.as_bytes(), b"\""].concat(),
-        _ => key.to_vec(),
-    }
-}
-
-fn repeats_a_key(text: &str) -> bool {
+/// Of each object's members with one key only the last; nothing if no key is repeated.
+///
+/// One pass, whatever the nesting: a member that a later one replaces is noted as a range to leave
+/// out.
+fn without_repeats(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    // The keys of each object that is open; `None` for an array.
-    let mut open: Vec<Option<HashSet<Vec<u8>>>> = Vec::new();
+    // For each object that is open its keys, each with the start of its member; `None` for an array.
+    let mut open: Vec<Option<Members<'_>>> = Vec::new();
+    let mut replaced: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
+        work::step(1);
         match bytes[at] {
-            b'{' => open.push(Some(HashSet::new())),
+            b'{' => open.push(Some(Members::default())),
             b'[' => open.push(None),
             b'}' | b']' => drop(open.pop()),
             b'"' => {
                 let end = string_end(bytes, at);
                 let is_key = bytes.get(end) == Some(&b':');
-                if let (true, Some(Some(keys))) = (is_key, open.last_mut())
-                    && !keys.insert(decoded(&bytes[at..end]))
-                {
-                    return true;
+                if let (true, Some(Some(members))) = (is_key, open.last_mut()) {
+                    members.add(decoded(&bytes[at..end]), at, &mut replaced);
                 }
                 at = end;
                 continue;
+            }
+            b',' => {
+                if let Some(Some(members)) = open.last_mut() {
+                    members.end_last(at + 1);
+                }
             }
             _ => {}
         }
         at += 1;
     }
-    false
+    if replaced.is_empty() {
+        return None;
+    }
+    replaced.sort_unstable_by_key(|range| range.start);
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for range in replaced {
+        // A range inside one that is left out already has nothing to add.
+        if range.start >= from {
+            kept.push_str(&text[from..range.start]);
+            from = range.end;
+        }
+    }
+    kept.push_str(&text[from..]);
+    Some(kept)
+}
+
+/// The members of an object so far, each with its comma, by key.
+#[derive(Default)]
+struct Members<'a> {
+    by_key: HashMap<Cow<'a, [u8]>, usize>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl<'a> Members<'a> {
+    fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
+        self.ranges.push(start..start);
+        if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
+            // It is not the last member, so a comma ended it.
+            replaced.push(self.ranges[before].clone());
+        }
+    }
+
+    fn end_last(&mut self, end: usize) {
+        if let Some(last) = self.ranges.last_mut() {
+            last.end = end;
+        }
+    }
+}
+
+/// A key as it reads: one can be spelled with escapes or without.
+fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
+    match key
+        .contains(&b'\\')
+        .then(|| serde_json::from_slice::<String>(key))
+    {
+        Some(Ok(text)) => Cow::Owned([b"\"", text.as_bytes(), b"\""].concat()),
+        _ => Cow::Borrowed(key),
+    }
 }
 
 /// True if `json` is one whole value, as it should be between the marks.
@@ -184,6 +233,7 @@ pub(crate) fn is_whole(json: &[u8]) -> bool {
 pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() {
+        work::step(1);
         match json[at] {
             b'"' => return at + 1,
             b'\\' => at += 2,
@@ -198,9 +248,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_key_is_found_at_any_depth_and_a_repeated_value_is_none() {
-        for json in [r#"{"a":1,"a":2}"#, r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#] {
-            assert!(repeats_a_key(json), "{json}");
+    fn repeated_keys_keep_the_last_at_any_depth() {
+        for (json, expected) in [
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+            (
+                r#"{"a":1,"b":2,"a":3,"c":4,"a":5}"#,
+                r#"{"b":2,"c":4,"a":5}"#,
+            ),
+            (
+                r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#,
+                r#"[{"x":{"b":[{}],"k\"":2}}]"#,
+            ),
+            (
+                r#"{"a":{"b":1,"b":2},"a":{"c":1,"c":2}}"#,
+                r#"{"a":{"c":2}}"#,
+            ),
+            (
+                r#"{"a":[1,{"z":1,"z":2}],"\u0061":"x,y"}"#,
+                r#"{"\u0061":"x,y"}"#,
+            ),
+        ] {
+            assert_eq!(without_repeats(json).as_deref(), Some(expected), "{json}");
         }
         for json in [
             r#"{"a":{"a":1},"b":{"a":"a"}}"#,
@@ -208,7 +276,44 @@ mod tests {
             "1",
             "\"\\\"\"",
         ] {
-            assert!(!repeats_a_key(json), "{json}");
+            assert_eq!(without_repeats(json), None, "{json}");
+        }
+    }
+
+    /// Steps of `without_repeats` for each byte of `json`.
+    fn steps_per_byte(json: &str) -> f64 {
+        let steps = work::count(|| {
+            without_repeats(json);
+        });
+        steps as f64 / json.len() as f64
+    }
+
+    #[test]
+    fn work_is_linear_in_keys_and_nesting() {
+        let object = |count: usize, member: &dyn Fn(usize) -> String| {
+            let members: Vec<_> = (0..count).map(member).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let distinct = object(50_000, &|index| format!("\"k{index}\":1"));
+        let one_twice = object(50_000, &|index| format!("\"k{}\":1", index.max(1)));
+        let all_one = object(50_000, &|_| "\"k\":1".to_owned());
+        let pairs = object(25_000, &|index| format!("\"k{index}\":1,\"k{index}\":2"));
+        let deep = |open: &str, close: &str| open.repeat(20_000) + "1" + &close.repeat(20_000);
+        let nested = deep("{\"k\":", "}");
+        let repeated_inside = deep("{\"k\":1,\"k\":", "}");
+        let repeated_around = format!("{{\"k\":{nested},\"k\":{repeated_inside}}}");
+        for json in [
+            distinct,
+            one_twice,
+            all_one,
+            pairs,
+            nested,
+            repeated_inside,
+            repeated_around,
+            deep("[", "]"),
+        ] {
+            let steps = steps_per_byte(&json);
+            assert!(steps <= 2.0, "{steps} steps a byte: {}…", &json[..40]);
         }
     }
 }

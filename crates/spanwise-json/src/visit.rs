@@ -2,11 +2,11 @@
 
 use std::{
     error::Error,
-    fmt, ptr,
+    fmt,
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{Redact, guarded};
+use spanwise_core::{Redact, error_chain, guarded};
 use tracing_core::{Field, field::Visit};
 
 use crate::{
@@ -39,9 +39,9 @@ pub(crate) struct Encoding<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
-    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8,
+    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
     Message = Role::Message as u8,
-    AllButMessage = Role::Field as u8 | Role::Trusted as u8,
+    AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
 }
 
 /// What became of the fields.
@@ -120,11 +120,22 @@ impl<'a> Encoder<'a> {
     /// Appends the key; false if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> bool {
+        self.begin_as(field, self.pass as u8)
+    }
+
+    /// [`begin`](Self::begin) for a number.
+    #[inline]
+    fn begin_number(&mut self, field: &Field) -> bool {
+        self.begin_as(field, self.pass as u8 & !(Role::Text as u8))
+    }
+
+    #[inline]
+    fn begin_as(&mut self, field: &Field, wanted: u8) -> bool {
         let index = field.index();
         let Some(key) = self.keys.get(index) else {
             return false;
         };
-        if key.role as u8 & self.pass as u8 == 0 || index < self.resume_at {
+        if key.role as u8 & wanted == 0 || index < self.resume_at {
             return false;
         }
         self.at = index;
@@ -153,6 +164,16 @@ impl<'a> Encoder<'a> {
                 self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
             }
             Role::Replaced => self.replace(field, key, value),
+            Role::Text => {
+                self.at = field.index();
+                self.encoded.bits |= key.bit;
+                self.line.push_short(&key.member);
+                self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
+                self.end(Missing {
+                    hidden: true,
+                    ..Missing::default()
+                });
+            }
             Role::Omitted | Role::Message | Role::Field | Role::Trusted => {}
         }
     }
@@ -195,7 +216,7 @@ impl<'a> Encoder<'a> {
         let (key, clean) = match self.keys[self.at].role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
-            Role::Field | Role::Omitted | Role::Hidden | Role::Replaced => {
+            Role::Field | Role::Text | Role::Omitted | Role::Hidden | Role::Replaced => {
                 (Some(plain_name(field.name())), None)
             }
         };
@@ -249,7 +270,7 @@ impl<'a> Encoder<'a> {
 
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.begin(field) {
+        if self.begin_number(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -258,7 +279,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.begin(field) {
+        if self.begin_number(field) {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -283,7 +304,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if !self.begin(field) {
+        if !self.begin_number(field) {
             return self.skip(field, format_args!("{value}"));
         }
         if value.is_finite() {
@@ -367,7 +388,7 @@ impl Visit for Encoder<'_> {
         let mut missing =
             text::push_display(self.line, format_args!("{value}"), max_field, reading);
         self.line.push(b",\"chain\":[");
-        for (index, cause) in chain(value).enumerate() {
+        for (index, cause) in error_chain(value, MOST_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
@@ -393,25 +414,6 @@ const HIDDEN: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 /// At most this many causes of an error are shown.
 const MOST_CAUSES: usize = 16;
-
-/// The causes, outermost first, up to one that was there before.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut seen: Vec<&'a (dyn Error + 'static)> = vec![error];
-    std::iter::from_fn(move || {
-        let last: &'a (dyn Error + 'static) = seen.last().copied()?;
-        let next = last.source()?;
-        if seen.len() > MOST_CAUSES || seen.iter().any(|before| is_same(*before, next)) {
-            return None;
-        }
-        seen.push(next);
-        Some(next)
-    })
-}
-
-/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at [`MOST_CAUSES`].
-fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
-    ptr::eq(a, b)
-}
 
 struct Hex<'a>(&'a [u8]);
 

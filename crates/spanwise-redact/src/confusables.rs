@@ -1,8 +1,10 @@
-//! Letters that look like those of ASCII, and characters that are not seen: keys with them are compared as they look.
+//! Letters that look like those of ASCII, and characters that are not seen: keys with them are
+//! compared as they look.
 
 use std::sync::LazyLock;
 
-/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others replaced.
+/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others
+/// replaced.
 pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     let mut rest = key;
     while let Some(next) = rest.chars().next() {
@@ -64,7 +66,9 @@ fn fold_char(c: char, push: &mut impl FnMut(char)) {
         0x1D7CE..=0x1D7FF => push(letter(b'0', (code - 0x1D7CE) % 10)),
         _ => match LETTERS.binary_search_by_key(&c, |(looks, _)| *looks) {
             Ok(found) => push(LETTERS[found].1),
-            Err(_) => c.to_lowercase().for_each(push),
+            Err(_) if c.is_alphanumeric() => c.to_lowercase().for_each(push),
+            // Quotes, dashes, spaces.
+            Err(_) => push(' '),
         },
     }
 }

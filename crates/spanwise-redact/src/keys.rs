@@ -6,10 +6,11 @@ use crate::{
     Detector, RuleError, confusables,
     literals::Literals,
     names::{ATTRIBUTES, HEADERS},
-    words::{Meaning, RULES, Tier},
+    words::{Meaning, RULES, Tier, is_address},
 };
 
-/// Rules about keys: the built-in ones, which are about words, and those of the user, which are about whole names.
+/// Rules about keys: the built-in ones, which are about words, and those of the user, which are
+/// about whole names.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     /// Which of the built-in rules are on, by their number.
@@ -58,7 +59,8 @@ pub(crate) enum Segment {
 pub(crate) enum Decision {
     /// By this rule.
     Hide { rule: usize, origin: Origin },
-    /// By this built-in rule, unless the value is an address of a network, see [`is_network_address`].
+    /// By this built-in rule, unless the value is an address of a network, see
+    /// [`is_network_address`].
     HideUnlessAddress { rule: usize },
     /// The value is an id of a fixed form. Its text need not be read.
     Trust,
@@ -103,7 +105,7 @@ impl Keys {
     fn switched(&mut self) {
         let on = || RULES.named().iter().zip(&self.on).filter(|(_, on)| **on);
         self.pii = on().any(|((_, tier), _)| *tier == Tier::Pii);
-        self.addresses = on().any(|((name, _), _)| *name == "address");
+        self.addresses = on().any(|((name, _), _)| is_address(name));
     }
 
     /// The number of the rule, which is new if it was not there.
@@ -122,7 +124,8 @@ impl Keys {
         self.on.len() + self.rules.len() - 1
     }
 
-    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule switches it off.
+    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule
+    /// switches it off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
         // Numbers stay: a rule without a name matches no key.
         for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
@@ -136,6 +139,13 @@ impl Keys {
     }
 
     pub(crate) fn decide(&self, key: &str) -> Decision {
+        if self.rules.is_empty() && self.shown.is_empty() && !RULES.may_be_about(key, self.pii) {
+            return Decision::Pass;
+        }
+        self.decide_by_words(key)
+    }
+
+    fn decide_by_words(&self, key: &str) -> Decision {
         let normal = Normal::new(key);
         if !self.shown.is_empty() && self.is_shown(&normal, key) {
             return Decision::Pass;
@@ -145,10 +155,10 @@ impl Keys {
         {
             return self.hidden_by(rule);
         }
-        if normal.is_attribute {
+        if normal.is_attribute || !RULES.may_be_about(key, self.pii) {
             return Decision::Pass;
         }
-        match RULES.read(&normal, &self.on, self.pii) {
+        match RULES.read(&normal, &self.on) {
             Meaning::Hidden(rule) => self.hidden_by(rule),
             Meaning::Address(rule) => Decision::HideUnlessAddress { rule },
             Meaning::Id => Decision::Trust,
@@ -156,10 +166,15 @@ impl Keys {
         }
     }
 
-    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letter. Costs next to nothing.
+    /// Whether the values of a key may have to be looked at to decide, which is seen from its last
+    /// letters. Costs next to nothing.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
-        self.addresses && matches!(key.as_bytes().last(), Some(b's' | b'S'))
+        self.addresses
+            && matches!(
+                key.as_bytes(),
+                [.., b's' | b'S', b's' | b'S'] | [.., b'i' | b'I', b'p' | b'P']
+            )
     }
 
     pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
@@ -193,9 +208,9 @@ impl Keys {
         !self.index.paths.is_empty()
     }
 
-    /// The rule for a path of keys within a value.
-    pub(crate) fn path(&self, path: &[&str]) -> Option<usize> {
-        self.index.path_of(path)
+    /// The rules about paths of keys, each with its number.
+    pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
+        &self.index.paths
     }
 }
 
@@ -219,7 +234,8 @@ impl Index {
         }
     }
 
-    /// The rule that hides a key: one about its whole name before one about a path, a part or an end of it.
+    /// The rule that hides a key: one about its whole name before one about a path, a part or an
+    /// end of it.
     fn find(&self, key: &Normal, written: &str) -> Option<usize> {
         let (whole, last) = (key.whole(), key.last());
         let ends = || {
@@ -321,7 +337,8 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
-    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no more than its length.
+    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no
+    // more than its length.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let open = |reached: &mut Vec<bool>| {
@@ -496,8 +513,8 @@ fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
     Ok(found)
 }
 
-/// A key as it is compared: in lower case, only letters and digits, with the places where words begin. Of a key that is longer the
-/// end.
+/// A key as it is compared: in lower case, only letters and digits, with the places where words
+/// begin. Of a key that is longer the end.
 ///
 /// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
 #[derive(Debug)]
@@ -514,15 +531,6 @@ pub(crate) struct Normal {
 
 const MAX_KEY_LEN: usize = 128;
 
-/// What a character of a key is, to see where a word ends: `db_password`, `dbPassword`, `HTTPToken`, `oauth2Token`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Gap,
-    Lower,
-    Upper,
-    Digit,
-}
-
 impl Normal {
     pub(crate) fn new(key: &str) -> Self {
         if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
@@ -534,14 +542,21 @@ impl Normal {
     #[cold]
     #[inline(never)]
     fn folded(key: &str) -> Self {
-        let mut looks = String::new();
+        let (mut looks, mut len) = ([0; 8 * MAX_KEY_LEN], 0);
         // Written out, a letter takes up to eight bytes.
         let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
         while !key.is_char_boundary(from) {
             from += 1;
         }
-        confusables::fold(&key[from..], |c| looks.push(c));
-        Self::of(&looks)
+        confusables::fold(&key[from..], |c| {
+            if let Some(room) = looks
+                .get_mut(len..)
+                .filter(|room| room.len() >= c.len_utf8())
+            {
+                len += c.encode_utf8(room).len();
+            }
+        });
+        Self::of(str::from_utf8(&looks[..len]).unwrap_or_default())
     }
 
     fn of(key: &str) -> Self {
@@ -559,44 +574,30 @@ impl Normal {
             key = header.unwrap_or(key);
         }
         let bytes = key.as_bytes();
-        let mut before = Class::Gap;
-        // Whether the two before are large letters.
-        let mut is_acronym = false;
         let bytes = &bytes[bytes.len().saturating_sub(MAX_KEY_LEN)..];
+        let mut before = GAP;
+        let mut is_acronym = false;
         for (at, byte) in bytes.iter().enumerate() {
-            let class = match byte {
-                b'a'..=b'z' | 0x80.. => Class::Lower,
-                b'A'..=b'Z' => Class::Upper,
-                b'0'..=b'9' => Class::Digit,
-                b'*' => Class::Lower,
-                byte => {
-                    if *byte == b'.' && !normal.is_attribute {
-                        normal.last = normal.length;
-                    }
-                    before = Class::Gap;
-                    continue;
-                }
-            };
+            let class = class(*byte);
             let length = normal.length;
-            match (before, class) {
-                (Class::Gap, _)
-                | (Class::Lower | Class::Digit, Class::Upper)
-                | (Class::Digit, Class::Lower) => {
-                    normal.starts |= 1 << length;
-                    is_acronym = false;
+            if class == GAP {
+                if *byte == b'.' && !normal.is_attribute {
+                    normal.last = length;
                 }
-                (Class::Upper, Class::Upper) => is_acronym = true,
-                // `IDs` is one word.
-                (Class::Upper, Class::Lower) if is_acronym => {
-                    let is_plural =
-                        *byte == b's' && !bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-                    if !is_plural {
-                        normal.starts |= 1 << (length - 1);
-                    }
-                    is_acronym = false;
-                }
-                _ => {}
+                before = GAP;
+                continue;
             }
+            if is_acronym && class == LOWER && before == UPPER {
+                // `HTTPToken` is two words, and `IDs` is one.
+                let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+                if *byte != b's' || goes_on {
+                    normal.starts |= 1 << (length - 1);
+                }
+            }
+            if STARTS >> (before * 8 + class) & 1 != 0 {
+                normal.starts |= 1 << length;
+            }
+            is_acronym = class == UPPER && before == UPPER;
             normal.bytes[length] = byte.to_ascii_lowercase();
             normal.length += 1;
             before = class;
@@ -627,8 +628,54 @@ impl Normal {
     }
 }
 
-/// Whether a value under a key such as `address` is one of a network rather than of a house: `10.0.0.7:80`, `db.internal:5432`,
-/// `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
+/// What a character of a key is.
+const GAP: u32 = 0;
+const LOWER: u32 = 1;
+const UPPER: u32 = 2;
+const DIGIT: u32 = 3;
+/// A letter beyond ASCII that looks like none of it.
+const FOREIGN: u32 = 4;
+
+/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`,
+/// `oauth2Token`, `sha256sum`.
+const STARTS: u64 = {
+    let pairs = [
+        (GAP, LOWER),
+        (GAP, UPPER),
+        (GAP, DIGIT),
+        (LOWER, UPPER),
+        (DIGIT, UPPER),
+        (DIGIT, LOWER),
+        (GAP, FOREIGN),
+        (LOWER, FOREIGN),
+        (UPPER, FOREIGN),
+        (DIGIT, FOREIGN),
+        (FOREIGN, LOWER),
+        (FOREIGN, UPPER),
+        (FOREIGN, DIGIT),
+    ];
+    let mut starts = 0;
+    let mut at = 0;
+    while at < pairs.len() {
+        starts |= 1 << (pairs[at].0 * 8 + pairs[at].1);
+        at += 1;
+    }
+    starts
+};
+
+#[inline]
+fn class(byte: u8) -> u32 {
+    match byte {
+        b'a'..=b'z' | b'*' => LOWER,
+        b'A'..=b'Z' => UPPER,
+        b'0'..=b'9' => DIGIT,
+        0x80.. => FOREIGN,
+        _ => GAP,
+    }
+}
+
+/// Whether a value under a key such as `address` is one of a network rather than of a house:
+/// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
 pub(crate) fn is_network_address(value: &str) -> bool {
     let value = value.trim();
     let value = value
@@ -636,6 +683,9 @@ pub(crate) fn is_network_address(value: &str) -> bool {
         .and_then(|value| value.strip_suffix(')'))
         .unwrap_or(value);
     let value = value.trim_matches('"');
+    if value.is_empty() {
+        return true;
+    }
     if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
         return !value.contains(char::is_whitespace);
     }
@@ -677,7 +727,7 @@ pub(crate) fn is_network_address(value: &str) -> bool {
     let top = host.rsplit('.').next().unwrap_or(host);
     let has_top =
         host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown" | "none" | "null"))
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown"))
 }
 
 fn is_number(text: &str) -> bool {

@@ -1,9 +1,11 @@
 //! The words of a key, and what they say about its value.
 //!
-//! A key is a sequence of words. Its last words decide: `db_password` is a password, `password_length` is a length. Words that
-//! are written without a separator (`dbpassword`) are found with the vocabulary, which is every word that a rule has.
+//! A key is a sequence of words. Its last words decide: `db_password` is a password,
+//! `password_length` is a length. Words that are written without a separator (`dbpassword`) are
+//! found with the vocabulary, which is every word that a rule has.
 //!
-//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a time, before a word is looked at.
+//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a
+//! time, before a word is looked at.
 
 use std::sync::LazyLock;
 
@@ -41,7 +43,8 @@ pub(crate) struct Rules {
     phrases: Vec<Phrase>,
     /// Which phrases end in a word, by its number.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without their spaces that are found inside a word that is not known, with where a look for them is worth it.
+    /// Phrases without their spaces that are found inside a word that is not known, with where a
+    /// look for them is worth it.
     inside: Vec<(String, Vec<Word>)>,
     inside_signs: Trigrams,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
@@ -80,9 +83,12 @@ impl Rules {
             secret_signs: Trigrams::default(),
             signs: Trigrams::default(),
         };
+        let common = Common::new();
         let flags = [
             (names::ABOUT, ABOUT),
             (names::TRANSPARENT, TRANSPARENT),
+            (names::REGIONS, TRANSPARENT | ALONE),
+            (names::ALONE, ALONE),
             (names::QUESTIONS, QUESTION),
             (names::COUNTS, COUNT),
             (names::SUFFIXES, SUFFIX),
@@ -101,7 +107,7 @@ impl Rules {
         ];
         for (lines, tier, is_strong) in tiers {
             for line in lines {
-                rules.add_rule(line, tier, is_strong);
+                rules.add_rule(line, tier, is_strong, &common);
             }
         }
         for line in names::VISIBLE {
@@ -109,8 +115,8 @@ impl Rules {
         }
         for id in names::TRUSTED {
             rules.add_phrase((id, "", true), Effect::Trust);
-            rules.signs.add_phrase(id);
-            rules.secret_signs.add_phrase(id);
+            rules.signs.add_phrase(id, &common);
+            rules.secret_signs.add_phrase(id, &common);
         }
         for word in names::ENGLISH.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
@@ -119,7 +125,7 @@ impl Rules {
         rules
     }
 
-    fn add_rule(&mut self, line: &'static str, tier: Tier, is_strong: bool) {
+    fn add_rule(&mut self, line: &'static str, tier: Tier, is_strong: bool, common: &Common) {
         let rule = self.named.len();
         for (index, phrase) in alternatives(line).enumerate() {
             let (words, ..) = phrase;
@@ -127,13 +133,13 @@ impl Rules {
                 self.named.push((words, tier));
             }
             let effect = match words {
-                "address" => Effect::HideUnlessAddress(rule),
+                words if is_address(words) => Effect::HideUnlessAddress(rule),
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
-            self.signs.add_phrase(words);
+            self.signs.add_phrase(words, common);
             if tier == Tier::Secrets {
-                self.secret_signs.add_phrase(words);
+                self.secret_signs.add_phrase(words, common);
             }
             let joined = words.replace(' ', "");
             if is_strong && (joined.len() >= MIN_INSIDE_LEN || INSIDE.contains(&&*joined)) {
@@ -201,18 +207,16 @@ impl Rules {
         self.named.iter().position(|(known, _)| is_it(known))
     }
 
-    /// What the rules that are `on` say of a key; `pii` if some of the second tier are.
+    /// False if no rule is about a key, whatever it says of it; with those about personal data if
+    /// `pii`.
     #[inline]
-    pub(crate) fn read(&self, key: &Normal, on: &[bool], pii: bool) -> Meaning {
+    pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let signs = if pii { &self.signs } else { &self.secret_signs };
-        if !signs.are_in(key.whole()) {
-            return Meaning::Unknown;
-        }
-        self.read_words(key, on)
+        signs.may_be_in(key.as_bytes())
     }
 
-    #[inline(never)]
-    fn read_words(&self, key: &Normal, on: &[bool]) -> Meaning {
+    /// What the rules that are `on` say of a key.
+    pub(crate) fn read(&self, key: &Normal, on: &[bool]) -> Meaning {
         let mut sequence = Sequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
@@ -339,20 +343,24 @@ impl Rules {
         }
     }
 
+    /// The first phrase that is in a word: where, and its words.
     fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
-        if !self.inside_signs.are_in(word) {
-            return None;
-        }
-        let begins = |at: usize| {
+        word.windows(3).enumerate().find_map(|(at, letters)| {
+            if !self.inside_signs.are_in(letters) {
+                return None;
+            }
             let rest = &word[at..];
             let mut inside = self.inside.iter();
-            inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()))
-        };
-        (0..word.len()).find_map(|at| {
-            let (joined, words) = begins(at)?;
+            let found = inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()));
+            let (joined, words) = found?;
             Some((at, at + joined.len(), &**words))
         })
     }
+}
+
+/// Whether the value decides about a key that a rule of that name hides.
+pub(crate) fn is_address(rule: &str) -> bool {
+    matches!(rule, "address" | "ip")
 }
 
 /// Words, the ending of their plural, and whether they must be the whole key.
@@ -385,12 +393,15 @@ struct Word(u16);
 /// A word without a meaning.
 const OTHER: Word = Word(0);
 
-/// Flags of a word: what it means at the end of a key, at its beginning, or at the end of a longer word.
+/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
+/// word.
 const ABOUT: u8 = 1;
 const TRANSPARENT: u8 = 1 << 1;
 const QUESTION: u8 = 1 << 2;
 const COUNT: u8 = 1 << 3;
 const SUFFIX: u8 = 1 << 4;
+/// It is never written together with others.
+const ALONE: u8 = 1 << 5;
 
 /// The words of a key.
 #[derive(Default)]
@@ -429,8 +440,8 @@ struct Vocabulary {
     spellings: Vec<(u128, Word)>,
     /// Of each word, by its number.
     flags: Vec<u8>,
-    /// The lengths of the words that begin with a letter, a bit each.
-    lengths: [u32; 26],
+    /// The lengths of the words that begin with two letters, a bit each.
+    lengths: Box<[u32; 32 * 32]>,
 }
 
 /// A power of two, of which less than half is taken.
@@ -448,7 +459,7 @@ impl Default for Vocabulary {
             table: Box::new([0; TABLE_LEN]),
             spellings: Vec::new(),
             flags: vec![0],
-            lengths: [0; 26],
+            lengths: Box::new([0; 32 * 32]),
         }
     }
 }
@@ -471,7 +482,7 @@ impl Vocabulary {
 
     fn insert(&mut self, spelling: &str, word: Word) {
         // A test reads the lists: each word has one to sixteen letters.
-        let (Some(packed), [first, ..]) = (pack(spelling.as_bytes()), spelling.as_bytes()) else {
+        let Some(packed) = pack(spelling.as_bytes()) else {
             return;
         };
         self.spellings.push((packed, word));
@@ -480,8 +491,8 @@ impl Vocabulary {
             at = (at + 1) % TABLE_LEN;
         }
         self.table[at] = self.spellings.len() as u16;
-        if let Some(lengths) = self.lengths.get_mut(usize::from(first.wrapping_sub(b'a'))) {
-            *lengths |= 1 << spelling.len();
+        if let [first, second, ..] = *spelling.as_bytes() {
+            self.lengths[code(code(0, first), second)] |= 1 << spelling.len();
         }
     }
 
@@ -510,14 +521,16 @@ impl Vocabulary {
         best[0].0 = 0;
         for from in 0..len {
             let count = best[from].0;
-            let first = usize::from(joined[from].wrapping_sub(b'a'));
-            let Some(mut lengths) = self.lengths.get(first).filter(|_| count < u8::MAX).copied()
-            else {
+            if count == u8::MAX {
                 continue;
+            }
+            let mut lengths = match joined[from..] {
+                [first, second, ..] => self.lengths[code(code(0, first), second)],
+                _ => 0,
             };
             // One letter is a word only as the `x` of `xapikey`.
-            if from > 0 || joined[0] != b'x' {
-                lengths &= !0b11;
+            if from == 0 && joined[0] == b'x' {
+                lengths |= 1 << 1;
             }
             while lengths != 0 {
                 let size = lengths.ilog2() as usize;
@@ -526,7 +539,11 @@ impl Vocabulary {
                     continue;
                 };
                 match self.find(word) {
-                    Some(word) if word != OTHER && count + 1 < best[from + size].0 => {
+                    Some(word)
+                        if word != OTHER
+                            && !self.is(word, ALONE)
+                            && count + 1 < best[from + size].0 =>
+                    {
                         best[from + size] = (count + 1, from as u8, word);
                     }
                     _ => {}
@@ -573,18 +590,16 @@ impl Default for Trigrams {
 }
 
 impl Trigrams {
-    /// Sees to it that what has `words` in it has one of the set in it.
-    fn add_phrase(&mut self, words: &str) {
+    /// Sees to it that what has `words` in it has one of the set in it: the letters that are
+    /// seldom in other keys.
+    fn add_phrase(&mut self, words: &str, common: &Common) {
         let joined = words.replace(' ', "");
         if self.are_in(joined.as_bytes()) {
             return;
         }
-        // What goes on over the end of a word is seldom part of another one.
-        let between = words
-            .find(' ')
-            .and_then(|end| joined.get(end.checked_sub(2)?..=end));
-        let end = joined.len().saturating_sub(3);
-        self.add(between.unwrap_or(&joined[end..]).as_bytes());
+        let letters = joined.as_bytes().windows(joined.len().min(3));
+        let rarest = letters.min_by_key(|letters| common.count(letters));
+        self.add(rarest.unwrap_or_default());
     }
 
     fn add(&mut self, letters: &[u8]) {
@@ -599,6 +614,20 @@ impl Trigrams {
         }
     }
 
+    /// True if one of them is in a key as it is written, or if something is that may stand for a
+    /// letter.
+    #[inline]
+    fn may_be_in(&self, key: &[u8]) -> bool {
+        let mut last = 0;
+        key.iter().any(|byte| {
+            if !byte.is_ascii_alphabetic() {
+                return !byte.is_ascii() || *byte == b'\\';
+            }
+            last = code(last, *byte);
+            self.0[last >> 6] >> (last & 63) & 1 != 0
+        })
+    }
+
     #[inline]
     fn are_in(&self, text: &[u8]) -> bool {
         let mut last = 0;
@@ -609,6 +638,31 @@ impl Trigrams {
             last = code(last, *byte);
             self.0[last >> 6] >> (last & 63) & 1 != 0
         })
+    }
+}
+
+/// How often three letters follow one another in the words that keys have.
+struct Common(Vec<u16>);
+
+impl Common {
+    fn new() -> Self {
+        let mut counts = vec![0; 1 << 15];
+        for word in [names::COMMON, names::ABOUT].join(" ").split_whitespace() {
+            for letters in word.as_bytes().windows(3) {
+                counts[Self::at(letters)] += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    fn at(letters: &[u8]) -> usize {
+        letters
+            .iter()
+            .fold(0, |before, letter| code(before, *letter))
+    }
+
+    fn count(&self, letters: &[u8]) -> u16 {
+        self.0[Self::at(letters)]
     }
 }
 
@@ -640,6 +694,25 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
+    }
+
+    /// What no letters of a rule are in is not looked at.
+    #[test]
+    fn every_rule_is_seen_from_its_letters() {
+        for line in [names::STRONG, names::SECRETS, names::PII].concat() {
+            for (words, plural, _) in alternatives(line) {
+                for between in ["", "_", "2-", "["] {
+                    let key = format!("x{}{plural}", words.replace(' ', between));
+                    assert!(RULES.may_be_about(&key, true), "{key}");
+                    assert!(RULES.may_be_about(&key.to_uppercase(), true), "{key}");
+                }
+            }
+        }
+        let common = names::COMMON.split_whitespace();
+        let seen: Vec<&str> = common
+            .filter(|word| RULES.may_be_about(word, false))
+            .collect();
+        assert!(seen.is_empty(), "{seen:?}");
     }
 
     #[test]

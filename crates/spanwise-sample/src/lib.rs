@@ -116,6 +116,7 @@ mod sampler;
 mod seat;
 mod setting;
 mod share;
+mod sinks;
 mod summary;
 mod time;
 mod unit;

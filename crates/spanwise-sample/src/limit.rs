@@ -98,8 +98,11 @@ impl Rate {
 
     /// Gives each value of the field `key` a bucket of its own: the field of the event, else the one of the [`Context`](spanwise_core::Context).
     ///
-    /// Events without it share one. A rule remembers 10,000 pairs of callsite and value, some 800 KB at the most; those that were not seen for the
-    /// longest time leave, and begin with a full bucket when they come again. Of a value, 1,024 bytes are read.
+    /// Events without the field share one bucket. Of a value, 1,024 bytes are read.
+    ///
+    /// A rule remembers 10,000 pairs of callsite and value, in some 900 KB at the most. A value that finds no room takes the place of one that
+    /// occurred only once, or that was not seen for a minute. In the first case the limit must hold for a flood of values too: the event then
+    /// counts against one more bucket of the rule, which all such values share, and the value's own bucket begins empty.
     #[must_use]
     pub fn per(mut self, key: impl Into<String>) -> Self {
         self.per = Some(key.into());

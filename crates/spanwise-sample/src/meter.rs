@@ -121,6 +121,35 @@ impl Bucket {
         self.verdict(taken.ok(), now)
     }
 
+    /// Takes so many tokens if there is one: what is missing then is owed. Whether it did.
+    pub(crate) fn take_many(self, bucket: &AtomicU64, now: u64, tokens: u64) -> bool {
+        let others = self.cost(tokens.saturating_sub(1));
+        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
+            Some(self.next(bucket, now)?.saturating_add(others))
+        });
+        taken.is_ok()
+    }
+
+    /// Takes a token in any case. At most a second burst is owed.
+    pub(crate) fn charge(self, bucket: &AtomicU64, now: u64) {
+        let most = now.saturating_add(self.tolerance.saturating_mul(2));
+        // The closure always has a next value.
+        let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
+            let next = bucket.max(now).saturating_add(self.cost(1));
+            Some(next.min(most).max(bucket))
+        });
+    }
+
+    fn cost(self, tokens: u64) -> u64 {
+        self.interval.unwrap_or_default().saturating_mul(tokens)
+    }
+
+    /// A bucket that gets its first token after an interval.
+    pub(crate) fn empty_at(self, now: u64) -> u64 {
+        let all = self.tolerance.saturating_add(self.interval.unwrap_or(0));
+        now.saturating_add(all)
+    }
+
     #[inline]
     fn next(self, full_at: u64, now: u64) -> Option<u64> {
         let interval = self.interval?;

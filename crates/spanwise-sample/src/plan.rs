@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, hash::Hasher, ptr};
 
-use spanwise_core::{Context, guarded, log_record};
+use spanwise_core::{Context, log_record};
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -184,10 +184,14 @@ impl Rules {
         let key = owner::name_for_ever(rate.per.as_ref()?);
         let own = field
             .as_ref()
-            .and_then(|field| value::text(asked.event, field, owner::LONGEST));
-        let of_context =
-            || Some(guarded::cut_at(asked.context().get(key)?, owner::LONGEST).to_owned());
-        let value = own.or_else(of_context)?;
+            .and_then(|field| value::text(asked.event, field, owner::MAX_VALUE_LEN));
+        let value = match own {
+            Some(whole) => whole?,
+            None => {
+                let value = asked.context().get(key)?;
+                (value.len() <= owner::MAX_VALUE_LEN).then(|| value.to_owned())?
+            }
+        };
         Some(Owner { key, value })
     }
 }
@@ -261,7 +265,7 @@ impl Amount {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
                 let now = bucket.time(time);
-                match rule.keyed.with(key, |state| bucket.take(state, now)) {
+                match rule.keyed.take(key, *bucket, now) {
                     Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
                     kept => kept,
                 }

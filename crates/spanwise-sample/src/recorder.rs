@@ -23,7 +23,7 @@
 //! }
 //! let messages = ["what was kept of a unit of work follows", "looked up", "no such order"];
 //! assert_eq!(lines.messages(), messages);
-//! let stats = "2 kept, 1 written, 1 forgotten, 0 evicted, 0 too long, 0 refused, 0 held in 0 bytes";
+//! let stats = "2 kept, 1 written, 1 forgotten, 0 evicted, 0 too long, 0 suppressed, 0 refused, 0 held in 0 bytes";
 //! assert_eq!(recorder.stats().to_string(), stats); // forgotten: of the order that was there
 //! # Ok::<(), spanwise_core::LevelsError>(())
 //! ```
@@ -174,9 +174,15 @@
 //!
 //! # Limits
 //!
-//! Of a unit, the newest 64 KiB and 1,000 lines are kept, of all units 64 MiB. When that is full the unit that has held lines for the longest
-//! time loses them: one that is never closed holds its memory until then. A line of more than 16 KiB is not kept. The header says how
-//! many lines are missing (`evicted`), [`Recorder::stats`] of all units, and stderr if units took memory from each other.
+//! Of a unit, the newest 64 KiB and 1,000 lines are kept, of all units 64 MiB. When that is full, the unit that holds most memory loses its
+//! lines; of several that hold as much, the one that has held it for the longest time. A line of more than 16 KiB is not kept. The header says
+//! how many lines are missing (`evicted`), [`Recorder::stats`] of all units, and stderr if units took memory from each other.
+//!
+//! Each sink writes at most 10,000 lines of units in a second, so that a flood of failures, or of requests that clients reset, does not become a
+//! flood of lines. A unit counts as 20 lines at least. Units that were cancelled, slow or old leave half of what may be written at once to the
+//! others. Above the limit, a unit is treated as if nothing had happened in it: its lines stay buffered, the next reason tries again, and at its
+//! end they are dropped, counted (`suppressed`) and reported on stderr. The events that its sink shows are shown in any case. See
+//! [`RecorderBuilder::max_lines_per_second`].
 //!
 //! A line that was kept counts as delivered to the recorder with the layer that made it; what became of it then is in the recorder's
 //! [counters](RecorderStats).
@@ -197,8 +203,9 @@
 //! * *Nothing is sampled.* A sampler belongs [inside](#with-a-sampler).
 //! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
 
-mod ages;
 mod builder;
+mod by_size;
+mod dump_limit;
 mod guard;
 mod header;
 mod layer;
@@ -281,7 +288,7 @@ impl Default for Recorder {
     }
 }
 
-/// Records at one moment: what was captured was written, forgotten, evicted, too long, or failed, or is still [held](Self::held).
+/// Records at one moment: what was captured was written, forgotten, evicted, too long, suppressed, or failed, or is still [held](Self::held).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
@@ -295,6 +302,8 @@ pub struct RecorderStats {
     pub evicted: u64,
     /// Too long to be kept.
     pub oversize: u64,
+    /// Of units that failed when [as many lines as may be](RecorderBuilder::max_lines_per_second) had been written in that second.
+    pub suppressed: u64,
     /// Refused by the output.
     pub failed: u64,
     /// Bytes of memory that units hold.
@@ -305,13 +314,18 @@ impl RecorderStats {
     /// Records that wait for what becomes of their unit.
     #[must_use]
     pub fn held(&self) -> u64 {
-        let settled = self.written + self.forgotten + self.evicted + self.oversize + self.failed;
+        let settled = self.written
+            + self.forgotten
+            + self.evicted
+            + self.oversize
+            + self.suppressed
+            + self.failed;
         self.captured.saturating_sub(settled)
     }
 }
 
 impl fmt::Display for RecorderStats {
-    /// `648 kept, 12 written, 630 forgotten, 6 evicted, 0 too long, 0 refused, 0 held in 0 bytes`
+    /// `648 kept, 12 written, 630 forgotten, 6 evicted, 0 too long, 0 suppressed, 0 refused, 0 held in 0 bytes`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             captured,
@@ -319,12 +333,13 @@ impl fmt::Display for RecorderStats {
             forgotten,
             evicted,
             oversize,
+            suppressed,
             failed,
             memory,
         } = self;
         write!(
             f,
-            "{captured} kept, {written} written, {forgotten} forgotten, {evicted} evicted, {oversize} too long, {failed} refused, {} held in {memory} bytes",
+            "{captured} kept, {written} written, {forgotten} forgotten, {evicted} evicted, {oversize} too long, {suppressed} suppressed, {failed} refused, {} held in {memory} bytes",
             self.held()
         )
     }

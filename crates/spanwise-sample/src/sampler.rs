@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use spanwise_core::{CallsitePlans, Clock, guarded};
@@ -22,6 +19,7 @@ use crate::{
     plan::{self, Asked, Plan, Rule, Rules},
     seat::{SamplerStats, Seat},
     share::Share,
+    sinks::Sinks,
     time::Time,
 };
 
@@ -74,14 +72,30 @@ use crate::{
 #[derive(Clone)]
 pub struct Sampler(Arc<Inner>);
 
+/// For its sinks.
+pub(crate) struct WeakSampler(Weak<Inner>);
+
+impl WeakSampler {
+    /// A sink is about to be dropped.
+    pub(crate) fn remove(&self, seat: &Seat) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.sinks.remove(seat);
+        }
+    }
+}
+
+impl fmt::Debug for WeakSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakSampler")
+    }
+}
+
 struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
     random: Random,
     time: Time,
-    seats: Mutex<Vec<Arc<Seat>>>,
-    /// Whether there is more than one of them.
-    shared: AtomicBool,
+    sinks: Sinks,
 }
 
 impl Sampler {
@@ -95,28 +109,22 @@ impl Sampler {
     /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
     /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
     pub fn flush(&self) {
-        // Not under the lock: a sink may be anybody's.
-        let seats = self.0.seats().clone();
-        for seat in seats {
+        // Not under a lock: a sink may be anybody's.
+        for seat in self.0.sinks.live() {
             // This may be the end of a program that panics already.
             let _ = guarded::catch(|| seat.flush());
         }
     }
 
-    /// What became of the events that reached the sinks: one that reached two of them counts twice.
+    /// What became of the events that reached the sinks, also those that are gone: an event that reached two of them counts twice.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
-        let seats = self.0.seats().clone();
-        seats.iter().map(|seat| seat.stats()).sum()
+        self.0.sinks.stats()
     }
 
     pub(crate) fn seat(&self) -> Arc<Seat> {
-        let mut seats = self.0.seats();
-        let seat = Seat::new(seats.len(), self.0.time.clone());
-        let seat = Arc::new(seat);
-        seats.push(Arc::clone(&seat));
-        self.0.shared.store(seats.len() > 1, Ordering::Relaxed);
-        seat
+        let sampler = WeakSampler(Arc::downgrade(&self.0));
+        self.0.sinks.add(self.0.time.clone(), sampler)
     }
 
     #[inline]
@@ -141,7 +149,7 @@ impl Sampler {
     {
         let inner = &*self.0;
         let decide = || plan::choose(event, ctx, seat, threshold, &inner.random);
-        if !inner.shared.load(Ordering::Relaxed) {
+        if !inner.sinks.are_several() {
             return decide();
         }
         let verdict = memo::recall(self.id(), event.metadata(), seat, || {
@@ -158,7 +166,7 @@ impl Sampler {
     pub(crate) fn limit(&self, meter: &Meter, event: &Event<'_>, seat: &Seat) -> Verdict {
         let inner = &*self.0;
         let decide = || meter.verdict(&inner.time);
-        if inner.shared.load(Ordering::Relaxed) {
+        if inner.sinks.are_several() {
             memo::recall(self.id(), event.metadata(), seat, decide)
         } else {
             decide()
@@ -181,7 +189,7 @@ impl Sampler {
             let asked = Asked::new(event, ctx, seat);
             rules.verdict(&inner.rules, &asked, &inner.random, &inner.time)
         };
-        if inner.shared.load(Ordering::Relaxed) {
+        if inner.sinks.are_several() {
             memo::recall(self.id(), event.metadata(), seat, decide)
         } else {
             decide()
@@ -208,19 +216,13 @@ impl Sampler {
     /// An event begins: what was said of the last one of its callsite is over.
     #[inline]
     pub(crate) fn begin(&self, event: &Event<'_>) {
-        if self.0.shared.load(Ordering::Relaxed) {
+        if self.0.sinks.are_several() {
             memo::forget(self.id(), event.metadata());
         }
     }
 
     fn id(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
-    }
-}
-
-impl Inner {
-    fn seats(&self) -> MutexGuard<'_, Vec<Arc<Seat>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -278,8 +280,7 @@ impl SamplerBuilder {
             plans: CallsitePlans::default(),
             random: self.seed.map(Random::seeded).unwrap_or_default(),
             time: Time::of(self.clock),
-            seats: Mutex::default(),
-            shared: AtomicBool::new(false),
+            sinks: Sinks::default(),
         }))
     }
 }

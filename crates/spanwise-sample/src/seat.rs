@@ -17,6 +17,7 @@ use tracing_core::Metadata;
 
 use crate::{
     owner::{OWNERS, Owner},
+    sampler::WeakSampler,
     summary::{self, Summary},
     time::{Precision, Time},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Seat {
     id: u64,
     /// Among those of its sampler.
     number: usize,
+    /// To be told that this one is gone.
+    sampler: WeakSampler,
     /// How often something was recorded into a span.
     records: AtomicU64,
     time: Time,
@@ -85,11 +88,12 @@ const NEVER: u64 = u64::MAX;
 pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
-    pub(crate) fn new(number: usize, time: Time) -> Self {
+    pub(crate) fn new(number: usize, time: Time, sampler: WeakSampler) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
+            sampler,
             records: AtomicU64::new(0),
             time,
             dispatch: OnceLock::new(),
@@ -105,6 +109,10 @@ impl Seat {
     /// Seats of one sampler that share a bit are told of an event as if each were another event's: no sampler has 64 sinks.
     pub(crate) fn bit(&self) -> u64 {
         1 << (self.number % 64)
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number
     }
 
     pub(crate) fn reached_by(&self, dispatch: &Dispatch) {
@@ -311,6 +319,7 @@ impl Seat {
         while let Some(summary) = self.next_until(NEVER) {
             lost(report, &summary);
         }
+        self.sampler.remove(self);
     }
 
     pub(crate) fn stats(&self) -> SamplerStats {

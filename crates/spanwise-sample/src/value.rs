@@ -36,14 +36,16 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = Hashed::new(hasher).write_str(text);
 }
 
-/// The text of the field, at most so many bytes of it; nothing if the event does not have it.
-pub(crate) fn text(event: &Event<'_>, field: &Field, longest: usize) -> Option<String> {
+/// The text of the field, if it is no longer than so many bytes and can be read to its end. `None` if the event does not have the field, and
+/// `Some(None)` if the text is not whole.
+pub(crate) fn text(event: &Event<'_>, field: &Field, max_len: usize) -> Option<Option<String>> {
     let mut text = Text {
         text: String::new(),
-        longest,
+        max_len,
+        is_cut: false,
     };
-    read(event, field, &mut text)?;
-    Some(text.text)
+    let is_read = read(event, field, &mut text)?;
+    Some((is_read && !text.is_cut).then_some(text.text))
 }
 
 /// The text of the field, in pieces. Nothing if the event does not have it, false if the text came to no good end.
@@ -102,20 +104,19 @@ impl Write for Same<'_> {
 
 struct Text {
     text: String,
-    longest: usize,
+    max_len: usize,
+    is_cut: bool,
 }
 
 impl Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let fits = guarded::cut_at(text, self.longest - self.text.len());
-        self.text.push_str(fits);
-        if fits.len() == text.len() {
-            Ok(())
-        } else {
-            // What follows would follow a gap.
-            self.longest = self.text.len();
-            Err(fmt::Error)
+        // A `Debug` may ignore the error and write on.
+        self.is_cut |= self.text.len() + text.len() > self.max_len;
+        if self.is_cut {
+            return Err(fmt::Error);
         }
+        self.text.push_str(text);
+        Ok(())
     }
 }
 

@@ -6,14 +6,15 @@ use sentry_core::protocol::{Map, SpanId, TraceId, Value};
 use spanwise_core::{CONTEXT_KEYS, REDACTED};
 
 use crate::{
-    event::tag_value,
+    ids,
+    tags::Tags,
     unit::{Open, Unit},
 };
 
 /// The tags, the user, the trace and the fields that an event has from its spans.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Around {
-    pub(crate) tags: Map<String, String>,
+    pub(crate) tags: Tags,
     pub(crate) user_id: Option<String>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
@@ -47,18 +48,17 @@ impl Keys {
         unit: &Unit,
         event: &[(&'static str, Value)],
     ) -> Around {
-        let mut around = Around::default();
+        let mut tags = Tags::default();
+        let mut user_id = None;
         let (mut trace_id, mut span_id) = (None, None);
         let mut take = |name: &str, value: &Value| match name {
-            "user_id" => around.user_id = text(value),
+            "user_id" => user_id = text(value),
             "trace_id" => trace_id = text(value).and_then(|id| valid_trace(&id)).or(trace_id),
             "span_id" => span_id = text(value).and_then(|id| id.parse().ok()).or(span_id),
             _ => {
                 let tag = name.strip_prefix("tags.");
-                if let Some(tag) = tag.or(self.is_tag(name).then_some(name))
-                    && text(value).is_some()
-                {
-                    around.tags.insert(tag.to_owned(), tag_value(value));
+                if let Some(tag) = tag.or(self.is_tag(name).then_some(name)) {
+                    tags.insert(tag, value);
                 }
             }
         };
@@ -66,12 +66,18 @@ impl Keys {
             span.with_fields(|fields| fields.iter().for_each(|(name, value)| take(name, value)));
         }
         event.iter().for_each(|(name, value)| take(name, value));
-        around.trace_id = trace_id.unwrap_or_else(|| unit.trace_id());
         let timed = spans.first().and_then(|span| span.timing.as_ref());
-        around.span_id = match (timed, span_id) {
-            (Some(timing), _) => timing.span_id,
-            (None, Some(id)) => id,
-            (None, None) => SpanId::default(),
+        let mut around = Around {
+            tags,
+            user_id,
+            trace_id: trace_id.unwrap_or_else(|| unit.trace_id()),
+            span_id: match (timed, span_id) {
+                (Some(timing), _) => timing.span_id,
+                (None, Some(id)) => id,
+                (None, None) => ids::new_span_id(),
+            },
+            spans: Map::new(),
+            transaction: None,
         };
         for span in spans.iter().take(MOST_SHOWN).rev() {
             let fields = span.fields();

@@ -2,13 +2,15 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use sentry_core::{Client, ClientOptions, Hub, protocol::Event};
+use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
-    Clock, Flush, NoRedaction, Redact, SelfReport, SinkStats, TargetLevels, chance::Threshold,
+    Clock, Fault, Flush, NoRedaction, Redact, SelfReport, SinkStats, TargetLevels,
+    chance::Threshold,
 };
 use ureq::{
     Proxy,
@@ -19,11 +21,10 @@ use crate::{
     Dsn, SentryLayer,
     around::Keys,
     ignore::Ignore,
-    logs::Logs,
-    outbox::{Bounds, Outbox},
-    repeats::Repeats,
-    sender::{self, Chores, Connection},
-    sink::{Counts, Post, Sink},
+    outbox::Bounds,
+    queues::{Counts, Queues},
+    sender::{Chores, Connection},
+    sink::{Post, Sink, is_ending},
     trail::Room,
 };
 
@@ -95,6 +96,8 @@ pub struct SentryStats {
     pub ignored: u64,
     /// Errors that the sample rate or a hook of the program's left out.
     pub left_out: u64,
+    /// Tags that Sentry would not take, by their name or because they are empty. They are fields of the event instead.
+    pub refused_tags: u64,
 }
 
 /// An envelope waits for so long, all in all.
@@ -132,22 +135,27 @@ impl Sentry {
         }
     }
 
-    /// What became of everything so far.
+    /// What became of everything so far, in this process.
     #[must_use]
     pub fn stats(&self) -> SentryStats {
         let load = |counter: &std::sync::atomic::AtomicU64| {
             counter.load(std::sync::atomic::Ordering::Relaxed)
         };
+        let Some(queue) = self.sink.queues.here_if_any() else {
+            return SentryStats::default();
+        };
         let Counts {
             ignored,
             repeated,
             left_out,
-        } = &self.sink.counts;
+            refused_tags,
+        } = &queue.counts;
         SentryStats {
-            sent: self.sink.outbox.counters.stats(),
+            sent: queue.outbox.counters.stats(),
             repeated: load(repeated),
             ignored: load(ignored),
             left_out: load(left_out),
+            refused_tags: load(refused_tags),
         }
     }
 
@@ -161,13 +169,15 @@ impl Sentry {
     /// Binds the client to the main hub and to that of this thread.
     pub fn bind(&self) {
         Hub::main().bind_client(Some(self.client()));
-        Hub::current().bind_client(Some(self.client()));
+        if !is_ending() {
+            Hub::current().bind_client(Some(self.client()));
+        }
     }
 
     /// Sends what can be sent until `deadline`, and ends. What could not be sent is counted as lost. Events that come later are lost, too.
     pub fn end(&self, deadline: Instant) {
         self.sink.let_go();
-        self.sink.outbox.end(deadline);
+        self.sink.queues.end(deadline);
     }
 }
 
@@ -175,7 +185,8 @@ impl Flush for Sentry {
     /// Waits for what is on its way to Sentry. A server that cannot be reached is not waited for.
     fn flush(&self, deadline: Instant) -> io::Result<()> {
         self.sink.let_go();
-        if self.sink.outbox.flush(deadline) {
+        let queue = self.sink.queues.here_if_any();
+        if queue.is_none_or(|queue| queue.outbox.flush(deadline)) {
             return Ok(());
         }
         Err(io::Error::new(
@@ -371,10 +382,13 @@ impl Builder {
             clock,
         } = self;
         let certificates = read_certificates(&root_certificates)?;
-        let counters = report.sink("sentry");
-        let outbox = Arc::new(Outbox::new(bounds, counters, report));
+        let proxy = proxy_of(&dsn, &client)?;
+        for doubt in doubts(&dsn, proxy.as_ref()) {
+            // Each by itself: the first does not keep back the second.
+            report.last_fault(Fault::Setup, &doubt);
+        }
         let connection = Connection {
-            proxy: proxy_of(&dsn, &client)?,
+            proxy,
             dsn: dsn.0.clone(),
             user_agent: client.user_agent.to_string(),
             timeout: timeout.min(LONGEST),
@@ -386,8 +400,10 @@ impl Builder {
         let traces = share("traces sample rate", traces_sample_rate)?;
         options.traces = (traces.share() > 0.0).then_some(traces);
         client.traces_sampling_strategy = sentry_core::TracesSamplingStrategy::Disabled;
+        let window = repeats_within.min(LONGEST);
+        let queues = Arc::new(Queues::new(connection, bounds, window, report));
         let post = Post {
-            outbox: Arc::clone(&outbox),
+            queues: Arc::clone(&queues),
             policy: options.policy.clone(),
         };
         client.transport = Some(Arc::new(Arc::new(post)));
@@ -397,17 +413,14 @@ impl Builder {
         };
         let sink = Arc::new(Sink {
             client: Arc::new(Client::with_options(client)),
-            outbox: Arc::clone(&outbox),
+            queues: Arc::clone(&queues),
             options,
-            repeats: Repeats::new(repeats_within.min(LONGEST)),
-            logs: Logs::default(),
             room: Room::new(ROOM),
             clock,
-            counts: Counts::default(),
         });
         let chores: Arc<dyn Chores> = Arc::<Sink>::clone(&sink);
         let chores: Weak<dyn Chores> = Arc::downgrade(&chores);
-        sender::start(outbox, connection, chores).map_err(SentryError::Thread)?;
+        queues.start(chores).map_err(SentryError::Thread)?;
         let layer = SentryLayer::new(&sink, policy);
         let guard = SentryGuard {
             sentry: Sentry { sink },
@@ -438,11 +451,67 @@ fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, SentryErro
 
 fn proxy_of(dsn: &Dsn, client: &ClientOptions) -> Result<Option<Proxy>, SentryError> {
     let proxy = match dsn.0.scheme() {
-        sentry_core::types::Scheme::Http => &client.http_proxy,
-        sentry_core::types::Scheme::Https => &client.https_proxy,
+        Scheme::Http => &client.http_proxy,
+        Scheme::Https => &client.https_proxy,
     };
     let proxy = proxy.as_ref().map(|proxy| Proxy::new(proxy));
     proxy.transpose().map_err(|_| SentryError::Proxy)
+}
+
+/// Whether `host` is this machine.
+fn is_local(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_loopback)
+}
+
+/// What of the way to Sentry was perhaps not meant.
+fn doubts(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
+    let host = dsn.0.host();
+    let mut doubts = Vec::new();
+    let is_https = match dsn.0.scheme() {
+        Scheme::Http => false,
+        Scheme::Https => true,
+    };
+    if !is_https && !is_local(host) {
+        doubts.push(format!(
+            "events and the key of the DSN go to {host} as anybody on the way can read them: the DSN begins with http; \
+             use https"
+        ));
+    }
+    // As the HTTP client looks for one.
+    let from_env = || {
+        Proxy::try_from_env()
+            .filter(|_| !names_a_proxy(&["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"]))
+    };
+    if is_https
+        && proxy.is_none()
+        && let Some(proxy) = from_env()
+        && !dsn
+            .0
+            .envelope_api_url()
+            .as_str()
+            .parse()
+            .is_ok_and(|url| proxy.is_no_proxy(&url))
+    {
+        let (by, port) = (proxy.host(), proxy.port());
+        doubts.push(format!(
+            "events go to {host} by the proxy {by}:{port} of HTTP_PROXY, though over https: set HTTPS_PROXY if that is meant, or \
+             NO_PROXY={host}"
+        ));
+    }
+    doubts
+}
+
+/// Whether one of the variables holds an address that the HTTP client takes for a proxy.
+fn names_a_proxy(names: &[&str]) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the HTTP client reads them, and they are no settings of ours"
+    )]
+    let value = |name: &&str| std::env::var(name).ok();
+    let mut values = names.iter().filter_map(value);
+    values.any(|value| Proxy::new(&value).is_ok())
 }
 
 #[cfg(unix)]

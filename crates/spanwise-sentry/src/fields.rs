@@ -4,7 +4,7 @@ use std::{error::Error, fmt, iter};
 
 use sentry_core::{parse_type_from_debug, protocol::Value};
 use spanwise_core::{guarded, log_record};
-use tracing_core::{Field, field::Visit};
+use tracing_core::{Field, Metadata, field::Visit};
 
 /// Sentry cuts values itself; what is longer than this is not sent at all.
 pub(crate) const LONGEST_VALUE: usize = 4 * 1024;
@@ -23,6 +23,8 @@ pub(crate) struct Fields {
     pub(crate) values: Vec<(&'static str, Value)>,
     /// The errors among the fields, each with what caused it, the outermost first.
     pub(crate) errors: Vec<Vec<Cause>>,
+    /// Of a record of the `log` crate some fields say where it comes from.
+    is_log_record: bool,
 }
 
 /// An error of a chain.
@@ -33,8 +35,12 @@ pub(crate) struct Cause {
 }
 
 impl Fields {
-    pub(crate) fn of(record: impl FnOnce(&mut dyn Visit)) -> Self {
-        let mut fields = Self::default();
+    /// The fields of an event or a span of `callsite`, which `record` gives to a visitor.
+    pub(crate) fn of(callsite: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> Self {
+        let mut fields = Self {
+            is_log_record: log_record::is_log_record(callsite),
+            ..Self::default()
+        };
         record(&mut fields);
         fields
     }
@@ -86,7 +92,7 @@ impl Fields {
 
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
-        if log_record::is_log_field(name) {
+        if self.is_log_record && log_record::is_log_field(name) {
             return;
         }
         let value = value.into();

@@ -97,6 +97,7 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
                     KeyVerdict::Remove => return false,
                     KeyVerdict::Trust => {}
                     KeyVerdict::Redact => *value = REDACTED.into(),
+                    KeyVerdict::Text if value.is_number() => *value = REDACTED.into(),
                     KeyVerdict::Replace => {
                         let text = match &*value {
                             Value::String(text) => text.clone(),

@@ -17,7 +17,9 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use crate::{
     event::{self, Place},
     fields::{Fields, text_of},
-    logs, repeats, sender,
+    ids, logs,
+    queues::Counts,
+    repeats, sender,
     sink::{Sink, count, is_capturing},
     traces,
     trail::{Crumb, MOST},
@@ -107,7 +109,7 @@ impl SentryLayer {
         Self {
             inner: capture
                 .redacted(policy)
-                .report(sink.outbox.report.clone())
+                .report(sink.queues.report.clone())
                 .wants_every_event(),
             sink: Arc::clone(sink),
             plans: CallsitePlans::default(),
@@ -137,7 +139,14 @@ impl<S> Layer<S> for SentryLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint, event_enabled);
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
+
+    /// Other layers do not see it either: the requests that are logged while they are sent have the key of the DSN in them.
+    #[inline]
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        !sender::is_sending() && Layer::<S>::event_enabled(&self.inner, event, ctx)
+    }
+
     forward!(inner: on_new_span, on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
     forward_downcast!(this, id => Layer::<S>::downcast_raw(&this.inner, id));
 
@@ -198,7 +207,8 @@ impl Capture {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let options = &self.sink.options;
-        let fields = Fields::of(|visitor| event.record(visitor));
+        let fields = Fields::of(place.callsite, |visitor| event.record(visitor));
+        let counts = &self.sink.queues.here().counts;
         let at = self.sink.clock.now();
         let around = || {
             let spans = self.spans_of(id, ctx);
@@ -220,11 +230,11 @@ impl Capture {
                 .ignore
                 .has(fields.message.as_deref(), &fields.errors);
         if is_ignored {
-            return count(&self.sink.counts.ignored);
+            return count(&counts.ignored);
         }
         // That a request ended with a status of 500 is what the error said that came before, and news only where none did.
         if has_failed && place.target() == ACCESS {
-            return count(&self.sink.counts.repeated);
+            return count(&counts.repeated);
         }
         let around = around();
         let key = repeats::key((
@@ -244,6 +254,8 @@ impl Capture {
                 .collect::<Vec<_>>(),
         ));
         self.sink.see(key, move || {
+            let Counts { refused_tags, .. } = counts;
+            refused_tags.fetch_add(around.tags.refused, Ordering::Relaxed);
             event::event(place, fields, around, breadcrumbs(unit), at)
         });
     }
@@ -275,7 +287,7 @@ where
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
         // Formats values: before anything is locked.
-        let fields = Fields::of(|visitor| attrs.record(visitor));
+        let fields = Fields::of(callsite, |visitor| attrs.record(visitor));
         let fields = span_fields(fields);
         let parent = ctx
             .span(id)
@@ -294,7 +306,7 @@ where
         let timing = self.sink.options.traces.map(|_| {
             let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
             Timing {
-                span_id: own_span_id(&fields).unwrap_or_default(),
+                span_id: own_span_id(&fields).unwrap_or_else(ids::new_span_id),
                 parent: parent.map(|timing| timing.span_id),
                 started: self.sink.clock.now(),
             }
@@ -304,9 +316,9 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let fields = span_fields(Fields::of(|visitor| values.record(visitor)));
         if let Some(open) = self.spans.get(id) {
-            open.record(fields);
+            let fields = Fields::of(open.callsite, |visitor| values.record(visitor));
+            open.record(span_fields(fields));
         }
     }
 

@@ -82,7 +82,7 @@ pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: System
         };
         attributes.insert(name, cause.text.clone().into());
     }
-    for (name, value) in &around.tags {
+    for (name, value) in around.tags.iter() {
         attributes.insert(name.clone(), value.clone().into());
     }
     if let Some(id) = &around.user_id {

@@ -13,21 +13,35 @@ use sentry_core::protocol::Event;
 /// Of more errors than this at once, those that come on top are sent each time.
 const MOST: usize = 256;
 
+/// The events that wait to tell of others take this many bytes. Beyond, the oldest is told before its window is over.
+const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Which errors were sent lately, and how often each of them came again.
 #[derive(Debug)]
 pub(crate) struct Repeats {
     /// For how long an error that comes again is only counted.
     pub(crate) window: Duration,
-    seen: Mutex<HashMap<u64, Seen>>,
+    seen: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_key: HashMap<u64, Seen>,
+    /// Of all samples.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Seen {
     until: Instant,
     again: u64,
-    /// The first that came again: it is what tells of the others.
-    sample: Option<Box<Event<'static>>>,
+    sample: Option<Sample>,
 }
+
+/// The first event that came again: it is what tells of the others. Kept as it is sent, which takes a fraction of what it takes as
+/// an event, and whose bytes can be counted.
+#[derive(Debug)]
+struct Sample(Box<[u8]>);
 
 /// What is to be done with an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +79,8 @@ impl Repeats {
         }
         let until = now + self.window;
         let mut seen = self.lock();
-        match seen.get_mut(&key) {
+        let seen = &mut *seen;
+        let over = match seen.by_key.get_mut(&key) {
             Some(entry) if now < entry.until => {
                 entry.again += 1;
                 let again = if entry.again == 1 {
@@ -73,56 +88,85 @@ impl Repeats {
                 } else {
                     Again::Yes
                 };
-                (again, None)
+                return (again, None);
             }
-            Some(entry) => {
-                let over = mem::replace(entry, Seen::new(until));
-                (Again::No, over.told())
-            }
+            Some(entry) => Some(mem::replace(entry, Seen::new(until))),
             None => {
-                if seen.len() == MOST {
+                if seen.by_key.len() == MOST {
                     // What did not come again has nothing to tell.
-                    seen.retain(|_, entry| entry.again > 0 || now < entry.until);
+                    seen.by_key
+                        .retain(|_, entry| entry.again > 0 || now < entry.until);
                 }
-                if seen.len() < MOST {
-                    seen.insert(key, Seen::new(until));
+                if seen.by_key.len() < MOST {
+                    seen.by_key.insert(key, Seen::new(until));
                 }
-                (Again::No, None)
+                None
             }
-        }
+        };
+        (Again::No, over.and_then(|over| seen.tell(over)))
     }
 
-    pub(crate) fn keep(&self, key: u64, sample: Event<'static>) {
-        if let Some(entry) = self.lock().get_mut(&key) {
-            entry.sample = Some(Box::new(sample));
+    /// Keeps what is to tell of an error that came again. Returns what is to be told now, since there is no room for it.
+    pub(crate) fn keep(&self, key: u64, sample: &Event<'static>) -> Vec<Told> {
+        // An event is made of texts, numbers and maps, all of which can be written.
+        let bytes = serde_json::to_vec(sample).unwrap_or_default();
+        let mut seen = self.lock();
+        let seen = &mut *seen;
+        if let Some(entry) = seen.by_key.get_mut(&key) {
+            seen.bytes += bytes.len();
+            let before = entry.sample.replace(Sample(bytes.into()));
+            seen.bytes -= before.map_or(0, |sample| sample.0.len());
         }
+        let mut told = Vec::new();
+        while seen.bytes > MAX_SAMPLE_BYTES {
+            let kept = seen
+                .by_key
+                .iter()
+                .filter(|(_, entry)| entry.sample.is_some());
+            let oldest = kept.min_by_key(|(_, entry)| entry.until);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else {
+                break;
+            };
+            let oldest = seen.by_key.remove(&oldest);
+            told.extend(oldest.and_then(|oldest| seen.tell(oldest)));
+        }
+        told
     }
 
     /// What came again in windows that are over at `now`, or in all of them.
     pub(crate) fn over(&self, now: Option<Instant>) -> Vec<Told> {
-        let mut told = Vec::new();
-        self.lock().retain(|_, entry| {
+        let mut seen = self.lock();
+        let over = seen.by_key.extract_if(|_, entry| {
             // What came again is about to be kept, and is told then.
             let is_settled = entry.again == 0 || entry.sample.is_some();
-            let is_over = now.is_none_or(|now| is_settled && now >= entry.until);
-            if is_over {
-                let next = Seen::new(entry.until);
-                told.extend(mem::replace(entry, next).told());
-            }
-            !is_over
+            now.is_none_or(|now| is_settled && now >= entry.until)
         });
-        told
+        let over: Vec<_> = over.map(|(_, entry)| entry).collect();
+        over.into_iter()
+            .filter_map(|entry| seen.tell(entry))
+            .collect()
     }
 
     /// When the next window is over.
     pub(crate) fn next(&self) -> Option<Instant> {
         let seen = self.lock();
-        let waiting = seen.values().filter(|entry| entry.sample.is_some());
+        let waiting = seen.by_key.values();
+        let waiting = waiting.filter(|entry| entry.sample.is_some());
         waiting.map(|entry| entry.until).min()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// What there is to tell of an entry that was taken out.
+    fn tell(&mut self, entry: Seen) -> Option<Told> {
+        let Sample(bytes) = entry.sample?;
+        self.bytes -= bytes.len();
+        let event = serde_json::from_slice(&bytes).ok()?;
+        Some((event, entry.again))
     }
 }
 
@@ -133,10 +177,5 @@ impl Seen {
             again: 0,
             sample: None,
         }
-    }
-
-    fn told(self) -> Option<Told> {
-        let sample = self.sample.filter(|_| self.again > 0)?;
-        Some((*sample, self.again))
     }
 }

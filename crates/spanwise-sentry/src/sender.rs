@@ -9,7 +9,7 @@ use std::{
 };
 
 use sentry_core::types;
-use spanwise_core::{Fault, SinkCounters, guarded};
+use spanwise_core::{Fault, REDACTED, SinkCounters, guarded};
 use ureq::{
     Agent, Proxy,
     tls::{Certificate, RootCerts, TlsConfig},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How a server is talked to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) dsn: types::Dsn,
     pub(crate) user_agent: String,
@@ -37,13 +37,34 @@ pub(crate) trait Chores: Send + Sync + 'static {
     fn run(&self, now: Instant);
 }
 
+/// What a thread does for Sentry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    None,
+    /// It talks to the server.
+    Sends,
+    /// It sends, and now calls what the program has given us.
+    DoesChores,
+}
+
 thread_local! {
-    static IS_SENDER: Cell<bool> = const { Cell::new(false) };
+    static ROLE: Cell<Role> = const { Cell::new(Role::None) };
+}
+
+fn role() -> Role {
+    // A thread that has none any more is none of ours.
+    ROLE.try_with(Cell::get).unwrap_or(Role::None)
 }
 
 /// Whether this is a thread that sends: what is logged there is about sending, and sending it would have no end.
 pub(crate) fn is_this_thread() -> bool {
-    IS_SENDER.get()
+    role() != Role::None
+}
+
+/// Whether this thread talks to the server right now: what is logged shows requests, whose headers hold the key of the DSN.
+#[inline]
+pub(crate) fn is_sending() -> bool {
+    role() == Role::Sends
 }
 
 /// An envelope that was not sent by then is given up: nobody looks for it any more.
@@ -60,7 +81,7 @@ pub(crate) fn start(
     thread::Builder::new()
         .name("spanwise-sentry".to_owned())
         .spawn(move || {
-            IS_SENDER.set(true);
+            ROLE.set(Role::Sends);
             Sender::new(outbox, connection).run(&chores);
         })
         .map(drop)
@@ -71,6 +92,8 @@ struct Sender {
     agent: Agent,
     url: String,
     auth: String,
+    /// The keys of the DSN, which nobody is told.
+    keys: Vec<String>,
     limits: Limits,
     failures: u32,
     not_before: Option<Instant>,
@@ -113,6 +136,12 @@ impl Sender {
             agent: config.build().into(),
             url: dsn.envelope_api_url().to_string(),
             auth: dsn.to_auth(Some(&user_agent)).to_string(),
+            keys: [Some(dsn.public_key()), dsn.secret_key()]
+                .into_iter()
+                .flatten()
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned)
+                .collect(),
             limits: Limits::default(),
             failures: 0,
             not_before: None,
@@ -126,7 +155,10 @@ impl Sender {
                 Next::Send(parcel) => self.send(parcel),
                 Next::Tick => {
                     if let Some(chores) = chores.upgrade() {
+                        ROLE.set(Role::DoesChores);
                         chores.run(Instant::now());
+                        drop(chores);
+                        ROLE.set(Role::Sends);
                     }
                 }
                 Next::End => return,
@@ -173,6 +205,11 @@ impl Sender {
         }
     }
 
+    fn without_keys(&self, text: &str) -> String {
+        let keys = self.keys.iter();
+        keys.fold(text.to_owned(), |text, key| text.replace(key, REDACTED))
+    }
+
     fn post(&mut self, parcel: &Parcel) -> Outcome {
         let request = self
             .agent
@@ -181,7 +218,7 @@ impl Sender {
             .header("X-Sentry-Auth", &self.auth);
         let mut response = match request.send(&parcel.bytes[..]) {
             Ok(response) => response,
-            Err(error) => return Outcome::Failed(error.to_string()),
+            Err(error) => return Outcome::Failed(self.without_keys(&error.to_string())),
         };
         let status = response.status().as_u16();
         let header = |name| {
@@ -200,7 +237,9 @@ impl Sender {
         let answer = body.read_to_string().unwrap_or_default();
         let said = |answer: &str| {
             let answer: String = answer.chars().take(200).collect();
-            format!("Sentry answers {status}: {}", answer.trim())
+            // A proxy may repeat what it was sent.
+            let answer = self.without_keys(answer.trim());
+            format!("Sentry answers {status}: {answer}")
         };
         match status {
             200..300 => Outcome::Taken,

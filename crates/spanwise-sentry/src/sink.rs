@@ -7,12 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Instant,
 };
 
 use sentry_core::{
-    Client, Envelope, Transport,
-    protocol::{Event, Log, Transaction},
+    Client, Envelope, Hub, Transport,
+    protocol::{Event, Log, SpanId, Transaction},
 };
 use spanwise_core::{Clock, Fault, Redact, guarded};
 
@@ -20,9 +21,10 @@ use crate::{
     builder::Options,
     last_word,
     limits::Category,
-    logs::{Bundle, Logs},
-    outbox::{Outbox, Parcel},
-    repeats::{self, Again, Repeats},
+    logs::Bundle,
+    outbox::Parcel,
+    queues::Queues,
+    repeats::{self, Again},
     sender::Chores,
     trail::Room,
 };
@@ -30,20 +32,10 @@ use crate::{
 /// What all parts share.
 pub(crate) struct Sink {
     pub(crate) client: Arc<Client>,
-    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) queues: Arc<Queues>,
     pub(crate) options: Options,
-    pub(crate) repeats: Repeats,
-    pub(crate) logs: Logs,
     pub(crate) room: Arc<Room>,
     pub(crate) clock: Clock,
-    pub(crate) counts: Counts,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) ignored: AtomicU64,
-    pub(crate) repeated: AtomicU64,
-    pub(crate) left_out: AtomicU64,
 }
 
 thread_local! {
@@ -61,8 +53,9 @@ enum Read {
     Event(Box<Event<'static>>),
 }
 
+/// Where a thread has no such mark any more, nothing is captured: it could not be told from what a hook logs.
 pub(crate) fn is_capturing() -> bool {
-    IS_CAPTURING.get()
+    IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
 
 /// Something is being captured, perhaps from inside of a hook: then what was before holds again after it.
@@ -74,17 +67,39 @@ struct Capturing {
 impl Capturing {
     fn enter(read: Read) -> Self {
         Self {
-            was_capturing: IS_CAPTURING.replace(true),
-            read: READ.replace(read),
+            was_capturing: IS_CAPTURING
+                .try_with(|capturing| capturing.replace(true))
+                .unwrap_or(true),
+            // A thread that ends has no place for it. Then all is read again.
+            read: READ
+                .try_with(|before| before.replace(read))
+                .unwrap_or_default(),
         }
     }
 }
 
 impl Drop for Capturing {
     fn drop(&mut self) {
-        IS_CAPTURING.set(self.was_capturing);
-        READ.replace(std::mem::take(&mut self.read));
+        let _ = IS_CAPTURING.try_with(|capturing| capturing.set(self.was_capturing));
+        let _ = READ.try_with(|read| read.replace(std::mem::take(&mut self.read)));
     }
+}
+
+/// Whether this thread lets go of its thread-locals, and has let go of those that sentry's client needs.
+pub(crate) fn is_ending() -> bool {
+    /// Outlived by all that was there before it.
+    struct Canary;
+    impl Drop for Canary {
+        fn drop(&mut self) {}
+    }
+    thread_local! {
+        static CANARY: Canary = {
+            let _ = (Hub::current(), SpanId::default());
+            Canary
+        };
+    }
+    // On a thread that never had them, and ends, they cannot be made either.
+    guarded::catch(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -94,29 +109,54 @@ pub(crate) fn count(counter: &AtomicU64) {
 impl Sink {
     /// Sends an error that was not sent within the window; otherwise counts it. `make` is called only for what is sent or kept.
     pub(crate) fn see(&self, key: u64, make: impl FnOnce() -> Event<'static>) {
-        let (again, told) = self.repeats.see(key, self.clock.instant());
+        let queue = self.queues.here();
+        let (again, told) = queue.repeats.see(key, self.clock.instant());
         if let Some(told) = told {
             self.tell(told);
         }
         match again {
             Again::No => self.capture(make()),
             Again::First => {
-                count(&self.counts.repeated);
-                self.repeats.keep(key, make());
-                self.outbox.wake();
+                count(&queue.counts.repeated);
+                let told = queue.repeats.keep(key, &make());
+                told.into_iter().for_each(|told| self.tell(told));
+                queue.outbox.wake();
             }
-            Again::Yes => count(&self.counts.repeated),
+            Again::Yes => count(&queue.counts.repeated),
         }
     }
 
     /// Tells how often an error came again.
     fn tell(&self, (mut event, again): repeats::Told) {
-        crate::event::tell_repeats(&mut event, again, self.repeats.window);
+        let window = self.queues.here().repeats.window;
+        crate::event::tell_repeats(&mut event, again, window);
         self.capture(event);
     }
 
     /// Hands an event to the client: hooks and sampling come now.
-    fn capture(&self, mut event: Event<'static>) {
+    fn capture(&self, event: Event<'static>) {
+        self.with_client(|| self.capture_here(event));
+    }
+
+    /// Runs `work`, which needs sentry's client: on another thread where this one ends.
+    fn with_client(&self, work: impl FnOnce() + Send) {
+        if !is_ending() {
+            return work();
+        }
+        let sent = thread::scope(|scope| {
+            let helper = thread::Builder::new().name("spanwise-sentry-end".to_owned());
+            helper
+                .spawn_scoped(scope, work)
+                .map(|helper| drop(helper.join()))
+        });
+        if let Err(error) = sent {
+            self.queues.here().outbox.counters.write_failed();
+            let why = format_args!("a thread that ends cannot send to Sentry: {error}");
+            self.queues.report.fault(Fault::WriteFailed, &why);
+        }
+    }
+
+    fn capture_here(&self, mut event: Event<'static>) {
         let options = self.client.options();
         event.release.clone_from(&options.release);
         event.environment.clone_from(&options.environment);
@@ -130,12 +170,12 @@ impl Sink {
         let _capturing = Capturing::enter(read);
         let captured = guarded::catch(|| self.client.capture_event(event, None));
         match captured {
-            Some(id) if id.is_nil() => count(&self.counts.left_out),
+            Some(id) if id.is_nil() => count(&self.queues.here().counts.left_out),
             Some(_) => {}
             None => {
-                self.outbox.counters.write_failed();
+                self.queues.here().outbox.counters.write_failed();
                 let why = "a hook of the program's panicked, and its event is not sent to Sentry";
-                self.outbox.report.fault(Fault::WriteFailed, &why);
+                self.queues.report.fault(Fault::WriteFailed, &why);
             }
         }
     }
@@ -163,8 +203,9 @@ impl Sink {
                     .insert(name.to_owned(), value.to_string().into());
             }
         }
-        match self.logs.push(log, Instant::now()) {
-            Bundle::Begun => self.outbox.wake(),
+        let queue = self.queues.here();
+        match queue.logs.push(log, Instant::now()) {
+            Bundle::Begun => queue.outbox.wake(),
             Bundle::Waits => {}
             Bundle::Full(logs) => self.send_logs(logs),
         }
@@ -177,17 +218,26 @@ impl Sink {
     }
 
     fn send(&self, envelope: Envelope) {
-        let _capturing = Capturing::enter(Read::All);
-        self.client.send_envelope(envelope);
+        self.with_client(|| {
+            let _capturing = Capturing::enter(Read::All);
+            self.client.send_envelope(envelope);
+        });
     }
 
     /// Hands on all that is held back.
     pub(crate) fn let_go(&self) {
-        self.repeats
-            .over(None)
-            .into_iter()
-            .for_each(|told| self.tell(told));
-        if let Some(logs) = self.logs.due(None) {
+        self.let_go_by(None);
+    }
+
+    /// Hands on what has waited long enough at `now`, or all that is held back.
+    fn let_go_by(&self, now: Option<Instant>) {
+        // A child has nothing of its parent's to hand on.
+        let Some(queue) = self.queues.here_if_any() else {
+            return;
+        };
+        let over = queue.repeats.over(now);
+        over.into_iter().for_each(|told| self.tell(told));
+        if let Some(logs) = queue.logs.due(now) {
             self.send_logs(logs);
         }
     }
@@ -195,34 +245,32 @@ impl Sink {
 
 impl Chores for Sink {
     fn next(&self) -> Option<Instant> {
-        [self.repeats.next(), self.logs.next()]
+        let queue = self.queues.here_if_any()?;
+        [queue.repeats.next(), queue.logs.next()]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn run(&self, now: Instant) {
-        let over = self.repeats.over(Some(now));
-        over.into_iter().for_each(|told| self.tell(told));
-        if let Some(logs) = self.logs.due(Some(now)) {
-            self.send_logs(logs);
-        }
+        self.let_go_by(Some(now));
     }
 }
 
 /// What the client hands its envelopes to.
 pub(crate) struct Post {
-    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) queues: Arc<Queues>,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
 
 impl Transport for Post {
     fn send_envelope(&self, envelope: Envelope) {
+        let outbox = &self.queues.here().outbox;
         let (category, items) = contents(&envelope);
         let mut bytes = Vec::new();
         let written = envelope.to_writer(&mut bytes).ok().map(|()| bytes);
         let shown = match (written, &self.policy) {
-            (Some(bytes), Some(policy)) => match READ.take() {
+            (Some(bytes), Some(policy)) => match READ.try_with(RefCell::take).unwrap_or_default() {
                 Read::All => Some(bytes),
                 Read::Event(read) => read_changes(&envelope, *read, bytes, &**policy),
                 Read::Nothing => last_word::read_envelope(&bytes, None, &**policy),
@@ -231,16 +279,16 @@ impl Transport for Post {
             (None, Some(_)) => None,
         };
         match shown {
-            Some(bytes) => self.outbox.push(Parcel {
+            Some(bytes) => outbox.push(Parcel {
                 category,
                 items,
                 bytes,
                 queued: Instant::now(),
             }),
             None => {
-                self.outbox.counters.add_write_failed(items);
+                outbox.counters.add_write_failed(items);
                 let why = "an event cannot be read, and is not sent to Sentry";
-                self.outbox.report.fault(Fault::WriteFailed, &why);
+                outbox.report.fault(Fault::WriteFailed, &why);
             }
         }
     }

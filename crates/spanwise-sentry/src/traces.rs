@@ -1,6 +1,7 @@
 //! Spans as Sentry's transactions.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::SystemTime,
 };
@@ -12,6 +13,7 @@ use spanwise_core::chance::{self, Threshold};
 
 use crate::{
     around::{Around, text, trace_id_of, transaction_name},
+    ids,
     unit::{Open, Timing, Unit},
 };
 
@@ -101,17 +103,19 @@ pub(crate) fn finish(
 }
 
 fn child(span: &Open, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
+    // Written out: what is left of Sentry's own empty ones draws ids from a generator that a thread loses when it ends.
     Span {
         span_id: timing.span_id,
         trace_id,
         parent_span_id: timing.parent,
+        same_process_as_parent: None,
         op: Some(op(span)),
         description: Some(span.callsite.name().to_owned()),
         start_timestamp: timing.started,
         timestamp: Some(at),
         status: status(span, false),
+        tags: Map::new(),
         data: data(span),
-        ..Span::default()
     }
 }
 
@@ -128,22 +132,30 @@ fn transaction(
         span_id: timing.span_id,
         parent_span_id: timing.parent,
         op: Some(op(span)),
+        description: None,
         status: status(span, has_failed),
+        origin: None,
         data: data(span),
-        ..TraceContext::default()
     };
     Transaction {
+        event_id: ids::new_event_id(),
         name: Some(transaction_name(span)),
         user: around.user_id.map(|id| User {
             id: Some(id),
             ..User::default()
         }),
-        tags: around.tags,
+        tags: around.tags.into_map(),
         start_timestamp: timing.started,
         timestamp: Some(at),
         spans,
         contexts: [("trace".to_owned(), trace.into())].into(),
-        ..Transaction::default()
+        release: None,
+        environment: None,
+        extra: Map::new(),
+        sdk: None,
+        platform: Cow::Borrowed("native"),
+        request: None,
+        server_name: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fmt,
     ops::Range,
+    process,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -16,7 +17,7 @@ use sentry_core::protocol::{Breadcrumb, Value};
 use spanwise_core::{guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
-use crate::{event::level_of, fields::causes};
+use crate::{event::level_of, fields::causes, per_process};
 
 /// Breadcrumbs in a ring: the newest of them. Texts of those that leave are written over by those that come.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct Ring {
 pub(crate) struct Room {
     taken: AtomicUsize,
     most: usize,
+    /// The process that it came to be in.
+    process: u32,
 }
 
 /// One event, as it was logged: made into what Sentry wants only if an error is sent.
@@ -49,6 +52,8 @@ pub(crate) struct Crumb {
     texts: String,
     message: Range<usize>,
     fields: Vec<(&'static str, Slot)>,
+    /// Of a record of the `log` crate some fields say where it comes from.
+    is_log_record: bool,
 }
 
 /// The value of a field.
@@ -85,7 +90,9 @@ impl Trail {
 
     /// Adds a crumb; the oldest leave if there are too many, or if memory for all units is short. Returns what can be written over.
     pub(crate) fn push(&self, crumb: Crumb) -> Option<Crumb> {
-        let mut ring = self.lock();
+        let Some(mut ring) = self.lock() else {
+            return Some(crumb);
+        };
         let mut left = None;
         if ring.crumbs.len() >= MOST {
             left = ring.pop(&self.room);
@@ -104,17 +111,21 @@ impl Trail {
 
     /// As Sentry wants them, the oldest first.
     pub(crate) fn breadcrumbs(&self) -> Vec<Breadcrumb> {
-        self.lock().crumbs.iter().map(Crumb::breadcrumb).collect()
+        let ring = self.lock();
+        let crumbs = ring.iter().flat_map(|ring| &ring.crumbs);
+        crumbs.map(Crumb::breadcrumb).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.crumbs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `None` in a child process whose parent had it locked at the fork: then it stays locked.
+    fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
+        per_process::lock(&self.crumbs, self.room.process)
     }
 }
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        let bytes = self.lock().bytes;
+        let ring = self.crumbs.get_mut();
+        let bytes = ring.unwrap_or_else(PoisonError::into_inner).bytes;
         self.room.give_back(bytes);
     }
 }
@@ -133,6 +144,7 @@ impl Room {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
             most,
+            process: process::id(),
         })
     }
 
@@ -177,6 +189,7 @@ impl Crumb {
             texts,
             message: 0..0,
             fields,
+            is_log_record: log_record::is_log_record(callsite),
         }
     }
 
@@ -213,7 +226,8 @@ impl Crumb {
 
     fn add(&mut self, field: &Field, slot: Slot) {
         let name = field.name();
-        if self.fields.len() < MOST_FIELDS && !log_record::is_log_field(name) {
+        let is_origin = self.is_log_record && log_record::is_log_field(name);
+        if self.fields.len() < MOST_FIELDS && !is_origin {
             self.fields.push((name, slot));
         }
     }

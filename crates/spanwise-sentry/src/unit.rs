@@ -6,6 +6,7 @@ use sentry_core::protocol::{SpanId, TraceId, Value};
 use tracing_core::Metadata;
 
 use crate::{
+    ids,
     traces::Collected,
     trail::{Room, Trail},
 };
@@ -51,7 +52,7 @@ impl Unit {
     }
 
     pub(crate) fn trace_id(&self) -> TraceId {
-        *self.trace_id.get_or_init(TraceId::default)
+        *self.trace_id.get_or_init(ids::new_trace_id)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Once, Weak},
 };
 
-use spanwise_core::ContextLayer;
+use spanwise_core::{ContextLayer, log_bridge};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
@@ -157,6 +157,6 @@ fn install() {
         .with(CaptureLayer::default());
     if tracing::subscriber::set_global_default(stack).is_ok() {
         // A logger of the program's own stays; then its records are not captured.
-        let _ = tracing_log::LogTracer::init();
+        let _ = log_bridge::install();
     }
 }

@@ -5,6 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
+    log_bridge,
 };
 use spanwise_redact::{Policy, RuleError};
 use spanwise_sample::{Recorder, Sampler};
@@ -402,8 +403,7 @@ impl Builder {
         dispatcher::set_global_default(dispatch).map_err(|_| InitError::AlreadyInitialized)?;
         telemetry.bind_sentry();
 
-        // Levels are decided by the stack, which can change them: the bridge hands on everything.
-        if let Err(error) = tracing_log::LogTracer::init() {
+        if let Err(error) = log_bridge::install() {
             let why = format_args!("records of the `log` crate go elsewhere: {error}");
             report.fault(Fault::Setup, &why);
         }

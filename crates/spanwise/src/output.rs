@@ -6,15 +6,13 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use tracing_subscriber::fmt::{TestWriter, writer::BoxMakeWriter};
-
 /// Where lines go.
 ///
-/// Under [`Preset::Prod`](crate::Preset::Prod) they are written in the background: a reader that stalls does not delay the program, and
-/// what happens when too much is held is [`WhenFull`](crate::WhenFull). Otherwise each is written by the thread that logs, so that it
-/// stands in its place among what the program prints.
+/// Under [`Preset::Prod`](crate::Preset::Prod) lines are written in the background. Otherwise the thread that logs writes its line, so
+/// that it is in its place among the lines that the program prints. There a line waits for a reader that stalls for at most 100 ms,
+/// and then is held for the next line. [`WhenFull`](crate::WhenFull) decides what happens when too much is held.
 ///
-/// A pipe that nobody reads from any more does not end the program: the lines are counted as lost, and said so on stderr.
+/// A pipe that nobody reads from any more does not end the program: its lines are counted as lost, and reported on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
@@ -38,15 +36,6 @@ impl Output {
             Self::Stderr => "stderr",
             Self::None => "none",
             Self::TestHarness => "test harness",
-        }
-    }
-
-    pub(crate) fn make_writer(self) -> BoxMakeWriter {
-        match self {
-            Self::Stdout => BoxMakeWriter::new(io::stdout),
-            Self::Stderr => BoxMakeWriter::new(io::stderr),
-            Self::None => BoxMakeWriter::new(io::sink),
-            Self::TestHarness => BoxMakeWriter::new(TestWriter::new),
         }
     }
 

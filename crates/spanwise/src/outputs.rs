@@ -9,7 +9,7 @@ use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry,
-    fmt::{MakeWriter, writer::BoxMakeWriter},
+    fmt::{MakeWriter, TestWriter, writer::BoxMakeWriter},
 };
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) struct Outputs {
     behind: Vec<Behind>,
 }
 
-/// An output in the background, and what its lines look like.
+/// An output, and what its lines look like.
 struct Behind {
     look: Look,
     level: LevelFilter,
@@ -88,27 +88,28 @@ impl Outputs {
                 Err(error) => problems.push(format!("{}: {error}", resolved.name_of(setting))),
             }
         }
-        if !has_writer && resolved.preset == Preset::Prod {
-            let builder = match resolved.output {
-                Output::Stdout => Some(Background::builder(io::stdout())),
-                Output::Stderr => Some(Background::builder(io::stderr())),
-                Output::None | Output::TestHarness => None,
-            };
-            if let Some(builder) = builder {
-                let look = Look {
-                    color: resolved.color && resolved.output.is_terminal(),
-                    ..plain
-                };
-                let started = outputs.start(
-                    builder,
-                    look,
-                    LevelFilter::TRACE,
-                    resolved.when_full,
-                    report,
-                );
-                let name = resolved.output.name();
-                problems.extend(started.err().map(|error| no_thread(name, &error)));
+        let stream = match resolved.output {
+            Output::Stdout => Some(Background::builder(io::stdout())),
+            Output::Stderr => Some(Background::builder(io::stderr())),
+            Output::None | Output::TestHarness => None,
+        };
+        if let Some(mut builder) = stream.filter(|_| !has_writer) {
+            if resolved.preset != Preset::Prod {
+                builder = builder.direct();
             }
+            let look = Look {
+                color: resolved.color && resolved.output.is_terminal(),
+                ..plain
+            };
+            let started = outputs.start(
+                builder,
+                look,
+                LevelFilter::TRACE,
+                resolved.when_full,
+                report,
+            );
+            let name = resolved.output.name();
+            problems.extend(started.err().map(|error| no_thread(name, &error)));
         }
         if problems.is_empty() {
             Ok(outputs)
@@ -151,7 +152,6 @@ impl Outputs {
             emission,
         };
         let mut behind = std::mem::take(&mut self.behind);
-        let is_direct = writer.is_some() || resolved.preset != Preset::Prod;
         while let Some(Behind { look, .. }) = behind.first() {
             let look = *look;
             let (same, others) = behind.into_iter().partition(|one| one.look == look);
@@ -166,15 +166,15 @@ impl Outputs {
             // The outputs count what becomes of a line; that it was handed to them needs no counting.
             sinks.push(look, tee, level, &SelfReport::silent());
         }
-        if !is_direct || writer.is_none() && resolved.output == Output::None {
-            return;
-        }
-        let color = writer.is_none() && resolved.color && resolved.output.is_terminal();
+        let writer = match (writer, resolved.output) {
+            (Some(writer), _) => writer,
+            (None, Output::TestHarness) => BoxMakeWriter::new(TestWriter::new),
+            (None, _) => return,
+        };
         let look = Look {
             format: resolved.format,
-            color,
+            color: false,
         };
-        let writer = writer.unwrap_or_else(|| resolved.output.make_writer());
         sinks.push(look, writer, LevelFilter::TRACE, report);
     }
 }

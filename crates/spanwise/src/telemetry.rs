@@ -19,7 +19,7 @@ use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
 /// ends by `std::process::exit` while it is held shuts down as well.
 ///
-/// Events after the shutdown are still written, by the thread that logs, unless an output had to give lines up.
+/// Events after the shutdown are still written, by the thread that logs.
 #[derive(Debug)]
 #[must_use = "dropping it shuts logging down: bind it with `let _telemetry = …`, not `let _ = …`"]
 pub struct Telemetry {

@@ -2,19 +2,22 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
 };
 
 use spanwise_core::{Clock, Fault, SelfReport};
 
 use super::{
     Inner, RollingFile, Settings,
-    check::{absolute, cannot_make_dir, cannot_open, check_dir, check_name, in_use, not_a_file},
+    check::{
+        absolute, cannot_make_dir, cannot_open, check_dir, check_length, check_name, distrust,
+        in_use, not_a_file, untrusted,
+    },
     compression::Compression,
     current::NotOpened,
     error::{OpenError, OpenErrorKind, Why},
     forked::Guarded,
-    fs::{self, Create},
+    fs::{self, Create, Dir, Meta},
     housekeeping::Housekeeper,
     lock::{Attempt, Lock},
     name::{Names, Rolled},
@@ -23,7 +26,10 @@ use super::{
     rotation::Rotation,
     state::{State, open},
 };
-use crate::{Bytes, SettingError};
+use crate::{
+    Bytes, SettingError,
+    process::{self, Lives},
+};
 
 /// Sets up a [`RollingFile`]; starts with [`RollingFile::builder`].
 #[derive(Debug, Clone)]
@@ -157,9 +163,15 @@ impl RollingFileBuilder {
         }
         check_name(&self.path)?;
         let names = Names::new(&absolute(&self.path)?, 1);
-        if let Ok(there) = names.current().symlink_metadata() {
-            if let Some(kind) = fs::other_kind(&there) {
+        self.check_length(&names)?;
+        if let Ok(there) = Meta::at(names.current()) {
+            if let Some(kind) = there.other_kind() {
                 return Err(not_a_file(names.current(), kind));
+            }
+            if let Ok(dir) = Dir::open(names.dir())
+                && let Some(distrust) = distrust(&there, &names, &dir, self.options.mode)
+            {
+                return Err(untrusted(names.current(), distrust));
             }
             fs::may_write(names.current(), false)
                 .map_err(|error| cannot_open(names.current(), error))?;
@@ -169,6 +181,26 @@ impl RollingFileBuilder {
             }
         }
         check_dir(names.dir())
+    }
+
+    /// No name that is ever given is too long for the disk: of all rolled files, under each form, for each process.
+    fn check_length(&self, names: &Names) -> Result<(), OpenError> {
+        let Options {
+            rotation,
+            compression,
+            link_latest,
+            per_process,
+            ..
+        } = &self.options;
+        let longest =
+            |names: &Names| names.longest(!rotation.is_never(), *compression, *link_latest);
+        match per_process {
+            true => {
+                let last = Names::new(names.current(), MOST_PROCESSES);
+                check_length(names, longest(&last))
+            }
+            false => check_length(names, longest(names)),
+        }
     }
 
     /// Opens the file, and makes it and its directory if they are missing.
@@ -192,9 +224,10 @@ impl RollingFileBuilder {
         let path = absolute(&self.path)?;
         let names = Names::new(&path, 1);
         fs::create_dirs(names.dir()).map_err(|error| cannot_make_dir(names.dir(), error))?;
+        let dir = Dir::open(names.dir()).map_err(|error| cannot_open(names.dir(), error))?;
         let (names, lock, last) = match per_process {
-            true => lock_first_free(&path, &report)?,
-            false => lock(names, &rotation, &report)?,
+            true => lock_first_free(&path, &dir, &report)?,
+            false => lock(names, &dir, &rotation, &report)?,
         };
         let settings = Arc::new(Settings {
             names,
@@ -208,12 +241,14 @@ impl RollingFileBuilder {
             report,
         });
         let path = settings.names.current();
-        let current = open(&settings, Create::IfMissing).map_err(|error| match error {
+        settings.remove_next(&dir);
+        settings.finish_roll(&dir);
+        let current = open(&settings, &dir, Create::IfMissing).map_err(|error| match error {
             NotOpened::Kind(kind) => not_a_file(path, kind),
+            NotOpened::Untrusted(distrust) => untrusted(path, distrust),
             NotOpened::Io(error) => cannot_open(path, error),
         })?;
-        settings.remove_next();
-        settings.take_latest();
+        settings.take_latest(&dir);
         let reopen_asked = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
         let hangup = match self.options.reopen_on_sighup {
@@ -228,46 +263,55 @@ impl RollingFileBuilder {
             ),
             false => None,
         };
-        let found = Arc::new(OnceLock::new());
-        let mut housekeeper = Housekeeper::new(Arc::clone(&found));
-        housekeeper.wake(&settings);
-        let numbers = Numbers::new(last, found);
+        let dir = Arc::new(dir);
+        let mut housekeeper = Housekeeper::new();
+        housekeeper.wake(&settings, &dir);
+        let numbers = Numbers::new(last);
         let state = State::new(
             Arc::clone(&settings),
+            dir,
             current,
             numbers,
             lock,
             housekeeper,
             reopen_asked,
         );
-        Ok(RollingFile(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             state: Guarded::new(Arc::clone(&settings), state),
             settings,
             #[cfg(all(unix, feature = "sighup"))]
             _hangup: hangup,
-        })))
+        });
+        let watched: Weak<dyn Lives> = Arc::<Inner>::downgrade(&inner);
+        process::watch(watched);
+        Ok(RollingFile(inner))
     }
 }
 
 type Locked = (Names, Option<Lock>, Option<Rolled>);
 
-fn lock(names: Names, rotation: &Rotation, report: &SelfReport) -> Result<Locked, OpenError> {
-    match Lock::try_take(&names) {
+fn lock(
+    names: Names,
+    dir: &Dir,
+    rotation: &Rotation,
+    report: &SelfReport,
+) -> Result<Locked, OpenError> {
+    match Lock::try_take(&names, dir) {
         Ok(Attempt::InUse(pid)) => Err(in_use(&names, pid)),
         Ok(attempt) => Ok(locked(names, attempt, report)),
         // Nothing else needs the directory to be writable.
         Err(error) if rotation.is_never() => Ok(locked(names, Attempt::Unsupported(error), report)),
-        Err(error) => Err(cannot_open(&names.lock(), error)),
+        Err(error) => Err(cannot_open(&names.path(&names.lock()), error)),
     }
 }
 
-fn lock_first_free(path: &Path, report: &SelfReport) -> Result<Locked, OpenError> {
+fn lock_first_free(path: &Path, dir: &Dir, report: &SelfReport) -> Result<Locked, OpenError> {
     for slot in 1..=MOST_PROCESSES {
         let names = Names::new(path, slot);
-        match Lock::try_take(&names) {
+        match Lock::try_take(&names, dir) {
             Ok(Attempt::InUse(_)) => {}
             Ok(attempt) => return Ok(locked(names, attempt, report)),
-            Err(error) => return Err(cannot_open(&names.lock(), error)),
+            Err(error) => return Err(cannot_open(&names.path(&names.lock()), error)),
         }
     }
     Err(in_use(&Names::new(path, MOST_PROCESSES), None))
@@ -282,7 +326,7 @@ fn locked(names: Names, attempt: Attempt, report: &SelfReport) -> Locked {
                 Fault::Setup,
                 &format_args!(
                     "cannot lock {}: {}; see to it that one process logs there",
-                    names.lock().display(),
+                    names.path(&names.lock()).display(),
                     Why(&error)
                 ),
             );

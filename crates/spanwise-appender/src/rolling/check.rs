@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    error::{OpenError, OpenErrorKind, Why},
-    fs,
+    error::{OpenError, OpenErrorKind, Untrusted, Why},
+    fs::{self, Dir, Distrust, Meta},
     name::Names,
 };
 
@@ -21,9 +21,57 @@ pub(super) fn in_use(names: &Names, pid: Option<u32>) -> OpenError {
     OpenError::new(
         OpenErrorKind::InUse,
         format!(
-            "cannot log to {path:?}: {who} does already; name another path, or use `per_process()` for one file each"
+            "cannot log to {path:?}: {who} does already; name another path, or give each process a \
+             file of its own with `per_process()`"
         ),
     )
+}
+
+/// What is wrong with a file that is there already, as [`fs::distrust`] says.
+pub(super) fn distrust(file: &Meta, names: &Names, dir: &Dir, mode: u32) -> Option<Distrust> {
+    let own_links = || names.own_links(file, dir).len() as u64;
+    let probe = || {
+        let name = names.probe();
+        // Left by a process that was ended here.
+        let _ = dir.remove(&name);
+        let made = dir.create_private(&name).ok()?;
+        let _ = dir.remove(&name);
+        Meta::of(&made).ok()
+    };
+    fs::distrust(file, mode, own_links, probe)
+}
+
+pub(super) fn untrusted(path: &Path, distrust: Distrust) -> OpenError {
+    OpenError::new(
+        OpenErrorKind::Untrusted,
+        format!("cannot log to {path:?}: {}", Untrusted(distrust)),
+    )
+}
+
+/// The longest of the names, and its path, are not too long for the disk.
+pub(super) fn check_length(names: &Names, longest: usize) -> Result<(), OpenError> {
+    let dir = names.dir();
+    let existing = dir.ancestors().find(|ancestor| ancestor.is_dir());
+    let (most_name, most_path) = Dir::longest(existing.unwrap_or(dir));
+    let path_length = dir.as_os_str().len() + 1 + longest;
+    let too_long = |what: &str, length: usize, most: usize| {
+        OpenError::new(
+            OpenErrorKind::TooLong,
+            format!(
+                "cannot log to {:?}: {what}, or that of a file beside it such as a rolled one, \
+                 can have {length} bytes, and {most} are allowed; name one that is {} bytes shorter",
+                names.current(),
+                length - most
+            ),
+        )
+    };
+    if longest > most_name {
+        return Err(too_long("its name", longest, most_name));
+    }
+    if path_length > most_path {
+        return Err(too_long("its path", path_length, most_path));
+    }
+    Ok(())
 }
 
 pub(super) fn check_name(path: &Path) -> Result<(), OpenError> {

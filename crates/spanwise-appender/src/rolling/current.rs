@@ -1,14 +1,15 @@
 //! The file that is written.
 
 use std::{
+    ffi::OsStr,
     fs::{File, Metadata},
     io::{self, Write as _},
-    path::Path,
     time::SystemTime,
 };
 
 use super::{
-    fs::{self, Create},
+    error::Untrusted,
+    fs::{self, Create, Dir, Distrust, Meta},
     period::Period,
 };
 
@@ -31,32 +32,35 @@ pub(super) struct Current {
 pub(super) enum NotOpened {
     /// It is not a regular file but, say, a named pipe.
     Kind(&'static str),
+    /// Others put it there, or can change it.
+    Untrusted(Distrust),
     Io(io::Error),
 }
 
 impl Current {
-    /// Opens the file at a path, or makes it.
+    /// Opens the file of a name, or makes it. `distrust` says what is wrong with one that was there.
     pub(super) fn open(
-        path: &Path,
+        dir: &Dir,
+        name: &OsStr,
         mode: u32,
         create: Create,
+        distrust: impl FnOnce(&Meta) -> Option<Distrust>,
         period_of: impl FnOnce(SystemTime) -> Period,
     ) -> Result<Self, NotOpened> {
-        let file = fs::open(path, mode, create).map_err(|error| {
-            match path
-                .symlink_metadata()
-                .ok()
-                .as_ref()
-                .and_then(fs::other_kind)
-            {
+        let file = dir.open_to_append(name, mode, create).map_err(|error| {
+            match dir.meta(name).ok().and_then(|meta| meta.other_kind()) {
                 Some(kind) => NotOpened::Kind(kind),
                 None => NotOpened::Io(error),
             }
         })?;
-        let metadata = file.metadata().map_err(NotOpened::Io)?;
-        if let Some(kind) = fs::other_kind(&metadata) {
+        let meta = Meta::of(&file).map_err(NotOpened::Io)?;
+        if let Some(kind) = meta.other_kind() {
             return Err(NotOpened::Kind(kind));
         }
+        if let Some(distrust) = distrust(&meta) {
+            return Err(NotOpened::Untrusted(distrust));
+        }
+        let metadata = file.metadata().map_err(NotOpened::Io)?;
         let mut current = Self {
             file,
             length: metadata.len(),
@@ -146,8 +150,8 @@ impl Current {
     }
 
     /// It was seen at its path.
-    pub(super) fn seen(&mut self, metadata: &Metadata) {
-        let length = metadata.len();
+    pub(super) fn seen(&mut self, meta: &Meta) {
+        let length = meta.len();
         if length < self.length {
             // Somebody cut it, as `logrotate` does with `copytruncate`.
             self.torn = length > 0 && self.ends_within_a_line_at(length);
@@ -187,6 +191,10 @@ impl From<NotOpened> for io::Error {
             NotOpened::Kind(kind) => {
                 Self::new(io::ErrorKind::InvalidInput, format!("it is {kind}"))
             }
+            NotOpened::Untrusted(distrust) => Self::new(
+                io::ErrorKind::PermissionDenied,
+                Untrusted(distrust).to_string(),
+            ),
             NotOpened::Io(error) => error,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io};
 
+use super::fs::Distrust;
+
 /// Why a [`Rotation`](crate::Rotation), [`Retention`](crate::Retention), [`Compression`](crate::Compression) or size
 /// ([`Bytes`](crate::Bytes)) was not understood: the word, and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,10 @@ pub enum OpenErrorKind {
     NotAFile,
     /// The path is a symbolic link; it is not followed.
     SymbolicLink,
+    /// The file that is there belongs to another user, may be written by every user, or has further names.
+    Untrusted,
+    /// A name or a path would be too long, that of a rolled file included.
+    TooLong,
     /// This user may not write there.
     PermissionDenied,
     /// Somebody logs to this path already.
@@ -101,5 +107,41 @@ impl fmt::Display for Why<'_> {
             }
             _ => f.write_str(&text),
         }
+    }
+}
+
+/// What is wrong with a file, and what to do, as part of a sentence.
+pub(super) struct Untrusted(pub(super) Distrust);
+
+#[cfg(unix)]
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = super::fs::user();
+        match self.0 {
+            Distrust::Owner(owner) => write!(
+                f,
+                "it belongs to user {owner}, and this process is user {user}; \
+                 give it to this user with `chown {user}`, remove it, or name another path"
+            ),
+            Distrust::Writable(mode) => write!(
+                f,
+                "every user may write to it (its mode is {mode:04o}); \
+                 take that away with `chmod o-w`, remove it, or name another path"
+            ),
+            Distrust::Links(1) => f.write_str(
+                "another hard link leads to it; remove one of the two, or name another path",
+            ),
+            Distrust::Links(links) => write!(
+                f,
+                "{links} other hard links lead to it; remove them or it, or name another path"
+            ),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl fmt::Display for Untrusted {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
     }
 }

@@ -10,7 +10,7 @@ use spanwise_core::Fault;
 
 use super::{
     error::Why,
-    fs::{self, Create},
+    fs::{self, Create, Meta},
     lock::{Attempt, Lock},
     salvage::Salvage,
     state::{State, open},
@@ -18,26 +18,29 @@ use super::{
 use crate::sink::Records;
 
 impl State {
-    /// Sees whether the path still names our file, at most once a second unless `now`; if not, opens what it names.
-    pub(super) fn look_at_path(&mut self, now: bool) -> io::Result<()> {
+    /// Sees whether the path still names our file, at most once a second unless `now`; if not, opens what it names. False if our file
+    /// is written on although it is not there.
+    pub(super) fn look_at_path(&mut self, now: bool) -> io::Result<bool> {
         let asked = self.reopen_asked.load(Ordering::Relaxed)
             && self.reopen_asked.swap(false, Ordering::Relaxed);
         let instant = self.settings.clock.instant();
         if !asked && !now && instant.saturating_duration_since(self.looked) < LOOKS_EVERY {
-            return Ok(());
+            return Ok(true);
         }
         self.looked = instant;
-        let ours = self.current.file.metadata();
+        let ours = Meta::of(&self.current.file);
         if !self.writing.is_failing()
-            && let (Ok(ours), Ok(there)) = (&ours, self.settings.names.current().symlink_metadata())
+            && self.dir.is_in_place()
+            && let (Ok(ours), Ok(there)) =
+                (&ours, self.dir.meta(self.settings.names.current_name()))
             && fs::is_same(ours, &there)
             && there.is_file()
         {
             self.current.seen(&there);
-            return Ok(());
+            return Ok(true);
         }
         match self.reopen() {
-            Err(error) if ours.is_ok_and(|ours| fs::is_deleted(&ours)) => Err(error),
+            Err(error) if ours.is_ok_and(|ours| ours.is_deleted()) => Err(error),
             Err(error) => {
                 // Moved away, it still holds all that is written to it.
                 let path = self.settings.names.current().display();
@@ -48,9 +51,9 @@ impl State {
                         Why(&error)
                     ),
                 );
-                Ok(())
+                Ok(false)
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
         }
     }
 
@@ -73,26 +76,37 @@ impl State {
 
     /// Writes again what was written in the last second to a file that was deleted, unless its directory went with it.
     pub(super) fn finish(&mut self) {
-        let is_deleted = self
-            .current
-            .file
-            .metadata()
-            .is_ok_and(|ours| fs::is_deleted(&ours));
-        let is_lost = is_deleted && self.current.length > self.current.safe;
-        if (is_lost || !self.salvage.is_empty())
-            && self.settings.names.dir().is_dir()
-            && let Err(error) = self.flush()
-        {
-            self.lost(None, &error);
+        let is_deleted = Meta::of(&self.current.file).is_ok_and(|ours| ours.is_deleted());
+        let unsafe_bytes = match is_deleted {
+            true => self.current.length.saturating_sub(self.current.safe),
+            false => 0,
+        };
+        if unsafe_bytes == 0 && self.salvage.is_empty() {
+            return;
+        }
+        let flushed = match self.settings.names.dir().is_dir() {
+            true => self.flush(),
+            false => Err(io::ErrorKind::NotFound.into()),
+        };
+        if let Err(error) = flushed {
+            let left = self.salvage.iter().map(Salvage::left).sum::<u64>();
+            let what = self.loss(Some(left.max(unsafe_bytes)), &error);
+            // There is no later time to tell it.
+            self.settings.report.last_fault(Fault::WriteFailed, &what);
+            self.salvage.clear();
         }
     }
 
     /// Opens what is at the path, and goes on there.
     fn reopen(&mut self) -> io::Result<()> {
         let settings = Arc::clone(&self.settings);
-        fs::create_dirs(settings.names.dir())?;
-        let fresh = open(&settings, Create::IfMissing)?;
-        let is_same = match (self.current.file.metadata(), fresh.file.metadata()) {
+        let dir = match self.dir.is_in_place() {
+            true => Arc::clone(&self.dir),
+            false => Arc::new(self.dir.successor()?),
+        };
+        let fresh = open(&settings, &dir, Create::IfMissing)?;
+        self.dir = dir;
+        let is_same = match (Meta::of(&self.current.file), Meta::of(&fresh.file)) {
             (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
             _ => false,
         };
@@ -103,7 +117,7 @@ impl State {
             return Ok(());
         }
         self.roll_at_start = false;
-        if old.file.metadata().is_ok_and(|old| fs::is_deleted(&old)) {
+        if Meta::of(&old.file).is_ok_and(|old| old.is_deleted()) {
             match Salvage::of(old) {
                 Ok(salvage) => salvage
                     .into_iter()
@@ -121,20 +135,20 @@ impl State {
         if !self
             .lock
             .as_ref()
-            .is_none_or(|lock| lock.is_in_place(&settings.names))
+            .is_none_or(|lock| lock.is_in_place(&settings.names, &self.dir))
         {
-            match Lock::try_take(&settings.names) {
+            match Lock::try_take(&settings.names, &self.dir) {
                 Ok(Attempt::Taken(lock, _)) => self.lock = Some(lock),
                 Ok(Attempt::InUse(_) | Attempt::Unsupported(_)) | Err(_) => settings.report.fault(
                     Fault::Setup,
                     &format_args!(
                         "cannot lock {} again; another process may use the log file",
-                        settings.names.lock().display()
+                        settings.names.path(&settings.names.lock()).display()
                     ),
                 ),
             }
         }
-        settings.keep_latest();
+        settings.keep_latest(&self.dir);
     }
 
     /// Writes what was in a deleted file again.
@@ -168,18 +182,20 @@ impl State {
     }
 
     fn lost(&self, bytes: Option<u64>, error: &io::Error) {
+        let what = self.loss(bytes, error);
+        self.settings.report.fault(Fault::WriteFailed, &what);
+    }
+
+    fn loss(&self, bytes: Option<u64>, error: &io::Error) -> String {
         let path = self.settings.names.current().display();
         let bytes = bytes.map_or_else(
             || "what was written in the last second".to_owned(),
             |bytes| format!("{bytes} bytes"),
         );
-        self.settings.report.fault(
-            Fault::WriteFailed,
-            &format_args!(
-                "log file {path} was deleted, and {bytes} with it: {}",
-                Why(error)
-            ),
-        );
+        format!(
+            "log file {path} was deleted, and {bytes} with it: {}",
+            Why(error)
+        )
     }
 }
 

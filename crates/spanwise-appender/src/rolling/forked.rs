@@ -6,10 +6,17 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Settings, fs::Create, housekeeping::Housekeeper, number::Numbers, state::State, state::open,
+    Settings,
+    fs::{Create, Dir},
+    housekeeping::Housekeeper,
+    number::Numbers,
+    state::State,
+    state::open,
 };
 use crate::process;
 
@@ -66,6 +73,23 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// At the end of the process: sees that what was written is in a file that has a name, unless another thread writes all the while.
+    pub(super) fn finish(&self, deadline: Instant) {
+        if self.generation.load(Ordering::Relaxed) != process::generation() {
+            return;
+        }
+        loop {
+            match self.state.try_lock() {
+                Ok(mut state) => return state.finish(),
+                Err(TryLockError::Poisoned(state)) => return state.into_inner().finish(),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return,
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
         if *self.generation.get_mut() == process::generation() {
@@ -78,15 +102,16 @@ impl Drop for Guarded {
 impl State {
     /// One that knows nothing of its parent's but where the file is, which the parent has locked for both.
     fn in_child(settings: &Arc<Settings>) -> io::Result<Self> {
-        let mut current = open(settings, Create::IfMissing)?;
+        let dir = Arc::new(Dir::open(settings.names.dir())?);
+        let mut current = open(settings, &dir, Create::IfMissing)?;
         // Half a line there is one that the parent is about to write.
         current.is_whole();
-        let found = Arc::default();
-        let numbers = Numbers::new(None, Arc::clone(&found));
-        let housekeeper = Housekeeper::new(found);
+        let numbers = Numbers::new(None);
+        let housekeeper = Housekeeper::new();
         let settings = Arc::clone(settings);
         let mut state = Self::new(
             settings,
+            dir,
             current,
             numbers,
             None,

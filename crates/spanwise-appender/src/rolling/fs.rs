@@ -1,9 +1,7 @@
-//! What files are asked that the standard library does not ask the same way everywhere.
-
-use std::{
-    fs::{File, Metadata},
-    path::Path,
-};
+//! Directories and files, where the standard library does not ask the same way on every system.
+//!
+//! A log keeps its directory open and names its files within it. So another directory, or a link, that somebody puts in its place
+//! is not written to.
 
 #[cfg_attr(unix, path = "fs/unix.rs")]
 #[cfg_attr(not(unix), path = "fs/other.rs")]
@@ -18,14 +16,7 @@ pub(super) enum Create {
     New,
 }
 
-/// Makes what was renamed outlive a loss of power. Only the directories of some systems can do it.
-pub(super) fn sync_dir(dir: &Path) {
-    if let Ok(dir) = File::open(dir) {
-        let _ = dir.sync_all();
-    }
-}
-
 /// Whether both are one file, as far as the system tells files apart.
-pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    identity(one) == identity(other)
+pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
+    one.identity() == other.identity()
 }

@@ -1,11 +1,12 @@
 //! What is done with rolled files: a thread compresses them, and deletes what retention does not keep.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self as std_fs, File, FileTimes},
     io,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
 };
@@ -16,9 +17,9 @@ use super::{
     Settings,
     compression::Compression,
     error::Why,
-    fs,
+    fs::{self, Dir, Meta},
     name::{Entry, Form},
-    number::Highest,
+    number::FoundNumbers,
     retention::{Kept, Retention},
 };
 use crate::process;
@@ -26,61 +27,71 @@ use crate::process;
 /// A thread that looks at the directory whenever it is told to. It ends when this is dropped, and what it does with it.
 #[derive(Debug)]
 pub(super) struct Housekeeper {
-    /// With the generation of the process whose thread it is: a fork has none.
-    thread: Option<(u32, SyncSender<()>)>,
-    found: Arc<OnceLock<Highest>>,
+    /// With the generation of the process whose thread it is: a fork has none. It is told in which directory to look.
+    thread: Option<(u32, SyncSender<Arc<Dir>>)>,
+    found: Arc<FoundNumbers>,
 }
 
 impl Housekeeper {
-    /// `found` will hold the numbers that it meets when it first looks.
-    pub(super) fn new(found: Arc<OnceLock<Highest>>) -> Self {
+    pub(super) fn new() -> Self {
         process::begin_to_watch();
         Self {
             thread: None,
-            found,
+            found: Arc::default(),
         }
     }
 
-    /// Tells the thread to look, and starts it if there is none.
-    pub(super) fn wake(&mut self, settings: &Arc<Settings>) {
+    /// The numbers that the thread meets.
+    pub(super) fn found(&self) -> &FoundNumbers {
+        &self.found
+    }
+
+    /// Tells the thread to look, and starts it if there is none. False if there is none to be had.
+    pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
         let generation = process::generation();
         if let Some((of, _)) = &self.thread
             && *of != generation
             && let Some((_, parents)) = self.thread.take()
         {
-            // Its locks may have been held at the fork, by a thread that is not in this process.
+            // Their locks may have been held at the fork, by a thread that is not in this process.
             #[expect(
                 clippy::mem_forget,
                 reason = "to drop it could wait for ever; it is a few bytes, once a fork"
             )]
-            std::mem::forget(parents);
+            std::mem::forget((parents, std::mem::take(&mut self.found)));
         }
         if let Some((_, thread)) = &self.thread
             // Full: it will look anyway.
-            && matches!(thread.try_send(()), Ok(()) | Err(TrySendError::Full(())))
+            && matches!(thread.try_send(Arc::clone(dir)), Ok(()) | Err(TrySendError::Full(_)))
         {
-            return;
+            return true;
         }
         let (sender, woken) = sync_channel(1);
-        let _ = sender.try_send(());
+        let _ = sender.try_send(Arc::clone(dir));
         let (for_thread, found) = (Arc::clone(settings), Arc::clone(&self.found));
         let thread = std::thread::Builder::new().name("spanwise-files".to_owned());
         match thread.spawn(move || run(&for_thread, &found, &woken)) {
-            Ok(_) => self.thread = Some((generation, sender)),
-            Err(error) => settings.report.fault(
-                Fault::Setup,
-                &format_args!(
-                    "cannot start the thread that compresses and deletes rolled files: {}",
-                    Why(&error)
-                ),
-            ),
+            Ok(_) => {
+                self.thread = Some((generation, sender));
+                true
+            }
+            Err(error) => {
+                settings.report.fault(
+                    Fault::Setup,
+                    &format_args!(
+                        "cannot start the thread that compresses and deletes rolled files: {}",
+                        Why(&error)
+                    ),
+                );
+                false
+            }
         }
     }
 }
 
-fn run(settings: &Settings, found: &OnceLock<Highest>, woken: &Receiver<()>) {
-    while woken.recv().is_ok() {
-        if let Err(error) = settings.sweep(found)
+fn run(settings: &Settings, found: &FoundNumbers, woken: &Receiver<Arc<Dir>>) {
+    while let Ok(dir) = woken.recv() {
+        if let Err(error) = settings.sweep(found, &dir)
             // A directory that was removed holds nothing to look after.
             && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         {
@@ -98,35 +109,32 @@ impl Settings {
         self.report.fault(Fault::Setup, what);
     }
 
-    fn sweep(&self, found: &OnceLock<Highest>) -> io::Result<()> {
-        if found.get().is_none() {
-            // Not computed within the cell: whoever asks must never wait for this.
-            let _ = found.set(self.names.numbers()?);
-        }
+    fn sweep(&self, found: &FoundNumbers, dir: &Dir) -> io::Result<()> {
+        found.look(&self.names, dir)?;
         for unfinished in self
             .names
-            .list()?
+            .list(dir)?
             .into_iter()
             .filter(|entry| entry.form.is_unfinished())
         {
-            self.remove_abandoned(unfinished);
+            self.remove_abandoned(unfinished, dir);
         }
         // What goes whatever its size need not be packed first.
-        self.delete(&self.retention.without_sizes())?;
-        let mut entries = self.names.list()?;
+        self.delete(&self.retention.without_sizes(), dir)?;
+        let mut entries = self.names.list(dir)?;
         entries.sort_unstable();
         for same in entries.chunk_by(|one, other| one.rolled == other.rolled) {
-            let Err(error) = self.pack(same) else {
+            let Err(error) = self.pack(same, dir) else {
                 continue;
             };
             match error.kind() {
                 // Deleted meanwhile.
                 io::ErrorKind::NotFound => continue,
                 kind => {
-                    let path = self.names.rolled(same[0].rolled, Form::Plain);
-                    let path = path.display();
+                    let name = self.names.rolled(same[0].rolled, Form::Plain);
                     self.complain(&format_args!(
-                        "cannot compress rolled log file {path}: {}",
+                        "cannot compress rolled log file {}: {}",
+                        self.names.path(&name).display(),
                         Why(&error)
                     ));
                     if kind == io::ErrorKind::StorageFull {
@@ -135,41 +143,41 @@ impl Settings {
                 }
             }
         }
-        self.delete(&self.retention)
+        self.delete(&self.retention, dir)
     }
 
     /// Removes what a process left that was ended while it packed. One that still packs has it locked.
-    fn remove_abandoned(&self, unfinished: Entry) {
-        let path = self.names.rolled(unfinished.rolled, unfinished.form);
-        let Ok(file) = fs::open_to_read(&path) else {
+    fn remove_abandoned(&self, unfinished: Entry, dir: &Dir) {
+        let name = self.names.rolled(unfinished.rolled, unfinished.form);
+        let Ok(file) = dir.open_to_read(&name) else {
             return;
         };
         if !matches!(file.try_lock(), Err(std_fs::TryLockError::WouldBlock)) {
-            let _ = std_fs::remove_file(path);
+            let _ = dir.remove(&name);
         }
     }
 
     /// Packs a rolled file, given the forms that it lies there in.
-    fn pack(&self, forms: &[Entry]) -> io::Result<()> {
+    fn pack(&self, forms: &[Entry], dir: &Dir) -> io::Result<()> {
         let rolled = forms[0].rolled;
         if forms[0].form != Form::Plain {
             return Ok(());
         }
-        let plain_path = self.names.rolled(rolled, Form::Plain);
+        let plain_name = self.names.rolled(rolled, Form::Plain);
         let packed = forms[1..].iter().find(|entry| !entry.form.is_unfinished());
         if let Some(packed) = packed {
-            return self.remove_twin(plain_path, *packed);
+            return self.remove_twin(&plain_name, *packed, dir);
         }
         let Some((unfinished, whole)) = Form::packed(self.compression) else {
             return Ok(());
         };
-        let mut plain = fs::open_to_read(&plain_path)?;
+        let mut plain = dir.open_to_read(&plain_name)?;
         let before = plain.metadata()?;
-        if fs::other_kind(&before).is_some() {
+        if Meta::of(&plain)?.other_kind().is_some() {
             return Ok(());
         }
-        let path = self.names.rolled(rolled, unfinished);
-        let mut fresh = match fs::create_private(&path) {
+        let name = self.names.rolled(rolled, unfinished);
+        let mut fresh = match dir.create_private(&name) {
             // Somebody else is at it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             fresh => fresh?,
@@ -186,52 +194,52 @@ impl Settings {
             fresh.sync_all()?;
             // Written to meanwhile, by a fork or a program that kept it open: the next time, then.
             let unchanged = plain.metadata()?.len() == bytes
-                && is_at(&plain, &plain_path)
-                && is_at(&fresh, &path);
+                && is_at(&plain, &plain_name, dir)
+                && is_at(&fresh, &name, dir);
             if unchanged {
-                fs::rename_to_new(&path, &self.names.rolled(rolled, whole))?;
+                dir.rename_to_new(&name, &self.names.rolled(rolled, whole))?;
             }
             Ok(unchanged)
         })();
         if !matches!(packed, Ok(true)) {
-            if is_at(&fresh, &path) {
-                let _ = std_fs::remove_file(&path);
+            if is_at(&fresh, &name, dir) {
+                let _ = dir.remove(&name);
             }
             return packed.map(|_| ());
         }
-        fs::sync_dir(self.names.dir());
-        std_fs::remove_file(plain_path)
+        dir.sync();
+        dir.remove(&plain_name)
     }
 
     /// Removes a plain file whose packed one is whole: a process was ended between making the one and removing the other.
-    fn remove_twin(&self, plain_path: PathBuf, packed: Entry) -> io::Result<()> {
-        let packed_path = self.names.rolled(packed.rolled, packed.form);
+    fn remove_twin(&self, plain_name: &OsStr, packed: Entry, dir: &Dir) -> io::Result<()> {
+        let packed_name = self.names.rolled(packed.rolled, packed.form);
         let by = packed.form.compression().unwrap_or(Compression::None);
         if by.check().is_err() {
             return Ok(());
         }
         if by.holds(
-            fs::open_to_read(&packed_path)?,
-            &mut fs::open_to_read(&plain_path)?,
+            dir.open_to_read(&packed_name)?,
+            &mut dir.open_to_read(plain_name)?,
         )? {
-            return std_fs::remove_file(plain_path);
+            return dir.remove(plain_name);
         }
         Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             format!(
                 "{} is there and holds something else; both stay",
-                packed_path.display()
+                self.names.path(&packed_name).display()
             ),
         ))
     }
 
-    fn delete(&self, retention: &Retention) -> io::Result<()> {
-        for path in self.going(retention)? {
-            match std_fs::remove_file(&path) {
+    fn delete(&self, retention: &Retention, dir: &Dir) -> io::Result<()> {
+        for name in self.going(retention, dir)? {
+            match dir.remove(&name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     self.complain(&format_args!(
                         "cannot delete old log file {}: {}",
-                        path.display(),
+                        self.names.path(&name).display(),
                         Why(&error)
                     ));
                 }
@@ -242,11 +250,11 @@ impl Settings {
     }
 
     /// The files that a retention does not keep.
-    pub(super) fn going(&self, retention: &Retention) -> io::Result<Vec<PathBuf>> {
+    fn going(&self, retention: &Retention, dir: &Dir) -> io::Result<Vec<OsString>> {
         if retention.keeps_all() {
             return Ok(Vec::new());
         }
-        let mut entries = self.names.list()?;
+        let mut entries = self.names.list(dir)?;
         entries.retain(|entry| !entry.form.is_unfinished());
         entries.sort_unstable_by(|one, other| other.cmp(one));
         let same: Vec<&[Entry]> = entries
@@ -254,11 +262,11 @@ impl Settings {
             .collect();
         let kept: Vec<Kept> = match retention.only_counts() {
             true => vec![Kept::default(); same.len()],
-            false => same.iter().map(|forms| self.kept(forms)).collect(),
+            false => same.iter().map(|forms| self.kept(forms, dir)).collect(),
         };
         let free = retention
             .asks_for_free_space()
-            .then(|| fs::free_space(self.names.dir()))
+            .then(|| dir.free_space())
             .flatten();
         let goes = retention.goes(&kept, self.clock.now(), free);
         let going = same.iter().zip(goes).filter(|(_, goes)| *goes);
@@ -268,24 +276,26 @@ impl Settings {
             .collect())
     }
 
-    fn kept(&self, forms: &[Entry]) -> Kept {
-        let metadata = forms.iter().map(|entry| {
-            self.names
-                .rolled(entry.rolled, entry.form)
-                .symlink_metadata()
-        });
-        metadata
-            .flatten()
-            .fold(Kept::default(), |kept, metadata| Kept {
-                bytes: kept.bytes.saturating_add(metadata.len()),
-                on_disk: kept.on_disk.saturating_add(fs::on_disk(&metadata)),
-                modified: kept.modified.max(metadata.modified().ok()),
-            })
+    /// The paths of the files that retention would delete now.
+    pub(super) fn dry_run(&self) -> io::Result<Vec<PathBuf>> {
+        let going = self.going(&self.retention, &Dir::open(self.names.dir())?)?;
+        Ok(going.iter().map(|name| self.names.path(name)).collect())
+    }
+
+    fn kept(&self, forms: &[Entry], dir: &Dir) -> Kept {
+        let metas = forms
+            .iter()
+            .map(|entry| dir.meta(&self.names.rolled(entry.rolled, entry.form)));
+        metas.flatten().fold(Kept::default(), |kept, meta| Kept {
+            bytes: kept.bytes.saturating_add(meta.len()),
+            on_disk: kept.on_disk.saturating_add(meta.on_disk()),
+            modified: kept.modified.max(meta.modified()),
+        })
     }
 }
 
-fn is_at(file: &File, path: &std::path::Path) -> bool {
-    match (file.metadata(), path.symlink_metadata()) {
+fn is_at(file: &File, name: &OsStr, dir: &Dir) -> bool {
+    match (Meta::of(file), dir.meta(name)) {
         (Ok(file), Ok(there)) => fs::is_same(&file, &there),
         _ => false,
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    fs,
+    fs::{self, Dir, Meta},
     name::{Names, Rolled, parse_date, parse_number},
 };
 
@@ -30,27 +30,24 @@ pub(super) enum Attempt {
 }
 
 impl Lock {
-    pub(super) fn try_take(names: &Names) -> io::Result<Attempt> {
-        let path = names.lock();
-        let file = fs::open_own(&path, 0o640)?;
+    pub(super) fn try_take(names: &Names, dir: &Dir) -> io::Result<Attempt> {
+        let file = dir.open_own(&names.lock())?;
+        check(&Meta::of(&file)?)?;
+        // Whoever may open it may hold it: in versions before this one the group could.
+        fs::make_private(&file);
         let mut tries = 0;
         while let Err(error) = file.try_lock() {
             let holder = match error {
                 TryLockError::WouldBlock => read(&file).0,
                 TryLockError::Error(error) => return Ok(Attempt::Unsupported(error)),
             };
-            // A child that is being started has what we have just given up, until it becomes another program.
-            if holder != Some(process::id()) || tries == 50 {
+            // A child that is being started has what we have just given up, until it becomes another program. One that has taken it just
+            // now has not yet written who it is.
+            if holder.is_some_and(|holder| holder != process::id()) || tries == 50 {
                 return Ok(Attempt::InUse(holder));
             }
             thread::sleep(Duration::from_millis(1));
             tries += 1;
-        }
-        if file.metadata()?.len() > LENGTH {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "what is there is not a lock of ours, and stays",
-            ));
         }
         let last = read(&file).1;
         let lock = Self { file };
@@ -71,12 +68,24 @@ impl Lock {
     }
 
     /// Whether the lock file is still where others look for it.
-    pub(super) fn is_in_place(&self, names: &Names) -> bool {
-        match (self.file.metadata(), names.lock().symlink_metadata()) {
+    pub(super) fn is_in_place(&self, names: &Names, dir: &Dir) -> bool {
+        match (Meta::of(&self.file), dir.meta(&names.lock())) {
             (Ok(ours), Ok(there)) => fs::is_same(&ours, &there),
             _ => false,
         }
     }
+}
+
+/// Whether the file is a lock, and nothing that somebody needs.
+fn check(file: &Meta) -> io::Result<()> {
+    let is_lock = file.is_file() && file.len() <= LENGTH && file.links() == 1;
+    if is_lock {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "what is there is not a lock of ours, and stays; remove it, or name another path",
+    ))
 }
 
 /// Of what stands in it. What is longer is somebody else's.

@@ -30,6 +30,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use spanwise_core::{Clock, SelfReport};
@@ -44,7 +45,10 @@ pub use rotation::{Interval, Rotation};
 use forked::Guarded;
 use name::Names;
 
-use crate::sink::{Records, Written};
+use crate::{
+    process::Lives,
+    sink::{Records, Written},
+};
 
 /// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
 ///
@@ -68,14 +72,21 @@ use crate::sink::{Records, Written};
 /// A rolled file has the date of its first record, and a number from 1 that is never given again. Nothing is ever overwritten, and
 /// no file is touched whose name is not exactly such a name. `.app.log.lock` keeps other processes from writing the same file.
 ///
+/// # What it does not write to
+///
+/// It does not write to a symbolic link, nor to a file that belongs to another user than this one or root, that every user may write to,
+/// or that has further hard links. Such a file stops the start. One that takes the place of the file later is reported, and the old
+/// file is written on. The directory is kept open: a link or another user's directory in its place is not written to.
+///
 /// # When something goes wrong
 ///
 /// * A record that the file does not take is an error. The file is tried again at most every half second; until then every call
 ///   returns the error at once.
 /// * Of a record that was written in part, the part is taken out again; if others wrote behind it, the next starts on a new line.
-/// * A file that cannot be rolled is written on, above its size if need be, and rolled later.
+/// * A file that cannot be rolled is written on, above its size if need be, and rolled later. So is one in a directory of more than
+///   4,096 names, until a thread has read it.
 /// * A file that was moved or deleted is missed within a second; a new one is started at the path, with what was written to a
-///   deleted one since it was last seen. To drop the last handle, or to flush, looks too. A file that was cut to nothing is written on from its start.
+///   deleted one since it was last seen. To drop the last handle, to flush and the end of the process look too. A file that was cut to nothing is written on from its start.
 ///
 /// What goes wrong besides the error is told by [`SelfReport`].
 ///
@@ -104,6 +115,13 @@ struct Settings {
     report: SelfReport,
 }
 
+impl Lives for Inner {
+    /// A record that was written in the last second may be in a file that was deleted.
+    fn finish(&self, deadline: Instant) {
+        self.state.finish(deadline);
+    }
+}
+
 impl RollingFile {
     /// Opens the path anew now, for programs that are told when their files were moved. Records go to the file that the path names
     /// from then on.
@@ -126,7 +144,7 @@ impl RollingFile {
     /// # Errors
     /// The directory cannot be read.
     pub fn retention_dry_run(&self) -> io::Result<Vec<PathBuf>> {
-        self.0.settings.going(&self.0.settings.retention)
+        self.0.settings.dry_run()
     }
 
     /// Writes as many of the records as the file takes, each run of them with one call. Somebody `patient` waits before trying again.

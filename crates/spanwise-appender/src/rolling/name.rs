@@ -1,15 +1,18 @@
 //! What files are called, and which names are ours.
 
 use std::{
-    collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use time::{Date, Month};
 
-use super::compression::Compression;
+use super::{
+    compression::Compression,
+    fs::{Dir, Meta, is_same},
+    number::Highest,
+};
 
 /// The names of one log: `app.log` is written, `app.2026-11-20.3.log` was.
 #[derive(Debug, Clone)]
@@ -20,7 +23,7 @@ pub(super) struct Names {
     extension: OsString,
     current: PathBuf,
     /// Whatever the slot.
-    latest: PathBuf,
+    latest: OsString,
 }
 
 /// Which of the rolled files it is. Newer ones are greater.
@@ -71,7 +74,7 @@ impl Names {
         latest.push(&extension);
         Self {
             current: dir.join(concat(&[&stem, &extension])),
-            latest: dir.join(latest),
+            latest,
             dir,
             stem,
             extension,
@@ -86,26 +89,40 @@ impl Names {
         &self.current
     }
 
+    pub(super) fn current_name(&self) -> &OsStr {
+        self.current.file_name().unwrap_or_default()
+    }
+
+    /// The path of a file, for those who are told of it.
+    pub(super) fn path(&self, name: &OsStr) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// What the next file is called until it is the current one. Always empty.
-    pub(super) fn next(&self) -> PathBuf {
+    pub(super) fn next(&self) -> OsString {
         self.hidden(".new")
     }
 
-    pub(super) fn lock(&self) -> PathBuf {
+    pub(super) fn lock(&self) -> OsString {
         self.hidden(".lock")
     }
 
-    fn hidden(&self, suffix: &str) -> PathBuf {
+    /// A file that is made to see what the system makes of it, and removed.
+    pub(super) fn probe(&self) -> OsString {
+        self.hidden(".probe")
+    }
+
+    fn hidden(&self, suffix: &str) -> OsString {
         let parts = [
             OsStr::new("."),
             &self.stem,
             &self.extension,
             OsStr::new(suffix),
         ];
-        self.dir.join(concat(&parts))
+        concat(&parts)
     }
 
-    pub(super) fn rolled(&self, Rolled { date, number }: Rolled, form: Form) -> PathBuf {
+    pub(super) fn rolled(&self, Rolled { date, number }: Rolled, form: Form) -> OsString {
         let (year, month, day) = date.to_calendar_date();
         let month = u8::from(month);
         let middle = format!(".{year:04}-{month:02}-{day:02}.{number}");
@@ -115,7 +132,25 @@ impl Names {
             &self.extension,
             OsStr::new(form.suffix()),
         ];
-        self.dir.join(concat(&parts))
+        concat(&parts)
+    }
+
+    /// How long the longest of the names is.
+    pub(super) fn longest(&self, rolls: bool, compression: Compression, links: bool) -> usize {
+        let rolled = Rolled {
+            date: Date::MAX,
+            number: MAX_NUMBER,
+        };
+        let form = Form::packed(compression).map_or(Form::Plain, |(unfinished, _)| unfinished);
+        let names = [
+            Some(self.current_name().to_owned()),
+            Some(self.probe()),
+            rolls.then(|| self.rolled(rolled, form)),
+            links.then(|| self.next_latest()),
+            links.then(|| self.latest.clone()),
+        ];
+        let lengths = names.iter().flatten().map(|name| name.len());
+        lengths.max().unwrap_or(0)
     }
 
     /// What a name of our pattern, and no other, means.
@@ -140,46 +175,55 @@ impl Names {
     }
 
     /// All rolled files, in no order. What is not a regular file is not one of them.
-    pub(super) fn list(&self) -> io::Result<Vec<Entry>> {
+    pub(super) fn list(&self, dir: &Dir) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for file in fs::read_dir(&self.dir)? {
-            let file = file?;
-            let Some(entry) = self.parse(&file.file_name()) else {
-                continue;
-            };
-            if file.file_type().is_ok_and(|kind| kind.is_file()) {
-                entries.push(entry);
-            }
+        for file in dir.names()? {
+            let (name, is_file) = file?;
+            entries.extend(self.parse(&name).filter(|_| is_file));
         }
         Ok(entries)
     }
 
-    /// The highest number of each date.
-    pub(super) fn numbers(&self) -> io::Result<BTreeMap<Date, u64>> {
-        let mut highest = BTreeMap::new();
-        for file in fs::read_dir(&self.dir)? {
+    /// The highest number of each date; `None` if the directory has more names than `most`.
+    pub(super) fn numbers(&self, dir: &Dir, most: usize) -> io::Result<Option<Highest>> {
+        let mut highest = Highest::new();
+        for (index, file) in dir.names()?.enumerate() {
+            if index >= most {
+                return Ok(None);
+            }
             // Whatever it is that has the name: it cannot be given.
-            if let Some(Entry { rolled, .. }) = self.parse(&file?.file_name()) {
+            if let Some(Entry { rolled, .. }) = self.parse(&file?.0) {
                 let number = highest.entry(rolled.date).or_insert(0);
                 *number = rolled.number.max(*number);
             }
         }
-        Ok(highest)
+        Ok(Some(highest))
     }
 
     /// Whether a file of this number lies there in any form.
-    pub(super) fn is_taken(&self, rolled: Rolled) -> bool {
+    pub(super) fn is_taken(&self, rolled: Rolled, dir: &Dir) -> bool {
         let mut forms = Form::ALL.into_iter();
-        forms.any(|form| self.rolled(rolled, form).symlink_metadata().is_ok())
+        forms.any(|form| dir.meta(&self.rolled(rolled, form)).is_ok())
+    }
+
+    /// The names of ours that a file has besides the current one: a process ended while it gave it another.
+    pub(super) fn own_links(&self, file: &Meta, dir: &Dir) -> Vec<OsString> {
+        let rolled = self.list(dir).unwrap_or_default();
+        let names = rolled
+            .iter()
+            .map(|entry| self.rolled(entry.rolled, entry.form));
+        let names = names.chain([self.next()]);
+        let is_it = |name: &OsString| dir.meta(name).is_ok_and(|meta| is_same(&meta, file));
+        names.filter(is_it).collect()
     }
 
     /// The link to the file that is written.
-    pub(super) fn latest(&self) -> &Path {
+    pub(super) fn latest(&self) -> &OsStr {
         &self.latest
     }
 
     /// What that link is called until it takes its place.
-    pub(super) fn next_latest(&self) -> PathBuf {
+    pub(super) fn next_latest(&self) -> OsString {
         self.hidden(".latest")
     }
 }
@@ -241,13 +285,15 @@ pub(super) fn parse_date(text: &str) -> Option<Date> {
     parts.next().is_none().then_some(date)
 }
 
-/// A number as it is given: from 1, without leading zeros, and such that there is always a next one.
+/// A number as it is given: from 1, without leading zeros, and not above the highest.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit())
-        && !text.starts_with('0')
-        && text.len() <= 18;
-    plain.then(|| text.parse().ok())?
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    let number = plain.then(|| text.parse().ok())?;
+    number.filter(|number| *number <= MAX_NUMBER)
 }
+
+/// The highest number of a rolled file.
+pub(super) const MAX_NUMBER: u64 = 999_999_999_999_999_999;
 
 fn concat(parts: &[&OsStr]) -> OsString {
     parts.iter().fold(OsString::new(), |mut name, part| {
@@ -280,16 +326,15 @@ mod tests {
                     date: parse_date("2024-02-29").unwrap(),
                     number: 17,
                 };
-                let path = names.rolled(rolled, form);
                 assert_eq!(
-                    names.parse(path.file_name().unwrap()),
+                    names.parse(&names.rolled(rolled, form)),
                     Some(Entry { rolled, form })
                 );
             }
         }
         let names = Names::new(Path::new("logs/app.log"), 2);
         assert_eq!(names.current(), Path::new("logs/app.2.log"));
-        assert_eq!(names.next(), Path::new("logs/.app.2.log.new"));
+        assert_eq!(names.next(), ".app.2.log.new");
         assert_eq!(
             Names::new(Path::new("app"), 2).current(),
             Path::new("./app.2")

@@ -1,13 +1,14 @@
 //! From one file to the next, or not at all.
 
-use std::{fs as std_fs, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use spanwise_core::Fault;
+use time::Date;
 
 use super::{
     current::{Current, NotOpened},
     error::Why,
-    fs::{self, Create},
+    fs::{self, Create, Dir, Meta},
     name::{Form, Rolled},
     state::{State, open},
 };
@@ -25,12 +26,13 @@ impl State {
             return Ok(());
         }
         // Somebody may have moved, cut or rolled the file since it was last looked at.
-        self.look_at_path(true)?;
-        if !self.is_due(next) {
+        if !self.look_at_path(true)? || !self.is_due(next) {
             return Ok(());
         }
         match self.roll() {
-            Ok(()) => self.rolling.worked(),
+            Ok(Rolling::Done) => self.rolling.worked(),
+            // The numbers in a large directory are not known for a moment: the old file is written on.
+            Ok(Rolling::Later) => {}
             Err(error) => {
                 self.rolling.failed(&error, self.settings.clock.instant());
                 let path = self.settings.names.current().display();
@@ -48,29 +50,30 @@ impl State {
 
     /// Makes the next file under another name, moves the old one aside, then the new one to its place. A step that fails takes back
     /// those before it.
-    fn roll(&mut self) -> io::Result<()> {
-        let settings = Arc::clone(&self.settings);
-        let next = settings.names.next();
+    fn roll(&mut self) -> io::Result<Rolling> {
+        let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
+        let date = self.current.period.unwrap_or(self.period_now()).date;
+        if self.next_number(date)?.is_none() {
+            return Ok(Rolling::Later);
+        }
+        let (next, current) = (settings.names.next(), settings.names.current_name());
         let fresh = self.open_next()?;
         let remove_next = |_: &io::Error| {
-            let _ = std_fs::remove_file(&next);
+            let _ = dir.remove(&next);
         };
-        let rolled = self.move_aside().inspect_err(remove_next)?;
-        let fresh =
-            match fs::rename_to_new(&next, settings.names.current()).inspect_err(remove_next) {
-                Ok(()) => fresh,
-                // Somebody made a file there in this moment.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    open(&settings, Create::IfMissing)?
-                }
-                Err(error) => {
-                    let _ = fs::rename_to_new(
-                        &settings.names.rolled(rolled, Form::Plain),
-                        settings.names.current(),
-                    );
-                    return Err(error);
-                }
-            };
+        let rolled = self.move_aside(date).inspect_err(remove_next)?;
+        let fresh = match dir.rename_to_new(&next, current).inspect_err(remove_next) {
+            Ok(()) => fresh,
+            // Somebody made a file there in this moment.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                open(&settings, &dir, Create::IfMissing)?
+            }
+            Err(error) => {
+                let name = settings.names.rolled(rolled, Form::Plain);
+                let _ = dir.rename_to_new(&name, current);
+                return Err(error);
+            }
+        };
         self.current = fresh;
         self.roll_at_start = false;
         // What took its place may be the next file of a fork that rolled in this moment.
@@ -78,48 +81,70 @@ impl State {
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
         }
-        settings.keep_latest();
-        self.housekeeper.wake(&settings);
-        Ok(())
+        settings.keep_latest(&dir);
+        self.housekeeper.wake(&settings, &dir);
+        Ok(Rolling::Done)
+    }
+
+    /// The next number, if it is known: the housekeeping reads a large directory. Without a thread for that it is read here.
+    fn next_number(&mut self, date: Date) -> io::Result<Option<Rolled>> {
+        let Self {
+            settings,
+            dir,
+            numbers,
+            housekeeper,
+            ..
+        } = self;
+        let names = &settings.names;
+        let was_known = numbers.is_asked_for();
+        let next = numbers.next(date, names, dir, housekeeper.found())?;
+        if next.is_some() || was_known || housekeeper.wake(settings, dir) {
+            return Ok(next);
+        }
+        numbers.look_at_all(names, dir, housekeeper.found());
+        numbers.next(date, names, dir, housekeeper.found())
     }
 
     fn open_next(&self) -> io::Result<Current> {
-        match open(&self.settings, Create::New) {
+        match open(&self.settings, &self.dir, Create::New) {
             Err(NotOpened::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.settings.remove_next();
-                Ok(open(&self.settings, Create::New)?)
+                self.settings.remove_next(&self.dir);
+                Ok(open(&self.settings, &self.dir, Create::New)?)
             }
             opened => Ok(opened?),
         }
     }
 
     /// Gives the old file the next name that is free.
-    fn move_aside(&mut self) -> io::Result<Rolled> {
-        let date = self.current.period.unwrap_or(self.period_now()).date;
-        let names = &self.settings.names;
+    fn move_aside(&mut self, date: Date) -> io::Result<Rolled> {
+        let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
+        let (names, current) = (&settings.names, settings.names.current_name());
         for attempt in 0..MOST_ATTEMPTS {
-            let rolled = self.numbers.next(date, names);
-            let path = names.rolled(rolled, Form::Plain);
+            let Some(rolled) = self.next_number(date)? else {
+                break;
+            };
+            let name = names.rolled(rolled, Form::Plain);
             let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
-            let moved = match names.is_taken(rolled) {
+            let moved = match names.is_taken(rolled, &dir) {
                 true => Err(taken()),
-                false => fs::rename_to_new(names.current(), &path),
+                false => dir.rename_to_new(current, &name),
             };
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.numbers.give(rolled);
                     if attempt == 0 {
-                        self.numbers.look(names);
+                        self.numbers
+                            .look_again(names, &dir, self.housekeeper.found());
                     }
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
                     self.numbers.give(rolled);
-                    if fs::is_same(&self.current.file.metadata()?, &path.symlink_metadata()?) {
+                    if fs::is_same(&Meta::of(&self.current.file)?, &dir.meta(&name)?) {
                         return Ok(rolled);
                     }
                     // Another process rolled in this moment, and what was moved is its new file.
-                    fs::rename_to_new(&path, names.current())?;
+                    dir.rename_to_new(&name, current)?;
                     return Err(io::Error::other("another process rolled it"));
                 }
             }
@@ -131,15 +156,31 @@ impl State {
     }
 }
 
+/// What came of an attempt to roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rolling {
+    Done,
+    Later,
+}
+
 impl super::Settings {
     /// Removes the next file if a process ended before it took its place. It is empty then, or has its place and still this name.
-    pub(super) fn remove_next(&self) {
+    pub(super) fn remove_next(&self, dir: &Dir) {
         let next = self.names.next();
-        if next
-            .symlink_metadata()
-            .is_ok_and(|next| next.is_file() && (next.len() == 0 || fs::has_other_names(&next)))
+        if dir
+            .meta(&next)
+            .is_ok_and(|next| next.is_file() && (next.len() == 0 || next.links() > 1))
         {
-            let _ = std_fs::remove_file(next);
+            let _ = dir.remove(&next);
+        }
+    }
+
+    /// Moves the file aside if a process ended while it did: it has its rolled name, and still the current one.
+    pub(super) fn finish_roll(&self, dir: &Dir) {
+        let current = self.names.current_name();
+        let Ok(file) = dir.meta(current) else { return };
+        if file.is_file() && file.links() > 1 && !self.names.own_links(&file, dir).is_empty() {
+            let _ = dir.remove(current);
         }
     }
 }

@@ -13,6 +13,10 @@ pub(super) struct Salvage {
     to: u64,
     /// Read, and not yet written again.
     bytes: Vec<u8>,
+    /// So many of them were searched for the ends of lines, in vain.
+    searched: usize,
+    #[cfg(test)]
+    work: usize,
 }
 
 impl Salvage {
@@ -27,6 +31,9 @@ impl Salvage {
             from,
             to: length,
             bytes: Vec::new(),
+            searched: 0,
+            #[cfg(test)]
+            work: 0,
         };
         salvage.read(HELD)?;
         Ok((!salvage.bytes.is_empty()).then_some(salvage))
@@ -37,33 +44,46 @@ impl Salvage {
         self.bytes.len() as u64 + (self.to - self.from)
     }
 
-    /// The next whole lines, and where each ends; none if nothing is left.
+    /// The next whole lines, and where each ends; none if nothing is left. A line that is longer than what is held of it comes in
+    /// pieces.
     pub(super) fn lines(&mut self) -> io::Result<(&[u8], Vec<usize>)> {
-        let mut ends = Vec::new();
         loop {
-            let bytes = self.bytes.iter().enumerate();
-            ends.extend(
-                bytes
-                    .filter(|(_, byte)| **byte == b'\n')
-                    .map(|(index, _)| index + 1),
-            );
-            if self.file.is_none() {
-                if !self.bytes.is_empty() && ends.last() != Some(&self.bytes.len()) {
-                    ends.push(self.bytes.len());
-                }
-                break;
+            let ends = self.new_ends();
+            let is_over = self.file.is_none() || self.bytes.len() >= MAX_PIECE;
+            if is_over && ends.last() != Some(&self.bytes.len()) && !self.bytes.is_empty() {
+                let mut ends = ends;
+                ends.push(self.bytes.len());
+                return Ok((&self.bytes, ends));
             }
-            if !ends.is_empty() {
-                break;
+            if is_over || !ends.is_empty() {
+                return Ok((&self.bytes, ends));
             }
             self.read(STEP)?;
         }
-        Ok((&self.bytes, ends))
+    }
+
+    /// Where lines end in what was not searched yet.
+    fn new_ends(&mut self) -> Vec<usize> {
+        let new = self.bytes.iter().enumerate().skip(self.searched);
+        let ends: Vec<usize> = new
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(index, _)| index + 1)
+            .collect();
+        #[cfg(test)]
+        {
+            self.work += self.bytes.len() - self.searched;
+        }
+        // What is found is looked for again if it cannot be written.
+        if ends.is_empty() {
+            self.searched = self.bytes.len();
+        }
+        ends
     }
 
     /// The first `bytes` are written again.
     pub(super) fn written(&mut self, bytes: usize) {
         self.bytes.drain(..bytes);
+        self.searched = self.searched.saturating_sub(bytes);
     }
 
     fn read(&mut self, most: u64) -> io::Result<()> {
@@ -99,3 +119,51 @@ impl Salvage {
 /// Read at once: the file can be closed, which may be what makes room to write this again.
 const HELD: u64 = 1024 * 1024;
 const STEP: u64 = 64 * 1024;
+
+/// A line without an end is written in pieces of this many bytes, so that a file without one is not held whole.
+const MAX_PIECE: usize = if cfg!(test) { 1 } else { 16 } * 1024 * 1024;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{io::Write as _, os::unix::fs::FileExt as _};
+
+    use super::*;
+
+    #[test]
+    fn long_lines_cost_no_more_than_their_bytes() {
+        const LENGTH: usize = 5 * 1024 * 1024 / 2;
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(LENGTH as u64).unwrap();
+        file.write_all(b"first\n").unwrap();
+        file.write_all_at(b"\nlast", LENGTH as u64 - 5).unwrap();
+        let mut salvage = Salvage {
+            file: Some(file),
+            from: 0,
+            to: LENGTH as u64,
+            bytes: Vec::new(),
+            searched: 0,
+            work: 0,
+        };
+        let (mut written, mut most) = (0, 0);
+        let mut pieces = Vec::new();
+        loop {
+            let (bytes, ends) = salvage.lines().unwrap();
+            most = most.max(bytes.len());
+            let Some(last) = ends.last().copied() else {
+                break;
+            };
+            pieces.push(ends.len());
+            written += last;
+            salvage.written(last);
+        }
+        assert_eq!(written, LENGTH);
+        assert!(most <= MAX_PIECE + STEP as usize, "{most} bytes are held");
+        // Once to find nothing, and once more in a piece in which something is found.
+        assert!(
+            salvage.work <= 2 * LENGTH,
+            "{} bytes are searched",
+            salvage.work
+        );
+        assert_eq!(pieces.iter().sum::<usize>(), 5);
+    }
+}

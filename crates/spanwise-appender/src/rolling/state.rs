@@ -12,9 +12,10 @@ use spanwise_core::{Fault, streams};
 use super::{
     Settings,
     backoff::Backoff,
+    check::distrust,
     current::{Current, NotOpened},
     error::Why,
-    fs::Create,
+    fs::{Create, Dir},
     housekeeping::Housekeeper,
     lock::Lock,
     number::Numbers,
@@ -27,6 +28,7 @@ use crate::sink::{Records, Written};
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Arc<Settings>,
+    pub(super) dir: Arc<Dir>,
     pub(super) current: Current,
     pub(super) numbers: Numbers,
     pub(super) lock: Option<Lock>,
@@ -48,6 +50,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(
         settings: Arc<Settings>,
+        dir: Arc<Dir>,
         current: Current,
         numbers: Numbers,
         lock: Option<Lock>,
@@ -60,6 +63,7 @@ impl State {
             now: (period::minute(now), Period::of(now, &settings.rotation)),
             roll_at_start: settings.rotation.start && current.length > 0,
             settings,
+            dir,
             current,
             numbers,
             lock,
@@ -89,7 +93,7 @@ impl State {
         // A file that failed is opened anew: a disk that is back may not know the old one.
         let ready = self
             .look_at_path(self.writing.is_failing())
-            .and_then(|()| self.write_salvage());
+            .and_then(|_| self.write_salvage());
         let (delivered, error) = match ready {
             Ok(()) => self.put(records),
             Err(error) => (0, Some(error)),
@@ -103,7 +107,7 @@ impl State {
                 self.settings.tell_of_write(error);
                 if error.kind() == io::ErrorKind::StorageFull {
                     // Old files may have to go.
-                    self.housekeeper.wake(&self.settings);
+                    self.housekeeper.wake(&self.settings, &self.dir);
                 }
             }
         }
@@ -231,15 +235,17 @@ impl Settings {
 }
 
 /// Opens the file that is to be written.
-pub(super) fn open(settings: &Settings, create: Create) -> Result<Current, NotOpened> {
+pub(super) fn open(settings: &Settings, dir: &Dir, create: Create) -> Result<Current, NotOpened> {
+    let names = &settings.names;
     let next;
-    let path = match create {
-        Create::IfMissing => settings.names.current(),
+    let name = match create {
+        Create::IfMissing => names.current_name(),
         Create::New => {
-            next = settings.names.next();
+            next = names.next();
             &next
         }
     };
     let period_of = |time: SystemTime| Period::of(time, &settings.rotation);
-    Current::open(path, settings.mode, create, period_of)
+    let distrust = |file: &_| distrust(file, names, dir, settings.mode);
+    Current::open(dir, name, settings.mode, create, distrust, period_of)
 }

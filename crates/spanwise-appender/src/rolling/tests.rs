@@ -4,7 +4,7 @@ use tempfile::tempdir;
 
 use std::time::Duration;
 
-use super::*;
+use super::{fs as fs_of, *};
 use crate::Bytes;
 
 /// Records of a line each.
@@ -31,11 +31,11 @@ fn at_size(dir: &Path, size: u64) -> RollingFileBuilder {
 /// What is in each file, oldest first.
 fn contents(file: &RollingFile) -> Vec<String> {
     let names = &file.0.settings.names;
-    let mut entries = names.list().unwrap();
+    let mut entries = names.list(&fs_of::Dir::open(names.dir()).unwrap()).unwrap();
     entries.sort_unstable();
     let paths = entries
         .iter()
-        .map(|entry| names.rolled(entry.rolled, entry.form));
+        .map(|entry| names.path(&names.rolled(entry.rolled, entry.form)));
     let paths = paths.chain([file.path().to_owned()]);
     paths
         .map(|path| fs::read_to_string(path).unwrap())

@@ -17,6 +17,7 @@ mod background;
 mod exit;
 #[cfg(target_os = "linux")]
 mod faults;
+mod hostile;
 mod notices;
 mod notices_under_lock;
 mod rolling;

@@ -17,3 +17,5 @@ mod sighup;
 #[cfg(unix)]
 mod start;
 mod support;
+#[cfg(unix)]
+mod trust;

@@ -204,3 +204,22 @@ fn passes(command: &mut Command) {
     let passed = output.status.success() && text.contains("1 passed");
     assert!(passed, "{}: {text}", output.status);
 }
+
+/// Whether this is root; if not, it says which test is left out, which must not look as if it had passed.
+#[cfg(unix)]
+pub fn is_root(test: &str) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let is_root = dir.path().metadata().unwrap().uid() == 0;
+    if !is_root {
+        // Not captured by the harness, as what `eprintln!` says is.
+        let _ = writeln!(io::stderr(), "SKIPPED {test}: it needs root");
+    }
+    is_root
+}
+
+/// A directory in memory if there is such a disk: for thousands of files.
+pub fn dir_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}

@@ -22,6 +22,8 @@ pub(super) enum Handling {
     Show,
     /// Shown as far as the policy lets their text pass.
     Read,
+    /// Texts are shown as far as the policy lets them pass, numbers are replaced.
+    ReadText,
     /// Replaced, without a look at them.
     Hide,
     /// Left out, without a look at them.
@@ -47,6 +49,7 @@ impl Plan {
             }
             match verdict(name) {
                 KeyVerdict::Pass => read,
+                KeyVerdict::Text => Handling::ReadText,
                 KeyVerdict::Remove => Handling::Remove,
                 KeyVerdict::Redact => Handling::Hide,
                 KeyVerdict::Trust => Handling::Show,
@@ -66,7 +69,12 @@ impl Plan {
         });
         let bools = bools.collect();
         let shows = |handling: &Handling| *handling == Handling::Show;
-        let may_show = |handling: &Handling| matches!(handling, Handling::Show | Handling::Read);
+        let may_show = |handling: &Handling| {
+            matches!(
+                handling,
+                Handling::Show | Handling::Read | Handling::ReadText
+            )
+        };
         // A message is hardly ever a string: what it writes has to be read.
         let reads_message = callsite.is_event()
             && read == Handling::Read

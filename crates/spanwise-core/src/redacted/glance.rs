@@ -32,6 +32,13 @@ impl Glance<'_> {
     }
 
     #[inline]
+    fn visit_number(&mut self, field: &Field) {
+        let handling = self.plan.handling(field);
+        let is_shown = handling != Some(Handling::ReadText);
+        self.visit_as(handling, field, |_, _| is_shown);
+    }
+
+    #[inline]
     fn visit_as(
         &mut self,
         handling: Option<Handling>,
@@ -41,7 +48,7 @@ impl Glance<'_> {
         self.differs = self.differs
             || match handling {
                 Some(Handling::Show) => false,
-                Some(Handling::Read) => !shows_all(self.policy, field.name()),
+                Some(Handling::Read | Handling::ReadText) => !shows_all(self.policy, field.name()),
                 Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
             };
     }
@@ -49,23 +56,23 @@ impl Glance<'_> {
 
 impl Visit for Glance<'_> {
     fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit(field, |_, _| true);
+        self.visit_number(field);
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {

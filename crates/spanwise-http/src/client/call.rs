@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use spanwise_core::{Context, REDACTED};
+use spanwise_core::{Context, REDACTED, guarded};
 use tracing::{Span, field};
 use uuid::Uuid;
 
@@ -11,7 +11,10 @@ use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
     carried::Carried,
-    id, method, said,
+    client_text::bounded,
+    id, method,
+    queries::without_queries,
+    said,
     trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
 };
 
@@ -31,6 +34,9 @@ pub(super) struct Target<'a> {
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,
 }
+
+/// The longest host that is shown: no name is longer.
+const MAX_HOST_LEN: usize = 255;
 
 impl Call {
     /// Opens the span, and writes the headers.
@@ -58,9 +64,9 @@ impl Call {
             "http.client.request",
             otel.kind = "client",
             http.request.method = method::name(method),
-            server.address = target.host.map(without_brackets),
+            server.address = target.host.map(|host| guarded::cut_at(without_brackets(host), MAX_HOST_LEN)),
             server.port = target.port,
-            url.path = target.path,
+            url.path = &*bounded(target.path),
             trace_id = trace_id.as_ref().map(Digits::as_str),
             span_id = span_id.as_ref().map(Digits::as_str),
             http.response.status_code = field::Empty,
@@ -86,18 +92,24 @@ impl Call {
         if options.baggage_goes_to(target.host) {
             let received = carried.as_ref().map(|carried| &carried.baggage);
             set(headers, BAGGAGE, || {
-                baggage(&options.baggage, &context, received)
+                let own_tenant = carried
+                    .as_ref()
+                    .and_then(|carried| carried.tenant_id.as_deref());
+                baggage(&options.baggage, &context, own_tenant, received)
             });
         }
 
         if let Some(trace) = trace
             && !span.is_disabled()
         {
-            let baggage = carried.map(|carried| carried.baggage.clone());
+            let served = carried.as_deref();
             let carried = Carried {
                 trace,
-                baggage: baggage.unwrap_or_default(),
-                request_id: None,
+                baggage: served
+                    .map(|served| served.baggage.clone())
+                    .unwrap_or_default(),
+                request_id: served.and_then(|served| served.request_id.clone()),
+                tenant_id: served.and_then(|served| served.tenant_id.clone()),
                 exchange: None,
             };
             Arc::new(carried).attach(&span);
@@ -125,7 +137,8 @@ impl Call {
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
             // Here, and not in the layers, which may hold a lock of the span while they format.
-            self.span.record("error", said::text(error));
+            let text = said::text(error);
+            self.span.record("error", &*without_queries(&text));
         }
     }
 }
@@ -166,11 +179,19 @@ fn trace_id_of(context: &Context) -> TraceId {
     })
 }
 
-fn baggage(keys: &[String], context: &Context, received: Option<&Baggage>) -> Option<HeaderValue> {
+/// Of each key the value of the context, else the server's decision where its span is off, else what came with the request and
+/// the server does not decide.
+fn baggage(
+    keys: &[String],
+    context: &Context,
+    own_tenant: Option<&str>,
+    received: Option<&Baggage>,
+) -> Option<HeaderValue> {
     let mut outgoing = Outgoing::default();
     for key in keys {
         let received = received.and_then(|baggage| baggage.get(key));
-        match (context.get(key), received) {
+        let decided = || own_tenant.filter(|_| key == "tenant_id");
+        match (context.get(key).or_else(decided), received) {
             (Some(hidden), _) if hidden.contains(REDACTED) => {}
             (Some(value), Some(received)) if received.value != value => {
                 outgoing.push(key, value, "");

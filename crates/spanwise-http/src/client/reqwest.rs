@@ -17,8 +17,9 @@ impl ClientLayer {
     /// The layer as a middleware of `reqwest-middleware`, and the redirect policy that the client under it has to have.
     ///
     /// `reqwest` follows redirects behind its middleware, with the headers of the first request, and has no way to take one away. So
-    /// the policy, where baggage is declared, fails a call that is redirected from a host that gets baggage to one that does not;
-    /// everything else, and everything where none is declared, is `reqwest`'s default of up to ten redirects.
+    /// the policy fails a call whose redirect would carry what a call to that host would not: ids beyond
+    /// [`ids_to`](Self::ids_to), baggage beyond [`baggage_to`](Self::baggage_to). Other redirects are followed, up to ten, as
+    /// `reqwest` does by default.
     ///
     /// Middleware that repeats calls goes in front of this one: `.with(retries).with(propagation)`.
     ///
@@ -32,29 +33,35 @@ impl ClientLayer {
     /// # let _ = client;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "without the redirect policy baggage follows redirects to any host"]
+    #[must_use = "without the redirect policy ids and baggage follow redirects to any host"]
     pub fn reqwest(self) -> (ReqwestMiddleware, Policy) {
         let options = self.options;
-        let policy = if options.baggage.is_empty() {
-            Policy::default()
-        } else {
+        let policy = {
             let options = options.clone();
             let follow = Policy::default();
             Policy::custom(move |attempt| match forbidden(&options, &attempt) {
                 None => follow.redirect(attempt),
-                Some(host) => attempt.error(RedirectsTo { host }),
+                Some(error) => attempt.error(error),
             })
         };
         (ReqwestMiddleware { options }, policy)
     }
 }
 
-/// The host that a redirect leads to, if baggage may have been sent that must not get there.
-fn forbidden(options: &Options, attempt: &Attempt<'_>) -> Option<String> {
-    let sent_to = attempt.previous().first()?;
+/// Why a redirect must not be followed with the headers that were sent to the first host.
+fn forbidden(options: &Options, attempt: &Attempt<'_>) -> Option<RedirectsTo> {
+    let sent_to = attempt.previous().first()?.host_str();
     let next = attempt.url().host_str();
-    let leaves = options.baggage_goes_to(sent_to.host_str()) && !options.baggage_goes_to(next);
-    leaves.then(|| next.unwrap_or_default().to_owned())
+    let leaves = |goes_to: &dyn Fn(Option<&str>) -> bool| goes_to(sent_to) && !goes_to(next);
+    let carried = if !options.baggage.is_empty() && leaves(&|host| options.baggage_goes_to(host)) {
+        Carries::Baggage
+    } else if leaves(&|host| options.ids_go_to(host)) {
+        Carries::Ids
+    } else {
+        return None;
+    };
+    let host = next.unwrap_or_default().to_owned();
+    Some(RedirectsTo { host, carried })
 }
 
 /// [`ClientLayer`] for `reqwest-middleware`: see [`ClientLayer::reqwest`].
@@ -91,28 +98,38 @@ fn target(url: &Url) -> Target<'_> {
     }
 }
 
-/// The text of an error: that of `reqwest` itself has the URL in it, with its query.
+/// The text of an error, and of those that caused it. That of `reqwest` has the URL in it, at whatever place of the chain.
 struct WithoutUrl<'a>(&'a reqwest_middleware::Error);
 
 impl fmt::Display for WithoutUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reqwest_middleware::Error::Reqwest(error) = self.0 else {
-            return write!(f, "{}", self.0);
+        let mut next: Option<&(dyn Error + 'static)> = match self.0 {
+            reqwest_middleware::Error::Reqwest(error) => Some(error),
+            reqwest_middleware::Error::Middleware(error) => Some(error.as_ref()),
         };
-        let what = [
-            (error.is_timeout(), "timed out"),
-            (error.is_connect(), "no connection"),
-            (error.is_redirect(), "redirected in vain"),
-            (error.is_body() || error.is_decode(), "body failed"),
-        ];
-        let what = what.iter().find(|(is, _)| *is);
-        f.write_str(what.map_or("failed", |(_, what)| what))?;
-        let mut source = error.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
+        let mut separator = "";
+        while let Some(error) = next {
+            f.write_str(separator)?;
+            separator = ": ";
+            match (error.downcast_ref(), error.downcast_ref()) {
+                (Some(error), _) | (_, Some(reqwest_middleware::Error::Reqwest(error))) => {
+                    f.write_str(what_failed(error))?;
+                }
+                _ => write!(f, "{error}")?,
+            }
+            next = error.source();
         }
         Ok(())
+    }
+}
+
+fn what_failed(error: &reqwest::Error) -> &'static str {
+    match () {
+        () if error.is_timeout() => "timed out",
+        () if error.is_connect() => "no connection",
+        () if error.is_redirect() => "redirected in vain",
+        () if error.is_body() || error.is_decode() => "body failed",
+        () => "failed",
     }
 }
 
@@ -120,13 +137,26 @@ impl fmt::Display for WithoutUrl<'_> {
 #[derive(Debug)]
 struct RedirectsTo {
     host: String,
+    carried: Carries,
+}
+
+/// What the host must not get.
+#[derive(Debug)]
+enum Carries {
+    Baggage,
+    Ids,
 }
 
 impl fmt::Display for RedirectsTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, setter, without) = match self.carried {
+            Carries::Baggage => ("the baggage", "baggage_to", "baggage"),
+            Carries::Ids => ("the ids", "ids_to", "ids"),
+        };
         write!(
             f,
-            "the redirect leads to `{}`, which must not get the baggage of this call: allow the host with `baggage_to`, or call with a client without baggage",
+            "the redirect leads to `{}`, which must not get {what} of this call: allow the host with `{setter}`, or call with a \
+             client without {without}",
             self.host,
         )
     }

@@ -26,6 +26,7 @@ fn served(received: &[(&'static str, &'static str)]) -> Span {
         },
         baggage: Baggage::of_headers(&headers),
         request_id: None,
+        tenant_id: None,
         exchange: None,
     };
     Arc::new(carried).attach(&span);
@@ -132,12 +133,13 @@ async fn baggage_that_was_received_goes_on_under_declared_keys() {
 
 #[tokio::test]
 async fn properties_stay_with_a_value_that_is_the_same() {
-    let stack = tracing_subscriber::registry().with(ContextLayer::default());
+    let stack = tracing_subscriber::registry().with(ContextLayer::default().key("tier"));
     let _default = stack.set_default();
     let layer = client()
-        .baggage(["tenant_id"])
+        .baggage(["tier"])
         .baggage_to("warehouse".parse().unwrap());
-    let span = served(&[PARENT, ("baggage", "tenant_id=acme;region=eu")]);
-    let headers = sent(layer, span).await;
-    assert_eq!(text(&headers, "baggage"), Some("tenant_id=acme;region=eu"));
+    let job = served(&[PARENT, ("baggage", "tier=gold;region=eu")])
+        .in_scope(|| tracing::info_span!("job", tier = "gold"));
+    let headers = sent(layer, job).await;
+    assert_eq!(text(&headers, "baggage"), Some("tier=gold;region=eu"));
 }

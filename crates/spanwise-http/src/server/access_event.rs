@@ -27,6 +27,7 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "rpc.grpc.status_code",
     "error",
     "url.path",
+    "http.response.header.x-request-id",
     // The rest where no span says it.
     "http.request.method",
     "http.route",
@@ -35,9 +36,9 @@ pub(crate) const OWN_FIELDS: [&str; OWN] = [
     "client.address",
     "trace_id",
 ];
-const OWN: usize = 16;
+const OWN: usize = 17;
 /// How many of them an event has that is in the span of its request.
-const OWN_IN_SPAN: usize = 10;
+const OWN_IN_SPAN: usize = 11;
 
 /// Values by the places of [`OWN_FIELDS`].
 pub(crate) type Own<'a> = [Option<&'a dyn Value>; OWN];

@@ -34,7 +34,7 @@ pin_project! {
             if !*this.is_read {
                 ending.before_drop();
             }
-            ending.inside(|| this.inner.set(None));
+            ending.inside_drop(|| this.inner.set(None));
             if *this.is_read {
                 ending.end(End::Whole);
             }

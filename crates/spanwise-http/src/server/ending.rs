@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
-use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body;
-use spanwise_core::REDACTED;
+use spanwise_core::{REDACTED, guarded};
 use tracing::{Level, Span, Value};
 
 use super::{
@@ -14,7 +14,10 @@ use super::{
     outcome::Outcome,
     request::Received,
 };
-use crate::carried::Carried;
+use crate::{
+    carried::Carried,
+    client_text::{self, bounded},
+};
 
 /// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
 pub(crate) struct Ending {
@@ -42,6 +45,10 @@ pub(crate) struct Head {
     has_no_body: bool,
     is_grpc: bool,
     grpc_status: Option<i32>,
+    /// Whether the response is a stream of events, or of a length that nobody knows: a client leaves it when it has enough.
+    is_open_ended: bool,
+    /// The service's own `x-request-id`, where it is another one than ours.
+    own_id: Option<HeaderValue>,
 }
 
 /// How it ended.
@@ -58,7 +65,7 @@ pub(crate) enum End<'a> {
     Panicked(&'a str),
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -71,20 +78,36 @@ impl Ending {
         work()
     }
 
+    /// [`Ending::inside`], for a destructor. A thread that ends may have no place for the spans that it is in.
+    pub(crate) fn inside_drop(&self, work: impl FnOnce()) {
+        let _span = guarded::catch(|| self.span.enter());
+        let _carried = (!self.is_carried).then(|| self.carried.enter());
+        work();
+    }
+
     /// The response has begun: reads its head, and adds ours to it.
     pub(crate) fn begin<R: Body>(&mut self, response: &mut Response<R>) {
         let status = response.status();
         let headers = response.headers();
-        let is_grpc = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
+        let is_grpc = kind.starts_with(b"application/grpc");
+        let is_event_stream = {
+            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+        };
         let declared = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = declared.or_else(|| response.body().size_hint().exact());
+        let own_id = headers.get(X_REQUEST_ID);
+        let own_id = own_id.filter(|id| *id != self.request.id.header_value());
         self.head = Some(Head {
             status,
             ttfb: self.millis(),
-            length: declared.or_else(|| response.body().size_hint().exact()),
+            length,
+            is_open_ended: is_event_stream || length.is_none(),
+            own_id: own_id.cloned(),
             has_no_body: self.request.has_no_response_body(status)
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
@@ -101,7 +124,9 @@ impl Ending {
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(X_REQUEST_ID, self.request.id.to_header());
+        headers
+            .entry(X_REQUEST_ID)
+            .or_insert_with(|| self.request.id.header_value().clone());
         if self.options.server_timing
             && let Some(exchange) = &self.carried.exchange
             && let Some(timing) = exchange.notes().server_timing()
@@ -128,6 +153,13 @@ impl Ending {
         })
     }
 
+    /// Whether the response has no end but the client's, and nothing has gone wrong with it so far.
+    fn ran_well(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| {
+            head.is_open_ended && Outcome::of(head.status, head.grpc_status) == Outcome::Ok
+        })
+    }
+
     /// Of a body that ended, where more of it was declared: the client sees it fail.
     fn what_is_missing(&self) -> Option<String> {
         let length = self.head.as_ref()?.length?;
@@ -137,7 +169,7 @@ impl Ending {
 
     /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
     pub(crate) fn before_drop(&self) {
-        if !self.is_told && !self.is_complete() {
+        if !self.is_told && !self.is_complete() && !self.ran_well() {
             self.span.record("spanwise.cancelled", true);
         }
     }
@@ -158,6 +190,7 @@ impl Ending {
         }
         let level = match outcome.level() {
             Level::WARN if self.is_expected(outcome) => Level::INFO,
+            Level::WARN if outcome == Outcome::Cancelled && self.ran_well() => Level::INFO,
             level => level,
         };
         let level = if is_slow {
@@ -219,12 +252,17 @@ impl Ending {
         let bytes = head.map(|_| self.bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
         let apart = self.request.apart.as_deref();
-        let mut digits = [0; 36];
-        let id = apart.map(|_| self.request.id.text(&mut digits));
-        let path = match self.request.routed_path.as_ref() {
-            Some(path) if outcome == Outcome::ClientError => Some(path.path()),
-            _ => apart.and_then(|apart| apart.path.as_deref()),
-        };
+        let id = apart.map(|_| self.request.id.as_str());
+        let tenant_id = self.carried.tenant_id.as_deref();
+        let own_id = head.and_then(|head| head.own_id.as_ref());
+        let own_id = own_id.map(|id| String::from_utf8_lossy(id.as_bytes()));
+        let own_id = own_id.as_deref().map(bounded);
+        let own_id = own_id.as_deref();
+        let routed_path = self.request.routed_path.as_ref();
+        let routed_path = routed_path.filter(|_| outcome == Outcome::ClientError);
+        let routed_path = routed_path.map(|path| bounded(path.path()));
+        let path = routed_path.as_deref();
+        let path = path.or_else(|| apart.and_then(|apart| apart.path.as_deref()));
         let (message, outcome) = (outcome.message(), outcome.name());
         let own: Own<'_> = [
             Some(&message),
@@ -237,10 +275,11 @@ impl Ending {
             value(&grpc_status),
             value(&error),
             value(&path),
+            value(&own_id),
             apart.map(|apart| &apart.method as &dyn Value),
             apart.and_then(|apart| value(&apart.route)),
             value(&id),
-            apart.and_then(|apart| value(&apart.tenant_id)),
+            value(&tenant_id),
             apart.and_then(|apart| value(&apart.client_address)),
             apart.map(|apart| &apart.trace_id as &dyn Value),
         ];
@@ -266,11 +305,18 @@ impl Ending {
                 String::from_utf8_lossy(line.as_bytes())
             };
             match headers.last_mut() {
+                // What is beyond the limit is cut below.
+                Some((last, joined)) if last == index && joined.len() > client_text::MAX_LEN => {}
                 Some((last, joined)) if last == index => {
                     joined.push_str(", ");
                     joined.push_str(&text);
                 }
                 _ => headers.push((*index, text.into_owned())),
+            }
+        }
+        for (_, text) in &mut headers {
+            if let Cow::Owned(shown) = bounded(text) {
+                *text = shown;
             }
         }
         headers

@@ -37,7 +37,7 @@ pin_project! {
             let mut this = this.project();
             if let Some(ending) = this.ending {
                 ending.before_drop();
-                ending.inside(|| this.inner.set(None));
+                ending.inside_drop(|| this.inner.set(None));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderName, StatusCode, request::Parts};
 use spanwise_core::Clock;
 
+use super::plain_path;
 use crate::{client_address::ClientAddress, trust::Trust};
 
 #[derive(Debug, Clone)]
@@ -51,10 +52,12 @@ impl Quiet {
             Some(root) => (root, Self::Below),
             None => (path, Self::Path),
         };
-        let is_path = path.starts_with('/') && !root.contains(['*', '?']);
+        let is_path =
+            path.starts_with('/') && !root.contains(['*', '?']) && plain_path::is_plain(path);
         is_path.then(|| quiet(root.to_owned()))
     }
 
+    /// Whether requests to `path`, which is [plain](plain_path::is_plain), are quiet.
     pub(crate) fn is_about(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
@@ -62,6 +65,13 @@ impl Quiet {
                 .strip_prefix(root.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         }
+    }
+}
+
+impl Options {
+    /// Whether requests to `path` are told only if they fail.
+    pub(crate) fn is_quiet(&self, path: &str) -> bool {
+        self.quiet.iter().any(|quiet| quiet.is_about(path)) && plain_path::is_plain(path)
     }
 }
 

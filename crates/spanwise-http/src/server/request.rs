@@ -6,20 +6,24 @@ use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     uri::PathAndQuery,
 };
+use spanwise_core::CONTEXT_KEYS;
 use tracing::{field::Empty, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
     TARGET,
-    ending::Ending,
+    ending::{Ending, X_REQUEST_ID},
     exchange::Exchange,
     options::{Options, Tenant},
 };
 use crate::{
     baggage::Baggage,
     carried::Carried,
-    client_address, id, method,
+    client_address,
+    client_text::bounded,
+    id, method,
     mistake::Mistake,
+    request_id::RequestId,
     trace_context::{TraceContext, TraceId},
     trust::Trust,
 };
@@ -44,7 +48,6 @@ pub(crate) struct Apart {
     pub(crate) method: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) path: Option<String>,
-    pub(crate) tenant_id: Option<String>,
     pub(crate) client_address: Option<String>,
     pub(crate) trace_id: String,
 }
@@ -67,40 +70,24 @@ impl Received {
     }
 }
 
-#[derive(Debug)]
-pub(crate) enum RequestId {
-    Number(Uuid),
-    /// As the sender has it.
-    Sent(HeaderValue),
-}
-
-impl RequestId {
-    pub(crate) fn to_header(&self) -> HeaderValue {
-        match self {
-            Self::Sent(value) => value.clone(),
-            Self::Number(_) => {
-                HeaderValue::from_str(self.text(&mut [0; 36])).unwrap_or_else(|_| {
-                    // Hexadecimal digits and dashes are what a header may hold.
-                    unreachable!("hexadecimal digits are no header value")
-                })
-            }
-        }
-    }
-
-    pub(crate) fn text<'a>(&'a self, digits: &'a mut [u8; 36]) -> &'a str {
-        match self {
-            Self::Number(number) => number.hyphenated().encode_lower(digits),
-            Self::Sent(value) => id::accepted(value).unwrap_or_default(),
-        }
-    }
-}
-
-/// Opens the span of `request`, for which code of the program's may have found out whose it is.
+/// Opens the span of `request`, for which code of the program's may have found out whose it is, and shows its id to what is
+/// inside.
 pub(crate) fn receive<B>(
     options: &Arc<Options>,
-    request: &Request<B>,
+    request: &mut Request<B>,
     tenant_id: Option<&str>,
 ) -> Ending {
+    let ending = read(options, request, tenant_id);
+    let id = &ending.request.id;
+    // An id that was not believed is nobody's.
+    request
+        .headers_mut()
+        .insert(X_REQUEST_ID, id.header_value().clone());
+    request.extensions_mut().insert(id.clone());
+    ending
+}
+
+fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> Ending {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
     if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
@@ -109,26 +96,36 @@ pub(crate) fn receive<B>(
     let trusted = options.trust.trusts(peer).then_some(headers);
 
     let sent_trace = trusted.and_then(TraceContext::of_headers);
-    let id = request_id(options, trusted, sent_trace.as_ref());
     let begin = |number: Uuid| TraceContext::begin(TraceId(number.into_bytes()));
-    let trace = match (&sent_trace, &id) {
-        (Some(trace), _) => trace.child(),
+    let sent_id = trusted.and_then(|headers| sent_id(options, headers));
+    let (id, trace) = match (sent_id, &sent_trace) {
+        (Some(id), Some(trace)) => (id, trace.child()),
+        (Some(id), None) => (id, begin(id::fresh())),
+        // The specification of traces would have the trace's id first; then the id that a gateway gave, and wrote into its own
+        // lines, would be lost here.
+        (None, Some(trace)) => {
+            let number = Uuid::from_bytes(trace.trace_id.0);
+            (RequestId::from_uuid(number), trace.child())
+        }
         // A request whose id is new is a trace of the same number.
-        (None, RequestId::Number(number)) => begin(*number),
-        (None, RequestId::Sent(_)) => begin(id::fresh()),
+        (None, None) => {
+            let number = id::fresh();
+            (RequestId::from_uuid(number), begin(number))
+        }
     };
     let tenant_header = match &options.tenant {
         Tenant::Header(name) => trusted.and_then(|headers| only(headers, name)),
         Tenant::Unknown | Tenant::By(_) => None,
     };
-    let baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
+    let mut baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
     let tenant_member = match &options.tenant {
         Tenant::Header(_) | Tenant::Unknown if options.tenant_baggage => baggage.get("tenant_id"),
         Tenant::Header(_) | Tenant::Unknown | Tenant::By(_) => None,
     };
+    let tenant_member = tenant_member.and_then(|member| id::tenant_id_text(&member.value));
     let tenant_id = tenant_id
-        .or_else(|| tenant_header.and_then(id::accepted))
-        .or_else(|| tenant_member.and_then(|member| id::accepted_text(&member.value)));
+        .or_else(|| tenant_header.and_then(id::tenant_id))
+        .or(tenant_member);
     let client = client_address::client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.shown(client));
 
@@ -136,7 +133,8 @@ pub(crate) fn receive<B>(
     let path = uri.path();
     let route = route(extensions);
     let method = method::name(request.method());
-    let shown_path = route.is_none().then_some(path);
+    let shown_path = route.is_none().then(|| bounded(path));
+    let shown_path = shown_path.as_deref();
 
     let span = tracing::info_span!(
         target: TARGET,
@@ -145,7 +143,7 @@ pub(crate) fn receive<B>(
         http.request.method = method,
         http.route = route,
         url.path = shown_path,
-        request_id = id.text(&mut [0; 36]),
+        request_id = id.as_str(),
         tenant_id = tenant_id,
         client.address = client.map(tracing::field::display),
         trace_id = trace.trace_id.digits().as_str(),
@@ -158,18 +156,22 @@ pub(crate) fn receive<B>(
             method,
             route: route.map(str::to_owned),
             path: shown_path.map(str::to_owned),
-            tenant_id: tenant_id.map(str::to_owned),
             client_address: client.map(|client| client.to_string()),
             trace_id: trace.trace_id.to_string(),
         })
     };
     let is_apart = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
     let apart = is_apart.then(apart);
+    let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
+    let takes_tenant = tenant_member.is_some() && tenant_id == tenant_member;
+    // A trusted sender passes on what others told it. Under the keys of the context, a service passes on what it took over alone.
+    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || takes_tenant && key == "tenant_id");
     let start = options.clock.instant();
     let carried = Arc::new(Carried {
         trace,
         baggage,
-        request_id: span.is_disabled().then(|| id.to_header()),
+        request_id: span.is_disabled().then(|| id.header_value().clone()),
+        tenant_id: own_tenant,
         exchange: Some(Exchange::new(options.clock.clone(), start)),
     });
     let is_carried = Arc::clone(&carried).attach(&span);
@@ -181,7 +183,7 @@ pub(crate) fn receive<B>(
         is_carried,
         request: Received {
             id,
-            is_quiet: options.quiet.iter().any(|quiet| quiet.is_about(path)),
+            is_quiet: options.is_quiet(path),
             verb: match *request.method() {
                 Method::HEAD => Verb::Head,
                 Method::CONNECT => Verb::Connect,
@@ -206,24 +208,11 @@ fn no_peer() -> String {
         .into()
 }
 
-/// That of a header, else that of the trace, else a new one.
-///
-/// The specification of traces would have its id first; then the id that a gateway gave, and wrote into its own lines, would be lost here.
-fn request_id(
-    options: &Options,
-    trusted: Option<&HeaderMap>,
-    trace: Option<&TraceContext>,
-) -> RequestId {
-    let sent = trusted.and_then(|headers| {
-        let names = options.request_id_headers.iter();
-        let mut sent = names.filter_map(|name| only(headers, name));
-        sent.find(|value| id::accepted(value).is_some())
-    });
-    match (sent, trace) {
-        (Some(value), _) => RequestId::Sent(value.clone()),
-        (None, Some(trace)) => RequestId::Number(Uuid::from_bytes(trace.trace_id.0)),
-        (None, None) => RequestId::Number(id::fresh()),
-    }
+/// The first id in the headers that may hold one.
+fn sent_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
+    let names = options.request_id_headers.iter();
+    let mut sent = names.filter_map(|name| only(headers, name));
+    sent.find_map(RequestId::from_header)
 }
 
 /// The value of a header that was sent once: of two nobody knows which one another service believes.

@@ -44,11 +44,14 @@ impl ServerLayer {
         self.set(|options| options.trust = trust)
     }
 
-    /// The headers that may hold the id of a request, the first that holds one wins. Default: `x-request-id`.
+    /// Sets the headers that may hold the id of a request. The first that holds one wins. Defaults to `x-request-id`.
     ///
-    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_-]{1,128}$` and was sent once. Else it is the id of the trace
-    /// that a trusted sender sent, written as a UUID; else a new UUID of version 7, which is the id of the trace too. The response has it as
-    /// `x-request-id` in any case.
+    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and was sent once. Else it is the id
+    /// of the trace that a trusted sender sent, written as a UUID. Else it is a new UUID of version 7, which is the id of the trace too.
+    ///
+    /// The service finds it in the request, as the header `x-request-id` and as the extension [`RequestId`](crate::RequestId). The
+    /// response has it as `x-request-id`, unless the service has set one of its own. That one is kept then, and the event has it as
+    /// `http.response.header.x-request-id`.
     ///
     /// # Panics
     /// If one is no name of a header.
@@ -57,7 +60,9 @@ impl ServerLayer {
         self.set(|options| options.request_id_headers = names)
     }
 
-    /// The header that holds the tenant of a request, believed like its id. Default: none.
+    /// Sets the header that holds the tenant of a request, believed like its id. Defaults to none.
+    ///
+    /// The tenant is taken over if it matches `^[A-Za-z0-9_-]{1,128}$`.
     ///
     /// # Panics
     /// If it is no name of a header.
@@ -93,10 +98,13 @@ impl ServerLayer {
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one. `/health/` is another one than `/health`.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one. `/health/` is another
+    /// one than `/health`. A request is not quiet if another program may read its path as another one: with a dot segment, an
+    /// encoded slash, a backslash, or anything encoded twice.
     ///
     /// # Panics
-    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last `/*`, or with a query.
+    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last `/*`, with a query, or with
+    /// a part for which no request is quiet.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = Quiet::new(path) else {
@@ -111,7 +119,8 @@ impl ServerLayer {
         self.set(|options| options.expected.push(status))
     }
 
-    /// Adds a header of requests to the event, as `http.request.header.` and its name. Default: none, since headers hold credentials.
+    /// Adds a header of requests to the event, as `http.request.header.` and its name. Defaults to none, since headers hold
+    /// credentials. At most 2,048 bytes are logged.
     ///
     /// # Panics
     /// If it is no name of a header.
@@ -184,7 +193,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (request, tenant_id) = match &self.options.tenant {
+        let (mut request, tenant_id) = match &self.options.tenant {
             Tenant::By(of) => {
                 let (parts, body) = request.into_parts();
                 let tenant_id = guarded::catch(|| of(&parts)).flatten();
@@ -193,7 +202,7 @@ where
             }
             Tenant::Header(_) | Tenant::Unknown => (request, None),
         };
-        let ending = request::receive(&self.options, &request, tenant_id.as_deref());
+        let ending = request::receive(&self.options, &mut request, tenant_id.as_deref());
         let inner = &mut self.inner;
         let called = ending.inside(|| catch_unwind(AssertUnwindSafe(|| inner.call(request))));
         ServerFuture::new(called, ending)

@@ -25,7 +25,11 @@ fn line() -> impl Strategy<Value = String> {
     )
         .prop_map(|(white, text, end)| format!("traceparent: {white}{text}{end}"));
     let state = prop::collection::vec(
-        (white(), "[a-c0-1@_.]{0,3}=[ -~]{0,3}", white())
+        (
+            white(),
+            "([a-c0-1@_.]{0,3}|[a-c@]{255,257})=[ -~]{0,3}",
+            white(),
+        )
             .prop_map(|(before, member, after)| format!("{before}{member}{after}")),
         0..36,
     )
@@ -45,7 +49,7 @@ fn line() -> impl Strategy<Value = String> {
         0..70,
     )
     .prop_map(|members| format!("baggage: {}", members.join(",")));
-    let id = "[A-Za-z0-9_.-]{0,130}".prop_map(|id| format!("x-request-id: {id}"));
+    let id = "[A-Za-z0-9_.=#:/+@;-]{0,202}".prop_map(|id| format!("x-request-id: {id}"));
     prop_oneof![3 => traceparent, 2 => state, 2 => baggage, 1 => id]
 }
 

@@ -224,6 +224,103 @@ mod reqwest_ {
     }
 
     #[tokio::test]
+    async fn a_redirect_that_would_take_the_ids_along_fails_the_call() {
+        let stack = tracing_subscriber::registry().with(ContextLayer::default());
+        let _default = stack.set_default();
+        let (shop, elsewhere) = (redirecting().await, Service::content().await);
+        let follow = async |ids_to: &str, from: &str, to: &str| {
+            let path = format!("/?{}", elsewhere.url(to, "/"));
+            let client = with(client().ids_to(ids_to.parse().unwrap()));
+            let call = client.get(shop.url(from, &path)).send();
+            call.instrument(order()).await.map(drop)
+        };
+        let error = follow("localhost", "localhost", "127.0.0.1").await;
+        let error = error.unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            why.contains("`127.0.0.1`, which must not get the ids"),
+            "{why}"
+        );
+        assert_eq!(elsewhere.received().len(), 0);
+        // Whatever goes along, the host may have.
+        for (ids_to, from, to, goes) in [
+            ("localhost", "localhost", "localhost", true),
+            ("localhost", "127.0.0.1", "localhost", false),
+            ("localhost,127.0.0.1", "localhost", "127.0.0.1", true),
+            ("elsewhere", "localhost", "127.0.0.1", false),
+        ] {
+            follow(ids_to, from, to).await.unwrap();
+            let headers = elsewhere.one();
+            assert_eq!(
+                headers.contains_key("traceparent"),
+                goes,
+                "{ids_to} {from} {to}"
+            );
+        }
+    }
+
+    /// An error inside of others, of middleware, and in their texts.
+    #[tokio::test]
+    async fn no_error_of_a_chain_shows_the_query() {
+        #[derive(Debug)]
+        struct Wrapped(reqwest::Error, bool);
+        impl std::fmt::Display for Wrapped {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                if self.1 {
+                    write!(f, "gave up: {}", self.0)
+                } else {
+                    f.write_str("gave up")
+                }
+            }
+        }
+        impl std::error::Error for Wrapped {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        struct Wraps(bool);
+        #[async_trait::async_trait]
+        impl reqwest_middleware::Middleware for Wraps {
+            async fn handle(
+                &self,
+                request: reqwest::Request,
+                extensions: &mut http::Extensions,
+                next: reqwest_middleware::Next<'_>,
+            ) -> reqwest_middleware::Result<reqwest::Response> {
+                let error = match next.run(request, extensions).await {
+                    Err(reqwest_middleware::Error::Reqwest(error)) => error,
+                    other => return other,
+                };
+                Err(reqwest_middleware::Error::middleware(Wrapped(
+                    error, self.0,
+                )))
+            }
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "http://{}/?ids[]=canary&b=canary)x",
+            listener.local_addr().unwrap()
+        );
+        drop(listener);
+        for in_text in [false, true] {
+            let logs = spanwise_testing::capture();
+            let (propagation, _) = client().reqwest();
+            let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+                .with(propagation)
+                .with(Wraps(in_text))
+                .build();
+            client.get(&url).send().await.unwrap_err();
+            let error = logs.one_span("http.client.request");
+            let error = error.field("error").unwrap().to_string();
+            assert!(
+                error.contains("gave up") && error.contains("no connection"),
+                "{error}"
+            );
+            logs.assert_never_logged("canary");
+        }
+    }
+
+    #[tokio::test]
     async fn other_redirects_are_followed() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();

@@ -220,6 +220,19 @@ async fn an_error_that_cannot_be_told_costs_no_more_than_its_text() {
 }
 
 #[tokio::test]
+async fn an_error_shows_no_query() {
+    let logs = spanwise_testing::capture();
+    let network = tower::service_fn(async |request: Request<()>| {
+        Err::<Response, _>(format!("cannot send to {}: refused", request.uri()))
+    });
+    let client = ServiceBuilder::new().layer(client()).service(network);
+    let request = Request::get("http://warehouse/a?token=canary").body(());
+    client.oneshot(request.unwrap()).await.unwrap_err();
+    logs.one_span("http.client.request")
+        .assert_field("error", "cannot send to http://warehouse/a: refused");
+}
+
+#[tokio::test]
 async fn an_error_is_cut() {
     let logs = spanwise_testing::capture();
     let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>("e".repeat(100_000)));

@@ -1,12 +1,16 @@
-//! In a process of its own, and without a subscriber: what is let go of while a thread ends cannot panic without ending the process.
+//! In processes of their own: what is let go of while a thread ends cannot panic without ending the process.
 
-use crate::support::alone;
 use std::{cell::RefCell, convert::Infallible, future::pending, pin::Pin};
 
 use http::{Request, Response};
 use http_body_util::Empty;
+use spanwise_core::ContextLayer;
 use spanwise_http::{ServerFuture, mark, record, server};
+use spanwise_json::JsonLayer;
 use tower::{Layer, Service};
+use tracing_subscriber::prelude::*;
+
+use crate::support::{Lines, alone};
 
 type Body = Empty<&'static [u8]>;
 type Handler = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
@@ -25,11 +29,8 @@ thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
-#[test]
-fn without_a_panic() {
-    if alone("ending_thread::without_a_panic") {
-        return;
-    }
+/// A thread that ends with a request in its thread-locals.
+fn end_a_thread() {
     let thread = std::thread::spawn(|| {
         // Known to the thread before anything of ours, and so let go of after it.
         KEPT.set(None);
@@ -38,4 +39,27 @@ fn without_a_panic() {
         KEPT.set(Some(Kept(response)));
     });
     thread.join().unwrap();
+}
+
+#[test]
+fn without_a_panic() {
+    if !alone("ending_thread::without_a_panic") {
+        end_a_thread();
+    }
+}
+
+#[test]
+fn with_a_registry_without_a_panic() {
+    if alone("ending_thread::with_a_registry_without_a_panic") {
+        return;
+    }
+    let lines = Lines::default();
+    tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(JsonLayer::new().with_writer(lines.clone()))
+        .init();
+    end_a_thread();
+    let lines = lines.all();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["outcome"], "cancelled");
 }

@@ -1,14 +1,21 @@
 //! In a process of its own: names are added for good.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use crate::support::{alone, the_event};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Fault, SelfReport};
 use spanwise_http::{record, server};
 use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
+use tracing_subscriber::prelude::*;
 
 type Body = Empty<&'static [u8]>;
 
@@ -47,4 +54,44 @@ async fn a_program_has_at_most_128_names_and_is_told_of_more() {
     server().layer(service).oneshot(request).await.unwrap();
     let faults = SelfReport::default().stats().faults;
     assert_eq!(faults, [(Fault::Setup, 1 + 2)]);
+}
+
+/// Counts the callsites of access events.
+struct Callsites(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Callsites {
+    fn register_callsite(
+        &self,
+        callsite: &'static tracing::Metadata<'static>,
+    ) -> tracing::subscriber::Interest {
+        let is_access = callsite.name() == "http.access";
+        self.0.fetch_add(usize::from(is_access), Ordering::Relaxed);
+        tracing::subscriber::Interest::always()
+    }
+}
+
+#[tokio::test]
+async fn names_cost_a_bounded_number_of_callsites() {
+    if alone("field_names::names_cost_a_bounded_number_of_callsites") {
+        return;
+    }
+    let made = Arc::<AtomicUsize>::default();
+    tracing_subscriber::registry()
+        .with(Callsites(Arc::clone(&made)))
+        .init();
+    // A name more with each request, and each level with each name.
+    for number in 0..300 {
+        for status in [200, 404, 500] {
+            let service = tower::service_fn(|_: Request<Body>| async move {
+                record(format!("name.{number}").leak(), number);
+                let mut response = Response::new(Body::new());
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                Ok::<_, Infallible>(response)
+            });
+            let request = Request::new(Body::new());
+            server().layer(service).oneshot(request).await.unwrap();
+        }
+    }
+    // Three levels, with 1 to 128 names. Without a span there are as many.
+    assert_eq!(made.load(Ordering::Relaxed), 3 * 128);
 }

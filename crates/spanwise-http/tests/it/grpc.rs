@@ -93,7 +93,7 @@ async fn a_client_that_leaves_a_stream_cancels_it() {
     drop(answers);
     the_event(&logs)
         .await
-        .assert_level(Level::WARN)
+        .assert_level(Level::INFO)
         .assert_field("outcome", "cancelled")
         .assert_no_field("rpc.grpc.status_code");
     eventually("an end of the stream", || {

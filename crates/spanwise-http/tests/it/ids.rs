@@ -7,7 +7,7 @@ use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use proptest::prelude::*;
-use spanwise_http::{Peer, ServerLayer, Trust, server};
+use spanwise_http::{Peer, RequestId, ServerLayer, Trust, server};
 use spanwise_testing::{Capture, Event, Span, capture};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,12 +21,7 @@ type Body = Empty<&'static [u8]>;
 /// Has `layer` serve a request with `headers`, and returns the response's.
 async fn serve_one(layer: ServerLayer, headers: HeaderMap) -> HeaderMap {
     let service = tower::service_fn(|_: Request<Body>| async {
-        let mut response = Response::new(Body::new());
-        // Whatever the service says, the id is that of the lines.
-        response
-            .headers_mut()
-            .insert("x-request-id", HeaderValue::from_static("of-the-service"));
-        Ok::<_, std::convert::Infallible>(response)
+        Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
     });
     let mut request = Request::new(Body::new());
     *request.headers_mut() = headers;
@@ -249,7 +244,7 @@ async fn what_does_not_look_like_an_id_is_logged_nowhere() {
         b"hostile;drop table",
         "hostile-é".as_bytes(),
         b"hostile\xff\xfe",
-        &long.as_bytes()[..129],
+        &long.as_bytes()[..201],
         long.as_bytes(),
     ];
     for text in texts {
@@ -266,6 +261,101 @@ async fn what_does_not_look_like_an_id_is_logged_nowhere() {
         said.assert_fresh();
         assert_eq!(said.field("tenant_id"), None);
         logs.assert_never_logged("hostile");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_is_stricter_than_a_request_id() {
+    let long = "t".repeat(129);
+    for id in [
+        "Root=1-67891233-abcdef",
+        "a.b",
+        "a#17",
+        "a:b",
+        "a/b",
+        "a+b",
+        "a@b",
+        &long,
+    ] {
+        let logs = capture();
+        let bytes = id.as_bytes();
+        let sent = headers(&[("x-request-id", bytes), ("x-tenant-id", bytes)]);
+        let sent = serve_one(trusting(), sent).await;
+        assert_eq!(sent["x-request-id"], id);
+        let said = Said::of(&logs).await;
+        assert_eq!(said.field("request_id").unwrap(), id);
+        assert_eq!(said.field("tenant_id"), None, "{id}");
+    }
+}
+
+/// What code inside of the layer finds: the header and the extension of the request, and what it sets in the response.
+#[tokio::test]
+async fn the_id_is_visible_inside() {
+    let sent = |id: &'static str| headers(&[("x-request-id", id.as_bytes())]);
+    for (layer, headers, expected) in [
+        (server(), HeaderMap::new(), None),
+        (server(), sent("forged"), None),
+        (
+            server(),
+            twice("x-request-id", ["forged-1", "forged-2"]),
+            None,
+        ),
+        (trusting(), sent("of-the-gateway"), Some("of-the-gateway")),
+        (trusting(), sent("no id;"), None),
+    ] {
+        let service = tower::service_fn(|request: Request<Body>| async move {
+            let ids: Vec<_> = request.headers().get_all("x-request-id").iter().collect();
+            let extension = request.extensions().get::<RequestId>().unwrap();
+            assert_eq!(ids, [extension.header_value()]);
+            let mut response = Response::new(Body::new());
+            let header = HeaderValue::from_str(extension.as_str()).unwrap();
+            response.headers_mut().insert("inside", header);
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let logs = capture();
+        let mut request = Request::new(Body::new());
+        *request.headers_mut() = headers;
+        request
+            .extensions_mut()
+            .insert(Peer("10.1.2.3:4711".parse().unwrap()));
+        let response = layer.layer(service).oneshot(request).await.unwrap();
+        let sent = response.into_parts().0.headers;
+        let inside = &sent["inside"];
+        assert_eq!(inside, sent["x-request-id"]);
+        let said = Said::of(&logs).await;
+        assert_eq!(said.field("request_id").unwrap(), inside.to_str().unwrap());
+        match expected {
+            Some(expected) => assert_eq!(inside, expected),
+            None => drop(said.assert_fresh()),
+        }
+        said.event
+            .assert_no_field("http.response.header.x-request-id");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_the_service_sets_is_kept_and_told_too() {
+    for own in [
+        "of-the-service".to_owned(),
+        format!("own {}", "w".repeat(5000)),
+    ] {
+        let logs = capture();
+        let service = tower::service_fn(|_: Request<Body>| async {
+            let mut response = Response::new(Body::new());
+            let id = HeaderValue::from_str(&own).unwrap();
+            response.headers_mut().insert("x-request-id", id);
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let request = Request::new(Body::new());
+        let response = server().layer(service).oneshot(request).await.unwrap();
+        let sent = response.into_parts().0.headers;
+        assert_eq!(sent["x-request-id"], own);
+        assert_eq!(sent.get_all("x-request-id").iter().count(), 1);
+        let said = Said::of(&logs).await;
+        said.assert_fresh();
+        let told = if own.len() > 2048 { "own …" } else { &own };
+        said.event
+            .assert_field("http.response.header.x-request-id", told);
     }
 }
 
@@ -371,10 +461,10 @@ fn new_ids_differ_whatever_the_number_of_threads() {
 proptest! {
     #[test]
     fn an_id_is_taken_over_exactly_if_it_matches(
-        text in prop_oneof!["[A-Za-z0-9_-]{0,140}", "[ -~]{0,40}"]
+        text in prop_oneof!["[A-Za-z0-9_.=#:/+@-]{0,210}", "[ -~]{0,40}"]
     ) {
-        let matches = (1..=128).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let matches = (1..=200).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.=#:/+@-".contains(&byte));
         let logs = capture();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let sent = runtime.block_on(serve_one(trusting(), headers(&[("x-request-id", text.as_bytes())])));

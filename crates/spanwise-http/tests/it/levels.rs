@@ -62,7 +62,14 @@ async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
 #[tokio::test]
 async fn a_quiet_path_is_told_only_if_it_fails() {
     let layer = || server().quiet("/health").quiet("/internal/*").slow(LIMIT);
-    let silent = ["/health", "/health?deep=1", "/internal", "/internal/a/b"];
+    let silent = [
+        "/health",
+        "/health?deep=1",
+        "/health?next=/../a",
+        "/internal",
+        "/internal/a/b",
+        "/internal/caf%C3%A9%20noir",
+    ];
     for path in silent {
         let logs = capture();
         serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
@@ -77,7 +84,19 @@ async fn a_quiet_path_is_told_only_if_it_fails() {
             the_event(&logs).await;
         }
     }
-    for path in ["/", "/healthy", "/health/", "/internals", "/a/internal/b"] {
+    let others = ["/", "/healthy", "/health/", "/internals", "/a/internal/b"];
+    // Below, and perhaps not: nobody knows who reads it.
+    let odd = [
+        "/internal/../admin",
+        "/internal/./a",
+        "/internal/%2e%2e/admin",
+        "/internal/..%2fadmin",
+        "/internal/a%5cb",
+        "/internal/%252e%252e/admin",
+        "/internal/..;/admin",
+        "/internal/..",
+    ];
+    for path in others.into_iter().chain(odd) {
         let logs = capture();
         serve_one(layer(), path, StatusCode::OK, Duration::ZERO).await;
         the_event(&logs).await;
@@ -95,6 +114,8 @@ fn a_quiet_path_that_no_request_has_is_refused() {
         "/*/health",
         "/a/*/*",
         "/a?b=1",
+        "/a/../b",
+        "/a/%2e/*",
     ] {
         let refused = std::panic::catch_unwind(|| server().quiet(path));
         let said = refused.unwrap_err();

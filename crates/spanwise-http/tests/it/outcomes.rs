@@ -279,7 +279,7 @@ async fn a_client_that_leaves_in_the_middle_of_the_response_cancels_it() {
 
         the_event(&logs)
             .await
-            .assert_level(Level::WARN)
+            .assert_level(Level::INFO)
             .assert_field("outcome", "cancelled")
             .assert_field("http.response.status_code", 200)
             .assert_field("response_bytes", 10);

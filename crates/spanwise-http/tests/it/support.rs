@@ -111,7 +111,7 @@ pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
     waited.unwrap_or_else(|_| panic!("there never was {what}"));
 }
 

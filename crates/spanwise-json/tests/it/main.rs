@@ -15,4 +15,6 @@ mod support;
 mod any_values;
 mod entered_spans;
 mod lines;
+mod memory;
 mod nested_like_fmt;
+mod redacted_keys;

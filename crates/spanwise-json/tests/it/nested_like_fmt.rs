@@ -120,23 +120,31 @@ fn options_of_the_layer() {
     assert_eq!(ours.text(), theirs.text());
 }
 
-/// A case without what fmt gets wrong, and without what it does not know.
-fn comparable(case: &Case) -> bool {
-    let all = || case.spans.iter().chain([&case.event]);
-    let plain_name = |name: &String| {
-        ["a", "b", "c", "d", "level", "timestamp", "target", "type"].contains(&&**name)
+/// The case without what fmt gets wrong, and without what it does not know.
+fn comparable(case: Case) -> Case {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "level", "timestamp", "target", "type"];
+    let known = |value: Any| match value {
+        Any::Json(value) => Any::Display(value.to_string()),
+        other => other,
     };
-    let unique = |fields: &any::Fields| {
-        let names: std::collections::BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
-        names.len() == fields.len()
+    // Each field has another name, as the case has it where it can.
+    let named = |fields: any::Fields| {
+        let mut free: Vec<&str> = NAMES.to_vec();
+        let take = |(name, value): (String, Any)| {
+            let wanted = free.iter().position(|free| *free == name).unwrap_or(0);
+            (free.remove(wanted).to_owned(), known(value))
+        };
+        fields.into_iter().map(take).collect()
     };
-    let known = |value: &Any| !matches!(value, Any::Json(_));
-    all().all(|fields| {
-        fields
-            .iter()
-            .all(|(name, value)| plain_name(name) && known(value))
-    }) && all().all(unique)
-        && case.records.iter().all(|(_, _, value)| known(value))
+    Case {
+        spans: case.spans.into_iter().map(named).collect(),
+        records: case
+            .records
+            .into_iter()
+            .map(|(span, field, value)| (span, field, known(value)))
+            .collect(),
+        event: named(case.event),
+    }
 }
 
 /// As we escape what fmt leaves as it is.
@@ -153,10 +161,10 @@ fn escaped(line: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_global_rejects: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_fields_in_any_spans(case in case().prop_filter("fmt prints it wrong", comparable)) {
+    fn any_fields_in_any_spans(case in case().prop_map(comparable)) {
         let (ours, theirs) = (Lines::default(), Lines::default());
         let layer = JsonLayer::new().format(Format::JsonNested).clock(clock()).with_writer(ours.clone());
         any::log(&case, &crate::support::dispatch(layer));

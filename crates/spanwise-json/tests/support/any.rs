@@ -120,9 +120,11 @@ pub struct Case {
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[a-z ]{0,24}",
-        "\\PC{0,40}",
-        "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}"
+        4 => "[a-z ]{0,24}",
+        4 => "\\PC{0,40}",
+        4 => "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}",
+        // Long enough to be shared between spans, one alone or a few together.
+        1 => (100_usize..900).prop_map(|len| "long,\"".repeat(len / 6)),
     ]
 }
 

@@ -7,7 +7,7 @@ use spanwise_redact::Policy;
 const VERDICTS: [(&str, KeyVerdict, KeyVerdict); 5] = [
     ("secret", KeyVerdict::Redact, KeyVerdict::Redact),
     ("pii", KeyVerdict::Pass, KeyVerdict::Redact),
-    ("address", KeyVerdict::Pass, KeyVerdict::Pass),
+    ("address", KeyVerdict::Pass, KeyVerdict::Text),
     ("id", KeyVerdict::Trust, KeyVerdict::Trust),
     ("shown", KeyVerdict::Pass, KeyVerdict::Pass),
 ];

@@ -15,8 +15,10 @@ mod fuzz_checks;
 mod fuzz_findings;
 mod generated;
 mod key_corpus;
+mod key_spellings;
 mod keys;
 #[cfg(feature = "pseudonyms")]
 mod pseudonyms;
 mod repository_texts;
 mod secrets;
+mod text_grammar;

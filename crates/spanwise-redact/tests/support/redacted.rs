@@ -504,14 +504,15 @@ impl Call {
         expected.values.clear();
         for (name, seen) in &self.values {
             let verdict = match policy.key(name) {
-                _ if matches!(seen, Seen::Bool(_)) => policy.key_of_bool(name),
                 _ if self.is_event && *name == "message" => KeyVerdict::Pass,
+                _ if matches!(seen, Seen::Bool(_)) => policy.key_of_bool(name),
                 verdict => verdict,
             };
             let as_shown = shown.values.iter().find(|(shown, _)| shown == name);
             let as_text = self.is_asked && matches!(as_shown, Some((_, Seen::Debug(_))));
             let seen = match verdict {
                 KeyVerdict::Remove => continue,
+                KeyVerdict::Text if seen.is_number() => Seen::Str(REDACTED.to_owned()),
                 KeyVerdict::Redact => Seen::Str(REDACTED.to_owned()),
                 KeyVerdict::Replace => seen.stand_in(name, policy, self.is_asked),
                 KeyVerdict::Trust => seen.read(|text| text.to_owned(), as_text),
@@ -524,6 +525,13 @@ impl Call {
 }
 
 impl Seen {
+    fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::F64(_) | Self::I64(_) | Self::U64(_) | Self::I128(_) | Self::U128(_)
+        )
+    }
+
     /// As much of it as is shown. An error may be a text to who asks before an event.
     fn read(&self, policy: impl Fn(&str) -> String, as_text: bool) -> Self {
         match self {

@@ -71,8 +71,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Keeps at most so many bytes of all units together; when it is more, the unit that has held lines for the longest time loses all of
-    /// them. A unit with a line takes 4 KiB at least. Default: 64 MiB.
+    /// Keeps at most so many bytes of all units together; when it is more, the unit that holds most loses its lines. A unit with a line takes
+    /// 4 KiB at least. Default: 64 MiB.
     pub fn process_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.process_bytes = bytes;
         self
@@ -81,6 +81,21 @@ impl RecorderBuilder {
     /// Keeps no line that is longer than this many bytes. Default: 16 KiB.
     pub fn record_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.record_bytes = bytes;
+        self
+    }
+
+    /// Sets how many lines of units in which something happened each sink may write in a second, and how many at once. A unit counts as 20 lines
+    /// at least, and is written whole or not at all. Cancelled, slow and old units use at most half of what may be written at once. With 0 no unit
+    /// is ever written. Defaults to 10,000.
+    ///
+    /// ```
+    /// use spanwise_sample::Recorder;
+    ///
+    /// let recorder = Recorder::builder().max_lines_per_second(2000).build();
+    /// assert_eq!(recorder.to_string(), "debug,lines=2000/s");
+    /// ```
+    pub fn max_lines_per_second(mut self, lines: u32) -> Self {
+        self.options.limits.lines_per_second = lines;
         self
     }
 

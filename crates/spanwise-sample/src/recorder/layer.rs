@@ -174,7 +174,7 @@ impl<L> Recorded<L> {
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        let Some(batch) = unit.begin(reason) else {
+        let Some(batch) = unit.begin(reason, &self.sink.dumps) else {
             return;
         };
         let (records, evicted) = (batch.records, batch.evicted);
@@ -234,6 +234,7 @@ impl<L> Recorded<L> {
             (unit, What::captured(plan.number))
         };
         if unit.is_through() {
+            self.sink.dumps.passes();
             return whole(|| line::plainly(|| self.inner.on_event(event, ctx)));
         }
         let kept = Line::Kept(unit, what);
@@ -330,7 +331,9 @@ where
         // Those inside it are closed already.
         let ends = unit.filter(|unit| unit.span() == Some(&id));
         if let Some(unit) = &ends {
-            if let Some(reason) = unit.reason(None) {
+            if let Some(reason) = unit.reason(None)
+                && unit.has_records()
+            {
                 self.write_out(unit, reason, &ctx);
             }
             self.look_for_panic(&id, &ctx);

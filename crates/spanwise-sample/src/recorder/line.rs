@@ -3,7 +3,7 @@
 //! The layer says it before it hands the event on, the writer takes it when the line comes out. In between values are formatted, and what
 //! those log is not meant: each call of an inner layer sets it anew, and puts it back.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, mem::ManuallyDrop, sync::Arc};
 
 use spanwise_core::LayerId;
 
@@ -35,7 +35,9 @@ enum Said {
 
 thread_local! {
     static SAID: Cell<Said> = const { Cell::new(Said::Nothing) };
-    static NEXT: Cell<Option<(LayerId, Line)>> = const { Cell::new(None) };
+    /// In `ManuallyDrop`, so that it has no destructor and is there to the end of the thread: thread-locals of others log from theirs. What is
+    /// put here is always taken back.
+    static NEXT: Cell<Option<ManuallyDrop<(LayerId, Line)>>> = const { Cell::new(None) };
 }
 
 /// `SAID.set` is not inlined.
@@ -47,11 +49,10 @@ fn say(what: Said) {
 /// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
 pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
     let outer = Outer(take_any());
-    if put(id, line) {
-        let unused = Unused;
-        hand_on();
-        drop(unused);
-    }
+    put(id, line);
+    let unused = Unused;
+    hand_on();
+    drop(unused);
     drop(outer);
 }
 
@@ -115,7 +116,10 @@ pub(crate) fn keep_instead() -> bool {
         return false;
     }
     match take_any() {
-        Some((id, Line::Chosen(unit, what))) => put(id, Line::Kept(unit, what)),
+        Some((id, Line::Chosen(unit, what))) => {
+            put(id, Line::Kept(unit, what));
+            true
+        }
         Some((id, other)) => {
             put(id, other);
             false
@@ -162,7 +166,7 @@ pub(crate) fn left(id: LayerId, entered: u32, unit: Option<Arc<Unit>>) {
 fn take_any() -> Option<(LayerId, Line)> {
     match SAID.with(|said| said.replace(Said::Nothing)) {
         Said::Nothing => None,
-        Said::Apart => NEXT.try_with(Cell::take).ok().flatten(),
+        Said::Apart => NEXT.take().map(ManuallyDrop::into_inner),
         Said::Entered(id, entered, what) => {
             let unit = local::with_unit(id, entered, Arc::clone)?;
             Some((id, Line::Kept(unit, what)))
@@ -170,11 +174,9 @@ fn take_any() -> Option<(LayerId, Line)> {
     }
 }
 
-/// False on a thread that is ending: nothing can be said of a line there, and it would be shown as it is.
-fn put(id: LayerId, line: Line) -> bool {
-    let is_put = NEXT.try_with(|next| next.set(Some((id, line)))).is_ok();
-    say(if is_put { Said::Apart } else { Said::Nothing });
-    is_put
+fn put(id: LayerId, line: Line) {
+    NEXT.set(Some(ManuallyDrop::new((id, line))));
+    say(Said::Apart);
 }
 
 /// What is said of a line that is being made further out.

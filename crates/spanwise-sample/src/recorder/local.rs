@@ -30,7 +30,7 @@ pub(crate) fn current(
     look_up: impl FnOnce(&Id) -> Option<Arc<Unit>>,
 ) -> Option<Arc<Unit>> {
     let found = with(|entered| match entered.current(sink, units) {
-        CurrentSpan::Known(_, unit) => Some(Ok(Arc::clone(unit))),
+        CurrentSpan::Known { value, .. } => Some(Ok(Arc::clone(value))),
         CurrentSpan::Unknown(id) => Some(Err(id.clone())),
         CurrentSpan::None => None,
     });
@@ -45,7 +45,7 @@ pub(crate) fn current(
 #[inline]
 pub(crate) fn quiet_place(sink: LayerId, units: &SpanTable<Arc<Unit>>) -> Option<u32> {
     with(|entered| match entered.current(sink, units) {
-        CurrentSpan::Known(place, unit) => (!unit.is_through()).then_some(place),
+        CurrentSpan::Known { number, value, .. } => (!value.is_through()).then_some(number),
         CurrentSpan::Unknown(_) | CurrentSpan::None => None,
     })
     .flatten()

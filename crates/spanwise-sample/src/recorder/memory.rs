@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{
-    ages::{Ages, Place},
+    by_size::{BySize, Place},
     ring::{CHUNK, Chunk, Ring},
     unit::Unit,
 };
@@ -22,8 +22,8 @@ struct State {
     free: Vec<Chunk>,
     /// Without a chunk, but with room for a list of some.
     rings: Vec<Ring>,
-    /// The units that hold chunks, by when they took the first.
-    ages: Ages<Weak<Unit>>,
+    /// The units that hold chunks, by how many.
+    holders: BySize<Weak<Unit>>,
 }
 
 /// A unit without a line may ask for its first chunk, and so enter the list of those that hold some.
@@ -42,7 +42,7 @@ impl Memory {
         }
     }
 
-    /// Adds a chunk to `ring`, which `held` belongs to. False if there is none left: a unit must be [evicted](Self::oldest) first.
+    /// Adds a chunk to `ring`, which `held` belongs to. False if there is none left: a unit must be [evicted](Self::largest) first.
     ///
     /// The unit's lock may be held.
     pub(crate) fn add_chunk(&self, unit: &Arc<Unit>, ring: &mut Ring, held: &mut Held) -> bool {
@@ -51,10 +51,13 @@ impl Memory {
             return false;
         }
         state.used += 1;
-        if held.0.is_none() {
-            held.0 = Some(state.ages.push(Arc::downgrade(unit)));
-            if let Some(spare) = state.rings.pop() {
-                *ring = spare;
+        match &held.0 {
+            Some(place) => state.holders.grow(place),
+            None => {
+                held.0 = Some(state.holders.push(Arc::downgrade(unit)));
+                if let Some(spare) = state.rings.pop() {
+                    *ring = spare;
+                }
             }
         }
         let chunk = state.free.pop();
@@ -63,19 +66,19 @@ impl Memory {
         true
     }
 
-    /// The unit that has held lines for the longest time; from now on it does not count as one.
+    /// The unit that holds most; of several, the one that has held so much for the longest time.
     ///
     /// No unit's lock may be held: the caller takes that unit's next.
-    pub(crate) fn oldest(&self) -> Option<Arc<Unit>> {
-        let state = self.state();
+    pub(crate) fn largest(&self) -> Option<Arc<Unit>> {
+        let mut state = self.state();
         // One that is gone is giving its memory back right now.
-        state.ages.oldest().and_then(Weak::upgrade)
+        state.holders.largest().and_then(Weak::upgrade)
     }
 
     /// The unit holds nothing any more, but for what `ring` took with it.
     pub(crate) fn leave(&self, held: &mut Held) {
         if let Some(place) = held.0.take() {
-            self.state().ages.remove(place);
+            self.state().holders.remove(place);
         }
     }
 
@@ -87,7 +90,7 @@ impl Memory {
         }
         let mut state = self.state();
         if let Some(place) = held.0.take() {
-            state.ages.remove(place);
+            state.holders.remove(place);
         }
         let State {
             used, free, rings, ..

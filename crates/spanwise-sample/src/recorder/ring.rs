@@ -199,6 +199,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn what_comes_out_is_what_went_in(steps in prop::collection::vec((0_usize..3 * CHUNK, any::<u32>(), 0_usize..3), 0..200)) {
             let mut ring = Ring::default();

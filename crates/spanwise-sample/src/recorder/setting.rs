@@ -5,11 +5,12 @@ use std::{fmt, str::FromStr};
 use spanwise_core::{TargetLevels, nearest};
 use tracing_core::LevelFilter;
 
-use super::{Recorder, RecorderBuilder};
+use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
 
-/// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, and `slow=1s` for [`slow`](RecorderBuilder::slow) and
-/// `tail=0.01` for [`tail`](RecorderBuilder::tail), joined by commas. Without levels, `debug`.
+/// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, `slow=1s` for [`slow`](RecorderBuilder::slow),
+/// `tail=0.01` for [`tail`](RecorderBuilder::tail) and `lines=10000/s` for
+/// [`max_lines_per_second`](RecorderBuilder::max_lines_per_second), joined by commas. Without levels, `debug`.
 ///
 /// ```
 /// use spanwise_sample::Recorder;
@@ -42,6 +43,9 @@ impl FromStr for RecorderBuilder {
             said.push(name);
             let set = match name {
                 "slow" => setting::parse_time(value).map(|time| builder.clone().slow(time)),
+                "lines" => {
+                    parse_lines(value).map(|lines| builder.clone().max_lines_per_second(lines))
+                }
                 _ => setting::parse_share(value).and_then(|share| {
                     let set = builder.clone().tail(share);
                     set.map_err(|error| error.to_string())
@@ -77,7 +81,17 @@ fn option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = (name.trim(), value.trim());
     let is_level = value.starts_with(|first: char| first.is_ascii_alphabetic())
         && (value.parse::<LevelFilter>().is_ok() || nearest::level(value).is_some());
-    (matches!(name, "slow" | "tail") && !is_level).then_some((name, value))
+    (matches!(name, "slow" | "tail" | "lines") && !is_level).then_some((name, value))
+}
+
+/// `10000/s`.
+fn parse_lines(text: &str) -> Result<u32, String> {
+    match text.strip_suffix("/s").map(str::parse) {
+        Some(Ok(lines @ 1..)) => Ok(lines),
+        _ => Err(format!(
+            "`{text}` is not a number of lines in a second: write one from 1 on, such as {LINES_PER_SECOND}/s"
+        )),
+    }
 }
 
 /// As `LOG_RECORDER` writes it.
@@ -96,6 +110,10 @@ impl fmt::Display for Recorder {
         }
         if let Some(tail) = options.tail {
             write!(f, ",tail={}", tail.share())?;
+        }
+        let lines = options.limits.lines_per_second;
+        if lines != LINES_PER_SECOND {
+            write!(f, ",lines={lines}/s")?;
         }
         Ok(())
     }

@@ -11,8 +11,11 @@ use std::{
 use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, Tally, TargetLevels};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
-use super::{RecorderStats, memory::Memory, unit::Unit};
-use crate::chance::{Random, Threshold};
+use super::{RecorderStats, dump_limit::DumpLimit, memory::Memory, unit::Unit};
+use crate::{
+    chance::{Random, Threshold},
+    time::Time,
+};
 
 /// Of one recorder.
 #[derive(Debug)]
@@ -46,7 +49,11 @@ pub(crate) struct Limits {
     pub(crate) unit_records: usize,
     pub(crate) process_bytes: usize,
     pub(crate) record_bytes: usize,
+    pub(crate) lines_per_second: u32,
 }
+
+/// Ten units of the largest size, or 500 small ones: more examples than anybody reads.
+pub(crate) const LINES_PER_SECOND: u32 = 10_000;
 
 impl Default for Options {
     fn default() -> Self {
@@ -59,6 +66,7 @@ impl Default for Options {
                 unit_records: 1000,
                 process_bytes: 64 * 1024 * 1024,
                 record_bytes: 16 * 1024,
+                lines_per_second: LINES_PER_SECOND,
             },
             clock: Clock::system(),
         }
@@ -98,6 +106,7 @@ pub(crate) struct Sink {
     pub(crate) units: SpanTable<Arc<Unit>>,
     /// For the events that are in no unit.
     pub(crate) outside: Arc<Unit>,
+    pub(crate) dumps: DumpLimit,
     /// A record has the number of its callsite, which is its place here.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
@@ -109,6 +118,10 @@ impl Sink {
             id: LayerId::unique(),
             units: SpanTable::default(),
             outside: Unit::new(shared, None),
+            dumps: DumpLimit::new(
+                shared.options.limits.lines_per_second,
+                Time::of(shared.options.clock.clone()),
+            ),
             callsites: RwLock::default(),
         });
         let mut sinks = shared.sinks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,6 +158,7 @@ pub(crate) struct Counters {
     pub(crate) forgotten: Counter,
     pub(crate) evicted: Counter,
     pub(crate) oversize: Counter,
+    pub(crate) suppressed: Counter,
     pub(crate) failed: Counter,
 }
 
@@ -169,6 +183,7 @@ impl Counters {
             forgotten: self.forgotten.now(),
             evicted: self.evicted.now(),
             oversize: self.oversize.now(),
+            suppressed: self.suppressed.now(),
             failed: self.failed.now(),
             memory: memory.used(),
             ..RecorderStats::default()

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::SpanValue;
+use spanwise_core::{Fault, SpanValue};
 use tracing_core::{Level, span::Id};
 
 use super::{memory::Held, reason::Reason, ring::Ring, shared::Shared};
@@ -53,6 +53,8 @@ struct State {
     evicted: u64,
     /// It is being written, and something more happened than that it is old.
     has_failed: bool,
+    /// It was to be written, but too many others had been.
+    is_suppressed: bool,
 }
 
 /// What becomes of an event that the sink shows, with tail sampling.
@@ -231,7 +233,24 @@ impl Unit {
         self.answered();
         let mut state = self.state();
         state.phase = Phase::Ended;
-        self.forget(&mut state, Bucket::Forgotten);
+        if !state.is_suppressed {
+            self.forget(&mut state, Bucket::Forgotten);
+            return;
+        }
+        let records = self.forget(&mut state, Bucket::Suppressed);
+        drop(state);
+        if records > 0 {
+            let most = self.shared.options.limits.lines_per_second;
+            let why = format_args!(
+                "{records} lines of a unit of work that failed, was slow or was cancelled: at most {most} lines are written in a second"
+            );
+            self.shared.report.fault(Fault::Suppressed, &why);
+        }
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn has_records(&self) -> bool {
+        self.state().ring.records() > 0
     }
 
     fn forget(&self, state: &mut State, bucket: Bucket) -> u64 {
@@ -241,6 +260,7 @@ impl Unit {
             Bucket::Evicted => counters.evicted.add(records),
             Bucket::Forgotten => counters.forgotten.add(records),
             Bucket::Failed => counters.failed.add(records),
+            Bucket::Suppressed => counters.suppressed.add(records),
         }
         let ring = std::mem::take(&mut state.ring);
         self.shared.memory.give_back(ring, &mut state.held);
@@ -254,6 +274,8 @@ impl Unit {
 }
 
 impl SpanValue for Unit {
+    type Cache = ();
+
     #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
         &self.closed_spans
@@ -272,4 +294,5 @@ enum Bucket {
     Evicted,
     Forgotten,
     Failed,
+    Suppressed,
 }

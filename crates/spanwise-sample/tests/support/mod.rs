@@ -9,6 +9,8 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -20,6 +22,15 @@ use tracing_subscriber::{
     layer::Context,
     registry::{LookupSpan, Registry},
 };
+
+/// Waits for what other threads do, and not for ever.
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "it never was");
+        thread::yield_now();
+    }
+}
 
 /// Lines of a [`JsonLayer`].
 #[derive(Clone, Default)]

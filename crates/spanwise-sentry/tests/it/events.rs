@@ -4,6 +4,8 @@ use std::error::Error;
 
 use crate::support::{crumbs, one, payment_failed, plain, sent};
 use serde_json::json;
+use spanwise_core::TargetLevels;
+use spanwise_sentry::Builder;
 use tracing::{error, info, info_span, warn};
 
 #[test]
@@ -17,12 +19,9 @@ fn with_the_whole_chain_of_its_causes() {
     });
     let event = one(&receiver);
     assert_eq!(event["message"], "payment failed");
-    assert_eq!(event["logger"], "an_error_arrives_with_its_request");
+    assert_eq!(event["logger"], "it::events");
     let culprit = event["culprit"].as_str().unwrap();
-    assert!(
-        culprit.contains("an_error_arrives_with_its_request.rs:"),
-        "{culprit}"
-    );
+    assert!(culprit.contains("it/events.rs:"), "{culprit}");
     let chain = event["exception"]["values"].as_array().unwrap();
     let shown: Vec<_> = chain
         .iter()
@@ -119,7 +118,7 @@ fn with_the_breadcrumbs_of_its_request_and_of_no_other() {
         begun["data"],
         json!({ "step": 1, "ok": true, "share": 0.5, "left": "a \"lot\"" })
     );
-    assert_eq!(begun["category"], "an_error_arrives_with_its_request");
+    assert_eq!(begun["category"], "it::events");
     assert_eq!(events[0]["breadcrumbs"]["values"][2]["level"], "warning");
 }
 
@@ -168,4 +167,119 @@ fn from_the_log_crate_with_where_it_was_logged() {
     assert_eq!(event["logger"], "sqlx::pool");
     assert_eq!(event["culprit"], "sqlx::pool at src/pool.rs:7");
     assert_eq!(event["contexts"]["fields"], serde_json::Value::Null);
+}
+
+/// Only the bridge of the `log` crate says by `log.…` where a record comes from.
+#[test]
+fn with_fields_of_its_own_that_begin_with_log() {
+    let logs = |builder: Builder| builder.logs("info".parse::<TargetLevels>().unwrap());
+    let (receiver, _) = sent(logs, || {
+        let span = info_span!(
+            "upload",
+            log.offset = 12,
+            log.target = "of the span",
+            log.late = tracing::field::Empty
+        );
+        let _entered = span.enter();
+        span.record("log.late", 7);
+        info!(log.file = "a crumb's", log.line = 1, "a crumb");
+        error!(target: "log", { log.target = "shop", log.offset = 34, log.file = "x" }, "failed");
+    });
+    let event = one(&receiver);
+    let fields = &event["contexts"]["fields"];
+    assert_eq!(fields["log.offset"], 34);
+    assert_eq!(fields["log.target"], "shop");
+    assert_eq!(fields["log.file"], "x");
+    assert_eq!(event["logger"], "log");
+    let span = &event["contexts"]["spans"]["upload"];
+    assert_eq!(span["log.offset"], 12);
+    assert_eq!(span["log.target"], "of the span");
+    assert_eq!(span["log.late"], 7);
+    let crumb = &event["breadcrumbs"]["values"][0]["data"];
+    assert_eq!(crumb["log.file"], "a crumb's");
+    assert_eq!(crumb["log.line"], 1);
+    let logs = &receiver.items("log")[0]["items"];
+    assert_eq!(logs[0]["attributes"]["log.file"]["value"], "a crumb's");
+    assert_eq!(logs[1]["attributes"]["log.offset"]["value"], 34);
+}
+
+/// Name and value of a tag, and the value that Sentry gets. Each other one would mark the event with an error.
+const TAGS: [(&str, &str, Option<&str>); 17] = [
+    ("tags.plain", "value", Some("value")),
+    ("tags.a.b:c-d_E9", "value", Some("value")),
+    (
+        "tags.k2345678901234567890123456789012",
+        "at its longest",
+        Some("at its longest"),
+    ),
+    (
+        "tags.k23456789012345678901234567890123",
+        "a key too long",
+        None,
+    ),
+    ("tags.größe", "beyond ASCII", None),
+    ("tags.with space", "a space", None),
+    ("tags.with/slash", "a slash", None),
+    ("tags.", "no key", None),
+    ("tags.environment", "staging", Some("staging")),
+    ("tags.release", "Sentry's own", None),
+    ("tags.user", "Sentry's own", None),
+    ("tags.sentry:x", "Sentry's own", None),
+    ("tags.empty", "", None),
+    ("tags.blank", " \t\r\n", None),
+    (
+        "tags.lines",
+        "\none\r\ntwo\u{2028}three\n",
+        Some("one  two three"),
+    ),
+    ("tags.hidden", "[REDACTED]", None),
+    ("tags.wide", "ä", Some("ä")),
+];
+
+#[test]
+fn with_tags_that_sentry_takes() {
+    for (name, value, tag) in TAGS {
+        for on_span in [false, true] {
+            let (receiver, stats) = sent(plain, || tagged(name, value, on_span));
+            let event = one(&receiver);
+            let key = name.strip_prefix("tags.").unwrap();
+            assert_eq!(event["tags"][key].as_str(), tag, "{name} {on_span}");
+            let is_refused = tag.is_none() && value != "[REDACTED]";
+            assert_eq!(
+                stats.refused_tags,
+                u64::from(is_refused),
+                "{name} {on_span}"
+            );
+            // What is no tag is a field.
+            if tag.is_none() || on_span {
+                let context = if on_span {
+                    &event["contexts"]["spans"]["tagged"]
+                } else {
+                    &event["contexts"]["fields"]
+                };
+                assert_eq!(context[name], value, "{name} {on_span}");
+            }
+        }
+    }
+    let long = "ä".repeat(1000);
+    let (receiver, _) = sent(plain, || error!(tags.long = long, tenant_id = "", "failed"));
+    let event = one(&receiver);
+    assert_eq!(event["tags"]["long"].as_str().unwrap(), "ä".repeat(200));
+    assert_eq!(event["tags"]["tenant_id"], serde_json::Value::Null);
+}
+
+/// Logs an error with the field, on itself or on its span. Names of fields are part of the source.
+fn tagged(name: &str, value: &str, on_span: bool) {
+    macro_rules! with {
+        ($($name:literal)*) => {
+            match name {
+                $($name if on_span => tracing::info_span!("tagged", { $name } = value).in_scope(|| error!("failed")),
+                $name => error!({ $name } = value, "failed"),)*
+                _ => panic!("{name} is missing"),
+            }
+        };
+    }
+    with!("tags.plain" "tags.a.b:c-d_E9" "tags.k2345678901234567890123456789012" "tags.k23456789012345678901234567890123"
+        "tags.größe" "tags.with space" "tags.with/slash" "tags." "tags.environment" "tags.release" "tags.user" "tags.sentry:x"
+        "tags.empty" "tags.blank" "tags.lines" "tags.hidden" "tags.wide");
 }

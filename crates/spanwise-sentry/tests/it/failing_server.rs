@@ -12,7 +12,7 @@ use tracing::error;
 use tracing_subscriber::prelude::*;
 
 /// Far more than a deadline, far less than for ever.
-const IN_TIME: Duration = Duration::from_secs(10);
+const IN_TIME: Duration = Duration::from_secs(60);
 
 /// Logs so many errors for a server, and ends.
 fn log_for(receiver: &Receiver, errors: u64, deadline: Duration) -> (SentryStats, Duration) {
@@ -126,6 +126,8 @@ fn one_that_limits_the_rate_is_left_in_peace() {
     let until = Instant::now() + IN_TIME;
     while guard.sentry().stats().sent.delivered == 0 {
         assert!(Instant::now() < until, "nothing is sent any more");
+        // Between two looks.
+        std::thread::sleep(Duration::from_millis(20));
         error!(at = ?Instant::now(), "after {:?}", until - Instant::now());
         assert!(guard.sentry().flush(until).is_ok());
     }
@@ -150,12 +152,12 @@ fn what_does_not_fit_into_the_queue_is_counted() {
         let builder = builder(&receiver).queue(envelopes, bytes);
         let (layer, guard) = builder.build().unwrap();
         let _default = tracing_subscriber::registry().with(layer).set_default();
-        for number in 0..1000 {
+        for number in 0..100 {
             error!("failed {number}");
         }
         let stats = guard.shutdown(Duration::ZERO);
-        assert!(stats.sent.shed.error >= 900, "{stats:?}");
-        assert_all_counted(&stats, 1000);
+        assert!(stats.sent.shed.error >= 60, "{stats:?}");
+        assert_all_counted(&stats, 100);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Behaviour, Receiver, alone, builder};
+use crate::support::{Behaviour, Receiver, alone, builder, output_alone};
 use spanwise_core::{Flush as _, TargetLevels};
+use spanwise_sentry::Sentry;
 use tracing::{error, level_filters::LevelFilter};
 use tracing_subscriber::prelude::*;
 
@@ -30,25 +31,97 @@ fn however_much_it_says() {
     let sentry = guard.sentry();
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(20))
+            .flush(Instant::now() + Duration::from_secs(60))
             .is_err()
     );
     receiver.behave(crate::support::TAKES);
     assert!(
         sentry
-            .flush(Instant::now() + Duration::from_secs(20))
+            .flush(Instant::now() + Duration::from_secs(60))
             .is_ok()
     );
-    let stats = guard.shutdown(Duration::from_secs(20));
+    let stats = guard.shutdown(Duration::from_secs(60));
     // The event, and the same as a log.
     assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
-    assert!(
-        seen.lock().unwrap().contains(&"ureq".to_owned()),
-        "{seen:?}"
+    // What another layer sees of the HTTP client is what others do with it.
+    log::info!(target: "ureq", "not of the thread that sends");
+    let seen = seen.lock().unwrap();
+    let of_ureq: Vec<_> = seen.iter().filter(|(root, _)| root == "ureq").collect();
+    let own = std::thread::current();
+    assert_eq!(
+        of_ureq,
+        [&("ureq".to_owned(), own.name().map(str::to_owned))]
     );
 }
 
-type Targets = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
+/// What the program's own hook logs is the program's.
+#[test]
+fn a_hook_is_heard_on_the_sending_thread() {
+    if alone("feedback::a_hook_is_heard_on_the_sending_thread") {
+        return;
+    }
+    let receiver = Receiver::start();
+    let hook = |event| {
+        tracing::info!(target: "hook", "asked");
+        Some(event)
+    };
+    let (layer, guard) = builder(&receiver)
+        .before_send(hook)
+        .repeats_within(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let (seen, other) = Seen::new();
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(other)
+        .init();
+    let sender = ("hook".to_owned(), Some("spanwise-sentry".to_owned()));
+    let until = Instant::now() + Duration::from_secs(60);
+    // Until one comes again within the millisecond, and the thread tells of it.
+    while !seen.lock().unwrap().contains(&sender) {
+        assert!(Instant::now() < until, "{seen:?}");
+        (0..2).for_each(|_| error!("failed"));
+        std::thread::yield_now();
+    }
+    guard.shutdown(Duration::from_secs(60));
+}
+
+/// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the key.
+#[test]
+fn the_key_is_in_no_line() {
+    if let Some(output) = output_alone("feedback::the_key_is_in_no_line") {
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        let [stdout, stderr] = &texts;
+        assert!(stderr.contains("[REDACTED]"), "{stderr}");
+        assert!(!stderr.contains(KEY), "{stderr}");
+        assert!(!stdout.contains(KEY), "{stdout}");
+        // The rows of what was sent, 16 bytes each.
+        assert!(!stdout.contains("entry_key="), "{stdout}");
+        assert!(!stdout.contains("X-Sentry-Auth"), "{stdout}");
+        return;
+    }
+    let receiver = Receiver::behaving(Behaviour::Echo);
+    let (layer, guard) = Sentry::builder(receiver.dsn().parse().unwrap())
+        .build()
+        .unwrap();
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stdout))
+        .init();
+    let _ = tracing_log::LogTracer::init();
+    error!("failed");
+    receiver.wait_for(1);
+    // When this one comes, the refusal of the first was told.
+    error!("failed again");
+    receiver.wait_for(2);
+    let stats = guard.shutdown(Duration::from_secs(60));
+    assert_eq!(stats.sent.write_failed, 2);
+}
+
+const KEY: &str = "0123456789abcdef";
+
+/// The first part of a target, and the name of the thread.
+type Targets = std::sync::Arc<std::sync::Mutex<Vec<(String, Option<String>)>>>;
 
 /// What another layer sees.
 struct Seen(Targets);
@@ -65,6 +138,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Seen {
         let target = spanwise_core::log_record::LogRecord::of(event).target;
         let target = target.unwrap_or_else(|| event.metadata().target().to_owned());
         let root = target.split("::").next().unwrap_or_default().to_owned();
-        self.0.lock().unwrap().push(root);
+        let thread = std::thread::current().name().map(str::to_owned);
+        self.0.lock().unwrap().push((root, thread));
     }
 }

@@ -4,13 +4,15 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{Receiver, alone, builder};
+use spanwise_core::Flush as _;
+use spanwise_sentry::Sentry;
 use tracing::{error, info_span};
 use tracing_subscriber::prelude::*;
 
@@ -39,8 +41,75 @@ fn one_that_logs_and_opens_spans_is_not_asked_about_them() {
         .unwrap();
     tracing_subscriber::registry().with(layer).init();
     error!("failed");
-    guard.shutdown(Duration::from_secs(10));
+    guard.shutdown(Duration::from_secs(60));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert_eq!(crate::support::one(&receiver)["message"], "failed");
     assert!(receiver.items("transaction").is_empty());
+}
+
+static SENTRY: OnceLock<Sentry> = OnceLock::new();
+
+/// Whatever a hook asks for.
+fn ask() {
+    let sentry = SENTRY.get().unwrap();
+    let _ = (sentry.stats(), sentry.client().is_enabled());
+    sentry.bind();
+    let span = info_span!("hook", late = tracing::field::Empty);
+    span.record("late", 1);
+    span.in_scope(|| error!("inside"));
+    let _ = sentry.flush(Instant::now());
+}
+
+#[test]
+fn one_that_asks_for_anything_gets_it() {
+    if alone("hook_logs::one_that_asks_for_anything_gets_it") {
+        return;
+    }
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver)
+        .traces_sample_rate(1.0)
+        .before_send(|event| {
+            ask();
+            Some(event)
+        })
+        .build()
+        .unwrap();
+    SENTRY.set(guard.sentry()).unwrap();
+    tracing_subscriber::registry().with(layer).init();
+    for _ in 0..3 {
+        error!("failed");
+    }
+    let stats = guard.shutdown(Duration::from_secs(60));
+    // One, and what tells of the other two.
+    assert_eq!(
+        (stats.sent.delivered, stats.sent.lost()),
+        (2, 0),
+        "{stats:?}"
+    );
+}
+
+#[test]
+fn one_that_panics_where_panics_are_logged_is_counted() {
+    if alone("hook_logs::one_that_panics_where_panics_are_logged_is_counted") {
+        return;
+    }
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver)
+        .before_send(|_| panic!("a hook"))
+        .build()
+        .unwrap();
+    SENTRY.set(guard.sentry()).unwrap();
+    tracing_subscriber::registry().with(layer).init();
+    std::panic::set_hook(Box::new(|panic| {
+        error!("a panic: {panic}");
+        ask();
+    }));
+    error!("failed");
+    let stats = guard.shutdown(Duration::from_secs(60));
+    assert_eq!(
+        (stats.sent.delivered, stats.sent.write_failed),
+        (0, 1),
+        "{stats:?}"
+    );
+    assert!(receiver.bodies().is_empty());
 }

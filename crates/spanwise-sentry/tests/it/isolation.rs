@@ -37,7 +37,7 @@ fn tags_user_and_breadcrumbs_are_those_of_the_request() {
             request.await.unwrap();
         }
     });
-    guard.shutdown(Duration::from_secs(20));
+    guard.shutdown(Duration::from_secs(60));
 
     let events = receiver.events();
     let mut traces = HashMap::new();

@@ -12,9 +12,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doubts;
+mod ending_thread;
 mod events;
 mod failing_server;
 mod feedback;
+#[cfg(unix)]
+mod forks;
 mod hook_logs;
 mod hooks;
 mod isolation;

@@ -43,7 +43,7 @@ fn after_a_minute_it_is_sent_again() {
     fail();
     clock.advance(Duration::from_secs(1));
     fail();
-    guard.shutdown(Duration::from_secs(10));
+    guard.shutdown(Duration::from_secs(60));
     let events = receiver.events();
     let repeats: Vec<_> = events
         .iter()
@@ -65,7 +65,7 @@ fn many_that_differ_do_not_hide_what_repeats_later() {
     for _ in 0..10 {
         error!("failed as often as not");
     }
-    let stats = guard.shutdown(Duration::from_secs(10));
+    let stats = guard.shutdown(Duration::from_secs(60));
     assert_eq!((stats.repeated, stats.sent.delivered), (9, 1002));
 }
 
@@ -201,7 +201,7 @@ fn a_flush_tells_what_is_held_back() {
     }
     guard
         .sentry()
-        .flush(std::time::Instant::now() + Duration::from_secs(10))
+        .flush(std::time::Instant::now() + Duration::from_secs(60))
         .unwrap();
     assert_eq!(receiver.events().len(), 2);
 }

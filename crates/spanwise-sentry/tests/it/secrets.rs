@@ -122,7 +122,7 @@ fn of_what_is_said_to_sentry_itself() {
             sentry_core::Level::Error,
         );
     });
-    let stats = guard.shutdown(std::time::Duration::from_secs(10));
+    let stats = guard.shutdown(std::time::Duration::from_secs(60));
     assert_eq!(stats.sent.delivered, 1);
     assert_no_secret(&receiver);
     let text = String::from_utf8(receiver.bodies().remove(0)).unwrap();
@@ -165,7 +165,7 @@ fn an_attachment_without_a_secret_stays_as_it_is() {
         });
         sentry_core::capture_message("with a picture", sentry_core::Level::Error);
     });
-    guard.shutdown(std::time::Duration::from_secs(10));
+    guard.shutdown(std::time::Duration::from_secs(60));
     let body = receiver.bodies().remove(0);
     assert!(body.windows(PICTURE.len()).any(|bytes| bytes == PICTURE));
 }

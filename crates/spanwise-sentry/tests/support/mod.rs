@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test ends where something is wrong"
@@ -37,7 +38,7 @@ pub fn sent(
     let receiver = Receiver::start();
     let (layer, guard) = change(builder(&receiver)).build().unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let stats = guard.shutdown(Duration::from_secs(10));
+    let stats = guard.shutdown(Duration::from_secs(60));
     (receiver, stats)
 }
 
@@ -111,11 +112,23 @@ pub fn alone(test: &str) -> bool {
 /// As [`alone`], with what the process wrote.
 #[track_caller]
 pub fn output_alone(test: &str) -> Option<Output> {
-    if env::var_os(ALONE).is_some() {
+    output_alone_with(test, |_| {})
+}
+
+/// Whether this is a process that runs a single test.
+pub fn alone_child() -> bool {
+    env::var_os(ALONE).is_some()
+}
+
+/// As [`output_alone`], with a process that `change` changes.
+#[track_caller]
+pub fn output_alone_with(test: &str, change: impl FnOnce(&mut Command)) -> Option<Output> {
+    if alone_child() {
         return None;
     }
     let mut again = Command::new(env::current_exe().unwrap());
     again.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    change(&mut again);
     let output = again.env(ALONE, "1").output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let has_passed = output.status.success() && stdout.contains("1 passed");

@@ -28,6 +28,10 @@ pub enum Behaviour {
     Garbage,
     /// Closes the connection.
     Close,
+    /// Takes all, and keeps nothing of it.
+    Forget,
+    /// Refuses, and says whose key came.
+    Echo,
 }
 
 pub const TAKES: Behaviour = Behaviour::Answer(200, &[]);
@@ -86,7 +90,7 @@ impl Receiver {
     /// Waits until so many requests came.
     #[track_caller]
     pub fn wait_for(&self, count: usize) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut bodies = self.shared.bodies.lock().expect("the bodies");
         while bodies.len() < count {
             let rest = until.saturating_duration_since(Instant::now());
@@ -146,7 +150,9 @@ impl Shared {
                 return;
             };
             let behaviour = behaviour();
-            self.bodies.lock().expect("the bodies").push(body);
+            if !matches!(behaviour, Behaviour::Forget) {
+                self.bodies.lock().expect("the bodies").push(body);
+            }
             self.came.notify_all();
             let sent = match behaviour {
                 Behaviour::Answer(status, headers) => {
@@ -159,6 +165,12 @@ impl Shared {
                     );
                     stream.write_all(answer.as_bytes())
                 }
+                Behaviour::Forget => {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                }
+                Behaviour::Echo => stream.write_all(
+                    b"HTTP/1.1 400 Bad\r\ncontent-length: 40\r\n\r\nno such key: sentry_key=0123456789abcdef",
+                ),
                 Behaviour::Hang | Behaviour::Deaf => return wait_for_ever(stream),
                 Behaviour::Drip => {
                     let bytes = b"HTTP/1.1 200 OK\r\nx-drip: "

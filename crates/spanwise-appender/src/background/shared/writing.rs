@@ -34,7 +34,15 @@ impl Shared {
         let mut lingers = 0;
         loop {
             if state.phase == Phase::Direct {
-                // What was held is given up, and what is held now is the callers'.
+                // What was held is given up. Callers left what is held now while this thread was stuck in the sink.
+                if !state.forking
+                    && !state.writing
+                    && let Some(chunk) = state.buffer.pop()
+                {
+                    state.writing = true;
+                    let epoch = state.epoch;
+                    return Next::Write { chunk, epoch };
+                }
                 return self.end(state);
             }
             let closing = state.phase == Phase::Closing;
@@ -149,7 +157,7 @@ impl Shared {
             Some(refusal) => {
                 let now = Instant::now();
                 state.last_error = Some(refusal.kind);
-                let failing = state.failing.get_or_insert_with(|| Failing {
+                let failing = state.failing.get_or_insert(Failing {
                     since: now,
                     attempts: 0,
                     failed: 0,

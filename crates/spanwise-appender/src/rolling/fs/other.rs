@@ -1,68 +1,200 @@
 //! With the standard library alone: names are looked at before they are given.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::Create;
+
+/// What the system says of a file.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Meta(Metadata);
 
 /// Not known: what is at the path is taken for the file that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Identity;
 
-pub(in super::super) fn identity(_: &Metadata) -> Option<Identity> {
-    None
-}
+impl Meta {
+    pub(in super::super) fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(Self)
+    }
 
-pub(in super::super) fn is_deleted(_: &Metadata) -> bool {
-    false
-}
+    pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
+        path.symlink_metadata().map(Self)
+    }
 
-pub(in super::super) fn has_other_names(_: &Metadata) -> bool {
-    false
-}
+    pub(in super::super) fn identity(&self) -> Option<Identity> {
+        None
+    }
 
-pub(in super::super) fn on_disk(file: &Metadata) -> u64 {
-    file.len()
-}
+    pub(in super::super) fn len(&self) -> u64 {
+        self.0.len()
+    }
 
-pub(in super::super) fn other_kind(file: &Metadata) -> Option<&'static str> {
-    let kind = file.file_type();
-    match () {
-        () if kind.is_symlink() => Some("a symbolic link"),
-        () if kind.is_dir() => Some("a directory"),
-        () if kind.is_file() => None,
-        () => Some("a device"),
+    pub(in super::super) fn links(&self) -> u64 {
+        1
+    }
+
+    pub(in super::super) fn is_deleted(&self) -> bool {
+        false
+    }
+
+    pub(in super::super) fn on_disk(&self) -> u64 {
+        self.0.len()
+    }
+
+    pub(in super::super) fn modified(&self) -> Option<SystemTime> {
+        self.0.modified().ok()
+    }
+
+    pub(in super::super) fn is_file(&self) -> bool {
+        self.0.is_file()
+    }
+
+    pub(in super::super) fn is_symlink(&self) -> bool {
+        self.0.is_symlink()
+    }
+
+    pub(in super::super) fn other_kind(&self) -> Option<&'static str> {
+        let kind = self.0.file_type();
+        match () {
+            () if kind.is_symlink() => Some("a symbolic link"),
+            () if kind.is_dir() => Some("a directory"),
+            () if kind.is_file() => None,
+            () => Some("a device"),
+        }
     }
 }
 
-pub(in super::super) fn open(path: &Path, _: u32, create: Create) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).read(true);
-    match create {
-        Create::IfMissing => options.create(true),
-        Create::New => options.create_new(true),
-    };
-    options.open(path)
+/// A directory, by its path.
+#[derive(Debug)]
+pub(in super::super) struct Dir {
+    path: PathBuf,
 }
 
-pub(in super::super) fn open_own(path: &Path, _: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+impl Dir {
+    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|_| Self {
+            path: path.to_owned(),
+        })
+    }
+
+    pub(in super::super) fn is_in_place(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    pub(in super::super) fn successor(&self) -> io::Result<Self> {
+        create_dirs(&self.path)?;
+        Self::open(&self.path)
+    }
+
+    fn at(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens for appending and reading; a symbolic link itself is opened, which is not a file.
+    pub(in super::super) fn open_to_append(
+        &self,
+        name: &OsStr,
+        _: u32,
+        create: Create,
+    ) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).read(true);
+        match create {
+            Create::IfMissing => options.create(true),
+            Create::New => options.create_new(true),
+        };
+        not_following(&mut options).open(self.at(name))
+    }
+
+    pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        not_following(&mut options).open(self.at(name))
+    }
+
+    pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
+        File::create_new(self.at(name))
+    }
+
+    pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
+        not_following(OpenOptions::new().read(true)).open(self.at(name))
+    }
+
+    pub(in super::super) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
+        Meta::at(&self.at(name))
+    }
+
+    pub(in super::super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_file(self.at(name))
+    }
+
+    pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::rename(self.at(from), self.at(to))
+    }
+
+    pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        if self.meta(to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(from, to)
+    }
+
+    pub(in super::super) fn symlink(&self, _: &OsStr, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(in super::super) fn names(
+        &self,
+    ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+        Ok(fs::read_dir(&self.path)?.map(|entry| {
+            let entry = entry?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            Ok((entry.file_name(), is_file))
+        }))
+    }
+
+    pub(in super::super) fn sync(&self) {}
+
+    pub(in super::super) fn free_space(&self) -> Option<u64> {
+        None
+    }
+
+    /// The longest name and the longest path, in bytes. Windows counts letters, of which none is longer than three bytes in a name.
+    pub(in super::super) fn longest(_: &Path) -> (usize, usize) {
+        (255, 32_000)
+    }
 }
 
-pub(in super::super) fn create_private(path: &Path) -> io::Result<File> {
-    File::create_new(path)
+/// Has a symbolic link opened itself, and not what it points to, where the system can.
+fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+        options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    }
+    options
 }
 
-pub(in super::super) fn open_to_read(path: &Path) -> io::Result<File> {
-    File::open(path)
+pub(in super::super) fn make_private(_: &File) {}
+
+/// Why records should not go into a file that was there before us: not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Distrust {}
+
+pub(in super::super) fn distrust(
+    _: &Meta,
+    _: u32,
+    _: impl FnOnce() -> u64,
+    _: impl FnOnce() -> Option<Meta>,
+) -> Option<Distrust> {
+    None
 }
 
 pub(in super::super) fn read_at(
@@ -83,21 +215,6 @@ pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
-pub(in super::super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    if to.symlink_metadata().is_ok() {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    fs::rename(from, to)
-}
-
 pub(in super::super) fn may_write(_: &Path, _: bool) -> io::Result<()> {
     Ok(())
-}
-
-pub(in super::super) fn free_space(_: &Path) -> Option<u64> {
-    None
-}
-
-pub(in super::super) fn symlink(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,19 +1,31 @@
 //! As Unix has it.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    ffi::{OsStr, OsString},
+    fs::{DirBuilder, File},
     io,
-    os::unix::fs::{
-        DirBuilderExt as _, FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            ffi::OsStringExt as _,
+            fs::{DirBuilderExt as _, FileExt as _},
+        },
     },
-    path::Path,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::{
+    fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat},
+    io::{Errno, retry_on_intr},
+    process::geteuid,
+};
 
 use super::Create;
 
-pub(in super::super) use std::os::unix::fs::symlink;
+/// What the system says of a file.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Meta(Stat);
 
 /// Which file it is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,92 +34,361 @@ pub(in super::super) struct Identity {
     inode: u64,
 }
 
-pub(in super::super) fn identity(file: &Metadata) -> Option<Identity> {
-    Some(Identity {
-        device: file.dev(),
-        inode: file.ino(),
-    })
-}
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    clippy::useless_conversion,
+    reason = "the types are others on other systems"
+)]
+impl Meta {
+    pub(in super::super) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self(rustix::fs::fstat(file)?))
+    }
 
-/// Whether it has no name any more.
-pub(in super::super) fn is_deleted(file: &Metadata) -> bool {
-    file.nlink() == 0
-}
+    /// Of what is at a path; a link is not followed.
+    pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self(rustix::fs::lstat(path)?))
+    }
 
-/// Whether it has more than one name.
-pub(in super::super) fn has_other_names(file: &Metadata) -> bool {
-    file.nlink() > 1
-}
+    pub(in super::super) fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            device: self.0.st_dev as u64,
+            inode: self.0.st_ino as u64,
+        })
+    }
 
-/// What it takes on the disk.
-pub(in super::super) fn on_disk(file: &Metadata) -> u64 {
-    file.blocks().saturating_mul(512)
-}
+    pub(in super::super) fn len(&self) -> u64 {
+        u64::try_from(self.0.st_size).unwrap_or(0)
+    }
 
-/// What it is, if not a regular file.
-pub(in super::super) fn other_kind(file: &Metadata) -> Option<&'static str> {
-    let kind = file.file_type();
-    match () {
-        () if kind.is_file() => None,
-        () if kind.is_dir() => Some("a directory"),
-        () if kind.is_symlink() => Some("a symbolic link"),
-        () if kind.is_fifo() => Some("a named pipe"),
-        () if kind.is_socket() => Some("a socket"),
-        () => Some("a device"),
+    /// How many names it has; none if it was deleted.
+    pub(in super::super) fn links(&self) -> u64 {
+        self.0.st_nlink as u64
+    }
+
+    pub(in super::super) fn is_deleted(&self) -> bool {
+        self.links() == 0
+    }
+
+    /// The number of the user whose it is.
+    pub(in super::super) fn owner(&self) -> u32 {
+        self.0.st_uid as u32
+    }
+
+    /// Its permissions.
+    pub(in super::super) fn mode(&self) -> u32 {
+        self.0.st_mode as u32 & 0o7777
+    }
+
+    /// What it takes on the disk.
+    pub(in super::super) fn on_disk(&self) -> u64 {
+        u64::try_from(self.0.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512)
+    }
+
+    pub(in super::super) fn modified(&self) -> Option<SystemTime> {
+        let seconds = u64::try_from(self.0.st_mtime as i64).ok()?;
+        let nanos = u32::try_from(self.0.st_mtime_nsec).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
+    }
+
+    fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.0.st_mode)
+    }
+
+    pub(in super::super) fn is_file(&self) -> bool {
+        self.kind() == FileType::RegularFile
+    }
+
+    pub(in super::super) fn is_symlink(&self) -> bool {
+        self.kind() == FileType::Symlink
+    }
+
+    /// What it is, if not a regular file.
+    pub(in super::super) fn other_kind(&self) -> Option<&'static str> {
+        match self.kind() {
+            FileType::RegularFile => None,
+            FileType::Directory => Some("a directory"),
+            FileType::Symlink => Some("a symbolic link"),
+            FileType::Fifo => Some("a named pipe"),
+            FileType::Socket => Some("a socket"),
+            _ => Some("a device"),
+        }
     }
 }
 
-/// Opens for appending, and for reading if that is allowed. Follows no link and waits for nobody.
-pub(in super::super) fn open(path: &Path, mode: u32, create: Create) -> io::Result<File> {
-    let open = |read| {
-        let mut options = OpenOptions::new();
-        options
-            .append(true)
-            .read(read)
-            .mode(mode)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        match create {
-            Create::IfMissing => options.create(true),
-            Create::New => options.create_new(true),
+/// The user as whom this process acts.
+pub(in super::super) fn user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// A directory that is kept open.
+#[derive(Debug)]
+pub(in super::super) struct Dir {
+    path: PathBuf,
+    /// The path without links, as it was when it was opened.
+    resolved: PathBuf,
+    fd: OwnedFd,
+}
+
+/// Enough to name files in it.
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const TO_NAME: OFlags = DIRECTORY.union(OFlags::PATH);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const TO_NAME: OFlags = DIRECTORY;
+
+impl Dir {
+    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+        let fd = retry_on_intr(|| rustix::fs::open(path, TO_NAME, Mode::empty()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            resolved: path.canonicalize()?,
+            fd,
+        })
+    }
+
+    fn own_meta(&self) -> io::Result<Meta> {
+        Ok(Meta(rustix::fs::fstat(&self.fd)?))
+    }
+
+    /// Whether it is still at its path.
+    pub(in super::super) fn is_in_place(&self) -> bool {
+        match (self.own_meta(), rustix::fs::stat(&self.path)) {
+            (Ok(ours), Ok(there)) => super::is_same(&ours, &Meta(there)),
+            _ => false,
+        }
+    }
+
+    /// The directory that took its place, which is made if there is none.
+    ///
+    /// # Errors
+    /// Another user's, one that everybody may write to, and one that a link leads to are not written to.
+    pub(in super::super) fn successor(&self) -> io::Result<Self> {
+        let path = self.path.display();
+        let refuse = |why: &str| {
+            Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("another directory took the place of {path}, and {why}"),
+            ))
         };
-        options.open(path)
-    };
-    match open(true) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(false),
-        opened => opened,
+        let (ours, there) = (self.own_meta()?, {
+            create_dirs(&self.path)?;
+            let fd = retry_on_intr(|| rustix::fs::open(&self.path, TO_NAME, Mode::empty()))?;
+            Self {
+                path: self.path.clone(),
+                resolved: self.resolved.clone(),
+                fd,
+            }
+        });
+        let theirs = there.own_meta()?;
+        let at_resolved = rustix::fs::lstat(&self.resolved).map(Meta);
+        if !at_resolved.is_ok_and(|at| super::is_same(&at, &theirs)) {
+            return refuse("a symbolic link leads to it");
+        }
+        if ![user(), ROOT, ours.owner()].contains(&theirs.owner()) {
+            return refuse("it belongs to another user");
+        }
+        let is_open = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
+        if is_open(&theirs) && !is_open(&ours) {
+            return refuse("every user may write to it");
+        }
+        Ok(there)
+    }
+
+    fn open_at(&self, name: &OsStr, flags: OFlags, mode: u32) -> io::Result<File> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        #[allow(
+            clippy::useless_conversion,
+            reason = "the type is another on other systems"
+        )]
+        let mode = Mode::from_raw_mode((mode & 0o7777) as _);
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
+        Ok(File::from(fd))
+    }
+
+    /// Opens for appending, and for reading if that is allowed. Follows no link and waits for nobody.
+    pub(in super::super) fn open_to_append(
+        &self,
+        name: &OsStr,
+        mode: u32,
+        create: Create,
+    ) -> io::Result<File> {
+        let new = match create {
+            Create::IfMissing => OFlags::empty(),
+            Create::New => OFlags::EXCL,
+        };
+        let flags = OFlags::APPEND | OFlags::CREATE | new;
+        match self.open_at(name, flags | OFlags::RDWR, mode) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_at(name, flags | OFlags::WRONLY, mode)
+            }
+            opened => opened,
+        }
+    }
+
+    /// A lock file, or another small file of our own.
+    pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+        self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
+    }
+
+    /// A new file that nobody else may read.
+    pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
+        self.open_at(
+            name,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+            PRIVATE,
+        )
+    }
+
+    /// Opens for reading; follows no link and waits for nobody.
+    pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
+        self.open_at(name, OFlags::RDONLY, 0)
+    }
+
+    pub(in super::super) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
+        let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Meta(stat))
+    }
+
+    pub(in super::super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Renames, and replaces what has the other name.
+    pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Renames, and fails if there is a file of the other name.
+    pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            use rustix::fs::RenameFlags;
+            match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(()),
+                Err(error)
+                    if [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP]
+                        .contains(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.link_then_remove(from, to)
+    }
+
+    /// Renames by making the other name first: fails if there is such a file, for file systems without a better way.
+    fn link_then_remove(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
+            Ok(()) => self.remove(from).inspect_err(|_| {
+                let _ = self.remove(to);
+            }),
+            Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+            // A file system without links: nobody but us should give such names.
+            Err(_) if self.meta(to).is_ok() => Err(Errno::EXIST.into()),
+            Err(_) => self.rename(from, to),
+        }
+    }
+
+    pub(in super::super) fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    /// The names in it, and whether each is that of a regular file.
+    pub(in super::super) fn names(
+        &self,
+    ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+        let open = || rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
+        let entries = rustix::fs::Dir::new(retry_on_intr(open)?)?;
+        Ok(entries.map(|entry| {
+            let entry = entry?;
+            let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+            let is_file = match entry.file_type() {
+                FileType::Unknown => self.meta(&name).is_ok_and(|meta| meta.is_file()),
+                kind => kind == FileType::RegularFile,
+            };
+            Ok((name, is_file))
+        }))
+    }
+
+    /// Makes what was renamed outlive a loss of power. Only the directories of some systems can do it.
+    pub(in super::super) fn sync(&self) {
+        if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
+            let _ = rustix::fs::fsync(dir);
+        }
+    }
+
+    /// What this process may still write to the disk, if the system says so.
+    pub(in super::super) fn free_space(&self) -> Option<u64> {
+        let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
+    }
+
+    /// The longest name and the longest path that it takes, in bytes.
+    pub(in super::super) fn longest(path: &Path) -> (usize, usize) {
+        let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
+        let name = name.and_then(|most| usize::try_from(most).ok());
+        let path = if cfg!(target_os = "linux") {
+            4095
+        } else {
+            1023
+        };
+        (name.filter(|most| *most > 0).unwrap_or(255), path)
     }
 }
 
-/// A lock file, or another small file of our own.
-pub(in super::super) fn open_own(path: &Path, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(mode);
-    options
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
+const ROOT: u32 = 0;
+const PRIVATE: u32 = 0o600;
+
+/// Takes a file that is ours from everybody else.
+pub(in super::super) fn make_private(file: &File) {
+    if let Ok(meta) = Meta::of(file)
+        && meta.owner() == user()
+        && meta.mode() & 0o077 != 0
+    {
+        // A file system without permissions leaves it as it is.
+        let _ = rustix::fs::fchmod(file, Mode::RUSR | Mode::WUSR);
+    }
 }
 
-/// A new file for packed records, which nobody else may read until it has the mode of the plain one.
-pub(in super::super) fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
+/// Why records should not go into a file that was there before us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Distrust {
+    /// It belongs to this user.
+    Owner(u32),
+    /// Everybody may write to it: its mode.
+    Writable(u32),
+    /// It has so many names that are not ours.
+    Links(u64),
 }
 
-/// Opens for reading; follows no link and waits for nobody.
-pub(in super::super) fn open_to_read(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
+/// Whether others put the file there, or can change it. `mode` is that of files that we make. `probe`: what the system says of a file
+/// that we make there, since some file systems give all files one owner and one mode; asked only if something is wrong.
+pub(in super::super) fn distrust(
+    file: &Meta,
+    mode: u32,
+    own_links: impl FnOnce() -> u64,
+    probe: impl FnOnce() -> Option<Meta>,
+) -> Option<Distrust> {
+    const OTHERS_WRITE: u32 = 0o002;
+    if file.links() > 1 {
+        let foreign = file.links().saturating_sub(1 + own_links());
+        if foreign > 0 {
+            return Some(Distrust::Links(foreign));
+        }
+    }
+    let is_foreign = ![user(), ROOT].contains(&file.owner());
+    let is_open = file.mode() & OTHERS_WRITE & !mode != 0;
+    if !is_foreign && !is_open {
+        return None;
+    }
+    let made = probe();
+    if is_foreign && made.is_none_or(|made| made.owner() != file.owner()) {
+        return Some(Distrust::Owner(file.owner()));
+    }
+    let all_are_open = made.is_some_and(|made| made.mode() & OTHERS_WRITE != 0);
+    (is_open && !all_are_open).then(|| Distrust::Writable(file.mode()))
 }
 
 pub(in super::super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -123,35 +404,6 @@ pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
-/// Renames, and fails if there is a file of the other name.
-pub(in super::super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    {
-        use rustix::{fs::RenameFlags, io::Errno};
-        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(()),
-            Err(error)
-                if [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP]
-                    .contains(&error) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    link_then_remove(from, to)
-}
-
-/// Renames by making the other name first: fails if there is such a file, for file systems without a better way.
-fn link_then_remove(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from).inspect_err(|_| {
-            let _ = fs::remove_file(to);
-        }),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        // A file system without links: nobody but us should give such names.
-        Err(_) if to.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => fs::rename(from, to),
-    }
-}
-
 /// Whether this process may write to the file, or make files in the directory.
 pub(in super::super) fn may_write(path: &Path, is_dir: bool) -> io::Result<()> {
     let access = if is_dir {
@@ -160,10 +412,4 @@ pub(in super::super) fn may_write(path: &Path, is_dir: bool) -> io::Result<()> {
         Access::WRITE_OK
     };
     Ok(rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)?)
-}
-
-/// What this process may still write to the disk, if the system says so.
-pub(in super::super) fn free_space(dir: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    disk.f_bavail.checked_mul(disk.f_frsize)
 }

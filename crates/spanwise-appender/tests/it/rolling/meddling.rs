@@ -157,9 +157,11 @@ fn the_end_of_the_last_handle_makes_nothing_needlessly() {
     assert_eq!(names(&dir), ["app.log.1"]);
     other.lines(&["a"]);
     fs::remove_dir_all(other.logs()).unwrap();
-    let dir = other.logs();
+    let (dir, report) = (other.logs(), other.report);
     drop(other.file);
     assert!(!dir.exists());
+    // What was written since the directory was last seen is lost, which is told.
+    assert_eq!(report.stats().faults, [(Fault::WriteFailed, 1)]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn files_and_directories_are_made_with_their_modes() {
     for name in names(path.parent().unwrap()) {
         assert_eq!(mode(path.with_file_name(name)), 0o640);
     }
-    assert_eq!(mode(path.with_file_name(".app.log.lock")), 0o640);
+    assert_eq!(mode(path.with_file_name(".app.log.lock")), 0o600);
     assert_eq!(mode(dir.path().join("a")), 0o750);
     assert_eq!(mode(dir.path().join("a/b")), 0o750);
 
@@ -150,6 +150,34 @@ fn a_second_log_at_a_path_is_refused_until_the_first_is_gone() {
     assert!(RollingFile::builder(&path).build().is_err());
     drop(clone);
     RollingFile::builder(&path).build().unwrap();
+}
+
+#[test]
+fn of_racing_starts_one_opens_and_others_are_told_by_whom() {
+    let dir = tempdir().unwrap();
+    for round in 0..5 {
+        let path = dir.path().join(format!("{round}.log"));
+        let open = || RollingFile::builder(&path).build();
+        let opened: Vec<_> = std::thread::scope(|threads| {
+            let starts: Vec<_> = (0..8).map(|_| threads.spawn(open)).collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
+        });
+        let errors: Vec<_> = opened
+            .iter()
+            .filter_map(|opened| opened.as_ref().err())
+            .collect();
+        assert_eq!(errors.len(), 7);
+        for error in errors {
+            assert_eq!(error.kind(), OpenErrorKind::InUse, "{error}");
+            assert!(
+                error.to_string().contains("this process does already"),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{Bucket, Phase, State, Unit};
 use crate::recorder::{
+    dump_limit::DumpLimit,
     memory::Held,
     reason::Reason,
     ring::{Head, Ring},
@@ -38,19 +39,28 @@ enum Progress {
 const LATE: u64 = 2000;
 
 impl Unit {
-    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or nothing was kept; then the unit writes
-    /// through in any case, unless it is just old.
-    pub(crate) fn begin(self: &Arc<Self>, reason: Reason) -> Option<Box<Batch>> {
+    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or too many lines were written in this second,
+    /// or nothing was kept; in the last case the unit writes through all the same, unless it is just old.
+    pub(crate) fn begin(self: &Arc<Self>, reason: Reason, limit: &DumpLimit) -> Option<Box<Batch>> {
         let mut state = self.state();
-        state.has_failed |= reason != Reason::Old;
+        let fails = reason != Reason::Old;
         if state.phase != Phase::Quiet {
+            state.has_failed |= fails;
             return None;
         }
         if reason == Reason::Old && self.is_old.load(Ordering::Acquire) {
             // Another thread was faster.
             return None;
         }
-        if state.ring.records() == 0 && state.evicted == 0 {
+        let is_empty = state.ring.records() == 0 && state.evicted == 0;
+        let writes_through = fails && self.span.is_some();
+        state.is_suppressed =
+            (!is_empty || writes_through) && !limit.admits(reason, state.ring.records() as u64);
+        if state.is_suppressed {
+            return None;
+        }
+        state.has_failed |= fails;
+        if is_empty {
             state.phase = Phase::Writing;
             self.written(&mut state);
             return None;

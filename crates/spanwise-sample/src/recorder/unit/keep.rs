@@ -1,6 +1,7 @@
 //! Keeping a line, and what leaves for it.
 
 use std::{
+    ptr,
     sync::{Arc, atomic::Ordering},
     thread,
 };
@@ -47,7 +48,7 @@ pub(crate) enum Kept {
     Through,
 }
 
-/// How often a line that finds the memory full takes some of the oldest unit's.
+/// How often a line that finds the memory full takes some of the largest unit's.
 const ATTEMPTS: usize = 64;
 
 impl Unit {
@@ -69,7 +70,7 @@ impl Unit {
         kept
     }
 
-    /// Keeps a line, at the cost of older ones: the unit's where it has too many, those of the oldest unit where all have too many.
+    /// Keeps a line, at the cost of others: the unit's older ones where it has too many, those of the largest unit where all have too many.
     #[inline(never)]
     pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
         let limits = &self.shared.options.limits;
@@ -108,7 +109,7 @@ impl Unit {
                 return Kept::Taken;
             }
             drop(state);
-            self.evict_oldest();
+            self.evict_largest(size);
         }
         // Others were faster each time.
         self.shared.counters.captured.count();
@@ -141,13 +142,18 @@ impl Unit {
         true
     }
 
+    /// Has the unit that holds most give memory back. If it is this one, only as much as a line of `size` takes.
     #[cold]
-    fn evict_oldest(&self) {
-        let Some(oldest) = self.shared.memory.oldest() else {
+    fn evict_largest(&self, size: usize) {
+        let Some(largest) = self.shared.memory.largest() else {
             thread::yield_now();
             return;
         };
-        let records = oldest.evict();
+        let records = if ptr::eq(&*largest, self) {
+            self.make_room_within(size)
+        } else {
+            largest.evict()
+        };
         if records > 0 {
             let most = self.shared.options.limits.process_bytes;
             let why = format_args!(
@@ -155,6 +161,22 @@ impl Unit {
             );
             self.shared.report.fault(Fault::Evicted, &why);
         }
+    }
+
+    /// Drops the oldest lines until one of `size` fits into the memory that the unit has. If it never does, all memory is given back.
+    fn make_room_within(&self, size: usize) -> u64 {
+        let mut state = self.state();
+        let before = state.ring.records();
+        while !state.ring.has_room(size) {
+            if !state.ring.drop_oldest() {
+                self.forget(&mut state, Bucket::Evicted);
+                break;
+            }
+        }
+        let records = (before - state.ring.records()) as u64;
+        self.shared.counters.evicted.add(records);
+        state.evicted += records;
+        records
     }
 
     /// Forgets all lines, for the sake of other units.

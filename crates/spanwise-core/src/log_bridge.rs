@@ -1,0 +1,364 @@
+//! Brings records of the `log` crate to `tracing`, with their key-values as fields.
+//!
+//! A record becomes an event with the record's own target, module, file and line: layers see no difference to an event of a
+//! `tracing` macro. `log::info!(user_id = 42; "signed in")` has a field `user_id`, a number; values that are neither numbers,
+//! booleans nor text are fields by their `Display`. A key without a value (`None`) is left out. Of two equal keys the last
+//! counts. The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else in an event: they
+//! become `kv.message` and so on.
+//!
+//! Beyond [`MAX_CALLSITES`](crate::runtime_callsite::MAX_CALLSITES) origins, as a program has that makes up targets or keys, a
+//! record becomes an event as `tracing-log` makes it, and its key-values stand at the end of the message.
+//!
+//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants, so that a record of a level that
+//! nobody wants costs a comparison.
+
+use std::{
+    cell::Cell,
+    error::Error,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use log::{
+    Log, Record,
+    kv::{self, Key, VisitSource, VisitValue},
+};
+use tracing_core::{
+    Kind, Level, LevelFilter, Metadata,
+    callsite::{self, Callsite},
+    dispatcher,
+    field::{DisplayValue, FieldSet, Value, display},
+    identify_callsite,
+    subscriber::Interest,
+};
+use tracing_log::{AsLog as _, AsTrace as _};
+
+use crate::{
+    guarded,
+    runtime_callsite::{Origin, RuntimeCallsite},
+};
+
+/// Makes this bridge the logger of the `log` crate. A second call changes nothing.
+///
+/// # Errors
+/// [`OtherLogger`] if the program has another logger, which stays.
+pub fn install() -> Result<(), OtherLogger> {
+    static OUTCOME: OnceLock<Result<(), OtherLogger>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| {
+        log::set_logger(&Bridge).map_err(|_| OtherLogger(()))?;
+        callsite::register(&WATCH);
+        IS_INSTALLED.store(true, Ordering::SeqCst);
+        follow_levels(callsite::rebuild_interest_cache);
+        Ok(())
+    });
+    outcome.clone()
+}
+
+/// The program has a logger already: records of the `log` crate go there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLogger(());
+
+impl fmt::Display for OtherLogger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the program has another logger for the `log` crate; set none to have its records here",
+        )
+    }
+}
+
+impl Error for OtherLogger {}
+
+struct Bridge;
+
+impl Log for Bridge {
+    /// Asked by `log_enabled!`, before there is a record.
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level().as_trace() <= LevelFilter::current()
+            && dispatcher::get_default(|dispatch| dispatch.enabled(&metadata.as_trace()))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.level().as_trace() > LevelFilter::current() {
+            return;
+        }
+        let mut fields = Fields::default();
+        // A source is anybody's code. If it fails, what it gave before stands.
+        let _ = guarded::catch(|| record.key_values().visit(&mut fields));
+        fields.emit(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Records with more key-values cost an allocation.
+const FEW: usize = 8;
+
+/// The key-values of a record.
+#[derive(Default)]
+struct Fields<'kvs> {
+    few: [Option<(Key<'kvs>, Kept<'kvs>)>; FEW],
+    len: usize,
+    more: Vec<(Key<'kvs>, Kept<'kvs>)>,
+}
+
+impl<'kvs> Fields<'kvs> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &Kept<'kvs>)> {
+        let few = self.few[..self.len].iter().flatten();
+        few.chain(&self.more)
+            .map(|(key, value)| (plain_key(key.as_str()), value))
+    }
+
+    fn emit(&self, record: &Record<'_>) {
+        if self.more.is_empty() {
+            let mut names = [""; FEW + 1];
+            let mut values = [None; FEW + 1];
+            self.emit_with(record, &mut names, &mut values);
+        } else {
+            let len = self.len + self.more.len() + 1;
+            self.emit_with(record, &mut vec![""; len], &mut vec![None; len]);
+        }
+    }
+
+    fn emit_with<'f>(
+        &'f self,
+        record: &'f Record<'_>,
+        names: &mut [&'f str],
+        values: &mut [Option<&'f dyn Value>],
+    ) {
+        let mut len = 1;
+        names[0] = "message";
+        values[0] = Some(record.args() as &dyn Value);
+        for (key, value) in self.iter() {
+            let at = names[1..len].iter().position(|name| *name == key);
+            let at = at.map_or(len, |at| at + 1);
+            names[at] = key;
+            values[at] = value.as_value();
+            len = len.max(at + 1);
+        }
+        let origin = Origin {
+            level: record.level().as_trace(),
+            target: record.target(),
+            module_path: record.module_path(),
+            file: record.file(),
+            line: record.line(),
+            fields: &names[..len],
+        };
+        match RuntimeCallsite::get(&origin) {
+            Some(callsite) if callsite.is_enabled() => callsite.emit(&values[..len]),
+            Some(_) => {}
+            None => self.emit_in_message(record),
+        }
+    }
+
+    #[cold]
+    fn emit_in_message(&self, record: &Record<'_>) {
+        let whole = InMessage(record.args(), self);
+        let mut builder = record.to_builder();
+        // It never returns an error.
+        let _ = tracing_log::format_trace(&builder.args(format_args!("{whole}")).build());
+    }
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let mut kept = Kept::Absent;
+        // What cannot be read is shown as it shows itself.
+        if value.visit(Keep(&mut kept)).is_err() || matches!(kept, Kept::Other) {
+            kept = Kept::Text(display(value));
+        }
+        match self.few.get_mut(self.len) {
+            Some(slot) => {
+                *slot = Some((key, kept));
+                self.len += 1;
+            }
+            None => self.more.push((key, kept)),
+        }
+        Ok(())
+    }
+}
+
+/// A key by its own name, or by another one if an event means something else by it.
+fn plain_key(key: &str) -> &str {
+    const TAKEN: [(&str, &str); 5] = [
+        ("message", "kv.message"),
+        ("log.target", "kv.log.target"),
+        ("log.module_path", "kv.log.module_path"),
+        ("log.file", "kv.log.file"),
+        ("log.line", "kv.log.line"),
+    ];
+    let taken = TAKEN.iter().find(|(name, _)| *name == key);
+    taken.map_or(key, |(_, other)| other)
+}
+
+/// A value, of the type it has.
+#[derive(Default)]
+enum Kept<'v> {
+    #[default]
+    Absent,
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Str(&'v str),
+    /// To be replaced by [`Text`](Self::Text).
+    Other,
+    Text(DisplayValue<kv::Value<'v>>),
+}
+
+impl Kept<'_> {
+    fn as_value(&self) -> Option<&dyn Value> {
+        match self {
+            Self::Absent | Self::Other => None,
+            Self::Bool(value) => Some(value),
+            Self::I64(value) => Some(value),
+            Self::U64(value) => Some(value),
+            Self::I128(value) => Some(value),
+            Self::U128(value) => Some(value),
+            Self::F64(value) => Some(value),
+            Self::Str(value) => Some(value),
+            Self::Text(value) => Some(value),
+        }
+    }
+}
+
+struct Keep<'k, 'v>(&'k mut Kept<'v>);
+
+impl<'v> VisitValue<'v> for Keep<'_, 'v> {
+    fn visit_any(&mut self, _: kv::Value<'_>) -> Result<(), kv::Error> {
+        *self.0 = Kept::Other;
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        *self.0 = Kept::Absent;
+        Ok(())
+    }
+
+    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+        *self.0 = Kept::Bool(value);
+        Ok(())
+    }
+
+    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+        *self.0 = Kept::I64(value);
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+        *self.0 = Kept::U64(value);
+        Ok(())
+    }
+
+    fn visit_i128(&mut self, value: i128) -> Result<(), kv::Error> {
+        *self.0 = Kept::I128(value);
+        Ok(())
+    }
+
+    fn visit_u128(&mut self, value: u128) -> Result<(), kv::Error> {
+        *self.0 = Kept::U128(value);
+        Ok(())
+    }
+
+    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+        *self.0 = Kept::F64(value);
+        Ok(())
+    }
+
+    fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
+        *self.0 = Kept::Str(value);
+        Ok(())
+    }
+}
+
+/// `signed in user_id=42 via="the app"`
+struct InMessage<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
+
+impl fmt::Display for InMessage<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        for (key, value) in self.1.iter() {
+            match value {
+                Kept::Absent | Kept::Other => {}
+                Kept::Bool(value) => write!(f, " {key}={value}")?,
+                Kept::I64(value) => write!(f, " {key}={value}")?,
+                Kept::U64(value) => write!(f, " {key}={value}")?,
+                Kept::I128(value) => write!(f, " {key}={value}")?,
+                Kept::U128(value) => write!(f, " {key}={value}")?,
+                Kept::F64(value) => write!(f, " {key}={value}")?,
+                Kept::Str(value) => write!(f, " {key}={value:?}")?,
+                Kept::Text(value) => write!(f, " {key}={:?}", value.to_string())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls `rebuild`, which asks all subscribers for their levels again, and has [`log::max_level`] follow.
+///
+/// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so records of every level come
+/// in from then on, until the levels are set the next time.
+pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
+    let before = BY_OTHERS.load(Ordering::SeqCst);
+    let own = Own(IS_OWN.replace(true));
+    rebuild();
+    drop(own);
+    if !IS_INSTALLED.load(Ordering::SeqCst) {
+        return;
+    }
+    log::set_max_level(LevelFilter::current().as_log());
+    // Others ask at this moment, and may have been told of more verbose levels.
+    if BY_OTHERS.load(Ordering::SeqCst) != before {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+}
+
+static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// How often subscribers were asked for their levels by somebody else than [`follow_levels`].
+static BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Own(bool);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        IS_OWN.set(self.0);
+    }
+}
+
+/// A callsite without events: whenever subscribers are asked for their levels, it is told.
+struct Watch;
+
+static WATCH: Watch = Watch;
+
+static WATCH_METADATA: Metadata<'static> = Metadata::new(
+    "watch",
+    "spanwise::log_bridge",
+    Level::TRACE,
+    None,
+    None,
+    None,
+    FieldSet::new(&[], identify_callsite!(&WATCH)),
+    Kind::EVENT,
+);
+
+impl Callsite for Watch {
+    fn set_interest(&self, _: Interest) {
+        if !IS_OWN.get() {
+            BY_OTHERS.fetch_add(1, Ordering::SeqCst);
+            log::set_max_level(log::LevelFilter::Trace);
+        }
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &WATCH_METADATA
+    }
+}

@@ -1,0 +1,249 @@
+//! Callsites made while the program runs, for events that come from elsewhere than a macro of `tracing`.
+//!
+//! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each origin gets a callsite when
+//! it is first seen. Every layer then sees the real origin, decides once per callsite, and costs what it costs for a macro.
+//!
+//! A callsite is never freed, since `tracing` wants it static. There are at most [`MAX_CALLSITES`], of at most [`MAX_TEXT_LEN`]
+//! bytes of text each. Looking one up takes no lock.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tracing_core::{
+    Event, Kind, Level, LevelFilter, Metadata, callsite, callsite::DefaultCallsite, dispatcher,
+    field::FieldSet, identify_callsite, subscriber::Interest,
+};
+
+/// Further origins get no callsite.
+pub const MAX_CALLSITES: usize = 4096;
+
+/// Names and paths of one origin may have this many bytes in all.
+pub const MAX_TEXT_LEN: usize = 2048;
+
+/// Where an event comes from, and which fields it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The level of the event.
+    pub level: Level,
+    /// Its target.
+    pub target: &'a str,
+    /// The path of the module.
+    pub module_path: Option<&'a str>,
+    /// The source file.
+    pub file: Option<&'a str>,
+    /// The line in that file, from 1.
+    pub line: Option<u32>,
+    /// The names of the fields, each different from the others.
+    pub fields: &'a [&'a str],
+}
+
+/// A callsite for events of one [`Origin`].
+///
+/// ```
+/// use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
+/// use tracing::Level;
+///
+/// let origin = Origin {
+///     level: Level::WARN,
+///     target: "shop::pay",
+///     module_path: None,
+///     file: Some("src/pay.rs"),
+///     line: Some(7),
+///     fields: &["message", "order_id"],
+/// };
+/// let callsite = RuntimeCallsite::get(&origin).expect("it is one of the first");
+/// assert_eq!(callsite.metadata().line(), Some(7));
+/// if callsite.is_enabled() {
+///     callsite.emit(&[Some(&"paid"), Some(&42)]);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct RuntimeCallsite {
+    metadata: &'static Metadata<'static>,
+    /// Registers itself when it is first asked, and keeps what the subscribers said.
+    interest: DefaultCallsite,
+    hash: u64,
+    next: Slot,
+}
+
+type Slot = OnceLock<&'static RuntimeCallsite>;
+
+const BUCKETS: usize = 1024;
+
+static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+impl RuntimeCallsite {
+    /// Returns the callsite of `origin`, made if it is the first time; none if there are too many, or if its texts are too long.
+    #[inline]
+    #[must_use]
+    pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
+        let hash = origin.hash();
+        let mut slot = &TABLE[(hash >> 54) as usize];
+        while let Some(callsite) = slot.get() {
+            if callsite.hash == hash && origin.is_of(callsite.metadata) {
+                return Some(callsite);
+            }
+            slot = &callsite.next;
+        }
+        insert(slot, origin, hash)
+    }
+
+    /// Returns what layers see of the callsite.
+    #[must_use]
+    pub fn metadata(&self) -> &'static Metadata<'static> {
+        self.metadata
+    }
+
+    /// Returns whether some subscriber wants an event of this callsite now.
+    #[inline]
+    #[must_use]
+    pub fn is_enabled(&'static self) -> bool {
+        if *self.metadata.level() > LevelFilter::current() {
+            return false;
+        }
+        let interest = self.interest.interest();
+        !interest.is_never()
+            && (interest.is_always()
+                || dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)))
+    }
+
+    /// Emits an event with these values, one for each field of the origin.
+    #[inline]
+    pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
+        let fields = self.metadata.fields();
+        if values.len() == fields.len() {
+            Event::dispatch(self.metadata, &fields.value_set_all(values));
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// Over what tells origins apart cheaply; [`is_of`](Self::is_of) compares all of it.
+    #[inline]
+    fn hash(&self) -> u64 {
+        let text = |text: &str| {
+            let bytes = text.as_bytes();
+            let end = bytes.last_chunk::<8>().map(|end| u64::from_le_bytes(*end));
+            let short = || {
+                bytes
+                    .iter()
+                    .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+            };
+            end.unwrap_or_else(short).rotate_left(5) ^ text.len() as u64
+        };
+        let mut hash = u64::from(self.line.unwrap_or_default());
+        let parts = [
+            text(self.target),
+            text(self.file.unwrap_or_default()),
+            self.fields.len() as u64,
+            text(self.fields.last().copied().unwrap_or_default()),
+            u64::from(level_number(self.level)),
+        ];
+        for part in parts {
+            // As FxHash mixes words.
+            hash = (hash.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+        hash
+    }
+
+    #[inline]
+    fn is_of(&self, metadata: &Metadata<'_>) -> bool {
+        let names = metadata.fields();
+        *metadata.level() == self.level
+            && metadata.line() == self.line
+            && metadata.target() == self.target
+            && metadata.file() == self.file
+            && metadata.module_path() == self.module_path
+            && names.len() == self.fields.len()
+            && names
+                .iter()
+                .map(|field| field.name())
+                .eq(self.fields.iter().copied())
+    }
+
+    fn text_len(&self) -> usize {
+        let optional = [self.module_path, self.file];
+        let optional = optional.into_iter().flatten();
+        let texts = optional.chain(self.fields.iter().copied());
+        self.target.len() + texts.map(str::len).sum::<usize>()
+    }
+}
+
+fn level_number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+#[cold]
+fn insert(
+    mut slot: &'static Slot,
+    origin: &Origin<'_>,
+    hash: u64,
+) -> Option<&'static RuntimeCallsite> {
+    let is_full = COUNT.load(Ordering::Relaxed) >= MAX_CALLSITES;
+    if is_full || origin.text_len() > MAX_TEXT_LEN {
+        return None;
+    }
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    let made = make(origin, hash);
+    loop {
+        // Another thread may have filled this slot meanwhile, with this origin or with another one.
+        let there = *slot.get_or_init(|| made);
+        if there.hash == hash && origin.is_of(there.metadata) {
+            return Some(there);
+        }
+        slot = &there.next;
+    }
+}
+
+fn make(origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite {
+    fn leak(text: &str) -> &'static str {
+        text.to_owned().leak()
+    }
+    let fields: Vec<&'static str> = origin.fields.iter().map(|name| leak(name)).collect();
+    let identity: &'static Identity = Box::leak(Box::default());
+    let metadata = identity.metadata.get_or_init(|| {
+        Metadata::new(
+            "event",
+            leak(origin.target),
+            origin.level,
+            origin.file.map(leak),
+            origin.line,
+            origin.module_path.map(leak),
+            FieldSet::new(fields.leak(), identify_callsite!(identity)),
+            Kind::EVENT,
+        )
+    });
+    Box::leak(Box::new(RuntimeCallsite {
+        metadata,
+        interest: DefaultCallsite::new(metadata),
+        hash,
+        next: OnceLock::new(),
+    }))
+}
+
+/// What metadata and fields are told apart by. Registered is the [`DefaultCallsite`], which takes no lock for it.
+#[derive(Default)]
+struct Identity {
+    metadata: OnceLock<Metadata<'static>>,
+}
+
+impl callsite::Callsite for Identity {
+    /// Kept by the [`DefaultCallsite`].
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.metadata
+            .get()
+            .unwrap_or_else(|| unreachable!("set before anybody sees the identity"))
+    }
+}

@@ -1,0 +1,119 @@
+//! Paths that every program reads alike.
+//!
+//! A proxy, a router and a file system do not agree on `/internal/../admin`, nor on `/internal/%2e%2e/admin`. Such a path says
+//! nothing about where a request goes.
+
+use std::borrow::Cow;
+
+/// Returns whether no part of `path` may be read as another path: a dot segment, an encoded or a look-alike slash or dot, a
+/// backslash, a control character, or an escape of an escape.
+pub(crate) fn is_plain(path: &str) -> bool {
+    let Some(decoded) = decode(path) else {
+        return false;
+    };
+    let is_odd =
+        |c: char| c.is_control() || matches!(c, '\\' | '．' | '․' | '／' | '＼' | '⁄' | '∕');
+    // Some servers cut parameters off a segment, as in `..;/`.
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    !decoded.chars().any(is_odd) && !decoded.split('/').any(is_dots)
+}
+
+/// `path` without percent-encoding. `None` if an escape is malformed, or stands for a character that paths are made of.
+fn decode(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let byte = u8::try_from(digit()? << 4 | digit()?).ok()?;
+        if matches!(byte, b'.' | b'/' | b'\\' | b'%' | b';') {
+            return None;
+        }
+        decoded.push(byte);
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_may_be_read_otherwise_are_not_plain() {
+        let dots = [
+            "..",
+            ".",
+            "%2e%2e",
+            ".%2E",
+            "%2e",
+            "%252e%252e",
+            "..;",
+            "..;a=b",
+            "%c0%ae%c0%ae",
+            "．．",
+            "%EF%BC%8E.",
+            "..%00",
+        ];
+        let slashes = [
+            "/",
+            "%2f",
+            "%2F",
+            "\\",
+            "%5c",
+            "%255c",
+            "／",
+            "%EF%BC%8F",
+            "%c0%af",
+        ];
+        for dots in dots {
+            for (before, after) in [("/", "/"), ("/", ""), ("//", "//"), ("/a;b/", "/")] {
+                let path = format!("/internal{before}{dots}{after}admin");
+                let path = if after.is_empty() {
+                    format!("/internal{before}{dots}")
+                } else {
+                    path
+                };
+                assert!(!is_plain(&path), "{path}");
+            }
+            for slash in slashes {
+                let path = format!("/internal{slash}{dots}{slash}admin");
+                assert!(!is_plain(&path), "{path}");
+            }
+        }
+        for slash in &slashes[1..] {
+            assert!(!is_plain(&format!("/internal{slash}admin")), "{slash}");
+        }
+        for path in ["/a%", "/a%2", "/a%zz", "/a%ff", "/a%0d%0aforged", "/a%7f"] {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_plain() {
+        for path in [
+            "/",
+            "/health",
+            "/internal/a/b",
+            "/internal/",
+            "/a//b",
+            "/file.tar.gz",
+            "/.well-known/x",
+            "/a..b",
+            "/...",
+            "/a%20b",
+            "/caf%C3%A9",
+            "/café",
+            "/a;b=c",
+            "/a+b",
+            "*",
+        ] {
+            assert!(is_plain(path), "{path}");
+        }
+    }
+}

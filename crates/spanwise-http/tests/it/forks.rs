@@ -1,0 +1,94 @@
+//! A process that forks: no id of a child is one of its parent's, or of another child's.
+
+#![cfg(unix)]
+
+use std::{collections::HashSet, convert::Infallible, fs, path::Path, pin::pin, task};
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use spanwise_http::{client, server};
+use tower::{Layer as _, Service as _};
+
+use crate::support::alone;
+
+type Body = Empty<&'static [u8]>;
+
+/// The output of a future that waits for nothing.
+fn now<F: Future>(future: F) -> F::Output {
+    let mut context = task::Context::from_waker(task::Waker::noop());
+    match pin!(future).poll(&mut context) {
+        task::Poll::Ready(output) => output,
+        task::Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// New ids: of requests that are received, and of traces and spans that are sent.
+fn draw() -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let service = tower::service_fn(async |_: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(Body::new()))
+        });
+        let response = now(server().layer(service).call(Request::new(Body::new()))).unwrap();
+        // What its bits are without the time.
+        let id = response.headers()["x-request-id"].to_str().unwrap();
+        ids.push(id[19..].to_owned());
+        let network = tower::service_fn(async |request: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(request))
+        });
+        let sent = now(client().layer(network).call(Request::new(Body::new()))).unwrap();
+        let traceparent = sent.into_body().headers()["traceparent"].clone();
+        let traceparent = traceparent.to_str().unwrap();
+        ids.push(traceparent[19..35].to_owned());
+        ids.push(traceparent[36..52].to_owned());
+    }
+    ids
+}
+
+fn write(to: &Path) {
+    fs::write(to, draw().join("\n")).unwrap();
+}
+
+#[test]
+fn ids_of_children_are_their_own() {
+    if alone("forks::ids_of_children_are_their_own") {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("spanwise-forks-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut ids = draw();
+    for child in 0..3 {
+        let file = folder.join(child.to_string());
+        in_child(|| write(&file));
+        ids.extend(
+            fs::read_to_string(&file)
+                .unwrap()
+                .lines()
+                .map(str::to_owned),
+        );
+    }
+    ids.extend(draw());
+    fs::remove_dir_all(&folder).unwrap();
+    let distinct: HashSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), 5 * 60);
+    assert_eq!(distinct.len(), ids.len());
+}
+
+#[expect(unsafe_code, reason = "nothing safe forks")]
+fn in_child(work: impl FnOnce()) {
+    // SAFETY: the child runs `work`, which takes no lock that another thread of the parent may hold, and ends.
+    unsafe {
+        match libc::fork() {
+            -1 => panic!("cannot fork"),
+            0 => {
+                work();
+                libc::_exit(0);
+            }
+            child => {
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+                assert_eq!(status, 0);
+            }
+        }
+    }
+}

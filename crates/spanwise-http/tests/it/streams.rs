@@ -1,0 +1,74 @@
+//! A client that leaves a stream has had enough of it; one that leaves any other response was cut off.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use axum::body::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Empty};
+use spanwise_http::server;
+use spanwise_testing::capture;
+use tower::{Layer as _, ServiceExt as _};
+use tracing::Level;
+
+use crate::support::{fed, the_event};
+
+/// What a response says of itself, and the level at which it is told that the client left in the middle.
+const CASES: [(u16, &str, Option<&str>, Level); 9] = [
+    (200, "text/event-stream", None, Level::INFO),
+    (
+        200,
+        "text/event-stream; charset=utf-8",
+        Some("100"),
+        Level::INFO,
+    ),
+    (200, "Text/Event-Stream", Some("100"), Level::INFO),
+    (200, "application/grpc", None, Level::INFO),
+    (200, "application/json", None, Level::INFO),
+    (200, "application/json", Some("100"), Level::WARN),
+    (200, "text/event-streams", Some("100"), Level::WARN),
+    (500, "text/event-stream", None, Level::WARN),
+    (404, "application/json", None, Level::WARN),
+];
+
+#[tokio::test]
+async fn a_client_that_leaves_a_stream_is_no_warning() {
+    for (status, kind, length, level) in CASES {
+        let logs = capture();
+        let (feeder, body) = fed::<Infallible>();
+        let event = Bytes::from_static(b"data: 1\n\n");
+        feeder.send(Ok(Frame::data(event))).unwrap();
+        let body = Arc::new(Mutex::new(Some(body)));
+        let service = tower::service_fn(|_: Request<Empty<Bytes>>| {
+            let mut response = Response::new(body.lock().unwrap().take().unwrap());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            let headers = response.headers_mut();
+            headers.insert("content-type", kind.parse().unwrap());
+            if let Some(length) = length {
+                headers.insert("content-length", length.parse().unwrap());
+            }
+            async { Ok::<_, Infallible>(response) }
+        });
+        let request = Request::new(Empty::new());
+        let mut response = server().layer(service).oneshot(request).await.unwrap();
+        response.body_mut().frame().await.unwrap().unwrap();
+        drop(response);
+
+        the_event(&logs)
+            .await
+            .assert_level(level)
+            .assert_field("outcome", "cancelled")
+            .assert_field("response_bytes", 9);
+        // A flight recorder writes what it kept for one, and not for the other.
+        let span = logs.one_span("http.request");
+        let is_marked = span.field("spanwise.cancelled").is_some();
+        assert_eq!(
+            is_marked,
+            level == Level::WARN,
+            "{status} {kind} {length:?}"
+        );
+    }
+}

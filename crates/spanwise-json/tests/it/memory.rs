@@ -1,0 +1,127 @@
+//! What open spans take. The registry's own bytes are apart: a stack that keeps nothing of spans
+//! has them too.
+
+use std::io;
+
+use spanwise_core::ContextLayer;
+use spanwise_json::{Format, JsonLayer};
+use tracing::{Dispatch, Span, Subscriber, dispatcher, field::Empty, info, info_span};
+use tracing_core::span::{Attributes, Id};
+use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*, registry::LookupSpan};
+
+use crate::allocations::live_bytes;
+
+const SPANS: usize = 4_000;
+
+/// Keeps one word in each span: what the registry takes as soon as anybody keeps something.
+struct OneWord;
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for OneWord {
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        ctx.span(id).unwrap().extensions_mut().insert(1_usize);
+    }
+}
+
+fn json() -> JsonLayer<fn() -> io::Sink> {
+    JsonLayer::new().with_writer(io::sink as fn() -> io::Sink)
+}
+
+/// The bytes that each of `count` open spans takes in a stack with `layer`.
+fn bytes_per_span(
+    layer: impl Layer<Registry> + Send + Sync,
+    count: usize,
+    open: fn(usize) -> Span,
+) -> i64 {
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    dispatcher::with_default(&dispatch, || {
+        // The first ones pay for what is made once.
+        drop((0..100).map(open).collect::<Vec<_>>());
+        let mut spans = Vec::with_capacity(count);
+        let before = live_bytes();
+        spans.extend((0..count).map(open));
+        (live_bytes() - before) / count as i64
+    })
+}
+
+/// Two fields, one of which is a context key.
+fn request(number: usize) -> Span {
+    info_span!(
+        "request",
+        request_id = format_args!("0197a7c0-1111-7000-8000-{number:012}"),
+        attempt = 1
+    )
+}
+
+#[test]
+fn open_span_takes_at_most_500_bytes() {
+    let registry = bytes_per_span(OneWord, SPANS, request);
+    let without_extensions =
+        bytes_per_span(tracing_subscriber::layer::Identity::new(), SPANS, request);
+    let of_json = bytes_per_span(json(), SPANS, request) - without_extensions;
+    let with_context = json().and_then(ContextLayer::default());
+    let of_both = bytes_per_span(with_context, SPANS, request) - registry;
+    println!(
+        "registry {without_extensions}, with extensions {registry}, JSON {of_json}, and context {of_both}"
+    );
+    assert!(of_json <= 350, "JSON: {of_json}");
+    assert!(of_both <= 500, "JSON and context: {of_both}");
+}
+
+#[test]
+fn spans_that_come_and_go_leave_nothing() {
+    let live = |count: usize| {
+        let before = live_bytes();
+        let layer = json().and_then(ContextLayer::default());
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+        dispatcher::with_default(&dispatch, || {
+            for number in 0..count {
+                let request = request(number);
+                let _entered = request.enter();
+                let child = info_span!("child", status = Empty).entered();
+                info!(number, "in it");
+                request.record("attempt", 2);
+                child.record("status", 200);
+                info!(number, "after it");
+            }
+            live_bytes() - before
+        })
+    };
+    live(10);
+    let (once, ten_times) = (live(500), live(5_000));
+    assert!(ten_times <= once + 4096, "{once}, then {ten_times}");
+}
+
+#[test]
+fn long_text_of_a_request_is_held_once() {
+    const REQUESTS: usize = 100;
+    const CHILDREN: usize = 10;
+    const LONG: usize = 16 * 1024;
+    let path = "/x".repeat(LONG / 2);
+    // Also where a span has another value under one of the names, and where the text is recorded late.
+    let open = |number: usize| {
+        let request = info_span!("request", number, path = Empty, agent = path.as_str());
+        request.record("path", path.as_str());
+        let mut spans = vec![request];
+        for number in 0..CHILDREN {
+            let _parent = spans.last().unwrap().clone().entered();
+            let child = info_span!("step", number, own = "x".repeat(100));
+            child.in_scope(|| info!("in it"));
+            spans.push(child);
+        }
+        spans
+    };
+    for format in [Format::Json, Format::JsonNested] {
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(json().format(format)));
+        let taken = dispatcher::with_default(&dispatch, || {
+            drop(open(0));
+            let before = live_bytes();
+            let spans: Vec<_> = (0..REQUESTS).map(open).collect();
+            let taken = live_bytes() - before;
+            drop(spans);
+            taken / REQUESTS as i64
+        });
+        // Both texts, as the span had them before and after the late one; the children share.
+        let texts = 4 * LONG as i64;
+        assert!(taken <= texts + 20 * 1024, "{format:?}: {taken}");
+    }
+}

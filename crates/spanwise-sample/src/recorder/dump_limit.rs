@@ -1,0 +1,56 @@
+//! How many lines of units that fail are written in a second.
+//!
+//! Outsiders can make a service write what it has buffered: a request that a client resets costs it up to a thousand lines. So there is a budget of
+//! lines. A unit takes as many as it has buffered, and those that pass through after it failed. Half of the budget is left to units that failed
+//! by themselves.
+
+use std::sync::atomic::AtomicU64;
+
+use super::reason::Reason;
+use crate::{
+    meter::Bucket,
+    rate,
+    time::{Precision, Time},
+};
+
+#[derive(Debug)]
+pub(crate) struct DumpLimit {
+    all: Bucket,
+    /// With half of the burst: it finds the bucket empty while the other half is left.
+    half: Bucket,
+    bucket: AtomicU64,
+    time: Time,
+}
+
+/// What a unit takes at least, so that the number of units is limited too.
+const MIN_LINES: u64 = 20;
+
+impl DumpLimit {
+    pub(crate) fn new(lines_per_second: u32, time: Time) -> Self {
+        Self {
+            all: Bucket::new(&rate(lines_per_second)),
+            half: Bucket::new(&rate(lines_per_second).burst(lines_per_second / 2)),
+            bucket: AtomicU64::new(0),
+            time,
+        }
+    }
+
+    /// Whether a unit with so many lines may be written now: if there is anything left, as lines cannot be told apart.
+    pub(crate) fn admits(&self, reason: Reason, lines: u64) -> bool {
+        let limit = match reason {
+            // A client decides whether it waits, and how long it takes.
+            Reason::Cancelled | Reason::Slow | Reason::Old => self.half,
+            Reason::Error | Reason::Status | Reason::Panic | Reason::Asked => self.all,
+        };
+        limit.take_many(&self.bucket, self.now(), lines.max(MIN_LINES))
+    }
+
+    /// A line passes through, whatever is left.
+    pub(crate) fn passes(&self) {
+        self.all.charge(&self.bucket, self.now());
+    }
+
+    fn now(&self) -> u64 {
+        self.time.now(Precision::Exact)
+    }
+}

@@ -1,0 +1,185 @@
+//! A flood of units that fail is not a flood of lines: each sink writes a limited number of those in a second.
+
+use std::time::{Duration, SystemTime};
+
+use crate::recorder_support::{Lines, stack, stack_to};
+use spanwise_core::{Clock, Fault, SelfReport};
+use spanwise_sample::{Recorder, RecorderBuilder, UnitGuard};
+use tracing::{Dispatch, debug, dispatcher, error, info, info_span};
+
+const HEADER: &str = "what was kept of a unit of work follows";
+
+fn start(builder: RecorderBuilder) -> (Dispatch, Lines, Recorder, Clock, SelfReport) {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let report = SelfReport::silent();
+    let builder = builder.clock(clock.clone()).report(&report);
+    let (dispatch, lines, recorder, _) = stack(builder);
+    (dispatch, lines, recorder, clock, report)
+}
+
+/// A request that its client resets.
+fn reset(lines: u32) {
+    let _request = info_span!("request").entered();
+    let guard = UnitGuard::new();
+    (0..lines).for_each(|n| debug!(n, "a step"));
+    drop(guard);
+}
+
+fn fail(id: u32) {
+    let _request = info_span!("request", id).entered();
+    debug!("a step");
+    error!("failed");
+}
+
+fn count(lines: &Lines, message: &str) -> usize {
+    let messages = lines.messages();
+    messages.iter().filter(|known| *known == message).count()
+}
+
+#[test]
+fn requests_that_are_reset_do_not_flood_the_output() {
+    let (dispatch, lines, recorder, clock, report) = start(Recorder::builder());
+    let _default = dispatcher::set_default(&dispatch);
+    for _ in 0..500 {
+        reset(100);
+    }
+    assert_eq!(count(&lines, HEADER), 50, "half of what may be written");
+    assert_eq!(count(&lines, "a step"), 5000);
+    // The other half is for those that fail by themselves, with 20 lines each at the least.
+    for id in 0..300 {
+        fail(id);
+    }
+    assert_eq!(count(&lines, HEADER), 50 + 250);
+    assert_eq!(count(&lines, "failed"), 300, "what is shown is shown");
+    clock.advance(Duration::from_secs(1));
+    for id in 0..600 {
+        fail(id);
+    }
+    assert_eq!(count(&lines, HEADER), 50 + 250 + 500);
+
+    let stats = recorder.stats();
+    assert_eq!(stats.captured, 50_000 + 900);
+    assert_eq!(stats.written, 5000 + 750);
+    assert_eq!(stats.suppressed, 45_000 + 150);
+    assert_eq!((stats.held(), stats.memory), (0, 0));
+    let units = 450 + 150;
+    assert_eq!(report.stats().faults, [(Fault::Suppressed, units)]);
+}
+
+/// A unit that failed at its begin writes no memory out, but all that it logs.
+#[test]
+fn lines_that_pass_through_count() {
+    let (dispatch, lines, _, clock, _) = start(Recorder::builder().max_lines_per_second(1000));
+    let _default = dispatcher::set_default(&dispatch);
+    let early = |id: u32| {
+        let _request = info_span!("request", id).entered();
+        error!("failed");
+        (0..400).for_each(|n| debug!(n, "through"));
+    };
+    (0..100).for_each(early);
+    assert_eq!(count(&lines, "through"), 3 * 400);
+    clock.advance(Duration::from_secs(10));
+    (0..100).for_each(early);
+    assert_eq!(count(&lines, "through"), 6 * 400);
+}
+
+/// Ten times the load costs no more lines.
+#[test]
+fn the_lines_of_a_second_do_not_grow_with_the_load() {
+    let written = |requests: u32| {
+        let (dispatch, lines, ..) = start(Recorder::builder());
+        let _default = dispatcher::set_default(&dispatch);
+        (0..requests).for_each(|_| reset(100));
+        lines.text().len()
+    };
+    assert_eq!(written(60), written(600));
+}
+
+#[test]
+fn a_unit_above_the_limit_is_written_later_if_it_fails_again() {
+    let (dispatch, lines, recorder, clock, _) = start(Recorder::builder().max_lines_per_second(20));
+    let _default = dispatcher::set_default(&dispatch);
+    fail(1);
+    let request = info_span!("request", id = 2).entered();
+    debug!("first");
+    error!("one");
+    debug!("second");
+    let shown = ["a step", "failed", "one"];
+    assert_eq!(lines.messages()[1..], shown, "nothing passes through");
+    clock.advance(Duration::from_secs(1));
+    error!("two");
+    debug!("third");
+    drop(request);
+    let shown = [HEADER, "first", "second", "two", "third"];
+    assert_eq!(lines.messages()[4..], shown);
+    assert_eq!(recorder.stats().suppressed, 0);
+}
+
+#[test]
+fn units_of_which_nothing_is_kept_pass_through_within_the_limit_too() {
+    let (dispatch, lines, ..) = start(Recorder::builder().max_lines_per_second(40));
+    let _default = dispatcher::set_default(&dispatch);
+    for _ in 0..10 {
+        let _request = info_span!("request").entered();
+        error!("failed");
+        debug!("after it");
+    }
+    assert_eq!(count(&lines, "after it"), 2);
+}
+
+#[test]
+fn quiet_units_take_nothing_of_the_limit() {
+    let builder = Recorder::builder().max_lines_per_second(20);
+    let (dispatch, lines, _, clock, _) = start(builder.slow(Duration::from_millis(10)));
+    let _default = dispatcher::set_default(&dispatch);
+    for _ in 0..10 {
+        let _request = info_span!("request").entered();
+        // It is slow when it ends, and has nothing to show.
+        clock.advance(Duration::from_millis(10));
+    }
+    fail(1);
+    assert_eq!(count(&lines, HEADER), 1);
+}
+
+#[test]
+fn each_sink_has_a_limit_of_its_own() {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let builder = Recorder::builder().max_lines_per_second(60).clock(clock);
+    let recorder = builder.report(&SelfReport::silent()).build();
+    let (one, two) = (Lines::default(), Lines::default());
+    for lines in [&one, &two] {
+        let (dispatch, _) = stack_to(&recorder, lines.clone());
+        dispatcher::with_default(&dispatch, || (0..10).for_each(fail));
+    }
+    assert_eq!((count(&one, HEADER), count(&two, HEADER)), (3, 3));
+}
+
+#[test]
+fn tail_sampling_shows_no_more_units_than_the_limit() {
+    let builder = Recorder::builder().tail(0.0).unwrap();
+    let (dispatch, lines, recorder, ..) = start(builder.max_lines_per_second(100));
+    let _default = dispatcher::set_default(&dispatch);
+    for id in 0..20 {
+        let _request = info_span!("request", id).entered();
+        info!("received");
+        error!("failed");
+    }
+    assert_eq!(count(&lines, "failed"), 20);
+    assert_eq!(count(&lines, "received"), 5);
+    assert_eq!(recorder.stats().suppressed, 15);
+}
+
+#[test]
+fn the_limit_is_a_word_of_the_setting() {
+    let recorder: Recorder = "debug,lines=200/s".parse().unwrap();
+    assert_eq!(recorder.to_string(), "debug,lines=200/s");
+    let default: Recorder = "debug,lines=10000/s".parse().unwrap();
+    assert_eq!(default.to_string(), "debug");
+    let level: Recorder = "lines=debug".parse().unwrap();
+    assert_eq!(level.to_string(), "lines=debug", "a target of that name");
+    for wrong in ["0/s", "-1/s", "200", "5/m", "x/s", "4294967296/s", ""] {
+        let error = format!("debug,lines={wrong}").parse::<Recorder>();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("such as 10000/s"), "{wrong}: {error}");
+    }
+}

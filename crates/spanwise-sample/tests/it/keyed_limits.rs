@@ -1,0 +1,110 @@
+//! A limit for each value of a field holds whatever the values: many at once, and new ones all the time.
+
+use std::time::{Duration, SystemTime};
+
+use crate::support::Count;
+use spanwise_core::{Clock, ContextLayer};
+use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
+use tracing::{error, info_span, subscriber::DefaultGuard};
+use tracing_subscriber::prelude::*;
+
+/// A sink of ERROR with five events a second for each tenant.
+fn start() -> (DefaultGuard, Count, Sampler, Clock) {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let rules: SamplerBuilder = "error=5/s@tenant".parse().unwrap();
+    let sampler = rules.clock(clock.clone()).build();
+    let count = Count::default();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default().key("tenant"))
+        .with(count.clone().sampled(sampler.clone()));
+    (stack.set_default(), count, sampler, clock)
+}
+
+fn log(tenant: u64) {
+    error!(tenant, "failed");
+}
+
+/// The events that pass while `log` logs.
+fn passed(count: &Count, log: impl FnOnce()) -> u64 {
+    let before = count.events();
+    log();
+    count.events() - before
+}
+
+#[test]
+fn a_hundred_thousand_tenants_do_not_pass_a_hundred_thousand_events() {
+    let (_default, count, sampler, clock) = start();
+    // A bucket for each of 10,000, and one for the others.
+    assert_eq!(passed(&count, || (0..100_000).for_each(log)), 10_005);
+    clock.advance(Duration::from_secs(1));
+    let more = passed(&count, || (100_000..200_000).for_each(log));
+    assert_eq!(more, 5, "the others get the rate of one");
+    let stats = sampler.stats();
+    assert_eq!((stats.kept, stats.suppressed), (10_010, 189_990));
+    sampler.flush();
+    assert_eq!(count.stand_for(), 200_000);
+}
+
+#[test]
+fn the_same_holds_for_a_key_of_the_context() {
+    let (_default, count, _sampler, _clock) = start();
+    let log = |tenant: u64| info_span!("request", tenant).in_scope(|| error!("failed"));
+    assert_eq!(passed(&count, || (0..20_000).for_each(log)), 10_005);
+}
+
+#[test]
+fn new_values_in_every_event_pass_at_the_rate_of_one() {
+    let (_default, count, _sampler, clock) = start();
+    (0..20_000).for_each(log);
+    let flood = passed(&count, || {
+        for event in 0..50_000 {
+            clock.advance(Duration::from_micros(200));
+            log(1_000_000 + event);
+        }
+    });
+    assert!((40..=60).contains(&flood), "{flood} in ten seconds");
+}
+
+#[test]
+fn busy_tenants_keep_their_rate_beside_a_flood() {
+    let (_default, count, _sampler, clock) = start();
+    const EARLY: u64 = 1;
+    const LATE: u64 = 2;
+    // From before the flood: known as one that occurs often.
+    (0..10).for_each(|_| log(EARLY));
+    (1_000_000..1_020_000).for_each(log);
+    let (mut early, mut late, mut flood) = (0, 0, 0);
+    let mut new = 2_000_000;
+    for _ in 0..1000 {
+        clock.advance(Duration::from_millis(10));
+        // 5,000 a second, and a hundred of each of the two.
+        flood += passed(&count, || {
+            (0..50).for_each(|_| {
+                new += 1;
+                log(new);
+            });
+        });
+        early += passed(&count, || log(EARLY));
+        late += passed(&count, || log(LATE));
+    }
+    // Five a second, for ten seconds.
+    assert!(
+        (49..=55).contains(&early),
+        "{early} of a tenant from before"
+    );
+    assert!((45..=55).contains(&late), "{late} of one that came later");
+    assert!((45..=55).contains(&flood), "{flood} of the flood");
+}
+
+#[test]
+fn more_quiet_tenants_than_buckets_lose_nothing() {
+    let (_default, count, sampler, clock) = start();
+    // Each comes again after two minutes; by then its bucket was free for others, who began with a full one.
+    let events = 3 * 15_000;
+    for event in 0..events {
+        clock.advance(Duration::from_millis(8));
+        log(event % 15_000);
+    }
+    assert_eq!(count.events(), events);
+    assert_eq!(sampler.stats().suppressed, 0);
+}

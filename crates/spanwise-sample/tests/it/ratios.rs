@@ -1,0 +1,141 @@
+//! The share that is kept, and of whom.
+
+use crate::support::{Count, Lines};
+use spanwise_core::ContextLayer;
+use spanwise_sample::{SampleExt, Sampler, SamplerBuilder};
+use tracing::{info, info_span};
+use tracing_subscriber::prelude::*;
+
+#[test]
+fn the_share_is_kept_within_three_sigma_over_a_million_events() {
+    const EVENTS: f64 = 1e6;
+    for (rules, share) in [("info=0.1", 0.1), ("info=0.01", 0.01)] {
+        let count = Count::default();
+        let sampler = rules.parse::<SamplerBuilder>().unwrap().seed(42).build();
+        let stack = tracing_subscriber::registry().with(count.clone().sampled(sampler.clone()));
+        tracing::subscriber::with_default(stack, || {
+            for _ in 0..EVENTS as u64 {
+                info!("event");
+            }
+        });
+        let sigma = (EVENTS * share * (1.0 - share)).sqrt();
+        let off = (count.events() as f64 - EVENTS * share).abs();
+        assert!(off < 3.0 * sigma, "{rules}: {off} of {sigma}");
+        let stats = sampler.stats();
+        assert_eq!(stats.kept, count.events());
+        assert_eq!(stats.kept + stats.sampled_out, EVENTS as u64);
+        assert_eq!(stats.suppressed, 0);
+    }
+}
+
+/// For each request the number of its lines.
+fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
+    let lines = Lines::default();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(lines.layer().sampled(sampler.parse().unwrap()));
+    let _default = stack.set_default();
+    // Of a good generator the low bits, as those of a trace id are to be.
+    let mut state = 1_u64;
+    (0..requests)
+        .map(|number| {
+            state = state
+                .wrapping_mul(0x5851_F42D_4C95_7F2D)
+                .wrapping_add(0x1405_7B7E_F767_814F);
+            let trace = format!("{:032x}", u128::from(state.rotate_left(29)) << 3);
+            let request = match id {
+                "trace" => info_span!("request", trace_id = trace, request_id = "the same"),
+                "request" => info_span!("request", request_id = %format_args!("r-{number}")),
+                _ => info_span!("request"),
+            };
+            let _request = request.entered();
+            info!("received");
+            info_span!("inside").in_scope(|| info!("worked"));
+            info!("finished");
+            lines.take().len()
+        })
+        .collect()
+}
+
+#[test]
+fn two_processes_keep_the_same_requests_whole() {
+    for id in ["trace", "request"] {
+        let (one, other) = (process("info=0.3", id, 2000), process("info=0.3", id, 2000));
+        assert_eq!(one, other);
+        assert!(one.iter().all(|lines| [0, 3].contains(lines)), "{id}");
+        let kept = one.iter().filter(|lines| **lines == 3).count();
+        assert!((500..700).contains(&kept), "{id}: {kept}");
+        // What is kept at a smaller share is kept at a larger one.
+        let fewer = process("info=0.1", id, 2000);
+        assert!(fewer.iter().zip(&one).all(|(few, many)| few <= many));
+    }
+    // Without an id each event is for itself.
+    let torn = process("info=0.3", "none", 200);
+    assert!(torn.iter().any(|lines| [1, 2].contains(lines)));
+}
+
+#[test]
+fn an_id_that_is_recorded_late_counts_from_then_on() {
+    let lines = Lines::default();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(lines.layer().sampled("info=0.5".parse().unwrap()));
+    let _default = stack.set_default();
+    let request = info_span!("request", trace_id = tracing::field::Empty).entered();
+    for (id, kept) in [("00ffffffffffffff", 9), ("0000000000000001", 0)] {
+        request.record("trace_id", format!("{:016}{id}", 0));
+        (0..9).for_each(|_| info!("event"));
+        assert_eq!(lines.take().len(), kept);
+    }
+}
+
+#[test]
+fn an_id_that_says_nothing_is_none() {
+    let lines = Lines::default();
+    let sampler = "info=0.5".parse::<SamplerBuilder>().unwrap().seed(5);
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(lines.layer().sampled(sampler.build()));
+    let _default = stack.set_default();
+    for id in ["", "00000000000000000000000000000000", "[REDACTED]"] {
+        let _request = info_span!("request", trace_id = id, request_id = "").entered();
+        (0..100).for_each(|_| info!("event"));
+        let kept = lines.take().len();
+        assert!((20..80).contains(&kept), "{id}: {kept}");
+    }
+}
+
+#[test]
+fn what_stands_for_others_says_so_and_nothing_else_does() {
+    let lines = Lines::default();
+    let sampler = "info=0.5,debug=1"
+        .parse::<SamplerBuilder>()
+        .unwrap()
+        .seed(7);
+    let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.build()));
+    let _default = stack.set_default();
+    (0..100).for_each(|_| info!("event"));
+    let rates = lines.take_each("sample_rate");
+    assert!(!rates.is_empty() && rates.iter().all(|rate| *rate == 0.5));
+    tracing::debug!("kept anyway");
+    tracing::warn!("exempt");
+    assert!(
+        lines
+            .take_each("sample_rate")
+            .iter()
+            .all(|rate| rate.is_null())
+    );
+}
+
+#[test]
+fn one_sampler_behind_another_takes_a_share_of_a_share() {
+    let lines = Lines::default();
+    let sampler = |rules: &str| rules.parse::<SamplerBuilder>().unwrap().seed(1).build();
+    let inner = lines.layer().sampled(sampler("info=0.5"));
+    let stack =
+        tracing_subscriber::registry().with(inner.sampled(Sampler::clone(&sampler("info=0.25"))));
+    let _default = stack.set_default();
+    (0..1000).for_each(|_| info!("event"));
+    let rates = lines.take_each("sample_rate");
+    assert!(!rates.is_empty() && rates.iter().all(|rate| *rate == 0.125));
+}

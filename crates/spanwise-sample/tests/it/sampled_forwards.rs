@@ -1,0 +1,68 @@
+//! The wrapper passes on every call, and `downcast_raw` finds what is inside.
+
+use crate::noted::Noted;
+use spanwise_sample::{SampleExt, Sampled, Sampler};
+use tracing::{
+    Dispatch, Level, info, info_span,
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
+
+fn log() {
+    let span = info_span!("span", late = tracing::field::Empty);
+    span.record("late", 1)
+        .follows_from(info_span!("other").id());
+    span.in_scope(|| info!("event"));
+    assert!(tracing::enabled!(Level::INFO), "nothing is switched off");
+}
+
+const ALL_BUT_EVENTS: [&str; 12] = [
+    "enabled",
+    "event_enabled",
+    "max_level_hint",
+    "on_close",
+    "on_enter",
+    "on_exit",
+    "on_follows_from",
+    "on_layer",
+    "on_new_span",
+    "on_record",
+    "on_register_dispatch",
+    "register_callsite",
+];
+
+#[test]
+fn a_sampled_layer_is_told_everything_but_the_events_that_are_left_out() {
+    for (rules, gets_events) in [("info=1", true), ("info=0", false)] {
+        let noted = Noted::default();
+        let sampled: Sampled<Noted> = noted.clone().sampled(rules.parse().unwrap());
+        let dispatch: Dispatch = tracing_subscriber::registry().with(sampled).into();
+        assert!(dispatch.downcast_ref::<Sampled<Noted>>().is_some());
+        assert!(dispatch.downcast_ref::<Noted>().is_some());
+        assert!(dispatch.downcast_ref::<Sampler>().is_none());
+        tracing::dispatcher::with_default(&dispatch, log);
+        let calls = noted.all();
+        let mut expected = ALL_BUT_EVENTS.to_vec();
+        if gets_events {
+            expected.insert(5, "on_event");
+        }
+        assert_eq!(calls, expected);
+    }
+}
+
+#[test]
+fn an_id_change_is_passed_on() {
+    // `Registry` never changes an id: call the method.
+    struct Caller(Sampled<Noted>);
+    impl Layer<Registry> for Caller {
+        fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, Registry>) {
+            self.0.on_id_change(id, id, ctx);
+        }
+    }
+    let noted = Noted::default();
+    let sampled = noted.clone().sampled(Sampler::builder().build());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(sampled)), || {
+        let _span = info_span!("span");
+    });
+    assert!(noted.all().contains(&"on_id_change"));
+}

@@ -1,0 +1,71 @@
+//! An allocator that counts.
+
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicIsize, Ordering::Relaxed},
+    },
+};
+
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+static MOST: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        let held = HELD.fetch_add(layout.size() as isize, Relaxed) + layout.size() as isize;
+        MOST.fetch_max(held, Relaxed);
+        // SAFETY: what the caller has promised us.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as isize, Relaxed);
+        // SAFETY: what the caller has promised us.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocator counts for one test at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How often this thread has allocated.
+pub(crate) fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
+/// The bytes that the process holds.
+pub(crate) fn held() -> isize {
+    HELD.load(Relaxed)
+}
+
+/// The bytes that `work` held at its worst, besides those there were.
+pub(crate) fn most_held(work: impl FnOnce()) -> isize {
+    let before = held();
+    MOST.store(before, Relaxed);
+    work();
+    MOST.load(Relaxed) - before
+}
+
+/// More work holds no more bytes, but for what the threads of the test's harness allocate meanwhile.
+pub(crate) fn assert_plateau(before: isize, after: isize) {
+    let more = after - before;
+    assert!(more < 4096, "{more} bytes more than {before}");
+}

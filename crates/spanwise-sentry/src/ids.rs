@@ -1,0 +1,27 @@
+//! Ids of events, traces and spans.
+//!
+//! Sentry's own types draw them from a generator that a thread loses when it ends, and that a child process shares with its parent.
+
+use sentry_core::{
+    protocol::{SpanId, TraceId},
+    types::Uuid,
+};
+use spanwise_core::random_bits;
+
+pub(crate) fn new_event_id() -> Uuid {
+    // Version 4: 122 random bits.
+    let high = random_bits() & !0xF000 | 0x4000;
+    Uuid::from_u64_pair(high, random_bits() >> 2 | 0b10 << 62)
+}
+
+pub(crate) fn new_trace_id() -> TraceId {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&random_bits().to_be_bytes());
+    // Not all of it is zero.
+    id[8..].copy_from_slice(&random_bits().max(1).to_be_bytes());
+    id.into()
+}
+
+pub(crate) fn new_span_id() -> SpanId {
+    random_bits().max(1).to_be_bytes().into()
+}

@@ -1,0 +1,24 @@
+//! A service's test of its own policy: the capture is one more layer of the stack, behind the policy.
+
+use spanwise_testing::{CaptureLayer, capture};
+
+#[test]
+fn so_that_a_service_can_test_its_rules() {
+    alone!();
+    let policy = spanwise::Policy::secrets().hide("badge").unwrap();
+    let builder = spanwise::Builder::test().redact(policy);
+    let _telemetry = builder.with(CaptureLayer::default()).init().unwrap();
+
+    let logs = capture();
+    tracing::info!(
+        password = "hunter2",
+        badge = "b-1234",
+        order_id = 42,
+        "login"
+    );
+    logs.assert_never_logged("hunter2");
+    logs.assert_never_logged("b-1234");
+    logs.one("login")
+        .assert_field("password", "[REDACTED]")
+        .assert_field("order_id", 42);
+}

@@ -1,0 +1,27 @@
+//! In production the first line at DEBUG says what holds, and who said so.
+
+use crate::support::Lines;
+
+#[test]
+fn with_the_origin_of_each_value() {
+    alone!();
+    let lines = Lines::default();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("RUST_LOG", "debug"),
+        ("SERVICE_NAME", "shop"),
+    ];
+    let _telemetry = spanwise::Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let line = lines.with_message("configuration");
+    assert_eq!(
+        (&line["level"], &line["target"]),
+        (&"DEBUG".into(), &"spanwise".into())
+    );
+    assert_eq!(line["settings"]["RUST_LOG"], "debug (RUST_LOG)");
+    assert_eq!(line["settings"]["LOG_FORMAT"], "json (preset prod)");
+    assert_eq!(line["settings"]["SERVICE_NAME"], "shop (SERVICE_NAME)");
+}

@@ -1,0 +1,24 @@
+//! `pretty`: the event, then where it happened; a value of several lines is shown as several.
+
+use crate::support::Lines;
+use tracing::{info, info_span};
+
+#[test]
+fn a_line_for_what_and_a_line_for_where() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::dev()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let _request = info_span!("request", request_id = "r-1").entered();
+    info!(target: "shop", n = 1, "first\nsecond");
+    let text = lines.text();
+    let (_, text) = text.split_once(' ').unwrap();
+    let expected = format!(
+        " INFO first\n             | second n=1\n             shop at {}:{} in request request_id=r-1\n",
+        file!(),
+        line!() - 6
+    );
+    assert_eq!(text, expected);
+}

@@ -1,0 +1,18 @@
+//! Law 2: no sink at all, and only a layer of the user's: it sees everything.
+
+use crate::support::Lines;
+
+#[test]
+fn a_layer_of_the_user_s_sees_what_the_levels_let_through() {
+    alone!();
+    let theirs = Lines::default();
+    let telemetry = spanwise::Builder::prod()
+        .output(spanwise::Output::None)
+        .with(tracing_subscriber::fmt::layer().with_writer(theirs.clone()))
+        .init()
+        .unwrap();
+    tracing::info!("seen");
+    tracing::debug!("below the levels");
+    assert_eq!(theirs.text().lines().count(), 1, "{}", theirs.text());
+    assert!(telemetry.handle().stats().sinks.is_empty());
+}

@@ -1,0 +1,31 @@
+//! A user's layer that panics at every event: the panic is the caller's to catch, and the panic hook does not make it worse by
+//! logging into that layer again, inside a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::support::Lines;
+use tracing::{Event, Subscriber, info};
+use tracing_subscriber::{Layer, layer::Context};
+
+struct Panics;
+
+impl<S: Subscriber> Layer<S> for Panics {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        panic!("a layer that panics")
+    }
+}
+
+#[test]
+fn and_our_line_is_written_all_the_same() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::prod()
+        .with_writer(lines.clone())
+        .with(Panics)
+        .init()
+        .unwrap();
+    for _ in 0..2 {
+        assert!(catch_unwind(AssertUnwindSafe(|| info!("m"))).is_err());
+    }
+    assert_eq!(lines.text().lines().count(), 2, "{}", lines.text());
+}

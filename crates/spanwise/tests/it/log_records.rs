@@ -1,0 +1,328 @@
+//! Records of the `log` crate: with their own target, file and line, the span they are in, and their key-values; levels hold for
+//! their targets too.
+
+use std::{cell::Cell, io, panic::AssertUnwindSafe};
+
+use log::{
+    kv::{self, Source, VisitSource},
+    log_enabled,
+};
+use serde_json::json;
+use spanwise::{Builder, JsonLayer, LayerExt};
+use tracing_subscriber::Layer;
+
+use crate::support::Lines;
+
+#[test]
+fn origin_is_the_record_s_own() {
+    alone!();
+    let (lines, nested, warnings) = (Lines::default(), Lines::default(), Lines::default());
+    let telemetry = Builder::prod()
+        .levels("info,noisy=warn".parse().unwrap())
+        .with_writer(lines.clone())
+        .with(
+            JsonLayer::new()
+                .with_source_location()
+                .format(spanwise_json::Format::JsonNested)
+                .with_writer(nested.clone()),
+        )
+        .with(LayerExt::leveled(
+            JsonLayer::new().with_writer(warnings.clone()),
+            "off,hyper=warn".parse().unwrap(),
+        ))
+        .init()
+        .unwrap();
+    let _request = tracing::info_span!("request", request_id = "r-1").entered();
+    log::info!(target: "hyper::client", "connected");
+    log::warn!(target: "hyper::client", "slow");
+    log::info!(target: "noisy", "below its level");
+    log::debug!("below");
+
+    let line = lines.with_message("connected");
+    assert_eq!(
+        (&line["target"], &line["request_id"], &line["level"]),
+        (&json!("hyper::client"), &json!("r-1"), &json!("INFO"))
+    );
+    assert!(!lines.text().contains("log."), "{}", lines.text());
+    assert_eq!(lines.objects().len(), 2);
+    assert_eq!(warnings.objects().len(), 1, "{}", warnings.text());
+    let line = &nested.objects()[0];
+    assert_eq!(
+        (&line["target"], &line["fields"]),
+        (&json!("hyper::client"), &json!({ "message": "connected" }))
+    );
+    let file = line["filename"].as_str().unwrap();
+    assert!(file.ends_with("it/log_records.rs"), "{file}");
+    assert!(line["line_number"].is_u64());
+
+    telemetry.handle().set_levels("debug").unwrap();
+    log::debug!("now");
+    lines.with_message("now");
+}
+
+/// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of `tracing`.
+#[test]
+fn fmt_shows_them_as_events() {
+    alone!();
+    let lines = Lines::default();
+    let fmt = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(lines.clone());
+    let _telemetry = Builder::prod()
+        .output(spanwise::Output::None)
+        .with(
+            fmt.with_filter(
+                "off,shop::pay=info"
+                    .parse::<tracing_subscriber::filter::Targets>()
+                    .unwrap(),
+            ),
+        )
+        .init()
+        .unwrap();
+    log::info!(target: "shop::pay", order_id = 42; "paid");
+    log::info!(target: "shop::cart", "not for this layer");
+    assert_eq!(lines.text(), " INFO shop::pay: paid order_id=42\n");
+}
+
+#[test]
+fn key_values_are_fields_of_their_type() {
+    alone!();
+    let (lines, console) = (Lines::default(), Lines::default());
+    let _telemetry = Builder::prod()
+        .with_writer(lines.clone())
+        .with(JsonLayer::new().with_writer(console.clone()))
+        .init()
+        .unwrap();
+    let cause = io::Error::other("reset by peer");
+    let owned = String::from("owned");
+    log::info!(
+        user_id = 42,
+        delta = -7,
+        big = u128::MAX,
+        share = 0.25,
+        ready = true,
+        via = "the app",
+        owned = owned.as_str(),
+        letter = 'x',
+        list:? = [1, 2],
+        cause:% = cause,
+        nothing = None::<u32>,
+        password = "mossy7-road",
+        "api.token" = 99_173;
+        "signed in"
+    );
+    let mut line = lines.with_message("signed in");
+    let line = line.as_object_mut().unwrap();
+    for key in [
+        "timestamp",
+        "level",
+        "target",
+        "message",
+        "service",
+        "redacted",
+    ] {
+        line.remove(key).unwrap();
+    }
+    let expected = json!({
+        "user_id": 42,
+        "delta": -7,
+        "big": u128::MAX.to_string(),
+        "share": 0.25,
+        "ready": true,
+        "via": "the app",
+        "owned": "owned",
+        "letter": "x",
+        "list": "[1, 2]",
+        "cause": "reset by peer",
+        "password": "[REDACTED]",
+        "api.token": "[REDACTED]",
+    });
+    assert_eq!(serde_json::Value::from(line.clone()), expected);
+    // A layer that was added is behind the policy as well.
+    assert!(!console.text().contains("mossy7") && console.text().contains("\"user_id\":42"));
+}
+
+#[test]
+fn keys_that_mean_something_else_are_kept() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    // Without a place, it looks as what `tracing-log` makes.
+    let kvs = [
+        ("message", "other"),
+        ("log.target", "forged"),
+        ("log.offset", "12"),
+        ("level", "ERROR"),
+        ("twice", "first"),
+        ("twice", "last"),
+        ("log.file", "password=mossy7"),
+    ];
+    let mut record = log::Record::builder();
+    record
+        .target("log")
+        .level(log::Level::Info)
+        .key_values(&kvs);
+    log::logger().log(&record.args(format_args!("told")).build());
+    let line = lines.with_message("told");
+    for (key, value) in [
+        ("target", "log"),
+        ("level", "INFO"),
+        ("kv.message", "other"),
+        ("kv.log.target", "forged"),
+        ("log.offset", "12"),
+        ("twice", "last"),
+        ("kv.log.file", "password=[REDACTED]"),
+    ] {
+        assert_eq!(line[key], value, "{key} in {line}");
+    }
+}
+
+#[test]
+fn many_key_values_and_origins_are_all_shown() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let names: Vec<String> = (0..40).map(|n| format!("key_{n}")).collect();
+    let kvs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(0..).collect();
+    let mut record = log::Record::builder();
+    record
+        .target("shop")
+        .level(log::Level::Info)
+        .key_values(&kvs);
+    log::logger().log(&record.args(format_args!("forty")).build());
+    assert_eq!(lines.with_message("forty")["key_39"], 39);
+
+    // More targets than are kept apart: nothing is lost, and what is secret stays hidden.
+    let many = 3 * spanwise::core::runtime_callsite::MAX_CALLSITES / 2;
+    let long = "x".repeat(2 * spanwise::core::runtime_callsite::MAX_TEXT_LEN);
+    for n in 0..many {
+        log::info!(target: &format!("conn-{n}"), n, password = "mossy7-road"; "open");
+    }
+    log::info!(target: &long, n = many; "open");
+    let all: Vec<_> = lines.objects().into_iter().skip(1).collect();
+    assert_eq!(all.len(), many + 1);
+    for (n, line) in all.iter().enumerate().take(many) {
+        assert_eq!(line["target"], format!("conn-{n}"));
+        let message = line["message"].as_str().unwrap();
+        let in_message = message.contains(&format!(" n={n} password=[REDACTED]"))
+            || message.contains(&format!(" n={n} password=\"[REDACTED]\""));
+        assert!(line["n"] == n || in_message, "{line}");
+    }
+    assert_eq!(all[0]["n"], 0);
+    assert!(
+        all[many]["message"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("n={many}"))
+    );
+    assert!(!lines.text().contains("mossy7"));
+}
+
+/// Gives a pair, and then panics.
+struct Breaks;
+
+impl Source for Breaks {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        visitor.visit_pair("before".into(), 1.into())?;
+        panic!("no more")
+    }
+}
+
+#[test]
+fn source_that_panics_costs_its_pairs() {
+    alone!();
+    let lines = Lines::default();
+    let telemetry = Builder::test()
+        .with_writer(lines.clone())
+        .format(spanwise::OutputFormat::Json)
+        .init();
+    let _telemetry = telemetry.unwrap();
+    let mut record = log::Record::builder();
+    record
+        .target("shop")
+        .level(log::Level::Info)
+        .key_values(&Breaks);
+    let log = AssertUnwindSafe(|| log::logger().log(&record.args(format_args!("told")).build()));
+    assert!(std::panic::catch_unwind(log).is_ok());
+    assert_eq!(lines.with_message("told")["before"], 1);
+}
+
+/// Counts how often its `Display` is called.
+struct Counted<'c>(&'c Cell<u32>);
+
+impl std::fmt::Display for Counted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.set(self.0.get() + 1);
+        f.write_str("formatted")
+    }
+}
+
+/// What is off costs a comparison: `log`'s own level follows that of the stack, and a macro asks nothing else.
+#[test]
+fn max_level_follows_the_levels() {
+    alone!();
+    let lines = Lines::default();
+    let telemetry = Builder::prod()
+        .levels("info".parse().unwrap())
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let handle = telemetry.handle();
+    for (levels, max) in [
+        ("", log::LevelFilter::Info),
+        ("warn", log::LevelFilter::Warn),
+        ("warn,shop::db=trace", log::LevelFilter::Trace),
+        ("off", log::LevelFilter::Off),
+        ("error,shop=debug", log::LevelFilter::Debug),
+        ("info,[request]=trace", log::LevelFilter::Trace),
+        ("info", log::LevelFilter::Info),
+    ] {
+        handle.set_levels(levels).unwrap();
+        assert_eq!(log::max_level(), max, "{levels}");
+    }
+    handle
+        .set_levels_for(std::time::Duration::from_secs(3600), "trace")
+        .unwrap();
+    assert_eq!(log::max_level(), log::LevelFilter::Trace);
+    handle.set_levels("info,shop=trace").unwrap();
+
+    // A target that is not enabled: its values are not formatted, and `log_enabled!` says so.
+    let count = Cell::new(0);
+    log::trace!(target: "other", value:% = Counted(&count); "{}", Counted(&count));
+    assert_eq!(count.get(), 0);
+    assert!(!log_enabled!(target: "other", log::Level::Trace));
+    assert!(log_enabled!(target: "shop::db", log::Level::Trace));
+    log::trace!(target: "shop::db", value:% = Counted(&count); "{}", Counted(&count));
+    assert_eq!(count.get(), 2);
+
+    // A subscriber of somebody else's, with levels of its own, gets what it wants.
+    handle.set_levels("info").unwrap();
+    assert_eq!(log::max_level(), log::LevelFilter::Info);
+    let other = Lines::default();
+    let layer = JsonLayer::new().with_writer(other.clone());
+    let scoped =
+        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), layer);
+    tracing::subscriber::with_default(scoped, || log::trace!("in a scope"));
+    other.with_message("in a scope");
+}
+
+#[test]
+fn logger_of_the_program_stays() {
+    alone!();
+    struct Other;
+    impl log::Log for Other {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &log::Record<'_>) {}
+        fn flush(&self) {}
+    }
+    log::set_logger(&Other).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
+    let lines = Lines::default();
+    let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    assert_eq!(telemetry.handle().stats().faults.len(), 1);
+    telemetry.handle().set_levels("warn").unwrap();
+    assert_eq!(log::max_level(), log::LevelFilter::Debug);
+}

@@ -1,0 +1,62 @@
+//! The facade through its public API. Tests that need a process of their own begin with `alone!()`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+/// Runs the test that this is the first statement of in a process of its own, for one that starts logging.
+///
+/// The binary runs itself again with this one test; what that prints is shown if it fails.
+macro_rules! alone {
+    () => {
+        if $crate::support::is_run_alone(|| {}) {
+            return;
+        }
+    };
+}
+
+#[cfg(feature = "sentry")]
+#[path = "../../../spanwise-sentry/tests/support/receiver.rs"]
+mod receiver;
+mod support;
+
+mod capture_layer;
+mod configuration_event;
+mod console;
+mod console_pretty;
+mod debug_logs;
+mod debug_panics;
+mod debug_reads_span;
+mod deep_spans;
+mod empty_stack;
+mod failing_request;
+mod files;
+mod filtered_layers;
+mod late_records;
+mod layer_panics;
+mod left_out_counts;
+mod log_records;
+mod panics;
+mod planted_secrets;
+mod planting;
+mod readme;
+mod recorder_and_layers;
+mod recorder_keeps_nothing;
+mod recorder_levels;
+mod recorder_order;
+mod redacted_layers;
+#[cfg(feature = "axum")]
+mod requests;
+mod sampler_and_recorder;
+mod sampler_and_tail;
+mod second_init;
+#[cfg(feature = "sentry")]
+mod sentry_away;
+#[cfg(feature = "sentry")]
+mod sentry_errors;
+mod settings;
+mod span_order;
+mod writer_fails;
+mod writer_logs;

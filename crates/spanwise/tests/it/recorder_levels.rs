@@ -1,0 +1,39 @@
+//! Of what was kept an error file gets nothing, and no header either.
+
+use std::{fs, time::Duration};
+
+use spanwise::{Builder, Output};
+use tracing::{debug, error, info, info_span};
+
+#[test]
+fn to_a_file_and_not_to_the_error_file() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let vars = [("LOG_PRESET", "prod"), ("LOG_RECORDER", "debug")];
+    let telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .output(Output::None)
+        .file(path("all.log"))
+        .error_file(path("errors.log"))
+        .init()
+        .unwrap();
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        info!("shown");
+        error!("failed");
+    });
+    telemetry.shutdown(Duration::from_secs(5));
+
+    let messages = |name: &str| {
+        let text = fs::read_to_string(path(name)).unwrap();
+        let message = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["message"].as_str().unwrap().to_owned()
+        };
+        text.lines().map(message).collect::<Vec<_>>()
+    };
+    let header = "what was kept of a unit of work follows";
+    assert_eq!(messages("all.log"), ["shown", header, "a step", "failed"]);
+    assert_eq!(messages("errors.log"), ["failed"]);
+}

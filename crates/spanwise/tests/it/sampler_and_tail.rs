@@ -1,0 +1,82 @@
+//! A sampler's share and the share of tail sampling follow the same id: they are not multiplied, and a request that fails shows all its lines.
+
+use std::time::Duration;
+
+use crate::support::Lines;
+use spanwise::Builder;
+use tracing::{error, info, info_span};
+
+const REQUESTS: usize = 20_000;
+const TAIL: f64 = 0.2;
+const RATIO: f64 = 0.05;
+
+#[test]
+fn and_what_is_shown_counts_what_was_logged() {
+    alone!();
+    let output = Lines::default();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_SAMPLE", "info=0.05,error=0/h,sqlx=100/h"),
+        ("LOG_RECORDER", "debug,tail=0.2"),
+    ];
+    let telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(output.clone())
+        .init()
+        .unwrap();
+    for n in 0..REQUESTS {
+        let _request = info_span!("request", request_id = format!("r-{n}"), n).entered();
+        info!("received");
+        info!(target: "sqlx::query", "query");
+        if n % 100 == 0 {
+            error!("failed");
+            info!("goes on");
+        }
+    }
+    telemetry.shutdown(Duration::from_secs(5));
+
+    let lines = output.objects();
+    let of = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
+    // Each request that failed shows its lines, though the sampler leaves each error out, and nineteen of twenty lines at INFO.
+    let failed = REQUESTS / 100;
+    let headers = of("what was kept of a unit of work follows").count();
+    assert_eq!(headers, of("goes on").count());
+    assert_eq!(of("goes on").count(), failed);
+    assert_eq!(of("failed").count(), 0);
+    for n in (0..REQUESTS).step_by(100) {
+        for message in ["received", "query"] {
+            assert!(of(message).any(|line| line["n"] == n), "{message} of {n}");
+        }
+    }
+
+    // Kept are the requests of the smaller share, which are among those of the larger one.
+    let whole = |line: &&serde_json::Value| line.get("buffered").is_none();
+    let rates: Vec<_> = of("received").filter(whole).collect();
+    assert!(rates.iter().all(|line| line["sample_rate"] == 0.05));
+    let count = |message| {
+        let stands_for =
+            |line: &serde_json::Value| 1.0 / line["sample_rate"].as_f64().unwrap_or(1.0);
+        of(message).filter(whole).map(stands_for).sum::<f64>()
+    };
+    let sigma = |share: f64| (REQUESTS as f64 * (1.0 - share) / share).sqrt();
+    let off = (count("received") - REQUESTS as f64).abs();
+    assert!(off < 4.0 * sigma(RATIO), "{off}: {}", rates.len());
+    assert_eq!(count("goes on"), failed as f64);
+
+    // A limit is counted whole: what it let through is of one request in five.
+    let suppressed = |line: &serde_json::Value| line["suppressed"].as_u64();
+    let told: u64 = of("events suppressed")
+        .filter(|line| line["target"] == "sqlx::query")
+        .filter_map(suppressed)
+        .sum();
+    let queries = count("query") + told as f64;
+    assert!(
+        (queries - REQUESTS as f64).abs() < 4.0 * sigma(TAIL),
+        "{queries}"
+    );
+    let errors: u64 = of("events suppressed")
+        .filter(|line| line["level"] == "ERROR")
+        .filter_map(suppressed)
+        .sum();
+    assert_eq!(errors, failed as u64);
+}

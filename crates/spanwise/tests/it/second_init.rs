@@ -1,0 +1,19 @@
+//! The first logging stays as it is.
+
+use crate::support::Lines;
+use spanwise::{Builder, InitError};
+
+#[test]
+fn the_second_says_so_and_the_first_goes_on() {
+    alone!();
+    let (first, second) = (Lines::default(), Lines::default());
+    let telemetry = Builder::prod().with_writer(first.clone()).init().unwrap();
+    let again = Builder::prod().with_writer(second.clone()).init();
+    assert_eq!(again.err(), Some(InitError::AlreadyInitialized));
+    tracing::info!("still here");
+    assert_eq!((first.text().lines().count(), second.text().len()), (1, 0));
+    let report = telemetry.shutdown(std::time::Duration::from_secs(1));
+    assert_eq!((report.delivered, report.lost), (1, 0));
+    tracing::info!("after the shutdown");
+    assert_eq!(first.text().lines().count(), 2);
+}

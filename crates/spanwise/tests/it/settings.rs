@@ -1,0 +1,594 @@
+//! What the environment can say, and what beats what.
+
+use spanwise::{Builder, InitError, OutputFormat, Preset, SETTINGS};
+
+fn explain<const N: usize>(vars: [(&str, &str); N]) -> String {
+    Builder::from_vars(vars).unwrap().explain().to_string()
+}
+
+fn problems<const N: usize>(vars: [(&str, &str); N]) -> Vec<String> {
+    match Builder::from_vars(vars) {
+        Err(InitError::Settings(problems)) => problems,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_line(text: &str, line: &str) {
+    assert!(
+        text.lines().any(|other| other == line),
+        "{line:?} in:\n{text}"
+    );
+}
+
+#[test]
+fn the_preset_is_chosen_by_name_else_by_the_deployment() {
+    assert_line(
+        &explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]),
+        "LOG_PRESET = test (LOG_PRESET)",
+    );
+    for (value, preset) in [
+        ("production", "prod"),
+        ("staging", "prod"),
+        ("Prod", "prod"),
+        ("test", "test"),
+        ("local", "dev"),
+    ] {
+        assert_line(
+            &explain([("RUST_ENV", value)]),
+            &format!("LOG_PRESET = {preset} (RUST_ENV)"),
+        );
+    }
+    assert_line(
+        &explain([("APP_ENV", "prod"), ("ENVIRONMENT", "test")]),
+        "LOG_PRESET = prod (APP_ENV)",
+    );
+    let other = explain([("APP_ENV", "blue")]);
+    assert!(
+        other.contains("(by whether stderr is a terminal)"),
+        "{other}"
+    );
+    assert_line(&other, "APP_ENV = blue (APP_ENV)");
+}
+
+#[test]
+fn code_beats_environment_beats_preset() {
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_FORMAT", "compact"),
+        ("RUST_LOG", "sqlx=warn"),
+    ];
+    let from_env = explain(vars);
+    assert_line(&from_env, "LOG_FORMAT = compact (LOG_FORMAT)");
+    assert_line(&from_env, "RUST_LOG = info,sqlx=warn (RUST_LOG)");
+    assert_line(&from_env, "LOG_OUTPUT = stdout (preset prod)");
+    let code = Builder::from_vars(vars)
+        .unwrap()
+        .format(OutputFormat::JsonNested)
+        .preset(Preset::Dev)
+        .explain()
+        .to_string();
+    assert_line(&code, "LOG_FORMAT = json-nested (code)");
+    assert_line(&code, "LOG_PRESET = dev (code)");
+    assert_line(&code, "LOG_OUTPUT = stderr (preset dev)");
+}
+
+#[test]
+fn values_are_trimmed_and_empty_is_unset() {
+    let text = explain([
+        ("LOG_PRESET", " prod\n"),
+        ("LOG_FORMAT", ""),
+        ("RUST_LOG", " \n"),
+    ]);
+    assert_line(&text, "LOG_PRESET = prod (LOG_PRESET)");
+    assert_line(&text, "LOG_FORMAT = json (preset prod)");
+    assert_line(&text, "RUST_LOG = info (preset prod)");
+}
+
+#[test]
+fn the_service_is_named_by_its_own_variables_before_opentelemetry_s() {
+    let text = explain([
+        ("OTEL_SERVICE_NAME", "otel"),
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+    ]);
+    assert_line(&text, "SERVICE_NAME = shop (SERVICE_NAME)");
+    assert_line(&text, "SERVICE_VERSION = 1.4.0 (SERVICE_VERSION)");
+    assert_line(
+        &explain([("OTEL_SERVICE_NAME", "otel")]),
+        "SERVICE_NAME = otel (OTEL_SERVICE_NAME)",
+    );
+    assert_line(&explain([]), "SERVICE_NAME = it (the program's name)");
+}
+
+#[test]
+fn log_level_stands_in_for_rust_log_and_may_not_contradict_it() {
+    assert_line(
+        &explain([("LOG_LEVEL", "warn")]),
+        "LOG_LEVEL = warn (LOG_LEVEL)",
+    );
+    assert_line(
+        &explain([("LOG_LEVEL", "warn"), ("RUST_LOG", "WARN")]),
+        "RUST_LOG = warn (RUST_LOG)",
+    );
+    let problems = problems([("LOG_LEVEL", "warn"), ("RUST_LOG", "info")]);
+    assert_eq!(
+        problems,
+        ["RUST_LOG=\"info\" and LOG_LEVEL=\"warn\" contradict each other: set one of them"]
+    );
+}
+
+#[test]
+fn context_keys_are_added_to_the_five() {
+    let text = explain([("LOG_CONTEXT", "order_id, job_id,request_id")]);
+    assert_line(
+        &text,
+        "LOG_CONTEXT = request_id, tenant_id, user_id, trace_id, span_id, order_id, job_id (LOG_CONTEXT)",
+    );
+    assert!(problems([("LOG_CONTEXT", "order id")])[0].contains("`order id` is not a field name"));
+}
+
+#[test]
+fn what_is_nearly_a_setting_is_an_error_and_the_rest_is_somebody_else_s() {
+    assert!(problems([("LOG_FORMATT", "json")])[0].contains("did you mean LOG_FORMAT?"));
+    assert!(problems([("LOG_LEVLE", "info")])[0].contains("did you mean LOG_LEVEL?"));
+    let text = explain([("LOG_GROUP_NAME", "x"), ("LOGNAME", "root")]);
+    assert_line(
+        &text,
+        "LOG_GROUP_NAME: not a setting of this program's logging, left alone",
+    );
+    assert!(!text.contains("LOGNAME"));
+}
+
+#[test]
+fn every_setting_is_defined_once_and_documented() {
+    for (index, setting) in SETTINGS.iter().enumerate() {
+        assert!(
+            SETTINGS[..index]
+                .iter()
+                .all(|other| other.name != setting.name),
+            "{} twice",
+            setting.name
+        );
+        assert!(
+            setting.help.ends_with('.') && !setting.accepts.is_empty(),
+            "{}",
+            setting.name
+        );
+    }
+    let mut table = String::from("| variable | accepts | default | |\n| --- | --- | --- | --- |\n");
+    for setting in SETTINGS {
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            setting.name, setting.accepts, setting.default, setting.help
+        ));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (start, end) = ("<!-- settings -->\n", "<!-- end of settings -->\n");
+    let before = page.split_once(start).unwrap().0;
+    let after = page.split_once(end).unwrap().1;
+    let rendered = format!("{before}{start}{table}{end}{after}");
+    if std::env::vars().any(|(name, _)| name == "UPDATE_DOCS") {
+        std::fs::write(path, &rendered).unwrap();
+    }
+    assert_eq!(
+        page, rendered,
+        "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p spanwise --test it settings"
+    );
+}
+
+#[test]
+fn what_is_said_about_files_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("logs/shop.log");
+    let path = path.to_str().unwrap();
+    let text = explain([
+        ("LOG_PRESET", "prod"),
+        ("LOG_FILE", path),
+        ("LOG_FILE_ROTATE", "hourly,1MiB,local"),
+        ("LOG_FILE_LEVEL", "warn"),
+    ]);
+    assert_line(&text, &format!("LOG_FILE = {path} (LOG_FILE)"));
+    assert_line(
+        &text,
+        "LOG_FILE_ROTATE = hourly,1MiB,local (LOG_FILE_ROTATE)",
+    );
+    assert_line(&text, "LOG_FILE_LEVEL = warn (LOG_FILE_LEVEL)");
+    assert_line(&text, "LOG_FILE_KEEP = 14 files (default)");
+    assert_line(&text, "LOG_ERROR_FILE = none (not set)");
+    assert!(
+        !directory.path().join("logs").exists(),
+        "explaining opens nothing"
+    );
+
+    let code = Builder::prod().error_file(path).explain().to_string();
+    assert_line(&code, &format!("LOG_ERROR_FILE = {path} (code)"));
+    assert_line(&code, "LOG_FILE_ROTATE = daily,100MiB (default)");
+
+    let test = explain([("LOG_PRESET", "test"), ("LOG_FILE", path)]);
+    assert_line(&test, "LOG_FILE = none (preset test)");
+}
+
+#[test]
+fn what_is_wrong_about_files_is_said_all_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = problems([
+        ("LOG_FILE", "/"),
+        ("LOG_ERROR_FILE", "~/error.log"),
+        ("LOG_FILE_ROTATE", "10"),
+        ("LOG_FILE_KEEP", "0"),
+        ("LOG_FILE_COMPRESS", "bzip2"),
+        ("LOG_FILE_LEVEL", "warning"),
+    ])
+    .join("\n");
+    for part in [
+        "LOG_FILE: cannot log to \"/\": it names a directory",
+        "LOG_ERROR_FILE=\"~/error.log\" looks as if something in it were to be expanded",
+        "LOG_FILE_ROTATE=\"10\": ",
+        "no unit",
+        "LOG_FILE_KEEP=\"0\": ",
+        "keeps no file",
+        "LOG_FILE_COMPRESS=\"bzip2\": ",
+        "LOG_FILE_LEVEL=\"warning\" is unknown: accepts error, warn,",
+    ] {
+        assert!(all.contains(part), "{part:?} in:\n{all}");
+    }
+    let meant = problems([("LOG_FILE_ROTATION", "daily")]).join("\n");
+    assert!(
+        meant.contains("LOG_FILE_ROTATION=\"daily\" is not a setting")
+            && meant.contains("LOG_FILE_ROTATE"),
+        "{meant}"
+    );
+    let link = directory.path().join("link.log");
+    std::os::unix::fs::symlink("elsewhere", &link).unwrap();
+    let link = problems([("LOG_FILE", link.to_str().unwrap())]).join("\n");
+    assert!(link.contains("symbolic link"), "{link}");
+}
+
+#[test]
+fn redaction_is_on_in_every_preset_unless_somebody_says_off() {
+    alone!();
+    let line = |vars: &[(&str, &str)], expected: &str| {
+        let text = Builder::from_vars(vars.iter().copied()).unwrap().explain();
+        assert_line(&text.to_string(), expected);
+    };
+    let dev = ("LOG_PRESET", "dev");
+    line(&[dev], "LOG_REDACT = secrets (preset dev)");
+    for (preset, value) in [("prod", "secrets and pii"), ("test", "secrets and pii")] {
+        let expected = format!("LOG_REDACT = {value} (preset {preset})");
+        line(&[("LOG_PRESET", preset)], &expected);
+    }
+    line(
+        &[dev, ("LOG_REDACT", "+employee_no,-session,+items[*].card")],
+        "LOG_REDACT = secrets,+employeeno,+items.*.card,-session (LOG_REDACT)",
+    );
+    line(
+        &[dev, ("LOG_REDACT", "off")],
+        "LOG_REDACT = off (LOG_REDACT)",
+    );
+    let vars = [("LOG_REDACT", "off")];
+    let code = Builder::from_vars(vars).unwrap();
+    let code = code.redact(spanwise::Policy::secrets()).explain();
+    assert_line(
+        &code.to_string(),
+        "LOG_REDACT = a policy of the program's (code)",
+    );
+    let more = Builder::from_vars([("LOG_REDACT", "-session"), ("LOG_PRESET", "prod")])
+        .unwrap()
+        .redact_with(|policy| policy.hide("employee_no"));
+    assert_line(
+        &more.explain().to_string(),
+        "LOG_REDACT = secrets and pii,-session, and rules of the program's (code)",
+    );
+    let wrong = Builder::prod().redact_with(|policy| policy.hide("a b*c"));
+    match wrong.init() {
+        Err(InitError::Settings(problems)) => assert!(problems[0].contains("`a b*c` names no key")),
+        other => panic!("{other:?}"),
+    }
+    assert!(problems([("LOG_REDACTION", "off")])[0].starts_with(
+        "LOG_REDACTION=\"off\" is not a setting: there are LOG_REDACT, LOG_REDACT_KEY_FILE"
+    ));
+    let off = Builder::prod().without_redaction().explain().to_string();
+    assert_line(&off, "LOG_REDACT = off (code)");
+    assert!(problems([("LOG_REDACT", "password")])[0].starts_with(
+        "LOG_REDACT=\"password\": `password` is neither `on` nor `off`: write `+password`"
+    ));
+}
+
+#[cfg(not(feature = "pseudonyms"))]
+#[test]
+fn a_key_of_pseudonyms_needs_the_feature() {
+    assert_eq!(
+        problems([("LOG_REDACT_KEY_FILE", "/run/secrets/key")]),
+        [
+            "LOG_REDACT_KEY_FILE=\"/run/secrets/key\": this program is built without pseudonyms: add the feature `pseudonyms` of \
+             `spanwise`, or leave the variable out"
+        ]
+    );
+}
+
+#[cfg(feature = "pseudonyms")]
+#[test]
+fn a_key_of_pseudonyms_is_read_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    let key = "0123456789abcdef0123456789abcdef";
+    std::fs::write(&path, key).unwrap();
+    let path = path.to_str().unwrap();
+    let text = explain([("LOG_PRESET", "dev"), ("LOG_REDACT_KEY_FILE", path)]);
+    assert_line(
+        &text,
+        "LOG_REDACT = secrets, pseudonyms for pii (preset dev)",
+    );
+    assert_line(
+        &text,
+        &format!("LOG_REDACT_KEY_FILE = {path} (LOG_REDACT_KEY_FILE)"),
+    );
+    let builder = Builder::from_vars([("LOG_REDACT_KEY_FILE", path)]).unwrap();
+    assert!(!format!("{builder:?}{text}").contains("0123456789abcdef"));
+
+    let off = problems([("LOG_REDACT", "off"), ("LOG_REDACT_KEY_FILE", path)]);
+    assert_eq!(
+        off,
+        ["LOG_REDACT=off and LOG_REDACT_KEY_FILE contradict each other: leave one of them out"]
+    );
+    std::fs::write(path, "hunter2").unwrap();
+    let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
+    assert!(short.contains("it needs 16 at least") && !short.contains("hunter2"));
+    let itself = problems([("LOG_REDACT_KEY_FILE", key)]).join("\n");
+    assert_eq!(
+        itself,
+        "LOG_REDACT_KEY_FILE=(hidden, 32 bytes) looks like the key itself: write it into a file, and that file's path here"
+    );
+    let missing = problems([("LOG_REDACT_KEY_FILE", "/nowhere/key")]).join("\n");
+    assert!(missing.contains("/nowhere/key"), "{missing}");
+}
+
+#[test]
+fn a_setting_for_a_file_that_is_not_there_is_wrong() {
+    alone!();
+    let start = |builder: Builder| match builder.init() {
+        Err(InitError::Settings(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    let vars = [("LOG_PRESET", "prod"), ("LOG_FILE_KEEP", "3")];
+    assert_eq!(
+        start(Builder::from_vars(vars).unwrap()),
+        ["LOG_FILE_KEEP is set, and there is no file for it: set LOG_FILE too, or leave both out"]
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    let twice = Builder::prod().file(&path).error_file(&path);
+    assert_eq!(
+        start(twice),
+        ["LOG_FILE and LOG_ERROR_FILE are the same file: give each its own"]
+    );
+    assert!(!path.exists());
+    let two = Builder::prod()
+        .file(directory.path())
+        .error_file("/dev/null");
+    let all = start(two).join("\n");
+    assert!(
+        all.contains("LOG_FILE: ") && all.contains("LOG_ERROR_FILE: "),
+        "{all}"
+    );
+}
+
+#[test]
+fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
+    let all = problems([
+        ("LOG_SAMPLE", "info=1.5,shop=5/x,=0.1"),
+        ("LOG_RECORDER", "debgu"),
+    ])
+    .join("\n");
+    for part in [
+        "`info=1.5`",
+        "`shop=5/x`",
+        "`=0.1`",
+        "LOG_RECORDER=\"debgu\": ",
+    ] {
+        assert!(all.contains(part), "{part} in:\n{all}");
+    }
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_SAMPLE", "info=0.1,sqlx=5/s"),
+        ("LOG_RECORDER", "debug,hyper=info"),
+    ];
+    let text = explain(vars);
+    assert_line(&text, "LOG_SAMPLE = sqlx=5/s,info=0.1 (LOG_SAMPLE)");
+    assert_line(&text, "LOG_RECORDER = debug,hyper=info (LOG_RECORDER)");
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_RECORDER", " slow = 1500ms, debug,tail=0.01"),
+    ];
+    assert_line(
+        &explain(vars),
+        "LOG_RECORDER = debug,slow=1500ms,tail=0.01 (LOG_RECORDER)",
+    );
+    let all = problems([("LOG_RECORDER", "debug,slow=1,tail=1%,tail=0.1,shop=inof")]).join("\n");
+    for part in [
+        "`slow=1`: `1` is not a time",
+        "`tail=1%`: `1%` is not a share",
+        "`tail=0.1`: `tail` is there twice",
+        "`shop=inof`",
+        "; accepts off, or a level",
+    ] {
+        assert!(all.contains(part), "{part} in:\n{all}");
+    }
+    for (name, value) in [
+        ("LOG_RECORDER", "on"),
+        ("LOG_RECORDER", "1"),
+        ("LOG_RECORDER", "64MiB"),
+        ("LOG_SAMPLE_RATE", "0.1"),
+        ("LOG_RECORDER_SLOW", "5s"),
+    ] {
+        let wrong = problems([(name, value)]);
+        assert!(
+            wrong[0].starts_with(&format!("{name}={value:?} is ")),
+            "{wrong:?}"
+        );
+    }
+    for (name, meant) in [
+        ("LOG_SAMPLING", "LOG_SAMPLE"),
+        ("LOG_SAMPLER", "LOG_SAMPLE"),
+        ("LOG_RECORD", "LOG_RECORDER"),
+        ("LOG_FLIGHT_RECORDER", "LOG_RECORDER"),
+        ("LOG_RECORDER_SLOW", "LOG_RECORDER"),
+    ] {
+        assert_eq!(
+            problems([(name, "debug")]),
+            [format!(
+                "{name}=\"debug\" is not a setting: there is {meant}"
+            )]
+        );
+    }
+    assert!(
+        explain([("LOG_SAMPLE", "off"), ("LOG_RECORDER", "none")]).contains("LOG_SAMPLE = none")
+    );
+    let off = explain([("LOG_PRESET", "prod"), ("LOG_RECORDER", "off")]);
+    assert_line(&off, "LOG_RECORDER = off (LOG_RECORDER)");
+    let vars = [("LOG_PRESET", "test"), ("LOG_SAMPLE", "info=0.1")];
+    assert_line(&explain(vars), "LOG_SAMPLE = none (preset test)");
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
+    let unset = explain([("LOG_PRESET", "prod")]);
+    assert_line(&unset, "LOG_HTTP_TRUST = never (default)");
+    assert_line(&unset, "LOG_HTTP_CLIENT_ADDRESS = network (preset prod)");
+    assert_line(
+        &explain([("LOG_PRESET", "dev")]),
+        "LOG_HTTP_CLIENT_ADDRESS = whole (preset dev)",
+    );
+    let set = explain([
+        ("LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1"),
+        ("LOG_HTTP_CLIENT_ADDRESS", "none"),
+    ]);
+    assert_line(
+        &set,
+        "LOG_HTTP_TRUST = 10.0.0.0/8,127.0.0.1/32 (LOG_HTTP_TRUST)",
+    );
+    assert_line(
+        &set,
+        "LOG_HTTP_CLIENT_ADDRESS = none (LOG_HTTP_CLIENT_ADDRESS)",
+    );
+    assert_eq!(
+        problems([
+            ("LOG_HTTP_TRUST", "10.0.0.0/33"),
+            ("LOG_HTTP_CLIENT_ADDRESS", "half"),
+            ("LOG_HTTP_SLOW", "1s"),
+        ]),
+        [
+            "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+            "LOG_HTTP_SLOW=\"1s\" is not a setting: there are LOG_HTTP_TRUST, LOG_HTTP_CLIENT_ADDRESS",
+        ]
+    );
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
+fn what_is_set_for_http_needs_the_feature() {
+    assert_eq!(
+        problems([("LOG_HTTP_TRUST", "always")]),
+        [
+            "LOG_HTTP_TRUST=\"always\": this program is built without HTTP: add the feature `http` of `spanwise`, or leave the variable out"
+        ]
+    );
+}
+
+#[cfg(not(feature = "sentry"))]
+#[test]
+fn sentry_needs_the_feature_and_a_dsn_is_not_shown() {
+    assert_eq!(
+        problems([("SENTRY_DSN", "https://0123456789@sentry.example.com/42")]),
+        [
+            "SENTRY_DSN=(hidden, 40 bytes): this program is built without Sentry: add the feature `sentry` of `spanwise`, or leave the \
+          variable out"
+        ]
+    );
+    assert!(!explain([("SENTRY_RELEASE", "shop@1")]).contains("SENTRY"));
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
+    const DSN: (&str, &str) = ("SENTRY_DSN", "https://0123456789@sentry.example.com/42\n");
+    let text = explain([
+        DSN,
+        ("LOG_PRESET", "prod"),
+        ("APP_ENV", "production"),
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+        ("SENTRY_TRACES_SAMPLE_RATE", "0.25"),
+        ("SENTRY_BREADCRUMB_LEVEL", "info,sqlx=off"),
+        ("SENTRY_ENABLE_LOGS", "true"),
+    ]);
+    assert!(!text.contains("0123456789"), "{text}");
+    for line in [
+        "SENTRY_DSN = (hidden, 40 bytes), Dsn(sentry.example.com, project 42) (SENTRY_DSN)",
+        "SENTRY_ENVIRONMENT = production (default)",
+        "SENTRY_RELEASE = shop@1.4.0 (default)",
+        "SENTRY_EVENT_LEVEL = error (default)",
+        "SENTRY_BREADCRUMB_LEVEL = info,sqlx=off (SENTRY_BREADCRUMB_LEVEL)",
+        "SENTRY_SAMPLE_RATE = 1 (default)",
+        "SENTRY_TRACES_SAMPLE_RATE = 0.25 (SENTRY_TRACES_SAMPLE_RATE)",
+        "SENTRY_ENABLE_LOGS = true (SENTRY_ENABLE_LOGS)",
+    ] {
+        assert_line(&text, line);
+    }
+    assert_line(
+        &explain([("LOG_PRESET", "prod")]),
+        "SENTRY_DSN = none (not set)",
+    );
+    assert_line(
+        &explain([DSN, ("LOG_PRESET", "test")]),
+        "SENTRY_DSN = none (preset test)",
+    );
+    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1".parse().unwrap());
+    let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
+    assert_line(
+        &code.explain().to_string(),
+        "SENTRY_DSN = (hidden, 27 bytes), Dsn(localhost, project 1), and changes of the program's (code)",
+    );
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
+    alone!();
+    let all = problems([
+        ("SENTRY_DSN", "https://sentry.example.com/hunter2"),
+        ("SENTRY_SAMPLE_RATE", "1.5"),
+        ("SENTRY_TRACES_SAMPLE_RATE", "ten"),
+        ("SENTRY_ENABLE_LOGS", "maybe"),
+        ("SENTRY_EVENT_LEVEL", "eror"),
+        ("LOG_FORMAT", "xml"),
+    ]);
+    let text = all.join("\n");
+    assert_eq!(all.len(), 6, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    for part in [
+        "SENTRY_DSN=(hidden, 34 bytes) ",
+        "a DSN looks like `https://<key>@<host>/<number>`",
+        "SENTRY_SAMPLE_RATE=\"1.5\" is out of range: accepts a number from 0 to 1",
+        "SENTRY_TRACES_SAMPLE_RATE=\"ten\" is out of range",
+        "SENTRY_ENABLE_LOGS=\"maybe\" is unknown: accepts true, false",
+        "SENTRY_EVENT_LEVEL=\"eror\": ",
+    ] {
+        assert!(text.contains(part), "{part:?} in:\n{text}");
+    }
+    let wrong = Builder::prod()
+        .sentry_dsn("http://key@localhost:9000/1".parse().unwrap())
+        .sentry(|sentry| sentry.sample_rate(7.0).root_certificates("no certificate"))
+        .file("/dev/null/shop.log");
+    match wrong.init() {
+        Err(InitError::Settings(problems)) => {
+            assert_eq!(problems.len(), 2, "{problems:?}");
+            assert!(problems[1].starts_with("SENTRY_DSN: "), "{problems:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,59 @@
+//! Law 5, under the facade's panic hook: a writer that panics, one that holds a lock while it does, and one that logs.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tracing::{info, warn};
+
+/// Fails in another way each time.
+#[derive(Clone, Default)]
+struct Hostile(Arc<Mutex<u32>>, Arc<AtomicU32>);
+
+impl io::Write for Hostile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Poisoned after the first panic: whoever comes again meanwhile would wait for ever.
+        let mut writes = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        *writes += 1;
+        match *writes % 3 {
+            0 => {
+                info!("logged by the writer itself");
+                self.1.fetch_add(1, Ordering::Relaxed);
+                Ok(line.len())
+            }
+            1 => panic!("a writer that panics"),
+            _ => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn and_neither_the_program_nor_the_thread() {
+    alone!();
+    crate::support::bounded(|| {
+        let hostile = Hostile::default();
+        let writer = hostile.clone();
+        let telemetry = spanwise::Builder::prod()
+            .with_writer(move || writer.clone())
+            .init()
+            .unwrap();
+        for n in 0..9 {
+            warn!(n, "m");
+        }
+        assert_eq!(hostile.1.load(Ordering::Relaxed), 3);
+        let report = telemetry.shutdown(std::time::Duration::from_secs(1));
+        // Three of nine delivered, and none of the three lines of the writer's own.
+        assert_eq!((report.delivered, report.lost), (3, 9));
+    });
+}

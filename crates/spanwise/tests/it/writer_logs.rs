@@ -1,0 +1,45 @@
+//! A writer of the program's logs while it writes: the outputs get that line, or count it.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+/// Logs with each line but its own.
+#[derive(Clone)]
+struct Logs;
+
+impl Write for Logs {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !line.windows(9).any(|part| part == b"by itself") {
+            tracing::warn!("by itself");
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_line_is_written_or_counted() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.log");
+    let telemetry = spanwise::Builder::prod()
+        .output(spanwise::Output::None)
+        .file(&path)
+        .with(spanwise_json::JsonLayer::new().with_writer(|| Logs))
+        .init()
+        .unwrap();
+    tracing::warn!("outside");
+    let handle = telemetry.handle();
+    telemetry.shutdown(Duration::from_secs(20));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let in_file = u64::try_from(text.lines().count()).unwrap();
+    let sinks = handle.stats().sinks;
+    let file = sinks.iter().find(|sink| sink.name == "file").unwrap();
+    // Two events reached the layer of the file.
+    assert_eq!(in_file + file.lost(), 2, "{text}{sinks:?}");
+}

@@ -1,0 +1,84 @@
+//! Tests of whole programs: each runs this program again as its victim, whose stdout and stderr nobody else writes to.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that is its own program"
+)]
+
+mod closed_pipe;
+mod exit_summary;
+mod panic_secrets;
+mod stalled_reader;
+mod stalled_shutdown;
+mod wrong_start;
+
+use std::{
+    env,
+    panic::catch_unwind,
+    process::{Command, exit},
+};
+
+use spanwise::InitError;
+
+/// A test, and the programs that are its victims.
+struct Test {
+    name: &'static str,
+    run: fn(),
+    victims: &'static [(&'static str, Victim)],
+}
+
+/// What a victim does as its `main`.
+type Victim = fn() -> Result<(), InitError>;
+
+const TESTS: [Test; 6] = [
+    closed_pipe::TEST,
+    exit_summary::TEST,
+    panic_secrets::TEST,
+    stalled_reader::TEST,
+    stalled_shutdown::TEST,
+    wrong_start::TEST,
+];
+
+const VICTIM: &str = "--victim";
+
+/// This program as the victim of that name.
+fn victim(name: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args([VICTIM, name]);
+    command
+}
+
+fn main() -> Result<(), InitError> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if let [VICTIM, name] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let mut victims = TESTS.iter().flat_map(|test| test.victims);
+        let (_, be) = victims.find(|(other, _)| *other == name).unwrap();
+        return be();
+    }
+    if args.iter().any(|arg| arg == "--list") {
+        TESTS
+            .iter()
+            .for_each(|test| println!("{}: test", test.name));
+        return Ok(());
+    }
+    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted =
+        |test: &&Test| wanted.is_empty() || wanted.iter().any(|part| test.name.contains(*part));
+    let (mut passed, mut failed) = (0, 0);
+    for test in TESTS.iter().filter(is_wanted) {
+        let ok = catch_unwind(test.run).is_ok();
+        println!(
+            "test {} ... {}",
+            test.name,
+            if ok { "ok" } else { "FAILED" }
+        );
+        *(if ok { &mut passed } else { &mut failed }) += 1;
+    }
+    println!("\ntest result: {passed} passed; {failed} failed");
+    if failed > 0 {
+        exit(101);
+    }
+    Ok(())
+}

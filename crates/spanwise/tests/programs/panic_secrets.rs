@@ -1,0 +1,149 @@
+//! Neither as an event nor as what std prints about it, nor in what logging says about itself; a hook of the program's is called with
+//! the panic as it is.
+
+use std::{
+    io,
+    panic::{self, PanicHookInfo},
+    process::Output,
+};
+
+use spanwise::{Builder, InitError};
+
+use crate::{Test, victim};
+
+pub(crate) const TEST: Test = Test {
+    name: "panic_secrets",
+    run: || {
+        the_message_is_shown_without_the_secret();
+        a_panic_without_a_secret_is_printed_by_std();
+        a_hook_of_the_program_s_gets_the_panic_as_it_is();
+        what_logging_says_about_itself_is_without_it_too();
+        a_panic_forges_no_line_on_stderr();
+    },
+    victims: &[
+        ("panics", panics),
+        ("panics-with-hook", panics_with_hook),
+        ("writer-fails", writer_fails),
+        ("hostile-panics", hostile_panics),
+    ],
+};
+
+const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+
+fn panics() -> Result<(), InitError> {
+    let _telemetry = Builder::prod().init()?;
+    let worker = std::thread::Builder::new().name("worker".to_owned());
+    let secret = worker.spawn(|| panic!("no access with {TOKEN} to the shop"));
+    let _ = secret.unwrap().join();
+    let harmless = std::thread::spawn(|| panic!("out of {}", "stock"));
+    let _ = harmless.join();
+    Ok(())
+}
+
+fn panics_with_hook() -> Result<(), InitError> {
+    panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
+        let text = info.payload().downcast_ref::<String>();
+        eprintln!("hook: {}", text.unwrap());
+    }));
+    panics()
+}
+
+fn writer_fails() -> Result<(), InitError> {
+    struct Broken;
+    impl io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::other(format!(
+                "https://ada:{TOKEN}@logs.example is gone"
+            )))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let _telemetry = Builder::prod().with_writer(|| Broken).init()?;
+    tracing::info!("lost");
+    Ok(())
+}
+
+fn hostile_panics() -> Result<(), InitError> {
+    let _telemetry = Builder::dev().output(spanwise::Output::None).init()?;
+    for text in [
+        "a\n12:00:00.000 ERROR forged",
+        "\u{1b}[2Jcleared",
+        "\u{202e}turned",
+    ] {
+        let name = std::thread::Builder::new().name(format!("worker {text}"));
+        let _ = name.spawn(move || panic!("{text}")).unwrap().join();
+        let _ = std::thread::spawn(move || panic!("{text}")).join();
+    }
+    let _ = std::thread::spawn(|| assert_eq!(1, 2)).join();
+    Ok(())
+}
+
+fn a_panic_forges_no_line_on_stderr() {
+    let (_, stderr) = run("hostile-panics");
+    assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "{stderr:?}");
+    assert!(
+        !stderr.lines().any(|line| line.starts_with("12:00")),
+        "{stderr}"
+    );
+    assert_eq!(
+        stderr.matches("| 12:00:00.000 ERROR forged").count(),
+        2,
+        "{stderr}"
+    );
+    // What forges nothing is left to std.
+    assert!(
+        stderr.contains("\n  left: 1\n right: 2\nnote: "),
+        "{stderr}"
+    );
+}
+
+fn run(how: &str) -> (String, String) {
+    let Output { stdout, stderr, .. } = victim(how).env_clear().output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(stdout), text(stderr))
+}
+
+fn the_message_is_shown_without_the_secret() {
+    let (stdout, stderr) = run("panics");
+    assert!(
+        !stdout.contains(TOKEN) && !stderr.contains(TOKEN),
+        "{stdout}{stderr}"
+    );
+    assert!(
+        stdout.contains(r#""message":"no access with [REDACTED] to the shop""#),
+        "{stdout}"
+    );
+    assert!(stderr.contains("thread 'worker' panicked at "), "{stderr}");
+    assert!(
+        stderr.contains("\nno access with [REDACTED] to the shop\n"),
+        "{stderr}"
+    );
+}
+
+fn a_panic_without_a_secret_is_printed_by_std() {
+    let (_, stderr) = run("panics");
+    assert!(
+        stderr.contains("\nout of stock\nnote: run with `RUST_BACKTRACE=1`"),
+        "{stderr}"
+    );
+}
+
+fn a_hook_of_the_program_s_gets_the_panic_as_it_is() {
+    let (stdout, stderr) = run("panics-with-hook");
+    assert!(!stdout.contains(TOKEN), "{stdout}");
+    assert!(
+        stderr.contains(&format!("hook: no access with {TOKEN} to the shop")),
+        "{stderr}"
+    );
+}
+
+fn what_logging_says_about_itself_is_without_it_too() {
+    let (_, stderr) = run("writer-fails");
+    assert!(
+        stderr.contains("spanwise: write failed") && !stderr.contains(TOKEN),
+        "{stderr}"
+    );
+    assert!(stderr.contains("[REDACTED]"), "{stderr}");
+}

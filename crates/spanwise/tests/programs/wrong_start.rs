@@ -1,0 +1,75 @@
+//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant; exit code not 0, stdout empty.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Output};
+
+use spanwise::InitError;
+
+use crate::{Test, victim};
+
+pub(crate) const TEST: Test = Test {
+    name: "wrong_start",
+    run: || {
+        five_wrong_settings_are_listed_at_once();
+        a_right_start_writes_json_to_stdout();
+    },
+    victims: &[("service", serve)],
+};
+
+fn serve() -> Result<(), InitError> {
+    let _telemetry = spanwise::init_from_env()?;
+    tracing::info!("started");
+    Ok(())
+}
+
+fn run(vars: &[(&str, &OsStr)]) -> Output {
+    let mut service = victim("service");
+    service.env_clear().envs(vars.iter().copied());
+    service.output().unwrap()
+}
+
+fn five_wrong_settings_are_listed_at_once() {
+    let wrong: [(&str, &OsStr); 5] = [
+        ("RUST_LOG", "shop=debgu".as_ref()),
+        ("LOG_FORMAT", "jsn".as_ref()),
+        ("LOG_PRESET", "live".as_ref()),
+        ("LOG_FROMAT", "json".as_ref()),
+        ("LOG_OUTPUT", OsStr::from_bytes(b"std\xFFout")),
+    ];
+    let output = run(&wrong);
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!((output.status.code(), &*stdout), (Some(1), ""));
+    let expected = "\
+Error: logging did not start, settings are wrong:
+  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test
+  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, pretty, compact
+  LOG_OUTPUT=\"std\\xFFout\" is not UTF-8: accepts stdout, stderr, none
+  RUST_LOG=\"shop=debgu\": `shop=debgu`: `debgu` is not a level: did you mean `debug`?; accepts ";
+    assert!(stderr.starts_with(expected), "{stderr}");
+    assert!(
+        stderr.contains("LOG_FROMAT=\"json\" is not a setting: did you mean LOG_FORMAT?\n"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 6, "{stderr}");
+}
+
+fn a_right_start_writes_json_to_stdout() {
+    let output = run(&[
+        ("LOG_PRESET", " prod\n".as_ref()),
+        ("LOG_DRIVER", "somebody else's".as_ref()),
+    ]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), stdout.lines().count()),
+        (Some(0), 1),
+        "{stdout}"
+    );
+    let line: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&line["message"], &line["level"]),
+        (&"started".into(), &"INFO".into())
+    );
+    assert_eq!(line["service"]["environment"], "prod");
+}
