@@ -244,7 +244,9 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
         || value.starts_with(|first: char| first.is_ascii_alphanumeric());
     let is_url = form.name.starts_with("url");
     let is_clear = is_open && !(is_url && is_other_url(value));
-    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear
+    // A password with a space ends near.
+    let is_near = form.name != "url, space" || value.len() < 40;
+    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear && is_near
 }
 
 /// Whether a URL could end before the end of this password: it begins like a port or a string, or
