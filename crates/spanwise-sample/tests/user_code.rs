@@ -11,7 +11,8 @@ mod recorder_support;
 use std::{
     borrow::Cow,
     cell::Cell,
-    fmt, io,
+    fmt,
+    io::{self, Write as _},
     panic::{self, AssertUnwindSafe},
     process,
     sync::{
@@ -420,7 +421,7 @@ fn within_a_minute(case: &str, run: impl FnOnce() + Send + 'static) {
         done.send(()).unwrap();
     });
     if is_done.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        eprintln!("{case} does not end");
+        let _ = writeln!(io::stderr(), "{case} does not end");
         process::abort();
     }
     assert!(thread.join().is_ok(), "{case}");
