@@ -1,8 +1,8 @@
 //! The built-in rules about keys, as words.
 //!
-//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An alternative is one word or several
-//! in their order. `(s)` after the last word stands for the plural, too. After a `=` the words must be the whole key, or all of it
-//! after a dot.
+//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An
+//! alternative is one word or several in their order. `(s)` after the last word stands for the
+//! plural, too. After a `=` the words must be the whole key, or all of it after a dot.
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
@@ -146,7 +146,8 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest end decides.
+/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest
+/// end decides.
 pub(crate) const VISIBLE: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
@@ -213,6 +214,19 @@ pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion se
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
+
+/// Words that most keys have. What is in them is no sign of a rule.
+pub(crate) const COMMON: &str = "order orders status user users latency method duration count path level target customer response \
+    request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
+    node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
+    date timeout limit offset total size length index name route query table column row rows batch item items product price \
+    amount currency quantity stock job task thread process memory cpu disk cache hit miss client server peer connection \
+    connections pool stream topic partition group consumer producer broker exchange header headers body content format file \
+    line function module component operation command record records reply frame packet socket interval delay start end min max \
+    avg sum rate ratio percent score weight priority enabled mode phase step stage source destination from to url uri scheme \
+    domain zone container image tenant account invoice payment shipment delivery page cursor sequence epoch revision \
+    shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
+    city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::{Policy, RuleError, keys::Pattern};
 
-/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show: `+employee_no,-session,+items[*].card`.
+/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show:
+/// `+employee_no,-session,+items[*].card`.
 ///
 /// ```
 /// use spanwise_redact::{Changes, Policy};
@@ -39,8 +40,8 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// # Ok::<(), RuleError>(())
 /// ```
 ///
-/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii` means all keys and detectors of what
-/// tells of a person:
+/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii`
+/// means all keys and detectors of what tells of a person:
 ///
 /// ```
 /// # use spanwise_redact::{Changes, Policy, RuleError};

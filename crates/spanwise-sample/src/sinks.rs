@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use crate::{
+    sampler::WeakSampler,
     seat::{SamplerStats, Seat},
     time::Time,
 };
@@ -28,11 +29,11 @@ struct State {
 }
 
 impl Sinks {
-    pub(crate) fn add(self: &Arc<Self>, time: Time) -> Arc<Seat> {
+    pub(crate) fn add(&self, time: Time, sampler: WeakSampler) -> Arc<Seat> {
         let mut state = self.state();
         let is_taken = |number: &usize| state.live.iter().any(|(taken, _)| taken == number);
         let number = (0..).find(|number| !is_taken(number)).unwrap_or_default();
-        let seat = Arc::new(Seat::new(number, time, Arc::clone(self)));
+        let seat = Arc::new(Seat::new(number, time, sampler));
         state.live.push((number, Arc::downgrade(&seat)));
         self.count(&state);
         seat
