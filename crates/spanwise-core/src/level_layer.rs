@@ -175,9 +175,9 @@ impl LevelHandle {
     /// Sets the levels, and ends a temporary setting. Without a bare level the default's remains.
     ///
     /// # Errors
-    /// Every directive that is malformed; nothing is changed then.
+    /// Every directive that is malformed or changes nothing; then nothing is changed.
     pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
-        let levels = levels.parse::<Levels>()?.or(&self.shared.defaults);
+        let levels = self.shared.parse(levels)?;
         let mut control = self.shared.control();
         control.permanent = levels.clone();
         self.shared.apply(levels, &mut control);
@@ -191,7 +191,7 @@ impl LevelHandle {
     /// # Errors
     /// Every directive that is malformed, or that no thread could be started to put the levels back; nothing is changed then.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
-        let levels = levels.parse::<Levels>()?.or(&self.shared.defaults);
+        let levels = self.shared.parse(levels)?;
         let mut control = self.shared.control();
         let generation = control.generation + 1;
         let shared = Arc::clone(&self.shared);
@@ -238,6 +238,12 @@ impl LevelHandle {
 }
 
 impl Shared {
+    fn parse(&self, levels: &str) -> Result<Levels, LevelsError> {
+        let levels = levels.parse::<Levels>()?.or(&self.defaults);
+        levels.check_spans()?;
+        Ok(levels)
+    }
+
     fn captures(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
         let Some(captured) = self.captured.get() else {
             return false;
@@ -296,21 +302,26 @@ impl Shared {
 
 impl Active {
     fn new(levels: Levels, before: &[SpanLevels]) -> Self {
-        let span = |directive: &levels::SpanDirective| {
-            let matcher = directive.matcher.clone();
+        let span = |level: LevelFilter, matcher: &str| {
             let kept = before.iter().find(|span| span.matcher == matcher);
             let filter = match kept {
                 Some(span) => Arc::clone(&span.filter),
-                None => Arc::new(levels::span_filter(&matcher)?),
+                None => Arc::new(levels::span_filter(matcher)?),
             };
             Some(SpanLevels {
-                matcher,
-                level: directive.level,
+                matcher: matcher.to_owned(),
+                level,
                 filter,
             })
         };
         // `filter_map` drops nothing: a directive was parsed by the same function before.
-        let spans = levels.spans.iter().filter_map(span).collect();
+        let variants = levels.spans.iter().flat_map(|directive| {
+            let variants = directive.variants.iter();
+            variants.map(|matcher| (directive.level, matcher))
+        });
+        let spans = variants
+            .filter_map(|(level, matcher)| span(level, matcher))
+            .collect();
         Self { levels, spans }
     }
 

@@ -9,13 +9,15 @@ use crate::nearest;
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as `[request{tenant_id="acme"}]=debug`.
 ///
-/// The levels are off, error, warn, info, debug and trace, or 0 to 5. What [`EnvFilter`] accepts is accepted here, but for mistakes
-/// that cost people their logs:
+/// The levels are those that [`parse_level`] knows. What [`EnvFilter`] accepts is accepted here, but for mistakes that cost people
+/// their logs:
 ///
 /// * A bare word that looks like a level but is none (`inof`, `verbose`, `9`) is an error. `EnvFilter` takes it for a target, and
 ///   logs nothing at all.
-/// * A malformed directive is an error that names it.
+/// * A malformed directive is an error that names it, and so is one that cannot match: `h2:warn`, `info/foo`, `::shop=debug`.
 /// * A target with a hyphen (`my-crate=debug`) also means the crate, whose target has an underscore.
+/// * A field's value (`tenant_id=acme`) means the value however it was recorded: as it is, with `%` or with `?`. It is a regular
+///   expression for all of the value, and may stand in quotes.
 ///
 /// A target matches all targets that start with it; the longest match wins, and of two that are equal the last one.
 ///
@@ -61,8 +63,10 @@ pub struct TargetLevels {
 /// `target[span{field=value}]=level`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpanDirective {
-    /// All before the level: what [`EnvFilter`] is to match.
+    /// All before the level, as it was written.
     pub(crate) matcher: String,
+    /// What [`EnvFilter`] is to match: any of these.
+    pub(crate) variants: Vec<String>,
     pub(crate) level: LevelFilter,
 }
 
@@ -87,6 +91,48 @@ impl Levels {
                 .for_each(|(target, level)| self.targets.set(target, level));
         }
         self
+    }
+
+    /// Checks that each span directive enables something that the targets do not.
+    ///
+    /// A span directive adds to what is enabled, and takes nothing away.
+    ///
+    /// # Errors
+    /// [`LevelsError`] with every directive that changes nothing.
+    ///
+    /// ```
+    /// use spanwise_core::Levels;
+    ///
+    /// assert!("info,[request]=debug".parse::<Levels>()?.check_spans().is_ok());
+    /// assert!("info,hyper=warn,[request]=info".parse::<Levels>()?.check_spans().is_ok());
+    /// let error = "info,[health]=warn".parse::<Levels>()?.check_spans().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`[health]=warn` changes nothing: a span directive enables more than the rest, which is `info` already; \
+    ///      to have less of a target write `target=warn`"
+    /// );
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    pub fn check_spans(&self) -> Result<(), LevelsError> {
+        let targets = self.targets.targets.iter().map(|(_, level)| *level);
+        let least = targets
+            .chain([self.targets.bare.unwrap_or(LevelFilter::OFF)])
+            .min();
+        let least = least.unwrap_or(LevelFilter::OFF);
+        let idle = self.spans.iter().filter(|span| span.level <= least);
+        let problems: Vec<String> = idle
+            .map(|SpanDirective { matcher, level, .. }| {
+                format!(
+                    "`{matcher}={level}` changes nothing: a span directive enables more than the rest, which is `{least}` already; \
+                     to have less of a target write `target={level}`"
+                )
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(LevelsError { problems })
+        }
     }
 
     pub(crate) fn most_verbose(&self) -> LevelFilter {
@@ -321,16 +367,45 @@ fn parse(directive: &str) -> Result<Directive, String> {
         }
         None => match parse_level(directive) {
             Some(level) => Ok(Directive::Bare(level)),
-            None if looks_like_a_level(directive) => Err(format!(
-                "{} (for a target of that name write `{directive}=trace`)",
-                not_a_level(directive)
-            )),
-            None => Ok(Directive::Target(
-                parse_target(directive, directive)?,
-                LevelFilter::TRACE,
-            )),
+            None => parse_bare_target(directive),
         },
     }
+}
+
+/// A target without a level, at TRACE. Only one that looks as the path of a module does: any other word is a mistake.
+fn parse_bare_target(word: &str) -> Result<Directive, String> {
+    if looks_like_a_level(word) {
+        return Err(format!(
+            "{} (for a target of that name write `{word}=trace`)",
+            not_a_level(word)
+        ));
+    }
+    if let Some((target, level)) = word.rsplit_once(':')
+        && parse_level(level).is_some()
+    {
+        let target = target.trim_end_matches(':');
+        return Err(format!(
+            "`{word}` is not a directive: write `{target}={level}`"
+        ));
+    }
+    if let Some((rest, _)) = word.split_once('/') {
+        return Err(format!(
+            "`{word}`: text after `/` is not searched for; write `{rest}` (for a target of that name write `{word}=trace`)"
+        ));
+    }
+    let target = parse_target(word, word)?;
+    let is_module = |part: &str| {
+        !part.starts_with(|c: char| c.is_numeric())
+            && part
+                .chars()
+                .all(|c| c.is_lowercase() || c.is_numeric() || matches!(c, '_' | '-'))
+    };
+    if !target.trim_end_matches("::").split("::").all(is_module) {
+        return Err(format!(
+            "`{word}` is neither a level nor the path of a module; for a target of that name write `{word}=trace`"
+        ));
+    }
+    Ok(Directive::Target(target, LevelFilter::TRACE))
 }
 
 fn parse_span(directive: &str) -> Result<SpanDirective, String> {
@@ -345,15 +420,123 @@ fn parse_span(directive: &str) -> Result<SpanDirective, String> {
         None if rest.trim().is_empty() => LevelFilter::TRACE,
         None => return Err(malformed()),
     };
-    let target = matcher.split('[').next().unwrap_or_default();
+    let (target, span) = matcher.split_once('[').ok_or_else(malformed)?;
+    let span = span.strip_suffix(']').ok_or_else(malformed)?;
+    let target = target.trim();
     if !target.is_empty() {
         parse_target(target, directive)?;
     }
-    span_filter(matcher).ok_or_else(malformed)?;
+    let (name, fields) = match span.split_once('{') {
+        Some((name, fields)) => (
+            name,
+            Some(fields.trim_end().strip_suffix('}').ok_or_else(malformed)?),
+        ),
+        None => (span, None),
+    };
+    let name = name.trim();
+    if name.contains(['[', ']', '{', '}', '"', '=', ',']) || name.is_empty() && fields.is_none() {
+        return Err(malformed());
+    }
+    let fields: Option<Vec<FieldMatch<'_>>> = match fields {
+        Some(fields) => split(fields).map(FieldMatch::parse).collect(),
+        None => Some(Vec::new()),
+    };
+    let fields = fields.ok_or_else(malformed)?;
+    if name.is_empty() && fields.is_empty() {
+        return Err(malformed());
+    }
+    let mut heads = vec![format!("{target}[{name}")];
+    if target.contains('-') {
+        heads.push(format!("{}[{name}", target.replace('-', "_")));
+    }
+    let mut variants = Vec::new();
+    for head in heads {
+        let lists = fields.iter().fold(vec![String::new()], |lists, field| {
+            let forms = field.forms();
+            lists
+                .iter()
+                .flat_map(|list| {
+                    let comma = if list.is_empty() { "" } else { "," };
+                    forms.iter().map(move |form| format!("{list}{comma}{form}"))
+                })
+                .collect()
+        });
+        variants.extend(lists.into_iter().map(|list| match list.as_str() {
+            "" => format!("{head}]"),
+            list => format!("{head}{{{list}}}]"),
+        }));
+    }
+    if variants.len() > MAX_VARIANTS {
+        return Err(format!(
+            "`{directive}` has too many numbers to match: name fewer fields"
+        ));
+    }
+    if variants
+        .iter()
+        .any(|variant| span_filter(variant).is_none())
+    {
+        return Err(malformed());
+    }
     Ok(SpanDirective {
         matcher: matcher.to_owned(),
+        variants,
         level,
     })
+}
+
+/// Each number of a directive doubles what is to be matched.
+const MAX_VARIANTS: usize = 16;
+
+/// `field` or `field=value` of a span directive.
+struct FieldMatch<'a> {
+    name: &'a str,
+    value: Option<&'a str>,
+}
+
+impl<'a> FieldMatch<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim())),
+            None => (text.trim(), None),
+        };
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#');
+        let value = match value {
+            Some(value) if value.starts_with('"') => {
+                let inside = value.strip_prefix('"')?.strip_suffix('"')?;
+                Some(inside).filter(|inside| !inside.contains('"'))
+            }
+            Some(value) if value.is_empty() || value.contains('"') => None,
+            value => {
+                return Some(Self { name, value })
+                    .filter(|_| name.chars().all(is_name) && !name.is_empty());
+            }
+        };
+        let value = Some(value?);
+        (name.chars().all(is_name) && !name.is_empty()).then_some(Self { name, value })
+    }
+
+    /// What [`EnvFilter`] is to match: a text in quotes or without, and a number as such.
+    fn forms(&self) -> Vec<String> {
+        let Self { name, value } = self;
+        let Some(value) = value else {
+            return vec![(*name).to_owned()];
+        };
+        // It cuts directives at these, wherever they are.
+        let pattern: String = value.chars().fold(String::new(), |mut pattern, c| {
+            match c {
+                '=' | ',' | '}' | '{' | ']' | '[' => {
+                    pattern.push_str(&format!("\\x{:02x}", c as u32))
+                }
+                c => pattern.push(c),
+            }
+            pattern
+        });
+        let mut forms = vec![format!("{name}=^\"?(?:{pattern})\"?$")];
+        if value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok() {
+            forms.push(format!("{name}={value}"));
+        }
+        forms
+    }
 }
 
 /// A filter that knows which spans `matcher` means, at any level, and enables nothing else.
@@ -366,17 +549,66 @@ pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
 
 fn parse_target(target: &str, directive: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
-    if !target.is_empty() && target.chars().all(allowed) {
-        return Ok(target.to_owned());
+    if target.is_empty() || !target.chars().all(allowed) {
+        return Err(format!(
+            "`{directive}` is not a directive: write `level` or `target=level`, joined by commas"
+        ));
     }
-    Err(format!(
-        "`{directive}` is not a directive: write `level` or `target=level`, joined by commas"
-    ))
+    if target == "RUST_LOG" || target == "LOG_LEVEL" {
+        return Err(format!(
+            "`{directive}`: the value repeats the name of its variable; leave out `{target}=`"
+        ));
+    }
+    if parse_level(target).is_some() || target.parse::<f64>().is_ok() {
+        return Err(format!(
+            "`{directive}`: `{target}` is a level and not a target; write `level` or `target=level`"
+        ));
+    }
+    // What stands between `::` is a name.
+    let path = target.strip_suffix("::").unwrap_or(target);
+    let mut parts = path.split("::");
+    let relative = matches!(parts.next(), Some("crate" | "self" | "super"));
+    if relative
+        || path
+            .split("::")
+            .any(|part| part.is_empty() || part.contains(':'))
+    {
+        return Err(format!(
+            "`{directive}` matches nothing: `{target}` is not the path of a module; write one such as `shop::db=debug`"
+        ));
+    }
+    if path.ends_with(".rs") {
+        return Err(format!(
+            "`{directive}` matches nothing: `{target}` is a file; write the path of its module, such as `shop::db=debug`"
+        ));
+    }
+    Ok(target.to_owned())
 }
 
-/// The names, or the numbers 0 (off) to 5 (trace), as `EnvFilter` reads them.
-fn parse_level(text: &str) -> Option<LevelFilter> {
-    text.parse().ok().filter(|_| !text.is_empty())
+/// Returns the level that `word` names, in any case: off, error, warn, info, debug, trace, or 0 to 5; `warning` for warn, `fatal`
+/// and `critical` for error.
+///
+/// ```
+/// use spanwise_core::parse_level;
+/// use tracing::level_filters::LevelFilter;
+///
+/// assert_eq!(parse_level("WARNING"), Some(LevelFilter::WARN));
+/// assert_eq!(parse_level("fatal"), Some(LevelFilter::ERROR));
+/// assert_eq!(parse_level("inof"), None);
+/// ```
+#[must_use]
+pub fn parse_level(word: &str) -> Option<LevelFilter> {
+    const OTHERS: [(&str, LevelFilter); 3] = [
+        ("warning", LevelFilter::WARN),
+        ("fatal", LevelFilter::ERROR),
+        ("critical", LevelFilter::ERROR),
+    ];
+    let other = OTHERS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word));
+    // An empty text is a level for `tracing`.
+    let named = || word.parse().ok().filter(|_| !word.is_empty());
+    other.map(|(_, level)| *level).or_else(named)
 }
 
 fn looks_like_a_level(word: &str) -> bool {

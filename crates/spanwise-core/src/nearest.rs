@@ -9,7 +9,35 @@
 /// ```
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two edits turn any word of two letters into any other: a short word may differ by less.
-    let most = if word.chars().count() <= 3 { 1 } else { 2 };
+    within(
+        if word.chars().count() <= 3 { 1 } else { 2 },
+        word,
+        candidates,
+    )
+}
+
+/// The name of a variable that `name` is taken for: within one edit, or two if it has nine letters.
+///
+/// ```
+/// use spanwise_core::nearest::nearest_name;
+///
+/// assert_eq!(nearest_name("LOG_FROMAT", ["LOG_FORMAT", "LOG_FILE"]), Some("LOG_FORMAT"));
+/// assert_eq!(nearest_name("LOG_FORMATTER", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// assert_eq!(nearest_name("LOG_FLIES", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// ```
+pub fn nearest_name<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let letters = name.chars().filter(|c| c.is_alphabetic()).count();
+    within(if letters < 9 { 1 } else { 2 }, name, candidates)
+}
+
+fn within<'a>(
+    most: usize,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
     let edits =
         |candidate: &str| edits(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
@@ -25,7 +53,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 ///
 /// ```
 /// assert_eq!(spanwise_core::nearest::level("inof"), Some("info"));
-/// assert_eq!(spanwise_core::nearest::level("warning"), Some("warn"));
+/// assert_eq!(spanwise_core::nearest::level("verbose"), Some("debug"));
 /// assert_eq!(spanwise_core::nearest::level("shop"), None);
 /// ```
 #[must_use]
@@ -40,14 +68,21 @@ pub fn level(word: &str) -> Option<&'static str> {
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Names that other loggers give to levels.
-const FOREIGN: [(&str, &str); 9] = [
-    ("warning", "warn"),
+/// Names that other loggers give to levels, and that are not understood here.
+const FOREIGN: [(&str, &str); 16] = [
+    ("warnings", "warn"),
     ("err", "error"),
-    ("fatal", "error"),
-    ("critical", "error"),
+    ("severe", "error"),
+    ("alert", "error"),
+    ("emergency", "error"),
     ("notice", "info"),
+    ("information", "info"),
+    ("informational", "info"),
     ("verbose", "debug"),
+    ("dbg", "debug"),
+    ("fine", "debug"),
+    ("finest", "trace"),
+    ("trc", "trace"),
     ("all", "trace"),
     ("none", "off"),
     ("silent", "off"),

@@ -1,4 +1,5 @@
-//! What must not be logged: the question every sink asks. The rules that answer it are a policy's own.
+//! What must not be logged: the question every sink asks. The rules that answer it are a policy's
+//! own.
 
 use std::{borrow::Cow, fmt, ptr};
 
@@ -13,10 +14,11 @@ pub const REDACTED: &str = "[REDACTED]";
 ///
 /// A policy must not log: it would be asked about what it logs.
 ///
-/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
-/// program.
+/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged
+/// another one ends the program.
 ///
-/// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
+/// A sink asks about a key once per callsite, and about a text each time it has one, before it is
+/// escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -36,11 +38,12 @@ pub const REDACTED: &str = "[REDACTED]";
 /// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
 /// ```
 pub trait Redact: fmt::Debug + Send + Sync + 'static {
-    /// What to do with the values of this key. It is not asked about the message of an event, which is only read as text.
+    /// What to do with the values of this key. It is not asked about the message of an event, which
+    /// is only read as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
-    /// What to do with a value of this key that is a boolean: `password = true` says that there is one, and not which. Default: the
-    /// same as with others, [`key`](Self::key).
+    /// What to do with a value of this key that is a boolean: `password = true` says that there is
+    /// one, and not which. Default: the same as with others, [`key`](Self::key).
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         self.key(key)
     }
@@ -55,9 +58,11 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         self.text(text)
     }
 
-    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last digits, a pseudonym.
+    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last
+    /// digits, a pseudonym.
     ///
-    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown. Default: [`REDACTED`].
+    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown.
+    /// Default: [`REDACTED`].
     fn replace(&self, key: &str, value: &str) -> String {
         let (_, _) = (key, value);
         REDACTED.to_owned()
@@ -68,7 +73,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value before they write it.
+    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value
+    /// before they write it.
     fn reads_text(&self) -> bool {
         true
     }
@@ -78,8 +84,8 @@ impl dyn Redact {
     /// A policy is shown no more bytes of a text than this.
     pub const BUDGET: usize = 64 * 1024;
 
-    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character more than the policy is shown, so
-    /// that it is seen that there was more.
+    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character
+    /// more than the policy is shown, so that it is seen that there was more.
     pub const COLLECTED: usize = Self::BUDGET + 4;
 
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
@@ -142,7 +148,8 @@ impl dyn Redact {
         guarded::catch(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
     }
 
-    /// What is shown of `value`, formatted here, under a key whose verdict is [`KeyVerdict::Replace`]: a sink calls this one.
+    /// What is shown of `value`, formatted here, under a key whose verdict is
+    /// [`KeyVerdict::Replace`]: a sink calls this one.
     ///
     /// A value that is longer than a policy reads is [`REDACTED`].
     #[must_use]
@@ -161,8 +168,8 @@ impl dyn Redact {
 pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
-    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`] instead of a number: the value
-    /// decides, and a number cannot say what it is.
+    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`]
+    /// instead of a number: the value decides, and a number cannot say what it is.
     Text,
     /// Show the value as it is: its text is not read.
     Trust,
@@ -197,7 +204,8 @@ pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
 /// A secret may begin this far before the end of what is read, and go on after it.
 const OVERLAP: usize = 4 * 1024;
 
-/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut in two.
+/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut
+/// in two.
 #[cold]
 fn before_budget(text: &str) -> &str {
     let end = guarded::cut_at(text, BUDGET).len();

@@ -2,11 +2,11 @@
 
 use std::{
     error::Error,
-    fmt, ptr,
+    fmt,
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{Redact, guarded};
+use spanwise_core::{Redact, error_chain, guarded};
 use tracing_core::{Field, field::Visit};
 
 use crate::{
@@ -388,7 +388,7 @@ impl Visit for Encoder<'_> {
         let mut missing =
             text::push_display(self.line, format_args!("{value}"), max_field, reading);
         self.line.push(b",\"chain\":[");
-        for (index, cause) in chain(value).enumerate() {
+        for (index, cause) in error_chain(value, MOST_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
@@ -414,25 +414,6 @@ const HIDDEN: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 /// At most this many causes of an error are shown.
 const MOST_CAUSES: usize = 16;
-
-/// The causes, outermost first, up to one that was there before.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut seen: Vec<&'a (dyn Error + 'static)> = vec![error];
-    std::iter::from_fn(move || {
-        let last: &'a (dyn Error + 'static) = seen.last().copied()?;
-        let next = last.source()?;
-        if seen.len() > MOST_CAUSES || seen.iter().any(|before| is_same(*before, next)) {
-            return None;
-        }
-        seen.push(next);
-        Some(next)
-    })
-}
-
-/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at [`MOST_CAUSES`].
-fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
-    ptr::eq(a, b)
-}
 
 struct Hex<'a>(&'a [u8]);
 

@@ -1,83 +1,186 @@
 //! A panic is an event.
 
 use std::{
-    backtrace::Backtrace,
-    panic::{self, PanicHookInfo},
+    backtrace::{Backtrace, BacktraceStatus},
+    borrow::Cow,
+    fmt,
+    panic::{self, Location, PanicHookInfo},
     ptr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Redact, reentry, streams};
+use spanwise_core::{
+    Redact, reentry,
+    runtime_callsite::{Origin, RuntimeCallsite},
+    streams,
+};
+use tracing_core::{
+    Level,
+    field::{Value, display},
+};
 
-use crate::Handle;
+use crate::{
+    Handle,
+    console::{is_plain, push_escaped},
+};
 
 /// The target of the event.
 const TARGET: &str = "panic";
 
-const FLUSH: Duration = Duration::from_secs(2);
+const FIELDS: [&str; 4] = [
+    "message",
+    "panic.location",
+    "panic.thread",
+    "panic.backtrace",
+];
+
+/// How long a panic waits for the outputs.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// More backtraces than this are not captured in a second: each costs milliseconds once it is shown.
+const MAX_BACKTRACES_PER_SECOND: u64 = 10;
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 /// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a backtrace, hands on what is held,
 /// and then does what was done before.
 ///
-/// If that is std's printing, and `policy` hides some of the message, what is left of it is printed instead. A hook of the program's
-/// gets the panic as it is.
+/// If that is std's printing, it is left out where the text has something that `policy` hides, or that could pass for another line;
+/// a text without it is printed instead. A hook of the program's gets the panic as it is.
 pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
     let previous = panic::take_hook();
-    // Now none is set, and this is std's.
-    let of_std = panic::take_hook();
-    let policy = policy.filter(|_| ptr::eq(&*previous, &*of_std));
+    // Now none is set, and these are std's.
+    let is_program_s = is_program_s(&previous, [&panic::take_hook(), &panic::take_hook()]);
     let previous = move |info: &PanicHookInfo<'_>| {
-        let instead = policy
-            .as_ref()
-            .and_then(|policy| policy.instead_of(None, message(info)));
-        match instead {
-            Some(message) => print(info, &message),
-            None => previous(info),
+        if is_program_s || !print_instead(info, policy.as_deref()) {
+            previous(info);
         }
     };
     let in_vain = AtomicBool::new(false);
+    let backtraces = Backtraces::default();
     panic::set_hook(Box::new(move |info| {
         if reentry::is_inside() {
             // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
             if cfg!(panic = "abort") {
                 // It ends in any case.
-                handle.flush(FLUSH);
+                handle.flush(FLUSH_TIMEOUT);
             }
             return previous(info);
         }
-        let message = message(info);
-        let location = info.location().map(ToString::to_string).unwrap_or_default();
-        let thread = thread::current();
-        let backtrace = Backtrace::force_capture();
-        tracing::error!(
-            target: TARGET,
-            {
-                panic.location = location,
-                panic.thread = thread.name().unwrap_or("unnamed"),
-                panic.backtrace = %backtrace
-            },
-            "{message}"
-        );
+        log(info, &backtraces);
         // Each panic of a thread that goes on would wait for an output that is stalled.
-        let patience = if in_vain.load(Ordering::Relaxed) {
+        let timeout = if in_vain.load(Ordering::Relaxed) {
             Duration::ZERO
         } else {
-            FLUSH
+            FLUSH_TIMEOUT
         };
         // A network is waited for only by a program that ends here; one that goes on has its events sent all the same.
         let flushed = if cfg!(panic = "abort") {
-            handle.flush(patience)
+            handle.flush(timeout)
         } else {
-            handle.flush_lines(Instant::now() + patience)
+            handle.flush_lines(Instant::now() + timeout)
         };
         in_vain.store(!flushed, Ordering::Relaxed);
         previous(info);
     }));
+}
+
+/// An event whose callsite is the place of the panic.
+fn log(info: &PanicHookInfo<'_>, backtraces: &Backtraces) {
+    let location = info.location();
+    let origin = |location: Option<&Location<'_>>| {
+        RuntimeCallsite::get(&Origin {
+            level: Level::ERROR,
+            target: TARGET,
+            module_path: None,
+            file: location.map(Location::file),
+            line: location.map(Location::line),
+            fields: &FIELDS,
+        })
+    };
+    // A program that panics at more places than are kept apart still says where, in a field.
+    let Some(callsite) = origin(location).or_else(|| origin(None)) else {
+        return;
+    };
+    if !callsite.is_enabled() {
+        return;
+    }
+    let message = message(info);
+    let place = location.map(ToString::to_string).unwrap_or_default();
+    let thread = thread::current();
+    let backtrace = backtraces.capture();
+    callsite.emit(&[
+        Some(&format_args!("{message}") as &dyn Value),
+        Some(&place),
+        Some(&thread.name().unwrap_or("unnamed")),
+        Some(&display(&backtrace)),
+    ]);
+}
+
+/// Captures so many backtraces a second.
+struct Backtraces {
+    start: Instant,
+    /// The second, and how many in it.
+    window: AtomicU64,
+}
+
+impl Default for Backtraces {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            window: AtomicU64::new(0),
+        }
+    }
+}
+
+enum Captured {
+    Backtrace(Backtrace),
+    TooMany,
+}
+
+impl Backtraces {
+    fn capture(&self) -> Captured {
+        let second = self.start.elapsed().as_secs() << 32;
+        let count = |window: u64| {
+            let begun = window.max(second);
+            (begun - second < MAX_BACKTRACES_PER_SECOND).then_some(begun + 1)
+        };
+        let counted = self
+            .window
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        match counted {
+            Ok(_) => Captured::Backtrace(Backtrace::force_capture()),
+            Err(_) => Captured::TooMany,
+        }
+    }
+}
+
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backtrace(backtrace) => backtrace.fmt(f),
+            Self::TooMany => write!(
+                f,
+                "(none: more than {MAX_BACKTRACES_PER_SECOND} panics in a second)"
+            ),
+        }
+    }
+}
+
+/// Whether `hook` is certainly not std's, of which there are two samples.
+///
+/// std's has no data, and all pointers to it have one address and one table of functions, unless a build has the table twice. Then
+/// the samples may differ from each other; if they do, a hook without data may be std's, whatever its table.
+fn is_program_s(hook: &Hook, of_std: [&Hook; 2]) -> bool {
+    let [one, other] = of_std.map(|hook| &**hook as *const _);
+    let has_data = size_of_val(&**hook) > 0 && of_std.iter().all(|std| size_of_val(&***std) == 0);
+    has_data
+        || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
 }
 
 fn message<'i>(info: &'i PanicHookInfo<'_>) -> &'i str {
@@ -87,13 +190,70 @@ fn message<'i>(info: &'i PanicHookInfo<'_>) -> &'i str {
     text.unwrap_or("(a panic whose payload is no text)")
 }
 
-/// Prints what std would, with another message.
-#[cold]
-fn print(info: &PanicHookInfo<'_>, message: &str) {
-    let location = info.location().map(ToString::to_string).unwrap_or_default();
+/// Prints what std would, if that must not be printed as it is.
+fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
+    let message = message(info);
+    let shown = policy
+        .and_then(|policy| policy.instead_of(None, message))
+        .map_or(Cow::Borrowed(message), Cow::Owned);
     let thread = thread::current();
     let name = thread.name().unwrap_or("<unnamed>");
-    let text = format!("\nthread '{name}' panicked at {location}:\n{message}\n");
+    if *shown == *message && is_plain(message) && is_plain(name) {
+        return false;
+    }
+    print(info, name, &shown);
+    true
+}
+
+#[cold]
+fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
+    let mut text = String::from("\nthread '");
+    push_escaped(&mut text, thread, None);
+    text.push_str("' panicked at ");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    push_escaped(&mut text, &place, None);
+    text.push_str(":\n");
+    // The next lines begin as no line of a log does.
+    push_escaped(&mut text, message, Some("\n  | "));
+    text.push('\n');
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        text.push_str(&format!("stack backtrace:\n{backtrace}"));
+    }
     // Without a stderr there is nobody to tell.
     let _ = streams::write_to_stderr(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No program can choose what its build does with tables of functions, so this is asked from inside.
+    #[test]
+    fn hook_that_may_be_std_s_is_not_the_program_s() {
+        let empty = || -> Hook { Box::new(|_| {}) };
+        let other = || -> Hook { Box::new(|info| assert!(info.location().is_some())) };
+        let data = String::from("data");
+        let with_data: Hook = Box::new(move |_| assert!(!data.is_empty()));
+        // The samples are alike: the comparison tells.
+        let (one, two) = (empty(), empty());
+        assert!(!is_program_s(&one, [&one, &one]));
+        assert!(is_program_s(&other(), [&one, &one]));
+        assert!(is_program_s(&with_data, [&one, &one]));
+        // They are not: only data tells.
+        let third = other();
+        if !ptr::eq(&*two, &*third) {
+            assert!(!is_program_s(&third, [&two, &third]));
+            assert!(!is_program_s(&two, [&two, &third]));
+            assert!(is_program_s(&with_data, [&two, &third]));
+        }
+    }
+
+    #[test]
+    fn hook_of_std_is_known() {
+        // The test harness has one of its own.
+        drop(panic::take_hook());
+        let of_std = [panic::take_hook(), panic::take_hook(), panic::take_hook()];
+        assert!(!is_program_s(&of_std[0], [&of_std[1], &of_std[2]]));
+    }
 }

@@ -4,7 +4,7 @@ use std::{fmt, io::IsTerminal as _};
 
 use spanwise_core::Levels;
 
-use crate::{Output, OutputFormat};
+use crate::{Output, OutputFormat, program::Program};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
@@ -58,15 +58,16 @@ impl Preset {
         }
     }
 
-    pub(crate) fn levels(self, program: &str) -> Levels {
-        let levels = match self {
-            Self::Dev => format!("info,{program}=debug"),
-            Self::Prod => "info".to_owned(),
-            Self::Test => "debug".to_owned(),
+    pub(crate) fn levels(self, program: &Program) -> Levels {
+        let levels = match (self, program.own_target()) {
+            (Self::Dev, Some(target)) => format!("info,{target}=debug"),
+            (Self::Dev, None) | (Self::Prod, _) => "info".to_owned(),
+            (Self::Test, _) => "debug".to_owned(),
         };
-        // A program whose name is no target, such as one with a space, has no directive of its own.
-        let without = || tracing::level_filters::LevelFilter::INFO.into();
-        levels.parse().unwrap_or_else(|_| without())
+        // A name that is no target after all has no directive of its own.
+        levels
+            .parse()
+            .unwrap_or_else(|_| tracing::level_filters::LevelFilter::INFO.into())
     }
 
     pub(crate) const fn format(self) -> OutputFormat {

@@ -13,7 +13,7 @@ use crate::{
     Builder, Explanation, Output, OutputFormat, Preset,
     explain::Origin,
     files::Files,
-    program,
+    program::Program,
     redaction::{InCode, Redaction},
     settings::{
         self, APP_ENV, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
@@ -37,7 +37,7 @@ impl Builder {
             explanation.add(settings::name_of(setting, prefix), value, origin.clone());
         };
         let variable = |setting: &Setting| Origin::Variable(settings::name_of(setting, prefix));
-        let program = program::name();
+        let program = Program::current();
 
         let (preset, origin) = match (self.preset, &env.preset) {
             (Some(preset), _) => (preset, Origin::Code),
@@ -167,7 +167,7 @@ impl Builder {
         let (name, origin) = match (&self.service, &env.service_name) {
             (Some((name, _)), _) => (name.clone(), Origin::Code),
             (None, Some((name, variable))) => (name.clone(), Origin::Variable(variable.clone())),
-            (None, None) => (program, Origin::Program),
+            (None, None) => (program.name().to_owned(), Origin::Program),
         };
         explain(&SERVICE_NAME, &name, &origin);
         let (version, origin) = match (&self.service, &env.service_version) {

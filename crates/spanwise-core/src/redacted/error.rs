@@ -1,43 +1,155 @@
 //! Errors, as far as they may be shown.
 
-use std::{error::Error, fmt, iter};
+use std::{
+    cell::{Cell, OnceCell},
+    error::Error,
+    fmt, iter, ptr,
+};
 
-use crate::{Redact, guarded, redact::text_of};
+use tracing_core::{Field, field::Visit};
+
+use super::values::Source;
+use crate::{NoRedaction, Redact, error_chain, redact::text_of};
 
 /// What may be shown of an error and of what caused it: all of it text, none of it the error itself.
-#[derive(Default)]
+///
+/// Its `Debug` begins with the name of the error's type, which is where Sentry finds it. Few layers look at it, and that of an
+/// error with a backtrace costs milliseconds: it is formatted when it is asked for. An error has to be `'static`, so this one
+/// cannot hold the original; it asks for it again, in [`with_originals`].
 pub(super) struct ShownError {
     display: String,
-    /// Begins with the name of the error's type, which is where Sentry finds it.
-    debug: String,
+    debug: OnceCell<String>,
+    original: Original,
     source: Option<Box<Self>>,
 }
 
-/// A chain may be endless; of a longer one the rest is left out.
-const LONGEST_CHAIN: usize = 32;
+/// Where the error was that is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Original {
+    /// The values, as numbered by [`next_number`].
+    pub(super) values: u64,
+    /// The number of the field.
+    pub(super) field: usize,
+    /// Whether the policy reads it.
+    pub(super) reads: bool,
+    /// How many causes deep in the field's value.
+    depth: usize,
+}
+
+/// Of a longer chain the rest is left out.
+const MAX_CAUSES: usize = 32;
 
 impl ShownError {
-    pub(super) fn of(error: &(dyn Error + 'static), key: &str, policy: &dyn Redact) -> Box<Self> {
-        let chain: Vec<(String, String)> = iter::successors(Some(error), |error| source_of(*error))
-            .take(LONGEST_CHAIN)
-            .map(|error| {
-                let display = text_of(policy, key, format_args!("{error}"));
-                (display, text_of(policy, key, format_args!("{error:?}")))
-            })
+    pub(super) fn new(
+        error: &(dyn Error + 'static),
+        key: &str,
+        policy: &dyn Redact,
+        original: Original,
+    ) -> Box<Self> {
+        let displays: Vec<String> = iter::once(error)
+            .chain(error_chain(error, MAX_CAUSES))
+            .map(|error| text_of(policy, key, format_args!("{error}")))
             .collect();
-        let link = |source, (display, debug)| {
+        let link = |source, (depth, display)| {
             Some(Box::new(Self {
                 display,
-                debug,
+                debug: OnceCell::new(),
+                original: Original { depth, ..original },
                 source,
             }))
         };
-        chain.into_iter().rev().fold(None, link).unwrap_or_default()
+        let outermost = displays.into_iter().enumerate().rev().fold(None, link);
+        outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
     }
 }
 
-fn source_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    guarded::catch(|| error.source()).flatten()
+impl Original {
+    pub(super) fn new(values: u64, field: &Field, reads: bool) -> Self {
+        Self {
+            values,
+            field: field.index(),
+            reads,
+            depth: 0,
+        }
+    }
+
+    /// What the `Debug` of the original writes, as far as it may be shown.
+    fn debug(self) -> Option<String> {
+        struct Find<'a> {
+            original: Original,
+            policy: &'a dyn Redact,
+            found: Option<String>,
+        }
+        impl Visit for Find<'_> {
+            fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+            fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+                let Original { depth, .. } = self.original;
+                if field.index() == self.original.field {
+                    let mut chain = iter::once(value).chain(error_chain(value, MAX_CAUSES));
+                    self.found = chain
+                        .nth(depth)
+                        .map(|error| text_of(self.policy, field.name(), format_args!("{error:?}")));
+                }
+            }
+        }
+        with_source(self.values, |source| {
+            let mut find = Find {
+                original: self,
+                policy: if self.reads {
+                    source.policy
+                } else {
+                    &NoRedaction
+                },
+                found: None,
+            };
+            (source.record)(&mut find);
+            find.found
+        })
+        .flatten()
+    }
+}
+
+thread_local! {
+    /// The values that a layer is shown right now, and their number.
+    static SHOWN: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number for values that have errors, unlike that of any others of this thread.
+pub(super) fn next_number() -> u64 {
+    let number = NUMBER.get().wrapping_add(1).max(1);
+    NUMBER.set(number);
+    number
+}
+
+/// Calls `forward`; errors that are shown meanwhile find what they were made of in `source`.
+pub(super) fn with_originals<R>(
+    number: u64,
+    source: &Source<'_>,
+    forward: impl FnOnce() -> R,
+) -> R {
+    struct Restore((*const (), u64));
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SHOWN.set(self.0);
+        }
+    }
+    let before = SHOWN.replace((ptr::from_ref(source).cast(), number));
+    let _restore = Restore(before);
+    forward()
+}
+
+fn with_source<R>(number: u64, read: impl FnOnce(&Source<'_>) -> R) -> Option<R> {
+    let (source, shown) = SHOWN.get();
+    if source.is_null() || shown != number {
+        return None;
+    }
+    #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
+    // SAFETY: only `with_originals` sets the pointer, from a reference to a `Source` that it borrows until it has set it back,
+    // also when it unwinds. So the `Source` lives, on this thread, and nobody has it mutably: it is only ever shared.
+    let source = unsafe { &*source.cast::<Source<'_>>() };
+    Some(read(source))
 }
 
 impl fmt::Display for ShownError {
@@ -48,7 +160,12 @@ impl fmt::Display for ShownError {
 
 impl fmt::Debug for ShownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.debug)
+        if self.debug.get().is_none() {
+            // Layers get the error by reference, and cannot have it any longer than its original.
+            let text = self.original.debug();
+            let _ = self.debug.set(text.unwrap_or_else(|| self.display.clone()));
+        }
+        f.write_str(self.debug.get().unwrap_or(&self.display))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, ptr};
 use tracing_core::{Field, field::Visit};
 
 use super::{
-    error::ShownError,
+    error::{Original, ShownError, next_number},
     fields::{Handling, Plan},
     texts::Texts,
     values::{Slot, When},
@@ -53,6 +53,8 @@ pub(super) struct Reader<'a> {
     texts: Box<Texts>,
     /// Whether what may be shown is not what came.
     differs: bool,
+    /// Of the values, if an error is among them.
+    number: Option<u64>,
 }
 
 impl<'a> Reader<'a> {
@@ -69,12 +71,13 @@ impl<'a> Reader<'a> {
             slots,
             texts: Texts::take(),
             differs: false,
+            number: None,
         }
     }
 
-    /// The texts of the slots, and whether what may be shown is not what came.
-    pub(super) fn finish(self) -> (Box<Texts>, bool) {
-        (self.texts, self.differs)
+    /// The texts of the slots, whether what may be shown is not what came, and the number of the values if they have errors.
+    pub(super) fn finish(self) -> (Box<Texts>, bool, Option<u64>) {
+        (self.texts, self.differs, self.number)
     }
 
     /// A number or a boolean: nothing but its key may hide it.
@@ -94,8 +97,8 @@ impl<'a> Reader<'a> {
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Read | Handling::ReadText) => self.read(field.name(), given),
-            Some(Handling::Show) => self.copy(field.name(), given),
+            Some(Handling::Read | Handling::ReadText) => self.read(field, given),
+            Some(Handling::Show) => self.copy(field, given),
             handling => return self.by_key(field, given, handling),
         };
         self.slots[field.index()] = slot;
@@ -125,23 +128,30 @@ impl<'a> Reader<'a> {
     }
 
     /// The value as it is. Others may have to be shown differently, so it is kept.
-    fn copy(&mut self, key: &str, given: Given<'_>) -> Slot {
+    fn copy(&mut self, field: &Field, given: Given<'_>) -> Slot {
+        let key = field.name();
         match given {
             Given::Plain(slot) => slot,
             Given::Str(text) => Slot::Str(self.texts.push(text)),
             Given::Bytes(bytes) => Slot::Bytes(self.texts.push_bytes(bytes)),
             Given::Debug(_) | Given::Error(_) if self.when == When::Asked => Slot::Later(false),
             Given::Debug(value) => self.texts.format(key, value, &NoRedaction),
-            Given::Error(error) => {
-                let shown = ShownError::of(error, key, &NoRedaction);
-                self.texts.push_error(shown)
-            }
+            Given::Error(error) => self.keep_error(field, error, false),
         }
+    }
+
+    fn keep_error(&mut self, field: &Field, error: &(dyn Error + 'static), reads: bool) -> Slot {
+        let policy = if reads { self.policy } else { &NoRedaction };
+        let number = *self.number.get_or_insert_with(next_number);
+        let original = Original::new(number, field, reads);
+        let shown = ShownError::new(error, field.name(), policy, original);
+        self.texts.push_error(shown)
     }
 
     /// As much of the value as the policy shows.
     #[inline]
-    fn read(&mut self, key: &str, given: Given<'_>) -> Slot {
+    fn read(&mut self, field: &Field, given: Given<'_>) -> Slot {
+        let key = field.name();
         match given {
             Given::Plain(slot) => slot,
             Given::Str(text) => self.read_str(key, text, |texts| Slot::Str(texts.push(text))),
@@ -157,9 +167,7 @@ impl<'a> Reader<'a> {
                 self.differ(slot)
             }
             Given::Error(error) => {
-                let slot = self
-                    .texts
-                    .push_error(ShownError::of(error, key, self.policy));
+                let slot = self.keep_error(field, error, true);
                 self.differ(slot)
             }
         }

@@ -8,6 +8,7 @@ use tracing_core::{
 };
 
 use super::{
+    error,
     fields::Plan,
     glance::glance,
     read::Reader,
@@ -38,10 +39,15 @@ pub(super) fn show<R>(
     with_room(plan.len(), |slots: &mut [Slot]| {
         let mut reader = Reader::new(plan, policy, when, slots);
         record(&mut reader);
-        let (texts, differs) = reader.finish();
+        let (texts, differs, errors) = reader.finish();
         let result = if differs {
             let source = Source { policy, record };
-            forward_slots(slots, &texts, &source, forward)
+            match errors {
+                Some(number) => error::with_originals(number, &source, || {
+                    forward_slots(slots, &texts, &source, forward)
+                }),
+                None => forward_slots(slots, &texts, &source, forward),
+            }
         } else {
             forward(None)
         };
@@ -125,9 +131,9 @@ enum Shown<'a> {
 }
 
 /// Where the values come from, and who reads them.
-struct Source<'a> {
-    policy: &'a dyn Redact,
-    record: &'a dyn Fn(&mut dyn Visit),
+pub(super) struct Source<'a> {
+    pub(super) policy: &'a dyn Redact,
+    pub(super) record: &'a dyn Fn(&mut dyn Visit),
 }
 
 impl Slot {

@@ -111,14 +111,140 @@ fn every_malformed_directive_is_named_with_what_was_meant() {
     check("9", &["`9` is not a level: use one of off, error"]);
     check("info;debug", &["`info;debug` is not a directive"]);
     check(
-        "shop=debgu,hyper=warning,info",
-        &["`shop=debgu`", "did you mean `warn`"],
+        "shop=debgu,hyper=notice,info",
+        &["`shop=debgu`", "did you mean `info`"],
     );
     check("shop=", &["`shop=`"]);
     check("=debug", &["`=debug`"]);
     check("[request", &["`[request` is not a span directive"]);
     check("[request]=loud", &["`loud` is not a level"]);
     check("[request]debug", &["is not a span directive"]);
+}
+
+#[test]
+fn directive_that_cannot_match_is_refused() {
+    for (levels, problem) in [
+        (
+            "info,h2:warn",
+            "`h2:warn` is not a directive: write `h2=warn`",
+        ),
+        ("h2::warn", "write `h2=warn`"),
+        (
+            "info/foo",
+            "text after `/` is not searched for; write `info`",
+        ),
+        ("Information", "did you mean `info`?"),
+        ("Shop", "`Shop` is neither a level nor the path of a module"),
+        ("shop.db", "write `shop.db=trace`"),
+        ("7zip", "neither a level nor"),
+        (
+            "RUST_LOG=debug",
+            "the value repeats the name of its variable",
+        ),
+        (
+            "LOG_LEVEL=debug",
+            "the value repeats the name of its variable",
+        ),
+        ("info=debug", "`info` is a level and not a target"),
+        ("3=debug", "`3` is a level and not a target"),
+        ("0.5=debug", "`0.5` is a level and not a target"),
+        ("shop:db=debug", "`shop:db` is not the path of a module"),
+        ("shop:::db=debug", "`shop:::db` is not the path of a module"),
+        ("::shop=debug", "`::shop` is not the path of a module"),
+        ("crate::db=debug", "`crate::db` is not the path of a module"),
+        ("src/main.rs=debug", "`src/main.rs` is a file"),
+        ("*=debug", "is not a directive"),
+        ("shop debug", "is not a directive"),
+        ("shop==debug", "is not a level"),
+        ("\"info\"", "is not a level"),
+        ("[]=debug", "is not a span directive"),
+        ("[{}]=debug", "is not a span directive"),
+        ("[a]b=debug", "is not a span directive"),
+        ("[a{b=}]=debug", "is not a span directive"),
+        ("[a{b=\"x}]=debug", "is not a span directive"),
+        ("[a{b c=1}]=debug", "is not a span directive"),
+        ("[a{b=(}]=debug", "is not a span directive"),
+        ("crate::db[a]=debug", "is not the path of a module"),
+    ] {
+        let error = levels.parse::<Levels>().unwrap_err();
+        assert!(error.to_string().contains(problem), "{levels:?}: {error}");
+    }
+}
+
+#[test]
+fn levels_have_other_names_and_any_case() {
+    for (levels, shown) in [
+        ("WARNING", "warn"),
+        ("Warning,shop=FATAL", "warn,shop=error"),
+        ("critical", "error"),
+        ("INFO,[request]=Debug", "info,[request]=debug"),
+        ("shop::=debug", "shop::=debug"),
+        (
+            "HTTP=debug,kafka.consumer=warn,a/b=info",
+            "HTTP=debug,kafka.consumer=warn,a/b=info",
+        ),
+    ] {
+        assert_eq!(levels.parse::<Levels>().unwrap().to_string(), shown);
+    }
+}
+
+#[test]
+fn span_directive_matches_a_value_however_it_was_recorded() {
+    for directive in [
+        "[request{tenant=acme}]=debug",
+        "[request{tenant=\"acme\"}]=debug",
+        "[ request { tenant = \"acme\" } ] = debug",
+        "[{tenant=ac.e}]=debug",
+    ] {
+        let (seen, _, _default) = install(&format!("info,{directive}"));
+        info_span!("request", tenant = "acme").in_scope(|| debug!("str"));
+        info_span!("request", tenant = %"acme").in_scope(|| debug!("display"));
+        info_span!("request", tenant = ?"acme").in_scope(|| debug!("debug"));
+        let late = info_span!("request", tenant = Empty);
+        late.record("tenant", String::from("acme"));
+        late.in_scope(|| debug!("late"));
+        for other in ["acme2", "my acme", "globex"] {
+            info_span!("request", tenant = other).in_scope(|| debug!("other"));
+            info_span!("request", tenant = ?other).in_scope(|| debug!("other"));
+        }
+        assert_eq!(
+            seen.take(),
+            ["str", "display", "debug", "late"],
+            "{directive}"
+        );
+    }
+    let (seen, _, _default) = install("info,[request{code=404,path=\"/a,b={c}\"}]=debug");
+    let path = "/a,b={c}";
+    info_span!("request", code = 404, path).in_scope(|| debug!("number"));
+    info_span!("request", code = 404_u64, path = ?path).in_scope(|| debug!("unsigned"));
+    info_span!("request", code = %404, path).in_scope(|| debug!("text"));
+    info_span!("request", code = 500, path).in_scope(|| debug!("other"));
+    assert_eq!(seen.take(), ["number", "unsigned", "text"]);
+
+    let (seen, _, _default) = install("info,my-shop[request]=debug");
+    info_span!(target: "my_shop", "request").in_scope(|| debug!("underscore"));
+    info_span!(target: "my-shop", "request").in_scope(|| debug!("hyphen"));
+    assert_eq!(seen.take(), ["underscore", "hyphen"]);
+}
+
+#[test]
+fn span_directive_that_changes_nothing_is_refused() {
+    let (_, handle, _default) = install("info");
+    for (levels, changes) in [
+        ("[health]=warn", false),
+        ("[health]=info", false),
+        ("[health]=off", false),
+        ("[health]=debug", true),
+        ("warn,[health]=info", true),
+        ("info,hyper=warn,[health]=info", true),
+        ("off,[health]=error", true),
+        ("trace,[health]=trace", false),
+    ] {
+        let set = handle.set_levels(levels);
+        assert_eq!(set.is_ok(), changes, "{levels}: {set:?}");
+        let set = handle.set_levels_for(Duration::from_secs(3600), levels);
+        assert_eq!(set.is_ok(), changes, "{levels}: {set:?}");
+    }
 }
 
 #[test]

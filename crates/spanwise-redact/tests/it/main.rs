@@ -21,3 +21,4 @@ mod keys;
 mod pseudonyms;
 mod repository_texts;
 mod secrets;
+mod text_grammar;

@@ -9,7 +9,9 @@ use std::{
 
 use spanwise_core::{
     Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node,
-    SelfReport, SinkCounters, log_record::LogRecord, reentry,
+    SelfReport, SinkCounters,
+    log_record::{self, LogRecord},
+    reentry,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -25,7 +27,7 @@ use tracing_subscriber::{
 
 use super::{
     paint::Paint,
-    text::{Fields, push_escaped, push_value},
+    text::{Fields, push_message, push_name, push_value},
 };
 
 /// One line an event, or two.
@@ -99,7 +101,7 @@ impl ConsoleLayer {
 
     fn line(&self, event: &Event<'_>, fields: &Fields, path: &str, context: &Context) -> String {
         let callsite = event.metadata();
-        let log = spanwise_core::log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let log = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
         let target = log
             .as_ref()
             .and_then(|log| log.target.as_deref())
@@ -117,20 +119,20 @@ impl ConsoleLayer {
         out.push(' ');
         if self.style == Style::Compact {
             paint.dim(&mut out, |out| {
-                push_escaped(out, target, None);
+                push_name(out, target);
                 out.push(':');
             });
             out.push(' ');
         }
         if let Some(message) = &fields.message {
-            paint.bold(&mut out, |out| push_escaped(out, message, continued));
+            paint.bold(&mut out, |out| push_message(out, message, continued));
         }
         for (name, value) in &fields.others {
             if !out.ends_with(' ') {
                 out.push(' ');
             }
             paint.dim(&mut out, |out| {
-                push_escaped(out, name, None);
+                push_name(out, name);
                 out.push('=');
             });
             push_value(&mut out, value, continued);
@@ -139,9 +141,11 @@ impl ConsoleLayer {
             match self.style {
                 Style::Pretty => {
                     out.push_str("\n             ");
-                    push_escaped(out, target, None);
-                    if let (Some(file), Some(line)) = (file, line) {
-                        out.push_str(&format!(" at {file}:{line}"));
+                    push_name(out, target);
+                    if let Some(file) = file {
+                        out.push_str(" at ");
+                        push_name(out, file);
+                        line.inspect(|line| out.push_str(&format!(":{line}")));
                     }
                 }
                 Style::Compact if path.is_empty() && context.is_empty() => {}
@@ -156,7 +160,9 @@ impl ConsoleLayer {
                 out.push_str(path);
             }
             for (key, value) in context.iter() {
-                out.push_str(&format!(" {key}="));
+                out.push(' ');
+                push_name(out, key);
+                out.push('=');
                 push_value(out, &short(value), None);
             }
         });
@@ -195,7 +201,9 @@ where
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
         // Values are formatted before anything of the span is locked.
-        let own = self.without_context(Fields::of(|visitor| attrs.record(visitor)));
+        let own = self.without_context(Fields::new(attrs.metadata(), |visitor| {
+            attrs.record(visitor)
+        }));
         let Some(span) = ctx.span(id) else { return };
         let parent = span
             .parent()
@@ -207,7 +215,11 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
-        let recorded = self.without_context(Fields::of(|visitor| values.record(visitor)));
+        let Some(callsite) = ctx.metadata(id) else {
+            return;
+        };
+        let recorded = Fields::new(callsite, |visitor| values.record(visitor));
+        let recorded = self.without_context(recorded);
         let node = ctx
             .span(id)
             .and_then(|span| Node::<SpanPath>::of(Some(self.id), &span));
@@ -225,7 +237,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
         let annotations = Annotations::take();
-        let mut fields = Fields::of(|visitor| event.record(visitor));
+        let mut fields = Fields::new(event.metadata(), |visitor| event.record(visitor));
         if let Some(rate) = annotations.sample_rate {
             fields.rename("sample_rate", "fields.sample_rate");
             fields.set("sample_rate", rate.to_string());
@@ -257,12 +269,12 @@ impl SpanPath {
             path.push_str(&parent.path);
             path.push(':');
         }
-        path.push_str(name);
+        push_name(&mut path, name);
         if !own.others.is_empty() {
             path.push('{');
             for (index, (name, text)) in own.others.iter().enumerate() {
                 path.push_str(if index == 0 { "" } else { " " });
-                push_escaped(&mut path, name, None);
+                push_name(&mut path, name);
                 path.push('=');
                 push_value(&mut path, text, None);
             }

@@ -2,11 +2,14 @@
 
 use std::{error::Error, fmt};
 
-use spanwise_core::{guarded, log_record};
-use tracing_core::{Field, field::Visit};
+use spanwise_core::{error_chain, guarded, log_record};
+use tracing_core::{Field, Metadata, field::Visit};
 
 /// The text of a value is cut at this many bytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_VALUE_LEN: usize = 16 * 1024;
+
+/// At most this many causes of an error are shown, as in JSON.
+const MAX_CAUSES: usize = 16;
 
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
@@ -16,10 +19,14 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    pub(crate) fn of(record: impl FnOnce(&mut dyn Visit)) -> Self {
-        let mut fields = Self::default();
-        record(&mut fields);
-        fields
+    /// What `record` records of the fields of `callsite`.
+    pub(crate) fn new(callsite: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> Self {
+        let mut reader = Reader {
+            callsite,
+            fields: Self::default(),
+        };
+        record(&mut reader);
+        reader.fields
     }
 
     /// Of two fields with one name the last stands.
@@ -34,24 +41,33 @@ impl Fields {
             *name = to;
         }
     }
+}
 
+struct Reader<'a> {
+    callsite: &'a Metadata<'a>,
+    fields: Fields,
+}
+
+impl Reader<'_> {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
-        if log_record::is_log_field(name) {
+        if log_record::is_origin_field(self.callsite, name) {
             return;
         }
         let mut text = String::new();
-        if guarded::append(&mut text, value, LONGEST) {
+        if guarded::append(&mut text, value, MAX_VALUE_LEN) {
             text.push('…');
         }
-        match name {
-            "message" => self.message = Some(text),
-            name => self.set(name, text),
+        // Of a span, `message` is a field as any other.
+        if name == "message" && self.callsite.is_event() {
+            self.fields.message = Some(text);
+        } else {
+            self.fields.set(name, text);
         }
     }
 }
 
-impl Visit for Fields {
+impl Visit for Reader<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format_args!("{value:?}"));
     }
@@ -71,44 +87,102 @@ struct Chain<'a>(&'a (dyn Error + 'static));
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.0, f)?;
-        let mut cause = self.0.source();
-        for _ in 0..16 {
-            let Some(error) = cause else { break };
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 
-/// Appends `text` with everything escaped that would end the line, drive the terminal, or turn the direction of the writing.
-/// `continued` stands for a line break: the next line begins in a way that no line of a log does.
+/// Appends `text` with everything escaped that would end the line, drive the terminal, turn the direction of the writing, or not be
+/// seen. `continued` stands for a line break: the next line begins in a way that no line of a log does.
 pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>) {
     for c in text.chars() {
-        match (c, continued) {
-            ('\n', Some(continued)) => out.push_str(continued),
-            ('\t', _) => out.push(c),
-            ('\0'..='\u{1f}' | '\u{7f}'..='\u{9f}', _)
-            | ('\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}', _) => {
-                out.extend(c.escape_default());
-            }
+        match continued {
+            Some(continued) if c == '\n' => out.push_str(continued),
+            _ if must_be_escaped(c) => out.extend(c.escape_default()),
             _ => out.push(c),
         }
+    }
+}
+
+/// Whether `text` is on a terminal what it is here, and none of its lines begins as a line of a log.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default();
+    !first.contains(must_be_escaped)
+        && lines.all(|line| {
+            !line.contains(must_be_escaped) && (line.is_empty() || line.starts_with(' '))
+        })
+}
+
+fn must_be_escaped(c: char) -> bool {
+    matches!(c,
+        // Controls: C0, DEL and C1.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        // The direction of writing.
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+        // Line breaks.
+        | '\u{2028}' | '\u{2029}'
+        // Not seen: spaces and operators without width, marks of byte order and annotation, tags.
+        | '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Appends a message; in quotes if a part of it could pass for a field or the context.
+pub(crate) fn push_message(out: &mut String, text: &str, continued: Option<&str>) {
+    let ambiguous = text.starts_with('"') || text.split_whitespace().any(looks_like_field);
+    if ambiguous {
+        push_quoted(out, text);
+    } else {
+        push_escaped(out, text, continued);
+    }
+}
+
+/// `order_id=42`, or the bar in front of the context.
+fn looks_like_field(word: &str) -> bool {
+    word == "|" || word.find('=').is_some_and(|at| at > 0)
+}
+
+/// Appends a name: of a target, a field, a span or a file; in quotes if its end could not be seen otherwise.
+pub(crate) fn push_name(out: &mut String, name: &str) {
+    let open_ended = name.is_empty()
+        || name.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | '"' | '|'));
+    if open_ended {
+        push_quoted(out, name);
+    } else {
+        push_escaped(out, name, None);
     }
 }
 
 /// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a value and another field.
 pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
     let lines = continued.filter(|_| text.contains('\n'));
-    let open_ended =
-        text.is_empty() || text.contains([' ', '=', '"']) || text.contains(char::is_control);
-    if !open_ended || lines.is_some() || is_enclosed(text) {
-        return push_escaped(out, text, lines);
+    let open_ended = text.is_empty()
+        || text.contains(|c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '{' | '}' | '|')
+        });
+    let closed = if lines.is_some() {
+        // A struct in several lines begins with its name.
+        let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | ' ');
+        is_enclosed(text.trim_start_matches(name))
+            || !text.starts_with('"') && !text.split_whitespace().any(looks_like_field)
+    } else {
+        !open_ended || is_enclosed(text)
+    };
+    if closed {
+        push_escaped(out, text, lines);
+    } else {
+        push_quoted(out, text);
     }
+}
+
+/// In one line, as `Debug` quotes a text.
+fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
-    for (index, part) in text.split('"').enumerate() {
-        out.push_str(if index == 0 { "" } else { "\\\"" });
-        push_escaped(out, part, None);
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            _ if must_be_escaped(c) => out.extend(c.escape_default()),
+            _ => out.push(c),
+        }
     }
     out.push('"');
 }

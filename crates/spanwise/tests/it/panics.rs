@@ -1,21 +1,24 @@
-//! The message, the place and a backtrace of a panic, on the line of its request; then the hook that was there before.
+//! A panic is an event: with its message, its own place and a backtrace, on the line of its request.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    panic::{self, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
-use crate::support::Lines;
+use spanwise::{Builder, JsonLayer, Output, OutputFormat};
+
+use crate::support::{Lines, allocated_bytes};
 
 #[test]
-fn with_its_message_its_place_and_its_request() {
+fn message_place_and_request_are_shown() {
     alone!();
     static PREVIOUS: AtomicBool = AtomicBool::new(false);
-    std::panic::set_hook(Box::new(|_| PREVIOUS.store(true, Ordering::Relaxed)));
+    panic::set_hook(Box::new(|_| PREVIOUS.store(true, Ordering::Relaxed)));
 
     let lines = Lines::default();
-    let _telemetry = spanwise::Builder::prod()
-        .with_writer(lines.clone())
-        .init()
-        .unwrap();
-    let worker = std::thread::Builder::new().name("worker".into());
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let worker = thread::Builder::new().name("worker".into());
     let panicking = worker.spawn(|| {
         let _request = tracing::info_span!("request", request_id = "r-1").entered();
         panic!("out of {}", "stock");
@@ -30,11 +33,119 @@ fn with_its_message_its_place_and_its_request() {
     let place = line["panic.location"].as_str().unwrap();
     assert!(place.contains("it/panics.rs:"), "{place}");
     assert_eq!(line["panic.thread"], "worker");
-    assert!(
-        line["panic.backtrace"]
-            .as_str()
-            .unwrap()
-            .contains("it::panics")
-    );
+    let backtrace = line["panic.backtrace"].as_str().unwrap();
+    assert!(backtrace.contains("it::panics"), "{backtrace}");
     assert!(PREVIOUS.load(Ordering::Relaxed));
+}
+
+#[test]
+fn every_sink_names_the_place() {
+    alone!();
+    panic::set_hook(Box::new(|_| {}));
+    let (pretty, json, nested, fmt) = (
+        Lines::default(),
+        Lines::default(),
+        Lines::default(),
+        Lines::default(),
+    );
+    let located = || JsonLayer::new().with_source_location();
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_file(true)
+        .with_line_number(true);
+    let _telemetry = Builder::dev()
+        .with_writer(pretty.clone())
+        .with(located().with_writer(json.clone()))
+        .with(
+            located()
+                .format(spanwise::Format::JsonNested)
+                .with_writer(nested.clone()),
+        )
+        .with(layer.with_writer(fmt.clone()))
+        .init()
+        .unwrap();
+    assert!(catch_unwind(|| panic!("here")).is_err());
+    let here = format!("{}:{}", file!(), line!() - 1);
+    drop(panic::take_hook());
+    for lines in [&pretty, &fmt] {
+        let text = lines.text();
+        assert!(
+            text.contains(&format!(" at {here}")) || text.contains(&format!("{here}: ")),
+            "{text}"
+        );
+    }
+    for lines in [&json, &nested] {
+        let line = &lines.objects()[0];
+        let (file, number) = match &line["file"] {
+            serde_json::Value::Null => (&line["filename"], &line["line_number"]),
+            file => (file, &line["line"]),
+        };
+        let file = file.as_str().unwrap_or_else(|| panic!("{line}"));
+        assert_eq!(format!("{file}:{number}"), here);
+    }
+}
+
+/// Nobody wants the event: then nothing is captured for it, and a panic allocates what it does without the hook.
+#[test]
+fn panic_that_is_not_logged_costs_nothing() {
+    alone!();
+    panic::set_hook(Box::new(|_| {}));
+    let cost = || {
+        let panics = || {
+            let before = allocated_bytes();
+            assert!(catch_unwind(|| panic!("out of {}", "stock")).is_err());
+            allocated_bytes() - before
+        };
+        panics();
+        panics()
+    };
+    let without = cost();
+    let telemetry = Builder::prod().with_writer(std::io::sink).init().unwrap();
+    telemetry.handle().set_levels("off").unwrap();
+    assert_eq!(cost(), without);
+    telemetry.handle().set_levels("error").unwrap();
+    assert!(cost() > without);
+}
+
+#[test]
+fn backtraces_are_few_in_a_storm() {
+    alone!();
+    panic::set_hook(Box::new(|_| {}));
+    let lines = Lines::default();
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    // A slow machine needs more of them until there are too many in a second.
+    let mut count = 0;
+    while !lines.text().contains("panics in a second") {
+        count += 1;
+        assert!(catch_unwind(|| panic!("storm")).is_err());
+    }
+    let all = lines.objects();
+    assert_eq!(all.len(), count);
+    assert!(count > 10, "the first ten have theirs");
+    for line in &all[..10] {
+        let backtrace = line["panic.backtrace"].as_str().unwrap();
+        assert!(backtrace.contains("it::panics"), "{backtrace}");
+    }
+}
+
+#[test]
+fn no_line_is_forged_by_a_panic() {
+    alone!();
+    panic::set_hook(Box::new(|_| {}));
+    let lines = Lines::default();
+    let _telemetry = Builder::dev()
+        .format(OutputFormat::Compact)
+        .output(Output::None)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    assert!(catch_unwind(|| panic!("a\n12:00:00.000 ERROR forged\u{1b}[2J\u{202e}")).is_err());
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        !text
+            .trim_end()
+            .contains(|c: char| c.is_control() || c == '\u{202e}'),
+        "{text:?}"
+    );
 }

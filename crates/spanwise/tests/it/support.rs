@@ -137,6 +137,7 @@ pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
 struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
+static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -146,11 +147,17 @@ pub fn live_bytes() -> isize {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// Bytes that were ever allocated, by all threads.
+pub fn allocated_bytes() -> isize {
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
 #[expect(unsafe_code, reason = "an allocator can be counted in no other way")]
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        ALLOCATED.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
 

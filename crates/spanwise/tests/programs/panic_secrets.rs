@@ -18,11 +18,13 @@ pub(crate) const TEST: Test = Test {
         a_panic_without_a_secret_is_printed_by_std();
         a_hook_of_the_program_s_gets_the_panic_as_it_is();
         what_logging_says_about_itself_is_without_it_too();
+        a_panic_forges_no_line_on_stderr();
     },
     victims: &[
         ("panics", panics),
         ("panics-with-hook", panics_with_hook),
         ("writer-fails", writer_fails),
+        ("hostile-panics", hostile_panics),
     ],
 };
 
@@ -61,6 +63,40 @@ fn writer_fails() -> Result<(), InitError> {
     let _telemetry = Builder::prod().with_writer(|| Broken).init()?;
     tracing::info!("lost");
     Ok(())
+}
+
+fn hostile_panics() -> Result<(), InitError> {
+    let _telemetry = Builder::dev().output(spanwise::Output::None).init()?;
+    for text in [
+        "a\n12:00:00.000 ERROR forged",
+        "\u{1b}[2Jcleared",
+        "\u{202e}turned",
+    ] {
+        let name = std::thread::Builder::new().name(format!("worker {text}"));
+        let _ = name.spawn(move || panic!("{text}")).unwrap().join();
+        let _ = std::thread::spawn(move || panic!("{text}")).join();
+    }
+    let _ = std::thread::spawn(|| assert_eq!(1, 2)).join();
+    Ok(())
+}
+
+fn a_panic_forges_no_line_on_stderr() {
+    let (_, stderr) = run("hostile-panics");
+    assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "{stderr:?}");
+    assert!(
+        !stderr.lines().any(|line| line.starts_with("12:00")),
+        "{stderr}"
+    );
+    assert_eq!(
+        stderr.matches("| 12:00:00.000 ERROR forged").count(),
+        2,
+        "{stderr}"
+    );
+    // What forges nothing is left to std.
+    assert!(
+        stderr.contains("\n  left: 1\n right: 2\nnote: "),
+        "{stderr}"
+    );
 }
 
 fn run(how: &str) -> (String, String) {

@@ -1,0 +1,37 @@
+//! The causes of an error.
+
+use std::{error::Error, ptr};
+
+use crate::guarded;
+
+/// Returns the causes of `error`, outermost first: at most `max` of them, up to one that was there before.
+///
+/// A `source` that panics ends the chain.
+///
+/// ```
+/// use std::{error::Error, io};
+///
+/// let error = io::Error::other(io::Error::other("reset by peer"));
+/// let causes = spanwise_core::error_chain(&error, 16).map(ToString::to_string);
+/// assert_eq!(causes.collect::<Vec<_>>(), ["reset by peer"]);
+/// ```
+pub fn error_chain<'a>(
+    error: &'a (dyn Error + 'static),
+    max: usize,
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut seen: Vec<&'a (dyn Error + 'static)> = vec![error];
+    std::iter::from_fn(move || {
+        let last: &'a (dyn Error + 'static) = seen.last().copied()?;
+        let next = guarded::catch(|| last.source()).flatten()?;
+        if seen.len() > max || seen.iter().any(|before| is_same(*before, next)) {
+            return None;
+        }
+        seen.push(next);
+        Some(next)
+    })
+}
+
+/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at the limit.
+fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
+    ptr::eq(a, b)
+}
