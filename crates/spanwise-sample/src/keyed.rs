@@ -127,9 +127,28 @@ impl Shard {
     }
 
     fn used_again(&mut self, slot: u32) {
-        if slot == self.frequent.newest {
+        let newest = self.frequent.newest;
+        if slot == newest {
             return;
         }
+        let entry = &mut self.entries[slot as usize];
+        if !entry.is_frequent {
+            return self.used_for_the_second_time(slot);
+        }
+        // To the front of its own list: there is a newer one.
+        let (newer, older) = (entry.newer, entry.older);
+        (entry.newer, entry.older) = (NONE, newest);
+        self.entries[newest as usize].newer = slot;
+        self.entries[newer as usize].older = older;
+        match older {
+            NONE => self.frequent.oldest = newer,
+            older => self.entries[older as usize].newer = newer,
+        }
+        self.frequent.newest = slot;
+    }
+
+    #[cold]
+    fn used_for_the_second_time(&mut self, slot: u32) {
         self.unlink(slot);
         self.link(slot, true);
         if self.frequent.len > MAX_FREQUENT {
