@@ -262,8 +262,8 @@ impl Builder {
         self
     }
 
-    /// Gives each process files of its own, with its number in their names: `shop.4711.log`. For several processes that log to one
-    /// path. Defaults to one file, which one process can have open.
+    /// Gives each further process that logs to the same path files of its own, with a number in their names: `shop.2.log`. Defaults
+    /// to one file, which one process can have open.
     pub fn file_per_process(mut self) -> Self {
         self.files.per_process = Some(true);
         self

@@ -22,6 +22,7 @@ macro_rules! alone {
 mod receiver;
 mod support;
 
+mod advice;
 mod capture_layer;
 mod configuration_event;
 mod console;
@@ -34,10 +35,12 @@ mod empty_stack;
 mod failing_request;
 mod files;
 mod filtered_layers;
+mod formats;
 mod late_records;
 mod layer_panics;
 mod left_out_counts;
 mod log_records;
+mod outputs;
 mod panics;
 mod planted_secrets;
 mod planting;
@@ -58,5 +61,6 @@ mod sentry_away;
 mod sentry_errors;
 mod settings;
 mod span_order;
+mod starts;
 mod writer_fails;
 mod writer_logs;
