@@ -143,8 +143,7 @@ fn looks_like_field(word: &str) -> bool {
 
 /// Appends a name: of a target, a field, a span or a file; in quotes if its end could not be seen otherwise.
 pub(crate) fn push_name(out: &mut String, name: &str) {
-    let open_ended = name.is_empty()
-        || name.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | '"' | '|'));
+    let open_ended = name.is_empty() || name.contains(is_separator);
     if open_ended {
         push_quoted(out, name);
     } else {
@@ -152,13 +151,15 @@ pub(crate) fn push_name(out: &mut String, name: &str) {
     }
 }
 
+/// Whether a name or a value with it has to be in quotes. What is escaped is too, since an escape has braces.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '{' | '}' | '|')
+}
+
 /// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a value and another field.
 pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
     let lines = continued.filter(|_| text.contains('\n'));
-    let open_ended = text.is_empty()
-        || text.contains(|c: char| {
-            c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '{' | '}' | '|')
-        });
+    let open_ended = text.is_empty() || text.contains(is_separator);
     let closed = if lines.is_some() {
         // A struct in several lines begins with its name.
         let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | ' ');

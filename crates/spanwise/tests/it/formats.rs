@@ -276,6 +276,8 @@ fn log(case: &Case) {
 struct Parsed {
     message: String,
     fields: BTreeMap<String, String>,
+    /// Of the innermost span.
+    span_fields: BTreeMap<String, String>,
 }
 
 /// Splits at blanks outside of quotes and brackets.
@@ -347,6 +349,32 @@ fn split_field(token: &str) -> Option<(String, String)> {
     None
 }
 
+/// Of `| request:pay{amount=5 via="the app"} request_id=r-9` those in the last braces.
+fn span_fields(spans: &str) -> BTreeMap<String, String> {
+    let (mut quoted, mut escaped) = (false, false);
+    let (mut open, mut depth, mut inside) = (0, 0, "");
+    for (at, c) in spans.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '{' if !quoted => {
+                depth += 1;
+                open = if depth == 1 { at + 1 } else { open };
+            }
+            '}' if !quoted => {
+                depth -= 1;
+                inside = if depth == 0 { &spans[open..at] } else { inside };
+            }
+            _ => {}
+        }
+    }
+    tokens(inside)
+        .iter()
+        .filter_map(|token| split_field(token))
+        .collect()
+}
+
 /// `12:00:00.000  INFO target: message name=value | …`
 fn parse_compact(line: &str) -> Parsed {
     let line = line.strip_suffix('\n').unwrap();
@@ -356,10 +384,10 @@ fn parse_compact(line: &str) -> Parsed {
     let target_end = target_end.unwrap_or_else(|| panic!("no target in {line:?}"));
     let mut parsed = Parsed::default();
     let mut message = Vec::new();
-    for token in &tokens[target_end + 1..] {
-        if token == "|" {
-            break;
-        }
+    let bar = tokens.iter().position(|token| token == "|");
+    let (event, spans) = tokens.split_at(bar.unwrap_or(tokens.len()));
+    parsed.span_fields = span_fields(&spans.join(" "));
+    for token in &event[target_end + 1..] {
         match split_field(token) {
             Some((name, value)) => {
                 parsed.fields.insert(name, value);
@@ -468,6 +496,9 @@ fn compact_shows_the_fields_of_json() {
             let normal = |text: &str| text.replace(['"', '\\'], "");
             prop_assert_eq!(normal(&parsed.fields[name]), normal(&expected), "{} of {:?}: {}", name, case, line);
         }
+        let spans = nested["span"].as_object().unwrap();
+        let names: Vec<&String> = spans.keys().filter(|name| *name != "name").collect();
+        prop_assert_eq!(&parsed.span_fields.keys().collect::<Vec<_>>(), &names, "{:?}: {}", case, line);
         // How many blanks there are between words is not compared.
         let normal = |text: &str| {
             let text = text.replace(['"', '\\'], "");
