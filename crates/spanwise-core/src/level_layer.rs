@@ -363,7 +363,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        // Not cached by callsite: records of the `log` crate come with metadata of their own here.
+        // Not cached by callsite: what asks `log_enabled!` comes with metadata of its own here.
         let active = self.shared.active();
         active.enables_everywhere(metadata)
             || self.shared.captures(&active, metadata)

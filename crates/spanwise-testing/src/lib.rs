@@ -78,7 +78,7 @@
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
 //! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use `flavor = "multi_thread"`. |
-//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: bridge them with `tracing-log`. |
+//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::log_bridge::install()`. |
 
 mod assert;
 mod capture;

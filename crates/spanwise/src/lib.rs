@@ -24,12 +24,14 @@
 //!
 //! # What the line does
 //!
-//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). One that is wrong stops the start: [`InitError`] lists them all.
+//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start: [`InitError`] lists them all. A name that
+//!   is nearly a setting, or belongs to another component, gives a warning: [`Builder::strict`] makes it an error.
 //! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for lines.
 //! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk that is full do not stop the
 //!   program, and no line is lost that is not counted.
-//! * Hands on the records of the `log` crate, and logs panics with a backtrace, whatever `RUST_BACKTRACE` says; what the previous hook
-//!   prints still follows on stderr.
+//! * Makes events of the records of the `log` crate, with their key-values as fields ([`log_bridge`](crate::core::log_bridge)).
+//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the previous hook prints still follows on
+//!   stderr.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while the program runs.
 //!
 //! # The request and the tenant on every line
