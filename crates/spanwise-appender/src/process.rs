@@ -14,6 +14,13 @@ use std::{
 use spanwise_core::guarded;
 
 /// What wants to know.
+#[cfg_attr(
+    not(unix),
+    allow(
+        dead_code,
+        reason = "nowhere else do processes fork, and the guard is what ends them well"
+    )
+)]
 pub(crate) trait Lives: Send + Sync {
     /// Before a fork: brings what is going on to a point where the child can take over, but waits no longer than `deadline`.
     fn hold_still(&self, _deadline: Instant) {}

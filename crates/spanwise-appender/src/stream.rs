@@ -27,7 +27,7 @@ pub(crate) enum Stream {
 /// What a pipe that is ready takes without waiting, and without lines of other processes in between: `PIPE_BUF`.
 const AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-/// A wait for the reader is interrupted this often, to see whether it is time to stop.
+/// A wait for the reader is interrupted this often: to see whether it is time to stop, and to tell what was written before it.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Stream {
@@ -76,32 +76,35 @@ impl Behind {
         }
     }
 
-    /// Waits until the reader takes more. False if it is time to stop.
-    fn wait(&self, stop: &StopFlag) -> io::Result<bool> {
-        loop {
-            let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
-            let timeout = stop.timeout(POLL_INTERVAL);
-            let timespec = Timespec {
-                tv_sec: 0,
-                tv_nsec: timeout.subsec_nanos().into(),
-            };
-            match poll(&mut ready, Some(&timespec)) {
-                Ok(0) if timeout.is_zero() => return Ok(false),
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(true),
-                Err(error) => return Err(error.into()),
-            }
+    /// Waits until the reader takes more, or for a while.
+    fn wait(&self, stop: &StopFlag) -> io::Result<Waited> {
+        let mut ready = [PollFd::from_borrowed_fd(self.fd(), PollFlags::OUT)];
+        let timeout = stop.timeout(POLL_INTERVAL);
+        let timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        match poll(&mut ready, Some(&timespec)) {
+            Ok(0) if timeout.is_zero() => Ok(Waited::Stopped),
+            Ok(0) | Err(Errno::INTR) => Ok(Waited::InVain),
+            Ok(_) => Ok(Waited::Ready),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// How many bytes were written, all of them unless there is an error or it is time to stop.
-    fn write_all(&self, bytes: &[u8], stop: &StopFlag) -> (usize, io::Result<()>) {
+    /// How many bytes were written: all of them unless there is an error, it is time to stop, or the reader keeps it waiting and it may
+    /// pause.
+    fn write_all(&self, bytes: &[u8], stop: &StopFlag, may_pause: bool) -> (usize, io::Result<()>) {
         let mut written = 0;
         while written < bytes.len() {
             if self.at_once < usize::MAX {
                 match self.wait(stop) {
-                    Ok(true) => {}
-                    Ok(false) => return (written, Err(io::ErrorKind::TimedOut.into())),
+                    Ok(Waited::Ready) => {}
+                    Ok(Waited::InVain) if may_pause => return (written, Ok(())),
+                    Ok(Waited::InVain) => continue,
+                    Ok(Waited::Stopped) => {
+                        return (written, Err(io::ErrorKind::TimedOut.into()));
+                    }
                     Err(error) => return (written, Err(error)),
                 }
             }
@@ -117,6 +120,14 @@ impl Behind {
         }
         (written, Ok(()))
     }
+}
+
+/// What came of a wait for the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Ready,
+    InVain,
+    Stopped,
 }
 
 #[allow(
@@ -152,7 +163,7 @@ impl Sink for StreamSink {
         let mut written = match tail.resume(records) {
             Some(written) => written,
             None => {
-                let (_, ended) = behind.write_all(b"\n", stop);
+                let (_, ended) = behind.write_all(b"\n", stop, false);
                 if let Err(error) = ended {
                     return Written::stopped(records, 0, error);
                 }
@@ -166,10 +177,14 @@ impl Sink for StreamSink {
             let fits = |end: &usize| end - written <= behind.at_once;
             let fitting = rest.partition_point(fits).max(1);
             let bytes = &records.bytes[written..rest[fitting - 1]];
-            let (more, result) = behind.write_all(bytes, stop);
+            let (more, result) = behind.write_all(bytes, stop, whole > 0);
             written += more;
             if let Err(error) = result {
                 return tail.stopped(records, written, error);
+            }
+            if more < bytes.len() {
+                // What it took is told before it is waited for again.
+                return tail.went_on(records, written);
             }
         }
         *tail = Tail::Whole;

@@ -1,6 +1,7 @@
 //! Records of the `log` crate, as the `tracing-log` bridge hands them on.
 //!
-//! They all share one callsite per level, with target `log`; where they really come from is in fields named `log.*`. Our own bridge,
+//! They all share one callsite per level, with target `log`; where they really come from is in
+//! fields named `log.*`. Our own bridge,
 //! `log_bridge`, gives each origin a callsite of its own, and makes such events only of origins beyond the number that it keeps apart.
 
 use std::fmt;
@@ -8,7 +9,8 @@ use std::fmt;
 use tracing::Event;
 use tracing_core::{Field, Metadata, field::Visit};
 
-/// Returns whether `callsite` is one of a bridge's, not one that a macro of `tracing` made in its image.
+/// Returns whether `callsite` is one of a bridge's, not one that a macro of `tracing` made in its
+/// image.
 ///
 /// A macro gives its callsite a file, a line and a module. A bridge has none of its own.
 #[must_use]
@@ -22,8 +24,8 @@ pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
 
 /// Returns whether the bridge says in the field `name` of `callsite` where a record comes from.
 ///
-/// Only such a field is shown without a look at its value, and left out where its value is shown elsewhere. Every other field
-/// is the program's own, also if its name begins with `log.`.
+/// Only such a field is shown without a look at its value, and left out where its value is shown
+/// elsewhere. Every other field is the program's own, also if its name begins with `log.`.
 #[must_use]
 pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
     ORIGIN.contains(&name) && is_log_record(callsite)
@@ -32,7 +34,8 @@ pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
 /// The fields in which the bridge says where a record comes from.
 const ORIGIN: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
-/// True for a field by which the bridge says where a record comes from. Callers that know the callsite ask [`is_origin_field`].
+/// True for a field by which the bridge says where a record comes from. Callers that know the
+/// callsite ask [`is_origin_field`].
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
     ORIGIN.contains(&name)

@@ -1,4 +1,5 @@
-//! What must not be logged: the question every sink asks. The rules that answer it are a policy's own.
+//! What must not be logged: the question every sink asks. The rules that answer it are a policy's
+//! own.
 
 use std::{borrow::Cow, fmt, ptr};
 
@@ -13,10 +14,11 @@ pub const REDACTED: &str = "[REDACTED]";
 ///
 /// A policy must not log: it would be asked about what it logs.
 ///
-/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged another one ends the
-/// program.
+/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged
+/// another one ends the program.
 ///
-/// A sink asks about a key once per callsite, and about a text each time it has one, before it is escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
+/// A sink asks about a key once per callsite, and about a text each time it has one, before it is
+/// escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -36,11 +38,12 @@ pub const REDACTED: &str = "[REDACTED]";
 /// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
 /// ```
 pub trait Redact: fmt::Debug + Send + Sync + 'static {
-    /// What to do with the values of this key. It is not asked about the message of an event, which is only read as text.
+    /// What to do with the values of this key. It is not asked about the message of an event, which
+    /// is only read as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
-    /// What to do with a value of this key that is a boolean: `password = true` says that there is one, and not which. Default: the
-    /// same as with others, [`key`](Self::key).
+    /// What to do with a value of this key that is a boolean: `password = true` says that there is
+    /// one, and not which. Default: the same as with others, [`key`](Self::key).
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         self.key(key)
     }
@@ -55,9 +58,11 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         self.text(text)
     }
 
-    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last digits, a pseudonym.
+    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last
+    /// digits, a pseudonym.
     ///
-    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown. Default: [`REDACTED`].
+    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown.
+    /// Default: [`REDACTED`].
     fn replace(&self, key: &str, value: &str) -> String {
         let (_, _) = (key, value);
         REDACTED.to_owned()
@@ -68,7 +73,8 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value before they write it.
+    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value
+    /// before they write it.
     fn reads_text(&self) -> bool {
         true
     }
@@ -78,8 +84,8 @@ impl dyn Redact {
     /// A policy is shown no more bytes of a text than this.
     pub const BUDGET: usize = 64 * 1024;
 
-    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character more than the policy is shown, so
-    /// that it is seen that there was more.
+    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character
+    /// more than the policy is shown, so that it is seen that there was more.
     pub const COLLECTED: usize = Self::BUDGET + 4;
 
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
@@ -142,7 +148,8 @@ impl dyn Redact {
         guarded::catch(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
     }
 
-    /// What is shown of `value`, formatted here, under a key whose verdict is [`KeyVerdict::Replace`]: a sink calls this one.
+    /// What is shown of `value`, formatted here, under a key whose verdict is
+    /// [`KeyVerdict::Replace`]: a sink calls this one.
     ///
     /// A value that is longer than a policy reads is [`REDACTED`].
     #[must_use]
@@ -161,8 +168,8 @@ impl dyn Redact {
 pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
-    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`] instead of a number: the value
-    /// decides, and a number cannot say what it is.
+    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`]
+    /// instead of a number: the value decides, and a number cannot say what it is.
     Text,
     /// Show the value as it is: its text is not read.
     Trust,
@@ -194,19 +201,34 @@ impl Redact for NoRedaction {
 
 pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
 
-/// A secret may begin this far before the end of what is read, and go on after it.
-const OVERLAP: usize = 4 * 1024;
-
-/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut in two.
+/// The part of a text that a policy reads: without the last unbroken run before the cut.
+///
+/// A secret that is cut in two is not recognized, so all of a run goes that the cut is in. A run
+/// ends at white space, or after a string, list or object of JSON. Groups of digits or capitals
+/// before it go too: they may be those of a card or an account, which has spaces in it.
 #[cold]
 fn before_budget(text: &str) -> &str {
-    let end = guarded::cut_at(text, BUDGET).len();
-    let from = guarded::cut_at(text, end - OVERLAP).len();
-    let space = text.as_bytes()[from..end]
-        .iter()
-        .rposition(u8::is_ascii_whitespace);
-    &text[..space.map_or(from, |space| from + space + 1)]
+    let text = guarded::cut_at(text, BUDGET);
+    let bytes = text.as_bytes();
+    let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
+    let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
+    let mut end = (0..bytes.len()).rev().find(is_end).map_or(0, |at| at + 1);
+    for _ in 0..MAX_GROUPS {
+        let group = bytes[..end].trim_ascii_end();
+        let is_part = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        let length = group.iter().rev().take_while(is_part).count();
+        let begins = group.len() == length || group[group.len() - length - 1].is_ascii_whitespace();
+        if length == 0 || length > MAX_GROUP_LEN || !begins {
+            break;
+        }
+        end = group.len() - length;
+    }
+    &text[..end]
 }
+
+/// The longest account has nine groups of four.
+const MAX_GROUPS: usize = 9;
+const MAX_GROUP_LEN: usize = 8;
 
 /// The text of `value` as `policy` lets it be shown, before it is cut.
 pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {

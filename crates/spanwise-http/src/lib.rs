@@ -75,7 +75,7 @@
 //! | `request_id`, `trace_id`, `span_id`, `tenant_id` | who it belongs to: see [`ServerLayer::request_id_headers`], [`ServerLayer::tenant_header`] |
 //! | `client.address` | see [`ClientAddress`] |
 //! | `http.response.status_code` | from 500: it has a flight recorder write what it kept. The event says all of them |
-//! | `spanwise.cancelled` | `true` if it was: it has a flight recorder write what it kept |
+//! | `spanwise.cancelled` | `true` if it was, and is told at WARN: it has a flight recorder write what it kept |
 //!
 //! # The event
 //!
@@ -86,12 +86,12 @@
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
 //! | `client_error` | `request served` | WARN; INFO by [`expected`](ServerLayer::expected) | 4xx, sent to its end |
 //! | `server_error` | `request served` | ERROR | 5xx, sent to its end; or the service failed: then `error` says why |
-//! | `cancelled` | `request cancelled` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
+//! | `cancelled` | `request cancelled` | WARN; INFO for a stream that ran well: `text/event-stream`, or of unknown length | dropped before its end: the client left, or a timeout around the layer struck |
 //! | `panicked` | `request panicked` | ERROR | the handler or the body panicked; `error` says what |
 //! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, `http.response.header.x-request-id` if the service set one of its own, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
 //!
 //! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
 //!
@@ -105,7 +105,10 @@
 //!   no event.
 //! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`mark`] then work where the handler
 //!   itself runs, not in tasks it spawns.
-//! * Names of fields are static in `tracing`: for each new name that is recorded new callsites are made, up to 128 names in all. Where events are sampled or limited a callsite,
+//! * Text of a client is bounded: `url.path` and each header have at most 2,048 bytes, and what is longer ends in `…`.
+//! * Code inside finds the id in the request, as `x-request-id` and as [`RequestId`].
+//! * Names of fields are static in `tracing`: for each new name that is recorded new callsites are made, up to 128 names and 774
+//!   callsites in all. Where events are sampled or limited a callsite,
 //!   those of two callsites are counted apart.
 //! * It needs a subscriber built on `Registry` for [`record`] and [`mark`] to be found from spawned tasks.
 //!
@@ -123,7 +126,7 @@
 //! | there is `url.path` and no `http.route` | The layer is around the `Router`: put it inside, by `Router::layer`. A 404 of the router has no route. Or the feature `axum` is off. |
 //! | no `client.address`, and nobody is trusted | The address of the peer is not known: `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
 //! | `cancelled` where nobody left | A layer around this one threw the response away, or its body: put this one around it, by a later `.layer` with axum. |
-//! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice. |
+//! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice: see [`ServerLayer::request_id_headers`]. |
 //! | lines of a spawned task have no `request_id` | `tokio::spawn(work.instrument(Span::current()))`. |
 //! | `fmt().json()` shows `"spans":[]` with the event | It lists the spans that are entered; the request's no longer is, and is the event's parent: `"span"` has it. |
 //! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |

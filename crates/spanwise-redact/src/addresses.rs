@@ -2,11 +2,17 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::bytes::{Set, ends_escape, is_boundary, out_of_escape};
+use crate::{
+    bytes::{Set, ends_escape, is_boundary, out_of_escape, run, run_back},
+    work,
+};
 
-/// An address around the `@` at `at`.
+/// An e-mail address around the `@` at `at`.
+///
+/// Letters and digits may be of any script. Of the punctuation that RFC 5322 allows before the
+/// `@`, `!#$'*^~` count between letters; `/ = ? & { | }` and the backtick separate words of a log.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let start = out_of_escape(text, Set::LOCAL_PART.run_back(text, at, 64)).min(at);
+    let start = start_of_local_part(text, at);
     let local = &text[start..at];
     // `git@github.com:owner/repo` is nobody's, and `https://user@host` is a user of a host.
     if local.is_empty() || local == b"git" || text[..start].ends_with(b"://") {
@@ -14,41 +20,98 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let domain = at + 1;
     let longest = &text[domain..text.len().min(domain + 254)];
-    let mut end = domain
-        + longest
-            .iter()
-            .take_while(|byte| Set::ALNUM_DASH.has(**byte) || **byte == b'.')
-            .count();
+    let mut end = domain + run(longest, 0, is_domain);
     // A full stop ends a sentence, not a domain.
-    while end > domain && !Set::ALNUM.has(text[end - 1]) {
+    while end > domain && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
     }
-    let mut labels = text[domain..end].rsplit(|byte| *byte == b'.');
+    let name = letters_only(&text[domain..end]);
+    end = domain + name.len();
+    let mut labels = name.rsplit('.');
     let top = labels.next()?;
     let above = labels.next()?;
-    let is_top = (2..=24).contains(&top.len())
-        && top.iter().all(u8::is_ascii_alphabetic)
-        && !FILES
-            .iter()
-            .any(|file| top.eq_ignore_ascii_case(file.as_bytes()));
-    let mut all = text[domain..end].split(|byte| *byte == b'.');
-    let well_formed = !above.is_empty() && all.all(|label| !label.is_empty());
+    // What follows a domain in a text without spaces may be letters of another script.
+    let ascii = top.find(|c: char| !c.is_ascii()).unwrap_or(top.len());
+    if ascii >= 2 && ascii < top.len() && top.is_char_boundary(ascii) {
+        end -= top.len() - ascii;
+    }
+    let top = &top[..top.len() - (domain + name.len() - end)];
+    let is_top = (2..=24).contains(&top.chars().count())
+        && top.chars().all(char::is_alphabetic)
+        && !FILES.iter().any(|file| top.eq_ignore_ascii_case(file));
+    let is_punycode = top.len() > 4
+        && top
+            .get(..4)
+            .is_some_and(|xn| xn.eq_ignore_ascii_case("xn--"));
+    let well_formed = !above.is_empty() && name.split('.').all(|label| !label.is_empty());
     // `react@18.2.0-beta.rc` is a version.
-    let is_version = {
-        let mut labels = text[domain..end].split(|byte| *byte == b'.');
-        let is_number =
-            |label: Option<&[u8]>| label.is_some_and(|label| label.iter().all(u8::is_ascii_digit));
-        is_number(labels.next()) && is_number(labels.next())
-    };
-    (is_top && well_formed && !is_version && is_boundary(text, end)).then_some((start, end))
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_version = name.split('.').take(2).all(is_number);
+    let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
+    ((is_top || is_punycode) && well_formed && !is_version && ends).then_some((start, end))
 }
 
-/// Ends of file names: `logo@2x.png`.
-const FILES: [&str; 10] = [
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html",
+fn start_of_local_part(text: &[u8], at: usize) -> usize {
+    let least = at.saturating_sub(64);
+    let is_part = |byte: u8| Set::LOCAL_PART.has(byte) || !byte.is_ascii();
+    let mut start = at;
+    loop {
+        start = run_back(text, start, start - least, is_part);
+        let joins = start > least + 1
+            && start < at
+            && b"!#$'*^~".contains(&text[start - 1])
+            && is_part(text[start - 2]);
+        if !joins {
+            break;
+        }
+        start -= 1;
+    }
+    let start = out_of_escape(text, start).min(at);
+    // Only letters and digits of other scripts: a quotation mark or a dash is none.
+    let mut from = at;
+    while from > start {
+        let (c, length) = char_before(text, from);
+        if !c.is_ascii() && !c.is_alphanumeric() {
+            break;
+        }
+        from -= length;
+    }
+    from.max(start)
+}
+
+/// The part of a domain before the first character that no name has.
+fn letters_only(domain: &[u8]) -> &str {
+    let valid = match std::str::from_utf8(domain) {
+        Ok(domain) => domain,
+        Err(error) => std::str::from_utf8(&domain[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let end = valid.find(|c: char| !c.is_ascii() && !c.is_alphanumeric());
+    valid[..end.unwrap_or(valid.len())].trim_end_matches(['.', '-'])
+}
+
+fn is_domain(byte: u8) -> bool {
+    Set::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
+}
+
+/// The character that ends at `at`, and its length.
+fn char_before(text: &[u8], at: usize) -> (char, usize) {
+    for length in 1..=at.min(4) {
+        if let Ok(text) = std::str::from_utf8(&text[at - length..at])
+            && let Some(c) = text.chars().next()
+        {
+            return (c, length);
+        }
+    }
+    (char::REPLACEMENT_CHARACTER, 1)
+}
+
+/// Ends of file names and of units of systemd: `logo@2x.png`, `getty@tty1.service`.
+const FILES: [&str; 16] = [
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html", "service", "socket",
+    "timer", "target", "slice", "scope",
 ];
 
-/// An address of four numbers: `start` is at a digit with none before it. Loopback, unspecified and broadcast addresses are nobody's.
+/// A public address of four numbers: `start` is at a digit with none before it.
 pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     let before = |back: usize| start.checked_sub(back).and_then(|at| text.get(at));
     let is_version = before(1) == Some(&b'/')
@@ -65,11 +128,9 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
             }
             end += 1;
         }
-        let digits = text[end..]
-            .iter()
-            .take(4)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = run(&text[..text.len().min(end + 4)], end, |byte| {
+            byte.is_ascii_digit()
+        }) - end;
         let number = &text[end..end + digits];
         if !matches!(number, [_] | [b'1'..=b'9', _] | [b'1'..=b'2', _, _]) {
             return None;
@@ -77,17 +138,72 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         end += digits;
     }
     let next = text.get(end);
-    let goes_on = matches!(next, Some(b'.' | b'-'))
+    let goes_on = matches!(next, Some(b'.' | b'-' | b'+'))
         && text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
     if goes_on || !is_boundary(text, end) {
         return None;
     }
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
-    let is_nobodys = address.is_loopback()
-        || address.octets()[0] == 0
+    let is_shown = is_nobodys(address)
+        || is_network(text, end, &address.octets(), 24)
+        || is_called_version(text, start);
+    (!is_shown).then_some(end)
+}
+
+/// Returns whether the address tells of no person: private, link-local, loopback and the like.
+pub(crate) fn is_nobodys(address: Ipv4Addr) -> bool {
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
         || address.is_broadcast()
-        || is_network(text, end, &address.octets(), 24);
-    (!is_nobodys).then_some(end)
+        || address.octets()[0] == 0
+}
+
+/// [`is_nobodys`] of an address of version 6, or of the address of version 4 in it.
+pub(crate) fn is_nobodys_v6(address: Ipv6Addr) -> bool {
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        || address.is_multicast()
+        || address.to_ipv4_mapped().is_some_and(is_nobodys)
+}
+
+/// Returns whether the words before four numbers say that they are a version or an identifier:
+/// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
+fn is_called_version(text: &[u8], start: usize) -> bool {
+    let from = start.saturating_sub(32);
+    let before = &text[from..start];
+    work::step(before.len());
+    let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
+    let before = &before[line.map_or(0, |at| at + 1)..];
+    let gap = |byte: &u8| b" \t:='\"([".contains(byte);
+    let word_end = before
+        .iter()
+        .rposition(|byte| !gap(byte))
+        .map_or(0, |at| at + 1);
+    let word = before[..word_end]
+        .iter()
+        .rposition(|byte| !Set::KEY.has(*byte));
+    let word = before[word.map_or(0, |at| at + 1)..word_end].to_ascii_lowercase();
+    let ends = [
+        &b"version"[..],
+        b"ver",
+        b"oid",
+        b"release",
+        b"build",
+        b"firmware",
+        b"revision",
+    ];
+    if ends.iter().any(|end| word.ends_with(end)) {
+        return true;
+    }
+    let before = before.to_ascii_lowercase();
+    let about = [&b"upgrad"[..], b"downgrad", b"version"];
+    about
+        .iter()
+        .any(|about| memchr::memmem::find(&before, about).is_some())
 }
 
 /// True if what follows the address that ends at `at` makes it the name of a network that many share: `203.0.113.0/24`. One of more bits than
@@ -96,7 +212,7 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
     };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = run(rest, 0, |byte| byte.is_ascii_digit());
     let bits = match &rest[..digits] {
         [one] => usize::from(one - b'0'),
         [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
@@ -118,7 +234,7 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
     start > 0 && text[start - 1] == b'/'
 }
 
-/// An address of groups of hex digits among the characters from `start` to `end`, the longest run of such characters.
+/// A public address of groups of hex digits among the characters from `start` to `end`, the longest run of such characters.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // The digits of `\u003c` are among them.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
@@ -131,6 +247,7 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
     } else if text[from..to].first() == Some(&b':') && text.get(from + 1) != Some(&b':') {
         from += 1;
     }
+    work::step(end - start);
     while to > from
         && (text[to - 1] == b'.'
             || (text[to - 1] == b':' && text.get(to.wrapping_sub(2)) != Some(&b':')))
@@ -149,8 +266,6 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;
-    let is_nobodys = address.is_loopback()
-        || address.is_unspecified()
-        || is_network(text, to, &address.octets(), 48);
-    (!is_nobodys).then_some((from, to))
+    let is_shown = is_nobodys_v6(address) || is_network(text, to, &address.octets(), 48);
+    (!is_shown).then_some((from, to))
 }

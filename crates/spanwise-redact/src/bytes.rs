@@ -1,10 +1,15 @@
-//! Sets of ASCII characters, and what stands around a place in a text.
+//! Sets of ASCII characters, searches for bytes, and the characters around a place in a text.
+//!
+//! All loops over a text go through these functions or report their bytes to [`work`] themselves.
+
+use crate::work;
 
 /// A set of the characters that secrets are made of; every other byte is in none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Set(u16);
 
 impl Set {
+    pub(crate) const NONE: Self = Self(0);
     pub(crate) const HEX: Self = Self(LOWER_HEX | UPPER_HEX | DIGIT);
     pub(crate) const LOWER_HEX: Self = Self(LOWER_HEX | DIGIT);
     pub(crate) const ALPHA: Self = Self(LOWER_HEX | LOWER | UPPER_HEX | UPPER);
@@ -27,6 +32,16 @@ impl Set {
     /// What the name before an `=` is made of.
     pub(crate) const KEY: Self = Self(Self::BASE64URL_DOT.0);
     pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
+    pub(crate) const DIGIT: Self = Self(DIGIT);
+    pub(crate) const LOWER_ALNUM: Self = Self(LOWER_HEX | LOWER | DIGIT);
+    pub(crate) const UPPER_ALNUM_DOT: Self = Self(Self::UPPER_ALNUM.0 | DOT);
+    pub(crate) const HEX_DASH: Self = Self(Self::HEX.0 | DASH);
+    /// What a part of the path of a URL is made of.
+    pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
+    pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
+    pub(crate) const TWITTER: Self = Self(Self::ALNUM.0 | PERCENT);
+    /// What hashes of passwords are written in.
+    pub(crate) const CRYPT: Self = Self(Self::BASE64_PADDED.0 | DOT | DOLLAR);
     pub(crate) const IPV6: Self = Self(Self::HEX.0 | COLON | DOT);
 
     #[inline]
@@ -37,20 +52,87 @@ impl Set {
     /// Where the characters of this set that begin at `start` end.
     #[inline]
     pub(crate) fn run(self, text: &[u8], start: usize) -> usize {
-        let rest = text.get(start..).unwrap_or_default();
-        start + rest.iter().take_while(|byte| self.has(**byte)).count()
+        run(text, start, |byte| self.has(byte))
     }
 
     /// Where the characters of this set that end at `end` begin, `most` of them at most.
     #[inline]
     pub(crate) fn run_back(self, text: &[u8], end: usize, most: usize) -> usize {
-        let before = &text[end.saturating_sub(most)..end];
-        end - before
-            .iter()
-            .rev()
-            .take_while(|byte| self.has(**byte))
-            .count()
+        run_back(text, end, most, |byte| self.has(byte))
     }
+}
+
+/// Returns where the bytes that begin at `start` and are `wanted` end.
+#[inline]
+pub(crate) fn run(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    let length = rest.iter().take_while(|byte| wanted(**byte)).count();
+    work::step(length + 1);
+    start + length
+}
+
+/// Returns where the bytes that end at `end` and are `wanted` begin; looks at `max` bytes at most.
+#[inline]
+pub(crate) fn run_back(text: &[u8], end: usize, max: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let before = &text[end.saturating_sub(max)..end];
+    let length = before
+        .iter()
+        .rev()
+        .take_while(|byte| wanted(**byte))
+        .count();
+    work::step(length + 1);
+    end - length
+}
+
+/// Returns the place of the next `byte` from `from` on.
+pub(crate) fn find(text: &[u8], byte: u8, from: usize) -> Option<usize> {
+    found(text, from, memchr::memchr(byte, text.get(from..)?))
+}
+
+/// Returns the place of the next of two bytes from `from` on.
+pub(crate) fn find2(text: &[u8], bytes: [u8; 2], from: usize) -> Option<usize> {
+    found(
+        text,
+        from,
+        memchr::memchr2(bytes[0], bytes[1], text.get(from..)?),
+    )
+}
+
+/// Returns the place of the next `needle` from `from` on.
+pub(crate) fn find_text(text: &[u8], needle: &[u8], from: usize) -> Option<usize> {
+    found(text, from, memchr::memmem::find(text.get(from..)?, needle))
+}
+
+fn found(text: &[u8], from: usize, at: Option<usize>) -> Option<usize> {
+    work::step(at.map_or(text.len() - from, |at| at + 1));
+    at.map(|at| from + at)
+}
+
+/// Returns the place of the last `byte` of `text`.
+pub(crate) fn rfind(text: &[u8], byte: u8) -> Option<usize> {
+    let at = memchr::memrchr(byte, text);
+    work::step(at.map_or(text.len(), |at| text.len() - at));
+    at
+}
+
+/// Returns how many backslashes end at `at`.
+pub(crate) fn backslashes_before(text: &[u8], at: usize) -> usize {
+    at - run_back(text, at, at, |byte| byte == b'\\')
+}
+
+/// Returns whether `text` has `word` at `at`, in any case.
+pub(crate) fn has_at(text: &[u8], at: usize, word: &[u8]) -> bool {
+    let there = text.get(at..at + word.len());
+    there.is_some_and(|there| there.eq_ignore_ascii_case(word))
+}
+
+/// Returns the text of `text` from `from` on that is on the same line, `max` bytes at most.
+pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
+    let rest = &text[from.min(text.len())..text.len().min(from + max)];
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = &rest[..end.unwrap_or(rest.len())];
+    work::step(line.len() + 1);
+    line
 }
 
 /// True if no word goes on over `at`: `\b` before or after a word character there.
@@ -96,8 +178,7 @@ pub(crate) fn is_space(byte: u8) -> bool {
 
 /// The place after the white space at `start`.
 pub(crate) fn skip_space(text: &[u8], start: usize) -> usize {
-    let rest = text.get(start..).unwrap_or_default();
-    start + rest.iter().take_while(|byte| is_space(**byte)).count()
+    run(text, start, is_space)
 }
 
 const LOWER_HEX: u16 = 1;
@@ -114,6 +195,8 @@ const EQUALS: u16 = 1 << 10;
 const TILDE: u16 = 1 << 11;
 const PERCENT: u16 = 1 << 12;
 const COLON: u16 = 1 << 13;
+const DOLLAR: u16 = 1 << 14;
+const AT: u16 = 1 << 15;
 
 static CLASS: [u16; 256] = {
     let mut class = [0; 256];
@@ -134,6 +217,8 @@ static CLASS: [u16; 256] = {
             b'~' => TILDE,
             b'%' => PERCENT,
             b':' => COLON,
+            b'$' => DOLLAR,
+            b'@' => AT,
             _ => 0,
         };
         byte += 1;

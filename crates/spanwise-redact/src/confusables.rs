@@ -1,8 +1,10 @@
-//! Letters that look like those of ASCII, and characters that are not seen: keys with them are compared as they look.
+//! Letters that look like those of ASCII, and characters that are not seen: keys with them are
+//! compared as they look.
 
 use std::sync::LazyLock;
 
-/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others replaced.
+/// Calls `push` with what `key` is compared as: escapes decoded, letters that look like others
+/// replaced.
 pub(crate) fn fold(key: &str, mut push: impl FnMut(char)) {
     let mut rest = key;
     while let Some(next) = rest.chars().next() {

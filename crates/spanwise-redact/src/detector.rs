@@ -29,26 +29,38 @@ pub enum Detector {
     Google,
     /// Keys of Anthropic and OpenAI.
     LlmKeys,
-    /// npm, PyPI, Hugging Face, `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry, age, 1Password, Linear,
-    /// Pulumi, `RubyGems`, Square, Docker, Tailscale.
+    /// Tokens of some eighty other issuers that are known by how they begin, such as npm, `PyPI`,
+    /// Hugging Face, `DigitalOcean`, `SendGrid`, Shopify, Databricks, Vault, Grafana, Sentry and
+    /// Atlassian; bots of Discord; hashes of passwords (`$2b$…`).
     MiscPrefixed,
+    /// A URL whose path is a credential, at one of some twenty hosts: bots of Telegram, webhooks of
+    /// Discord, Office, Zapier and others.
+    Webhook,
     /// `Bearer` or `token` before a credential.
     Bearer,
     /// `Basic` before a user and a password in base64.
     Basic,
-    /// The password in `scheme://user:password@host`, and a token in its place.
+    /// The password in `scheme://user:password@host`, and a token in its place; the password in
+    /// `user:password@tcp(host)` and in `jdbc:oracle:thin:user/password@host`.
     UrlUserinfo,
     /// A parameter of a URL that carries a credential, such as `sig` or `code`.
     UrlQuery,
+    /// A password where no `=` names it: `IDENTIFIED BY '…'` and `PASSWORD '…'` in SQL, lines of
+    /// `.pgpass` and of `.netrc`.
+    ConnectionPassword,
+    /// A password in the arguments of a command: `mysql -p…`, `curl -u user:…`.
+    CommandLine,
     /// A payment card: issuer and check digit.
     Card,
     /// A social security number of the United States.
     Ssn,
     /// An e-mail address.
     Email,
-    /// An address of the internet, but for loopback and for networks of 256 addresses or more (`203.0.113.0/24`).
+    /// A public address of the internet. Private, link-local and loopback addresses are shown, and
+    /// so are networks of 256 addresses or more (`203.0.113.0/24`) and versions.
     Ipv4,
-    /// An address of the internet, version 6, but for loopback and for networks of a /48 or more.
+    /// A public address of the internet, version 6. Unique local, link-local and loopback addresses
+    /// are shown, and so are networks of a /48 or more.
     Ipv6,
     /// A bank account: its country's length and check digits.
     Iban,
@@ -56,7 +68,7 @@ pub enum Detector {
 
 impl Detector {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Pem,
         Self::Jwt,
         Self::Github,
@@ -69,10 +81,13 @@ impl Detector {
         Self::Google,
         Self::LlmKeys,
         Self::MiscPrefixed,
+        Self::Webhook,
         Self::Bearer,
         Self::Basic,
         Self::UrlUserinfo,
         Self::UrlQuery,
+        Self::ConnectionPassword,
+        Self::CommandLine,
         Self::Card,
         Self::Ssn,
         Self::Email,
@@ -97,10 +112,13 @@ impl Detector {
             Self::Google => "google",
             Self::LlmKeys => "llm_keys",
             Self::MiscPrefixed => "misc_prefixed",
+            Self::Webhook => "webhook",
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::UrlUserinfo => "url_userinfo",
             Self::UrlQuery => "url_query",
+            Self::ConnectionPassword => "connection_password",
+            Self::CommandLine => "command_line",
             Self::Card => "card",
             Self::Ssn => "ssn",
             Self::Email => "email",

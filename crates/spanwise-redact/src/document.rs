@@ -1,8 +1,9 @@
 //! Where the strings of a text are that is JSON as a whole: what is hidden in one ends in it, and the rest stays what it is.
 
 use crate::{
-    bytes::skip_space,
+    bytes::{find2, run, run_back, skip_space},
     scan::{Hit, Rule},
+    work,
 };
 
 /// The strings of a text that is an object, a list or a string of JSON.
@@ -64,6 +65,7 @@ impl Document {
         let first = self.strings.partition_point(|(_, end)| *end < hit.start);
         let strings = self.strings[first..].iter();
         for (start, end) in strings.take_while(|(start, _)| *start < hit.end) {
+            work::step(1);
             let is_whole = *start > hit.start;
             let (start, end) = (hit.start.max(*start), hit.end.min(*end));
             if start < end && !(is_whole && is_name(end)) {
@@ -80,12 +82,9 @@ impl Document {
 /// The number that digits are part of, which becomes a string.
 fn whole_number(text: &str, hit: &Hit) -> Hit {
     let text = text.as_bytes();
-    let is_part = |byte: &&u8| is_scalar(**byte);
-    let before = text[..hit.start].iter().rev().take_while(is_part);
-    let after = text[hit.end..].iter().take_while(is_part);
     Hit {
-        start: hit.start - before.count(),
-        end: hit.end + after.count(),
+        start: run_back(text, hit.start, hit.start, is_scalar),
+        end: run(text, hit.end, is_scalar),
         needs_quotes: Some(0),
         ..hit.clone()
     }
@@ -154,14 +153,13 @@ impl Parser<'_> {
     }
 
     fn scalar(&mut self) -> Option<()> {
-        let rest = &self.text[self.at..];
-        let length = rest.iter().take_while(|byte| is_scalar(**byte)).count();
-        let scalar = std::str::from_utf8(&rest[..length]).ok()?;
+        let end = run(self.text, self.at, is_scalar);
+        let scalar = std::str::from_utf8(&self.text[self.at..end]).ok()?;
         let is_number = || {
             scalar.starts_with(|c: char| c == '-' || c.is_ascii_digit())
                 && scalar.parse::<f64>().is_ok()
         };
-        self.at += length;
+        self.at = end;
         (matches!(scalar, "true" | "false" | "null") || is_number()).then_some(())
     }
 
@@ -169,7 +167,7 @@ impl Parser<'_> {
         let start = self.at + 1;
         let mut at = start;
         loop {
-            at += memchr::memchr2(b'"', b'\\', self.text.get(at..)?)?;
+            at = find2(self.text, *b"\"\\", at)?;
             if self.text[at] == b'"' {
                 break;
             }

@@ -1,8 +1,13 @@
-//! The path of a value inside JSON.
+//! Rules about paths, followed into a text that is JSON.
+//!
+//! The parts of the rules that a path has matched so far are carried down the document: one step
+//! costs as much as the rules are long, however deep it is.
 
 use crate::{
-    keys::{Keys, parts},
+    bytes::{is_space, run, skip_space},
+    keys::{Keys, Normal, Segment, parts},
     scan::{Hit, Rule},
+    work,
 };
 
 /// True if it begins as an object or a list.
@@ -11,116 +16,232 @@ pub(crate) fn may_be_json(text: &str) -> bool {
 }
 
 /// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the key it stands under.
-pub(crate) fn by_path<'t>(key: Option<&'t str>, text: &'t str, keys: &Keys, hits: &mut Vec<Hit>) {
-    let path: Vec<&str> = key.map(parts).into_iter().flatten().collect();
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, hits: &mut Vec<Hit>) {
     let mut walk = Walk {
-        text,
-        keys,
-        root: path.len(),
-        path,
+        text: text.as_bytes(),
+        states: States::new(keys.paths(), key),
+        open: Vec::new(),
+        member: None,
         hits,
         at: 0,
     };
-    let _: Option<()> = walk.value();
+    if walk.read(text).is_none() {
+        walk.cut_off();
+    }
 }
 
-/// Values inside one another beyond this many are not followed.
-const DEEPEST: usize = 64;
+/// Which beginnings of the rules the path so far has taken, for the path and for each path above
+/// it: sets, so that `**.**.**` costs no more than its length.
+struct States<'k> {
+    rules: &'k [(Vec<Segment>, usize)],
+    /// The length of one set.
+    width: usize,
+    sets: Vec<bool>,
+}
 
-struct Walk<'t, 'h> {
-    text: &'t str,
-    keys: &'h Keys,
-    path: Vec<&'t str>,
-    /// How many parts of the path are above the text.
-    root: usize,
+impl<'k> States<'k> {
+    fn new(rules: &'k [(Vec<Segment>, usize)], key: Option<&str>) -> Self {
+        let width = rules.iter().map(|(path, _)| path.len() + 1).sum();
+        let mut states = Self {
+            rules,
+            width,
+            sets: vec![false; width],
+        };
+        states.enter();
+        let parts: Vec<&str> = key.map(parts).into_iter().flatten().collect();
+        for part in &parts {
+            states.push(Some(part));
+        }
+        // The set of the root: after the key, and as if there were none.
+        let root = states.sets.split_off(parts.len() * width);
+        states.sets = root;
+        if !parts.is_empty() {
+            states.enter();
+        }
+        states
+    }
+
+    /// Adds the beginning of each rule to the last set.
+    fn enter(&mut self) {
+        let mut from = self.sets.len() - self.width;
+        for (path, _) in self.rules {
+            let set = &mut self.sets[from..from + path.len() + 1];
+            set[0] = true;
+            open(path, set);
+            from += path.len() + 1;
+        }
+    }
+
+    /// Goes on by a name, or by an element of a list.
+    fn push(&mut self, name: Option<&str>) {
+        work::step(self.width + name.map_or(0, str::len));
+        let name = name.map(Normal::new);
+        let mut from = self.sets.len() - self.width;
+        self.sets.resize(self.sets.len() + self.width, false);
+        for (path, _) in self.rules {
+            let (before, next) = self.sets[from..].split_at_mut(self.width);
+            for (at, segment) in path.iter().enumerate().filter(|(at, _)| before[*at]) {
+                match segment {
+                    Segment::AnyDepth => next[at] = true,
+                    Segment::Any => next[at + 1] = true,
+                    Segment::Name(wanted) => {
+                        let is_it = |name: &Normal| name.whole() == wanted.as_bytes();
+                        next[at + 1] |= name.as_ref().is_some_and(is_it);
+                    }
+                }
+            }
+            open(path, &mut next[..path.len() + 1]);
+            from += path.len() + 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        self.sets.truncate(self.sets.len() - self.width);
+    }
+
+    /// The first rule whose path this is.
+    fn rule(&self) -> Option<usize> {
+        let mut from = self.sets.len() - self.width;
+        self.rules.iter().find_map(|(path, rule)| {
+            from += path.len() + 1;
+            self.sets[from - 1].then_some(*rule)
+        })
+    }
+}
+
+/// `**` may be nothing.
+fn open(path: &[Segment], set: &mut [bool]) {
+    for (at, segment) in path.iter().enumerate() {
+        if *segment == Segment::AnyDepth && set[at] {
+            set[at + 1] = true;
+        }
+    }
+}
+
+/// A value under a name or in a list, of which the end is not known yet.
+struct Member {
+    /// Where its name stands.
+    name: (usize, usize),
+    start: usize,
+    rule: Option<usize>,
+}
+
+/// An object or a list that is read.
+struct Open {
+    is_object: bool,
+    member: Option<Member>,
+}
+
+struct Walk<'t, 'k, 'h> {
+    text: &'t [u8],
+    states: States<'k>,
+    open: Vec<Open>,
+    /// What the next value belongs to.
+    member: Option<Member>,
     hits: &'h mut Vec<Hit>,
     at: usize,
 }
 
-impl<'t> Walk<'t, '_> {
+impl Walk<'_, '_, '_> {
     /// Nothing where the text stops being JSON.
-    fn value(&mut self) -> Option<()> {
-        match self.peek()? {
-            b'{' if self.depth() < DEEPEST => self.members(true),
-            b'[' if self.depth() < DEEPEST => self.members(false),
-            b'{' | b'[' => None,
-            b'"' => self.string().map(|_| ()),
-            _ => {
-                let rest = &self.text.as_bytes()[self.at..];
-                let is_end = |byte: &u8| b",]}".contains(byte) || byte.is_ascii_whitespace();
-                self.at += rest.iter().position(is_end).unwrap_or(rest.len());
-                Some(())
-            }
-        }
-    }
-
-    fn depth(&self) -> usize {
-        self.path.len() - self.root
-    }
-
-    /// The rule for the path, whether it begins with the key or in the text.
-    fn rule(&self) -> Option<usize> {
-        let inside = self.keys.path(&self.path[self.root..]);
-        inside.or_else(|| self.keys.path(&self.path).filter(|_| self.root > 0))
-    }
-
-    fn members(&mut self, named: bool) -> Option<()> {
-        self.at += 1;
+    fn read(&mut self, text: &str) -> Option<()> {
         loop {
             match self.peek()? {
-                b'}' | b']' => {
+                bracket @ (b'{' | b'[') => {
                     self.at += 1;
-                    return Some(());
+                    self.open.push(Open {
+                        is_object: bracket == b'{',
+                        member: self.member.take(),
+                    });
                 }
-                b',' => {
-                    self.at += 1;
-                    continue;
+                b'"' => {
+                    self.string()?;
+                    let member = self.member.take();
+                    self.close(member, false);
                 }
-                _ => {}
+                _ => {
+                    self.at = run(self.text, self.at, |byte| {
+                        !b",]}".contains(&byte) && !is_space(byte)
+                    });
+                    let member = self.member.take();
+                    self.close(member, false);
+                }
             }
-            let mut at = (self.at, self.at);
-            if named {
-                let (from, to) = self.string()?;
-                at = (from, to);
-                self.path.push(&self.text[from..to]);
-                (self.peek()? == b':').then(|| self.at += 1)?;
-            } else {
-                self.path.push("*");
-            }
-            self.peek()?;
-            let start = self.at;
-            let whole = self.value();
-            if let Some(rule) = self.rule() {
-                let end = if whole.is_some() {
-                    self.at
-                } else {
-                    self.text.len()
+            loop {
+                let is_object = match self.open.last() {
+                    Some(open) => open.is_object,
+                    None => return Some(()),
                 };
-                let quoted = self.text.as_bytes()[start] == b'"' && whole.is_some();
-                self.hits.push(Hit {
-                    start: start + usize::from(quoted),
-                    end: end - usize::from(quoted),
-                    rule: Rule::Key { rule, at },
-                    needs_quotes: (!quoted).then_some(0),
-                });
+                match self.peek()? {
+                    b'}' | b']' => {
+                        self.at += 1;
+                        let done = self.open.pop().and_then(|open| open.member);
+                        self.close(done, false);
+                        continue;
+                    }
+                    b',' => {
+                        self.at += 1;
+                        continue;
+                    }
+                    _ => {}
+                }
+                let mut name = (self.at, self.at);
+                if is_object {
+                    name = self.string()?;
+                    if self.peek()? != b':' {
+                        return None;
+                    }
+                    self.at += 1;
+                    self.states.push(text.get(name.0..name.1));
+                } else {
+                    self.states.push(None);
+                }
+                let rule = self.states.rule();
+                let start = skip_space(self.text, self.at);
+                self.member = Some(Member { name, start, rule });
+                break;
             }
-            self.path.pop();
-            whole?;
         }
+    }
+
+    /// The text ends within these values: all of it is theirs.
+    fn cut_off(&mut self) {
+        self.at = self.text.len();
+        let member = self.member.take();
+        self.close(member, true);
+        while let Some(open) = self.open.pop() {
+            self.close(open.member, true);
+        }
+    }
+
+    fn close(&mut self, member: Option<Member>, is_cut: bool) {
+        let Some(member) = member else { return };
+        self.states.pop();
+        let Some(rule) = member.rule else { return };
+        let quoted = self.text.get(member.start) == Some(&b'"') && !is_cut;
+        let (start, end) = (member.start.min(self.at), self.at);
+        self.hits.push(Hit {
+            start: start + usize::from(quoted),
+            end: end - usize::from(quoted),
+            rule: Rule::Key {
+                rule,
+                at: member.name,
+            },
+            needs_quotes: (!quoted).then_some(0),
+        });
     }
 
     /// Where the string is, without its quotes.
     fn string(&mut self) -> Option<(usize, usize)> {
-        let bytes = self.text.as_bytes();
-        (bytes[self.at] == b'"').then_some(())?;
+        (self.text[self.at] == b'"').then_some(())?;
         let start = self.at + 1;
         let mut at = start;
         loop {
-            match bytes.get(at)? {
-                b'"' => break,
-                b'\\' => at += 2,
-                _ => at += 1,
+            at = crate::bytes::find2(self.text, *b"\"\\", at)?;
+            if self.text[at] == b'"' {
+                break;
             }
+            at += 2;
         }
         self.at = at + 1;
         Some((start, at))
@@ -128,9 +249,7 @@ impl<'t> Walk<'t, '_> {
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let gap = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
-        self.at += gap;
-        Some(rest[gap])
+        self.at = skip_space(self.text, self.at);
+        self.text.get(self.at).copied()
     }
 }

@@ -9,7 +9,8 @@ use crate::{
     words::{Meaning, RULES, Tier, is_address},
 };
 
-/// Rules about keys: the built-in ones, which are about words, and those of the user, which are about whole names.
+/// Rules about keys: the built-in ones, which are about words, and those of the user, which are
+/// about whole names.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     /// Which of the built-in rules are on, by their number.
@@ -58,7 +59,8 @@ pub(crate) enum Segment {
 pub(crate) enum Decision {
     /// By this rule.
     Hide { rule: usize, origin: Origin },
-    /// By this built-in rule, unless the value is an address of a network, see [`is_network_address`].
+    /// By this built-in rule, unless the value is an address of a network, see
+    /// [`is_network_address`].
     HideUnlessAddress { rule: usize },
     /// The value is an id of a fixed form. Its text need not be read.
     Trust,
@@ -122,7 +124,8 @@ impl Keys {
         self.on.len() + self.rules.len() - 1
     }
 
-    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule switches it off.
+    /// The rule of that pattern is gone, and no other hides such a key. The name of a built-in rule
+    /// switches it off.
     pub(crate) fn show(&mut self, pattern: Pattern) {
         // Numbers stay: a rule without a name matches no key.
         for rule in self.rules.iter_mut().filter(|rule| **rule == pattern) {
@@ -163,7 +166,8 @@ impl Keys {
         }
     }
 
-    /// Whether the values of a key may have to be looked at to decide, which is seen from its last letters. Costs next to nothing.
+    /// Whether the values of a key may have to be looked at to decide, which is seen from its last
+    /// letters. Costs next to nothing.
     #[inline]
     pub(crate) fn may_need_value(&self, key: &str) -> bool {
         self.addresses
@@ -204,9 +208,9 @@ impl Keys {
         !self.index.paths.is_empty()
     }
 
-    /// The rule for a path of keys within a value.
-    pub(crate) fn path(&self, path: &[&str]) -> Option<usize> {
-        self.index.path_of(path)
+    /// The rules about paths of keys, each with its number.
+    pub(crate) fn paths(&self) -> &[(Vec<Segment>, usize)] {
+        &self.index.paths
     }
 }
 
@@ -230,7 +234,8 @@ impl Index {
         }
     }
 
-    /// The rule that hides a key: one about its whole name before one about a path, a part or an end of it.
+    /// The rule that hides a key: one about its whole name before one about a path, a part or an
+    /// end of it.
     fn find(&self, key: &Normal, written: &str) -> Option<usize> {
         let (whole, last) = (key.whole(), key.last());
         let ends = || {
@@ -332,7 +337,8 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
-    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no more than its length.
+    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no
+    // more than its length.
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
     let open = |reached: &mut Vec<bool>| {
@@ -507,8 +513,8 @@ fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
     Ok(found)
 }
 
-/// A key as it is compared: in lower case, only letters and digits, with the places where words begin. Of a key that is longer the
-/// end.
+/// A key as it is compared: in lower case, only letters and digits, with the places where words
+/// begin. Of a key that is longer the end.
 ///
 /// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
 #[derive(Debug)]
@@ -630,7 +636,8 @@ const DIGIT: u32 = 3;
 /// A letter beyond ASCII that looks like none of it.
 const FOREIGN: u32 = 4;
 
-/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`, `oauth2Token`, `sha256sum`.
+/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`,
+/// `oauth2Token`, `sha256sum`.
 const STARTS: u64 = {
     let pairs = [
         (GAP, LOWER),
@@ -667,8 +674,8 @@ fn class(byte: u8) -> u32 {
     }
 }
 
-/// Whether a value under a key such as `address` is one of a network rather than of a house: `10.0.0.7:80`, `db.internal:5432`,
-/// `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
+/// Whether a value under a key such as `address` is one of a network rather than of a house:
+/// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
 pub(crate) fn is_network_address(value: &str) -> bool {
     let value = value.trim();
     let value = value
@@ -676,6 +683,9 @@ pub(crate) fn is_network_address(value: &str) -> bool {
         .and_then(|value| value.strip_suffix(')'))
         .unwrap_or(value);
     let value = value.trim_matches('"');
+    if value.is_empty() {
+        return true;
+    }
     if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
         return !value.contains(char::is_whitespace);
     }

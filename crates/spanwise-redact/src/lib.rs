@@ -12,7 +12,8 @@
 //! );
 //! ```
 //!
-//! A sink is given the policy, and asks it about the key of each field once per callsite and about each text:
+//! A sink is given the policy, and asks it about the key of each field once per callsite and about
+//! each text:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,23 +33,38 @@
 //!
 //! # When to use it
 //!
-//! Always: a password is logged by accident. It is the second line; the first is a type that cannot be logged, [`Classified`].
+//! Always: a password is logged by accident. It is the second line; the first is a type that cannot
+//! be logged, [`Classified`].
 //!
-//! It does **not** find what has no name and no form: a password in a sentence (`the password is hunter2`), a secret in two fields, a
-//! secret in base64, in compressed or percent-encoded text, in XML, or in the `Debug` of bytes; keys written with escapes of JSON; numbers,
-//! such as a card number that is logged as an integer under a harmless name; values of lists of pairs such as `("password", "x")`.
+//! It does **not** find what has no name and no form: a password in a sentence (`the password is
+//! hunter2`), a secret in two fields, a secret in base64, in compressed or percent-encoded text, in
+//! XML, or in the `Debug` of bytes; numbers, such as a card number that is logged as an integer
+//! under a harmless name; values of lists of pairs such as `("password", "x")`.
 //!
 //! # Behaviour
 //!
-//! * **Keys** are compared in lower case and without `-`, `_`, `.` and spaces: `X-Api-Key` is `xApiKey`, and of `user.x_api_key` the last
-//!   part. The names of the semantic conventions, such as `client.address`, have no last part; a header in
-//!   `http.request.header.<name>` is a key of its own. `request_id`, `author`, `public_key` and the like are trusted: their text is not
-//!   read. A bare `key` is no secret.
-//! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of JSON, the `Debug` of structs, headers,
-//!   URLs), and by the [`Detector`]s. Rules about paths are followed into a text that is JSON as a whole, from its root.
+//! * **Keys** are sequences of words, split at marks, changes of case and digits, and with a
+//!   vocabulary where there are none: the last words of `X-Api-Key`, `xApiKey`, `user.x_api_key`
+//!   and `xapikey` are the same. The last words decide. Words such as `hash` or `prod` are passed
+//!   over; words such as `length` or `changed_at` say that the value is about a secret, and show
+//!   it.
+//! * **Rules of the user** are about names, in lower case and without marks, or about the part
+//!   after the last dot. They beat what is built in.
+//! * **A boolean** is shown under a key that a built-in rule hides. `address` and `ip` are decided
+//!   by their value.
+//! * **The text of every key that is shown is read**, but for `request_id`, `trace_id` and
+//!   `span_id`.
+//! * **Attributes of the semantic conventions** whose words mislead, such as `client.address`, are
+//!   exempt one by one; a header in `http.request.header.<name>` is a key of its own.
+//! * **Letters that look like others** in a key are those: `paſſword`, and `p\u0061ssword` in JSON.
+//! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of
+//!   JSON, the `Debug` of structs, headers, URLs), and by the [`Detector`]s. Rules about paths are
+//!   followed into a text that is JSON as a whole, from its root.
 //! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
-//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 20 ns.
-//! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what comes after is hidden.
+//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 20
+//!   ns.
+//! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what
+//!   comes after is hidden.
 //! * [`Redact::counts`](spanwise_core::Redact::counts) says how often each rule hid something.
 //!
 //! # Settings
@@ -58,19 +74,25 @@
 //!
 //! # Features
 //!
-//! `pseudonyms`, off by default: stand-ins such as `k1:…` that are equal for equal values, made with a key (HMAC-SHA-256).
+//! `pseudonyms`, off by default: stand-ins such as `k1:…` that are equal for equal values, made
+//! with a key (HMAC-SHA-256).
 //!
 //! # Troubleshooting
 //!
-//! *Something harmless is hidden*: look into [`Redact::counts`](spanwise_core::Redact::counts) for the rule; [`Policy::show`] its key, or leave out the detector with
+//! *Something harmless is hidden*: look into [`Redact::counts`](spanwise_core::Redact::counts) for
+//! the rule; [`Policy::show`] its key, or leave out the detector with
 //! [`Policy::without_detector`]. *Something secret is shown*: [`Policy::hide`] its key.
 
 mod addresses;
 mod bytes;
 mod classified;
+mod commands;
 mod confusables;
+mod credential;
 mod detector;
 mod document;
+mod elements;
+mod encoded;
 mod error;
 mod json;
 mod keys;
@@ -79,12 +101,16 @@ mod names;
 mod numbers;
 mod pairs;
 mod policy;
+mod prose;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;
 mod setting;
 mod tokens;
+mod urls;
+mod values;
 mod words;
+mod work;
 
 pub use classified::Classified;
 pub use detector::Detector;

@@ -1,8 +1,8 @@
 //! The built-in rules about keys, as words.
 //!
-//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An alternative is one word or several
-//! in their order. `(s)` after the last word stands for the plural, too. After a `=` the words must be the whole key, or all of it
-//! after a dot.
+//! A rule is a line of alternatives, separated by `|`; the first gives the rule its name. An
+//! alternative is one word or several in their order. `(s)` after the last word stands for the
+//! plural, too. After a `=` the words must be the whole key, or all of it after a dot.
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
@@ -29,7 +29,7 @@ pub(crate) const STRONG: &[&str] = &[
     "social security",
     "client assertion(s)",
     "mnemonic(s)",
-    "connection string(s) | connection str | conn string(s) | conn str | connect string",
+    "connection string(s) | connection str | conn string(s) | conn str | connect string | community string | snmp community",
 ];
 
 /// Words that make a key secret if it ends in them.
@@ -44,11 +44,11 @@ pub(crate) const SECRETS: &[&str] = &[
     "ssn(s) | ssn number",
     "sso",
     "jwt(s)",
-    "csrf",
-    "xsrf",
+    "csrf | csrf header",
+    "xsrf | xsrf header",
     "salt(s)",
     "pass | userpass",
-    "pwd(s) | pswd",
+    "pwd(s) | pswd | psw",
     "pw(s)",
     "session",
     "cookie(s) | cookie jar | cookie header",
@@ -64,10 +64,10 @@ pub(crate) const SECRETS: &[&str] = &[
     "pin code(s)",
     "otp code(s) | one time code(s) | totp code(s) | sms code(s)",
     "mfa code(s) | tfa code(s) | fa code(s) | factor code(s)",
-    "cvv code(s) | cvc code(s) | card code",
+    "cvv code(s) | cvc code(s) | card code | verification value | ccv | card cid | card track | track data | magstripe",
     "recovery code(s) | backup code(s) | scratch code(s)",
     "auth code(s) | authentication code(s) | login code(s) | access code(s) | device code",
-    "verification code(s) | confirmation code(s) | activation code(s) | security code(s) | reset code(s) | unlock code(s)",
+    "verification code(s) | verify code | confirm code | email code | phone code | oauth code | confirmation code(s) | activation code(s) | security code(s) | reset code(s) | unlock code(s)",
     "account key(s)",
     "app key(s) | application key(s) | admin key(s)",
     "auth key(s) | authentication key(s)",
@@ -77,24 +77,24 @@ pub(crate) const SECRETS: &[&str] = &[
     "deploy key(s)",
     "function key | functions key",
     "hmac key(s) | mac key(s)",
-    "integration key | instrumentation key | sas key",
+    "integration key | instrumentation key | sas key | sas | restricted key(s)",
     "jwt key(s) | jwe key(s) | jws key(s) | token key(s) | cookie key(s) | otp key(s) | totp key(s)",
-    "license key(s) | licence key(s)",
-    "master key(s) | root key(s) | recovery key(s)",
+    "license key(s) | licence key(s) | license code | activation key(s)",
+    "master key(s) | root key(s) | recovery key(s) | unseal key(s) | wrapping key(s) | machine key | validation key | kek | dek",
     "role key",
     "sentry key",
     "server key(s) | service key(s)",
-    "session key(s)",
+    "session key(s) | sess key",
     "shared key(s) | access signature",
     "sign key(s)",
-    "ssh key(s) | gpg key(s) | pgp key(s) | rsa key(s) | dsa key(s) | ecdsa key(s) | ed key(s)",
+    "ssh key(s) | id rsa | private pem | gpg key(s) | pgp key(s) | rsa key(s) | dsa key(s) | ecdsa key(s) | ed key(s)",
     "storage key(s)",
     "subscription key(s)",
     "tls key(s) | ssl key(s) | cert key(s) | certificate key(s) | ca key | pem key",
     "vendor key(s) | openai key | anthropic key | stripe key | sendgrid key | mailgun key | twilio key | mapbox key | algolia key \
      | datadog key | github key | gitlab key | slack key | google key | aws key | azure key | firebase key | mailchimp key \
-     | mistral key | cohere key | gemini key | groq key | deepseek key | cloudflare key | pusher key | relic key | honeycomb key",
-    "wallet key(s) | wallet seed | master seed | otp seed | totp seed",
+     | mistral key | cohere key | gemini key | groq key | deepseek key | cloudflare key | pusher key | relic key | gcp key | honeycomb key",
+    "wallet key(s) | xprv | private seed | wallet seed | master seed | otp seed | totp seed",
     "webhook key(s) | write key",
     "wifi key | wpa key | wep key | wireguard key | wg key",
     "auth header(s) | authentication header | auth data | auth string",
@@ -102,7 +102,6 @@ pub(crate) const SECRETS: &[&str] = &[
     "code verifier | oauth verifier",
     "saml response | saml assertion",
     "security answer(s)",
-    "track data | magstripe",
 ];
 
 /// Words that make a key personal data if it ends in them.
@@ -130,13 +129,14 @@ pub(crate) const PII: &[&str] = &[
     "street | street name | house number | house no",
     "postcode(s) | post code | postal code(s) | plz",
     "zip code(s) | =zip | billing zip | shipping zip | home zip | postal zip | customer zip | address zip",
-    "passport(s) | passport number(s) | passport no | passport num",
+    "passport(s) | passport number(s) | passport no | passport num | passport id",
     "national id | national insurance | national insurance number | national insurance no | nino | identity card | identity number \
      | identity no | id card | id card number | personal id | personal number | personnummer | cpf | curp | aadhaar | aadhar",
-    "tax id | tax number | tax no | tin | taxpayer id | steuer id | vat id",
+    "medical record number | mrn | insurance number | insurance no",
+    "tax id | tax number | tax no | tin | taxpayer id | itin | tax file number | sin number | steuer id | vat id",
     "driver license | drivers license | driver licence | drivers licence | driving license | driving licence | license number \
      | licence number | license no | licence no | license plate | licence plate | number plate",
-    "iban(s) | iban number",
+    "iban(s) | iban number | iban no",
     "bank account(s) | bank account number | bank account no | account number(s) | account no | account num | acct number \
      | acct no | acct num",
     "client ip | true client ip | user ip | visitor ip | customer ip",
@@ -146,15 +146,16 @@ pub(crate) const PII: &[&str] = &[
     "real ip | connecting ip",
 ];
 
-/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest end decides.
+/// Words that say a key is no secret and personal data of nobody if it ends in them. The longest
+/// end decides.
 pub(crate) const VISIBLE: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
     "start token | starting token | end token | stop token | first token | last token | forward token | backward token",
     "eos token | bos token | pad token | unk token | sep token | cls token | mask token | special token",
-    "per token | per session | output token | input token | prompt token | completion token | unexpected token",
+    "per token | per session | output token | input token | prompt token | completion token | unexpected token | token text",
     "fencing token | cancellation token | cancel token | change token | delta token | skip token | idempotency token | sequence token",
-    "first pass | second pass | last pass | single pass | multi pass | high pass | low pass | render pass | boarding pass | season pass",
+    "tests pass | first pass | second pass | last pass | single pass | multi pass | high pass | low pass | render pass | boarding pass | season pass",
     "gpio pin | led pin | input pin | output pin | data pin | clock pin",
     "error code(s) | status code(s) | reason code(s) | country code",
     "client address | listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
@@ -168,7 +169,8 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
     expired expiry expiration exp ttl age lifetime duration timeout interval period policy policies rule rules regex pattern format \
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \
     allowed supported optional valid validity invalid validated validation validator verified verification missing present exists \
-    empty status state states result results outcome decision success successes failure failures failed fails error errors reason \
+    empty status state states result results outcome decision success successes set sent rounds generator match mismatch checked ok correct incorrect found mount \
+    level failure failures failed fails error errors reason \
     reasons message messages changed change changes updated update updates created rotated rotation reset used usage uses issued revoked \
     granted requested attempts attempt tries retries path paths file files filename dir directory folder location url urls uri uris \
     href endpoint endpoints host hostname port server servers service services provider providers backend backends store storage \
@@ -183,7 +185,7 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
 pub(crate) const TRANSPARENT: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
-    preview canary local ci primary secondary main alt v json yaml yml pem";
+    preview canary local ci primary secondary main alt v json yaml yml pem full";
 
 /// Regions, which say nothing either.
 pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south central";
@@ -201,7 +203,7 @@ pub(crate) const COUNTS: &str = "num number count total max min nb n";
 pub(crate) const JOINED: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
-    gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two middleware set \
+    gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two factor aspx keystore truststore middleware set \
     work private business contact sender customer";
 
 /// Words that are found at the end of any other that is not known.
@@ -212,6 +214,19 @@ pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion se
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
+
+/// Words that most keys have. What is in them is no sign of a rule.
+pub(crate) const COMMON: &str = "order orders status user users latency method duration count path level target customer response \
+    request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
+    node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
+    date timeout limit offset total size length index name route query table column row rows batch item items product price \
+    amount currency quantity stock job task thread process memory cpu disk cache hit miss client server peer connection \
+    connections pool stream topic partition group consumer producer broker exchange header headers body content format file \
+    line function module component operation command record records reply frame packet socket interval delay start end min max \
+    avg sum rate ratio percent score weight priority enabled mode phase step stage source destination from to url uri scheme \
+    domain zone container image tenant account invoice payment shipment delivery page cursor sequence epoch revision \
+    shard replica leader election term vote block hash checksum digest model device platform browser language locale country \
+    city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
 /// Keys of ids of a fixed form: their text is not read.
 pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];

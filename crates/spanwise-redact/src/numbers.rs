@@ -1,20 +1,30 @@
 //! Cards, social security numbers and bank accounts: digits that prove what they are.
 
-use crate::bytes::{Set, is_boundary};
+use crate::{
+    bytes::{Set, is_boundary, run, run_back},
+    work,
+};
 
-/// A card number: digits in one piece or in the groups they are printed in, with the prefix of an issuer and Luhn's check digit.
+/// A card number: digits in one piece or in the groups they are printed in, separated by spaces,
+/// dashes or dots, with the prefix of an issuer and Luhn's check digit.
 ///
-/// `start` is at a digit with none before it. Returns the end.
+/// `start` is at a digit with none before it. Returns the end. The digits of a number with a
+/// fraction are none.
 pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     // No issuer's numbers begin with 0, 1, 7 or 9; times and counters do.
     if matches!(text.get(start), Some(b'0' | b'1' | b'7' | b'9')) {
         return None;
     }
+    let is_fraction = start > 1 && text[start - 1] == b'.' && text[start - 2].is_ascii_digit();
+    if is_fraction {
+        return None;
+    }
     let mut digits = [0_u8; 19];
     let mut groups = [0_u8; 6];
-    let (mut count, mut group, mut at) = (0, 0, start);
+    let (mut count, mut group, mut dots, mut at) = (0, 0, 0, start);
     let mut best = None;
     loop {
+        work::step(1);
         match text.get(at) {
             Some(byte) if byte.is_ascii_digit() => {
                 if count == digits.len() {
@@ -26,21 +36,30 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
                 at += 1;
             }
             next => {
-                let ends = !next.is_some_and(|byte| Set::WORD.has(*byte));
-                if ends && is_card(&digits[..count]) && is_printed_so(&groups[..=group]) {
+                let ends =
+                    !next.is_some_and(|byte| Set::WORD.has(*byte)) && !has_fraction(text, at);
+                // One point alone is that of a fraction.
+                let is_whole = ends && dots != 1;
+                if is_whole && is_card(&digits[..count]) && is_printed_so(&groups[..=group]) {
                     best = Some(at);
                 }
-                let goes_on = matches!(next, Some(b' ' | b'-'))
+                let goes_on = matches!(next, Some(b' ' | b'-' | b'.'))
                     && text.get(at + 1).is_some_and(u8::is_ascii_digit);
                 if !goes_on || group + 1 == groups.len() {
                     break;
                 }
+                dots += u8::from(next == Some(&b'.'));
                 group += 1;
                 at += 1;
             }
         }
     }
     best.filter(|end| !is_in_uuid(text, start, *end))
+}
+
+/// Returns whether digits that end at `at` go on after a point: `4111111111111111.5`.
+fn has_fraction(text: &[u8], at: usize) -> bool {
+    text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
 fn is_printed_so(groups: &[u8]) -> bool {
@@ -123,12 +142,16 @@ pub(crate) fn ssn(text: &[u8], start: usize) -> Option<usize> {
 /// A bank account: its country's length, and the remainder by 97. `start` is at the two letters.
 pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let country = text.get(start..start + 2)?;
-    let (_, length) = IBAN_LENGTHS
-        .iter()
-        .find(|(known, _)| known.as_bytes() == country)?;
+    let checked = text.get(start + 2..start + 4)?;
+    if !country.iter().all(u8::is_ascii_uppercase) || !checked.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let known = IBAN_LENGTHS.binary_search_by(|(known, _)| known.as_bytes().cmp(country));
+    let (_, length) = IBAN_LENGTHS[known.ok()?];
     let mut account = [0_u8; 34];
     let (mut count, mut at) = (0, start);
-    while count < usize::from(*length) {
+    work::step(usize::from(length));
+    while count < usize::from(length) {
         match text.get(at) {
             Some(byte) if Set::UPPER_ALNUM.has(*byte) => {
                 account[count] = *byte;
@@ -154,22 +177,14 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
 /// True if `start..end` is part of 36 characters written as a UUID.
 fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-    let is_part = |byte: &u8| Set::HEX.has(*byte) || *byte == b'-';
-    let from = start.saturating_sub(36);
-    let before = text[from..start]
-        .iter()
-        .rev()
-        .take_while(|byte| is_part(byte))
-        .count();
-    let after = text[end..]
-        .iter()
-        .take(36)
-        .take_while(|byte| is_part(byte))
-        .count();
-    let groups = text[start - before..end + after].split(|byte| *byte == b'-');
+    let is_part = |byte: u8| Set::HEX.has(byte) || byte == b'-';
+    let from = run_back(text, start, 36, is_part);
+    let to = run(&text[..text.len().min(end + 36)], end, is_part);
+    let groups = text[from..to].split(|byte| *byte == b'-');
     groups.map(<[u8]>::len).eq(GROUPS)
 }
 
+/// Sorted by country.
 static IBAN_LENGTHS: &[(&str, u8)] = &[
     ("AD", 24),
     ("AE", 23),

@@ -1,43 +1,68 @@
-//! Keys with their values inside a text: `key=value`, JSON, the `Debug` of a struct, headers, parameters of a URL.
-
-use spanwise_core::REDACTED;
+//! Keys with their values inside a text.
+//!
+//! The grammar, where `key` is one that a rule hides:
+//!
+//! ```text
+//! pair      = key gap separator gap value
+//! key       = name                        ; password, db.password, X-Api-Key, --token, -Dtoken
+//!           | quote text quote            ; "password", 'password', \"password\"
+//!           | name { "[" index "]" }      ; password[], password[0]
+//!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
+//!           | name "[" quote text quote "]"       ; headers["cookie"]
+//!           | word " " name             ; API key, seed phrase
+//! separator = "=" | ":" | "=>" | "==" | ":=" | "?=" | "+=" | "||="
+//! gap       = { space | tab }             ; after a key in quotes also line breaks
+//! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
+//!           | "|" line-break { indented-line }     ; a block of YAML
+//!           | header                      ; after ":": to the end of the line or of the string
+//!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the bracket
+//!           | name quote text quote       ; r"…", N'…'
+//!           | scheme space run            ; Bearer …, Basic …
+//!           | run                         ; to white space or to the separator in use
+//! ```
+//!
+//! A *run* has no white space. Its end depends on where the pair stands ([`Place`]):
+//!
+//! - in the query of a URL it ends at `&`, and at the `#` of a fragment;
+//! - after a `;` it is a member of a connection string, with spaces in it, and ends at `;`;
+//! - else it ends at `,`, `;` or `&` only if another key, a quote or nothing follows the mark.
+//!
+//! A pair is in a query if a `?` or the `://` of the web stands before it without white space
+//! between. A name after `::` is that of a module, and no key before a `:`. A backslash before a
+//! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
 
 use crate::{
-    bytes::{Set, after_escape, is_space},
+    bytes::{Set, after_escape, backslashes_before, find2, is_space, rfind, run, run_back},
+    credential::{self, About, Reading},
     document::Document,
+    values::{self, Place, Quote, Value},
+    work,
 };
 
 /// A key in a text, and where to look for its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'t> {
     pub(crate) key: &'t str,
+    /// Other readings of the key: without the letter of an escape, and the name before brackets.
+    others: [Option<&'t str>; 2],
+    /// Where the name begins that the key is part of.
+    name: usize,
     /// Where the `=` or `:` is.
     separator: usize,
     /// After it.
     after: usize,
     colon: bool,
     /// The quotes around the key: which, and how many backslashes before it.
-    quote: Option<(u8, usize)>,
-    /// It is a parameter of a URL.
-    pub(crate) in_query: bool,
-}
-
-/// A value as it stands in a text: what to replace, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Value {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// It stands in quotes, which stay.
-    pub(crate) quoted: bool,
-    /// The quotes its replacement needs, so that JSON stays JSON: a backslash count, if any.
-    pub(crate) needs_quotes: Option<usize>,
+    quote: Option<Quote>,
+    /// A `?`, `&` or `;` stands before it.
+    pub(crate) may_be_parameter: bool,
 }
 
 /// The next key with something after it, from `*at` on.
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
     let bytes = text.as_bytes();
     loop {
-        let separator = *at + memchr::memchr2(b'=', b':', bytes.get(*at..)?)?;
+        let separator = find2(bytes, *b"=:", *at)?;
         let colon = bytes[separator] == b':';
         *at = separator + 1;
         match (colon, bytes.get(separator + 1)) {
@@ -52,41 +77,79 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
             (_, None) => return None,
             _ => {}
         }
-        if let Some((start, end, quote)) = key_before(bytes, separator)
-            && let Some(key) = text.get(start..end)
+        if let Some(found) = key_before(bytes, separator)
+            && let Some(key) = text.get(found.start..found.end)
         {
-            let name = if matches!(bytes[end], b']' | b'%') {
-                start_of_form(bytes, start)
-            } else {
-                start
-            };
-            let before = &bytes[..name];
+            let before = &bytes[..found.name];
+            // What follows `::` is a name of a module.
+            // and what follows `://` is a user.
+            let is_none = before.ends_with(b"::") || before.ends_with(b"://");
+            let is_arrow = bytes.get(separator + 1) == Some(&b'>');
+            if (colon || is_arrow) && found.quote.is_none() && is_none {
+                continue;
+            }
             // The `&` may be written out, as in the JSON that Go writes.
-            let is_parameter =
+            let may_be_parameter =
                 matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
+            let shorter = after_escape(bytes, found.start);
+            let shorter = (shorter > found.start && shorter < found.end)
+                .then(|| text.get(shorter..found.end));
+            // `-Dtoken=…`, `-etoken=…`
+            let option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
+            let option = option
+                .and_then(|key| key.get(1..))
+                .filter(|key| !key.is_empty());
+            let outer = found.outer.and_then(|(start, end)| text.get(start..end));
             return Some(Pair {
                 key,
+                others: [shorter.flatten().or(option), outer],
+                name: found.name,
                 separator,
                 after: *at,
                 colon,
-                quote,
-                in_query: !colon && quote.is_none() && is_parameter,
+                quote: found.quote,
+                may_be_parameter: !colon && found.quote.is_none() && may_be_parameter,
             });
         }
     }
 }
 
 /// A key and its quotes are no longer than this.
-const LONGEST_KEY: usize = 128;
+const MAX_KEY_LEN: usize = 128;
 
-type Quote = (u8, usize);
+/// Where a key stands.
+struct Found {
+    start: usize,
+    end: usize,
+    /// Where the name begins that it is part of.
+    name: usize,
+    /// The name before its brackets.
+    outer: Option<(usize, usize)>,
+    quote: Option<Quote>,
+}
 
-fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quote>)> {
+impl Found {
+    fn new(start: usize, end: usize, quote: Option<Quote>) -> Self {
+        Self {
+            start,
+            end,
+            name: start,
+            outer: None,
+            quote,
+        }
+    }
+}
+
+fn key_before(text: &[u8], separator: usize) -> Option<Found> {
     // No separator is among them, so that each is walked over once.
-    let before = text[..separator].iter().rev();
-    let gap = before.take_while(|byte| is_space(**byte)).count();
-    let mut end = separator - gap;
+    let mut end = run_back(text, separator, separator, is_space);
     let gap = &text[end..separator];
+    let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    // `KEY ?= …`, `key ||= …`, `**key**: …`
+    let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
+    if mark < end {
+        end = run_back(text, mark, 4, |byte| byte == b' ');
+    }
     // `headers["cookie"] = …`
     if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
         end -= 1;
@@ -95,20 +158,20 @@ fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quo
         Some(mark @ (b'"' | b'\'')) => {
             let slashes = backslashes_before(text, end - 1);
             let end = end - 1 - slashes;
-            let from = end.saturating_sub(LONGEST_KEY);
-            match memchr::memrchr(mark, &text[from..end]) {
+            let from = end.saturating_sub(MAX_KEY_LEN);
+            match rfind(&text[from..end], mark) {
                 Some(open) => {
                     let start = from + open + 1;
-                    (start < end).then_some((start, end, Some((mark, slashes))))
+                    (start < end).then(|| Found::new(start, end, Some((mark, slashes))))
                 }
                 // What opened the quotes was cut off.
                 None => plain_key(text, end),
             }
         }
         // Only JSON has line breaks there.
-        _ if gap.iter().any(|byte| !matches!(byte, b' ' | b'\t')) => None,
+        _ if !is_one_line => None,
         Some(b']' | b'd' | b'D')
-            if gap.is_empty()
+            if (gap.is_empty() || text.get(separator + 1) == Some(&b'>'))
                 && text[separator] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
@@ -118,23 +181,37 @@ fn key_before(text: &[u8], separator: usize) -> Option<(usize, usize, Option<Quo
     }
 }
 
-/// `user[password]=`, `user[pins][]=`: a field of a form, whose brackets may be encoded.
-fn form_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
-    let text = &text[..end];
-    let text = without_bracket(text, b']')
-        .and_then(|list| without_bracket(list, b'['))
-        .unwrap_or(text);
-    let text = without_bracket(text, b']')?;
-    let (start, end, quote) = plain_key(text, text.len())?;
-    if text[..start].ends_with(b"[") {
-        return Some((start, end, quote));
+/// `user[password]=`, `user[pins][]=`, `password[0]=`: a field of a form, whose brackets may be
+/// encoded.
+fn form_key(text: &[u8], end: usize) -> Option<Found> {
+    let mut text = &text[..end];
+    // Elements of lists say nothing.
+    while let Some(inside) = without_bracket(text, b']') {
+        let index = Set::DIGIT.run_back(inside, inside.len(), 8);
+        match without_bracket(&inside[..index], b'[') {
+            Some(before) => text = before,
+            None => break,
+        }
     }
-    let is_encoded = text[..start].ends_with(b"%") && text[start..].starts_with(b"5");
-    (is_encoded && text[start + 1].eq_ignore_ascii_case(&b'B') && start + 2 < end).then_some((
-        start + 2,
-        end,
-        quote,
-    ))
+    let Some(inner) = without_bracket(text, b']') else {
+        return plain_key(text, text.len());
+    };
+    let mut found = plain_key(inner, inner.len())?;
+    let start = found.start;
+    let name = if inner[..start].ends_with(b"[") {
+        start - 1
+    } else {
+        let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
+        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
+            return None;
+        }
+        found.start += 2;
+        start - 1
+    };
+    found.name = start_of_form(text, name);
+    let outer = Set::KEY.run(&text[..name], found.name);
+    found.outer = (outer > found.name).then_some((found.name, outer));
+    Some(found)
 }
 
 fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
@@ -147,79 +224,171 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
 
 /// Where the name of a field of a form begins, of which a part in brackets is at `part`.
 fn start_of_form(text: &[u8], part: usize) -> usize {
-    let before = &text[part.saturating_sub(LONGEST_KEY)..part];
-    let is_part = |byte: &&u8| Set::LOCAL_PART.has(**byte) || matches!(byte, b'[' | b']');
-    part - before.iter().rev().take_while(is_part).count()
+    run_back(text, part, MAX_KEY_LEN, |byte| {
+        Set::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
+    })
 }
 
-fn plain_key(text: &[u8], end: usize) -> Option<(usize, usize, Option<Quote>)> {
-    // `\npassword=`, where the line break is written out.
-    let start = after_escape(text, start_of_key(text, end)).min(end);
+fn plain_key(text: &[u8], end: usize) -> Option<Found> {
+    let mut start = start_of_key(text, end);
+    // `\\u0026sig=`: no path has such a part.
+    let escaped = after_escape(text, start);
+    if escaped > start + 1 {
+        start = escaped.min(end);
+    }
     // The hour of a time is no key, and no rule has a name of one letter.
     let letters = text[start..end]
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
-    (letters.take(2).count() == 2).then_some((start, end, None))
+    work::step(end - start);
+    (letters.take(2).count() == 2).then(|| Found::new(start, end, None))
 }
 
 /// Letters beyond ASCII may look like others: a key with them begins where it seems to.
 fn start_of_key(text: &[u8], end: usize) -> usize {
-    let start = Set::KEY.run_back(text, end, LONGEST_KEY);
+    let start = Set::KEY.run_back(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
         return start;
     }
-    let before = &text[end.saturating_sub(LONGEST_KEY)..end];
-    let is_part = |byte: &&u8| Set::KEY.has(**byte) || !byte.is_ascii();
-    let start = end - before.iter().rev().take_while(is_part).count();
+    let start = run_back(text, end, MAX_KEY_LEN, |byte| {
+        Set::KEY.has(byte) || !byte.is_ascii()
+    });
     // Not in the middle of a character.
-    let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
-    start + text[start..end].iter().take_while(is_rest).count()
+    run(&text[..end], start, |byte| byte & 0xC0 == 0x80)
 }
 
-fn backslashes_before(text: &[u8], at: usize) -> usize {
-    text[..at]
-        .iter()
-        .rev()
-        .take_while(|byte| **byte == b'\\')
-        .count()
+/// What stands around a place of a text: the strings and the URL that it is in.
+///
+/// It is moved on from one key to the next, so that each byte is looked at once.
+#[derive(Debug, Default)]
+pub(crate) struct Around {
+    at: usize,
+    /// One bit for each number of backslashes before a `"` that is open.
+    double: u64,
+    /// The backslashes before a `'` that is open.
+    single: Option<usize>,
+    slashes: usize,
+    /// Since the last white space or quote: a `?`, and the `://` of a URL of the web.
+    query: bool,
+    web: bool,
+    other_url: bool,
 }
 
-impl Value {
-    /// Where the next key may be: a value may end in one, whose own value comes after it.
-    pub(crate) fn next(&self, text: &[u8]) -> usize {
-        let hidden = text[self.start..self.end].trim_ascii_end();
-        let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
-        match hidden.last() {
-            Some(b'=' | b':') => {
-                let again = hidden
-                    .iter()
-                    .rev()
-                    .take_while(|byte| **byte == b'=')
-                    .count();
-                self.start + hidden.len() - again.max(1)
+impl Around {
+    fn move_to(&mut self, text: &[u8], to: usize) {
+        if to <= self.at {
+            return;
+        }
+        work::step(to - self.at);
+        for at in self.at..to {
+            let byte = text[at];
+            match byte {
+                b'\\' => {
+                    self.slashes += 1;
+                    continue;
+                }
+                b'\n' => {
+                    *self = Self {
+                        at,
+                        ..Self::default()
+                    }
+                }
+                b'"' => {
+                    let bit = 1 << self.slashes.min(63);
+                    // What is in a string ends with it.
+                    self.double = (self.double ^ bit) & (bit | (bit - 1));
+                    self.leave_url();
+                }
+                b'\'' => {
+                    let is_letter = |at: Option<usize>| {
+                        at.and_then(|at| text.get(at))
+                            .is_some_and(u8::is_ascii_alphabetic)
+                    };
+                    let is_apostrophe = is_letter(at.checked_sub(1)) && is_letter(Some(at + 1));
+                    if !is_apostrophe || self.single.is_some() {
+                        self.single = match self.single {
+                            Some(_) => None,
+                            None => Some(self.slashes),
+                        };
+                    }
+                    self.leave_url();
+                }
+                b'?' => self.query = true,
+                b'/' if text[..at].ends_with(b":/") => {
+                    let is_web = ends_with_web_scheme(&text[..at - 2]);
+                    self.web |= is_web;
+                    self.other_url |= !is_web;
+                }
+                b'<' | b'>' => self.leave_url(),
+                byte if is_space(byte) => self.leave_url(),
+                _ => {}
             }
-            _ => self.end,
+            self.slashes = 0;
+        }
+        self.at = to;
+    }
+
+    fn leave_url(&mut self) {
+        (self.query, self.web, self.other_url) = (false, false, false);
+    }
+
+    /// The innermost string that is open, as a string in a string has quotes with more
+    /// backslashes. One of `'` may be an apostrophe.
+    fn open(&self) -> Option<Quote> {
+        match self.double.checked_ilog2() {
+            Some(slashes) => Some((b'"', slashes as usize)),
+            None => self.single.map(|slashes| (b'\'', slashes)),
         }
     }
 }
 
-impl Pair<'_> {
+/// Returns whether a text ends with the scheme of a URL of the web.
+fn ends_with_web_scheme(text: &[u8]) -> bool {
+    let ends = |scheme: &[u8]| {
+        let from = text.len().checked_sub(scheme.len());
+        from.is_some_and(|from| text[from..].eq_ignore_ascii_case(scheme))
+    };
+    [&b"http"[..], b"https", b"ws", b"wss"]
+        .iter()
+        .any(|scheme| ends(scheme))
+}
+
+/// What is known of the rule that hides a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hiding {
+    /// The value of a header goes on to the end of the line.
+    pub(crate) header: bool,
+    /// A rule of this crate leaves alone what is no credential; one of the user hides every value.
+    pub(crate) built_in: bool,
+}
+
+impl<'t> Pair<'t> {
     /// Where its value may begin.
     pub(crate) fn after(&self) -> usize {
         self.after
     }
 
+    /// The ways to read its key, the most likely first.
+    pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
+        let (start, end) = (self.name, self.name + self.key.len());
+        let is_plain = self.quote.is_none() && text.get(start..end) == Some(self.key);
+        let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
+        let two = std::iter::once_with(with_word).flatten();
+        let two = two.filter_map(move |from| text.get(from..end));
+        std::iter::once(self.key)
+            .chain(self.others.into_iter().flatten())
+            .chain(two)
+    }
+
     /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`: what is hidden may have run over the
     /// end of a string, and into the value of the key after it.
     pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
-        let rest = text.get(self.after..end).unwrap_or_default();
-        let slashes = rest.iter().take_while(|byte| b" \t\\".contains(byte));
-        let value = &rest[slashes.count()..];
-        self.separator >= end
-            || self.quote.is_some()
-            || self.in_query
-            || rest.trim_ascii_start().is_empty()
-            || matches!(value.first(), Some(b'"' | b'\''))
+        if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
+            return true;
+        }
+        let rest = &text[..end];
+        let value = run(rest, self.after, |byte| b" \t\\".contains(&byte));
+        matches!(rest.get(value), None | Some(b'"' | b'\'')) || run(rest, value, is_space) >= end
     }
 
     /// Where the value must end that stands in JSON: at the end of the string that the key is part of.
@@ -233,234 +402,233 @@ impl Pair<'_> {
         }
     }
 
+    fn where_is(&self, text: &[u8], around: &mut Around) -> Place {
+        // What is open around a key in quotes, not the quotes themselves.
+        let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
+        around.move_to(text, self.name.saturating_sub(quotes));
+        if !self.may_be_parameter {
+            let before = run_back(text, self.name, 2, |byte| byte == b' ');
+            let is_member = !self.colon && before > 0 && text[before - 1] == b';';
+            return if is_member {
+                Place::Member
+            } else {
+                Place::Free
+            };
+        }
+        let is_member = text[self.name - 1] == b';';
+        if around.query || around.web {
+            Place::Query {
+                is_web: !around.other_url,
+            }
+        } else if is_member {
+            Place::Member
+        } else {
+            Place::Form
+        }
+    }
+
     /// The value; nothing if there is none, or one that tells nothing.
-    ///
-    /// `header` values go on to the end of the line.
-    pub(crate) fn value(&self, text: &[u8], header: bool) -> Option<Value> {
+    pub(crate) fn value(&self, text: &[u8], around: &mut Around, hiding: Hiding) -> Option<Value> {
         let mut start = self.after.min(text.len());
-        let is_gap = |byte: &u8| match self.quote {
-            Some(_) => is_space(*byte),
-            None => matches!(byte, b' ' | b'\t'),
+        start = match self.quote {
+            Some(_) => run(text, start, is_space),
+            None => run(text, start, |byte| matches!(byte, b' ' | b'\t')),
         };
-        start += text[start..].iter().take_while(|byte| is_gap(byte)).count();
-        let slashes = text[start..]
-            .iter()
-            .take_while(|byte| **byte == b'\\')
-            .count();
-        let value = match text.get(start + slashes)? {
+        if text[start..].starts_with(b"** ") {
+            start += 3;
+        }
+        let slashes = run(text, start, |byte| byte == b'\\') - start;
+        let word = run(text, start, |byte| byte.is_ascii_lowercase());
+        let is_word = word > start && text.get(word) == Some(&b' ');
+        let loose = self.colon
+            && (self.quote.is_none() || is_word)
+            && start > self.after
+            && hiding.built_in;
+        let place = match self.where_is(text, around) {
+            // There is no space in a URL.
+            Place::Query { .. } if start > self.after => Place::Free,
+            place => place,
+        };
+        let mark = *text.get(start + slashes)?;
+        if hiding.built_in
+            && (self.is_in_arn(text) || values::is_line_break(text, start, around.open()))
+        {
+            return None;
+        }
+        // `"password:", …`: the quote ends the string that the key is in.
+        let after = text.get(start + slashes + 1);
+        let is_end = self.quote.is_none() && around.open() == Some((mark, slashes));
+        if is_end && matches!(after, None | Some(b',' | b')' | b']' | b'}')) {
+            return None;
+        }
+        let (value, is_quoted) = match &mark {
             mark @ (b'"' | b'\'' | b'`') => {
                 let start = start + slashes + 1;
-                Value {
-                    start,
-                    end: closing_quote(text, start, *mark, slashes),
-                    quoted: true,
-                    needs_quotes: None,
-                }
-            }
-            _ => {
-                // There is no space in a URL.
-                let end = if self.in_query && start == self.after {
-                    end_of_parameter(text, start)
-                } else if header && self.colon && self.quote.is_none() && !is_debug(&text[start..])
-                {
-                    if is_hidden(&text[start..]) {
-                        return None;
-                    }
-                    let end = end_of_header(text, start, open_quote(text, self.after));
-                    // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
-                    let word = Set::WORD.run(text, start);
-                    match text.get(word) {
-                        Some(b'(' | b'[' | b'{' | b' ') => end.max(end_of_bare(text, start)),
-                        _ => end,
-                    }
-                } else {
-                    end_of_bare(text, start)
-                };
-                let needs_quotes = self
-                    .quote
-                    .filter(|(mark, _)| *mark == b'"')
-                    .map(|(_, slashes)| slashes);
-                Value {
+                let (start, end) = values::quoted(text, start, *mark, slashes, around.open());
+                let value = Value {
                     start,
                     end,
-                    quoted: false,
-                    needs_quotes,
-                }
+                    needs_quotes: None,
+                };
+                (value, true)
             }
+            _ => (self.bare(text, start, place, around, hiding, loose)?, false),
         };
         let says = &text[value.start..value.end];
-        let nothing = says.iter().all(|byte| *byte == b'*')
-            || says == REDACTED.as_bytes()
-            || NOTHING
-                .iter()
-                .any(|word| says.eq_ignore_ascii_case(word.as_bytes()));
-        (!nothing).then_some(value)
+        let shown = if !hiding.built_in {
+            credential::is_absent(says)
+        } else {
+            credential::is_nothing(says)
+                || credential::is_placeholder(says)
+                || loose
+                    && is_quoted
+                    && (self.is_of_a_parser(text, says) || self.is_of_a_sentence(text, value.end))
+        };
+        (!shown).then_some(value)
     }
-}
 
-/// Values that keep no secret.
-const NOTHING: [&str; 7] = ["null", "none", "nil", "true", "false", "undefined", "Some("];
-
-/// Where the text in quotes ends: at the closing one, or at the end of everything.
-fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
-    let mut at = start;
-    while let Some(found) = memchr::memchr(mark, &text[at..]) {
-        let quote = at + found;
-        let run = backslashes_before(&text[start..], quote - start);
-        // In a string in a string each quote has one backslash more, and each backslash is two: the quote that closes has as many
-        // as the one that opened, beside pairs. One with less closes a string around this one.
-        if run < slashes || run % (2 * (slashes + 1)) == slashes {
-            return quote - run.min(slashes);
+    fn bare(
+        &self,
+        text: &[u8],
+        start: usize,
+        place: Place,
+        around: &Around,
+        hiding: Hiding,
+        loose: bool,
+    ) -> Option<Value> {
+        let about = About::key(self.key);
+        let needs_quotes = self
+            .quote
+            .filter(|(mark, _)| *mark == b'"')
+            .map(|(_, slashes)| slashes);
+        let until = |start: usize, end: usize| Value {
+            start,
+            end,
+            needs_quotes,
+        };
+        if let Some((from, to)) = values::block(text, start).filter(|_| self.colon) {
+            return Some(until(from, to));
         }
-        at = quote + 1;
+        let is_debug = is_debug(&text[start..]);
+        let open = around.open();
+        if loose && !is_debug {
+            match credential::after_colon(in_string(text, start, open), about) {
+                Reading::Prose => return None,
+                Reading::Through(length) => return Some(until(start, start + length)),
+                Reading::Value => {}
+            }
+        }
+        let mut end = if hiding.header && self.colon && self.quote.is_none() && !is_debug {
+            if is_hidden(&text[start..]) {
+                return None;
+            }
+            let end = values::end_of_header(text, start, open);
+            // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
+            let word = Set::WORD.run(text, start);
+            match text.get(word) {
+                Some(b'(' | b'[' | b'{' | b' ') => {
+                    end.max(values::end_of_bare(text, start, place, open))
+                }
+                _ => end,
+            }
+        } else {
+            values::end_of_bare(text, start, place, open)
+        };
+        let is_alone = self.quote.is_none()
+            && place != Place::Form
+            && !matches!(place, Place::Query { .. })
+            && hiding.built_in;
+        if is_alone && about == About::Phrase && !is_debug {
+            end = end.max(start + credential::end_of_phrase(&text[start..]));
+        } else if loose && about == About::Person {
+            end = start + credential::end_of_person(&text[start..], end - start);
+        }
+        Some(until(start, end))
     }
-    text.len()
+
+    /// A part of the name of a resource: `arn:aws:…:secret:stock-db`.
+    fn is_in_arn(&self, text: &[u8]) -> bool {
+        if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
+            return false;
+        }
+        let start = run_back(text, self.name, MAX_KEY_LEN, |byte| {
+            Set::KEY.has(byte) || byte == b':' || byte == b'/'
+        });
+        text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
+    }
+
+    /// A name in quotes that the sentence goes on about.
+    fn is_of_a_sentence(&self, text: &[u8], end: usize) -> bool {
+        if About::key(self.key) == About::Password {
+            return false;
+        }
+        let start = run_back(text, end, 64, |byte| !b"\"'`".contains(&byte));
+        let rest = run(text, end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_subject(&text[start..end], &text[rest..])
+    }
+
+    /// The token that a parser did not expect: `` unexpected token: `}` ``.
+    fn is_of_a_parser(&self, text: &[u8], says: &[u8]) -> bool {
+        if says.len() <= 3
+            && !says
+                .iter()
+                .any(|byte| Set::WORD.has(*byte) || !byte.is_ascii())
+        {
+            return true;
+        }
+        let before = run_back(text, self.name, 1, is_space);
+        let word = run_back(text, before, 16, |byte| byte.is_ascii_alphabetic());
+        let words = [
+            &b"unexpected"[..],
+            b"expected",
+            b"illegal",
+            b"unknown",
+            b"stray",
+        ];
+        let is_parser = words
+            .iter()
+            .any(|known| text[word..before].eq_ignore_ascii_case(known));
+        is_parser
+            && says.len() <= 12
+            && says
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || !Set::WORD.has(*byte))
+    }
 }
 
-/// The place after the quote that closes the string whose quote is at `at`.
-fn after_string(text: &[u8], at: usize) -> usize {
-    let slashes = backslashes_before(text, at);
-    let end = closing_quote(text, at + 1, text[at], slashes);
-    (end + slashes + 1).min(text.len())
+/// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
+fn word_before(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
+    let word = Set::ALPHA.run_back(bytes, end, 16);
+    let before = word.checked_sub(1).map(|before| bytes[before]);
+    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:\"'/".contains(&before));
+    (begins && end > word + 1).then_some(word)
 }
 
-fn end_of_parameter(text: &[u8], start: usize) -> usize {
-    let rest = &text[start..];
-    let is_end = |byte: &u8| is_space(*byte) || b"&#\"'<>;\\".contains(byte);
-    start + rest.iter().position(is_end).unwrap_or(rest.len())
+/// The text from `start` to the end of the string that is open, as far as sentences are read.
+fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
+    let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
+    let end = match open {
+        Some((mark, slashes)) => values::closing_quote(near, start, mark, slashes),
+        None => near.len(),
+    };
+    &text[start..end]
 }
 
 /// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends with its bracket.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
-    ["Some(", "[\"", "[("].iter().any(begins)
+    ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
 /// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows is another field.
 fn is_hidden(value: &[u8]) -> bool {
-    let after = value.strip_prefix(REDACTED.as_bytes());
+    let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {
         matches!(
             after.first(),
             None | Some(b',' | b'\r' | b'\n' | b'"' | b'\'')
         )
     })
-}
-
-/// At the end of the line, written out or not, and of the string that the header is in.
-fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
-    let rest = &text[start..];
-    let line = memchr::memchr2(b'\r', b'\n', rest).map_or(text.len(), |end| start + end);
-    let Some((mark, slashes)) = quote else {
-        return line;
-    };
-    let end = closing_quote(&text[..line], start, mark, slashes);
-    let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
-    let written = text[start..end].windows(2).position(is_line_break);
-    // Each backslash before it is part of it.
-    written.map_or(end, |at| {
-        start + at - backslashes_before(&text[start..], at)
-    })
-}
-
-/// The quote of a string that was opened on this line and not closed, as far as a short look back tells: the innermost one, as a
-/// string in a string has quotes with more backslashes. One of `'` may be an apostrophe.
-fn open_quote(text: &[u8], at: usize) -> Option<Quote> {
-    let from = at.saturating_sub(512);
-    let line = memchr::memrchr(b'\n', &text[from..at]).map_or(from, |end| from + end + 1);
-    let line = &text[line..at];
-    // One bit a number of backslashes; strings are in one another no deeper.
-    let mut open = 0_u64;
-    for quote in memchr::memchr_iter(b'"', line) {
-        let bit = 1 << backslashes_before(line, quote).min(63);
-        // What is in a string ends with it.
-        open = (open ^ bit) & (bit | (bit - 1));
-    }
-    if let Some(slashes) = open.checked_ilog2() {
-        return Some((b'"', slashes as usize));
-    }
-    let is_open = memchr::memchr_iter(b'\'', line).count() % 2 == 1;
-    let opened = memchr::memrchr(b'\'', line).filter(|_| is_open)?;
-    Some((b'\'', backslashes_before(line, opened)))
-}
-
-/// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`, `Secret { … }`, `[…]`.
-fn end_of_bare(text: &[u8], start: usize) -> usize {
-    let mut at = start;
-    let mut word = true;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'(' | b'[' | b'{' if word => return after_bracket(text, closing_bracket(text, at)),
-            b'"' | b'\'' if word && at > start => {
-                return after_bracket(text, after_string(text, at));
-            }
-            // `Secret { … }`, and `Array […]` as `serde_json` has it.
-            b' ' if word
-                && matches!(text.get(at + 1), Some(b'{' | b'['))
-                && text[start].is_ascii_uppercase() =>
-            {
-                return closing_bracket(text, at + 1);
-            }
-            // A scheme, and the credential after it.
-            b' ' if SCHEMES
-                .iter()
-                .any(|scheme| text[start..at].eq_ignore_ascii_case(scheme.as_bytes())) =>
-            {
-                let next = at + 1;
-                let rest = text[next..]
-                    .iter()
-                    .take_while(|byte| !is_end_of_bare(**byte))
-                    .count();
-                return next + rest;
-            }
-            byte if is_end_of_bare(*byte) => break,
-            byte => word &= Set::WORD.has(*byte),
-        }
-        at += 1;
-    }
-    at
-}
-
-/// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may be closed right after it.
-fn after_bracket(text: &[u8], at: usize) -> usize {
-    let rest = &text[at..];
-    let rest = rest
-        .iter()
-        .take_while(|byte| !is_end_of_bare(**byte))
-        .count();
-    let closing = text[at..at + rest].iter().rev();
-    at + rest
-        - closing
-            .take_while(|byte| matches!(byte, b')' | b']'))
-            .count()
-}
-
-fn is_end_of_bare(byte: u8) -> bool {
-    is_space(byte) || b",;&}\"'\\".contains(&byte)
-}
-
-const SCHEMES: [&str; 6] = ["bearer", "basic", "token", "digest", "negotiate", "apikey"];
-
-/// The place after the bracket that closes the one at `at`; the end, if none does.
-fn closing_bracket(text: &[u8], at: usize) -> usize {
-    let mut depth = 0_usize;
-    let mut at = at;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            b'"' => {
-                at = after_string(text, at);
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    text.len()
 }

@@ -28,7 +28,8 @@ use crate::{PseudonymKey, keys::Normal};
 
 /// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
 ///
-/// Start with [`secrets`](Self::secrets) or [`secrets_and_pii`](Self::secrets_and_pii); see the [crate docs](crate).
+/// Start with [`secrets`](Self::secrets) or [`secrets_and_pii`](Self::secrets_and_pii); see the
+/// [crate docs](crate).
 ///
 /// ```
 /// use spanwise_core::{KeyVerdict, Redact};
@@ -95,18 +96,22 @@ pub enum Action {
     /// [`REDACTED`].
     #[default]
     Redact,
-    /// Nothing: the field is left out. Inside a text there is no field, and [`REDACTED`] stands there.
+    /// Nothing: the field is left out. Inside a text there is no field, and [`REDACTED`] stands
+    /// there.
     Remove,
-    /// The last characters, so many of them, after `***`; of a value that is not twice as long, [`REDACTED`].
+    /// The last characters, so many of them, after `***`; of a value that is not twice as long,
+    /// [`REDACTED`].
     KeepLast(usize),
-    /// A stand-in made with a key: equal values under one name have equal ones. Without a key ([`Policy::pseudonym_key`]):
+    /// A stand-in made with a key: equal values under one name have equal ones. Without a key
+    /// ([`Policy::pseudonym_key`]):
     /// [`REDACTED`], which is told once.
     #[cfg(feature = "pseudonyms")]
     Pseudonym,
 }
 
 impl Policy {
-    /// Hides keys and texts that are secret whatever a service does: passwords, tokens, keys, cards.
+    /// Hides keys and texts that are secret whatever a service does: passwords, tokens, keys,
+    /// cards.
     #[must_use]
     pub fn secrets() -> Self {
         let mut policy = Self {
@@ -187,8 +192,9 @@ impl Policy {
             .pseudonym_key(key)
     }
 
-    /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts shown are read as ever, and so is
-    /// the message. Of rules that are added to it [`hide`](Self::hide) hides what is allowed, and [`show`](Self::show) allows more.
+    /// Shows the values of these keys, and of no other: what is not listed is hidden. The texts
+    /// shown are read as ever, and so is the message. Of rules that are added to it
+    /// [`hide`](Self::hide) hides what is allowed, and [`show`](Self::show) allows more.
     ///
     /// # Errors
     /// If one of them is no key.
@@ -202,10 +208,15 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as `user.*.token`, `**.ssn`, `items[*].card`.
+    /// Hides the values of one more key: a name, `*end`, `*part*`, or a path such as
+    /// `user.*.token`, `**.ssn`, `items[*].card`.
     ///
-    /// Names are compared in lower case and without `-`, `_`, `.` and spaces; of a name with dots the last part is a name too. An element
-    /// of a list is `[*]`, whichever it is.
+    /// Names are compared in lower case, and only their letters and digits; of a name with dots the
+    /// last part is a name too. An element of a list is `[*]`, whichever it is. Such a rule beats
+    /// what is built in, and hides values of every type.
+    ///
+    /// The name of a built-in rule, such as `email`, also switches that rule on, which is about
+    /// words: `user_email` is hidden, too.
     ///
     /// # Errors
     /// If it is no key.
@@ -213,7 +224,7 @@ impl Policy {
         Ok(self.hide_pattern(key.parse()?))
     }
 
-    /// [`hide`](Self::hide), with what is shown instead.
+    /// [`hide`](Self::hide), with what is shown instead: of the key, and of all keys that a built-in rule of that name hides.
     ///
     /// # Errors
     /// If it is no key.
@@ -227,7 +238,11 @@ impl Policy {
         Ok(self)
     }
 
-    /// Does not hide the values of this key because of its name, whatever rule it meets; their text is read.
+    /// Does not hide the values of this key because of its name, whatever rule it meets; their text
+    /// is read.
+    ///
+    /// The name of a built-in rule, such as `session`, switches that rule off: `user_session` is
+    /// shown, too, and `session_id` is hidden by the rule of that name.
     ///
     /// # Errors
     /// If it is no key.
@@ -251,7 +266,8 @@ impl Policy {
         self
     }
 
-    /// What is shown of what is hidden, but for rules with an action of their own. Default: [`Action::Redact`].
+    /// What is shown of what is hidden, but for rules with an action of their own. Default:
+    /// [`Action::Redact`].
     #[must_use]
     pub fn action(mut self, action: Action) -> Self {
         self.rules_mut().action = action;
@@ -373,8 +389,9 @@ impl Redact for Policy {
         self.hidden(Some(key), text)
     }
 
-    /// Those of the detectors first, then those about keys as `key *passw*`, and only those that did. A field that is hidden or left out by its name is counted once a
-    /// callsite, which is how often a sink asks.
+    /// Those of the detectors first, then those about keys as `key password`, and only those that
+    /// did. A field that is hidden or left out by its name is counted once a callsite, which is how
+    /// often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
         let count = |rule: &Outcome| rule.count.load(Ordering::Relaxed);
@@ -439,8 +456,8 @@ impl Rules {
         }
     }
 
-    /// What is done with the field of this name. Of a policy that shows only some keys, what was added to it decides; for the texts
-    /// of what it shows the other rules are asked.
+    /// What is done with the field of this name. Of a policy that shows only some keys, what was
+    /// added to it decides; for the texts of what it shows the other rules are asked.
     fn decide(&self, key: &str) -> Decision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);

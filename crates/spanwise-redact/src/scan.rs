@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, after_escape, ends_escape},
+    bytes::{Set, after_escape, ends_escape, find},
     literals::Literals,
     numbers,
-    tokens::{Runs, TOKENS},
+    tokens::{Runs, TOKENS, Then},
+    work,
 };
 
 /// A part of a text that must not be shown.
@@ -37,6 +38,8 @@ pub(crate) struct Signs {
     seen: u64,
     digits: u64,
     dots: u64,
+    /// A command or an option is in it.
+    command_line: bool,
 }
 
 impl Signs {
@@ -66,6 +69,18 @@ impl Signs {
         self.seen & (COLON | EQUALS) != 0
     }
 
+    pub(crate) fn may_have_encoded_pairs(self) -> bool {
+        self.seen & PERCENT != 0
+    }
+
+    pub(crate) fn may_have_elements(self) -> bool {
+        self.seen & LESS != 0
+    }
+
+    pub(crate) fn may_have_command_line(self) -> bool {
+        self.command_line
+    }
+
     fn may_have_numbers(self) -> bool {
         self.digits >= 8 || self.may_have_ipv4()
     }
@@ -79,8 +94,29 @@ impl Signs {
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     is_free_of_signs(text)
-        && starts(text, SHORTEST_TOKEN)
-            .is_none_or(|starts| LITERALS.next_start(starts, 0).is_none())
+        && starts(text, SHORTEST_TOKEN).is_none_or(|starts| {
+            LITERALS
+                .next_start(starts, 0)
+                .is_none_or(|first| !has_literal(text, starts, first))
+        })
+}
+
+/// Returns whether a whole literal is in `text`, from the place on where one may begin.
+#[cold]
+fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
+    let literals: &Literals = &LITERALS;
+    let is_at = |at: usize| {
+        let mut known = literals.starting(text.get(at..).unwrap_or_default());
+        known.any(|index| TOKENS[index].is_at(text, at))
+    };
+    let mut next = Some(first);
+    while let Some(start) = next {
+        if is_at(start) || is_at(start + 1) {
+            return true;
+        }
+        next = literals.next_start(starts, start + 2);
+    }
+    false
 }
 
 /// The part of a text in which a token may begin.
@@ -110,10 +146,15 @@ fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 
 /// Appends what the detectors of `wanted` find, in no order; one bit a detector.
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
-    let signs = Signs::of(text);
-    tokens(text, signs, wanted, hits);
+    let mut signs = Signs::of(text);
+    work::step(text.len());
+    signs.command_line = tokens(text, signs, wanted, hits);
+    if signs.dots >= 2 && wanted & bit(Detector::MiscPrefixed) != 0 {
+        dotted(text, hits);
+    }
     let is_userinfo = |hit: &&Hit| hit.rule == Rule::Detector(Detector::UrlUserinfo);
-    let hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
+    let mut hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
+    hosts.sort_unstable();
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
         if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
@@ -122,18 +163,26 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
         // What stands before a host is hidden, and the host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
+        work::step(text.len());
         for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             found(Detector::Email, addresses::email(text, at));
         }
     }
-    if signs.may_have_numbers() {
+    let numbers = [
+        Detector::Card,
+        Detector::Ssn,
+        Detector::Ipv4,
+        Detector::Iban,
+    ];
+    let wants_numbers = numbers.iter().any(|number| wanted & bit(*number) != 0);
+    if signs.may_have_numbers() && wants_numbers {
         each_number(text, signs, &mut found);
     }
     if signs.seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
         let mut at = 0;
-        while let Some(colon) = memchr::memchr(b':', &text[at..]) {
-            let start = Set::IPV6.run_back(text, at + colon, 48).max(at);
-            let end = Set::IPV6.run(text, at + colon);
+        while let Some(colon) = find(text, b':', at) {
+            let start = Set::IPV6.run_back(text, colon, 48).max(at);
+            let end = Set::IPV6.run(text, colon);
             found(Detector::Ipv6, addresses::ipv6(text, start, end));
             at = end;
         }
@@ -141,51 +190,99 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     signs
 }
 
-/// Appends what is found by how it begins.
-fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) {
+/// Appends what is found by how it begins. Returns whether there is a command or an option.
+fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     let least = if signs.seen & COLON == 0 {
         SHORTEST_TOKEN
     } else {
         SHORTEST_URL
     };
     let Some(starts) = starts(text, least) else {
-        return;
+        return false;
     };
     let literals: &Literals = &LITERALS;
-    let mut runs = Runs::new();
+    let mut found = Found {
+        wanted,
+        runs: None,
+        command_line: false,
+    };
     let mut at = 0;
     while let Some(start) = literals.next_start(starts, at) {
+        work::step(start + 2 - at);
         at = start + 2;
-        let hit = token(literals, text, start, wanted, &mut runs)
-            .or_else(|| token(literals, text, start + 1, wanted, &mut runs));
+        let hit = found
+            .token(literals, text, start)
+            .or_else(|| found.token(literals, text, start + 1));
         if let Some(hit) = hit {
             // After `bearer` a token may begin that goes on for longer than what `bearer` tells of.
             if hit.start <= start + 1 {
-                at = hit.end;
+                at = at.max(hit.end);
             }
             hits.push(hit);
         }
     }
+    found.command_line
 }
 
-#[cold]
-fn token(literals: &Literals, text: &[u8], at: usize, wanted: u32, runs: &mut Runs) -> Option<Hit> {
-    literals.starting(&text[at..]).find_map(|index| {
-        let token = &TOKENS[index];
-        let there = text.get(at..at + token.literal.len())?;
-        let is_it = if token.any_case() {
-            there.eq_ignore_ascii_case(token.literal.as_bytes())
-        } else {
-            there == token.literal.as_bytes()
-        };
-        if !is_it || wanted & bit(token.detector) == 0 {
-            return None;
+/// What the search for tokens keeps from one to the next.
+struct Found {
+    /// One bit a detector.
+    wanted: u32,
+    runs: Option<Runs>,
+    command_line: bool,
+}
+
+impl Found {
+    #[cold]
+    fn token(&mut self, literals: &Literals, text: &[u8], at: usize) -> Option<Hit> {
+        literals.starting(&text[at..]).find_map(|index| {
+            let token = &TOKENS[index];
+            work::step(token.literal.len());
+            if !token.is_at(text, at) {
+                return None;
+            }
+            if matches!(token.then, Then::CommandLine) {
+                self.command_line = true;
+                return None;
+            }
+            if self.wanted & bit(token.detector) == 0 {
+                return None;
+            }
+            let runs = self.runs.get_or_insert_with(Runs::new);
+            let (start, end) = token.secret(text, at, runs)?;
+            // The letter of a character that is written out, such as `\\r`, stays.
+            let start = after_escape(text, start).min(end);
+            Some(Hit::new(start, end, Rule::Detector(token.detector)))
+        })
+    }
+}
+
+/// Appends tokens of bots: three parts, of which the second has six characters.
+fn dotted(text: &[u8], hits: &mut Vec<Hit>) {
+    const SHORTEST: usize = 23 + 1 + 6 + 1 + 27;
+    let mut at = 23;
+    while text.len() >= SHORTEST
+        && let Some(dot) = find(text, b'.', at)
+    {
+        at = dot + 1;
+        let is_second = text.get(dot + 7) == Some(&b'.')
+            && text[dot + 1..dot + 7]
+                .iter()
+                .all(|byte| Set::BASE64URL.has(*byte));
+        if !is_second {
+            continue;
         }
-        let (start, end) = token.secret(text, at, runs)?;
-        // The letter of a character that is written out, such as `\\r`, stays.
-        let start = after_escape(text, start).min(end);
-        Some(Hit::new(start, end, Rule::Detector(token.detector)))
-    })
+        let start = Set::BASE64URL.run_back(text, dot, 32);
+        let end = Set::BASE64URL.run(text, dot + 8);
+        let first = &text[start..dot];
+        let is_bot = matches!(first.first(), Some(b'M' | b'N' | b'O'))
+            && (23..=28).contains(&first.len())
+            && (27..=45).contains(&(end - dot - 8));
+        if is_bot {
+            hits.push(Hit::new(start, end, Rule::Detector(Detector::MiscPrefixed)));
+            at = end;
+        }
+    }
 }
 
 fn each_number(
@@ -195,6 +292,7 @@ fn each_number(
 ) {
     let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
     let mut in_word = false;
+    work::step(text.len());
     for (at, byte) in text.iter().enumerate() {
         let goes_on = in_word;
         in_word = Set::WORD.has(*byte);
@@ -255,6 +353,8 @@ const AT: u64 = 1 << 40;
 const COLON: u64 = 1 << 41;
 const EQUALS: u64 = 1 << 42;
 const DASH: u64 = 1 << 43;
+const PERCENT: u64 = 1 << 44;
+const LESS: u64 = 1 << 45;
 
 static SIGNS: [u64; 256] = {
     let mut signs = [0; 256];
@@ -268,6 +368,8 @@ static SIGNS: [u64; 256] = {
     signs[b':' as usize] = COLON;
     signs[b'=' as usize] = EQUALS;
     signs[b'-' as usize] = DASH;
+    signs[b'%' as usize] = PERCENT;
+    signs[b'<' as usize] = LESS;
     signs
 };
 

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::{Policy, RuleError, keys::Pattern};
 
-/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show: `+employee_no,-session,+items[*].card`.
+/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show:
+/// `+employee_no,-session,+items[*].card`.
 ///
 /// ```
 /// use spanwise_redact::{Changes, Policy};
@@ -25,8 +26,22 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// # Ok::<(), spanwise_redact::RuleError>(())
 /// ```
 ///
-/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii` means all keys and detectors of what
-/// tells of a person:
+/// The name of a built-in rule means all keys that it hides; any other name is one key:
+///
+/// ```
+/// # use spanwise_redact::{Changes, Policy, RuleError};
+/// # use spanwise_core::{KeyVerdict, Redact};
+/// let changes: Changes = "-session,-user_token".parse()?;
+/// let policy = changes.apply(Policy::secrets()).unwrap();
+/// assert_eq!(policy.key("tmux_session"), KeyVerdict::Pass);
+/// assert_eq!(policy.key("session_id"), KeyVerdict::Redact);
+/// assert_eq!(policy.key("user_token"), KeyVerdict::Pass);
+/// assert_eq!(policy.key("my_token"), KeyVerdict::Redact);
+/// # Ok::<(), RuleError>(())
+/// ```
+///
+/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii`
+/// means all keys and detectors of what tells of a person:
 ///
 /// ```
 /// # use spanwise_redact::{Changes, Policy, RuleError};

@@ -1,8 +1,12 @@
-//! Secrets that say by how they begin what they are.
+//! Secrets that are known by how they begin, or by the host that they are sent to.
 
 use crate::{
     Detector,
-    bytes::{Set, after_escape, is_boundary, is_space, skip_space},
+    bytes::{
+        Set, after_escape, backslashes_before, find, find_text, has_at, is_boundary, is_space,
+        line_from, run, run_back, skip_space,
+    },
+    credential, urls, work,
 };
 
 /// A text that may begin a secret, and what must follow for it to be one.
@@ -18,24 +22,69 @@ pub(crate) struct Token {
 pub(crate) enum Then {
     /// Characters of the set, at least so many.
     Run(Set, usize),
+    /// As [`Run`](Self::Run), with a letter and a digit among them.
+    Mixed(Set, usize),
+    /// Exactly so many characters of the set, the last of a word. Nothing stands before it but
+    /// what no name has.
+    Exact(Set, usize),
+    /// So many characters of the first set, a dot or underscore, and so many of the second.
+    TwoParts((Set, usize), (Set, usize)),
+    /// So many characters of the set stand before the literal, and so many follow it.
+    Between((Set, usize), (Set, usize)),
     /// Exactly so many characters, the last of a word.
     AwsKey(usize),
+    /// The rest of a path after so many of its parts, at least so many bytes.
+    Path(usize, usize),
+    Uuid,
     Jwt,
     Pem,
+    /// The private part of a key of PuTTY.
+    Putty,
+    /// Base64 over several lines.
+    Lines,
     /// `xox` with what kind of token it is.
     Slack,
     OpenAi,
+    Telegram,
     Bearer,
     Basic,
     /// `://`
     Url,
+    /// `@tcp(` of a data source name, after the user and the password.
+    GoDsn,
+    /// `jdbc:oracle:thin:` before `user/password@`.
+    Oracle,
+    /// `:5432:` of a line in `.pgpass`.
+    PgPass,
+    /// `IDENTIFIED BY` before a password in SQL.
+    IdentifiedBy,
+    /// `IDENTIFIED WITH plugin BY` before a password in SQL.
+    IdentifiedWith,
+    /// `SET PASSWORD FOR` a user `=` before one.
+    SetPassword,
+    /// `PASSWORD` before one in quotes, or in a line of `.netrc`.
+    Password,
+    /// A command, or the ` --` of an option: the words after it are read on their own.
+    CommandLine,
 }
 
 impl Token {
+    /// Returns whether the literal stands at `at`.
+    pub(crate) fn is_at(&self, text: &[u8], at: usize) -> bool {
+        let literal = self.literal.as_bytes();
+        match text.get(at..at + literal.len()) {
+            Some(there) if self.any_case() => there.eq_ignore_ascii_case(literal),
+            Some(there) => there == literal,
+            None => false,
+        }
+    }
+
     /// What is secret of a literal found at `at`: from where to where.
     pub(crate) fn secret(&self, text: &[u8], at: usize, runs: &mut Runs) -> Option<(usize, usize)> {
         let after = at + self.literal.len();
-        if !is_boundary(text, at) && Set::WORD.has(text[at]) {
+        // A prefix may follow an underscore: `tok_ghp_…`.
+        let is_glued = !is_boundary(text, at) && Set::WORD.has(text[at]);
+        if is_glued && text[at - 1] != b'_' {
             return None;
         }
         match self.then {
@@ -43,50 +92,116 @@ impl Token {
                 let end = runs.end(set, text, after);
                 (end - after >= least).then_some((at, end))
             }
+            Then::Mixed(set, least) => {
+                let end = runs.end(set, text, after);
+                let long = end - after >= least;
+                (long && is_mixed(&text[after..after + least])).then_some((at, end))
+            }
+            Then::Exact(set, length) => {
+                let end = set.run(&text[..text.len().min(after + length + 1)], after);
+                let is_free = at == 0 || !Set::KEY.has(text[at - 1]) || !is_glued;
+                let is_named = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
+                let is_it = end - after == length && is_boundary(text, end);
+                (is_it && is_free && !is_named).then_some((at, end))
+            }
+            Then::TwoParts((first, many), (second, least)) => {
+                let end = first.run(&text[..text.len().min(after + many + 1)], after);
+                let is_first = end - after == many && matches!(text.get(end), Some(b'.' | b'_'));
+                if !is_first {
+                    return None;
+                }
+                let last = runs.end(second, text, end + 1);
+                (last - end > least).then_some((at, last))
+            }
+            Then::Between((before, many), (set, least)) => {
+                let start = before.run_back(text, at, many);
+                let end = runs.end(set, text, after);
+                (at - start == many && end - after >= least).then_some((start, end))
+            }
             Then::AwsKey(length) => {
-                let end = Set::UPPER_ALNUM.run(text, after);
+                let end = runs.end(Set::UPPER_ALNUM, text, after);
                 (end - after == length && is_boundary(text, end)).then_some((at, end))
             }
+            Then::Path(parts, least) => path(text, after, parts, least),
+            Then::Uuid => {
+                let end = Set::HEX_DASH.run(&text[..text.len().min(after + 37)], after);
+                (end - after == 36).then_some((at, end))
+            }
             Then::Jwt => jwt(text, after, runs).map(|end| (at, end)),
-            Then::Pem => pem(text, after).map(|end| (at, end)),
+            Then::Pem => {
+                pem(text, after).map(|end| (run_back(text, at, 4, |byte| byte == b'-'), end))
+            }
+            Then::Putty => Some((at, putty(text, after))),
+            Then::Lines => Some((at, lines(text, after))),
             Then::Slack => slack(text, after, runs).map(|end| (at, end)),
             Then::OpenAi => {
                 let end = runs.end(Set::ALNUM, text, after);
-                let marked = text[after..end].get(20..28) == Some(b"T3BlbkFJ");
-                (marked && end - after >= 48).then_some((at, end))
+                let long = end - after >= 32;
+                (long && is_mixed(&text[after..after + 32])).then_some((at, end))
             }
-            Then::Bearer => bearer(text, at, after),
-            Then::Basic => basic(text, after),
-            Then::Url => userinfo(text, at, after),
+            Then::Telegram => telegram(text, at, after, runs),
+            Then::Bearer => bearer(text, at, after, runs),
+            Then::Basic => basic(text, after, runs),
+            Then::Url => urls::userinfo(text, at, after),
+            Then::GoDsn => urls::go_dsn(text, at),
+            Then::Oracle => urls::oracle(text, after),
+            Then::PgPass => pgpass(text, at, after),
+            Then::IdentifiedBy => identified_by(text, at, after),
+            Then::IdentifiedWith => quoted_after(text, after, &[b" BY ", b" AS "]),
+            Then::SetPassword => quoted_after(text, after, &[b"= ", b"="]),
+            Then::Password => password(text, at, after),
+            Then::CommandLine => None,
         }
     }
 }
 
-/// Where the runs of characters are that were looked at last: a run is walked once, however many literals are in it.
+/// The runs of characters that were looked at last. A run is walked once, however many literals
+/// are in it: two runs of each set are known, as the parts of a token are compared one by one.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    known: [(Set, usize, usize); 4],
-    next: usize,
+    known: [(Set, [(usize, usize); 2]); 32],
 }
 
 impl Runs {
     pub(crate) const fn new() -> Self {
         Self {
-            known: [(Set::WORD, 0, 0); 4],
-            next: 0,
+            known: [(Set::NONE, [(0, 0); 2]); 32],
         }
     }
 
     fn end(&mut self, set: Set, text: &[u8], start: usize) -> usize {
-        let is_in = |run: &&(Set, usize, usize)| run.0 == set && (run.1..run.2).contains(&start);
-        if let Some((_, _, end)) = self.known.iter().find(is_in) {
+        let mut known = self.known.iter_mut();
+        let Some((of, runs)) = known.find(|(of, _)| *of == set || *of == Set::NONE) else {
+            return set.run(text, start);
+        };
+        *of = set;
+        if let Some((_, end)) = runs.iter().find(|run| (run.0..run.1).contains(&start)) {
             return *end;
         }
         let end = set.run(text, start);
-        self.known[self.next] = (set, start, end);
-        self.next = (self.next + 1) % self.known.len();
+        *runs = [(start, end), runs[0]];
         end
     }
+}
+
+/// Returns whether there are letters and digits among the characters.
+fn is_mixed(text: &[u8]) -> bool {
+    work::step(text.len());
+    text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// The rest of a path after `parts` of its parts, without the query.
+fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize, usize)> {
+    let mut start = after;
+    for _ in 0..parts {
+        let end = Set::PATH_PART.run(&text[..text.len().min(start + 64)], start);
+        if end == start || text.get(end) != Some(&b'/') {
+            return None;
+        }
+        start = end + 1;
+    }
+    let end = Set::PATH_REST.run(text, start);
+    (end - start >= least).then_some((start, end))
 }
 
 /// Two to four parts after the header, any of which may be empty.
@@ -105,21 +220,62 @@ fn jwt(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
 
 /// A private key, to its end; without an end, everything.
 fn pem(text: &[u8], after: usize) -> Option<usize> {
-    let body = end_of_label(text, after)?;
-    let Some(end) = memchr::memmem::find(&text[body..], b"-----END") else {
-        return Some(text.len());
-    };
-    let footer = body + end + "-----END".len();
-    Some(end_of_label(text, footer).unwrap_or(text.len()))
+    let mut at = end_of_label(text, after)?;
+    while let Some(dashes) = find_text(text, b"----", at) {
+        let word = run(text, dashes, |byte| byte == b'-');
+        let word = word + usize::from(text.get(word) == Some(&b' '));
+        if has_at(text, word, b"END") {
+            return Some(end_of_label(text, word + 3).unwrap_or(text.len()));
+        }
+        at = word;
+    }
+    Some(text.len())
 }
 
-/// The place after `… PRIVATE KEY-----`.
+/// The place after `… PRIVATE KEY-----`, in any case.
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     const LONGEST: usize = 100 + "PRIVATE KEY BLOCK-----".len();
     let label = &text[start..text.len().min(start + LONGEST)];
-    let ends = [&b"PRIVATE KEY-----"[..], b"PRIVATE KEY BLOCK-----"];
-    let found = |end: &[u8]| memchr::memmem::find(label, end).map(|at| start + at + end.len());
-    ends.into_iter().filter_map(found).min()
+    work::step(label.len());
+    let word = b"PRIVATE KEY";
+    let key = label
+        .windows(word.len())
+        .position(|part| part.eq_ignore_ascii_case(word))?;
+    let mut end = key + word.len();
+    let is_name = |byte: &u8| Set::WORD.has(*byte) || b" -".contains(byte);
+    if !label[..key].iter().all(is_name) {
+        return None;
+    }
+    if has_at(label, end, b" BLOCK") {
+        end += b" BLOCK".len();
+    }
+    end += usize::from(label.get(end) == Some(&b' '));
+    let dashes = run(label, end, |byte| byte == b'-');
+    (dashes - end >= 4).then_some(start + dashes)
+}
+
+/// To the line `Private-MAC: …`, or to the end.
+fn putty(text: &[u8], after: usize) -> usize {
+    match find_text(text, b"Private-MAC:", after) {
+        Some(mac) => mac + line_from(text, mac, 128).len(),
+        None => text.len(),
+    }
+}
+
+/// The base64 that goes on over line breaks, written out or not.
+fn lines(text: &[u8], after: usize) -> usize {
+    let mut end = Set::BASE64_PADDED.run(text, after);
+    loop {
+        let breaks = run(&text[..text.len().min(end + 8)], end, |byte| {
+            matches!(byte, b'\r' | b'\n' | b'\\' | b' ')
+        });
+        let from = after_escape(text, breaks);
+        let next = Set::BASE64_PADDED.run(text, from);
+        if from == end || next - from < 16 {
+            return end;
+        }
+        end = next;
+    }
 }
 
 fn slack(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
@@ -139,14 +295,26 @@ fn slack(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
     (end - at > 10).then_some(end)
 }
 
+/// `704518823:AA…`: the number of a bot before its token.
+fn telegram(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+    let start = Set::DIGIT.run_back(text, at, 12);
+    let end = runs.end(Set::BASE64URL, text, after);
+    let is_it = (6..=11).contains(&(at - start)) && end - after >= 30;
+    is_it.then_some((start, end))
+}
+
 /// `Bearer` or `token`, and what looks more like a credential than like a word.
-fn bearer(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+fn bearer(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
-    let run = Set::TOKEN68.run(text, start);
-    if start == after || run - start < 16 {
+    if start == after {
+        return None;
+    }
+    let run = runs.end(Set::TOKEN68, text, start);
+    if run - start < 16 {
         return None;
     }
     let value = &text[start..run];
+    work::step(value.len());
     let any = |of: fn(&u8) -> bool| value.iter().any(of);
     let digits = any(u8::is_ascii_digit);
     let mixed = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
@@ -158,10 +326,13 @@ fn bearer(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
 }
 
 /// `Basic` and base64 of `user:password`.
-fn basic(text: &[u8], after: usize) -> Option<(usize, usize)> {
+fn basic(text: &[u8], after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
-    let run = Set::BASE64.run(text, start);
-    if start == after || run - start < 8 || !is_user_and_password(&text[start..run]) {
+    if start == after {
+        return None;
+    }
+    let run = runs.end(Set::BASE64, text, start);
+    if run - start < 8 || !is_user_and_password(&text[start..run]) {
         return None;
     }
     let padding = text[run..].iter().take(2).take_while(|byte| **byte == b'=');
@@ -175,6 +346,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     let mut bits = 0_u32;
     let mut colon = false;
     for (index, byte) in base64.iter().enumerate() {
+        work::step(1);
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
@@ -197,108 +369,404 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     colon
 }
 
-/// The password in `scheme://user:password@host`, or the token in `https://token@host`.
-fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let scheme = after_escape(text, Set::KEY.run_back(text, at, 31));
-    if scheme >= at || after >= text.len() {
+/// `host:5432:database:user:password`, alone on a line.
+fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+    let is_host = |byte: u8| Set::BASE64URL_DOT.has(byte) || byte == b'*';
+    let host = run_back(text, at, 64, is_host);
+    let begins =
+        host == 0 || is_space(text[host - 1]) || matches!(text[host - 1], b'"' | b'\'' | b'`');
+    if !begins || host == at {
         return None;
     }
-    let authority = &text[after..];
-    let is_end = |byte: &u8| is_space(*byte) || b"/?#\"'<>\\".contains(byte);
-    let length = authority.iter().position(is_end).unwrap_or(authority.len());
-    let at_sign = memchr::memrchr(b'@', &authority[..length])?;
-    let user = &authority[..at_sign];
-    if let Some(colon) = memchr::memchr(b':', user) {
-        return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
+    let mut start = after;
+    for _ in 0..2 {
+        let end = run(&text[..text.len().min(start + 64)], start, |byte| {
+            is_host(byte) || matches!(byte, b'@' | b'$')
+        });
+        if end == start || text.get(end) != Some(&b':') {
+            return None;
+        }
+        start = end + 1;
     }
-    let is_http = text[scheme..at].to_ascii_lowercase().starts_with(b"http");
-    let is_token = user.len() >= 20 && user.iter().all(|byte| Set::BASE64URL.has(*byte));
-    (is_http && is_token).then_some((after, after + at_sign))
+    let end = urls::end_of_run(text, start);
+    (end > start).then_some((start, end))
+}
+
+/// The password in quotes after `IDENTIFIED BY`, or a word after a statement about a user.
+fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+    let mut start = skip_space(text, after);
+    if start == after {
+        return None;
+    }
+    for word in [&b"PASSWORD"[..], b"VALUES"] {
+        if has_at(text, start, word) {
+            start = skip_space(text, start + word.len());
+        }
+    }
+    if let Some(value) = quoted(text, start) {
+        return Some(value);
+    }
+    let before = &text[at.saturating_sub(96)..at];
+    work::step(before.len());
+    let is_statement = |word: &&[u8]| {
+        let mut parts = before.windows(word.len());
+        parts.any(|part| part.eq_ignore_ascii_case(word))
+    };
+    if ![&b"USER "[..], b"ROLE ", b"GRANT "]
+        .iter()
+        .any(|word| is_statement(word))
+    {
+        return None;
+    }
+    let end = run(text, start, |byte| {
+        !is_space(byte) && !b";,)\"'`".contains(&byte)
+    });
+    let shown = end == start || credential::is_placeholder(&text[start..end]);
+    (!shown).then_some((start, end))
+}
+
+/// `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
+fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+    let start = run(text, after, |byte| is_space(byte) || byte == b'(');
+    if start == after {
+        return None;
+    }
+    if let Some((from, to)) = quoted(text, start) {
+        let says = &text[from..to];
+        return (!credential::is_sentence(says)).then_some((from, to));
+    }
+    // A line of `.netrc`: `machine db login ada password x`.
+    let before = &text[at.saturating_sub(96)..at];
+    work::step(before.len());
+    let mut words = before
+        .rsplit(|byte| is_space(*byte))
+        .filter(|word| !word.is_empty());
+    let (_, name) = (words.next(), words.next());
+    if !name.is_some_and(|name| name == b"login" || name == b"account") {
+        return None;
+    }
+    let end = run(text, start, |byte| !is_space(byte));
+    (end > start).then_some((start, end))
+}
+
+/// What is in quotes at `at`, but for what is no password: an empty text, a parameter.
+fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let slashes = run(text, at, |byte| byte == b'\\') - at;
+    let mark = *text
+        .get(at + slashes)
+        .filter(|mark| matches!(mark, b'\'' | b'"'))?;
+    let start = at + slashes + 1;
+    let mut from = start;
+    // In quotes that are in quotes, two of them end both.
+    let mut first = None;
+    let end = loop {
+        let Some(quote) = find(text, mark, from) else {
+            break first?;
+        };
+        let escapes = backslashes_before(&text[start..], quote - start);
+        let end = quote - escapes;
+        if escapes != slashes {
+            from = quote + 1;
+        } else if slashes == 0 && text.get(quote + 1) == Some(&mark) && quote > start {
+            first = first.or(Some(end));
+            from = quote + 2;
+        } else {
+            break end;
+        }
+    };
+    let shown = end <= start || credential::is_placeholder(&text[start..end]);
+    (!shown).then_some((start, end))
+}
+
+/// The text in quotes that follows one of these words, not far from `after`.
+fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
+    const NEAR: usize = 96;
+    let near = &text[..text.len().min(after + NEAR)];
+    work::step(near.len() - after);
+    let starts = after..near.len();
+    let mut starts = starts.filter(|at| words.iter().any(|word| has_at(near, *at, word)));
+    starts.find_map(|at| {
+        let word = words.iter().find(|word| has_at(near, at, word))?;
+        let start = run(near, at + word.len(), |byte| byte == b' ');
+        quoted(text, start)
+    })
 }
 
 /// Everything that is found by how it begins.
 #[rustfmt::skip] // a row each
 pub(crate) static TOKENS: &[Token] = &[
-    token(Detector::Pem, "-----BEGIN", Then::Pem),
+    token(Detector::Pem, "----BEGIN", Then::Pem),
+    token(Detector::Pem, "---- BEGIN", Then::Pem),
+    token(Detector::Pem, "Private-Lines:", Then::Putty),
+    token(Detector::Pem, "b3BlbnNzaC1rZXktdjE", Then::Lines),
     token(Detector::Jwt, "eyJ", Then::Jwt),
-    run(Detector::Github, "ghp_", Set::ALNUM, 36),
-    run(Detector::Github, "gho_", Set::ALNUM, 36),
-    run(Detector::Github, "ghu_", Set::ALNUM, 36),
-    run(Detector::Github, "ghr_", Set::ALNUM, 36),
-    run(Detector::Github, "ghs_", Set::BASE64URL_DOT, 36),
-    run(Detector::Github, "github_pat_", Set::WORD, 60),
-    run(Detector::Gitlab, "glpat", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "gldt", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glrt", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glcbt", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glptt", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glft", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glimt", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glagent", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glsoat", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "glffct", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "gloas", Set::BASE64URL_DOT, 20),
-    run(Detector::Gitlab, "GR1348941", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Github, "ghp_", Set::ALNUM, 36),
+    run_of(Detector::Github, "gho_", Set::ALNUM, 36),
+    run_of(Detector::Github, "ghu_", Set::ALNUM, 36),
+    run_of(Detector::Github, "ghr_", Set::ALNUM, 36),
+    run_of(Detector::Github, "ghs_", Set::BASE64URL_DOT, 36),
+    run_of(Detector::Github, "github_pat_", Set::WORD, 60),
+    run_of(Detector::Gitlab, "glpat", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "gldt", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glrt", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glcbt", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glptt", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glft", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glimt", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glagent", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glsoat", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glffct", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "gloas", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "glwt-", Set::BASE64URL_DOT, 20),
+    run_of(Detector::Gitlab, "GR1348941", Set::BASE64URL_DOT, 20),
     token(Detector::AwsKeyId, "AKIA", Then::AwsKey(16)),
     token(Detector::AwsKeyId, "ASIA", Then::AwsKey(16)),
     token(Detector::AwsKeyId, "ABIA", Then::AwsKey(16)),
     token(Detector::AwsKeyId, "ACCA", Then::AwsKey(16)),
     token(Detector::AwsKeyId, "A3T", Then::AwsKey(17)),
-    run(Detector::Stripe, "sk_test_", Set::ALNUM, 10),
-    run(Detector::Stripe, "sk_live_", Set::ALNUM, 10),
-    run(Detector::Stripe, "sk_prod_", Set::ALNUM, 10),
-    run(Detector::Stripe, "rk_test_", Set::ALNUM, 10),
-    run(Detector::Stripe, "rk_live_", Set::ALNUM, 10),
-    run(Detector::Stripe, "rk_prod_", Set::ALNUM, 10),
-    run(Detector::Stripe, "whsec_", Set::BASE64_PADDED, 24),
+    run_of(Detector::MiscPrefixed, "ABSK", Set::BASE64_PADDED, 100),
+    run_of(Detector::MiscPrefixed, "IQoJb3JpZ2lu", Set::BASE64_PADDED, 100),
+    run_of(Detector::MiscPrefixed, "FwoGZXIvYXdzE", Set::BASE64_PADDED, 100),
+    run_of(Detector::Stripe, "sk_test_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "sk_live_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "sk_prod_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "rk_test_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "rk_live_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "rk_prod_", Set::ALNUM, 10),
+    run_of(Detector::Stripe, "whsec_", Set::BASE64_PADDED, 24),
     token(Detector::Slack, "xox", Then::Slack),
-    run(Detector::Slack, "xapp-", Set::ALNUM_DASH, 8),
-    run(Detector::SlackWebhook, "hooks.slack.com/services/", Set::PATH, 40),
-    run(Detector::SlackWebhook, "hooks.slack.com/workflows/", Set::PATH, 40),
-    run(Detector::SlackWebhook, "hooks.slack.com/triggers/", Set::PATH, 40),
-    run(Detector::Google, "AIza", Set::BASE64URL, 35),
-    run(Detector::Google, "ya29.", Set::BASE64URL, 20),
-    run(Detector::Google, "GOCSPX-", Set::BASE64URL, 28),
-    run(Detector::LlmKeys, "sk-ant-", Set::BASE64URL, 82),
-    run(Detector::LlmKeys, "sk-proj-", Set::BASE64URL, 40),
-    run(Detector::LlmKeys, "sk-svcacct-", Set::BASE64URL, 40),
-    run(Detector::LlmKeys, "sk-admin-", Set::BASE64URL, 40),
+    run_of(Detector::Slack, "xapp-", Set::ALNUM_DASH, 8),
+    run_of(Detector::SlackWebhook, "hooks.slack.com/services/", Set::PATH, 40),
+    run_of(Detector::SlackWebhook, "hooks.slack.com/workflows/", Set::PATH, 40),
+    run_of(Detector::SlackWebhook, "hooks.slack.com/triggers/", Set::PATH, 40),
+    run_of(Detector::Google, "AIza", Set::BASE64URL, 35),
+    run_of(Detector::Google, "ya29.", Set::BASE64URL, 20),
+    run_of(Detector::Google, "1//0", Set::BASE64URL, 20),
+    run_of(Detector::Google, "GOCSPX-", Set::BASE64URL, 28),
+    run_of(Detector::Google, ":APA91b", Set::BASE64URL, 100),
+    run_of(Detector::LlmKeys, "sk-ant-", Set::BASE64URL, 82),
+    run_of(Detector::LlmKeys, "sk-proj-", Set::BASE64URL, 40),
+    run_of(Detector::LlmKeys, "sk-svcacct-", Set::BASE64URL, 40),
+    run_of(Detector::LlmKeys, "sk-admin-", Set::BASE64URL, 40),
+    run_of(Detector::LlmKeys, "sk-or-v1-", Set::LOWER_HEX, 64),
     token(Detector::LlmKeys, "sk-", Then::OpenAi),
-    run(Detector::MiscPrefixed, "npm_", Set::ALNUM, 36),
-    run(Detector::MiscPrefixed, "pypi-AgEIcHlwaS5vcmc", Set::BASE64URL, 50),
-    run(Detector::MiscPrefixed, "hf_", Set::ALPHA, 34),
-    run(Detector::MiscPrefixed, "dop_v1_", Set::LOWER_HEX, 64),
-    run(Detector::MiscPrefixed, "SG.", Set::SENDGRID, 66),
-    run(Detector::MiscPrefixed, "shpat_", Set::HEX, 32),
-    run(Detector::MiscPrefixed, "shpca_", Set::HEX, 32),
-    run(Detector::MiscPrefixed, "shppa_", Set::HEX, 32),
-    run(Detector::MiscPrefixed, "shpss_", Set::HEX, 32),
-    run(Detector::MiscPrefixed, "dapi", Set::LOWER_HEX, 32),
-    run(Detector::MiscPrefixed, "hvb.", Set::BASE64URL, 90),
-    run(Detector::MiscPrefixed, "hvs.", Set::BASE64URL, 90),
-    run(Detector::MiscPrefixed, "glsa_", Set::BASE64_ANY, 32),
-    run(Detector::MiscPrefixed, "glc_", Set::BASE64_ANY, 32),
-    run(Detector::MiscPrefixed, "sntrys_", Set::BASE64_ANY_PADDED, 40),
-    run(Detector::MiscPrefixed, "sntryu_", Set::BASE64_ANY_PADDED, 40),
-    run(Detector::MiscPrefixed, "AGE-SECRET-KEY-1", Set::UPPER_ALNUM, 58),
-    run(Detector::MiscPrefixed, "ops_eyJ", Set::BASE64, 250),
-    run(Detector::MiscPrefixed, "lin_api_", Set::ALNUM, 40),
-    run(Detector::MiscPrefixed, "pul-", Set::LOWER_HEX, 40),
-    run(Detector::MiscPrefixed, "rubygems_", Set::LOWER_HEX, 48),
-    run(Detector::MiscPrefixed, "sq0atp-", Set::BASE64URL, 22),
-    run(Detector::MiscPrefixed, "sq0csp-", Set::BASE64URL, 22),
-    run(Detector::MiscPrefixed, "dckr_pat_", Set::BASE64URL, 27),
-    run(Detector::MiscPrefixed, "tskey-", Set::BASE64URL, 22),
+    run_of(Detector::LlmKeys, "gsk_", Set::ALNUM, 48),
+    run_of(Detector::LlmKeys, "xai-", Set::ALNUM, 70),
+    run_of(Detector::LlmKeys, "pplx-", Set::ALNUM, 40),
+    run_of(Detector::LlmKeys, "r8_", Set::ALNUM, 37),
+    run_of(Detector::LlmKeys, "lsv2_pt_", Set::WORD, 40),
+    run_of(Detector::LlmKeys, "lsv2_sk_", Set::WORD, 40),
+    run_of(Detector::LlmKeys, "pcsk_", Set::WORD, 40),
+    run_of(Detector::MiscPrefixed, "npm_", Set::ALNUM, 36),
+    run_of(Detector::MiscPrefixed, "pypi-AgEIcHlwaS5vcmc", Set::BASE64URL, 50),
+    run_of(Detector::MiscPrefixed, "pypi-AgENdGVzdC5weXBpLm9yZw", Set::BASE64URL, 50),
+    run_of(Detector::MiscPrefixed, "hf_", Set::ALPHA, 34),
+    run_of(Detector::MiscPrefixed, "api_org_", Set::ALPHA, 34),
+    run_of(Detector::MiscPrefixed, "dop_v1_", Set::LOWER_HEX, 64),
+    run_of(Detector::MiscPrefixed, "doo_v1_", Set::LOWER_HEX, 64),
+    run_of(Detector::MiscPrefixed, "dor_v1_", Set::LOWER_HEX, 64),
+    run_of(Detector::MiscPrefixed, "SG.", Set::SENDGRID, 66),
+    run_of(Detector::MiscPrefixed, "shpat_", Set::HEX, 32),
+    run_of(Detector::MiscPrefixed, "shpca_", Set::HEX, 32),
+    run_of(Detector::MiscPrefixed, "shppa_", Set::HEX, 32),
+    run_of(Detector::MiscPrefixed, "shpss_", Set::HEX, 32),
+    run_of(Detector::MiscPrefixed, "dapi", Set::LOWER_HEX, 32),
+    run_of(Detector::MiscPrefixed, "hvb.", Set::BASE64URL, 90),
+    run_of(Detector::MiscPrefixed, "hvs.", Set::BASE64URL, 24),
+    run_of(Detector::MiscPrefixed, "hvr.", Set::BASE64URL, 90),
+    run_of(Detector::MiscPrefixed, "glsa_", Set::BASE64_ANY, 32),
+    run_of(Detector::MiscPrefixed, "glc_", Set::BASE64_ANY, 32),
+    run_of(Detector::MiscPrefixed, "eyJrIjoi", Set::BASE64_PADDED, 60),
+    run_of(Detector::MiscPrefixed, "sntrys_", Set::BASE64_ANY_PADDED, 40),
+    run_of(Detector::MiscPrefixed, "sntryu_", Set::BASE64_ANY_PADDED, 40),
+    run_of(Detector::MiscPrefixed, "AGE-SECRET-KEY-1", Set::UPPER_ALNUM, 58),
+    run_of(Detector::MiscPrefixed, "ops_eyJ", Set::BASE64, 250),
+    run_of(Detector::MiscPrefixed, "lin_api_", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "lin_oauth_", Set::LOWER_HEX, 64),
+    run_of(Detector::MiscPrefixed, "pul-", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "rubygems_", Set::LOWER_HEX, 48),
+    run_of(Detector::MiscPrefixed, "sq0atp-", Set::BASE64URL, 22),
+    run_of(Detector::MiscPrefixed, "sq0csp-", Set::BASE64URL, 22),
+    token(Detector::MiscPrefixed, "EAAA", Then::Mixed(Set::BASE64URL, 56)),
+    token(Detector::MiscPrefixed, "EAA", Then::Mixed(Set::ALNUM, 60)),
+    run_of(Detector::MiscPrefixed, "dckr_pat_", Set::BASE64URL, 27),
+    run_of(Detector::MiscPrefixed, "dckr_oat_", Set::BASE64URL, 27),
+    run_of(Detector::MiscPrefixed, "tskey-", Set::BASE64URL, 22),
+    token(Detector::MiscPrefixed, "key-", Then::Exact(Set::LOWER_HEX, 32)),
+    token(Detector::MiscPrefixed, "ATATT3", Then::Mixed(Set::SENDGRID, 60)),
+    token(Detector::MiscPrefixed, "ATCTT3", Then::Mixed(Set::SENDGRID, 60)),
+    token(Detector::MiscPrefixed, "ATBB", Then::Mixed(Set::ALNUM, 32)),
+    run_of(Detector::MiscPrefixed, "dp.pt.", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "dp.st.", Set::BASE64URL_DOT, 40),
+    run_of(Detector::MiscPrefixed, "dp.ct.", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "dp.sa.", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "dp.scim.", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "dp.audit.", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "figd_", Set::BASE64URL, 38),
+    run_of(Detector::MiscPrefixed, "nfp_", Set::ALNUM, 36),
+    run_of(Detector::MiscPrefixed, "NRAK-", Set::UPPER_ALNUM, 27),
+    run_of(Detector::MiscPrefixed, "NRJS-", Set::LOWER_HEX, 19),
+    run_of(Detector::MiscPrefixed, "NRII-", Set::BASE64URL, 32),
+    token(Detector::MiscPrefixed, "FFFFNRAL", Then::Between((Set::LOWER_HEX, 32), (Set::ALNUM, 0))),
+    token(Detector::MiscPrefixed, "secret_", Then::Mixed(Set::ALNUM, 43)),
+    run_of(Detector::MiscPrefixed, "ntn_", Set::ALNUM, 43),
+    run_of(Detector::MiscPrefixed, "oy2", Set::LOWER_ALNUM, 43),
+    run_of(Detector::MiscPrefixed, "PMAK-", Set::HEX_DASH, 58),
+    run_of(Detector::MiscPrefixed, "pscale_tkn_", Set::SENDGRID, 32),
+    run_of(Detector::MiscPrefixed, "pscale_pw_", Set::SENDGRID, 32),
+    run_of(Detector::MiscPrefixed, "pscale_oauth_", Set::SENDGRID, 32),
+    run_of(Detector::MiscPrefixed, "xkeysib-", Set::ALNUM_DASH, 64),
+    run_of(Detector::MiscPrefixed, "xsmtpsib-", Set::ALNUM_DASH, 64),
+    run_of(Detector::MiscPrefixed, "sbp_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "sb_secret_", Set::BASE64URL, 22),
+    token(Detector::MiscPrefixed, ".atlasv1.", Then::Between((Set::ALNUM, 14), (Set::SENDGRID, 60))),
+    run_of(Detector::MiscPrefixed, "AQVN", Set::BASE64URL, 35),
+    token(Detector::MiscPrefixed, "y0_", Then::Mixed(Set::BASE64URL, 50)),
+    token(Detector::MiscPrefixed, "t1.9", Then::Mixed(Set::SENDGRID, 60)),
+    run_of(Detector::MiscPrefixed, "v1.0-", Set::HEX_DASH, 120),
+    run_of(Detector::MiscPrefixed, "dt0c01.", Set::UPPER_ALNUM_DOT, 80),
+    run_of(Detector::MiscPrefixed, "EZAK", Set::ALNUM, 54),
+    run_of(Detector::MiscPrefixed, "EZTK", Set::ALNUM, 54),
+    run_of(Detector::MiscPrefixed, "FLWSECK", Set::BASE64URL, 30),
+    token(Detector::MiscPrefixed, "live_", Then::Mixed(Set::BASE64URL, 35)),
+    run_of(Detector::MiscPrefixed, "ico-", Set::ALNUM, 32),
+    run_of(Detector::MiscPrefixed, "AKCp", Set::ALNUM, 60),
+    run_of(Detector::MiscPrefixed, "cmVmdGtuO", Set::ALNUM, 50),
+    run_of(Detector::MiscPrefixed, "sk.eyJ", Set::BASE64URL_DOT, 40),
+    run_of(Detector::MiscPrefixed, "pnu_", Set::ALNUM, 36),
+    run_of(Detector::MiscPrefixed, "rdme_", Set::ALNUM, 60),
+    run_of(Detector::MiscPrefixed, "shippo_live_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "shippo_test_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "tfp_", Set::BASE64URL_DOT, 50),
+    run_of(Detector::MiscPrefixed, "p8e-", Set::ALNUM, 32),
+    token(Detector::MiscPrefixed, "LTAI", Then::Mixed(Set::ALNUM, 16)),
+    token(Detector::MiscPrefixed, "AKID", Then::Mixed(Set::ALNUM, 32)),
+    token(Detector::MiscPrefixed, "pat", Then::TwoParts((Set::ALNUM, 14), (Set::LOWER_HEX, 64))),
+    token(Detector::MiscPrefixed, "re_", Then::TwoParts((Set::ALNUM, 8), (Set::ALNUM, 22))),
+    run_of(Detector::MiscPrefixed, "CCIPAT_", Set::WORD, 40),
+    run_of(Detector::MiscPrefixed, "CLOJARS_", Set::LOWER_ALNUM, 60),
+    run_of(Detector::MiscPrefixed, "CFPAT-", Set::BASE64URL, 40),
+    token(Detector::MiscPrefixed, "cio", Then::Exact(Set::ALNUM, 32)),
+    run_of(Detector::MiscPrefixed, "duffel_live_", Set::BASE64URL, 40),
+    run_of(Detector::MiscPrefixed, "duffel_test_", Set::BASE64URL, 40),
+    token(Detector::MiscPrefixed, "sk_", Then::Mixed(Set::LOWER_HEX, 40)),
+    run_of(Detector::MiscPrefixed, "fo1_", Set::BASE64URL, 43),
+    run_of(Detector::MiscPrefixed, "fm1r_", Set::BASE64_PADDED, 60),
+    run_of(Detector::MiscPrefixed, "fm2_", Set::BASE64_PADDED, 60),
+    run_of(Detector::MiscPrefixed, "hcaik_", Set::ALNUM, 50),
+    run_of(Detector::MiscPrefixed, "hcxik_", Set::ALNUM, 50),
+    token(Detector::MiscPrefixed, "sdk-", Then::Uuid),
+    token(Detector::MiscPrefixed, "HRKU-", Then::Mixed(Set::BASE64URL, 36)),
+    run_of(Detector::MiscPrefixed, "sha256~", Set::BASE64URL, 43),
+    token(Detector::MiscPrefixed, "access-sandbox-", Then::Uuid),
+    token(Detector::MiscPrefixed, "access-development-", Then::Uuid),
+    token(Detector::MiscPrefixed, "access-production-", Then::Uuid),
+    run_of(Detector::MiscPrefixed, "phx_", Set::ALNUM, 40),
+    run_of(Detector::MiscPrefixed, "sgp_", Set::WORD, 40),
+    run_of(Detector::MiscPrefixed, "sqp_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "sqa_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "squ_", Set::LOWER_HEX, 40),
+    run_of(Detector::MiscPrefixed, "bkua_", Set::LOWER_HEX, 40),
+    token(Detector::MiscPrefixed, "waka_", Then::Uuid),
+    token(Detector::MiscPrefixed, "7Q~", Then::Between((Set::BASE64URL_DOT, 3), (Set::TOKEN68, 31))),
+    token(Detector::MiscPrefixed, "8Q~", Then::Between((Set::BASE64URL_DOT, 3), (Set::TOKEN68, 31))),
+    run_of(Detector::MiscPrefixed, "AAAAAAAAAAAAAAAAAAAAA", Set::TWITTER, 60),
+    token(Detector::MiscPrefixed, "sl.", Then::Mixed(Set::BASE64URL_DOT, 130)),
+    run_of(Detector::MiscPrefixed, "apify_api_", Set::ALNUM, 36),
+    run_of(Detector::MiscPrefixed, "shpua_", Set::HEX, 32),
+    token(Detector::MiscPrefixed, "$2a$", Then::Mixed(Set::CRYPT, 50)),
+    token(Detector::MiscPrefixed, "$2b$", Then::Mixed(Set::CRYPT, 50)),
+    token(Detector::MiscPrefixed, "$2y$", Then::Mixed(Set::CRYPT, 50)),
+    token(Detector::MiscPrefixed, "$argon2", Then::Mixed(Set::CRYPT, 40)),
+    token(Detector::MiscPrefixed, "$apr1$", Then::Mixed(Set::CRYPT, 20)),
+    token(Detector::MiscPrefixed, "$6$", Then::Mixed(Set::CRYPT, 60)),
+    token(Detector::Webhook, ":AA", Then::Telegram),
+    token(Detector::Webhook, "discord.com/api/webhooks/", Then::Path(1, 30)),
+    token(Detector::Webhook, "discordapp.com/api/webhooks/", Then::Path(1, 30)),
+    token(Detector::Webhook, "webhook.office.com/webhookb2/", Then::Path(0, 36)),
+    token(Detector::Webhook, "outlook.office.com/webhook/", Then::Path(0, 36)),
+    token(Detector::Webhook, "outlook.office365.com/webhook/", Then::Path(0, 36)),
+    token(Detector::Webhook, "hooks.zapier.com/hooks/catch/", Then::Path(0, 8)),
+    token(Detector::Webhook, "maker.ifttt.com/trigger/", Then::Path(2, 10)),
+    token(Detector::Webhook, "maker.ifttt.com/use/", Then::Path(0, 10)),
+    token(Detector::Webhook, "open.feishu.cn/open-apis/bot/v2/hook/", Then::Path(0, 16)),
+    token(Detector::Webhook, "open.larksuite.com/open-apis/bot/v2/hook/", Then::Path(0, 16)),
+    token(Detector::Webhook, ".make.com/", Then::Path(0, 24)),
+    token(Detector::Webhook, "hook.integromat.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "hc-ping.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "events.pagerduty.com/integration/", Then::Path(0, 20)),
+    token(Detector::Webhook, "cronitor.link/p/", Then::Path(0, 20)),
+    token(Detector::Webhook, "heartbeat.uptimerobot.com/", Then::Path(0, 16)),
+    token(Detector::Webhook, "uptime.betterstack.com/api/v1/heartbeat/", Then::Path(0, 16)),
+    token(Detector::Webhook, ".infura.io/v3/", Then::Path(0, 32)),
+    token(Detector::Webhook, ".g.alchemy.com/v2/", Then::Path(0, 20)),
+    token(Detector::Webhook, "mattermost.com/hooks/", Then::Path(0, 20)),
     token(Detector::Bearer, "bearer", Then::Bearer),
     token(Detector::Bearer, "token", Then::Bearer),
     token(Detector::Basic, "basic", Then::Basic),
     token(Detector::UrlUserinfo, "://", Then::Url),
+    token(Detector::UrlUserinfo, "@tcp(", Then::GoDsn),
+    token(Detector::UrlUserinfo, "@unix(", Then::GoDsn),
+    token(Detector::UrlUserinfo, ":thin:", Then::Oracle),
+    token(Detector::UrlUserinfo, ":oci:", Then::Oracle),
+    token(Detector::UrlUserinfo, ":oci8:", Then::Oracle),
+    token(Detector::ConnectionPassword, ":5432:", Then::PgPass),
+    token(Detector::ConnectionPassword, ":5433:", Then::PgPass),
+    token(Detector::ConnectionPassword, ":6432:", Then::PgPass),
+    token(Detector::ConnectionPassword, ":*:", Then::PgPass),
+    token(Detector::ConnectionPassword, "identified by", Then::IdentifiedBy),
+    token(Detector::ConnectionPassword, "identified with", Then::IdentifiedWith),
+    token(Detector::ConnectionPassword, "set password for", Then::SetPassword),
+    token(Detector::ConnectionPassword, "password", Then::Password),
+    command(" --"),
+    command("\"--"),
+    command("'--"),
+    command("mysql"),
+    command("mariadb"),
+    command("sshpass"),
+    command("docker"),
+    command("podman"),
+    command("helm"),
+    command("skopeo"),
+    command("curl"),
+    command("redis-cli"),
+    command("mongo"),
+    command("sqlcmd"),
+    command("ldap"),
+    command("smbclient"),
+    command("7z "),
+    command("zip "),
+    command("openssl"),
+    command("ipmitool"),
+    command("cqlsh"),
+    command("htpasswd"),
+    command("sqlplus"),
+    command("rabbitmqctl"),
+    command("vault login"),
+    command("keytool"),
+    command("jarsigner"),
+    command("az login"),
+    command("setx "),
+    command("set -"),
+    command("config set"),
+    command("configure set"),
+    command("http -"),
+    command("lftp "),
 ];
 
 impl Token {
     /// True if the case of the literal does not count.
     pub(crate) const fn any_case(&self) -> bool {
-        matches!(self.then, Then::Bearer | Then::Basic)
+        matches!(
+            self.then,
+            Then::Bearer
+                | Then::Basic
+                | Then::Pem
+                | Then::IdentifiedBy
+                | Then::IdentifiedWith
+                | Then::SetPassword
+                | Then::Password
+        )
     }
 }
 
@@ -310,6 +778,10 @@ const fn token(detector: Detector, literal: &'static str, then: Then) -> Token {
     }
 }
 
-const fn run(detector: Detector, literal: &'static str, set: Set, least: usize) -> Token {
+const fn run_of(detector: Detector, literal: &'static str, set: Set, least: usize) -> Token {
     token(detector, literal, Then::Run(set, least))
+}
+
+const fn command(literal: &'static str) -> Token {
+    token(Detector::CommandLine, literal, Then::CommandLine)
 }

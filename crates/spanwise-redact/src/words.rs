@@ -1,9 +1,11 @@
 //! The words of a key, and what they say about its value.
 //!
-//! A key is a sequence of words. Its last words decide: `db_password` is a password, `password_length` is a length. Words that
-//! are written without a separator (`dbpassword`) are found with the vocabulary, which is every word that a rule has.
+//! A key is a sequence of words. Its last words decide: `db_password` is a password,
+//! `password_length` is a length. Words that are written without a separator (`dbpassword`) are
+//! found with the vocabulary, which is every word that a rule has.
 //!
-//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a time, before a word is looked at.
+//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a
+//! time, before a word is looked at.
 
 use std::sync::LazyLock;
 
@@ -41,7 +43,8 @@ pub(crate) struct Rules {
     phrases: Vec<Phrase>,
     /// Which phrases end in a word, by its number.
     by_last: Vec<(usize, usize)>,
-    /// Phrases without their spaces that are found inside a word that is not known, with where a look for them is worth it.
+    /// Phrases without their spaces that are found inside a word that is not known, with where a
+    /// look for them is worth it.
     inside: Vec<(String, Vec<Word>)>,
     inside_signs: Trigrams,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
@@ -80,6 +83,7 @@ impl Rules {
             secret_signs: Trigrams::default(),
             signs: Trigrams::default(),
         };
+        let common = Common::new();
         let flags = [
             (names::ABOUT, ABOUT),
             (names::TRANSPARENT, TRANSPARENT),
@@ -103,7 +107,7 @@ impl Rules {
         ];
         for (lines, tier, is_strong) in tiers {
             for line in lines {
-                rules.add_rule(line, tier, is_strong);
+                rules.add_rule(line, tier, is_strong, &common);
             }
         }
         for line in names::VISIBLE {
@@ -111,8 +115,8 @@ impl Rules {
         }
         for id in names::TRUSTED {
             rules.add_phrase((id, "", true), Effect::Trust);
-            rules.signs.add_phrase(id);
-            rules.secret_signs.add_phrase(id);
+            rules.signs.add_phrase(id, &common);
+            rules.secret_signs.add_phrase(id, &common);
         }
         for word in names::ENGLISH.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
@@ -121,7 +125,7 @@ impl Rules {
         rules
     }
 
-    fn add_rule(&mut self, line: &'static str, tier: Tier, is_strong: bool) {
+    fn add_rule(&mut self, line: &'static str, tier: Tier, is_strong: bool, common: &Common) {
         let rule = self.named.len();
         for (index, phrase) in alternatives(line).enumerate() {
             let (words, ..) = phrase;
@@ -133,9 +137,9 @@ impl Rules {
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
-            self.signs.add_phrase(words);
+            self.signs.add_phrase(words, common);
             if tier == Tier::Secrets {
-                self.secret_signs.add_phrase(words);
+                self.secret_signs.add_phrase(words, common);
             }
             let joined = words.replace(' ', "");
             if is_strong && (joined.len() >= MIN_INSIDE_LEN || INSIDE.contains(&&*joined)) {
@@ -203,7 +207,8 @@ impl Rules {
         self.named.iter().position(|(known, _)| is_it(known))
     }
 
-    /// False if no rule is about a key, whatever it says of it; with those about personal data if `pii`.
+    /// False if no rule is about a key, whatever it says of it; with those about personal data if
+    /// `pii`.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
         let signs = if pii { &self.signs } else { &self.secret_signs };
@@ -388,7 +393,8 @@ struct Word(u16);
 /// A word without a meaning.
 const OTHER: Word = Word(0);
 
-/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer word.
+/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
+/// word.
 const ABOUT: u8 = 1;
 const TRANSPARENT: u8 = 1 << 1;
 const QUESTION: u8 = 1 << 2;
@@ -584,18 +590,16 @@ impl Default for Trigrams {
 }
 
 impl Trigrams {
-    /// Sees to it that what has `words` in it has one of the set in it.
-    fn add_phrase(&mut self, words: &str) {
+    /// Sees to it that what has `words` in it has one of the set in it: the letters that are
+    /// seldom in other keys.
+    fn add_phrase(&mut self, words: &str, common: &Common) {
         let joined = words.replace(' ', "");
         if self.are_in(joined.as_bytes()) {
             return;
         }
-        // What goes on over the end of a word is seldom part of another one.
-        let between = words
-            .find(' ')
-            .and_then(|end| joined.get(end.checked_sub(2)?..=end));
-        let end = joined.len().saturating_sub(3);
-        self.add(between.unwrap_or(&joined[end..]).as_bytes());
+        let letters = joined.as_bytes().windows(joined.len().min(3));
+        let rarest = letters.min_by_key(|letters| common.count(letters));
+        self.add(rarest.unwrap_or_default());
     }
 
     fn add(&mut self, letters: &[u8]) {
@@ -610,7 +614,8 @@ impl Trigrams {
         }
     }
 
-    /// True if one of them is in a key as it is written, or if something is that may stand for a letter.
+    /// True if one of them is in a key as it is written, or if something is that may stand for a
+    /// letter.
     #[inline]
     fn may_be_in(&self, key: &[u8]) -> bool {
         let mut last = 0;
@@ -633,6 +638,31 @@ impl Trigrams {
             last = code(last, *byte);
             self.0[last >> 6] >> (last & 63) & 1 != 0
         })
+    }
+}
+
+/// How often three letters follow one another in the words that keys have.
+struct Common(Vec<u16>);
+
+impl Common {
+    fn new() -> Self {
+        let mut counts = vec![0; 1 << 15];
+        for word in [names::COMMON, names::ABOUT].join(" ").split_whitespace() {
+            for letters in word.as_bytes().windows(3) {
+                counts[Self::at(letters)] += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    fn at(letters: &[u8]) -> usize {
+        letters
+            .iter()
+            .fold(0, |before, letter| code(before, *letter))
+    }
+
+    fn count(&self, letters: &[u8]) -> u16 {
+        self.0[Self::at(letters)]
     }
 }
 
@@ -664,6 +694,25 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
+    }
+
+    /// What no letters of a rule are in is not looked at.
+    #[test]
+    fn every_rule_is_seen_from_its_letters() {
+        for line in [names::STRONG, names::SECRETS, names::PII].concat() {
+            for (words, plural, _) in alternatives(line) {
+                for between in ["", "_", "2-", "["] {
+                    let key = format!("x{}{plural}", words.replace(' ', between));
+                    assert!(RULES.may_be_about(&key, true), "{key}");
+                    assert!(RULES.may_be_about(&key.to_uppercase(), true), "{key}");
+                }
+            }
+        }
+        let common = names::COMMON.split_whitespace();
+        let seen: Vec<&str> = common
+            .filter(|word| RULES.may_be_about(word, false))
+            .collect();
+        assert!(seen.is_empty(), "{seen:?}");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What is kept: rules, and what they have counted so far.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use spanwise_core::{CallsitePlans, Clock, guarded};
 use tracing::{Event, Subscriber};
@@ -69,12 +72,30 @@ use crate::{
 #[derive(Clone)]
 pub struct Sampler(Arc<Inner>);
 
+/// For its sinks.
+pub(crate) struct WeakSampler(Weak<Inner>);
+
+impl WeakSampler {
+    /// A sink is about to be dropped.
+    pub(crate) fn remove(&self, seat: &Seat) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.sinks.remove(seat);
+        }
+    }
+}
+
+impl fmt::Debug for WeakSampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakSampler")
+    }
+}
+
 struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
     random: Random,
     time: Time,
-    sinks: Arc<Sinks>,
+    sinks: Sinks,
 }
 
 impl Sampler {
@@ -95,14 +116,16 @@ impl Sampler {
         }
     }
 
-    /// What became of the events that reached the sinks, also those that are gone: an event that reached two of them counts twice.
+    /// What became of the events that reached the sinks, also those that are gone: an event that
+    /// reached two of them counts twice.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.0.sinks.stats()
     }
 
     pub(crate) fn seat(&self) -> Arc<Seat> {
-        self.0.sinks.add(self.0.time.clone())
+        let sampler = WeakSampler(Arc::downgrade(&self.0));
+        self.0.sinks.add(self.0.time.clone(), sampler)
     }
 
     #[inline]
@@ -258,7 +281,7 @@ impl SamplerBuilder {
             plans: CallsitePlans::default(),
             random: self.seed.map(Random::seeded).unwrap_or_default(),
             time: Time::of(self.clock),
-            sinks: Arc::default(),
+            sinks: Sinks::default(),
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::{
     iter::Sum,
     ptr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use tracing_core::Metadata;
 
 use crate::{
     owner::{OWNERS, Owner},
-    sinks::Sinks,
+    sampler::WeakSampler,
     summary::{self, Summary},
     time::{Precision, Time},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Seat {
     /// Among those of its sampler.
     number: usize,
     /// To be told that this one is gone.
-    sinks: Arc<Sinks>,
+    sampler: WeakSampler,
     /// How often something was recorded into a span.
     records: AtomicU64,
     time: Time,
@@ -88,12 +88,12 @@ const NEVER: u64 = u64::MAX;
 pub(crate) const AT_THE_END: u64 = NEVER;
 
 impl Seat {
-    pub(crate) fn new(number: usize, time: Time, sinks: Arc<Sinks>) -> Self {
+    pub(crate) fn new(number: usize, time: Time, sampler: WeakSampler) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
-            sinks,
+            sampler,
             records: AtomicU64::new(0),
             time,
             dispatch: OnceLock::new(),
@@ -319,7 +319,7 @@ impl Seat {
         while let Some(summary) = self.next_until(NEVER) {
             lost(report, &summary);
         }
-        self.sinks.remove(self);
+        self.sampler.remove(self);
     }
 
     pub(crate) fn stats(&self) -> SamplerStats {

@@ -1,7 +1,8 @@
 //! The sinks that share a sampler.
 //!
-//! A sampler outlives its sinks where it is kept for its statistics, or where tests and reloads make layers anew. So it does not hold what a
-//! sink has counted: of a sink that is gone only the totals are left.
+//! A sampler outlives its sinks where it is kept for its statistics, or where tests and reloads
+//! make layers anew. So it does not hold what a sink has counted: of a sink that is gone only the
+//! totals are left.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -9,6 +10,7 @@ use std::sync::{
 };
 
 use crate::{
+    sampler::WeakSampler,
     seat::{SamplerStats, Seat},
     time::Time,
 };
@@ -28,11 +30,11 @@ struct State {
 }
 
 impl Sinks {
-    pub(crate) fn add(self: &Arc<Self>, time: Time) -> Arc<Seat> {
+    pub(crate) fn add(&self, time: Time, sampler: WeakSampler) -> Arc<Seat> {
         let mut state = self.state();
         let is_taken = |number: &usize| state.live.iter().any(|(taken, _)| taken == number);
         let number = (0..).find(|number| !is_taken(number)).unwrap_or_default();
-        let seat = Arc::new(Seat::new(number, time, Arc::clone(self)));
+        let seat = Arc::new(Seat::new(number, time, sampler));
         state.live.push((number, Arc::downgrade(&seat)));
         self.count(&state);
         seat

@@ -32,7 +32,40 @@ pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
         frames.truncate(outermost + 1);
     }
     frames.truncate(MAX_FRAMES);
+    name_modules(&mut frames);
     Stacktrace::from_frames_reversed(frames)
+}
+
+/// Completes names without a path, which a program has that is built with line tables alone: by the module of the next frame of the
+/// same file.
+fn name_modules(frames: &mut [Frame]) {
+    for at in (0..frames.len()).rev() {
+        let (inner, outer) = frames.split_at_mut(at + 1);
+        let Frame {
+            function,
+            filename,
+            in_app,
+            ..
+        } = &mut inner[at];
+        let Some(name) = function.as_mut().filter(|name| !name.contains("::")) else {
+            continue;
+        };
+        let mut same_file = outer.iter().filter(|frame| frame.filename == *filename);
+        let next = same_file.next().and_then(|frame| frame.function.as_deref());
+        if *in_app == Some(true)
+            && let Some(module) = next.and_then(module_of)
+        {
+            *name = format!("{module}::{name}");
+        }
+    }
+}
+
+/// `shop::orders` of `shop::orders::pay::{{closure}}`.
+fn module_of(function: &str) -> Option<&str> {
+    let path = function.split("::{").next()?;
+    let (module, _) = path.rsplit_once("::")?;
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    module.chars().all(is_plain).then_some(module)
 }
 
 fn parse(text: &str) -> Vec<Frame> {
@@ -166,7 +199,7 @@ mod tests {
              at /rustc/5980/library/alloc/src/boxed.rs:2220:9
    2: std::panicking::panic_with_hook
              at /rustc/5980/library/std/src/panicking.rs:833:13
-   3: std::sys::backtrace::__rust_end_short_backtrace
+   3: std::sys::backtrace::__rust_end_short_backtrace::<std::panicking::panic_handler::{closure#0}, !>
              at /rustc/5980/library/std/src/sys/backtrace.rs:174:18
    4: __rustc::rust_begin_unwind
              at /rustc/5980/library/std/src/panicking.rs:689:5
@@ -209,7 +242,7 @@ mod tests {
         let expected = [
             ("shop::price", true),
             ("core::iter::traits::iterator::Iterator::map", false),
-            ("{async_fn#0}", true),
+            ("shop::{async_fn#0}", true),
             ("<F as axum::handler::Handler<M>>::call", false),
             (
                 "<core::pin::Pin<P> as core::future::future::Future>::poll",

@@ -135,7 +135,7 @@ pub(crate) const LOG_SAMPLE: Setting = setting(
 pub(crate) const LOG_RECORDER: Setting = setting(
     "LOG_RECORDER",
     "off",
-    "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s` and `tail=0.01`",
+    "off, or a level or directives such as `debug` or `debug,hyper=info`, and with them `slow=1s`, `tail=0.01` and `lines=10000/s`",
     "The flight recorder: lines of these levels are kept for each request, and written if it fails, with `slow` also if it takes as long; with `tail` lines at INFO are kept too, and shown of that share of the other requests. Not under the preset test.",
 );
 pub(crate) const LOG_HTTP_TRUST: Setting = setting(

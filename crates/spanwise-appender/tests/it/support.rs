@@ -218,3 +218,8 @@ pub fn is_root(test: &str) -> bool {
     }
     is_root
 }
+
+/// A directory in memory if there is such a disk: for thousands of files.
+pub fn dir_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}

@@ -18,6 +18,7 @@ mod filtered_neighbours;
 mod levels;
 mod redacted_allocations;
 mod redacted_fmt_fields;
+mod redacted_keys;
 mod redacted_secrets;
 mod redacted_unchanged;
 mod wrappers_forward;

@@ -1,5 +1,7 @@
 //! What the specification says, and the cases of the test suite that the W3C published for it.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const TRACE: &str = "12345678901234567890123456789012";
@@ -346,5 +348,41 @@ fn ids_of_a_trace_are_lower_case_digits() {
         "1234567890123456789012345678901é",
     ] {
         assert_eq!(TraceId::parse(text), None, "{text}");
+    }
+}
+
+/// What Level 2 says of a key, written down a second time.
+fn is_key_of_level_2(key: &str) -> bool {
+    let mut chars = key.chars();
+    let first = chars.next();
+    key.len() <= 256
+        && first.is_some_and(|c| matches!(c, 'a'..='z' | '0'..='9'))
+        && chars.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '*' | '/' | '@'))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn members_go_on_as_level_2_says(
+        keys in proptest::collection::vec(
+            prop_oneof![6 => "[a-c0-1@_*/-]{1,3}", 1 => "[ -~]{0,3}", 1 => "[a-b@]{254,258}"], 0..36,
+        ),
+    ) {
+        let keys: Vec<_> = keys.iter().filter(|key| !key.contains([',', '='])).collect();
+        let members: Vec<_> = keys.iter().enumerate().map(|(at, key)| format!("{key}={at}")).collect();
+        // White space around a member is none of it.
+        let keys: Vec<_> = keys.iter().map(|key| key.trim_start()).collect();
+        let expected = if keys.len() > 32 || !keys.iter().all(|key| is_key_of_level_2(key)) {
+            String::new()
+        } else {
+            let mut seen = std::collections::HashSet::new();
+            let first = keys.iter().zip(&members).filter(|(key, _)| seen.insert(**key));
+            first.map(|(_, member)| member.trim_start()).collect::<Vec<_>>().join(",")
+        };
+        // In one line, and in two.
+        prop_assert_eq!(state(&[&members.join(",")]), &*expected);
+        let (one, two) = members.split_at(members.len() / 2);
+        prop_assert_eq!(state(&[&one.join(","), &two.join(",")]), &*expected);
     }
 }

@@ -17,3 +17,4 @@ mod entered_spans;
 mod lines;
 mod memory;
 mod nested_like_fmt;
+mod redacted_keys;

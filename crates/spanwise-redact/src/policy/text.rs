@@ -7,12 +7,42 @@ use spanwise_core::REDACTED;
 use super::{Outcome, Policy};
 use crate::{
     Detector,
+    bytes::find,
+    commands::{self, Argument},
+    credential,
     document::Document,
-    keys::{Decision, Normal, is_network_address},
+    elements, encoded,
+    keys::{Decision, Normal, Origin, is_network_address},
     names::QUERY,
-    pairs,
-    scan::{self, Hit, Rule},
+    pairs::{self, Around, Hiding, Pair},
+    scan::{self, Hit, Rule, Signs},
+    work,
 };
+
+/// A rule that hides the value of a key.
+struct Found {
+    rule: Rule,
+    /// It is of this crate, and leaves alone what is no credential.
+    built_in: bool,
+    /// It leaves alone addresses of networks.
+    unless_address: bool,
+}
+
+impl Found {
+    /// The hit of a value, unless it tells nothing.
+    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Hit> {
+        let value = text.get(start..end)?;
+        let says = value.as_bytes();
+        let shown = if self.built_in {
+            credential::is_nothing(says)
+                || credential::is_placeholder(says)
+                || self.unless_address && is_network_address(value)
+        } else {
+            credential::is_absent(says)
+        };
+        (!shown).then(|| Hit::new(start, end, self.rule))
+    }
+}
 
 impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
@@ -47,6 +77,7 @@ impl Policy {
         if signs.may_have_pairs() {
             self.pairs(text, &mut document, &mut hits);
         }
+        self.other_pairs(text, signs, &mut hits);
         if self.has_paths_into(text) {
             crate::json::by_path(key, text, &self.rules.keys, &mut hits);
         }
@@ -66,50 +97,96 @@ impl Policy {
         hits
     }
 
+    fn wants(&self, detector: Detector) -> bool {
+        self.rules.detected & scan::bit(detector) != 0
+    }
+
+    /// The rule about a key that stands in `text`.
+    fn rule(&self, text: &str, key: &str) -> Option<Found> {
+        work::step(key.len());
+        let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
+            Decision::Hide { rule, origin } => (rule, origin, false),
+            Decision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            Decision::Trust | Decision::Pass => return None,
+        };
+        let from = key.as_ptr() as usize - text.as_ptr() as usize;
+        let at = (from, from + key.len());
+        Some(Found {
+            rule: Rule::Key { rule, at },
+            built_in: origin == Origin::BuiltIn,
+            unless_address,
+        })
+    }
+
+    /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
+        if let Some((first, last)) = key.split_once(' ') {
+            const NOUNS: [&str; 8] = [
+                "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
+            ];
+            let is_noun = NOUNS.iter().any(|noun| last.eq_ignore_ascii_case(noun));
+            if !is_noun && self.rule(text, first).is_some() {
+                return None;
+            }
+        }
+        self.rule(text, key)
+    }
+
+    /// The detector that a name is for, of which the value decides.
+    fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
+        // Only keys named so are looked at once more.
+        let end = pair.key.as_bytes();
+        let end = &end[end.len().saturating_sub(3)..];
+        if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
+            return None;
+        }
+        let normal = Normal::new(pair.key);
+        let name = normal.whole();
+        let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
+        let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
+        let detector = if is_query {
+            Detector::UrlQuery
+        } else if is_aws() {
+            Detector::AwsSecret
+        } else {
+            return None;
+        };
+        self.wants(detector).then_some(detector)
+    }
+
     fn pairs(&self, text: &str, document: &mut Option<Option<Document>>, hits: &mut Vec<Hit>) {
-        let keys = &self.rules.keys;
-        let wants = |detector| self.rules.detected & scan::bit(detector) != 0;
+        let bytes = text.as_bytes();
+        let mut around = Around::default();
         let mut at = 0;
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
         while let Some(mut pair) = pairs::next(text, &mut at) {
             // The value of a header goes on to the end of the line. One inside another is not followed there again.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
-            if !pair.may_go_on(text.as_bytes(), until) && !is_header_in_value() {
+            if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let decision = keys.decide(pair.key);
-            let rule = match decision {
-                Decision::Hide { rule, .. } | Decision::HideUnlessAddress { rule } => {
-                    let from = pair.key.as_ptr() as usize - text.as_ptr() as usize;
-                    Some(Rule::Key {
-                        rule,
-                        at: (from, from + pair.key.len()),
-                    })
+            let found = pair.readings(text).find_map(|key| {
+                if key == pair.key {
+                    self.rule(text, key)
+                } else {
+                    self.rule_of_reading(text, key)
                 }
-                Decision::Trust => None,
-                Decision::Pass => {
-                    // Only keys named so are looked at once more.
-                    let end = pair.key.as_bytes();
-                    let end = &end[end.len().saturating_sub(3)..];
-                    if !pair.in_query && !end.eq_ignore_ascii_case(b"key") {
-                        continue;
-                    }
-                    let normal = Normal::new(pair.key);
-                    let name = normal.whole();
-                    let is_aws = name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
-                    if pair.in_query && QUERY.iter().any(|query| query.as_bytes() == name) {
-                        Some(Rule::Detector(Detector::UrlQuery))
-                    } else {
-                        is_aws.then_some(Rule::Detector(Detector::AwsSecret))
-                    }
-                }
+            });
+            let found = found.or_else(|| {
+                let detector = self.detector(&pair)?;
+                Some(Found {
+                    rule: Rule::Detector(detector),
+                    built_in: true,
+                    unless_address: false,
+                })
+            });
+            let Some(found) = found else { continue };
+            let rule = found.rule;
+            let hiding = Hiding {
+                header: is_header(pair.key),
+                built_in: found.built_in,
             };
-            let Some(rule) = rule else { continue };
-            if matches!(rule, Rule::Detector(detector) if !wants(detector)) {
-                continue;
-            }
-            let header = is_header(pair.key);
             let end = match document.get_or_insert_with(|| Document::of(text)) {
                 Some(document) => pair.place(document).min(text.len()),
                 None => text.len(),
@@ -119,33 +196,71 @@ impl Policy {
                 Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
                 _ => end,
             };
-            if let Some(value) = pair.value(&text.as_bytes()[..end], header) {
-                let length = value.end - value.start;
-                let is_it = match rule {
-                    Rule::Detector(Detector::UrlQuery) => length >= SHORTEST_PARAMETER,
-                    Rule::Detector(_) => length == AWS_SECRET,
-                    Rule::Key { .. } => true,
-                };
-                let is_address = matches!(decision, Decision::HideUnlessAddress { .. })
-                    && text
-                        .get(value.start..value.end)
-                        .is_some_and(is_network_address);
-                if !is_it || is_address {
-                    continue;
+            let Some(value) = pair.value(&bytes[..end], &mut around, hiding) else {
+                continue;
+            };
+            let says = &bytes[value.start..value.end];
+            let is_it = match rule {
+                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
+                Rule::Detector(_) => says.len() == AWS_SECRET,
+                Rule::Key { .. } => {
+                    let says = text.get(value.start..value.end);
+                    !(found.unless_address && says.is_some_and(is_network_address))
                 }
-                if value.end <= until {
-                    at = at.max(value.next(text.as_bytes()));
-                    continue;
+            };
+            if !is_it {
+                continue;
+            }
+            if value.end <= until {
+                at = at.max(value.next(bytes));
+                continue;
+            }
+            hits.push(Hit {
+                start: value.start,
+                end: value.end,
+                rule,
+                needs_quotes: value.needs_quotes,
+            });
+            // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
+            at = at.max(until);
+            (until, is_until_header) = (value.end, hiding.header);
+        }
+    }
+
+    /// Pairs that have another form: encoded, as elements, as arguments.
+    fn other_pairs(&self, text: &str, signs: Signs, hits: &mut Vec<Hit>) {
+        if signs.may_have_encoded_pairs() {
+            let mut at = 0;
+            while let Some(pair) = encoded::next(text, &mut at) {
+                if let Some(found) = self.rule(text, pair.key) {
+                    let (start, end) = pair.value(text);
+                    hits.extend(found.hit(text, start, end));
+                    at = at.max(end);
                 }
-                hits.push(Hit {
-                    start: value.start,
-                    end: value.end,
-                    rule,
-                    needs_quotes: value.needs_quotes,
-                });
-                // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
-                at = at.max(until);
-                (until, is_until_header) = (value.end, header);
+            }
+        }
+        if signs.may_have_elements() {
+            let mut at = 0;
+            while let Some(element) = elements::next(text, &mut at) {
+                if let Some(found) = self.rule(text, element.name) {
+                    hits.extend(found.hit(text, element.start, element.end));
+                }
+            }
+        }
+        if !signs.may_have_command_line() {
+            return;
+        }
+        for argument in commands::arguments(text) {
+            match argument {
+                Argument::Option { key, start, end } => {
+                    let found = self.rule(text, key);
+                    hits.extend(found.and_then(|found| found.hit(text, start, end)));
+                }
+                Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
+                    let rule = Rule::Detector(Detector::CommandLine);
+                    hits.push(Hit::new(start, end, rule));
+                }
+                Argument::Secret { .. } => {}
             }
         }
     }
@@ -213,6 +328,13 @@ fn is_header(key: &str) -> bool {
     let normal = Normal::new(key);
     let name = normal.last();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
+}
+
+/// Returns whether the value of a parameter is a credential whose name is a word elsewhere: not
+/// `?code=404`, `?code=NOT_FOUND`. A signature is one whatever it says.
+fn is_credential_of(key: &str, value: &[u8]) -> bool {
+    let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
+    value.len() >= SHORTEST_PARAMETER && (is_signature || !credential::is_words(value))
 }
 
 /// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter: `?code=404`.

@@ -124,7 +124,7 @@ impl Sample {
     fn needed(&self) -> Vec<&str> {
         let before = &self.text[..self.secrets[0].start];
         // The armour of a private key may be hidden with it.
-        let before = before.split("-----BEGIN").next().unwrap_or_default();
+        let before = before.split("-----").next().unwrap_or_default();
         let mut needed = Vec::new();
         let first = before.split(|c: char| !c.is_alphanumeric());
         needed.extend(first.filter(|word| !word.is_empty()).take(1));

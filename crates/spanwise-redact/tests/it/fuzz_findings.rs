@@ -30,7 +30,7 @@ fn a_key_that_is_the_value_of_an_empty_one_has_a_value_of_its_own() {
     check("sid= «password=»\"«hunter2»\" x");
     check("sid= «password:» '«hunter 2»' x");
     check("pin: «password=>» \"«hunter2»\"");
-    check(r#"Form { prompt: "password:"«, pin: »"«1234»" }"#);
+    check(r#"Form { prompt: "password:", pin: "«1234»" }"#);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_hidden_number_in_json_becomes_a_string() {
         r#"{"n":4111111111111111,"m":1}"#,
         r#"{"n":"[REDACTED]","m":1}"#,
     );
-    check_json("[1, -4111111111111111.5 ,2]", r#"[1, "[REDACTED]" ,2]"#);
+    check_json("[1, -4111111111111111 ,2]", r#"[1, "[REDACTED]" ,2]"#);
     check("[«203.0.113.7»] is no JSON");
     check("[«203.0.113.7»]");
     check_json(r#"{"pin":4111111111111111}"#, r#"{"pin":"[REDACTED]"}"#);

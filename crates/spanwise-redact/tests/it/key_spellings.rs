@@ -1,4 +1,5 @@
-//! The words of secrets and of personal data in every spelling, in every place where a key can stand.
+//! The words of secrets and of personal data in every spelling, in every place where a key can
+//! stand.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::Policy;

@@ -10,6 +10,7 @@
 mod support;
 
 mod any_text;
+mod canaries;
 mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
@@ -21,3 +22,4 @@ mod keys;
 mod pseudonyms;
 mod repository_texts;
 mod secrets;
+mod text_grammar;

@@ -142,11 +142,11 @@ fn credentials_are_known_by_their_form() {
         "ssn «123-45-6789».".to_owned(),
         "mail «ada.l+x@mail.example.co.uk», «a@b.io».".to_owned(),
         "postgres://shop:«s3cr3t»@db.example/shop".to_owned(),
-        "from «203.0.113.7»:443, «10.1.2.3».".to_owned(),
+        "from «203.0.113.7»:443, «198.51.100.2».".to_owned(),
         "from «203.0.113.7»/24 «203.0.113.0»/32 «203.0.113.0»/25 «203.0.113.0»/24/7 «203.0.113.0»/24a".to_owned(),
         "from «2001:db8:1::1»/48 «2001:db8:1::»/64".to_owned(),
         "GET /geoip/«203.0.113.7» https://h/whois/«203.0.113.7»/net".to_owned(),
-        "from [«2001:db8::1»]:443 «fe80::1%eth0»".replace("%eth0»", "»%eth0"),
+        "from [«2001:db8::1»]:443 fe80::1%eth0 [fd00::7]:443 ::1".to_owned(),
         "ip:«2001:db8:0:0:8a2e::7334» x".to_owned(),
         "pay to «DE02120300000000202051», «GB29 NWBK 6016 1331 9268 19».".to_owned(),
     ] {

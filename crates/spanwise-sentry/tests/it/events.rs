@@ -238,8 +238,7 @@ const TAGS: [(&str, &str, Option<&str>); 17] = [
 
 #[test]
 fn with_tags_that_sentry_takes() {
-    for at in 0..TAGS.len() {
-        let (name, value, tag) = TAGS[at];
+    for (name, value, tag) in TAGS {
         for on_span in [false, true] {
             let (receiver, stats) = sent(plain, || tagged(name, value, on_span));
             let event = one(&receiver);

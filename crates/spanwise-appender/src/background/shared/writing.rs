@@ -157,7 +157,7 @@ impl Shared {
             Some(refusal) => {
                 let now = Instant::now();
                 state.last_error = Some(refusal.kind);
-                let failing = state.failing.get_or_insert_with(|| Failing {
+                let failing = state.failing.get_or_insert(Failing {
                     since: now,
                     attempts: 0,
                     failed: 0,

@@ -174,6 +174,15 @@ impl Victim {
         assert_eq!(self.ask(&format!("log {records} {pause}")), "logged");
     }
 
+    /// Has it log a little, again and again, until the condition holds.
+    #[track_caller]
+    pub fn log_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+        until(what, || {
+            self.log(5, 1_000);
+            condition().then_some(())
+        });
+    }
+
     pub fn flush(&mut self) {
         assert_eq!(self.ask("flush 20000"), "flushed");
     }
@@ -247,11 +256,9 @@ impl Victim {
 
     /// How it ended; it was told to.
     pub fn ended(mut self) -> Ended {
-        let begin = Instant::now();
         let status = until("the victim ends", || self.child.try_wait().unwrap());
         Ended {
             status,
-            after: begin.elapsed(),
             counts: Counts::read(&self.tally, 0),
             child: Counts::read(&self.tally, CHILD),
             size: self.size,
@@ -294,8 +301,6 @@ impl Reading {
 /// What is left of a victim.
 pub struct Ended {
     pub status: ExitStatus,
-    /// It took this long from when it was waited for.
-    pub after: Duration,
     pub counts: Counts,
     /// Those of its child, if it forked.
     pub child: Counts,
@@ -345,10 +350,6 @@ pub struct Counts {
     pub shed_info: u64,
     pub lost_at_shutdown: u64,
     pub notices: u64,
-    /// Of the calls of the last phase that ended.
-    pub median: Duration,
-    pub p99: Duration,
-    pub longest: Duration,
     /// How many calls of which thread returned.
     pub accepted: Vec<(u64, u64)>,
 }
@@ -371,9 +372,6 @@ impl Counts {
             shed_info: number(record::SHED_INFO),
             lost_at_shutdown: number(record::LOST_AT_SHUTDOWN),
             notices: number(record::NOTICES),
-            median: Duration::from_nanos(number(record::MEDIAN)),
-            p99: Duration::from_nanos(number(record::P99)),
-            longest: Duration::from_nanos(number(record::LONGEST)),
             accepted: (THREADS..CHILD)
                 .map(|slot| ((slot - THREADS) as u64, number(slot)))
                 .collect(),

@@ -8,7 +8,6 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -28,7 +27,15 @@ struct Logs {
 
 impl Logs {
     fn new() -> Self {
-        let outer = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap())
+    }
+
+    /// Where many files cost little.
+    fn in_memory() -> Self {
+        Self::within(crate::support::dir_in_memory())
+    }
+
+    fn within(outer: TempDir) -> Self {
         fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let dir = outer.path().join("logs");
         fs::create_dir(&dir).unwrap();
@@ -159,12 +166,13 @@ fn a_full_disk_loses_what_does_not_fit_and_says_so() {
             .with("compression", compression)
             .with("when_full", "shed")
             .with("capacity", 1024 * 1024)
+            .with("size", 1_200)
             .start_with(Stdio::null(), Stdio::null());
         // 600 KB, then 3.6 MB, then 600 KB.
-        victim.log(2_500, 20);
+        victim.log(250, 200);
         // Files that are being packed may fill the disk for a moment.
         recover(&mut victim);
-        victim.log(15_000, 20);
+        victim.log(1_500, 200);
         let error = victim.ask("flush 1000");
         assert!(
             error.starts_with("StorageFull") || compression == "gzip",
@@ -172,7 +180,7 @@ fn a_full_disk_loses_what_does_not_fit_and_says_so() {
         );
         assert!(run("mount", &["-o", "remount,size=16m", logs.text()]));
         recover(&mut victim);
-        victim.log(2_500, 20);
+        victim.log(250, 200);
         let ended = finish(victim);
         fs::remove_file(logs.path("other")).unwrap();
         if compression == "gzip" {
@@ -184,7 +192,7 @@ fn a_full_disk_loses_what_does_not_fit_and_says_so() {
         let verdict = ended.judge(&logs.all());
         println!("full disk, rotation {rotation}, {compression}: {verdict}");
         verdict.assert_sound();
-        verdict.assert_lost_only(2_500..17_500);
+        verdict.assert_lost_only(250..1_750);
         assert!(verdict.lost > 0 || compression == "gzip");
         ended.assert_it_says_so(&verdict);
         let told: u64 = verdict.notices.iter().map(|notice| shed_of(notice)).sum();
@@ -200,8 +208,8 @@ fn a_directory_that_is_removed_is_made_again() {
         victim.log(500, 0);
         victim.flush();
         fs::remove_dir_all(&logs.dir).unwrap();
-        // More than a second, within which it is missed.
-        victim.log(600, 2_000);
+        // It is missed within a second.
+        victim.log_until("it is made again", || logs.path("app.log").exists());
         victim.flush();
         victim.log(500, 0);
         let ended = finish(victim);
@@ -227,11 +235,11 @@ fn a_file_that_is_deleted_or_moved_is_started_again() {
             } else {
                 fs::remove_file(&path).unwrap();
             }
-            victim.log(600, 2_000);
+            victim.log_until("it is started again", || path.exists());
             victim.flush();
             victim.log(500, 0);
             let ended = finish(victim);
-            assert!(logs.path("app.log").exists());
+            assert!(path.exists());
             let verdict = ended.judge(&logs.all());
             println!("moved: {moved}, rotation {rotation}: {verdict}");
             verdict.assert_sound();
@@ -284,7 +292,8 @@ fn a_logrotate_that_creates_or_copies_loses_nothing() {
             victim.log(50, 0);
             victim.flush();
             rotate();
-            victim.log(600, 2_000);
+            let is_written = || fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+            victim.log_until("the new file is written", is_written);
             victim.flush();
         }
         let ended = finish(victim);
@@ -388,24 +397,6 @@ fn writes_that_are_interrupted_or_fail_now_and_then_lose_nothing() {
         println!("{inject}: {verdict}");
         verdict.assert_perfect();
     }
-}
-
-#[test]
-fn a_slow_disk_delays_nobody() {
-    if !have("a slow disk", &["strace"]) {
-        return;
-    }
-    let logs = Logs::new();
-    fs::write(logs.path("app.log"), "").unwrap();
-    let mut victim = injected(&logs, "delay_enter=100000").start_with(Stdio::null(), Stdio::null());
-    let begin = Instant::now();
-    victim.log(1_000, 1_000);
-    let took = begin.elapsed();
-    let p99 = victim.counts().p99;
-    println!("100 ms a write, for {took:?}: p99 of a call {p99:?}");
-    assert!(p99 < Duration::from_millis(5), "{p99:?}");
-    let ended = finish(victim);
-    ended.judge(&logs.all()).assert_perfect();
 }
 
 #[test]
@@ -615,11 +606,11 @@ fn a_direct_file_is_looked_at_when_the_process_ends() {
 
 #[test]
 fn a_thread_that_logs_reads_no_large_directory() {
-    const OLD: u64 = 20_000;
+    const OLD: u64 = 8_000;
     if !have("reads of a directory", &["strace"]) {
         return;
     }
-    let logs = Logs::new();
+    let logs = Logs::in_memory();
     for number in 1..=OLD {
         fs::File::create(logs.path(&format!("app.2020-01-01.{number}.log"))).unwrap();
     }
@@ -640,19 +631,23 @@ fn a_thread_that_logs_reads_no_large_directory() {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let traces = threads.filter(|path| path.to_str().unwrap().contains("traces"));
-    let mut reads: Vec<(bool, usize)> = traces
+    let mut reads: Vec<(bool, u64)> = traces
         .map(|path| {
             let trace = fs::read_to_string(path).unwrap();
             let keeps_house = trace.contains("\"spanwise-files\"");
-            (keeps_house, trace.matches("getdents64(").count())
+            let names = trace.split("/* ").filter_map(|part| {
+                let (count, rest) = part.split_once(' ')?;
+                rest.starts_with("entries")
+                    .then(|| count.parse::<u64>().unwrap())
+            });
+            (keeps_house, names.sum())
         })
         .collect();
     reads.sort_unstable();
-    println!("directory reads of threads, those that keep house last: {reads:?}");
-    let (_, all) = reads.last().unwrap();
+    println!("names read by threads, those that keep house last: {reads:?}");
     let (_, most) = reads.iter().rfind(|(keeps_house, _)| !keeps_house).unwrap();
-    // A part of what one look at all of it takes.
-    assert!(4 * most < *all, "{reads:?}");
+    assert!(*most <= 4_096 + 512, "{reads:?}");
+    assert!(reads.last().unwrap().1 >= OLD, "{reads:?}");
 }
 
 #[test]
@@ -695,23 +690,20 @@ fn a_line_of_ten_megabytes_stays_whole() {
         .setup()
         .with("rotation", "64KiB")
         .with("size", 10_000_000)
+        .with("threads", 1)
         .start();
     victim.log(2, 0);
-    victim.flush();
-    println!("4 lines of 10 MB: {} KiB at most", victim.memory("VmHWM"));
     let ended = finish(victim);
     ended.judge(&logs.all()).assert_perfect();
-    assert_eq!(logs.names().len(), 4);
+    assert_eq!(logs.names().len(), 2);
 }
 
 #[test]
 fn many_rotations_within_a_second_overwrite_nothing() {
     let logs = Logs::new();
-    let begin = Instant::now();
     let mut victim = logs.setup().with("rotation", "4KiB").start();
-    victim.log(10_000, 0);
+    victim.log(4_000, 0);
     let ended = finish(victim);
-    println!("{} files in {:?}", logs.names().len(), begin.elapsed());
     ended.judge(&logs.all()).assert_perfect();
     for name in logs.names() {
         assert!(

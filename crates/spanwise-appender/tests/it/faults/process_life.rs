@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt,
     process::Stdio,
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -61,9 +60,8 @@ fn a_program_that_exits_while_another_thread_shuts_down_loses_nothing() {
     let mut victim = Setup::new().start();
     victim.log(20_000, 0);
     let stdout = victim.take_stdout();
-    victim.tell("shutdown_and_exit");
     // Not before the one has begun to shut down, and the other is about to exit.
-    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(victim.ask("shutdown_and_exit"), "exiting");
     let stdout = Reading::start(stdout);
     let ended = victim.ended();
     ended.counts.assert_they_add_up();
@@ -82,72 +80,44 @@ fn a_shutdown_in_little_time_writes_what_a_willing_reader_takes() {
 
 #[test]
 fn a_program_that_ends_while_its_threads_log_ends() {
-    let mut victim = Setup::new().with("threads", 3).start();
-    let stdout = victim.read_stdout();
-    victim.ask("go 0");
-    until("it is in full swing", || {
-        (victim.counts().delivered > 10_000).then_some(())
-    });
-    let begin = Instant::now();
-    victim.tell("exit");
-    let ended = victim.ended();
-    let took = begin.elapsed();
-    let verdict = ended.judge(&stdout.all());
-    println!(
-        "exit while others log: {took:?}, {verdict}, {:?}",
-        ended.counts
-    );
-    assert!(ended.status.success());
-    assert!(took < Duration::from_secs(7), "{took:?}");
-    verdict.assert_in_order();
-    // The threads go on while the counters are read.
-    assert!(verdict.lost <= ended.counts.lost() + 1_000);
+    for small in [false, true] {
+        let mut victim = Setup::new()
+            .with("threads", 3)
+            .with("capacity", 1024 * 1024)
+            .start();
+        let stdout = match small {
+            true => victim.read_small_stdout(),
+            false => victim.read_stdout(),
+        };
+        victim.ask("go 0");
+        until("it is in full swing", || {
+            (victim.counts().delivered > 1_000).then_some(())
+        });
+        victim.tell("exit");
+        let ended = victim.ended();
+        let verdict = ended.judge(&stdout.all());
+        println!("exit while others log: {verdict}, {:?}", ended.counts);
+        assert!(ended.status.success());
+        verdict.assert_in_order();
+        // The threads go on while the counters are read, and into a buffer that nobody writes any more.
+        assert!(verdict.lost <= ended.counts.lost() + 2 * 1024 * 1024 / 120);
+    }
 }
 
 #[test]
-fn a_program_that_ends_while_its_threads_log_to_a_slow_reader_ends() {
-    let mut victim = Setup::new()
-        .with("threads", 3)
-        .with("capacity", 1024 * 1024)
-        .start();
-    let mut stdout = victim.take_stdout();
-    let slow = std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let mut some = [0; 16 * 1024];
-        loop {
-            match std::io::Read::read(&mut stdout, &mut some).unwrap() {
-                0 => return all,
-                read => all.extend_from_slice(&some[..read]),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
-    victim.ask("go 0");
-    until("it is in full swing", || {
-        (victim.counts().delivered > 1_000).then_some(())
-    });
-    let begin = Instant::now();
-    victim.tell("exit");
-    let ended = victim.ended();
-    let took = begin.elapsed();
-    let verdict = ended.judge(&slow.join().unwrap());
-    println!("exit while others log to a slow reader: {took:?}, {verdict}");
-    assert!(took < Duration::from_secs(7), "{took:?}");
-    verdict.assert_in_order();
-    // The last that came, and what a reader who was too slow for a moment cost.
-    assert!(verdict.gaps <= ended.counts.shed, "{verdict}");
-    assert!(verdict.lost <= ended.counts.lost() + 1_000);
-}
-
-#[test]
-fn a_signal_costs_no_more_than_was_not_handed_over() {
-    let (mut worst, mut emitted) = (0, 0);
-    for signal in [libc::SIGTERM, libc::SIGKILL] {
-        for round in 0..5 {
-            let mut victim = Setup::new().start();
+fn a_kill_costs_no_more_than_the_buffer() {
+    const CAPACITY: u64 = 256 * 1024;
+    let mut worst = 0;
+    for (signal, pause) in [
+        (libc::SIGTERM, 100),
+        (libc::SIGKILL, 100),
+        (libc::SIGTERM, 0),
+        (libc::SIGKILL, 0),
+    ] {
+        for round in 0..2 {
+            let mut victim = Setup::new().with("capacity", CAPACITY).start();
             let stdout = victim.read_stdout();
-            // About 10 000 a second.
-            victim.ask("go 100");
+            victim.ask(&format!("go {pause}"));
             until("it is in full swing", || {
                 (victim.counts().delivered > 300 + 171 * round).then_some(())
             });
@@ -159,12 +129,10 @@ fn a_signal_costs_no_more_than_was_not_handed_over() {
             assert_eq!(verdict.gaps, 0);
             assert!(verdict.torn <= 1, "{verdict}");
             worst = worst.max(verdict.lost);
-            emitted += ended.counts.taken();
         }
     }
-    println!("killed at a pace, 10 times: at worst {worst} lost, of {emitted} in all");
-    // A record takes at least 100 us on each of two threads: these are 25 ms of them.
-    assert!(worst <= 500, "{worst}");
+    println!("killed 8 times: at worst {worst} lost");
+    assert!(worst <= CAPACITY / 120 + 2, "{worst}");
 }
 
 #[test]
@@ -184,64 +152,39 @@ fn a_line_that_was_waited_for_survives_a_kill() {
 }
 
 #[test]
-fn a_kill_flat_out_costs_no_more_than_the_buffer() {
-    const CAPACITY: u64 = 256 * 1024;
-    let mut worst = 0;
-    for round in 0..5 {
-        let mut victim = Setup::new().with("capacity", CAPACITY).start();
-        let stdout = victim.read_stdout();
-        victim.ask("go 0");
-        until("it is in full swing", || {
-            (victim.counts().delivered > 5_000 + 1_717 * round).then_some(())
-        });
-        victim.signal(libc::SIGKILL);
-        let ended = victim.ended();
-        let verdict = ended.judge(&stdout.all());
-        verdict.assert_in_order();
-        assert_eq!(verdict.gaps, 0);
-        assert!(verdict.torn <= 1, "{verdict}");
-        worst = worst.max(verdict.lost);
-    }
-    println!("killed flat out, 5 times: at worst {worst} lost");
-    assert!(worst <= CAPACITY / 120 + 2, "{worst}");
-}
-
-#[test]
 fn a_slow_disk_delays_nobody_and_loses_nothing_at_the_end() {
     if !have("a slow disk", &["strace"]) {
         return;
     }
-    let setup = Setup::new();
-    let path = setup.dir().join("log");
-    let path = path.to_str().unwrap();
-    let slow = [
-        "strace",
-        "-f",
-        "-o",
-        "/dev/null",
-        "-P",
-        path,
-        "-e",
-        "trace=write",
-        "-e",
-        "inject=write:delay_enter=100000",
-    ];
-    fs::write(path, "").unwrap();
-    let output = format!("plain:{path}");
-    let log = File::open(path).unwrap();
-    let mut victim = setup
-        .with("output", output)
-        .under(&slow)
-        .start_with(Stdio::null(), Stdio::piped());
-    let begin = Instant::now();
-    victim.log(100, 0);
-    assert!(begin.elapsed() < Duration::from_secs(2));
-    let counts = victim.counts();
-    println!("100 ms a write: p99 of a call {:?}", counts.p99);
-    victim.tell("return");
-    let ended = victim.ended();
-    ended.counts.assert_they_add_up();
-    ended.judge(&Reading::start(log).all()).assert_perfect();
+    for output in ["plain", "rolling"] {
+        let setup = Setup::new();
+        let path = setup.dir().join("log");
+        let path = path.to_str().unwrap();
+        // Half a second a write: if each line waited for one, the test would.
+        let slow = [
+            "strace",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-P",
+            path,
+            "-e",
+            "trace=write",
+            "-e",
+            "inject=write:delay_enter=500000",
+        ];
+        fs::write(path, "").unwrap();
+        let log = File::open(path).unwrap();
+        let mut victim = setup
+            .with("output", format!("{output}:{path}"))
+            .under(&slow)
+            .start_with(Stdio::null(), Stdio::piped());
+        victim.log(200, 0);
+        victim.tell("return");
+        let ended = victim.ended();
+        ended.counts.assert_they_add_up();
+        ended.judge(&Reading::start(log).all()).assert_perfect();
+    }
 }
 
 #[test]
@@ -264,7 +207,7 @@ fn a_child_logs_and_its_parent_goes_on() {
 #[test]
 fn a_child_of_a_program_that_logs_flat_out_logs_too() {
     for output in ["pipe", "file"] {
-        for _ in 0..5 {
+        for _ in 0..3 {
             let setup = Setup::new();
             let path = setup.dir().join("log");
             let log = File::options()
@@ -299,11 +242,11 @@ fn a_child_of_a_program_that_logs_flat_out_logs_too() {
 }
 
 #[test]
-fn a_hundred_forks_of_a_program_that_logs_flat_out_lose_nothing() {
+fn many_forks_of_a_program_that_logs_flat_out_lose_nothing() {
     let mut victim = Setup::new().start();
     let stdout = victim.read_stdout();
     victim.ask("go 10");
-    for _ in 0..100 {
+    for _ in 0..30 {
         assert_eq!(victim.ask("fork 10"), "child 0");
     }
     assert_eq!(victim.ask("stop"), "logged");
@@ -311,7 +254,7 @@ fn a_hundred_forks_of_a_program_that_logs_flat_out_lose_nothing() {
     let ended = victim.ended();
     ended.counts.assert_they_add_up();
     let verdict = ended.judge(&stdout.all());
-    println!("100 forks: {verdict}");
+    println!("30 forks: {verdict}");
     verdict.assert_perfect();
 }
 
@@ -320,10 +263,7 @@ fn a_fork_while_nobody_reads_takes_a_moment_and_the_child_says_where_its_lines_a
     let mut victim = Setup::new().with("when_full", "shed").start();
     let stderr = victim.read_stderr();
     victim.log(5_000, 0);
-    let begin = Instant::now();
     assert_eq!(victim.ask("fork 1000"), "child 0");
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(7), "{took:?}");
     let stdout = victim.read_stdout();
     victim.tell("return");
     let ended = victim.ended();

@@ -33,10 +33,6 @@ pub const SHED: usize = 3;
 pub const LOST_AT_SHUTDOWN: usize = 4;
 /// Lines about the log itself.
 pub const NOTICES: usize = 5;
-/// Times of calls, in nanoseconds.
-pub const MEDIAN: usize = 6;
-pub const P99: usize = 7;
-pub const LONGEST: usize = 8;
 /// Of lines shed, those at WARN and ERROR.
 pub const SHED_SEVERE: usize = 9;
 /// Of lines shed, those at INFO.

@@ -40,7 +40,7 @@ mod unix {
             atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         },
         thread::{self, JoinHandle},
-        time::{Duration, Instant},
+        time::Duration,
     };
 
     use spanwise_appender::{Background, FlushGuard, RollingFile, WhenFull};
@@ -154,7 +154,9 @@ mod unix {
         };
         BACKGROUND.set(background.clone()).expect("once");
         tracing_subscriber::registry().with(Notices).init();
+        let control = UnixStream::connect(setup.text("control", "control")).expect("control");
         let mut victim = Victim {
+            control: control.try_clone().expect("control"),
             output: Output {
                 background,
                 direct: file
@@ -169,7 +171,6 @@ mod unix {
             all_levels: setup.text("levels", "info") == "all",
             going: None,
         };
-        let control = UnixStream::connect(setup.text("control", "control")).expect("control");
         let mut answers = control.try_clone().expect("control");
         writeln!(answers, "pid {}", std::process::id()).expect("control");
         for command in BufReader::new(control).lines() {
@@ -253,12 +254,13 @@ mod unix {
         size: usize,
         all_levels: bool,
         going: Option<Going>,
+        control: UnixStream,
     }
 
-    /// Threads that log, and what their calls took.
+    /// Threads that log.
     struct Going {
         stop: Arc<AtomicBool>,
-        threads: Vec<JoinHandle<Vec<u32>>>,
+        threads: Vec<JoinHandle<()>>,
     }
 
     impl Victim {
@@ -319,7 +321,8 @@ mod unix {
                         while !ending.load(Ordering::Relaxed) {
                             thread::yield_now();
                         }
-                        thread::sleep(Duration::from_millis(20));
+                        let mut control = self.control.try_clone().expect("control");
+                        writeln!(control, "exiting").expect("control");
                         std::process::exit(0)
                     })
                 }
@@ -378,17 +381,15 @@ mod unix {
                 let stop = Arc::clone(&stop);
                 let pause = Duration::from_micros(pause);
                 thread::spawn(move || {
-                    let mut times = Vec::new();
                     for _ in 0..records {
                         if stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        times.push(log(&output, base, thread, size, all_levels));
+                        log(&output, base, thread, size, all_levels);
                         if !pause.is_zero() {
                             thread::sleep(pause);
                         }
                     }
-                    times
                 })
             });
             let threads = threads.collect();
@@ -397,19 +398,9 @@ mod unix {
 
         fn join(&mut self) -> String {
             let going = self.going.take().expect("told to go");
-            let mut times: Vec<u32> = going
-                .threads
-                .into_iter()
-                .flat_map(|thread| thread.join().expect("no panic"))
-                .collect();
-            times.sort_unstable();
-            let at = |percent: usize| {
-                let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-                times.get(index).copied().unwrap_or_default().into()
-            };
-            tally(record::MEDIAN).store(at(50), Ordering::Relaxed);
-            tally(record::P99).store(at(99), Ordering::Relaxed);
-            tally(record::LONGEST).store(at(100), Ordering::Relaxed);
+            for thread in going.threads {
+                thread.join().expect("no panic");
+            }
             "logged".to_owned()
         }
 
@@ -451,8 +442,8 @@ mod unix {
         }
     }
 
-    /// One record, and how many nanoseconds the call took.
-    fn log(output: &Output, base: u64, thread: usize, size: usize, all_levels: bool) -> u32 {
+    /// Logs one record.
+    fn log(output: &Output, base: u64, thread: usize, size: usize, all_levels: bool) {
         let count = tally(record::THREADS + thread);
         let number = count.load(Ordering::Relaxed);
         let child = CHILD.load(Ordering::Relaxed);
@@ -462,7 +453,6 @@ mod unix {
         } else {
             &METADATA[2]
         };
-        let begin = Instant::now();
         let written = match &output.direct {
             Some(file) => (&*file).write(line.as_bytes()),
             None => {
@@ -471,10 +461,8 @@ mod unix {
             }
         }
         .expect("never fails");
-        let time = begin.elapsed();
         assert_eq!(written, line.len());
         count.store(number + 1, Ordering::Relaxed);
-        u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
     }
 
     fn of_level(number: u64) -> &'static Metadata<'static> {

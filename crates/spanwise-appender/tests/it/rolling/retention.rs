@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::dir_in_memory;
+
 use super::support::{DAY, HOUR, clock, eventually, log, names, noon};
 use spanwise_appender::{Bytes, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
@@ -144,11 +146,11 @@ fn look_alikes_are_never_touched() {
 }
 
 /// More than a thread that logs reads.
-const MANY: usize = 10_000;
+const MANY: usize = 6_000;
 
 #[test]
 fn many_old_files_are_numbered_on_and_deleted() {
-    let dir = tempdir().unwrap();
+    let dir = dir_in_memory();
     for n in 1..=MANY {
         let name = match n % 2 {
             1 => format!("foreign-{n}"),

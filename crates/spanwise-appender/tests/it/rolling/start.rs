@@ -153,6 +153,34 @@ fn a_second_log_at_a_path_is_refused_until_the_first_is_gone() {
 }
 
 #[test]
+fn of_racing_starts_one_opens_and_others_are_told_by_whom() {
+    let dir = tempdir().unwrap();
+    for round in 0..5 {
+        let path = dir.path().join(format!("{round}.log"));
+        let open = || RollingFile::builder(&path).build();
+        let opened: Vec<_> = std::thread::scope(|threads| {
+            let starts: Vec<_> = (0..8).map(|_| threads.spawn(open)).collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
+        });
+        let errors: Vec<_> = opened
+            .iter()
+            .filter_map(|opened| opened.as_ref().err())
+            .collect();
+        assert_eq!(errors.len(), 7);
+        for error in errors {
+            assert_eq!(error.kind(), OpenErrorKind::InUse, "{error}");
+            assert!(
+                error.to_string().contains("this process does already"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn another_process_is_named() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("app.log");

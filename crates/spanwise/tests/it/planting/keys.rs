@@ -14,24 +14,26 @@ use tracing_core::{Callsite, Interest, Kind, Level, field::FieldSet};
 
 /// Last words of keys, some of them written together, and words that hide a key wherever they stand.
 pub const SECRET_NAMES: &str = "auth sid otp pin cvv cvc cvv2 ssn sso jwt csrf xsrf salt pwd session cookie setcookie token \
-    phpsessid connectsid mysqlpwd dsn pass pw passcode totp sessid cookies master_key hmac_key subscription-key sentry_key \
-    AccountKey pin_code otp_code mfa_code cvv_code recovery_codes session_key auth_header proxy_auth seed_phrase card_no db_pass \
-    SMTP_PASS";
+    phpsessid connectsid mysqlpwd dsn";
 pub const SECRET_PARTS: &str = "passw passphrase secret apikey privatekey accesskey signingkey encryptionkey credential \
     authorization accesstoken refreshtoken idtoken bearertoken authtoken sessionid sessiontoken csrftoken xsrftoken creditcard \
     cardnumber socialsecurity clientassertion mnemonic connectionstring";
 pub const SECRET_ENDS: &str = "token";
 pub const PII_NAMES: &str = "email phone ip clientip remoteaddr xforwardedfor xrealip forwarded dob birthdate firstname \
-    lastname fullname address postcode zip passport iban phone_number mobile email_address given_name date_of_birth home_address postal_code \
-    passport_number bank_account client.phone";
+    lastname fullname address postcode zip passport iban";
 
 /// As people write them.
 pub const SECRET_SPELLINGS: &str = "X-Api-Key xApiKey user.x_api_key API_KEY Set-Cookie connect.sid PHPSESSID mysql_pwd \
     aws_secret_access_key client_secret clientSecret db.password passwordHash Proxy-Authorization \
     http.request.header.authorization http.response.header.set-cookie access-token refreshToken csrf_token private_key \
     card_number creditCard socialSecurityNumber client_assertion connectionString CVV2 user.auth http.cookie \
-    client.pin source.sid server.auth";
-pub const PII_SPELLINGS: &str = "user.email client_ip clientIp X-Forwarded-For x-real-ip first_name fullName billing.address Remote-Addr birth_date";
+    client.pin source.sid server.auth \
+    pass pw passcode totp sessid cookies master_key hmac_key subscription-key sentry_key \
+    AccountKey pin_code otp_code mfa_code cvv_code recovery_codes session_key auth_header proxy_auth seed_phrase card_no db_pass \
+    SMTP_PASS";
+pub const PII_SPELLINGS: &str = "user.email client_ip clientIp X-Forwarded-For x-real-ip first_name fullName billing.address Remote-Addr birth_date \
+    phone_number mobile email_address given_name date_of_birth home_address postal_code \
+    passport_number bank_account client.phone";
 
 /// A key, and the value that must not be seen.
 #[derive(Debug, Clone)]

@@ -1,0 +1,120 @@
+//! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the `log` crate.
+
+use std::{borrow::Cow, sync::Arc};
+
+use spanwise_core::{Context, ContextLayer, KeyVerdict, LayerExt, Redact};
+use tracing::{info, info_span, subscriber::with_default};
+use tracing_subscriber::prelude::*;
+
+use crate::support::redaction::Everything;
+
+#[derive(Debug)]
+struct Typed;
+
+impl Redact for Typed {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "hidden" | "strict" | "log.password" => KeyVerdict::Redact,
+            "gone" => KeyVerdict::Remove,
+            "last" => KeyVerdict::Replace,
+            "address" => KeyVerdict::Text,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn key_of_bool(&self, key: &str) -> KeyVerdict {
+        match key {
+            "strict" => KeyVerdict::Redact,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        text.into()
+    }
+
+    fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        match (key, text) {
+            ("address", "localhost") => text.into(),
+            ("address", _) => "***".into(),
+            _ => text.into(),
+        }
+    }
+}
+
+fn shown(log: impl FnOnce()) -> Vec<String> {
+    let everything = Everything::default();
+    let layer = everything.clone().redacted(Arc::new(Typed));
+    with_default(tracing_subscriber::registry().with(layer), log);
+    let mut calls = everything.take();
+    calls.retain(|call| !call.starts_with("asked"));
+    calls
+}
+
+#[test]
+fn a_boolean_has_a_verdict_of_its_own() {
+    assert_eq!(
+        shown(|| info!(hidden = true, gone = false, last = true, strict = true, "m")),
+        [
+            "event message=debug:m hidden=bool:true gone=bool:false last=bool:true strict=str:[REDACTED]"
+        ]
+    );
+    assert_eq!(
+        shown(|| info!(hidden = 1, gone = "x", last = "x", "m")),
+        ["event message=debug:m hidden=str:[REDACTED] last=str:[REDACTED]"]
+    );
+    // Nothing else has to be looked at.
+    assert_eq!(shown(|| info!(hidden = true)), ["event hidden=bool:true"]);
+}
+
+#[test]
+fn the_value_decides_about_a_text_and_numbers_are_hidden() {
+    assert_eq!(
+        shown(|| info!(address = "localhost", n = 1)),
+        ["event address=str:localhost n=i64:1"]
+    );
+    assert_eq!(
+        shown(|| info!(address = "Main Street 5")),
+        ["event address=str:***"]
+    );
+    assert_eq!(
+        shown(|| info!(address = %"Main Street 5")),
+        ["event address=debug:***"]
+    );
+    for number in [
+        shown(|| info!(address = 5_u64)),
+        shown(|| info!(address = -5_i64)),
+        shown(|| info!(address = 0.5)),
+        shown(|| info!(address = u128::MAX)),
+    ] {
+        assert_eq!(number, ["event address=str:[REDACTED]"]);
+    }
+    assert_eq!(shown(|| info!(address = true)), ["event address=bool:true"]);
+}
+
+#[test]
+fn a_context_key_is_decided_as_a_field_is() {
+    let layer = ContextLayer::default()
+        .key("hidden")
+        .key("strict")
+        .key("address")
+        .redact(Arc::new(Typed));
+    with_default(tracing_subscriber::registry().with(layer), || {
+        let _span = info_span!("s", hidden = true, strict = true, address = "x").entered();
+        let context = Context::current();
+        assert_eq!(context.get("hidden"), Some("true"));
+        assert_eq!(context.get("strict"), Some("[REDACTED]"));
+        assert_eq!(context.get("address"), Some("***"));
+    });
+}
+
+#[test]
+fn a_callsite_that_imitates_the_bridge_is_redacted() {
+    let calls = shown(|| {
+        info!(target: "log", { log.target = "x", log.password = "mossy7", log.file = "a" }, "m");
+    });
+    assert_eq!(
+        calls,
+        ["event message=debug:m log.target=str:x log.password=str:[REDACTED] log.file=str:a"]
+    );
+}

@@ -1,0 +1,431 @@
+//! Secrets in the arguments of commands.
+//!
+//! Options with a name (`--password x`, `-storepass x`) are decided as keys are. Options of one
+//! letter say nothing by themselves, so there is a table of commands and their letters. A command
+//! holds for its line, up to a `|`, `;` or `&&`.
+
+use crate::{
+    bytes::{Set, after_escape, find, has_at, is_space, run},
+    credential, prose, urls, values,
+};
+
+/// What follows a name or a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Argument<'t> {
+    /// The value of an option with a name.
+    Option {
+        key: &'t str,
+        start: usize,
+        end: usize,
+    },
+    Secret {
+        start: usize,
+        end: usize,
+    },
+}
+
+/// How a command takes a password.
+#[derive(Debug, Clone, Copy)]
+struct Flag {
+    /// The end of the command's name, as a path may stand before it.
+    command: &'static str,
+    /// The word that must have come before, such as `login`.
+    after: &'static str,
+    letters: &'static str,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `-px`
+    Attached,
+    /// `-p x` and `-px`
+    Either,
+    /// `-p x`
+    Separate,
+    /// What follows the mark: `-u ada:x`.
+    AfterMark(u8),
+    /// `-passin pass:x`
+    AfterPass,
+    /// The word after so many that are no options, for which no letter is needed.
+    Word(usize),
+    /// `ada/x@db`
+    Oracle,
+    /// The value after the name of a setting.
+    Setting,
+}
+
+const fn flag(command: &'static str, letters: &'static str, form: Form) -> Flag {
+    login(command, "", letters, form)
+}
+
+const fn login(
+    command: &'static str,
+    after: &'static str,
+    letters: &'static str,
+    form: Form,
+) -> Flag {
+    Flag {
+        command,
+        after,
+        letters,
+        form,
+    }
+}
+
+#[rustfmt::skip] // a row each
+const FLAGS: &[Flag] = &[
+    flag("mysql", "-p", Form::Attached),
+    flag("mysqldump", "-p", Form::Attached),
+    flag("mysqladmin", "-p", Form::Attached),
+    flag("mysqlimport", "-p", Form::Attached),
+    flag("mysqlsh", "-p", Form::Attached),
+    flag("mariadb", "-p", Form::Attached),
+    flag("mariadb-dump", "-p", Form::Attached),
+    flag("sshpass", "-p", Form::Either),
+    login("docker", "login", "-p", Form::Either),
+    login("podman", "login", "-p", Form::Either),
+    login("helm", "login", "-p", Form::Either),
+    login("skopeo", "login", "-p", Form::Either),
+    login("az", "login", "-p", Form::Separate),
+    flag("skopeo", "--creds", Form::AfterMark(b':')),
+    flag("skopeo", "--src-creds", Form::AfterMark(b':')),
+    flag("skopeo", "--dest-creds", Form::AfterMark(b':')),
+    flag("curl", "-u", Form::AfterMark(b':')),
+    flag("curl", "-U", Form::AfterMark(b':')),
+    flag("curl", "--user", Form::AfterMark(b':')),
+    flag("curl", "--proxy-user", Form::AfterMark(b':')),
+    flag("http", "-a", Form::AfterMark(b':')),
+    flag("lftp", "-u", Form::AfterMark(b',')),
+    flag("redis-cli", "-a", Form::Separate),
+    flag("mongo", "-p", Form::Either),
+    flag("mongosh", "-p", Form::Either),
+    flag("mongodump", "-p", Form::Either),
+    flag("mongorestore", "-p", Form::Either),
+    flag("mongoexport", "-p", Form::Either),
+    flag("mongoimport", "-p", Form::Either),
+    flag("sqlcmd", "-P", Form::Either),
+    flag("ldapsearch", "-w", Form::Either),
+    flag("ldapadd", "-w", Form::Either),
+    flag("ldapmodify", "-w", Form::Either),
+    flag("ldapdelete", "-w", Form::Either),
+    flag("ldapwhoami", "-w", Form::Either),
+    flag("ldappasswd", "-w", Form::Either),
+    flag("ldappasswd", "-s", Form::Either),
+    flag("smbclient", "-U", Form::AfterMark(b'%')),
+    flag("7z", "-p", Form::Attached),
+    flag("zip", "-P", Form::Either),
+    flag("unzip", "-P", Form::Either),
+    flag("openssl", "-passin", Form::AfterPass),
+    flag("openssl", "-passout", Form::AfterPass),
+    flag("openssl", "-pass", Form::AfterPass),
+    flag("openssl", "-k", Form::Separate),
+    flag("openssl", "-K", Form::Separate),
+    flag("ipmitool", "-P", Form::Either),
+    flag("cqlsh", "-p", Form::Either),
+    flag("keytool", "-storepass", Form::Separate),
+    flag("keytool", "-keypass", Form::Separate),
+    flag("keytool", "-srcstorepass", Form::Separate),
+    flag("keytool", "-deststorepass", Form::Separate),
+    flag("jarsigner", "-storepass", Form::Separate),
+    flag("jarsigner", "-keypass", Form::Separate),
+    flag("htpasswd", "", Form::Word(2)),
+    login("rabbitmqctl", "add_user", "", Form::Word(1)),
+    login("rabbitmqctl", "change_password", "", Form::Word(1)),
+    login("vault", "login", "", Form::Word(0)),
+    flag("sqlplus", "", Form::Oracle),
+    flag("setx", "", Form::Setting),
+    flag("set", "", Form::Setting),
+];
+
+/// The arguments of `text` that may be secret.
+pub(crate) fn arguments(text: &str) -> Vec<Argument<'_>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut line = Line::default();
+    let mut at = 0;
+    loop {
+        let start = run(bytes, at, is_space);
+        if find(&bytes[..start], b'\n', at).is_some() {
+            line = Line::default();
+        }
+        if start >= bytes.len() {
+            return found;
+        }
+        let end = run(bytes, start, |byte| !is_space(byte));
+        at = line.word(text, start, end, &mut found).max(end);
+    }
+}
+
+/// What is known of the words of a line.
+#[derive(Debug, Default)]
+struct Line {
+    /// One bit for each of [`FLAGS`] whose command came before.
+    commands: u64,
+    /// One bit for each whose second word came before too.
+    ready: u64,
+    /// The words so far that are no options, since then.
+    words: usize,
+    /// What the next word is the value of.
+    expected: Option<Expected>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    /// A name, from where to where.
+    Named(usize, usize),
+    Form(Form),
+}
+
+impl Line {
+    /// Reads one word, and returns where the next may begin.
+    fn word<'t>(
+        &mut self,
+        text: &'t str,
+        start: usize,
+        end: usize,
+        found: &mut Vec<Argument<'t>>,
+    ) -> usize {
+        let bytes = text.as_bytes();
+        if matches!(&bytes[start..end], b"|" | b";" | b"&&" | b"||") {
+            *self = Self::default();
+            return end;
+        }
+        if let Some(expected) = self.expected.take() {
+            let (from, to) = value(bytes, start);
+            if from < to && bytes[from] != b'-' {
+                push(text, expected, from, to, found);
+                return to;
+            }
+        }
+        let word = trimmed(bytes, start, end);
+        let (start, stop) = word;
+        let word = &bytes[start..stop];
+        let is_last = bytes[stop..end].iter().any(|byte| b".;:)".contains(byte));
+        if word.first() == Some(&b'-') {
+            let is_flag = self.flag(text, start, stop, found);
+            let name = start + run(word, 0, |byte| byte == b'-');
+            let is_name =
+                stop - name >= 2 && bytes[name..stop].iter().all(|byte| Set::KEY.has(*byte));
+            let is_long = name - start == 2 || name - start == 1 && stop - name >= 4;
+            if !is_flag && is_name && is_long && !is_last {
+                self.expected = Some(Expected::Named(name, stop));
+            }
+        } else {
+            self.positional(text, start, stop, found);
+        }
+        if end > stop && matches!(bytes[end - 1], b';' | b'|') {
+            *self = Self::default();
+        }
+        end
+    }
+
+    /// Returns whether it is an option of one of the commands.
+    fn flag<'t>(
+        &mut self,
+        text: &'t str,
+        start: usize,
+        stop: usize,
+        found: &mut Vec<Argument<'t>>,
+    ) -> bool {
+        let bytes = text.as_bytes();
+        let word = &bytes[start..stop];
+        for (_, flag) in self
+            .of(self.ready)
+            .filter(|(_, flag)| !flag.letters.is_empty())
+        {
+            let letters = flag.letters.as_bytes();
+            let is_short = letters.len() == 2;
+            if word == letters {
+                if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
+                    let (from, to) = value(bytes, stop);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else if flag.form != Form::Attached {
+                    self.expected = Some(Expected::Form(flag.form));
+                }
+                return true;
+            }
+            // `--user=ada:x`, `-su ada:x`
+            if flag.form == Form::AfterMark(b':')
+                && let Some(joined) = Self::joined(word, letters)
+            {
+                if joined < word.len() {
+                    let (from, to) = value(bytes, start + joined);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else {
+                    self.expected = Some(Expected::Form(flag.form));
+                }
+                return true;
+            }
+            let is_attached = is_short && word.starts_with(letters) && flag.form != Form::Separate;
+            if is_attached {
+                let (from, to) = value(bytes, start + 2);
+                push(text, Expected::Form(flag.form), from, to, found);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Where the value begins in a word that has an option and more.
+    fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
+        if letters.len() > 2 {
+            let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
+            return is_it.then_some(letters.len() + 1);
+        }
+        let is_several = word.len() <= 5
+            && word.get(1).is_some_and(|byte| *byte != b'-')
+            && word[1..].iter().all(u8::is_ascii_alphabetic);
+        (is_several && word.last() == letters.last()).then_some(word.len())
+    }
+
+    fn of(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
+        let flags = FLAGS.iter().enumerate();
+        flags.filter(move |(index, _)| bits >> index & 1 != 0)
+    }
+
+    fn positional<'t>(
+        &mut self,
+        text: &'t str,
+        start: usize,
+        stop: usize,
+        found: &mut Vec<Argument<'t>>,
+    ) {
+        let bytes = text.as_bytes();
+        let word = &bytes[start..stop];
+        let mut setting = false;
+        for (_, flag) in self
+            .of(self.ready)
+            .filter(|(_, flag)| flag.letters.is_empty())
+        {
+            match flag.form {
+                Form::Word(before) if before == self.words => {
+                    let from = if bytes[..start].ends_with(b"[") {
+                        start - 1
+                    } else {
+                        start
+                    };
+                    let (from, to) = value(bytes, from);
+                    push(text, Expected::Form(Form::Separate), from, to, found);
+                }
+                Form::Oracle => {
+                    if let Some((from, to)) = urls::oracle(bytes, start) {
+                        found.push(Argument::Secret {
+                            start: from,
+                            end: to,
+                        });
+                    }
+                }
+                Form::Setting => setting = true,
+                _ => {}
+            }
+        }
+        let is_name = word.len() > 3 && word.iter().all(|byte| Set::KEY.has(*byte));
+        if setting && is_name && self.words == 0 {
+            self.expected = Some(Expected::Named(start, stop));
+        }
+        self.words += 1;
+        // A path, a quote or an escape may stand before it.
+        let begun = Set::KEY.run_back(word, word.len(), 32);
+        let name = &word[after_escape(word, begun).min(word.len())..];
+        for (index, flag) in FLAGS.iter().enumerate() {
+            if flag.command.as_bytes() == name {
+                self.commands |= 1 << index;
+                if flag.after.is_empty() {
+                    self.ready |= 1 << index;
+                    self.words = 0;
+                }
+            }
+        }
+        for (index, flag) in self.of(self.commands) {
+            if !flag.after.is_empty() && flag.after.as_bytes() == word {
+                self.ready |= 1 << index;
+                self.words = 0;
+            }
+        }
+    }
+}
+
+/// A value, in quotes or not.
+fn value(text: &[u8], start: usize) -> (usize, usize) {
+    let slashes = run(text, start, |byte| byte == b'\\') - start;
+    match text.get(start + slashes) {
+        Some(mark @ (b'"' | b'\'')) => {
+            values::quoted(text, start + slashes + 1, *mark, slashes, None)
+        }
+        _ => (start, urls::end_of_run(text, start)),
+    }
+}
+
+fn push<'t>(
+    text: &'t str,
+    expected: Expected,
+    start: usize,
+    end: usize,
+    found: &mut Vec<Argument<'t>>,
+) {
+    let bytes = text.as_bytes();
+    let says = &bytes[start..end];
+    let mut start = start;
+    match expected {
+        Expected::Named(from, to) => {
+            let key = &text[from..to];
+            if !is_prose(says, &bytes[from..to]) {
+                found.push(Argument::Option { key, start, end });
+            }
+            return;
+        }
+        Expected::Form(Form::AfterMark(mark)) => match find(says, mark, 0) {
+            Some(at) => start += at + 1,
+            None => return,
+        },
+        Expected::Form(Form::AfterPass) => {
+            if !has_at(bytes, start, b"pass:") {
+                return;
+            }
+            start += b"pass:".len();
+        }
+        Expected::Form(_) => {}
+    }
+    let says = &bytes[start..end];
+    if start < end && !credential::is_placeholder(says) {
+        found.push(Argument::Secret { start, end });
+    }
+}
+
+/// Returns whether a word after an option goes on in a sentence, or names what is expected:
+/// `pass --token to log in`, `--password PASSWORD`.
+fn is_prose(says: &[u8], name: &[u8]) -> bool {
+    let lists = [prose::STATES, prose::LEADS, prose::FUNCTION, prose::OPTIONS];
+    let plain = says
+        .strip_suffix(b",")
+        .or_else(|| says.strip_suffix(b"."))
+        .unwrap_or(says);
+    let is_upper = plain
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    let letters = |text: &[u8]| -> Vec<u8> {
+        let letters = text.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        letters.map(u8::to_ascii_lowercase).collect()
+    };
+    credential::is_placeholder(says)
+        || matches!(says, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
+        || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
+        || says.len() <= 64 && is_upper && letters(name).ends_with(&letters(plain))
+}
+
+/// A word without the quotes, brackets and commas around it.
+fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let is_before = |byte: &u8| b"\"'`([{$,\\".contains(byte);
+    let is_after = |byte: &u8| b"\"'`)]},.;:\\".contains(byte);
+    let word = &text[start..end];
+    let from = word
+        .iter()
+        .position(|byte| !is_before(byte))
+        .unwrap_or(word.len());
+    let to = word
+        .iter()
+        .rposition(|byte| !is_after(byte))
+        .map_or(from, |at| at + 1);
+    (start + from, start + to.max(from))
+}

@@ -1,0 +1,555 @@
+//! A model of what a credential is: what follows a secret key is one, or prose about it.
+//!
+//! A key says what its value is about, not that the value is there. Three readings are told apart
+//! by how the key and its value are written:
+//!
+//! - **Strict**, after `=`, in quotes, and after a key in quotes: a value of a machine. Everything
+//!   is a credential but [nothing](is_nothing) and a [placeholder](is_placeholder).
+//! - **Loose**, after `key: `: as often a sentence as a value. [`after_colon`] shows words of
+//!   state, sentences, names of errors, counts and statuses.
+//! - **Phrases**, whose key says that the secret is made of words: all of them are the value.
+//!
+//! A rule of the user hides every value, so none of this is asked for one.
+
+use crate::{
+    bytes::{Set, is_space, line_from},
+    prose, values, work,
+};
+use spanwise_core::REDACTED;
+
+/// Sentences are read no further.
+pub(crate) const MAX_LINE_LEN: usize = 96;
+
+/// What a bare value after `key: ` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// No credential: a sentence, a state, a count.
+    Prose,
+    /// A credential: the value as its grammar delimits it.
+    Value,
+    /// A credential after words: so many bytes are hidden.
+    Through(usize),
+}
+
+/// What a key says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Words are the secret: a passphrase, a mnemonic.
+    Phrase,
+    /// One word is the secret, and may be a word of a language: a password.
+    Password,
+    /// Digits are the secret: a PIN, a one-time password.
+    Code,
+    /// The name of a thing that also has a state: a token, a session.
+    Thing,
+    /// Personal data that has several words: a name, an address.
+    Person,
+}
+
+impl About {
+    pub(crate) fn key(key: &str) -> Self {
+        let key = key.as_bytes();
+        let has = |parts: &[&str]| parts.iter().any(|part| contains(key, part.as_bytes()));
+        if has(&["phrase", "mnemonic", "recovery", "seed"]) {
+            Self::Phrase
+        } else if has(&["passcode", "pin", "otp", "cvv", "cvc", "code"]) {
+            Self::Code
+        } else if has(&["pass", "pwd", "pw"]) {
+            Self::Password
+        } else if has(&["name", "address", "addr", "street", "birth", "phone"]) {
+            Self::Person
+        } else {
+            Self::Thing
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    work::step(text.len());
+    text.windows(part.len())
+        .any(|window| window.eq_ignore_ascii_case(part))
+}
+
+/// Returns whether a value says that there is none: empty, null, a boolean, or hidden before.
+pub(crate) fn is_nothing(value: &[u8]) -> bool {
+    if value.len() > 24 {
+        return is_mask(value);
+    }
+    let value = value.trim_ascii();
+    is_absent(value) || prose::is_in(prose::BOOLEANS, value)
+}
+
+/// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
+pub(crate) fn is_absent(value: &[u8]) -> bool {
+    let words = ["null", "none", "nil", "undefined", "Some("];
+    is_mask(value)
+        || value == REDACTED.as_bytes()
+        || words
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn is_mask(value: &[u8]) -> bool {
+    let stars = value.iter().take_while(|byte| **byte == b'*').count();
+    work::step(stars + 1);
+    let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
+    stars == value.len() || value.len() <= 96 && dots
+}
+
+/// Returns whether a value stands for one that is put in later, or was taken out before:
+/// `?`, `$1`, `:password`, `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
+pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    if value.len() > 64 {
+        return false;
+    }
+    work::step(value.len());
+    let value = value.trim_ascii();
+    if is_absent(value) {
+        return true;
+    }
+    if let Some(space) = value.iter().position(|byte| *byte == b' ')
+        && values::is_scheme(&value[..space])
+    {
+        return is_placeholder(&value[space + 1..]);
+    }
+    let name = |name: &[u8]| {
+        let mut digits = 0;
+        let is_name = name.iter().all(|byte| {
+            digits += usize::from(byte.is_ascii_digit());
+            byte.is_ascii_alphabetic() || b"_-. :/".contains(byte) || byte.is_ascii_digit()
+        });
+        !name.is_empty() && is_name && digits <= 2 && !name[0].is_ascii_digit()
+            || name.len() <= 2 && name.iter().all(u8::is_ascii_digit)
+    };
+    let upper = |name: &[u8]| {
+        let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+        !name.is_empty() && name.iter().all(is_upper)
+    };
+    let about = |name: &[u8]| {
+        let about = [
+            "pass", "pwd", "pw", "secret", "token", "key", "hash", "pin", "param", "value",
+        ];
+        let letters = name
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || b"_.-".contains(byte));
+        let camel = name.iter().all(u8::is_ascii_alphabetic);
+        (letters || camel) && about.iter().any(|part| contains(name, part.as_bytes()))
+            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
+    };
+    match value {
+        b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
+        | b"&" => true,
+        [b'$', b'{', inside @ .., b'}'] => name(inside) || inside.starts_with(b"{"),
+        [b'{', b'{', inside @ .., b'}', b'}'] => {
+            name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
+        }
+        [b'$', b'{', inside @ ..] => name(inside),
+        [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            digits.len() <= 2
+        }
+        [b'$', name @ ..] => upper(name),
+        [b'#', b'{', inside @ .., b'}'] => name(inside),
+        [b'{', inside @ .., b'}'] => {
+            let inside = inside.trim_ascii();
+            inside == b":?"
+                || inside.len() <= 2 && inside.iter().all(u8::is_ascii_digit)
+                || about(inside)
+        }
+        [b'%', b'(', inside @ .., b')', b's'] => name(inside),
+        [b'%', b's' | b'd' | b'v' | b'q'] => true,
+        [b'%', inside @ .., b'%'] => upper(inside),
+        [b'<', inside @ .., b'>'] => {
+            let is_name = |byte: &u8| byte.is_ascii_alphabetic() || b"_- .".contains(byte);
+            !inside.is_empty() && inside.iter().all(is_name)
+        }
+        [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
+        [b':' | b'@', name @ ..] => about(name),
+        [b'x', ..] | [b'X', ..] => {
+            value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
+        }
+        _ => prose::is_in(prose::MASKED, value),
+    }
+}
+
+/// Reads the bare value after `key: `; `text` begins with it.
+pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
+    let line = line_from(text, 0, MAX_LINE_LEN);
+    work::step(line.len());
+    // `Authorization: Bearer <token>`
+    if is_placeholder(line) {
+        return Reading::Prose;
+    }
+    // `wrong password: got tulip9931` says it after all.
+    let credential = |most: usize| {
+        let mut words = words_of(line).skip(1).take(most);
+        let (at, word) = words.find(|(_, word)| is_credential(word))?;
+        Some(Reading::Through(at + word.len()))
+    };
+    if is_prose(line, about, 0) {
+        let found = if about == About::Password {
+            credential(16)
+        } else {
+            None
+        };
+        return found.unwrap_or(Reading::Prose);
+    }
+    let first = words_of(line)
+        .next()
+        .map_or(&line[..0], |(_, word)| trim(word));
+    let is_word = prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first);
+    let found = if is_word { credential(4) } else { None };
+    found.unwrap_or(Reading::Value)
+}
+
+/// Returns whether a text in quotes reads as a sentence: several words, the first of them known.
+pub(crate) fn is_sentence(text: &[u8]) -> bool {
+    text.len() <= 256 && text.contains(&b' ') && is_prose(text, About::Password, 0)
+}
+
+/// The words of a line, each with its place.
+fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += line[at..]
+            .iter()
+            .take_while(|byte| is_space(**byte))
+            .count();
+        let end = line[at..].iter().position(|byte| is_space(*byte));
+        let end = end.map_or(line.len(), |end| at + end);
+        let word = (at, &line[at..end]);
+        at = end;
+        (!word.1.is_empty()).then_some(word)
+    })
+}
+
+/// Letters and digits mixed as in no word: `tulip9931`, and no `utf8` or `sha256`.
+fn is_credential(word: &[u8]) -> bool {
+    let word = trim(word);
+    let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = word
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    word.len() >= 6 && digits >= 1 && letters >= 1 && !prose::is_in(prose::NAMES, word)
+}
+
+fn trim(word: &[u8]) -> &[u8] {
+    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?|".contains(byte);
+    let start = word
+        .iter()
+        .position(|byte| !marks(byte))
+        .unwrap_or(word.len());
+    let end = word
+        .iter()
+        .rposition(|byte| !marks(byte))
+        .map_or(start, |at| at + 1);
+    &word[start..end]
+}
+
+fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
+    let mut words = words_of(line);
+    let Some((at, first)) = words.next() else {
+        return false;
+    };
+    let rest = &line[at + first.len()..];
+    let second = words.next().map(|(_, word)| word);
+    let word = trim(first);
+    if word.is_empty() {
+        // The token that a parser did not expect: `}`.
+        return first.len() <= 5 || second.is_some_and(|second| is_plain(trim(second)));
+    }
+    if word.iter().all(u8::is_ascii_digit) {
+        return is_count(word, rest, about);
+    }
+    if is_type(first) || is_module(word) || is_variable(first) {
+        return true;
+    }
+    // `Debug` of a struct: only that of an error is prose.
+    let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
+        || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
+    if is_error_name(first) {
+        return !has_credential_in_brackets(line, is_struct);
+    }
+    if is_struct {
+        return false;
+    }
+    let is_state = prose::is_in(prose::STATES, word);
+    let is_lead = prose::is_in(prose::LEADS, word);
+    if about == About::Phrase {
+        let sentence = words_of(line)
+            .take(4)
+            .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
+        return sentence || second.is_none() && is_state;
+    }
+    let is_thing = matches!(about, About::Thing | About::Code);
+    if first.last() == Some(&b':') && second.is_some() && depth < 3 {
+        // A chain of errors: `stock-db: permission denied`.
+        let is_named = is_thing && (is_plain(word) || is_name(word));
+        return is_state || is_lead || is_named && is_prose(rest, about, depth + 1);
+    }
+    let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
+    if is_path(word) && second.is_none_or(|_| ends) {
+        return is_thing || second.is_some();
+    }
+    if !is_plain(word) {
+        return false;
+    }
+    let is_participle = is_thing
+        && word.len() > 5
+        && [&b"ed"[..], b"ing", b"able", b"ible"]
+            .iter()
+            .any(|end| word.ends_with(end));
+    if is_state || is_participle {
+        return true;
+    }
+    let Some(second) = second.filter(|_| !ends || first.last() == Some(&b',')) else {
+        return false;
+    };
+    let next = trim(second);
+    let goes_on = next.is_empty()
+        || is_plain(next)
+        || next.iter().all(u8::is_ascii_digit)
+        || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
+        || is_name(next)
+        || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
+        || is_error_name(next);
+    let is_known = |word: &[u8]| {
+        let lists = [prose::STATES, prose::LEADS, prose::VERBS, prose::FUNCTION];
+        lists.iter().any(|list| prose::is_in(list, word))
+    };
+    let is_pair = second.contains(&b'=')
+        || second.last() == Some(&b':') && !is_known(next) && !next.iter().all(u8::is_ascii_digit);
+    if is_pair {
+        return false;
+    }
+    if is_lead {
+        return goes_on;
+    }
+    if !is_thing {
+        return false;
+    }
+    // `provider answered`: the name of a thing, and a verb.
+    let sentence: Vec<&[u8]> = words_of(line)
+        .map(|(_, word)| word)
+        .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
+        .map(trim)
+        .take(6)
+        .collect();
+    prose::is_in(prose::VERBS, next)
+        || sentence.len() >= 3
+        || sentence.len() == 2 && sentence.iter().any(|word| is_known(word))
+}
+
+/// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
+fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
+    let mut words = words_of(rest).map(|(_, word)| trim(word));
+    let second = words.next();
+    let unit = |word: &&[u8]| prose::is_in(prose::UNITS, word);
+    let is_range = |word: &&[u8]| {
+        let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
+        joins.contains(word) || word.iter().all(u8::is_ascii_digit)
+    };
+    let has_unit = second.is_some_and(|second| {
+        unit(&second)
+            || is_range(&second)
+                && words
+                    .by_ref()
+                    .take_while(|word| is_range(word) || unit(word))
+                    .any(|word| unit(&word))
+    });
+    if has_unit {
+        return digits.len() <= 7;
+    }
+    let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
+    about == About::Thing && is_status && second.is_none_or(is_plain)
+}
+
+/// The type of a field in code: `&str`, `Option<String>`.
+fn is_type(word: &[u8]) -> bool {
+    let word = word
+        .strip_suffix(b",")
+        .or_else(|| word.strip_suffix(b")"))
+        .unwrap_or(word);
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,()8".contains(byte);
+    let begins = word[0] == b'&' && word.len() > 2 && word[1].is_ascii_alphabetic()
+        || word.starts_with(b"&'");
+    word.len() <= 64
+        && word.iter().all(is_part)
+        && (begins || word[0].is_ascii_uppercase() && word.contains(&b'<'))
+}
+
+/// The place of a variable in a text: `{what}`.
+fn is_variable(word: &[u8]) -> bool {
+    let Some(inside) = word.strip_prefix(b"{").and_then(|word| {
+        let end = word.iter().position(|byte| *byte == b'}')?;
+        Some(&word[..end])
+    }) else {
+        return false;
+    };
+    inside
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || b"_.:?".contains(byte))
+}
+
+/// The path of a module in code: `shop_session::Store::open`.
+fn is_module(word: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_:".contains(byte);
+    word.windows(2).any(|two| two == b"::") && word.iter().all(is_part)
+}
+
+/// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
+fn is_plain(word: &[u8]) -> bool {
+    let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
+    let is_part = |part: &[u8]| {
+        let rest = part.get(1..).unwrap_or_default();
+        let is_lower = |byte: &u8| byte.is_ascii_lowercase() || !byte.is_ascii();
+        let lower = rest.iter().all(is_lower);
+        let upper = part.len() <= 6 && part.iter().all(u8::is_ascii_uppercase);
+        let begins = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+        part.first().is_some_and(begins) && (lower || upper)
+    };
+    (1..=24).contains(&word.len()) && parts().all(is_part)
+}
+
+/// The name of a thing in an error chain: `stock-db`, `db_credentials`, `default/stock.v2`.
+fn is_name(word: &[u8]) -> bool {
+    let mut parts = word.split(|byte| b"-_./:@".contains(byte));
+    let is_part = |part: &[u8]| {
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let lower = part
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let upper = part.iter().all(|byte| byte.is_ascii_uppercase());
+        (lower || upper) && digits <= 2 && part.len() <= 16
+    };
+    word.len() <= 96 && word.iter().any(|byte| b"-_./".contains(byte)) && parts.all(is_part)
+}
+
+/// A path below a folder that every system has, or a URL without a query.
+fn is_path(word: &[u8]) -> bool {
+    if let Some(at) = word.windows(3).position(|part| part == b"://") {
+        let is_name = |byte: &u8| Set::PATH_PART.has(*byte) || b"/:".contains(byte);
+        let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
+        return word[at + 3..].iter().all(is_name) && longest.map(<[u8]>::len).max() <= Some(16);
+    }
+    let rest = word
+        .strip_prefix(b"~")
+        .or_else(|| word.strip_prefix(b"."))
+        .unwrap_or(word);
+    let Some(rest) = rest.strip_prefix(b"/") else {
+        return false;
+    };
+    let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    rest.iter()
+        .all(|byte| Set::PATH_PART.has(*byte) || *byte == b'/')
+        && (rest.len() < word.len() - 1 || prose::is_in(prose::FOLDERS, folder))
+}
+
+/// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
+fn is_error_name(word: &[u8]) -> bool {
+    let end = word.iter().rposition(|byte| !b":,.;".contains(byte));
+    let word = &word[..end.map_or(0, |end| end + 1)];
+    let is_variant = word.iter().any(|byte| b"({".contains(byte));
+    let word = word
+        .split(|byte| b"({".contains(byte))
+        .next()
+        .unwrap_or_default();
+    let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+    let letters = word.iter().all(|byte| byte.is_ascii_alphabetic());
+    let base = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
+        && word.iter().all(u8::is_ascii_alphanumeric);
+    if !base || word.len() > 64 || !word.first().is_some_and(u8::is_ascii_uppercase) {
+        return false;
+    }
+    let mut start = 0;
+    let mut known = false;
+    let mut parts = 0;
+    for at in 1..=word.len() {
+        let ends = at == word.len()
+            || word[at].is_ascii_uppercase()
+                && (!word[at - 1].is_ascii_uppercase()
+                    || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
+        if ends {
+            let part = &word[start..at];
+            parts += 1;
+            known |= [prose::STATES, prose::ERRORS]
+                .iter()
+                .any(|list| prose::is_in(list, part));
+            start = at;
+        }
+    }
+    known && (parts >= 2 || is_variant) && (letters || word.len() <= 24)
+}
+
+/// `InvalidToken("a1b2c3d4")` shows what is in its brackets.
+fn has_credential_in_brackets(line: &[u8], is_struct: bool) -> bool {
+    let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
+    is_struct && line.split(marks).skip(1).take(24).any(is_credential)
+}
+
+/// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
+/// before the next key.
+pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
+    let line = line_from(text, 0, 512);
+    let mut end = 0;
+    for (at, word) in words_of(line).take(48) {
+        let letters = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let after = &word[letters..];
+        let is_word = letters > 0 && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
+        if at > end + 1 && end > 0 || !is_word {
+            break;
+        }
+        end = at + letters;
+        if !after.is_empty() {
+            break;
+        }
+    }
+    end
+}
+
+/// Where personal data of several words ends that begins `text`: `Ada Lovelace`, `12 Baker Street`.
+pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
+    let line = line_from(text, 0, 160);
+    let mut end = first;
+    for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {
+        let letters = trim(word);
+        let is_part = letters.len() > 1
+            && letters[0].is_ascii_uppercase()
+            && letters
+                .iter()
+                .all(|byte| byte.is_ascii_alphabetic() || b"'.-".contains(byte))
+            || !letters.is_empty() && letters.len() <= 6 && letters.iter().all(u8::is_ascii_digit);
+        let is_pair = word.iter().any(|byte| b"=:{(".contains(byte));
+        if at != end + 1 || !is_part || is_pair {
+            break;
+        }
+        end = at + letters.len();
+        if letters.len() != word.len() {
+            break;
+        }
+    }
+    end
+}
+
+/// Returns whether the value of a parameter such as `code` is words: `NOT_FOUND`, `user.created`.
+pub(crate) fn is_words(value: &[u8]) -> bool {
+    let is_part = |part: &[u8]| {
+        let rest = part.get(1..).unwrap_or_default();
+        let lower = rest.iter().all(u8::is_ascii_lowercase);
+        let upper = part.iter().all(u8::is_ascii_uppercase);
+        part.len() <= 14 && (part.is_empty() || part[0].is_ascii_alphabetic() && (lower || upper))
+    };
+    let camel = value.len() <= 24 && is_error_name(value);
+    value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
+}
+
+/// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
+/// about: `` token: `lease_id` not found ``.
+pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
+    let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
+    let line = line_from(rest, 0, MAX_LINE_LEN);
+    is_name && line.starts_with(b" ") && is_prose(line, About::Password, 0)
+}

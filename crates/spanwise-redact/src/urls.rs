@@ -1,0 +1,212 @@
+//! Passwords in URLs and in data source names.
+//!
+//! A password may have any character, also those that end it for a strict reader: people paste
+//! them unencoded. What follows `scheme://user:` is a port if it is one, and a password else. The
+//! password then goes on to the last `@` with a host after it, before white space.
+
+use spanwise_core::REDACTED;
+
+use crate::{
+    bytes::{Set, after_escape, find, find_text, is_space, rfind, run, run_back},
+    credential,
+    values::Stop,
+};
+
+/// The password in `scheme://user:password@host`, or the token in `https://token@host`.
+pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+    let scheme = after_escape(text, Set::KEY.run_back(text, at, 31));
+    if scheme >= at || after >= text.len() {
+        return None;
+    }
+    let scheme = text[scheme..at].to_ascii_lowercase();
+    let is_web = [&b"http"[..], b"https", b"ws", b"wss"]
+        .iter()
+        .any(|web| scheme.ends_with(web));
+    let user = run(text, after, |byte| {
+        !is_space(byte) && !b":/?#@[\"'<>\\".contains(&byte)
+    });
+    if text.get(user) == Some(&b'@') {
+        return before_at(text, after, is_web);
+    }
+    if text.get(user) != Some(&b':') {
+        return None;
+    }
+    let start = user + 1;
+    let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
+    if is_port(text, start, is_web, is_domain) {
+        return None;
+    }
+    let end = end_of_password(text, start, is_web)?;
+    let shown = end == start
+        || text[end..].starts_with(b"@sha256:")
+        || credential::is_placeholder(&text[start..end]);
+    (!shown).then_some((start, end))
+}
+
+/// `token@host`, or a user who is called by an address: `smtp://ada@example.org:password@host`.
+fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> {
+    let end = run(text, after, |byte| {
+        !is_space(byte) && !b"/?#\"'<>\\".contains(&byte)
+    });
+    let authority = &text[after..end];
+    let at_sign = rfind(authority, b'@')?;
+    let user = &authority[..at_sign];
+    if let Some(colon) = find(user, b':', 0) {
+        return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
+    }
+    let is_token = user.len() >= 20 && user.iter().all(|byte| Set::BASE64URL.has(*byte));
+    let is_mixed =
+        || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
+    (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
+}
+
+/// Returns whether what follows `host:` is a port. One digit before a slash is none of a database.
+fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
+    let end = Set::DIGIT.run(&text[..text.len().min(start + 6)], start);
+    match (end - start, text.get(end)) {
+        (0, None | Some(b'/' | b'?' | b'#')) => is_web && is_domain,
+        (1, Some(b'/' | b'?' | b'#')) => is_web,
+        (1..=5, Some(b'.')) => text.get(end + 1).is_none_or(|byte| is_space(*byte)),
+        (1..=5, next) => {
+            next.is_none_or(|byte| is_space(*byte) || b"/?#,;\"'`)]}>\\|<".contains(byte))
+        }
+        _ => false,
+    }
+}
+
+/// Where the next URL begins after `start`, or the end.
+fn next_url(text: &[u8], start: usize) -> usize {
+    match find_text(text, b"://", start) {
+        Some(next) => Set::KEY.run_back(text, next, 31).max(start),
+        None => text.len(),
+    }
+}
+
+/// Where a run of characters without white space ends that something may close.
+pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    if text
+        .get(start..)
+        .is_some_and(|rest| rest.starts_with(REDACTED.as_bytes()))
+    {
+        at += REDACTED.len();
+    }
+    while at < text.len() {
+        at = match text[at] {
+            byte if is_space(byte) => break,
+            b'"' | b'\'' => match Stop::at_quote(text, at) {
+                Stop::Ends => break,
+                Stop::GoesOn(next) => next,
+            },
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
+                Stop::Ends => break,
+                Stop::GoesOn(next) => next,
+            },
+            _ => run(text, at, |byte| {
+                !is_space(byte) && !b"\"'`)]}>\\".contains(&byte)
+            }),
+        };
+    }
+    at
+}
+
+/// The `@` that ends a password which begins at `start`.
+///
+/// Of several, the last one is taken that stands before the name of a host. A quote that closes
+/// the text around the URL ends the search, unless what follows is a host with its port or path:
+/// a password may have such quotes in it, and spaces.
+fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
+    const NEAR: usize = 64;
+    let next = next_url(text, start);
+    let [full, name, any] = at_signs(&text[..end_of_run(&text[..next], start)], start, is_web);
+    if full.or(name).is_some() {
+        return full.or(name);
+    }
+    let run_end = run(&text[..next], start, |byte| !is_space(byte));
+    let [full, ..] = at_signs(&text[..run_end], start, is_web);
+    if full.or(any).is_some() {
+        return full.or(any);
+    }
+    let near = &text[..next.min(start + NEAR)];
+    let line = run(near, run_end, |byte| !matches!(byte, b'\r' | b'\n' | b'\t'));
+    let is_word = text[start..run_end].iter().all(u8::is_ascii_lowercase);
+    if text.get(run_end) != Some(&b' ') || is_web && is_word {
+        return None;
+    }
+    let at = find(&text[..line], b'@', run_end)?;
+    let is_quoted = text[start..at].iter().any(|byte| b"\"'`".contains(byte));
+    match host(text, at + 1) {
+        Host::Full => Some(at),
+        Host::Name if !is_quoted => Some(at),
+        _ => None,
+    }
+}
+
+/// The `@` before a host with more, before a name, and before anything, up to the end of `text`.
+fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
+    let (mut full, mut name, mut any) = (None, None, None);
+    let mut at = start;
+    while let Some(found) = find(text, b'@', at) {
+        at = found + 1;
+        any = Some(found);
+        match host(text, at) {
+            // What follows a host of the web may have an `@` again.
+            Host::Full if is_web && full.is_some() => {}
+            Host::Full => full = Some(found),
+            Host::Name => name = Some(found),
+            Host::None => {}
+        }
+    }
+    [full, name, any]
+}
+
+/// What follows an `@`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// A name with a port or a path after it.
+    Full,
+    /// A name.
+    Name,
+    None,
+}
+
+fn host(text: &[u8], start: usize) -> Host {
+    if matches!(text.get(start), Some(b'/' | b'[' | b'%')) {
+        return Host::Full;
+    }
+    let end = Set::KEY.run(text, start);
+    match text.get(end) {
+        _ if end == start => Host::None,
+        Some(b':') if text.get(end + 1).is_some_and(u8::is_ascii_digit) => Host::Full,
+        Some(b'/') => Host::Full,
+        Some(b':') if text.get(end + 1).is_some_and(|byte| !is_space(*byte)) => Host::None,
+        Some(b'@') => Host::None,
+        _ => Host::Name,
+    }
+}
+
+/// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.
+pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let start = run_back(text, at, 96, |byte| !is_space(byte));
+    let named = |colon: &usize| *colon > start && Set::KEY.has(text[*colon - 1]);
+    let colon = (start..at)
+        .filter(|colon| text[*colon] == b':')
+        .find(named)?;
+    let shown = colon + 1 == at || credential::is_placeholder(&text[colon + 1..at]);
+    (!shown).then_some((colon + 1, at))
+}
+
+/// The password in `user/password@host`, which begins at `start`.
+pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let user = run(text, start, |byte| {
+        Set::KEY.has(byte) || b"$#[]\"".contains(&byte)
+    });
+    if user == start || text.get(user) != Some(&b'/') {
+        return None;
+    }
+    const MAX_LEN: usize = 128;
+    let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
+    let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
+    let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
+    (!shown).then_some((user + 1, end))
+}
