@@ -1,4 +1,5 @@
-//! Captures through the public API, all beside each other in one process, as in a service's own tests.
+//! Captures through the public API, all beside each other in one process, as in a service's own
+//! tests.
 
 mod failures;
 mod log_records;

@@ -1,4 +1,5 @@
-//! Every format shows the same of an event: lines for people are read back, and compared with those of JSON.
+//! Every format shows the same of an event: lines for people are read back, and compared with those
+//! of JSON.
 
 use std::{
     collections::BTreeMap,

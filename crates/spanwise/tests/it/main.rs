@@ -6,7 +6,8 @@
     reason = "a test ends where something is wrong"
 )]
 
-/// Runs the test that this is the first statement of in a process of its own, for one that starts logging.
+/// Runs the test that this is the first statement of in a process of its own, for one that starts
+/// logging.
 ///
 /// The binary runs itself again with this one test; what that prints is shown if it fails.
 macro_rules! alone {

@@ -46,7 +46,8 @@ fn wrong_start_is_followed_by_a_right_one() {
     lines.with_message("started");
 }
 
-/// What a start calls may start logging itself: that is an error, and not a thread that waits for itself.
+/// What a start calls may start logging itself: that is an error, and not a thread that waits for
+/// itself.
 #[test]
 fn start_inside_a_start_is_an_error() {
     alone!();
