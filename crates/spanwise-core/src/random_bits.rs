@@ -38,28 +38,30 @@ pub fn random_bits() -> u64 {
 /// The numbers of one thread in one process.
 struct Stream {
     process: u32,
-    /// The time of the first one: a process may have the number of one that ended.
-    began: u64,
     key: RandomState,
     count: u64,
 }
+
+/// Odd, and near no multiple of a time.
+const FAR_APART: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     #[cold]
     fn new(process: u32) -> Self {
         let began = Clock::system().now().duration_since(UNIX_EPOCH);
         let began = began.unwrap_or_default();
+        let began = began.as_nanos() as u64;
         Self {
             process,
-            // In a child, the key is one that the parent may draw, too. Nobody shares number and time.
-            began: began.as_nanos() as u64 ^ u64::from(process) << 32,
+            // In a child, the key is one that the parent may draw, too. So each process counts elsewhere: by its number, and one that
+            // has the number of another that ended by the time, of which no count uses up as much as passes.
             key: RandomState::new(),
-            count: 0,
+            count: began.wrapping_add(FAR_APART.wrapping_mul(process.into())),
         }
     }
 
     fn next(&mut self) -> u64 {
-        self.count += 1;
-        self.key.hash_one((self.began, self.count))
+        self.count = self.count.wrapping_add(1);
+        self.key.hash_one(self.count)
     }
 }

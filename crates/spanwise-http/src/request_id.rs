@@ -40,7 +40,7 @@ impl RequestId {
     /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default() // it is ASCII
+        str::from_utf8(self.0.as_bytes()).unwrap_or_default() // it is ASCII
     }
 
     /// Returns the id as the value of a header.
