@@ -1,7 +1,7 @@
 //! Random numbers for ids.
 //!
-//! No two threads draw the same, nor does a process draw what the one that it forked from draws. They can be drawn while a
-//! thread ends, when its thread-locals are gone.
+//! No two threads draw the same, nor does a process draw what the one that it forked from draws.
+//! They can be drawn while a thread ends, when its thread-locals are gone.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,8 @@ use crate::Clock;
 
 /// Returns 64 random bits.
 ///
-/// They are SipHash of a counter, with a key that the system gives each thread. Who sees some cannot tell the next.
+/// They are SipHash of a counter, with a key that the system gives each thread. Who sees some
+/// cannot tell the next.
 #[must_use]
 pub fn random_bits() -> u64 {
     thread_local! {
@@ -53,8 +54,9 @@ impl Stream {
         let began = began.as_nanos() as u64;
         Self {
             process,
-            // In a child, the key is one that the parent may draw, too. So each process counts elsewhere: by its number, and one that
-            // has the number of another that ended by the time, of which no count uses up as much as passes.
+            // In a child, the key is one that the parent may draw, too. So each process counts
+            // elsewhere: by its number, and one that has the number of another that ended by the
+            // time, of which no count uses up as much as passes.
             key: RandomState::new(),
             count: began.wrapping_add(FAR_APART.wrapping_mul(process.into())),
         }

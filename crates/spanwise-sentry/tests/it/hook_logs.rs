@@ -1,4 +1,5 @@
-//! A hook of the program's that logs, and opens spans, is not asked about what it logs: or it would have no end.
+//! A hook of the program's that logs, and opens spans, is not asked about what it logs: or it would
+//! have no end.
 //!
 //! With a global subscriber, since what is logged inside of one that is scoped reaches nobody.
 
