@@ -201,20 +201,34 @@ impl Redact for NoRedaction {
 
 pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
 
-/// A secret may begin this far before the end of what is read, and go on after it.
-const OVERLAP: usize = 4 * 1024;
-
-/// Up to white space in the last part of what is read: a secret that goes on beyond it is not cut
-/// in two.
+/// The part of a text that a policy reads: without the last unbroken run before the cut.
+///
+/// A secret that is cut in two is not recognized, so all of a run goes that the cut is in. A run
+/// ends at white space, or after a string, list or object of JSON. Groups of digits or capitals
+/// before it go too: they may be those of a card or an account, which has spaces in it.
 #[cold]
 fn before_budget(text: &str) -> &str {
-    let end = guarded::cut_at(text, BUDGET).len();
-    let from = guarded::cut_at(text, end - OVERLAP).len();
-    let space = text.as_bytes()[from..end]
-        .iter()
-        .rposition(u8::is_ascii_whitespace);
-    &text[..space.map_or(from, |space| from + space + 1)]
+    let text = guarded::cut_at(text, BUDGET);
+    let bytes = text.as_bytes();
+    let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
+    let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
+    let mut end = (0..bytes.len()).rev().find(is_end).map_or(0, |at| at + 1);
+    for _ in 0..MAX_GROUPS {
+        let group = bytes[..end].trim_ascii_end();
+        let is_part = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        let length = group.iter().rev().take_while(is_part).count();
+        let begins = group.len() == length || group[group.len() - length - 1].is_ascii_whitespace();
+        if length == 0 || length > MAX_GROUP_LEN || !begins {
+            break;
+        }
+        end = group.len() - length;
+    }
+    &text[..end]
 }
+
+/// The longest account has nine groups of four.
+const MAX_GROUPS: usize = 9;
+const MAX_GROUP_LEN: usize = 8;
 
 /// The text of `value` as `policy` lets it be shown, before it is cut.
 pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {

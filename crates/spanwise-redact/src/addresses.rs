@@ -105,9 +105,10 @@ fn char_before(text: &[u8], at: usize) -> (char, usize) {
     (char::REPLACEMENT_CHARACTER, 1)
 }
 
-/// Ends of file names: `logo@2x.png`.
-const FILES: [&str; 10] = [
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html",
+/// Ends of file names and of units of systemd: `logo@2x.png`, `getty@tty1.service`.
+const FILES: [&str; 16] = [
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "json", "html", "service", "socket",
+    "timer", "target", "slice", "scope",
 ];
 
 /// A public address of four numbers: `start` is at a digit with none before it.

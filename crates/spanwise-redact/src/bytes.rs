@@ -38,6 +38,7 @@ impl Set {
     pub(crate) const HEX_DASH: Self = Self(Self::HEX.0 | DASH);
     /// What a part of the path of a URL is made of.
     pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
+    pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
     pub(crate) const TWITTER: Self = Self(Self::ALNUM.0 | PERCENT);
     /// What hashes of passwords are written in.
     pub(crate) const CRYPT: Self = Self(Self::BASE64_PADDED.0 | DOT | DOLLAR);
@@ -195,6 +196,7 @@ const TILDE: u16 = 1 << 11;
 const PERCENT: u16 = 1 << 12;
 const COLON: u16 = 1 << 13;
 const DOLLAR: u16 = 1 << 14;
+const AT: u16 = 1 << 15;
 
 static CLASS: [u16; 256] = {
     let mut class = [0; 256];
@@ -216,6 +218,7 @@ static CLASS: [u16; 256] = {
             b'%' => PERCENT,
             b':' => COLON,
             b'$' => DOLLAR,
+            b'@' => AT,
             _ => 0,
         };
         byte += 1;

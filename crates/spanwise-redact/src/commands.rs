@@ -5,7 +5,7 @@
 //! holds for its line, up to a `|`, `;` or `&&`.
 
 use crate::{
-    bytes::{Set, find, has_at, is_space, run},
+    bytes::{Set, after_escape, find, has_at, is_space, run},
     credential, prose, urls, values,
 };
 
@@ -138,9 +138,10 @@ const FLAGS: &[Flag] = &[
     flag("set", "", Form::Setting),
 ];
 
-/// Appends the arguments of `text` that may be secret.
-pub(crate) fn arguments<'t>(text: &'t str, found: &mut Vec<Argument<'t>>) {
+/// The arguments of `text` that may be secret.
+pub(crate) fn arguments(text: &str) -> Vec<Argument<'_>> {
     let bytes = text.as_bytes();
+    let mut found = Vec::new();
     let mut line = Line::default();
     let mut at = 0;
     loop {
@@ -149,10 +150,10 @@ pub(crate) fn arguments<'t>(text: &'t str, found: &mut Vec<Argument<'t>>) {
             line = Line::default();
         }
         if start >= bytes.len() {
-            return;
+            return found;
         }
         let end = run(bytes, start, |byte| !is_space(byte));
-        at = line.word(text, start, end, found).max(end);
+        at = line.word(text, start, end, &mut found).max(end);
     }
 }
 
@@ -236,7 +237,22 @@ impl Line {
             let letters = flag.letters.as_bytes();
             let is_short = letters.len() == 2;
             if word == letters {
-                if flag.form != Form::Attached {
+                if is_short && matches!(bytes.get(stop), Some(b'"' | b'\'')) {
+                    let (from, to) = value(bytes, stop);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else if flag.form != Form::Attached {
+                    self.expected = Some(Expected::Form(flag.form));
+                }
+                return true;
+            }
+            // `--user=ada:x`, `-su ada:x`
+            if flag.form == Form::AfterMark(b':')
+                && let Some(joined) = Self::joined(word, letters)
+            {
+                if joined < word.len() {
+                    let (from, to) = value(bytes, start + joined);
+                    push(text, Expected::Form(flag.form), from, to, found);
+                } else {
                     self.expected = Some(Expected::Form(flag.form));
                 }
                 return true;
@@ -249,6 +265,18 @@ impl Line {
             }
         }
         false
+    }
+
+    /// Where the value begins in a word that has an option and more.
+    fn joined(word: &[u8], letters: &[u8]) -> Option<usize> {
+        if letters.len() > 2 {
+            let is_it = word.starts_with(letters) && word.get(letters.len()) == Some(&b'=');
+            return is_it.then_some(letters.len() + 1);
+        }
+        let is_several = word.len() <= 5
+            && word.get(1).is_some_and(|byte| *byte != b'-')
+            && word[1..].iter().all(u8::is_ascii_alphabetic);
+        (is_several && word.last() == letters.last()).then_some(word.len())
     }
 
     fn of(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
@@ -297,7 +325,9 @@ impl Line {
             self.expected = Some(Expected::Named(start, stop));
         }
         self.words += 1;
-        let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        // A path, a quote or an escape may stand before it.
+        let begun = Set::KEY.run_back(word, word.len(), 32);
+        let name = &word[after_escape(word, begun).min(word.len())..];
         for (index, flag) in FLAGS.iter().enumerate() {
             if flag.command.as_bytes() == name {
                 self.commands |= 1 << index;
@@ -320,7 +350,9 @@ impl Line {
 fn value(text: &[u8], start: usize) -> (usize, usize) {
     let slashes = run(text, start, |byte| byte == b'\\') - start;
     match text.get(start + slashes) {
-        Some(mark @ (b'"' | b'\'')) => values::quoted(text, start + slashes + 1, *mark, slashes),
+        Some(mark @ (b'"' | b'\'')) => {
+            values::quoted(text, start + slashes + 1, *mark, slashes, None)
+        }
         _ => (start, urls::end_of_run(text, start)),
     }
 }
@@ -377,7 +409,7 @@ fn is_prose(says: &[u8], name: &[u8]) -> bool {
         letters.map(u8::to_ascii_lowercase).collect()
     };
     credential::is_placeholder(says)
-        || says.first().is_some_and(|first| b"[(<|=".contains(first))
+        || matches!(says, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
         || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
         || says.len() <= 64 && is_upper && letters(name).ends_with(&letters(plain))
 }

@@ -13,12 +13,12 @@
 
 use crate::{
     bytes::{Set, is_space, line_from},
-    prose, work,
+    prose, values, work,
 };
 use spanwise_core::REDACTED;
 
 /// Sentences are read no further.
-pub(crate) const MAX_LINE_LEN: usize = 192;
+pub(crate) const MAX_LINE_LEN: usize = 96;
 
 /// What a bare value after `key: ` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,10 @@ pub(crate) enum Reading {
 pub(crate) enum About {
     /// Words are the secret: a passphrase, a mnemonic.
     Phrase,
-    /// One word is the secret, however it looks: a password, a code.
+    /// One word is the secret, and may be a word of a language: a password.
     Password,
+    /// Digits are the secret: a PIN, a one-time password.
+    Code,
     /// The name of a thing that also has a state: a token, a session.
     Thing,
     /// Personal data that has several words: a name, an address.
@@ -50,7 +52,9 @@ impl About {
         let has = |parts: &[&str]| parts.iter().any(|part| contains(key, part.as_bytes()));
         if has(&["phrase", "mnemonic", "recovery", "seed"]) {
             Self::Phrase
-        } else if has(&["pass", "pwd", "pin", "otp", "cvv", "cvc", "code", "pw"]) {
+        } else if has(&["passcode", "pin", "otp", "cvv", "cvc", "code"]) {
+            Self::Code
+        } else if has(&["pass", "pwd", "pw"]) {
             Self::Password
         } else if has(&["name", "address", "addr", "street", "birth", "phone"]) {
             Self::Person
@@ -102,6 +106,11 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     if is_absent(value) {
         return true;
+    }
+    if let Some(space) = value.iter().position(|byte| *byte == b' ')
+        && values::is_scheme(&value[..space])
+    {
+        return is_placeholder(&value[space + 1..]);
     }
     let name = |name: &[u8]| {
         let mut digits = 0;
@@ -166,6 +175,10 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
 pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     work::step(line.len());
+    // `Authorization: Bearer <token>`
+    if is_placeholder(line) {
+        return Reading::Prose;
+    }
     // `wrong password: got tulip9931` says it after all.
     let credential = |most: usize| {
         let mut words = words_of(line).skip(1).take(most);
@@ -221,7 +234,7 @@ fn is_credential(word: &[u8]) -> bool {
 }
 
 fn trim(word: &[u8]) -> &[u8] {
-    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?".contains(byte);
+    let marks = |byte: &u8| b"\"'`()[]<>{},.;:!?|".contains(byte);
     let start = word
         .iter()
         .position(|byte| !marks(byte))
@@ -246,39 +259,47 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return first.len() <= 5 || second.is_some_and(|second| is_plain(trim(second)));
     }
     if word.iter().all(u8::is_ascii_digit) {
-        return is_count(word, second, about);
+        return is_count(word, rest, about);
     }
+    if is_type(first) || is_module(word) || is_variable(first) {
+        return true;
+    }
+    // `Debug` of a struct: only that of an error is prose.
+    let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
+        || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
+    if is_error_name(first) {
+        return !has_credential_in_brackets(line, is_struct);
+    }
+    if is_struct {
+        return false;
+    }
+    let is_state = prose::is_in(prose::STATES, word);
+    let is_lead = prose::is_in(prose::LEADS, word);
     if about == About::Phrase {
         let sentence = words_of(line)
             .take(4)
             .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
-        return sentence || second.is_none() && prose::is_in(prose::STATES, word);
+        return sentence || second.is_none() && is_state;
     }
-    let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
+    let is_thing = matches!(about, About::Thing | About::Code);
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
         // A chain of errors: `stock-db: permission denied`.
-        let is_known = prose::is_in(prose::STATES, word)
-            || prose::is_in(prose::LEADS, word)
-            || is_error_name(word);
-        let is_named = about != About::Password && (is_plain(word) || is_name(word));
-        return is_known || is_named && is_prose(rest, about, depth + 1);
+        let is_named = is_thing && (is_plain(word) || is_name(word));
+        return is_state || is_lead || is_named && is_prose(rest, about, depth + 1);
     }
+    let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
     if is_path(word) && second.is_none_or(|_| ends) {
-        return about != About::Password || second.is_some();
-    }
-    // `Debug` of a struct: only that of an error is prose.
-    let is_struct = first.iter().any(|byte| b"({[".contains(byte))
-        || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
-    if is_error_name(word) {
-        return !has_credential_in_brackets(line, is_struct);
-    }
-    if is_struct && !b"({[".contains(&first[0]) {
-        return false;
+        return is_thing || second.is_some();
     }
     if !is_plain(word) {
         return false;
     }
-    if prose::is_in(prose::STATES, word) {
+    let is_participle = is_thing
+        && word.len() > 5
+        && [&b"ed"[..], b"ing", b"able", b"ible"]
+            .iter()
+            .any(|end| word.ends_with(end));
+    if is_state || is_participle {
         return true;
     }
     let Some(second) = second.filter(|_| !ends || first.last() == Some(&b',')) else {
@@ -288,30 +309,92 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     let goes_on = next.is_empty()
         || is_plain(next)
         || next.iter().all(u8::is_ascii_digit)
-        || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/')
+        || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
         || is_name(next)
+        || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
         || is_error_name(next);
+    let is_known = |word: &[u8]| {
+        let lists = [prose::STATES, prose::LEADS, prose::VERBS, prose::FUNCTION];
+        lists.iter().any(|list| prose::is_in(list, word))
+    };
     let is_pair = second.contains(&b'=')
-        || second.last() == Some(&b':')
-            && !prose::is_in(prose::STATES, next)
-            && !prose::is_in(prose::LEADS, next);
-    if prose::is_in(prose::LEADS, word) {
-        return goes_on && !is_pair;
+        || second.last() == Some(&b':') && !is_known(next) && !next.iter().all(u8::is_ascii_digit);
+    if is_pair {
+        return false;
+    }
+    if is_lead {
+        return goes_on;
+    }
+    if !is_thing {
+        return false;
     }
     // `provider answered`: the name of a thing, and a verb.
-    about != About::Password && about != About::Person && prose::is_in(prose::VERBS, next)
+    let sentence: Vec<&[u8]> = words_of(line)
+        .map(|(_, word)| word)
+        .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
+        .map(trim)
+        .take(6)
+        .collect();
+    prose::is_in(prose::VERBS, next)
+        || sentence.len() >= 3
+        || sentence.len() == 2 && sentence.iter().any(|word| is_known(word))
 }
 
-/// `16 bytes`, `401`, `403 Forbidden`.
-fn is_count(digits: &[u8], second: Option<&[u8]>, about: About) -> bool {
-    let second = second.map(trim);
-    let has_unit = second.is_some_and(|second| prose::is_in(prose::UNITS, second));
+/// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
+fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
+    let mut words = words_of(rest).map(|(_, word)| trim(word));
+    let second = words.next();
+    let unit = |word: &&[u8]| prose::is_in(prose::UNITS, word);
+    let is_range = |word: &&[u8]| {
+        let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
+        joins.contains(word) || word.iter().all(u8::is_ascii_digit)
+    };
+    let has_unit = second.is_some_and(|second| {
+        unit(&second)
+            || is_range(&second)
+                && words
+                    .by_ref()
+                    .take_while(|word| is_range(word) || unit(word))
+                    .any(|word| unit(&word))
+    });
     if has_unit {
         return digits.len() <= 7;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
-    let is_reason = second.is_none_or(|second| is_plain(second));
-    about == About::Thing && is_status && is_reason
+    about == About::Thing && is_status && second.is_none_or(is_plain)
+}
+
+/// The type of a field in code: `&str`, `Option<String>`.
+fn is_type(word: &[u8]) -> bool {
+    let word = word
+        .strip_suffix(b",")
+        .or_else(|| word.strip_suffix(b")"))
+        .unwrap_or(word);
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,()8".contains(byte);
+    let begins = word[0] == b'&' && word.len() > 2 && word[1].is_ascii_alphabetic()
+        || word.starts_with(b"&'");
+    word.len() <= 64
+        && word.iter().all(is_part)
+        && (begins || word[0].is_ascii_uppercase() && word.contains(&b'<'))
+}
+
+/// The place of a variable in a text: `{what}`.
+fn is_variable(word: &[u8]) -> bool {
+    let Some(inside) = word.strip_prefix(b"{").and_then(|word| {
+        let end = word.iter().position(|byte| *byte == b'}')?;
+        Some(&word[..end])
+    }) else {
+        return false;
+    };
+    inside
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || b"_.:?".contains(byte))
+}
+
+/// The path of a module in code: `shop_session::Store::open`.
+fn is_module(word: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_:".contains(byte);
+    word.windows(2).any(|two| two == b"::") && word.iter().all(is_part)
 }
 
 /// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
@@ -319,9 +402,11 @@ fn is_plain(word: &[u8]) -> bool {
     let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
     let is_part = |part: &[u8]| {
         let rest = part.get(1..).unwrap_or_default();
-        let lower = rest.iter().all(u8::is_ascii_lowercase);
+        let is_lower = |byte: &u8| byte.is_ascii_lowercase() || !byte.is_ascii();
+        let lower = rest.iter().all(is_lower);
         let upper = part.len() <= 6 && part.iter().all(u8::is_ascii_uppercase);
-        !part.is_empty() && part[0].is_ascii_alphabetic() && (lower || upper)
+        let begins = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+        part.first().is_some_and(begins) && (lower || upper)
     };
     (1..=24).contains(&word.len()) && parts().all(is_part)
 }
@@ -362,6 +447,8 @@ fn is_path(word: &[u8]) -> bool {
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
 fn is_error_name(word: &[u8]) -> bool {
+    let end = word.iter().rposition(|byte| !b":,.;".contains(byte));
+    let word = &word[..end.map_or(0, |end| end + 1)];
     let is_variant = word.iter().any(|byte| b"({".contains(byte));
     let word = word
         .split(|byte| b"({".contains(byte))
@@ -457,4 +544,12 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
     };
     let camel = value.len() <= 24 && is_error_name(value);
     value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
+}
+
+/// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
+/// about: `` token: `lease_id` not found ``.
+pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
+    let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
+    let line = line_from(rest, 0, MAX_LINE_LEN);
+    is_name && line.starts_with(b" ") && is_prose(line, About::Password, 0)
 }

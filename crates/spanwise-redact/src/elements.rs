@@ -1,15 +1,13 @@
 //! Elements of XML: `<password>…</password>`.
 
-use crate::{
-    bytes::{Set, find, find_text, has_at, run, skip_space},
-    values::Value,
-};
+use crate::bytes::{Set, find, find_text, has_at, run, skip_space};
 
 /// A name of an element that holds a text, and the text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Element<'t> {
     pub(crate) name: &'t str,
-    pub(crate) value: Value,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// The next element with a text in it, from `*at` on.
@@ -55,11 +53,10 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
         let Some(name) = text.get(start..end) else {
             continue;
         };
-        let value = Value {
+        return Some(Element {
+            name,
             start: from,
             end: from + inside,
-            needs_quotes: None,
-        };
-        return Some(Element { name, value });
+        });
     }
 }

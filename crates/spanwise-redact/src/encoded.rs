@@ -1,15 +1,24 @@
 //! Pairs that are percent-encoded: `password%3Dx%26user%3Dada`, also twice, and JSON in a query.
 
-use crate::{
-    bytes::{Set, find, is_space, run, run_back},
-    values::Value,
-};
+use crate::bytes::{Set, find, is_space, run, run_back};
 
-/// A key before an encoded `=` or `:`, and its value.
+/// A key before an encoded `=` or `:`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EncodedPair<'t> {
     pub(crate) key: &'t str,
-    pub(crate) value: Value,
+    after: usize,
+}
+
+impl EncodedPair<'_> {
+    /// Its value, which is looked for if a rule hides the key.
+    pub(crate) fn value(&self, text: &str) -> (usize, usize) {
+        let bytes = text.as_bytes();
+        let mut start = self.after;
+        while let Some((_, next)) = code(bytes, start, &["22", "27", "20", "5B", "7B"]) {
+            start = next;
+        }
+        (start, end_of_value(bytes, start))
+    }
 }
 
 /// The next pair from `*at` on.
@@ -44,20 +53,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
         let Some(key) = text.get(start..end).filter(|key| !key.is_empty()) else {
             continue;
         };
-        let mut from = after;
-        while let Some((_, next)) = code(bytes, from, &["22", "27", "20", "5B", "7B"]) {
-            from = next;
-        }
-        let to = end_of_value(bytes, from);
-        if to == from {
-            continue;
-        }
-        let value = Value {
-            start: from,
-            end: to,
-            needs_quotes: None,
-        };
-        return Some(EncodedPair { key, value });
+        return Some(EncodedPair { key, after });
     }
 }
 

@@ -82,7 +82,10 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
         {
             let before = &bytes[..found.name];
             // What follows `::` is a name of a module.
-            if colon && found.quote.is_none() && before.ends_with(b"::") {
+            // and what follows `://` is a user.
+            let is_none = before.ends_with(b"::") || before.ends_with(b"://");
+            let is_arrow = bytes.get(separator + 1) == Some(&b'>');
+            if (colon || is_arrow) && found.quote.is_none() && is_none {
                 continue;
             }
             // The `&` may be written out, as in the JSON that Go writes.
@@ -168,7 +171,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
         // Only JSON has line breaks there.
         _ if !is_one_line => None,
         Some(b']' | b'd' | b'D')
-            if gap.is_empty()
+            if (gap.is_empty() || text.get(separator + 1) == Some(&b'>'))
                 && text[separator] == b'='
                 && without_bracket(&text[..end], b']').is_some() =>
         {
@@ -399,13 +402,10 @@ impl<'t> Pair<'t> {
         }
     }
 
-    /// Returns whether it is a parameter of a URL.
-    pub(crate) fn in_query(&self, text: &[u8], around: &mut Around) -> bool {
-        self.may_be_parameter && matches!(self.where_is(text, around), Place::Query { .. })
-    }
-
     fn where_is(&self, text: &[u8], around: &mut Around) -> Place {
-        around.move_to(text, self.name);
+        // What is open around a key in quotes, not the quotes themselves.
+        let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
+        around.move_to(text, self.name.saturating_sub(quotes));
         if !self.may_be_parameter {
             let before = run_back(text, self.name, 2, |byte| byte == b' ');
             let is_member = !self.colon && before > 0 && text[before - 1] == b';';
@@ -423,7 +423,7 @@ impl<'t> Pair<'t> {
         } else if is_member {
             Place::Member
         } else {
-            Place::Free
+            Place::Form
         }
     }
 
@@ -438,13 +438,23 @@ impl<'t> Pair<'t> {
             start += 3;
         }
         let slashes = run(text, start, |byte| byte == b'\\') - start;
-        let loose = self.colon && self.quote.is_none() && start > self.after && hiding.built_in;
+        let word = run(text, start, |byte| byte.is_ascii_lowercase());
+        let is_word = word > start && text.get(word) == Some(&b' ');
+        let loose = self.colon
+            && (self.quote.is_none() || is_word)
+            && start > self.after
+            && hiding.built_in;
         let place = match self.where_is(text, around) {
             // There is no space in a URL.
             Place::Query { .. } if start > self.after => Place::Free,
             place => place,
         };
         let mark = *text.get(start + slashes)?;
+        if hiding.built_in
+            && (self.is_in_arn(text) || values::is_line_break(text, start, around.open()))
+        {
+            return None;
+        }
         // `"password:", …`: the quote ends the string that the key is in.
         let after = text.get(start + slashes + 1);
         let is_end = self.quote.is_none() && around.open() == Some((mark, slashes));
@@ -454,7 +464,7 @@ impl<'t> Pair<'t> {
         let (value, is_quoted) = match &mark {
             mark @ (b'"' | b'\'' | b'`') => {
                 let start = start + slashes + 1;
-                let (start, end) = values::quoted(text, start, *mark, slashes);
+                let (start, end) = values::quoted(text, start, *mark, slashes, around.open());
                 let value = Value {
                     start,
                     end,
@@ -470,7 +480,9 @@ impl<'t> Pair<'t> {
         } else {
             credential::is_nothing(says)
                 || credential::is_placeholder(says)
-                || loose && is_quoted && self.is_of_a_parser(text, says)
+                || loose
+                    && is_quoted
+                    && (self.is_of_a_parser(text, says) || self.is_of_a_sentence(text, value.end))
         };
         (!shown).then_some(value)
     }
@@ -522,14 +534,37 @@ impl<'t> Pair<'t> {
         } else {
             values::end_of_bare(text, start, place, open)
         };
-        let is_alone =
-            self.quote.is_none() && matches!(place, Place::Free | Place::Member) && hiding.built_in;
+        let is_alone = self.quote.is_none()
+            && place != Place::Form
+            && !matches!(place, Place::Query { .. })
+            && hiding.built_in;
         if is_alone && about == About::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if loose && about == About::Person {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
         Some(until(start, end))
+    }
+
+    /// A part of the name of a resource: `arn:aws:…:secret:stock-db`.
+    fn is_in_arn(&self, text: &[u8]) -> bool {
+        if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
+            return false;
+        }
+        let start = run_back(text, self.name, MAX_KEY_LEN, |byte| {
+            Set::KEY.has(byte) || byte == b':' || byte == b'/'
+        });
+        text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
+    }
+
+    /// A name in quotes that the sentence goes on about.
+    fn is_of_a_sentence(&self, text: &[u8], end: usize) -> bool {
+        if About::key(self.key) == About::Password {
+            return false;
+        }
+        let start = run_back(text, end, 64, |byte| !b"\"'`".contains(&byte));
+        let rest = run(text, end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_subject(&text[start..end], &text[rest..])
     }
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.

@@ -58,6 +58,10 @@ pub(crate) enum Then {
     PgPass,
     /// `IDENTIFIED BY` before a password in SQL.
     IdentifiedBy,
+    /// `IDENTIFIED WITH plugin BY` before a password in SQL.
+    IdentifiedWith,
+    /// `SET PASSWORD FOR` a user `=` before one.
+    SetPassword,
     /// `PASSWORD` before one in quotes, or in a line of `.netrc`.
     Password,
     /// A command, or the ` --` of an option: the words after it are read on their own.
@@ -143,6 +147,8 @@ impl Token {
             Then::Oracle => urls::oracle(text, after),
             Then::PgPass => pgpass(text, at, after),
             Then::IdentifiedBy => identified_by(text, at, after),
+            Then::IdentifiedWith => quoted_after(text, after, &[b" BY ", b" AS "]),
+            Then::SetPassword => quoted_after(text, after, &[b"= ", b"="]),
             Then::Password => password(text, at, after),
             Then::CommandLine => None,
         }
@@ -194,7 +200,7 @@ fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize,
         }
         start = end + 1;
     }
-    let end = Set::PATH.run(text, start);
+    let end = Set::PATH_REST.run(text, start);
     (end - start >= least).then_some((start, end))
 }
 
@@ -369,6 +375,9 @@ fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     let host = run_back(text, at, 64, is_host);
     let begins =
         host == 0 || is_space(text[host - 1]) || matches!(text[host - 1], b'"' | b'\'' | b'`');
+    if !begins || host == at {
+        return None;
+    }
     let mut start = after;
     for _ in 0..2 {
         let end = run(&text[..text.len().min(start + 64)], start, |byte| {
@@ -380,7 +389,7 @@ fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
         start = end + 1;
     }
     let end = urls::end_of_run(text, start);
-    (begins && host < at && end > start).then_some((start, end))
+    (end > start).then_some((start, end))
 }
 
 /// The password in quotes after `IDENTIFIED BY`, or a word after a statement about a user.
@@ -448,19 +457,39 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
         .filter(|mark| matches!(mark, b'\'' | b'"'))?;
     let start = at + slashes + 1;
     let mut from = start;
+    // In quotes that are in quotes, two of them end both.
+    let mut first = None;
     let end = loop {
-        let quote = find(text, mark, from)?;
+        let Some(quote) = find(text, mark, from) else {
+            break first?;
+        };
         let escapes = backslashes_before(&text[start..], quote - start);
+        let end = quote - escapes;
         if escapes != slashes {
             from = quote + 1;
-        } else if text.get(quote + 1) == Some(&mark) && quote > start {
+        } else if slashes == 0 && text.get(quote + 1) == Some(&mark) && quote > start {
+            first = first.or(Some(end));
             from = quote + 2;
         } else {
-            break quote - escapes;
+            break end;
         }
     };
     let shown = end <= start || credential::is_placeholder(&text[start..end]);
     (!shown).then_some((start, end))
+}
+
+/// The text in quotes that follows one of these words, not far from `after`.
+fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
+    const NEAR: usize = 96;
+    let near = &text[..text.len().min(after + NEAR)];
+    work::step(near.len() - after);
+    let starts = after..near.len();
+    let mut starts = starts.filter(|at| words.iter().any(|word| has_at(near, *at, word)));
+    starts.find_map(|at| {
+        let word = words.iter().find(|word| has_at(near, at, word))?;
+        let start = run(near, at + word.len(), |byte| byte == b' ');
+        quoted(text, start)
+    })
 }
 
 /// Everything that is found by how it begins.
@@ -686,6 +715,8 @@ pub(crate) static TOKENS: &[Token] = &[
     token(Detector::ConnectionPassword, ":6432:", Then::PgPass),
     token(Detector::ConnectionPassword, ":*:", Then::PgPass),
     token(Detector::ConnectionPassword, "identified by", Then::IdentifiedBy),
+    token(Detector::ConnectionPassword, "identified with", Then::IdentifiedWith),
+    token(Detector::ConnectionPassword, "set password for", Then::SetPassword),
     token(Detector::ConnectionPassword, "password", Then::Password),
     command(" --"),
     command("\"--"),
@@ -728,7 +759,13 @@ impl Token {
     pub(crate) const fn any_case(&self) -> bool {
         matches!(
             self.then,
-            Then::Bearer | Then::Basic | Then::Pem | Then::IdentifiedBy | Then::Password
+            Then::Bearer
+                | Then::Basic
+                | Then::Pem
+                | Then::IdentifiedBy
+                | Then::IdentifiedWith
+                | Then::SetPassword
+                | Then::Password
         )
     }
 }

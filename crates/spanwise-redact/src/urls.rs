@@ -32,12 +32,11 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
         return None;
     }
     let start = user + 1;
-    if is_port(text, start, is_web) {
+    let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
+    if is_port(text, start, is_web, is_domain) {
         return None;
     }
-    let region = end_of_url(text, start);
-    let end = at_sign(&text[..region], start, is_web)
-        .or_else(|| at_sign_after_space(text, start, region, is_web))?;
+    let end = end_of_password(text, start, is_web)?;
     let shown = end == start
         || text[end..].starts_with(b"@sha256:")
         || credential::is_placeholder(&text[start..end]);
@@ -56,14 +55,16 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
         return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
     }
     let is_token = user.len() >= 20 && user.iter().all(|byte| Set::BASE64URL.has(*byte));
-    (is_web && is_token).then_some((after, after + at_sign))
+    let is_mixed =
+        || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
+    (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
 }
 
 /// Returns whether what follows `host:` is a port. One digit before a slash is none of a database.
-fn is_port(text: &[u8], start: usize, is_web: bool) -> bool {
+fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
     let end = Set::DIGIT.run(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
-        (0, None | Some(b'/' | b'?' | b'#')) => is_web,
+        (0, None | Some(b'/' | b'?' | b'#')) => is_web && is_domain,
         (1, Some(b'/' | b'?' | b'#')) => is_web,
         (1..=5, Some(b'.')) => text.get(end + 1).is_none_or(|byte| is_space(*byte)),
         (1..=5, next) => {
@@ -73,13 +74,11 @@ fn is_port(text: &[u8], start: usize, is_web: bool) -> bool {
     }
 }
 
-/// Where the URL ends that goes on at `start`: at white space, at what closes the quotes or
-/// brackets around it, and before the next URL.
-fn end_of_url(text: &[u8], start: usize) -> usize {
-    let end = end_of_run(text, start);
-    match find_text(&text[..end], b"://", start) {
+/// Where the next URL begins after `start`, or the end.
+fn next_url(text: &[u8], start: usize) -> usize {
+    match find_text(text, b"://", start) {
         Some(next) => Set::KEY.run_back(text, next, 31).max(start),
-        None => end,
+        None => text.len(),
     }
 }
 
@@ -95,7 +94,11 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
+            b'"' | b'\'' => match Stop::at_quote(text, at) {
+                Stop::Ends => break,
+                Stop::GoesOn(next) => next,
+            },
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
                 Stop::Ends => break,
                 Stop::GoesOn(next) => next,
             },
@@ -108,46 +111,78 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 }
 
 /// The `@` that ends a password which begins at `start`.
-fn at_sign(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
-    let first = find(text, b'@', start)?;
-    let is_path = |byte: &u8| matches!(byte, b'/' | b'?' | b'#');
-    let authority = if is_web {
-        text[first..].iter().position(is_path)
-    } else {
-        text[first..].iter().position(|byte| *byte == b'?')
-    };
-    let text = &text[..authority.map_or(text.len(), |end| first + end)];
-    let mut end = text.len();
-    let mut last = None;
-    while let Some(at) = rfind(&text[start..end], b'@') {
-        last = last.or(Some(start + at));
-        if is_host(text, start + at + 1) {
-            return Some(start + at);
-        }
-        end = start + at;
-    }
-    last
-}
-
-/// The `@` of a password with a space in it, near enough and on the same line.
-fn at_sign_after_space(text: &[u8], start: usize, region: usize, is_web: bool) -> Option<usize> {
+///
+/// Of several, the last one is taken that stands before the name of a host. A quote that closes
+/// the text around the URL ends the search, unless what follows is a host with its port or path:
+/// a password may have such quotes in it, and spaces.
+fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const NEAR: usize = 64;
-    let is_word = text[start..region].iter().all(u8::is_ascii_lowercase);
-    if text.get(region) != Some(&b' ') || is_web && is_word {
+    let next = next_url(text, start);
+    let [full, name, any] = at_signs(&text[..end_of_run(&text[..next], start)], start, is_web);
+    if full.or(name).is_some() {
+        return full.or(name);
+    }
+    let run_end = run(&text[..next], start, |byte| !is_space(byte));
+    let [full, ..] = at_signs(&text[..run_end], start, is_web);
+    if full.or(any).is_some() {
+        return full.or(any);
+    }
+    let near = &text[..next.min(start + NEAR)];
+    let line = run(near, run_end, |byte| !matches!(byte, b'\r' | b'\n' | b'\t'));
+    let is_word = text[start..run_end].iter().all(u8::is_ascii_lowercase);
+    if text.get(run_end) != Some(&b' ') || is_web && is_word {
         return None;
     }
-    let near = &text[..text.len().min(start + NEAR)];
-    let end = run(near, region, |byte| !b"\r\n@\"'`".contains(&byte));
-    let is_url = find_text(&near[..end], b"://", region).is_some();
-    (near.get(end) == Some(&b'@') && !is_url && is_host(text, end + 1)).then_some(end)
+    let at = find(&text[..line], b'@', run_end)?;
+    let is_quoted = text[start..at].iter().any(|byte| b"\"'`".contains(byte));
+    match host(text, at + 1) {
+        Host::Full => Some(at),
+        Host::Name if !is_quoted => Some(at),
+        _ => None,
+    }
 }
 
-fn is_host(text: &[u8], start: usize) -> bool {
+/// The `@` before a host with more, before a name, and before anything, up to the end of `text`.
+fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
+    let (mut full, mut name, mut any) = (None, None, None);
+    let mut at = start;
+    while let Some(found) = find(text, b'@', at) {
+        at = found + 1;
+        any = Some(found);
+        match host(text, at) {
+            // What follows a host of the web may have an `@` again.
+            Host::Full if is_web && full.is_some() => {}
+            Host::Full => full = Some(found),
+            Host::Name => name = Some(found),
+            Host::None => {}
+        }
+    }
+    [full, name, any]
+}
+
+/// What follows an `@`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// A name with a port or a path after it.
+    Full,
+    /// A name.
+    Name,
+    None,
+}
+
+fn host(text: &[u8], start: usize) -> Host {
     if matches!(text.get(start), Some(b'/' | b'[' | b'%')) {
-        return true;
+        return Host::Full;
     }
     let end = Set::KEY.run(text, start);
-    end > start && text.get(end) != Some(&b'@')
+    match text.get(end) {
+        _ if end == start => Host::None,
+        Some(b':') if text.get(end + 1).is_some_and(u8::is_ascii_digit) => Host::Full,
+        Some(b'/') => Host::Full,
+        Some(b':') if text.get(end + 1).is_some_and(|byte| !is_space(*byte)) => Host::None,
+        Some(b'@') => Host::None,
+        _ => Host::Name,
+    }
 }
 
 /// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.
@@ -169,7 +204,8 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     if user == start || text.get(user) != Some(&b'/') {
         return None;
     }
-    let region = end_of_url(text, user);
+    const MAX_LEN: usize = 128;
+    let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
     let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
     let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
     (!shown).then_some((user + 1, end))

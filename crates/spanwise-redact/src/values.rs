@@ -8,7 +8,7 @@
 use spanwise_core::REDACTED;
 
 use crate::{
-    bytes::{Set, backslashes_before, find, find_text, find2, is_space, run},
+    bytes::{Set, backslashes_before, find, find2, is_space, run},
     work,
 };
 
@@ -31,6 +31,8 @@ pub(crate) enum Place {
     Query { is_web: bool },
     /// A member of a connection string, after a `;`: spaces may be in it.
     Member,
+    /// A member of a form, after a `&`.
+    Form,
     /// Anything else.
     Free,
 }
@@ -64,8 +66,13 @@ impl Stop {
         let end_if = |ends: bool, next: usize| if ends { Self::Ends } else { Self::GoesOn(next) };
         match text[at] {
             b'"' | b'\'' => {
+                // It begins the value of another key.
                 let opens = at > 0 && matches!(text[at - 1], b'=' | b':' | b'>');
-                end_if(opens || !goes_on(text, at + 1), at + 1)
+                if opens {
+                    Self::Ends
+                } else {
+                    Self::at_quote(text, at)
+                }
             }
             b'<' if text.get(at + 1) == Some(&b'/') => Self::Ends,
             // What was hidden before is no bracket.
@@ -76,7 +83,14 @@ impl Stop {
             }
             b'\\' => {
                 let after = run(text, at, |byte| byte == b'\\');
-                end_if(is_escape(text, after), after)
+                match text.get(after) {
+                    // A quote of a string in a string, or one in a value.
+                    Some(b'"' | b'\'') => match Self::at(text, after) {
+                        Self::Ends => Self::Ends,
+                        Self::GoesOn(next) => Self::GoesOn(next),
+                    },
+                    _ => end_if(is_escape(text, after), after),
+                }
             }
             b',' | b';' | b'&' => end_if(is_separator(text, at), at + 1),
             _ => Self::GoesOn(at + 1),
@@ -85,6 +99,15 @@ impl Stop {
 }
 
 impl Stop {
+    /// Decides by what follows a quote, which ends nothing if a word does.
+    pub(crate) fn at_quote(text: &[u8], at: usize) -> Self {
+        if goes_on(text, at + 1) {
+            Self::GoesOn(at + 1)
+        } else {
+            Self::Ends
+        }
+    }
+
     /// Decides by what follows brackets: a word after more marks is a part of the value.
     fn after_bracket(text: &[u8], after: usize) -> Self {
         match text.get(after) {
@@ -117,7 +140,7 @@ fn goes_on(text: &[u8], at: usize) -> bool {
 /// ends a line: nothing, a space, another one or a key follows it.
 fn is_escape(text: &[u8], at: usize) -> bool {
     match text.get(at) {
-        None | Some(b'"' | b'\'') => true,
+        None => true,
         Some(b'n' | b'r' | b't') => match text.get(at + 1) {
             None | Some(b'\\' | b' ' | b'"' | b'\'') => true,
             _ => key_follows(text, at + 1, false),
@@ -135,13 +158,25 @@ fn is_escape(text: &[u8], at: usize) -> bool {
 /// Returns whether the `,`, `;` or `&` at `at` separates the value before it from another part.
 fn is_separator(text: &[u8], at: usize) -> bool {
     let spaced = text[at] == b';';
-    match text.get(at + 1) {
-        None
-        | Some(b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<' | b'&') => true,
-        Some(b'\\') => matches!(
-            text.get(run(text, at + 1, |byte| byte == b'\\')),
-            Some(b'"' | b'\'' | b'n' | b'r')
-        ),
+    let escaped = run(text, at + 1, |byte| byte == b'\\');
+    match text.get(escaped) {
+        None => true,
+        // It closes the text around the pair, or opens the next key.
+        Some(quote @ (b'"' | b'\'')) => {
+            let name = run(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
+                Set::KEY.has(byte) || byte == b' '
+            });
+            let closed = run(text, name, |byte| byte == b'\\');
+            let end = run(text, closed + 1, |byte| byte == b' ');
+            let is_key =
+                text.get(closed) == Some(quote) && matches!(text.get(end), Some(b':' | b'='));
+            is_key || Stop::at_quote(text, escaped) == Stop::Ends
+        }
+        Some(b'n' | b'r') if escaped > at + 1 => true,
+        Some(b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<') => {
+            let marks = run(text, escaped, |byte| b"`)]}>{[<".contains(&byte));
+            !goes_on(text, marks)
+        }
         Some(byte) if is_space(*byte) => true,
         Some(_) if text[at..].starts_with(b"&amp;") => key_follows(text, at + 5, false),
         Some(_) => key_follows(text, at + 1, spaced),
@@ -187,18 +222,57 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
 
 /// Where a value is that follows the quote before `start`. A quote twice is one (`'it''s'`), three
 /// are around a text of several lines, and a quote with a word right after it ends nothing.
-pub(crate) fn quoted(text: &[u8], start: usize, mark: u8, slashes: usize) -> (usize, usize) {
-    if slashes == 0 && text[start..].starts_with(&[mark, mark]) {
-        let end = find_text(text, &[mark, mark, mark], start + 2);
-        return (start + 2, end.unwrap_or(text.len()));
+pub(crate) fn quoted(
+    text: &[u8],
+    start: usize,
+    mark: u8,
+    slashes: usize,
+    open: Option<Quote>,
+) -> (usize, usize) {
+    let is_quote = |at: usize| {
+        let after = run(text, at, |byte| byte == b'\\');
+        (after - at == slashes && text.get(after) == Some(&mark)).then_some(after + 1)
+    };
+    if let Some(third) = is_quote(start).and_then(is_quote) {
+        let mut at = third;
+        while let Some(quote) = find(text, mark, at) {
+            let first = quote - slashes.min(quote - at);
+            if is_quote(first)
+                .and_then(is_quote)
+                .and_then(is_quote)
+                .is_some()
+            {
+                return (third, first);
+            }
+            at = quote + 1;
+        }
+        return (third, text.len());
     }
-    (start, end_of_quoted(text, start, mark, slashes))
+    (start, end_of_quoted(text, start, mark, slashes, open))
 }
 
-fn end_of_quoted(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
+fn end_of_quoted(
+    text: &[u8],
+    start: usize,
+    mark: u8,
+    slashes: usize,
+    open: Option<Quote>,
+) -> usize {
+    // In a string each backslash is written twice, once more for each string around it.
+    let level = match open {
+        Some((b'"', around)) if mark == b'\'' && slashes == 0 => around + 1,
+        _ => 0,
+    };
     let mut from = start;
     loop {
         let end = closing_quote(text, from, mark, slashes);
+        if level > 0 && end < text.len() {
+            let escapes = backslashes_before(&text[start..], end - start);
+            if escapes / (level + 1) % 2 == 1 {
+                from = end + 1;
+                continue;
+            }
+        }
         let after = (end + slashes + 1).min(text.len());
         if end == text.len() {
             return end;
@@ -233,6 +307,9 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
     if text[start..].starts_with(REDACTED.as_bytes()) {
         at += REDACTED.len();
         word = false;
+    }
+    if place == Place::Member && text.get(start) == Some(&b'{') {
+        return end_of_braces(text, start);
     }
     // `${{ secrets.TOKEN }}`, `$(cat token)`
     let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
@@ -273,8 +350,11 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             },
             byte if is_space(*byte) => break,
             b'#' if place == (Place::Query { is_web: true }) && is_fragment(text, at) => break,
-            b',' if place == (Place::Query { is_web: true }) => {}
+            b',' if matches!(place, Place::Query { .. } | Place::Member | Place::Form) => {}
+            b'&' if place == Place::Member => {}
+            b';' if place == Place::Form => {}
             b')' | b']' if opened => {}
+            b'\\' if is_line_break(text, at, open) => break,
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
                     Stop::Ends => break,
@@ -294,7 +374,14 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
     at
 }
 
-fn is_scheme(word: &[u8]) -> bool {
+/// Returns whether a line break is written out at `at`, as it is in the string that is open.
+pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
+    let after = run(text, at, |byte| byte == b'\\');
+    let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
+    is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
+}
+
+pub(crate) fn is_scheme(word: &[u8]) -> bool {
     SCHEMES
         .iter()
         .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
@@ -311,12 +398,44 @@ const SCHEMES: [&str; 8] = [
     "hmac",
 ];
 
+/// The place after the `}` that closes a value of ODBC: one of two is a character of the value.
+fn end_of_braces(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(brace) = find(text, b'}', at) {
+        let after = run(text, brace, |byte| byte == b'}');
+        let is_odd = (after - brace) % 2 == 1;
+        if is_odd
+            && !text
+                .get(after)
+                .is_some_and(|byte| !is_space(*byte) && !b";\"'\\".contains(byte))
+        {
+            return after;
+        }
+        at = after;
+    }
+    text.len()
+}
+
 /// The place after a member of a connection string with a space at `at`, if it ends with a `;`.
 fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 96;
     let near = &text[..text.len().min(at + MAX_LEN)];
-    let end = run(near, at, |byte| !b"=;:\"'`\r\n{}".contains(&byte));
-    (near.get(end) == Some(&b';')).then_some(end)
+    let mut end = at;
+    loop {
+        end = run(near, end, |byte| !b"=;\"\r\n".contains(&byte));
+        match near.get(end)? {
+            b';' => return Some(end),
+            b'=' => {
+                // ` status=200` is the next field of a line.
+                let name = Set::KEY.run_back(near, end, end - at);
+                if name < end && near[name - 1] == b' ' {
+                    return None;
+                }
+                end += 1;
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// Returns whether the `#` at `at` begins the fragment of a URL: letters and no more, or a pair.

@@ -106,9 +106,9 @@ fn locate(frame: &mut Frame, place: &str) {
 
 fn is(frame: &Frame, function: &str) -> bool {
     let own = frame.function.as_deref().unwrap_or_default();
-    // Without the types that it is made for.
-    let own = own.split('<').next().unwrap_or_default();
-    own.trim_end_matches(':').ends_with(function)
+    // `__rust_end_short_backtrace::<…>` or `__rust_begin_short_backtrace<…>`.
+    let path = own.split('<').next().unwrap_or_default();
+    path.trim_end_matches("::").ends_with(function)
 }
 
 fn is_std(frame: &Frame) -> bool {

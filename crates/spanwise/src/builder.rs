@@ -1,6 +1,12 @@
 //! From choices to a running stack.
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{self, ThreadId},
+};
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
@@ -47,6 +53,7 @@ pub struct Builder {
     pub(crate) levels: Option<Levels>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
+    pub(crate) output_level: Option<LevelFilter>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
@@ -58,6 +65,7 @@ pub struct Builder {
     pub(crate) without_color: bool,
     pub(crate) panic_hook: Option<bool>,
     pub(crate) sentry: to_sentry::InCode,
+    is_strict: bool,
     layers: Vec<UserLayer>,
 }
 
@@ -148,6 +156,7 @@ impl Builder {
             levels: None,
             format: None,
             output: None,
+            output_level: None,
             writer: None,
             when_full: WhenFull::default(),
             files: Files::default(),
@@ -159,6 +168,7 @@ impl Builder {
             without_color: false,
             panic_hook: None,
             sentry: to_sentry::InCode::default(),
+            is_strict: false,
             layers: Vec::new(),
         }
     }
@@ -190,6 +200,13 @@ impl Builder {
     /// Sets where lines go.
     pub fn output(mut self, output: Output) -> Self {
         self.output = Some(output);
+        self
+    }
+
+    /// Sets the least severe level that [`output`](Self::output), or [`with_writer`](Self::with_writer), gets. Defaults to whatever is
+    /// logged.
+    pub fn output_level(mut self, level: LevelFilter) -> Self {
+        self.output_level = Some(level);
         self
     }
 
@@ -242,6 +259,13 @@ impl Builder {
     /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without the feature `gzip`.
     pub fn file_compression(mut self, compression: Compression) -> Self {
         self.files.compression = Some(compression);
+        self
+    }
+
+    /// Gives each process files of its own, with its number in their names: `shop.4711.log`. For several processes that log to one
+    /// path. Defaults to one file, which one process can have open.
+    pub fn file_per_process(mut self) -> Self {
+        self.files.per_process = Some(true);
         self
     }
 
@@ -316,6 +340,13 @@ impl Builder {
         self
     }
 
+    /// Stops the start for warnings about the names of variables, too: those that are nearly a setting, those that begin as settings
+    /// do, and those of parts that are not compiled in. Defaults to a warning each.
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
     /// Leaves the panic hook as it is.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Some(false);
@@ -379,23 +410,27 @@ impl Builder {
     ///
     /// # Errors
     /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is changed.
-    pub fn init(mut self) -> Result<Telemetry, InitError> {
-        let resolved = self.resolve();
-        let report = SelfReport::default();
-        let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
+    pub fn init(self) -> Result<Telemetry, InitError> {
+        // Starts that race are told apart before any of them opens a file.
+        let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
         if dispatcher::has_been_set() {
             return Err(InitError::AlreadyInitialized);
         }
-        if let Some(problem) = &resolved.redaction.problem {
-            return Err(InitError::Settings(vec![problem.clone()]));
-        }
+        self.start()
+    }
+
+    fn start(mut self) -> Result<Telemetry, InitError> {
+        let resolved = self.resolve();
+        let report = SelfReport::default();
+        let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
+        let problems = resolved.problems(self.is_strict);
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, self.writer.is_some(), &report);
+        let outputs = Outputs::open(&resolved, problems, &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
             (outputs, sentry) => {
                 let mut problems = outputs.err().unwrap_or_default();
-                problems.extend(sentry.err());
+                problems.extend(sentry.err().unwrap_or_default());
                 return Err(InitError::Settings(problems));
             }
         };
@@ -422,6 +457,10 @@ impl Builder {
         }
         if panic_hook {
             panic_hook::install(telemetry.handle(), policy);
+        }
+        for warning in &resolved.warnings {
+            report.last_fault(Fault::Setup, warning);
+            tracing::warn!(target: "spanwise", "{warning}");
         }
         if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
@@ -469,6 +508,37 @@ impl Builder {
             Dispatch::new(stack),
             Telemetry::new(handle, report.clone(), outputs, sentry, resolved),
         )
+    }
+}
+
+/// The right to start, which one thread has at a time.
+struct Claim;
+
+static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
+static STARTED: Condvar = Condvar::new();
+
+impl Claim {
+    /// Waits until no other thread starts; nothing if this one does already, in something that a start calls.
+    fn wait() -> Option<Self> {
+        let this = thread::current().id();
+        let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(thread) = *starting {
+            if thread == this {
+                return None;
+            }
+            starting = STARTED
+                .wait(starting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *starting = Some(this);
+        Some(Self)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        STARTED.notify_one();
     }
 }
 

@@ -171,6 +171,8 @@
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
+mod color;
+mod conceal;
 mod console;
 mod error;
 mod explain;

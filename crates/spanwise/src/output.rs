@@ -27,8 +27,12 @@ pub enum Output {
 }
 
 impl Output {
-    /// Those that a variable can name.
-    pub(crate) const NAMED: [Self; 3] = [Self::Stdout, Self::Stderr, Self::None];
+    /// What a variable can name.
+    pub(crate) const NAMED: [(&str, Self); 3] = [
+        (Self::Stdout.name(), Self::Stdout),
+        (Self::Stderr.name(), Self::Stderr),
+        (Self::None.name(), Self::None),
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -70,7 +74,13 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    pub(crate) const ALL: [Self; 4] = [Self::Json, Self::JsonNested, Self::Pretty, Self::Compact];
+    /// What a variable can name.
+    pub(crate) const NAMED: [(&str, Self); 4] = [
+        (Self::Json.name(), Self::Json),
+        (Self::JsonNested.name(), Self::JsonNested),
+        (Self::Pretty.name(), Self::Pretty),
+        (Self::Compact.name(), Self::Compact),
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -28,7 +28,14 @@ pub enum Preset {
 }
 
 impl Preset {
-    pub(crate) const ALL: [Self; 3] = [Self::Dev, Self::Prod, Self::Test];
+    /// What a variable can name, some of them twice.
+    pub(crate) const NAMED: [(&str, Self); 5] = [
+        ("dev", Self::Dev),
+        ("prod", Self::Prod),
+        ("test", Self::Test),
+        ("development", Self::Dev),
+        ("production", Self::Prod),
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use crate::{
     names::QUERY,
     pairs::{self, Around, Hiding, Pair},
     scan::{self, Hit, Rule, Signs},
-    values::Value,
+    work,
 };
 
 /// A rule that hides the value of a key.
@@ -26,6 +26,22 @@ struct Found {
     built_in: bool,
     /// It leaves alone addresses of networks.
     unless_address: bool,
+}
+
+impl Found {
+    /// The hit of a value, unless it tells nothing.
+    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Hit> {
+        let value = text.get(start..end)?;
+        let says = value.as_bytes();
+        let shown = if self.built_in {
+            credential::is_nothing(says)
+                || credential::is_placeholder(says)
+                || self.unless_address && is_network_address(value)
+        } else {
+            credential::is_absent(says)
+        };
+        (!shown).then(|| Hit::new(start, end, self.rule))
+    }
 }
 
 impl Policy {
@@ -87,6 +103,7 @@ impl Policy {
 
     /// The rule about a key that stands in `text`.
     fn rule(&self, text: &str, key: &str) -> Option<Found> {
+        work::step(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
             Decision::Hide { rule, origin } => (rule, origin, false),
             Decision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
@@ -101,8 +118,22 @@ impl Policy {
         })
     }
 
+    /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
+        if let Some((first, last)) = key.split_once(' ') {
+            const NOUNS: [&str; 8] = [
+                "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
+            ];
+            let is_noun = NOUNS.iter().any(|noun| last.eq_ignore_ascii_case(noun));
+            if !is_noun && self.rule(text, first).is_some() {
+                return None;
+            }
+        }
+        self.rule(text, key)
+    }
+
     /// The detector that a name is for, of which the value decides.
-    fn detector(&self, pair: &Pair<'_>, text: &[u8], around: &mut Around) -> Option<Detector> {
+    fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
         // Only keys named so are looked at once more.
         let end = pair.key.as_bytes();
         let end = &end[end.len().saturating_sub(3)..];
@@ -113,7 +144,7 @@ impl Policy {
         let name = normal.whole();
         let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
         let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
-        let detector = if is_query && pair.in_query(text, around) {
+        let detector = if is_query {
             Detector::UrlQuery
         } else if is_aws() {
             Detector::AwsSecret
@@ -135,9 +166,15 @@ impl Policy {
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let found = pair.readings(text).find_map(|key| self.rule(text, key));
+            let found = pair.readings(text).find_map(|key| {
+                if key == pair.key {
+                    self.rule(text, key)
+                } else {
+                    self.rule_of_reading(text, key)
+                }
+            });
             let found = found.or_else(|| {
-                let detector = self.detector(&pair, bytes, &mut around)?;
+                let detector = self.detector(&pair)?;
                 Some(Found {
                     rule: Rule::Detector(detector),
                     built_in: true,
@@ -192,54 +229,32 @@ impl Policy {
 
     /// Pairs that have another form: encoded, as elements, as arguments.
     fn other_pairs(&self, text: &str, signs: Signs, hits: &mut Vec<Hit>) {
-        let add = |hits: &mut Vec<Hit>, key: &str, value: Value| {
-            let says = &text.as_bytes()[value.start..value.end];
-            let Some(found) = self.rule(text, key) else {
-                return;
-            };
-            let is_address = || {
-                let says = text.get(value.start..value.end);
-                found.unless_address && says.is_some_and(is_network_address)
-            };
-            let shown = if found.built_in {
-                credential::is_nothing(says) || credential::is_placeholder(says) || is_address()
-            } else {
-                credential::is_absent(says)
-            };
-            if !shown {
-                hits.push(Hit::new(value.start, value.end, found.rule));
+        if signs.may_have_encoded_pairs() {
+            let mut at = 0;
+            while let Some(pair) = encoded::next(text, &mut at) {
+                if let Some(found) = self.rule(text, pair.key) {
+                    let (start, end) = pair.value(text);
+                    hits.extend(found.hit(text, start, end));
+                    at = at.max(end);
+                }
             }
-        };
-        let mut at = 0;
-        while signs.may_have_encoded_pairs()
-            && let Some(pair) = encoded::next(text, &mut at)
-        {
-            add(hits, pair.key, pair.value);
         }
-        let mut at = 0;
-        while signs.may_have_elements()
-            && let Some(element) = elements::next(text, &mut at)
-        {
-            add(hits, element.name, element.value);
+        if signs.may_have_elements() {
+            let mut at = 0;
+            while let Some(element) = elements::next(text, &mut at) {
+                if let Some(found) = self.rule(text, element.name) {
+                    hits.extend(found.hit(text, element.start, element.end));
+                }
+            }
         }
         if !signs.may_have_command_line() {
             return;
         }
-        let mut arguments = Vec::new();
-        commands::arguments(text, &mut arguments);
-        for argument in arguments {
+        for argument in commands::arguments(text) {
             match argument {
                 Argument::Option { key, start, end } => {
-                    let needs_quotes = None;
-                    add(
-                        hits,
-                        key,
-                        Value {
-                            start,
-                            end,
-                            needs_quotes,
-                        },
-                    );
+                    let found = self.rule(text, key);
+                    hits.extend(found.and_then(|found| found.hit(text, start, end)));
                 }
                 Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
                     let rule = Rule::Detector(Detector::CommandLine);

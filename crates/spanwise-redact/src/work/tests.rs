@@ -1,9 +1,321 @@
 use std::cell::Cell;
 
+use spanwise_core::Redact;
+
+use crate::{Policy, names, tokens::TOKENS};
+
 thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
 }
 
 pub(super) fn count(count: usize) {
     WORK.set(WORK.get() + count as u64);
+}
+
+/// No text may cost more than this many bytes looked at for each of its bytes.
+///
+/// The dearest are short literals with a look back of some hundred bytes each. A loop that is
+/// quadratic costs more at 8 KiB already.
+const MAX_WORK: u64 = 128;
+
+const SHORTEST: usize = 4 * 1024;
+const SHORT: usize = 8 * 1024;
+const LONG: usize = 64 * 1024;
+
+fn work(policy: &Policy, before: &str, part: &str, length: usize) -> u64 {
+    let text = format!("{before}{}", part.repeat(length / part.len()));
+    let start = WORK.get();
+    let _ = policy.text(&text);
+    WORK.get() - start
+}
+
+/// The dearest text so far.
+#[derive(Default)]
+struct Dearest {
+    work: u64,
+    part: String,
+}
+
+impl Dearest {
+    #[track_caller]
+    fn check(&mut self, policy: &Policy, before: &str, part: &str) {
+        let work = work(policy, before, part, SHORTEST);
+        let bound = MAX_WORK * SHORTEST as u64;
+        assert!(
+            work <= bound,
+            "{before}{part}…: {work} for {SHORTEST} bytes"
+        );
+        if work > self.work {
+            self.work = work;
+            self.part = format!("{before}{part}");
+        }
+    }
+
+    #[track_caller]
+    fn check_growth(&mut self, policy: &Policy, before: &str, part: &str) {
+        self.check(policy, before, part);
+        let (short, long) = (
+            work(policy, before, part, SHORT),
+            work(policy, before, part, LONG),
+        );
+        // 1.2 × 8 × the work of the short text.
+        assert!(long * 10 <= short * 96, "{before}{part}…: {short}, {long}");
+    }
+
+    fn print(&self) {
+        let part = &self.part;
+        println!(
+            "{} bytes for each byte of {part}…",
+            self.work / SHORTEST as u64
+        );
+    }
+}
+
+fn policy() -> Policy {
+    Policy::secrets_and_pii()
+}
+
+const SEPARATORS: [&str; 16] = [
+    "", " ", "=", ": ", "-", "_", "/", ".", ",", ";", "&", "\"", "'", "\\", "\n", "@",
+];
+
+#[test]
+fn literals_cost_linear_work() {
+    let policy = policy();
+    let mut dearest = Dearest::default();
+    for (index, token) in TOKENS.iter().enumerate() {
+        // Four separators for each: all of them for the literals of a kind.
+        for turn in 0..4 {
+            let separator = SEPARATORS[(index + turn * 5) % SEPARATORS.len()];
+            dearest.check(&policy, "", &format!("{}{separator}", token.literal));
+        }
+        dearest.check(&policy, "", &format!("_{} a1", token.literal));
+    }
+    dearest.print();
+}
+
+#[test]
+fn literals_grow_as_their_text() {
+    let policy = policy();
+    for (index, token) in TOKENS.iter().enumerate().step_by(11) {
+        let separator = SEPARATORS[index % SEPARATORS.len()];
+        let part = format!("{}{separator}", token.literal);
+        Dearest::default().check_growth(&policy, "", &part);
+    }
+    for part in [
+        "token-", "basic/", "token ", "basic ", "bearer-", "eyJ.", "_eyJ", "://", "://a:", "a@",
+    ] {
+        Dearest::default().check_growth(&policy, "", part);
+    }
+}
+
+#[test]
+fn keys_cost_linear_work() {
+    let policy = policy();
+    let mut dearest = Dearest::default();
+    let lists = [names::STRONG, names::SECRETS, names::PII, names::VISIBLE].concat();
+    let keys = lists.iter().flat_map(|line| line.split('|'));
+    for (index, key) in keys.enumerate() {
+        let key = key
+            .trim()
+            .trim_start_matches('=')
+            .replace("(s)", "")
+            .replace("(es)", "");
+        let key = key.replace(' ', "_");
+        let forms = [
+            "{k}=", "{k}: a ", "\"{k}\":", "?{k}=a", "{k}=a;", "&{k}=(", "{k}: ", "{k}%3D",
+            "<{k}>", " --{k} a",
+        ];
+        for form in [forms[index % forms.len()], forms[(index / 3) % forms.len()]] {
+            dearest.check(&policy, "", &form.replace("{k}", &key));
+        }
+    }
+    for query in names::QUERY {
+        dearest.check(&policy, "", &format!("&{query}=a"));
+    }
+    dearest.print();
+}
+
+/// Every form of a pair and of a value, and what stands around them.
+const FORMS: &[&str] = &[
+    "secretkey=(",
+    "secretkey=\"",
+    "secretkey: Some {",
+    "?sig=",
+    "&code=a",
+    "password=(",
+    "password=a(",
+    "password=[",
+    "password={",
+    "password={a}}",
+    ";password={",
+    "\"pin\":(",
+    "\"pin\":'",
+    "{\"pin\":[",
+    "?password=",
+    "cookie: it's \"pin\":'a",
+    "\"pin\":`x 'pin':\"",
+    "\\\"pin\\\":\\\"x pin: ",
+    "password: Some [",
+    "x\npassword\n:\n",
+    "a[password]=",
+    "password[]=",
+    "password[0][1]=",
+    "password=\"a\"b",
+    "password='a'b",
+    "password='a''",
+    "password='''",
+    "password=a\"b",
+    "password=a'b ",
+    "password=a\"\n",
+    "password=a,",
+    "password=a;b c",
+    ";password=a b",
+    "password=a&b",
+    "password=\\\\",
+    "password=a\\n",
+    "password=a)",
+    "password=a)]}",
+    "password=<",
+    "password: |\n a",
+    "password: a b c ",
+    "passphrase: a b c ",
+    "token: not ",
+    "token: a: ",
+    "token: `a` ",
+    "authorization: a ",
+    "authorization: bearer ",
+    "authorization=bearer ",
+    "cookie: a",
+    "address=a:1 ",
+    "a%3D",
+    "password%253D",
+    "%22pin%22%3A",
+    "%",
+    "<pin>",
+    "<pin>a",
+    "<pin><![CDATA[",
+    " --pin ",
+    " --pin 'a",
+    "mysql -p'a ",
+    "curl -u a:",
+    "postgres://a:",
+    "postgres://a:b ",
+    "postgres://a:b@",
+    "https://a:b/@",
+    "a:b@tcp(",
+    ":thin:a/",
+    "h:5432:a:b:",
+    "identified by 'a",
+    "identified by a",
+    "identified with by ",
+    "password 'a",
+    "password ",
+    "login a password b ",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN ",
+    "-----END ",
+    "-",
+    "a@b.cd ",
+    "a'@",
+    "\u{e9}@",
+    "1.2.3.4 ",
+    "1.",
+    "4111 ",
+    "4111.1111.",
+    "1:",
+    "::",
+    "DE02",
+    "a.bcdefg.",
+    "\"",
+    "'",
+    "\\",
+    "\\\"",
+    "{",
+    "[",
+    "(",
+    "{\"a\":",
+    "=",
+    ":",
+    "a=",
+    "a: ",
+    "//",
+    "?&;",
+];
+
+const AROUND: [&str; 7] = [
+    "",
+    "{\"a\":\"",
+    "password=\"",
+    "password: '",
+    "[\"a\",\"",
+    "https://h/p?",
+    "it's ",
+];
+
+#[test]
+fn forms_and_nestings_cost_linear_work() {
+    let policy = policy();
+    let mut dearest = Dearest::default();
+    for (index, form) in FORMS.iter().enumerate() {
+        for turn in 0..3 {
+            dearest.check(&policy, AROUND[(index + 2 * turn) % AROUND.len()], form);
+        }
+        if index % 3 == 0 {
+            dearest.check_growth(&policy, AROUND[(index + 1) % AROUND.len()], form);
+        }
+        // Each with the next one.
+        let next = FORMS[(index + 7) % FORMS.len()];
+        dearest.check(&policy, "", &format!("{form}{next}"));
+    }
+    dearest.print();
+}
+
+#[test]
+fn rules_about_paths_cost_linear_work() {
+    let mut policy = policy();
+    for rule in ["items[*].card", "**.a.*.b", "a.**.b.**.c"] {
+        policy = policy.hide(rule).expect("a path");
+    }
+    let mut dearest = Dearest::default();
+    for part in [
+        "[",
+        "{\"a\":",
+        "{\"a\":[",
+        "[1,",
+        "[[],",
+        "{\"items\":[{\"card\":1},",
+        "[\"a\",",
+        "[{\"b\":1},",
+    ] {
+        for before in ["", "{\"items\":["] {
+            dearest.check_growth(&policy, before, part);
+        }
+    }
+    dearest.print();
+}
+
+#[test]
+fn rules_of_the_user_cost_linear_work() {
+    let policy = Policy::secrets()
+        .hide("badge")
+        .expect("a name")
+        .hide("*_handle")
+        .expect("an end");
+    let mut dearest = Dearest::default();
+    for part in [
+        "badge=a ",
+        "badge: not ",
+        "badge=(",
+        "a_handle=\"",
+        " --badge a",
+        "badge badge: ",
+    ] {
+        dearest.check_growth(&policy, "", part);
+    }
+    let shown = Policy::secrets().show("secret_key").expect("a name");
+    for part in ["secretkey=(", "secretkey=\"", "secretkey=a"] {
+        dearest.check_growth(&shown, "", part);
+    }
+    dearest.print();
 }

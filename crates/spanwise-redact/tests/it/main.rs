@@ -10,6 +10,7 @@
 mod support;
 
 mod any_text;
+mod canaries;
 mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;

@@ -139,7 +139,7 @@ pub(super) fn line(random: &mut Random) -> Line {
     let before = form.before.replace("{k}", &key);
     let mut start = format!("{prefix}{before}");
     let mut end = format!("{}{}", form.after, random.pick(SUFFIXES));
-    let mut secret: Vec<String> = written(form, &value(random, form));
+    let mut secret: Vec<String> = written(form, &value(random, form, prefix));
     let around = random.within(0..8);
     for _ in 0..[0, 0, 0, 0, 1, 1, 1, 2][usize::try_from(around).unwrap()] {
         secret.iter_mut().for_each(|c| *c = json_escaped(c));
@@ -192,7 +192,7 @@ fn key(random: &mut Random) -> String {
 }
 
 /// A secret that the form can carry.
-fn value(random: &mut Random, form: &Form) -> String {
+fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
     match form.carries {
         Made(make) => make(random),
         Only(alphabet, min, max) => {
@@ -200,10 +200,14 @@ fn value(random: &mut Random, form: &Form) -> String {
             random.text(alphabet, length)
         }
         AllBut(none) => loop {
-            let length = random.within(6..24);
+            // A few are longer than what a scanner may look ahead.
+            let length = match random.within(0..32) {
+                0 => random.within(60..140),
+                _ => random.within(6..24),
+            };
             let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
             let value: String = printable.filter(|c| !none.contains(*c)).collect();
-            if is_fit(form, &value) {
+            if is_fit(form, prefix, &value) {
                 return value;
             }
         },
@@ -222,7 +226,7 @@ const PRINTABLE: [u8; 95] = {
 };
 
 /// Whether a text of this form has no other reading than the one with this secret.
-fn is_fit(form: &Form, value: &str) -> bool {
+fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     let has = |is: fn(char) -> bool| value.chars().any(is);
     let is_random = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
     let starts = value
@@ -235,9 +239,23 @@ fn is_fit(form: &Form, value: &str) -> bool {
             Doubled => first != '\'',
             _ => true,
         });
-    // A port, then a path, would be no password.
-    let is_port = form.name.starts_with("url") && value.starts_with(|c: char| c.is_ascii_digit());
-    value.len() >= 6 && value.trim() == value && is_random && starts && !is_port
+    // After an odd quote the one before the value may close a string.
+    let is_open = prefix.matches('"').count().is_multiple_of(2)
+        || value.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let is_url = form.name.starts_with("url");
+    let is_clear = is_open && !(is_url && is_other_url(value));
+    // A password with a space ends near.
+    let is_near = form.name != "url, space" || value.len() < 40;
+    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear && is_near
+}
+
+/// Whether a URL could end before the end of this password: it begins like a port or a string, or
+/// a quote in it is followed by what follows a string.
+fn is_other_url(value: &str) -> bool {
+    let closes = |pair: &[u8]| b"\"'".contains(&pair[0]) && b",;:)]}>".contains(&pair[1]);
+    value.starts_with(|c: char| c.is_ascii_digit() || "\"'".contains(c))
+        || value.ends_with(['"', '\''])
+        || value.as_bytes().windows(2).any(closes)
 }
 
 /// The characters of the secret as the form writes them.

@@ -251,7 +251,7 @@ pub const KINDS: &[Kind] = &[
         dice.fill("2001:db8:«7<x3>:7<x3>::7<x3>»")
     }),
     made("ipv6", Tier::Pii, |dice| {
-        dice.fill("«fd00:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>»")
+        dice.fill("«2a00:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>:7<x3>»")
     }),
     made("iban", Tier::Pii, |dice| format!("«{}»", dice.iban())),
     made("iban", Tier::Pii, |dice| {
