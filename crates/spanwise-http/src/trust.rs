@@ -73,8 +73,8 @@ impl FromStr for Trust {
     /// `never`, `always`, or networks and addresses with commas between them.
     fn from_str(text: &str) -> Result<Self, TrustError> {
         match text.trim() {
-            "never" => Ok(Self::Never),
-            "always" => Ok(Self::Always),
+            never if never.eq_ignore_ascii_case("never") => Ok(Self::Never),
+            always if always.eq_ignore_ascii_case("always") => Ok(Self::Always),
             networks => {
                 let networks: Result<_, _> = networks.split(',').map(str::parse).collect();
                 networks.map(Self::Networks)
@@ -144,13 +144,14 @@ impl FromStr for Network {
             }
             None => longest,
         };
-        let network = match (written, written.to_canonical()) {
-            (IpAddr::V6(_), IpAddr::V4(mapped)) if prefix >= 96 => {
-                return Ok(Self::around(mapped.into(), prefix - 96));
+        // Mapped IPv4 addresses are IPv4 addresses, also in what is written of a network.
+        let (host, network) = match (written, written.to_canonical()) {
+            (IpAddr::V6(_), mapped @ IpAddr::V4(_)) if prefix >= 96 => {
+                (mapped, Self::around(mapped, prefix - 96))
             }
-            _ => Self::around(written, prefix),
+            _ => (written, Self::around(written, prefix)),
         };
-        if network.base == written {
+        if network.base == host {
             Ok(network)
         } else {
             Err(wrong(Problem::HostBits { instead: network }))

@@ -196,7 +196,11 @@ pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let first = words_of(line)
         .next()
         .map_or(&line[..0], |(_, word)| trim(word));
-    let is_word = prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first);
+    let is_struct = words_of(line)
+        .nth(1)
+        .is_some_and(|(_, second)| b"({[".contains(&second[0]));
+    let is_word =
+        !is_struct && (prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first));
     let found = if is_word { credential(4) } else { None };
     found.unwrap_or(Reading::Value)
 }
@@ -292,7 +296,10 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return is_thing || second.is_some();
     }
     if !is_plain(word) && !is_state {
-        return false;
+        // `SameSite must be …`
+        let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
+        let is_verb = |second: &[u8]| prose::is_in(prose::VERBS, trim(second));
+        return is_thing && is_camel && second.is_some_and(is_verb);
     }
     let is_participle = is_thing
         && word.len() > 5
@@ -363,6 +370,15 @@ fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
     });
     if has_unit {
         return digits.len() <= 7;
+    }
+    // `12 messages pending`
+    let most = match about {
+        About::Thing | About::Person => 3,
+        About::Code | About::Phrase => 2,
+        About::Password => 0,
+    };
+    if digits.len() <= most && second.is_some_and(|second| is_plain(second) && second.len() > 2) {
+        return true;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
     about == About::Thing && is_status && second.is_none_or(is_plain)

@@ -433,6 +433,7 @@ impl<'t> Pair<'t> {
         let word = run(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
         let loose = self.colon
+            && text[self.after - 1] == b':'
             && (self.quote.is_none() || is_word)
             && start > self.after
             && hiding.built_in;
@@ -474,7 +475,8 @@ impl<'t> Pair<'t> {
                 || credential::is_placeholder(says)
                 || loose
                     && is_quoted
-                    && (self.is_of_a_parser(text, says) || self.is_of_a_sentence(text, value.end))
+                    && (self.is_of_a_parser(text, says)
+                        || self.is_of_a_sentence(text, says, value.end))
         };
         (!shown).then_some(value)
     }
@@ -550,13 +552,12 @@ impl<'t> Pair<'t> {
     }
 
     /// A name in quotes that the sentence goes on about.
-    fn is_of_a_sentence(&self, text: &[u8], end: usize) -> bool {
+    fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if About::key(self.key) == About::Password {
             return false;
         }
-        let start = run_back(text, end, 64, |byte| !b"\"'`".contains(&byte));
         let rest = run(text, end, |byte| b"\\\"'`".contains(&byte));
-        credential::is_subject(&text[start..end], &text[rest..])
+        credential::is_subject(name, &text[rest..])
     }
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.

@@ -928,6 +928,21 @@ pub(crate) const VERBS: &[&str] = &[
 
 /// Words that are in no list of words for phrases, and in most sentences.
 pub(crate) const FUNCTION: &[&str] = &[
+    "checksum",
+    "denied",
+    "entropy",
+    "expected",
+    "expired",
+    "failed",
+    "got",
+    "incorrect",
+    "invalid",
+    "malformed",
+    "mismatch",
+    "missing",
+    "unsupported",
+    "words",
+    "wrong",
     "a",
     "an",
     "are",

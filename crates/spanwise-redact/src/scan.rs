@@ -8,7 +8,7 @@ use crate::{
     literals::Literals,
     numbers,
     tokens::{Runs, TOKENS, Then},
-    work,
+    urls, work,
 };
 
 /// A part of a text that must not be shown.
@@ -160,6 +160,13 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
+    if signs.seen & AT != 0 && wanted & bit(Detector::UrlUserinfo) != 0 {
+        let mut at = 0;
+        while let Some(sign) = find(text, b'@', at) {
+            found(Detector::UrlUserinfo, urls::easy_connect(text, sign));
+            at = sign + 1;
+        }
+    }
     if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
         // What stands before a host is hidden, and the host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();

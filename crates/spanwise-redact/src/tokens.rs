@@ -158,8 +158,11 @@ impl Token {
 #[derive(Debug)]
 pub(crate) struct Runs {
     /// Made when the first run is looked at: most texts have none.
-    known: Option<[(Set, [(u32, u32); 2]); 32]>,
+    known: Option<[Known; 32]>,
 }
+
+/// A set, and where its last two runs begin and end.
+type Known = (Set, [(u32, u32); 2]);
 
 impl Runs {
     pub(crate) const fn new() -> Self {

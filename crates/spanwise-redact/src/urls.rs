@@ -217,9 +217,24 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     if user == start || text.get(user) != Some(&b'/') {
         return None;
     }
-    const MAX_LEN: usize = 128;
+    const MAX_LEN: usize = 512;
     let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
     let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
     let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
     (!shown).then_some((user + 1, end))
+}
+
+/// The password in `user/password@//host`; the `@` is at `at`.
+pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    if !text[at..].starts_with(b"@//") {
+        return None;
+    }
+    let start = run_back(text, at, 96, |byte| !is_space(byte));
+    let begun = text[start..at]
+        .iter()
+        .rposition(|byte| b"\"'`([=:".contains(byte));
+    let user = begun.map_or(start, |mark| start + mark + 1);
+    let slash = Set::KEY.run(&text[..at], user);
+    let is_it = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
+    (is_it && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
 }

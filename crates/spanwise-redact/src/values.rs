@@ -428,7 +428,7 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
             b'=' => {
                 // ` status=200` is the next field of a line.
                 let name = Set::KEY.run_back(near, end, end - at);
-                if name < end && near[name - 1] == b' ' {
+                if end - name > 2 && near[name - 1] == b' ' {
                     return None;
                 }
                 end += 1;

@@ -1,6 +1,12 @@
 //! From choices to a running stack.
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{self, ThreadId},
+};
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
@@ -47,6 +53,7 @@ pub struct Builder {
     pub(crate) levels: Option<Levels>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
+    pub(crate) output_level: Option<LevelFilter>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
@@ -58,6 +65,7 @@ pub struct Builder {
     pub(crate) without_color: bool,
     pub(crate) panic_hook: Option<bool>,
     pub(crate) sentry: to_sentry::InCode,
+    is_strict: bool,
     layers: Vec<UserLayer>,
 }
 
@@ -92,8 +100,8 @@ impl Builder {
         Self::env_prefix(settings::PREFIX)
     }
 
-    /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is `SHOP_LOG`. `RUST_LOG` and the other names that
-    /// do not begin with `LOG_` stay.
+    /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is
+    /// `SHOP_LOG`. `RUST_LOG` and the other names that do not begin with `LOG_` stay.
     ///
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
@@ -116,7 +124,8 @@ impl Builder {
         Self::read(settings::PREFIX, vars)
     }
 
-    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
+    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment:
+    /// `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn dev() -> Self {
         Self::new(FromEnv::default()).preset(Preset::Dev)
     }
@@ -148,6 +157,7 @@ impl Builder {
             levels: None,
             format: None,
             output: None,
+            output_level: None,
             writer: None,
             when_full: WhenFull::default(),
             files: Files::default(),
@@ -159,6 +169,7 @@ impl Builder {
             without_color: false,
             panic_hook: None,
             sentry: to_sentry::InCode::default(),
+            is_strict: false,
             layers: Vec::new(),
         }
     }
@@ -169,7 +180,8 @@ impl Builder {
         self
     }
 
-    /// Sets the preset that holds where neither code nor environment says, instead of asking whether stderr is a terminal.
+    /// Sets the preset that holds where neither code nor environment says, instead of asking
+    /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: Preset) -> Self {
         self.default_preset = Some(preset);
         self
@@ -193,7 +205,15 @@ impl Builder {
         self
     }
 
-    /// Writes lines to what `make_writer` makes, one `write_all` each, whatever the [`output`](Self::output).
+    /// Sets the least severe level that [`output`](Self::output), or
+    /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
+    pub fn output_level(mut self, level: LevelFilter) -> Self {
+        self.output_level = Some(level);
+        self
+    }
+
+    /// Writes lines to what `make_writer` makes, one `write_all` each, whatever the
+    /// [`output`](Self::output).
     pub fn with_writer<W>(mut self, make_writer: W) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -202,14 +222,15 @@ impl Builder {
         self
     }
 
-    /// Sets what happens to a line when an output in the background is behind: a file, or a standard stream under
-    /// [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// Sets what happens to a line when an output in the background is behind: a file, or a
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Writes lines to the file at `path` as well, in the background and in the same format without colours.
+    /// Writes lines to the file at `path` as well, in the background and in the same format without
+    /// colours.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.file = Some(path.into());
         self
@@ -239,15 +260,24 @@ impl Builder {
         self
     }
 
-    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without the feature `gzip`.
+    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
+    /// the feature `gzip`.
     pub fn file_compression(mut self, compression: Compression) -> Self {
         self.files.compression = Some(compression);
         self
     }
 
-    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or takes some away: `change` is given
-    /// [`Policy::secrets`] under [`Preset::Dev`], else [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE`
-    /// say. A rule that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
+    /// Gives each further process that logs to the same path files of its own, with a number in
+    /// their names: `shop.2.log`. Defaults to one file, which one process can have open.
+    pub fn file_per_process(mut self) -> Self {
+        self.files.per_process = Some(true);
+        self
+    }
+
+    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or
+    /// takes some away: `change` is given [`Policy::secrets`] under [`Preset::Dev`], else
+    /// [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE` say. A rule
+    /// that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
     ///
     /// ```
     /// use spanwise::{Action, Builder, Detector};
@@ -283,28 +313,29 @@ impl Builder {
         self
     }
 
-    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are [added](Self::with) see every event. Default:
-    /// none.
+    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
+    /// [added](Self::with) see every event. Default: none.
     pub fn sample(mut self, sampler: Sampler) -> Self {
         self.sampler = Some(sampler);
         self
     }
 
-    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request fails. Layers that are
-    /// [added](Self::with) see no more than without it. Default: none.
+    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
+    /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = Some(recorder);
         self
     }
 
-    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no place for them.
+    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no
+    /// place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.service = Some((name.into(), version.into()));
         self
     }
 
-    /// Declares one more span field that belongs to the context, besides those that always do: [`Context`](crate::Context) then has it.
-    /// JSON lines show every span field in any case.
+    /// Declares one more span field that belongs to the context, besides those that always do:
+    /// [`Context`](crate::Context) then has it. JSON lines show every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         self.context.push(key.into());
         self
@@ -316,13 +347,22 @@ impl Builder {
         self
     }
 
+    /// Stops the start for warnings about the names of variables, too: those that are nearly a
+    /// setting, those that begin as settings do, and those of parts that are not compiled in.
+    /// Defaults to a warning each.
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
     /// Leaves the panic hook as it is.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Some(false);
         self
     }
 
-    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every preset.
+    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
+    /// preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::prod()
@@ -337,8 +377,8 @@ impl Builder {
         self
     }
 
-    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN nothing is sent, and `change` is not
-    /// called.
+    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN
+    /// nothing is sent, and `change` is not called.
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
@@ -348,8 +388,9 @@ impl Builder {
         self
     }
 
-    /// Adds a layer of any kind: it sees every event that the levels let through, with what is secret hidden (see
-    /// [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter of their own are welcome.
+    /// Adds a layer of any kind: it sees every event that the levels let through, with what is
+    /// secret hidden (see [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter
+    /// of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(move |layers, front| match front.policy {
@@ -359,43 +400,50 @@ impl Builder {
         self
     }
 
-    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values themselves, such as the types
-    /// of errors, and shows them to nobody.
+    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values
+    /// themselves, such as the types of errors, and shows them to nobody.
     pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(move |layers, front| front.push(layers, layer)));
         self
     }
 
-    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes later is not in it.
+    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes
+    /// later is not in it.
     #[must_use]
     pub fn explain(&self) -> Explanation {
         self.resolve().explanation
     }
 
-    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the panic hook.
+    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
+    /// panic hook.
     ///
     /// If the `log` crate has a logger already it keeps it, and stderr says so.
     ///
     /// # Errors
-    /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is changed.
-    pub fn init(mut self) -> Result<Telemetry, InitError> {
-        let resolved = self.resolve();
-        let report = SelfReport::default();
-        let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
+    /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is
+    /// changed.
+    pub fn init(self) -> Result<Telemetry, InitError> {
+        // Starts that race are told apart before any of them opens a file.
+        let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
         if dispatcher::has_been_set() {
             return Err(InitError::AlreadyInitialized);
         }
-        if let Some(problem) = &resolved.redaction.problem {
-            return Err(InitError::Settings(vec![problem.clone()]));
-        }
+        self.start()
+    }
+
+    fn start(mut self) -> Result<Telemetry, InitError> {
+        let resolved = self.resolve();
+        let report = SelfReport::default();
+        let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
+        let problems = resolved.problems(self.is_strict);
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, self.writer.is_some(), &report);
+        let outputs = Outputs::open(&resolved, problems, &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
             (outputs, sentry) => {
                 let mut problems = outputs.err().unwrap_or_default();
-                problems.extend(sentry.err());
+                problems.extend(sentry.err().unwrap_or_default());
                 return Err(InitError::Settings(problems));
             }
         };
@@ -422,6 +470,10 @@ impl Builder {
         }
         if panic_hook {
             panic_hook::install(telemetry.handle(), policy);
+        }
+        for warning in &resolved.warnings {
+            report.last_fault(Fault::Setup, warning);
+            tracing::warn!(target: "spanwise", "{warning}");
         }
         if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
@@ -469,6 +521,38 @@ impl Builder {
             Dispatch::new(stack),
             Telemetry::new(handle, report.clone(), outputs, sentry, resolved),
         )
+    }
+}
+
+/// The right to start, which one thread has at a time.
+struct Claim;
+
+static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
+static STARTED: Condvar = Condvar::new();
+
+impl Claim {
+    /// Waits until no other thread starts; nothing if this one does already, in something that a
+    /// start calls.
+    fn wait() -> Option<Self> {
+        let this = thread::current().id();
+        let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(thread) = *starting {
+            if thread == this {
+                return None;
+            }
+            starting = STARTED
+                .wait(starting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *starting = Some(this);
+        Some(Self)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        STARTED.notify_one();
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_core::ser::{Serialize, Serializer};
 
-/// The configuration as it is resolved before the start: code beats environment beats preset. Shown by `Display`, one setting a line.
+/// The configuration as it is resolved before the start: code beats environment beats preset. Shown
+/// by `Display`, one setting a line.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -13,13 +14,14 @@ use serde_core::ser::{Serialize, Serializer};
 /// assert!(text.contains("LOG_FORMAT = compact (LOG_FORMAT)"), "{text}");
 /// assert!(text.contains("LOG_OUTPUT = stdout (preset prod)"), "{text}");
 /// assert!(text.contains("SERVICE_NAME = shop (code)"), "{text}");
-/// assert!(text.contains("LOG_DRIVER: not a setting of this program's logging, left alone"), "{text}");
+/// assert!(text.contains("warning: LOG_DRIVER is not a setting of this program's logging, and is left alone"), "{text}");
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Explanation {
     entries: Vec<Entry>,
-    unknown: Vec<String>,
+    /// About names of variables, a sentence each.
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,10 +44,10 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    pub(crate) fn new(unknown: Vec<String>) -> Self {
+    pub(crate) fn new(warnings: Vec<String>) -> Self {
         Self {
             entries: Vec::new(),
-            unknown,
+            warnings,
         }
     }
 
@@ -81,11 +83,8 @@ impl fmt::Display for Explanation {
         {
             writeln!(f, "{name} = {value} ({origin})")?;
         }
-        for name in &self.unknown {
-            writeln!(
-                f,
-                "{name}: not a setting of this program's logging, left alone"
-            )?;
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
         }
         Ok(())
     }

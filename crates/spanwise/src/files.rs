@@ -17,6 +17,7 @@ pub(crate) struct Files {
     pub(crate) retention: Option<Retention>,
     pub(crate) compression: Option<Compression>,
     pub(crate) level: Option<LevelFilter>,
+    pub(crate) per_process: Option<bool>,
 }
 
 impl Files {
@@ -30,6 +31,7 @@ impl Files {
             retention: this.retention.or(other.retention),
             compression: this.compression.or(other.compression),
             level: this.level.or(other.level),
+            per_process: this.per_process.or(other.per_process),
         }
     }
 
@@ -39,10 +41,14 @@ impl Files {
 
     /// The file at `path` as it is to be opened.
     pub(crate) fn builder(&self, path: impl Into<PathBuf>) -> RollingFileBuilder {
-        RollingFile::builder(path)
+        let builder = RollingFile::builder(path)
             .rotation(self.rotation.clone().unwrap_or_default())
             .retention(self.retention.clone().unwrap_or_default())
-            .compression(self.compression())
+            .compression(self.compression());
+        match self.per_process {
+            Some(true) => builder.per_process(),
+            Some(false) | None => builder,
+        }
     }
 
     pub(crate) fn compression(&self) -> Compression {

@@ -1,24 +1,32 @@
-//! The environment, read: what it says, and everything that is wrong with it.
+//! The environment, read: what it says, everything that is wrong with it, and what in it is
+//! nobody's.
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_appender::Bytes;
-use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, nearest::nearest};
+use spanwise_core::{
+    CONTEXT_KEYS, Levels, Setting, Shown,
+    nearest::{nearest, nearest_name},
+    parse_level,
+};
 use spanwise_redact::Changes;
 use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
     Output, OutputFormat, Preset,
+    color::ColorChoice,
+    conceal,
     files::Files,
     http_server::HttpServer,
     redaction,
     settings::{
-        APP_ENV, ENVIRONMENT, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
-        LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_HTTP_CLIENT_ADDRESS,
-        LOG_HTTP_TRUST, LOG_LEVEL, LOG_OUTPUT, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
-        LOG_REDACT_KEY_FILE, LOG_SAMPLE, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
-        SERVICE_NAME, SERVICE_VERSION, SETTINGS, name_of,
+        APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
+        LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_STRICT, NO_COLOR,
+        OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM,
+        name_of,
     },
     to_sentry,
 };
@@ -30,24 +38,29 @@ pub(crate) struct FromEnv {
     pub(crate) preset: Option<(Preset, String)>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
+    pub(crate) output_level: Option<LevelFilter>,
+    pub(crate) color: Option<(ColorChoice, String)>,
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
     /// Nothing if it is said to be off.
     pub(crate) recorder: Option<Option<Recorder>>,
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "for the part that serves")
+    )]
     pub(crate) http_server: HttpServer,
     pub(crate) context: Vec<String>,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
     pub(crate) environment: Option<(String, String)>,
-    pub(crate) no_color: bool,
     #[cfg_attr(
         not(feature = "sentry"),
         expect(dead_code, reason = "for the part that sends")
     )]
     pub(crate) sentry: to_sentry::FromEnv,
-    /// Variables with our prefix that are not ours, nor nearly.
-    pub(crate) unknown: Vec<String>,
+    /// About names that mean nothing here, a sentence each, which begins with a name.
+    pub(crate) warnings: Vec<String>,
     pub(crate) prefix: String,
 }
 
@@ -58,25 +71,26 @@ impl FromEnv {
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Vec<String>> {
         let mut vars = Vars::read(prefix, vars);
-        let preset = vars.one_of(&LOG_PRESET, Preset::ALL, Preset::name);
-        let format = vars.one_of(&LOG_FORMAT, OutputFormat::ALL, OutputFormat::name);
-        let output = vars.one_of(&LOG_OUTPUT, Output::NAMED, Output::name);
+        let preset = vars.one_of(&LOG_PRESET, &Preset::NAMED);
+        let format = vars.one_of(&LOG_FORMAT, &OutputFormat::NAMED);
+        let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
+        let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
+        let color = vars.color();
         let files = vars.files();
         let redaction = vars.redaction();
         let sampler = vars.sampler();
         let recorder = vars.recorder();
-        let http_server = HttpServer {
-            trust: vars.parsed(&LOG_HTTP_TRUST),
-            client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
-        };
+        let http_server = HttpServer::read(&mut vars);
         let context = vars.context();
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
         let service_version = vars.get(&SERVICE_VERSION);
-        let no_color = vars.get(&NO_COLOR).is_some();
         let sentry = to_sentry::FromEnv::read(&mut vars);
-        let unknown = vars.unknown();
+        vars.warn_of_unknown();
+        if vars.switch(&LOG_STRICT) == Some(true) {
+            vars.problems.append(&mut vars.warnings);
+        }
         if !vars.problems.is_empty() {
             return Err(vars.problems);
         }
@@ -90,6 +104,8 @@ impl FromEnv {
                 .or(by_environment),
             format,
             output,
+            output_level,
+            color,
             files,
             redaction,
             sampler,
@@ -99,9 +115,8 @@ impl FromEnv {
             service_name,
             service_version,
             environment,
-            no_color,
             sentry,
-            unknown,
+            warnings: vars.warnings,
             prefix: vars.prefix,
         })
     }
@@ -111,7 +126,8 @@ impl FromEnv {
 pub(crate) struct Vars {
     prefix: String,
     vars: Vec<(String, OsString)>,
-    pub(crate) problems: Vec<String>,
+    problems: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Vars {
@@ -124,6 +140,7 @@ impl Vars {
             prefix: prefix.to_owned(),
             vars: vars.collect(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -131,32 +148,78 @@ impl Vars {
         name_of(setting, &self.prefix)
     }
 
-    /// The trimmed value: a mounted secret ends in a newline. Empty is unset.
-    pub(crate) fn get(&mut self, setting: &Setting) -> Option<String> {
-        let name = self.name(setting);
-        let value = self
-            .vars
-            .iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value)?;
-        match value.to_str().map(str::trim) {
-            Some("") => None,
-            Some(value) => Some(value.to_owned()),
-            None => {
-                let shown = match setting.shown {
-                    Shown::Plainly => format!("{value:?}"),
-                    Shown::Hidden => format!("(hidden, {} bytes)", value.len()),
-                };
-                self.problems.push(format!(
-                    "{name}={shown} is not UTF-8: accepts {}",
-                    setting.accepts
-                ));
-                None
-            }
+    /// What stops the start. Settings that are read twice are wrong once.
+    pub(crate) fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
         }
     }
 
-    /// The value of the first that is set, with its name. The others are looked at too, for what is wrong with them.
+    /// What does not, unless it is asked to.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    fn raw(&self, setting: &Setting) -> Option<&OsString> {
+        let name = self.name(setting);
+        let found = self.vars.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// Whether it has a value, right or wrong.
+    pub(crate) fn is_set(&self, setting: &Setting) -> bool {
+        let value = self.raw(setting).map(|value| value.to_string_lossy());
+        value.is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// The trimmed value: a mounted secret ends in a newline. Empty is unset.
+    pub(crate) fn get(&mut self, setting: &Setting) -> Option<String> {
+        let value = self.raw(setting)?;
+        let name = self.name(setting);
+        let Some(value) = value.to_str().map(str::trim) else {
+            let len = value.len();
+            self.problem(format!(
+                "{name}={} is not UTF-8: accepts {}",
+                conceal::hidden(len),
+                setting.accepts
+            ));
+            return None;
+        };
+        if value.is_empty() {
+            return None;
+        }
+        let value = value.to_owned();
+        if let Some(mistake) = mistake_around(&value) {
+            self.problem(format!("{name}: {mistake}"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// `NAME="value"`, or how long the value is where it may be a secret.
+    pub(crate) fn shown(&self, setting: &Setting, value: &str) -> String {
+        let name = self.name(setting);
+        match setting.shown {
+            Shown::Plainly => format!("{name}={}", conceal::shown(value)),
+            Shown::Hidden => format!("{name}={}", conceal::hidden(value.len())),
+        }
+    }
+
+    /// Notes what `error` says of a value.
+    pub(crate) fn wrong(&mut self, setting: &Setting, value: &str, error: &dyn fmt::Display) {
+        let shown = self.shown(setting, value);
+        let accepts = setting.accepts;
+        self.problem(match setting.shown {
+            Shown::Plainly => {
+                let error = conceal::message(&error.to_string(), value);
+                format!("{shown}: {error}")
+            }
+            Shown::Hidden => format!("{shown} is not understood: accepts {accepts}"),
+        });
+    }
+
+    /// The value of the first that is set, with its name. The others are looked at too, for what is
+    /// wrong with them.
     fn first(&mut self, settings: &[Setting]) -> Option<(String, String)> {
         let values: Vec<_> = settings
             .iter()
@@ -165,31 +228,55 @@ impl Vars {
         values.into_iter().flatten().next()
     }
 
-    fn one_of<T: Copy, const N: usize>(
-        &mut self,
-        setting: &Setting,
-        all: [T; N],
-        name: fn(T) -> &'static str,
-    ) -> Option<T> {
+    fn one_of<T: Copy>(&mut self, setting: &Setting, named: &[(&'static str, T)]) -> Option<T> {
         let value = self.get(setting)?;
-        let found = all
-            .into_iter()
-            .find(|one| name(*one).eq_ignore_ascii_case(&value));
+        let found = named
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(&value));
         if found.is_none() {
+            let names = || named.iter().map(|(name, _)| *name);
             let alias = Preset::of_environment(&value).map(Preset::name);
-            let meant = match nearest(&value, all.map(name))
-                .or(alias.filter(|alias| all.map(name).contains(alias)))
-            {
+            let alias = alias.filter(|alias| names().any(|name| name == *alias));
+            let meant = match nearest(&value, names()).or(alias) {
                 Some(name) => format!("did you mean {name}? "),
                 None => String::new(),
             };
-            let variable = self.name(setting);
-            self.problems.push(format!(
-                "{variable}={value:?} is unknown: {meant}accepts {}",
+            let shown = self.shown(setting, &value);
+            self.problem(format!(
+                "{shown} is unknown: {meant}accepts {}",
                 setting.accepts
             ));
         }
-        found
+        found.map(|(_, one)| *one)
+    }
+
+    /// What is on or off.
+    pub(crate) fn switch(&mut self, setting: &Setting) -> Option<bool> {
+        let value = self.get(setting)?;
+        let switch = switch(&value);
+        if switch.is_none() {
+            let shown = self.shown(setting, &value);
+            self.problem(format!("{shown} is unknown: accepts {}", setting.accepts));
+        }
+        switch
+    }
+
+    /// The level of one output.
+    fn level(&mut self, setting: &Setting) -> Option<LevelFilter> {
+        let value = self.get(setting)?;
+        let level = parse_level(&value).filter(|level| *level != LevelFilter::OFF);
+        if level.is_none() {
+            let meant = match spanwise_core::nearest::level(&value) {
+                Some(level) if level != "off" => format!("did you mean {level}? "),
+                _ => String::new(),
+            };
+            let shown = self.shown(setting, &value);
+            self.problem(format!(
+                "{shown} is unknown: {meant}accepts {}",
+                setting.accepts
+            ));
+        }
+        level
     }
 
     fn levels(&mut self) -> Option<(Levels, String)> {
@@ -198,45 +285,77 @@ impl Vars {
             let Some(value) = self.get(&setting) else {
                 continue;
             };
-            let name = self.name(&setting);
-            match value.parse() {
-                Ok(levels) => found.push((levels, name)),
-                Err(error) => self.problems.push(format!(
-                    "{name}={value:?}: {error}; accepts {}",
-                    setting.accepts
-                )),
+            match value.parse::<Levels>() {
+                Ok(levels) => found.push((levels, self.name(&setting))),
+                Err(error) => {
+                    let accepts = setting.accepts;
+                    self.wrong(
+                        &setting,
+                        &value,
+                        &format_args!("{error}; accepts {accepts}"),
+                    );
+                }
             }
         }
         if let [(one, first), (other, second)] = found.as_slice()
             && one != other
         {
-            self.problems.push(format!(
-                "{first}=\"{one}\" and {second}=\"{other}\" contradict each other: set one of them"
-            ));
+            let (one, other) = (one.to_string(), other.to_string());
+            let warning = format!(
+                "{second}={} does not count: {first}={} is set too; leave one of them out",
+                conceal::shown(&other),
+                conceal::shown(&one),
+            );
+            self.warn(warning);
         }
         found.into_iter().next()
     }
 
+    /// Whether there are to be colours, and who says so. Only LOG_COLOR is ours.
+    fn color(&mut self) -> Option<(ColorChoice, String)> {
+        let value = self.get(&LOG_COLOR);
+        let is_switch = value
+            .as_deref()
+            .is_some_and(|value| switch(value).is_some());
+        if is_switch {
+            // Many programs have a variable of this name, which is on or off.
+            let name = self.name(&LOG_COLOR);
+            let accepts = LOG_COLOR.accepts;
+            self.warn(format!(
+                "{name} is on or off, as other programs have it, and does not count: here it is one of {accepts}"
+            ));
+        } else if let Some(color) = self.one_of(&LOG_COLOR, &ColorChoice::NAMED) {
+            return Some((color, self.name(&LOG_COLOR)));
+        }
+        let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
+        for (setting, choice) in [
+            (&NO_COLOR, ColorChoice::Never),
+            (&FORCE_COLOR, ColorChoice::Always),
+            (&CLICOLOR_FORCE, ColorChoice::Always),
+            (&TERM, ColorChoice::Never),
+        ] {
+            // They are their owners', who accept any value.
+            let value = self.raw(setting).map(|value| value.to_string_lossy());
+            let value = value.as_deref().unwrap_or_default().trim();
+            let says = match setting.name {
+                "TERM" => value == "dumb",
+                "NO_COLOR" => !value.is_empty(),
+                _ => !value.is_empty() && !is_off(value),
+            };
+            if says {
+                return Some((choice, setting.name.to_owned()));
+            }
+        }
+        None
+    }
+
     fn files(&mut self) -> Files {
-        const LEVELS: [LevelFilter; 5] = [
-            LevelFilter::ERROR,
-            LevelFilter::WARN,
-            LevelFilter::INFO,
-            LevelFilter::DEBUG,
-            LevelFilter::TRACE,
-        ];
-        let name_of_level = |level| match level {
-            LevelFilter::ERROR => "error",
-            LevelFilter::WARN => "warn",
-            LevelFilter::INFO => "info",
-            LevelFilter::DEBUG => "debug",
-            _ => "trace",
-        };
         let files = Files {
             rotation: self.parsed(&LOG_FILE_ROTATE),
             retention: self.parsed(&LOG_FILE_KEEP),
             compression: self.parsed(&LOG_FILE_COMPRESS),
-            level: self.one_of(&LOG_FILE_LEVEL, LEVELS, name_of_level),
+            level: self.level(&LOG_FILE_LEVEL),
+            per_process: self.switch(&LOG_FILE_PER_PROCESS),
             ..Files::default()
         };
         Files {
@@ -257,12 +376,9 @@ impl Vars {
         if OFF.iter().any(|off| value.eq_ignore_ascii_case(off)) {
             return Some(None);
         }
-        let name = self.name(&LOG_RECORDER);
+        let accepts = LOG_RECORDER.accepts;
         // Words that look like a switch, and would be taken for a target or a level.
-        let is_switch = ["on", "true", "yes", "1"]
-            .iter()
-            .any(|on| value.eq_ignore_ascii_case(on));
-        let problem = if is_switch {
+        let problem = if switch(&value) == Some(true) {
             "no level: did you mean debug? accepts"
         } else if value.parse::<Bytes>().is_ok() {
             "a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts"
@@ -271,28 +387,37 @@ impl Vars {
                 Ok(recorder) => Some(Some(recorder)),
                 Err(error) => {
                     let error: SampleError = error;
-                    let accepts = LOG_RECORDER.accepts;
-                    self.problems
-                        .push(format!("{name}={value:?}: {error}; accepts {accepts}"));
+                    self.wrong(
+                        &LOG_RECORDER,
+                        &value,
+                        &format_args!("{error}; accepts {accepts}"),
+                    );
                     None
                 }
             };
         };
-        self.problems.push(format!(
-            "{name}={value:?} is {problem} {}",
-            LOG_RECORDER.accepts
-        ));
+        let shown = self.shown(&LOG_RECORDER, &value);
+        self.problem(format!("{shown} is {problem} {accepts}"));
         None
     }
 
     fn redaction(&mut self) -> redaction::FromEnv {
         let changes: Option<Changes> = self.parsed(&LOG_REDACT);
-        let key_file = self.get(&LOG_REDACT_KEY_FILE);
         let name = self.name(&LOG_REDACT_KEY_FILE);
+        if !cfg!(feature = "pseudonyms") {
+            if self.is_set(&LOG_REDACT_KEY_FILE) {
+                self.warn(format!(
+                    "{name} does not count: this program is built without pseudonyms; add the feature `pseudonyms` of `spanwise`, or \
+                     leave the variable out"
+                ));
+            }
+            return redaction::FromEnv { changes, key: None };
+        }
+        let key_file = self.get(&LOG_REDACT_KEY_FILE);
         let is_off = changes.as_ref().is_some_and(Changes::is_off);
         if key_file.is_some() && is_off {
             let redact = self.name(&LOG_REDACT);
-            self.problems.push(format!(
+            self.problem(format!(
                 "{redact}=off and {name} contradict each other: leave one of them out"
             ));
         }
@@ -301,15 +426,17 @@ impl Vars {
                 Ok(key) => return Some(key),
                 Err(error) => error,
             };
-            self.problems.push(if looks_like_key(&path) {
-                let length = path.len();
-                format!(
-                    "{name}=(hidden, {length} bytes) looks like the key itself: write it into a file, and that file's path here"
-                )
-            } else if is_to_be_expanded(&path) {
-                not_expanded(&name, &path)
+            let shown = self.shown(&LOG_REDACT_KEY_FILE, &path);
+            self.problem(if conceal::is_path(&path) && path.contains(['/', '\\']) {
+                if is_to_be_expanded(&path) {
+                    format!("{shown}{NOT_EXPANDED}")
+                } else {
+                    format!("{name}={path:?}: {error}")
+                }
             } else {
-                format!("{name}={path:?}: {error}")
+                format!(
+                    "{shown} names no file that can be read; if it is the key itself, write it into a file, and that file's path here"
+                )
             });
             None
         });
@@ -322,8 +449,7 @@ impl Vars {
         match value.parse() {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                let name = self.name(setting);
-                self.problems.push(format!("{name}={value:?}: {error}"));
+                self.wrong(setting, &value, &error);
                 None
             }
         }
@@ -332,13 +458,18 @@ impl Vars {
     /// A path that a file can be opened at, as far as looking at it tells.
     fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
         let value = self.get(setting)?;
-        let name = self.name(setting);
         if is_to_be_expanded(&value) {
-            self.problems.push(not_expanded(&name, &value));
+            let shown = self.shown(setting, &value);
+            self.problem(format!("{shown}{NOT_EXPANDED}"));
             return None;
         }
         if let Err(error) = files.builder(&value).check() {
-            self.problems.push(format!("{name}: {error}"));
+            let name = self.name(setting);
+            if conceal::is_path(&value) {
+                self.problem(format!("{name}: {error}"));
+            } else {
+                self.wrong(setting, &value, &error);
+            }
             return None;
         }
         Some(value.into())
@@ -359,50 +490,85 @@ impl Vars {
                 .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
         };
         if let Some(wrong) = keys.iter().find(|key| !is_name(key)) {
-            let name = self.name(&LOG_CONTEXT);
-            self.problems.push(format!(
-                "{name}={value:?}: `{wrong}` is not a field name: accepts {}",
-                LOG_CONTEXT.accepts
-            ));
+            let accepts = LOG_CONTEXT.accepts;
+            let error = format!("`{wrong}` is not a field name: accepts {accepts}");
+            self.wrong(&LOG_CONTEXT, &value, &error);
         }
         keys.into_iter()
             .filter(|key| !CONTEXT_KEYS.contains(&key.as_str()))
             .collect()
     }
 
-    /// What has our prefix and is not ours. What is nearly ours is a mistake; the rest belongs to somebody else.
-    fn unknown(&mut self) -> Vec<String> {
+    /// Warns of names that are nearly ours, or begin as ours do. What their values are is not
+    /// looked at.
+    fn warn_of_unknown(&mut self) {
         let known: Vec<String> = SETTINGS.iter().map(|setting| self.name(setting)).collect();
         let prefix = format!("{}_", self.prefix);
-        let mut unknown = Vec::new();
+        // A typo in a name that is not ours alone is as likely a name of somebody else's.
+        let ours = |name: &&String| {
+            name.starts_with(&prefix)
+                || ["RUST_LOG", "SERVICE_", "SENTRY_"]
+                    .iter()
+                    .any(|begin| name.starts_with(begin))
+        };
+        let ours: Vec<&str> = known.iter().filter(ours).map(String::as_str).collect();
+        let mut warnings = Vec::new();
+        let mut others = Vec::new();
         for (name, value) in &self.vars {
-            if !name.starts_with(&prefix) || known.contains(name) || value.is_empty() {
+            if value.is_empty() || known.contains(name) {
                 continue;
             }
-            let of_prefix = &name[self.prefix.len()..];
-            if let Some((_, group)) = GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
-                let group = format!("{}{group}", self.prefix);
-                let alike = known.iter().filter(|known| known.starts_with(&group));
-                let alike: Vec<&str> = alike.map(String::as_str).collect();
-                let are = if alike.len() == 1 { "is" } else { "are" };
-                self.problems.push(format!(
-                    "{name}={value:?} is not a setting: there {are} {}",
-                    alike.join(", ")
-                ));
-                continue;
-            }
-            match nearest(name, known.iter().map(String::as_str)) {
-                Some(meant) => self.problems.push(format!(
-                    "{name}={value:?} is not a setting: did you mean {meant}?"
-                )),
-                None => unknown.push(name.clone()),
+            let begins_as_ours = name.starts_with(&prefix);
+            if is_service_link(name) {
+                // Kubernetes makes these, of the names of services.
+                others.extend(begins_as_ours.then_some(name));
+            } else if let Some(meant) = nearest_name(name, ours.iter().copied()) {
+                warnings.push(format!("{name} is not a setting: did you mean {meant}?"));
+            } else if begins_as_ours {
+                let of_prefix = &name[self.prefix.len()..];
+                match GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
+                    Some((_, group)) => {
+                        let group = format!("{}{group}", self.prefix);
+                        let alike = ours.iter().filter(|known| known.starts_with(&group));
+                        let alike: Vec<&str> = alike.copied().collect();
+                        let are = if alike.len() == 1 { "is" } else { "are" };
+                        warnings.push(format!(
+                            "{name} is not a setting: there {are} {}",
+                            alike.join(", ")
+                        ));
+                    }
+                    None => others.push(name),
+                }
             }
         }
-        unknown
+        if let [only] = others[..] {
+            warnings.push(format!(
+                "{only} is not a setting of this program's logging, and is left alone"
+            ));
+        } else if !others.is_empty() {
+            let shown: Vec<&str> = others
+                .iter()
+                .take(MAX_NAMES)
+                .map(|name| name.as_str())
+                .collect();
+            let more = match others.len().saturating_sub(MAX_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            warnings.push(format!(
+                "{}{more} are no settings of this program's logging, and are left alone",
+                shown.join(", ")
+            ));
+        }
+        self.warnings.append(&mut warnings);
     }
 }
 
-/// How names begin, after the prefix, of which none is somebody else's, and how those do that are meant.
+/// A warning names no more variables than this.
+const MAX_NAMES: usize = 12;
+
+/// How names begin, after the prefix, which are most likely meant for us, and how those that are
+/// ours do.
 const GROUPS: [(&str, &str); 7] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),
@@ -416,19 +582,53 @@ const GROUPS: [(&str, &str); 7] = [
 /// Said of what is not wanted.
 const OFF: [&str; 2] = ["off", "none"];
 
+fn switch(value: &str) -> Option<bool> {
+    let is = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    match () {
+        () if is(["1", "true", "yes", "on"]) => Some(true),
+        () if is(["0", "false", "no", "off"]) => Some(false),
+        () => None,
+    }
+}
+
+/// What somebody has done to a value, of whatever setting, that a shell would have undone.
+fn mistake_around(value: &str) -> Option<&'static str> {
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '„');
+    if value.starts_with(is_quote) || value.ends_with(is_quote) {
+        return Some(
+            "the quotes are part of the value, as `docker --env-file` hands them on; write it without quotes",
+        );
+    }
+    if value.contains(char::is_control) {
+        return Some("the value has a line break or another control character; write one without");
+    }
+    let repeats = |setting: &Setting| {
+        let rest = value.strip_prefix(setting.name);
+        rest.is_some_and(|rest| rest.starts_with('='))
+    };
+    let is_repeated = SETTINGS.iter().any(repeats) || value.starts_with("export ");
+    is_repeated.then_some(
+        "the value begins with the name of a variable; write what comes after the `=` alone",
+    )
+}
+
+/// `LOG_STORE_SERVICE_HOST`, `LOG_STORE_PORT_9200_TCP_ADDR`: what Kubernetes sets for a service
+/// `log-store`.
+fn is_service_link(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")
+    {
+        return true;
+    }
+    let Some((_, port)) = name.rsplit_once("_PORT_") else {
+        return false;
+    };
+    port.split('_').next().is_some_and(is_number)
+}
+
 fn is_to_be_expanded(path: &str) -> bool {
     path.starts_with('~') || path.contains('$')
 }
 
-fn not_expanded(name: &str, path: &str) -> String {
-    format!(
-        "{name}={path:?} looks as if something in it were to be expanded, which nothing is: write the path out"
-    )
-}
-
-/// A key is put where its file's path belongs by mistake, and must not be shown.
-fn looks_like_key(path: &str) -> bool {
-    let is_coded = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
-    let begins_as_path = path.starts_with(['/', '.']);
-    path.len() >= 16 && !begins_as_path && path.bytes().all(is_coded)
-}
+const NOT_EXPANDED: &str =
+    " looks as if something in it were to be expanded, which nothing is: write the path out";

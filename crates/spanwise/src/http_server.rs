@@ -1,21 +1,34 @@
-//! What the environment says of requests: whose ids are taken over, and what is told of a client's address.
+//! What the environment says of requests: whose ids are taken over, and what is told of a client's
+//! address.
 
 #[cfg(feature = "http")]
-pub(crate) use spanwise_http::{ClientAddress, Trust};
-#[cfg(not(feature = "http"))]
-pub(crate) use without::{Missing as ClientAddress, Missing as Trust};
+use spanwise_http::{ClientAddress, Trust};
 
+#[cfg(feature = "http")]
 use crate::Preset;
+use crate::{
+    from_env::Vars,
+    settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
+};
 
 /// What is said, or nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HttpServer {
+    #[cfg(feature = "http")]
     pub(crate) trust: Option<Trust>,
+    #[cfg(feature = "http")]
     pub(crate) client_address: Option<ClientAddress>,
 }
 
 #[cfg(feature = "http")]
 impl HttpServer {
+    pub(crate) fn read(vars: &mut Vars) -> Self {
+        Self {
+            trust: vars.parsed(&LOG_HTTP_TRUST),
+            client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
+        }
+    }
+
     /// With what the preset says of what is not said.
     pub(crate) fn or_of(self, preset: Preset) -> Self {
         let client_address = match preset {
@@ -42,33 +55,17 @@ impl HttpServer {
 
 #[cfg(not(feature = "http"))]
 impl HttpServer {
-    /// Nothing is said of what there is not.
-    pub(crate) fn or_of(self, _: Preset) -> Self {
-        self
-    }
-}
-
-#[cfg(not(feature = "http"))]
-mod without {
-    use std::{convert::Infallible, fmt, str::FromStr};
-
-    /// What cannot be set: reading it says which feature is missing.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Missing(Infallible);
-
-    impl FromStr for Missing {
-        type Err = &'static str;
-
-        fn from_str(_: &str) -> Result<Self, Self::Err> {
-            Err(
-                "this program is built without HTTP: add the feature `http` of `spanwise`, or leave the variable out",
-            )
+    /// Of a part that is not there nothing is read.
+    pub(crate) fn read(vars: &mut Vars) -> Self {
+        for setting in [&LOG_HTTP_TRUST, &LOG_HTTP_CLIENT_ADDRESS] {
+            if vars.is_set(setting) {
+                let name = vars.name(setting);
+                vars.warn(format!(
+                    "{name} does not count: this program is built without HTTP; add the feature `http` of `spanwise`, or leave the \
+                     variable out"
+                ));
+            }
         }
-    }
-
-    impl fmt::Display for Missing {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self.0 {}
-        }
+        Self {}
     }
 }

@@ -1,9 +1,11 @@
 //! The outputs of a running stack: opened, and put behind the layers that make their lines.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
-use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, RollingFile, WhenFull};
-use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport};
+use spanwise_appender::{
+    Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
+};
+use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport, Setting};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -13,10 +15,10 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Output, OutputFormat, Preset,
+    Output, OutputFormat, Preset, conceal,
     console::{ConsoleLayer, Style},
     resolve::Resolved,
-    settings::{LOG_ERROR_FILE, LOG_FILE},
+    settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
     tee::Tee,
 };
 
@@ -44,20 +46,19 @@ struct Look {
 }
 
 impl Outputs {
-    /// Opens everything, or says what stands in the way of each.
+    /// Opens everything, or says what stands in the way of each. If there are `problems` already nothing is opened.
     pub(crate) fn open(
         resolved: &Resolved,
-        has_writer: bool,
+        mut problems: Vec<String>,
         report: &SelfReport,
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
-        let mut problems = resolved.problems_with_files();
         let plain = Look {
             format: resolved.format,
             color: false,
         };
         // A file that cannot be written to is no reason to say nothing at all.
-        let fallback = resolved.output == Output::None && !has_writer;
+        let fallback = resolved.output == Output::None && !resolved.has_writer;
         let files = &resolved.files;
         let level = files.level.unwrap_or(LevelFilter::TRACE);
         // Before the standard streams, whose reader may keep a shutdown waiting.
@@ -74,8 +75,7 @@ impl Outputs {
             // With something wrong already, nothing is opened any more, but all of it is said.
             if !problems.is_empty() {
                 let error = files.builder(path).check().err();
-                problems
-                    .extend(error.map(|error| format!("{}: {error}", resolved.name_of(setting))));
+                problems.extend(error.map(|error| not_opened(resolved, setting, path, &error)));
                 continue;
             }
             match files.open(path, report, fallback) {
@@ -85,7 +85,7 @@ impl Outputs {
                     let started = outputs.start(builder, plain, level, resolved.when_full, report);
                     problems.extend(started.err().map(|error| no_thread(name, &error)));
                 }
-                Err(error) => problems.push(format!("{}: {error}", resolved.name_of(setting))),
+                Err(error) => problems.push(not_opened(resolved, setting, path, &error)),
             }
         }
         let stream = match resolved.output {
@@ -93,21 +93,16 @@ impl Outputs {
             Output::Stderr => Some(Background::builder(io::stderr())),
             Output::None | Output::TestHarness => None,
         };
-        if let Some(mut builder) = stream.filter(|_| !has_writer) {
+        if let Some(mut builder) = stream.filter(|_| !resolved.has_writer && problems.is_empty()) {
             if resolved.preset != Preset::Prod {
                 builder = builder.direct();
             }
             let look = Look {
-                color: resolved.color && resolved.output.is_terminal(),
+                color: resolved.color.applies(resolved.output.is_terminal()),
                 ..plain
             };
-            let started = outputs.start(
-                builder,
-                look,
-                LevelFilter::TRACE,
-                resolved.when_full,
-                report,
-            );
+            let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
+            let started = outputs.start(builder, look, level, resolved.when_full, report);
             let name = resolved.output.name();
             problems.extend(started.err().map(|error| no_thread(name, &error)));
         }
@@ -173,10 +168,28 @@ impl Outputs {
         };
         let look = Look {
             format: resolved.format,
-            color: false,
+            color: resolved.color.applies(false),
         };
-        sinks.push(look, writer, LevelFilter::TRACE, report);
+        let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
+        sinks.push(look, writer, level, report);
     }
+}
+
+fn not_opened(resolved: &Resolved, setting: &Setting, path: &Path, error: &OpenError) -> String {
+    let name = resolved.name_of(setting);
+    if error.kind() == OpenErrorKind::InUse {
+        let per_process = resolved.name_of(&LOG_FILE_PER_PROCESS);
+        return format!(
+            "{name}: cannot log to {path:?}: another logger has it open already; name another path, or give each process a file of \
+             its own with {per_process}=1 or `Builder::file_per_process()`"
+        );
+    }
+    let path = path.to_string_lossy();
+    if conceal::is_path(&path) {
+        return format!("{name}: {error}");
+    }
+    let error = conceal::message(&error.to_string(), &path);
+    format!("{name}: {error}")
 }
 
 fn no_thread(name: &str, error: &io::Error) -> String {
@@ -280,6 +293,9 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
         .format(format)
         .with_writer(writer)
         .report(report);
+    for key in &resolved.context {
+        layer = layer.context_key(key);
+    }
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }

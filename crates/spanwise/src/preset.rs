@@ -28,7 +28,14 @@ pub enum Preset {
 }
 
 impl Preset {
-    pub(crate) const ALL: [Self; 3] = [Self::Dev, Self::Prod, Self::Test];
+    /// What a variable can name, some of them twice.
+    pub(crate) const NAMED: [(&str, Self); 5] = [
+        ("dev", Self::Dev),
+        ("prod", Self::Prod),
+        ("test", Self::Test),
+        ("development", Self::Dev),
+        ("production", Self::Prod),
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -38,8 +45,8 @@ impl Preset {
         }
     }
 
-    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about logging; nothing, if it has a value of
-    /// its owner's.
+    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about
+    /// logging; nothing, if it has a value of its owner's.
     pub(crate) fn of_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" => Some(Self::Prod),

@@ -6,28 +6,34 @@ use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::WhenFull;
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting};
 use spanwise_sample::{Recorder, Sampler};
+use tracing::level_filters::LevelFilter;
 
-#[cfg(feature = "http")]
-use crate::http_server::HttpServer;
 use crate::{
     Builder, Explanation, Output, OutputFormat, Preset,
+    color::ColorChoice,
     explain::Origin,
     files::Files,
     program::Program,
     redaction::{InCode, Redaction},
     settings::{
-        self, APP_ENV, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP,
-        LOG_FILE_LEVEL, LOG_FILE_ROTATE, LOG_FORMAT, LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST,
-        LOG_LEVEL, LOG_OUTPUT, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE,
-        LOG_SAMPLE, NO_COLOR, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
+        LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
+        LOG_REDACT_KEY_FILE, LOG_SAMPLE, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     to_sentry,
+};
+#[cfg(feature = "http")]
+use crate::{
+    from_env::FromEnv,
+    http_server::HttpServer,
+    settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
 impl Builder {
     pub(crate) fn resolve(&self) -> Resolved {
         let env = &self.env;
-        let mut explanation = Explanation::new(env.unknown.clone());
+        let mut explanation = Explanation::new(env.warnings.clone());
         // What was read no variables at all has no prefix either.
         let prefix = match env.prefix.as_str() {
             "" => settings::PREFIX,
@@ -81,6 +87,15 @@ impl Builder {
             None => explain(&LOG_OUTPUT, &output, &origin),
         }
 
+        // Tests see every line.
+        let is_test = preset == Preset::Test;
+        let of_env = env.output_level.filter(|_| !is_test);
+        let output_level = self.output_level.or(of_env);
+        if let Some(level) = output_level {
+            let origin = choose(self.output_level.is_some(), true, &LOG_OUTPUT_LEVEL);
+            explain(&LOG_OUTPUT_LEVEL, &level, &origin);
+        }
+
         // Tests that run where a service is configured do not write to its files.
         let env_files = match preset {
             Preset::Test => Files::default(),
@@ -111,7 +126,6 @@ impl Builder {
         }
 
         // Tests see every line, and no more.
-        let is_test = preset == Preset::Test;
         let of_env = env.sampler.clone().filter(|_| !is_test);
         let origin = match (&self.sampler, &of_env) {
             (Some(_), _) => Origin::Code,
@@ -135,19 +149,8 @@ impl Builder {
             None => explain(&LOG_RECORDER, &"off", &origin),
         }
 
-        let http_server = env.http_server.clone().or_of(preset);
-        if let Some(trust) = &http_server.trust {
-            let origin = match env.http_server.trust {
-                Some(_) => variable(&LOG_HTTP_TRUST),
-                None => Origin::Default,
-            };
-            explain(&LOG_HTTP_TRUST, trust, &origin);
-        }
-        if let Some(address) = &http_server.client_address {
-            let is_set = env.http_server.client_address.is_some();
-            let origin = choose(false, is_set, &LOG_HTTP_CLIENT_ADDRESS);
-            explain(&LOG_HTTP_CLIENT_ADDRESS, address, &origin);
-        }
+        #[cfg(feature = "http")]
+        let http_server = explain_http(env, preset, &mut explain, variable, &of_preset);
 
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
         let origin = match choose(
@@ -193,15 +196,19 @@ impl Builder {
         };
         let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
 
-        let color = !self.without_color && !env.no_color && self.writer.is_none();
-        if env.no_color {
-            explain(&NO_COLOR, &"set", &variable(&NO_COLOR));
-        }
+        let (color, origin) = match (self.without_color, &env.color) {
+            (true, _) => (ColorChoice::Never, Origin::Code),
+            (false, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            (false, None) => (ColorChoice::Auto, Origin::Default),
+        };
+        explain(&LOG_COLOR, &color, &origin);
         Resolved {
             preset,
             levels,
             format,
             output,
+            output_level,
+            has_writer: self.writer.is_some(),
             when_full: self.when_full,
             files,
             redaction,
@@ -214,6 +221,7 @@ impl Builder {
             service,
             sentry,
             color,
+            warnings: env.warnings.clone(),
             explanation,
         }
     }
@@ -225,6 +233,9 @@ pub(crate) struct Resolved {
     pub(crate) levels: Levels,
     pub(crate) format: OutputFormat,
     pub(crate) output: Output,
+    pub(crate) output_level: Option<LevelFilter>,
+    /// Lines go to a writer of the program's instead of the output.
+    pub(crate) has_writer: bool,
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
     pub(crate) redaction: Redaction,
@@ -241,7 +252,9 @@ pub(crate) struct Resolved {
         expect(dead_code, reason = "for the part that sends")
     )]
     pub(crate) sentry: Option<to_sentry::Resolved>,
-    pub(crate) color: bool,
+    pub(crate) color: ColorChoice,
+    /// About names of variables.
+    pub(crate) warnings: Vec<String>,
     pub(crate) explanation: Explanation,
 }
 
@@ -257,8 +270,27 @@ impl Resolved {
         settings::name_of(setting, &self.prefix)
     }
 
+    /// What is wrong with the choices, as far as that is seen before anything is opened.
+    pub(crate) fn problems(&self, is_strict: bool) -> Vec<String> {
+        let mut problems: Vec<String> = self.redaction.problem.iter().cloned().collect();
+        problems.extend(self.problems_with_files());
+        if self.output == Output::None && !self.has_writer && self.output_level.is_some() {
+            let (level, output) = (self.name_of(&LOG_OUTPUT_LEVEL), self.name_of(&LOG_OUTPUT));
+            problems.push(format!(
+                "{level} is set, and {output} is none: set another output, or leave the level out"
+            ));
+        }
+        if let Err(error) = self.levels.check_spans() {
+            problems.extend(error.problems().map(str::to_owned));
+        }
+        if is_strict {
+            problems.extend(self.warnings.iter().cloned());
+        }
+        problems
+    }
+
     /// What was said about files that are not there, or are the same.
-    pub(crate) fn problems_with_files(&self) -> Vec<String> {
+    fn problems_with_files(&self) -> Vec<String> {
         let files = &self.files;
         let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
         let mut problems = Vec::new();
@@ -292,6 +324,12 @@ impl Resolved {
                 files.file.is_some(),
                 &file,
             ),
+            (
+                files.per_process == Some(true),
+                &LOG_FILE_PER_PROCESS,
+                files.has_any(),
+                &file,
+            ),
         ] {
             if is_set && !has_file {
                 let name = self.name_of(setting);
@@ -302,6 +340,33 @@ impl Resolved {
         }
         problems
     }
+}
+
+/// The entries about servers of HTTP.
+#[cfg(feature = "http")]
+fn explain_http(
+    env: &FromEnv,
+    preset: Preset,
+    explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
+    variable: impl Fn(&Setting) -> Origin,
+    of_preset: &Origin,
+) -> HttpServer {
+    let http_server = env.http_server.clone().or_of(preset);
+    if let Some(trust) = &http_server.trust {
+        let origin = match env.http_server.trust {
+            Some(_) => variable(&LOG_HTTP_TRUST),
+            None => Origin::Default,
+        };
+        explain(&LOG_HTTP_TRUST, trust, &origin);
+    }
+    if let Some(address) = &http_server.client_address {
+        let origin = match env.http_server.client_address {
+            Some(_) => variable(&LOG_HTTP_CLIENT_ADDRESS),
+            None => of_preset.clone(),
+        };
+        explain(&LOG_HTTP_CLIENT_ADDRESS, address, &origin);
+    }
+    http_server
 }
 
 /// The entries about files; those that need a file only if there is one.
@@ -364,6 +429,11 @@ fn explain_files(
         &LOG_FILE_COMPRESS,
     );
     explain(&LOG_FILE_COMPRESS, &files.compression(), &from);
+    if let Some(per_process) = files.per_process {
+        let from = origin(code.per_process.is_some(), true, &LOG_FILE_PER_PROCESS);
+        let shown = if per_process { "1" } else { "0" };
+        explain(&LOG_FILE_PER_PROCESS, &shown, &from);
+    }
 }
 
 impl Serialize for Service {

@@ -19,23 +19,29 @@ pub(crate) const fn setting(
     }
 }
 
+/// What a level of one output is.
+const LEVEL: &str = "error, warn, info, debug, trace";
+
+/// What a setting is that is on or off.
+pub(crate) const SWITCH: &str = "1, true, yes, on, or 0, false, no, off";
+
 /// Levels, by the name that all of Rust uses.
 pub(crate) const RUST_LOG: Setting = setting(
     "RUST_LOG",
     "of the preset",
-    "a level, or directives such as `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`",
+    "a level (off, error, warn, info, debug, trace, in any case; warning, fatal, critical), or directives such as `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`",
     "What is logged; without a bare level the preset's remains for the rest.",
 );
 pub(crate) const LOG_LEVEL: Setting = setting(
     "LOG_LEVEL",
     "of the preset",
     RUST_LOG.accepts,
-    "The same as RUST_LOG, where that name is taken; two that differ are an error.",
+    "The same as RUST_LOG, where that name is taken; if the two differ RUST_LOG counts, with a warning.",
 );
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
     "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
-    "dev, prod, test",
+    "dev, prod, test; development and production",
     "The defaults of everything else.",
 );
 pub(crate) const LOG_FORMAT: Setting = setting(
@@ -50,6 +56,18 @@ pub(crate) const LOG_OUTPUT: Setting = setting(
     "stdout, stderr, none",
     "Where lines go.",
 );
+pub(crate) const LOG_OUTPUT_LEVEL: Setting = setting(
+    "LOG_OUTPUT_LEVEL",
+    "whatever is logged",
+    LEVEL,
+    "The least severe level that LOG_OUTPUT gets; what is logged at all is said by RUST_LOG. Not under the preset test.",
+);
+pub(crate) const LOG_COLOR: Setting = setting(
+    "LOG_COLOR",
+    "auto: if the output is a terminal, and NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM do not say otherwise",
+    "auto, always, never",
+    "Whether `pretty` and `compact` have colours in LOG_OUTPUT.",
+);
 pub(crate) const LOG_FILE: Setting = setting(
     "LOG_FILE",
     "none",
@@ -59,7 +77,7 @@ pub(crate) const LOG_FILE: Setting = setting(
 pub(crate) const LOG_FILE_LEVEL: Setting = setting(
     "LOG_FILE_LEVEL",
     "whatever is logged",
-    "error, warn, info, debug, trace",
+    LEVEL,
     "The least severe level that LOG_FILE gets; what is logged at all is said by RUST_LOG.",
 );
 pub(crate) const LOG_ERROR_FILE: Setting = setting(
@@ -86,18 +104,28 @@ pub(crate) const LOG_FILE_COMPRESS: Setting = setting(
     "none, gzip, zstd: the last two in programs built with the feature of that name",
     "How rolled files are compressed.",
 );
+pub(crate) const LOG_FILE_PER_PROCESS: Setting = setting(
+    "LOG_FILE_PER_PROCESS",
+    "0",
+    SWITCH,
+    "Whether a further process that logs to the same path has files of its own, with a number in their names: `shop.2.log`.",
+);
 pub(crate) const LOG_REDACT: Setting = setting(
     "LOG_REDACT",
     "on: secrets, and but for the preset dev what tells of a person",
     "on, off, or keys and kinds of secret to hide and to show, such as `+employee_no,-session,+items[*].card,-ipv4`",
     "What is hidden in every output.",
 );
-pub(crate) const LOG_REDACT_KEY_FILE: Setting = setting(
-    "LOG_REDACT_KEY_FILE",
-    "none",
-    "the path of a file with 16 bytes at least, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
-    "The key of pseudonyms: what tells of a person is shown as `k1:…`, equal values alike, under every preset.",
-);
+pub(crate) const LOG_REDACT_KEY_FILE: Setting = Setting {
+    // A key is put here by mistake.
+    shown: Shown::Hidden,
+    ..setting(
+        "LOG_REDACT_KEY_FILE",
+        "none",
+        "the path of a file with 16 bytes at least, such as `openssl rand -hex 32` makes; in programs built with the feature `pseudonyms`",
+        "The key of pseudonyms: what tells of a person is shown as `k1:…`, equal values alike, under every preset.",
+    )
+};
 pub(crate) const LOG_SAMPLE: Setting = setting(
     "LOG_SAMPLE",
     "none",
@@ -127,6 +155,12 @@ pub(crate) const LOG_CONTEXT: Setting = setting(
     "request_id, tenant_id, user_id, trace_id, span_id",
     "field names joined by commas, such as `order_id,job_id`",
     "More span fields that `Context` has; JSON lines show every span field in any case.",
+);
+pub(crate) const LOG_STRICT: Setting = setting(
+    "LOG_STRICT",
+    "0",
+    SWITCH,
+    "Whether a warning about the name of a variable stops the start, as a wrong value does.",
 );
 pub(crate) const SERVICE_NAME: Setting = setting(
     "SERVICE_NAME",
@@ -168,7 +202,25 @@ pub(crate) const NO_COLOR: Setting = setting(
     "NO_COLOR",
     "none",
     "any text",
-    "If set, no colours in `pretty` and `compact`.",
+    "If set, no colours, unless LOG_COLOR says otherwise.",
+);
+pub(crate) const FORCE_COLOR: Setting = setting(
+    "FORCE_COLOR",
+    "none",
+    "any text",
+    "If set, to something else than 0 or false, colours also where there is no terminal, unless LOG_COLOR or NO_COLOR says otherwise.",
+);
+pub(crate) const CLICOLOR_FORCE: Setting = setting(
+    "CLICOLOR_FORCE",
+    "none",
+    "any text",
+    "The same as FORCE_COLOR.",
+);
+pub(crate) const TERM: Setting = setting(
+    "TERM",
+    "none",
+    "any text",
+    "If it is `dumb`, no colours, unless one of those before says otherwise.",
 );
 
 /// Every variable that is read, in the order of the documentation.
@@ -178,12 +230,15 @@ pub const SETTINGS: &[Setting] = &[
     LOG_PRESET,
     LOG_FORMAT,
     LOG_OUTPUT,
+    LOG_OUTPUT_LEVEL,
+    LOG_COLOR,
     LOG_FILE,
     LOG_FILE_LEVEL,
     LOG_ERROR_FILE,
     LOG_FILE_ROTATE,
     LOG_FILE_KEEP,
     LOG_FILE_COMPRESS,
+    LOG_FILE_PER_PROCESS,
     LOG_REDACT,
     LOG_REDACT_KEY_FILE,
     LOG_SAMPLE,
@@ -191,6 +246,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_HTTP_TRUST,
     LOG_HTTP_CLIENT_ADDRESS,
     LOG_CONTEXT,
+    LOG_STRICT,
     SERVICE_NAME,
     SERVICE_VERSION,
     OTEL_SERVICE_NAME,
@@ -198,6 +254,9 @@ pub const SETTINGS: &[Setting] = &[
     RUST_ENV,
     ENVIRONMENT,
     NO_COLOR,
+    FORCE_COLOR,
+    CLICOLOR_FORCE,
+    TERM,
     to_sentry::SENTRY_DSN,
     to_sentry::SENTRY_ENVIRONMENT,
     to_sentry::SENTRY_RELEASE,

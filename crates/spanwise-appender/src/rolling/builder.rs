@@ -229,8 +229,10 @@ impl RollingFileBuilder {
             true => lock_first_free(&path, &dir, &report)?,
             false => lock(names, &dir, &rotation, &report)?,
         };
+        let dir = Arc::new(dir);
         let settings = Arc::new(Settings {
             names,
+            dir: Arc::clone(&dir),
             rotation,
             retention,
             compression,
@@ -263,7 +265,6 @@ impl RollingFileBuilder {
             ),
             false => None,
         };
-        let dir = Arc::new(dir);
         let mut housekeeper = Housekeeper::new();
         housekeeper.wake(&settings, &dir);
         let numbers = Numbers::new(last);

@@ -10,7 +10,7 @@ use spanwise_core::Fault;
 
 use super::{
     error::Why,
-    fs::{self, Create, Meta},
+    fs::{self, Create, Dir, Meta},
     lock::{Attempt, Lock},
     salvage::Salvage,
     state::{State, open},
@@ -100,10 +100,7 @@ impl State {
     /// Opens what is at the path, and goes on there.
     fn reopen(&mut self) -> io::Result<()> {
         let settings = Arc::clone(&self.settings);
-        let dir = match self.dir.is_in_place() {
-            true => Arc::clone(&self.dir),
-            false => Arc::new(self.dir.successor()?),
-        };
+        let dir = Dir::in_place(&self.dir)?;
         let fresh = open(&settings, &dir, Create::IfMissing)?;
         self.dir = dir;
         let is_same = match (Meta::of(&self.current.file), Meta::of(&fresh.file)) {

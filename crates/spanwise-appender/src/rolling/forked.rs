@@ -102,7 +102,7 @@ impl Drop for Guarded {
 impl State {
     /// One that knows nothing of its parent's but where the file is, which the parent has locked for both.
     fn in_child(settings: &Arc<Settings>) -> io::Result<Self> {
-        let dir = Arc::new(Dir::open(settings.names.dir())?);
+        let dir = Dir::in_place(&settings.dir)?;
         let mut current = open(settings, &dir, Create::IfMissing)?;
         // Half a line there is one that the parent is about to write.
         current.is_whole();

@@ -43,6 +43,7 @@ pub use retention::Retention;
 pub use rotation::{Interval, Rotation};
 
 use forked::Guarded;
+use fs::Dir;
 use name::Names;
 
 use crate::{
@@ -105,6 +106,8 @@ struct Inner {
 #[derive(Debug)]
 struct Settings {
     names: Names,
+    /// As it was at the start.
+    dir: Arc<Dir>,
     rotation: Rotation,
     retention: Retention,
     compression: Compression,

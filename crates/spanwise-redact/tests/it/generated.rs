@@ -1,15 +1,23 @@
-//! Random texts: none shows the secret that is planted in it, and harmless ones come through.
+//! Random texts: none shows the secret that is planted in it, harmless ones come through, and noise
+//! is read.
 //!
 //! A run reads [`LINES`] texts, or as many as `SPANWISE_GENERATED_LINES` says. The texts are the
 //! same in each run, unless `SPANWISE_GENERATED_SEED` is another number than 1.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::Write as _,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use serde_json::Value;
 use spanwise_core::Redact;
 use spanwise_redact::Policy;
 
 mod harmless;
+mod noise;
 mod planted;
 
 /// The texts of one run of `cargo test`.
@@ -122,6 +130,24 @@ fn harmless_texts_are_borrowed() {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(shown) => Some(("is changed".to_owned(), shown)),
             })
+        })
+    });
+}
+
+#[test]
+fn noise_is_read_and_json_stays_json() {
+    let policies = [Policy::secrets(), Policy::secrets_and_pii()];
+    let is_json = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+    run(noise::line, |line| {
+        policies.iter().find_map(|policy| {
+            let read = AssertUnwindSafe(|| policy.text(&line.text).into_owned());
+            match catch_unwind(read) {
+                Ok(shown) if is_json(&line.text) && !is_json(&shown) => {
+                    Some(("is no longer JSON".to_owned(), shown))
+                }
+                Ok(_) => None,
+                Err(_) => Some(("panics".to_owned(), String::new())),
+            }
         })
     });
 }

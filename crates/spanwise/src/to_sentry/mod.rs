@@ -1,8 +1,9 @@
-//! Errors in Sentry: what the environment says about them, and the part that sends them where it is compiled in.
+//! Errors in Sentry: what the environment says about them, and the part that sends them where it is
+//! compiled in.
 
 use spanwise_core::{Setting, Shown};
 
-use crate::settings::setting;
+use crate::settings::{SWITCH, setting};
 
 #[cfg(not(feature = "sentry"))]
 mod off;
@@ -62,6 +63,6 @@ pub(crate) const SENTRY_TRACES_SAMPLE_RATE: Setting = setting(
 pub(crate) const SENTRY_ENABLE_LOGS: Setting = setting(
     "SENTRY_ENABLE_LOGS",
     "false",
-    "true, false",
+    SWITCH,
     "Whether events from INFO on are sent as logs, too.",
 );

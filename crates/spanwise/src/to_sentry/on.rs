@@ -12,10 +12,11 @@ use super::{
     SENTRY_EVENT_LEVEL, SENTRY_RELEASE, SENTRY_SAMPLE_RATE, SENTRY_TRACES_SAMPLE_RATE,
 };
 use crate::{
-    Builder, Preset,
+    Builder, Preset, conceal,
     explain::Origin,
     from_env::Vars,
     resolve::{self, Service},
+    settings::{SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What the environment says.
@@ -56,13 +57,13 @@ impl FromEnv {
     pub(crate) fn read(vars: &mut Vars) -> Self {
         Self {
             dsn: dsn(vars),
-            environment: vars.get(&SENTRY_ENVIRONMENT),
-            release: vars.get(&SENTRY_RELEASE),
+            environment: name(vars, &SENTRY_ENVIRONMENT, check_environment),
+            release: name(vars, &SENTRY_RELEASE, check_release),
             events: vars.parsed(&SENTRY_EVENT_LEVEL),
             breadcrumbs: vars.parsed(&SENTRY_BREADCRUMB_LEVEL),
             sample_rate: share(vars, &SENTRY_SAMPLE_RATE),
             traces_sample_rate: share(vars, &SENTRY_TRACES_SAMPLE_RATE),
-            logs: switch(vars, &SENTRY_ENABLE_LOGS),
+            logs: vars.switch(&SENTRY_ENABLE_LOGS),
         }
     }
 }
@@ -73,7 +74,7 @@ fn dsn(vars: &mut Vars) -> Option<(Dsn, usize)> {
         Ok(dsn) => Some((dsn, text.len())),
         Err(error) => {
             let name = vars.name(&SENTRY_DSN);
-            vars.problems.push(format!("{name}={error}"));
+            vars.problem(format!("{name}={error}"));
             None
         }
     }
@@ -86,34 +87,98 @@ fn share(vars: &mut Vars, setting: &Setting) -> Option<f64> {
         .ok()
         .filter(|share| (0.0..=1.0).contains(share));
     if share.is_none() {
-        let name = vars.name(setting);
-        vars.problems.push(format!(
-            "{name}={text:?} is out of range: accepts {}",
+        let shown = vars.shown(setting, &text);
+        vars.problem(format!(
+            "{shown} is out of range: accepts {}",
             setting.accepts
         ));
     }
     share
 }
 
-fn switch(vars: &mut Vars, setting: &Setting) -> Option<bool> {
+/// A name that Sentry takes; others it discards without a word.
+fn name(
+    vars: &mut Vars,
+    setting: &Setting,
+    check: fn(&str) -> Result<(), String>,
+) -> Option<String> {
     let text = vars.get(setting)?;
-    let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    let switch = match (
-        is(["true", "on", "yes", "1"]),
-        is(["false", "off", "no", "0"]),
-    ) {
-        (true, _) => Some(true),
-        (_, true) => Some(false),
-        _ => None,
-    };
-    if switch.is_none() {
-        let name = vars.name(setting);
-        vars.problems.push(format!(
-            "{name}={text:?} is unknown: accepts {}",
-            setting.accepts
+    match check(&text) {
+        Ok(()) => Some(text),
+        Err(error) => {
+            vars.wrong(setting, &text, &error);
+            None
+        }
+    }
+}
+
+const MAX_RELEASE_LEN: usize = 200;
+const MAX_ENVIRONMENT_LEN: usize = 64;
+
+/// <https://docs.sentry.io/cli/releases/#creating-releases>
+fn check_release(release: &str) -> Result<(), String> {
+    if release.chars().count() > MAX_RELEASE_LEN {
+        return Err(format!(
+            "Sentry discards a release of more than {MAX_RELEASE_LEN} characters: write a shorter one"
         ));
     }
-    switch
+    if release.contains(['/', '\\', '\n', '\t']) || [".", ".."].contains(&release) {
+        return Err(
+            "Sentry discards a release with a slash or a backslash, or of dots alone: write one such as `shop@1.4.2`"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// <https://docs.sentry.io/concepts/key-terms/environments/>
+fn check_environment(environment: &str) -> Result<(), String> {
+    if environment.chars().count() > MAX_ENVIRONMENT_LEN {
+        return Err(format!(
+            "Sentry discards an environment of more than {MAX_ENVIRONMENT_LEN} characters: write a shorter one"
+        ));
+    }
+    if environment.contains(|c: char| c == '/' || c.is_whitespace()) || environment == "None" {
+        return Err(
+            "Sentry discards an environment with a slash or a blank, and `None`: write one such as `production`"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+impl Resolved {
+    /// What Sentry would discard of the names that are made of others.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let Self {
+            environment,
+            release,
+            env,
+            ..
+        } = self;
+        let mut problems = Vec::new();
+        if let (Some(release), None) = (release, &env.release)
+            && let Err(error) = check_release(release)
+        {
+            problems.push(format!(
+                "{} is made of {} and {}, {}: {error}; or set {0}",
+                SENTRY_RELEASE.name,
+                SERVICE_NAME.name,
+                SERVICE_VERSION.name,
+                conceal::shown(release),
+            ));
+        }
+        if env.environment.is_none()
+            && let Err(error) = check_environment(environment)
+        {
+            problems.push(format!(
+                "{} is that of the service, {}: {error}; or set {0}",
+                SENTRY_ENVIRONMENT.name,
+                conceal::shown(environment),
+            ));
+        }
+        problems
+    }
 }
 
 pub(crate) fn resolve(
@@ -188,10 +253,14 @@ pub(crate) fn start(
     resolved: &resolve::Resolved,
     code: InCode,
     report: &SelfReport,
-) -> Result<Started, String> {
+) -> Result<Started, Vec<String>> {
     let Some(choices) = &resolved.sentry else {
         return Ok(Started(None));
     };
+    let problems = choices.problems();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let env = &choices.env;
     let mut builder = Sentry::builder(choices.dsn.clone())
         .environment(&choices.environment)
@@ -225,7 +294,7 @@ pub(crate) fn start(
     }
     let started = builder
         .build()
-        .map_err(|error| format!("{}: {error}", SENTRY_DSN.name))?;
+        .map_err(|error| vec![format!("{}: {error}", SENTRY_DSN.name)])?;
     Ok(Started(Some(started)))
 }
 

@@ -1,4 +1,5 @@
-//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant; exit code not 0, stdout empty.
+//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant;
+//! exit code not 0, stdout empty.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Output};
 
@@ -9,7 +10,7 @@ use crate::{Test, victim};
 pub(crate) const TEST: Test = Test {
     name: "wrong_start",
     run: || {
-        five_wrong_settings_are_listed_at_once();
+        wrong_settings_are_listed_at_once();
         a_right_start_writes_json_to_stdout();
     },
     victims: &[("service", serve)],
@@ -27,13 +28,14 @@ fn run(vars: &[(&str, &OsStr)]) -> Output {
     service.output().unwrap()
 }
 
-fn five_wrong_settings_are_listed_at_once() {
-    let wrong: [(&str, &OsStr); 5] = [
+fn wrong_settings_are_listed_at_once() {
+    let wrong: [(&str, &OsStr); 6] = [
         ("RUST_LOG", "shop=debgu".as_ref()),
         ("LOG_FORMAT", "jsn".as_ref()),
         ("LOG_PRESET", "live".as_ref()),
-        ("LOG_FROMAT", "json".as_ref()),
         ("LOG_OUTPUT", OsStr::from_bytes(b"std\xFFout")),
+        ("SERVICE_NAME", "\"shop\"".as_ref()),
+        ("LOG_FROMAT", "json".as_ref()),
     ];
     let output = run(&wrong);
     let (stdout, stderr) = (
@@ -43,16 +45,23 @@ fn five_wrong_settings_are_listed_at_once() {
     assert_eq!((output.status.code(), &*stdout), (Some(1), ""));
     let expected = "\
 Error: logging did not start, settings are wrong:
-  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test
+  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test; development and production
   LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, pretty, compact
-  LOG_OUTPUT=\"std\\xFFout\" is not UTF-8: accepts stdout, stderr, none
+  LOG_OUTPUT=(hidden, 7 bytes) is not UTF-8: accepts stdout, stderr, none
   RUST_LOG=\"shop=debgu\": `shop=debgu`: `debgu` is not a level: did you mean `debug`?; accepts ";
     assert!(stderr.starts_with(expected), "{stderr}");
     assert!(
-        stderr.contains("LOG_FROMAT=\"json\" is not a setting: did you mean LOG_FORMAT?\n"),
+        stderr.contains("\n  SERVICE_NAME: the quotes are part of the value"),
         "{stderr}"
     );
+    // A name alone stops nothing, unless it is to be strict.
     assert_eq!(stderr.lines().count(), 6, "{stderr}");
+    let strict = [wrong[5], ("LOG_STRICT", "1".as_ref())];
+    let stderr = String::from_utf8(run(&strict).stderr).unwrap();
+    assert_eq!(
+        stderr,
+        "Error: logging did not start, a setting is wrong:\n  LOG_FROMAT is not a setting: did you mean LOG_FORMAT?\n"
+    );
 }
 
 fn a_right_start_writes_json_to_stdout() {
@@ -63,13 +72,18 @@ fn a_right_start_writes_json_to_stdout() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
         (output.status.code(), stdout.lines().count()),
-        (Some(0), 1),
+        (Some(0), 2),
         "{stdout}"
     );
-    let line: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let line = stdout.lines().last().unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(
         (&line["message"], &line["level"]),
         (&"started".into(), &"INFO".into())
     );
     assert_eq!(line["service"]["environment"], "prod");
+    // One warning, and nothing of the value.
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let warning = "LOG_DRIVER is not a setting of this program's logging, and is left alone";
+    assert_eq!(stderr, format!("spanwise: setup: {warning}\n"));
 }

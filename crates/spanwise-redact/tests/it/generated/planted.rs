@@ -200,7 +200,11 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
             random.text(alphabet, length)
         }
         AllBut(none) => loop {
-            let length = random.within(6..24);
+            // A few are longer than what a scanner may look ahead.
+            let length = match random.within(0..32) {
+                0 => random.within(60..140),
+                _ => random.within(6..24),
+            };
             let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
             let value: String = printable.filter(|c| !none.contains(*c)).collect();
             if is_fit(form, prefix, &value) {
@@ -240,15 +244,19 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
         || value.starts_with(|first: char| first.is_ascii_alphanumeric());
     let is_url = form.name.starts_with("url");
     let is_clear = is_open && !(is_url && is_other_url(value));
-    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear
+    // A password with a space ends near.
+    let is_near = form.name != "url, space" || value.len() < 40;
+    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear && is_near
 }
 
-/// Whether a URL could end before the end of this password: it begins like a port or a string, or
-/// a quote in it is followed by what follows a string.
+/// Whether a URL could end before the end of this password: it begins like a port or a string, a
+/// quote in it is followed by what follows a string, or an `@` has a quote after it.
 fn is_other_url(value: &str) -> bool {
+    let host = value.split_once('@').map_or("", |(_, host)| host);
     let closes = |pair: &[u8]| b"\"'".contains(&pair[0]) && b",;:)]}>".contains(&pair[1]);
     value.starts_with(|c: char| c.is_ascii_digit() || "\"'".contains(c))
         || value.ends_with(['"', '\''])
+        || host.contains(['"', '\'', '`'])
         || value.as_bytes().windows(2).any(closes)
 }
 
