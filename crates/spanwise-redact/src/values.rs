@@ -189,11 +189,16 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
     let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']' | b'$' | b'@');
     let mut name = run(near, at, is_part);
-    if spaced && near.get(name) == Some(&b' ') && near[at..name].iter().all(u8::is_ascii_alphabetic)
-    {
-        name = run(near, name, |byte| {
+    // `User ID`, `Initial Catalog`: words with a capital each.
+    if spaced && near.get(name) == Some(&b' ') {
+        let words = run(near, name, |byte| {
             byte.is_ascii_alphabetic() || byte == b' '
         });
+        let is_word = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
+        let all = near[at..words].trim_ascii_end().split(|byte| *byte == b' ');
+        if near[at..words].is_ascii() && all.clone().all(is_word) {
+            name = words;
+        }
     }
     let end = run(near, name, |byte| byte == b' ');
     let is_encoded = || {
