@@ -1,4 +1,5 @@
-//! What is written is the same whatever features other crates turn on: `cargo test -p foreign-features`, with and without `--features on`.
+//! What is written is the same whatever features other crates turn on: `cargo test -p
+//! foreign-features`, with and without `--features on`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

@@ -4,7 +4,8 @@ use std::{error::Error, ptr};
 
 use crate::guarded;
 
-/// Returns the causes of `error`, outermost first: at most `max` of them, up to one that was there before.
+/// Returns the causes of `error`, outermost first: at most `max` of them, up to one that was there
+/// before.
 ///
 /// A `source` that panics ends the chain.
 ///
@@ -31,7 +32,8 @@ pub fn error_chain<'a>(
     })
 }
 
-/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at the limit.
+/// Errors without fields share an address and differ by vtable. A cycle that is missed ends at the
+/// limit.
 fn is_same(a: &(dyn Error + 'static), b: &(dyn Error + 'static)) -> bool {
     ptr::eq(a, b)
 }

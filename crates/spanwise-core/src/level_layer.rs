@@ -22,16 +22,18 @@ use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, lev
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
-/// Without span directives each callsite is decided once: a disabled one costs what it costs in bare `tracing`, an enabled one
-/// is not asked again. Where no directive speaks of a target, the default [`Levels`] given to [`LevelLayer::new`] do, and `info`
-/// if those have no bare level either.
+/// Without span directives each callsite is decided once: a disabled one costs what it costs in
+/// bare `tracing`, an enabled one is not asked again. Where no directive speaks of a target, the
+/// default [`Levels`] given to [`LevelLayer::new`] do, and `info` if those have no bare level
+/// either.
 ///
-/// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old and the new levels let
-/// through. A span directive that was not there before applies to the spans that are opened from then on. It adds to what the targets
-/// let through, and takes nothing away.
+/// Change the levels with the [`handle`](Self::handle). A change loses no event that both the old
+/// and the new levels let through. A span directive that was not there before applies to the spans
+/// that are opened from then on. It adds to what the targets let through, and takes nothing away.
 ///
-/// Span directives are matched by tracing-subscriber's `EnvFilter`, which formats a recorded value under a lock of its own: with a
-/// directive on a field's *value*, a `Debug` of that field must not open a span of the same name.
+/// Span directives are matched by tracing-subscriber's `EnvFilter`, which formats a recorded value
+/// under a lock of its own: with a directive on a field's *value*, a `Debug` of that field must not
+/// open a span of the same name.
 ///
 /// ```
 /// use spanwise_core::LevelLayer;
@@ -64,7 +66,8 @@ struct Shared {
     /// Held only to copy or swap the pointer, never while a layer is called.
     active: RwLock<Arc<Active>>,
     has_span_directives: AtomicBool,
-    /// Moves on with each change of `active`, after it: who keeps what followed from the levels asks again.
+    /// Moves on with each change of `active`, after it: who keeps what followed from the levels
+    /// asks again.
     changes: AtomicU64,
     /// Events that are let through for who keeps them, and nobody else.
     captured: OnceLock<TargetLevels>,
@@ -87,8 +90,8 @@ struct Active {
     spans: Vec<SpanLevels>,
 }
 
-/// A span directive at work: the filter knows which spans it means, the level is kept apart from it, so that a change of the
-/// level keeps what the filter knows of the spans that are open.
+/// A span directive at work: the filter knows which spans it means, the level is kept apart from
+/// it, so that a change of the level keeps what the filter knows of the spans that are open.
 #[derive(Debug, Clone)]
 struct SpanLevels {
     matcher: String,
@@ -97,7 +100,8 @@ struct SpanLevels {
 }
 
 impl LevelLayer {
-    /// A layer that lets these levels through; they stay the default under the levels that are set later.
+    /// A layer that lets these levels through; they stay the default under the levels that are set
+    /// later.
     #[must_use]
     pub fn new(levels: Levels) -> Self {
         let defaults = levels.or(&LevelFilter::INFO.into());
@@ -120,11 +124,12 @@ impl LevelLayer {
         }
     }
 
-    /// Lets events of these levels through as well, for a layer that keeps them and may never show them. Spans stay as they are, and so
-    /// do the events of a target that is `off`.
+    /// Lets events of these levels through as well, for a layer that keeps them and may never show
+    /// them. Spans stay as they are, and so do the events of a target that is `off`.
     ///
-    /// Each sink has to be told not to show them: with [`LayerExt::emitted`](crate::LayerExt::emitted), or by being behind a recorder. The
-    /// first call counts. Default: none.
+    /// Each sink has to be told not to show them: with
+    /// [`LayerExt::emitted`](crate::LayerExt::emitted), or by being behind a recorder. The first
+    /// call counts. Default: none.
     ///
     /// ```
     /// use spanwise_core::{LayerExt, LevelLayer};
@@ -158,7 +163,8 @@ impl LevelLayer {
         if self.shared.has_span_directives.load(Ordering::Acquire) {
             let active = self.shared.active();
             for span in &active.spans {
-                // A filter on a field's value formats the value, which may panic: then this span does not match.
+                // A filter on a field's value formats the value, which may panic: then this span
+                // does not match.
                 let _ = guarded::catch(|| call(&span.filter));
             }
         }
@@ -189,7 +195,8 @@ impl LevelHandle {
     /// Setting levels again, for a while or for good, ends this setting.
     ///
     /// # Errors
-    /// Every directive that is malformed, or that no thread could be started to put the levels back; nothing is changed then.
+    /// Every directive that is malformed, or that no thread could be started to put the levels
+    /// back; nothing is changed then.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
         let levels = self.shared.parse(levels)?;
         let mut control = self.shared.control();
@@ -363,7 +370,7 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        // Not cached by callsite: records of the `log` crate come with metadata of their own here.
+        // Not cached by callsite: what asks `log_enabled!` comes with metadata of its own here.
         let active = self.shared.active();
         active.enables_everywhere(metadata)
             || self.shared.captures(&active, metadata)

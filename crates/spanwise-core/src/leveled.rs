@@ -20,7 +20,7 @@ pub struct Leveled<L> {
 enum Decision {
     Pass,
     Drop,
-    /// All records of the `log` crate share one callsite per level; their target is a value of the event.
+    /// All records that `tracing-log` hands on share one callsite per level; their target is a value of the event.
     ByRecord,
 }
 

@@ -7,19 +7,23 @@ use tracing_subscriber::{EnvFilter, filter};
 
 use crate::nearest;
 
-/// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as `[request{tenant_id="acme"}]=debug`.
+/// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as
+/// `[request{tenant_id="acme"}]=debug`.
 ///
-/// The levels are those that [`parse_level`] knows. What [`EnvFilter`] accepts is accepted here, but for mistakes that cost people
-/// their logs:
+/// The levels are those that [`parse_level`] knows. What [`EnvFilter`] accepts is accepted here,
+/// but for mistakes that cost people their logs:
 ///
-/// * A bare word that looks like a level but is none (`inof`, `verbose`, `9`) is an error. `EnvFilter` takes it for a target, and
-///   logs nothing at all.
-/// * A malformed directive is an error that names it, and so is one that cannot match: `h2:warn`, `info/foo`, `::shop=debug`.
-/// * A target with a hyphen (`my-crate=debug`) also means the crate, whose target has an underscore.
-/// * A field's value (`tenant_id=acme`) means the value however it was recorded: as it is, with `%` or with `?`. It is a regular
-///   expression for all of the value, and may stand in quotes.
+/// * A bare word that looks like a level but is none (`inof`, `verbose`, `9`) is an error.
+///   `EnvFilter` takes it for a target, and logs nothing at all.
+/// * A malformed directive is an error that names it, and so is one that cannot match: `h2:warn`,
+///   `info/foo`, `::shop=debug`.
+/// * A target with a hyphen (`my-crate=debug`) also means the crate, whose target has an
+///   underscore.
+/// * A field's value (`tenant_id=acme`) means the value however it was recorded: as it is, with `%`
+///   or with `?`. It is a regular expression for all of the value, and may stand in quotes.
 ///
-/// A target matches all targets that start with it; the longest match wins, and of two that are equal the last one.
+/// A target matches all targets that start with it; the longest match wins, and of two that are
+/// equal the last one.
 ///
 /// ```
 /// use spanwise_core::Levels;
@@ -71,7 +75,8 @@ pub(crate) struct SpanDirective {
 }
 
 impl Levels {
-    /// These levels, over `defaults` where they have no bare level: the rest of the program keeps what it had.
+    /// These levels, over `defaults` where they have no bare level: the rest of the program keeps
+    /// what it had.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -158,7 +163,8 @@ impl TargetLevels {
             .or(self.bare)
     }
 
-    /// Whether an event of these levels may be one that `levels` do not let through. Of a target that is `off` there none is looked for.
+    /// Whether an event of these levels may be one that `levels` do not let through. Of a target
+    /// that is `off` there none is looked for.
     ///
     /// ```
     /// use spanwise_core::{Levels, TargetLevels};
@@ -372,7 +378,8 @@ fn parse(directive: &str) -> Result<Directive, String> {
     }
 }
 
-/// A target without a level, at TRACE. Only one that looks as the path of a module does: any other word is a mistake.
+/// A target without a level, at TRACE. Only one that looks as the path of a module does: any other
+/// word is a mistake.
 fn parse_bare_target(word: &str) -> Result<Directive, String> {
     if looks_like_a_level(word) {
         return Err(format!(
@@ -541,7 +548,8 @@ impl<'a> FieldMatch<'a> {
 
 /// A filter that knows which spans `matcher` means, at any level, and enables nothing else.
 pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
-    // `Directive`, not a whole filter, is parsed: the latter splits at commas, also at those inside braces.
+    // `Directive`, not a whole filter, is parsed: the latter splits at commas, also at those inside
+    // braces.
     let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;
     let nothing = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     Some(nothing.parse("").ok()?.add_directive(directive))
@@ -585,8 +593,8 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
     Ok(target.to_owned())
 }
 
-/// Returns the level that `word` names, in any case: off, error, warn, info, debug, trace, or 0 to 5; `warning` for warn, `fatal`
-/// and `critical` for error.
+/// Returns the level that `word` names, in any case: off, error, warn, info, debug, trace, or 0 to
+/// 5; `warning` for warn, `fatal` and `critical` for error.
 ///
 /// ```
 /// use spanwise_core::parse_level;

@@ -1,16 +1,18 @@
 //! Brings records of the `log` crate to `tracing`, with their key-values as fields.
 //!
-//! A record becomes an event with the record's own target, module, file and line: layers see no difference to an event of a
-//! `tracing` macro. `log::info!(user_id = 42; "signed in")` has a field `user_id`, a number; values that are neither numbers,
-//! booleans nor text are fields by their `Display`. A key without a value (`None`) is left out. Of two equal keys the last
-//! counts. The keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else in an event: they
-//! become `kv.message` and so on.
+//! A record becomes an event with the record's own target, module, file and line: layers see no
+//! difference to an event of a `tracing` macro. `log::info!(user_id = 42; "signed in")` has a field
+//! `user_id`, a number; values that are neither numbers, booleans nor text are fields by their
+//! `Display`. A key without a value (`None`) is left out. Of two equal keys the last counts. The
+//! keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else
+//! in an event: they become `kv.message` and so on.
 //!
-//! Beyond [`MAX_CALLSITES`](crate::runtime_callsite::MAX_CALLSITES) origins, as a program has that makes up targets or keys, a
-//! record becomes an event as `tracing-log` makes it, and its key-values stand at the end of the message.
+//! Beyond [`MAX_CALLSITES`](crate::runtime_callsite::MAX_CALLSITES) origins, as a program has that
+//! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its
+//! key-values stand at the end of the message.
 //!
-//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants, so that a record of a level that
-//! nobody wants costs a comparison.
+//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants, so
+//! that a record of a level that nobody wants costs a comparison.
 
 use std::{
     cell::Cell,
@@ -298,10 +300,11 @@ impl fmt::Display for InMessage<'_, '_> {
     }
 }
 
-/// Calls `rebuild`, which asks all subscribers for their levels again, and has [`log::max_level`] follow.
+/// Calls `rebuild`, which asks all subscribers for their levels again, and has [`log::max_level`]
+/// follow.
 ///
-/// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so records of every level come
-/// in from then on, until the levels are set the next time.
+/// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so
+/// records of every level come in from then on, until the levels are set the next time.
 pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     let before = BY_OTHERS.load(Ordering::SeqCst);
     let own = Own(IS_OWN.replace(true));

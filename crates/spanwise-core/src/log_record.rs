@@ -1,7 +1,8 @@
 //! Records of the `log` crate, as the `tracing-log` bridge hands them on.
 //!
 //! They all share one callsite per level, with target `log`; where they really come from is in
-//! fields named `log.*`.
+//! fields named `log.*`. Our own bridge, `log_bridge`, gives each origin a callsite of its own, and
+//! makes such events only of origins beyond the number that it keeps apart.
 
 use std::fmt;
 

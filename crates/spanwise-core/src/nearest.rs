@@ -1,6 +1,7 @@
 //! «Did you mean …?»
 
-/// The candidate within two edits of `word` (a letter more, less, changed, or two swapped), nearest first; case does not count.
+/// The candidate within two edits of `word` (a letter more, less, changed, or two swapped), nearest
+/// first; case does not count.
 ///
 /// ```
 /// assert_eq!(spanwise_core::nearest::nearest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
@@ -88,7 +89,8 @@ const FOREIGN: [(&str, &str); 16] = [
     ("silent", "off"),
 ];
 
-/// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string alignment).
+/// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string
+/// alignment).
 fn edits(a: &[char], b: &[char]) -> usize {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();

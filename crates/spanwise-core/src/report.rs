@@ -64,7 +64,8 @@ pub enum Fault {
     Lost,
     /// The memory for lines that are kept is full, and some of them left.
     Evicted,
-    /// More units of work failed than a recorder writes in a second, and lines of some were dropped.
+    /// More units of work failed than a recorder writes in a second, and lines of some were
+    /// dropped.
     Suppressed,
 }
 

@@ -1,10 +1,12 @@
-//! Callsites made while the program runs, for events that come from elsewhere than a macro of `tracing`.
+//! Callsites made while the program runs, for events that come from elsewhere than a macro of
+//! `tracing`.
 //!
-//! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each origin gets a callsite when
-//! it is first seen. Every layer then sees the real origin, decides once per callsite, and costs what it costs for a macro.
+//! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each
+//! origin gets a callsite when it is first seen. Every layer then sees the real origin, decides
+//! once per callsite, and costs what it costs for a macro.
 //!
-//! A callsite is never freed, since `tracing` wants it static. There are at most [`MAX_CALLSITES`], of at most [`MAX_TEXT_LEN`]
-//! bytes of text each. Looking one up takes no lock.
+//! A callsite is never freed, since `tracing` wants it static. There are at most [`MAX_CALLSITES`],
+//! of at most [`MAX_TEXT_LEN`] bytes of text each. Looking one up takes no lock.
 
 use std::sync::{
     OnceLock,
@@ -77,7 +79,8 @@ static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 impl RuntimeCallsite {
-    /// Returns the callsite of `origin`, made if it is the first time; none if there are too many, or if its texts are too long.
+    /// Returns the callsite of `origin`, made if it is the first time; none if there are too many,
+    /// or if its texts are too long.
     #[inline]
     #[must_use]
     pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
@@ -231,7 +234,8 @@ fn make(origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite {
     }))
 }
 
-/// What metadata and fields are told apart by. Registered is the [`DefaultCallsite`], which takes no lock for it.
+/// What metadata and fields are told apart by. Registered is the [`DefaultCallsite`], which takes
+/// no lock for it.
 #[derive(Default)]
 struct Identity {
     metadata: OnceLock<Metadata<'static>>,

@@ -1,10 +1,12 @@
 //! Token buckets for each value of a field, in a table of fixed size.
 //!
-//! The table keeps values that occur often apart from those that occurred once, as a segmented LRU cache does. So a flood of values that occur once
-//! each takes no bucket away from the values that a service really has.
+//! The table keeps values that occur often apart from those that occurred once, as a segmented LRU
+//! cache does. So a flood of values that occur once each takes no bucket away from the values that
+//! a service really has.
 //!
-//! A value that finds the table full of values in use takes the bucket of another. If it got a full bucket, a flood of values would pass whole:
-//! instead its bucket begins empty, and its event needs a token of one bucket that all such values share.
+//! A value that finds the table full of values in use takes the bucket of another. If it got a full
+//! bucket, a flood of values would pass whole: instead its bucket begins empty, and its event needs
+//! a token of one bucket that all such values share.
 
 use std::{
     collections::HashMap,
@@ -14,7 +16,8 @@ use std::{
 
 use crate::meter::{Bucket, Verdict};
 
-/// The buckets of one rule: at most [`KEYS`]. In shards, so that threads seldom wait for each other.
+/// The buckets of one rule: at most [`KEYS`]. In shards, so that threads seldom wait for each
+/// other.
 #[derive(Debug)]
 pub(crate) struct Keyed {
     random: RandomState,
@@ -27,7 +30,8 @@ pub(crate) const KEYS: usize = 10_000;
 const SHARDS: usize = 8;
 const KEYS_A_SHARD: usize = KEYS / SHARDS;
 
-/// At most so many of a shard are values that occurred more than once: some room is always left for new ones.
+/// At most so many of a shard are values that occurred more than once: some room is always left for
+/// new ones.
 const MAX_FREQUENT: usize = KEYS_A_SHARD * 4 / 5;
 
 /// Nanoseconds after which a bucket that is full again belongs to nobody: a minute.
@@ -127,9 +131,28 @@ impl Shard {
     }
 
     fn used_again(&mut self, slot: u32) {
-        if slot == self.frequent.newest {
+        let newest = self.frequent.newest;
+        if slot == newest {
             return;
         }
+        let entry = &mut self.entries[slot as usize];
+        if !entry.is_frequent {
+            return self.used_for_the_second_time(slot);
+        }
+        // To the front of its own list: there is a newer one.
+        let (newer, older) = (entry.newer, entry.older);
+        (entry.newer, entry.older) = (NONE, newest);
+        self.entries[newest as usize].newer = slot;
+        self.entries[newer as usize].older = older;
+        match older {
+            NONE => self.frequent.oldest = newer,
+            older => self.entries[older as usize].newer = newer,
+        }
+        self.frequent.newest = slot;
+    }
+
+    #[cold]
+    fn used_for_the_second_time(&mut self, slot: u32) {
         self.unlink(slot);
         self.link(slot, true);
         if self.frequent.len > MAX_FREQUENT {
@@ -167,7 +190,8 @@ impl Shard {
         (slot, origin)
     }
 
-    /// The entry to give up: one that is unused, or else the one that occurred once and longest ago.
+    /// The entry to give up: one that is unused, or else the one that occurred once and longest
+    /// ago.
     fn least_useful(&self, now: u64) -> (u32, Origin) {
         let is_unused = |slot: &u32| {
             // The bucket says when it is full again, and each use puts that off.
@@ -254,7 +278,8 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// A shard that is full of values that occurred once, at this time, with a bucket that is in use until then.
+    /// A shard that is full of values that occurred once, at this time, with a bucket that is in
+    /// use until then.
     fn full(now: u64) -> Shard {
         let mut shard = Shard::default();
         for key in 0..KEYS_A_SHARD as u64 {

@@ -80,7 +80,7 @@
 //! * **The first rule that is about an event decides.** In the text of a setting, the most specific word is the first.
 //! * **A request is kept whole or not at all** by a [`ratio`]: the choice follows its trace id as OpenTelemetry's consistent sampling does, else its
 //!   request id, so that other processes make the same one. Only events outside of both are random.
-//! * **Limits are per callsite**, and count at the callsite itself; records of the `log` crate share one callsite a level, for each rule. With
+//! * **Limits are per callsite**, and count at the callsite itself; so do records of the `log` crate, which share one callsite a level only behind `tracing-log`, for each rule. With
 //!   [`Rate::per`] they are per value too, of at most 10,000 pairs of callsite and value a rule.
 //! * **Nothing is lost in silence**: see [`Sampled`] for how what is shown counts what was logged, and [`SamplerStats`].
 //! * **A summary waits for an event.** It is told when its period is over and the next event reaches the sink, or by [`Sampler::flush`]: call that at the

@@ -100,9 +100,11 @@ impl Rate {
     ///
     /// Events without the field share one bucket. Of a value, 1,024 bytes are read.
     ///
-    /// A rule remembers 10,000 pairs of callsite and value, in some 900 KB at the most. A value that finds no room takes the place of one that
-    /// occurred only once, or that was not seen for a minute. In the first case the limit must hold for a flood of values too: the event then
-    /// counts against one more bucket of the rule, which all such values share, and the value's own bucket begins empty.
+    /// A rule remembers 10,000 pairs of callsite and value, in some 900 KB at the most. A value
+    /// that finds no room takes the place of one that occurred only once, or that was not seen for
+    /// a minute. In the first case the limit must hold for a flood of values too: the event then
+    /// counts against one more bucket of the rule, which all such values share, and the value's own
+    /// bucket begins empty.
     #[must_use]
     pub fn per(mut self, key: impl Into<String>) -> Self {
         self.per = Some(key.into());

@@ -12,8 +12,9 @@ pub(crate) struct Owner {
 /// So many of a callsite have a summary of their own.
 pub(crate) const OWNERS: usize = 8;
 
-/// A longer value is not told. It must not be cut: a policy inside the sampler has to read all of it, to find a secret of which a part is missing.
-/// The context cuts a value at 1,024 bytes, so that one of this length is whole.
+/// A longer value is not told. It must not be cut: a policy inside the sampler has to read all of
+/// it, to find a secret of which a part is missing. The context cuts a value at 1,024 bytes, so
+/// that one of this length is whole.
 pub(crate) const MAX_VALUE_LEN: usize = 1000;
 
 /// The name of a field for callsites that are made while the program runs. One for each name, for ever: rules name few.

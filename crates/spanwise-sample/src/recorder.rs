@@ -174,14 +174,18 @@
 //!
 //! # Limits
 //!
-//! Of a unit, the newest 64 KiB and 1,000 lines are kept, of all units 64 MiB. When that is full, the unit that holds most memory loses its
-//! lines; of several that hold as much, the one that has held it for the longest time. A line of more than 16 KiB is not kept. The header says
-//! how many lines are missing (`evicted`), [`Recorder::stats`] of all units, and stderr if units took memory from each other.
+//! Of a unit, the newest 64 KiB and 1,000 lines are kept, of all units 64 MiB. When that is full,
+//! the unit that holds most memory loses its lines; of several that hold as much, the one that has
+//! held it for the longest time. A line of more than 16 KiB is not kept. The header says how many
+//! lines are missing (`evicted`), [`Recorder::stats`] of all units, and stderr if units took memory
+//! from each other.
 //!
-//! Each sink writes at most 10,000 lines of units in a second, so that a flood of failures, or of requests that clients reset, does not become a
-//! flood of lines. A unit counts as 20 lines at least. Units that were cancelled, slow or old leave half of what may be written at once to the
-//! others. Above the limit, a unit is treated as if nothing had happened in it: its lines stay buffered, the next reason tries again, and at its
-//! end they are dropped, counted (`suppressed`) and reported on stderr. The events that its sink shows are shown in any case. See
+//! Each sink writes at most 10,000 lines of units in a second, so that a flood of failures, or of
+//! requests that clients reset, does not become a flood of lines. A unit counts as 20 lines at
+//! least. Units that were cancelled, slow or old leave half of what may be written at once to the
+//! others. Above the limit, a unit is treated as if nothing had happened in it: its lines stay
+//! buffered, the next reason tries again, and at its end they are dropped, counted (`suppressed`)
+//! and reported on stderr. The events that its sink shows are shown in any case. See
 //! [`RecorderBuilder::max_lines_per_second`].
 //!
 //! A line that was kept counts as delivered to the recorder with the layer that made it; what became of it then is in the recorder's
@@ -288,7 +292,8 @@ impl Default for Recorder {
     }
 }
 
-/// Records at one moment: what was captured was written, forgotten, evicted, too long, suppressed, or failed, or is still [held](Self::held).
+/// Records at one moment: what was captured was written, forgotten, evicted, too long, suppressed,
+/// or failed, or is still [held](Self::held).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
@@ -302,7 +307,8 @@ pub struct RecorderStats {
     pub evicted: u64,
     /// Too long to be kept.
     pub oversize: u64,
-    /// Of units that failed when [as many lines as may be](RecorderBuilder::max_lines_per_second) had been written in that second.
+    /// Of units that failed when [as many lines as may be](RecorderBuilder::max_lines_per_second)
+    /// had been written in that second.
     pub suppressed: u64,
     /// Refused by the output.
     pub failed: u64,

@@ -116,7 +116,8 @@ impl Sampler {
         }
     }
 
-    /// What became of the events that reached the sinks, also those that are gone: an event that reached two of them counts twice.
+    /// What became of the events that reached the sinks, also those that are gone: an event that
+    /// reached two of them counts twice.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
         self.0.sinks.stats()

@@ -1,7 +1,8 @@
 //! The sinks that share a sampler.
 //!
-//! A sampler outlives its sinks where it is kept for its statistics, or where tests and reloads make layers anew. So it does not hold what a
-//! sink has counted: of a sink that is gone only the totals are left.
+//! A sampler outlives its sinks where it is kept for its statistics, or where tests and reloads
+//! make layers anew. So it does not hold what a sink has counted: of a sink that is gone only the
+//! totals are left.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,

@@ -36,7 +36,8 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = Hashed::new(hasher).write_str(text);
 }
 
-/// The text of the field, if it is no longer than so many bytes and can be read to its end. `None` if the event does not have the field, and
+/// The text of the field, if it is no longer than so many bytes and can be read to its end. `None`
+/// if the event does not have the field, and
 /// `Some(None)` if the text is not whole.
 pub(crate) fn text(event: &Event<'_>, field: &Field, max_len: usize) -> Option<Option<String>> {
     let mut text = Text {

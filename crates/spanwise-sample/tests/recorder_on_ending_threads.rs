@@ -1,4 +1,5 @@
-//! A thread that ends still logs, from the destructors of thread-locals: each event is shown, or kept and counted.
+//! A thread that ends still logs, from the destructors of thread-locals: each event is shown, or
+//! kept and counted.
 //!
 //! In a process of its own: on a thread that ends only the global subscriber is left.
 

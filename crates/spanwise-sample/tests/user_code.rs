@@ -1,7 +1,9 @@
-//! Code of the user's runs inside the sampler and the recorder: values, writers, layers, policies. Whatever it does there, and whenever, the
-//! program goes on, each record is counted once, and what is logged afterwards arrives.
+//! Code of the user's runs inside the sampler and the recorder: values, writers, layers, policies.
+//! Whatever it does there, and whenever, the program goes on, each record is counted once, and what
+//! is logged afterwards arrives.
 //!
-//! In a process of its own: only under a global subscriber does what such code logs come back to the layers that call it.
+//! In a process of its own: only under a global subscriber does what such code logs come back to
+//! the layers that call it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -365,7 +367,8 @@ fn install() {
     dispatcher::set_global_default(Dispatch::new(layers)).unwrap();
 }
 
-/// Does all that calls code of the user's, with the unit in this state. Code that panics ends a part of it.
+/// Does all that calls code of the user's, with the unit in this state. Code that panics ends a
+/// part of it.
 fn act(state: State) {
     let catch = |part: &dyn Fn()| {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(part)) {
@@ -413,7 +416,8 @@ fn act(state: State) {
     catch(&|| drop(unit.lock().unwrap().take()));
 }
 
-/// Runs a case on a thread of its own, so that nothing of it is left on one. A case that does not end ends the process.
+/// Runs a case on a thread of its own, so that nothing of it is left on one. A case that does not
+/// end ends the process.
 fn within_a_minute(case: &str, run: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {

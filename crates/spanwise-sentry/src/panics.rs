@@ -7,8 +7,9 @@ const MAX_FRAMES: usize = 100;
 
 /// Reads what `std::backtrace::Backtrace` writes: `  12: shop::pay`, and on the next line `at ./src/main.rs:7:13`.
 ///
-/// The frames go from the panic to the program's outermost function. What panicking itself calls, and the runtime that called the
-/// program, are left out. Of the others, those of the program are marked.
+/// The frames go from the panic to the program's outermost function. What panicking itself calls,
+/// and the runtime that called the program, are left out. Of the others, those of the program are
+/// marked.
 pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = parse(text);
     for frame in &mut frames {
@@ -32,7 +33,40 @@ pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
         frames.truncate(outermost + 1);
     }
     frames.truncate(MAX_FRAMES);
+    name_modules(&mut frames);
     Stacktrace::from_frames_reversed(frames)
+}
+
+/// Completes names without a path, which a program has that is built with line tables alone: by the
+/// module of the next frame of the same file.
+fn name_modules(frames: &mut [Frame]) {
+    for at in (0..frames.len()).rev() {
+        let (inner, outer) = frames.split_at_mut(at + 1);
+        let Frame {
+            function,
+            filename,
+            in_app,
+            ..
+        } = &mut inner[at];
+        let Some(name) = function.as_mut().filter(|name| !name.contains("::")) else {
+            continue;
+        };
+        let mut same_file = outer.iter().filter(|frame| frame.filename == *filename);
+        let next = same_file.next().and_then(|frame| frame.function.as_deref());
+        if *in_app == Some(true)
+            && let Some(module) = next.and_then(module_of)
+        {
+            *name = format!("{module}::{name}");
+        }
+    }
+}
+
+/// `shop::orders` of `shop::orders::pay::{{closure}}`.
+fn module_of(function: &str) -> Option<&str> {
+    let path = function.split("::{").next()?;
+    let (module, _) = path.rsplit_once("::")?;
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    module.chars().all(is_plain).then_some(module)
 }
 
 fn parse(text: &str) -> Vec<Frame> {
@@ -83,7 +117,8 @@ fn is_std(frame: &Frame) -> bool {
     is_of_std || frame.filename.as_deref().is_some_and(is_path_of_std)
 }
 
-/// Of the program: by the path of its source, and where that is not known, by the crate in its name.
+/// Of the program: by the path of its source, and where that is not known, by the crate in its
+/// name.
 fn is_in_app(frame: &Frame) -> bool {
     let function = frame.function.as_deref().unwrap_or_default();
     let of_others = is_other_crate(crate_of(function));
@@ -103,8 +138,8 @@ fn is_path_of_dependency(path: &str) -> bool {
     parts.iter().any(|part| path.contains(part)) || path.starts_with("./nptl/")
 }
 
-/// `tokio` of `<tokio::task::Task as core::future::Future>::poll`. Of `<F as Future>::poll`, whose type is a name alone, that of the
-/// trait.
+/// `tokio` of `<tokio::task::Task as core::future::Future>::poll`. Of `<F as Future>::poll`, whose
+/// type is a name alone, that of the trait.
 fn crate_of(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);
@@ -166,7 +201,7 @@ mod tests {
              at /rustc/5980/library/alloc/src/boxed.rs:2220:9
    2: std::panicking::panic_with_hook
              at /rustc/5980/library/std/src/panicking.rs:833:13
-   3: std::sys::backtrace::__rust_end_short_backtrace
+   3: std::sys::backtrace::__rust_end_short_backtrace::<std::panicking::panic_handler::{closure#0}, !>
              at /rustc/5980/library/std/src/sys/backtrace.rs:174:18
    4: __rustc::rust_begin_unwind
              at /rustc/5980/library/std/src/panicking.rs:689:5
@@ -209,7 +244,7 @@ mod tests {
         let expected = [
             ("shop::price", true),
             ("core::iter::traits::iterator::Iterator::map", false),
-            ("{async_fn#0}", true),
+            ("shop::{async_fn#0}", true),
             ("<F as axum::handler::Handler<M>>::call", false),
             (
                 "<core::pin::Pin<P> as core::future::future::Future>::poll",

@@ -14,11 +14,12 @@ use crate::{
     route::{self, Owner, Sink},
 };
 
-/// Captures what is logged on this thread, and in the spans opened on it wherever they go, until the returned guard is dropped.
+/// Captures what is logged on this thread, and in the spans opened on it wherever they go, until
+/// the returned guard is dropped.
 ///
-/// The first call installs one global subscriber that enables everything, and brings the records of the `log` crate in, unless a
-/// subscriber with a [`CaptureLayer`] is there already. See the [crate docs](crate#what-belongs-to-a-capture) for what belongs
-/// to which capture.
+/// The first call installs one global subscriber that enables everything, and brings the records of
+/// the `log` crate in, unless a subscriber with a [`CaptureLayer`] is there already. See the [crate
+/// docs](crate#what-belongs-to-a-capture) for what belongs to which capture.
 ///
 /// # Panics
 /// If this thread has a subscriber without a [`CaptureLayer`]: nothing would reach the capture.
@@ -46,7 +47,8 @@ pub fn capture() -> Capture {
     Capture { sink }
 }
 
-/// What was logged since [`capture`] returned this. Dropping it ends the capture and forgets all of it.
+/// What was logged since [`capture`] returned this. Dropping it ends the capture and forgets all of
+/// it.
 ///
 /// Its assertions panic at the line that calls them, and list what was captured.
 #[must_use = "the capture ends when this is dropped"]
@@ -94,7 +96,8 @@ impl fmt::Debug for Capture {
     }
 }
 
-/// Makes another thread belong to a [`Capture`], where no span of it goes. Made by [`Capture::handle`].
+/// Makes another thread belong to a [`Capture`], where no span of it goes. Made by
+/// [`Capture::handle`].
 ///
 /// ```
 /// let logs = spanwise_testing::capture();
@@ -111,7 +114,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes this thread belong to the capture until the guard is dropped. Without effect once the capture has ended.
+    /// Makes this thread belong to the capture until the guard is dropped. Without effect once the
+    /// capture has ended.
     pub fn enter(&self) -> Entered {
         route::adopt_thread(Weak::clone(&self.sink));
         Entered {

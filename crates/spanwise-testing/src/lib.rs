@@ -1,4 +1,5 @@
-//! Tests what a service logs: captures events and spans across threads and tasks, and asserts on them.
+//! Tests what a service logs: captures events and spans across threads and tasks, and asserts on
+//! them.
 //!
 //! ```
 //! use tracing::{Instrument as _, Level};
@@ -29,7 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A failure says where, and shows what was there instead. `logs.assert_never_logged("tok_4242424242")` would have said:
+//! A failure says where, and shows what was there instead.
+//! `logs.assert_never_logged("tok_4242424242")` would have said:
 //!
 //! ```text
 //! "tok_…" (14 bytes) was logged, in 2 places:
@@ -39,36 +41,40 @@
 //!
 //! # When to use it
 //!
-//! To test that something is logged, with which fields, in whose context; and that something is not. What was captured is what
-//! the code logged, whatever a service in production would filter, sample or redact: to test those, put a [`CaptureLayer`] into
-//! the service's own stack, behind the same wrappers as its sinks.
+//! To test that something is logged, with which fields, in whose context; and that something is
+//! not. What was captured is what the code logged, whatever a service in production would filter,
+//! sample or redact: to test those, put a [`CaptureLayer`] into the service's own stack, behind the
+//! same wrappers as its sinks.
 //!
 //! It does not test the output of other layers, and it measures nothing: spans have no times here.
 //!
 //! # What belongs to a capture
 //!
-//! Thread-local capture loses events: what runs on other threads, and callsites that another test has switched off, since
-//! `tracing` keeps one interest per callsite for the whole process. So there is one global subscriber, and each event finds its
-//! test:
+//! Thread-local capture loses events: what runs on other threads, and callsites that another test
+//! has switched off, since `tracing` keeps one interest per callsite for the whole process. So
+//! there is one global subscriber, and each event finds its test:
 //!
-//! 1. An event in a span of a capture belongs to it, on whatever thread or task, and also where the span is an explicit parent.
-//!    A span belongs to the capture that its parent, or else the span that is current, or else the thread belongs to.
-//! 2. Else it belongs to the capture of its thread: of the thread that called [`capture`], or that called [`Handle::enter`]. Of
-//!    several, the latest that lives.
-//! 3. Else, if one capture alone lives, to that one: in a test that runs alone, a plain `std::thread::spawn` works.
-//! 4. Else it is *unrouted*. [`Capture::assert_never_logged`] of every capture that lives checks it, so that no secret escapes;
-//!    [`Capture::one`] and [`Capture::wait_for`] mention it where they find nothing else. So is what belongs to a capture that
-//!    has ended, such as the rest of a task that outlives its test.
+//! 1. An event in a span of a capture belongs to it, on whatever thread or task, and also where the
+//!    span is an explicit parent. A span belongs to the capture that its parent, or else the span
+//!    that is current, or else the thread belongs to.
+//! 2. Else it belongs to the capture of its thread: of the thread that called [`capture`], or that
+//!    called [`Handle::enter`]. Of several, the latest that lives.
+//! 3. Else, if one capture alone lives, to that one: in a test that runs alone, a plain
+//!    `std::thread::spawn` works.
+//! 4. Else it is *unrouted*. [`Capture::assert_never_logged`] of every capture that lives checks
+//!    it, so that no secret escapes; [`Capture::one`] and [`Capture::wait_for`] mention it where
+//!    they find nothing else. So is what belongs to a capture that has ended, such as the rest of a
+//!    task that outlives its test.
 //!
-//! In async code, carry the capture by a span: a future stays on no thread, so that [`capture`] and [`Handle::enter`] inside a
-//! spawned task adopt whatever else its worker thread runs.
+//! In async code, carry the capture by a span: a future stays on no thread, so that [`capture`] and
+//! [`Handle::enter`] inside a spawned task adopt whatever else its worker thread runs.
 //!
 //! # Behaviour
 //!
 //! * Values are formatted under no lock. A `Debug` that logs is captured, once; one that panics is
 //!   `<panicked while formatting>`.
-//! * Everything is held in memory until the [`Capture`] is dropped, texts up to 1 MiB each; nothing is held where no capture
-//!   lives.
+//! * Everything is held in memory until the [`Capture`] is dropped, texts up to 1 MiB each; nothing
+//!   is held where no capture lives.
 //! * Of a field that is logged twice, [`Event::field`] is the last.
 //!
 //! # Troubleshooting
@@ -78,7 +84,7 @@
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
 //! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use `flavor = "multi_thread"`. |
-//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: bridge them with `tracing-log`. |
+//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::log_bridge::install()`. |
 
 mod assert;
 mod capture;

@@ -100,8 +100,8 @@ impl Builder {
         Self::env_prefix(settings::PREFIX)
     }
 
-    /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is `SHOP_LOG`. `RUST_LOG` and the other names that
-    /// do not begin with `LOG_` stay.
+    /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is
+    /// `SHOP_LOG`. `RUST_LOG` and the other names that do not begin with `LOG_` stay.
     ///
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
@@ -124,7 +124,8 @@ impl Builder {
         Self::read(settings::PREFIX, vars)
     }
 
-    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment: `Builder::from_env()?.preset(Preset::Dev)`.
+    /// [`Preset::Dev`], reading no variable at all. For this preset under the environment:
+    /// `Builder::from_env()?.preset(Preset::Dev)`.
     pub fn dev() -> Self {
         Self::new(FromEnv::default()).preset(Preset::Dev)
     }
@@ -179,7 +180,8 @@ impl Builder {
         self
     }
 
-    /// Sets the preset that holds where neither code nor environment says, instead of asking whether stderr is a terminal.
+    /// Sets the preset that holds where neither code nor environment says, instead of asking
+    /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: Preset) -> Self {
         self.default_preset = Some(preset);
         self
@@ -203,14 +205,15 @@ impl Builder {
         self
     }
 
-    /// Sets the least severe level that [`output`](Self::output), or [`with_writer`](Self::with_writer), gets. Defaults to whatever is
-    /// logged.
+    /// Sets the least severe level that [`output`](Self::output), or
+    /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
     pub fn output_level(mut self, level: LevelFilter) -> Self {
         self.output_level = Some(level);
         self
     }
 
-    /// Writes lines to what `make_writer` makes, one `write_all` each, whatever the [`output`](Self::output).
+    /// Writes lines to what `make_writer` makes, one `write_all` each, whatever the
+    /// [`output`](Self::output).
     pub fn with_writer<W>(mut self, make_writer: W) -> Self
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -219,14 +222,15 @@ impl Builder {
         self
     }
 
-    /// Sets what happens to a line when an output in the background is behind: a file, or a standard stream under
-    /// [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// Sets what happens to a line when an output in the background is behind: a file, or a
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Writes lines to the file at `path` as well, in the background and in the same format without colours.
+    /// Writes lines to the file at `path` as well, in the background and in the same format without
+    /// colours.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.file = Some(path.into());
         self
@@ -256,22 +260,24 @@ impl Builder {
         self
     }
 
-    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without the feature `gzip`.
+    /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
+    /// the feature `gzip`.
     pub fn file_compression(mut self, compression: Compression) -> Self {
         self.files.compression = Some(compression);
         self
     }
 
-    /// Gives each process files of its own, with its number in their names: `shop.4711.log`. For several processes that log to one
-    /// path. Defaults to one file, which one process can have open.
+    /// Gives each further process that logs to the same path files of its own, with a number in
+    /// their names: `shop.2.log`. Defaults to one file, which one process can have open.
     pub fn file_per_process(mut self) -> Self {
         self.files.per_process = Some(true);
         self
     }
 
-    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or takes some away: `change` is given
-    /// [`Policy::secrets`] under [`Preset::Dev`], else [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE`
-    /// say. A rule that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
+    /// Adds rules to what is hidden, in every output and in what [`with`](Self::with) adds, or
+    /// takes some away: `change` is given [`Policy::secrets`] under [`Preset::Dev`], else
+    /// [`Policy::secrets_and_pii`], with what `LOG_REDACT` and `LOG_REDACT_KEY_FILE` say. A rule
+    /// that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
     ///
     /// ```
     /// use spanwise::{Action, Builder, Detector};
@@ -307,28 +313,29 @@ impl Builder {
         self
     }
 
-    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are [added](Self::with) see every event. Default:
-    /// none.
+    /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
+    /// [added](Self::with) see every event. Default: none.
     pub fn sample(mut self, sampler: Sampler) -> Self {
         self.sampler = Some(sampler);
         self
     }
 
-    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request fails. Layers that are
-    /// [added](Self::with) see no more than without it. Default: none.
+    /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
+    /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = Some(recorder);
         self
     }
 
-    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no place for them.
+    /// Sets the name and the version of the service, for each line of `json`; `json-nested` has no
+    /// place for them.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.service = Some((name.into(), version.into()));
         self
     }
 
-    /// Declares one more span field that belongs to the context, besides those that always do: [`Context`](crate::Context) then has it.
-    /// JSON lines show every span field in any case.
+    /// Declares one more span field that belongs to the context, besides those that always do:
+    /// [`Context`](crate::Context) then has it. JSON lines show every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         self.context.push(key.into());
         self
@@ -340,8 +347,9 @@ impl Builder {
         self
     }
 
-    /// Stops the start for warnings about the names of variables, too: those that are nearly a setting, those that begin as settings
-    /// do, and those of parts that are not compiled in. Defaults to a warning each.
+    /// Stops the start for warnings about the names of variables, too: those that are nearly a
+    /// setting, those that begin as settings do, and those of parts that are not compiled in.
+    /// Defaults to a warning each.
     pub fn strict(mut self) -> Self {
         self.is_strict = true;
         self
@@ -353,7 +361,8 @@ impl Builder {
         self
     }
 
-    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every preset.
+    /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
+    /// preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::prod()
@@ -368,8 +377,8 @@ impl Builder {
         self
     }
 
-    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN nothing is sent, and `change` is not
-    /// called.
+    /// Changes what is sent to Sentry, and how, after what the environment says. Without a DSN
+    /// nothing is sent, and `change` is not called.
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
@@ -379,8 +388,9 @@ impl Builder {
         self
     }
 
-    /// Adds a layer of any kind: it sees every event that the levels let through, with what is secret hidden (see
-    /// [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter of their own are welcome.
+    /// Adds a layer of any kind: it sees every event that the levels let through, with what is
+    /// secret hidden (see [`LayerExt::redacted`](crate::LayerExt::redacted)). Layers with a filter
+    /// of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(move |layers, front| match front.policy {
@@ -390,26 +400,29 @@ impl Builder {
         self
     }
 
-    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values themselves, such as the types
-    /// of errors, and shows them to nobody.
+    /// Adds a layer that sees what is logged as it is, secrets included: one that needs the values
+    /// themselves, such as the types of errors, and shows them to nobody.
     pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
             .push(Box::new(move |layers, front| front.push(layers, layer)));
         self
     }
 
-    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes later is not in it.
+    /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes
+    /// later is not in it.
     #[must_use]
     pub fn explain(&self) -> Explanation {
         self.resolve().explanation
     }
 
-    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the panic hook.
+    /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the
+    /// panic hook.
     ///
     /// If the `log` crate has a logger already it keeps it, and stderr says so.
     ///
     /// # Errors
-    /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is changed.
+    /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is
+    /// changed.
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
@@ -518,7 +531,8 @@ static STARTING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static STARTED: Condvar = Condvar::new();
 
 impl Claim {
-    /// Waits until no other thread starts; nothing if this one does already, in something that a start calls.
+    /// Waits until no other thread starts; nothing if this one does already, in something that a
+    /// start calls.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
         let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);

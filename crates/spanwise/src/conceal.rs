@@ -1,7 +1,8 @@
 //! Values of variables in messages on stderr: shown as far as nobody can have put a secret there.
 //!
-//! A key is set under the wrong name, or a password is in a path. A message quotes a value so that its reader finds the mistake.
-//! So words, numbers and names are shown, and what may be a key or a password is not.
+//! A key is set under the wrong name, or a password is in a path. A message quotes a value so that
+//! its reader finds the mistake. So words, numbers and names are shown, and what may be a key or a
+//! password is not.
 
 use std::path::Path;
 
@@ -60,7 +61,8 @@ fn common(secret: &[char], text: &[char]) -> usize {
     starts.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown: its directory is there, so it is no key that begins as a path does.
+/// Returns whether a path may be shown: its directory is there, so it is no key that begins as a
+/// path does.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
     let is_there = path.parent().is_some_and(|parent| {
@@ -103,7 +105,8 @@ fn is_long(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What is shown of a value is decided in one place, and seen from outside only together with a mistake.
+    /// What is shown of a value is decided in one place, and seen from outside only together with a
+    /// mistake.
     #[test]
     fn words_are_shown_and_keys_are_not() {
         for value in [

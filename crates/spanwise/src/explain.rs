@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde_core::ser::{Serialize, Serializer};
 
-/// The configuration as it is resolved before the start: code beats environment beats preset. Shown by `Display`, one setting a line.
+/// The configuration as it is resolved before the start: code beats environment beats preset. Shown
+/// by `Display`, one setting a line.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];

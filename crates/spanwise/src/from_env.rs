@@ -1,4 +1,5 @@
-//! The environment, read: what it says, everything that is wrong with it, and what in it is nobody's.
+//! The environment, read: what it says, everything that is wrong with it, and what in it is
+//! nobody's.
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
@@ -217,7 +218,8 @@ impl Vars {
         });
     }
 
-    /// The value of the first that is set, with its name. The others are looked at too, for what is wrong with them.
+    /// The value of the first that is set, with its name. The others are looked at too, for what is
+    /// wrong with them.
     fn first(&mut self, settings: &[Setting]) -> Option<(String, String)> {
         let values: Vec<_> = settings
             .iter()
@@ -497,7 +499,8 @@ impl Vars {
             .collect()
     }
 
-    /// Warns of names that are nearly ours, or begin as ours do. What their values are is not looked at.
+    /// Warns of names that are nearly ours, or begin as ours do. What their values are is not
+    /// looked at.
     fn warn_of_unknown(&mut self) {
         let known: Vec<String> = SETTINGS.iter().map(|setting| self.name(setting)).collect();
         let prefix = format!("{}_", self.prefix);
@@ -564,7 +567,8 @@ impl Vars {
 /// A warning names no more variables than this.
 const MAX_NAMES: usize = 12;
 
-/// How names begin, after the prefix, which are most likely meant for us, and how those that are ours do.
+/// How names begin, after the prefix, which are most likely meant for us, and how those that are
+/// ours do.
 const GROUPS: [(&str, &str); 7] = [
     ("_FILE", "_FILE"),
     ("_ERROR_FILE", "_ERROR_FILE"),
@@ -608,7 +612,8 @@ fn mistake_around(value: &str) -> Option<&'static str> {
     )
 }
 
-/// `LOG_STORE_SERVICE_HOST`, `LOG_STORE_PORT_9200_TCP_ADDR`: what Kubernetes sets for a service `log-store`.
+/// `LOG_STORE_SERVICE_HOST`, `LOG_STORE_PORT_9200_TCP_ADDR`: what Kubernetes sets for a service
+/// `log-store`.
 fn is_service_link(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")

@@ -1,4 +1,5 @@
-//! What the environment says of requests: whose ids are taken over, and what is told of a client's address.
+//! What the environment says of requests: whose ids are taken over, and what is told of a client's
+//! address.
 
 #[cfg(feature = "http")]
 use spanwise_http::{ClientAddress, Trust};

@@ -24,17 +24,24 @@
 //!
 //! # What the line does
 //!
-//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). One that is wrong stops the start: [`InitError`] lists them all.
-//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for lines.
-//! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk that is full do not stop the
-//!   program, and no line is lost that is not counted.
-//! * Hands on the records of the `log` crate, and logs panics with a backtrace, whatever `RUST_BACKTRACE` says; what the previous hook
-//!   prints still follows on stderr.
-//! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while the program runs.
+//! * Chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start:
+//!   [`InitError`] lists them all. A name that is nearly a setting, or belongs to another
+//!   component, gives a warning: [`Builder::strict`] makes it an error.
+//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for
+//!   lines.
+//! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk
+//!   that is full do not stop the program, and no line is lost that is not counted.
+//! * Makes events of the records of the `log` crate, with their key-values as fields
+//!   ([`log_bridge`](crate::core::log_bridge)).
+//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
+//!   previous hook prints still follows on stderr.
+//! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
+//!   the program runs.
 //!
 //! # The request and the tenant on every line
 //!
-//! Open a span for each request and put the ids in it; every line inside has them, also those of tasks that are given the span.
+//! Open a span for each request and put the ids in it; every line inside has them, also those of
+//! tasks that are given the span.
 //!
 //! ```
 //! # use tracing_subscriber::prelude::*;
@@ -52,10 +59,11 @@
 //! # use std::future::Future;
 //! ```
 //!
-//! A thread is given its span by `let span = Span::current(); thread::spawn(move || span.in_scope(…))`. For work that no request brings there
-//! is [`unit!`].
+//! A thread is given its span by `let span = Span::current(); thread::spawn(move ||
+//! span.in_scope(…))`. For work that no request brings there is [`unit!`].
 //!
-//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and `#[instrument(err)]` give its message alone.
+//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
+//! `#[instrument(err)]` give its message alone.
 //!
 //! # In code
 //!
@@ -74,8 +82,9 @@
 //!
 //! # Files
 //!
-//! `LOG_FILE=/var/log/shop/shop.log` writes lines to that file as well, [`Builder::file`] does so in code. It rolls daily and at 100 MiB, and
-//! the newest 14 rolled files are kept; `LOG_ERROR_FILE` is a second one for ERROR alone.
+//! `LOG_FILE=/var/log/shop/shop.log` writes lines to that file as well, [`Builder::file`] does so
+//! in code. It rolls daily and at 100 MiB, and the newest 14 rolled files are kept;
+//! `LOG_ERROR_FILE` is a second one for ERROR alone.
 //!
 //! ```
 //! let directory = tempfile::tempdir()?;
@@ -91,12 +100,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is promised for which fault, with logrotate, containers and signals, is in `docs/operations.md` of the repository.
+//! What is promised for which fault, with logrotate, containers and signals, is in
+//! `docs/operations.md` of the repository.
 //!
 //! # Secrets
 //!
-//! Passwords, tokens, keys and cards are hidden in every output, and but for [`Preset::Dev`] what tells of a person too: by the name of a
-//! key at any depth, by what a text looks like, and by type.
+//! Passwords, tokens, keys and cards are hidden in every output, and but for [`Preset::Dev`] what
+//! tells of a person too: by the name of a key at any depth, by what a text looks like, and by
+//! type.
 //!
 //! ```
 //! use spanwise::{Action, Classified};
@@ -121,12 +132,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is covered, what cannot be, and how to add a rule is in `docs/redaction.md` of the repository.
+//! What is covered, what cannot be, and how to add a rule is in `docs/redaction.md` of the
+//! repository.
 //!
 //! # Fewer lines, and more where something failed
 //!
-//! `LOG_SAMPLE=info=0.1,sqlx=5/s` leaves out what is logged too often, with a count of it; `LOG_RECORDER=debug` keeps the DEBUG lines of
-//! each request and writes them if it fails, before the error.
+//! `LOG_SAMPLE=info=0.1,sqlx=5/s` leaves out what is logged too often, with a count of it;
+//! `LOG_RECORDER=debug` keeps the DEBUG lines of each request and writes them if it fails, before
+//! the error.
 //!
 //! ```
 //! use spanwise::{Builder, Recorder};
@@ -142,8 +155,10 @@
 //!
 //! # Requests
 //!
-//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer for the server: each request has a span with its id and its tenant, and
-//! one event when it truly ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of the repository.
+//! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
+//! for the server: each request has a span with its id and its tenant, and one event when it truly
+//! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
+//! the repository.
 //!
 //! # What it does not do
 //!
@@ -163,11 +178,14 @@
 //! # Troubleshooting
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
-//! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key` shows that key.
-//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks the span:
-//!   `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO off, and with them their ids on every line. To
-//!   quiet one sink and keep the context use [`LayerExt::leveled`].
-//! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the program: handle SIGTERM.
+//! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
+//!   shows that key.
+//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks
+//!   the span: `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO
+//!   off, and with them their ids on every line. To quiet one sink and keep the context use
+//!   [`LayerExt::leveled`].
+//! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
+//!   program: handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
@@ -227,8 +245,8 @@ pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose code has the last word, there is
-/// [`Builder::explain`].
+/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose
+/// code has the last word, there is [`Builder::explain`].
 ///
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.
@@ -236,10 +254,11 @@ pub fn explain() -> Result<Explanation, InitError> {
     Ok(Builder::from_env()?.explain())
 }
 
-/// Opens the root span of a unit of work that no request brings: a job, a message from a queue, a session.
+/// Opens the root span of a unit of work that no request brings: a job, a message from a queue, a
+/// session.
 ///
-/// A span at INFO without a parent; its fields that are context keys are on every line inside. Enter it, or give it to
-/// `.instrument(…)`.
+/// A span at INFO without a parent; its fields that are context keys are on every line inside.
+/// Enter it, or give it to `.instrument(…)`.
 ///
 /// ```
 /// let job = spanwise::unit!("job", job_id = "j-7", tenant_id = "acme");

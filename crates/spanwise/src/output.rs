@@ -8,11 +8,13 @@ use std::{
 
 /// Where lines go.
 ///
-/// Under [`Preset::Prod`](crate::Preset::Prod) lines are written in the background. Otherwise the thread that logs writes its line, so
-/// that it is in its place among the lines that the program prints. There a line waits for a reader that stalls for at most 100 ms,
-/// and then is held for the next line. [`WhenFull`](crate::WhenFull) decides what happens when too much is held.
+/// Under [`Preset::Prod`](crate::Preset::Prod) lines are written in the background. Otherwise the
+/// thread that logs writes its line, so that it is in its place among the lines that the program
+/// prints. There a line waits for a reader that stalls for at most 100 ms, and then is held for the
+/// next line. [`WhenFull`](crate::WhenFull) decides what happens when too much is held.
 ///
-/// A pipe that nobody reads from any more does not end the program: its lines are counted as lost, and reported on stderr.
+/// A pipe that nobody reads from any more does not end the program: its lines are counted as lost,
+/// and reported on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
@@ -64,8 +66,8 @@ impl fmt::Display for Output {
 pub enum OutputFormat {
     /// [`spanwise_json::Format::Json`]: one flat object a line.
     Json,
-    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`, without the service, for which that
-    /// has no place.
+    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`,
+    /// without the service, for which that has no place.
     JsonNested,
     /// For people: the event on one line, where it happened on the next.
     Pretty,

@@ -42,16 +42,18 @@ const FIELDS: [&str; 4] = [
 /// How long a panic waits for the outputs.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// More backtraces than this are not captured in a second: each costs milliseconds once it is shown.
+/// More backtraces than this are not captured in a second: each costs milliseconds once it is
+/// shown.
 const MAX_BACKTRACES_PER_SECOND: u64 = 10;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a backtrace, hands on what is held,
-/// and then does what was done before.
+/// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a
+/// backtrace, hands on what is held, and then does what was done before.
 ///
-/// If that is std's printing, it is left out where the text has something that `policy` hides, or that could pass for another line;
-/// a text without it is printed instead. A hook of the program's gets the panic as it is.
+/// If that is std's printing, it is left out where the text has something that `policy` hides, or
+/// that could pass for another line; a text without it is printed instead. A hook of the program's
+/// gets the panic as it is.
 pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
     let previous = panic::take_hook();
     // Now none is set, and these are std's.
@@ -65,7 +67,8 @@ pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
     let backtraces = Backtraces::default();
     panic::set_hook(Box::new(move |info| {
         if reentry::is_inside() {
-            // A layer or a writer panics, perhaps at every event: another event, from inside the hook, would end the program.
+            // A layer or a writer panics, perhaps at every event: another event, from inside the
+            // hook, would end the program.
             if cfg!(panic = "abort") {
                 // It ends in any case.
                 handle.flush(FLUSH_TIMEOUT);
@@ -79,7 +82,8 @@ pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
         } else {
             FLUSH_TIMEOUT
         };
-        // A network is waited for only by a program that ends here; one that goes on has its events sent all the same.
+        // A network is waited for only by a program that ends here; one that goes on has its events
+        // sent all the same.
         let flushed = if cfg!(panic = "abort") {
             handle.flush(timeout)
         } else {
@@ -174,8 +178,9 @@ impl fmt::Display for Captured {
 
 /// Whether `hook` is certainly not std's, of which there are two samples.
 ///
-/// std's has no data, and all pointers to it have one address and one table of functions, unless a build has the table twice. Then
-/// the samples may differ from each other; if they do, a hook without data may be std's, whatever its table.
+/// std's has no data, and all pointers to it have one address and one table of functions, unless a
+/// build has the table twice. Then the samples may differ from each other; if they do, a hook
+/// without data may be std's, whatever its table.
 fn is_program_s(hook: &Hook, of_std: [&Hook; 2]) -> bool {
     let [one, other] = of_std.map(|hook| &**hook as *const _);
     let has_data = size_of_val(&**hook) > 0 && of_std.iter().all(|std| size_of_val(&***std) == 0);
@@ -228,7 +233,8 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
 mod tests {
     use super::*;
 
-    /// No program can choose what its build does with tables of functions, so this is asked from inside.
+    /// No program can choose what its build does with tables of functions, so this is asked from
+    /// inside.
     #[test]
     fn hook_that_may_be_std_s_is_not_the_program_s() {
         let empty = || -> Hook { Box::new(|_| {}) };

@@ -45,8 +45,8 @@ impl Preset {
         }
     }
 
-    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about logging; nothing, if it has a value of
-    /// its owner's.
+    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about
+    /// logging; nothing, if it has a value of its owner's.
     pub(crate) fn of_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
             "production" | "prod" | "staging" => Some(Self::Prod),

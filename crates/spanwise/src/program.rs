@@ -43,7 +43,8 @@ impl Program {
         &self.name
     }
 
-    /// How the targets of the program's own crate begin, as far as the name of the file tells: `shop`.
+    /// How the targets of the program's own crate begin, as far as the name of the file tells:
+    /// `shop`.
     ///
     /// A file is often called after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.
     pub(crate) fn own_target(&self) -> Option<String> {

@@ -108,7 +108,7 @@ pub(crate) const LOG_FILE_PER_PROCESS: Setting = setting(
     "LOG_FILE_PER_PROCESS",
     "0",
     SWITCH,
-    "Whether each process has files of its own, with its number in their names, where several log to one path.",
+    "Whether a further process that logs to the same path has files of its own, with a number in their names: `shop.2.log`.",
 );
 pub(crate) const LOG_REDACT: Setting = setting(
     "LOG_REDACT",

@@ -16,8 +16,9 @@ use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 use crate::http_server::HttpServer;
 use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
 
-/// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at most five seconds. A program that
-/// ends by `std::process::exit` while it is held shuts down as well.
+/// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at
+/// most five seconds. A program that ends by `std::process::exit` while it is held shuts down as
+/// well.
 ///
 /// Events after the shutdown are still written, by the thread that logs.
 #[derive(Debug)]
@@ -72,7 +73,8 @@ struct OpenOutputs {
 pub struct Report {
     /// Lines that the outputs took.
     pub delivered: u64,
-    /// Lines that an output refused, that were shed, or that were still held at the deadline: [`Handle::stats`] has each.
+    /// Lines that an output refused, that were shed, or that were still held at the deadline:
+    /// [`Handle::stats`] has each.
     pub lost: u64,
 }
 
@@ -111,8 +113,8 @@ impl Telemetry {
         }
     }
 
-    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a client's address is shown whole under
-    /// [`Preset::Dev`](crate::Preset::Dev).
+    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a
+    /// client's address is shown whole under [`Preset::Dev`](crate::Preset::Dev).
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -136,7 +138,8 @@ impl Telemetry {
         self.handle.clone()
     }
 
-    /// Hands on all that is held, waiting at most `deadline` for it, and says what became of all lines.
+    /// Hands on all that is held, waiting at most `deadline` for it, and says what became of all
+    /// lines.
     #[expect(
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
@@ -152,7 +155,8 @@ impl Telemetry {
         for guard in self.guards.drain(..) {
             guard.shutdown(end.saturating_duration_since(Instant::now()));
         }
-        // It sends all the while; what it has not sent when the lines are out it has time for until the end.
+        // It sends all the while; what it has not sent when the lines are out it has time for until
+        // the end.
         self.handle.sentry.end(end);
         let sinks = self.handle.stats().sinks;
         Report {
@@ -175,8 +179,8 @@ impl Handle {
         self.levels.levels()
     }
 
-    /// Sets the levels, as `RUST_LOG` writes them, and ends a temporary setting. Without a bare level the one from the start remains for
-    /// the rest.
+    /// Sets the levels, as `RUST_LOG` writes them, and ends a temporary setting. Without a bare
+    /// level the one from the start remains for the rest.
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
@@ -184,8 +188,8 @@ impl Handle {
         self.levels.set_levels(levels)
     }
 
-    /// Sets the levels for a while; then those last set for good come back by themselves. Setting levels again, for a while or for good,
-    /// ends this setting.
+    /// Sets the levels for a while; then those last set for good come back by themselves. Setting
+    /// levels again, for a while or for good, ends this setting.
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
@@ -199,8 +203,8 @@ impl Handle {
         self.report.stats()
     }
 
-    /// What became of the events that reached the outputs' sampler: one that reached two outputs of different formats counts twice. All
-    /// zero without one.
+    /// What became of the events that reached the outputs' sampler: one that reached two outputs of
+    /// different formats counts twice. All zero without one.
     #[must_use]
     pub fn sampler_stats(&self) -> SamplerStats {
         let sampler = self.sampler.as_ref();
@@ -221,7 +225,8 @@ impl Handle {
         self.sentry.stats()
     }
 
-    /// Hands on all that is held, waiting at most `deadline` for it; false if something could not be handed on.
+    /// Hands on all that is held, waiting at most `deadline` for it; false if something could not
+    /// be handed on.
     #[expect(clippy::must_use_candidate, reason = "a fault is reported in any case")]
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
@@ -238,7 +243,8 @@ impl Handle {
         })
     }
 
-    /// Opens the files again at their paths, for whoever has moved them away. They notice by themselves within a second, too.
+    /// Opens the files again at their paths, for whoever has moved them away. They notice by
+    /// themselves within a second, too.
     ///
     /// # Errors
     /// What the system says about the first that cannot be opened; it stays as it is.
@@ -255,8 +261,8 @@ impl Handle {
         reopened.fold(Ok(()), io::Result::and)
     }
 
-    /// Tells what was held back and not told. An output may be stalled, and its lines are written on the thread that logs: so on a thread
-    /// that is left behind at `end`.
+    /// Tells what was held back and not told. An output may be stalled, and its lines are written
+    /// on the thread that logs: so on a thread that is left behind at `end`.
     fn flush_sampler(&self, end: Instant) {
         let Some(sampler) = self.sampler.clone() else {
             return;

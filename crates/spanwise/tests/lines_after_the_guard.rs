@@ -14,7 +14,8 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// Runs this test again in a process of its own, which logs to stderr with the variables: what it writes there.
+/// Runs this test again in a process of its own, which logs to stderr with the variables: what it
+/// writes there.
 fn stderr_of(test: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command

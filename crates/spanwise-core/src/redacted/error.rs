@@ -11,11 +11,13 @@ use tracing_core::{Field, field::Visit};
 use super::values::Source;
 use crate::{NoRedaction, Redact, error_chain, redact::text_of};
 
-/// What may be shown of an error and of what caused it: all of it text, none of it the error itself.
+/// What may be shown of an error and of what caused it: all of it text, none of it the error
+/// itself.
 ///
-/// Its `Debug` begins with the name of the error's type, which is where Sentry finds it. Few layers look at it, and that of an
-/// error with a backtrace costs milliseconds: it is formatted when it is asked for. An error has to be `'static`, so this one
-/// cannot hold the original; it asks for it again, in [`with_originals`].
+/// Its `Debug` begins with the name of the error's type, which is where Sentry finds it. Few layers
+/// look at it, and that of an error with a backtrace costs milliseconds: it is formatted when it is
+/// asked for. An error has to be `'static`, so this one cannot hold the original; it asks for it
+/// again, in [`with_originals`].
 pub(super) struct ShownError {
     display: String,
     debug: OnceCell<String>,
@@ -146,8 +148,9 @@ fn with_source<R>(number: u64, read: impl FnOnce(&Source<'_>) -> R) -> Option<R>
         return None;
     }
     #[expect(unsafe_code, reason = "a thread-local cannot hold a borrowed value")]
-    // SAFETY: only `with_originals` sets the pointer, from a reference to a `Source` that it borrows until it has set it back,
-    // also when it unwinds. So the `Source` lives, on this thread, and nobody has it mutably: it is only ever shared.
+    // SAFETY: only `with_originals` sets the pointer, from a reference to a `Source` that it
+    // borrows until it has set it back, also when it unwinds. So the `Source` lives, on this
+    // thread, and nobody has it mutably: it is only ever shared.
     let source = unsafe { &*source.cast::<Source<'_>>() };
     Some(read(source))
 }

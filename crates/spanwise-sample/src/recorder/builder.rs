@@ -71,8 +71,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Keeps at most so many bytes of all units together; when it is more, the unit that holds most loses its lines. A unit with a line takes
-    /// 4 KiB at least. Default: 64 MiB.
+    /// Keeps at most so many bytes of all units together; when it is more, the unit that holds most
+    /// loses its lines. A unit with a line takes 4 KiB at least. Default: 64 MiB.
     pub fn process_bytes(mut self, bytes: usize) -> Self {
         self.options.limits.process_bytes = bytes;
         self
@@ -84,9 +84,10 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets how many lines of units in which something happened each sink may write in a second, and how many at once. A unit counts as 20 lines
-    /// at least, and is written whole or not at all. Cancelled, slow and old units use at most half of what may be written at once. With 0 no unit
-    /// is ever written. Defaults to 10,000.
+    /// Sets how many lines of units in which something happened each sink may write in a second,
+    /// and how many at once. A unit counts as 20 lines at least, and is written whole or not at
+    /// all. Cancelled, slow and old units use at most half of what may be written at once. With 0
+    /// no unit is ever written. Defaults to 10,000.
     ///
     /// ```
     /// use spanwise_sample::Recorder;

@@ -1,4 +1,5 @@
-//! Holders of memory, by how much they hold: the largest is found, and any of them may leave, without a search.
+//! Holders of memory, by how much they hold: the largest is found, and any of them may leave,
+//! without a search.
 
 /// Lists of holders, one for each size.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! How many lines of units that fail are written in a second.
 //!
-//! Outsiders can make a service write what it has buffered: a request that a client resets costs it up to a thousand lines. So there is a budget of
-//! lines. A unit takes as many as it has buffered, and those that pass through after it failed. Half of the budget is left to units that failed
-//! by themselves.
+//! Outsiders can make a service write what it has buffered: a request that a client resets costs it
+//! up to a thousand lines. So there is a budget of lines. A unit takes as many as it has buffered,
+//! and those that pass through after it failed. Half of the budget is left to units that failed by
+//! themselves.
 
 use std::sync::atomic::AtomicU64;
 
@@ -35,7 +36,8 @@ impl DumpLimit {
         }
     }
 
-    /// Whether a unit with so many lines may be written now: if there is anything left, as lines cannot be told apart.
+    /// Whether a unit with so many lines may be written now: if there is anything left, as lines
+    /// cannot be told apart.
     pub(crate) fn admits(&self, reason: Reason, lines: u64) -> bool {
         let limit = match reason {
             // A client decides whether it waits, and how long it takes.

@@ -35,8 +35,8 @@ enum Said {
 
 thread_local! {
     static SAID: Cell<Said> = const { Cell::new(Said::Nothing) };
-    /// In `ManuallyDrop`, so that it has no destructor and is there to the end of the thread: thread-locals of others log from theirs. What is
-    /// put here is always taken back.
+    /// In `ManuallyDrop`, so that it has no destructor and is there to the end of the thread:
+    /// thread-locals of others log from theirs. What is put here is always taken back.
     static NEXT: Cell<Option<ManuallyDrop<(LayerId, Line)>>> = const { Cell::new(None) };
 }
 

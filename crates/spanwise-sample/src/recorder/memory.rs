@@ -42,7 +42,8 @@ impl Memory {
         }
     }
 
-    /// Adds a chunk to `ring`, which `held` belongs to. False if there is none left: a unit must be [evicted](Self::largest) first.
+    /// Adds a chunk to `ring`, which `held` belongs to. False if there is none left: a unit must be
+    /// [evicted](Self::largest) first.
     ///
     /// The unit's lock may be held.
     pub(crate) fn add_chunk(&self, unit: &Arc<Unit>, ring: &mut Ring, held: &mut Held) -> bool {

@@ -8,9 +8,11 @@ use tracing_core::LevelFilter;
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
 
-/// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, `slow=1s` for [`slow`](RecorderBuilder::slow),
+/// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, `slow=1s` for
+/// [`slow`](RecorderBuilder::slow),
 /// `tail=0.01` for [`tail`](RecorderBuilder::tail) and `lines=10000/s` for
-/// [`max_lines_per_second`](RecorderBuilder::max_lines_per_second), joined by commas. Without levels, `debug`.
+/// [`max_lines_per_second`](RecorderBuilder::max_lines_per_second), joined by commas. Without
+/// levels, `debug`.
 ///
 /// ```
 /// use spanwise_sample::Recorder;

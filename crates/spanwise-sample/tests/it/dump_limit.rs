@@ -1,4 +1,5 @@
-//! A flood of units that fail is not a flood of lines: each sink writes a limited number of those in a second.
+//! A flood of units that fail is not a flood of lines: each sink writes a limited number of those
+//! in a second.
 
 use std::time::{Duration, SystemTime};
 

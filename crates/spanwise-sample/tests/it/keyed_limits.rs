@@ -1,4 +1,5 @@
-//! A limit for each value of a field holds whatever the values: many at once, and new ones all the time.
+//! A limit for each value of a field holds whatever the values: many at once, and new ones all the
+//! time.
 
 use std::time::{Duration, SystemTime};
 
@@ -99,7 +100,8 @@ fn busy_tenants_keep_their_rate_beside_a_flood() {
 #[test]
 fn more_quiet_tenants_than_buckets_lose_nothing() {
     let (_default, count, sampler, clock) = start();
-    // Each comes again after two minutes; by then its bucket was free for others, who began with a full one.
+    // Each comes again after two minutes; by then its bucket was free for others, who began with a
+    // full one.
     let events = 3 * 15_000;
     for event in 0..events {
         clock.advance(Duration::from_millis(8));

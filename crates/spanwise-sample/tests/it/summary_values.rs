@@ -41,7 +41,8 @@ fn a_short_value_is_named() {
     assert_eq!(summary(value)["url"], "/orders");
 }
 
-/// Of a value that is cut before the policy reads it, the mark of the secret would be missing: the `@` behind a password.
+/// Of a value that is cut before the policy reads it, the mark of the secret would be missing: the
+/// `@` behind a password.
 #[test]
 fn no_length_of_a_secret_is_shown_in_part() {
     for len in (8..300).step_by(7).chain([900, 1001, 1020, 1100, 5000]) {

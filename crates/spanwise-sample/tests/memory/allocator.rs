@@ -64,7 +64,8 @@ pub(crate) fn most_held(work: impl FnOnce()) -> isize {
     MOST.load(Relaxed) - before
 }
 
-/// More work holds no more bytes, but for what the threads of the test's harness allocate meanwhile.
+/// More work holds no more bytes, but for what the threads of the test's harness allocate
+/// meanwhile.
 pub(crate) fn assert_plateau(before: isize, after: isize) {
     let more = after - before;
     assert!(more < 4096, "{more} bytes more than {before}");

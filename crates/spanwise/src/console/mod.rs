@@ -1,8 +1,8 @@
 //! Lines for people: `pretty` and `compact`.
 //!
-//! Not built on the `fmt` layer of tracing-subscriber 0.3.23: that one formats a value recorded late while it holds the lock on the
-//! span's extensions, so that a `Debug` that logs stops the thread for ever. The pieces that the JSON layer is built on
-//! format first and lock after.
+//! Not built on the `fmt` layer of tracing-subscriber 0.3.23: that one formats a value recorded
+//! late while it holds the lock on the span's extensions, so that a `Debug` that logs stops the
+//! thread for ever. The pieces that the JSON layer is built on format first and lock after.
 
 mod layer;
 mod paint;

@@ -91,8 +91,9 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// Appends `text` with everything escaped that would end the line, drive the terminal, turn the direction of the writing, or not be
-/// seen. `continued` stands for a line break: the next line begins in a way that no line of a log does.
+/// Appends `text` with everything escaped that would end the line, drive the terminal, turn the
+/// direction of the writing, or not be seen. `continued` stands for a line break: the next line
+/// begins in a way that no line of a log does.
 pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>) {
     for c in text.chars() {
         match continued {
@@ -103,7 +104,8 @@ pub(crate) fn push_escaped(out: &mut String, text: &str, continued: Option<&str>
     }
 }
 
-/// Whether `text` is on a terminal what it is here, and none of its lines begins as a line of a log.
+/// Whether `text` is on a terminal what it is here, and none of its lines begins as a line of a
+/// log.
 pub(crate) fn is_plain(text: &str) -> bool {
     let mut lines = text.split('\n');
     let first = lines.next().unwrap_or_default();
@@ -141,10 +143,10 @@ fn looks_like_field(word: &str) -> bool {
     word == "|" || word.find('=').is_some_and(|at| at > 0)
 }
 
-/// Appends a name: of a target, a field, a span or a file; in quotes if its end could not be seen otherwise.
+/// Appends a name: of a target, a field, a span or a file; in quotes if its end could not be seen
+/// otherwise.
 pub(crate) fn push_name(out: &mut String, name: &str) {
-    let open_ended = name.is_empty()
-        || name.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | '"' | '|'));
+    let open_ended = name.is_empty() || name.contains(is_separator);
     if open_ended {
         push_quoted(out, name);
     } else {
@@ -152,13 +154,17 @@ pub(crate) fn push_name(out: &mut String, name: &str) {
     }
 }
 
-/// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a value and another field.
+/// Whether a name or a value with it has to be in quotes. What is escaped is too, since an escape
+/// has braces.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || must_be_escaped(c) || matches!(c, '=' | '"' | '{' | '}' | '|')
+}
+
+/// Appends a value; in quotes if its end could not be seen otherwise, so that it cannot pass for a
+/// value and another field.
 pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) {
     let lines = continued.filter(|_| text.contains('\n'));
-    let open_ended = text.is_empty()
-        || text.contains(|c: char| {
-            c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '{' | '}' | '|')
-        });
+    let open_ended = text.is_empty() || text.contains(is_separator);
     let closed = if lines.is_some() {
         // A struct in several lines begins with its name.
         let name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | ' ');
@@ -187,7 +193,8 @@ fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Whether the quote or bracket that `text` begins with ends at its end, as in what `Debug` writes of a text or a list.
+/// Whether the quote or bracket that `text` begins with ends at its end, as in what `Debug` writes
+/// of a text or a list.
 fn is_enclosed(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (index, c) in text.char_indices() {

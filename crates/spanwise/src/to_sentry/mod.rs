@@ -1,4 +1,5 @@
-//! Errors in Sentry: what the environment says about them, and the part that sends them where it is compiled in.
+//! Errors in Sentry: what the environment says about them, and the part that sends them where it is
+//! compiled in.
 
 use spanwise_core::{Setting, Shown};
 

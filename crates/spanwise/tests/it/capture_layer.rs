@@ -1,4 +1,5 @@
-//! A service's test of its own policy: the capture is one more layer of the stack, behind the policy.
+//! A service's test of its own policy: the capture is one more layer of the stack, behind the
+//! policy.
 
 use spanwise_testing::{CaptureLayer, capture};
 

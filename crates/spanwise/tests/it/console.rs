@@ -1,4 +1,5 @@
-//! `pretty` and `compact`: what they show, and that nothing in a value can pass for a line of the log.
+//! `pretty` and `compact`: what they show, and that nothing in a value can pass for a line of the
+//! log.
 
 use crate::support::Lines;
 use tracing::{error, info, info_span};

@@ -1,4 +1,5 @@
-//! Law 4: no lock is held while a value is formatted. A `Debug` that logs, opens spans and records re-enters every layer.
+//! Law 4: no lock is held while a value is formatted. A `Debug` that logs, opens spans and records
+//! re-enters every layer.
 
 use std::fmt;
 

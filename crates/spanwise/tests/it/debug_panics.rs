@@ -1,4 +1,5 @@
-//! Law 5: logging never breaks the program. A `Debug` that panics or fails costs that field's text, and the next line is clean.
+//! Law 5: logging never breaks the program. A `Debug` that panics or fails costs that field's text,
+//! and the next line is clean.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! A recursion that opens a span at each level: lines stay short, late records arrive, and nothing overflows the stack.
+//! A recursion that opens a span at each level: lines stay short, late records arrive, and nothing
+//! overflows the stack.
 
 use tracing::{field::Empty, info, info_span};
 

@@ -1,4 +1,5 @@
-//! `LOG_RECORDER=debug`: of the requests that fail, and of no other; and of no other output than those of lines.
+//! `LOG_RECORDER=debug`: of the requests that fail, and of no other; and of no other output than
+//! those of lines.
 
 use crate::support::Lines;
 use spanwise::{Builder, JsonLayer};

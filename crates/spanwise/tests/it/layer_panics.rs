@@ -1,5 +1,5 @@
-//! A user's layer that panics at every event: the panic is the caller's to catch, and the panic hook does not make it worse by
-//! logging into that layer again, inside a panic.
+//! A user's layer that panics at every event: the panic is the caller's to catch, and the panic
+//! hook does not make it worse by logging into that layer again, inside a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

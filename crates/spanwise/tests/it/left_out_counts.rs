@@ -1,4 +1,5 @@
-//! `LOG_SAMPLE`: in every output of lines and in no layer that was added, with a count of the rest also at the end.
+//! `LOG_SAMPLE`: in every output of lines and in no layer that was added, with a count of the rest
+//! also at the end.
 
 use std::time::Duration;
 

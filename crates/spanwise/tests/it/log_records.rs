@@ -1,5 +1,5 @@
-//! Records of the `log` crate: with their own target, file and line, the span they are in, and their key-values; levels hold for
-//! their targets too.
+//! Records of the `log` crate: with their own target, file and line, the span they are in, and
+//! their key-values; levels hold for their targets too.
 
 use std::{cell::Cell, io, panic::AssertUnwindSafe};
 
@@ -60,7 +60,8 @@ fn origin_is_the_record_s_own() {
     lines.with_message("now");
 }
 
-/// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of `tracing`.
+/// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of
+/// `tracing`.
 #[test]
 fn fmt_shows_them_as_events() {
     alone!();
@@ -258,7 +259,8 @@ impl std::fmt::Display for Counted<'_> {
     }
 }
 
-/// What is off costs a comparison: `log`'s own level follows that of the stack, and a macro asks nothing else.
+/// What is off costs a comparison: `log`'s own level follows that of the stack, and a macro asks
+/// nothing else.
 #[test]
 fn max_level_follows_the_levels() {
     alone!();

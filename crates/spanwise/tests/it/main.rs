@@ -6,7 +6,8 @@
     reason = "a test ends where something is wrong"
 )]
 
-/// Runs the test that this is the first statement of in a process of its own, for one that starts logging.
+/// Runs the test that this is the first statement of in a process of its own, for one that starts
+/// logging.
 ///
 /// The binary runs itself again with this one test; what that prints is shown if it fails.
 macro_rules! alone {
@@ -22,6 +23,7 @@ macro_rules! alone {
 mod receiver;
 mod support;
 
+mod advice;
 mod capture_layer;
 mod configuration_event;
 mod console;
@@ -34,10 +36,12 @@ mod empty_stack;
 mod failing_request;
 mod files;
 mod filtered_layers;
+mod formats;
 mod late_records;
 mod layer_panics;
 mod left_out_counts;
 mod log_records;
+mod outputs;
 mod panics;
 mod planted_secrets;
 mod planting;
@@ -58,5 +62,6 @@ mod sentry_away;
 mod sentry_errors;
 mod settings;
 mod span_order;
+mod starts;
 mod writer_fails;
 mod writer_logs;

@@ -1,4 +1,5 @@
-//! A panic is an event: with its message, its own place and a backtrace, on the line of its request.
+//! A panic is an event: with its message, its own place and a backtrace, on the line of its
+//! request.
 
 use std::{
     panic::{self, catch_unwind},
@@ -85,7 +86,8 @@ fn every_sink_names_the_place() {
     }
 }
 
-/// Nobody wants the event: then nothing is captured for it, and a panic allocates what it does without the hook.
+/// Nobody wants the event: then nothing is captured for it, and a panic allocates what it does
+/// without the hook.
 #[test]
 fn panic_that_is_not_logged_costs_nothing() {
     alone!();

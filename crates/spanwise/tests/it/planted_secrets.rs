@@ -1,4 +1,5 @@
-//! Every kind of secret, in every place, through every sink: none of them is in the bytes that come out.
+//! Every kind of secret, in every place, through every sink: none of them is in the bytes that come
+//! out.
 
 use std::{
     collections::BTreeSet,

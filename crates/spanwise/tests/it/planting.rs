@@ -99,8 +99,8 @@ pub fn everything() -> Vec<Planting> {
     plan
 }
 
-/// A fifth of [`everything`], another one for each of five numbers in a row: each sink gets every kind, every key and every place,
-/// and each of their pairs reaches several sinks.
+/// A fifth of [`everything`], another one for each of five numbers in a row: each sink gets every
+/// kind, every key and every place, and each of their pairs reaches several sinks.
 pub fn everything_for(sink: usize) -> Vec<Planting> {
     let mut plan = everything();
     plan.retain(|planting| (planting.event as usize + sink).is_multiple_of(5));
@@ -129,8 +129,8 @@ const SOME_KEY_PLACES: [&str; 7] = [
     "lines of headers",
 ];
 
-/// Each name of the specification: alone, as the last part of a path, and, if the rule says so, as a part of a name. With whether it
-/// is another spelling of one that is there.
+/// Each name of the specification: alone, as the last part of a path, and, if the rule says so, as
+/// a part of a name. With whether it is another spelling of one that is there.
 pub fn all_keys() -> Vec<(&'static str, Tier, bool)> {
     use keys::{
         PII_NAMES, PII_SPELLINGS, SECRET_ENDS, SECRET_NAMES, SECRET_PARTS, SECRET_SPELLINGS,
@@ -199,7 +199,8 @@ pub fn assert_none(wrongs: &[String]) {
     assert!(wrongs.is_empty(), "{count} in all:\n{shown}");
 }
 
-/// The places in which no secret is found, though nothing hides them: of each, the search would find no leak.
+/// The places in which no secret is found, though nothing hides them: of each, the search would
+/// find no leak.
 pub fn blind_spots(output: &[u8], plan: &[Planting], needles: &Needles) -> BTreeSet<&'static str> {
     let found = needles.found_in(output);
     let unseen = plan

@@ -1,5 +1,6 @@
-//! A recorder has more let through: a user's layer with a filter of tracing-subscriber's gets what it would get without, also if a value
-//! logs what only the recorder keeps while another layer formats it.
+//! A recorder has more let through: a user's layer with a filter of tracing-subscriber's gets what
+//! it would get without, also if a value logs what only the recorder keeps while another layer
+//! formats it.
 
 use std::{cell::Cell, fmt};
 

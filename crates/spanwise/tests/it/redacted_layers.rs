@@ -1,5 +1,5 @@
-//! The whole stack: what is secret reaches no output, no layer that was added, no context and no word about logging itself; the layer
-//! that asked for everything sees everything.
+//! The whole stack: what is secret reaches no output, no layer that was added, no context and no
+//! word about logging itself; the layer that asked for everything sees everything.
 
 use crate::support::Lines;
 use spanwise::{Context, JsonLayer, Policy};

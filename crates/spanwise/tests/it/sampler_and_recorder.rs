@@ -1,4 +1,5 @@
-//! `LOG_SAMPLE` beside `LOG_RECORDER`: what is kept is shown whole, and what was left out of what is shown is told.
+//! `LOG_SAMPLE` beside `LOG_RECORDER`: what is kept is shown whole, and what was left out of what
+//! is shown is told.
 
 use std::time::Duration;
 

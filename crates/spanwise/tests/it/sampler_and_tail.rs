@@ -1,4 +1,5 @@
-//! A sampler's share and the share of tail sampling follow the same id: they are not multiplied, and a request that fails shows all its lines.
+//! A sampler's share and the share of tail sampling follow the same id: they are not multiplied,
+//! and a request that fails shows all its lines.
 
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ fn and_what_is_shown_counts_what_was_logged() {
 
     let lines = output.objects();
     let of = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
-    // Each request that failed shows its lines, though the sampler leaves each error out, and nineteen of twenty lines at INFO.
+    // Each request that failed shows its lines, though the sampler leaves each error out, and
+    // nineteen of twenty lines at INFO.
     let failed = REQUESTS / 100;
     let headers = of("what was kept of a unit of work follows").count();
     assert_eq!(headers, of("goes on").count());

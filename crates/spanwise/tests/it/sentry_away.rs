@@ -1,4 +1,5 @@
-//! A server that takes the connection and never answers: the shutdown ends by its deadline, and the report says what is lost.
+//! A server that takes the connection and never answers: the shutdown ends by its deadline, and the
+//! report says what is lost.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Through the facade: errors with their request, a panic once, beside filtered layers and a recorder, and nothing that is only kept.
+//! Through the facade: errors with their request, a panic once, beside filtered layers and a
+//! recorder, and nothing that is only kept.
 
 use std::{thread, time::Duration};
 

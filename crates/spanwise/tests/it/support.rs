@@ -71,7 +71,8 @@ const ALONE: &str = "SPANWISE_TEST_ALONE";
 /// Nothing that a test waits for takes this long, on whatever machine.
 const GUARD: Duration = Duration::from_secs(120);
 
-/// Runs the test in which `here` is written in a process of its own, and returns true; false in that process.
+/// Runs the test in which `here` is written in a process of its own, and returns true; false in
+/// that process.
 #[expect(
     clippy::disallowed_methods,
     reason = "between a test and itself, not a setting"
@@ -104,7 +105,8 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
     true
 }
 
-/// Runs `test` on a thread of its own, so that a deadlock is a failure and not a test that never ends.
+/// Runs `test` on a thread of its own, so that a deadlock is a failure and not a test that never
+/// ends.
 pub fn bounded(test: impl FnOnce() + Send + 'static) {
     let (done, finished) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -120,7 +122,8 @@ pub fn bounded(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// The whole stack under a global dispatcher, where re-entrant events are not dropped: JSON, with a console beside it.
+/// The whole stack under a global dispatcher, where re-entrant events are not dropped: JSON, with a
+/// console beside it.
 pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     let (json, console) = (Lines::default(), Lines::default());
     let beside = spanwise::JsonLayer::new().with_writer(json.clone());

@@ -1,4 +1,5 @@
-//! Law 5, under the facade's panic hook: a writer that panics, one that holds a lock while it does, and one that logs.
+//! Law 5, under the facade's panic hook: a writer that panics, one that holds a lock while it does,
+//! and one that logs.
 
 use std::{
     io,

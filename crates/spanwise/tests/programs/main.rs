@@ -1,4 +1,5 @@
-//! Tests of whole programs: each runs this program again as its victim, whose stdout and stderr nobody else writes to.
+//! Tests of whole programs: each runs this program again as its victim, whose stdout and stderr
+//! nobody else writes to.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Neither as an event nor as what std prints about it, nor in what logging says about itself; a hook of the program's is called with
-//! the panic as it is.
+//! Neither as an event nor as what std prints about it, nor in what logging says about itself; a
+//! hook of the program's is called with the panic as it is.
 
 use std::{
     io,

@@ -1,4 +1,5 @@
-//! Nobody reads stdout, which is written by the threads that log: a thread that does not log can still end logging in time.
+//! Nobody reads stdout, which is written by the threads that log: a thread that does not log can
+//! still end logging in time.
 
 use std::{
     process::{Stdio, exit},

@@ -1,4 +1,5 @@
-//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant; exit code not 0, stdout empty.
+//! Law 9: all wrong settings at once, each with its value, what is accepted and what was meant;
+//! exit code not 0, stdout empty.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, process::Output};
 

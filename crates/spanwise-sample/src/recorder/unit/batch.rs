@@ -39,8 +39,9 @@ enum Progress {
 const LATE: u64 = 2000;
 
 impl Unit {
-    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or too many lines were written in this second,
-    /// or nothing was kept; in the last case the unit writes through all the same, unless it is just old.
+    /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or
+    /// too many lines were written in this second, or nothing was kept; in the last case the unit
+    /// writes through all the same, unless it is just old.
     pub(crate) fn begin(self: &Arc<Self>, reason: Reason, limit: &DumpLimit) -> Option<Box<Batch>> {
         let mut state = self.state();
         let fails = reason != Reason::Old;

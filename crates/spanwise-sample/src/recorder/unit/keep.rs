@@ -70,7 +70,8 @@ impl Unit {
         kept
     }
 
-    /// Keeps a line, at the cost of others: the unit's older ones where it has too many, those of the largest unit where all have too many.
+    /// Keeps a line, at the cost of others: the unit's older ones where it has too many, those of
+    /// the largest unit where all have too many.
     #[inline(never)]
     pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
         let limits = &self.shared.options.limits;
@@ -142,7 +143,8 @@ impl Unit {
         true
     }
 
-    /// Has the unit that holds most give memory back. If it is this one, only as much as a line of `size` takes.
+    /// Has the unit that holds most give memory back. If it is this one, only as much as a line of
+    /// `size` takes.
     #[cold]
     fn evict_largest(&self, size: usize) {
         let Some(largest) = self.shared.memory.largest() else {
@@ -163,7 +165,8 @@ impl Unit {
         }
     }
 
-    /// Drops the oldest lines until one of `size` fits into the memory that the unit has. If it never does, all memory is given back.
+    /// Drops the oldest lines until one of `size` fits into the memory that the unit has. If it
+    /// never does, all memory is given back.
     fn make_room_within(&self, size: usize) -> u64 {
         let mut state = self.state();
         let before = state.ring.records();

@@ -12,7 +12,8 @@ use spanwise::json;
 use tracing::{Event, Metadata, Span, callsite::Identifier, field::Value, info};
 use tracing_core::{Callsite, Interest, Kind, Level, field::FieldSet};
 
-/// Last words of keys, some of them written together, and words that hide a key wherever they stand.
+/// Last words of keys, some of them written together, and words that hide a key wherever they
+/// stand.
 pub const SECRET_NAMES: &str = "auth sid otp pin cvv cvc cvv2 ssn sso jwt csrf xsrf salt pwd session cookie setcookie token \
     phpsessid connectsid mysqlpwd dsn";
 pub const SECRET_PARTS: &str = "passw passphrase secret apikey privatekey accesskey signingkey encryptionkey credential \
@@ -237,7 +238,8 @@ impl fmt::Display for Wrong {
 
 impl Error for Wrong {}
 
-/// An event with a field of that name, as a macro would make it: names of fields are part of a callsite.
+/// An event with a field of that name, as a macro would make it: names of fields are part of a
+/// callsite.
 fn event(planting: u64, key: &'static str, value: &dyn Value) {
     let callsite = callsite(Kind::EVENT, key);
     let wanted = tracing::dispatcher::get_default(|dispatch| dispatch.enabled(callsite));

@@ -69,7 +69,8 @@ impl Needles {
         }
     }
 
-    /// The numbers in the plan of the secrets that are in `bytes`, each with the first place where it is.
+    /// The numbers in the plan of the secrets that are in `bytes`, each with the first place where
+    /// it is.
     pub fn found_in(&self, bytes: &[u8]) -> BTreeMap<usize, usize> {
         let mut found = BTreeMap::new();
         let mut head = [0; HEAD];

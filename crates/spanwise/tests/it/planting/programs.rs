@@ -1,4 +1,5 @@
-//! Sinks that are there once a process: the test runs itself again, and all that it writes is searched.
+//! Sinks that are there once a process: the test runs itself again, and all that it writes is
+//! searched.
 
 use std::{
     env,

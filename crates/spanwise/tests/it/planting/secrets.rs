@@ -1,6 +1,8 @@
-//! Secrets of every kind, each of them unlike any other: found somewhere, one says where it was planted.
+//! Secrets of every kind, each of them unlike any other: found somewhere, one says where it was
+//! planted.
 
-/// Whether a policy of secrets alone hides it, or only one that also looks for what tells of a person.
+/// Whether a policy of secrets alone hides it, or only one that also looks for what tells of a
+/// person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
     Secret,
@@ -21,7 +23,8 @@ pub struct Kind {
     pub pattern: &'static str,
     pub tier: Tier,
     pub form: Form,
-    /// It is found as another of its pattern is, but for its prefix: it need not be planted everywhere.
+    /// It is found as another of its pattern is, but for its prefix: it need not be planted
+    /// everywhere.
     pub is_alike: bool,
 }
 

@@ -108,8 +108,8 @@ pub const SINKS: &[(&str, Sink)] = &[
     }),
 ];
 
-/// A program of its own, for sinks that are there once a process. What it writes to stdout, stderr and into the directory is
-/// searched.
+/// A program of its own, for sinks that are there once a process. What it writes to stdout, stderr
+/// and into the directory is searched.
 pub struct Program {
     pub name: &'static str,
     /// Starts logging; what it returns is dropped at the end.

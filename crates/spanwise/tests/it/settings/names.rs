@@ -1,4 +1,5 @@
-//! Names that mean nothing here never stop the start: a warning on stderr, as an event and in `explain()`, unless it is to be strict.
+//! Names that mean nothing here never stop the start: a warning on stderr, as an event and in
+//! `explain()`, unless it is to be strict.
 
 use serde_json::Value;
 use spanwise::{Builder, InitError};
@@ -166,7 +167,8 @@ fn strict_makes_them_errors() {
     assert!(Builder::from_vars(quiet).is_ok());
 }
 
-/// Of charts for databases, brokers, meshes, collectors, CI and clouds, and what Kubernetes makes of their services.
+/// Of charts for databases, brokers, meshes, collectors, CI and clouds, and what Kubernetes makes
+/// of their services.
 const POD: [(&str, &str); 84] = [
     ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
     ("KUBERNETES_SERVICE_PORT", "443"),

@@ -237,7 +237,7 @@ fn a_failure_points_at_the_test() {
         place.lock().unwrap().clear();
         failure(assert);
         let at = place.lock().unwrap().clone();
-        assert!(at.ends_with("failures_read_well.rs"), "{at}");
+        assert!(at.ends_with("it/failures.rs"), "{at}");
     };
     info_span!("s").in_scope(|| info!("here"));
     let event = logs.one("here");

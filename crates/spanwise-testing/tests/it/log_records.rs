@@ -1,4 +1,4 @@
-//! Records of the `log` crate, bridged by `tracing-log`.
+//! Records of the `log` crate are events as any other.
 
 use spanwise_testing::capture;
 use tracing::{Level, info_span};
@@ -21,4 +21,14 @@ fn log_records_show_where_they_come_from() {
         event.to_string(),
         r#"WARN query{tenant_id="acme"}: sqlx::query: slow: select 1"#
     );
+}
+
+#[test]
+fn key_values_of_a_record_are_fields() {
+    let logs = capture();
+    log::info!(user_id = 42, via = "the app"; "signed in");
+    logs.one("signed in")
+        .assert_field("user_id", 42)
+        .assert_field("via", "the app")
+        .assert_target(module_path!());
 }

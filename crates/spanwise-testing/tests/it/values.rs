@@ -119,7 +119,8 @@ fn an_error_that_panics_anywhere_costs_its_own_text() {
 
 #[test]
 fn a_debug_that_logs_and_reads_its_span_is_captured_once_with_each_line_in_its_place() {
-    /// Logs, opens a span, records into the current one, and asks for the context, each time it is formatted.
+    /// Logs, opens a span, records into the current one, and asks for the context, each time it is
+    /// formatted.
     struct Talkative(Cell<u32>);
     impl fmt::Debug for Talkative {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,8 @@
+//! Captures through the public API, all beside each other in one process, as in a service's own
+//! tests.
+
+mod failures;
+mod log_records;
+mod routing;
+mod secrets;
+mod values;

@@ -1,0 +1,211 @@
+//! A level of its own for the output, colours, and files for each process.
+
+use std::fs;
+
+use spanwise::{Builder, InitError, OutputFormat};
+use tracing::{debug, error, info, level_filters::LevelFilter, warn};
+
+use crate::support::Lines;
+
+fn log() {
+    error!("an error");
+    warn!("a warning");
+    info!("an info");
+    debug!("a debug");
+}
+
+fn messages(lines: &Lines) -> Vec<String> {
+    let text = |line: &serde_json::Value| line["message"].as_str().unwrap().to_owned();
+    lines.objects().iter().map(text).collect()
+}
+
+#[test]
+fn output_has_a_level_of_its_own() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.log");
+    let (output, added) = (Lines::default(), Lines::default());
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_OUTPUT_LEVEL", "WARNING"),
+        ("LOG_FILE", path.to_str().unwrap()),
+    ];
+    let telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(output.clone())
+        .with(spanwise::JsonLayer::new().with_writer(added.clone()))
+        .init()
+        .unwrap();
+    log();
+    drop(telemetry);
+    assert_eq!(messages(&output), ["an error", "a warning"]);
+    let all = ["an error", "a warning", "an info"];
+    assert_eq!(messages(&added), all);
+    let file = fs::read_to_string(path).unwrap();
+    assert_eq!(file.lines().count(), all.len(), "{file}");
+}
+
+#[test]
+fn code_beats_the_variable_for_the_level() {
+    alone!();
+    let output = Lines::default();
+    let builder = Builder::from_vars([("LOG_PRESET", "prod"), ("LOG_OUTPUT_LEVEL", "error")]);
+    let builder = builder.unwrap().output_level(LevelFilter::INFO);
+    let explained = builder.explain().to_string();
+    assert!(
+        explained.contains("LOG_OUTPUT_LEVEL = info (code)"),
+        "{explained}"
+    );
+    let _telemetry = builder.with_writer(output.clone()).init().unwrap();
+    log();
+    assert_eq!(messages(&output), ["an error", "a warning", "an info"]);
+}
+
+#[test]
+fn level_of_an_output_that_is_not_there_is_wrong() {
+    alone!();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_OUTPUT", "none"),
+        ("LOG_OUTPUT_LEVEL", "warn"),
+    ];
+    match Builder::from_vars(vars).unwrap().init() {
+        Err(InitError::Settings(problems)) => assert_eq!(
+            problems,
+            [
+                "LOG_OUTPUT_LEVEL is set, and LOG_OUTPUT is none: set another output, or leave the level out"
+            ]
+        ),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is set, and whether lines of a writer, which is no terminal, have colours.
+#[test]
+fn colours_are_chosen_by_whom_comes_first() {
+    for (vars, expected) in [
+        (&[][..], "auto (default)"),
+        (&[("NO_COLOR", "1")], "never (NO_COLOR)"),
+        (&[("NO_COLOR", "")], "auto (default)"),
+        (&[("FORCE_COLOR", "1")], "always (FORCE_COLOR)"),
+        (&[("FORCE_COLOR", "0")], "auto (default)"),
+        (&[("FORCE_COLOR", "false")], "auto (default)"),
+        (&[("FORCE_COLOR", "\"yes\"")], "always (FORCE_COLOR)"),
+        (&[("CLICOLOR_FORCE", "1")], "always (CLICOLOR_FORCE)"),
+        (&[("CLICOLOR_FORCE", "0")], "auto (default)"),
+        (&[("TERM", "dumb")], "never (TERM)"),
+        (&[("TERM", "xterm")], "auto (default)"),
+        (
+            &[("TERM", "dumb"), ("FORCE_COLOR", "1")],
+            "always (FORCE_COLOR)",
+        ),
+        (
+            &[("NO_COLOR", "1"), ("FORCE_COLOR", "1")],
+            "never (NO_COLOR)",
+        ),
+        (
+            &[("LOG_COLOR", "always"), ("NO_COLOR", "1")],
+            "always (LOG_COLOR)",
+        ),
+        (
+            &[("LOG_COLOR", "never"), ("FORCE_COLOR", "1")],
+            "never (LOG_COLOR)",
+        ),
+        (
+            &[("LOG_COLOR", "auto"), ("FORCE_COLOR", "1")],
+            "auto (LOG_COLOR)",
+        ),
+        (
+            &[("LOG_COLOR", "true"), ("NO_COLOR", "1")],
+            "never (NO_COLOR)",
+        ),
+    ] {
+        let explained = Builder::from_vars(vars.iter().copied()).unwrap().explain();
+        let explained = explained.to_string();
+        let line = format!("LOG_COLOR = {expected}");
+        assert!(
+            explained.lines().any(|other| other == line),
+            "{vars:?}: {explained}"
+        );
+    }
+    let code = Builder::from_vars([("LOG_COLOR", "always")]).unwrap();
+    let explained = code.without_color().explain().to_string();
+    assert!(
+        explained.contains("LOG_COLOR = never (code)"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn colours_where_there_is_no_terminal() {
+    alone!();
+    let lines = Lines::default();
+    let vars = [("LOG_PRESET", "dev"), ("LOG_COLOR", "always")];
+    let _telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    info!("coloured");
+    let text = lines.text();
+    assert!(text.contains("\u{1b}[32m INFO\u{1b}[0m"), "{text:?}");
+}
+
+#[test]
+fn json_has_no_colours() {
+    alone!();
+    let lines = Lines::default();
+    let vars = [("LOG_PRESET", "prod"), ("FORCE_COLOR", "1")];
+    let _telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .format(OutputFormat::Json)
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    info!("plain");
+    lines.with_message("plain");
+}
+
+#[test]
+fn each_process_has_files_of_its_own() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.log");
+    let held = spanwise::RollingFile::builder(&path).build().unwrap();
+    let vars = || {
+        [
+            ("LOG_PRESET", "prod"),
+            ("LOG_OUTPUT", "none"),
+            ("LOG_FILE", path.to_str().unwrap()),
+        ]
+    };
+    match Builder::from_vars(vars()).unwrap().init() {
+        Err(InitError::Settings(problems)) => {
+            let advice = "give each process a file of its own with LOG_FILE_PER_PROCESS=1 or `Builder::file_per_process()`";
+            assert!(
+                problems.len() == 1 && problems[0].ends_with(advice),
+                "{problems:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let vars = vars().into_iter().chain([("LOG_FILE_PER_PROCESS", "1")]);
+    let builder = Builder::from_vars(vars).unwrap();
+    let explained = builder.explain().to_string();
+    assert!(
+        explained.contains("LOG_FILE_PER_PROCESS = 1 (LOG_FILE_PER_PROCESS)"),
+        "{explained}"
+    );
+    let telemetry = builder.init().unwrap();
+    info!("in a file of its own");
+    drop(telemetry);
+    let own = fs::read_to_string(directory.path().join("shop.2.log")).unwrap();
+    assert!(own.contains("in a file of its own"), "{own}");
+    drop(held);
+    let code = Builder::prod()
+        .file(&path)
+        .file_per_process()
+        .explain()
+        .to_string();
+    assert!(code.contains("LOG_FILE_PER_PROCESS = 1 (code)"), "{code}");
+}
