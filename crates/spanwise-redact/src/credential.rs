@@ -268,6 +268,9 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if is_type(first) || is_module(word) || is_variable(first) {
         return true;
     }
+    if is_duration(word) {
+        return about == About::Thing;
+    }
     // `Debug` of a struct: only that of an error is prose.
     let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
         || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
@@ -382,6 +385,16 @@ fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
     about == About::Thing && is_status && second.is_none_or(is_plain)
+}
+
+/// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
+fn is_duration(word: &[u8]) -> bool {
+    let digits = word
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
+    let (number, unit) = word.split_at(digits.count());
+    let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
+    (1..=8).contains(&number.len()) && (is_unit || prose::is_in(prose::UNITS, unit))
 }
 
 /// The type of a field in code: `&str`, `Option<String>`.

@@ -146,6 +146,10 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
     let mut end = run_back(text, separator, separator, is_space);
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    // A tab that is written out: `key\\t=\\tvalue`.
+    while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
+        end = run_back(text, end - 1, end - 1, |byte| byte == b'\\');
+    }
     // `KEY ?= …`, `key ||= …`, `**key**: …`
     let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
     if mark < end {
@@ -429,6 +433,10 @@ impl<'t> Pair<'t> {
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
+        let place = self.where_is(text, around);
+        while let Some(after) = values::after_tab(text, start, around.open()) {
+            start = after;
+        }
         let slashes = run(text, start, |byte| byte == b'\\') - start;
         let word = run(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
@@ -437,7 +445,7 @@ impl<'t> Pair<'t> {
             && (self.quote.is_none() || is_word)
             && start > self.after
             && hiding.built_in;
-        let place = match self.where_is(text, around) {
+        let place = match place {
             // There is no space in a URL.
             Place::Query { .. } if start > self.after => Place::Free,
             place => place,

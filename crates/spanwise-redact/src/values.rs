@@ -386,6 +386,13 @@ pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
 }
 
+/// The place after a tab that is written out at `at`, as it is in the string that is open.
+pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
+    let after = run(text, at, |byte| byte == b'\\');
+    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    is_tab.then_some(after + 1)
+}
+
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
     SCHEMES
         .iter()

@@ -49,7 +49,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/src/builder.rs", "|address: IpAddr|"),
     ("spanwise-http/src/queries.rs", "token=canary"),
     ("spanwise/src/conceal.rs", "secret: &[char]"),
-    ("shop/customers.rs", "address: SocketAddr"),
     ("spanwise/src/conceal.rs", "4111111111111111"),
     ("spanwise-json/src/visit.rs", "self.pass == Pass::Message"),
     ("examples/src/sentry_server.rs", "let dsn"),
