@@ -1,7 +1,8 @@
 //! Data of a span that its children inherit, read in O(1) however deep the tree is.
 
 use std::{
-    fmt, mem, ops,
+    cell::Cell,
+    fmt, iter, mem, ops,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -79,6 +80,14 @@ struct Version<T> {
 /// A version of a node's value that a thread read before: see [`Node::read_again`].
 pub struct NodeCache<T>(Option<Arc<Version<T>>>);
 
+thread_local! {
+    /// How often this thread made a version the newest one.
+    static EVOLVED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A value that records into its own span whenever it is built is built this often, and then stands.
+const MAX_NESTED: u32 = 3;
+
 const NEVER: u64 = 0;
 const FIRST_EPOCH: u64 = 1;
 
@@ -154,30 +163,27 @@ impl<T: Inherit> Node<T> {
 
     /// Replaces the value by what `change` makes of it and of the parent's; descendants take it over when they are next read.
     ///
-    /// `change` is called again if another thread records into the same span meanwhile. No lock is
+    /// `change` is called again if somebody else records into the same span meanwhile. No lock is
     /// held while it runs.
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
         let epoch = self.epoch();
-        let mut newest = self.later().clone();
-        let (before, version) = loop {
-            let before = epoch.load(Ordering::Acquire);
+        let before = Cell::new(NEVER);
+        let version = self.evolve(|own| {
+            before.set(epoch.load(Ordering::Acquire));
             let parent = self.parent().map(|parent| {
                 let records = parent.recorded();
                 (parent.current(), records)
             });
-            let own = newest.as_deref().unwrap_or(&self.first);
-            let version = Arc::new(Version {
-                value: change(&own.value, parent.as_ref().map(|(parent, _)| &parent.value)),
+            let of_parent = parent.as_ref().map(|(parent, _)| &parent.value);
+            Version {
+                value: change(own, of_parent),
                 above: parent
                     .as_ref()
                     .map_or(0, |(parent, records)| parent.above.wrapping_add(*records)),
                 valid_at: AtomicU64::new(NEVER),
-            });
-            match self.replace(newest, &version) {
-                Ok(()) => break (before, version),
-                Err(other) => newest = other,
             }
-        };
+        });
+        let before = before.get();
         self.records.fetch_add(1, Ordering::Release);
         // If nothing else in the tree changed meanwhile, what was just built is up to date.
         let after = before + 1;
@@ -189,26 +195,34 @@ impl<T: Inherit> Node<T> {
         }
     }
 
-    /// Makes `version` the newest if `expected` still is; else returns the one that is.
-    fn replace(
-        &self,
-        expected: Option<Arc<Version<T>>>,
-        version: &Arc<Version<T>>,
-    ) -> Result<(), Option<Arc<Version<T>>>> {
-        let mut later = self.later();
-        let is_expected = match (&*later, &expected) {
-            (Some(newest), Some(expected)) => Arc::ptr_eq(newest, expected),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if !is_expected {
-            return Err(later.clone());
+    /// Makes what `build` makes of the newest value the newest, and builds it anew if there is
+    /// another one meanwhile. No lock is held while it builds, or drops.
+    fn evolve(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
+        let mut newest = self.later().clone();
+        let mut nested = 0;
+        loop {
+            let before = EVOLVED.get();
+            let own = newest.as_deref().unwrap_or(&self.first);
+            let version = Arc::new(build(&own.value));
+            // Code that records into the span it builds a value of would never come to an end.
+            nested += u32::from(EVOLVED.get() != before);
+            let mut later = self.later();
+            let is_newest = match (&*later, &newest) {
+                (Some(now), Some(newest)) => Arc::ptr_eq(now, newest),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if is_newest || nested > MAX_NESTED {
+                let replaced = later.replace(Arc::clone(&version));
+                drop(later);
+                drop((replaced, newest));
+                EVOLVED.set(EVOLVED.get().wrapping_add(1));
+                return version;
+            }
+            let other = later.clone();
+            drop(later);
+            newest = other;
         }
-        let replaced = later.replace(Arc::clone(version));
-        drop(later);
-        // The last of it goes here, where no lock is held.
-        drop((replaced, expected));
-        Ok(())
     }
 
     /// Keeps this node in `span`, in the slot of `layer`.
@@ -217,13 +231,21 @@ impl<T: Inherit> Node<T> {
         layer: LayerId,
         span: &SpanRef<'_, R>,
     ) {
+        let attached = Attached {
+            layer,
+            node: self,
+            next: None,
+        };
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Attached<T>>() {
-            Some(attached) => attached.more.get_or_insert_default().push((layer, self)),
-            None => extensions.insert(Attached {
-                first: (layer, self),
-                more: None,
-            }),
+            Some(first) => {
+                let mut place = &mut first.next;
+                while let Some(next) = place {
+                    place = &mut next.next;
+                }
+                *place = Some(Box::new(attached));
+            }
+            None => extensions.insert(attached),
         }
     }
 
@@ -233,12 +255,10 @@ impl<T: Inherit> Node<T> {
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
         let extensions = span.extensions();
-        let attached = extensions.get::<Attached<T>>()?;
-        let more = attached.more.iter().flat_map(|more| more.iter());
-        std::iter::once(&attached.first)
-            .chain(more)
-            .find(|(owner, _)| layer.is_none_or(|layer| *owner == layer))
-            .map(|(_, node)| Arc::clone(node))
+        let first = extensions.get::<Attached<T>>()?;
+        let mut all = iter::successors(Some(first), |attached| attached.next.as_deref());
+        all.find(|attached| layer.is_none_or(|layer| attached.layer == layer))
+            .map(|attached| Arc::clone(&attached.node))
     }
 
     #[inline]
@@ -319,7 +339,7 @@ impl<T: Inherit> Node<T> {
 
     /// The nodes above, from the parent to the root.
     fn above(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(self.parent(), |node| node.parent())
+        iter::successors(self.parent(), |node| node.parent())
     }
 
     fn recorded(&self) -> u64 {
@@ -327,19 +347,11 @@ impl<T: Inherit> Node<T> {
     }
 
     fn rebuild(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
-        let mut newest = self.later().clone();
-        loop {
-            let own = newest.as_deref().unwrap_or(&self.first);
-            let version = Arc::new(Version {
-                value: own.value.rebase(parent.map(|parent| &parent.value)),
-                above,
-                valid_at: AtomicU64::new(now),
-            });
-            match self.replace(newest, &version) {
-                Ok(()) => return Current::Later(version),
-                Err(other) => newest = other,
-            }
-        }
+        Current::Later(self.evolve(|own| Version {
+            value: own.rebase(parent.map(|parent| &parent.value)),
+            above,
+            valid_at: AtomicU64::new(now),
+        }))
     }
 
     fn later(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
@@ -391,10 +403,11 @@ impl<T> fmt::Debug for NodeCache<T> {
     }
 }
 
+/// The nodes that layers keep in a span: seldom more than one.
 struct Attached<T> {
-    first: (LayerId, Arc<Node<T>>),
-    /// Seldom there are any: a pointer is all they cost.
-    more: Option<Box<Vec<(LayerId, Arc<Node<T>>)>>>,
+    layer: LayerId,
+    node: Arc<Node<T>>,
+    next: Option<Box<Self>>,
 }
 
 impl<T> Node<T> {
@@ -482,7 +495,7 @@ mod tests {
         fn look_at_node(&self) {
             let node = self.node.lock().unwrap().clone();
             // Not `read`: it would build again, and so on.
-            drop(node.map(|node| node.later().is_some()));
+            let _ = node.map(|node| node.later().is_some());
         }
 
         fn again(&self) -> Self {
@@ -524,8 +537,9 @@ mod tests {
         let (leaf, of_leaf) = counted(Some(&left));
         for _ in 0..10 {
             left.update(|own, _| own.again());
-            [&root, &left, &right, &leaf].map(|node| node.read(|_| ()));
-            [&right, &leaf].map(|node| node.read(|_| ()));
+            for node in [&root, &left, &right, &leaf, &right, &leaf] {
+                node.read(|_| ());
+            }
         }
         let rebuilt = [of_left, of_right, of_leaf].map(|count| count.load(Ordering::Relaxed));
         assert_eq!(rebuilt, [10, 0, 10]);
@@ -565,6 +579,19 @@ mod tests {
             let last = place.lock().unwrap().take();
             drop(last);
         }
+    }
+
+    #[test]
+    fn value_that_records_into_its_span_comes_to_an_end() {
+        let root = node(&["r"], None);
+        let changes = AtomicU32::new(0);
+        root.update(|_, _| {
+            let name = ["a", "b", "c"][changes.fetch_add(1, Ordering::Relaxed) as usize % 3];
+            root.update(|_, _| Names::new(&[name], None));
+            Names::new(&["last"], None)
+        });
+        assert_eq!(root.read(|names| names.all.join(" ")), "last");
+        assert_eq!(changes.load(Ordering::Relaxed), MAX_NESTED + 1);
     }
 
     #[test]

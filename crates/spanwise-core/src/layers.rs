@@ -54,15 +54,21 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
         }
     }
 
-    /// *Never* if a member filters for the whole program and says so, else *sometimes* if one does, else *always*.
+    /// *Never* as soon as a member says so: those behind it are not asked, as in a tree of
+    /// `Layered`, and as in [`enabled`](Layer::enabled). Else *sometimes* if a member says so, else
+    /// *always*.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        let _inside = InLayers::enter();
         let mut combined = Interest::always();
-        self.each(|layer| {
+        for layer in &self.layers {
             let interest = layer.register_callsite(callsite);
-            if interest.is_never() || (interest.is_sometimes() && combined.is_always()) {
+            if interest.is_never() {
+                return interest;
+            }
+            if interest.is_sometimes() {
                 combined = interest;
             }
-        });
+        }
         combined
     }
 

@@ -1,7 +1,7 @@
 //! Random numbers for ids.
 //!
-//! No two threads draw the same, nor does a process draw what the one that it forked from draws. They can be drawn while a
-//! thread ends, when its thread-locals are gone.
+//! No two threads draw the same, nor does a process draw what the one that it forked from draws.
+//! They can be drawn while a thread ends, when its thread-locals are gone.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,8 @@ use crate::Clock;
 
 /// Returns 64 random bits.
 ///
-/// They are SipHash of a counter, with a key that the system gives each thread. Who sees some cannot tell the next.
+/// They are SipHash of a counter, with a key that the system gives each thread. Who sees some
+/// cannot tell the next.
 #[must_use]
 pub fn random_bits() -> u64 {
     thread_local! {
@@ -38,28 +39,31 @@ pub fn random_bits() -> u64 {
 /// The numbers of one thread in one process.
 struct Stream {
     process: u32,
-    /// The time of the first one: a process may have the number of one that ended.
-    began: u64,
     key: RandomState,
     count: u64,
 }
+
+/// Odd, and near no multiple of a time.
+const FAR_APART: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     #[cold]
     fn new(process: u32) -> Self {
         let began = Clock::system().now().duration_since(UNIX_EPOCH);
         let began = began.unwrap_or_default();
+        let began = began.as_nanos() as u64;
         Self {
             process,
-            // In a child, the key is one that the parent may draw, too. Nobody shares number and time.
-            began: began.as_nanos() as u64 ^ u64::from(process) << 32,
+            // In a child, the key is one that the parent may draw, too. So each process counts
+            // elsewhere: by its number, and one that has the number of another that ended by the
+            // time, of which no count uses up as much as passes.
             key: RandomState::new(),
-            count: 0,
+            count: began.wrapping_add(FAR_APART.wrapping_mul(process.into())),
         }
     }
 
     fn next(&mut self) -> u64 {
-        self.count += 1;
-        self.key.hash_one((self.began, self.count))
+        self.count = self.count.wrapping_add(1);
+        self.key.hash_one(self.count)
     }
 }

@@ -4,8 +4,9 @@
 //! scripts/w3c-trace-context <a checkout of github.com/w3c/trace-context>
 //! ```
 //!
-//! The harness posts a list of `{"url": …, "arguments": …}`. For each, the service posts the arguments to the URL. Both ways go
-//! through the layers of this crate, and the harness looks at the headers.
+//! The harness posts a list of `{"url": …, "arguments": …}`. For each, the service posts the
+//! arguments to the URL. Both ways go through the layers of this crate, and the harness looks at
+//! the headers.
 
 #![allow(
     clippy::print_stdout,

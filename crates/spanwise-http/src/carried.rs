@@ -13,7 +13,8 @@ use crate::{baggage::Baggage, server::Exchange, trace_context::TraceContext};
 pub(crate) struct Carried {
     /// The trace, with the span's own id in it.
     pub(crate) trace: TraceContext,
-    /// As it came with the request, without the keys that the server decides; empty where it came from nobody who is trusted.
+    /// As it came with the request, without the keys that the server decides; empty where it came
+    /// from nobody who is trusted.
     pub(crate) baggage: Baggage,
     /// Where the span is disabled, so that no context has it.
     pub(crate) request_id: Option<HeaderValue>,

@@ -53,8 +53,9 @@ pub fn client() -> ClientLayer {
 /// # Retries and redirects
 ///
 /// Each call through the layer is a span, so what repeats calls, or follows redirects, belongs in front of it: then each
-/// attempt has a span id of its own, and ids and baggage are decided anew for each host. What follows redirects behind the
-/// layer carries the headers of the first request to wherever it is sent.
+/// attempt has a span id of its own, and ids and baggage are decided anew for each host. What
+/// follows redirects behind the layer carries the headers of the first request to wherever it is
+/// sent.
 ///
 /// # Examples
 ///
@@ -99,9 +100,11 @@ impl ClientLayer {
     /// Declares context keys that are sent as [W3C Baggage], to the hosts of [`baggage_to`](Self::baggage_to) alone. Default: none.
     ///
     /// The value is that of the current [`Context`](spanwise_core::Context), else the one that came with the request that is being
-    /// served. Under `request_id`, `tenant_id`, `user_id`, `trace_id` and `span_id` nothing goes on that the server has not taken
-    /// over: see [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage). A value that a policy has hidden is not sent, nor is a key that no header can hold, which is one that is no `token`
-    /// of HTTP. The most is 64 keys and 8,192 bytes; what is beyond them is not sent.
+    /// served. Under `request_id`, `tenant_id`, `user_id`, `trace_id` and `span_id` nothing goes on
+    /// that the server has not taken over: see
+    /// [`ServerLayer::tenant_baggage`](crate::ServerLayer::tenant_baggage). A value that a policy
+    /// has hidden is not sent, nor is a key that no header can hold, which is one that is no
+    /// `token` of HTTP. The most is 64 keys and 8,192 bytes; what is beyond them is not sent.
     ///
     /// [W3C Baggage]: https://www.w3.org/TR/baggage/
     pub fn baggage<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {

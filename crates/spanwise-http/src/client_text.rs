@@ -1,6 +1,7 @@
 //! Text that a client chose, as far as it is logged.
 //!
-//! Each line of a request has its path, and each span inside copies it. A client pays nothing for a long one.
+//! Each line of a request has its path, and each span inside copies it. A client pays nothing for a
+//! long one.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ const CUT: &str = "…";
 
 /// Returns `text` with at most [`MAX_LEN`] bytes, the last of which say that it was cut.
 ///
-/// The word that the limit falls into is dropped as a whole: a policy does not know half a token for a secret.
+/// The word that the limit falls into is dropped as a whole: a policy does not know half a token
+/// for a secret.
 pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_LEN {
         return Cow::Borrowed(text);

@@ -12,7 +12,8 @@ const MAX_REQUEST_ID_LEN: usize = 200;
 /// The longest id of a tenant, in bytes.
 const MAX_TENANT_ID_LEN: usize = 128;
 
-/// Returns the request id in `header` if it is a valid one, which is `^[A-Za-z0-9_.=#:/+@-]{1,200}$`.
+/// Returns the request id in `header` if it is a valid one, which is
+/// `^[A-Za-z0-9_.=#:/+@-]{1,200}$`.
 pub(crate) fn request_id(header: &HeaderValue) -> Option<&str> {
     let text = str::from_utf8(header.as_bytes()).ok()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.=#:/+@-".contains(&byte);
@@ -37,7 +38,8 @@ pub(crate) fn is_presentable(text: &str) -> bool {
     (1..=MAX_TENANT_ID_LEN).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Draws a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits are random.
+/// Draws a UUID of version 7. It orders by time, to a quarter of a microsecond, and its low 62 bits
+/// are random.
 pub(crate) fn fresh() -> Uuid {
     let now = Clock::system().now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();

@@ -91,7 +91,10 @@
 //! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a `client_error` that has a route `url.path` too, `http.response.header.x-request-id` if the service set one of its own, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a
+//! `client_error` that has a route `url.path` too, `http.response.header.x-request-id` if the
+//! service set one of its own, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What
+//! is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
 //!
 //! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
 //!
@@ -105,9 +108,11 @@
 //!   no event.
 //! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`mark`] then work where the handler
 //!   itself runs, not in tasks it spawns.
-//! * Text of a client is bounded: `url.path` and each header have at most 2,048 bytes, and what is longer ends in `…`.
+//! * Text of a client is bounded: `url.path` and each header have at most 2,048 bytes, and what is
+//!   longer ends in `…`.
 //! * Code inside finds the id in the request, as `x-request-id` and as [`RequestId`].
-//! * Names of fields are static in `tracing`: for each new name that is recorded new callsites are made, up to 128 names and 774
+//! * Names of fields are static in `tracing`: for each new name that is recorded new callsites are
+//!   made, up to 128 names and 774
 //!   callsites in all. Where events are sampled or limited a callsite,
 //!   those of two callsites are counted apart.
 //! * It needs a subscriber built on `Registry` for [`record`] and [`mark`] to be found from spawned tasks.

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Returns `text` without what follows `?` or `#` in each URL. A query holds what a path does not: tokens, names, addresses.
+/// Returns `text` without what follows `?` or `#` in each URL. A query holds what a path does not:
+/// tokens, names, addresses.
 pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;

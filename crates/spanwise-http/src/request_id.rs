@@ -6,10 +6,11 @@ use http::HeaderValue;
 
 use crate::id;
 
-/// The id of a request, in the extensions of the request that a [`ServerLayer`](crate::ServerLayer) hands to the service.
+/// The id of a request, in the extensions of the request that a [`ServerLayer`](crate::ServerLayer)
+/// hands to the service.
 ///
-/// It is what the lines say and what the response has. The header `x-request-id` of the request has it too, in place of one that was
-/// not believed.
+/// It is what the lines say and what the response has. The header `x-request-id` of the request has
+/// it too, in place of one that was not believed.
 ///
 /// ```
 /// use spanwise_http::RequestId;
@@ -40,7 +41,7 @@ impl RequestId {
     /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default() // it is ASCII
+        str::from_utf8(self.0.as_bytes()).unwrap_or_default() // it is ASCII
     }
 
     /// Returns the id as the value of a header.

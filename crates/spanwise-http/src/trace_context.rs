@@ -118,8 +118,8 @@ impl TraceContext {
     }
 }
 
-/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, or if there are more than 32: it is dropped
-/// whole then.
+/// The list of `tracestate`, all its lines joined. `None` if a member is malformed, or if there are
+/// more than 32: it is dropped whole then.
 ///
 /// A member whose key came before is dropped alone: the first one is the newest.
 fn state(headers: &HeaderMap) -> Option<String> {

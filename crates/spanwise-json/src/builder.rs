@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) span_events: SpanEvents,
     pub(crate) max_field: usize,
     pub(crate) max_line: usize,
+    pub(crate) context_keys: Vec<String>,
     pub(crate) include: Option<Vec<String>>,
     pub(crate) exclude: Vec<String>,
     pub(crate) rename: Vec<(String, String)>,
@@ -39,6 +40,11 @@ pub(crate) struct Options {
 
 /// The least either limit can be: room for a timestamp, a level and a word.
 const LEAST: usize = 256;
+
+/// The fields of a span are at most 64 of these: less than 4 GiB.
+const MAX_FIELD: usize = 16 * 1024 * 1024;
+
+const MAX_LINE: usize = 1024 * 1024 * 1024;
 
 impl Default for Options {
     fn default() -> Self {
@@ -53,6 +59,7 @@ impl Default for Options {
             span_events: SpanEvents::NONE,
             max_field: 16 * 1024,
             max_line: 256 * 1024,
+            context_keys: Vec::new(),
             include: None,
             exclude: Vec::new(),
             rename: Vec::new(),
@@ -158,18 +165,30 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.span_events = events)
     }
 
-    /// Cuts the text of a value at this many bytes, before escaping, at a character. Default: 16 KiB; at least 256.
+    /// Sets where the text of a value is cut, in bytes before escaping, at a character. Defaults to
+    /// 16 KiB; at least 256 bytes, at most 16 MiB.
     #[must_use]
     pub fn max_field(self, bytes: usize) -> Self {
-        self.set(|options| options.max_field = bytes.max(LEAST))
+        self.set(|options| options.max_field = bytes.clamp(LEAST, MAX_FIELD))
     }
 
-    /// Leaves fields out of a line that is longer than this many bytes: first those of the spans from the outermost, then those of
-    /// the event from the last. The message stays, whatever its length up to [`max_field`](Self::max_field). Default: 256 KiB; at
-    /// least 256.
+    /// Sets how long a line may be, in bytes. Of a longer one it leaves fields out: first those of
+    /// the spans from the outermost, then the list of spans, then fields of the event from the last.
+    /// The message stays, whatever its length up to [`max_field`](Self::max_field), and so do the
+    /// static fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
-        self.set(|options| options.max_line = bytes.max(LEAST))
+        self.set(|options| options.max_line = bytes.clamp(LEAST, MAX_LINE))
+    }
+
+    /// Declares one more context key, as
+    /// [`ContextLayer::key`](spanwise_core::ContextLayer::key) does. A span's field of such a name is
+    /// on every line of a unit of work: its text is cut at 1 KiB. [`CONTEXT_KEYS`](spanwise_core::CONTEXT_KEYS) need not be
+    /// declared.
+    #[must_use]
+    pub fn context_key(self, key: impl Into<String>) -> Self {
+        let key = key.into();
+        self.set(|options| options.context_keys.push(key))
     }
 
     /// Shows only these fields of events and spans. The keys of the line itself stay.

@@ -14,6 +14,7 @@ use crate::{
     line::Line,
     local::Scratch,
     members::{Keys, members},
+    names::bounded,
     oversize,
     plan::Plan,
     shape::push_member,
@@ -327,7 +328,8 @@ where
         let (name, id) = thread.get_or_insert_with(|| {
             let thread = std::thread::current();
             let id = format!("{:?}", thread.id());
-            (thread.name().map(escape::quoted), escape::quoted(&id))
+            let name = thread.name().map(|name| escape::quoted(&bounded(name)));
+            (name, escape::quoted(&id))
         });
         let table = self.shape.table;
         let mut members = Vec::new();

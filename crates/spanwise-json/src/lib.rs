@@ -66,8 +66,13 @@
 //!
 //! # Limits
 //!
-//! A value's text ends at [`max_field`](JsonLayer::max_field) (16 KiB), a line at [`max_line`](JsonLayer::max_line) (256 KiB); the line
-//! then says what was cut or left out: `"truncated":["body"]`. A span shows at most 64 fields, `spans` at most 64 names.
+//! A value's text ends at [`max_field`](JsonLayer::max_field) (16 KiB), that of a
+//! [context key](JsonLayer::context_key) on a span at 1 KiB, and a line at
+//! [`max_line`](JsonLayer::max_line) (256 KiB). The line then says what was cut or left out:
+//! `"truncated":["body"]`, at most 64 names and then `"…"`. A span shows at most 64 fields, `spans` at
+//! most 64 names. A name of a field, a span, a target or a thread takes at most 256 bytes of a line:
+//! of a longer one you see the start, `…` and 16 digits that tell it from others. Of a path you see
+//! the last 1,024 bytes. [`json()`] stops at 1 MiB.
 //! A `Debug` that panics or fails costs its own text only: `"<panicked while formatting>"`, `"<format error>"`.
 //!
 //! A line that the writer refuses is lost, counted, and said so on stderr: see [`SelfReport`](spanwise_core::SelfReport).
@@ -82,7 +87,8 @@
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
 //! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
 //! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
-//! before keywords. As there, an error is its message alone, and NaN is `null`; [`json()`] is nested here too.
+//! before keywords. As there, an error is its message alone, NaN and the infinities are `null`, and
+//! a closing span has no times where lines have no timestamp. [`json()`] is nested here too.
 //!
 //! # Cost
 //!
@@ -100,6 +106,7 @@ mod layer;
 mod line;
 mod local;
 mod members;
+mod names;
 mod notes;
 mod oversize;
 mod plan;

@@ -68,7 +68,7 @@ impl Scratch {
 
 /// Calls `f` with the spans that this thread is in. `f` must not call code that may log. A thread
 /// that is ending is in none.
-#[inline]
+#[inline(always)] // See `JsonLayer::with_current`.
 pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
     // Nothing that `f` calls comes here again, so this is never borrowed already.
     ENTERED

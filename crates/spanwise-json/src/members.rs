@@ -25,7 +25,7 @@ impl<'a> Member<'a> {
 /// where each member begins.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
-        if bytes.is_empty() {
+        if bytes.first() != Some(&b',') {
             return None;
         }
         let value = string_end(bytes, 1) + 1;
@@ -54,7 +54,8 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Where the value that begins at `start` ends: at a comma outside of it, or with the text.
+/// Where the value that begins at `start` ends: at a comma or bracket outside of it, or with the
+/// text.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while at < json.len() {
@@ -65,8 +66,8 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
                 continue;
             }
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => return at,
+            b',' | b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => depth -= 1,
             _ => {}
         }
         at += 1;

@@ -64,9 +64,12 @@ impl Names {
 
     /// Adds a name, which is a JSON string.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
+        if self.0.ends_with(MORE.as_bytes()) {
+            return;
+        }
         let mut count = 0;
         for name in self.iter() {
-            if name == quoted || name == MORE.as_bytes() {
+            if name == quoted {
                 return;
             }
             count += 1;
@@ -90,6 +93,23 @@ impl Names {
             list = rest.strip_prefix(b",").unwrap_or(rest);
         }
         list
+    }
+
+    /// Leaves names out from the last until the list takes at most `max` bytes, or is `"…"`.
+    pub(crate) fn shorten(&mut self, max: usize) {
+        if self.0.len() <= max {
+            return;
+        }
+        let mut kept = 0;
+        for name in self.iter() {
+            let next = kept + name.len() + 1;
+            if next + MORE.len() > max {
+                break;
+            }
+            kept = next;
+        }
+        self.0.truncate(kept);
+        self.0.extend_from_slice(MORE.as_bytes());
     }
 
     fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {

@@ -1,17 +1,20 @@
 //! Lines that would be too long.
 
+use std::borrow::Cow;
+
 use crate::{
     compose::Parts,
     escape,
-    format::{Layout, TRUNCATED, Table},
+    format::{Layout, SPANS_OMITTED, TRUNCATED, Table},
     line::Line,
     members::{Member, members},
     notes::Names,
     shape::push_member,
 };
 
-/// Leaves out what matters least until the line fits: the fields of the spans from the outermost, then those of the event from
-/// the last. The message stays. The line says what is missing.
+/// Leaves out what matters least until the line fits: the fields of the spans from the outermost,
+/// then the list of the spans, then fields of the event from the last. The message stays. The line
+/// says what is missing.
 #[cold]
 pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &Table) {
     let bytes = line.as_bytes().to_vec();
@@ -26,9 +29,11 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
     // The list of names itself takes room.
     too_much.bytes += TRUNCATED.len() + 6;
     let message = escape::quoted(table.message);
+    let mut tail = Cow::Borrowed(tail);
     let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
         Layout::Flat => {
             let spans = too_much.drop_from_end(members(spans).collect(), &message);
+            tail = too_much.drop_span_list(tail, table);
             (
                 spans,
                 too_much.drop_from_end(members(fields).collect(), &message),
@@ -51,7 +56,8 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
             ([&spans[..before], &kept].concat(), fields)
         }
     };
-    let tail = too_much.note_in(tail, parts.truncated);
+    let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
+    let tail = too_much.note_in(&tail, parts.truncated, room);
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -72,34 +78,69 @@ impl Excess {
                 kept.push(member.bytes);
                 continue;
             }
-            self.names.push(member.quoted_key());
-            let gained = member
-                .bytes
-                .len()
-                .saturating_sub(member.quoted_key().len() + 1);
-            self.bytes = self.bytes.saturating_sub(gained);
+            self.dropped(member.quoted_key(), member.bytes.len());
         }
         kept.reverse();
         kept.concat()
     }
 
-    /// Adds the names to the list that is there already, or a list of them.
-    fn note_in(&self, tail: &[u8], is_there: bool) -> Vec<u8> {
-        if self.names.is_empty() {
-            return tail.to_vec();
+    /// Counts what is gained by leaving out so many bytes, and naming them.
+    fn dropped(&mut self, quoted: &[u8], len: usize) {
+        let before = self.names.as_bytes().len();
+        self.names.push(quoted);
+        let named = self.names.as_bytes().len() - before;
+        self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
+    }
+
+    /// The end of a flat line, which begins with the name of the span and the list of them all.
+    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &Table) -> Cow<'t, [u8]> {
+        let mut span = Vec::new();
+        push_member(&mut span, table.span, b"");
+        if self.bytes == 0 || !tail.starts_with(&span) {
+            return tail;
         }
+        let listed = [table.spans, SPANS_OMITTED].map(escape::quoted);
+        let mut all = members(&tail);
+        let name = all.next().map_or(0, |member| member.bytes.len());
+        let list: usize = all
+            .take_while(|member| listed.iter().any(|key| key == member.quoted_key()))
+            .map(|member| member.bytes.len())
+            .sum();
+        if list == 0 {
+            return tail;
+        }
+        self.dropped(&listed[0], list);
+        Cow::Owned([&tail[..name], &tail[name + list..]].concat())
+    }
+
+    /// Adds the names to the list that is there already, or a list of them: as many as there is
+    /// room for.
+    fn note_in(mut self, tail: &[u8], is_there: bool, room: usize) -> Vec<u8> {
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
-        if is_there && let Some(at) = tail.windows(key.len()).position(|window| window == key) {
-            let (before, after) = tail.split_at(at + key.len());
-            let mut names = self.names.clone();
-            let rest = names.add_list(after);
-            return [before, names.as_bytes(), rest].concat();
-        }
-        let member = [&key, self.names.as_bytes(), b"]"].concat();
-        [&member, tail].concat()
+        let there = is_there
+            .then(|| tail.windows(key.len()).position(|window| window == key))
+            .flatten();
+        let (before, after) = match there {
+            Some(at) => {
+                let (before, list) = tail.split_at(at);
+                let rest = self.names.add_list(&list[key.len()..]);
+                (before, rest)
+            }
+            None if self.names.is_empty() => return tail.to_vec(),
+            None => (&b""[..], tail),
+        };
+        // The list that is there ends with the rest.
+        let end: &[u8] = if there.is_some() { b"" } else { b"]" };
+        let others = before.len() + key.len() + end.len() + after.len();
+        self.names
+            .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
+        [before, &key, self.names.as_bytes(), end, after].concat()
     }
 }
+
+/// A line whose message alone is too long still says so: its list of names may take this much.
+const MIN_NAMES_LEN: usize = 64;
 
 /// Where the spans' members begin, after the brace that ends the fields and the target.
 fn members_start(spans: &[u8], table: &Table) -> usize {

@@ -1,13 +1,16 @@
 //! What follows from a callsite alone: worked out when it is first seen.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
 
 use spanwise_core::log_record;
 use tracing_core::Metadata;
 
 use crate::{
-    builder::Options, escape, format::Layout, fragment::Label, line::Short, notes::Notes,
-    shape::Shape, visit::hidden_bit,
+    builder::Options, escape, format::Layout, fragment::Label, line::Short, names::bounded,
+    notes::Notes, shape::Shape, visit::hidden_bit,
 };
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Key {
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
     pub(crate) role: Role,
+    /// A value's text is cut at this many bytes.
+    pub(crate) max_len: usize,
     /// A boolean is shown, though other values are not.
     pub(crate) shows_bools: bool,
 }
@@ -89,11 +94,8 @@ impl Plan {
                 .filter(|key| key.role != Role::Omitted || key.shows_bools)
         };
         let message = keys.iter().position(|key| key.role == Role::Message);
-        let repeats = shown().enumerate().any(|(index, key)| {
-            shown()
-                .take(index)
-                .any(|other| other.member.as_bytes() == key.member.as_bytes())
-        });
+        let mut seen = HashSet::new();
+        let repeats = !shown().all(|key| seen.insert(key.member.as_bytes()));
 
         let (mut hidden, mut notes) = (0, Notes::default());
         for (index, key) in keys.iter().enumerate() {
@@ -139,7 +141,7 @@ impl Plan {
                 Arc::new(Label {
                     callsite,
                     table: shape.table,
-                    name: escape::quoted(callsite.name()).into(),
+                    name: escape::quoted(&bounded(callsite.name())).into(),
                     list: options.span_list,
                     max_len: options.max_line,
                 })

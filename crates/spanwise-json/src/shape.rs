@@ -1,8 +1,11 @@
 //! What all lines of a layer have in common, worked out from its options when it is first used.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
-use spanwise_core::{KeyVerdict, Redact};
+use spanwise_core::{CONTEXT_KEYS, KeyVerdict, MAX_CONTEXT_VALUE, Redact};
 use tracing_core::Metadata;
 
 use crate::{
@@ -10,6 +13,7 @@ use crate::{
     escape,
     format::{ADDED, DISPLACED, Layout, Table},
     line::Short,
+    names::{bounded, bounded_path},
     plan::{Key, Role},
 };
 
@@ -27,8 +31,8 @@ pub(crate) struct Shape {
     pub(crate) redacts_text: bool,
     /// The keys of the static fields, as they stand in the line.
     added: Vec<String>,
-    /// All keys seen, in that order.
-    keys: Mutex<Vec<String>>,
+    /// All keys seen, with their numbers in that order.
+    keys: Mutex<HashMap<String, usize>>,
 }
 
 impl Shape {
@@ -93,7 +97,7 @@ impl Shape {
 
     pub(crate) fn push_target(&self, to: &mut Vec<u8>, options: &Options, target: &str) {
         if options.target {
-            push_member(to, self.table.target, &escape::quoted(target));
+            push_member(to, self.table.target, &escape::quoted(&bounded(target)));
         }
     }
 
@@ -108,7 +112,7 @@ impl Shape {
             return;
         }
         if let Some(file) = file {
-            push_member(to, self.table.file, &escape::quoted(file));
+            push_member(to, self.table.file, &escape::quoted(&bounded_path(file)));
         }
         if let Some(line) = line {
             push_member(to, self.table.line, line.to_string().as_bytes());
@@ -154,23 +158,31 @@ impl Shape {
             () if taken => &displaced,
             () => key,
         };
+        let key = &*bounded(key);
+        let is_context = !of_event
+            && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
         let mut member = Vec::new();
         push_member(&mut member, key, b"");
         Key {
             member: Short::new(member),
             bit: self.bit(key),
             role,
+            max_len: if is_context {
+                options.max_field.min(MAX_CONTEXT_VALUE)
+            } else {
+                options.max_field
+            },
             shows_bools,
         }
     }
 
     fn bit(&self, key: &str) -> u128 {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = keys.iter().position(|known| known == key);
-        let number = known.unwrap_or_else(|| {
-            keys.push(key.to_owned());
-            keys.len() - 1
-        });
+        let next = keys.len();
+        let number = match keys.get(key) {
+            Some(number) => *number,
+            None => *keys.entry(key.to_owned()).or_insert(next),
+        };
         1 << (number % 128)
     }
 }

@@ -23,7 +23,6 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Encoding<'a> {
     pub(crate) layout: Layout,
-    pub(crate) max_field: usize,
     /// The policy, if it reads texts.
     pub(crate) policy: Option<&'a dyn Redact>,
     /// The policy, to ask about values under keys whose values it replaces.
@@ -117,9 +116,9 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Appends the key; false if the value is not wanted as it is: see [`skip`](Self::skip).
+    /// Appends the key; nothing if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
-    fn begin(&mut self, field: &Field) -> bool {
+    fn begin(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8)
     }
 
@@ -127,22 +126,21 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn begin_number(&mut self, field: &Field) -> bool {
         self.begin_as(field, self.pass as u8 & !(Role::Text as u8))
+            .is_some()
     }
 
     #[inline]
-    fn begin_as(&mut self, field: &Field, wanted: u8) -> bool {
+    fn begin_as(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
         let index = field.index();
-        let Some(key) = self.keys.get(index) else {
-            return false;
-        };
+        let key = self.keys.get(index)?;
         if key.role as u8 & wanted == 0 || index < self.resume_at {
-            return false;
+            return None;
         }
         self.at = index;
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
         self.value_start = self.line.len();
-        true
+        Some(key)
     }
 
     /// A field that is left out, or shown without its value, or with another.
@@ -202,7 +200,7 @@ impl<'a> Encoder<'a> {
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
-        let missing = text::push_str(self.line, &shown, self.encoding.max_field, None);
+        let missing = text::push_str(self.line, &shown, key.max_len, None);
         self.end(Missing {
             hidden: true,
             ..missing
@@ -211,9 +209,9 @@ impl<'a> Encoder<'a> {
 
     /// Whom to ask about the text of the value being encoded.
     #[inline]
-    fn reading(&self, field: &Field) -> Option<Reading<'a>> {
+    fn reading(&self, key: &Key, field: &Field) -> Option<Reading<'a>> {
         let policy = self.encoding.policy?;
-        let (key, clean) = match self.keys[self.at].role {
+        let (key, clean) = match key.role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
             Role::Field | Role::Text | Role::Omitted | Role::Hidden | Role::Replaced => {
@@ -258,9 +256,9 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.begin(field) {
-            let reading = self.reading(field);
-            let missing = text::push_display(self.line, value, self.encoding.max_field, reading);
+        if let Some(key) = self.begin(field) {
+            let reading = self.reading(key, field);
+            let missing = text::push_display(self.line, value, key.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, value);
@@ -322,7 +320,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if self.begin(field) {
+        if self.begin(field).is_some() {
             let (block, len) = if value {
                 (b"true    ", 4)
             } else {
@@ -336,9 +334,9 @@ impl Visit for Encoder<'_> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        if self.begin(field) {
-            let reading = self.reading(field);
-            let missing = text::push_str(self.line, value, self.encoding.max_field, reading);
+        if let Some(key) = self.begin(field) {
+            let reading = self.reading(key, field);
+            let missing = text::push_str(self.line, value, key.max_len, reading);
             self.end(missing);
         } else {
             self.skip(field, format_args!("{value}"));
@@ -346,14 +344,14 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if !self.begin(field) {
+        let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
-        }
+        };
         // A policy reads what they say, not their digits.
         let instead = self
-            .reading(field)
+            .reading(key, field)
             .and_then(|reading| reading.instead_of(&String::from_utf8_lossy(value)));
-        let limit = self.encoding.max_field;
+        let limit = key.max_len;
         let missing = match (instead, self.encoding.layout, self.encoding.of_event) {
             (Some(shown), _, _) => Missing {
                 hidden: true,
@@ -380,19 +378,18 @@ impl Visit for Encoder<'_> {
         if self.encoding.layout == Layout::Nested {
             return self.display(field, format_args!("{value}"));
         }
-        if !self.begin(field) {
+        let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{value}"));
-        }
-        let (max_field, reading) = (self.encoding.max_field, self.reading(field));
+        };
+        let (max_len, reading) = (key.max_len, self.reading(key, field));
         self.line.push(b"{\"message\":");
-        let mut missing =
-            text::push_display(self.line, format_args!("{value}"), max_field, reading);
+        let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
         for (index, cause) in error_chain(value, MOST_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
-            missing |= text::push_display(self.line, format_args!("{cause}"), max_field, reading);
+            missing |= text::push_display(self.line, format_args!("{cause}"), max_len, reading);
         }
         self.line.push(b"]}");
         self.end(missing);

@@ -21,3 +21,135 @@ pub(crate) fn count(f: impl FnOnce()) -> u64 {
     f();
     STEPS.get() - before
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tracing::{
+        Dispatch, Event, Level, Metadata, callsite::Callsite, dispatcher, field::FieldSet, span,
+    };
+    use tracing_core::{Interest, Kind, identify_callsite};
+    use tracing_subscriber::prelude::*;
+
+    use super::*;
+    use crate::{Format, JsonLayer};
+
+    fn callsite(kind: Kind, names: impl Iterator<Item = String>) -> &'static Metadata<'static> {
+        struct Site;
+        impl Callsite for Site {
+            fn set_interest(&self, _: Interest) {}
+            fn metadata(&self) -> &Metadata<'_> {
+                unreachable!("never registered")
+            }
+        }
+        static SITE: Site = Site;
+        let names: Vec<&'static str> = names.map(|name| &*name.leak()).collect();
+        let fields = FieldSet::new(names.leak(), identify_callsite!(&SITE));
+        let metadata = Metadata::new("c", "t", Level::INFO, None, None, None, fields, kind);
+        Box::leak(Box::new(metadata))
+    }
+
+    /// What is logged, by how much of it there is.
+    struct Load {
+        /// Spans inside one another.
+        depth: usize,
+        /// Fields of each span: with one name in all of them, or another in each.
+        fields: usize,
+        repeated: bool,
+        /// Fields of the event, which have the names of the spans' fields.
+        of_event: usize,
+        max_line: usize,
+    }
+
+    /// The steps of the last record and the event after it, and of all before.
+    fn steps(format: Format, load: &Load) -> [u64; 2] {
+        let layer = JsonLayer::new()
+            .format(format)
+            .max_line(load.max_line)
+            .with_writer(io::sink as fn() -> io::Sink);
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+        let name = |depth: usize, index: usize| match load.repeated {
+            true => format!("f{}", index % 7),
+            false => format!("f{depth}_{index}"),
+        };
+        dispatcher::with_default(&dispatch, || {
+            let mut spans = Vec::new();
+            let values: Vec<_> = vec![Some(&"a value" as &dyn tracing::Value); load.fields];
+            let before = count(|| {
+                for depth in 0..load.depth {
+                    let names = (0..load.fields).map(|index| name(depth, index));
+                    let site = callsite(Kind::SPAN, names);
+                    let set = site.fields().value_set_all(&values);
+                    let id = dispatch.new_span(&span::Attributes::new(site, &set));
+                    dispatch.enter(&id);
+                    spans.push((id, site));
+                }
+            });
+            let names = (0..load.of_event).map(|index| name(index % load.depth, index));
+            let site = callsite(Kind::EVENT, names);
+            let of_event: Vec<_> = vec![Some(&1_u64 as &dyn tracing::Value); load.of_event];
+            let after = count(|| {
+                if let Some((id, site)) = spans.last() {
+                    let set = site.fields().value_set_all(&values);
+                    dispatch.record(id, &span::Record::new(&set));
+                }
+                dispatch.event(&Event::new(site, &site.fields().value_set_all(&of_event)));
+            });
+            for (id, _) in spans.into_iter().rev() {
+                dispatch.exit(&id);
+                dispatch.try_close(id);
+            }
+            [before, after]
+        })
+    }
+
+    #[test]
+    fn work_is_linear_in_fields_and_depth() {
+        let base = Load {
+            depth: 4,
+            fields: 8,
+            repeated: false,
+            of_event: 8,
+            max_line: 16 * 1024 * 1024,
+        };
+        type Grow = fn(&Load, usize) -> Load;
+        let cases: [(&str, Grow); 5] = [
+            ("fields of the spans", |base, by| Load {
+                fields: base.fields * by,
+                ..*base
+            }),
+            ("fields of the event", |base, by| Load {
+                of_event: base.of_event * by * 8,
+                ..*base
+            }),
+            ("repeated names", |base, by| Load {
+                fields: base.fields * by,
+                of_event: base.of_event * by * 8,
+                repeated: true,
+                ..*base
+            }),
+            ("depth, of which the line shows a part", |base, by| Load {
+                depth: base.depth * by,
+                max_line: 4 * 1024,
+                ..*base
+            }),
+            ("fields that are left out", |base, by| Load {
+                of_event: base.of_event * by * 8,
+                max_line: 1024,
+                ..*base
+            }),
+        ];
+        for format in [Format::Json, Format::JsonNested] {
+            for (name, grow) in cases {
+                let small = steps(format, &grow(&base, 1));
+                let large = steps(format, &grow(&base, 8));
+                for (small, large) in small.into_iter().zip(large) {
+                    // Some work is there at first only with the larger load.
+                    let bound = 12 * small + 64 * 1024;
+                    assert!(large <= bound, "{format:?}, {name}: {small}, then {large}");
+                }
+            }
+        }
+    }
+}

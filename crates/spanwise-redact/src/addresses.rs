@@ -186,7 +186,7 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
     let word = before[..word_end]
         .iter()
         .rposition(|byte| !Set::KEY.has(*byte));
-    let word = before[word.map_or(0, |at| at + 1)..word_end].to_ascii_lowercase();
+    let word = &before[word.map_or(0, |at| at + 1)..word_end];
     let ends = [
         &b"version"[..],
         b"ver",
@@ -196,14 +196,18 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
         b"firmware",
         b"revision",
     ];
-    if ends.iter().any(|end| word.ends_with(end)) {
+    let ends_with = |end: &&&[u8]| {
+        let from = word.len().checked_sub(end.len());
+        from.is_some_and(|from| word[from..].eq_ignore_ascii_case(end))
+    };
+    if ends.iter().any(|end| ends_with(&end)) {
         return true;
     }
-    let before = before.to_ascii_lowercase();
     let about = [&b"upgrad"[..], b"downgrad", b"version"];
-    about
-        .iter()
-        .any(|about| memchr::memmem::find(&before, about).is_some())
+    about.iter().any(|about| {
+        let mut parts = before.windows(about.len());
+        parts.any(|part| part.eq_ignore_ascii_case(about))
+    })
 }
 
 /// True if what follows the address that ends at `at` makes it the name of a network that many share: `203.0.113.0/24`. One of more bits than

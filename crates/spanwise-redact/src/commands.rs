@@ -138,10 +138,9 @@ const FLAGS: &[Flag] = &[
     flag("set", "", Form::Setting),
 ];
 
-/// The arguments of `text` that may be secret.
-pub(crate) fn arguments(text: &str) -> Vec<Argument<'_>> {
+/// Calls `found` with the arguments of `text` that may be secret.
+pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Argument<'t>)) {
     let bytes = text.as_bytes();
-    let mut found = Vec::new();
     let mut line = Line::default();
     let mut at = 0;
     loop {
@@ -150,7 +149,7 @@ pub(crate) fn arguments(text: &str) -> Vec<Argument<'_>> {
             line = Line::default();
         }
         if start >= bytes.len() {
-            return found;
+            return;
         }
         let end = run(bytes, start, |byte| !is_space(byte));
         at = line.word(text, start, end, &mut found).max(end);
@@ -184,7 +183,7 @@ impl Line {
         text: &'t str,
         start: usize,
         end: usize,
-        found: &mut Vec<Argument<'t>>,
+        found: &mut impl FnMut(Argument<'t>),
     ) -> usize {
         let bytes = text.as_bytes();
         if matches!(&bytes[start..end], b"|" | b";" | b"&&" | b"||") {
@@ -226,7 +225,7 @@ impl Line {
         text: &'t str,
         start: usize,
         stop: usize,
-        found: &mut Vec<Argument<'t>>,
+        found: &mut impl FnMut(Argument<'t>),
     ) -> bool {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
@@ -289,7 +288,7 @@ impl Line {
         text: &'t str,
         start: usize,
         stop: usize,
-        found: &mut Vec<Argument<'t>>,
+        found: &mut impl FnMut(Argument<'t>),
     ) {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
@@ -310,7 +309,7 @@ impl Line {
                 }
                 Form::Oracle => {
                     if let Some((from, to)) = urls::oracle(bytes, start) {
-                        found.push(Argument::Secret {
+                        found(Argument::Secret {
                             start: from,
                             end: to,
                         });
@@ -362,7 +361,7 @@ fn push<'t>(
     expected: Expected,
     start: usize,
     end: usize,
-    found: &mut Vec<Argument<'t>>,
+    found: &mut impl FnMut(Argument<'t>),
 ) {
     let bytes = text.as_bytes();
     let says = &bytes[start..end];
@@ -371,7 +370,7 @@ fn push<'t>(
         Expected::Named(from, to) => {
             let key = &text[from..to];
             if !is_prose(says, &bytes[from..to]) {
-                found.push(Argument::Option { key, start, end });
+                found(Argument::Option { key, start, end });
             }
             return;
         }
@@ -389,7 +388,7 @@ fn push<'t>(
     }
     let says = &bytes[start..end];
     if start < end && !credential::is_placeholder(says) {
-        found.push(Argument::Secret { start, end });
+        found(Argument::Secret { start, end });
     }
 }
 
@@ -404,14 +403,21 @@ fn is_prose(says: &[u8], name: &[u8]) -> bool {
     let is_upper = plain
         .iter()
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
-    let letters = |text: &[u8]| -> Vec<u8> {
-        let letters = text.iter().filter(|byte| byte.is_ascii_alphanumeric());
-        letters.map(u8::to_ascii_lowercase).collect()
-    };
     credential::is_placeholder(says)
         || matches!(says, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
         || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
-        || says.len() <= 64 && is_upper && letters(name).ends_with(&letters(plain))
+        || says.len() <= 64 && is_upper && is_end_of(plain, name)
+}
+
+/// Returns whether a name ends with these letters, in any case and without marks.
+fn is_end_of(letters: &[u8], name: &[u8]) -> bool {
+    let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let mut name = name.iter().rev().filter(is_letter);
+    let mut letters = letters.iter().rev().filter(is_letter);
+    letters.all(|letter| {
+        name.next()
+            .is_some_and(|known| known.eq_ignore_ascii_case(letter))
+    })
 }
 
 /// A word without the quotes, brackets and commas around it.

@@ -291,7 +291,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if is_path(word) && second.is_none_or(|_| ends) {
         return is_thing || second.is_some();
     }
-    if !is_plain(word) {
+    if !is_plain(word) && !is_state {
         return false;
     }
     let is_participle = is_thing
@@ -329,15 +329,19 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return false;
     }
     // `provider answered`: the name of a thing, and a verb.
-    let sentence: Vec<&[u8]> = words_of(line)
-        .map(|(_, word)| word)
-        .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
-        .map(trim)
-        .take(6)
-        .collect();
+    let sentence = || {
+        words_of(line)
+            .map(|(_, word)| word)
+            .take_while(|word| !word.contains(&b'=') && is_plain(trim(word)))
+            .map(trim)
+            .take(3)
+    };
     prose::is_in(prose::VERBS, next)
-        || sentence.len() >= 3
-        || sentence.len() == 2 && sentence.iter().any(|word| is_known(word))
+        || match sentence().count() {
+            3 => true,
+            2 => sentence().any(is_known),
+            _ => false,
+        }
 }
 
 /// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.

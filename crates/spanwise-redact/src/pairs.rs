@@ -35,6 +35,7 @@ use crate::{
     bytes::{Set, after_escape, backslashes_before, find2, is_space, rfind, run, run_back},
     credential::{self, About, Reading},
     document::Document,
+    urls,
     values::{self, Place, Quote, Value},
     work,
 };
@@ -315,7 +316,7 @@ impl Around {
                 }
                 b'?' => self.query = true,
                 b'/' if text[..at].ends_with(b":/") => {
-                    let is_web = ends_with_web_scheme(&text[..at - 2]);
+                    let is_web = urls::ends_with_web_scheme(&text[..at - 2]);
                     self.web |= is_web;
                     self.other_url |= !is_web;
                 }
@@ -340,17 +341,6 @@ impl Around {
             None => self.single.map(|slashes| (b'\'', slashes)),
         }
     }
-}
-
-/// Returns whether a text ends with the scheme of a URL of the web.
-fn ends_with_web_scheme(text: &[u8]) -> bool {
-    let ends = |scheme: &[u8]| {
-        let from = text.len().checked_sub(scheme.len());
-        from.is_some_and(|from| text[from..].eq_ignore_ascii_case(scheme))
-    };
-    [&b"http"[..], b"https", b"ws", b"wss"]
-        .iter()
-        .any(|scheme| ends(scheme))
 }
 
 /// What is known of the rule that hides a key.

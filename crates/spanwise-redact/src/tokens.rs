@@ -414,7 +414,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
     };
     if ![&b"USER "[..], b"ROLE ", b"GRANT "]
         .iter()
-        .any(|word| is_statement(word))
+        .any(is_statement)
     {
         return None;
     }

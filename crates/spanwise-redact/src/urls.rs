@@ -18,10 +18,7 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
     if scheme >= at || after >= text.len() {
         return None;
     }
-    let scheme = text[scheme..at].to_ascii_lowercase();
-    let is_web = [&b"http"[..], b"https", b"ws", b"wss"]
-        .iter()
-        .any(|web| scheme.ends_with(web));
+    let is_web = ends_with_web_scheme(&text[scheme..at]);
     let user = run(text, after, |byte| {
         !is_space(byte) && !b":/?#@[\"'<>\\".contains(&byte)
     });
@@ -41,6 +38,17 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
         || text[end..].starts_with(b"@sha256:")
         || credential::is_placeholder(&text[start..end]);
     (!shown).then_some((start, end))
+}
+
+/// Returns whether a text ends with the scheme of a URL of the web.
+pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
+    let ends = |scheme: &[u8]| {
+        let from = text.len().checked_sub(scheme.len());
+        from.is_some_and(|from| text[from..].eq_ignore_ascii_case(scheme))
+    };
+    [&b"http"[..], b"https", b"ws", b"wss"]
+        .iter()
+        .any(|scheme| ends(scheme))
 }
 
 /// `token@host`, or a user who is called by an address: `smtp://ada@example.org:password@host`.

@@ -96,7 +96,8 @@ pub struct SentryStats {
     pub ignored: u64,
     /// Errors that the sample rate or a hook of the program's left out.
     pub left_out: u64,
-    /// Tags that Sentry would not take, by their name or because they are empty. They are fields of the event instead.
+    /// Tags that Sentry would not take, by their name or because they are empty. They are fields of
+    /// the event instead.
     pub refused_tags: u64,
 }
 

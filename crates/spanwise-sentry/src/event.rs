@@ -125,7 +125,8 @@ pub(crate) fn event(
     }
 }
 
-/// An event that says nothing. That of Sentry's own draws an id from a generator that a thread loses when it ends.
+/// An event that says nothing. That of Sentry's own draws an id from a generator that a thread
+/// loses when it ends.
 fn empty_event(at: SystemTime) -> Event<'static> {
     Event {
         event_id: ids::new_event_id(),

@@ -1,6 +1,7 @@
 //! Ids of events, traces and spans.
 //!
-//! Sentry's own types draw them from a generator that a thread loses when it ends, and that a child process shares with its parent.
+//! Sentry's own types draw them from a generator that a thread loses when it ends, and that a child
+//! process shares with its parent.
 
 use sentry_core::{
     protocol::{SpanId, TraceId},

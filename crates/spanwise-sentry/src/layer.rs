@@ -141,7 +141,8 @@ where
 {
     forward!(inner: on_register_dispatch, on_layer, register_callsite, enabled, max_level_hint);
 
-    /// Other layers do not see it either: the requests that are logged while they are sent have the key of the DSN in them.
+    /// Other layers do not see it either: the requests that are logged while they are sent have the
+    /// key of the DSN in them.
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         !sender::is_sending() && Layer::<S>::event_enabled(&self.inner, event, ctx)

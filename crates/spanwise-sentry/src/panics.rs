@@ -7,8 +7,9 @@ const MAX_FRAMES: usize = 100;
 
 /// Reads what `std::backtrace::Backtrace` writes: `  12: shop::pay`, and on the next line `at ./src/main.rs:7:13`.
 ///
-/// The frames go from the panic to the program's outermost function. What panicking itself calls, and the runtime that called the
-/// program, are left out. Of the others, those of the program are marked.
+/// The frames go from the panic to the program's outermost function. What panicking itself calls,
+/// and the runtime that called the program, are left out. Of the others, those of the program are
+/// marked.
 pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
     let mut frames = parse(text);
     for frame in &mut frames {
@@ -36,8 +37,8 @@ pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
     Stacktrace::from_frames_reversed(frames)
 }
 
-/// Completes names without a path, which a program has that is built with line tables alone: by the module of the next frame of the
-/// same file.
+/// Completes names without a path, which a program has that is built with line tables alone: by the
+/// module of the next frame of the same file.
 fn name_modules(frames: &mut [Frame]) {
     for at in (0..frames.len()).rev() {
         let (inner, outer) = frames.split_at_mut(at + 1);
@@ -116,7 +117,8 @@ fn is_std(frame: &Frame) -> bool {
     is_of_std || frame.filename.as_deref().is_some_and(is_path_of_std)
 }
 
-/// Of the program: by the path of its source, and where that is not known, by the crate in its name.
+/// Of the program: by the path of its source, and where that is not known, by the crate in its
+/// name.
 fn is_in_app(frame: &Frame) -> bool {
     let function = frame.function.as_deref().unwrap_or_default();
     let of_others = is_other_crate(crate_of(function));
@@ -136,8 +138,8 @@ fn is_path_of_dependency(path: &str) -> bool {
     parts.iter().any(|part| path.contains(part)) || path.starts_with("./nptl/")
 }
 
-/// `tokio` of `<tokio::task::Task as core::future::Future>::poll`. Of `<F as Future>::poll`, whose type is a name alone, that of the
-/// trait.
+/// `tokio` of `<tokio::task::Task as core::future::Future>::poll`. Of `<F as Future>::poll`, whose
+/// type is a name alone, that of the trait.
 fn crate_of(function: &str) -> &str {
     let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
     let function = function.strip_prefix("mut ").unwrap_or(function);

@@ -1,7 +1,7 @@
 //! Values that a process does not share with those that it forks.
 //!
-//! A child has a copy of its parent's memory and one of its threads. A queue in it is the parent's to send, and a lock in it may be
-//! held by a thread that is not there.
+//! A child has a copy of its parent's memory and one of its threads. A queue in it is the parent's
+//! to send, and a lock in it may be held by a thread that is not there.
 
 use std::{
     process,
@@ -48,8 +48,8 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// Locks `mutex`, which came to be in the process `owner`. `None` if this is a child of it, and if a thread of the parent's held the
-/// lock at the fork.
+/// Locks `mutex`, which came to be in the process `owner`. `None` if this is a child of it, and if
+/// a thread of the parent's held the lock at the fork.
 pub(crate) fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),

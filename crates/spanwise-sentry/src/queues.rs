@@ -73,7 +73,8 @@ impl Queues {
         sender::start(outbox, self.connection.clone(), chores.clone())
     }
 
-    /// The one of this process. In a child it is empty at first, and has a thread of its own; what the parent has is the parent's.
+    /// The one of this process. In a child it is empty at first, and has a thread of its own; what
+    /// the parent has is the parent's.
     pub(crate) fn here(&self) -> &Queue {
         self.queue.here(|| self.fork())
     }

@@ -13,7 +13,8 @@ use sentry_core::protocol::Event;
 /// Of more errors than this at once, those that come on top are sent each time.
 const MOST: usize = 256;
 
-/// The events that wait to tell of others take this many bytes. Beyond, the oldest is told before its window is over.
+/// The events that wait to tell of others take this many bytes. Beyond, the oldest is told before
+/// its window is over.
 const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Which errors were sent lately, and how often each of them came again.
@@ -38,8 +39,8 @@ struct Seen {
     sample: Option<Sample>,
 }
 
-/// The first event that came again: it is what tells of the others. Kept as it is sent, which takes a fraction of what it takes as
-/// an event, and whose bytes can be counted.
+/// The first event that came again: it is what tells of the others. Kept as it is sent, which takes
+/// a fraction of what it takes as an event, and whose bytes can be counted.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 
@@ -106,7 +107,8 @@ impl Repeats {
         (Again::No, over.and_then(|over| seen.tell(over)))
     }
 
-    /// Keeps what is to tell of an error that came again. Returns what is to be told now, since there is no room for it.
+    /// Keeps what is to tell of an error that came again. Returns what is to be told now, since
+    /// there is no room for it.
     pub(crate) fn keep(&self, key: u64, sample: &Event<'static>) -> Vec<Told> {
         // An event is made of texts, numbers and maps, all of which can be written.
         let bytes = serde_json::to_vec(sample).unwrap_or_default();

@@ -61,7 +61,8 @@ pub(crate) fn is_this_thread() -> bool {
     role() != Role::None
 }
 
-/// Whether this thread talks to the server right now: what is logged shows requests, whose headers hold the key of the DSN.
+/// Whether this thread talks to the server right now: what is logged shows requests, whose headers
+/// hold the key of the DSN.
 #[inline]
 pub(crate) fn is_sending() -> bool {
     role() == Role::Sends

@@ -53,7 +53,8 @@ enum Read {
     Event(Box<Event<'static>>),
 }
 
-/// Where a thread has no such mark any more, nothing is captured: it could not be told from what a hook logs.
+/// Where a thread has no such mark any more, nothing is captured: it could not be told from what a
+/// hook logs.
 pub(crate) fn is_capturing() -> bool {
     IS_CAPTURING.try_with(Cell::get).unwrap_or(true)
 }
@@ -85,7 +86,8 @@ impl Drop for Capturing {
     }
 }
 
-/// Whether this thread lets go of its thread-locals, and has let go of those that sentry's client needs.
+/// Whether this thread lets go of its thread-locals, and has let go of those that sentry's client
+/// needs.
 pub(crate) fn is_ending() -> bool {
     /// Outlived by all that was there before it.
     struct Canary;

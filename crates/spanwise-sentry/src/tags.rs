@@ -17,7 +17,8 @@ const MAX_KEY_LEN: usize = 32;
 const MAX_VALUE_CHARS: usize = 200;
 
 impl Tags {
-    /// Adds a tag, or returns `false` if Sentry would not take it. Of a value that is too long the beginning is the tag's.
+    /// Adds a tag, or returns `false` if Sentry would not take it. Of a value that is too long the
+    /// beginning is the tag's.
     pub(crate) fn insert(&mut self, key: &str, value: &Value) -> bool {
         if is_nothing(value) {
             return false;

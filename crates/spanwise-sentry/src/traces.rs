@@ -103,7 +103,8 @@ pub(crate) fn finish(
 }
 
 fn child(span: &Open, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
-    // Written out: what is left of Sentry's own empty ones draws ids from a generator that a thread loses when it ends.
+    // Written out: what is left of Sentry's own empty ones draws ids from a generator that a thread
+    // loses when it ends.
     Span {
         span_id: timing.span_id,
         trace_id,

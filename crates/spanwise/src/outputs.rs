@@ -293,6 +293,9 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
         .format(format)
         .with_writer(writer)
         .report(report);
+    for key in &resolved.context {
+        layer = layer.context_key(key);
+    }
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }

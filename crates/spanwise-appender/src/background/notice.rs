@@ -60,10 +60,19 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     shedding: Option<Shedding>,
-    recovered: Option<Notice>,
+    recovered: Option<Recovery>,
+    recovery_told_at: Option<Instant>,
     /// What was said about lines left out.
     told: ShedCounts,
     told_at: Option<Instant>,
+}
+
+/// An output that took lines again, perhaps more than once.
+#[derive(Debug)]
+struct Recovery {
+    failed: u64,
+    after: Duration,
+    error: String,
 }
 
 #[derive(Debug)]
@@ -72,7 +81,8 @@ struct Shedding {
     told: bool,
 }
 
-/// Between two reports of lines left out.
+/// Between two reports of one kind. A report is a line itself: an output that refuses every other write would refuse it, take it and be
+/// reported again, without end.
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Notices {
@@ -87,9 +97,13 @@ impl Notices {
     }
 
     pub(crate) fn recovered(&mut self, after: Duration, failed: u64, error: String) {
-        self.recovered = Some(Notice::Recovered {
-            failed,
-            after,
+        let before = self.recovered.take();
+        let (failed_before, after_before) = before.map_or((0, Duration::ZERO), |recovery| {
+            (recovery.failed, recovery.after)
+        });
+        self.recovered = Some(Recovery {
+            failed: failed + failed_before,
+            after: after + after_before,
             error,
         });
     }
@@ -105,11 +119,26 @@ impl Notices {
         calm: bool,
         last: bool,
     ) -> Option<Notice> {
-        if let Some(recovered) = self.recovered.take() {
-            return Some(recovered);
+        let is_recent = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < QUIET);
+        let tells = !is_recent(self.recovery_told_at);
+        if (tells || last)
+            && let Some(recovery) = self.recovered.take()
+            && tells
+        {
+            self.recovery_told_at = Some(Instant::now());
+            let Recovery {
+                failed,
+                after,
+                error,
+            } = recovery;
+            return Some(Notice::Recovered {
+                failed,
+                after,
+                error,
+            });
         }
         let shedding = self.shedding.as_mut()?;
-        let quiet = || self.told_at.is_some_and(|at| at.elapsed() < QUIET);
+        let quiet = || is_recent(self.told_at);
         if last || calm && !quiet() {
             let (after, told) = (shedding.since.elapsed(), shedding.told);
             self.shedding = None;

@@ -4,7 +4,7 @@ use tempfile::tempdir;
 
 use std::time::Duration;
 
-use super::{fs as fs_of, *};
+use super::*;
 use crate::Bytes;
 
 /// Records of a line each.
@@ -31,7 +31,7 @@ fn at_size(dir: &Path, size: u64) -> RollingFileBuilder {
 /// What is in each file, oldest first.
 fn contents(file: &RollingFile) -> Vec<String> {
     let names = &file.0.settings.names;
-    let mut entries = names.list(&fs_of::Dir::open(names.dir()).unwrap()).unwrap();
+    let mut entries = names.list(&Dir::open(names.dir()).unwrap()).unwrap();
     entries.sort_unstable();
     let paths = entries
         .iter()

@@ -3,10 +3,12 @@
 use crate::support::{Seen, noted::Noted, redaction::no_hunter};
 use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
 use tracing::{
-    Dispatch, Level, info, info_span,
+    Dispatch, Level, Metadata, Subscriber, info, info_span,
     level_filters::LevelFilter,
     span::{Attributes, Id},
+    subscriber::with_default,
 };
+use tracing_core::Interest;
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
 
 fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
@@ -74,7 +76,7 @@ fn a_redacted_layer_is_told_everything() {
 fn a_redacted_layer_that_wants_every_event_is_not_asked() {
     let noted = Noted::default();
     let layer = noted.clone().redacted(no_hunter()).wants_every_event();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    with_default(tracing_subscriber::registry().with(layer), || {
         info!("event");
     });
     let calls = noted.all();
@@ -104,7 +106,7 @@ fn an_id_change_is_passed_on() {
             self.0.on_id_change(id, id, ctx);
         }
     }
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(list)), || {
+    with_default(tracing_subscriber::registry().with(Caller(list)), || {
         let _span = info_span!("span");
     });
     assert!(noted.all().contains(&"on_id_change"));
@@ -156,4 +158,27 @@ fn a_layer_that_sees_what_is_shown_is_told_everything() {
             .with(layer.emitted(LevelFilter::TRACE))
             .into()
     });
+}
+
+#[test]
+fn layer_behind_a_never_is_not_asked_of_a_callsite() {
+    struct Answers(Interest, Noted);
+    impl<S: Subscriber> Layer<S> for Answers {
+        fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+            let _ = Layer::<S>::register_callsite(&self.1, callsite);
+            self.0.clone()
+        }
+    }
+    let [first, never, behind] = [Noted::default(), Noted::default(), Noted::default()];
+    let mut list = Layers::<Registry>::default();
+    list.push(Answers(Interest::sometimes(), first.clone()));
+    list.push(Answers(Interest::never(), never.clone()));
+    list.push(Answers(Interest::always(), behind.clone()));
+    let span = with_default(Registry::default(), || info_span!("s"));
+    let callsite = span.metadata().unwrap();
+    assert!(list.register_callsite(callsite).is_never());
+    assert_eq!(
+        [first, never, behind].map(|noted| noted.all().len()),
+        [1, 1, 0]
+    );
 }

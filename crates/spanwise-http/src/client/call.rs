@@ -179,8 +179,8 @@ fn trace_id_of(context: &Context) -> TraceId {
     })
 }
 
-/// Of each key the value of the context, else the server's decision where its span is off, else what came with the request and
-/// the server does not decide.
+/// Of each key the value of the context, else the server's decision where its span is off, else
+/// what came with the request and the server does not decide.
 fn baggage(
     keys: &[String],
     context: &Context,

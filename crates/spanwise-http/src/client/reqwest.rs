@@ -17,9 +17,10 @@ impl ClientLayer {
     /// The layer as a middleware of `reqwest-middleware`, and the redirect policy that the client under it has to have.
     ///
     /// `reqwest` follows redirects behind its middleware, with the headers of the first request, and has no way to take one away. So
-    /// the policy fails a call whose redirect would carry what a call to that host would not: ids beyond
-    /// [`ids_to`](Self::ids_to), baggage beyond [`baggage_to`](Self::baggage_to). Other redirects are followed, up to ten, as
-    /// `reqwest` does by default.
+    /// the policy fails a call whose redirect would carry what a call to that host would not: ids
+    /// beyond
+    /// [`ids_to`](Self::ids_to), baggage beyond [`baggage_to`](Self::baggage_to). Other redirects
+    /// are followed, up to ten, as `reqwest` does by default.
     ///
     /// Middleware that repeats calls goes in front of this one: `.with(retries).with(propagation)`.
     ///
@@ -98,7 +99,8 @@ fn target(url: &Url) -> Target<'_> {
     }
 }
 
-/// The text of an error, and of those that caused it. That of `reqwest` has the URL in it, at whatever place of the chain.
+/// The text of an error, and of those that caused it. That of `reqwest` has the URL in it, at
+/// whatever place of the chain.
 struct WithoutUrl<'a>(&'a reqwest_middleware::Error);
 
 impl fmt::Display for WithoutUrl<'_> {

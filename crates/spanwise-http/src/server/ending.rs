@@ -45,7 +45,8 @@ pub(crate) struct Head {
     has_no_body: bool,
     is_grpc: bool,
     grpc_status: Option<i32>,
-    /// Whether the response is a stream of events, or of a length that nobody knows: a client leaves it when it has enough.
+    /// Whether the response is a stream of events, or of a length that nobody knows: a client
+    /// leaves it when it has enough.
     is_open_ended: bool,
     /// The service's own `x-request-id`, where it is another one than ours.
     own_id: Option<HeaderValue>,
@@ -78,7 +79,8 @@ impl Ending {
         work()
     }
 
-    /// [`Ending::inside`], for a destructor. A thread that ends may have no place for the spans that it is in.
+    /// [`Ending::inside`], for a destructor. A thread that ends may have no place for the spans
+    /// that it is in.
     pub(crate) fn inside_drop(&self, work: impl FnOnce()) {
         let _span = guarded::catch(|| self.span.enter());
         let _carried = (!self.is_carried).then(|| self.carried.enter());

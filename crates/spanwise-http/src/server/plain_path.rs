@@ -1,12 +1,12 @@
 //! Paths that every program reads alike.
 //!
-//! A proxy, a router and a file system do not agree on `/internal/../admin`, nor on `/internal/%2e%2e/admin`. Such a path says
-//! nothing about where a request goes.
+//! A proxy, a router and a file system do not agree on `/internal/../admin`, nor on
+//! `/internal/%2e%2e/admin`. Such a path says nothing about where a request goes.
 
 use std::borrow::Cow;
 
-/// Returns whether no part of `path` may be read as another path: a dot segment, an encoded or a look-alike slash or dot, a
-/// backslash, a control character, or an escape of an escape.
+/// Returns whether no part of `path` may be read as another path: a dot segment, an encoded or a
+/// look-alike slash or dot, a backslash, a control character, or an escape of an escape.
 pub(crate) fn is_plain(path: &str) -> bool {
     let Some(decoded) = decode(path) else {
         return false;
@@ -18,7 +18,8 @@ pub(crate) fn is_plain(path: &str) -> bool {
     !decoded.chars().any(is_odd) && !decoded.split('/').any(is_dots)
 }
 
-/// `path` without percent-encoding. `None` if an escape is malformed, or stands for a character that paths are made of.
+/// `path` without percent-encoding. `None` if an escape is malformed, or stands for a character
+/// that paths are made of.
 fn decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));

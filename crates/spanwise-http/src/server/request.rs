@@ -70,8 +70,8 @@ impl Received {
     }
 }
 
-/// Opens the span of `request`, for which code of the program's may have found out whose it is, and shows its id to what is
-/// inside.
+/// Opens the span of `request`, for which code of the program's may have found out whose it is, and
+/// shows its id to what is inside.
 pub(crate) fn receive<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
@@ -101,8 +101,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let (id, trace) = match (sent_id, &sent_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
         (Some(id), None) => (id, begin(id::fresh())),
-        // The specification of traces would have the trace's id first; then the id that a gateway gave, and wrote into its own
-        // lines, would be lost here.
+        // The specification of traces would have the trace's id first; then the id that a gateway
+        // gave, and wrote into its own lines, would be lost here.
         (None, Some(trace)) => {
             let number = Uuid::from_bytes(trace.trace_id.0);
             (RequestId::from_uuid(number), trace.child())
@@ -164,7 +164,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let apart = is_apart.then(apart);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
     let takes_tenant = tenant_member.is_some() && tenant_id == tenant_member;
-    // A trusted sender passes on what others told it. Under the keys of the context, a service passes on what it took over alone.
+    // A trusted sender passes on what others told it. Under the keys of the context, a service
+    // passes on what it took over alone.
     baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || takes_tenant && key == "tenant_id");
     let start = options.clock.instant();
     let carried = Arc::new(Carried {

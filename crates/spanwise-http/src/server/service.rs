@@ -44,13 +44,16 @@ impl ServerLayer {
         self.set(|options| options.trust = trust)
     }
 
-    /// Sets the headers that may hold the id of a request. The first that holds one wins. Defaults to `x-request-id`.
+    /// Sets the headers that may hold the id of a request. The first that holds one wins. Defaults
+    /// to `x-request-id`.
     ///
-    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$` and was sent once. Else it is the id
-    /// of the trace that a trusted sender sent, written as a UUID. Else it is a new UUID of version 7, which is the id of the trace too.
+    /// The id is taken over from a trusted sender, if it matches `^[A-Za-z0-9_.=#:/+@-]{1,200}$`
+    /// and was sent once. Else it is the id of the trace that a trusted sender sent, written as a
+    /// UUID. Else it is a new UUID of version 7, which is the id of the trace too.
     ///
-    /// The service finds it in the request, as the header `x-request-id` and as the extension [`RequestId`](crate::RequestId). The
-    /// response has it as `x-request-id`, unless the service has set one of its own. That one is kept then, and the event has it as
+    /// The service finds it in the request, as the header `x-request-id` and as the extension
+    /// [`RequestId`](crate::RequestId). The response has it as `x-request-id`, unless the service
+    /// has set one of its own. That one is kept then, and the event has it as
     /// `http.response.header.x-request-id`.
     ///
     /// # Panics
@@ -98,13 +101,14 @@ impl ServerLayer {
 
     /// Leaves out requests to `path`, or to all below it as in `/internal/*`, that end `ok` and are not slow.
     ///
-    /// Events inside of them are logged as any others. In a nested router of axum `path` is the whole one. `/health/` is another
-    /// one than `/health`. A request is not quiet if another program may read its path as another one: with a dot segment, an
-    /// encoded slash, a backslash, or anything encoded twice.
+    /// Events inside of them are logged as any others. In a nested router of axum `path` is the
+    /// whole one. `/health/` is another one than `/health`. A request is not quiet if another
+    /// program may read its path as another one: with a dot segment, an encoded slash, a backslash,
+    /// or anything encoded twice.
     ///
     /// # Panics
-    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last `/*`, with a query, or with
-    /// a part for which no request is quiet.
+    /// If it would leave out nothing: without a `/` at its start, with a `*` anywhere but in a last
+    /// `/*`, with a query, or with a part for which no request is quiet.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
         let Some(quiet) = Quiet::new(path) else {
@@ -119,8 +123,8 @@ impl ServerLayer {
         self.set(|options| options.expected.push(status))
     }
 
-    /// Adds a header of requests to the event, as `http.request.header.` and its name. Defaults to none, since headers hold
-    /// credentials. At most 2,048 bytes are logged.
+    /// Adds a header of requests to the event, as `http.request.header.` and its name. Defaults to
+    /// none, since headers hold credentials. At most 2,048 bytes are logged.
     ///
     /// # Panics
     /// If it is no name of a header.

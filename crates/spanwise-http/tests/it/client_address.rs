@@ -141,7 +141,9 @@ async fn only_the_network_is_shown_by_default() {
 fn networks_are_read_to_the_letter() {
     let read = |text: &str| text.parse::<Trust>().map(|trust| trust.to_string());
     assert_eq!(read(" never "), Ok("never".into()));
-    assert_eq!(read("always"), Ok("always".into()));
+    for always in ["always", "Always", "ALWAYS"] {
+        assert_eq!(read(always), Ok("always".into()));
+    }
     assert_eq!(
         read("10.0.0.0/8, 127.0.0.1 ,::1,2001:db8::/32,0.0.0.0/0"),
         Ok("10.0.0.0/8,127.0.0.1/32,::1/128,2001:db8::/32,0.0.0.0/0".into())
@@ -149,7 +151,7 @@ fn networks_are_read_to_the_letter() {
     assert_eq!(read("::ffff:10.0.0.0/104"), Ok("10.0.0.0/8".into()));
 
     let error = |text: &str| read(text).unwrap_err().to_string();
-    for no_network in ["", "10.0.0.0/8,", "localhost", "10.0.0/8", "Always"] {
+    for no_network in ["", "10.0.0.0/8,", "localhost", "10.0.0/8", "sometimes"] {
         assert!(
             error(no_network).contains("does not begin with an address"),
             "{no_network}"
@@ -161,5 +163,7 @@ fn networks_are_read_to_the_letter() {
     );
     assert!(error("::/129").contains("from 0 to 128"));
     assert!(error("10.0.0.0/").contains("from 0 to 32"));
-    assert!(error("10.0.0.1/8").ends_with("write `10.0.0.0/8`"));
+    for host_bits in ["10.0.0.1/8", "::ffff:10.1.2.3/104"] {
+        assert!(error(host_bits).ends_with("write `10.0.0.0/8`"));
+    }
 }

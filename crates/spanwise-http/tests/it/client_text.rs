@@ -106,7 +106,8 @@ async fn without_a_server_span_they_are_cut_too() {
     assert!(span.field("server.address").unwrap().to_string().len() <= 255);
 }
 
-/// However long what comes is, a request writes no more than so many bytes: its event, and one line of its own.
+/// However long what comes is, a request writes no more than so many bytes: its event, and one line
+/// of its own.
 #[tokio::test]
 async fn a_request_writes_bounded_lines() {
     if alone("client_text::a_request_writes_bounded_lines") {

@@ -1,4 +1,5 @@
-//! In processes of their own: what is let go of while a thread ends cannot panic without ending the process.
+//! In processes of their own: what is let go of while a thread ends cannot panic without ending the
+//! process.
 
 use std::{cell::RefCell, convert::Infallible, future::pending, pin::Pin};
 

@@ -76,7 +76,8 @@ fn ids_of_children_are_their_own() {
 
 #[expect(unsafe_code, reason = "nothing safe forks")]
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: the child runs `work`, which takes no lock that another thread of the parent may hold, and ends.
+    // SAFETY: the child runs `work`, which takes no lock that another thread of the parent may
+    // hold, and ends.
     unsafe {
         match libc::fork() {
             -1 => panic!("cannot fork"),

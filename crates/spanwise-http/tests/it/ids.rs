@@ -288,7 +288,8 @@ async fn a_tenant_is_stricter_than_a_request_id() {
     }
 }
 
-/// What code inside of the layer finds: the header and the extension of the request, and what it sets in the response.
+/// What code inside of the layer finds: the header and the extension of the request, and what it
+/// sets in the response.
 #[tokio::test]
 async fn the_id_is_visible_inside() {
     let sent = |id: &'static str| headers(&[("x-request-id", id.as_bytes())]);

@@ -1,4 +1,5 @@
-//! In a process of its own: names are added for good, and the layer that adds one is asked under a global dispatcher.
+//! In a process of its own: names are added for good, and the layer that adds one is asked under a
+//! global dispatcher.
 
 use std::{
     convert::Infallible,

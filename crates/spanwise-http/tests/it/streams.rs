@@ -1,4 +1,5 @@
-//! A client that leaves a stream has had enough of it; one that leaves any other response was cut off.
+//! A client that leaves a stream has had enough of it; one that leaves any other response was cut
+//! off.
 
 use std::{
     convert::Infallible,
@@ -16,7 +17,8 @@ use tracing::Level;
 
 use crate::support::{fed, the_event};
 
-/// What a response says of itself, and the level at which it is told that the client left in the middle.
+/// What a response says of itself, and the level at which it is told that the client left in the
+/// middle.
 const CASES: [(u16, &str, Option<&str>, Level); 9] = [
     (200, "text/event-stream", None, Level::INFO),
     (

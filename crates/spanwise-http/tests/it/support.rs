@@ -179,8 +179,8 @@ impl<'w> MakeWriter<'w> for Lines {
 /// Set in a process that runs a single test.
 const ALONE: &str = "SPANWISE_TEST_ALONE";
 
-/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the process that only waited for it,
-/// which is where the test returns.
+/// Runs `test`, such as `module::function`, in a process of its own. Returns whether this is the
+/// process that only waited for it, which is where the test returns.
 #[track_caller]
 pub(crate) fn alone(test: &str) -> bool {
     output_alone(test).is_some()

@@ -1,4 +1,5 @@
-//! What an outsider sends leaves in a header only where it was checked, or where it is to be passed on.
+//! What an outsider sends leaves in a header only where it was checked, or where it is to be passed
+//! on.
 
 use std::{
     convert::Infallible,
@@ -97,7 +98,8 @@ impl Decision {
     }
 }
 
-/// What each host got while the server handled one request, whose handler makes one call to `first`, which redirects to `second`.
+/// What each host got while the server handled one request, whose handler makes one call to
+/// `first`, which redirects to `second`.
 async fn sent(
     layer: ServerLayer,
     calls: ClientLayer,

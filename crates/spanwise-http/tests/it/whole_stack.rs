@@ -1,4 +1,5 @@
-//! In a process of its own: under the facade, with its panic hook, its policy and a flight recorder.
+//! In a process of its own: under the facade, with its panic hook, its policy and a flight
+//! recorder.
 
 #![cfg(feature = "axum")]
 

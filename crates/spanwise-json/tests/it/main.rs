@@ -14,6 +14,7 @@ mod support;
 
 mod any_values;
 mod entered_spans;
+mod limits;
 mod lines;
 mod memory;
 mod nested_like_fmt;

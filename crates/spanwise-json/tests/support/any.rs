@@ -118,11 +118,17 @@ pub struct Case {
     pub event: Fields,
 }
 
+fn short_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z ]{0,24}",
+        "\\PC{0,40}",
+        "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}"
+    ]
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        4 => "[a-z ]{0,24}",
-        4 => "\\PC{0,40}",
-        4 => "[\\x00-\\xff\u{2000}-\u{2070}\"\\\\{}:,]{0,40}",
+        12 => short_text(),
         // Long enough to be shared between spans, one alone or a few together.
         1 => (100_usize..900).prop_map(|len| "long,\"".repeat(len / 6)),
     ]
@@ -173,7 +179,7 @@ pub fn name() -> impl Strategy<Value = String> {
             "level", "timestamp", "target", "message", "span", "spans", "service", "truncated", "fields.level",
             "fields.", "r#type", "type", "name", "spans_omitted", "thread_name", "file",
         ]).prop_map(str::to_owned),
-        1 => text(),
+        1 => short_text(),
     ]
 }
 

@@ -250,19 +250,17 @@ impl Policy {
         if !signs.may_have_command_line() {
             return;
         }
-        for argument in commands::arguments(text) {
-            match argument {
-                Argument::Option { key, start, end } => {
-                    let found = self.rule(text, key);
-                    hits.extend(found.and_then(|found| found.hit(text, start, end)));
-                }
-                Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
-                    let rule = Rule::Detector(Detector::CommandLine);
-                    hits.push(Hit::new(start, end, rule));
-                }
-                Argument::Secret { .. } => {}
+        commands::arguments(text, |argument| match argument {
+            Argument::Option { key, start, end } => {
+                let found = self.rule(text, key);
+                hits.extend(found.and_then(|found| found.hit(text, start, end)));
             }
-        }
+            Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
+                let rule = Rule::Detector(Detector::CommandLine);
+                hits.push(Hit::new(start, end, rule));
+            }
+            Argument::Secret { .. } => {}
+        });
     }
 
     fn render(&self, text: &str, hits: &[Hit]) -> String {

@@ -15,6 +15,7 @@ mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;
 mod generated;
+mod harmless_numbers;
 mod key_corpus;
 mod key_spellings;
 mod keys;

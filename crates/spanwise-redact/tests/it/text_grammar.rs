@@ -83,10 +83,7 @@ fn values() {
         "password = \"\"\"«Mo0n\nRi55»\"\"\"\nuser = 1",
         "password='«Mo0n»'; user='ada'",
         "password='' user='ada'",
-        "password=r\"«Mo0nRi55»\""
-            .replace("=r\"«", "=«r\"")
-            .replace("»\"", "\"»")
-            .as_str(),
+        "password=«r\"Mo0nRi55\"»",
         "a=1&password=«Some(\"Mo0nRi55\")»",
         "a=1&secret=«Secret { inner: \"Mo0nRi55\" }»",
         "a=1;secret=«Secret { inner: \"Mo0nRi55\" }»;b=2",
@@ -114,10 +111,7 @@ fn values() {
         "Server=db;Password=«Mo0n&Ri55»;User ID=sa",
         "Server=db;Password=«oak elm31»;User ID=sa",
         "Password=«oak elm31»;Server=db",
-        "Server=db;PWD={«Mo0n;Ri55»};Database=x"
-            .replace("{«", "«{")
-            .replace("»}", "}»")
-            .as_str(),
+        "Server=db;PWD=«{Mo0n;Ri55}»;Database=x",
         "DefaultEndpointsProtocol=https;AccountName=stock;AccountKey=«cXVpZXQtbWVhZG93==»;EndpointSuffix=x",
         "Endpoint=sb://stock.example/;SharedAccessKeyName=root;SharedAccessKey=«cXVpZXQ/bWVh+ZG93=»;EntityPath=q",
         "host=db port=5432 user=stock password=«Mo0n,Ri55» dbname=stock",
@@ -126,9 +120,7 @@ fn values() {
         "https://h.example/p?a=1&password=«Mo0n,Ri55»&b=2#top",
         "/p?password=«Mo0n'Ri55»&b=2",
         "/p?password=«Mo0n;Ri55»",
-        "https://h.example/p;token=«Mo0nRi55»?x=1"
-            .replace("»?x=1", "?x=1»")
-            .as_str(),
+        "https://h.example/p;token=«Mo0nRi55?x=1»",
         "jdbc:mysql://db/stock?user=root&password=«Mo0n#Ri55»&ssl=1",
         "jdbc:sqlserver://db:1433;user=sa;password=«Mo0n#Ri55»;encrypt=true",
         "https://h.example/cb?code=«SplxlOBeZQQYbYS6WxSbIA»&state=x",
@@ -223,9 +215,7 @@ fn credentials_after_a_colon_are_hidden() {
         "passphrase: «correct moon river lamp»",
         "passphrase=«correct moon river lamp»",
         "seed phrase: «tulip river moon lamp oak elm stone water»",
-        "mnemonic: «abandon ability able about» next=1"
-            .replace("» next", "» next")
-            .as_str(),
+        "mnemonic: «abandon ability able about» next=1",
         "token: «InvalidMo0nRi55x»",
         "API key: «Mo0nRi55», private key = «Mo0nRi55»",
     ]);
@@ -272,9 +262,7 @@ fn urls() {
         "snowflake://ada:«Mo0nRi55»@acct/db",
         "https://0123456789abcdef:«0123456789abcdef»@o1.ingest.example/2",
         "mongodb://acct:«Mo0nRi55==»@acct.mongo.example:10255/?ssl=true&appName=@acct@",
-        "postgres://u:«p@ss»@h/x?email=a@b.c"
-            .replace("?email=a@b.c", "?x=1")
-            .as_str(),
+        "postgres://u:«p@ss»@h/x?x=1",
         "https://x.example:8443/a@b",
         "http://host:8080/path?to=a@b",
         "http://[::1]:8080/a@b",
@@ -286,9 +274,7 @@ fn urls() {
         "jdbc:oracle:thin:stock/«Mo0nRi55»@//db:1521/x",
         "jdbc:oracle:thin:@//db:1521/x",
         "stock:«Mo0nRi55»@tcp(db:3306)/stock?parseTime=true",
-        "dsn: \"stock:«Mo0n:Ri@55»@unix(/run/mysqld.sock)/stock\""
-            .replace("dsn", "using")
-            .as_str(),
+        "using: \"stock:«Mo0n:Ri@55»@unix(/run/mysqld.sock)/stock\"",
         "db.internal:5432:stock:stock:«Mo0nRi55»",
         "*:*:*:stock:«Mo0nRi55»",
     ]);
@@ -372,10 +358,9 @@ fn tokens() {
         "https://api.telegram.org/bot«704518823:AAGq7tWzLm2KxVb9Rn4YcPd6HsJfEu1TaQo»/getMe".to_owned(),
         "bot token «704518823:AAGq7tWzLm2KxVb9Rn4YcPd6HsJfEu1TaQo»".to_owned(),
         format!("https://discord.com/api/webhooks/123456789012345678/«{}»", a(68)),
-        format!("https://stock.webhook.office.com/webhookb2/«{}@{}/IncomingWebhook/{}»", h(32), h(32), h(32))
-            .replace("webhookb2/«", "webhookb2/«").replace('@', "-"),
-        format!("https://hooks.zapier.com/hooks/catch/«123456/{}»/", a(7)).replace("»/", "/»"),
-        format!("https://maker.ifttt.com/trigger/alarm/with/key/«{}»", a(22)).replace("with/key/«", "with/«key/"),
+        format!("https://stock.webhook.office.com/webhookb2/«{0}@{0}/IncomingWebhook/{0}»", h(32)),
+        format!("https://hooks.zapier.com/hooks/catch/«123456/{}/»", a(7)),
+        format!("https://maker.ifttt.com/trigger/alarm/with/«key/{}»", a(22)),
         format!("hash «$2b$12${}»", a(53)),
         "«-----begin rsa private key-----\nabc\n-----end rsa private key-----» x".to_owned(),
         "«-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----» x".to_owned(),

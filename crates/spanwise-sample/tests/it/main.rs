@@ -16,6 +16,7 @@ mod recorder_support;
 mod support;
 
 mod dump_limit;
+mod entered_spans;
 mod filtered_layers;
 mod keyed_limits;
 mod ratios;

@@ -1,4 +1,5 @@
-//! A thread that ends may log from the destructors of its thread-locals, when those of everybody else are gone.
+//! A thread that ends may log from the destructors of its thread-locals, when those of everybody
+//! else are gone.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 

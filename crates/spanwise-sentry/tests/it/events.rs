@@ -203,7 +203,8 @@ fn with_fields_of_its_own_that_begin_with_log() {
     assert_eq!(logs[1]["attributes"]["log.offset"]["value"], 34);
 }
 
-/// Name and value of a tag, and the value that Sentry gets. Each other one would mark the event with an error.
+/// Name and value of a tag, and the value that Sentry gets. Each other one would mark the event
+/// with an error.
 const TAGS: [(&str, &str, Option<&str>); 17] = [
     ("tags.plain", "value", Some("value")),
     ("tags.a.b:c-d_E9", "value", Some("value")),

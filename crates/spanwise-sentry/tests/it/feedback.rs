@@ -1,4 +1,5 @@
-//! No feedback: the HTTP client logs through the `log` crate while it sends, and fails; none of that is sent.
+//! No feedback: the HTTP client logs through the `log` crate while it sends, and fails; none of
+//! that is sent.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,8 @@ fn a_hook_is_heard_on_the_sending_thread() {
     guard.shutdown(Duration::from_secs(60));
 }
 
-/// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the key.
+/// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the
+/// key.
 #[test]
 fn the_key_is_in_no_line() {
     if let Some(output) = output_alone("feedback::the_key_is_in_no_line") {

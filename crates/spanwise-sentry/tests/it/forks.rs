@@ -73,7 +73,8 @@ fn a_child_sends_its_own() {
         .iter()
         .map(|event| event["event_id"].to_string())
         .collect();
-    // Of the parent and of the child the event and what tells of the second, of the grandchild its event.
+    // Of the parent and of the child the event and what tells of the second, of the grandchild its
+    // event.
     assert_eq!(ids.len(), 2 + 2 + 1);
     for what in ["in the parent", "in the child", "in the grandchild"] {
         let message = format!("failed {what}");
@@ -134,7 +135,8 @@ fn a_fork_in_the_middle_of_events_hangs_nobody() {
 
 #[expect(unsafe_code, reason = "nothing safe forks")]
 fn in_child(work: impl FnOnce()) {
-    // SAFETY: the child runs `work` and ends. What it calls is made for a child of a program with threads.
+    // SAFETY: the child runs `work` and ends. What it calls is made for a child of a program with
+    // threads.
     unsafe {
         match libc::fork() {
             -1 => panic!("cannot fork"),

@@ -64,7 +64,8 @@ fn breadcrumbs_of_open_requests_are_bounded() {
     assert_eq!(crumbs.last(), Some(&"step 99"));
 }
 
-/// Errors that come again keep a sample each, of half a megabyte here, and 8 MiB together. None is lost: what leaves is told.
+/// Errors that come again keep a sample each, of half a megabyte here, and 8 MiB together. None is
+/// lost: what leaves is told.
 #[test]
 fn samples_of_repeated_errors_are_bounded() {
     const ERRORS: u64 = 60;

@@ -22,7 +22,10 @@ impl Shared {
         let mut state = self.lock();
         let (target, failed) = (state.accepted, state.failed);
         let attempts = state.failing.as_ref().map(|failing| failing.attempts);
-        self.hurry(&mut state);
+        match state.phase {
+            Phase::Direct => self.begin_to_end(&mut state),
+            Phase::Running | Phase::Closing => self.hurry(&mut state),
+        }
         while state.settled < target && Instant::now() < deadline {
             // A sink that refuses lines is tried once more, and not waited for.
             if let Some(failing) = &state.failing
@@ -31,6 +34,7 @@ impl Shared {
                 return Err(self.refused(&state));
             }
             state = match state.phase {
+                // There is no thread to be had.
                 Phase::Direct => self.write_until(state, target, deadline, Retry::Now),
                 Phase::Running | Phase::Closing => self.watch_until(state, deadline),
             };
@@ -99,7 +103,7 @@ impl Shared {
     }
 
     /// Has the thread that writes end once nothing is left. What callers left in the buffer takes a thread too: a writer that does not
-    /// come back must not keep the one that ends the program.
+    /// come back must not keep the thread that flushes, or ends the program.
     fn begin_to_end(&self, state: &mut State) {
         if state.phase == Phase::Direct {
             if state.held == 0 || !state.has_worker && self.spawn_worker(state).is_err() {
@@ -156,9 +160,8 @@ impl Lives for Shared {
         let left = deadline.saturating_duration_since(Instant::now());
         let half = Instant::now() + left / 2;
         let target = state.accepted;
-        if state.phase == Phase::Direct {
-            state = here.write_until(state, target, half, Retry::AfterBackoff);
-        } else if state.settled < target {
+        // Without a thread, the next line writes it: a writer that does not come back must not keep the fork.
+        if state.phase != Phase::Direct && state.settled < target {
             here.hurry(&mut state);
         }
         while state.phase != Phase::Direct

@@ -249,12 +249,14 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     value.len() >= 6 && value.trim() == value && is_random && starts && is_clear && is_near
 }
 
-/// Whether a URL could end before the end of this password: it begins like a port or a string, or
-/// a quote in it is followed by what follows a string.
+/// Whether a URL could end before the end of this password: it begins like a port or a string, a
+/// quote in it is followed by what follows a string, or an `@` has a quote after it.
 fn is_other_url(value: &str) -> bool {
+    let host = value.split_once('@').map_or("", |(_, host)| host);
     let closes = |pair: &[u8]| b"\"'".contains(&pair[0]) && b",;:)]}>".contains(&pair[1]);
     value.starts_with(|c: char| c.is_ascii_digit() || "\"'".contains(c))
         || value.ends_with(['"', '\''])
+        || host.contains(['"', '\'', '`'])
         || value.as_bytes().windows(2).any(closes)
 }
 

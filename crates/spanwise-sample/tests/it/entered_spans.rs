@@ -1,15 +1,6 @@
 //! JSON, the recorder, the context and the registry agree on the span that a thread is in, whatever
 //! was entered, left, forgotten and closed on two threads.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is wrong"
-)]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-mod recorder_support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, mpsc},
@@ -17,7 +8,6 @@ use std::{
 };
 
 use proptest::prelude::*;
-use recorder_support::Lines;
 use serde_json::Value;
 use spanwise_core::{Context, ContextLayer, LevelLayer};
 use spanwise_json::JsonLayer;
@@ -33,6 +23,8 @@ use tracing_subscriber::{
     prelude::*,
     registry::{LookupSpan, SpanRef},
 };
+
+use crate::recorder_support::Lines;
 
 const THREADS: usize = 2;
 const SLOTS: usize = 5;
@@ -165,7 +157,7 @@ impl Worker {
 
     fn run(&self, job: impl FnOnce() + Send + 'static) {
         self.jobs.send(Box::new(job)).unwrap();
-        self.done.recv().expect("the thread lives");
+        self.done.recv().unwrap();
     }
 }
 

@@ -1,0 +1,234 @@
+//! How long a line can become, whatever a value, a name or a span says.
+
+use std::cell::Cell;
+
+use serde_json::json;
+use spanwise_json::{Format, JsonLayer, SpanEvents};
+use tracing::{
+    Dispatch, Event, Level, Metadata,
+    callsite::Callsite,
+    dispatcher,
+    field::{Empty, FieldSet, Value},
+    info, info_span, span,
+};
+use tracing_core::{Interest, Kind, identify_callsite};
+
+use crate::support::{Lines, lines, object};
+
+/// A callsite with names that are known at run time.
+fn callsite(
+    kind: Kind,
+    name: &str,
+    target: &str,
+    file: &str,
+    fields: &[&str],
+) -> &'static Metadata<'static> {
+    struct Site;
+    impl Callsite for Site {
+        fn set_interest(&self, _: Interest) {}
+        fn metadata(&self) -> &Metadata<'_> {
+            unreachable!("never registered")
+        }
+    }
+    let leak = |text: &str| -> &'static str { text.to_owned().leak() };
+    let site: &'static Site = Box::leak(Box::new(Site));
+    let names: Vec<&'static str> = fields.iter().map(|name| leak(name)).collect();
+    let fields = FieldSet::new(names.leak(), identify_callsite!(site));
+    Box::leak(Box::new(Metadata::new(
+        leak(name),
+        leak(target),
+        Level::INFO,
+        Some(leak(file)),
+        Some(1),
+        None,
+        fields,
+        kind,
+    )))
+}
+
+fn values(count: usize) -> Vec<Option<&'static dyn Value>> {
+    vec![Some(&1_u64 as &dyn Value); count]
+}
+
+/// Logs an event inside of nested spans, with these names for everything that has a name.
+fn log(dispatch: &Dispatch, names: &[&str], fields: &[&str], depth: usize) {
+    dispatcher::with_default(dispatch, || {
+        let name = |index: usize| names[index % names.len()];
+        let values = values(fields.len());
+        let spans: Vec<_> = (0..depth)
+            .map(|index| {
+                let site = callsite(Kind::SPAN, name(index), "t", "f", fields);
+                let set = site.fields().value_set_all(&values);
+                let id = dispatch.new_span(&span::Attributes::new(site, &set));
+                dispatch.enter(&id);
+                id
+            })
+            .collect();
+        let site = callsite(Kind::EVENT, "e", name(0), name(1), fields);
+        let set = site.fields().value_set_all(&values);
+        dispatch.event(&Event::new(site, &set));
+        for id in spans.iter().rev() {
+            dispatch.exit(id);
+        }
+        spans.into_iter().rev().for_each(|id| {
+            dispatch.try_close(id);
+        });
+    });
+}
+
+#[test]
+fn long_names_are_cut_and_stay_different() {
+    let long = ["a", "b"].map(|last| "long \"name\" ".repeat(90_000) + last);
+    let names = names_of(&long);
+    for format in [Format::Json, Format::JsonNested] {
+        let written = Lines::default();
+        let layer = JsonLayer::new()
+            .format(format)
+            .with_span_list()
+            .with_source_location()
+            .with_writer(written.clone());
+        log(&crate::support::dispatch(layer), &names, &names, 3);
+        let text = written.text();
+        assert!(text.len() < 8 * 1024, "{format:?}: {}", text.len());
+        let line = object(text.trim_end());
+        let fields = match format {
+            Format::Json => &line,
+            _ => line["fields"].as_object().unwrap(),
+        };
+        let cut = fields.keys().filter(|key| key.contains('…'));
+        assert_eq!(cut.count(), 2, "{text}");
+        assert!(line["target"].as_str().unwrap().contains('…'));
+    }
+}
+
+#[test]
+fn max_line_counts_names_and_spans() {
+    let names: Vec<String> = (0..64)
+        .map(|index| format!("name_{index}_{}", "x".repeat(100)))
+        .collect();
+    let fields = names_of(&names);
+    // All fields of the spans have the names of the event's fields, or no span has a field.
+    for (format, fields, max_line) in [
+        (Format::Json, &fields[..], 6 * 1024),
+        (Format::JsonNested, &fields[..], 6 * 1024),
+        (Format::Json, &fields[..1], 6 * 1024),
+        (Format::Json, &fields[..], 12 * 1024),
+        (Format::JsonNested, &fields[..], 64 * 1024),
+    ] {
+        let written = Lines::default();
+        let layer = JsonLayer::new()
+            .format(format)
+            .with_span_list()
+            .max_line(max_line)
+            .with_writer(written.clone());
+        log(
+            &crate::support::dispatch(layer),
+            &names_of(&names),
+            fields,
+            66,
+        );
+        let text = written.text();
+        assert!(text.len() <= max_line, "{format:?}: {}", text.len());
+        let line = object(text.trim_end());
+        let named = line["truncated"].as_array().unwrap();
+        let last = named.last().unwrap();
+        assert!(last == "…" || named.contains(&json!("spans")), "{named:?}");
+    }
+}
+
+#[test]
+fn list_of_names_ends_at_64() {
+    let names: Vec<String> = (0..300).map(|index| format!("name_{index}")).collect();
+    let written = Lines::default();
+    let layer = JsonLayer::new()
+        .max_line(2 * 1024)
+        .with_writer(written.clone());
+    log(
+        &crate::support::dispatch(layer),
+        &["s"; 2],
+        &names_of(&names),
+        0,
+    );
+    let line = object(written.text().trim_end());
+    let named = line["truncated"].as_array().unwrap();
+    assert_eq!((named.len(), &named[64]), (65, &json!("…")));
+}
+
+fn names_of(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn long_context_value_of_a_span_is_cut_at_1_kib() {
+    let long = "é".repeat(500_000);
+    let line = lines(
+        |layer| layer.context_key("order_id"),
+        || {
+            let span = info_span!(
+                "s",
+                request_id = long.as_str(),
+                order_id = %long,
+                user_id = Empty,
+                other = "short"
+            );
+            let _span = span.enter();
+            span.record("user_id", long.as_str());
+            info!(request_id = Empty, "m");
+        },
+    )
+    .only();
+    for key in ["request_id", "order_id", "user_id"] {
+        assert_eq!(line[key].as_str().unwrap(), "é".repeat(512), "{key}");
+    }
+    assert_eq!(
+        line["truncated"],
+        json!(["request_id", "order_id", "user_id"])
+    );
+    // An event has it once.
+    let event = lines(|layer| layer, || info!(request_id = long.as_str(), "m")).only();
+    assert_eq!(event["request_id"].as_str().unwrap().len(), 16 * 1024);
+}
+
+#[test]
+fn json_that_is_too_long_is_not_made_to_its_end() {
+    struct Endless(Cell<u32>);
+    impl serde_core::Serialize for Endless {
+        fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..100_000_000_u32).inspect(|number| self.0.set(*number)))
+        }
+    }
+    let endless = Endless(Cell::new(0));
+    let line = lines(
+        |layer| layer,
+        || info!(items = %spanwise_json::json(&endless), "m"),
+    )
+    .only();
+    assert!(endless.0.get() < 300_000, "{}", endless.0.get());
+    assert!(line["items"].as_str().unwrap().starts_with("[0,1,2,"));
+    assert_eq!(line["truncated"], json!(["items"]));
+    let whole = spanwise_json::json(&endless).to_string();
+    assert!(whole.ends_with("<cut: the JSON is longer than 1 MiB>"));
+}
+
+#[test]
+fn long_json_that_is_cut_ends_at_a_character() {
+    let text = "é".repeat(600_000);
+    let shown = spanwise_json::json(&text).to_string();
+    assert!(shown.starts_with("\"éé") && shown.len() < 1024 * 1024 + 64);
+}
+
+#[test]
+fn nested_close_without_timestamp_has_no_times() {
+    let close = |layer: JsonLayer| {
+        let lines = lines(
+            |_| layer.span_events(SpanEvents::CLOSE),
+            || drop(info_span!("s")),
+        );
+        lines.text()
+    };
+    let nested = JsonLayer::new().format(Format::JsonNested);
+    assert!(close(nested).contains("time.busy"));
+    let nested = JsonLayer::new().format(Format::JsonNested);
+    assert!(!close(nested.without_timestamp()).contains("time."));
+    assert!(close(JsonLayer::new().without_timestamp()).contains("time.idle"));
+}
