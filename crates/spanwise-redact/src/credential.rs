@@ -588,5 +588,9 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
 pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
-    is_name && line.starts_with(b" ") && is_prose(line, About::Password, 0)
+    // ` not found`, ` has expired`: no bracket, and no next field.
+    let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
+    let lists = [prose::VERBS, prose::STATES, prose::FUNCTION];
+    let is_known = lists.iter().any(|list| prose::is_in(list, trim(first)));
+    is_name && line.starts_with(b" ") && is_known && is_prose(line, About::Password, 0)
 }

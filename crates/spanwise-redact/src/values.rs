@@ -74,7 +74,7 @@ impl Stop {
                     Self::at_quote(text, at)
                 }
             }
-            b'<' if text.get(at + 1) == Some(&b'/') => Self::Ends,
+            b'<' if is_end_tag(text, at) => Self::Ends,
             // What was hidden before is no bracket.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::GoesOn(at + 1),
             b')' | b']' | b'}' | b'>' | b'<' | b'`' => {
@@ -134,6 +134,14 @@ fn goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
         Set::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
     })
+}
+
+/// Returns whether `</name>` stands at `at`.
+fn is_end_tag(text: &[u8], at: usize) -> bool {
+    const MAX_NAME_LEN: usize = 64;
+    let near = &text[..text.len().min(at + MAX_NAME_LEN)];
+    let end = run(near, at + 2, |byte| Set::KEY.has(byte) || byte == b':');
+    near.get(at + 1) == Some(&b'/') && near.get(end) == Some(&b'>')
 }
 
 /// Returns whether what follows backslashes is a quote, or a line break that is written out and
