@@ -189,11 +189,16 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
     let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']' | b'$' | b'@');
     let mut name = run(near, at, is_part);
-    if spaced && near.get(name) == Some(&b' ') && near[at..name].iter().all(u8::is_ascii_alphabetic)
-    {
-        name = run(near, name, |byte| {
+    // `User ID`, `Initial Catalog`: words with a capital each.
+    if spaced && near.get(name) == Some(&b' ') {
+        let words = run(near, name, |byte| {
             byte.is_ascii_alphabetic() || byte == b' '
         });
+        let is_word = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
+        let all = near[at..words].trim_ascii_end().split(|byte| *byte == b' ');
+        if near[at..words].is_ascii() && all.clone().all(is_word) {
+            name = words;
+        }
     }
     let end = run(near, name, |byte| byte == b' ');
     let is_encoded = || {
@@ -381,6 +386,13 @@ pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
 }
 
+/// The place after a tab that is written out at `at`, as it is in the string that is open.
+pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
+    let after = run(text, at, |byte| byte == b'\\');
+    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    is_tab.then_some(after + 1)
+}
+
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
     SCHEMES
         .iter()
@@ -428,7 +440,7 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
             b'=' => {
                 // ` status=200` is the next field of a line.
                 let name = Set::KEY.run_back(near, end, end - at);
-                if name < end && near[name - 1] == b' ' {
+                if end - name > 2 && near[name - 1] == b' ' {
                     return None;
                 }
                 end += 1;
