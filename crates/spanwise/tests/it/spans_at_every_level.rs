@@ -68,7 +68,7 @@ fn every_sink_has_the_ids(format: OutputFormat) {
         .with_writer(fmt.clone());
     #[cfg(feature = "sentry")]
     let receiver = crate::receiver::Receiver::start();
-    let vars = vec![
+    let vars = [
         ("LOG_PRESET", "prod".to_owned()),
         ("RUST_LOG", "warn".to_owned()),
         ("LOG_FILE", path.to_str().unwrap().to_owned()),
