@@ -35,6 +35,7 @@
 //! | the spans that a thread is in, without asking the registry | [`EnteredSpans`] |
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
+//! | levels of spans, which carry context | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
 //! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::emitted`], [`Emission`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |
