@@ -316,6 +316,11 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return false;
     };
     let next = trim(second);
+    // `Authorization: token …` has a credential after the scheme, unless a sentence goes on.
+    if values::is_scheme(word) {
+        let lists = [prose::STATES, prose::VERBS, prose::FUNCTION];
+        return lists.iter().any(|list| prose::is_in(list, next));
+    }
     let goes_on = next.is_empty()
         || is_plain(next)
         || next.iter().all(u8::is_ascii_digit)
@@ -586,11 +591,22 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
 /// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
 /// about: `` token: `lease_id` not found ``.
 pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
-    let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
+    let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // ` not found`, ` has expired`: no bracket, and no next field.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let lists = [prose::VERBS, prose::STATES, prose::FUNCTION];
-    let is_known = lists.iter().any(|list| prose::is_in(list, trim(first)));
-    is_name && line.starts_with(b" ") && is_known && is_prose(line, About::Password, 0)
+    let is_verb = prose::is_in(prose::VERBS, trim(first));
+    is_name && line.starts_with(b" ") && is_verb && is_prose(line, About::Password, 0)
+}
+
+/// Returns whether a key is about something else than a password: `PWD` with the path of a working
+/// directory, and `pass` with the number of tests beside those that fail.
+pub(crate) fn is_of_another_thing(key: &str, value: &[u8], rest: &[u8]) -> bool {
+    let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+    if is_key(&["pwd", "oldpwd"]) {
+        return value == b"/" || value.len() <= 256 && is_path(value);
+    }
+    let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
+    let near = || line_from(rest, 0, 48);
+    is_key(&["pass"]) && is_number && (contains(near(), b"fail") || contains(near(), b"skip"))
 }

@@ -54,7 +54,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "cookie(s) | cookie jar | cookie header",
     "token",
     "dsn(s)",
-    "psk(s) | preshared key(s) | pre shared key(s)",
+    "psk(s)",
     "bearer",
     "macaroon(s)",
     "passkey(s)",
@@ -164,7 +164,7 @@ pub(crate) const VISIBLE: &[&str] = &[
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.
 pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
-    username active type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
+    username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
     expired expiry expiration exp ttl age lifetime duration timeout interval period policy policies rule rules regex pattern format \
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \

@@ -481,6 +481,7 @@ impl<'t> Pair<'t> {
         } else {
             credential::is_nothing(says)
                 || credential::is_placeholder(says)
+                || credential::is_of_another_thing(self.key, says, &text[value.end..])
                 || loose
                     && is_quoted
                     && (self.is_of_a_parser(text, says)

@@ -370,6 +370,14 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b'\\' if is_line_break(text, at, open) => break,
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
+                    // Only its separator ends a member that another one follows.
+                    Stop::Ends if place == Place::Member && b")]}<`".contains(byte) => {
+                        match end_of_member(text, at) {
+                            Some(end) if end > at => at = end,
+                            _ => break,
+                        }
+                        continue;
+                    }
                     Stop::Ends => break,
                     Stop::GoesOn(next) => {
                         word = false;
@@ -441,16 +449,16 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 96;
     let near = &text[..text.len().min(at + MAX_LEN)];
     let mut end = at;
+    let mut has_field = false;
     loop {
         end = run(near, end, |byte| !b"=;\"\r\n".contains(&byte));
         match near.get(end)? {
+            b';' if has_field && !key_follows(text, end + 1, true) => return None,
             b';' => return Some(end),
             b'=' => {
-                // ` status=200` is the next field of a line.
+                // ` status=200` may be the next field of a line.
                 let name = Set::KEY.run_back(near, end, end - at);
-                if end - name > 2 && near[name - 1] == b' ' {
-                    return None;
-                }
+                has_field |= end - name > 2 && near[name - 1] == b' ';
                 end += 1;
             }
             _ => return None,

@@ -198,6 +198,9 @@ fn prose_after_a_colon_is_shown() {
         "token: TokenExpired",
         "auth: PermissionDenied: no role",
         "password: expired, please choose another",
+        "authorization: token expired",
+        "PWD=/home/ada OLDPWD=/ pwd: /home/ada/stock",
+        "pass=12 fail=0",
     ]);
 }
 
@@ -220,6 +223,8 @@ fn credentials_after_a_colon_are_hidden() {
         "seed phrase: «tulip river moon lamp oak elm stone water»",
         "mnemonic: «abandon ability able about» next=1",
         "token: «InvalidMo0nRi55x»",
+        "Authorization: «token abcdef»",
+        "PWD=«Mo0nRi55» pass=«1234»",
         "API key: «Mo0nRi55», private key = «Mo0nRi55»",
     ]);
 }
