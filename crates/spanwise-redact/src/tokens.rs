@@ -733,6 +733,8 @@ pub(crate) static TOKENS: &[Token] = &[
     command("ngo -"),
     command("7z a"),
     command("7z x"),
+    command("7z e"),
+    command("7z t"),
     command("zip -"),
     command("etx "),
     command("aws conf"),
@@ -751,6 +753,9 @@ pub(crate) static TOKENS: &[Token] = &[
     command("az log"),
     command("fig set"),
     command("lftp "),
+    command("rsigner"),
+    command("ult log"),
+    command("ttp -a"),
 ];
 
 impl Token {
