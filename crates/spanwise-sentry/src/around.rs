@@ -41,7 +41,12 @@ impl Keys {
         !is_own && CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
     }
 
-    /// What `spans`, the innermost first, and the event itself say: the nearest wins.
+    fn is_context(&self, name: &str) -> bool {
+        CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
+    }
+
+    /// What `spans`, the innermost first, and the event itself say: the nearest wins, but over
+    /// context that was decided.
     pub(crate) fn around(
         &self,
         spans: &[Arc<Open>],
@@ -62,10 +67,22 @@ impl Keys {
                 }
             }
         };
+        let mut decided: Vec<&'static str> = Vec::new();
         for span in spans.iter().rev() {
-            span.with_fields(|fields| fields.iter().for_each(|(name, value)| take(name, value)));
+            span.with_fields(|fields| {
+                for (name, value) in fields {
+                    let is_decided = self.is_context(name) && span.decides(name);
+                    if is_decided {
+                        decided.push(name);
+                    } else if decided.contains(name) {
+                        continue;
+                    }
+                    take(name, value);
+                }
+            });
         }
-        event.iter().for_each(|(name, value)| take(name, value));
+        let of_event = event.iter().filter(|(name, _)| !decided.contains(name));
+        of_event.for_each(|(name, value)| take(name, value));
         let timed = spans.first().and_then(|span| span.timing.as_ref());
         let mut around = Around {
             tags,
@@ -96,14 +113,17 @@ impl Keys {
     }
 }
 
-/// The trace that the nearest of `spans` names, else that of the unit.
+/// The trace that the nearest of `spans` decided or else names, else that of the unit.
 pub(crate) fn trace_id_of(spans: &[Arc<Open>], unit: &Unit) -> TraceId {
-    let named = spans.iter().find_map(|span| {
+    const KEY: &str = "trace_id";
+    let of_span = |span: &Open| {
         span.with_fields(|fields| {
-            let (_, value) = fields.iter().find(|(name, _)| *name == "trace_id")?;
+            let (_, value) = fields.iter().find(|(name, _)| *name == KEY)?;
             text(value).and_then(|id| valid_trace(&id))
         })
-    });
+    };
+    let decided = spans.iter().filter(|span| span.decides(KEY));
+    let named = decided.chain(spans).find_map(|span| of_span(span));
     named.unwrap_or_else(|| unit.trace_id())
 }
 
