@@ -258,7 +258,7 @@ impl Draft {
 
     fn iter(&self, is_decided: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
         self.keys.iter().map(move |(key, range)| Entry {
-            key: *key,
+            key,
             value: &self.text[range.clone()],
             is_decided,
         })

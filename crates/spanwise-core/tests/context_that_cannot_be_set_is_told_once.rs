@@ -1,6 +1,7 @@
 //! In processes of their own, whose stderr is read.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test ends where something is wrong"

@@ -74,14 +74,16 @@ impl Keys {
                     let is_decided = self.is_context(name) && span.decides(name);
                     if is_decided {
                         decided.push(name);
-                    } else if decided.contains(name) {
+                    } else if decided.contains(&key_of(name)) {
                         continue;
                     }
                     take(name, value);
                 }
             });
         }
-        let of_event = event.iter().filter(|(name, _)| !decided.contains(name));
+        let of_event = event
+            .iter()
+            .filter(|(name, _)| !decided.contains(&key_of(name)));
         of_event.for_each(|(name, value)| take(name, value));
         let timed = spans.first().and_then(|span| span.timing.as_ref());
         let mut around = Around {
@@ -115,16 +117,31 @@ impl Keys {
 
 /// The trace that the nearest of `spans` decided or else names, else that of the unit.
 pub(crate) fn trace_id_of(spans: &[Arc<Open>], unit: &Unit) -> TraceId {
-    const KEY: &str = "trace_id";
-    let of_span = |span: &Open| {
+    let named = said(spans, "trace_id", |value| {
+        text(value).and_then(|id| valid_trace(&id))
+    });
+    named.unwrap_or_else(|| unit.trace_id())
+}
+
+/// What the nearest of `spans` decided under a key of the context, else what the nearest says.
+pub(crate) fn said<T>(
+    spans: &[Arc<Open>],
+    key: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Option<T> {
+    let of_span = |span: &Arc<Open>| {
         span.with_fields(|fields| {
-            let (_, value) = fields.iter().find(|(name, _)| *name == KEY)?;
-            text(value).and_then(|id| valid_trace(&id))
+            let (_, value) = fields.iter().find(|(name, _)| *name == key)?;
+            read(value)
         })
     };
-    let decided = spans.iter().filter(|span| span.decides(KEY));
-    let named = decided.chain(spans).find_map(|span| of_span(span));
-    named.unwrap_or_else(|| unit.trace_id())
+    let decided = spans.iter().filter(|span| span.decides(key));
+    decided.chain(spans).find_map(of_span)
+}
+
+/// `tags.request_id` is the tag that `request_id` is.
+fn key_of(name: &'static str) -> &'static str {
+    name.strip_prefix("tags.").unwrap_or(name)
 }
 
 /// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.

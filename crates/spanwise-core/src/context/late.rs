@@ -160,7 +160,7 @@ impl LateCallsite {
     fn of(key: &str) -> &'static Self {
         static MADE: Mutex<Vec<&LateCallsite>> = Mutex::new(Vec::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |callsite: &&&LateCallsite| callsite.metadata().fields().field(key).is_some();
+        let is_it = |callsite: &&&Self| callsite.metadata().fields().field(key).is_some();
         if let Some(callsite) = made.iter().find(is_it) {
             return callsite;
         }

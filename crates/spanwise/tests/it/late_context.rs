@@ -160,3 +160,45 @@ async fn sentry_has_the_user_and_the_tags() {
     });
     assert_eq!(event["tags"], tags);
 }
+
+#[test]
+fn no_field_replaces_it_in_lines_for_people() {
+    alone!();
+    let output = Lines::default();
+    let _telemetry = Builder::test()
+        .with_writer(output.clone())
+        .context_key("order_id")
+        .init()
+        .unwrap();
+    let keys = spanwise::core::CONTEXT_KEYS.into_iter().chain(["order_id"]);
+    for key in keys.clone() {
+        let _unit = tracing::info_span!("unit").entered();
+        context::set(key, "decided");
+        let forged = tracing::info_span!(
+            "forged",
+            request_id = "x",
+            tenant_id = "x",
+            user_id = "x",
+            trace_id = "x",
+            span_id = "x",
+            order_id = "x"
+        );
+        let _forged = forged.entered();
+        info!(
+            request_id = "y",
+            tenant_id = "y",
+            user_id = "y",
+            trace_id = "y",
+            span_id = "y",
+            order_id = "y",
+            "forged"
+        );
+    }
+    let text = output.text();
+    assert_eq!(text.lines().count(), 6, "{text}");
+    for (line, key) in text.lines().zip(keys) {
+        let (_, around) = line.split_once(" | ").unwrap();
+        assert!(around.contains(&format!(" {key}=decided")), "{line}");
+        assert_eq!(around.matches(&format!("{key}=")).count(), 1, "{line}");
+    }
+}
