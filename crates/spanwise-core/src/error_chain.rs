@@ -10,11 +10,21 @@ use crate::guarded;
 /// A `source` that panics ends the chain.
 ///
 /// ```
-/// use std::{error::Error, io};
+/// use std::{error::Error, fmt};
 ///
-/// let error = io::Error::other(io::Error::other("reset by peer"));
+/// #[derive(Debug)]
+/// struct Refused(fmt::Error);
+/// # impl fmt::Display for Refused {
+/// #     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("refused") }
+/// # }
+/// impl Error for Refused {
+///     fn source(&self) -> Option<&(dyn Error + 'static)> {
+///         Some(&self.0)
+///     }
+/// }
+/// let error = Refused(fmt::Error);
 /// let causes = spanwise_core::error_chain(&error, 16).map(ToString::to_string);
-/// assert_eq!(causes.collect::<Vec<_>>(), ["reset by peer"]);
+/// assert_eq!(causes.collect::<Vec<_>>(), [fmt::Error.to_string()]);
 /// ```
 pub fn error_chain<'a>(
     error: &'a (dyn Error + 'static),

@@ -67,6 +67,9 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
         start -= 1;
     }
     let start = out_of_escape(text, start).min(at);
+    if text[start..at].is_ascii() {
+        return start;
+    }
     // Only letters and digits of other scripts: a quotation mark or a dash is none.
     let mut from = at;
     while from > start {
@@ -82,6 +85,7 @@ fn start_of_local_part(text: &[u8], at: usize) -> usize {
 /// The part of a domain before the first character that no name has.
 fn letters_only(domain: &[u8]) -> &str {
     let valid = match std::str::from_utf8(domain) {
+        Ok(domain) if domain.is_ascii() => return domain,
         Ok(domain) => domain,
         Err(error) => std::str::from_utf8(&domain[..error.valid_up_to()]).unwrap_or_default(),
     };

@@ -196,7 +196,11 @@ pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let first = words_of(line)
         .next()
         .map_or(&line[..0], |(_, word)| trim(word));
-    let is_word = prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first);
+    let is_struct = words_of(line)
+        .nth(1)
+        .is_some_and(|(_, second)| b"({[".contains(&second[0]));
+    let is_word =
+        !is_struct && (prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first));
     let found = if is_word { credential(4) } else { None };
     found.unwrap_or(Reading::Value)
 }
@@ -264,6 +268,9 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if is_type(first) || is_module(word) || is_variable(first) {
         return true;
     }
+    if is_duration(word) {
+        return about == About::Thing;
+    }
     // `Debug` of a struct: only that of an error is prose.
     let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
         || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
@@ -292,7 +299,10 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return is_thing || second.is_some();
     }
     if !is_plain(word) && !is_state {
-        return false;
+        // `SameSite must be …`
+        let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
+        let is_verb = |second: &[u8]| prose::is_in(prose::VERBS, trim(second));
+        return is_thing && is_camel && second.is_some_and(is_verb);
     }
     let is_participle = is_thing
         && word.len() > 5
@@ -364,22 +374,43 @@ fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
     if has_unit {
         return digits.len() <= 7;
     }
+    // `12 messages pending`
+    let most = match about {
+        About::Thing | About::Person => 3,
+        About::Code | About::Phrase => 2,
+        About::Password => 0,
+    };
+    if digits.len() <= most && second.is_some_and(|second| is_plain(second) && second.len() > 2) {
+        return true;
+    }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
     about == About::Thing && is_status && second.is_none_or(is_plain)
 }
 
+/// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
+fn is_duration(word: &[u8]) -> bool {
+    let digits = word
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
+    let (number, unit) = word.split_at(digits.count());
+    let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
+    (1..=8).contains(&number.len()) && (is_unit || prose::is_in(prose::UNITS, unit))
+}
+
 /// The type of a field in code: `&str`, `Option<String>`.
 fn is_type(word: &[u8]) -> bool {
-    let word = word
-        .strip_suffix(b",")
-        .or_else(|| word.strip_suffix(b")"))
-        .unwrap_or(word);
-    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,()8".contains(byte);
-    let begins = word[0] == b'&' && word.len() > 2 && word[1].is_ascii_alphabetic()
-        || word.starts_with(b"&'");
-    word.len() <= 64
-        && word.iter().all(is_part)
-        && (begins || word[0].is_ascii_uppercase() && word.contains(&b'<'))
+    let word = word.strip_suffix(b",").unwrap_or(word);
+    let word = word.strip_suffix(b")").unwrap_or(word);
+    if let Some(of) = word.strip_prefix(b"&") {
+        let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
+        let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
+        return is_name || prose::is_in(prose::TYPES, of);
+    }
+    let Some(open) = word.iter().position(|byte| *byte == b'<') else {
+        return false;
+    };
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
+    prose::is_in(prose::TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
 /// The place of a variable in a text: `{what}`.
@@ -451,8 +482,10 @@ fn is_path(word: &[u8]) -> bool {
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
 fn is_error_name(word: &[u8]) -> bool {
-    let end = word.iter().rposition(|byte| !b":,.;".contains(byte));
-    let word = &word[..end.map_or(0, |end| end + 1)];
+    // Brackets that open are of the name: those of its fields.
+    let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
+    let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
+    let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
     let is_variant = word.iter().any(|byte| b"({".contains(byte));
     let word = word
         .split(|byte| b"({".contains(byte))
@@ -555,5 +588,9 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
 pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
-    is_name && line.starts_with(b" ") && is_prose(line, About::Password, 0)
+    // ` not found`, ` has expired`: no bracket, and no next field.
+    let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
+    let lists = [prose::VERBS, prose::STATES, prose::FUNCTION];
+    let is_known = lists.iter().any(|list| prose::is_in(list, trim(first)));
+    is_name && line.starts_with(b" ") && is_known && is_prose(line, About::Password, 0)
 }

@@ -83,7 +83,7 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
         at = run(text, at, |byte| {
-            !is_space(byte) && !b"%&\"'<>#".contains(&byte)
+            !is_space(byte) && !b"%&\"'<>#\\".contains(&byte)
         });
         let ends = ["26", "22", "3B", "0A", "0D", "2C", "7D", "5D"];
         if text.get(at) != Some(&b'%') || code(text, at, &ends).is_some() {

@@ -54,7 +54,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "cookie(s) | cookie jar | cookie header",
     "token",
     "dsn(s)",
-    "psk(s)",
+    "psk(s) | preshared key(s) | pre shared key(s)",
     "bearer",
     "macaroon(s)",
     "passkey(s)",
@@ -85,7 +85,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "sentry key",
     "server key(s) | service key(s)",
     "session key(s) | sess key",
-    "shared key(s) | access signature",
+    "shared key(s) | preshared key(s) | access signature",
     "sign key(s)",
     "ssh key(s) | id rsa | private pem | gpg key(s) | pgp key(s) | rsa key(s) | dsa key(s) | ecdsa key(s) | ed key(s)",
     "storage key(s)",
@@ -164,7 +164,7 @@ pub(crate) const VISIBLE: &[&str] = &[
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.
 pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
-    username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
+    username active type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
     expired expiry expiration exp ttl age lifetime duration timeout interval period policy policies rule rules regex pattern format \
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \
@@ -176,7 +176,7 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
     href endpoint endpoints host hostname port server servers service services provider providers backend backends store storage \
     manager client handler engine plugin driver adapter module source sources origin issuer audience scope scopes role grant alg \
     algo algorithm algorithms method methods mode modes model scheme schemes hasher encoder field fields column columns attribute \
-    label labels placeholder title description prompt env ref refs reference arn index idx position offset limit limits quota \
+    active inactive label labels placeholder title description prompt env ref refs reference arn index idx position offset limit limits quota \
     budget rate ratio percent cost latency bits brand network company country four prefix owner owners group groups \
     namespace region zone last page pages screen view form dialog modal event events action actions job task flow step strategy feature \
     flag flags hits misses loaded cached ready matches matched equal differ differs";
@@ -185,7 +185,8 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
 pub(crate) const TRANSPARENT: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
-    preview canary local ci primary secondary main alt v json yaml yml pem full";
+    preview canary local ci primary secondary main alt v json yaml yml pem full \
+    github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
 /// Regions, which say nothing either.
 pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south central";

@@ -146,6 +146,10 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
     let mut end = run_back(text, separator, separator, is_space);
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    // A tab that is written out: `key\\t=\\tvalue`.
+    while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
+        end = run_back(text, end - 1, end - 1, |byte| byte == b'\\');
+    }
     // `KEY ?= …`, `key ||= …`, `**key**: …`
     let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
     if mark < end {
@@ -361,7 +365,9 @@ impl<'t> Pair<'t> {
     /// The ways to read its key, the most likely first.
     pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
-        let is_plain = self.quote.is_none() && text.get(start..end) == Some(self.key);
+        let is_plain = self.quote.is_none()
+            && text.get(start..end) == Some(self.key)
+            && NOUNS.iter().any(|noun| self.key.eq_ignore_ascii_case(noun));
         let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
         let two = std::iter::once_with(with_word).flatten();
         let two = two.filter_map(move |from| text.get(from..end));
@@ -427,14 +433,19 @@ impl<'t> Pair<'t> {
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
+        let place = self.where_is(text, around);
+        while let Some(after) = values::after_tab(text, start, around.open()) {
+            start = after;
+        }
         let slashes = run(text, start, |byte| byte == b'\\') - start;
         let word = run(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
         let loose = self.colon
+            && text[self.after - 1] == b':'
             && (self.quote.is_none() || is_word)
             && start > self.after
             && hiding.built_in;
-        let place = match self.where_is(text, around) {
+        let place = match place {
             // There is no space in a URL.
             Place::Query { .. } if start > self.after => Place::Free,
             place => place,
@@ -472,7 +483,8 @@ impl<'t> Pair<'t> {
                 || credential::is_placeholder(says)
                 || loose
                     && is_quoted
-                    && (self.is_of_a_parser(text, says) || self.is_of_a_sentence(text, value.end))
+                    && (self.is_of_a_parser(text, says)
+                        || self.is_of_a_sentence(text, says, value.end))
         };
         (!shown).then_some(value)
     }
@@ -548,13 +560,12 @@ impl<'t> Pair<'t> {
     }
 
     /// A name in quotes that the sentence goes on about.
-    fn is_of_a_sentence(&self, text: &[u8], end: usize) -> bool {
+    fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
         if About::key(self.key) == About::Password {
             return false;
         }
-        let start = run_back(text, end, 64, |byte| !b"\"'`".contains(&byte));
         let rest = run(text, end, |byte| b"\\\"'`".contains(&byte));
-        credential::is_subject(&text[start..end], &text[rest..])
+        credential::is_subject(name, &text[rest..])
     }
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.
@@ -585,6 +596,12 @@ impl<'t> Pair<'t> {
                 .all(|byte| byte.is_ascii_lowercase() || !Set::WORD.has(*byte))
     }
 }
+
+/// The second words of keys of two.
+const NOUNS: [&str; 16] = [
+    "key", "keys", "phrase", "code", "codes", "number", "name", "address", "string", "words",
+    "value", "hash", "card", "id", "date", "secret",
+];
 
 /// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
 fn word_before(text: &str, start: usize) -> Option<usize> {

@@ -8,7 +8,7 @@ use crate::{
     literals::Literals,
     numbers,
     tokens::{Runs, TOKENS, Then},
-    work,
+    urls, work,
 };
 
 /// A part of a text that must not be shown.
@@ -160,6 +160,13 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
+    if signs.seen & AT != 0 && wanted & bit(Detector::UrlUserinfo) != 0 {
+        let mut at = 0;
+        while let Some(sign) = find(text, b'@', at) {
+            found(Detector::UrlUserinfo, urls::easy_connect(text, sign));
+            at = sign + 1;
+        }
+    }
     if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
         // What stands before a host is hidden, and the host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
@@ -168,14 +175,7 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
             found(Detector::Email, addresses::email(text, at));
         }
     }
-    let numbers = [
-        Detector::Card,
-        Detector::Ssn,
-        Detector::Ipv4,
-        Detector::Iban,
-    ];
-    let wants_numbers = numbers.iter().any(|number| wanted & bit(*number) != 0);
-    if signs.may_have_numbers() && wants_numbers {
+    if signs.may_have_numbers() && wanted & NUMBERS != 0 {
         each_number(text, signs, &mut found);
     }
     if signs.seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
@@ -203,7 +203,7 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     let literals: &Literals = &LITERALS;
     let mut found = Found {
         wanted,
-        runs: None,
+        runs: Runs::new(),
         command_line: false,
     };
     let mut at = 0;
@@ -228,7 +228,7 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
 struct Found {
     /// One bit a detector.
     wanted: u32,
-    runs: Option<Runs>,
+    runs: Runs,
     command_line: bool,
 }
 
@@ -248,8 +248,7 @@ impl Found {
             if self.wanted & bit(token.detector) == 0 {
                 return None;
             }
-            let runs = self.runs.get_or_insert_with(Runs::new);
-            let (start, end) = token.secret(text, at, runs)?;
+            let (start, end) = token.secret(text, at, &mut self.runs)?;
             // The letter of a character that is written out, such as `\\r`, stays.
             let start = after_escape(text, start).min(end);
             Some(Hit::new(start, end, Rule::Detector(token.detector)))
@@ -331,6 +330,10 @@ impl Hit {
 pub(crate) const fn bit(detector: Detector) -> u32 {
     1 << detector as u32
 }
+
+/// What [`each_number`] looks for.
+const NUMBERS: u32 =
+    bit(Detector::Card) | bit(Detector::Ssn) | bit(Detector::Ipv4) | bit(Detector::Iban);
 
 static LITERALS: LazyLock<Literals> =
     LazyLock::new(|| Literals::new(TOKENS.iter().map(|token| token.literal)));

@@ -27,8 +27,6 @@ pub(crate) enum Then {
     /// Exactly so many characters of the set, the last of a word. Nothing stands before it but
     /// what no name has.
     Exact(Set, usize),
-    /// So many characters of the first set, a dot or underscore, and so many of the second.
-    TwoParts((Set, usize), (Set, usize)),
     /// So many characters of the set stand before the literal, and so many follow it.
     Between((Set, usize), (Set, usize)),
     /// Exactly so many characters, the last of a word.
@@ -52,7 +50,7 @@ pub(crate) enum Then {
     Url,
     /// `@tcp(` of a data source name, after the user and the password.
     GoDsn,
-    /// `jdbc:oracle:thin:` before `user/password@`.
+    /// `jdbc:oracle:` before `thin:user/password@`.
     Oracle,
     /// `:5432:` of a line in `.pgpass`.
     PgPass,
@@ -60,8 +58,6 @@ pub(crate) enum Then {
     IdentifiedBy,
     /// `IDENTIFIED WITH plugin BY` before a password in SQL.
     IdentifiedWith,
-    /// `SET PASSWORD FOR` a user `=` before one.
-    SetPassword,
     /// `PASSWORD` before one in quotes, or in a line of `.netrc`.
     Password,
     /// A command, or the ` --` of an option: the words after it are read on their own.
@@ -84,9 +80,13 @@ impl Token {
         let after = at + self.literal.len();
         // A prefix may follow an underscore: `tok_ghp_…`.
         let is_glued = !is_boundary(text, at) && Set::WORD.has(text[at]);
-        if is_glued && text[at - 1] != b'_' {
+        if is_glued && text[at - 1] != b'_' && !self.is_rest() {
             return None;
         }
+        let follows = |word: &[u8]| {
+            let from = at.checked_sub(word.len());
+            from.is_some_and(|from| has_at(text, from, word))
+        };
         match self.then {
             Then::Run(set, least) => {
                 let end = runs.end(set, text, after);
@@ -104,19 +104,11 @@ impl Token {
                 let is_it = end - after == length && is_boundary(text, end);
                 (is_it && is_free && !is_named).then_some((at, end))
             }
-            Then::TwoParts((first, many), (second, least)) => {
-                let end = first.run(&text[..text.len().min(after + many + 1)], after);
-                let is_first = end - after == many && matches!(text.get(end), Some(b'.' | b'_'));
-                if !is_first {
-                    return None;
-                }
-                let last = runs.end(second, text, end + 1);
-                (last - end > least).then_some((at, last))
-            }
             Then::Between((before, many), (set, least)) => {
                 let start = before.run_back(text, at, many);
                 let end = runs.end(set, text, after);
-                (at - start == many && end - after >= least).then_some((start, end))
+                let is_whole = at - start == many && is_boundary(text, start);
+                (is_whole && end - after >= least).then_some((start, end))
             }
             Then::AwsKey(length) => {
                 let end = runs.end(Set::UPPER_ALNUM, text, after);
@@ -131,7 +123,7 @@ impl Token {
             Then::Pem => {
                 pem(text, after).map(|end| (run_back(text, at, 4, |byte| byte == b'-'), end))
             }
-            Then::Putty => Some((at, putty(text, after))),
+            Then::Putty => follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, after))),
             Then::Lines => Some((at, lines(text, after))),
             Then::Slack => slack(text, after, runs).map(|end| (at, end)),
             Then::OpenAi => {
@@ -144,12 +136,18 @@ impl Token {
             Then::Basic => basic(text, after, runs),
             Then::Url => urls::userinfo(text, at, after),
             Then::GoDsn => urls::go_dsn(text, at),
-            Then::Oracle => urls::oracle(text, after),
+            Then::Oracle => {
+                let drivers = [&b"thin:"[..], b"oci:", b"oci8:"];
+                let mut drivers = drivers.iter().filter(|driver| has_at(text, after, driver));
+                urls::oracle(text, after + drivers.next()?.len())
+            }
             Then::PgPass => pgpass(text, at, after),
-            Then::IdentifiedBy => identified_by(text, at, after),
-            Then::IdentifiedWith => quoted_after(text, after, &[b" BY ", b" AS "]),
-            Then::SetPassword => quoted_after(text, after, &[b"= ", b"="]),
-            Then::Password => password(text, at, after),
+            Then::IdentifiedBy if follows(b"iden") => identified_by(text, at, after),
+            Then::IdentifiedWith if follows(b"iden") => {
+                quoted_after(text, after, &[b" BY ", b" AS "])
+            }
+            Then::Password if follows(b"pa") => password(text, at - 2, after),
+            Then::IdentifiedBy | Then::IdentifiedWith | Then::Password => None,
             Then::CommandLine => None,
         }
     }
@@ -159,27 +157,32 @@ impl Token {
 /// are in it: two runs of each set are known, as the parts of a token are compared one by one.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    known: [(Set, [(usize, usize); 2]); 32],
+    /// Made when the first run is looked at: most texts have none.
+    known: Option<[Known; 32]>,
 }
+
+/// A set, and where its last two runs begin and end.
+type Known = (Set, [(u32, u32); 2]);
 
 impl Runs {
     pub(crate) const fn new() -> Self {
-        Self {
-            known: [(Set::NONE, [(0, 0); 2]); 32],
-        }
+        Self { known: None }
     }
 
     fn end(&mut self, set: Set, text: &[u8], start: usize) -> usize {
-        let mut known = self.known.iter_mut();
-        let Some((of, runs)) = known.find(|(of, _)| *of == set || *of == Set::NONE) else {
+        let known = self.known.get_or_insert([(Set::NONE, [(0, 0); 2]); 32]);
+        let mut known = known.iter_mut();
+        let known = known.find(|(of, _)| *of == set || *of == Set::NONE);
+        let (Some((of, runs)), Ok(_)) = (known, u32::try_from(text.len())) else {
             return set.run(text, start);
         };
         *of = set;
-        if let Some((_, end)) = runs.iter().find(|run| (run.0..run.1).contains(&start)) {
-            return *end;
+        let is_in = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
+        if let Some((_, end)) = runs.iter().find(is_in) {
+            return *end as usize;
         }
         let end = set.run(text, start);
-        *runs = [(start, end), runs[0]];
+        *runs = [(start as u32, end as u32), runs[0]];
         end
     }
 }
@@ -431,6 +434,12 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     if start == after {
         return None;
     }
+    if has_at(text, start, b"FOR ") {
+        let set = at.checked_sub(b"SET ".len());
+        return set
+            .filter(|set| has_at(text, *set, b"SET "))
+            .and_then(|_| quoted_after(text, start, &[b"= ", b"="]));
+    }
     if let Some((from, to)) = quoted(text, start) {
         let says = &text[from..to];
         return (!credential::is_sentence(says)).then_some((from, to));
@@ -493,11 +502,15 @@ fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, us
 }
 
 /// Everything that is found by how it begins.
+///
+/// A text is searched for the first three letters of each literal, and for those after its first.
+/// A literal that begins as many words do costs each of them: such a literal is cut to its rarer
+/// rest, and three letters alone are only those of rare literals.
 #[rustfmt::skip] // a row each
 pub(crate) static TOKENS: &[Token] = &[
     token(Detector::Pem, "----BEGIN", Then::Pem),
     token(Detector::Pem, "---- BEGIN", Then::Pem),
-    token(Detector::Pem, "Private-Lines:", Then::Putty),
+    token(Detector::Pem, "e-Lines:", Then::Putty),
     token(Detector::Pem, "b3BlbnNzaC1rZXktdjE", Then::Lines),
     token(Detector::Jwt, "eyJ", Then::Jwt),
     run_of(Detector::Github, "ghp_", Set::ALNUM, 36),
@@ -561,7 +574,6 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::MiscPrefixed, "pypi-AgEIcHlwaS5vcmc", Set::BASE64URL, 50),
     run_of(Detector::MiscPrefixed, "pypi-AgENdGVzdC5weXBpLm9yZw", Set::BASE64URL, 50),
     run_of(Detector::MiscPrefixed, "hf_", Set::ALPHA, 34),
-    run_of(Detector::MiscPrefixed, "api_org_", Set::ALPHA, 34),
     run_of(Detector::MiscPrefixed, "dop_v1_", Set::LOWER_HEX, 64),
     run_of(Detector::MiscPrefixed, "doo_v1_", Set::LOWER_HEX, 64),
     run_of(Detector::MiscPrefixed, "dor_v1_", Set::LOWER_HEX, 64),
@@ -593,8 +605,7 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::MiscPrefixed, "dckr_oat_", Set::BASE64URL, 27),
     run_of(Detector::MiscPrefixed, "tskey-", Set::BASE64URL, 22),
     token(Detector::MiscPrefixed, "key-", Then::Exact(Set::LOWER_HEX, 32)),
-    token(Detector::MiscPrefixed, "ATATT3", Then::Mixed(Set::SENDGRID, 60)),
-    token(Detector::MiscPrefixed, "ATCTT3", Then::Mixed(Set::SENDGRID, 60)),
+    token(Detector::MiscPrefixed, "TT3xFfG", Then::Between((Set::ALNUM, 3), (Set::SENDGRID, 50))),
     token(Detector::MiscPrefixed, "ATBB", Then::Mixed(Set::ALNUM, 32)),
     run_of(Detector::MiscPrefixed, "dp.pt.", Set::ALNUM, 40),
     run_of(Detector::MiscPrefixed, "dp.st.", Set::BASE64URL_DOT, 40),
@@ -608,7 +619,6 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::MiscPrefixed, "NRJS-", Set::LOWER_HEX, 19),
     run_of(Detector::MiscPrefixed, "NRII-", Set::BASE64URL, 32),
     token(Detector::MiscPrefixed, "FFFFNRAL", Then::Between((Set::LOWER_HEX, 32), (Set::ALNUM, 0))),
-    token(Detector::MiscPrefixed, "secret_", Then::Mixed(Set::ALNUM, 43)),
     run_of(Detector::MiscPrefixed, "ntn_", Set::ALNUM, 43),
     run_of(Detector::MiscPrefixed, "oy2", Set::LOWER_ALNUM, 43),
     run_of(Detector::MiscPrefixed, "PMAK-", Set::HEX_DASH, 58),
@@ -628,39 +638,30 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::MiscPrefixed, "EZAK", Set::ALNUM, 54),
     run_of(Detector::MiscPrefixed, "EZTK", Set::ALNUM, 54),
     run_of(Detector::MiscPrefixed, "FLWSECK", Set::BASE64URL, 30),
-    token(Detector::MiscPrefixed, "live_", Then::Mixed(Set::BASE64URL, 35)),
     run_of(Detector::MiscPrefixed, "ico-", Set::ALNUM, 32),
     run_of(Detector::MiscPrefixed, "AKCp", Set::ALNUM, 60),
     run_of(Detector::MiscPrefixed, "cmVmdGtuO", Set::ALNUM, 50),
     run_of(Detector::MiscPrefixed, "sk.eyJ", Set::BASE64URL_DOT, 40),
     run_of(Detector::MiscPrefixed, "pnu_", Set::ALNUM, 36),
     run_of(Detector::MiscPrefixed, "rdme_", Set::ALNUM, 60),
-    run_of(Detector::MiscPrefixed, "shippo_live_", Set::LOWER_HEX, 40),
-    run_of(Detector::MiscPrefixed, "shippo_test_", Set::LOWER_HEX, 40),
     run_of(Detector::MiscPrefixed, "tfp_", Set::BASE64URL_DOT, 50),
     run_of(Detector::MiscPrefixed, "p8e-", Set::ALNUM, 32),
     token(Detector::MiscPrefixed, "LTAI", Then::Mixed(Set::ALNUM, 16)),
     token(Detector::MiscPrefixed, "AKID", Then::Mixed(Set::ALNUM, 32)),
-    token(Detector::MiscPrefixed, "pat", Then::TwoParts((Set::ALNUM, 14), (Set::LOWER_HEX, 64))),
-    token(Detector::MiscPrefixed, "re_", Then::TwoParts((Set::ALNUM, 8), (Set::ALNUM, 22))),
     run_of(Detector::MiscPrefixed, "CCIPAT_", Set::WORD, 40),
-    run_of(Detector::MiscPrefixed, "CLOJARS_", Set::LOWER_ALNUM, 60),
     run_of(Detector::MiscPrefixed, "CFPAT-", Set::BASE64URL, 40),
-    token(Detector::MiscPrefixed, "cio", Then::Exact(Set::ALNUM, 32)),
-    run_of(Detector::MiscPrefixed, "duffel_live_", Set::BASE64URL, 40),
-    run_of(Detector::MiscPrefixed, "duffel_test_", Set::BASE64URL, 40),
-    token(Detector::MiscPrefixed, "sk_", Then::Mixed(Set::LOWER_HEX, 40)),
     run_of(Detector::MiscPrefixed, "fo1_", Set::BASE64URL, 43),
     run_of(Detector::MiscPrefixed, "fm1r_", Set::BASE64_PADDED, 60),
     run_of(Detector::MiscPrefixed, "fm2_", Set::BASE64_PADDED, 60),
     run_of(Detector::MiscPrefixed, "hcaik_", Set::ALNUM, 50),
     run_of(Detector::MiscPrefixed, "hcxik_", Set::ALNUM, 50),
     token(Detector::MiscPrefixed, "sdk-", Then::Uuid),
+    token(Detector::MiscPrefixed, "s-sandbox-", Then::Uuid),
+    token(Detector::MiscPrefixed, "s-development-", Then::Uuid),
+    token(Detector::MiscPrefixed, "s-production-", Then::Uuid),
+    token(Detector::MiscPrefixed, "sl.B", Then::Mixed(Set::BASE64URL_DOT, 120)),
+    token(Detector::MiscPrefixed, "sl.u.", Then::Mixed(Set::BASE64URL_DOT, 120)),
     token(Detector::MiscPrefixed, "HRKU-", Then::Mixed(Set::BASE64URL, 36)),
-    run_of(Detector::MiscPrefixed, "sha256~", Set::BASE64URL, 43),
-    token(Detector::MiscPrefixed, "access-sandbox-", Then::Uuid),
-    token(Detector::MiscPrefixed, "access-development-", Then::Uuid),
-    token(Detector::MiscPrefixed, "access-production-", Then::Uuid),
     run_of(Detector::MiscPrefixed, "phx_", Set::ALNUM, 40),
     run_of(Detector::MiscPrefixed, "sgp_", Set::WORD, 40),
     run_of(Detector::MiscPrefixed, "sqp_", Set::LOWER_HEX, 40),
@@ -671,8 +672,6 @@ pub(crate) static TOKENS: &[Token] = &[
     token(Detector::MiscPrefixed, "7Q~", Then::Between((Set::BASE64URL_DOT, 3), (Set::TOKEN68, 31))),
     token(Detector::MiscPrefixed, "8Q~", Then::Between((Set::BASE64URL_DOT, 3), (Set::TOKEN68, 31))),
     run_of(Detector::MiscPrefixed, "AAAAAAAAAAAAAAAAAAAAA", Set::TWITTER, 60),
-    token(Detector::MiscPrefixed, "sl.", Then::Mixed(Set::BASE64URL_DOT, 130)),
-    run_of(Detector::MiscPrefixed, "apify_api_", Set::ALNUM, 36),
     run_of(Detector::MiscPrefixed, "shpua_", Set::HEX, 32),
     token(Detector::MiscPrefixed, "$2a$", Then::Mixed(Set::CRYPT, 50)),
     token(Detector::MiscPrefixed, "$2b$", Then::Mixed(Set::CRYPT, 50)),
@@ -681,80 +680,96 @@ pub(crate) static TOKENS: &[Token] = &[
     token(Detector::MiscPrefixed, "$apr1$", Then::Mixed(Set::CRYPT, 20)),
     token(Detector::MiscPrefixed, "$6$", Then::Mixed(Set::CRYPT, 60)),
     token(Detector::Webhook, ":AA", Then::Telegram),
-    token(Detector::Webhook, "discord.com/api/webhooks/", Then::Path(1, 30)),
-    token(Detector::Webhook, "discordapp.com/api/webhooks/", Then::Path(1, 30)),
-    token(Detector::Webhook, "webhook.office.com/webhookb2/", Then::Path(0, 36)),
-    token(Detector::Webhook, "outlook.office.com/webhook/", Then::Path(0, 36)),
-    token(Detector::Webhook, "outlook.office365.com/webhook/", Then::Path(0, 36)),
-    token(Detector::Webhook, "hooks.zapier.com/hooks/catch/", Then::Path(0, 8)),
-    token(Detector::Webhook, "maker.ifttt.com/trigger/", Then::Path(2, 10)),
-    token(Detector::Webhook, "maker.ifttt.com/use/", Then::Path(0, 10)),
-    token(Detector::Webhook, "open.feishu.cn/open-apis/bot/v2/hook/", Then::Path(0, 16)),
-    token(Detector::Webhook, "open.larksuite.com/open-apis/bot/v2/hook/", Then::Path(0, 16)),
-    token(Detector::Webhook, ".make.com/", Then::Path(0, 24)),
-    token(Detector::Webhook, "hook.integromat.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "d.com/api/webhooks/", Then::Path(1, 30)),
+    token(Detector::Webhook, "pp.com/api/webhooks/", Then::Path(1, 30)),
+    token(Detector::Webhook, "pier.com/hooks/catch/", Then::Path(0, 8)),
+    token(Detector::Webhook, ".ifttt.com/trigger/", Then::Path(2, 10)),
+    token(Detector::Webhook, ".ifttt.com/use/", Then::Path(0, 10)),
+    token(Detector::Webhook, "k.office.com/webhook/", Then::Path(0, 36)),
+    token(Detector::Webhook, "k.office.com/webhookb2/", Then::Path(0, 36)),
+    token(Detector::Webhook, "k.office365.com/webhook/", Then::Path(0, 36)),
+    token(Detector::Webhook, "k.eu1.make.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "k.eu2.make.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "k.us1.make.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "k.us2.make.com/", Then::Path(0, 20)),
+    token(Detector::Webhook, "feishu.cn/open-apis/bot/v2/hook/", Then::Path(0, 16)),
+    token(Detector::Webhook, "ksuite.com/open-apis/bot/v2/hook/", Then::Path(0, 16)),
     token(Detector::Webhook, "hc-ping.com/", Then::Path(0, 20)),
-    token(Detector::Webhook, "events.pagerduty.com/integration/", Then::Path(0, 20)),
-    token(Detector::Webhook, "cronitor.link/p/", Then::Path(0, 20)),
-    token(Detector::Webhook, "heartbeat.uptimerobot.com/", Then::Path(0, 16)),
-    token(Detector::Webhook, "uptime.betterstack.com/api/v1/heartbeat/", Then::Path(0, 16)),
-    token(Detector::Webhook, ".infura.io/v3/", Then::Path(0, 32)),
+    token(Detector::Webhook, "duty.com/integration/", Then::Path(0, 20)),
+    token(Detector::Webhook, "r.link/p/", Then::Path(0, 20)),
+    token(Detector::Webhook, "obot.com/", Then::Path(0, 16)),
+    token(Detector::Webhook, "a.io/v3/", Then::Path(0, 32)),
     token(Detector::Webhook, ".g.alchemy.com/v2/", Then::Path(0, 20)),
-    token(Detector::Webhook, "mattermost.com/hooks/", Then::Path(0, 20)),
+    token(Detector::Webhook, "rmost.com/hooks/", Then::Path(0, 20)),
     token(Detector::Bearer, "bearer", Then::Bearer),
     token(Detector::Bearer, "token", Then::Bearer),
     token(Detector::Basic, "basic", Then::Basic),
     token(Detector::UrlUserinfo, "://", Then::Url),
     token(Detector::UrlUserinfo, "@tcp(", Then::GoDsn),
     token(Detector::UrlUserinfo, "@unix(", Then::GoDsn),
-    token(Detector::UrlUserinfo, ":thin:", Then::Oracle),
-    token(Detector::UrlUserinfo, ":oci:", Then::Oracle),
-    token(Detector::UrlUserinfo, ":oci8:", Then::Oracle),
+    token(Detector::UrlUserinfo, "acle:", Then::Oracle),
     token(Detector::ConnectionPassword, ":5432:", Then::PgPass),
     token(Detector::ConnectionPassword, ":5433:", Then::PgPass),
     token(Detector::ConnectionPassword, ":6432:", Then::PgPass),
     token(Detector::ConnectionPassword, ":*:", Then::PgPass),
-    token(Detector::ConnectionPassword, "identified by", Then::IdentifiedBy),
-    token(Detector::ConnectionPassword, "identified with", Then::IdentifiedWith),
-    token(Detector::ConnectionPassword, "set password for", Then::SetPassword),
-    token(Detector::ConnectionPassword, "password", Then::Password),
+    token(Detector::ConnectionPassword, "tified by", Then::IdentifiedBy),
+    token(Detector::ConnectionPassword, "tified with", Then::IdentifiedWith),
+    token(Detector::ConnectionPassword, "ssword", Then::Password),
     command(" --"),
     command("\"--"),
     command("'--"),
     command("mysql"),
-    command("mariadb"),
+    command("iadb"),
     command("sshpass"),
-    command("docker"),
-    command("podman"),
-    command("helm"),
+    command("odman log"),
+    command("cker log"),
+    command("elm reg"),
     command("skopeo"),
+    command("ngosh"),
+    command("ngodump"),
+    command("ngorest"),
+    command("ngoexp"),
+    command("ngoimp"),
+    command("ngo -"),
+    command("7z a"),
+    command("7z x"),
+    command("zip -"),
+    command("etx "),
+    command("aws conf"),
     command("curl"),
-    command("redis-cli"),
-    command("mongo"),
+    command("is-cli"),
     command("sqlcmd"),
     command("ldap"),
     command("smbclient"),
-    command("7z "),
-    command("zip "),
-    command("openssl"),
+    command("nssl "),
     command("ipmitool"),
     command("cqlsh"),
     command("htpasswd"),
     command("sqlplus"),
-    command("rabbitmqctl"),
-    command("vault login"),
-    command("keytool"),
-    command("jarsigner"),
-    command("az login"),
-    command("setx "),
-    command("set -"),
-    command("config set"),
-    command("configure set"),
-    command("http -"),
+    command("mqctl "),
+    command("ytool "),
+    command("az log"),
+    command("fig set"),
     command("lftp "),
 ];
 
 impl Token {
+    /// Whether the literal is only the rest of a name: its beginning is in too many other words to
+    /// be looked for.
+    const fn is_rest(&self) -> bool {
+        matches!(
+            self.then,
+            Then::Uuid
+                | Then::Path(..)
+                | Then::Between(..)
+                | Then::Putty
+                | Then::Oracle
+                | Then::IdentifiedBy
+                | Then::IdentifiedWith
+                | Then::Password
+        )
+    }
+
     /// True if the case of the literal does not count.
     pub(crate) const fn any_case(&self) -> bool {
         matches!(
@@ -764,7 +779,6 @@ impl Token {
                 | Then::Pem
                 | Then::IdentifiedBy
                 | Then::IdentifiedWith
-                | Then::SetPassword
                 | Then::Password
         )
     }

@@ -18,15 +18,20 @@ pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, u
     if scheme >= at || after >= text.len() {
         return None;
     }
-    let is_web = ends_with_web_scheme(&text[scheme..at]);
+    // A slice of marks would be searched for each byte.
     let user = run(text, after, |byte| {
-        !is_space(byte) && !b":/?#@[\"'<>\\".contains(&byte)
+        let is_mark = matches!(
+            byte,
+            b':' | b'/' | b'?' | b'#' | b'@' | b'[' | b'"' | b'\'' | b'<' | b'>' | b'\\'
+        );
+        !is_mark && !is_space(byte)
     });
-    if text.get(user) == Some(&b'@') {
+    let is_web = match text.get(user) {
+        Some(b'@' | b':') => ends_with_web_scheme(&text[scheme..at]),
+        _ => return None,
+    };
+    if text[user] == b'@' {
         return before_at(text, after, is_web);
-    }
-    if text.get(user) != Some(&b':') {
-        return None;
     }
     let start = user + 1;
     let is_domain = text[after..user].contains(&b'.') || &text[after..user] == b"localhost";
@@ -212,9 +217,24 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
     if user == start || text.get(user) != Some(&b'/') {
         return None;
     }
-    const MAX_LEN: usize = 128;
+    const MAX_LEN: usize = 512;
     let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
     let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
     let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
     (!shown).then_some((user + 1, end))
+}
+
+/// The password in `user/password@//host`; the `@` is at `at`.
+pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    if !text[at..].starts_with(b"@//") {
+        return None;
+    }
+    let start = run_back(text, at, 96, |byte| !is_space(byte));
+    let begun = text[start..at]
+        .iter()
+        .rposition(|byte| b"\"'`([=:".contains(byte));
+    let user = begun.map_or(start, |mark| start + mark + 1);
+    let slash = Set::KEY.run(&text[..at], user);
+    let is_it = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
+    (is_it && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
 }

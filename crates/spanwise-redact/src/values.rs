@@ -74,7 +74,7 @@ impl Stop {
                     Self::at_quote(text, at)
                 }
             }
-            b'<' if text.get(at + 1) == Some(&b'/') => Self::Ends,
+            b'<' if is_end_tag(text, at) => Self::Ends,
             // What was hidden before is no bracket.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::GoesOn(at + 1),
             b')' | b']' | b'}' | b'>' | b'<' | b'`' => {
@@ -136,6 +136,14 @@ fn goes_on(text: &[u8], at: usize) -> bool {
     })
 }
 
+/// Returns whether `</name>` stands at `at`.
+fn is_end_tag(text: &[u8], at: usize) -> bool {
+    const MAX_NAME_LEN: usize = 64;
+    let near = &text[..text.len().min(at + MAX_NAME_LEN)];
+    let end = run(near, at + 2, |byte| Set::KEY.has(byte) || byte == b':');
+    near.get(at + 1) == Some(&b'/') && near.get(end) == Some(&b'>')
+}
+
 /// Returns whether what follows backslashes is a quote, or a line break that is written out and
 /// ends a line: nothing, a space, another one or a key follows it.
 fn is_escape(text: &[u8], at: usize) -> bool {
@@ -189,11 +197,16 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
     let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']' | b'$' | b'@');
     let mut name = run(near, at, is_part);
-    if spaced && near.get(name) == Some(&b' ') && near[at..name].iter().all(u8::is_ascii_alphabetic)
-    {
-        name = run(near, name, |byte| {
+    // `User ID`, `Initial Catalog`: words with a capital each.
+    if spaced && near.get(name) == Some(&b' ') {
+        let words = run(near, name, |byte| {
             byte.is_ascii_alphabetic() || byte == b' '
         });
+        let is_word = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
+        let all = near[at..words].trim_ascii_end().split(|byte| *byte == b' ');
+        if near[at..words].is_ascii() && all.clone().all(is_word) {
+            name = words;
+        }
     }
     let end = run(near, name, |byte| byte == b' ');
     let is_encoded = || {
@@ -381,6 +394,13 @@ pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
 }
 
+/// The place after a tab that is written out at `at`, as it is in the string that is open.
+pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
+    let after = run(text, at, |byte| byte == b'\\');
+    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    is_tab.then_some(after + 1)
+}
+
 pub(crate) fn is_scheme(word: &[u8]) -> bool {
     SCHEMES
         .iter()
@@ -428,7 +448,7 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
             b'=' => {
                 // ` status=200` is the next field of a line.
                 let name = Set::KEY.run_back(near, end, end - at);
-                if name < end && near[name - 1] == b' ' {
+                if end - name > 2 && near[name - 1] == b' ' {
                     return None;
                 }
                 end += 1;

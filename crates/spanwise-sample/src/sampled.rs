@@ -25,7 +25,8 @@ use crate::{
 ///   [`Annotations`] show it, as ours do.
 /// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
 ///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
-///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together. It has the level and the target of the
+///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together,
+///   as have values of more than 1,000 bytes. It has the level and the target of the
 ///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
 ///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
 ///

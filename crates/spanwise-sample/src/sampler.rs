@@ -55,6 +55,7 @@ use crate::{
 /// | before the `=` | |
 /// | --- | --- |
 /// | `error`, `warn`, `info`, `debug`, `trace` | events at exactly this level |
+/// | `warning`, `fatal`, `critical` | the same as `warn`, `error`, `error` |
 /// | `shop::cache` | events of this target and of those inside it, but for ERROR and WARN |
 /// | `trade::` | the same, for a target that looks like a level spelled wrong |
 ///

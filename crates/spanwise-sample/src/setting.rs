@@ -2,7 +2,7 @@
 
 use std::{num::ParseIntError, str::FromStr, time::Duration};
 
-use spanwise_core::nearest;
+use spanwise_core::{nearest, parse_level};
 use tracing::Level;
 
 use crate::{
@@ -107,16 +107,16 @@ fn no_rule(word: &str, before: &str) -> String {
     }
 }
 
+/// The level of events that a word names, as every setting understands it; a number is a target.
+pub(crate) fn level(name: &str) -> Option<Level> {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    parse_level(name)?.into_level()
+}
+
 fn parse_when(name: &str) -> Result<When, String> {
-    let level = match name.to_ascii_lowercase().as_str() {
-        "error" => Some(Level::ERROR),
-        "warn" => Some(Level::WARN),
-        "info" => Some(Level::INFO),
-        "debug" => Some(Level::DEBUG),
-        "trace" => Some(Level::TRACE),
-        _ => None,
-    };
-    if let Some(level) = level {
+    if let Some(level) = level(name) {
         return Ok(When::level(level));
     }
     let target = name.strip_suffix("::").unwrap_or(name);

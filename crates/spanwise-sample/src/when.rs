@@ -4,6 +4,8 @@ use std::fmt;
 
 use tracing::Level;
 
+use crate::setting;
+
 /// Which events a rule is about: all conditions hold at once. The default is about every event but those at ERROR and WARN.
 ///
 /// An event at ERROR or WARN is only meant by a rule that names its level.
@@ -123,6 +125,10 @@ fn is_inside(target: &str, prefix: &str) -> bool {
     starts && (target.len() == prefix.len() || target.as_bytes()[prefix.len()..].starts_with(b"::"))
 }
 
+fn looks_like_a_level(target: &str) -> bool {
+    setting::level(target).is_some() || spanwise_core::nearest::level(target).is_some()
+}
+
 /// As `LOG_SAMPLE` writes it; what that has no words for stands in brackets.
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +142,7 @@ impl fmt::Display for When {
         let level = level.map(|level| level.as_str().to_ascii_lowercase());
         let more = name.is_some() || message.is_some() || !fields.is_empty();
         match (target, &level) {
-            (Some(target), None) if spanwise_core::nearest::level(target).is_some() => {
+            (Some(target), None) if looks_like_a_level(target) => {
                 write!(f, "{target}::")?;
             }
             (Some(target), _) => f.write_str(target)?,

@@ -15,6 +15,15 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
+/// [`shown`], without quotes around it.
+pub(crate) fn bare(value: &str) -> String {
+    let shown = shown(value);
+    match shown.strip_prefix('"') {
+        Some(_) => value.to_owned(),
+        None => shown,
+    }
+}
+
 pub(crate) fn hidden(len: usize) -> String {
     format!("(hidden, {len} bytes)")
 }

@@ -303,8 +303,8 @@ impl Vars {
             let (one, other) = (one.to_string(), other.to_string());
             let warning = format!(
                 "{second}={} does not count: {first}={} is set too; leave one of them out",
-                conceal::shown(&other),
-                conceal::shown(&one),
+                conceal::bare(&other),
+                conceal::bare(&one),
             );
             self.warn(warning);
         }
@@ -542,9 +542,7 @@ impl Vars {
             }
         }
         if let [only] = others[..] {
-            warnings.push(format!(
-                "{only} is not a setting of this program's logging, and is left alone"
-            ));
+            warnings.push(format!("{only} is not a setting here, and is left alone"));
         } else if !others.is_empty() {
             let shown: Vec<&str> = others
                 .iter()
@@ -556,7 +554,7 @@ impl Vars {
                 more => format!(" and {more} more"),
             };
             warnings.push(format!(
-                "{}{more} are no settings of this program's logging, and are left alone",
+                "{}{more} are no settings here, and are left alone",
                 shown.join(", ")
             ));
         }

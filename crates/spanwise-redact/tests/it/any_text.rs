@@ -27,7 +27,10 @@ fn planted() -> impl Strategy<Value = (String, String)> {
     ];
     let free = token.prop_map(|token| (token.clone(), token));
     let value = "[A-Za-z0-9_!%*+-]{4,30}".prop_filter("says nothing", |value| {
-        value.chars().any(|c| c != '*')
+        // `%NAME%` and `xxxx` are put in later.
+        value
+            .chars()
+            .any(|c| c.is_ascii_digit() || c.is_ascii_lowercase() && c != 'x')
             && !["null", "none", "true", "false", "undefined"]
                 .contains(&value.to_lowercase().as_str())
     });

@@ -57,7 +57,7 @@ const FORMS: &[Form] = &[
     form("jdbc:mysql://db/shop?user=a&{k}={v}&b=2", " &"),
     form("headers[\"{k}\"] = \"{v}\"", "\\\""),
     form("<{k}>{v}</{k}>", "<"),
-    form("a%3D1%26{k}%3D{v}%26b%3D2", " %&\"'<>#"),
+    form("a%3D1%26{k}%3D{v}%26b%3D2", " %&\"'<>#\\"),
     form("postgres://shop:{v}@db.example:5432/shop", ""),
     form("redis://:{v}@cache/0", " "),
     form("https://ci:{v}@git.example/x", " "),

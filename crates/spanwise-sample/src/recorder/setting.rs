@@ -2,8 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::{TargetLevels, nearest};
-use tracing_core::LevelFilter;
+use spanwise_core::{TargetLevels, nearest, parse_level};
 
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
@@ -82,7 +81,7 @@ fn option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());
     let is_level = value.starts_with(|first: char| first.is_ascii_alphabetic())
-        && (value.parse::<LevelFilter>().is_ok() || nearest::level(value).is_some());
+        && (parse_level(value).is_some() || nearest::level(value).is_some());
     (matches!(name, "slow" | "tail" | "lines") && !is_level).then_some((name, value))
 }
 

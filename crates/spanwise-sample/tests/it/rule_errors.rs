@@ -86,10 +86,6 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
             "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written `inof::`)",
         ),
         (
-            "warning=0.1",
-            "`warning=0.1`: `warning` is not a level: did you mean `warn`? (a target of that name is written `warning::`)",
-        ),
-        (
             "off=0.1",
             "`off=0.1`: `off` is not a level of events: write 0 to keep none, such as `info=0` (a target of that name is written `off::`)",
         ),
@@ -208,4 +204,19 @@ fn rules_that_a_setting_cannot_say_are_shown_too() {
     );
     assert_eq!(format!("{:?}", Sampler::builder().build()), "Sampler()");
     assert!(ratio(f64::INFINITY).is_err());
+}
+
+/// As in every setting of levels.
+#[test]
+fn other_names_of_levels_are_understood() {
+    for (text, rule) in [
+        ("warning=0.1", "warn=0.1"),
+        ("WARNING=0.1", "warn=0.1"),
+        ("Fatal=0", "error=0"),
+        ("critical=5/s", "error=5/s"),
+        ("INFO=0.5", "info=0.5"),
+        ("warning::=0.5", "warning::=0.5"),
+    ] {
+        assert_eq!(text.parse::<Sampler>().unwrap().to_string(), rule, "{text}");
+    }
 }

@@ -117,8 +117,7 @@ fn log_level_stands_in_for_rust_log_which_wins() {
     let both = [("LOG_LEVEL", "warn"), ("RUST_LOG", "error")];
     let text = explain(both);
     assert_line(&text, "RUST_LOG = error (RUST_LOG)");
-    let warning =
-        "LOG_LEVEL=\"warn\" does not count: RUST_LOG=\"error\" is set too; leave one of them out";
+    let warning = "LOG_LEVEL=warn does not count: RUST_LOG=error is set too; leave one of them out";
     assert_line(&text, &format!("warning: {warning}"));
     let [one, other] = both;
     assert_eq!(problems([one, other, ("LOG_STRICT", "1")]), [warning]);

@@ -84,6 +84,6 @@ fn a_right_start_writes_json_to_stdout() {
     assert_eq!(line["service"]["environment"], "prod");
     // One warning, and nothing of the value.
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let warning = "LOG_DRIVER is not a setting of this program's logging, and is left alone";
+    let warning = "LOG_DRIVER is not a setting here, and is left alone";
     assert_eq!(stderr, format!("spanwise: setup: {warning}\n"));
 }

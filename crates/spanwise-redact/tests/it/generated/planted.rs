@@ -205,7 +205,13 @@ fn value(random: &mut Random, form: &Form, prefix: &str) -> String {
                 0 => random.within(60..140),
                 _ => random.within(6..24),
             };
-            let printable = (0..length).map(|_| char::from(random.pick(&PRINTABLE)));
+            // Between quotes a word is a secret, too.
+            let alphabet: &[u8] = match form.writing {
+                AsIs | Percent => &PRINTABLE,
+                _ if random.is_one_of(6) => &ALNUM.as_bytes()[26..52],
+                _ => &PRINTABLE,
+            };
+            let printable = (0..length).map(|_| char::from(random.pick(alphabet)));
             let value: String = printable.filter(|c| !none.contains(*c)).collect();
             if is_fit(form, prefix, &value) {
                 return value;
@@ -228,7 +234,8 @@ const PRINTABLE: [u8; 95] = {
 /// Whether a text of this form has no other reading than the one with this secret.
 fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     let has = |is: fn(char) -> bool| value.chars().any(is);
-    let is_random = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
+    let is_random = has(|c| c.is_ascii_alphabetic())
+        && (has(|c| c.is_ascii_digit()) || !matches!(form.writing, AsIs | Percent));
     let starts = value
         .chars()
         .next()

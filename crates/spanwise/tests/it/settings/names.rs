@@ -77,9 +77,7 @@ fn near_miss_is_a_warning_that_names_what_was_meant() {
     }
     assert_eq!(
         explained(&[("LOG_DRIVER", "x"), ("LOG_GROUP_NAME", "y")]),
-        [
-            "LOG_DRIVER, LOG_GROUP_NAME are no settings of this program's logging, and are left alone"
-        ]
+        ["LOG_DRIVER, LOG_GROUP_NAME are no settings here, and are left alone"]
     );
 }
 

@@ -134,6 +134,13 @@ pub(super) const FORMS: &[Form] = &[
         Json(1),
     ),
     form(
+        "struct, last",
+        "Login { user: \"ada\", {k}: \"",
+        "\" }",
+        ALL,
+        Json(1),
+    ),
+    form(
         "struct, option",
         "Login { {k}: Some(\"",
         "\"), n: 1 }",
