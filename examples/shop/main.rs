@@ -114,7 +114,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Who sends a token is known from here on: all later lines of the request have the `user_id`.
 async fn log_in(request: Request, next: Next) -> Response {
     let token = request.headers().get("authorization");
-    if let Some(user_id) = token.and_then(|token| customers::user_of(token)) {
+    if let Some(user_id) = token.and_then(customers::user_of) {
         spanwise::context::set("user_id", user_id);
         debug!("logged in");
     }
