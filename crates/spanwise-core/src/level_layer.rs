@@ -22,6 +22,9 @@ use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, lev
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
+/// The levels decide about events. Spans up to INFO stay enabled at every level of events, so that
+/// the ids they carry are on every line that is written; see [`span_levels`](Self::span_levels).
+///
 /// Without span directives each callsite is decided once: a disabled one costs what it costs in
 /// bare `tracing`, an enabled one is not asked again. Where no directive speaks of a target, the
 /// default [`Levels`] given to [`LevelLayer::new`] do, and `info` if those have no bare level
@@ -71,6 +74,8 @@ struct Shared {
     changes: AtomicU64,
     /// Events that are let through for who keeps them, and nobody else.
     captured: OnceLock<TargetLevels>,
+    /// [`SpanRule::default`] until it is set.
+    span_rule: OnceLock<SpanRule>,
     defaults: Levels,
     control: Mutex<Control>,
     changed: Condvar,
@@ -82,6 +87,14 @@ struct Control {
     permanent: Levels,
     /// Counts the changes, so that a temporary setting knows whether it still stands.
     generation: u64,
+}
+
+/// Which spans are enabled in any case; span directives add to them.
+#[derive(Debug)]
+enum SpanRule {
+    Levels(TargetLevels),
+    /// A span is enabled where an event of its level and target is.
+    FollowsEvents,
 }
 
 #[derive(Debug)]
@@ -111,6 +124,7 @@ impl LevelLayer {
             active: RwLock::new(Arc::new(active)),
             changes: AtomicU64::new(0),
             captured: OnceLock::new(),
+            span_rule: OnceLock::new(),
             control: Mutex::new(Control {
                 permanent: defaults.clone(),
                 generation: 0,
@@ -148,6 +162,53 @@ impl LevelLayer {
     pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
         // Said twice, the first stands.
         let _ = self.shared.captured.set(levels.into());
+        self
+    }
+
+    /// Sets the levels of spans. Defaults to INFO, or to the level of events where that is more
+    /// verbose.
+    ///
+    /// Spans carry context, such as the id of a request, so the levels of events do not disable
+    /// them. Two settings of events still count, where no directive given here names the target:
+    ///
+    /// * A directive that switches a target `off` disables the spans of that target, too.
+    /// * Levels that disable every event disable every span, unless a bare level is given here.
+    ///
+    /// Without a bare level, the default remains for the targets that are not named. Span
+    /// directives add to these levels. The first call of this or
+    /// [`spans_follow_events`](Self::spans_follow_events) counts.
+    ///
+    /// ```
+    /// use spanwise_core::LevelLayer;
+    /// use tracing::{Level, level_filters::LevelFilter};
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let layer = LevelLayer::new("warn,hyper=off".parse()?);
+    /// let _default = tracing_subscriber::registry().with(layer).set_default();
+    /// assert!(tracing::span_enabled!(Level::INFO));
+    /// assert!(!tracing::event_enabled!(Level::INFO));
+    /// assert!(!tracing::span_enabled!(target: "hyper", Level::INFO));
+    ///
+    /// let layer = LevelLayer::new("warn".parse()?).span_levels(LevelFilter::OFF);
+    /// let _default = tracing_subscriber::registry().with(layer).set_default();
+    /// assert!(!tracing::span_enabled!(Level::ERROR));
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn span_levels(self, levels: impl Into<TargetLevels>) -> Self {
+        self.with_span_rule(SpanRule::Levels(levels.into()))
+    }
+
+    /// Enables a span where an event of its level and target is enabled, and no other: at `warn`
+    /// no span at INFO is, and the lines inside it lose its fields.
+    #[must_use]
+    pub fn spans_follow_events(self) -> Self {
+        self.with_span_rule(SpanRule::FollowsEvents)
+    }
+
+    fn with_span_rule(self, rule: SpanRule) -> Self {
+        // Said twice, the first stands.
+        let _ = self.shared.span_rule.set(rule);
         self
     }
 
@@ -262,6 +323,22 @@ impl Shared {
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 
+    /// Whether it is enabled by its target, whatever span it is in.
+    fn enables_everywhere(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
+        let target = metadata.target();
+        let most = if metadata.is_span() {
+            self.span_rule().level(&active.levels, target)
+        } else {
+            let level = active.levels.targets.level(target);
+            level.unwrap_or(LevelFilter::OFF)
+        };
+        *metadata.level() <= most
+    }
+
+    fn span_rule(&self) -> &SpanRule {
+        self.span_rule.get_or_init(SpanRule::default)
+    }
+
     fn active(&self) -> Arc<Active> {
         Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -307,6 +384,50 @@ impl Shared {
     }
 }
 
+impl SpanRule {
+    /// The level of the spans of `target`, where these are the levels of events.
+    fn level(&self, events: &Levels, target: &str) -> LevelFilter {
+        let of_events = events.targets.level(target).unwrap_or(LevelFilter::OFF);
+        let levels = match self {
+            Self::FollowsEvents => return of_events,
+            Self::Levels(levels) => levels,
+        };
+        if let Some(level) = levels.of_directive(target) {
+            level
+        } else if events.targets.of_directive(target) == Some(LevelFilter::OFF) {
+            LevelFilter::OFF
+        } else if let Some(level) = levels.bare() {
+            level
+        } else if events.disable_everything() {
+            LevelFilter::OFF
+        } else {
+            of_events.max(LevelFilter::INFO)
+        }
+    }
+
+    /// The most verbose level that any span may have.
+    fn most_verbose(&self, events: &Levels) -> LevelFilter {
+        if !events.spans.is_empty() {
+            // A span that a directive names must be seen whatever its own level.
+            return LevelFilter::TRACE;
+        }
+        let of_events = events.targets.most_verbose();
+        match self {
+            Self::FollowsEvents => of_events,
+            Self::Levels(levels) if levels.bare().is_some() || events.disable_everything() => {
+                levels.most_verbose()
+            }
+            Self::Levels(levels) => levels.most_verbose().max(of_events).max(LevelFilter::INFO),
+        }
+    }
+}
+
+impl Default for SpanRule {
+    fn default() -> Self {
+        Self::Levels(TargetLevels::default())
+    }
+}
+
 impl Active {
     fn new(levels: Levels, before: &[SpanLevels]) -> Self {
         let span = |level: LevelFilter, matcher: &str| {
@@ -332,11 +453,6 @@ impl Active {
         Self { levels, spans }
     }
 
-    fn enables_everywhere(&self, metadata: &Metadata<'_>) -> bool {
-        let level = self.levels.targets.level(metadata.target());
-        level.is_some_and(|level| *metadata.level() <= level)
-    }
-
     /// By the spans that this thread is in.
     fn enables_here<S: Subscriber>(&self, metadata: &Metadata<'_>, ctx: &Context<'_, S>) -> bool {
         self.spans.iter().any(|span| {
@@ -352,6 +468,10 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
+        #[cfg(feature = "log")]
+        if log_bridge::is_watch(callsite) {
+            return Interest::never();
+        }
         let active = self.shared.active();
         let mut by_span = false;
         for span in &active.spans {
@@ -360,7 +480,8 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
             let named = callsite.is_span() && interest.is_always();
             by_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
         }
-        if active.enables_everywhere(callsite) || self.shared.captures(&active, callsite) {
+        let shared = &self.shared;
+        if shared.enables_everywhere(&active, callsite) || shared.captures(&active, callsite) {
             self.neighbours.interest()
         } else if by_span {
             Interest::sometimes()
@@ -371,16 +492,21 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         // Not cached by callsite: what asks `log_enabled!` comes with metadata of its own here.
-        let active = self.shared.active();
-        active.enables_everywhere(metadata)
-            || self.shared.captures(&active, metadata)
+        let shared = &self.shared;
+        let active = shared.active();
+        shared.enables_everywhere(&active, metadata)
+            || shared.captures(&active, metadata)
             || active.enables_here(metadata, &ctx)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let captured = self.shared.captured.get();
         let captured = captured.map_or(LevelFilter::OFF, TargetLevels::most_verbose);
-        Some(self.shared.active().levels.most_verbose().max(captured))
+        let active = self.shared.active();
+        let events = active.levels.most_verbose_event().max(captured);
+        #[cfg(feature = "log")]
+        log_bridge::note_events(events);
+        Some(events.max(self.shared.span_rule().most_verbose(&active.levels)))
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

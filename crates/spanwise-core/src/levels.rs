@@ -45,7 +45,8 @@ pub struct Levels {
     pub(crate) spans: Vec<SpanDirective>,
 }
 
-/// The levels of one sink: as [`Levels`], without span directives, which are for the whole program.
+/// The levels of one sink, or of spans: as [`Levels`], without span directives, which are for the
+/// whole program.
 ///
 /// ```
 /// use spanwise_core::TargetLevels;
@@ -140,12 +141,16 @@ impl Levels {
         }
     }
 
-    pub(crate) fn most_verbose(&self) -> LevelFilter {
-        if !self.spans.is_empty() {
-            // A span that a directive names must be seen whatever its own level.
-            return LevelFilter::TRACE;
-        }
-        self.targets.most_verbose()
+    /// The most verbose level that any event may have.
+    pub(crate) fn most_verbose_event(&self) -> LevelFilter {
+        let in_spans = self.spans.iter().map(|span| span.level).max();
+        let in_spans = in_spans.unwrap_or(LevelFilter::OFF);
+        self.targets.most_verbose().max(in_spans)
+    }
+
+    /// Returns whether no event is enabled, whatever its target and its span.
+    pub(crate) fn disable_everything(&self) -> bool {
+        self.most_verbose_event() == LevelFilter::OFF
     }
 }
 
@@ -153,6 +158,16 @@ impl TargetLevels {
     /// The level of `target`; `None` if no directive speaks of it.
     #[must_use]
     pub fn level(&self, target: &str) -> Option<LevelFilter> {
+        self.of_directive(target).or(self.bare)
+    }
+
+    /// The level without a target.
+    pub(crate) fn bare(&self) -> Option<LevelFilter> {
+        self.bare
+    }
+
+    /// The level that a directive with a target gives `target`; `None` if no such directive matches.
+    pub(crate) fn of_directive(&self, target: &str) -> Option<LevelFilter> {
         let matching = self
             .targets
             .iter()
@@ -160,7 +175,6 @@ impl TargetLevels {
         matching
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, level)| *level)
-            .or(self.bare)
     }
 
     /// Whether an event of these levels may be one that `levels` do not let through. Of a target
@@ -261,7 +275,7 @@ impl FromStr for TargetLevels {
             .iter()
             .map(|span| {
                 format!(
-                    "`{}`: a sink's levels take no span directives; put it in RUST_LOG",
+                    "`{}`: no span directive is accepted here; put it in RUST_LOG",
                     span.matcher
                 )
             })

@@ -36,6 +36,7 @@
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | context that becomes known late, such as who is logged in | [`context::set`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
+//! | levels of spans, which carry context | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
 //! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::emitted`], [`Emission`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |

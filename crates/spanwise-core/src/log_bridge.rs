@@ -11,8 +11,8 @@
 //! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its
 //! key-values stand at the end of the message.
 //!
-//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants, so
-//! that a record of a level that nobody wants costs a comparison.
+//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants of
+//! events, so that a record of a level that nobody wants costs a comparison. Spans do not count.
 
 use std::{
     cell::Cell,
@@ -307,13 +307,21 @@ impl fmt::Display for InMessage<'_, '_> {
 /// records of every level come in from then on, until the levels are set the next time.
 pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
     let before = BY_OTHERS.load(Ordering::SeqCst);
+    EVENTS.set(LevelFilter::OFF);
+    HAS_OTHERS.set(false);
     let own = Own(IS_OWN.replace(true));
     rebuild();
     drop(own);
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
-    log::set_max_level(LevelFilter::current().as_log());
+    // The hint of a subscriber without a `LevelLayer` is all that is known about its events.
+    let events = if HAS_OTHERS.get() {
+        LevelFilter::current()
+    } else {
+        EVENTS.get()
+    };
+    log::set_max_level(events.as_log());
     // Others ask at this moment, and may have been told of more verbose levels.
     if BY_OTHERS.load(Ordering::SeqCst) != before {
         log::set_max_level(log::LevelFilter::Trace);
@@ -327,6 +335,21 @@ static BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static IS_OWN: Cell<bool> = const { Cell::new(false) };
+    /// The most verbose level of events that a `LevelLayer` named in this rebuild.
+    static EVENTS: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
+    /// Whether a subscriber took part in this rebuild that no `LevelLayer` filters for.
+    static HAS_OTHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes note of what a `LevelLayer` enables of events, while [`follow_levels`] asks it for its hint,
+/// which counts spans too.
+pub(crate) fn note_events(most_verbose: LevelFilter) {
+    EVENTS.set(EVENTS.get().max(most_verbose));
+}
+
+/// Whether it is the callsite of [`WATCH`]: a `LevelLayer` refuses it, so that only others want it.
+pub(crate) fn is_watch(callsite: &Metadata<'_>) -> bool {
+    callsite.callsite() == identify_callsite!(&WATCH)
 }
 
 struct Own(bool);
@@ -345,7 +368,8 @@ static WATCH: Watch = Watch;
 static WATCH_METADATA: Metadata<'static> = Metadata::new(
     "watch",
     "spanwise::log_bridge",
-    Level::TRACE,
+    // The level that most subscribers want.
+    Level::ERROR,
     None,
     None,
     None,
@@ -354,8 +378,10 @@ static WATCH_METADATA: Metadata<'static> = Metadata::new(
 );
 
 impl Callsite for Watch {
-    fn set_interest(&self, _: Interest) {
-        if !IS_OWN.get() {
+    fn set_interest(&self, interest: Interest) {
+        if IS_OWN.get() {
+            HAS_OTHERS.set(!interest.is_never());
+        } else {
             BY_OTHERS.fetch_add(1, Ordering::SeqCst);
             log::set_max_level(log::LevelFilter::Trace);
         }

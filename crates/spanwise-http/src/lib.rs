@@ -64,8 +64,9 @@
 //!
 //! # The span
 //!
-//! `http.request`, a root span at INFO with the target `spanwise_http::server`, is entered whenever the handler or the body of the response is polled. Where the
-//! levels name targets, as in `RUST_LOG=shop=info`, add `spanwise_http=info`: without the span no line says whose it is.
+//! `http.request`, a root span at INFO with the target `spanwise_http::server`, is entered whenever the handler or the body of the response is polled. A
+//! filter that disables it, such as an `EnvFilter` with `warn` or `shop=info`, takes the ids off every line: add `spanwise_http=info`. The facade and a
+//! `LevelLayer` keep spans at INFO enabled, unless the target is `off`.
 //!
 //! | field | what |
 //! | --- | --- |

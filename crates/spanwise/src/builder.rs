@@ -11,7 +11,7 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    log_bridge,
+    TargetLevels, log_bridge,
 };
 use spanwise_redact::{Policy, RuleError};
 use spanwise_sample::{Recorder, Sampler};
@@ -51,6 +51,7 @@ pub struct Builder {
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
     pub(crate) output_level: Option<LevelFilter>,
@@ -155,6 +156,7 @@ impl Builder {
             preset: None,
             default_preset: None,
             levels: None,
+            span_levels: None,
             format: None,
             output: None,
             output_level: None,
@@ -187,9 +189,16 @@ impl Builder {
         self
     }
 
-    /// Sets the levels; without a bare level the preset's remains for the rest.
+    /// Sets the levels of events; without a bare level the preset's remains for the rest.
     pub fn levels(mut self, levels: Levels) -> Self {
         self.levels = Some(levels);
+        self
+    }
+
+    /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
+    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
+    pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
+        self.span_levels = Some(levels.into());
         self
     }
 
@@ -496,6 +505,7 @@ impl Builder {
             context = context.key(key);
         }
         let mut levels = LevelLayer::new(resolved.levels.clone());
+        levels = levels.span_levels(resolved.span_levels.clone());
         if let Some(recorder) = &resolved.recorder {
             levels = levels.capture(recorder.levels());
         }

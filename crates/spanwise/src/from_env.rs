@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_appender::Bytes;
 use spanwise_core::{
-    CONTEXT_KEYS, Levels, Setting, Shown,
+    CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels,
     nearest::{nearest, nearest_name},
     parse_level,
 };
@@ -24,7 +24,7 @@ use crate::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
         LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET,
-        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_STRICT, NO_COLOR,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STRICT, NO_COLOR,
         OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM,
         name_of,
     },
@@ -35,6 +35,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct FromEnv {
     pub(crate) levels: Option<(Levels, String)>,
+    pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) preset: Option<(Preset, String)>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
@@ -76,6 +77,7 @@ impl FromEnv {
         let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
         let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
+        let span_levels = vars.span_levels();
         let color = vars.color();
         let files = vars.files();
         let redaction = vars.redaction();
@@ -99,6 +101,7 @@ impl FromEnv {
             .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
         Ok(Self {
             levels,
+            span_levels,
             preset: preset
                 .map(|preset| (preset, vars.name(&LOG_PRESET)))
                 .or(by_environment),
@@ -309,6 +312,30 @@ impl Vars {
             self.warn(warning);
         }
         found.into_iter().next()
+    }
+
+    /// A word alone is refused, unless it is a level: `LOG_SPANS=close` is of another program.
+    fn span_levels(&mut self) -> Option<TargetLevels> {
+        let value = self.get(&LOG_SPANS)?;
+        let accepts = LOG_SPANS.accepts;
+        let words = value.split(',').map(str::trim);
+        let word = words
+            .filter(|word| !word.is_empty() && !word.contains('='))
+            .find(|word| parse_level(word).is_none());
+        match (value.parse::<TargetLevels>(), word) {
+            (Ok(levels), None) => return Some(levels),
+            (Ok(_), Some(word)) => {
+                let error = format_args!(
+                    "`{word}` is not a level; for a target of that name write `{word}=trace`; accepts {accepts}"
+                );
+                self.wrong(&LOG_SPANS, &value, &error);
+            }
+            (Err(error), _) => {
+                let error = format_args!("{error}; accepts {accepts}");
+                self.wrong(&LOG_SPANS, &value, &error);
+            }
+        }
+        None
     }
 
     /// Whether there are to be colours, and who says so. Only LOG_COLOR is ours.

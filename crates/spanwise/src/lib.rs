@@ -184,9 +184,9 @@
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
 //!   shows that key.
 //! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks
-//!   the span: `.instrument(Span::current())`; and mind that `RUST_LOG=warn` switches spans at INFO
-//!   off, and with them their ids on every line. To quiet one sink and keep the context use
-//!   [`LayerExt::leveled`].
+//!   the span: `.instrument(Span::current())`. Or the span is disabled: by `LOG_SPANS`, or by a
+//!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
+//!   INFO.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
 //!   program: handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.

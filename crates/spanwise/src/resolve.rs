@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::WhenFull;
-use spanwise_core::{CONTEXT_KEYS, Levels, Setting};
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting, TargetLevels};
 use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
@@ -19,7 +19,7 @@ use crate::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
         LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
-        LOG_REDACT_KEY_FILE, LOG_SAMPLE, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     to_sentry,
 };
@@ -76,6 +76,16 @@ impl Builder {
             (false, true) => variable(setting),
             (false, false) => of_preset.clone(),
         };
+        let span_levels = self.span_levels.as_ref().or(env.span_levels.as_ref());
+        match span_levels {
+            Some(levels) => {
+                let origin = choose(self.span_levels.is_some(), true, &LOG_SPANS);
+                explain(&LOG_SPANS, levels, &origin);
+            }
+            None => explain(&LOG_SPANS, &"info at least", &Origin::Default),
+        }
+        let span_levels = span_levels.cloned().unwrap_or_default();
+
         let format = self.format.or(env.format).unwrap_or(preset.format());
         let origin = choose(self.format.is_some(), env.format.is_some(), &LOG_FORMAT);
         explain(&LOG_FORMAT, &format, &origin);
@@ -205,6 +215,7 @@ impl Builder {
         Resolved {
             preset,
             levels,
+            span_levels,
             format,
             output,
             output_level,
@@ -231,6 +242,7 @@ impl Builder {
 pub(crate) struct Resolved {
     pub(crate) preset: Preset,
     pub(crate) levels: Levels,
+    pub(crate) span_levels: TargetLevels,
     pub(crate) format: OutputFormat,
     pub(crate) output: Output,
     pub(crate) output_level: Option<LevelFilter>,

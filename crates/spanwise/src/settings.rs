@@ -30,13 +30,20 @@ pub(crate) const RUST_LOG: Setting = setting(
     "RUST_LOG",
     "of the preset",
     "a level (off, error, warn, info, debug, trace, in any case; warning, fatal, critical), or directives such as `info,sqlx=warn,shop::db=trace` or `[request{tenant_id=acme}]=debug`",
-    "What is logged; without a bare level the preset's remains for the rest.",
+    "Which events are logged; without a bare level the preset's remains for the rest.",
 );
 pub(crate) const LOG_LEVEL: Setting = setting(
     "LOG_LEVEL",
     "of the preset",
     RUST_LOG.accepts,
     "The same as RUST_LOG, where that name is taken; if the two differ RUST_LOG counts, with a warning.",
+);
+pub(crate) const LOG_SPANS: Setting = setting(
+    "LOG_SPANS",
+    "info; for a target of which RUST_LOG shows more, that level",
+    "a level (off, error, warn, info, debug, trace), or directives such as `info,hyper=off`",
+    "Which spans are enabled: their fields, such as `request_id`, are on every line inside them. RUST_LOG decides about events, \
+     and disables the spans of a target only if it switches that target `off`.",
 );
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
@@ -227,6 +234,7 @@ pub(crate) const TERM: Setting = setting(
 pub const SETTINGS: &[Setting] = &[
     RUST_LOG,
     LOG_LEVEL,
+    LOG_SPANS,
     LOG_PRESET,
     LOG_FORMAT,
     LOG_OUTPUT,

@@ -179,8 +179,8 @@ impl Handle {
         self.levels.levels()
     }
 
-    /// Sets the levels, as `RUST_LOG` writes them, and ends a temporary setting. Without a bare
-    /// level the one from the start remains for the rest.
+    /// Sets the levels of events, as `RUST_LOG` writes them, and ends a temporary setting. Without
+    /// a bare level the one from the start remains for the rest. Spans stay as `LOG_SPANS` has them.
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.

@@ -230,7 +230,7 @@ impl Mistake {
             Self::NoSpan => (
                 "no span is open here",
                 "call it inside the span of the request or job, and give tasks their span with \
-                 `.in_current_span()`; LOG_LEVEL may switch the span off",
+                 `.in_current_span()`; LOG_SPANS may switch the span off",
             ),
             Self::UnknownKey => (
                 "the key is not declared",

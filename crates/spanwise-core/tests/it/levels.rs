@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::support::Seen;
-use spanwise_core::{LayerExt, LevelHandle, LevelLayer, Levels};
-use tracing::{Level, debug, enabled, error, field::Empty, info, info_span, trace, warn};
+use spanwise_core::{LayerExt, LevelHandle, LevelLayer, Levels, TargetLevels};
+use tracing::{
+    Level, Span, debug, debug_span, enabled, error, error_span, field::Empty, info, info_span,
+    level_filters::LevelFilter, span_enabled, trace, trace_span, warn,
+};
 use tracing_subscriber::prelude::*;
 
 /// A stack with these levels, in force until the guard is dropped.
@@ -95,6 +98,137 @@ fn a_value_that_panics_in_a_span_directive_breaks_nothing() {
     let (seen, _, _default) = install("info,[request{id=seven}]=debug");
     info_span!("request", id = ?Broken).in_scope(|| info!("in"));
     assert_eq!(seen.take(), ["in"]);
+}
+
+/// The names of the spans that are enabled: of our target `it`, and of the target `hyper`.
+fn enabled_spans() -> Vec<&'static str> {
+    let spans: [Span; 6] = [
+        error_span!("error"),
+        info_span!("info"),
+        debug_span!("debug"),
+        trace_span!("trace"),
+        info_span!(target: "hyper::client", "hyper info"),
+        debug_span!(target: "hyper::client", "hyper debug"),
+    ];
+    // What is asked before a span is answered as the span is.
+    assert_eq!(span_enabled!(Level::INFO), !spans[1].is_disabled());
+    let enabled = spans.iter().filter_map(Span::metadata);
+    enabled.map(|metadata| metadata.name()).collect()
+}
+
+const UP_TO_INFO: &[&str] = &["error", "info", "hyper info"];
+const OWN: &[&str] = &["error", "info"];
+
+#[test]
+fn levels_of_events_leave_spans_enabled() {
+    let with_debug = &["error", "info", "debug", "hyper info", "hyper debug"][..];
+    let own_debug = &["error", "info", "debug", "hyper info"][..];
+    let cases: &[(&str, &str, &[&str])] = &[
+        // By default, up to INFO.
+        ("info", "", UP_TO_INFO),
+        ("warn", "", UP_TO_INFO),
+        ("error", "", UP_TO_INFO),
+        ("off,shop=error", "", UP_TO_INFO),
+        ("warn,hyper=error", "", UP_TO_INFO),
+        ("off,[request]=info", "", UP_TO_INFO),
+        // More with more events.
+        ("debug", "", with_debug),
+        ("warn,it=debug", "", own_debug),
+        // A target that is `off`, and nothing that is logged.
+        ("warn,hyper=off", "", OWN),
+        ("off,hyper=off,it=error", "", OWN),
+        ("warn,hyper=off,hyper::client=error", "", UP_TO_INFO),
+        ("off", "", &[]),
+        ("off,hyper=off", "", &[]),
+        // A level of spans, exactly.
+        ("warn", "info", UP_TO_INFO),
+        ("debug", "info", UP_TO_INFO),
+        ("info", "warn", &["error"]),
+        ("off", "error", &["error"]),
+        ("info", "off", &[]),
+        ("trace", "off", &[]),
+        ("warn", "debug", with_debug),
+        ("warn,hyper=off", "info", OWN),
+        // Of a target.
+        ("warn", "hyper=off", OWN),
+        ("warn", "it=debug", own_debug),
+        ("warn", "off,hyper=info", &["hyper info"]),
+        ("warn,hyper=off", "hyper=info", UP_TO_INFO),
+        ("off", "hyper=info", &["hyper info"]),
+        ("debug", "hyper=info", own_debug),
+    ];
+    // Beside a layer with a filter each span is asked about anew.
+    for is_filtered in [false, true] {
+        for (events, spans, expected) in cases {
+            let spans: TargetLevels = spans.parse().unwrap();
+            let layer = LevelLayer::new(events.parse().unwrap()).span_levels(spans.clone());
+            let filtered = Seen::default().with_filter(LevelFilter::ERROR);
+            let stack = tracing_subscriber::registry();
+            let _default = if is_filtered {
+                stack.with(filtered).with(layer).set_default()
+            } else {
+                stack.with(layer).set_default()
+            };
+            let enabled = enabled_spans();
+            assert_eq!(enabled, *expected, "{events} / {spans} / {is_filtered}");
+        }
+    }
+}
+
+#[test]
+fn enabled_spans_enable_no_event() {
+    for spans in ["", "trace", "info,hyper=trace"] {
+        let seen = Seen::default();
+        let layer = LevelLayer::new("warn".parse().unwrap())
+            .span_levels(spans.parse::<TargetLevels>().unwrap());
+        let stack = tracing_subscriber::registry().with(seen.clone());
+        let _default = stack.with(layer).set_default();
+        info_span!("request").in_scope(|| {
+            assert!(!enabled!(Level::INFO));
+            assert!(!tracing::event_enabled!(Level::INFO));
+            info!("no");
+            debug!(target: "hyper", "no");
+            error!("error");
+        });
+        assert_eq!(seen.take(), ["error"], "{spans}");
+    }
+}
+
+#[test]
+fn spans_follow_events_where_they_are_told_to() {
+    let layer = LevelLayer::new("warn,hyper=debug".parse().unwrap()).spans_follow_events();
+    let handle = layer.handle();
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    assert_eq!(enabled_spans(), ["error", "hyper info", "hyper debug"]);
+    handle.set_levels("info").unwrap();
+    assert_eq!(enabled_spans(), UP_TO_INFO);
+    handle.set_levels("off").unwrap();
+    assert_eq!(enabled_spans(), [""; 0]);
+}
+
+#[test]
+fn spans_stay_as_the_levels_change() {
+    let (_, handle, _default) = install("info");
+    for levels in ["warn", "error", "off,shop=warn", "info"] {
+        handle.set_levels(levels).unwrap();
+        assert_eq!(enabled_spans(), UP_TO_INFO, "{levels}");
+        let hour = Duration::from_secs(3600);
+        handle.set_levels_for(hour, "warn,hyper=off").unwrap();
+        assert_eq!(enabled_spans(), OWN, "{levels}");
+    }
+}
+
+#[test]
+fn span_directive_enables_spans_that_the_level_of_spans_does_not() {
+    let seen = Seen::default();
+    let layer =
+        LevelLayer::new("warn,[request]=debug".parse().unwrap()).span_levels(LevelFilter::OFF);
+    let stack = tracing_subscriber::registry().with(seen.clone());
+    let _default = stack.with(layer).set_default();
+    info_span!("request").in_scope(|| debug!("in the span"));
+    info_span!("other").in_scope(|| debug!("in another"));
+    assert!(info_span!("other").is_disabled());
+    assert_eq!(seen.take(), ["in the span"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use spanwise_core::{LevelLayer, Levels};
 use spanwise_http::{ClientAddress, Peer, mark, record, server};
 use spanwise_json::JsonLayer;
 use tower::{Layer, ServiceExt};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 type Body = Empty<&'static [u8]>;
@@ -54,7 +55,7 @@ async fn the_response_is_the_same_and_the_event_says_it_all() {
     let levels: Levels = "warn".parse().unwrap();
     tracing_subscriber::registry()
         .with(JsonLayer::new().with_writer(lines.clone()))
-        .with(LevelLayer::new(levels))
+        .with(LevelLayer::new(levels).span_levels(LevelFilter::OFF))
         .init();
     let headers = serve_one(StatusCode::INTERNAL_SERVER_ERROR).await;
     assert_ids_and_timings(&headers);

@@ -275,6 +275,7 @@ fn max_level_follows_the_levels() {
         ("", log::LevelFilter::Info),
         ("warn", log::LevelFilter::Warn),
         ("warn,shop::db=trace", log::LevelFilter::Trace),
+        ("warn,[request]=info", log::LevelFilter::Info),
         ("off", log::LevelFilter::Off),
         ("error,shop=debug", log::LevelFilter::Debug),
         ("info,[request]=trace", log::LevelFilter::Trace),
@@ -305,8 +306,14 @@ fn max_level_follows_the_levels() {
     let layer = JsonLayer::new().with_writer(other.clone());
     let scoped =
         tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), layer);
-    tracing::subscriber::with_default(scoped, || log::trace!("in a scope"));
+    tracing::subscriber::with_default(scoped, || {
+        log::trace!("in a scope");
+        // Also while the levels change.
+        handle.set_levels("warn").unwrap();
+        log::trace!("after a change");
+    });
     other.with_message("in a scope");
+    other.with_message("after a change");
 }
 
 #[test]

@@ -64,6 +64,7 @@ mod sentry_away;
 mod sentry_errors;
 mod settings;
 mod span_order;
+mod spans_at_every_level;
 mod starts;
 mod writer_fails;
 mod writer_logs;

@@ -36,6 +36,18 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ("RUST_LOG", "export RUST_LOG=debug", REPEATED),
     ("RUST_LOG", "info\nsqlx=warn", CONTROL),
     ("LOG_LEVEL", "LOG_LEVEL=debug", REPEATED),
+    ("LOG_SPANS", "Debug", Is("debug")),
+    ("LOG_SPANS", "off", Is("off")),
+    ("LOG_SPANS", "info,hyper=OFF", Is("info,hyper=off")),
+    ("LOG_SPANS", "inof", Wrong("did you mean `info`?")),
+    ("LOG_SPANS", "true", Wrong("`true` is not a level")),
+    (
+        "LOG_SPANS",
+        "new,close",
+        Wrong("write `new=trace`; accepts"),
+    ),
+    ("LOG_SPANS", "[request]=debug", Wrong("put it in RUST_LOG")),
+    ("LOG_SPANS", "LOG_SPANS=debug", REPEATED),
     ("LOG_PRESET", "production", Is("prod")),
     ("LOG_PRESET", "Development", Is("dev")),
     ("LOG_PRESET", "staging", Wrong("did you mean prod?")),
@@ -251,6 +263,7 @@ fn value_means_what_its_writer_means_or_is_refused() {
 const WORDS: &[(&str, &[&str])] = &[
     ("RUST_LOG", &["info", "off", "warning", "2"]),
     ("LOG_LEVEL", &["trace", "critical"]),
+    ("LOG_SPANS", &["info", "off", "warning", "3"]),
     (
         "LOG_PRESET",
         &["dev", "prod", "test", "production", "development"],
