@@ -365,10 +365,17 @@ where
     }
 }
 
-/// The members of the spans whose keys the event has not used: an event's field hides a span's.
+/// The members of the spans whose keys the event has not used: an event's field hides a span's, but
+/// not context that was decided.
 #[cold]
-fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &Parts) {
-    let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &mut Parts) {
+    let mut event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+    if let Some(displaced) = fragment.without_decided(&event) {
+        line.truncate(parts.fields_start);
+        line.push(&displaced);
+        parts.fields_end = line.len();
+        event = displaced;
+    }
     let keys = Keys::of(&event);
     let of_spans = fragment.member_parts().flat_map(members);
     for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {

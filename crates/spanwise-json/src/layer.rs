@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use spanwise_core::{
     CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
-    SpanTable, log_record::LogRecord,
+    SpanTable, context::recorded_callsite, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -127,6 +127,7 @@ where
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
+            decided: plan.decided(bits),
             notes: notes.as_deref().unwrap_or(&NO_NOTES),
         });
         scratch.put_back();
@@ -287,7 +288,7 @@ where
         let Some(node) = self.spans.get(id) else {
             return;
         };
-        let callsite = node.read(Fragment::callsite);
+        let callsite = recorded_callsite(values, node.read(Fragment::callsite));
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         self.with_own(self.plan(callsite), record, |own| {
             if !own.members[0].is_empty() {

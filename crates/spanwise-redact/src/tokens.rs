@@ -743,6 +743,8 @@ pub(crate) static TOKENS: &[Token] = &[
     command("ngo -"),
     command("7z a"),
     command("7z x"),
+    command("7z e"),
+    command("7z t"),
     command("zip -"),
     command("etx "),
     command("aws conf"),
@@ -761,6 +763,9 @@ pub(crate) static TOKENS: &[Token] = &[
     command("az log"),
     command("fig set"),
     command("lftp "),
+    command("rsigner"),
+    command("ult log"),
+    command("ttp -a"),
 ];
 
 impl Token {
