@@ -140,6 +140,12 @@ impl State {
         self.failing.is_some() || self.in_vain == Some(self.settled)
     }
 
+    /// Whether the output refused lines, and is not to be tried again yet.
+    fn is_backing_off(&self) -> bool {
+        let is_ahead = |failing: &Failing| failing.retry_at > Instant::now();
+        self.failing.as_ref().is_some_and(is_ahead)
+    }
+
     /// What the log should say now about lines that are missing from it; `last` if this is the last chance.
     fn due_notice(
         &mut self,

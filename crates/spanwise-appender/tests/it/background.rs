@@ -458,3 +458,49 @@ fn what_callers_left_is_written_when_the_last_handle_goes() {
     drop(background);
     wait_for("it is written", || writer.lines() == ["held again"]);
 }
+
+/// A writer that keeps its thread past the shutdown, and lines of callers behind it.
+fn stalled_past_the_shutdown(report: &SelfReport) -> (Steered, Background) {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer)
+        .when_full(WhenFull::Shed)
+        .report(report)
+        .build()
+        .unwrap();
+    write(&background, Level::INFO, "x");
+    writer.wait_until_stalled();
+    assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
+    for line in HELD {
+        write(&background, Level::INFO, line);
+    }
+    (writer, background)
+}
+
+const HELD: [&str; 3] = ["line 1", "line 2", "line 3"];
+
+#[test]
+fn a_writer_that_recovers_after_the_shutdown_writes_what_is_held_in_short_writes() {
+    let (writer, background) = stalled_past_the_shutdown(&SelfReport::silent());
+    writer.set(Does::TakeAtMost(3));
+    wait_for("all is written", || background.stats().delivered == 3);
+    assert_eq!(writer.lines()[1..], HELD);
+    assert_eq!(background.stats().lost(), 1);
+}
+
+#[test]
+fn what_a_writer_refuses_after_the_shutdown_is_reported_and_kept() {
+    let report = SelfReport::silent();
+    let (writer, background) = stalled_past_the_shutdown(&report);
+    // The line that was given up is taken, the next are not.
+    writer.set(Does::TakeThenFail(4));
+    writer.wait_until_failed();
+    let is_told = |(fault, _): &(Fault, u64)| *fault == Fault::WriteFailed;
+    wait_for("it is reported", || {
+        report.stats().faults.iter().any(is_told)
+    });
+    assert_eq!(background.stats().lost(), 1);
+    writer.set(Does::Take);
+    background.flush(SOON).unwrap();
+    assert_eq!(writer.lines()[1..], HELD);
+    assert_eq!(background.stats().delivered, 3);
+}

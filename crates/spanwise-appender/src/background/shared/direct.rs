@@ -111,8 +111,7 @@ impl Shared {
                 state = self.watch_until(state, until);
                 continue;
             }
-            let waits = |failing: &super::Failing| failing.retry_at > Instant::now();
-            if retry == Retry::AfterBackoff && state.failing.as_ref().is_some_and(waits) {
+            if retry == Retry::AfterBackoff && state.is_backing_off() {
                 break;
             }
             let settled = state.settled;

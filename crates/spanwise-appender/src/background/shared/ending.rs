@@ -92,6 +92,9 @@ impl Shared {
         while state.phase != Phase::Direct && Instant::now() < last_call {
             state = self.watch_until(state, last_call);
         }
+        if state.phase == Phase::Direct {
+            return;
+        }
         self.stop.set(true);
         self.hurry(&mut state);
         while state.phase != Phase::Direct && Instant::now() < deadline {
