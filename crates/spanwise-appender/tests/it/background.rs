@@ -504,3 +504,21 @@ fn what_a_writer_refuses_after_the_shutdown_is_reported_and_kept() {
     assert_eq!(writer.lines()[1..], HELD);
     assert_eq!(background.stats().delivered, 3);
 }
+
+#[test]
+fn one_line_waits_behind_a_writer_that_outlasts_the_shutdown_and_not_each() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = start(&writer);
+    write(&background, Level::WARN, "given up");
+    writer.wait_until_stalled();
+    assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
+    let logging = background.clone();
+    let logs = thread::spawn(move || {
+        (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
+    });
+    // Each of them would wait longer than this does, all together.
+    wait_for("all are logged", || logs.is_finished());
+    writer.set(Does::Take);
+    background.flush(SOON).unwrap();
+    assert_eq!(background.stats().delivered, 1000);
+}

@@ -252,7 +252,8 @@ impl Shared {
             Some((chunk, _)) => state.buffer.recycle(chunk),
             None => {}
         }
-        if state.forking {
+        // Without this thread, those who wait take turns.
+        if state.forking || state.phase == Phase::Direct && state.watchers > 0 {
             self.progress.notify_all();
         }
     }
