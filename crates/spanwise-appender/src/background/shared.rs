@@ -72,6 +72,8 @@ pub(crate) struct State {
     failing: Option<Failing>,
     /// How many records were settled when somebody waited for room in vain: until there is one more, nobody else waits.
     in_vain: Option<u64>,
+    /// The same of a panic that waited for its flush.
+    panicked_in_vain: Option<u64>,
     /// The last error of the sink.
     last_error: Option<io::ErrorKind>,
     notices: Notices,
@@ -212,6 +214,7 @@ impl Shared {
                 told_progress: None,
                 failing: None,
                 in_vain: None,
+                panicked_in_vain: None,
                 last_error: None,
                 notices: Notices::default(),
                 telling: None,
