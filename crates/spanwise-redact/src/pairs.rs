@@ -32,7 +32,7 @@
 //! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
 
 use crate::{
-    bytes::{Set, after_escape, backslashes_before, find2, is_space, rfind, run, run_back},
+    bytes::{Set, after_escape, backslashes_before, find2, has_at, is_space, rfind, run, run_back},
     credential::{self, About, Reading},
     document::Document,
     urls,
@@ -571,6 +571,12 @@ impl<'t> Pair<'t> {
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.
     fn is_of_a_parser(&self, text: &[u8], says: &[u8]) -> bool {
+        // `unknown password: "tulip"` is none.
+        let key = self.key.as_bytes();
+        let is_token = |word: &[u8]| has_at(key, key.len().saturating_sub(word.len()), word);
+        if !is_token(b"token") && !is_token(b"tokens") {
+            return false;
+        }
         if says.len() <= 3
             && !says
                 .iter()

@@ -467,12 +467,13 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Returns whether the `#` at `at` begins the fragment of a URL: letters and no more, or a pair.
+/// No parameter follows one.
 fn is_fragment(text: &[u8], at: usize) -> bool {
     let end = run(text, at + 1, |byte| {
         byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
     });
     text.get(end)
-        .is_none_or(|byte| is_space(*byte) || b"\"'`<>),;]}\\=&".contains(byte))
+        .is_none_or(|byte| is_space(*byte) || b"\"'`<>),;]}\\=".contains(byte))
 }
 
 /// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may be closed right after it.

@@ -196,16 +196,27 @@ impl Policy {
                 Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
                 _ => end,
             };
-            let Some(value) = pair.value(&bytes[..end], &mut around, hiding) else {
+            // What is shown is read again from each key in it: an address is looked for within a
+            // bound, and what goes on is none.
+            let near = if found.unless_address {
+                end.min(pair.after() + LONGEST_ADDRESS)
+            } else {
+                end
+            };
+            let Some(mut value) = pair.value(&bytes[..near], &mut around, hiding) else {
                 continue;
             };
+            let goes_on = value.end == near && near < end;
+            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut around, hiding) {
+                value = whole;
+            }
             let says = &bytes[value.start..value.end];
             let is_it = match rule {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
                 Rule::Detector(_) => says.len() == AWS_SECRET,
                 Rule::Key { .. } => {
                     let says = text.get(value.start..value.end);
-                    !(found.unless_address && says.is_some_and(is_network_address))
+                    !(found.unless_address && !goes_on && says.is_some_and(is_network_address))
                 }
             };
             if !is_it {
@@ -337,6 +348,9 @@ fn is_credential_of(key: &str, value: &[u8]) -> bool {
 
 /// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter: `?code=404`.
 const SHORTEST_PARAMETER: usize = 8;
+
+/// No address of a network that is shown is longer, with the gap and the quote before it.
+const LONGEST_ADDRESS: usize = 256;
 
 /// The length of a secret access key.
 const AWS_SECRET: usize = 40;

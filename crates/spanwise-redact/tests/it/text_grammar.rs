@@ -230,6 +230,103 @@ fn credentials_after_a_colon_are_hidden() {
 }
 
 #[test]
+fn passwords_that_read_as_names_of_errors_are_hidden() {
+    check(&[
+        "password: «BadWolf42»",
+        "password: «ResetMe99»",
+        "password: «DeadPool7»",
+        "password: «MatchPoint1»",
+        "password: «TooManySecrets»",
+        "password: «LostAndFound»",
+        "passphrase: «BrokenArrow»",
+        "password: PasswordExpired",
+        "password: InvalidPasswordError: try again",
+        "password: PasswordError::TooShort",
+        "token: «k8xw-p2qr-m4nt:» expired",
+        "token: stock-db-v2: expired",
+    ]);
+}
+
+#[test]
+fn codes_and_passwords_are_no_counts() {
+    check(&[
+        "otp: «482193» expired",
+        "verification code: «482193» expired",
+        "pin: «4821» of user ada",
+        "pin: «4821» digits",
+        "password: «4821993» created",
+        "password: «482» found",
+        "otp: 6 digits expected",
+        "password: 8 to 64 characters",
+        "otp: 2 attempts left",
+    ]);
+}
+
+#[test]
+fn phrases_are_hidden_whatever_their_words() {
+    check(&[
+        "seed phrase: «1. orbit 2. gravel 3. lamp 4. stone 5. elm 6. oak»",
+        "seed phrase: «1) orbit 2) gravel 3) lamp»",
+        "seed phrase: «1.orbit 2.gravel 3.lamp»",
+        "seed phrase: «1 orbit 2 gravel 3 lamp»",
+        "seed phrase: «orbit, gravel, lamp, stone»",
+        "mnemonic: must have 12 words",
+        "mnemonic: 12 words expected",
+        "mnemonic: wrong checksum",
+    ]);
+    // Words of the usual list that also stand in sentences.
+    let words = "must wrong that this then there they what when where will you all any have can \
+                 more other such under until use used valid unknown illegal absent error empty \
+                 broken idle ready success match present found okay need require reject expire \
+                 length version key token secret code word minute hour day month second half \
+                 open left total item";
+    for word in words.split_whitespace() {
+        for phrase in [
+            format!("mnemonic: «{word} orbit gravel lamp stone»"),
+            format!("mnemonic: «orbit {word} gravel lamp stone»"),
+            format!("mnemonic: «1. {word} 2. orbit 3. gravel»"),
+            format!("mnemonic: «orbit gravel {word} {word} stone»"),
+        ] {
+            check(&[&phrase]);
+        }
+    }
+}
+
+#[test]
+fn passwords_that_are_common_words_are_hidden() {
+    check(&[
+        "password: «secret» for user ada",
+        "password: «default» in use",
+        "password: «system» in use since 10:00",
+        "password: «secret» rejected",
+        "unknown password: \"«tulip»\"",
+        "expected password: \"«hunter»\", got nothing",
+        "unexpected token: \"else\"",
+        "password: password is in the list of common ones",
+        "password: policy requires 12 characters",
+        "password: hash mismatch",
+    ]);
+    check_with(
+        &Policy::secrets(),
+        &["password: «root» from 203.0.113.7 port 22"],
+    );
+}
+
+#[test]
+fn passwords_that_look_like_placeholders_are_hidden() {
+    check(&[
+        "password=«@monkey»",
+        "password=«{monkey}»",
+        "password=«@pinkpanther»",
+        "password=«:keystone»",
+        "password: «{noop}Mo0nRi55»",
+        "password: «{bcrypt}$2a$10$abc»",
+        "password=@db_password, token=:apiKey, pin={pin}, secret={clientSecret}",
+        "password: {what}, and more",
+    ]);
+}
+
+#[test]
 fn rules_of_the_user_hide_every_value() {
     let policy = Policy::secrets().hide("employee_no").unwrap();
     check_with(
