@@ -5,10 +5,7 @@ use std::{
     fmt,
     io::{self, Write},
     panic,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -310,17 +307,11 @@ const UNKNOWN: Level = Level::WARN;
 
 impl Background {
     fn flush_in_panic_hook(self) {
-        let (previous, in_vain) = (panic::take_hook(), AtomicBool::new(false));
+        let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // Each panic of a program that goes on would wait for an output that is stalled.
-            let timeout = match in_vain.load(Ordering::Relaxed) {
-                true => Duration::ZERO,
-                false => PANIC_TIMEOUT,
-            };
-            let flushed = self.flush(timeout);
-            in_vain.store(flushed.is_err(), Ordering::Relaxed);
-            if let Err(error) = flushed {
-                let report = &self.shared.here().report;
+            let shared = self.shared.here();
+            if let Err(error) = shared.flush_in_panic(PANIC_TIMEOUT) {
+                let report = &shared.report;
                 if cfg!(panic = "abort") {
                     // What is held now is lost, and nobody comes to say so later.
                     report.last_fault(Fault::Lost, &error);

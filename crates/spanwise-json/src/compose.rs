@@ -128,12 +128,13 @@ where
     {
         self.close_fields(draft);
         let has_span = match inside {
-            Inside::Current => self.with_current(ctx, |node, cache| {
-                node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
-            }),
-            Inside::Span(id) => self
-                .look_up(id, ctx)
-                .map(|node| node.read(|fragment| self.push_fragment(draft, fragment))),
+            Inside::Current => self
+                .with_current(|node, cache| {
+                    node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
+                })
+                .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
+                .ok(),
+            Inside::Span(id) => self.push_span(draft, id, ctx),
             Inside::NoSpan => None,
         };
         if has_span.is_none() {
@@ -167,6 +168,17 @@ where
             oversize::shorten(line, parts, self.options.max_line, self.shape.table);
         }
         self.write(line, metadata);
+    }
+
+    /// Appends what a span adds that is looked up.
+    #[inline(never)]
+    fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let node = self.look_up(id, ctx)?;
+        node.read(|fragment| self.push_fragment(draft, fragment));
+        Some(())
     }
 
     /// What only some lines have after the spans: out of the way of the others.

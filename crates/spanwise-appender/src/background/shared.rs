@@ -72,6 +72,8 @@ pub(crate) struct State {
     failing: Option<Failing>,
     /// How many records were settled when somebody waited for room in vain: until there is one more, nobody else waits.
     in_vain: Option<u64>,
+    /// The same of a panic that waited for its flush.
+    panicked_in_vain: Option<u64>,
     /// The last error of the sink.
     last_error: Option<io::ErrorKind>,
     notices: Notices,
@@ -140,6 +142,12 @@ impl State {
         self.failing.is_some() || self.in_vain == Some(self.settled)
     }
 
+    /// Whether the output refused lines, and is not to be tried again yet.
+    fn is_backing_off(&self) -> bool {
+        let is_ahead = |failing: &Failing| failing.retry_at > Instant::now();
+        self.failing.as_ref().is_some_and(is_ahead)
+    }
+
     /// What the log should say now about lines that are missing from it; `last` if this is the last chance.
     fn due_notice(
         &mut self,
@@ -206,6 +214,7 @@ impl Shared {
                 told_progress: None,
                 failing: None,
                 in_vain: None,
+                panicked_in_vain: None,
                 last_error: None,
                 notices: Notices::default(),
                 telling: None,

@@ -62,10 +62,11 @@ fn write(shared: &Shared, mut chunk: Chunk, epoch: u64) {
             shared.report_refusal(&attempt, left);
         }
         let is_refused = attempt.refusal.is_some();
-        if !shared.settle_of(epoch, bytes, attempt, left) {
-            return shared.end_turn(Some(chunk));
-        }
+        let goes_on = shared.settle_of(epoch, bytes, attempt, left);
         chunk.remove_front(done);
+        if !goes_on {
+            return shared.end_turn(Some((chunk, epoch)));
+        }
         if is_refused && !shared.back_off(epoch) {
             return;
         }

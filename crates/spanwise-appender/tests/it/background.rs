@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    panic,
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Does, Steered, wait_for};
+use crate::support::{Does, Steered, alone, wait_for};
 use spanwise_appender::{Background, BackgroundBuilder, FlushGuard, WhenFull};
 use spanwise_core::{Fault, SelfReport};
 use tracing::Level;
@@ -457,4 +458,142 @@ fn what_callers_left_is_written_when_the_last_handle_goes() {
     writer.set(Does::Take);
     drop(background);
     wait_for("it is written", || writer.lines() == ["held again"]);
+}
+
+/// A writer that keeps its thread past the shutdown, and lines of callers behind it.
+fn stalled_past_the_shutdown(report: &SelfReport) -> (Steered, Background) {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = builder(&writer)
+        .when_full(WhenFull::Shed)
+        .report(report)
+        .build()
+        .unwrap();
+    write(&background, Level::INFO, "x");
+    writer.wait_until_stalled();
+    assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
+    for line in HELD {
+        write(&background, Level::INFO, line);
+    }
+    (writer, background)
+}
+
+const HELD: [&str; 3] = ["line 1", "line 2", "line 3"];
+
+#[test]
+fn a_writer_that_recovers_after_the_shutdown_writes_what_is_held_in_short_writes() {
+    let (writer, background) = stalled_past_the_shutdown(&SelfReport::silent());
+    writer.set(Does::TakeAtMost(3));
+    wait_for("all is written", || background.stats().delivered == 3);
+    assert_eq!(writer.lines()[1..], HELD);
+    assert_eq!(background.stats().lost(), 1);
+}
+
+#[test]
+fn what_a_writer_refuses_after_the_shutdown_is_reported_and_kept() {
+    let report = SelfReport::silent();
+    let (writer, background) = stalled_past_the_shutdown(&report);
+    // The line that was given up is taken, the next are not.
+    writer.set(Does::TakeThenFail(4));
+    writer.wait_until_failed();
+    wait_for("it is reported", || {
+        count_of(&report, Fault::WriteFailed) > 0
+    });
+    assert_eq!(background.stats().lost(), 1);
+    writer.set(Does::Take);
+    background.flush(SOON).unwrap();
+    assert_eq!(writer.lines()[1..], HELD);
+    assert_eq!(background.stats().delivered, 3);
+}
+
+#[test]
+fn one_line_waits_behind_a_writer_that_outlasts_the_shutdown_and_not_each() {
+    let writer = Steered::new(Does::Stall);
+    let (background, guard) = start(&writer);
+    write(&background, Level::WARN, "given up");
+    writer.wait_until_stalled();
+    assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
+    let logging = background.clone();
+    let logs = thread::spawn(move || {
+        (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
+    });
+    // Each of them would wait longer than this does, all together.
+    wait_for("all are logged", || logs.is_finished());
+    writer.set(Does::Take);
+    background.flush(SOON).unwrap();
+    assert_eq!(background.stats().delivered, 1000);
+}
+
+/// Its lines are flushed when a thread panics. What is returned panics, goes on, and says whether the flush was done in time.
+fn flushed_on_panic(writer: &Steered) -> (Background, FlushGuard, impl Fn() -> bool + use<>) {
+    let report = SelfReport::silent();
+    let builder = builder(writer).report(&report).flush_on_panic();
+    let (background, guard) = builder.build().unwrap();
+    let panics = move || {
+        let failed = count_of(&report, Fault::FlushFailed);
+        assert!(panic::catch_unwind(|| panic!("as it was told to")).is_err());
+        count_of(&report, Fault::FlushFailed) == failed
+    };
+    (background, guard, panics)
+}
+
+fn count_of(report: &SelfReport, fault: Fault) -> u64 {
+    let faults = report.stats().faults;
+    let known = faults.iter().find(|(known, _)| *known == fault);
+    known.map_or(0, |(_, count)| *count)
+}
+
+/// A line that takes a while is written before a panic goes on: mostly, as 500 ms may not be enough once on a busy machine.
+fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn() -> bool) {
+    let before = background.stats().delivered;
+    writer.set(Does::TakeAtMost(1));
+    let is_flushed = |n| {
+        write(background, Level::INFO, &"x".repeat(500));
+        let is_flushed = panics();
+        let stats = || background.stats();
+        wait_for("it is written", || stats().delivered == before + n);
+        is_flushed
+    };
+    assert!((1..6).any(is_flushed));
+}
+
+#[test]
+fn a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain() {
+    let name = "a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain";
+    alone(module_path!(), name, || {
+        let writer = Steered::new(Does::Stall);
+        let (background, _guard, panics) = flushed_on_panic(&writer);
+        write(&background, Level::INFO, "held");
+        assert!(!panics());
+        writer.set(Does::Take);
+        wait_for("it recovers", || background.stats().delivered == 1);
+        assert_is_flushed(&writer, &background, panics);
+    });
+}
+
+#[test]
+fn a_panic_of_the_writer_does_not_keep_others_from_waiting() {
+    let name = "a_panic_of_the_writer_does_not_keep_others_from_waiting";
+    alone(module_path!(), name, || {
+        let writer = Steered::new(Does::Panic);
+        let (background, _guard, panics) = flushed_on_panic(&writer);
+        write(&background, Level::INFO, "lost");
+        wait_for("it panics", || background.stats().write_failed == 1);
+        writer.set(Does::Take);
+        assert_is_flushed(&writer, &background, panics);
+    });
+}
+
+#[test]
+fn one_panic_waits_for_an_output_that_stalls_and_not_each() {
+    let name = "one_panic_waits_for_an_output_that_stalls_and_not_each";
+    alone(module_path!(), name, || {
+        let writer = Steered::new(Does::Stall);
+        let (background, _guard, panics) = flushed_on_panic(&writer);
+        write(&background, Level::INFO, "held");
+        let panicking = thread::spawn(move || (0..300).for_each(|_| assert!(!panics())));
+        // Each of them would wait longer than this does, all together.
+        wait_for("all have panicked", || panicking.is_finished());
+        panicking.join().unwrap();
+        writer.set(Does::Take);
+    });
 }

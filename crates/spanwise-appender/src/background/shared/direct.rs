@@ -102,17 +102,24 @@ impl Shared {
         until: Instant,
         retry: Retry,
     ) -> MutexGuard<'a, State> {
+        let mut waited_since = None;
         while state.settled < target {
             if state.writing || state.forking {
                 // Whoever writes may be this thread.
-                if is_writing() || Instant::now() >= until {
+                if is_writing() {
                     break;
                 }
+                if Instant::now() >= until {
+                    if state.writing && waited_since == Some(state.settled) {
+                        state.in_vain = waited_since;
+                    }
+                    break;
+                }
+                waited_since.get_or_insert(state.settled);
                 state = self.watch_until(state, until);
                 continue;
             }
-            let waits = |failing: &super::Failing| failing.retry_at > Instant::now();
-            if retry == Retry::AfterBackoff && state.failing.as_ref().is_some_and(waits) {
+            if retry == Retry::AfterBackoff && state.is_backing_off() {
                 break;
             }
             let settled = state.settled;

@@ -7,7 +7,7 @@ use std::{
 
 use spanwise_core::Fault;
 
-use super::{Phase, Shared, State, Worker, attempt::is_writing, direct::Retry};
+use super::{Phase, Shared, State, Worker, attempt::is_writing, deadline_after, direct::Retry};
 use crate::{background::Report, process::Lives};
 
 /// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
@@ -48,6 +48,28 @@ impl Shared {
             return Err(self.refused(&state));
         }
         Ok(())
+    }
+
+    /// Flushes before a panic goes on. Each panic of a program that survives them would wait for an output that is stalled: once one
+    /// waited in vain, the others do not wait until the output takes something.
+    pub(crate) fn flush_in_panic(&self, at_most: Duration) -> io::Result<()> {
+        let state = self.lock();
+        let settled = state.settled;
+        let timeout = match state.panicked_in_vain == Some(settled) {
+            true => Duration::ZERO,
+            false => at_most,
+        };
+        drop(state);
+        let deadline = deadline_after(timeout);
+        let flushed = self.flush(deadline);
+        // One that did not wait, such as that of a panic of the writer, says nothing about the others.
+        if flushed.is_err() && Instant::now() >= deadline && !is_writing() {
+            let mut state = self.lock();
+            if state.settled == settled {
+                state.panicked_in_vain = Some(settled);
+            }
+        }
+        flushed
     }
 
     fn refused(&self, state: &State) -> io::Error {
@@ -91,6 +113,9 @@ impl Shared {
         // Somebody may be at it already: the program does not end before it is done.
         while state.phase != Phase::Direct && Instant::now() < last_call {
             state = self.watch_until(state, last_call);
+        }
+        if state.phase == Phase::Direct {
+            return;
         }
         self.stop.set(true);
         self.hurry(&mut state);

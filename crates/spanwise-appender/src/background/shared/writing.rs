@@ -34,11 +34,15 @@ impl Shared {
         let mut lingers = 0;
         loop {
             if state.phase == Phase::Direct {
-                // What was held is given up. Callers left what is held now while this thread was stuck in the sink.
+                // What was held is given up. Callers left what is held now while this thread was stuck in the sink. What is refused
+                // now, they try again.
                 if !state.forking
                     && !state.writing
+                    && !state.is_backing_off()
                     && let Some(chunk) = state.buffer.pop()
                 {
+                    // It told this thread to give up what is given up by now.
+                    self.stop.set(false);
                     state.writing = true;
                     let epoch = state.epoch;
                     return Next::Write { chunk, epoch };
@@ -116,8 +120,8 @@ impl Shared {
         Next::End
     }
 
-    /// The fate of the oldest records, as [`settle`](Self::settle), for the thread that writes. True if the sink is to be tried again
-    /// with what is left of them.
+    /// The fate of the oldest records, as [`settle`](Self::settle), for the thread that writes. True if it is to try the sink again
+    /// with what is left of them. Otherwise that goes back into the buffer, by [`end_turn`](Self::end_turn).
     pub(crate) fn settle_of(
         &self,
         epoch: u64,
@@ -130,12 +134,15 @@ impl Shared {
             // They were given up and counted while this was being written.
             return false;
         }
+        let is_refused = attempt.refusal.is_some();
         self.settle(&mut state, bytes, attempt, left);
         if state.watchers > 0 && self.is_worth_telling(&state) {
             state.told_progress = Some(Instant::now());
             self.progress.notify_all();
         }
-        left > 0 && !self.stop.is_set()
+        // Without this thread, callers take turns: it must not hold records back while they write later ones.
+        let is_for_callers = is_refused && state.phase == Phase::Direct;
+        left > 0 && !is_for_callers && !self.stop.is_set()
     }
 
     /// Counts the fate of the oldest records, which are `bytes` long; `left` more were to be written with them.
@@ -235,14 +242,18 @@ impl Shared {
         }
     }
 
-    /// The thread that writes is done with a chunk, or with the sink.
-    pub(crate) fn end_turn(&self, chunk: Option<Chunk>) {
+    /// The thread that writes is done with a chunk of an epoch, or with the sink. What the chunk has left is still to be written, unless
+    /// it was given up meanwhile.
+    pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
         let mut state = self.lock();
         state.writing = false;
-        if let Some(chunk) = chunk {
-            state.buffer.recycle(chunk);
+        match chunk {
+            Some((chunk, epoch)) if state.epoch == epoch => state.buffer.put_back(chunk),
+            Some((chunk, _)) => state.buffer.recycle(chunk),
+            None => {}
         }
-        if state.forking {
+        // Without this thread, those who wait take turns.
+        if state.forking || state.phase == Phase::Direct && state.watchers > 0 {
             self.progress.notify_all();
         }
     }
