@@ -358,7 +358,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     };
     let next = trim(second);
     // `Authorization: token …` has a credential after the scheme, unless a sentence goes on.
-    if values::is_scheme(word) {
+    if values::is_scheme(word) && about != About::Password {
         let lists = [prose::STATES, prose::VERBS, prose::FUNCTION];
         return lists.iter().any(|list| prose::is_in(list, next));
     }
@@ -590,7 +590,7 @@ fn is_error_name(word: &[u8], about: About) -> bool {
             if parts == 1 {
                 begins = prose::is_in(prose::STARTS_OF_ERRORS, part);
             } else {
-                let lists = [prose::STATES, prose::ERRORS, prose::LEADS, prose::OPENERS];
+                let lists = [prose::STATES, prose::ERRORS, prose::SUBJECTS_OF_ERRORS];
                 others &= lists.iter().any(|list| prose::is_in(list, part));
             }
             start = at;
@@ -659,6 +659,27 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         end = at + start + letters;
         read = at + word.len();
         if !after.is_empty() && !(is_list && after == b",") {
+            break;
+        }
+    }
+    end
+}
+
+/// Where the groups of digits end that go on after a code, which ends at `first`: `123 456`.
+pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
+    let line = line_from(text, 0, 64);
+    let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
+    let mut end = first;
+    if !line.get(..first).is_some_and(is_group) {
+        return first;
+    }
+    for (at, word) in words_of(line).skip(1) {
+        let digits = trim(word);
+        if at != end + 1 || digits.is_empty() || !word.starts_with(digits) || !is_group(digits) {
+            break;
+        }
+        end = at + digits.len();
+        if digits.len() != word.len() {
             break;
         }
     }

@@ -548,6 +548,8 @@ impl<'t> Pair<'t> {
             && hiding.built_in;
         if is_alone && about == About::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
+        } else if loose && about == About::Code {
+            end = start + credential::end_of_code(&text[start..], end - start);
         } else if loose && about == About::Person {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
@@ -591,13 +593,7 @@ impl<'t> Pair<'t> {
         }
         let before = run_back(text, self.name, 1, is_space);
         let word = run_back(text, before, 16, |byte| byte.is_ascii_alphabetic());
-        let words = [
-            &b"unexpected"[..],
-            b"expected",
-            b"illegal",
-            b"unknown",
-            b"stray",
-        ];
+        let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
         let is_parser = words
             .iter()
             .any(|known| text[word..before].eq_ignore_ascii_case(known));

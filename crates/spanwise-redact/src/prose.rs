@@ -1083,6 +1083,7 @@ pub(crate) const ERRORS: &[&str] = &[
 
 /// What the names of errors begin with, and hardly a password does.
 pub(crate) const STARTS_OF_ERRORS: &[&str] = &[
+    "bad",
     "expired",
     "incorrect",
     "insufficient",
@@ -1094,9 +1095,34 @@ pub(crate) const STARTS_OF_ERRORS: &[&str] = &[
     "unsupported",
 ];
 
+/// What such a beginning is said of, beside [`ERRORS`].
+pub(crate) const SUBJECTS_OF_ERRORS: &[&str] = &[
+    "character",
+    "characters",
+    "code",
+    "credential",
+    "credentials",
+    "data",
+    "encoding",
+    "field",
+    "gateway",
+    "hash",
+    "input",
+    "key",
+    "login",
+    "parameter",
+    "password",
+    "request",
+    "token",
+    "type",
+    "user",
+    "username",
+    "value",
+    "version",
+];
+
 /// What the names of errors end in, and hardly a password does.
 pub(crate) const ENDS_OF_ERRORS: &[&str] = &[
-    "credentials",
     "err",
     "error",
     "errors",
@@ -1104,7 +1130,6 @@ pub(crate) const ENDS_OF_ERRORS: &[&str] = &[
     "fault",
     "failed",
     "failure",
-    "gateway",
     "invalid",
     "expired",
     "denied",
@@ -1113,8 +1138,6 @@ pub(crate) const ENDS_OF_ERRORS: &[&str] = &[
     "mismatch",
     "required",
     "rejected",
-    "request",
-    "signature",
     "refused",
     "revoked",
     "incorrect",
