@@ -2,15 +2,16 @@
 //! in a second.
 
 use std::{
+    borrow::Cow,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use crate::recorder_support::{Lines, stack, stack_to};
-use spanwise_core::{Clock, Fault, LevelLayer, SelfReport};
+use spanwise_core::{Clock, Fault, KeyVerdict, LevelLayer, Redact, SelfReport};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, RecorderBuilder, UnitGuard};
 use tracing::{
@@ -151,6 +152,59 @@ fn quiet_units_take_nothing_of_the_limit() {
     }
     fail(1);
     assert_eq!(count(&lines, HEADER), 1);
+}
+
+/// Hides nothing, and keeps the texts that a report would tell.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Redact for Told {
+    fn key(&self, _: &str) -> KeyVerdict {
+        KeyVerdict::Pass
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.lock().unwrap().push(text.to_owned());
+        Cow::Borrowed(text)
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told_with_its_reason() {
+    let (report, told) = (SelfReport::new(), Told::default());
+    report.redact(Arc::new(told.clone()));
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let builder = Recorder::builder().max_lines_per_second(1).tail(0.0);
+    let builder = builder.unwrap().clock(clock.clone()).report(&report);
+    let (dispatch, ..) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    // The limit owes more than a minute after it.
+    info_span!("request").in_scope(|| {
+        (0..100).for_each(|n| debug!(n, "a step"));
+        error!("failed");
+    });
+    fail(1);
+    reset(1);
+    let old = || {
+        info!("held");
+        clock.advance(Duration::from_secs(30));
+    };
+    info_span!("request").in_scope(old);
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        error!("failed");
+        old();
+    });
+    let told = told.0.lock().unwrap();
+    let what = |text: &String| {
+        let (_, text) = text.split_once(" that ").unwrap();
+        text.split_once(':').unwrap().0.to_owned()
+    };
+    let told: Vec<_> = told.iter().map(what).collect();
+    assert_eq!(
+        told,
+        ["failed", "was cancelled", "went on for long", "failed"]
+    );
 }
 
 /// Shows no header while it is closed.

@@ -61,9 +61,12 @@ impl Unit {
         }
         let is_empty = state.ring.records() == 0 && state.evicted == 0;
         let writes_through = fails && self.span.is_some();
-        state.is_suppressed =
+        let is_suppressed =
             (!is_empty || writes_through) && !limit.admits(reason, state.ring.records() as u64);
-        if state.is_suppressed {
+        // That it is old too is no news of one that failed.
+        let before = state.suppressed.filter(|_| reason == Reason::Old);
+        state.suppressed = is_suppressed.then(|| before.unwrap_or(reason));
+        if is_suppressed {
             return None;
         }
         state.has_failed |= fails;
