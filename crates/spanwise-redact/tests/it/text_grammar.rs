@@ -418,6 +418,9 @@ fn commands() {
         "stockctl --password «Mo0nRi55» --user ada",
         "stockctl --password=«Mo0nRi55» --user ada",
         "stockctl --api-token «tulip» list",
+        "x --pin «4217»",
+        " --pw «abc1»",
+        "x \"--pw\" \"«a1»\"",
         "[\"stockctl\", \"--password\", \"«Mo0nRi55»\"]",
         "keytool -storepass «Mo0nRi55» -list",
         "openssl rsa -passin pass:«Mo0nRi55» -in key.pem",
@@ -474,6 +477,41 @@ fn tokens() {
         "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----".to_owned(),
     ];
     check(&cases.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// A token that goes on over the end of what is read is not shown in part.
+#[test]
+fn tokens_at_the_end_of_what_is_read_are_hidden() {
+    let policy = Policy::secrets();
+    let policy: &dyn Redact = &policy;
+    let part = "aB3dE6gH".repeat(1_024);
+    let token = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{part}.{}", &part[..43]);
+    let budget = <dyn Redact>::BUDGET;
+    for start in [
+        61_440,
+        budget - token.len(),
+        budget - 4_000,
+        budget - 24,
+        budget - 3,
+        budget,
+    ] {
+        for before in [
+            " ",
+            "(",
+            "token=",
+            "token: ",
+            "\"token\":\"",
+            "Bearer ",
+            "https://h/?t=",
+        ] {
+            let line = &"a line of a log ".repeat(5_000)[..start - before.len() - 1];
+            let text = format!("{line} {before}{token} end of the text");
+            let shown = policy.hide(&text);
+            let pieces = ["eyJ", "aB3dE6gH"];
+            let leaks = pieces.iter().any(|piece| shown.contains(piece));
+            assert!(!leaks, "{start} {before:?}");
+        }
+    }
 }
 
 #[test]
