@@ -195,7 +195,7 @@ pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south centr
 pub(crate) const ALONE: &str = "in at on is v b n nb min can was";
 
 /// Beginnings after which a key is a question: `has_password`.
-pub(crate) const QUESTIONS: &str = "has have needs need requires should supports";
+pub(crate) const QUESTIONS: &str = "is has have needs need requires should supports";
 
 /// Beginnings after which a key in the plural is a number: `max_api_keys`, `number_of_secrets`.
 pub(crate) const COUNTS: &str = "num number count total max min nb n";

@@ -130,6 +130,15 @@ impl Bucket {
         taken.is_ok()
     }
 
+    /// Gives back what [`take_many`](Self::take_many) took.
+    pub(crate) fn give_back(self, bucket: &AtomicU64, tokens: u64) {
+        let cost = self.cost(tokens);
+        // The closure always has a next value.
+        let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
+            Some(bucket.saturating_sub(cost))
+        });
+    }
+
     /// Takes a token in any case. At most a second burst is owed.
     pub(crate) fn charge(self, bucket: &AtomicU64, now: u64) {
         let most = now.saturating_add(self.tolerance.saturating_mul(2));

@@ -47,6 +47,12 @@ impl DumpLimit {
         limit.take_many(&self.bucket, self.now(), lines.max(MIN_LINES))
     }
 
+    /// A unit with so many lines was admitted, and is not written.
+    pub(crate) fn give_back(&self, lines: u64) {
+        // A line costs as much of the half as of all.
+        self.all.give_back(&self.bucket, lines.max(MIN_LINES));
+    }
+
     /// A line passes through, whatever is left.
     pub(crate) fn passes(&self) {
         self.all.charge(&self.bucket, self.now());

@@ -33,6 +33,17 @@ impl Reason {
         }
     }
 
+    /// What is said of a unit.
+    pub(crate) fn predicate(self) -> &'static str {
+        match self {
+            Self::Error | Self::Status | Self::Panic => "failed",
+            Self::Slow => "was slow",
+            Self::Cancelled => "was cancelled",
+            Self::Asked => "was asked for",
+            Self::Old => "went on for long",
+        }
+    }
+
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         let all = [
             Self::Error,

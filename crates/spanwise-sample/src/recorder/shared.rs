@@ -106,7 +106,7 @@ pub(crate) struct Sink {
     pub(crate) units: SpanTable<Arc<Unit>>,
     /// For the events that are in no unit.
     pub(crate) outside: Arc<Unit>,
-    pub(crate) dumps: DumpLimit,
+    pub(crate) dumps: Arc<DumpLimit>,
     /// A record has the number of its callsite, which is its place here.
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
@@ -118,10 +118,10 @@ impl Sink {
             id: LayerId::unique(),
             units: SpanTable::default(),
             outside: Unit::new(shared, None),
-            dumps: DumpLimit::new(
+            dumps: Arc::new(DumpLimit::new(
                 shared.options.limits.lines_per_second,
                 Time::of(shared.options.clock.clone()),
-            ),
+            )),
             callsites: RwLock::default(),
         });
         let mut sinks = shared.sinks.lock().unwrap_or_else(PoisonError::into_inner);

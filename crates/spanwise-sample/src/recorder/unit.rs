@@ -53,8 +53,8 @@ struct State {
     evicted: u64,
     /// It is being written, and something more happened than that it is old.
     has_failed: bool,
-    /// It was to be written, but too many others had been.
-    is_suppressed: bool,
+    /// Why it was to be written, when too many others had been.
+    suppressed: Option<Reason>,
 }
 
 /// What becomes of an event that the sink shows, with tail sampling.
@@ -233,16 +233,17 @@ impl Unit {
         self.answered();
         let mut state = self.state();
         state.phase = Phase::Ended;
-        if !state.is_suppressed {
+        let Some(reason) = state.suppressed else {
             self.forget(&mut state, Bucket::Forgotten);
             return;
-        }
+        };
         let records = self.forget(&mut state, Bucket::Suppressed);
         drop(state);
         if records > 0 {
             let most = self.shared.options.limits.lines_per_second;
             let why = format_args!(
-                "{records} lines of a unit of work that failed, was slow or was cancelled: at most {most} lines are written in a second"
+                "{records} lines of a unit of work that {}: at most {most} lines are written in a second",
+                reason.predicate()
             );
             self.shared.report.fault(Fault::Suppressed, &why);
         }

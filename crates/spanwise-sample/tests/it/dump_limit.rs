@@ -1,12 +1,24 @@
 //! A flood of units that fail is not a flood of lines: each sink writes a limited number of those
 //! in a second.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use crate::recorder_support::{Lines, stack, stack_to};
-use spanwise_core::{Clock, Fault, SelfReport};
+use spanwise_core::{Clock, Fault, KeyVerdict, LevelLayer, Redact, SelfReport};
+use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, RecorderBuilder, UnitGuard};
-use tracing::{Dispatch, debug, dispatcher, error, info, info_span};
+use tracing::{
+    Dispatch, Event, Subscriber, debug, dispatcher, error, info, info_span,
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
 const HEADER: &str = "what was kept of a unit of work follows";
 
@@ -138,6 +150,104 @@ fn quiet_units_take_nothing_of_the_limit() {
         // It is slow when it ends, and has nothing to show.
         clock.advance(Duration::from_millis(10));
     }
+    fail(1);
+    assert_eq!(count(&lines, HEADER), 1);
+}
+
+/// Hides nothing, and keeps the texts that a report would tell.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Redact for Told {
+    fn key(&self, _: &str) -> KeyVerdict {
+        KeyVerdict::Pass
+    }
+
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.lock().unwrap().push(text.to_owned());
+        Cow::Borrowed(text)
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told_with_its_reason() {
+    let (report, told) = (SelfReport::new(), Told::default());
+    report.redact(Arc::new(told.clone()));
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let builder = Recorder::builder().max_lines_per_second(1).tail(0.0);
+    let builder = builder.unwrap().clock(clock.clone()).report(&report);
+    let (dispatch, ..) = stack(builder);
+    let _default = dispatcher::set_default(&dispatch);
+    // The limit owes more than a minute after it.
+    info_span!("request").in_scope(|| {
+        (0..100).for_each(|n| debug!(n, "a step"));
+        error!("failed");
+    });
+    fail(1);
+    reset(1);
+    let old = || {
+        info!("held");
+        clock.advance(Duration::from_secs(30));
+    };
+    info_span!("request").in_scope(old);
+    info_span!("request").in_scope(|| {
+        debug!("a step");
+        error!("failed");
+        old();
+    });
+    let told = told.0.lock().unwrap();
+    let what = |text: &String| {
+        let (_, text) = text.split_once(" that ").unwrap();
+        text.split_once(':').unwrap().0.to_owned()
+    };
+    let told: Vec<_> = told.iter().map(what).collect();
+    assert_eq!(
+        told,
+        ["failed", "was cancelled", "went on for long", "failed"]
+    );
+}
+
+/// Shows no header while it is closed.
+struct Closable<L> {
+    inner: L,
+    closed: Arc<AtomicBool>,
+}
+
+impl<S: Subscriber, L: Layer<S>> Layer<S> for Closable<L> {
+    fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        self.inner.on_new_span(attrs, id, ctx);
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let is_header = event.metadata().target() == "spanwise::recorder";
+        if !(is_header && self.closed.load(Ordering::Relaxed)) {
+            self.inner.on_event(event, ctx);
+        }
+    }
+}
+
+#[test]
+fn a_unit_whose_header_is_not_written_takes_nothing_of_the_limit() {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400));
+    let builder = Recorder::builder().max_lines_per_second(20).clock(clock);
+    let recorder = builder.report(&SelfReport::silent()).build();
+    let (lines, closed) = (Lines::default(), Arc::new(AtomicBool::new(true)));
+    let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+    let layer = recorder.sink(lines.clone(), levels.handle(), |writer| Closable {
+        inner: JsonLayer::new().with_writer(writer),
+        closed: Arc::clone(&closed),
+    });
+    let stack = tracing_subscriber::registry().with(layer).with(levels);
+    let _default = stack.set_default();
+    let request = info_span!("request").entered();
+    (0..30).for_each(|n| debug!(n, "a step"));
+    (0..10).for_each(|_| error!("failed"));
+    assert_eq!((count(&lines, "failed"), count(&lines, "a step")), (10, 0));
+    closed.store(false, Ordering::Relaxed);
+    error!("failed");
+    assert_eq!((count(&lines, HEADER), count(&lines, "a step")), (1, 30));
+    // It took all there was.
+    drop(request);
     fail(1);
     assert_eq!(count(&lines, HEADER), 1);
 }

@@ -15,6 +15,8 @@ use crate::recorder::{
 #[derive(Debug)]
 pub(crate) struct Batch {
     unit: Arc<Unit>,
+    /// It admitted the batch.
+    limit: Arc<DumpLimit>,
     ring: Ring,
     progress: Progress,
     /// For the header.
@@ -42,7 +44,11 @@ impl Unit {
     /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or
     /// too many lines were written in this second, or nothing was kept; in the last case the unit
     /// writes through all the same, unless it is just old.
-    pub(crate) fn begin(self: &Arc<Self>, reason: Reason, limit: &DumpLimit) -> Option<Box<Batch>> {
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        reason: Reason,
+        limit: &Arc<DumpLimit>,
+    ) -> Option<Box<Batch>> {
         let mut state = self.state();
         let fails = reason != Reason::Old;
         if state.phase != Phase::Quiet {
@@ -55,9 +61,12 @@ impl Unit {
         }
         let is_empty = state.ring.records() == 0 && state.evicted == 0;
         let writes_through = fails && self.span.is_some();
-        state.is_suppressed =
+        let is_suppressed =
             (!is_empty || writes_through) && !limit.admits(reason, state.ring.records() as u64);
-        if state.is_suppressed {
+        // That it is old too is no news of one that failed.
+        let before = state.suppressed.filter(|_| reason == Reason::Old);
+        state.suppressed = is_suppressed.then(|| before.unwrap_or(reason));
+        if is_suppressed {
             return None;
         }
         state.has_failed |= fails;
@@ -78,6 +87,7 @@ impl Unit {
             },
             ring: Ring::default(),
             unit: Arc::clone(self),
+            limit: Arc::clone(limit),
             progress: Progress::Begun,
         }))
     }
@@ -150,6 +160,7 @@ impl Drop for Batch {
         if self.progress == Progress::Begun {
             // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
             state.phase = Phase::Quiet;
+            self.limit.give_back(self.records);
         } else {
             // The writer panicked: what came since would not fare better.
             unit.forget(&mut state, Bucket::Failed);
