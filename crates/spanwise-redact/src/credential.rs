@@ -658,7 +658,8 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         }
         end = at + start + letters;
         read = at + word.len();
-        if !after.is_empty() && !(is_list && after == b",") {
+        let goes_on = after.is_empty() || is_list && after == b",";
+        if !goes_on {
             break;
         }
     }
