@@ -7,7 +7,16 @@ use tokio::{
     net::TcpStream,
 };
 
+use axum::http::HeaderValue;
+
 use crate::note;
+
+const TOKEN: &str = "Bearer the-token-of-ada";
+
+/// The one customer with an account.
+pub(crate) fn user_of(token: &HeaderValue) -> Option<&'static str> {
+    (token == TOKEN).then_some("ada")
+}
 
 /// Sends real requests: two tenants at once, one of them with a body that is no order.
 pub(crate) async fn come(address: SocketAddr) -> Result<(), Box<dyn Error>> {
@@ -15,17 +24,18 @@ pub(crate) async fn come(address: SocketAddr) -> Result<(), Box<dyn Error>> {
         "two tenants, acme and globex, send requests at once; each line tells by tenant_id whose it is,",
     );
     note(
-        "and by request_id to which request it belongs, also that of the spawned task (`confirmation sent`)",
+        "and by request_id to which request it belongs, also that of the spawned task (`confirmation sent`);",
     );
+    note("once a customer is logged in, the lines of the request say by user_id who it is");
     let acme = async {
-        send(address, "acme", "GET /products", "").await?;
-        send(address, "acme", "POST /orders", r#"{"sku":"book"}"#).await?;
-        send(address, "acme", "POST /orders/42/pay", "").await
+        send(address, "acme", "", "GET /products", "").await?;
+        send(address, "acme", TOKEN, "POST /orders", r#"{"sku":"book"}"#).await?;
+        send(address, "acme", TOKEN, "POST /orders/42/pay", "").await
     };
     let globex = async {
-        send(address, "globex", "POST /orders", "{not an order").await?;
-        send(address, "globex", "POST /orders", r#"{"sku":"pen"}"#).await?;
-        send(address, "a tenant\tthat is none", "GET /products", "").await
+        send(address, "globex", "", "POST /orders", "{not an order").await?;
+        send(address, "globex", "", "POST /orders", r#"{"sku":"pen"}"#).await?;
+        send(address, "a tenant\tthat is none", "", "GET /products", "").await
     };
     tokio::try_join!(acme, globex)?;
     Ok(())
@@ -34,12 +44,17 @@ pub(crate) async fn come(address: SocketAddr) -> Result<(), Box<dyn Error>> {
 async fn send(
     address: SocketAddr,
     tenant: &str,
+    token: &str,
     request: &str,
     body: &str,
 ) -> Result<(), Box<dyn Error>> {
     let mut stream = TcpStream::connect(address).await?;
+    let authorization = match token {
+        "" => String::new(),
+        token => format!("authorization: {token}\r\n"),
+    };
     let request_text = format!(
-        "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nx-tenant-id: {tenant}\r\ncontent-length: {}\r\n\r\n{body}",
+        "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nx-tenant-id: {tenant}\r\n{authorization}content-length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request_text.as_bytes()).await?;

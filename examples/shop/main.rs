@@ -23,8 +23,9 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -72,6 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/products", get(products))
         .route("/orders", post(create_order))
         .route("/orders/{id}/pay", post(pay_order))
+        .layer(middleware::from_fn(log_in))
         .layer(
             telemetry
                 .http_server()
@@ -107,6 +109,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         report.delivered, report.lost
     ));
     Ok(())
+}
+
+/// Who sends a token is known from here on: all later lines of the request have the `user_id`.
+async fn log_in(request: Request, next: Next) -> Response {
+    let token = request.headers().get("authorization");
+    if let Some(user_id) = token.and_then(customers::user_of) {
+        spanwise::context::set("user_id", user_id);
+        debug!("logged in");
+    }
+    next.run(request).await
 }
 
 #[instrument]

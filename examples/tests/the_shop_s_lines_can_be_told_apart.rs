@@ -144,6 +144,17 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
             "{lines:?}"
         );
     }
+    let users = |message: &str| -> Vec<_> {
+        let lines = lines.iter().filter(|line| line["message"] == message);
+        let mut users: Vec<_> = lines.map(|line| line["user_id"].as_str()).collect();
+        users.sort_unstable();
+        users
+    };
+    // Of two orders the customer with an account gave one.
+    assert_eq!(users("order created"), [None, Some("ada")]);
+    assert_eq!(users("confirmation sent"), [None, Some("ada")]);
+    assert_eq!(users("payment failed"), [Some("ada")]);
+    assert_eq!(users("products listed"), [None, None]);
     let failed = lines
         .iter()
         .find(|line| line["message"] == "payment failed")

@@ -1,6 +1,8 @@
 //! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
 
-use std::{cell::Cell, fmt, ops::Range, sync::Arc};
+mod late;
+
+use std::{cell::Cell, fmt, iter, ops::Range, sync::Arc};
 
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -19,13 +21,18 @@ use crate::{
     guarded, redact,
 };
 
+pub use late::{decides, recorded_callsite, set};
+
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
 
 /// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
 pub const MAX_CONTEXT_VALUE: usize = 1024;
 
-/// The context of a span: what it and the spans above it said under the declared keys; the nearest wins.
+/// The context of a span: what it and the spans above it said under the declared keys.
+///
+/// The nearest span wins. A value that [`set`] or the HTTP layer decided is replaced by another
+/// such value alone.
 ///
 /// Cheap to clone. Empty outside any span, and where no [`ContextLayer`] is installed.
 ///
@@ -54,9 +61,24 @@ pub struct Context {
 /// take no more than they need.
 #[derive(Debug)]
 struct Entries {
-    /// Each with the end of its value.
-    keys: Box<[(&'static str, u32)]>,
+    keys: Box<[Key]>,
     text: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    name: &'static str,
+    is_decided: bool,
+    /// Where its value ends in the text.
+    end: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry<'a> {
+    key: &'static str,
+    value: &'a str,
+    /// No other span of the program replaces it.
+    is_decided: bool,
 }
 
 impl Context {
@@ -102,7 +124,8 @@ impl Context {
 
     /// Keys with their values: those of the outermost span first, each span's in the order of its fields.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.entries.iter().flat_map(|entries| entries.iter())
+        let entries = self.entries.iter().flat_map(|entries| entries.iter());
+        entries.map(|entry| (entry.key, entry.value))
     }
 
     /// True where there is no context at all.
@@ -113,13 +136,17 @@ impl Context {
 }
 
 impl Entries {
-    fn new<'a>(entries: impl Iterator<Item = (&'static str, &'a str)> + Clone) -> Self {
-        let lens = entries.clone().map(|(_, value)| value.len());
+    fn new<'a>(entries: impl Iterator<Item = Entry<'a>> + Clone) -> Self {
+        let lens = entries.clone().map(|entry| entry.value.len());
         let (count, len) = lens.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
         let (mut keys, mut text) = (Vec::with_capacity(count), String::with_capacity(len));
-        for (key, value) in entries {
-            text.push_str(value);
-            keys.push((key, text.len() as u32));
+        for entry in entries {
+            text.push_str(entry.value);
+            keys.push(Key {
+                name: entry.key,
+                is_decided: entry.is_decided,
+                end: text.len() as u32,
+            });
         }
         Self {
             keys: keys.into(),
@@ -127,12 +154,16 @@ impl Entries {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
+    fn iter(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
         let mut start = 0;
-        self.keys.iter().map(move |(key, end)| {
-            let value = &self.text[start..*end as usize];
-            start = *end as usize;
-            (*key, value)
+        self.keys.iter().map(move |key| {
+            let value = &self.text[start..key.end as usize];
+            start = key.end as usize;
+            Entry {
+                key: key.name,
+                value,
+                is_decided: key.is_decided,
+            }
         })
     }
 }
@@ -151,28 +182,41 @@ struct Inherited {
 
 impl Inherited {
     /// The inherited entries first, without those that are own ones too.
-    fn new<'a>(
-        own: impl Iterator<Item = (&'static str, &'a str)> + Clone,
-        parent: Option<&'a Self>,
-    ) -> Self {
+    fn new<'a>(own: impl Iterator<Item = Entry<'a>> + Clone, parent: Option<&'a Self>) -> Self {
+        let outer = parent.and_then(|parent| parent.all.entries.as_ref());
+        let Some(outer) = outer else {
+            let count = own.clone().count() as u32;
+            return Self {
+                own: count,
+                all: Context {
+                    entries: (count > 0).then(|| Arc::new(Entries::new(own))),
+                },
+            };
+        };
+        // What was decided above stands, unless it is decided again.
+        let own = own.filter(|own| {
+            own.is_decided
+                || !outer
+                    .iter()
+                    .any(|outer| outer.key == own.key && outer.is_decided)
+        });
         let count = own.clone().count() as u32;
-        let outer = parent.map(|parent| &parent.all);
-        let all = match outer.and_then(|outer| outer.entries.as_deref()) {
-            Some(outer) if count > 0 => {
-                let is_own = |key: &str| own.clone().any(|(own, _)| own == key);
-                let inherited = outer.iter().filter(|(key, _)| !is_own(key));
-                Some(Arc::new(Entries::new(inherited.chain(own.clone()))))
-            }
-            Some(_) => outer.and_then(|outer| outer.entries.clone()),
-            None => (count > 0).then(|| Arc::new(Entries::new(own))),
+        let entries = if count > 0 {
+            let is_own = |key: &str| own.clone().any(|own| own.key == key);
+            let inherited = outer.iter().filter(|outer| !is_own(outer.key));
+            Arc::new(Entries::new(inherited.chain(own.clone())))
+        } else {
+            Arc::clone(outer)
         };
         Self {
             own: count,
-            all: Context { entries: all },
+            all: Context {
+                entries: Some(entries),
+            },
         }
     }
 
-    fn own(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
+    fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
         let own = self.own as usize;
         self.all.entries.iter().flat_map(move |entries| {
             let inherited = entries.keys.len() - own;
@@ -212,24 +256,35 @@ impl Draft {
         let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
-        self.keys
-            .iter()
-            .map(|(key, range)| (*key, &self.text[range.clone()]))
+    fn iter(&self, is_decided: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
+        self.keys.iter().map(move |(key, range)| Entry {
+            key,
+            value: &self.text[range.clone()],
+            is_decided,
+        })
     }
 }
 
 /// Collects the [`Context`] of each span from its fields, at creation and by late `record`.
 ///
 /// It writes nothing and filters nothing. Default keys: [`CONTEXT_KEYS`]; add yours with [`ContextLayer::key`]. Values are kept
-/// as text, at most 1,024 bytes of it.
+/// as text, at most 1,024 bytes of it. [`set`] adds what becomes known later, in spans that do not
+/// declare it.
 #[derive(Debug)]
 pub struct ContextLayer {
     id: LayerId,
     more_keys: Vec<String>,
     redact: Arc<dyn Redact>,
-    plans: CallsitePlans<Vec<KeyField>>,
+    plans: CallsitePlans<Plan>,
     neighbours: Neighbours,
+}
+
+/// What of a callsite is context.
+#[derive(Debug)]
+struct Plan {
+    keys: Vec<KeyField>,
+    is_decided: bool,
+    begins_unit: bool,
 }
 
 /// A field of a span's callsite that is a context key.
@@ -256,23 +311,25 @@ impl ContextLayer {
         self
     }
 
-    fn plan(&self, callsite: &'static Metadata<'static>) -> &[KeyField] {
+    fn declares(&self, name: &str) -> bool {
+        CONTEXT_KEYS.contains(&name) || self.more_keys.iter().any(|key| key == name)
+    }
+
+    fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| {
-            let declared = |name: &str| {
-                CONTEXT_KEYS.contains(&name) || self.more_keys.iter().any(|key| key == name)
-            };
-            let fields = callsite
-                .fields()
-                .iter()
-                .filter(|field| declared(field.name()));
-            fields
-                .map(|field| KeyField {
-                    index: field.index(),
-                    key: field.name(),
-                    verdict: self.redact.verdict(field.name()),
-                    verdict_of_bool: self.redact.verdict_of_bool(field.name()),
-                })
-                .collect()
+            let fields = callsite.fields().iter();
+            let keys = fields.filter(|field| self.declares(field.name()));
+            let keys = keys.map(|field| KeyField {
+                index: field.index(),
+                key: field.name(),
+                verdict: self.redact.verdict(field.name()),
+                verdict_of_bool: self.redact.verdict_of_bool(field.name()),
+            });
+            Plan {
+                keys: keys.collect(),
+                is_decided: decides(callsite),
+                begins_unit: late::begins_unit(callsite),
+            }
         })
     }
 
@@ -313,18 +370,24 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
-        let keys = self.plan(attrs.metadata());
-        let own = (!keys.is_empty()).then(|| self.collect(keys, |visitor| attrs.record(visitor)));
+        let plan = self.plan(attrs.metadata());
+        let own = (!plan.keys.is_empty())
+            .then(|| self.collect(&plan.keys, |visitor| attrs.record(visitor)));
         let Some(span) = ctx.span(id) else { return };
         let parent = span
             .parent()
             .and_then(|parent| Node::<Inherited>::of(Some(self.id), &parent));
         let node = match (own, parent) {
-            (None, None) => return,
             // A span that adds nothing shares its parent's node.
-            (None, Some(parent)) => parent,
+            (None, Some(parent)) if !plan.begins_unit => parent,
+            // But a unit has room of its own for what becomes known later.
+            (None, parent) => Node::new(parent.as_ref(), |parent| {
+                Inherited::new(iter::empty(), parent)
+            }),
             (Some(own), parent) => {
-                let node = Node::new(parent.as_ref(), |parent| Inherited::new(own.iter(), parent));
+                let node = Node::new(parent.as_ref(), |parent| {
+                    Inherited::new(own.iter(plan.is_decided), parent)
+                });
                 own.put_back();
                 node
             }
@@ -336,20 +399,21 @@ where
         let Some(callsite) = ctx.metadata(id) else {
             return;
         };
-        let keys = self.plan(callsite);
-        if keys.is_empty() {
+        let plan = self.plan(recorded_callsite(values, callsite));
+        if plan.keys.is_empty() {
             return;
         }
-        let recorded = self.collect(keys, |visitor| values.record(visitor));
+        let recorded = self.collect(&plan.keys, |visitor| values.record(visitor));
         let node = (!recorded.keys.is_empty())
             .then(|| ctx.span(id))
             .flatten()
             .and_then(|span| Node::<Inherited>::of(Some(self.id), &span));
         if let Some(node) = node {
             node.update(|inherited, parent| {
-                let is_new = |key: &str| recorded.iter().any(|(new, _)| new == key);
-                let kept = inherited.own().filter(|(key, _)| !is_new(key));
-                Inherited::new(kept.chain(recorded.iter()), parent)
+                let recorded = recorded.iter(plan.is_decided);
+                let is_new = |key: &str| recorded.clone().any(|new| new.key == key);
+                let kept = inherited.own().filter(|own| !is_new(own.key));
+                Inherited::new(kept.chain(recorded.clone()), parent)
             });
         }
         recorded.put_back();

@@ -20,7 +20,8 @@ use crate::nearest;
 /// * A target with a hyphen (`my-crate=debug`) also means the crate, whose target has an
 ///   underscore.
 /// * A field's value (`tenant_id=acme`) means the value however it was recorded: as it is, with `%`
-///   or with `?`. It is a regular expression for all of the value, and may stand in quotes.
+///   or with `?`. It is a regular expression for all of the value, and may stand in quotes. All
+///   operators work but those with braces: `a{2}` and `\p{L}` are errors. `\{` is a brace itself.
 ///
 /// A target matches all targets that start with it; the longest match wins, and of two that are
 /// equal the last one.
@@ -470,10 +471,27 @@ fn parse_span(directive: &str) -> Result<SpanDirective, String> {
     if target.contains('-') {
         heads.push(format!("{}[{name}", target.replace('-', "_")));
     }
+    let mut forms = Vec::with_capacity(fields.len());
+    for field in &fields {
+        forms.push(field.forms().ok_or_else(|| {
+            format!(
+                "`{directive}`: braces do not count or name anything in a value: write out what repeats, \
+                 and a brace itself as `\\{{`"
+            )
+        })?);
+    }
+    // Counted before they are made: each number doubles them.
+    let count = forms.iter().fold(heads.len(), |count, forms| {
+        count.saturating_mul(forms.len())
+    });
+    if count > MAX_VARIANTS {
+        return Err(format!(
+            "`{directive}` has too many numbers to match: name fewer fields"
+        ));
+    }
     let mut variants = Vec::new();
     for head in heads {
-        let lists = fields.iter().fold(vec![String::new()], |lists, field| {
-            let forms = field.forms();
+        let lists = forms.iter().fold(vec![String::new()], |lists, forms| {
             lists
                 .iter()
                 .flat_map(|list| {
@@ -486,11 +504,6 @@ fn parse_span(directive: &str) -> Result<SpanDirective, String> {
             "" => format!("{head}]"),
             list => format!("{head}{{{list}}}]"),
         }));
-    }
-    if variants.len() > MAX_VARIANTS {
-        return Err(format!(
-            "`{directive}` has too many numbers to match: name fewer fields"
-        ));
     }
     if variants
         .iter()
@@ -536,28 +549,56 @@ impl<'a> FieldMatch<'a> {
         (name.chars().all(is_name) && !name.is_empty()).then_some(Self { name, value })
     }
 
-    /// What [`EnvFilter`] is to match: a text in quotes or without, and a number as such.
-    fn forms(&self) -> Vec<String> {
+    /// Returns what [`EnvFilter`] is to match: a text in quotes or without, and a number as such.
+    /// `None` if the value is not [a pattern](pattern).
+    fn forms(&self) -> Option<Vec<String>> {
         let Self { name, value } = self;
         let Some(value) = value else {
-            return vec![(*name).to_owned()];
+            return Some(vec![(*name).to_owned()]);
         };
-        // It cuts directives at these, wherever they are.
-        let pattern: String = value.chars().fold(String::new(), |mut pattern, c| {
-            match c {
-                '=' | ',' | '}' | '{' | ']' | '[' => {
-                    pattern.push_str(&format!("\\x{:02x}", c as u32))
-                }
-                c => pattern.push(c),
-            }
-            pattern
-        });
-        let mut forms = vec![format!("{name}=^\"?(?:{pattern})\"?$")];
+        let mut forms = vec![format!("{name}=^\"?(?:{})\"?$", pattern(value)?)];
         if value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok() {
             forms.push(format!("{name}={value}"));
         }
-        forms
+        Some(forms)
     }
+}
+
+/// Returns the regular expression for a value, as [`EnvFilter`] takes it. `None` if it has an
+/// operator with braces.
+///
+/// `EnvFilter` cuts a directive at each of `=,{}`, so they are escaped. A brace is then the
+/// character itself. Where it would be an operator, the expression would match nothing.
+fn pattern(value: &str) -> Option<String> {
+    let mut pattern = String::new();
+    let mut rest = value.chars();
+    let mut is_after_escape = false;
+    while let Some(c) = rest.next() {
+        let escaped = (c == '\\').then(|| rest.next()).flatten();
+        match (c, escaped) {
+            ('{', _) if is_after_escape || is_count(rest.as_str()) => return None,
+            ('\\', Some(c)) if !is_cut_at(c) => pattern.extend(['\\', c]),
+            (_, Some(c)) | (c, None) if is_cut_at(c) => {
+                pattern.push_str(&format!("\\x{:02x}", u32::from(c)));
+            }
+            (c, _) => pattern.push(c),
+        }
+        is_after_escape = escaped.is_some_and(char::is_alphabetic);
+    }
+    Some(pattern)
+}
+
+/// Returns whether `EnvFilter` cuts a directive at `c`, also inside a value.
+fn is_cut_at(c: char) -> bool {
+    matches!(c, '=' | ',' | '{' | '}')
+}
+
+/// Returns whether `text` is the rest of `{2}`, `{2,}`, `{,2}` or `{2,3}`.
+fn is_count(text: &str) -> bool {
+    text.split_once('}').is_some_and(|(inside, _)| {
+        let is_count = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
+        !inside.is_empty() && inside.chars().all(is_count)
+    })
 }
 
 /// A filter that knows which spans `matcher` means, at any level, and enables nothing else.

@@ -34,6 +34,7 @@
 //! | what a layer keeps for each open span | [`SpanTable`] |
 //! | the spans that a thread is in, without asking the registry | [`EnteredSpans`] |
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
+//! | context that becomes known late, such as who is logged in | [`context::set`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans, which carry context | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
 //! | levels of one sink | [`LayerExt::leveled`] |
@@ -56,7 +57,7 @@ mod annotations;
 mod callsite;
 pub mod chance;
 mod clock;
-mod context;
+pub mod context;
 mod emission;
 mod emitted;
 mod entered_spans;

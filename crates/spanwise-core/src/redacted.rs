@@ -31,7 +31,10 @@ use self::{
     shared::{Answer, Has},
     values::When,
 };
-use crate::{Annotations, CallsitePlans, Fault, Redact, SelfReport, forward_downcast};
+use crate::{
+    Annotations, CallsitePlans, Fault, Redact, SelfReport, context::recorded_callsite,
+    forward_downcast,
+};
 
 pub use private_fields::PrivateFields;
 
@@ -204,6 +207,7 @@ where
         let Some(callsite) = ctx.metadata(id).filter(|_| self.is_on()) else {
             return;
         };
+        let callsite = recorded_callsite(values, callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         self.show(callsite, When::Now, &record, |shown| {
             let Some(shown) = shown else {

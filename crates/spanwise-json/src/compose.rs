@@ -128,12 +128,13 @@ where
     {
         self.close_fields(draft);
         let has_span = match inside {
-            Inside::Current => self.with_current(ctx, |node, cache| {
-                node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
-            }),
-            Inside::Span(id) => self
-                .look_up(id, ctx)
-                .map(|node| node.read(|fragment| self.push_fragment(draft, fragment))),
+            Inside::Current => self
+                .with_current(|node, cache| {
+                    node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
+                })
+                .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
+                .ok(),
+            Inside::Span(id) => self.push_span(draft, id, ctx),
             Inside::NoSpan => None,
         };
         if has_span.is_none() {
@@ -167,6 +168,17 @@ where
             oversize::shorten(line, parts, self.options.max_line, self.shape.table);
         }
         self.write(line, metadata);
+    }
+
+    /// Appends what a span adds that is looked up.
+    #[inline(never)]
+    fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let node = self.look_up(id, ctx)?;
+        node.read(|fragment| self.push_fragment(draft, fragment));
+        Some(())
     }
 
     /// What only some lines have after the spans: out of the way of the others.
@@ -365,10 +377,17 @@ where
     }
 }
 
-/// The members of the spans whose keys the event has not used: an event's field hides a span's.
+/// The members of the spans whose keys the event has not used: an event's field hides a span's, but
+/// not context that was decided.
 #[cold]
-fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &Parts) {
-    let event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &mut Parts) {
+    let mut event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
+    if let Some(displaced) = fragment.without_decided(&event) {
+        line.truncate(parts.fields_start);
+        line.push(&displaced);
+        parts.fields_end = line.len();
+        event = displaced;
+    }
     let keys = Keys::of(&event);
     let of_spans = fragment.member_parts().flat_map(members);
     for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {

@@ -7,7 +7,7 @@ use tracing_core::Metadata;
 
 use crate::{
     escape,
-    format::{Layout, SPANS_OMITTED, Table},
+    format::{DISPLACED, Layout, SPANS_OMITTED, Table},
     line::Line,
     members::{Keys, members},
     notes::{NO_NOTES, Notes},
@@ -38,6 +38,16 @@ pub(crate) struct Fragment {
     /// Where in `bytes` the names of all spans are, where they are listed.
     names: [u32; 2],
     depth: u32,
+    /// The context keys that were decided here, and here or above.
+    own_decided: Places,
+    decided: Places,
+}
+
+/// A bit for each of the [`Label::context`] keys; those from the sixteenth on share the last.
+pub(crate) type Places = u16;
+
+pub(crate) fn places(place: usize) -> Places {
+    1 << place.min(Places::BITS as usize - 1)
 }
 
 /// The bits of keys, aligned as everything around them: a `u128` would cost an open span 16 bytes.
@@ -66,6 +76,8 @@ pub(crate) struct Label {
     pub(crate) list: bool,
     /// Inherited members are left out of a fragment that would be longer than this.
     pub(crate) max_len: usize,
+    /// The keys of the context, as JSON strings.
+    pub(crate) context: Box<[Vec<u8>]>,
 }
 
 /// Long texts, which spans share with the spans inside them.
@@ -96,6 +108,7 @@ pub(crate) struct Own<'a> {
     /// One after the other.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
+    pub(crate) decided: Places,
     pub(crate) notes: &'a Notes,
 }
 
@@ -113,6 +126,8 @@ impl Fragment {
             split: 0,
             names: [0, 0],
             depth: parent.map_or(0, |parent| parent.depth) + 1,
+            own_decided: own.decided,
+            decided: own.decided | parent.map_or(0, |parent| parent.decided),
         };
         let mut notes = own.notes.clone();
         match label.table.layout {
@@ -151,6 +166,7 @@ impl Fragment {
         let own = Own {
             members: [old, new],
             bits,
+            decided: self.own_decided | recorded.decided,
             notes: &notes,
         };
         Self::new(&self.label, own, parent)
@@ -273,6 +289,11 @@ impl Fragment {
         self.notes.as_ref().map_or(&[], |notes| &notes.members)
     }
 
+    /// `members` under other keys where their own are decided in this span or above.
+    pub(crate) fn without_decided(&self, members: &[u8]) -> Option<Vec<u8>> {
+        self.label.without(self.decided, members)
+    }
+
     pub(crate) fn notes(&self) -> &Notes {
         self.notes.as_ref().map_or(&NO_NOTES, |notes| &notes.all)
     }
@@ -301,7 +322,18 @@ impl Fragment {
                 self.shared.clone_from(&parent.shared);
             }
         } else {
-            self.assemble(&own.concat(), parent, notes, &mut bytes);
+            let own = own.concat();
+            let decided = parent.map_or(0, |parent| parent.decided) & !self.own_decided;
+            match label.without(decided, &own) {
+                Some(own) => {
+                    self.own_len = own.len() as u32;
+                    // Whatever key an event has, it is looked for.
+                    self.own_bits = Bits::new(u128::MAX);
+                    self.bits = self.own_bits;
+                    self.assemble(&own, parent, notes, &mut bytes);
+                }
+                None => self.assemble(&own, parent, notes, &mut bytes),
+            }
         }
         self.bits = Bits::new(self.bits() | parent.map_or(0, Self::bits));
         self.split = bytes.len() as u32;
@@ -439,6 +471,44 @@ impl Fragment {
     }
 }
 
+impl Label {
+    /// `members` under other keys where their own are among `decided`; `None` where none is.
+    fn without(&self, decided: Places, members_of: &[u8]) -> Option<Vec<u8>> {
+        if decided == 0 {
+            return None;
+        }
+        let is_decided = |key: &[u8]| {
+            let place = self.context.iter().position(|known| known == key);
+            place.is_some_and(|place| decided & places(place) != 0)
+        };
+        let keys = members(members_of).map(|member| member.quoted_key());
+        let displaced: Vec<(&[u8], Vec<u8>)> = keys
+            .filter(|key| is_decided(key))
+            .map(|key| (key, [b"\"", DISPLACED.as_bytes(), &key[1..]].concat()))
+            .collect();
+        if displaced.is_empty() {
+            return None;
+        }
+        let mut all = Vec::with_capacity(members_of.len() + 16);
+        for member in members(members_of) {
+            let key = member.quoted_key();
+            // What was displaced before gives way to the newer value.
+            if displaced.iter().any(|(_, new)| new == key) {
+                continue;
+            }
+            match displaced.iter().find(|(old, _)| *old == key) {
+                Some((_, new)) => {
+                    all.push(b',');
+                    all.extend_from_slice(new);
+                    all.extend_from_slice(&member.bytes[1 + key.len()..]);
+                }
+                None => all.extend_from_slice(member.bytes),
+            }
+        }
+        Some(all)
+    }
+}
+
 impl Shared {
     fn of(pieces: Vec<Arc<[u8]>>) -> Option<Arc<Self>> {
         let len = pieces.iter().map(|piece| piece.len()).sum();
@@ -490,6 +560,7 @@ impl Inherit for Fragment {
         let own = Own {
             members: [&self.own(), b""],
             bits: self.own_bits.get(),
+            decided: self.own_decided,
             notes: self.own_notes(),
         };
         Self::new(&self.label, own, parent)

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use spanwise_core::{
     CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
-    SpanTable, log_record::LogRecord,
+    SpanTable, context::recorded_callsite, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -127,6 +127,7 @@ where
         let result = f(Own {
             members: [line.as_bytes(), b""],
             bits,
+            decided: plan.decided(bits),
             notes: notes.as_deref().unwrap_or(&NO_NOTES),
         });
         scratch.put_back();
@@ -147,30 +148,22 @@ where
     }
 
     /// Calls `f` with the node of the span that this thread is in. `f` must not call code that may
-    /// log.
+    /// log. An error is the span, if there is one and it has no node: look it up.
+    ///
+    /// To look up is up to the caller, for the thread's spans are borrowed here. A span that another
+    /// thread closes is removed by the last thread that looks at it, which calls code that may log.
     #[inline(always)] // An event in a span costs 3 % less.
-    pub(crate) fn with_current<S, R>(
+    pub(crate) fn with_current<R>(
         &self,
-        ctx: &Context<'_, S>,
         f: impl FnOnce(&SpanNode, &mut NodeCache<Fragment>) -> R,
-    ) -> Option<R>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        local::with_entered(|entered| {
-            let mut apart;
-            let (node, cache) = match entered.current(self.id, &self.spans) {
-                CurrentSpan::Known { value, cache, .. } => (value, cache),
-                // It is closed, or older than the layer.
-                CurrentSpan::Unknown(id) => {
-                    apart = (self.look_up(id, ctx)?, NodeCache::default());
-                    (&apart.0, &mut apart.1)
-                }
-                CurrentSpan::None => return None,
-            };
-            Some(f(node, cache))
-        })
-        .flatten()
+    ) -> Result<R, Option<Id>> {
+        let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
+            CurrentSpan::Known { value, cache, .. } => Ok(f(value, cache)),
+            // It is closed, or older than the layer.
+            CurrentSpan::Unknown(id) => Err(Some(id.clone())),
+            CurrentSpan::None => Err(None),
+        });
+        found.unwrap_or(Err(None))
     }
 
     fn parent_of<S>(&self, attrs: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<SpanNode>
@@ -179,7 +172,10 @@ where
     {
         match attrs.parent() {
             Some(parent) => self.look_up(parent, ctx),
-            None if attrs.is_contextual() => self.with_current(ctx, |node, _| Arc::clone(node)),
+            None if attrs.is_contextual() => self
+                .with_current(|node, _| Arc::clone(node))
+                .or_else(|id| id.and_then(|id| self.look_up(&id, ctx)).ok_or(()))
+                .ok(),
             None => None,
         }
     }
@@ -287,7 +283,7 @@ where
         let Some(node) = self.spans.get(id) else {
             return;
         };
-        let callsite = node.read(Fragment::callsite);
+        let callsite = recorded_callsite(values, node.read(Fragment::callsite));
         let record = |visitor: &mut dyn Visit| values.record(visitor);
         self.with_own(self.plan(callsite), record, |own| {
             if !own.members[0].is_empty() {

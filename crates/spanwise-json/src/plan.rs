@@ -5,12 +5,19 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::log_record;
+use spanwise_core::{CONTEXT_KEYS, context::decides, log_record};
 use tracing_core::Metadata;
 
 use crate::{
-    builder::Options, escape, format::Layout, fragment::Label, line::Short, names::bounded,
-    notes::Notes, shape::Shape, visit::hidden_bit,
+    builder::Options,
+    escape,
+    format::Layout,
+    fragment::{self, Label, Places},
+    line::Short,
+    names::bounded,
+    notes::Notes,
+    shape::Shape,
+    visit::hidden_bit,
 };
 
 #[derive(Debug)]
@@ -36,6 +43,9 @@ pub(crate) struct Plan {
     pub(crate) close: Short<32>,
     /// Of a span's callsite.
     pub(crate) label: Option<Arc<Label>>,
+    /// The context keys that this callsite decides: the bit of each, and its place in
+    /// [`Label::context`].
+    decides: Box<[(u128, Places)]>,
 }
 
 #[derive(Debug)]
@@ -121,6 +131,19 @@ impl Plan {
             close.append(&mut location);
         }
         close.extend(&shape.close);
+        let context: Box<[Vec<u8>]> = if callsite.is_span() {
+            let more = options.context_keys.iter().map(String::as_str);
+            let names = CONTEXT_KEYS.into_iter().chain(more);
+            let key = |name| shape.key(options, name, false).name().to_vec();
+            names.map(key).collect()
+        } else {
+            Box::default()
+        };
+        let decides = keys.iter().filter_map(|key| {
+            let place = context.iter().position(|name| name == key.name())?;
+            decides(callsite).then(|| (key.bit, fragment::places(place)))
+        });
+        let decides = decides.collect();
         Self {
             head: Short::new(shape.head(options, callsite, is_log)),
             message_late: shape.table.layout == Layout::Flat
@@ -144,10 +167,19 @@ impl Plan {
                     name: escape::quoted(&bounded(callsite.name())).into(),
                     list: options.span_list,
                     max_len: options.max_line,
+                    context,
                 })
             }),
             keys,
+            decides,
         }
+    }
+
+    /// Which context keys are decided by a span that has values for the keys of these bits.
+    #[inline]
+    pub(crate) fn decided(&self, bits: u128) -> Places {
+        let has_value = self.decides.iter().filter(|(bit, _)| bits & bit != 0);
+        has_value.fold(0, |places, (_, place)| places | place)
     }
 }
 

@@ -214,8 +214,9 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
     })
 }
 
-/// True if what follows the address that ends at `at` makes it the name of a network that many share: `203.0.113.0/24`. One of more bits than
-/// `longest`, or with an address in it, is as good as the address.
+/// True if what follows the address that ends at `at` makes it the name of a network that many
+/// share: `203.0.113.0/24`. One of more bits than `longest`, or with an address in it, is as good
+/// as the address.
 fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
@@ -236,13 +237,15 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     !goes_on && (1..=longest).contains(&bits) && host_is_zero
 }
 
-/// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no version, as `nginx/1.25.3.1` is.
+/// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no
+/// version, as `nginx/1.25.3.1` is.
 fn is_in_path(text: &[u8], at: usize) -> bool {
     let start = Set::KEY.run_back(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
-/// A public address of groups of hex digits among the characters from `start` to `end`, the longest run of such characters.
+/// A public address of groups of hex digits among the characters from `start` to `end`, the longest
+/// run of such characters.
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // The digits of `\u003c` are among them.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);

@@ -159,7 +159,8 @@ pub(crate) fn out_of_escape(text: &[u8], at: usize) -> usize {
     (0..5).map(after).max().unwrap_or(at)
 }
 
-/// The place after a character that is written out, such as `\n` or `\u003c`, if what follows its backslash is at `at`; or `at`.
+/// The place after a character that is written out, such as `\n` or `\u003c`, if what follows its
+/// backslash is at `at`; or `at`.
 pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
     match text.get(at) {
         _ if at == 0 || text[at - 1] != b'\\' => at,

@@ -5,7 +5,8 @@ use std::fmt;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use spanwise_core::REDACTED;
 
-/// A value that shows itself as `[REDACTED]`, whoever logs it and however: `Display`, `Debug` and `Serialize` say nothing else.
+/// A value that shows itself as `[REDACTED]`, whoever logs it and however: `Display`, `Debug` and
+/// `Serialize` say nothing else.
 ///
 /// What is inside is reached by [`expose`](Self::expose), which stands out in a review.
 ///

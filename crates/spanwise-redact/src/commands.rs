@@ -138,6 +138,9 @@ const FLAGS: &[Flag] = &[
     flag("set", "", Form::Setting),
 ];
 
+/// A bit each.
+const _: () = assert!(FLAGS.len() <= u64::BITS as usize);
+
 /// Calls `found` with the arguments of `text` that may be secret.
 pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Argument<'t>)) {
     let bytes = text.as_bytes();
@@ -434,4 +437,36 @@ fn trimmed(text: &[u8], start: usize, end: usize) -> (usize, usize) {
         .rposition(|byte| !is_after(byte))
         .map_or(from, |at| at + 1);
     (start + from, start + to.max(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan;
+
+    /// A row that no literal of a detector leads to is never asked.
+    #[test]
+    fn each_command_of_the_table_is_read() {
+        for flag in FLAGS.iter().filter(|flag| flag.command != "set") {
+            let secret = match flag.form {
+                Form::AfterMark(mark) => format!("ada{}Mo0nRi55", char::from(mark)),
+                Form::AfterPass => "pass:Mo0nRi55".to_owned(),
+                Form::Word(before) => "x ".repeat(before) + "Mo0nRi55",
+                Form::Oracle => "ada/Mo0nRi55@db".to_owned(),
+                Form::Setting => "API_TOKEN Mo0nRi55".to_owned(),
+                Form::Attached | Form::Either | Form::Separate => "Mo0nRi55".to_owned(),
+            };
+            let gap = if flag.form == Form::Attached { "" } else { " " };
+            let command = match flag.command {
+                "helm" => "helm registry",
+                "7z" => "7z x",
+                command => command,
+            };
+            let words = [command, flag.after, flag.letters].join(" ");
+            let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
+            let mut hits = Vec::new();
+            let signs = scan::detect(line.as_bytes(), u32::MAX, &mut hits);
+            assert!(signs.may_have_command_line(), "`{line}` is not read");
+        }
+    }
 }

@@ -126,15 +126,9 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         !name.is_empty() && name.iter().all(is_upper)
     };
     let about = |name: &[u8]| {
-        let about = [
-            "pass", "pwd", "pw", "secret", "token", "key", "hash", "pin", "param", "value",
-        ];
-        let letters = name
-            .iter()
-            .all(|byte| byte.is_ascii_lowercase() || b"_.-".contains(byte));
-        let camel = name.iter().all(u8::is_ascii_alphabetic);
-        (letters || camel) && about.iter().any(|part| contains(name, part.as_bytes()))
-            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
+        let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+        is_name_of_secret(name)
+            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if is_number(rest))
     };
     match value {
         b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
@@ -171,6 +165,45 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     }
 }
 
+/// Returns whether a whole word of the name of a variable is about a secret: `db_password`,
+/// `apiKey`, and not `monkey`.
+fn is_name_of_secret(name: &[u8]) -> bool {
+    let words = [
+        "pass",
+        "password",
+        "passwd",
+        "passphrase",
+        "pwd",
+        "pw",
+        "secret",
+        "token",
+        "key",
+        "apikey",
+        "hash",
+        "pin",
+        "param",
+        "value",
+    ];
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.-".contains(byte);
+    let mut start = 0;
+    let mut known = false;
+    for at in 1..=name.len() {
+        let ends = at == name.len()
+            || b"_.-".contains(&name[at])
+            || name[at].is_ascii_uppercase() && name[at - 1].is_ascii_lowercase();
+        if ends {
+            let word = &name[start..at];
+            let word = word
+                .strip_prefix(b"_")
+                .or(word.strip_prefix(b"."))
+                .unwrap_or(word);
+            known |= prose::is_in(&words, word.strip_prefix(b"-").unwrap_or(word));
+            start = at;
+        }
+    }
+    known && name.iter().all(is_part)
+}
+
 /// Reads the bare value after `key: `; `text` begins with it.
 pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let line = line_from(text, 0, MAX_LINE_LEN);
@@ -199,8 +232,8 @@ pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let is_struct = words_of(line)
         .nth(1)
         .is_some_and(|(_, second)| b"({[".contains(&second[0]));
-    let is_word =
-        !is_struct && (prose::is_in(prose::LEADS, first) || prose::is_in(prose::STATES, first));
+    let lists = [prose::OPENERS, prose::LEADS, prose::STATES];
+    let is_word = !is_struct && lists.iter().any(|list| prose::is_in(list, first));
     let found = if is_word { credential(4) } else { None };
     found.unwrap_or(Reading::Value)
 }
@@ -265,6 +298,10 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if word.iter().all(u8::is_ascii_digit) {
         return is_count(word, rest, about);
     }
+    // A tag of YAML: `!vault |`.
+    if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
+        return true;
+    }
     if is_type(first) || is_module(word) || is_variable(first) {
         return true;
     }
@@ -274,14 +311,15 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     // `Debug` of a struct: only that of an error is prose.
     let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
         || word[0].is_ascii_uppercase() && second.is_some_and(|second| b"{[".contains(&second[0]));
-    if is_error_name(first) {
+    if is_error_name(first, about) {
         return !has_credential_in_brackets(line, is_struct);
     }
     if is_struct {
         return false;
     }
     let is_state = prose::is_in(prose::STATES, word);
-    let is_lead = prose::is_in(prose::LEADS, word);
+    let is_opener = prose::is_in(prose::OPENERS, word);
+    let is_lead = is_opener || prose::is_in(prose::LEADS, word);
     if about == About::Phrase {
         let sentence = words_of(line)
             .take(4)
@@ -292,6 +330,9 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
         // A chain of errors: `stock-db: permission denied`.
         let is_named = is_thing && (is_plain(word) || is_name(word));
+        let is_thing_named = is_lead && !prose::is_in(prose::CHOSEN, word);
+        let is_lead = is_opener || is_lead && about != About::Password;
+        let is_lead = is_lead || is_thing_named && is_prose(rest, about, depth + 1);
         return is_state || is_lead || is_named && is_prose(rest, about, depth + 1);
     }
     let ends = first.last().is_some_and(|last| b",;.:!?)".contains(last));
@@ -316,21 +357,38 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         return false;
     };
     let next = trim(second);
+    // `Authorization: token …` has a credential after the scheme, unless a sentence goes on.
+    if values::is_scheme(word) {
+        let lists = [prose::STATES, prose::VERBS, prose::FUNCTION];
+        return lists.iter().any(|list| prose::is_in(list, next));
+    }
     let goes_on = next.is_empty()
         || is_plain(next)
         || next.iter().all(u8::is_ascii_digit)
         || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
         || is_name(next)
         || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
-        || is_error_name(next);
+        || is_error_name(next, about);
     let is_known = |word: &[u8]| {
-        let lists = [prose::STATES, prose::LEADS, prose::VERBS, prose::FUNCTION];
+        let lists = [
+            prose::STATES,
+            prose::OPENERS,
+            prose::LEADS,
+            prose::VERBS,
+            prose::FUNCTION,
+        ];
         lists.iter().any(|list| prose::is_in(list, word))
     };
     let is_pair = second.contains(&b'=')
         || second.last() == Some(&b':') && !is_known(next) && !next.iter().all(u8::is_ascii_digit);
     if is_pair {
         return false;
+    }
+    if is_lead && !is_opener && about == About::Password {
+        // `password: root from …`: a thing of a sentence does something, and is no password then.
+        let is_verb = prose::is_in(prose::VERBS, next) || prose::is_in(prose::STATES, next);
+        let is_auxiliary = prose::is_in(prose::AUXILIARIES, next);
+        return is_auxiliary || is_verb && !prose::is_in(prose::CHOSEN, word);
     }
     if is_lead {
         return goes_on;
@@ -358,10 +416,16 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
 fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
-    let unit = |word: &&[u8]| prose::is_in(prose::UNITS, word);
+    // Digits and words are secrets too: only what is measured is counted then, and little of it.
+    let (units, most, most_of_any) = match about {
+        About::Thing | About::Person => (prose::UNITS, 7, 3),
+        About::Code | About::Password => (prose::MEASURES, 3, 0),
+        About::Phrase => (prose::MEASURES_OF_PHRASES, 3, 0),
+    };
+    let unit = |word: &&[u8]| prose::is_in(units, word);
     let is_range = |word: &&[u8]| {
         let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
-        joins.contains(word) || word.iter().all(u8::is_ascii_digit)
+        joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
     };
     let has_unit = second.is_some_and(|second| {
         unit(&second)
@@ -372,15 +436,17 @@ fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
                     .any(|word| unit(&word))
     });
     if has_unit {
-        return digits.len() <= 7;
+        return digits.len() <= most;
+    }
+    // `3 wrong attempts`
+    let is_small = digits.len() <= 2 && matches!(about, About::Code | About::Password);
+    let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
+    if is_small && second.is_some_and(is_plain) && third.is_some_and(|third| unit(&third)) {
+        return true;
     }
     // `12 messages pending`
-    let most = match about {
-        About::Thing | About::Person => 3,
-        About::Code | About::Phrase => 2,
-        About::Password => 0,
-    };
-    if digits.len() <= most && second.is_some_and(|second| is_plain(second) && second.len() > 2) {
+    let is_word = |word: &[u8]| is_plain(word) && word.len() > 2;
+    if digits.len() <= most_of_any && second.is_some_and(is_word) {
         return true;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
@@ -413,17 +479,16 @@ fn is_type(word: &[u8]) -> bool {
     prose::is_in(prose::TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
 }
 
-/// The place of a variable in a text: `{what}`.
+/// The place of a variable in a text: `{what}`. A word after it is a secret: `{noop}tulip`.
 fn is_variable(word: &[u8]) -> bool {
-    let Some(inside) = word.strip_prefix(b"{").and_then(|word| {
+    let parts = word.strip_prefix(b"{").and_then(|word| {
         let end = word.iter().position(|byte| *byte == b'}')?;
-        Some(&word[..end])
-    }) else {
-        return false;
-    };
-    inside
-        .iter()
-        .all(|byte| byte.is_ascii_lowercase() || b"_.:?".contains(byte))
+        Some((&word[..end], &word[end + 1..]))
+    });
+    let is_name = |byte: &u8| byte.is_ascii_lowercase() || b"_.:?".contains(byte);
+    parts.is_some_and(|(inside, after)| {
+        inside.iter().all(is_name) && after.iter().all(|byte| b",;.:!?)'\"`".contains(byte))
+    })
 }
 
 /// The path of a module in code: `shop_session::Store::open`.
@@ -448,16 +513,20 @@ fn is_plain(word: &[u8]) -> bool {
 
 /// The name of a thing in an error chain: `stock-db`, `db_credentials`, `default/stock.v2`.
 fn is_name(word: &[u8]) -> bool {
+    let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_mixed = |part: &[u8]| (1..part.len()).contains(&digits(part));
     let mut parts = word.split(|byte| b"-_./:@".contains(byte));
     let is_part = |part: &[u8]| {
-        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         let lower = part
             .iter()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         let upper = part.iter().all(|byte| byte.is_ascii_uppercase());
-        (lower || upper) && digits <= 2 && part.len() <= 16
+        (lower || upper) && digits(part) <= 2 && part.len() <= 16
     };
-    word.len() <= 96 && word.iter().any(|byte| b"-_./".contains(byte)) && parts.all(is_part)
+    word.len() <= 96
+        && word.iter().any(|byte| b"-_./".contains(byte))
+        && (digits(word) <= 2 || !parts.clone().any(is_mixed))
+        && parts.all(is_part)
 }
 
 /// A path below a folder that every system has, or a URL without a query.
@@ -481,7 +550,10 @@ fn is_path(word: &[u8]) -> bool {
 }
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
-fn is_error_name(word: &[u8]) -> bool {
+///
+/// People choose such words as passwords too: after the key of one, the name must begin or end as
+/// that of an error, and has no digit.
+fn is_error_name(word: &[u8], about: About) -> bool {
     // Brackets that open are of the name: those of its fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
@@ -501,6 +573,8 @@ fn is_error_name(word: &[u8]) -> bool {
     let mut start = 0;
     let mut known = false;
     let mut parts = 0;
+    let mut last = [&b""[..]; 2];
+    let (mut begins, mut others) = (false, true);
     for at in 1..=word.len() {
         let ends = at == word.len()
             || word[at].is_ascii_uppercase()
@@ -512,10 +586,26 @@ fn is_error_name(word: &[u8]) -> bool {
             known |= [prose::STATES, prose::ERRORS]
                 .iter()
                 .any(|list| prose::is_in(list, part));
+            last = [last[1], part];
+            if parts == 1 {
+                begins = prose::is_in(prose::STARTS_OF_ERRORS, part);
+            } else {
+                let lists = [prose::STATES, prose::ERRORS, prose::LEADS, prose::OPENERS];
+                others &= lists.iter().any(|list| prose::is_in(list, part));
+            }
             start = at;
         }
     }
-    known && (parts >= 2 || is_variant) && (letters || word.len() <= 24)
+    let is_name = known && (parts >= 2 || is_variant) && (letters || word.len() <= 24);
+    is_name
+        && match about {
+            About::Thing | About::Person => true,
+            About::Password | About::Code | About::Phrase => {
+                let too = prose::is_in(&["too", "not", "no"], last[0]);
+                let ends = too || prose::is_in(prose::ENDS_OF_ERRORS, last[1]);
+                letters && (ends || begins && others)
+            }
+        }
 }
 
 /// `InvalidToken("a1b2c3d4")` shows what is in its brackets.
@@ -525,22 +615,50 @@ fn has_credential_in_brackets(line: &[u8], is_struct: bool) -> bool {
 }
 
 /// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
-/// before the next key.
+/// before the next key. They may be numbered, and have commas between them.
 pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
     let line = line_from(text, 0, 512);
-    let mut end = 0;
-    for (at, word) in words_of(line).take(48) {
-        let letters = word
+    let ends_in_comma = |(_, word): (usize, &[u8])| word.len() > 1 && word.ends_with(b",");
+    let is_list = words_of(line)
+        .take(3)
+        .filter(|word| ends_in_comma(*word))
+        .count()
+        == 3;
+    // Where the last word ends, and the last word or number.
+    let (mut end, mut read) = (0, 0);
+    for (at, word) in words_of(line).take(64) {
+        if at > read + 1 && read > 0 {
+            break;
+        }
+        let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = word.split_at(digits);
+        let (mark, rest) = match rest {
+            [b'.' | b')' | b':', rest @ ..] => (1, rest),
+            rest => (0, rest),
+        };
+        let is_number = (1..=2).contains(&number.len());
+        if is_number && rest.is_empty() {
+            read = at + word.len();
+            continue;
+        }
+        // `1.orbit`
+        let start = if is_number && mark == 1 {
+            digits + 1
+        } else {
+            0
+        };
+        let letters = word[start..]
             .iter()
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
-        let after = &word[letters..];
+        let after = &word[start + letters..];
         let is_word = letters > 0 && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
-        if at > end + 1 && end > 0 || !is_word {
+        if !is_word {
             break;
         }
-        end = at + letters;
-        if !after.is_empty() {
+        end = at + start + letters;
+        read = at + word.len();
+        if !after.is_empty() && !(is_list && after == b",") {
             break;
         }
     }
@@ -579,18 +697,29 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
         let upper = part.iter().all(u8::is_ascii_uppercase);
         part.len() <= 14 && (part.is_empty() || part[0].is_ascii_alphabetic() && (lower || upper))
     };
-    let camel = value.len() <= 24 && is_error_name(value);
+    let camel = value.len() <= 24 && is_error_name(value, About::Thing);
     value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
 }
 
 /// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
 /// about: `` token: `lease_id` not found ``.
 pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
-    let is_name = is_plain(name) || is_name(name) && !name.iter().any(u8::is_ascii_digit);
+    let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // ` not found`, ` has expired`: no bracket, and no next field.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let lists = [prose::VERBS, prose::STATES, prose::FUNCTION];
-    let is_known = lists.iter().any(|list| prose::is_in(list, trim(first)));
-    is_name && line.starts_with(b" ") && is_known && is_prose(line, About::Password, 0)
+    let is_verb = prose::is_in(prose::VERBS, trim(first));
+    is_name && line.starts_with(b" ") && is_verb && is_prose(line, About::Password, 0)
+}
+
+/// Returns whether a key is about something else than a password: `PWD` with the path of a working
+/// directory, and `pass` with the number of tests beside those that fail.
+pub(crate) fn is_of_another_thing(key: &str, value: &[u8], rest: &[u8]) -> bool {
+    let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+    if is_key(&["pwd", "oldpwd"]) {
+        return value == b"/" || value.len() <= 256 && is_path(value);
+    }
+    let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
+    let near = || line_from(rest, 0, 48);
+    is_key(&["pass"]) && is_number && (contains(near(), b"fail") || contains(near(), b"skip"))
 }

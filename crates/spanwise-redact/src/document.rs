@@ -1,4 +1,5 @@
-//! Where the strings of a text are that is JSON as a whole: what is hidden in one ends in it, and the rest stays what it is.
+//! Where the strings of a text are that is JSON as a whole: what is hidden in one ends in it, and
+//! the rest stays what it is.
 
 use crate::{
     bytes::{find2, run, run_back, skip_space},

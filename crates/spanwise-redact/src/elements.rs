@@ -34,7 +34,10 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
         let data = b"<![CDATA[";
         let (from, to) = if bytes[from..].starts_with(data) {
             let from = from + data.len();
-            (from, find_text(bytes, b"]]>", from)?)
+            let to = find_text(bytes, b"]]>", from)?;
+            // What stands in it is no element.
+            *at = to;
+            (from, to)
         } else {
             (from, find(bytes, b'<', from)?)
         };

@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// Why a rule or a setting was not understood: the word, and what is accepted. A key of pseudonyms is never part of it.
+/// Why a rule or a setting was not understood: the word, and what is accepted. A key of pseudonyms
+/// is never part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleError(String);
 

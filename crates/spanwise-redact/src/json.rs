@@ -15,7 +15,8 @@ pub(crate) fn may_be_json(text: &str) -> bool {
     text.trim_ascii_start().starts_with(['{', '['])
 }
 
-/// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the key it stands under.
+/// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the
+/// key it stands under.
 pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, hits: &mut Vec<Hit>) {
     let mut walk = Walk {
         text: text.as_bytes(),

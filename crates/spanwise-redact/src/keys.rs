@@ -7,6 +7,7 @@ use crate::{
     literals::Literals,
     names::{ATTRIBUTES, HEADERS},
     words::{Meaning, RULES, Tier, is_address},
+    work,
 };
 
 /// Rules about keys: the built-in ones, which are about words, and those of the user, which are
@@ -677,6 +678,7 @@ fn class(byte: u8) -> u32 {
 /// Whether a value under a key such as `address` is one of a network rather than of a house:
 /// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
 pub(crate) fn is_network_address(value: &str) -> bool {
+    work::step(value.len());
     let value = value.trim();
     let value = value
         .strip_prefix("Some(")

@@ -60,25 +60,26 @@
 //! * **Letters that look like others** in a key are those: `paſſword`, and `p\u0061ssword` in JSON.
 //! * **Texts** are read for keys with values at every depth (`key=value`, JSON, JSON in strings of
 //!   JSON, the `Debug` of structs, headers, URLs, connection strings, forms, XML, options of
-//!   commands, percent-encoded pairs), and by the [`Detector`]s. Rules about paths are followed into
-//!   a text that is JSON as a whole, from its root.
+//!   commands, percent-encoded pairs), and by the [`Detector`]s. Rules about paths are followed
+//!   into a text that is JSON as a whole, from its root.
 //! * **A value ends where its writer ended it**: at its quote or bracket, or at the separator in
-//!   use. A mark within a run of characters ends it only if another key, a quote or nothing follows.
+//!   use. A mark within a run of characters ends it only if another key, a quote or nothing
+//!   follows.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes only booleans, absent values and placeholders
 //!   are. A rule of the user hides every value but an absent one.
 //! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local and loopback.
 //! * **JSON stays JSON**: a string keeps its quotes, any other value becomes a string.
-//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some 20
-//!   ns.
+//! * **A text that is clean is borrowed**, and costs no allocation; one of 40 letters costs some
+//!   20 ns.
 //! * **Time is linear** in the length of a text, whatever it says. Of a text, 64 KiB are read; what
 //!   comes after is hidden, from the last unbroken run before the cut.
 //! * [`Redact::counts`](spanwise_core::Redact::counts) says how often each rule hid something.
 //!
 //! # Settings
 //!
-//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to hide and to show, such as
-//! `+employee_no,-session,-card,+pii`.
+//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to
+//! hide and to show, such as `+employee_no,-session,-card,+pii`.
 //!
 //! # Features
 //!

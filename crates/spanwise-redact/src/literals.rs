@@ -1,11 +1,13 @@
 //! Many literals looked for in one pass.
 
-/// Literals of at least three bytes, found by their first three: a text without any costs a few instructions for two bytes.
+/// Literals of at least three bytes, found by their first three: a text without any costs a few
+/// instructions for two bytes.
 ///
 /// Case does not count here; whoever looks checks what was found.
 #[derive(Debug, Clone)]
 pub(crate) struct Literals {
-    /// A bit for each hash of three bytes with which a literal begins, or that stand in it after the first.
+    /// A bit for each hash of three bytes with which a literal begins, or that stand in it after
+    /// the first.
     bits: Box<[u64; WORDS]>,
     /// The first three bytes with the number of the literal, sorted.
     known: Vec<(u32, u16)>,

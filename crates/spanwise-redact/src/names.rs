@@ -6,7 +6,7 @@
 
 /// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
 pub(crate) const STRONG: &[&str] = &[
-    "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | passwrd | pword",
+    "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
     "passcode(s) | pass code(s)",
     "secret(s)",
@@ -54,10 +54,10 @@ pub(crate) const SECRETS: &[&str] = &[
     "cookie(s) | cookie jar | cookie header",
     "token",
     "dsn(s)",
-    "psk(s) | preshared key(s) | pre shared key(s)",
+    "psk(s)",
     "bearer",
     "macaroon(s)",
-    "passkey(s)",
+    "passkey(s) | pass key(s)",
     "id tokens | id token hint",
     "secret id | secrets id",
     "access key id",
@@ -95,7 +95,7 @@ pub(crate) const SECRETS: &[&str] = &[
      | datadog key | github key | gitlab key | slack key | google key | aws key | azure key | firebase key | mailchimp key \
      | mistral key | cohere key | gemini key | groq key | deepseek key | cloudflare key | pusher key | relic key | gcp key | honeycomb key",
     "wallet key(s) | xprv | private seed | wallet seed | master seed | otp seed | totp seed",
-    "webhook key(s) | write key",
+    "webhook key(s) | web hook key(s) | write key",
     "wifi key | wpa key | wep key | wireguard key | wg key",
     "auth header(s) | authentication header | auth data | auth string",
     "seed phrase(s) | recovery phrase(s) | backup phrase(s) | wallet phrase(s) | seed words | recovery words",
@@ -151,12 +151,12 @@ pub(crate) const PII: &[&str] = &[
 pub(crate) const VISIBLE: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
-    "start token | starting token | end token | stop token | first token | last token | forward token | backward token",
+    "start token | starting token | =end token | stop token | first token | last token | forward token | backward token",
     "eos token | bos token | pad token | unk token | sep token | cls token | mask token | special token",
     "per token | per session | output token | input token | prompt token | completion token | unexpected token | token text",
     "fencing token | cancellation token | cancel token | change token | delta token | skip token | idempotency token | sequence token",
-    "tests pass | first pass | second pass | last pass | single pass | multi pass | high pass | low pass | render pass | boarding pass | season pass",
-    "gpio pin | led pin | input pin | output pin | data pin | clock pin",
+    "tests pass | first pass | second pass | single pass | multi pass | high pass | low pass | render pass | boarding pass | season pass",
+    "gpio pin | led pin | output pin | data pin | clock pin",
     "error code(s) | status code(s) | reason code(s) | country code",
     "client address | listen address(es) | bind address(es) | server address(es) | local address(es) | peer address(es) | socket address(es) \
      | source address | destination address | upstream address(es) | host address(es) | mac address | memory address",
@@ -164,7 +164,7 @@ pub(crate) const VISIBLE: &[&str] = &[
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.
 pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
-    username active type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
+    username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
     expired expiry expiration exp ttl age lifetime duration timeout interval period policy policies rule rules regex pattern format \
     formats strength score entropy complexity required require requires requirement requirements enabled enable disabled disable \
@@ -195,7 +195,7 @@ pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south centr
 pub(crate) const ALONE: &str = "in at on is v b n nb min can was";
 
 /// Beginnings after which a key is a question: `has_password`.
-pub(crate) const QUESTIONS: &str = "is has have needs need requires should can was supports";
+pub(crate) const QUESTIONS: &str = "is has have needs need requires should supports";
 
 /// Beginnings after which a key in the plural is a number: `max_api_keys`, `number_of_secrets`.
 pub(crate) const COUNTS: &str = "num number count total max min nb n";

@@ -32,7 +32,7 @@
 //! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
 
 use crate::{
-    bytes::{Set, after_escape, backslashes_before, find2, is_space, rfind, run, run_back},
+    bytes::{Set, after_escape, backslashes_before, find2, has_at, is_space, rfind, run, run_back},
     credential::{self, About, Reading},
     document::Document,
     urls,
@@ -367,7 +367,10 @@ impl<'t> Pair<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
         let is_plain = self.quote.is_none()
             && text.get(start..end) == Some(self.key)
-            && NOUNS.iter().any(|noun| self.key.eq_ignore_ascii_case(noun));
+            && [NOUNS, ATTRIBUTES]
+                .iter()
+                .flatten()
+                .any(|word| self.key.eq_ignore_ascii_case(word));
         let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
         let two = std::iter::once_with(with_word).flatten();
         let two = two.filter_map(move |from| text.get(from..end));
@@ -376,8 +379,9 @@ impl<'t> Pair<'t> {
             .chain(two)
     }
 
-    /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`: what is hidden may have run over the
-    /// end of a string, and into the value of the key after it.
+    /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`:
+    /// what is hidden may have run over the end of a string, and into the value of the key after
+    /// it.
     pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
         if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
             return true;
@@ -387,7 +391,8 @@ impl<'t> Pair<'t> {
         matches!(rest.get(value), None | Some(b'"' | b'\'')) || run(rest, value, is_space) >= end
     }
 
-    /// Where the value must end that stands in JSON: at the end of the string that the key is part of.
+    /// Where the value must end that stands in JSON: at the end of the string that the key is part
+    /// of.
     pub(crate) fn place(&mut self, document: &Document) -> usize {
         match document.string_at(self.after - 1) {
             Some((_, end)) => end,
@@ -481,6 +486,7 @@ impl<'t> Pair<'t> {
         } else {
             credential::is_nothing(says)
                 || credential::is_placeholder(says)
+                || credential::is_of_another_thing(self.key, says, &text[value.end..])
                 || loose
                     && is_quoted
                     && (self.is_of_a_parser(text, says)
@@ -570,6 +576,12 @@ impl<'t> Pair<'t> {
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.
     fn is_of_a_parser(&self, text: &[u8], says: &[u8]) -> bool {
+        // `unknown password: "tulip"` is none.
+        let key = self.key.as_bytes();
+        let is_token = |word: &[u8]| has_at(key, key.len().saturating_sub(word.len()), word);
+        if !is_token(b"token") && !is_token(b"tokens") {
+            return false;
+        }
         if says.len() <= 3
             && !says
                 .iter()
@@ -597,10 +609,14 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// The second words of keys of two.
-const NOUNS: [&str; 16] = [
-    "key", "keys", "phrase", "code", "codes", "number", "name", "address", "string", "words",
-    "value", "hash", "card", "id", "date", "secret",
+/// The second words of keys of two that name a secret: `API key`, `seed phrase`.
+pub(crate) const NOUNS: [&str; 8] = [
+    "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
+];
+
+/// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
+const ATTRIBUTES: [&str; 8] = [
+    "number", "name", "address", "words", "card", "id", "date", "secret",
 ];
 
 /// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
@@ -623,13 +639,15 @@ fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     &text[start..end]
 }
 
-/// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends with its bracket.
+/// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends
+/// with its bracket.
 fn is_debug(value: &[u8]) -> bool {
     let begins = |with: &&str| value.starts_with(with.as_bytes());
     ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
 }
 
-/// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows is another field.
+/// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows
+/// is another field.
 fn is_hidden(value: &[u8]) -> bool {
     let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
     after.is_some_and(|after| {

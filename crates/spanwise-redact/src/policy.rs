@@ -139,7 +139,8 @@ impl Policy {
         policy
     }
 
-    /// [`secrets`](Self::secrets), and what tells of a person: names, addresses of all kinds, phone numbers, birth dates.
+    /// [`secrets`](Self::secrets), and what tells of a person: names, addresses of all kinds, phone
+    /// numbers, birth dates.
     #[must_use]
     pub fn secrets_and_pii() -> Self {
         Self::secrets().with_pii(None)
@@ -182,8 +183,8 @@ impl Policy {
         self
     }
 
-    /// [`secrets`](Self::secrets), and pseudonyms made with `key` instead of what tells of a person: one can be followed without
-    /// being known.
+    /// [`secrets`](Self::secrets), and pseudonyms made with `key` instead of what tells of a
+    /// person: one can be followed without being known.
     #[cfg(feature = "pseudonyms")]
     #[must_use]
     pub fn secrets_and_pseudonyms(key: PseudonymKey) -> Self {
@@ -224,7 +225,8 @@ impl Policy {
         Ok(self.hide_pattern(key.parse()?))
     }
 
-    /// [`hide`](Self::hide), with what is shown instead: of the key, and of all keys that a built-in rule of that name hides.
+    /// [`hide`](Self::hide), with what is shown instead: of the key, and of all keys that a
+    /// built-in rule of that name hides.
     ///
     /// # Errors
     /// If it is no key.

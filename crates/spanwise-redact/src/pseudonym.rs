@@ -9,7 +9,8 @@ use crate::RuleError;
 
 /// The key that pseudonyms are made with: whoever has it can test a guess at a value.
 ///
-/// The same key in every service makes the same pseudonym of the same value under the same name. `Debug` does not show it.
+/// The same key in every service makes the same pseudonym of the same value under the same name.
+/// `Debug` does not show it.
 #[derive(Clone)]
 pub struct PseudonymKey(Arc<Hmac<Sha256>>);
 

@@ -125,7 +125,8 @@ fn starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
     Some(&text[..text.len().checked_sub(shortest)? + LITERAL])
 }
 
-/// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in ASCII.
+/// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in
+/// ASCII.
 #[inline]
 fn is_free_of_signs(text: &[u8]) -> bool {
     // A text is no multiple of a block: the last one begins before the one before it ends.
@@ -197,14 +198,15 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     } else {
         SHORTEST_URL
     };
+    let ends_with_option = signs.seen & DASH != 0 && ends_with_option(text);
     let Some(starts) = starts(text, least) else {
-        return false;
+        return ends_with_option;
     };
     let literals: &Literals = &LITERALS;
     let mut found = Found {
         wanted,
         runs: Runs::new(),
-        command_line: false,
+        command_line: ends_with_option,
     };
     let mut at = 0;
     while let Some(start) = literals.next_start(starts, at) {
@@ -222,6 +224,14 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
         }
     }
     found.command_line
+}
+
+/// Returns whether an option is in the last bytes of a text, in which no token begins: ` --pin 4217`.
+fn ends_with_option(text: &[u8]) -> bool {
+    let near = &text[text.len().saturating_sub(SHORTEST_TOKEN + LITERAL)..];
+    work::step(near.len());
+    let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
+    near.windows(LITERAL).any(is_option)
 }
 
 /// What the search for tokens keeps from one to the next.

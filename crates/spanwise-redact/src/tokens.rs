@@ -141,7 +141,7 @@ impl Token {
                 let mut drivers = drivers.iter().filter(|driver| has_at(text, after, driver));
                 urls::oracle(text, after + drivers.next()?.len())
             }
-            Then::PgPass => pgpass(text, at, after),
+            Then::PgPass => pgpass(text, at, after, runs),
             Then::IdentifiedBy if follows(b"iden") => identified_by(text, at, after),
             Then::IdentifiedWith if follows(b"iden") => {
                 quoted_after(text, after, &[b" BY ", b" AS "])
@@ -157,6 +157,8 @@ impl Token {
 /// are in it: two runs of each set are known, as the parts of a token are compared one by one.
 #[derive(Debug)]
 pub(crate) struct Runs {
+    /// Where the password of the last line of `.pgpass` ends.
+    password_end: usize,
     /// Made when the first run is looked at: most texts have none.
     known: Option<[Known; 32]>,
 }
@@ -166,7 +168,10 @@ type Known = (Set, [(u32, u32); 2]);
 
 impl Runs {
     pub(crate) const fn new() -> Self {
-        Self { known: None }
+        Self {
+            password_end: 0,
+            known: None,
+        }
     }
 
     fn end(&mut self, set: Set, text: &[u8], start: usize) -> usize {
@@ -373,7 +378,11 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 }
 
 /// `host:5432:database:user:password`, alone on a line.
-fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
+fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+    // It is hidden with the password that it stands in.
+    if at < runs.password_end {
+        return None;
+    }
     let is_host = |byte: u8| Set::BASE64URL_DOT.has(byte) || byte == b'*';
     let host = run_back(text, at, 64, is_host);
     let begins =
@@ -392,6 +401,7 @@ fn pgpass(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
         start = end + 1;
     }
     let end = urls::end_of_run(text, start);
+    runs.password_end = end;
     (end > start).then_some((start, end))
 }
 
@@ -733,6 +743,8 @@ pub(crate) static TOKENS: &[Token] = &[
     command("ngo -"),
     command("7z a"),
     command("7z x"),
+    command("7z e"),
+    command("7z t"),
     command("zip -"),
     command("etx "),
     command("aws conf"),
@@ -751,6 +763,9 @@ pub(crate) static TOKENS: &[Token] = &[
     command("az log"),
     command("fig set"),
     command("lftp "),
+    command("rsigner"),
+    command("ult log"),
+    command("ttp -a"),
 ];
 
 impl Token {

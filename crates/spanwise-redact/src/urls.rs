@@ -218,8 +218,12 @@ pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
         return None;
     }
     const MAX_LEN: usize = 512;
-    let region = end_of_run(&text[..text.len().min(user + MAX_LEN)], user);
-    let end = rfind(&text[user..region], b'@').map(|at| user + at)?;
+    let near = &text[..text.len().min(user + MAX_LEN)];
+    let run_end = run(near, user, |byte| !is_space(byte));
+    let end = find_text(&near[..run_end], b"@//", user).or_else(|| {
+        let region = end_of_run(near, user);
+        rfind(&text[user..region], b'@').map(|at| user + at)
+    })?;
     let shown = user + 1 >= end || credential::is_placeholder(&text[user + 1..end]);
     (!shown).then_some((user + 1, end))
 }

@@ -223,8 +223,9 @@ pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize)
     let mut at = start;
     while let Some(quote) = find(text, mark, at) {
         let run = backslashes_before(&text[start..], quote - start);
-        // In a string in a string each quote has one backslash more, and each backslash is two: the quote that closes has as many
-        // as the one that opened, beside pairs. One with less closes a string around this one.
+        // In a string in a string each quote has one backslash more, and each backslash is two: the
+        // quote that closes has as many as the one that opened, beside pairs. One with less closes
+        // a string around this one.
         if run < slashes || run % (2 * (slashes + 1)) == slashes {
             return quote - run.min(slashes);
         }
@@ -312,7 +313,8 @@ fn after_string(text: &[u8], at: usize) -> usize {
     (end + slashes + 1).min(text.len())
 }
 
-/// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`, `Secret { … }`, `[…]`.
+/// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`,
+/// `Secret { … }`, `[…]`.
 pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<Quote>) -> usize {
     let mut at = start;
     let mut word = true;
@@ -370,6 +372,14 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b'\\' if is_line_break(text, at, open) => break,
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
+                    // Only its separator ends a member that another one follows.
+                    Stop::Ends if place == Place::Member && b")]}<`".contains(byte) => {
+                        match end_of_member(text, at) {
+                            Some(end) if end > at => at = end,
+                            _ => break,
+                        }
+                        continue;
+                    }
                     Stop::Ends => break,
                     Stop::GoesOn(next) => {
                         word = false;
@@ -441,16 +451,16 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     const MAX_LEN: usize = 96;
     let near = &text[..text.len().min(at + MAX_LEN)];
     let mut end = at;
+    let mut has_field = false;
     loop {
         end = run(near, end, |byte| !b"=;\"\r\n".contains(&byte));
         match near.get(end)? {
+            b';' if has_field && !key_follows(text, end + 1, true) => return None,
             b';' => return Some(end),
             b'=' => {
-                // ` status=200` is the next field of a line.
+                // ` status=200` may be the next field of a line.
                 let name = Set::KEY.run_back(near, end, end - at);
-                if end - name > 2 && near[name - 1] == b' ' {
-                    return None;
-                }
+                has_field |= end - name > 2 && near[name - 1] == b' ';
                 end += 1;
             }
             _ => return None,
@@ -458,16 +468,22 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Returns whether the `#` at `at` begins the fragment of a URL: letters and no more, or a pair.
+/// Returns whether the `#` at `at` begins the fragment of a URL: small letters and no more, or a
+/// pair. No parameter follows one.
 fn is_fragment(text: &[u8], at: usize) -> bool {
     let end = run(text, at + 1, |byte| {
         byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
     });
-    text.get(end)
-        .is_none_or(|byte| is_space(*byte) || b"\"'`<>),;]}\\=&".contains(byte))
+    let is_small = || !text[at + 1..end].iter().any(u8::is_ascii_uppercase);
+    match text.get(end) {
+        Some(b'=') => true,
+        Some(byte) => is_small() && (is_space(*byte) || b"\"'`<>),;]}\\".contains(byte)),
+        None => is_small(),
+    }
 }
 
-/// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may be closed right after it.
+/// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may
+/// be closed right after it.
 fn after_bracket(text: &[u8], at: usize) -> usize {
     let end = run(text, at, |byte| !is_end_of_bare(byte));
     let closing = text[at..end].iter().rev();

@@ -259,7 +259,7 @@ where
     L: Layer<S>,
 {
     forward!(inner: register_callsite, enabled, max_level_hint, on_new_span);
-    forward!(inner: on_follows_from, on_close, on_id_change);
+    forward!(inner: on_follows_from, on_id_change);
     forward_downcast!(this, id => this.inner.downcast_raw(id));
 
     fn on_layer(&mut self, subscriber: &mut S) {
@@ -283,7 +283,7 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.seat.recorded();
+        self.seat.changed();
         self.inner.on_record(id, values, ctx);
     }
 
@@ -295,6 +295,12 @@ where
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         unit::moved(&self.seat);
         self.inner.on_exit(id, ctx);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.inner.on_close(id, ctx);
+        // After what the inner layer logs, which finds the span as long as it is not removed.
+        self.seat.changed();
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,8 +31,10 @@ pub(crate) struct Seat {
     number: usize,
     /// To be told that this one is gone.
     sampler: WeakSampler,
-    /// How often something was recorded into a span.
-    records: AtomicU64,
+    /// How often the trace or the request of an entered span may have changed.
+    changes: AtomicU64,
+    /// Whether a thread remembers a trace or a request for this sink.
+    is_remembered: AtomicBool,
     time: Time,
     dispatch: OnceLock<WeakDispatch>,
     kept: Tally,
@@ -94,7 +96,8 @@ impl Seat {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             number,
             sampler,
-            records: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            is_remembered: AtomicBool::new(false),
             time,
             dispatch: OnceLock::new(),
             kept: Tally::default(),
@@ -126,12 +129,25 @@ impl Seat {
     }
 
     #[inline]
-    pub(crate) fn records(&self) -> u64 {
-        self.records.load(Ordering::Relaxed)
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn recorded(&self) {
-        self.records.fetch_add(1, Ordering::Relaxed);
+    /// Notes that a thread remembers a trace or a request for this sink.
+    pub(crate) fn remembered(&self) {
+        // Most often it is noted already: a store would take the cache line from other threads.
+        if !self.is_remembered.load(Ordering::Relaxed) {
+            self.is_remembered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes all threads look their trace or request up again: something was recorded into a span,
+    /// or a span was closed.
+    #[inline]
+    pub(crate) fn changed(&self) {
+        if self.is_remembered.load(Ordering::Relaxed) {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[inline]

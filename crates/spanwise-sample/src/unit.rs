@@ -1,4 +1,8 @@
-//! The trace or the request that a thread is at: looked up once, and remembered until the thread enters or leaves a span.
+//! The trace or the request that a thread is at.
+//!
+//! It is looked up once. The thread remembers it until it enters or leaves a span, or until any
+//! thread records into a span or closes one: a guard may be forgotten, so that a thread is in a span
+//! that another thread closes.
 
 use std::cell::Cell;
 
@@ -7,14 +11,14 @@ use crate::seat::Seat;
 #[derive(Clone, Copy)]
 struct Last {
     seat: u64,
-    records: u64,
+    changes: u64,
     number: Option<u64>,
 }
 
 /// No seat has this id.
 const NONE: Last = Last {
     seat: 0,
-    records: 0,
+    changes: 0,
     number: None,
 };
 
@@ -25,19 +29,20 @@ thread_local! {
 /// The number of what the current span is part of, as the layer at `seat` sees it.
 #[inline]
 pub(crate) fn number(seat: &Seat, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
-    let (id, records) = (seat.id(), seat.records());
+    let (id, changes) = (seat.id(), seat.changes());
     let last = LAST.get();
-    if last.seat == id && last.records == records {
+    if last.seat == id && last.changes == changes {
         return last.number;
     }
-    remember(id, records, look_up())
+    seat.remembered();
+    remember(id, changes, look_up())
 }
 
 #[cold]
-fn remember(seat: u64, records: u64, number: Option<u64>) -> Option<u64> {
+fn remember(seat: u64, changes: u64, number: Option<u64>) -> Option<u64> {
     LAST.set(Last {
         seat,
-        records,
+        changes,
         number,
     });
     number

@@ -41,7 +41,12 @@ impl Keys {
         !is_own && CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
     }
 
-    /// What `spans`, the innermost first, and the event itself say: the nearest wins.
+    fn is_context(&self, name: &str) -> bool {
+        CONTEXT_KEYS.contains(&name) || self.more.iter().any(|key| key == name)
+    }
+
+    /// What `spans`, the innermost first, and the event itself say: the nearest wins, but over
+    /// context that was decided.
     pub(crate) fn around(
         &self,
         spans: &[Arc<Open>],
@@ -62,10 +67,24 @@ impl Keys {
                 }
             }
         };
+        let mut decided: Vec<&'static str> = Vec::new();
         for span in spans.iter().rev() {
-            span.with_fields(|fields| fields.iter().for_each(|(name, value)| take(name, value)));
+            span.with_fields(|fields| {
+                for (name, value) in fields {
+                    let is_decided = self.is_context(name) && span.decides(name);
+                    if is_decided {
+                        decided.push(name);
+                    } else if decided.contains(&key_of(name)) {
+                        continue;
+                    }
+                    take(name, value);
+                }
+            });
         }
-        event.iter().for_each(|(name, value)| take(name, value));
+        let of_event = event
+            .iter()
+            .filter(|(name, _)| !decided.contains(&key_of(name)));
+        of_event.for_each(|(name, value)| take(name, value));
         let timed = spans.first().and_then(|span| span.timing.as_ref());
         let mut around = Around {
             tags,
@@ -96,15 +115,33 @@ impl Keys {
     }
 }
 
-/// The trace that the nearest of `spans` names, else that of the unit.
+/// The trace that the nearest of `spans` decided or else names, else that of the unit.
 pub(crate) fn trace_id_of(spans: &[Arc<Open>], unit: &Unit) -> TraceId {
-    let named = spans.iter().find_map(|span| {
-        span.with_fields(|fields| {
-            let (_, value) = fields.iter().find(|(name, _)| *name == "trace_id")?;
-            text(value).and_then(|id| valid_trace(&id))
-        })
+    let named = said(spans, "trace_id", |value| {
+        text(value).and_then(|id| valid_trace(&id))
     });
     named.unwrap_or_else(|| unit.trace_id())
+}
+
+/// What the nearest of `spans` decided under a key of the context, else what the nearest says.
+pub(crate) fn said<T>(
+    spans: &[Arc<Open>],
+    key: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Option<T> {
+    let of_span = |span: &Arc<Open>| {
+        span.with_fields(|fields| {
+            let (_, value) = fields.iter().find(|(name, _)| *name == key)?;
+            read(value)
+        })
+    };
+    let decided = spans.iter().filter(|span| span.decides(key));
+    decided.chain(spans).find_map(of_span)
+}
+
+/// `tags.request_id` is the tag that `request_id` is.
+fn key_of(name: &'static str) -> &'static str {
+    name.strip_prefix("tags.").unwrap_or(name)
 }
 
 /// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.

@@ -4,7 +4,9 @@ use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
-    CallsitePlans, Neighbours, Redacted, SpanTable, forward, forward_downcast, log_record,
+    CallsitePlans, Neighbours, Redacted, SpanTable,
+    context::{decides, recorded_callsite},
+    forward, forward_downcast, log_record,
     log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -318,8 +320,9 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         if let Some(open) = self.spans.get(id) {
-            let fields = Fields::of(open.callsite, |visitor| values.record(visitor));
-            open.record(span_fields(fields));
+            let callsite = recorded_callsite(values, open.callsite);
+            let fields = Fields::of(callsite, |visitor| values.record(visitor));
+            open.record(span_fields(fields), decides(callsite));
         }
     }
 
@@ -389,17 +392,20 @@ impl Capture {
         let Some((_, own)) = fields.iter().find(|(name, _)| *name == KEY) else {
             return false;
         };
+        let value_of = |span: &Arc<Open>| {
+            span.with_fields(|fields| {
+                let (_, value) = fields.iter().find(|(name, _)| *name == KEY)?;
+                Some(value.clone())
+            })
+        };
         // Itself is not there yet.
         let around = self.spans_of(Some(id), ctx);
-        let outer = around.iter().find_map(|span| {
-            span.with_fields(|fields| {
-                fields
-                    .iter()
-                    .find(|(name, _)| *name == KEY)
-                    .map(|(_, value)| value.clone())
-            })
-        });
-        outer.as_ref() != Some(own)
+        let decided = around.iter().filter(|span| span.decides(KEY));
+        if !decides(callsite) && decided.filter_map(value_of).next().is_some() {
+            // Whose it is was decided above.
+            return false;
+        }
+        around.iter().find_map(value_of).as_ref() != Some(own)
     }
 }
 

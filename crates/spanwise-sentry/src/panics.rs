@@ -196,7 +196,7 @@ mod tests {
     /// A panic in a handler of axum, as std writes it.
     const BACKTRACE: &str = "\
    0: spanwise::panic_hook::capture
-             at /work/.cargo/registry/src/index.crates.io-1/spanwise-0.1.0/src/panic_hook.rs:57:9
+             at /home/ada/.cargo/registry/src/index.crates.io-1/spanwise-0.1.0/src/panic_hook.rs:57:9
    1: <alloc::boxed::Box<F,A> as core::ops::function::Fn<Args>>::call
              at /rustc/5980/library/alloc/src/boxed.rs:2220:9
    2: std::panicking::panic_with_hook

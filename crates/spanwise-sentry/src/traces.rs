@@ -12,7 +12,7 @@ use sentry_core::protocol::{
 use spanwise_core::chance::{self, Threshold};
 
 use crate::{
-    around::{Around, text, trace_id_of, transaction_name},
+    around::{Around, said, text, trace_id_of, transaction_name},
     ids,
     unit::{Open, Timing, Unit},
 };
@@ -43,15 +43,7 @@ fn is_kept(share: Threshold, unit: &Unit, spans: &[Arc<Open>]) -> bool {
 
 /// The number of the trace or the request that the nearest span names, else that of the trace the unit is given.
 fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
-    let find = |wanted: &str| {
-        spans.iter().find_map(|span| {
-            span.with_fields(|fields| {
-                let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
-                text(value)
-            })
-        })
-    };
-    let named = ["trace_id", "request_id"].map(|name| (name, find(name)));
+    let named = ["trace_id", "request_id"].map(|name| (name, said(spans, name, text)));
     let entries = named
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)));

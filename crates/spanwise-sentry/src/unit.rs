@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
+use spanwise_core::context::decides;
 use tracing_core::Metadata;
 
 use crate::{
@@ -61,6 +62,8 @@ impl Unit {
 pub(crate) struct Open {
     pub(crate) callsite: &'static Metadata<'static>,
     fields: RwLock<Vec<(&'static str, Value)>>,
+    /// The context keys that were set late: see [`Open::decides`].
+    decided: RwLock<Vec<&'static str>>,
     pub(crate) unit: Arc<Unit>,
     pub(crate) begins_unit: bool,
     /// Where traces are asked for.
@@ -85,13 +88,28 @@ impl Open {
         Arc::new(Self {
             callsite,
             fields: RwLock::new(fields),
+            decided: RwLock::default(),
             unit,
             begins_unit,
             timing,
         })
     }
 
-    pub(crate) fn record(&self, values: Vec<(&'static str, Value)>) {
+    /// Whether no span inside, and no event, replaces the value of a context key.
+    pub(crate) fn decides(&self, key: &str) -> bool {
+        let decided = self.decided.read().unwrap_or_else(PoisonError::into_inner);
+        decides(self.callsite) || decided.contains(&key)
+    }
+
+    pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_decided: bool) {
+        if is_decided && !decides(self.callsite) {
+            let mut decided = self.decided.write().unwrap_or_else(PoisonError::into_inner);
+            for (name, _) in &values {
+                if !decided.contains(name) {
+                    decided.push(name);
+                }
+            }
+        }
         let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {

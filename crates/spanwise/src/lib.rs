@@ -59,6 +59,9 @@
 //! # use std::future::Future;
 //! ```
 //!
+//! What becomes known later, such as who is logged in, is set from anywhere inside:
+//! `spanwise::context::set("user_id", &user.id)`. See [`context`].
+//!
 //! A thread is given its span by `let span = Span::current(); thread::spawn(move ||
 //! span.in_scope(…))`. For work that no request brings there is [`unit!`].
 //!
@@ -236,6 +239,11 @@ pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
+
+/// Context that becomes known while a unit of work runs, such as who is logged in.
+pub mod context {
+    pub use spanwise_core::context::set;
+}
 
 /// Starts logging as the environment says.
 ///

@@ -161,7 +161,7 @@ pub(crate) const LOG_CONTEXT: Setting = setting(
     "LOG_CONTEXT",
     "request_id, tenant_id, user_id, trace_id, span_id",
     "field names joined by commas, such as `order_id,job_id`",
-    "More span fields that `Context` has; JSON lines show every span field in any case.",
+    "More span fields that `Context` has, and that `context::set` may set; JSON lines show every span field in any case.",
 );
 pub(crate) const LOG_STRICT: Setting = setting(
     "LOG_STRICT",

@@ -112,7 +112,9 @@ fn enabled_spans() -> Vec<&'static str> {
     ];
     // What is asked before a span is answered as the span is.
     assert_eq!(span_enabled!(Level::INFO), !spans[1].is_disabled());
-    let enabled = spans.iter().filter_map(Span::metadata);
+    // Beside the feature `log` of `tracing` a disabled span has metadata, too.
+    let enabled = spans.iter().filter(|span| !span.is_disabled());
+    let enabled = enabled.filter_map(Span::metadata);
     enabled.map(|metadata| metadata.name()).collect()
 }
 
@@ -302,6 +304,69 @@ fn directive_that_cannot_match_is_refused() {
     ] {
         let error = levels.parse::<Levels>().unwrap_err();
         assert!(error.to_string().contains(problem), "{levels:?}: {error}");
+    }
+}
+
+#[test]
+fn span_directive_with_too_many_numbers_is_refused() {
+    let fields = |count: usize| {
+        let fields: Vec<String> = (0..count).map(|field| format!("f{field}=1")).collect();
+        fields.join(",")
+    };
+    for (directive, is_accepted) in [
+        (format!("[a{{{}}}]=debug", fields(4)), true),
+        (format!("my-shop[a{{{}}}]=debug", fields(3)), true),
+        (format!("my-shop[a{{{}}}]=debug", fields(4)), false),
+        (format!("[a{{{}}}]=debug", fields(5)), false),
+        // As many as would fill the memory, and more than a number counts.
+        (format!("[a{{{}}}]=debug", fields(28)), false),
+        (format!("[a{{{}}}]=debug", fields(1000)), false),
+    ] {
+        let parsed = directive.parse::<Levels>();
+        assert_eq!(parsed.is_ok(), is_accepted, "{directive}");
+        if let Err(error) = parsed {
+            assert!(error.to_string().contains("too many numbers"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn value_of_a_span_directive_is_a_pattern() {
+    for (value, matching, others) in [
+        ("acme-[0-9]+", &["acme-17"][..], &["acme-", "acme-x"][..]),
+        ("[^=,{]+", &["acme"], &["a=b", "a,b", "a{b"]),
+        ("a(b|c)*", &["a", "abc"], &["ad"]),
+        ("\"a.c?\"", &["ab", "abc"], &["a"]),
+        ("\"{c}=,\"", &["{c}=,"], &["c"]),
+        (r"\{2\}", &["{2}"], &["22"]),
+        (r#""a\=\,b""#, &["a=,b"], &["ab"]),
+        (r"\[a\]\.", &["[a]."], &["a", "[a]x"]),
+        (r"\\", &["\\"], &["x"]),
+        ("{a2}", &["{a2}"], &["a2"]),
+    ] {
+        let (seen, _, _default) = install(&format!("info,[request{{tenant={value}}}]=debug"));
+        let log = |tenant: &&str| {
+            info_span!("request", tenant = %tenant).in_scope(|| debug!("{tenant}"));
+        };
+        matching.iter().chain(others).for_each(log);
+        assert_eq!(seen.take(), matching, "{value}");
+    }
+    for value in [
+        "acme-.{2}",
+        "a{2,3}",
+        "a{2,}",
+        "a{,2}",
+        r"\d{2}",
+        r"\p{L}+",
+        r"\x{41}",
+        "(a|b{1})",
+        "\"a{2}\"",
+        "[ab]{2}",
+    ] {
+        let directive = format!("[request{{tenant={value}}}]=debug");
+        let error = directive.parse::<Levels>().unwrap_err().to_string();
+        assert!(error.contains("write out what repeats"), "{error}");
+        assert!(error.contains(&directive), "{error}");
     }
 }
 

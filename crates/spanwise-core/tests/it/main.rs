@@ -15,6 +15,7 @@ mod support;
 mod captured_events;
 mod context;
 mod filtered_neighbours;
+mod late_context;
 mod levels;
 mod redacted_allocations;
 mod redacted_fmt_fields;

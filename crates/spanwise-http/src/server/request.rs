@@ -145,6 +145,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         url.path = shown_path,
         request_id = id.as_str(),
         tenant_id = tenant_id,
+        // With this one it has all keys of the context, for `Span::record`.
+        user_id = Empty,
         client.address = client.map(tracing::field::display),
         trace_id = trace.trace_id.digits().as_str(),
         span_id = trace.span_id.digits().as_str(),

@@ -23,6 +23,7 @@ mod field_names;
 mod forks;
 mod grpc;
 mod ids;
+mod late_context;
 mod late_field_name;
 mod levels;
 mod load;

@@ -1,4 +1,5 @@
-//! A text with what is secret in it replaced: what the scanner and the keys find, as the policy shows it.
+//! A text with what is secret in it replaced: what the scanner and the keys find, as the policy
+//! shows it.
 
 use std::{borrow::Cow, sync::atomic::Ordering};
 
@@ -121,10 +122,9 @@ impl Policy {
     /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
     fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
         if let Some((first, last)) = key.split_once(' ') {
-            const NOUNS: [&str; 8] = [
-                "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
-            ];
-            let is_noun = NOUNS.iter().any(|noun| last.eq_ignore_ascii_case(noun));
+            let is_noun = pairs::NOUNS
+                .iter()
+                .any(|noun| last.eq_ignore_ascii_case(noun));
             if !is_noun && self.rule(text, first).is_some() {
                 return None;
             }
@@ -161,7 +161,8 @@ impl Policy {
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
         while let Some(mut pair) = pairs::next(text, &mut at) {
-            // The value of a header goes on to the end of the line. One inside another is not followed there again.
+            // The value of a header goes on to the end of the line. One inside another is not
+            // followed there again.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
@@ -192,20 +193,32 @@ impl Policy {
                 None => text.len(),
             };
             let end = match rule {
-                // One that goes on is none: it is not followed to its end, which may be that of the text, from each such key again.
+                // One that goes on is none: it is not followed to its end, which may be that of the
+                // text, from each such key again.
                 Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
                 _ => end,
             };
-            let Some(value) = pair.value(&bytes[..end], &mut around, hiding) else {
+            // What is shown is read again from each key in it: an address is looked for within a
+            // bound, and what goes on is none.
+            let near = if found.unless_address {
+                end.min(pair.after() + LONGEST_ADDRESS)
+            } else {
+                end
+            };
+            let Some(mut value) = pair.value(&bytes[..near], &mut around, hiding) else {
                 continue;
             };
+            let goes_on = value.end == near && near < end;
+            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut around, hiding) {
+                value = whole;
+            }
             let says = &bytes[value.start..value.end];
             let is_it = match rule {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
                 Rule::Detector(_) => says.len() == AWS_SECRET,
                 Rule::Key { .. } => {
                     let says = text.get(value.start..value.end);
-                    !(found.unless_address && says.is_some_and(is_network_address))
+                    !(found.unless_address && !goes_on && says.is_some_and(is_network_address))
                 }
             };
             if !is_it {
@@ -221,7 +234,8 @@ impl Policy {
                 rule,
                 needs_quotes: value.needs_quotes,
             });
-            // Keys in it are looked for once more, but not in what was hidden before: no byte is read for more than two of them.
+            // Keys in it are looked for once more, but not in what was hidden before: no byte is
+            // read for more than two of them.
             at = at.max(until);
             (until, is_until_header) = (value.end, hiding.header);
         }
@@ -286,7 +300,8 @@ impl Policy {
             out.push_str(&text[at..start]);
             let quotes = hit.needs_quotes.map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
-            // The end of a value with escapes in it may be the end of an escape, and no list is a string.
+            // The end of a value with escapes in it may be the end of an escape, and no list is a
+            // string.
             let in_new_quotes = |c: char| quotes.is_some() && (c == '"' || c.is_control());
             if alone && !value.contains(|c| c == '\\' || in_new_quotes(c)) {
                 out.push_str(&self.shown(outcome, name, value));
@@ -335,8 +350,12 @@ fn is_credential_of(key: &str, value: &[u8]) -> bool {
     value.len() >= SHORTEST_PARAMETER && (is_signature || !credential::is_words(value))
 }
 
-/// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter: `?code=404`.
+/// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter:
+/// `?code=404`.
 const SHORTEST_PARAMETER: usize = 8;
+
+/// No address of a network that is shown is longer, with the gap and the quote before it.
+const LONGEST_ADDRESS: usize = 256;
 
 /// The length of a secret access key.
 const AWS_SECRET: usize = 40;

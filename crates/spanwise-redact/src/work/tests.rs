@@ -271,6 +271,39 @@ fn forms_and_nestings_cost_linear_work() {
     dearest.print();
 }
 
+/// Values that are shown, or that begin again in each other.
+#[test]
+fn values_in_values_cost_linear_work() {
+    let policy = policy();
+    let mut dearest = Dearest::default();
+    for part in [
+        "ip=/",
+        "ip=@",
+        "address=0x",
+        "host=a://",
+        "ip=/ ",
+        "ip=\"/",
+        "ip: /",
+        "pwd=/",
+        "pwd=/a",
+        "\"h:5432:a:b:",
+        "'h:5432:a:b:",
+        "*:*:*:a:",
+        "<a><![CDATA[",
+        "token: `a",
+        "code=a.b;",
+    ] {
+        dearest.check_growth(&policy, "", part);
+    }
+    // Nothing closes them, or the end of the text does.
+    let text = "<a><![CDATA[".repeat(5_400) + "]]>";
+    let start = WORK.get();
+    let _ = policy.text(&text);
+    let work = WORK.get() - start;
+    assert!(work <= MAX_WORK * text.len() as u64, "{work}");
+    dearest.print();
+}
+
 #[test]
 fn rules_about_paths_cost_linear_work() {
     let mut policy = policy();

@@ -157,6 +157,9 @@ proptest! {
         for (mark, at) in marks.into_iter().filter(|(mark, _)| !form.ends.contains(mark.as_str())) {
             canary.insert_str(at + 1, &mark);
         }
+        // Small letters after a `#` are a fragment, and shown.
+        let is_small = |rest: &str| rest.chars().all(|c| c.is_ascii_lowercase() || "-_./".contains(c));
+        prop_assume!(canary.split_once('#').is_none_or(|(_, rest)| !is_small(rest)));
         let failure = check(&Policy::secrets(), form, KEYS[key], AROUND[around], &canary);
         prop_assert!(failure.is_none(), "{}", failure.unwrap_or_default());
     }

@@ -36,7 +36,17 @@ const ALLOWED: &[(&str, &str)] = &[
     // A variable that is called so, and a sentence.
     ("spanwise-testing/src/assert.rs", "Secret::new(secret)"),
     ("shop/main.rs", "let address = listener"),
+    ("shop/main.rs", "let token = request"),
+    ("shop/customers.rs", "token == TOKEN"),
+    ("shop/customers.rs", "let authorization = match"),
+    ("shop/customers.rs", "token => format!"),
+    ("spanwise/tests/it/late_context.rs", "let dsn"),
     ("shop/warehouse.rs", "let address = first"),
+    ("shop/main.rs", "let token = request"),
+    ("shop/customers.rs", "token == TOKEN"),
+    ("shop/customers.rs", "let authorization = match"),
+    ("shop/customers.rs", "authorization: {token}"),
+    ("spanwise/tests/it/late_context.rs", "let dsn"),
     ("spanwise-sentry/src/lib.rs", "let dsn"),
     ("examples/sentry.rs", "4111 1111"),
     // A name of a setting, and of a parameter.

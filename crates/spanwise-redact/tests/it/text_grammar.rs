@@ -198,6 +198,9 @@ fn prose_after_a_colon_is_shown() {
         "token: TokenExpired",
         "auth: PermissionDenied: no role",
         "password: expired, please choose another",
+        "authorization: token expired",
+        "PWD=/home/ada OLDPWD=/ pwd: /home/ada/stock",
+        "pass=12 fail=0",
     ]);
 }
 
@@ -220,7 +223,106 @@ fn credentials_after_a_colon_are_hidden() {
         "seed phrase: «tulip river moon lamp oak elm stone water»",
         "mnemonic: «abandon ability able about» next=1",
         "token: «InvalidMo0nRi55x»",
+        "Authorization: «token abcdef»",
+        "PWD=«Mo0nRi55» pass=«1234»",
         "API key: «Mo0nRi55», private key = «Mo0nRi55»",
+    ]);
+}
+
+#[test]
+fn passwords_that_read_as_names_of_errors_are_hidden() {
+    check(&[
+        "password: «BadWolf42»",
+        "password: «ResetMe99»",
+        "password: «DeadPool7»",
+        "password: «MatchPoint1»",
+        "password: «TooManySecrets»",
+        "password: «LostAndFound»",
+        "passphrase: «BrokenArrow»",
+        "password: PasswordExpired",
+        "password: InvalidPasswordError: try again",
+        "password: PasswordError::TooShort",
+        "token: «k8xw-p2qr-m4nt:» expired",
+        "token: stock-db-v2: expired",
+    ]);
+}
+
+#[test]
+fn codes_and_passwords_are_no_counts() {
+    check(&[
+        "otp: «482193» expired",
+        "verification code: «482193» expired",
+        "pin: «4821» of user ada",
+        "pin: «4821» digits",
+        "password: «4821993» created",
+        "password: «482» found",
+        "otp: 6 digits expected",
+        "password: 8 to 64 characters",
+        "otp: 2 attempts left",
+    ]);
+}
+
+#[test]
+fn phrases_are_hidden_whatever_their_words() {
+    check(&[
+        "seed phrase: «1. orbit 2. gravel 3. lamp 4. stone 5. elm 6. oak»",
+        "seed phrase: «1) orbit 2) gravel 3) lamp»",
+        "seed phrase: «1.orbit 2.gravel 3.lamp»",
+        "seed phrase: «1 orbit 2 gravel 3 lamp»",
+        "seed phrase: «orbit, gravel, lamp, stone»",
+        "mnemonic: must have 12 words",
+        "mnemonic: 12 words expected",
+        "mnemonic: wrong checksum",
+    ]);
+    // Words of the usual list that also stand in sentences.
+    let words = "must wrong that this then there they what when where will you all any have can \
+                 more other such under until use used valid unknown illegal absent error empty \
+                 broken idle ready success match present found okay need require reject expire \
+                 length version key token secret code word minute hour day month second half \
+                 open left total item";
+    for word in words.split_whitespace() {
+        for phrase in [
+            format!("mnemonic: «{word} orbit gravel lamp stone»"),
+            format!("mnemonic: «orbit {word} gravel lamp stone»"),
+            format!("mnemonic: «1. {word} 2. orbit 3. gravel»"),
+            format!("mnemonic: «orbit gravel {word} {word} stone»"),
+        ] {
+            check(&[&phrase]);
+        }
+    }
+}
+
+#[test]
+fn passwords_that_are_common_words_are_hidden() {
+    check(&[
+        "password: «secret» for user ada",
+        "password: «default» in use",
+        "password: «system» in use since 10:00",
+        "password: «secret» rejected",
+        "unknown password: \"«tulip»\"",
+        "expected password: \"«hunter»\", got nothing",
+        "unexpected token: \"else\"",
+        "password: password is in the list of common ones",
+        "password: policy requires 12 characters",
+        "password: hash mismatch",
+    ]);
+    check_with(
+        &Policy::secrets(),
+        &["password: «root» from 203.0.113.7 port 22"],
+    );
+}
+
+#[test]
+fn passwords_that_look_like_placeholders_are_hidden() {
+    check(&[
+        "password=«@monkey»",
+        "password=«{monkey}»",
+        "password=«@pinkpanther»",
+        "password=«:keystone»",
+        "password: «{noop}Mo0nRi55»",
+        "password: «{bcrypt}$2a$10$abc»",
+        "password=@db_password, token=:apiKey, pin={pin}, secret={clientSecret}",
+        "password: {what}, and more",
     ]);
 }
 
@@ -316,6 +418,9 @@ fn commands() {
         "stockctl --password «Mo0nRi55» --user ada",
         "stockctl --password=«Mo0nRi55» --user ada",
         "stockctl --api-token «tulip» list",
+        "x --pin «4217»",
+        " --pw «abc1»",
+        "x \"--pw\" \"«a1»\"",
         "[\"stockctl\", \"--password\", \"«Mo0nRi55»\"]",
         "keytool -storepass «Mo0nRi55» -list",
         "openssl rsa -passin pass:«Mo0nRi55» -in key.pem",
@@ -372,6 +477,41 @@ fn tokens() {
         "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----".to_owned(),
     ];
     check(&cases.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// A token that goes on over the end of what is read is not shown in part.
+#[test]
+fn tokens_at_the_end_of_what_is_read_are_hidden() {
+    let policy = Policy::secrets();
+    let policy: &dyn Redact = &policy;
+    let part = "aB3dE6gH".repeat(1_024);
+    let token = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{part}.{}", &part[..43]);
+    let budget = <dyn Redact>::BUDGET;
+    for start in [
+        61_440,
+        budget - token.len(),
+        budget - 4_000,
+        budget - 24,
+        budget - 3,
+        budget,
+    ] {
+        for before in [
+            " ",
+            "(",
+            "token=",
+            "token: ",
+            "\"token\":\"",
+            "Bearer ",
+            "https://h/?t=",
+        ] {
+            let line = &"a line of a log ".repeat(5_000)[..start - before.len() - 1];
+            let text = format!("{line} {before}{token} end of the text");
+            let shown = policy.hide(&text);
+            let pieces = ["eyJ", "aB3dE6gH"];
+            let leaks = pieces.iter().any(|piece| shown.contains(piece));
+            assert!(!leaks, "{start} {before:?}");
+        }
+    }
 }
 
 #[test]

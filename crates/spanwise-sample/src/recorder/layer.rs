@@ -8,8 +8,8 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CallsitePlans, Context as SpanContext, Emission, EmissionCache, Verdict, forward,
-    forward_downcast,
+    Annotations, CallsitePlans, Context as SpanContext, Emission, EmissionCache, Verdict,
+    context::recorded_callsite, forward, forward_downcast,
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{
@@ -307,7 +307,7 @@ where
         let Some(callsite) = ctx.metadata(id) else {
             return;
         };
-        let plan = &self.plan(callsite).span;
+        let plan = &self.plan(recorded_callsite(values, callsite)).span;
         if let Some(reason) = plan.reason(|visitor| values.record(visitor))
             && let Some(unit) = self.unit_at(id, &ctx)
         {

@@ -139,3 +139,31 @@ fn one_sampler_behind_another_takes_a_share_of_a_share() {
     let rates = lines.take_each("sample_rate");
     assert!(!rates.is_empty() && rates.iter().all(|rate| *rate == 0.125));
 }
+
+/// A forgotten guard leaves the thread in a span that may be closed, also by another thread.
+#[test]
+fn closed_span_that_was_never_left_decides_nothing() {
+    const EVENTS: u64 = 1000;
+    for closes_elsewhere in [false, true] {
+        let count = Count::default();
+        let sampler = "info=0.1".parse::<SamplerBuilder>().unwrap().seed(42);
+        let stack = tracing_subscriber::registry()
+            .with(ContextLayer::default())
+            .with(count.clone().sampled(sampler.build()));
+        let dispatch = tracing::Dispatch::new(stack);
+        tracing::dispatcher::with_default(&dispatch, || {
+            let span = info_span!("request", request_id = "r-1");
+            span.with_subscriber(|(id, dispatch)| dispatch.enter(id));
+            info!("inside");
+            let before = count.events();
+            if closes_elsewhere {
+                std::thread::spawn(move || drop(span)).join().unwrap();
+            } else {
+                drop(span);
+            }
+            (0..EVENTS).for_each(|_| info!("after"));
+            let kept = count.events() - before;
+            assert!((60..140).contains(&kept), "{kept}, {closes_elsewhere}");
+        });
+    }
+}

@@ -22,6 +22,7 @@ mod forks;
 mod hook_logs;
 mod hooks;
 mod isolation;
+mod late_context;
 mod logs;
 mod memory;
 mod repeats;

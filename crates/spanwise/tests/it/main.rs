@@ -37,6 +37,8 @@ mod failing_request;
 mod files;
 mod filtered_layers;
 mod formats;
+#[cfg(feature = "axum")]
+mod late_context;
 mod late_records;
 mod layer_panics;
 mod left_out_counts;

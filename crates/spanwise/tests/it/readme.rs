@@ -14,7 +14,10 @@ fn but_for_the_time() {
             .init()
             .unwrap();
     let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
-    request.in_scope(|| tracing::info!(target: "shop", order_id = 42, "order created"));
+    request.in_scope(|| {
+        spanwise::context::set("user_id", "ada");
+        tracing::info!(target: "shop", order_id = 42, "order created");
+    });
     drop(telemetry);
 
     let (_, block) = readme.split_once("```json\n").unwrap();

@@ -1,0 +1,90 @@
+//! Context that becomes known inside a request, and that nothing inside replaces.
+
+use std::convert::Infallible;
+
+use crate::support::client::*;
+use axum::body::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty};
+use spanwise_core::{CONTEXT_KEYS, Context, context};
+use spanwise_http::{Trust, client, server};
+use tower::{Layer as _, ServiceExt as _};
+use tracing::{Span, info, info_span};
+
+/// Serves one request of `acme` by `handler`.
+async fn serve<F: Future<Output = ()>>(handler: impl Fn() -> F) {
+    let service = tower::service_fn(async |_: Request<Empty<Bytes>>| {
+        handler().await;
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    let layer = server().trust(Trust::Always).tenant_header("x-tenant-id");
+    let request = Request::get("/")
+        .header("x-request-id", "r-1")
+        .header("x-tenant-id", "acme")
+        .body(Empty::new())
+        .unwrap();
+    let response = layer.layer(service).oneshot(request).await.unwrap();
+    response.into_body().collect().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_request_s_span_declares_every_key() {
+    let logs = spanwise_testing::capture();
+    serve(async || {
+        let declared = |key| Span::current().has_field(key);
+        assert!(CONTEXT_KEYS.into_iter().all(declared));
+        Span::current().record("user_id", "ada");
+        info!("in the request");
+    })
+    .await;
+    for message in ["in the request", "request served"] {
+        logs.one(message).assert_context("user_id", "ada");
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_in_a_handler_is_on_the_request_s_event_and_in_the_baggage_of_its_calls() {
+    let logs = spanwise_testing::capture();
+    let warehouse = Service::content().await;
+    let layer = client()
+        .baggage(["tenant_id", "user_id"])
+        .baggage_to("localhost".parse().unwrap());
+    let client = over_the_network(layer);
+    let url = warehouse.url("localhost", "/");
+    serve(async || {
+        info_span!("authenticate").in_scope(|| context::set("user_id", 42));
+        let response = client.clone().oneshot(get(&url)).await.unwrap();
+        assert!(response.status().is_success());
+    })
+    .await;
+    logs.one("request served")
+        .assert_context("user_id", "42")
+        .assert_context("tenant_id", "acme");
+    assert_eq!(warehouse.one()["baggage"], "tenant_id=acme,user_id=42");
+}
+
+#[tokio::test]
+async fn no_span_inside_replaces_what_the_layer_decided() {
+    let _logs = spanwise_testing::capture();
+    serve(async || {
+        let before = Context::current();
+        let keys = ["request_id", "tenant_id", "trace_id", "span_id"];
+        let forged = info_span!(
+            "forged",
+            request_id = "x",
+            tenant_id = "x",
+            trace_id = "x",
+            span_id = "x",
+            user_id = "nobody decided this one"
+        );
+        forged.in_scope(|| {
+            let context = Context::current();
+            for key in keys {
+                assert!(before.get(key).is_some(), "{key}");
+                assert_eq!(context.get(key), before.get(key), "{key}");
+            }
+            assert_eq!(context.get("user_id"), Some("nobody decided this one"));
+        });
+    })
+    .await;
+}

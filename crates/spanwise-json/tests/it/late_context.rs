@@ -1,0 +1,142 @@
+//! Context that becomes known while the unit of work runs, and that nobody forges.
+
+use serde_json::{Map, Value};
+use spanwise_core::{CONTEXT_KEYS, ContextLayer, context};
+use spanwise_json::{Format, JsonLayer};
+use tracing::{Span, error, field::Empty, info, info_span};
+use tracing_subscriber::prelude::*;
+
+use crate::support::{Lines, clock};
+
+/// The lines of what `log` logs, with a further key `order_id`.
+fn objects(format: Format, log: impl FnOnce()) -> Vec<Map<String, Value>> {
+    let lines = Lines::default();
+    let json = JsonLayer::new()
+        .format(format)
+        .context_key("order_id")
+        .clock(clock())
+        .with_writer(lines.clone());
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default().key("order_id"))
+        .with(json);
+    tracing::subscriber::with_default(stack, log);
+    lines.objects()
+}
+
+fn log_in_deep_inside() {
+    let unit = info_span!("unit", method = "GET");
+    let sibling = info_span!(parent: &unit, "sibling", n = 1);
+    let _unit = unit.entered();
+    info!("before");
+    info_span!("authenticate").in_scope(|| {
+        context::set("user_id", "ada");
+        info!("inside");
+    });
+    sibling.in_scope(|| info!("beside"));
+    context::set("order_id", "o-1");
+    info!("after");
+    error!(parent: None, "elsewhere");
+}
+
+#[test]
+fn flat_lines_have_it_from_then_on() {
+    let lines = objects(Format::Json, log_in_deep_inside);
+    let users: Vec<_> = lines.iter().map(|line| line.get("user_id")).collect();
+    let ada = Value::from("ada");
+    assert_eq!(
+        users,
+        [None, Some(&ada), Some(&ada), Some(&ada), None],
+        "{lines:#?}"
+    );
+    assert_eq!(lines[2]["n"], 1);
+    assert_eq!(lines[3]["order_id"], "o-1");
+}
+
+#[test]
+fn nested_lines_have_it_in_the_object_of_the_unit_s_span() {
+    let lines = objects(Format::JsonNested, log_in_deep_inside);
+    let unit = |line: &Map<String, Value>| line["spans"][0].clone();
+    assert_eq!(unit(&lines[0]).get("user_id"), None);
+    for line in &lines[1..4] {
+        assert_eq!(unit(line)["user_id"], "ada", "{line:#?}");
+        assert_eq!(unit(line)["method"], "GET", "{line:#?}");
+    }
+    assert_eq!(unit(&lines[3])["order_id"], "o-1");
+}
+
+fn forging_span() -> Span {
+    info_span!(
+        "forging",
+        request_id = "of span",
+        tenant_id = "of span",
+        user_id = "of span",
+        trace_id = "of span",
+        span_id = "of span",
+        order_id = "of span",
+        n = 7
+    )
+}
+
+fn forging_event() {
+    info!(
+        request_id = "of event",
+        tenant_id = "of event",
+        user_id = "of event",
+        trace_id = "of event",
+        span_id = "of event",
+        order_id = "of event",
+        "forged"
+    );
+}
+
+#[test]
+fn no_field_takes_the_place_of_what_was_decided() {
+    for key in CONTEXT_KEYS.into_iter().chain(["order_id"]) {
+        let lines = objects(Format::Json, || {
+            let _unit = info_span!("unit").entered();
+            let before = forging_span();
+            context::set(key, "decided");
+            before.in_scope(|| {
+                info!("a span that was there before");
+                forging_event();
+                before.record(key, "of span again");
+                info!("a late record of it");
+                info_span!("below").in_scope(|| info!("below it"));
+            });
+            forging_span().in_scope(|| info!("a span after"));
+            forging_event();
+        });
+        let displaced = format!("fields.{key}");
+        let expected = [
+            Some("of span"),
+            Some("of event"),
+            Some("of span again"),
+            Some("of span again"),
+            Some("of span"),
+            Some("of event"),
+        ];
+        assert_eq!(lines.len(), expected.len());
+        for (line, expected) in lines.iter().zip(expected) {
+            assert_eq!(line[key], "decided", "{line:#?}");
+            assert_eq!(line[&displaced].as_str(), expected, "{line:#?}");
+            assert_eq!(line.keys().filter(|at| at.ends_with(key)).count(), 2);
+        }
+        assert_eq!(lines[1]["n"], 7);
+    }
+}
+
+#[test]
+fn what_nobody_decided_is_hidden_by_the_event_and_by_the_nearest_span_as_ever() {
+    let lines = objects(Format::Json, || {
+        let _unit = info_span!("unit", user_id = "of unit", tenant_id = Empty).entered();
+        forging_span().in_scope(|| info!("a span"));
+        forging_event();
+    });
+    assert_eq!(lines[0]["user_id"], "of span");
+    assert_eq!(lines[1]["user_id"], "of event");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.get("fields.user_id").is_none())
+    );
+}

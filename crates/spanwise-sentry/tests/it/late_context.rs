@@ -1,0 +1,102 @@
+//! Context that becomes known inside a request, and that no field of the program replaces.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spanwise_core::{CONTEXT_KEYS, ContextLayer, context};
+use tracing::{error, info_span};
+use tracing_subscriber::prelude::*;
+
+use crate::support::{Receiver, builder, one};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const FORGED_TRACE: &str = "11111111111111111111111111111111";
+const SPAN: &str = "b7ad6b7169203331";
+const FORGED_SPAN: &str = "1111111111111111";
+
+/// Sends what `log` logs, with a context that has the further key `order_id`.
+fn event_of(log: impl FnOnce()) -> Value {
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver).tag("order_id").build().unwrap();
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default().key("order_id"))
+        .with(layer);
+    tracing::subscriber::with_default(stack, log);
+    guard.shutdown(Duration::from_secs(60));
+    one(&receiver)
+}
+
+#[test]
+fn what_is_set_deep_inside_is_the_user_and_the_tags_of_later_events() {
+    let event = event_of(|| {
+        let _unit = info_span!("unit").entered();
+        info_span!("authenticate").in_scope(|| {
+            context::set("user_id", "ada");
+            context::set("order_id", 42);
+            context::set("trace_id", TRACE);
+        });
+        let _beside = info_span!("beside").entered();
+        error!("failed");
+    });
+    assert_eq!(event["user"]["id"], "ada", "{event:#}");
+    assert_eq!(event["tags"], json!({ "order_id": "42" }));
+    assert_eq!(event["contexts"]["trace"]["trace_id"], TRACE);
+}
+
+/// What an event says of a key.
+fn said(event: &Value, key: &str) -> Value {
+    match key {
+        "user_id" => event["user"]["id"].clone(),
+        "trace_id" | "span_id" => event["contexts"]["trace"][key].clone(),
+        _ => event["tags"][key].clone(),
+    }
+}
+
+#[test]
+fn no_field_of_a_span_or_an_event_replaces_it() {
+    for key in CONTEXT_KEYS.into_iter().chain(["order_id"]) {
+        let decided = match key {
+            "trace_id" => TRACE,
+            "span_id" => SPAN,
+            _ => "decided",
+        };
+        let event = event_of(|| {
+            let _unit = info_span!("unit").entered();
+            context::set(key, decided);
+            let forged = info_span!(
+                "forged",
+                request_id = "x",
+                tenant_id = "x",
+                user_id = "x",
+                trace_id = FORGED_TRACE,
+                span_id = FORGED_SPAN,
+                order_id = "x"
+            );
+            let _forged = forged.entered();
+            error!(
+                request_id = "y",
+                tenant_id = "y",
+                user_id = "y",
+                trace_id = FORGED_TRACE,
+                span_id = FORGED_SPAN,
+                order_id = "y",
+                tags.request_id = "z",
+                tags.tenant_id = "z",
+                tags.order_id = "z",
+                "failed"
+            );
+        });
+        assert_eq!(said(&event, key), decided, "{key}: {event:#}");
+    }
+}
+
+#[test]
+fn what_nobody_decided_is_that_of_the_nearest_as_ever() {
+    let event = event_of(|| {
+        let _unit = info_span!("unit", user_id = "outer", tenant_id = "outer").entered();
+        let _inner = info_span!("inner", user_id = "inner").entered();
+        error!(tenant_id = "event", "failed");
+    });
+    assert_eq!(said(&event, "user_id"), "inner");
+    assert_eq!(said(&event, "tenant_id"), "event");
+}

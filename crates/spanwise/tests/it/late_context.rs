@@ -1,0 +1,204 @@
+//! Who is logged in: known deep inside a request, and on all that is told of it from then on.
+
+use std::{convert::Infallible, time::Duration};
+
+use crate::support::Lines;
+use axum::{
+    Router,
+    body::Body,
+    extract::Path,
+    http::{Request, StatusCode},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use serde_json::Value;
+use spanwise::{Builder, Telemetry, context};
+use tower::ServiceExt as _;
+use tracing::{Instrument, debug, error, info, instrument};
+
+/// Finds out who it is, inside a span of its own.
+async fn authenticate(request: Request<Body>, next: Next) -> Response {
+    let check = async {
+        info!("checking the token");
+        context::set("user_id", "ada-1815");
+    };
+    check.instrument(tracing::info_span!("authenticate")).await;
+    next.run(request).await
+}
+
+#[instrument]
+async fn order(Path(id): Path<u32>) -> StatusCode {
+    debug!("reading the order");
+    info!("order read");
+    context::set("order_id", id);
+    let task = async {
+        info!("told the warehouse");
+        context::set("tenant_id", "acme");
+    };
+    tokio::spawn(task.in_current_span()).await.unwrap();
+    // Nobody takes the place of the one who is logged in.
+    info!(user_id = "mallory", "a field of an event");
+    let forged = tracing::info_span!("forged", user_id = "mallory", request_id = "r-forged");
+    forged.in_scope(|| error!("payment failed"));
+    StatusCode::BAD_GATEWAY
+}
+
+/// Sends one request, whose id is taken from it.
+async fn serve(telemetry: &Telemetry) {
+    let app = Router::new()
+        .route("/orders/{id}", get(order))
+        .layer(middleware::from_fn(authenticate))
+        .layer(telemetry.http_server().trust(spanwise::http::Trust::Always));
+    let request = Request::get("/orders/42").header("x-request-id", "gateway-1");
+    let request = request.body(Body::empty()).unwrap();
+    let response: Result<Response, Infallible> = app.oneshot(request).await;
+    let body = response.unwrap().into_body();
+    axum::body::to_bytes(body, usize::MAX).await.unwrap();
+}
+
+fn vars<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let own = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_CONTEXT", "order_id"),
+        ("LOG_RECORDER", "debug"),
+    ];
+    [&own, more].concat()
+}
+
+#[tokio::test]
+async fn lines_of_json_and_the_recorder_s_header_have_it() {
+    alone!();
+    let output = Lines::default();
+    let telemetry = Builder::from_vars(vars(&[]))
+        .unwrap()
+        .with_writer(output.clone())
+        .init()
+        .unwrap();
+    serve(&telemetry).await;
+    let lines = output.objects();
+    let told = |line: &Value| {
+        let text = |key: &str| line[key].as_str().map(str::to_owned);
+        (
+            text("message").unwrap(),
+            text("user_id"),
+            text("order_id"),
+            text("tenant_id"),
+        )
+    };
+    let ada = || Some("ada-1815".to_owned());
+    let order = || Some("42".to_owned());
+    let acme = || Some("acme".to_owned());
+    let expected = [
+        ("checking the token", None, None, None),
+        ("order read", ada(), None, None),
+        ("told the warehouse", ada(), order(), None),
+        ("a field of an event", ada(), order(), acme()),
+        (
+            "what was kept of a unit of work follows",
+            ada(),
+            order(),
+            acme(),
+        ),
+        ("reading the order", ada(), None, None),
+        ("payment failed", ada(), order(), acme()),
+        ("request served", ada(), order(), acme()),
+    ];
+    let expected =
+        expected.map(|(message, user, order, tenant)| (message.to_owned(), user, order, tenant));
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
+    for line in &lines {
+        assert_eq!(line["request_id"], "gateway-1", "{line}");
+    }
+    assert_eq!(lines[3]["fields.user_id"], "mallory");
+    assert_eq!(lines[6]["fields.user_id"], "mallory");
+    assert_eq!(lines[6]["fields.request_id"], "r-forged");
+}
+
+#[tokio::test]
+async fn lines_for_people_have_it() {
+    alone!();
+    let output = Lines::default();
+    let telemetry = Builder::test()
+        .with_writer(output.clone())
+        .context_key("order_id")
+        .init()
+        .unwrap();
+    serve(&telemetry).await;
+    let text = output.text();
+    let line = |message: &str| text.lines().find(|line| line.contains(message)).unwrap();
+    assert!(!line("checking the token").contains("user_id"));
+    assert!(line("order read").contains(" user_id=ada-1815"), "{text}");
+    for message in ["payment failed", "a field of an event", "request served"] {
+        let (_, around) = line(message).split_once(" | ").unwrap();
+        for shown in [" request_id=gateway-1", " user_id=ada-1815", " order_id=42"] {
+            assert!(around.contains(shown), "{shown}: {around}");
+        }
+    }
+}
+
+#[cfg(feature = "sentry")]
+#[tokio::test]
+async fn sentry_has_the_user_and_the_tags() {
+    alone!();
+    let receiver = crate::receiver::Receiver::start();
+    let dsn = receiver.dsn();
+    let telemetry = Builder::from_vars(vars(&[("SENTRY_DSN", &dsn)]))
+        .unwrap()
+        .with_writer(std::io::sink)
+        .init()
+        .unwrap();
+    serve(&telemetry).await;
+    telemetry.shutdown(Duration::from_secs(60));
+    let events = receiver.events();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = &events[0];
+    assert_eq!(event["message"], "payment failed");
+    assert_eq!(event["user"]["id"], "ada-1815", "{event:#}");
+    let tags = serde_json::json!({
+        "request_id": "gateway-1", "tenant_id": "acme", "order_id": "42"
+    });
+    assert_eq!(event["tags"], tags);
+}
+
+#[test]
+fn no_field_replaces_it_in_lines_for_people() {
+    alone!();
+    let output = Lines::default();
+    let _telemetry = Builder::test()
+        .with_writer(output.clone())
+        .context_key("order_id")
+        .init()
+        .unwrap();
+    let keys = spanwise::core::CONTEXT_KEYS.into_iter().chain(["order_id"]);
+    for key in keys.clone() {
+        let _unit = tracing::info_span!("unit").entered();
+        context::set(key, "decided");
+        let forged = tracing::info_span!(
+            "forged",
+            request_id = "x",
+            tenant_id = "x",
+            user_id = "x",
+            trace_id = "x",
+            span_id = "x",
+            order_id = "x"
+        );
+        let _forged = forged.entered();
+        info!(
+            request_id = "y",
+            tenant_id = "y",
+            user_id = "y",
+            trace_id = "y",
+            span_id = "y",
+            order_id = "y",
+            "forged"
+        );
+    }
+    let text = output.text();
+    assert_eq!(text.lines().count(), 6, "{text}");
+    for (line, key) in text.lines().zip(keys) {
+        let (_, around) = line.split_once(" | ").unwrap();
+        assert!(around.contains(&format!(" {key}=decided")), "{line}");
+        assert_eq!(around.matches(&format!("{key}=")).count(), 1, "{line}");
+    }
+}
