@@ -17,8 +17,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    CallsitePlans, Inherit, KeyVerdict, LayerId, Neighbours, NoRedaction, Node, REDACTED, Redact,
-    guarded, redact,
+    CallsitePlans, Inherit, KeyVerdict, KeyVerdicts, LayerId, Neighbours, NoRedaction, Node,
+    REDACTED, Redact, guarded, redact,
 };
 
 pub use late::{decides, recorded_callsite, set};
@@ -292,8 +292,7 @@ struct Plan {
 struct KeyField {
     index: usize,
     key: &'static str,
-    verdict: KeyVerdict,
-    verdict_of_bool: KeyVerdict,
+    verdicts: KeyVerdicts,
 }
 
 impl ContextLayer {
@@ -322,8 +321,7 @@ impl ContextLayer {
             let keys = keys.map(|field| KeyField {
                 index: field.index(),
                 key: field.name(),
-                verdict: self.redact.verdict(field.name()),
-                verdict_of_bool: self.redact.verdict_of_bool(field.name()),
+                verdicts: self.redact.verdicts(field.name()),
             });
             Plan {
                 keys: keys.collect(),
@@ -432,7 +430,7 @@ impl<'a> Collector<'a> {
     }
 
     fn add(&mut self, key: &KeyField, value: fmt::Arguments<'_>) {
-        self.add_as(key.verdict, key, value);
+        self.add_as(key.verdicts.text, key, value);
     }
 
     fn add_as(&mut self, verdict: KeyVerdict, key: &KeyField, value: fmt::Arguments<'_>) {
@@ -458,6 +456,12 @@ impl<'a> Collector<'a> {
         self.added(key, start);
     }
 
+    fn add_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if let Some(key) = self.key(field) {
+            self.add_as(key.verdicts.number, key, value);
+        }
+    }
+
     /// The value of `key` is what stands in the text from `start` on. Of a field given twice the last value stands.
     fn added(&mut self, key: &KeyField, start: usize) {
         let draft = &mut *self.draft;
@@ -473,15 +477,35 @@ impl Visit for Collector<'_> {
         }
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add_number(field, format_args!("{value:?}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.add_number(field, format_args!("{value}"));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         if let Some(key) = self.key(field) {
-            self.add_as(key.verdict_of_bool, key, format_args!("{value}"));
+            self.add_as(key.verdicts.boolean, key, format_args!("{value}"));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         let Some(key) = self.key(field) else { return };
-        let is_shown_as_it_is = match key.verdict {
+        let is_shown_as_it_is = match key.verdicts.text {
             KeyVerdict::Trust => true,
             KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
             KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,

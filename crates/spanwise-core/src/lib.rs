@@ -105,7 +105,7 @@ pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
 pub use neighbours::Neighbours;
 pub use random_bits::random_bits;
-pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
+pub use redact::{KeyVerdict, KeyVerdicts, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
 pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
 pub use setting::{Setting, Shown};

@@ -16,6 +16,7 @@
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     error::Error,
     fmt,
     sync::{
@@ -39,7 +40,7 @@ use tracing_core::{
 use tracing_log::{AsLog as _, AsTrace as _};
 
 use crate::{
-    guarded,
+    Redact, guarded,
     runtime_callsite::{Origin, RuntimeCallsite},
 };
 
@@ -133,9 +134,16 @@ impl<'kvs> Fields<'kvs> {
         let mut len = 1;
         names[0] = "message";
         values[0] = Some(record.args() as &dyn Value);
+        // A search through the names costs less, as long as they are few.
+        let mut seen = (!self.more.is_empty()).then(HashMap::new);
         for (key, value) in self.iter() {
-            let at = names[1..len].iter().position(|name| *name == key);
-            let at = at.map_or(len, |at| at + 1);
+            let at = match &mut seen {
+                Some(seen) => *seen.entry(key).or_insert(len),
+                None => {
+                    let at = names[1..len].iter().position(|name| *name == key);
+                    at.map_or(len, |at| at + 1)
+                }
+            };
             names[at] = key;
             values[at] = value.as_value();
             len = len.max(at + 1);
@@ -293,7 +301,11 @@ impl fmt::Display for InMessage<'_, '_> {
                 Kept::U128(value) => write!(f, " {key}={value}")?,
                 Kept::F64(value) => write!(f, " {key}={value}")?,
                 Kept::Str(value) => write!(f, " {key}={value:?}")?,
-                Kept::Text(value) => write!(f, " {key}={:?}", value.to_string())?,
+                Kept::Text(value) => {
+                    let mut text = String::new();
+                    guarded::append(&mut text, format_args!("{value}"), <dyn Redact>::COLLECTED);
+                    write!(f, " {key}={text:?}")?;
+                }
             }
         }
         Ok(())

@@ -130,16 +130,17 @@ impl dyn Redact {
         Cow::Owned(shown.into_owned() + REDACTED)
     }
 
-    /// [`key`](Redact::key), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
+    /// Returns what a sink does with the values of this key, by their type. A policy that panics
+    /// shows nothing: [`KeyVerdict::Redact`].
     #[must_use]
-    pub fn verdict(&self, key: &str) -> KeyVerdict {
-        guarded::catch(|| self.key(key)).unwrap_or(KeyVerdict::Redact)
-    }
-
-    /// [`key_of_bool`](Redact::key_of_bool), or [`KeyVerdict::Redact`] if the policy panics: a sink calls this one.
-    #[must_use]
-    pub fn verdict_of_bool(&self, key: &str) -> KeyVerdict {
-        guarded::catch(|| self.key_of_bool(key)).unwrap_or(KeyVerdict::Redact)
+    pub fn verdicts(&self, key: &str) -> KeyVerdicts {
+        let of = |ask: &dyn Fn() -> KeyVerdict| guarded::catch(ask).unwrap_or(KeyVerdict::Redact);
+        let text = of(&|| self.key(key));
+        KeyVerdicts {
+            text,
+            number: text.without_text(),
+            boolean: of(&|| self.key_of_bool(key)).without_text(),
+        }
     }
 
     /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
@@ -162,6 +163,23 @@ impl dyn Redact {
     }
 }
 
+/// What a sink does with the values of a key, by their type: see [`verdicts`](#method.verdicts) of
+/// `dyn Redact`.
+///
+/// A number and a boolean have no text that a policy could read. So theirs are never
+/// [`KeyVerdict::Pass`], which is [`KeyVerdict::Trust`], nor [`KeyVerdict::Text`], which is
+/// [`KeyVerdict::Redact`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyVerdicts {
+    /// For a text, an error, bytes and whatever is formatted.
+    pub text: KeyVerdict,
+    /// For an integer or a float.
+    pub number: KeyVerdict,
+    /// For a boolean.
+    pub boolean: KeyVerdict,
+}
+
 /// What a policy says about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -169,7 +187,7 @@ pub enum KeyVerdict {
     /// Show the value, as far as [`Redact::text`] lets it pass.
     Pass,
     /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`]
-    /// instead of a number: the value decides, and a number cannot say what it is.
+    /// instead of a number or a boolean: the value decides, and these cannot say what they are.
     Text,
     /// Show the value as it is: its text is not read.
     Trust,
@@ -179,6 +197,17 @@ pub enum KeyVerdict {
     Remove,
     /// Show what [`Redact::replace`] makes of the value.
     Replace,
+}
+
+impl KeyVerdict {
+    /// Returns the verdict for a value without a text.
+    fn without_text(self) -> Self {
+        match self {
+            Self::Pass => Self::Trust,
+            Self::Text => Self::Redact,
+            other => other,
+        }
+    }
 }
 
 /// The policy that hides nothing.

@@ -115,9 +115,15 @@ impl RuntimeCallsite {
     }
 
     /// Emits an event with these values, one for each field of the origin.
+    ///
+    /// # Panics
+    /// With debug assertions, if there are more or fewer values than fields. Without them, there is
+    /// no event then.
     #[inline]
+    #[track_caller]
     pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
         let fields = self.metadata.fields();
+        debug_assert_eq!(values.len(), fields.len(), "one value for each field");
         if values.len() == fields.len() {
             Event::dispatch(self.metadata, &fields.value_set_all(values));
         }
@@ -125,32 +131,17 @@ impl RuntimeCallsite {
 }
 
 impl Origin<'_> {
-    /// Over what tells origins apart cheaply; [`is_of`](Self::is_of) compares all of it.
+    /// Over the level, the line and all bytes of the target, the file and the names: targets and
+    /// keys that a program makes up may differ anywhere.
     #[inline]
     fn hash(&self) -> u64 {
-        let text = |text: &str| {
-            let bytes = text.as_bytes();
-            let end = bytes.last_chunk::<8>().map(|end| u64::from_le_bytes(*end));
-            let short = || {
-                bytes
-                    .iter()
-                    .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
-            };
-            end.unwrap_or_else(short).rotate_left(5) ^ text.len() as u64
-        };
-        let mut hash = u64::from(self.line.unwrap_or_default());
-        let parts = [
-            text(self.target),
-            text(self.file.unwrap_or_default()),
-            self.fields.len() as u64,
-            text(self.fields.last().copied().unwrap_or_default()),
-            u64::from(level_number(self.level)),
-        ];
-        for part in parts {
-            // As FxHash mixes words.
-            hash = (hash.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        }
-        hash
+        let place = u64::from(self.line.unwrap_or_default()) << 8;
+        let mut hash = mix(SEED, place | u64::from(level_number(self.level)));
+        hash = mix_text(hash, self.target);
+        hash = mix_text(hash, self.file.unwrap_or_default());
+        // Most records have a message alone.
+        let names = self.fields.iter().skip(1);
+        names.fold(hash, |hash, name| mix_text(hash, name))
     }
 
     #[inline]
@@ -174,6 +165,29 @@ impl Origin<'_> {
         let texts = optional.chain(self.fields.iter().copied());
         self.target.len() + texts.map(str::len).sum::<usize>()
     }
+}
+
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A multiplication whose halves are both kept, as wyhash mixes words.
+#[inline]
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = u128::from(hash ^ word) * u128::from(SEED);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[inline]
+fn mix_text(hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut chunks = bytes.chunks_exact(8);
+    let mut hash = mix(hash, bytes.len() as u64);
+    for chunk in &mut chunks {
+        let word = chunk.first_chunk().copied().unwrap_or_default();
+        hash = mix(hash, u64::from_le_bytes(word));
+    }
+    let rest = chunks.remainder().iter();
+    let rest = rest.fold(0, |word, byte| word << 8 | u64::from(*byte));
+    mix(hash, rest)
 }
 
 fn level_number(level: Level) -> u8 {
@@ -249,5 +263,44 @@ impl callsite::Callsite for Identity {
         self.metadata
             .get()
             .unwrap_or_else(|| unreachable!("set before anybody sees the identity"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_origins_have_short_chains() {
+        const TARGET: &str = "a_service::a_module";
+        let number = |number: usize| format!("tenant-{number:06}::requests");
+        let cases: [(&str, &dyn Fn(usize) -> u64); 4] = [
+            ("target", &|n| hash(&number(n), "src/lib.rs", &["message"])),
+            ("file", &|n| hash(TARGET, &number(n), &["message"])),
+            ("key", &|n| {
+                hash(TARGET, "src/lib.rs", &["message", &number(n), "last"])
+            }),
+            ("short", &|n| hash(&format!("{n}-abc"), "", &["message"])),
+        ];
+        for (what, hash_of) in cases {
+            let mut chains = [0; BUCKETS];
+            for n in 0..MAX_CALLSITES {
+                chains[(hash_of(n) >> 54) as usize] += 1;
+            }
+            let longest = chains.iter().max();
+            assert!(longest < Some(&24), "{what}: {longest:?}");
+        }
+    }
+
+    fn hash(target: &str, file: &str, fields: &[&str]) -> u64 {
+        let origin = Origin {
+            level: Level::INFO,
+            target,
+            module_path: None,
+            file: Some(file),
+            line: Some(7),
+            fields,
+        };
+        origin.hash()
     }
 }

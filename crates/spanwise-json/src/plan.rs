@@ -54,11 +54,11 @@ pub(crate) struct Key {
     pub(crate) member: Short<32>,
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
+    /// Of all values but booleans.
     pub(crate) role: Role,
+    pub(crate) role_of_bool: Role,
     /// A value's text is cut at this many bytes.
     pub(crate) max_len: usize,
-    /// A boolean is shown, though other values are not.
-    pub(crate) shows_bools: bool,
 }
 
 /// A bit each, so that one test says whether a field is wanted.
@@ -94,14 +94,14 @@ impl Plan {
                     || (callsite.is_span() && field.index() >= MOST_FIELDS)
                 {
                     key.role = Role::Omitted;
-                    key.shows_bools = false;
+                    key.role_of_bool = Role::Omitted;
                 }
                 key
             })
             .collect();
         let shown = || {
             keys.iter()
-                .filter(|key| key.role != Role::Omitted || key.shows_bools)
+                .filter(|key| key.role != Role::Omitted || key.role_of_bool != Role::Omitted)
         };
         let message = keys.iter().position(|key| key.role == Role::Message);
         let mut seen = HashSet::new();

@@ -127,8 +127,8 @@ impl Shape {
         let is_message = of_event && name == "message";
         let listed = |names: &[String]| names.iter().any(|listed| listed == name);
         let shown = !listed(&options.exclude) && options.include.as_deref().is_none_or(listed);
-        let verdict = options.redact.verdict(name);
-        let role = match verdict {
+        let verdicts = options.redact.verdicts(name);
+        let role = |verdict: KeyVerdict| match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
             KeyVerdict::Text if shown => Role::Text,
@@ -137,12 +137,6 @@ impl Shape {
             KeyVerdict::Replace if shown => Role::Replaced,
             _ => Role::Omitted,
         };
-        let shows_bools = matches!(role, Role::Hidden | Role::Replaced | Role::Omitted)
-            && shown
-            && matches!(
-                options.redact.verdict_of_bool(name),
-                KeyVerdict::Pass | KeyVerdict::Trust
-            );
         let taken = match self.table.layout {
             Layout::Flat => {
                 self.table.own_keys().contains(&key)
@@ -166,13 +160,13 @@ impl Shape {
         Key {
             member: Short::new(member),
             bit: self.bit(key),
-            role,
+            role: role(verdicts.text),
+            role_of_bool: role(verdicts.boolean),
             max_len: if is_context {
                 options.max_field.min(MAX_CONTEXT_VALUE)
             } else {
                 options.max_field
             },
-            shows_bools,
         }
     }
 

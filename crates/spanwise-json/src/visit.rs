@@ -119,21 +119,25 @@ impl<'a> Encoder<'a> {
     /// Appends the key; nothing if the value is not wanted as it is: see [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<&'a Key> {
-        self.begin_as(field, self.pass as u8)
+        self.begin_as(field, self.pass as u8, |key| key.role)
     }
 
     /// [`begin`](Self::begin) for a number.
     #[inline]
-    fn begin_number(&mut self, field: &Field) -> bool {
-        self.begin_as(field, self.pass as u8 & !(Role::Text as u8))
-            .is_some()
+    fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
+        self.begin_as(field, self.pass as u8 & !(Role::Text as u8), |key| key.role)
     }
 
     #[inline]
-    fn begin_as(&mut self, field: &Field, wanted: u8) -> Option<&'a Key> {
+    fn begin_as(
+        &mut self,
+        field: &Field,
+        wanted: u8,
+        role: impl FnOnce(&Key) -> Role,
+    ) -> Option<&'a Key> {
         let index = field.index();
         let key = self.keys.get(index)?;
-        if key.role as u8 & wanted == 0 || index < self.resume_at {
+        if role(key) as u8 & wanted == 0 || index < self.resume_at {
             return None;
         }
         self.at = index;
@@ -147,48 +151,44 @@ impl<'a> Encoder<'a> {
     #[cold]
     #[inline(never)]
     fn skip(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.skip_as(field, |key| key.role, value);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn skip_bool(&mut self, field: &Field, value: bool) {
+        self.skip_as(field, |key| key.role_of_bool, format_args!("{value}"));
+    }
+
+    fn skip_as(
+        &mut self,
+        field: &Field,
+        role: impl FnOnce(&Key) -> Role,
+        value: fmt::Arguments<'_>,
+    ) {
         let Some(key) = self.keys.get(field.index()) else {
             return;
         };
         if self.pass == Pass::Message || field.index() < self.resume_at {
             return;
         }
-        match key.role {
-            Role::Hidden => {
+        match role(key) {
+            Role::Hidden | Role::Text => {
                 self.at = field.index();
                 self.encoded.bits |= key.bit;
-                self.encoded.hidden |= hidden_bit(field.index());
                 self.line.push_short(&key.member);
                 self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
+                if key.role == Role::Hidden {
+                    self.encoded.hidden |= hidden_bit(field.index());
+                } else {
+                    self.end(Missing {
+                        hidden: true,
+                        ..Missing::default()
+                    });
+                }
             }
             Role::Replaced => self.replace(field, key, value),
-            Role::Text => {
-                self.at = field.index();
-                self.encoded.bits |= key.bit;
-                self.line.push_short(&key.member);
-                self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
-                self.end(Missing {
-                    hidden: true,
-                    ..Missing::default()
-                });
-            }
             Role::Omitted | Role::Message | Role::Field | Role::Trusted => {}
-        }
-    }
-
-    /// A boolean under a key whose other values are hidden.
-    #[cold]
-    #[inline(never)]
-    fn skip_bool(&mut self, field: &Field, value: bool) {
-        let (index, is_late) = (field.index(), self.pass == Pass::Message);
-        match self.keys.get(index).filter(|key| key.shows_bools) {
-            Some(key) if !is_late && index >= self.resume_at => {
-                self.at = index;
-                self.encoded.bits |= key.bit;
-                self.line.push_short(&key.member);
-                self.line.push(if value { &b"true"[..] } else { b"false" });
-            }
-            _ => self.skip(field, format_args!("{value}")),
         }
     }
 
@@ -266,9 +266,21 @@ impl<'a> Encoder<'a> {
     }
 }
 
+impl Encoder<'_> {
+    /// A number that is shown as a string.
+    fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if let Some(key) = self.begin_number(field) {
+            let missing = text::push_display(self.line, value, key.max_len, None);
+            self.end(missing);
+        } else {
+            self.skip(field, value);
+        }
+    }
+}
+
 impl Visit for Encoder<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if self.begin_number(field) {
+        if self.begin_number(field).is_some() {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -277,7 +289,7 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if self.begin_number(field) {
+        if self.begin_number(field).is_some() {
             self.line
                 .push_small(itoa::Buffer::new().format(value).as_bytes());
         } else {
@@ -289,7 +301,7 @@ impl Visit for Encoder<'_> {
     fn record_u128(&mut self, field: &Field, value: u128) {
         match u64::try_from(value) {
             Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
-            _ => self.display(field, format_args!("{value}")),
+            _ => self.big_number(field, format_args!("{value}")),
         }
     }
 
@@ -297,12 +309,12 @@ impl Visit for Encoder<'_> {
         match (i64::try_from(value), u64::try_from(value)) {
             (Ok(value), _) if self.encoding.layout == Layout::Flat => self.record_i64(field, value),
             (_, Ok(value)) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
-            _ => self.display(field, format_args!("{value}")),
+            _ => self.big_number(field, format_args!("{value}")),
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if !self.begin_number(field) {
+        if self.begin_number(field).is_none() {
             return self.skip(field, format_args!("{value}"));
         }
         if value.is_finite() {
@@ -320,7 +332,11 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if self.begin(field).is_some() {
+        let wanted = self.pass as u8;
+        if self
+            .begin_as(field, wanted, |key| key.role_of_bool)
+            .is_some()
+        {
             let (block, len) = if value {
                 (b"true    ", 4)
             } else {

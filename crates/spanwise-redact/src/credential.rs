@@ -212,6 +212,10 @@ pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     if is_placeholder(line) {
         return Reading::Prose;
     }
+    // A list, a tuple or a map as `{:#?}` writes them, an element a line.
+    if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
+        return Reading::Value;
+    }
     // `wrong password: got tulip9931` says it after all.
     let credential = |most: usize| {
         let mut words = words_of(line).skip(1).take(most);
@@ -593,6 +597,10 @@ fn is_error_name(word: &[u8], about: About) -> bool {
                     || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
         if ends {
             let part = &word[start..at];
+            // One letter is no word: `MOkVZssz` is none of errors. `ENotFound` has it in front.
+            if part.len() == 1 && (start > 0 || part != b"E") {
+                return false;
+            }
             parts += 1;
             known |= [prose::STATES, prose::ERRORS]
                 .iter()

@@ -88,16 +88,16 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
                 if Some(&*value) == read || value.is_null() {
                     return true;
                 }
-                let verdict = if value.is_boolean() {
-                    policy.verdict_of_bool(key)
-                } else {
-                    policy.verdict(key)
+                let verdicts = policy.verdicts(key);
+                let verdict = match value {
+                    Value::Bool(_) => verdicts.boolean,
+                    Value::Number(_) => verdicts.number,
+                    _ => verdicts.text,
                 };
                 match verdict {
                     KeyVerdict::Remove => return false,
                     KeyVerdict::Trust => {}
                     KeyVerdict::Redact => *value = REDACTED.into(),
-                    KeyVerdict::Text if value.is_number() => *value = REDACTED.into(),
                     KeyVerdict::Replace => {
                         let text = match &*value {
                             Value::String(text) => text.clone(),

@@ -349,7 +349,7 @@ impl Vars {
             let name = self.name(&LOG_COLOR);
             let accepts = LOG_COLOR.accepts;
             self.warn(format!(
-                "{name} is on or off, as other programs have it, and does not count: here it is one of {accepts}"
+                "{name}=true and the like have no effect here: write one of {accepts}"
             ));
         } else if let Some(color) = self.one_of(&LOG_COLOR, &ColorChoice::NAMED) {
             return Some((color, self.name(&LOG_COLOR)));

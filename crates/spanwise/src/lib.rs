@@ -187,6 +187,9 @@
 //!   the span: `.instrument(Span::current())`. Or the span is disabled: by `LOG_SPANS`, or by a
 //!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
 //!   INFO.
+//! * *A line has another request's context:* a guard of that request's span was forgotten while the
+//!   span is open, so later spans of the thread are its children. Open a request's span as a root,
+//!   with `parent: None`, [`unit!`](crate::unit) or the HTTP layer.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
 //!   program: handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.

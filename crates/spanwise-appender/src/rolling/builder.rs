@@ -143,7 +143,10 @@ impl RollingFileBuilder {
         self
     }
 
-    /// Says whether the file could be opened, and opens and makes nothing.
+    /// Says whether the file could be opened, and neither opens it nor leaves anything behind.
+    ///
+    /// Beside a file of another user, or one that every user may write to, it makes an empty file for a moment, such as
+    /// `.app.log.probe`: to see whether all files there are like that.
     ///
     /// # Errors
     /// What [`build`](Self::build) would say, as far as that can be seen; not whether another process logs there.

@@ -8,9 +8,7 @@ use crate::{KeyVerdict, Redact, log_record};
 #[derive(Debug)]
 pub(super) struct Plan {
     callsite: Identifier,
-    fields: Box<[Handling]>,
-    /// What is done with a boolean instead, of a field whose other values are hidden.
-    bools: Box<[Handling]>,
+    fields: Box<[OfType]>,
     shows_all: bool,
     always_differs: bool,
 }
@@ -22,14 +20,30 @@ pub(super) enum Handling {
     Show,
     /// Shown as far as the policy lets their text pass.
     Read,
-    /// Texts are shown as far as the policy lets them pass, numbers are replaced.
-    ReadText,
     /// Replaced, without a look at them.
     Hide,
     /// Left out, without a look at them.
     Remove,
     /// Shown as the policy's stand-in for them.
     Replace,
+}
+
+/// What is done with the values of a field, by their type.
+#[derive(Debug, Clone, Copy)]
+struct OfType {
+    text: Handling,
+    number: Handling,
+    boolean: Handling,
+}
+
+impl OfType {
+    fn all(handling: Handling) -> Self {
+        Self {
+            text: handling,
+            number: handling,
+            boolean: handling,
+        }
+    }
 }
 
 impl Plan {
@@ -39,52 +53,47 @@ impl Plan {
         } else {
             Handling::Show
         };
-        let handling = |field: Field, verdict: &dyn Fn(&str) -> KeyVerdict| {
+        let handling = |verdict: KeyVerdict| match verdict {
+            KeyVerdict::Pass | KeyVerdict::Text => read,
+            KeyVerdict::Remove => Handling::Remove,
+            KeyVerdict::Redact => Handling::Hide,
+            KeyVerdict::Trust => Handling::Show,
+            KeyVerdict::Replace => Handling::Replace,
+        };
+        let of_field = |field: Field| {
             let name = field.name();
             if callsite.is_event() && name == "message" {
-                return read;
+                return OfType {
+                    text: read,
+                    ..OfType::all(Handling::Show)
+                };
             }
             if log_record::is_origin_field(callsite, name) {
-                return Handling::Show;
+                return OfType::all(Handling::Show);
             }
-            match verdict(name) {
-                KeyVerdict::Pass => read,
-                KeyVerdict::Text => Handling::ReadText,
-                KeyVerdict::Remove => Handling::Remove,
-                KeyVerdict::Redact => Handling::Hide,
-                KeyVerdict::Trust => Handling::Show,
-                KeyVerdict::Replace => Handling::Replace,
+            let verdicts = policy.verdicts(name);
+            OfType {
+                text: handling(verdicts.text),
+                number: handling(verdicts.number),
+                boolean: handling(verdicts.boolean),
             }
         };
-        let fields: Box<[Handling]> = callsite
-            .fields()
-            .iter()
-            .map(|field| handling(field, &|name| policy.verdict(name)))
-            .collect();
-        let bools = callsite.fields().iter().zip(&fields).map(|(field, other)| {
-            if matches!(other, Handling::Show | Handling::Read) {
-                return *other;
-            }
-            handling(field, &|name| policy.verdict_of_bool(name))
+        let fields: Box<[OfType]> = callsite.fields().iter().map(of_field).collect();
+        let shows_all = fields.iter().all(|field| {
+            [field.text, field.number, field.boolean]
+                .iter()
+                .all(|handling| *handling == Handling::Show)
         });
-        let bools = bools.collect();
-        let shows = |handling: &Handling| *handling == Handling::Show;
-        let may_show = |handling: &Handling| {
-            matches!(
-                handling,
-                Handling::Show | Handling::Read | Handling::ReadText
-            )
-        };
+        let may_show = |field: &OfType| matches!(field.text, Handling::Show | Handling::Read);
         // A message is hardly ever a string: what it writes has to be read.
         let reads_message = callsite.is_event()
             && read == Handling::Read
             && callsite.fields().field("message").is_some();
         Self {
             callsite: callsite.callsite(),
-            shows_all: fields.iter().all(shows),
+            shows_all,
             always_differs: reads_message || !fields.iter().all(may_show),
             fields,
-            bools,
         }
     }
 
@@ -106,17 +115,27 @@ impl Plan {
         self.fields.len()
     }
 
-    /// What is done with `field`; nothing is known of a field of another callsite.
+    /// What is done with a text in `field`; nothing is known of a field of another callsite.
     #[inline]
     pub(super) fn handling(&self, field: &Field) -> Option<Handling> {
-        let handling = self.fields.get(field.index()).copied();
-        handling.filter(|_| field.callsite() == self.callsite)
+        self.of_type(field).map(|field| field.text)
     }
 
-    /// [`handling`](Self::handling) of a value that is a boolean.
+    /// [`handling`](Self::handling) of a number.
+    #[inline]
+    pub(super) fn handling_of_number(&self, field: &Field) -> Option<Handling> {
+        self.of_type(field).map(|field| field.number)
+    }
+
+    /// [`handling`](Self::handling) of a boolean.
     #[inline]
     pub(super) fn handling_of_bool(&self, field: &Field) -> Option<Handling> {
-        let handling = self.bools.get(field.index()).copied();
-        handling.filter(|_| field.callsite() == self.callsite)
+        self.of_type(field).map(|field| field.boolean)
+    }
+
+    #[inline]
+    fn of_type(&self, field: &Field) -> Option<&OfType> {
+        let of_type = self.fields.get(field.index());
+        of_type.filter(|_| field.callsite() == self.callsite)
     }
 }

@@ -31,11 +31,10 @@ impl Glance<'_> {
         self.visit_as(self.plan.handling(field), field, shows_all);
     }
 
+    /// Notes a value without a text.
     #[inline]
-    fn visit_number(&mut self, field: &Field) {
-        let handling = self.plan.handling(field);
-        let is_shown = handling != Some(Handling::ReadText);
-        self.visit_as(handling, field, |_, _| is_shown);
+    fn visit_plain(&mut self, handling: Option<Handling>, field: &Field) {
+        self.visit_as(handling, field, |_, _| true);
     }
 
     #[inline]
@@ -48,7 +47,7 @@ impl Glance<'_> {
         self.differs = self.differs
             || match handling {
                 Some(Handling::Show) => false,
-                Some(Handling::Read | Handling::ReadText) => !shows_all(self.policy, field.name()),
+                Some(Handling::Read) => !shows_all(self.policy, field.name()),
                 Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
             };
     }
@@ -56,27 +55,27 @@ impl Glance<'_> {
 
 impl Visit for Glance<'_> {
     fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit_number(field);
+        self.visit_plain(self.plan.handling_of_number(field), field);
     }
 
     fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit_number(field);
+        self.visit_plain(self.plan.handling_of_number(field), field);
     }
 
     fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit_number(field);
+        self.visit_plain(self.plan.handling_of_number(field), field);
     }
 
     fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit_number(field);
+        self.visit_plain(self.plan.handling_of_number(field), field);
     }
 
     fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit_number(field);
+        self.visit_plain(self.plan.handling_of_number(field), field);
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit_as(self.plan.handling_of_bool(field), field, |_, _| true);
+        self.visit_plain(self.plan.handling_of_bool(field), field);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -82,12 +82,7 @@ impl<'a> Reader<'a> {
 
     /// A number or a boolean: nothing but its key may hide it.
     #[inline]
-    fn plain(&mut self, field: &Field, slot: Slot) {
-        self.plain_as(self.plan.handling(field), field, slot);
-    }
-
-    #[inline]
-    fn plain_as(&mut self, handling: Option<Handling>, field: &Field, slot: Slot) {
+    fn plain(&mut self, handling: Option<Handling>, field: &Field, slot: Slot) {
         match handling {
             Some(Handling::Show | Handling::Read) => self.slots[field.index()] = slot,
             handling => self.by_key(field, Given::Plain(slot), handling),
@@ -97,7 +92,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn visit(&mut self, field: &Field, given: Given<'_>) {
         let slot = match self.plan.handling(field) {
-            Some(Handling::Read | Handling::ReadText) => self.read(field, given),
+            Some(Handling::Read) => self.read(field, given),
             Some(Handling::Show) => self.copy(field, given),
             handling => return self.by_key(field, given, handling),
         };
@@ -113,9 +108,7 @@ impl<'a> Reader<'a> {
                 Slot::Str(self.texts.push(&stand_in))
             }
             Some(Handling::Remove) => Slot::Nothing,
-            Some(Handling::Hide | Handling::ReadText | Handling::Read | Handling::Show) => {
-                Slot::Hidden
-            }
+            Some(Handling::Hide | Handling::Read | Handling::Show) => Slot::Hidden,
             None => return,
         };
         self.slots[field.index()] = slot;
@@ -189,27 +182,35 @@ impl<'a> Reader<'a> {
 
 impl Visit for Reader<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(field, Slot::F64(value));
+        self.plain(self.plan.handling_of_number(field), field, Slot::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, Slot::I64(value));
+        self.plain(self.plan.handling_of_number(field), field, Slot::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, Slot::U64(value));
+        self.plain(self.plan.handling_of_number(field), field, Slot::U64(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.plain(field, Slot::I128(value));
+        self.plain(
+            self.plan.handling_of_number(field),
+            field,
+            Slot::I128(value),
+        );
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.plain(field, Slot::U128(value));
+        self.plain(
+            self.plan.handling_of_number(field),
+            field,
+            Slot::U128(value),
+        );
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain_as(self.plan.handling_of_bool(field), field, Slot::Bool(value));
+        self.plain(self.plan.handling_of_bool(field), field, Slot::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

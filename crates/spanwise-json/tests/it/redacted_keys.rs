@@ -1,12 +1,18 @@
 //! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the `log` crate.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use crate::support::lines;
 use serde_json::{Value, json};
-use spanwise_core::{KeyVerdict, Redact};
+use spanwise_core::{Context, ContextLayer, KeyVerdict, LayerExt, Redact};
 use spanwise_json::Format;
-use tracing::{info, info_span};
+use tracing::{Event, Span, Subscriber, field::Field, info, info_span, subscriber::with_default};
+use tracing_core::field::Visit;
+use tracing_subscriber::{Layer, layer::Context as LayerContext, prelude::*};
 
 #[derive(Debug)]
 struct Typed;
@@ -103,4 +109,168 @@ fn a_callsite_that_imitates_the_bridge_is_redacted() {
         assert_eq!(fields["log.offset"], json!(12));
     }
     assert_eq!(flat["target"], json!("log"));
+}
+
+/// Says one thing of the key `k`, perhaps another one of its booleans, and hides every text.
+#[derive(Debug, Clone, Copy)]
+struct Says {
+    key: KeyVerdict,
+    boolean: Option<KeyVerdict>,
+}
+
+impl Redact for Says {
+    fn key(&self, key: &str) -> KeyVerdict {
+        match key {
+            "k" => self.key,
+            "other" => KeyVerdict::Redact,
+            _ => KeyVerdict::Pass,
+        }
+    }
+
+    fn key_of_bool(&self, key: &str) -> KeyVerdict {
+        self.boolean
+            .filter(|_| key == "k")
+            .unwrap_or_else(|| self.key(key))
+    }
+
+    fn text<'t>(&self, _: &'t str) -> Cow<'t, str> {
+        "***".into()
+    }
+
+    fn replace(&self, _: &str, value: &str) -> String {
+        format!("for {value}")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Text,
+    Number,
+    Bool,
+}
+
+impl Says {
+    /// What each sink shows of a value that is written as `value`.
+    fn shows(self, value_type: Type, value: &str) -> Option<String> {
+        let verdict = match value_type {
+            Type::Bool => self.boolean.unwrap_or(self.key),
+            Type::Text | Type::Number => self.key,
+        };
+        let shown = match (verdict, value_type) {
+            (KeyVerdict::Remove, _) => return None,
+            (KeyVerdict::Replace, _) => return Some(format!("for {value}")),
+            (KeyVerdict::Pass | KeyVerdict::Text, Type::Text) => "***",
+            (KeyVerdict::Trust, _) | (KeyVerdict::Pass, _) => value,
+            (_, _) => "[REDACTED]",
+        };
+        Some(shown.to_owned())
+    }
+}
+
+/// The value of `k` as the layer inside sees it.
+#[derive(Clone, Default)]
+struct Inside(Arc<Mutex<Option<String>>>);
+
+impl Visit for Inside {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "k" {
+            *self.0.lock().unwrap() = Some(format!("{value:?}"));
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Inside {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        event.record(&mut self.clone());
+    }
+}
+
+struct Case {
+    value_type: Type,
+    shown: &'static str,
+    /// Logs the value as `k`: alone, or beside a value that is hidden.
+    log: fn(bool),
+    span: fn() -> Span,
+}
+
+macro_rules! case {
+    ($value_type:ident, $shown:expr, $($value:tt)+) => {
+        Case {
+            value_type: Type::$value_type,
+            shown: $shown,
+            log: |is_alone| {
+                if is_alone {
+                    info!(k = $($value)+);
+                } else {
+                    info!(k = $($value)+, other = "x");
+                }
+            },
+            span: || info_span!("span", k = $($value)+),
+        }
+    };
+}
+
+const CASES: &[Case] = &[
+    case!(Text, "acme", "acme"),
+    case!(Text, "acme", %"acme"),
+    case!(Number, "5", 5_u64),
+    case!(Number, "-5", -5_i64),
+    case!(Number, "0.5", 0.5_f64),
+    case!(Number, "7", 7_u128),
+    case!(Number, "-7", -7_i128),
+    case!(Number, "340282366920938463463374607431768211455", u128::MAX),
+    case!(Bool, "true", true),
+];
+
+#[test]
+fn every_sink_follows_a_verdict_alike() {
+    const VERDICTS: [KeyVerdict; 6] = [
+        KeyVerdict::Pass,
+        KeyVerdict::Text,
+        KeyVerdict::Trust,
+        KeyVerdict::Redact,
+        KeyVerdict::Remove,
+        KeyVerdict::Replace,
+    ];
+    let of_bools = [None].into_iter().chain(VERDICTS.map(Some));
+    let policies = of_bools.flat_map(|boolean| VERDICTS.map(|key| Says { key, boolean }));
+    for (policy, case) in policies.flat_map(|policy| CASES.iter().map(move |case| (policy, case))) {
+        let expected = policy.shows(case.value_type, case.shown);
+        let redact: Arc<dyn Redact> = Arc::new(policy);
+        for is_alone in [true, false] {
+            let what = format!("{policy:?} {} alone: {is_alone}", case.shown);
+            for format in [Format::Json, Format::JsonNested] {
+                let log = || (case.log)(is_alone);
+                let line = lines(|layer| layer.format(format).redact(redact.clone()), log).only();
+                let k = match format {
+                    Format::JsonNested => line["fields"].get("k"),
+                    _ => line.get("k"),
+                };
+                let k = k.map(|k| k.as_str().map_or_else(|| k.to_string(), str::to_owned));
+                assert_eq!(k, expected, "{format:?} {what}");
+                if format == Format::Json {
+                    let is_hidden = expected.as_ref().is_some_and(|k| k != case.shown);
+                    let redacted = line.get("redacted").and_then(Value::as_array);
+                    let is_listed = redacted.is_some_and(|list| list.contains(&json!("k")));
+                    assert_eq!(is_listed, is_hidden, "{what}");
+                }
+            }
+            let inside = Inside::default();
+            let layer = inside.clone().redacted(redact.clone());
+            with_default(tracing_subscriber::registry().with(layer), || {
+                (case.log)(is_alone);
+            });
+            assert_eq!(*inside.0.lock().unwrap(), expected, "redacted {what}");
+        }
+        let layer = ContextLayer::default().key("k").redact(redact);
+        with_default(tracing_subscriber::registry().with(layer), || {
+            let _span = (case.span)().entered();
+            let context = Context::current();
+            assert_eq!(context.get("k"), expected.as_deref(), "context {policy:?}");
+        });
+    }
 }

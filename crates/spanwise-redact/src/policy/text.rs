@@ -8,7 +8,7 @@ use spanwise_core::REDACTED;
 use super::{Outcome, Policy};
 use crate::{
     Detector,
-    bytes::find,
+    bytes::{find, is_space},
     commands::{self, Argument},
     credential,
     document::Document,
@@ -212,6 +212,9 @@ impl Policy {
             if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut around, hiding) {
                 value = whole;
             }
+            if is_phone(pair.key) {
+                value.end = end_of_phone(&bytes[..end], value.start, value.end);
+            }
             let says = &bytes[value.start..value.end];
             let is_it = match rule {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
@@ -321,6 +324,48 @@ impl Policy {
             Rule::Key { rule, .. } => &self.rules.outcomes[rule],
         }
     }
+}
+
+/// Returns whether the value of a key is a number that people write in groups.
+fn is_phone(key: &str) -> bool {
+    let ends = ["phone", "mobile", "tel", "fax", "number", "no"];
+    ends.iter().any(|end| {
+        let last = key
+            .len()
+            .checked_sub(end.len())
+            .and_then(|at| key.get(at..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
+    })
+}
+
+/// Returns where a number ends of which the first group ends at `end`: `+49 171 5550123`.
+fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
+    const MAX_GROUPS: usize = 8;
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+()-./".contains(byte);
+    if !text[start..end].iter().all(is_part) {
+        return end;
+    }
+    let mut at = end;
+    for _ in 0..MAX_GROUPS {
+        let Some(group) = text.get(at..).and_then(|rest| rest.strip_prefix(b" ")) else {
+            break;
+        };
+        let length = group
+            .iter()
+            .take(16)
+            .take_while(|byte| is_part(byte))
+            .count();
+        let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
+        // A group ends as a value does: `2 of 3`, `42ms` are none.
+        let ends = group
+            .get(length)
+            .is_none_or(|byte| is_space(*byte) || b",;&\"')}]".contains(byte));
+        if digits.count() < 2 || !ends {
+            break;
+        }
+        at += 1 + length;
+    }
+    at
 }
 
 fn floor(text: &str, mut at: usize) -> usize {

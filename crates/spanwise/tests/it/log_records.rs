@@ -249,6 +249,57 @@ fn source_that_panics_costs_its_pairs() {
     assert_eq!(lines.with_message("told")["before"], 1);
 }
 
+/// Returns an error, as no `Display` should.
+struct Fails;
+
+impl std::fmt::Display for Fails {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+#[test]
+fn value_that_fails_to_format_costs_its_text() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    // Too long for a callsite of its own: the pairs stand in the message.
+    let long = "x".repeat(2 * spanwise::core::runtime_callsite::MAX_TEXT_LEN);
+    let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
+    for target in ["shop", &long] {
+        let mut record = log::Record::builder();
+        record
+            .target(target)
+            .level(log::Level::Info)
+            .key_values(&kvs);
+        log::logger().log(&record.args(format_args!("told")).build());
+    }
+    let [fields, message] = &lines.objects()[..] else {
+        panic!("two lines: {}", lines.text());
+    };
+    assert_eq!(fields["broken"], "<format error>");
+    assert_eq!(message["message"], "told broken=\"<format error>\" n=7");
+}
+
+#[test]
+fn last_of_many_equal_keys_counts() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let names: Vec<String> = (0..60).map(|n| format!("k{}", n % 20)).collect();
+    let kvs: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(0..).collect();
+    let mut record = log::Record::builder();
+    record
+        .target("shop")
+        .level(log::Level::Info)
+        .key_values(&kvs);
+    log::logger().log(&record.args(format_args!("sixty")).build());
+    let line = lines.with_message("sixty");
+    for n in 0..20 {
+        assert_eq!(line[format!("k{n}")], n + 40);
+    }
+}
+
 /// Counts how often its `Display` is called.
 struct Counted<'c>(&'c Cell<u32>);
 

@@ -87,9 +87,7 @@ fn color_of_another_program_does_not_count() {
         let warnings = explained(&[("LOG_COLOR", value)]);
         assert_eq!(
             warnings,
-            [
-                "LOG_COLOR is on or off, as other programs have it, and does not count: here it is one of auto, always, never"
-            ]
+            ["LOG_COLOR=true and the like have no effect here: write one of auto, always, never"]
         );
     }
     assert_eq!(explained(&[("LOG_TIME", "true")]).len(), 1);
