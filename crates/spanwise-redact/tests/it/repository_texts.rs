@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("docs/redaction.md", "Mo0nRi55"),
     ("docs/redaction.md", "password: tulip"),
     ("docs/redaction.md", "password: root"),
+    ("docs/redaction.md", "a pair after an empty value"),
     ("docs/redaction.md", "correct horse lamp"),
     ("docs/redaction.md", "password=ab"),
     ("CHANGELOG.md", "Mo0n#Ri55"),
