@@ -194,8 +194,13 @@ impl Line {
             return end;
         }
         if let Some(expected) = self.expected.take() {
+            // A quote that closes the text around the option begins no value.
+            let is_end = matches!(bytes[start], b'"' | b'\'')
+                && bytes[start + 1..end]
+                    .iter()
+                    .all(|byte| b"}]),".contains(byte));
             let (from, to) = value(bytes, start);
-            if from < to && bytes[from] != b'-' {
+            if !is_end && from < to && bytes[from] != b'-' {
                 push(text, expected, from, to, found);
                 return to;
             }
@@ -329,7 +334,8 @@ impl Line {
         self.words += 1;
         // A path, a quote or an escape may stand before it.
         let begun = Set::KEY.run_back(word, word.len(), 32);
-        let name = &word[after_escape(word, begun).min(word.len())..];
+        let name = after_escape(bytes, start + begun).min(stop);
+        let name = &bytes[name..stop];
         for (index, flag) in FLAGS.iter().enumerate() {
             if flag.command.as_bytes() == name {
                 self.commands |= 1 << index;

@@ -392,7 +392,14 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         // `password: root from …`: a thing of a sentence does something, and is no password then.
         let is_verb = prose::is_in(prose::VERBS, next) || prose::is_in(prose::STATES, next);
         let is_auxiliary = prose::is_in(prose::AUXILIARIES, next);
-        return is_auxiliary || is_verb && !prose::is_in(prose::CHOSEN, word);
+        // `signature verification failed`
+        let third = words_of(line).nth(2).map(|(_, word)| trim(word));
+        let is_later = || {
+            let lists = [prose::VERBS, prose::STATES];
+            let is_noun = prose::is_in(prose::LEADS, next);
+            is_noun && third.is_some_and(|third| lists.iter().any(|list| prose::is_in(list, third)))
+        };
+        return is_auxiliary || (is_verb || is_later()) && !prose::is_in(prose::CHOSEN, word);
     }
     if is_lead {
         return goes_on;
@@ -567,6 +574,10 @@ fn is_error_name(word: &[u8], about: About) -> bool {
         .split(|byte| b"({".contains(byte))
         .next()
         .unwrap_or_default();
+    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
+    if word.len() > 96 || !word.iter().all(is_path) {
+        return false;
+    }
     let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
     let letters = word.iter().all(|byte| byte.is_ascii_alphabetic());
     let base = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2

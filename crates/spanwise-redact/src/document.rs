@@ -49,6 +49,10 @@ impl Document {
                 Some(_) => self.split(text, &hit, &mut fitting),
                 None if matches!(hit.rule, Rule::Key { .. }) => fitting.push(hit),
                 None if hit.start < number => {}
+                // What stands between strings is hidden with them, and is no value by itself.
+                None if !matches!(text.as_bytes()[hit.start], b'-' | b'0'..=b'9') => {
+                    self.split(text, &hit, &mut fitting);
+                }
                 None => {
                     let hit = whole_number(text, &hit);
                     number = hit.end;

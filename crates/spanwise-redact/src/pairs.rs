@@ -367,9 +367,9 @@ impl<'t> Pair<'t> {
         let (start, end) = (self.name, self.name + self.key.len());
         let is_plain = self.quote.is_none()
             && text.get(start..end) == Some(self.key)
-            && [NOUNS, ATTRIBUTES]
+            && NOUNS
                 .iter()
-                .flatten()
+                .chain(&ATTRIBUTES)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
         let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
         let two = std::iter::once_with(with_word).flatten();
@@ -606,13 +606,13 @@ impl<'t> Pair<'t> {
 }
 
 /// The second words of keys of two that name a secret: `API key`, `seed phrase`.
-pub(crate) const NOUNS: [&str; 8] = [
-    "key", "keys", "value", "code", "codes", "string", "phrase", "hash",
+pub(crate) const NOUNS: [&str; 10] = [
+    "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no",
 ];
 
 /// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
-const ATTRIBUTES: [&str; 8] = [
-    "number", "name", "address", "words", "card", "id", "date", "secret",
+const ATTRIBUTES: [&str; 7] = [
+    "number", "name", "address", "words", "card", "date", "secret",
 ];
 
 /// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.

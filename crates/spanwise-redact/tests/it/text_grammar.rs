@@ -232,6 +232,8 @@ fn credentials_after_a_colon_are_hidden() {
         "token: «InvalidMo0nRi55x»",
         "Authorization: «token abcdef»",
         "PWD=«Mo0nRi55» pass=«1234»",
+        "session id: «mc0hHbPv15Wf8»",
+        "X-Api-Key: «ES5A?$>6:OA3OKVd»",
         "API key: «Mo0nRi55», private key = «Mo0nRi55»",
     ]);
 }
@@ -320,6 +322,7 @@ fn passwords_that_are_common_words_are_hidden() {
         "password: password is in the list of common ones",
         "password: policy requires 12 characters",
         "password: hash mismatch",
+        "password: signature verification failed",
     ]);
     check_with(
         &Policy::secrets(),
@@ -411,6 +414,7 @@ fn sql_and_files() {
         "CREATE LOGIN stock WITH PASSWORD = '«Mo0nRi55»'",
         "SET PASSWORD FOR 'stock'@'%' = PASSWORD('«Mo0nRi55»')",
         "CREATE USER stock IDENTIFIED BY ?",
+        "{\"note\":\"password(\",\"list\":[\"password(\",1,\"x\"]}",
         "orders are identified by their number",
         "machine db.example login ada password «Mo0nRi55»",
         "FATAL: password authentication failed for user \"shop\"",
@@ -434,6 +438,9 @@ fn commands() {
         "stockctl --password=«Mo0nRi55» --user ada",
         "stockctl --api-token «tulip» list",
         "x --pin «4217»",
+        "{\"note\":\"x --bearer \"}",
+        "Note { text: \"\\tcurl -u ops:«mIAnr7DnR» https://api.example\", n: 1 }",
+        "first\\ncurl --user 'ops:«mIAnr7DnR»' https://api.example",
         " --pw «abc1»",
         "x \"--pw\" \"«a1»\"",
         "[\"stockctl\", \"--password\", \"«Mo0nRi55»\"]",
