@@ -56,7 +56,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "dsn(s)",
     "psk(s)",
     "bearer",
-    "=pat | github pat | gitlab pat | azure pat | devops pat",
+    "github pat | gitlab pat | azure pat | devops pat",
     "macaroon(s)",
     "passkey(s) | pass key(s)",
     "id tokens | id token hint",
