@@ -4,13 +4,19 @@
 
 mod support;
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use spanwise_core::ContextLayer;
 use spanwise_sample::{SampleExt, Sampler, When, keep, rate};
 use support::Lines;
 use tracing::info;
 use tracing_subscriber::prelude::*;
+
+/// While a thread has a default of its own, `tracing` drops what values log on any other thread.
+static ALONE: Mutex<()> = Mutex::new(());
 
 struct Panics;
 
@@ -52,6 +58,7 @@ impl fmt::Debug for Endless {
 
 #[test]
 fn a_value_that_misbehaves_costs_no_event() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Quiet about the panics that are wanted.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -102,6 +109,7 @@ fn a_value_that_misbehaves_costs_no_event() {
 
 #[test]
 fn a_value_without_end_is_read_no_further_than_needed() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = Lines::default();
     let sampler = Sampler::builder()
         .rule(When::field("tenant_id", "acme"), rate(0))

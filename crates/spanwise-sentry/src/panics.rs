@@ -196,7 +196,7 @@ mod tests {
     /// A panic in a handler of axum, as std writes it.
     const BACKTRACE: &str = "\
    0: spanwise::panic_hook::capture
-             at /home/ada/.cargo/registry/src/index.crates.io-1/spanwise-0.1.0/src/panic_hook.rs:57:9
+             at /home/ada/.cargo/registry/src/index-1/spanwise-0.1.0/src/panic_hook.rs:57:9
    1: <alloc::boxed::Box<F,A> as core::ops::function::Fn<Args>>::call
              at /rustc/5980/library/alloc/src/boxed.rs:2220:9
    2: std::panicking::panic_with_hook
@@ -216,10 +216,10 @@ mod tests {
    9: {async_fn#0}
              at ./src/main.rs:40:13
   10: <F as axum::handler::Handler<M>>::call
-             at /root/.cargo/registry/src/index.crates.io-1/axum-0.8.9/src/handler/mod.rs:3:5
+             at /home/ada/.cargo/registry/src/index-1/axum-0.8.9/src/handler/mod.rs:3:5
   11: <core::pin::Pin<P> as core::future::future::Future>::poll
   12: tokio::runtime::task::core::Core<T,S>::poll
-             at /root/.cargo/registry/src/index.crates.io-1/tokio-1.54.1/src/runtime/task/core.rs:365:24
+             at /home/ada/.cargo/registry/src/index-1/tokio-1.54.1/src/runtime/task/core.rs:365:24
   13: shop::main
              at ./src/main.rs:9:5
   14: core::ops::function::FnOnce::call_once
