@@ -162,7 +162,9 @@ fn an_end_without_warning_costs_the_last_lines_only() {
             assert_ended_as_told(ended.status, end.last().unwrap());
             let verdict = ended.judge(&output_);
             println!("{output:?}, {before:?}, {end:?}: {verdict}");
-            verdict.assert_sound();
+            // The kernel may cut the write of a process that ends inside it, as SIGKILL does.
+            assert!(verdict.torn <= 1, "{verdict}");
+            verdict.assert_in_order();
             assert_eq!(verdict.gaps, 0, "{verdict}");
             // What was flushed is there.
             verdict.assert_lost_only(200..400);
