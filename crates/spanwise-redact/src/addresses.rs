@@ -20,7 +20,16 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let domain = at + 1;
     let longest = &text[domain..text.len().min(domain + 254)];
-    let mut end = domain + run(longest, 0, is_domain);
+    let end = domain + run(longest, 0, is_domain);
+    // A domain may have letters of any script, and those of a text without spaces may follow it.
+    let ascii = domain + run(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
+    let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii))?;
+    Some((start, end))
+}
+
+/// Returns where the domain ends that `text` has between two places, if it is that of an address.
+fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
+    let mut end = end;
     // A full stop ends a sentence, not a domain.
     while end > domain && matches!(text[end - 1], b'.' | b'-') {
         end -= 1;
@@ -48,7 +57,7 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     let is_version = name.split('.').take(2).all(is_number);
     let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
-    ((is_top || is_punycode) && well_formed && !is_version && ends).then_some((start, end))
+    ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
 }
 
 fn start_of_local_part(text: &[u8], at: usize) -> usize {

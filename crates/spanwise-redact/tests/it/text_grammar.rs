@@ -558,6 +558,7 @@ fn personal_data() {
             "phone=«+49 (171) 555-01-23», city=Berlin 12 20",
             "account_no=«12 34 56» rows=3",
             "mail «jürgen@example.org», «用户@例子.广告».",
+            "x «ATXx47KE@701c.example.org»é«203.0.113.7»",
             "it's “«ada@example.org»” she said",
             "'«ada@example.org»'",
             "from «203.0.113.77» to 10.2.3.4 and 192.168.1.9, 172.16.0.1",
