@@ -388,7 +388,14 @@ impl<'t> Pair<'t> {
         }
         let rest = &text[..end];
         let value = run(rest, self.after, |byte| b" \t\\".contains(&byte));
-        matches!(rest.get(value), None | Some(b'"' | b'\'')) || run(rest, value, is_space) >= end
+        // What `Debug` puts in brackets goes on beyond them: `Secret { a: ["…"] }`.
+        let word = Set::WORD.run(rest, value);
+        let bracket = run(rest, word, |byte| byte == b' ');
+        let is_debug = rest.get(value).is_some_and(u8::is_ascii_uppercase)
+            && matches!(rest.get(bracket), Some(b'{' | b'(' | b'['));
+        is_debug
+            || matches!(rest.get(value), None | Some(b'"' | b'\''))
+            || run(rest, value, is_space) >= end
     }
 
     /// Where the value must end that stands in JSON: at the end of the string that the key is part
