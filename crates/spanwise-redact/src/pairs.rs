@@ -626,9 +626,9 @@ const ATTRIBUTES: [&str; 7] = [
 fn word_before(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
-    let word = Set::ALPHA.run_back(bytes, end, 16);
+    let word = after_escape(bytes, Set::ALPHA.run_back(bytes, end, 16)).min(end);
     let before = word.checked_sub(1).map(|before| bytes[before]);
-    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:\"'/".contains(&before));
+    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
     (begins && end > word + 1).then_some(word)
 }
 
