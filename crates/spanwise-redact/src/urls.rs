@@ -175,8 +175,7 @@ fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
         at = found + 1;
         any = Some(found);
         match host(text, at, is_web) {
-            // What follows a host of the web may have an `@` again, if it is a path.
-            Host::Full if is_web && full.is_some_and(|full| is_url(&text[full..found])) => {}
+            Host::Full if is_web && full.is_some_and(|full| is_path(text, full, found)) => {}
             Host::Full => full = Some(found),
             Host::Name => name = Some(found),
             Host::None => {}
@@ -198,7 +197,7 @@ enum Host {
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
         Some(b'/' | b'%') if !is_web => return Host::Full,
-        Some(b'[') => return Host::Full,
+        Some(b'[') if text.get(Set::IPV6.run(text, start + 1)) == Some(&b']') => return Host::Full,
         _ => {}
     }
     let end = Set::KEY.run(text, start);
@@ -217,14 +216,25 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
 fn is_host(name: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| name.iter().any(is);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    has(u8::is_ascii_alphabetic) && !is_mixed || name.contains(&b'.')
+    has(u8::is_ascii_alphabetic) && !is_mixed || name.contains(&b'.') && name[0] != b'.'
 }
 
-/// Returns whether all characters of a text may stand in a URL.
-fn is_url(text: &[u8]) -> bool {
-    work::step(text.len());
-    text.iter()
-        .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte))
+/// Returns whether a host of the web and its path stand between two `@`, as a path may have an `@`
+/// in it. A name without a dot, with a domain after the second `@`, is more likely a part of the
+/// password.
+fn is_path(text: &[u8], first: usize, second: usize) -> bool {
+    let between = &text[first + 1..second];
+    work::step(between.len());
+    let is_url = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
+    let Some(end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
+        return false;
+    };
+    let host = &between[..end];
+    let is_domain = |name: &[u8]| name.iter().any(|byte| b".:".contains(byte));
+    let next = &text[second + 1..Set::KEY.run(text, second + 1)];
+    let is_name = host != b"localhost" && !is_domain(host) && !host.starts_with(b"[");
+    let is_scope = between.ends_with(b"/");
+    between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
 }
 
 /// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.

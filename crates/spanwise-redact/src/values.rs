@@ -411,6 +411,8 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b';' if place == Place::Form => {}
             b')' | b']' if opened => {}
             b'\\' if is_line_break(text, at, open) => break,
+            // Only a space or nothing after a comma says that the URL ended before it.
+            b')' | b']' if matches!(place, Place::Query { .. }) && is_inner_comma(text, at) => {}
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
                     // Only its separator ends a member that another one follows.
@@ -436,6 +438,12 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
         at += 1;
     }
     at
+}
+
+/// Returns whether a comma with more of a URL follows the bracket at `at`.
+fn is_inner_comma(text: &[u8], at: usize) -> bool {
+    let goes_on = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+    text.get(at + 1) == Some(&b',') && text.get(at + 2).is_some_and(goes_on)
 }
 
 /// Returns whether a line break is written out at `at`, as it is in the string that is open.
@@ -485,6 +493,19 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
         at = after;
     }
     text.len()
+}
+
+/// Returns whether a member of a connection string begins with a backtick at `at` that is no quote:
+/// it is not closed before the next `;`, or the value goes on after that.
+pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: Place) -> bool {
+    if place != Place::Member || text.get(at) != Some(&b'`') {
+        return false;
+    }
+    let member = &text[..run(text, at, |byte| byte != b';')];
+    match find(member, b'`', at + 1) {
+        Some(close) => close == at + 1 || Stop::at_quote(text, close) != Stop::Ends,
+        None => true,
+    }
 }
 
 /// The place after a member of a connection string with a space at `at`, if it ends with a `;`.
