@@ -236,7 +236,7 @@ pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
-pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
+pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
