@@ -27,6 +27,7 @@ use crate::{
     files::Files,
     from_env::FromEnv,
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
@@ -38,10 +39,7 @@ use crate::{
 ///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
-/// let _telemetry = spanwise::Builder::from_env()?
-///     .service(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-///     .context_key("order_id")
-///     .init()?;
+/// let _telemetry = spanwise::builder!()?.context_key("order_id").init()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -63,6 +61,8 @@ pub struct Builder {
     pub(crate) recorder: Option<Recorder>,
     pub(crate) context: Vec<String>,
     pub(crate) service: Option<(String, String)>,
+    pub(crate) own_crate: Option<OwnCrate>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) without_color: bool,
     pub(crate) panic_hook: Option<bool>,
     pub(crate) sentry: to_sentry::InCode,
@@ -168,6 +168,8 @@ impl Builder {
             recorder: None,
             context: Vec::new(),
             service: None,
+            own_crate: None,
+            own_targets: Vec::new(),
             without_color: false,
             panic_hook: None,
             sentry: to_sentry::InCode::default(),
@@ -445,7 +447,8 @@ impl Builder {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let problems = resolved.problems(self.is_strict);
+        let mut problems = resolved.problems(self.is_strict);
+        problems.extend(self.problems_with_own_targets());
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
         let outputs = Outputs::open(&resolved, problems, &report);
         let (outputs, sentry) = match (outputs, sentry) {

@@ -19,7 +19,7 @@ use crate::{
     conceal,
     files::Files,
     http_server::HttpServer,
-    redaction,
+    own_crate, redaction,
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
@@ -35,6 +35,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct FromEnv {
     pub(crate) levels: Option<(Levels, String)>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) preset: Option<(Preset, String)>,
     pub(crate) format: Option<OutputFormat>,
@@ -77,6 +78,7 @@ impl FromEnv {
         let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
         let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
+        let own_targets = own_crate::read(&mut vars);
         let span_levels = vars.span_levels();
         let color = vars.color();
         let files = vars.files();
@@ -101,6 +103,7 @@ impl FromEnv {
             .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
         Ok(Self {
             levels,
+            own_targets,
             span_levels,
             preset: preset
                 .map(|preset| (preset, vars.name(&LOG_PRESET)))

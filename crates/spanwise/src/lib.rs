@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! fn main() -> Result<(), spanwise::InitError> {
-//!     let _telemetry = spanwise::init_from_env()?;
+//!     let _telemetry = spanwise::init_from_env!()?;
 //!     tracing::info!(order.id = 42, "order created");
 //!     Ok(())
 //! }
@@ -12,7 +12,7 @@
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,
-//!  "service":{"name":"shop","environment":"prod"}}
+//!  "service":{"name":"shop","version":"1.4.0"}}
 //! ```
 //!
 //! and at a terminal, on stderr and in colour:
@@ -205,6 +205,7 @@ mod from_env;
 mod http_server;
 mod output;
 mod outputs;
+mod own_crate;
 mod panic_hook;
 mod preset;
 mod program;
@@ -250,13 +251,16 @@ pub mod context {
 
 /// Starts logging as the environment says.
 ///
+/// The macro [`init_from_env!`](macro@init_from_env) beside it also knows the name and the version
+/// of your crate. The function is for programs that say these in another way.
+///
 /// # Errors
 /// What [`Builder::from_env`] and [`Builder::init`] say.
 pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose
+/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a [`Builder`], whose
 /// code has the last word, there is [`Builder::explain`].
 ///
 /// # Errors
@@ -284,6 +288,7 @@ macro_rules! unit {
 
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::own_crate::{OwnCrate, from_env_in_crate};
     pub use tracing;
 }
 

@@ -3,8 +3,9 @@
 use std::{fmt, io::IsTerminal as _};
 
 use spanwise_core::Levels;
+use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, program::Program};
+use crate::{Output, OutputFormat};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
@@ -45,13 +46,15 @@ impl Preset {
         }
     }
 
-    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about
-    /// logging; nothing, if it has a value of its owner's.
+    /// The preset for the value of a variable such as `APP_ENV`, which belongs to the whole
+    /// deployment; `None` for a value of its owner's.
+    ///
+    /// `test` is a stage, where a service runs as it does in production. Tests of the code choose
+    /// their preset in code, or by `LOG_PRESET`.
     pub(crate) fn of_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
-            "production" | "prod" | "staging" => Some(Self::Prod),
+            "production" | "prod" | "staging" | "test" => Some(Self::Prod),
             "development" | "dev" | "local" => Some(Self::Dev),
-            "test" => Some(Self::Test),
             _ => None,
         }
     }
@@ -65,16 +68,21 @@ impl Preset {
         }
     }
 
-    pub(crate) fn levels(self, program: &Program) -> Levels {
-        let levels = match (self, program.own_target()) {
-            (Self::Dev, Some(target)) => format!("info,{target}=debug"),
-            (Self::Dev, None) | (Self::Prod, _) => "info".to_owned(),
-            (Self::Test, _) => "debug".to_owned(),
+    pub(crate) fn levels(self, own_targets: &[String]) -> Levels {
+        let level = match self {
+            Self::Dev | Self::Prod => LevelFilter::INFO,
+            Self::Test => LevelFilter::DEBUG,
         };
-        // A name that is no target after all has no directive of its own.
+        let mut levels = Levels::from(level);
+        if self == Self::Dev {
+            for own in own_targets {
+                // A name that is no target after all has no directive of its own.
+                if let Ok(directive) = format!("{own}=debug").parse::<Levels>() {
+                    levels = directive.or(&levels);
+                }
+            }
+        }
         levels
-            .parse()
-            .unwrap_or_else(|_| tracing::level_filters::LevelFilter::INFO.into())
     }
 
     pub(crate) const fn format(self) -> OutputFormat {

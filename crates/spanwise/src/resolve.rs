@@ -18,7 +18,7 @@ use crate::{
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
-        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
         LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     to_sentry,
@@ -56,7 +56,13 @@ impl Builder {
         explain(&LOG_PRESET, &preset, &origin);
         let of_preset = Origin::Preset(preset.name());
 
-        let defaults = preset.levels(&program);
+        let (own_targets, origin) = self.resolve_own_targets(&program, || variable(&LOG_OWN));
+        let shown = match own_targets.join(", ") {
+            none if none.is_empty() => "none".to_owned(),
+            targets => targets,
+        };
+        explain(&LOG_OWN, &shown, &origin);
+        let defaults = preset.levels(&own_targets);
         let (levels, origin) = match (&self.levels, &env.levels) {
             (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
             (None, Some((levels, name))) => {
@@ -180,13 +186,19 @@ impl Builder {
         let (name, origin) = match (&self.service, &env.service_name) {
             (Some((name, _)), _) => (name.clone(), Origin::Code),
             (None, Some((name, variable))) => (name.clone(), Origin::Variable(variable.clone())),
-            (None, None) => (program.name().to_owned(), Origin::Program),
+            (None, None) => match self.own_crate.and_then(|own| own.name()) {
+                Some(name) => (name.to_owned(), Origin::Crate),
+                None => (program.name().to_owned(), Origin::Program),
+            },
         };
         explain(&SERVICE_NAME, &name, &origin);
         let (version, origin) = match (&self.service, &env.service_version) {
             (Some((_, version)), _) => (Some(version.clone()), Origin::Code),
             (None, Some(version)) => (Some(version.clone()), variable(&SERVICE_VERSION)),
-            (None, None) => (None, Origin::Unset),
+            (None, None) => match self.own_crate.and_then(|own| own.version()) {
+                Some(version) => (Some(version.to_owned()), Origin::Crate),
+                None => (None, Origin::Unset),
+            },
         };
         explain(
             &SERVICE_VERSION,
@@ -194,10 +206,12 @@ impl Builder {
             &origin,
         );
         let (environment, origin) = match &env.environment {
-            Some((environment, name)) => (environment.clone(), Origin::Variable(name.clone())),
-            None => (preset.name().to_owned(), of_preset.clone()),
+            Some((environment, name)) => {
+                (Some(environment.clone()), Origin::Variable(name.clone()))
+            }
+            None => (None, Origin::Unset),
         };
-        explain(&APP_ENV, &environment, &origin);
+        explain(&APP_ENV, &environment.as_deref().unwrap_or("none"), &origin);
 
         let service = Service {
             name,
@@ -273,7 +287,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    pub(crate) environment: String,
+    /// Nothing where nobody set it: a preset is no environment.
+    pub(crate) environment: Option<String>,
 }
 
 impl Resolved {
@@ -455,7 +470,9 @@ impl Serialize for Service {
         if let Some(version) = &self.version {
             service.serialize_entry("version", version)?;
         }
-        service.serialize_entry("environment", &self.environment)?;
+        if let Some(environment) = &self.environment {
+            service.serialize_entry("environment", environment)?;
+        }
         service.end()
     }
 }

@@ -45,6 +45,12 @@ pub(crate) const LOG_SPANS: Setting = setting(
     "Which spans are enabled: their fields, such as `request_id`, are on every line inside them. RUST_LOG decides about events, \
      and disables the spans of a target only if it switches that target `off`.",
 );
+pub(crate) const LOG_OWN: Setting = setting(
+    "LOG_OWN",
+    "the crate of `spanwise::init_from_env!()`, else the name of the program's file",
+    "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
+    "Your own targets: under the preset dev they are logged from DEBUG on, the rest from INFO on.",
+);
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
     "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
@@ -171,13 +177,13 @@ pub(crate) const LOG_STRICT: Setting = setting(
 );
 pub(crate) const SERVICE_NAME: Setting = setting(
     "SERVICE_NAME",
-    "OTEL_SERVICE_NAME, else the program's name",
+    "OTEL_SERVICE_NAME, else the package of `spanwise::init_from_env!()`, else the name of the program's file",
     "text",
     "The name of the service, in each line of `json`.",
 );
 pub(crate) const SERVICE_VERSION: Setting = setting(
     "SERVICE_VERSION",
-    "none",
+    "that of the package of `spanwise::init_from_env!()`, else none",
     "text",
     "The version of the service, in each line of `json`.",
 );
@@ -189,9 +195,9 @@ pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
 );
 pub(crate) const APP_ENV: Setting = setting(
     "APP_ENV",
-    "in the line, the name of the preset",
-    "production, prod, staging, development, dev, local, test; any other value says nothing about the preset",
-    "The environment of the service, in each line of `json`; chooses the preset where LOG_PRESET does not.",
+    "none",
+    "production, prod, staging, test (preset prod); development, dev, local (preset dev); any other value chooses no preset",
+    "The environment of the service, in each line of `json` if it is set; chooses the preset where LOG_PRESET does not.",
 );
 pub(crate) const RUST_ENV: Setting = setting(
     "RUST_ENV",
@@ -235,6 +241,7 @@ pub const SETTINGS: &[Setting] = &[
     RUST_LOG,
     LOG_LEVEL,
     LOG_SPANS,
+    LOG_OWN,
     LOG_PRESET,
     LOG_FORMAT,
     LOG_OUTPUT,

@@ -10,6 +10,7 @@
 
 mod closed_pipe;
 mod exit_summary;
+mod own_crate;
 mod panic_secrets;
 mod stalled_reader;
 mod stalled_shutdown;
@@ -33,9 +34,10 @@ struct Test {
 /// What a victim does as its `main`.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     closed_pipe::TEST,
     exit_summary::TEST,
+    own_crate::TEST,
     panic_secrets::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,

@@ -81,7 +81,8 @@ fn a_right_start_writes_json_to_stdout() {
         (&line["message"], &line["level"]),
         (&"started".into(), &"INFO".into())
     );
-    assert_eq!(line["service"]["environment"], "prod");
+    // Nobody set the environment, and a preset is none.
+    assert_eq!(line["service"], serde_json::json!({ "name": "programs" }));
     // One warning, and nothing of the value.
     let stderr = String::from_utf8(output.stderr).unwrap();
     let warning = "LOG_DRIVER is not a setting here, and is left alone";
