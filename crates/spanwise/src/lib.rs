@@ -211,6 +211,7 @@ mod preset;
 mod program;
 mod redaction;
 mod resolve;
+mod run;
 mod settings;
 mod tee;
 mod telemetry;
@@ -221,6 +222,7 @@ pub use error::InitError;
 pub use explain::Explanation;
 pub use output::{Output, OutputFormat};
 pub use preset::Preset;
+pub use run::{Outcome, run};
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
