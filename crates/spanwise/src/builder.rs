@@ -49,6 +49,7 @@ pub struct Builder {
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<OutputFormat>,
     pub(crate) output: Option<Output>,
@@ -141,6 +142,11 @@ impl Builder {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
 
+    /// [`Preset::Cli`], reading no variable at all.
+    pub fn cli() -> Self {
+        Self::new(FromEnv::default()).preset(Preset::Cli)
+    }
+
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
@@ -156,6 +162,7 @@ impl Builder {
             preset: None,
             default_preset: None,
             levels: None,
+            verbosity: 0,
             span_levels: None,
             format: None,
             output: None,
@@ -524,7 +531,14 @@ impl Builder {
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         let emission = front.emission.as_ref();
-        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        outputs.push_layers(
+            &mut layers,
+            resolved,
+            self.writer,
+            &handle,
+            emission,
+            report,
+        );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);

@@ -216,6 +216,7 @@ mod settings;
 mod tee;
 mod telemetry;
 mod to_sentry;
+mod verbosity;
 
 pub use builder::Builder;
 pub use error::InitError;

@@ -73,15 +73,19 @@ pub enum OutputFormat {
     Pretty,
     /// For people: one line an event.
     Compact,
+    /// For the person at a command line: the level, the message and the fields. The time is there in
+    /// files, and from DEBUG on.
+    Short,
 }
 
 impl OutputFormat {
     /// What a variable can name.
-    pub(crate) const NAMED: [(&str, Self); 4] = [
+    pub(crate) const NAMED: [(&str, Self); 5] = [
         (Self::Json.name(), Self::Json),
         (Self::JsonNested.name(), Self::JsonNested),
         (Self::Pretty.name(), Self::Pretty),
         (Self::Compact.name(), Self::Compact),
+        (Self::Short.name(), Self::Short),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -90,6 +94,7 @@ impl OutputFormat {
             Self::JsonNested => "json-nested",
             Self::Pretty => "pretty",
             Self::Compact => "compact",
+            Self::Short => "short",
         }
     }
 
@@ -98,7 +103,7 @@ impl OutputFormat {
         match self {
             Self::Json => Some(Format::Json),
             Self::JsonNested => Some(Format::JsonNested),
-            Self::Pretty | Self::Compact => None,
+            Self::Pretty | Self::Compact | Self::Short => None,
         }
     }
 }

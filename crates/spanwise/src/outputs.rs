@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
 };
-use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport, Setting};
+use spanwise_core::{Emission, LayerExt as _, Layers, LevelHandle, SelfReport, Setting};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -16,7 +16,7 @@ use tracing_subscriber::{
 
 use crate::{
     Output, OutputFormat, Preset, conceal,
-    console::{ConsoleLayer, Style},
+    console::{ConsoleLayer, ShowTime, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
     tee::Tee,
@@ -43,6 +43,7 @@ struct Behind {
 struct Look {
     format: OutputFormat,
     color: bool,
+    is_file: bool,
 }
 
 impl Outputs {
@@ -56,6 +57,7 @@ impl Outputs {
         let plain = Look {
             format: resolved.format,
             color: false,
+            is_file: true,
         };
         // A file that cannot be written to is no reason to say nothing at all.
         let fallback = resolved.output == Output::None && !resolved.has_writer;
@@ -99,6 +101,7 @@ impl Outputs {
             }
             let look = Look {
                 color: resolved.color.applies(resolved.output.is_terminal()),
+                is_file: false,
                 ..plain
             };
             let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
@@ -138,12 +141,14 @@ impl Outputs {
         layers: &mut Layers<Registry>,
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
+        levels: &LevelHandle,
         emission: Option<&Emission>,
         report: &SelfReport,
     ) {
         let mut sinks = Sinks {
             layers,
             resolved,
+            levels,
             emission,
         };
         let mut behind = std::mem::take(&mut self.behind);
@@ -169,6 +174,7 @@ impl Outputs {
         let look = Look {
             format: resolved.format,
             color: resolved.color.applies(false),
+            is_file: false,
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
         sinks.push(look, writer, level, report);
@@ -200,6 +206,7 @@ fn no_thread(name: &str, error: &io::Error) -> String {
 struct Sinks<'a> {
     layers: &'a mut Layers<Registry>,
     resolved: &'a Resolved,
+    levels: &'a LevelHandle,
     /// What is shown, where a recorder has more let through.
     emission: Option<&'a Emission>,
 }
@@ -232,14 +239,21 @@ impl Sinks<'_> {
                 }
             };
         }
+        let time = if look.format == OutputFormat::Short && !look.is_file {
+            ShowTime::FromDebug(self.levels.clone(), level)
+        } else {
+            ShowTime::Always
+        };
         let policy = &resolved.redaction.policy;
         match (look.format.json(), policy) {
             (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
             (None, Some(policy)) => push!(|writer| {
-                let console = console(look, resolved, writer, report);
+                let console = console(look, resolved, writer, report).show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
-            (None, None) => push!(|writer| console(look, resolved, writer, report)),
+            (None, None) => {
+                push!(|writer| console(look, resolved, writer, report).show_time(time.clone()))
+            }
         }
     }
 
@@ -282,6 +296,7 @@ where
 {
     let style = match look.format {
         OutputFormat::Compact => Style::Compact,
+        OutputFormat::Short => Style::Short,
         OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
     };
     let writer = BoxMakeWriter::new(writer);

@@ -9,15 +9,15 @@ use crate::{Output, OutputFormat};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
-/// | | `Dev` | `Prod` | `Test` |
-/// | --- | --- | --- | --- |
-/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` |
-/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
-/// | output | stderr, directly | stdout, in the background | what the test harness captures |
-/// | files | if set | if set | if set in code |
-/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person |
-/// | sampling, flight recorder | if set | if set | if set in code |
-/// | panic hook | yes | yes | no |
+/// | | `Dev` | `Prod` | `Test` | `Cli` |
+/// | --- | --- | --- | --- | --- |
+/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
+/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
+/// | output | stderr, directly | stdout, in the background | what the test harness captures | stderr, directly |
+/// | files | if set | if set | if set in code | if set |
+/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person | secrets |
+/// | sampling, flight recorder | if set | if set | if set in code | if set |
+/// | panic hook | yes | yes | no | yes |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// For a person at a terminal.
@@ -26,14 +26,17 @@ pub enum Preset {
     Prod,
     /// For `cargo test`.
     Test,
+    /// For the person who runs a command-line tool. Stdout is left to what the tool prints.
+    Cli,
 }
 
 impl Preset {
     /// What a variable can name, some of them twice.
-    pub(crate) const NAMED: [(&str, Self); 5] = [
+    pub(crate) const NAMED: [(&str, Self); 6] = [
         ("dev", Self::Dev),
         ("prod", Self::Prod),
         ("test", Self::Test),
+        ("cli", Self::Cli),
         ("development", Self::Dev),
         ("production", Self::Prod),
     ];
@@ -43,6 +46,7 @@ impl Preset {
             Self::Dev => "dev",
             Self::Prod => "prod",
             Self::Test => "test",
+            Self::Cli => "cli",
         }
     }
 
@@ -72,6 +76,7 @@ impl Preset {
         let level = match self {
             Self::Dev | Self::Prod => LevelFilter::INFO,
             Self::Test => LevelFilter::DEBUG,
+            Self::Cli => LevelFilter::WARN,
         };
         let mut levels = Levels::from(level);
         if self == Self::Dev {
@@ -90,12 +95,13 @@ impl Preset {
             Self::Dev => OutputFormat::Pretty,
             Self::Prod => OutputFormat::Json,
             Self::Test => OutputFormat::Compact,
+            Self::Cli => OutputFormat::Short,
         }
     }
 
     pub(crate) const fn output(self) -> Output {
         match self {
-            Self::Dev => Output::Stderr,
+            Self::Dev | Self::Cli => Output::Stderr,
             Self::Prod => Output::Stdout,
             Self::Test => Output::TestHarness,
         }

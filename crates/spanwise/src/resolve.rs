@@ -63,13 +63,7 @@ impl Builder {
         };
         explain(&LOG_OWN, &shown, &origin);
         let defaults = preset.levels(&own_targets);
-        let (levels, origin) = match (&self.levels, &env.levels) {
-            (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
-            (None, Some((levels, name))) => {
-                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
-            }
-            (None, None) => (defaults, of_preset.clone()),
-        };
+        let (levels, origin) = self.resolve_levels(defaults, of_preset.clone());
         let by_log_level = origin == variable(&LOG_LEVEL);
         explain(
             if by_log_level { &LOG_LEVEL } else { &RUST_LOG },
@@ -96,8 +90,11 @@ impl Builder {
         let origin = choose(self.format.is_some(), env.format.is_some(), &LOG_FORMAT);
         explain(&LOG_FORMAT, &format, &origin);
 
-        let output = self.output.or(env.output).unwrap_or(preset.output());
-        let origin = choose(self.output.is_some(), env.output.is_some(), &LOG_OUTPUT);
+        // A pod that sets it for a service sets it for a tool that somebody runs there, too.
+        let misled = preset == Preset::Cli && env.output == Some(Output::Stdout);
+        let of_env = env.output.filter(|_| !misled);
+        let output = self.output.or(of_env).unwrap_or(preset.output());
+        let origin = choose(self.output.is_some(), of_env.is_some(), &LOG_OUTPUT);
         match self.writer {
             Some(_) => explain(&LOG_OUTPUT, &"a writer of the program's", &Origin::Code),
             None => explain(&LOG_OUTPUT, &output, &origin),
@@ -115,12 +112,12 @@ impl Builder {
         // Tests that run where a service is configured do not write to its files.
         let env_files = match preset {
             Preset::Test => Files::default(),
-            Preset::Dev | Preset::Prod => env.files.clone(),
+            Preset::Dev | Preset::Prod | Preset::Cli => env.files.clone(),
         };
         let files = self.files.or(&env_files);
         let none = match preset {
             Preset::Test => of_preset.clone(),
-            Preset::Dev | Preset::Prod => Origin::Unset,
+            Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
         explain_files(
             &mut explain,
@@ -226,6 +223,15 @@ impl Builder {
             (false, None) => (ColorChoice::Auto, Origin::Default),
         };
         explain(&LOG_COLOR, &color, &origin);
+        let mut warnings = env.warnings.clone();
+        if misled && self.output.is_none() && self.writer.is_none() {
+            let name = settings::name_of(&LOG_OUTPUT, prefix);
+            let warning = format!(
+                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints"
+            );
+            explanation.warn(warning.clone());
+            warnings.push(warning);
+        }
         Resolved {
             preset,
             levels,
@@ -246,7 +252,7 @@ impl Builder {
             service,
             sentry,
             color,
-            warnings: env.warnings.clone(),
+            warnings,
             explanation,
         }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{Fault, Levels, SinkStats, streams};
+use spanwise_core::{Fault, SinkStats, streams};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
@@ -99,7 +99,7 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
 
 impl Failure {
     fn report_if_lost(&self, handle: &Handle) {
-        let is_off = handle.levels() == Levels::from(LevelFilter::OFF);
+        let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
         if delivered(handle) == self.delivered && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
             handle.report().last_fault(Fault::Lost, &why);

@@ -54,20 +54,20 @@ pub(crate) const LOG_OWN: Setting = setting(
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
     "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
-    "dev, prod, test; development and production",
+    "dev, prod, test, cli; development and production",
     "The defaults of everything else.",
 );
 pub(crate) const LOG_FORMAT: Setting = setting(
     "LOG_FORMAT",
     "of the preset",
-    "json, json-nested, pretty, compact",
+    "json, json-nested, pretty, compact, short",
     "What a line looks like.",
 );
 pub(crate) const LOG_OUTPUT: Setting = setting(
     "LOG_OUTPUT",
     "of the preset",
     "stdout, stderr, none",
-    "Where lines go.",
+    "Where lines go; not to stdout under the preset cli.",
 );
 pub(crate) const LOG_OUTPUT_LEVEL: Setting = setting(
     "LOG_OUTPUT_LEVEL",
@@ -79,7 +79,7 @@ pub(crate) const LOG_COLOR: Setting = setting(
     "LOG_COLOR",
     "auto: if the output is a terminal, and NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM do not say otherwise",
     "auto, always, never",
-    "Whether `pretty` and `compact` have colours in LOG_OUTPUT.",
+    "Whether `pretty`, `compact` and `short` have colours in LOG_OUTPUT.",
 );
 pub(crate) const LOG_FILE: Setting = setting(
     "LOG_FILE",

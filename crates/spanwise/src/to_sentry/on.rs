@@ -197,7 +197,7 @@ pub(crate) fn resolve(
         (None, None) => {
             let origin = match preset {
                 Preset::Test => Origin::Preset(preset.name()),
-                Preset::Dev | Preset::Prod => Origin::Unset,
+                Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
             };
             explain(&SENTRY_DSN, &"none", &origin);
             return None;

@@ -50,7 +50,9 @@ pub(crate) const PROGRAMS: [(&str, fn() -> ExitCode); 13] = [
         })
     }),
     ("panic", || run_with(|_| -> () { panic!("no shop") })),
-    ("exit", || run_with(|_| -> () { std::process::exit(5) })),
+    ("main-exits", || {
+        run_with(|_| -> () { std::process::exit(5) })
+    }),
 ];
 
 fn run_with<R: spanwise::Outcome<Kind>, Kind>(main: impl FnOnce(&Telemetry) -> R) -> ExitCode {
@@ -199,6 +201,6 @@ fn panic_and_exit_keep_their_codes() {
     let (status, stdout, _) = output("panic", &[]);
     assert_eq!(status, Some(101));
     assert_eq!(objects(&stdout)[0]["message"], "no shop");
-    let outcome = output("exit", &[]);
+    let outcome = output("main-exits", &[]);
     assert_eq!(outcome, (Some(5), String::new(), String::new()));
 }

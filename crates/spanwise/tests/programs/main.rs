@@ -9,6 +9,7 @@
 )]
 
 mod closed_pipe;
+mod command_line;
 mod exit_summary;
 mod failed_main;
 mod own_crate;
@@ -35,8 +36,9 @@ struct Test {
 /// What a victim does as its `main`.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 8] = [
+const TESTS: [Test; 9] = [
     closed_pipe::TEST,
+    command_line::TEST,
     exit_summary::TEST,
     failed_main::TEST,
     own_crate::TEST,

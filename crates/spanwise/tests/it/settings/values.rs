@@ -273,9 +273,12 @@ const WORDS: &[(&str, &[&str])] = &[
     ("LOG_SPANS", &["info", "off", "warning", "3"]),
     (
         "LOG_PRESET",
-        &["dev", "prod", "test", "production", "development"],
+        &["dev", "prod", "test", "cli", "production", "development"],
     ),
-    ("LOG_FORMAT", &["json", "json-nested", "pretty", "compact"]),
+    (
+        "LOG_FORMAT",
+        &["json", "json-nested", "pretty", "compact", "short"],
+    ),
     ("LOG_OUTPUT", &["stdout", "stderr", "none"]),
     ("LOG_OUTPUT_LEVEL", &["error", "warning", "debug"]),
     ("LOG_COLOR", &["auto", "always", "never"]),
