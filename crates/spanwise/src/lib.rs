@@ -163,6 +163,12 @@
 //! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
 //! the repository.
 //!
+//! # The error that ends the program
+//!
+//! [`run`] holds the guard outside of your `main`, makes an event of the error that it returns, and
+//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of the
+//! repository.
+//!
 //! # What it does not do
 //!
 //! It exports no metrics and no OTLP.
