@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, Fault, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
-    SpanTable, context::recorded_callsite, log_record::LogRecord,
+    CallsitePlans, CurrentSpan, Fault, LayerId, Neighbours, Node, NodeCache, SelfReport,
+    SinkCounters, SpanTable, context::recorded_callsite, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{

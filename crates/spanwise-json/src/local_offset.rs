@@ -25,7 +25,9 @@ const MAX_OFFSET: i64 = 24 * 60;
 pub(crate) fn local_offset_minutes(at: SystemTime) -> i16 {
     let seconds = match at.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |secs| -secs - 1),
+        Err(before) => {
+            i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |secs| -secs - 1)
+        }
     };
     let last = LAST.load(Ordering::Relaxed);
     let minute = seconds.div_euclid(60);
@@ -43,7 +45,9 @@ pub(crate) fn local_offset_minutes(at: SystemTime) -> i16 {
 /// Asks the system, whose rules know every summer time of the zone.
 #[cold]
 fn read(minute: i64) -> i16 {
-    let time = minute.checked_mul(60).map(OffsetDateTime::from_unix_timestamp);
+    let time = minute
+        .checked_mul(60)
+        .map(OffsetDateTime::from_unix_timestamp);
     let Some(Ok(time)) = time else { return 0 };
     let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
     offset.whole_minutes()

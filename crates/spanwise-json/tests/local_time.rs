@@ -52,7 +52,10 @@ const ZONES: &[(&str, &[Case])] = &[
             (1_775_314_800, "2026-04-05T01:30:00+10:30"),
         ],
     ),
-    ("GMT0BST,M3.5.0/1,M10.5.0", &[(1_767_225_600, "2026-01-01T00:00:00Z")]),
+    (
+        "GMT0BST,M3.5.0/1,M10.5.0",
+        &[(1_767_225_600, "2026-01-01T00:00:00Z")],
+    ),
     ("UTC0", &[(1_774_746_000, "2026-03-29T01:00:00Z")]),
     ("No/Such_Zone", &[(1_774_746_000, "2026-03-29T01:00:00Z")]),
 ];
@@ -85,7 +88,10 @@ fn local_time_follows_the_rules_of_the_zone() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains("1 passed"), "{zone}: {text}");
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{zone}: {text}"
+        );
     }
 }
 
@@ -106,7 +112,9 @@ fn has_timestamps(cases: &[Case]) {
         thread::scope(|scope| scope.spawn(log).join().unwrap());
     }
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    let expected = cases.iter().flat_map(|(_, timestamp)| [timestamp, timestamp]);
+    let expected = cases
+        .iter()
+        .flat_map(|(_, timestamp)| [timestamp, timestamp]);
     let timestamps = text.lines().map(|line| line.split('"').nth(3).unwrap());
     assert_eq!(
         timestamps.collect::<Vec<_>>(),

@@ -73,15 +73,18 @@
 //! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
 //!
 //! ```
-//! use spanwise::{Builder, OutputFormat, Preset};
+//! use spanwise::{Builder, Format, Preset};
 //!
 //! let builder = Builder::from_vars([("RUST_LOG", "warn,shop=debug")])?
 //!     .preset(Preset::Prod)
-//!     .format(OutputFormat::Compact)
+//!     .format(Format::Compact)
 //!     .service("shop", "1.4.0");
 //! assert!(builder.explain().to_string().contains("RUST_LOG = warn,shop=debug (RUST_LOG)"));
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
+//!
+//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error of
+//! [`Builder::init`] lists all texts that are wrong.
 //!
 //! # Files
 //!
@@ -94,8 +97,8 @@
 //! let telemetry = spanwise::Builder::prod()
 //!     .output(spanwise::Output::None)
 //!     .file(directory.path().join("shop.log"))
-//!     .file_rotation("hourly,100MiB,local".parse()?)
-//!     .file_retention("30d,10GiB".parse()?)
+//!     .file_rotation("hourly,100MiB,local")
+//!     .file_retention("30d,10GiB")
 //!     .init()?;
 //! tracing::info!("order created");
 //! let report = telemetry.shutdown(std::time::Duration::from_secs(5));
@@ -149,9 +152,8 @@
 //!
 //! let builder = Builder::prod()
 //!     .recorder(Recorder::default())
-//!     .sample("cache=first:10/100".parse()?);
+//!     .sample("cache=first:10/100");
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
-//! # Ok::<(), spanwise::sample::SampleError>(())
 //! ```
 //!
 //! All of it is in `docs/sampling.md` of the repository.
@@ -202,6 +204,7 @@ mod error;
 mod explain;
 mod files;
 mod from_env;
+mod grammar;
 mod http_server;
 mod output;
 mod outputs;
@@ -210,16 +213,21 @@ mod preset;
 mod program;
 mod redaction;
 mod resolve;
+mod setting_value;
 mod settings;
+mod static_fields;
 mod tee;
 mod telemetry;
+mod time_zone;
 mod to_sentry;
 
 pub use builder::Builder;
+pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
-pub use output::{Output, OutputFormat};
+pub use output::Output;
 pub use preset::Preset;
+pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
@@ -232,7 +240,7 @@ pub use spanwise_core::{
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
@@ -242,6 +250,7 @@ pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
+pub use time_zone::TimeZone;
 
 /// Context that becomes known while a unit of work runs, such as who is logged in.
 pub mod context {

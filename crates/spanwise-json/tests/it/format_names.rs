@@ -16,8 +16,14 @@ fn name_is_read_back_in_any_case() {
     assert_eq!(Format::default(), Format::Json);
     for wrong in ["", "jso", "json nested", "text"] {
         let error = wrong.parse::<Format>().unwrap_err().to_string();
-        assert!(error.starts_with(&format!("`{wrong}` is not a format: ")), "{error}");
-        assert!(error.ends_with("accepts json, json-nested, pretty, compact"), "{error}");
+        assert!(
+            error.starts_with(&format!("`{wrong}` is not a format: ")),
+            "{error}"
+        );
+        assert!(
+            error.ends_with("accepts json, json-nested, pretty, compact"),
+            "{error}"
+        );
     }
 }
 
@@ -26,8 +32,15 @@ fn format_for_people_is_a_fault_of_the_json_layer() {
     let faults = |format| {
         let report = SelfReport::silent();
         let layer = JsonLayer::new().format(format).report(&report);
-        drop(tracing::Dispatch::new(tracing_subscriber::registry().with(layer)));
-        report.stats().faults.iter().filter(|(fault, _)| *fault == Fault::Setup).count()
+        drop(tracing::Dispatch::new(
+            tracing_subscriber::registry().with(layer),
+        ));
+        report
+            .stats()
+            .faults
+            .iter()
+            .filter(|(fault, _)| *fault == Fault::Setup)
+            .count()
     };
     assert_eq!(faults(Format::Pretty), 1);
     assert_eq!(faults(Format::Compact), 1);
