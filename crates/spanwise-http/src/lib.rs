@@ -156,7 +156,7 @@ mod trust;
 pub use http;
 
 #[cfg(feature = "reqwest-middleware")]
-pub use client::ReqwestMiddleware;
+pub use client::ReqwestBuilder;
 pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
 pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
@@ -164,6 +164,7 @@ pub use client_address::{ClientAddress, ClientAddressError, Peer};
 pub use passed_on::passed_on;
 pub use request_id::RequestId;
 pub use server::{
-    ResponseBody, ServerFuture, ServerLayer, ServerService, Value, mark, record, server,
+    ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, Value, fail, mark, record,
+    server,
 };
 pub use trust::{Network, Trust, TrustError};
