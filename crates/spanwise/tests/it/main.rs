@@ -33,6 +33,8 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+#[cfg(feature = "axum")]
+mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
