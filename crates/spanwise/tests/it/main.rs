@@ -66,5 +66,7 @@ mod settings;
 mod span_order;
 mod spans_at_every_level;
 mod starts;
+#[cfg(all(feature = "axum", feature = "tokio"))]
+mod tasks;
 mod writer_fails;
 mod writer_logs;
