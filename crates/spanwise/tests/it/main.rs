@@ -71,5 +71,7 @@ mod span_order;
 mod spans_at_every_level;
 mod starts;
 mod static_fields;
+#[cfg(all(feature = "axum", feature = "tokio"))]
+mod tasks;
 mod writer_fails;
 mod writer_logs;
