@@ -15,10 +15,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Output, OutputFormat, Preset, conceal,
+    Output, Preset, conceal,
     console::{ConsoleLayer, ShowTime, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
+    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -39,9 +40,9 @@ struct Behind {
 }
 
 /// Outputs with the same look share their lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Look {
-    format: OutputFormat,
+    format: Format,
     color: bool,
     is_file: bool,
 }
@@ -55,7 +56,7 @@ impl Outputs {
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
         let plain = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: false,
             is_file: true,
         };
@@ -84,7 +85,8 @@ impl Outputs {
                 Ok(file) => {
                     outputs.files.push(file.clone());
                     let builder = Background::builder(file).name(name);
-                    let started = outputs.start(builder, plain, level, resolved.when_full, report);
+                    let started =
+                        outputs.start(builder, plain.clone(), level, resolved.when_full, report);
                     problems.extend(started.err().map(|error| no_thread(name, &error)));
                 }
                 Err(error) => problems.push(not_opened(resolved, setting, path, &error)),
@@ -153,7 +155,7 @@ impl Outputs {
         };
         let mut behind = std::mem::take(&mut self.behind);
         while let Some(Behind { look, .. }) = behind.first() {
-            let look = *look;
+            let look = look.clone();
             let (same, others) = behind.into_iter().partition(|one| one.look == look);
             behind = others;
             let same: Vec<Behind> = same;
@@ -172,7 +174,7 @@ impl Outputs {
             (None, _) => return,
         };
         let look = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: resolved.color.applies(false),
             is_file: false,
         };
@@ -239,20 +241,24 @@ impl Sinks<'_> {
                 }
             };
         }
-        let time = if look.format == OutputFormat::Short && !look.is_file {
+        let time = if look.format == Format::Short && !look.is_file {
             ShowTime::FromDebug(self.levels.clone(), level)
         } else {
             ShowTime::Always
         };
         let policy = &resolved.redaction.policy;
-        match (look.format.json(), policy) {
-            (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
-            (None, Some(policy)) => push!(|writer| {
-                let console = console(look, resolved, writer, report).show_time(time.clone());
+        match (style(&look.format), policy) {
+            (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
+            (Some(style), Some(policy)) => push!(|writer| {
+                let console = console(style, look.color, resolved, writer, report);
+                let console = console.show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
-            (None, None) => {
-                push!(|writer| console(look, resolved, writer, report).show_time(time.clone()))
+            (Some(style), None) => {
+                push!(
+                    |writer| console(style, look.color, resolved, writer, report)
+                        .show_time(time.clone())
+                )
             }
         }
     }
@@ -290,22 +296,37 @@ impl Sinks<'_> {
     }
 }
 
-fn console<W>(look: Look, resolved: &Resolved, writer: W, report: &SelfReport) -> ConsoleLayer
+/// How a format for people is written; the others are JSON.
+fn style(format: &Format) -> Option<Style> {
+    match format {
+        Format::Pretty => Some(Style::Pretty),
+        Format::Compact => Some(Style::Compact),
+        Format::Short => Some(Style::Short),
+        _ => None,
+    }
+}
+
+fn console<W>(
+    style: Style,
+    color: bool,
+    resolved: &Resolved,
+    writer: W,
+    report: &SelfReport,
+) -> ConsoleLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let style = match look.format {
-        OutputFormat::Compact => Style::Compact,
-        OutputFormat::Short => Style::Short,
-        OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
-    };
     let writer = BoxMakeWriter::new(writer);
-    ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+    ConsoleLayer::new(style, color, resolved.context.clone(), writer, report)
+        .timestamp(resolved.time.timestamp())
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
+    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    let has_service = format != Format::JsonNested;
     let mut layer = JsonLayer::new()
         .format(format)
+        .timestamp(resolved.time.timestamp())
         .with_writer(writer)
         .report(report);
     for key in &resolved.context {
@@ -314,10 +335,11 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
-    if format == Format::Json {
-        layer.add("service", &resolved.service)
-    } else {
-        layer
+    if has_service {
+        layer = layer.add(SERVICE, &resolved.service);
     }
+    for (name, value) in resolved.static_fields.iter() {
+        layer = layer.add(name, value);
+    }
+    layer
 }

@@ -6,7 +6,8 @@
 use spanwise_core::{TargetLevels, parse_level};
 
 use crate::{
-    Builder, InitError, explain::Origin, from_env::Vars, program::Program, settings::LOG_OWN,
+    Builder, InitError, conceal, explain::Origin, grammar::Mistake, program::Program,
+    settings::LOG_OWN,
 };
 
 /// The crate in which a macro is expanded. Built without cargo, a crate has only its module root.
@@ -126,28 +127,30 @@ impl Builder {
     }
 
     /// What is wrong with the targets that the code names.
-    pub(crate) fn problems_with_own_targets(&self) -> impl Iterator<Item = String> + '_ {
-        let wrong = self.own_targets.iter().filter_map(|own| check(own).err());
-        wrong.map(|error| format!("`Builder::own_targets`: {error}"))
+    pub(crate) fn own_target_problems(&self) -> impl Iterator<Item = String> {
+        self.own_targets.iter().filter_map(|own| {
+            let mistake = Mistake::error(check(own).err()?);
+            let shown = format!("Builder::own_targets({})", conceal::shown(own));
+            Some(mistake.problem(&shown, own))
+        })
     }
 }
 
-/// Reads LOG_OWN.
-pub(crate) fn read(vars: &mut Vars) -> Vec<String> {
-    let Some(value) = vars.get(&LOG_OWN) else {
-        return Vec::new();
-    };
-    let targets = value.split(',').map(str::trim);
+/// The targets in a value of LOG_OWN.
+pub(crate) fn targets(text: &str) -> Result<Vec<String>, Mistake> {
+    let targets = text.split(',').map(str::trim);
     let targets: Vec<&str> = targets.filter(|target| !target.is_empty()).collect();
-    for error in targets.iter().filter_map(|target| check(target).err()) {
+    let errors: Vec<_> = targets
+        .iter()
+        .filter_map(|target| check(target).err())
+        .collect();
+    if errors.is_empty() {
+        Ok(targets.into_iter().map(str::to_owned).collect())
+    } else {
         let accepts = LOG_OWN.accepts;
-        vars.wrong(
-            &LOG_OWN,
-            &value,
-            &format_args!("{error}; accepts {accepts}"),
-        );
+        let errors = errors.join("; ");
+        Err(Mistake::error(format_args!("{errors}; accepts {accepts}")))
     }
-    targets.into_iter().map(str::to_owned).collect()
 }
 
 /// A target as events have it, and no directive.

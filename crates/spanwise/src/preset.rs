@@ -3,9 +3,10 @@
 use std::{fmt, io::IsTerminal as _};
 
 use spanwise_core::Levels;
+use spanwise_json::Format;
 use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat};
+use crate::{Output, TimeZone};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
@@ -13,6 +14,7 @@ use crate::{Output, OutputFormat};
 /// | --- | --- | --- | --- | --- |
 /// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
+/// | time | local | UTC | UTC | local |
 /// | output | stderr, directly | stdout, in the background | what the test harness captures | stderr, directly |
 /// | files | if set | if set | if set in code | if set |
 /// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person | secrets |
@@ -90,12 +92,20 @@ impl Preset {
         levels
     }
 
-    pub(crate) const fn format(self) -> OutputFormat {
+    pub(crate) const fn format(self) -> Format {
         match self {
-            Self::Dev => OutputFormat::Pretty,
-            Self::Prod => OutputFormat::Json,
-            Self::Test => OutputFormat::Compact,
-            Self::Cli => OutputFormat::Short,
+            Self::Dev => Format::Pretty,
+            Self::Prod => Format::Json,
+            Self::Test => Format::Compact,
+            Self::Cli => Format::Short,
+        }
+    }
+
+    /// Of lines for people.
+    pub(crate) const fn time(self) -> TimeZone {
+        match self {
+            Self::Dev | Self::Cli => TimeZone::Local,
+            Self::Prod | Self::Test => TimeZone::Utc,
         }
     }
 

@@ -13,6 +13,7 @@ use spanwise_core::{
     log_record::{self, LogRecord},
     reentry,
 };
+use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
 use tracing_core::{
     Interest, Metadata,
@@ -48,6 +49,7 @@ pub(crate) struct ConsoleLayer {
     make_writer: BoxMakeWriter,
     clock: Clock,
     time: ShowTime,
+    timestamp: Timestamp,
     id: LayerId,
     neighbours: Neighbours,
     counters: Arc<SinkCounters>,
@@ -108,6 +110,7 @@ impl ConsoleLayer {
             make_writer,
             clock: Clock::system(),
             time: ShowTime::Always,
+            timestamp: Timestamp::Micros,
             id: LayerId::unique(),
             neighbours: Neighbours::default(),
             counters: report.sink("console"),
@@ -117,6 +120,12 @@ impl ConsoleLayer {
 
     pub(crate) fn show_time(mut self, time: ShowTime) -> Self {
         self.time = time;
+        self
+    }
+
+    /// Sets where clocks on the wall show the times of lines; of `timestamp`, no more counts.
+    pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
         self
     }
 
@@ -149,7 +158,9 @@ impl ConsoleLayer {
         };
         let mut out = String::with_capacity(256);
         if self.time.is_shown() {
-            paint.dim(&mut out, |out| push_time(out, self.clock.now()));
+            let now = self.clock.now();
+            let offset = self.timestamp.offset_minutes(now);
+            paint.dim(&mut out, |out| push_time(out, now, offset));
             out.push(' ');
         }
         let level = *callsite.level();
@@ -344,10 +355,13 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// The time of day in UTC, to the millisecond.
-fn push_time(out: &mut String, now: SystemTime) {
+/// The time of day, to the millisecond, so many minutes east of Greenwich.
+fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
+    const DAY: i64 = 86_400;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs() % 86_400;
+    // Less than a day, so it can be added to an offset.
+    let of_day = (since.as_secs() % DAY.cast_unsigned()).cast_signed();
+    let seconds = (of_day + i64::from(offset_minutes) * 60).rem_euclid(DAY);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     out.push_str(&format!(
         "{hours:02}:{minutes:02}:{seconds:02}.{:03}",
