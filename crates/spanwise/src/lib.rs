@@ -211,6 +211,7 @@ mod conceal;
 mod console;
 mod error;
 mod explain;
+mod file_paths;
 mod files;
 mod from_env;
 mod grammar;
@@ -233,6 +234,7 @@ mod telemetry;
 mod time_zone;
 mod to_sentry;
 mod verbosity;
+mod warning;
 
 pub use builder::Builder;
 pub use color::Color;
