@@ -33,6 +33,14 @@ impl HttpServer {
         }
     }
 
+    /// This, and where it says nothing the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            trust: self.trust.or(other.trust),
+            client_address: self.client_address.or(other.client_address),
+        }
+    }
+
     /// With what the preset says of what is not said.
     pub(crate) fn or_of(self, preset: Preset) -> Self {
         let client_address = match preset {
