@@ -164,8 +164,8 @@
 //!
 //! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
 //! for the server: each request has a span with its id and its tenant, and one event when it truly
-//! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
-//! the repository.
+//! ends, whatever way. `spanwise::http::fail` puts an error on that event. `Telemetry::http_client`
+//! sends the ids on. All of it is in `docs/http.md` of the repository.
 //!
 //! # What it does not do
 //!
