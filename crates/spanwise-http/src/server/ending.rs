@@ -8,7 +8,7 @@ use http::{
 };
 use http_body::Body;
 use spanwise_core::{REDACTED, guarded};
-use tracing::{Level, Span, Value};
+use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
     access_event::{AccessEvent, Own},
@@ -208,7 +208,8 @@ impl Ending {
 
     /// Tells it. What comes later is not told.
     pub(crate) fn end(&mut self, end: End<'_>) {
-        if std::mem::replace(&mut self.is_told, true) {
+        let is_told = std::mem::replace(&mut self.is_told, true);
+        if is_told || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
         // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
