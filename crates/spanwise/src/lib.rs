@@ -62,8 +62,10 @@
 //! What becomes known later, such as who is logged in, is set from anywhere inside:
 //! `spanwise::context::set("user_id", &user.id)`. See [`context`].
 //!
-//! A thread is given its span by `let span = Span::current(); thread::spawn(move ||
-//! span.in_scope(…))`. For work that no request brings there is [`unit!`].
+//! Tasks and threads do not have the span by themselves. `spanwise::task::spawn(work)` (feature
+//! `tokio`) gives it to a task, as `tokio::spawn(work.in_current_span())` does, and
+//! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
+//! brings there is [`unit!`].
 //!
 //! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
 //! `#[instrument(err)]` give its message alone.
@@ -179,14 +181,15 @@
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
+//! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep their request |
 //!
 //! # Troubleshooting
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks
-//!   the span: `.instrument(Span::current())`. Or the span is disabled: by `LOG_SPANS`, or by a
+//! * *A line is missing its context:* the span was not entered on that thread. Spawn tasks by
+//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled: by `LOG_SPANS`, or by a
 //!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
 //!   INFO.
 //! * *A line has another request's context:* a guard of that request's span was forgotten while the
@@ -216,6 +219,7 @@ mod resolve;
 mod setting_value;
 mod settings;
 mod static_fields;
+pub mod task;
 mod tee;
 mod telemetry;
 mod time_zone;

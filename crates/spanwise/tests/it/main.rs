@@ -33,6 +33,8 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+#[cfg(feature = "axum")]
+mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
@@ -69,5 +71,7 @@ mod span_order;
 mod spans_at_every_level;
 mod starts;
 mod static_fields;
+#[cfg(all(feature = "axum", feature = "tokio"))]
+mod tasks;
 mod writer_fails;
 mod writer_logs;
