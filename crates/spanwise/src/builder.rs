@@ -29,6 +29,7 @@ use crate::{
     from_env::FromEnv,
     grammar::{self, Mistake},
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
@@ -54,10 +55,7 @@ use crate::{
 ///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
-/// let _telemetry = spanwise::Builder::from_env()?
-///     .service(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-///     .context_key("order_id")
-///     .init()?;
+/// let _telemetry = spanwise::builder!()?.context_key("order_id").init()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -67,6 +65,7 @@ pub struct Builder {
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
@@ -84,6 +83,8 @@ pub struct Builder {
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Option<(String, String)>,
+    pub(crate) own_crate: Option<OwnCrate>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) color: Option<Color>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
@@ -165,6 +166,11 @@ impl Builder {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
 
+    /// [`Preset::Cli`], reading no variable at all.
+    pub fn cli() -> Self {
+        Self::new(FromEnv::default()).preset(Preset::Cli)
+    }
+
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
@@ -180,6 +186,7 @@ impl Builder {
             preset: None,
             default_preset: None,
             levels: None,
+            verbosity: 0,
             span_levels: None,
             format: None,
             output: None,
@@ -195,6 +202,8 @@ impl Builder {
             context: Vec::new(),
             static_fields: StaticFields::default(),
             service: None,
+            own_crate: None,
+            own_targets: Vec::new(),
             color: None,
             time: None,
             panic_hook: None,
@@ -682,7 +691,14 @@ impl Builder {
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         let emission = front.emission.as_ref();
-        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        outputs.push_layers(
+            &mut layers,
+            resolved,
+            self.writer,
+            &handle,
+            emission,
+            report,
+        );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);
