@@ -11,7 +11,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .server_addr(address)
         .spawn();
     let _telemetry = Builder::from_env()?
-        .levels("info,tokio=trace,runtime=trace".parse()?)
+        .levels("info,tokio=trace,runtime=trace")
         .output_level(LevelFilter::INFO)
         .with(console)
         .init()?;
