@@ -67,8 +67,23 @@
 //! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
 //! brings there is [`unit!`].
 //!
-//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
-//! `#[instrument(err)]` give its message alone.
+//! # Errors
+//!
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] takes what
+//! services have: an error of a type of their own, a `Box<dyn Error + Send + Sync>`, an
+//! `anyhow::Error`, an `eyre::Report`. `%e` and `#[instrument(err)]` log the message alone.
+//!
+//! ```
+//! use spanwise::err;
+//!
+//! fn pay() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     Err("declined".into())
+//! }
+//! if let Err(e) = pay() {
+//!     tracing::error!(error = err(&e), "payment failed");
+//!     // {…,"message":"payment failed","error":{"message":"declined","chain":[]},…}
+//! }
+//! ```
 //!
 //! # In code
 //!
@@ -249,8 +264,8 @@ pub use spanwise_appender::{
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
-    Redact, Setting, Stats, TargetLevels,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    PrivateFields, Redact, Setting, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;

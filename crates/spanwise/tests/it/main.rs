@@ -33,6 +33,7 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+mod errors;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
