@@ -36,6 +36,8 @@ mod empty_stack;
 mod failing_request;
 mod files;
 mod filtered_layers;
+#[cfg(feature = "axum")]
+mod forged_context;
 mod formats;
 #[cfg(feature = "axum")]
 mod late_context;
