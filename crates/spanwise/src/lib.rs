@@ -67,8 +67,23 @@
 //! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
 //! brings there is [`unit!`].
 //!
-//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
-//! `#[instrument(err)]` give its message alone.
+//! # Errors
+//!
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] takes what
+//! services have: an error of a type of their own, a `Box<dyn Error + Send + Sync>`, an
+//! `anyhow::Error`, an `eyre::Report`. `%e` and `#[instrument(err)]` log the message alone.
+//!
+//! ```
+//! use spanwise::err;
+//!
+//! fn pay() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     Err("declined".into())
+//! }
+//! if let Err(e) = pay() {
+//!     tracing::error!(error = err(&e), "payment failed");
+//!     // {…,"message":"payment failed","error":{"message":"declined","chain":[]},…}
+//! }
+//! ```
 //!
 //! # In code
 //!
@@ -164,8 +179,8 @@
 //!
 //! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
 //! for the server: each request has a span with its id and its tenant, and one event when it truly
-//! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
-//! the repository.
+//! ends, whatever way. `spanwise::http::fail` puts an error on that event. `Telemetry::http_client`
+//! sends the ids on. All of it is in `docs/http.md` of the repository.
 //!
 //! # The error that ends the program
 //!
@@ -251,8 +266,8 @@ pub use spanwise_appender::{
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
-    Redact, Setting, Stats, TargetLevels,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    PrivateFields, Redact, Setting, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;

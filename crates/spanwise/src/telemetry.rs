@@ -143,10 +143,6 @@ impl Telemetry {
     /// # Ok::<(), spanwise::InitError>(())
     /// ```
     #[cfg(feature = "http")]
-    #[expect(
-        clippy::unused_self,
-        reason = "beside `http_server`, and with its settings to come"
-    )]
     pub fn http_client(&self) -> spanwise_http::ClientLayer {
         spanwise_http::client()
     }

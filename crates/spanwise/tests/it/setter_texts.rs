@@ -227,7 +227,7 @@ fn setters_take_values_as_well() {
         .default_preset("prod")
         .levels(LevelFilter::WARN)
         .levels(Levels::default())
-        .levels(&"warn".to_owned())
+        .levels("warn".to_owned())
         .span_levels(TargetLevels::from(LevelFilter::INFO))
         .span_levels(LevelFilter::DEBUG)
         .format(Format::Compact)
