@@ -149,6 +149,7 @@ fn code_can_have_what_a_variable_needs() {
 
 #[test]
 fn strict_names_what_to_do_about_foreign_names() {
+    alone!();
     for (vars, begin) in [
         (
             &[("LOG_DRIVER", "x")][..],
