@@ -26,6 +26,7 @@ use crate::{
     Explanation, InitError, Output, OutputFormat, Preset, Telemetry,
     files::Files,
     from_env::FromEnv,
+    global_subscriber,
     outputs::Outputs,
     panic_hook,
     redaction::InCode,
@@ -50,6 +51,7 @@ pub struct Builder {
     pub(crate) env: FromEnv,
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
+    pub(crate) default_levels: Option<Levels>,
     pub(crate) levels: Option<Levels>,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<OutputFormat>,
@@ -155,6 +157,7 @@ impl Builder {
             env,
             preset: None,
             default_preset: None,
+            default_levels: None,
             levels: None,
             span_levels: None,
             format: None,
@@ -186,6 +189,13 @@ impl Builder {
     /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: Preset) -> Self {
         self.default_preset = Some(preset);
+        self
+    }
+
+    /// Sets the levels of events that hold where neither code nor environment says, in place of the
+    /// preset's. Without a bare level the preset's remains for the rest.
+    pub fn default_levels(mut self, levels: Levels) -> Self {
+        self.default_levels = Some(levels);
         self
     }
 
@@ -435,7 +445,7 @@ impl Builder {
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if dispatcher::has_been_set() {
+        if global_subscriber::is_set() {
             return Err(InitError::AlreadyInitialized);
         }
         self.start()

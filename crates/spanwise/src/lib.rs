@@ -202,6 +202,7 @@ mod error;
 mod explain;
 mod files;
 mod from_env;
+mod global_subscriber;
 mod http_server;
 mod output;
 mod outputs;

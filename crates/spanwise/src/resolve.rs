@@ -56,13 +56,16 @@ impl Builder {
         explain(&LOG_PRESET, &preset, &origin);
         let of_preset = Origin::Preset(preset.name());
 
-        let defaults = preset.levels(&program);
+        let (defaults, default_origin) = match &self.default_levels {
+            Some(levels) => (levels.clone().or(&preset.levels(&program)), Origin::Code),
+            None => (preset.levels(&program), of_preset.clone()),
+        };
         let (levels, origin) = match (&self.levels, &env.levels) {
             (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
             (None, Some((levels, name))) => {
                 (levels.clone().or(&defaults), Origin::Variable(name.clone()))
             }
-            (None, None) => (defaults, of_preset.clone()),
+            (None, None) => (defaults, default_origin),
         };
         let by_log_level = origin == variable(&LOG_LEVEL);
         explain(
