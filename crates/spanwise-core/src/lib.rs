@@ -47,6 +47,7 @@
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
+//! | forks of the process | [`forks`] |
 //! | a value formatted without trusting it | [`guarded`] |
 //! | events whose origin is known only at run time | [`runtime_callsite`] |
 //! | records of the `log` crate, with the feature `log` | `log_bridge` |
@@ -64,6 +65,7 @@ mod entered_spans;
 mod error_chain;
 mod ext;
 mod flush;
+pub mod forks;
 mod forward;
 pub mod guarded;
 mod inherit;

@@ -235,9 +235,13 @@ impl Capture {
         if is_ignored {
             return count(&counts.ignored);
         }
-        // That a request ended with a status of 500 is what the error said that came before, and news only where none did.
-        if has_failed && place.target() == ACCESS {
+        // The event of a request is news where no error came before, or where it has another one.
+        let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(&fields);
+        if place.target() == ACCESS && !is_news {
             return count(&counts.repeated);
+        }
+        if tells_why {
+            unit.report(&fields);
         }
         let around = around();
         let key = repeats::key((

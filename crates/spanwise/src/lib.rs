@@ -62,8 +62,10 @@
 //! What becomes known later, such as who is logged in, is set from anywhere inside:
 //! `spanwise::context::set("user_id", &user.id)`. See [`context`].
 //!
-//! A thread is given its span by `let span = Span::current(); thread::spawn(move ||
-//! span.in_scope(…))`. For work that no request brings there is [`unit!`].
+//! Tasks and threads do not have the span by themselves. `spanwise::task::spawn(work)` (feature
+//! `tokio`) gives it to a task, as `tokio::spawn(work.in_current_span())` does, and
+//! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
+//! brings there is [`unit!`].
 //!
 //! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
 //! `#[instrument(err)]` give its message alone.
@@ -73,15 +75,18 @@
 //! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
 //!
 //! ```
-//! use spanwise::{Builder, OutputFormat, Preset};
+//! use spanwise::{Builder, Format, Preset};
 //!
 //! let builder = Builder::from_vars([("RUST_LOG", "warn,shop=debug")])?
 //!     .preset(Preset::Prod)
-//!     .format(OutputFormat::Compact)
+//!     .format(Format::Compact)
 //!     .service("shop", "1.4.0");
 //! assert!(builder.explain().to_string().contains("RUST_LOG = warn,shop=debug (RUST_LOG)"));
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
+//!
+//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error of
+//! [`Builder::init`] lists all texts that are wrong.
 //!
 //! # Files
 //!
@@ -94,8 +99,8 @@
 //! let telemetry = spanwise::Builder::prod()
 //!     .output(spanwise::Output::None)
 //!     .file(directory.path().join("shop.log"))
-//!     .file_rotation("hourly,100MiB,local".parse()?)
-//!     .file_retention("30d,10GiB".parse()?)
+//!     .file_rotation("hourly,100MiB,local")
+//!     .file_retention("30d,10GiB")
 //!     .init()?;
 //! tracing::info!("order created");
 //! let report = telemetry.shutdown(std::time::Duration::from_secs(5));
@@ -149,9 +154,8 @@
 //!
 //! let builder = Builder::prod()
 //!     .recorder(Recorder::default())
-//!     .sample("cache=first:10/100".parse()?);
+//!     .sample("cache=first:10/100");
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
-//! # Ok::<(), spanwise::sample::SampleError>(())
 //! ```
 //!
 //! All of it is in `docs/sampling.md` of the repository.
@@ -177,14 +181,15 @@
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
+//! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep their request |
 //!
 //! # Troubleshooting
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks
-//!   the span: `.instrument(Span::current())`. Or the span is disabled: by `LOG_SPANS`, or by a
+//! * *A line is missing its context:* the span was not entered on that thread. Spawn tasks by
+//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled: by `LOG_SPANS`, or by a
 //!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
 //!   INFO.
 //! * *A line has another request's context:* a guard of that request's span was forgotten while the
@@ -203,6 +208,7 @@ mod explain;
 mod files;
 mod from_env;
 mod global_subscriber;
+mod grammar;
 mod http_server;
 mod output;
 mod outputs;
@@ -211,16 +217,22 @@ mod preset;
 mod program;
 mod redaction;
 mod resolve;
+mod setting_value;
 mod settings;
+mod static_fields;
+pub mod task;
 mod tee;
 mod telemetry;
+mod time_zone;
 mod to_sentry;
 
 pub use builder::Builder;
+pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
-pub use output::{Output, OutputFormat};
+pub use output::Output;
 pub use preset::Preset;
+pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
@@ -233,7 +245,7 @@ pub use spanwise_core::{
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
@@ -243,6 +255,7 @@ pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
+pub use time_zone::TimeZone;
 
 /// Context that becomes known while a unit of work runs, such as who is logged in.
 pub mod context {

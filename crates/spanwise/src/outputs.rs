@@ -15,10 +15,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Output, OutputFormat, Preset, conceal,
+    Output, Preset, conceal,
     console::{ConsoleLayer, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
+    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -39,9 +40,9 @@ struct Behind {
 }
 
 /// Outputs with the same look share their lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Look {
-    format: OutputFormat,
+    format: Format,
     color: bool,
 }
 
@@ -54,7 +55,7 @@ impl Outputs {
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
         let plain = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: false,
         };
         // A file that cannot be written to is no reason to say nothing at all.
@@ -82,7 +83,8 @@ impl Outputs {
                 Ok(file) => {
                     outputs.files.push(file.clone());
                     let builder = Background::builder(file).name(name);
-                    let started = outputs.start(builder, plain, level, resolved.when_full, report);
+                    let started =
+                        outputs.start(builder, plain.clone(), level, resolved.when_full, report);
                     problems.extend(started.err().map(|error| no_thread(name, &error)));
                 }
                 Err(error) => problems.push(not_opened(resolved, setting, path, &error)),
@@ -148,7 +150,7 @@ impl Outputs {
         };
         let mut behind = std::mem::take(&mut self.behind);
         while let Some(Behind { look, .. }) = behind.first() {
-            let look = *look;
+            let look = look.clone();
             let (same, others) = behind.into_iter().partition(|one| one.look == look);
             behind = others;
             let same: Vec<Behind> = same;
@@ -167,7 +169,7 @@ impl Outputs {
             (None, _) => return,
         };
         let look = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: resolved.color.applies(false),
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
@@ -233,13 +235,15 @@ impl Sinks<'_> {
             };
         }
         let policy = &resolved.redaction.policy;
-        match (look.format.json(), policy) {
-            (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
-            (None, Some(policy)) => push!(|writer| {
-                let console = console(look, resolved, writer, report);
+        match (style(&look.format), policy) {
+            (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
+            (Some(style), Some(policy)) => push!(|writer| {
+                let console = console(style, look.color, resolved, writer, report);
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
-            (None, None) => push!(|writer| console(look, resolved, writer, report)),
+            (Some(style), None) => {
+                push!(|writer| console(style, look.color, resolved, writer, report))
+            }
         }
     }
 
@@ -276,21 +280,36 @@ impl Sinks<'_> {
     }
 }
 
-fn console<W>(look: Look, resolved: &Resolved, writer: W, report: &SelfReport) -> ConsoleLayer
+/// How a format for people is written; the others are JSON.
+fn style(format: &Format) -> Option<Style> {
+    match format {
+        Format::Pretty => Some(Style::Pretty),
+        Format::Compact => Some(Style::Compact),
+        _ => None,
+    }
+}
+
+fn console<W>(
+    style: Style,
+    color: bool,
+    resolved: &Resolved,
+    writer: W,
+    report: &SelfReport,
+) -> ConsoleLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let style = match look.format {
-        OutputFormat::Compact => Style::Compact,
-        OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
-    };
     let writer = BoxMakeWriter::new(writer);
-    ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+    ConsoleLayer::new(style, color, resolved.context.clone(), writer, report)
+        .timestamp(resolved.time.timestamp())
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
+    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    let has_service = format != Format::JsonNested;
     let mut layer = JsonLayer::new()
         .format(format)
+        .timestamp(resolved.time.timestamp())
         .with_writer(writer)
         .report(report);
     for key in &resolved.context {
@@ -299,10 +318,11 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
-    if format == Format::Json {
-        layer.add("service", &resolved.service)
-    } else {
-        layer
+    if has_service {
+        layer = layer.add(SERVICE, &resolved.service);
     }
+    for (name, value) in resolved.static_fields.iter() {
+        layer = layer.add(name, value);
+    }
+    layer
 }

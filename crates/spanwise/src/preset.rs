@@ -3,8 +3,9 @@
 use std::{fmt, io::IsTerminal as _};
 
 use spanwise_core::Levels;
+use spanwise_json::Format;
 
-use crate::{Output, OutputFormat, program::Program};
+use crate::{Output, TimeZone, program::Program};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
@@ -12,6 +13,7 @@ use crate::{Output, OutputFormat, program::Program};
 /// | --- | --- | --- | --- |
 /// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` |
 /// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
+/// | time | local | UTC | UTC |
 /// | output | stderr, directly | stdout, in the background | what the test harness captures |
 /// | files | if set | if set | if set in code |
 /// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person |
@@ -77,11 +79,19 @@ impl Preset {
             .unwrap_or_else(|_| tracing::level_filters::LevelFilter::INFO.into())
     }
 
-    pub(crate) const fn format(self) -> OutputFormat {
+    pub(crate) const fn format(self) -> Format {
         match self {
-            Self::Dev => OutputFormat::Pretty,
-            Self::Prod => OutputFormat::Json,
-            Self::Test => OutputFormat::Compact,
+            Self::Dev => Format::Pretty,
+            Self::Prod => Format::Json,
+            Self::Test => Format::Compact,
+        }
+    }
+
+    /// Of lines for people.
+    pub(crate) const fn time(self) -> TimeZone {
+        match self {
+            Self::Dev => TimeZone::Local,
+            Self::Prod | Self::Test => TimeZone::Utc,
         }
     }
 

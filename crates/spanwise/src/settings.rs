@@ -1,6 +1,7 @@
 //! The variables of the environment: each is defined here, once.
 
 use spanwise_core::{Setting, Shown};
+use spanwise_json::Format;
 
 use crate::to_sentry;
 
@@ -54,7 +55,7 @@ pub(crate) const LOG_PRESET: Setting = setting(
 pub(crate) const LOG_FORMAT: Setting = setting(
     "LOG_FORMAT",
     "of the preset",
-    "json, json-nested, pretty, compact",
+    Format::ACCEPTS,
     "What a line looks like.",
 );
 pub(crate) const LOG_OUTPUT: Setting = setting(
@@ -74,6 +75,12 @@ pub(crate) const LOG_COLOR: Setting = setting(
     "auto: if the output is a terminal, and NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM do not say otherwise",
     "auto, always, never",
     "Whether `pretty` and `compact` have colours in LOG_OUTPUT.",
+);
+pub(crate) const LOG_TIME: Setting = setting(
+    "LOG_TIME",
+    "utc; under the preset dev local in `pretty` and `compact`",
+    "local, utc",
+    "The time zone of the times in lines; in JSON, local times have their offset.",
 );
 pub(crate) const LOG_FILE: Setting = setting(
     "LOG_FILE",
@@ -163,6 +170,12 @@ pub(crate) const LOG_CONTEXT: Setting = setting(
     "field names joined by commas, such as `order_id,job_id`",
     "More span fields that `Context` has, and that `context::set` may set; JSON lines show every span field in any case.",
 );
+pub(crate) const LOG_STATIC_FIELDS: Setting = setting(
+    "LOG_STATIC_FIELDS",
+    "none",
+    "names and values joined by commas, such as `region=eu,cluster=blue`",
+    "Constant fields of every line of JSON, and tags of every event in Sentry; what the policy hides is hidden in them, too.",
+);
 pub(crate) const LOG_STRICT: Setting = setting(
     "LOG_STRICT",
     "0",
@@ -240,6 +253,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_OUTPUT,
     LOG_OUTPUT_LEVEL,
     LOG_COLOR,
+    LOG_TIME,
     LOG_FILE,
     LOG_FILE_LEVEL,
     LOG_ERROR_FILE,
@@ -254,6 +268,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_HTTP_TRUST,
     LOG_HTTP_CLIENT_ADDRESS,
     LOG_CONTEXT,
+    LOG_STATIC_FIELDS,
     LOG_STRICT,
     SERVICE_NAME,
     SERVICE_VERSION,

@@ -108,13 +108,17 @@ impl Telemetry {
             handle,
             guards,
             #[cfg(feature = "http")]
-            http_server: resolved.http_server.clone(),
+            http_server: HttpServer {
+                context_keys: resolved.context.clone(),
+                ..resolved.http_server.clone()
+            },
             at_exit,
         }
     }
 
-    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a
-    /// client's address is shown whole under [`Preset::Dev`](crate::Preset::Dev).
+    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say, and
+    /// with the keys of `LOG_CONTEXT` in its span. A client's address is shown whole under
+    /// [`Preset::Dev`](crate::Preset::Dev).
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -126,6 +130,24 @@ impl Telemetry {
     #[cfg(feature = "http")]
     pub fn http_server(&self) -> spanwise_http::ServerLayer {
         self.http_server.layer()
+    }
+
+    /// The layer for clients, which sends the ids of the request on: for `tower`, and with the
+    /// feature `reqwest` for `reqwest`.
+    ///
+    /// ```
+    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let propagation = telemetry.http_client().baggage(["tenant_id"]);
+    /// # let _ = propagation;
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[cfg(feature = "http")]
+    #[expect(
+        clippy::unused_self,
+        reason = "beside `http_server`, and with its settings to come"
+    )]
+    pub fn http_client(&self) -> spanwise_http::ClientLayer {
+        spanwise_http::client()
     }
 
     pub(crate) fn bind_sentry(&self) {

@@ -32,7 +32,8 @@ async fn tasks_are_seen_and_lines_stay() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let seen = tokio::time::timeout(TIMEOUT, sees_task(&format!("http://{address}")));
+    let url = format!("http://{address}");
+    let seen = tokio::time::timeout(TIMEOUT, sees_task(&url));
     let seen = seen.await.expect("the task in time");
     assert!(seen, "the console ended");
 

@@ -66,7 +66,7 @@ impl IntoResponse for Failure {
 pub(crate) async fn main() -> anyhow::Result<()> {
     // With LOG_FILE=logs/tickets.log and LOG_ERROR_FILE=logs/tickets.error.log.
     let telemetry = spanwise::Builder::from_env()?
-        .default_levels("info,ecosystem=debug".parse()?)
+        .default_levels("info,ecosystem=debug")
         .init()?;
     let (mails, queue) = mpsc::channel(100);
     let worker = tokio::spawn(send_mails(queue));

@@ -13,6 +13,7 @@ use spanwise_core::{
     log_record::{self, LogRecord},
     reentry,
 };
+use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
     Interest, Metadata,
@@ -45,6 +46,7 @@ pub(crate) struct ConsoleLayer {
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
+    timestamp: Timestamp,
     id: LayerId,
     neighbours: Neighbours,
     counters: Arc<SinkCounters>,
@@ -82,11 +84,18 @@ impl ConsoleLayer {
             context_keys,
             make_writer,
             clock: Clock::system(),
+            timestamp: Timestamp::Micros,
             id: LayerId::unique(),
             neighbours: Neighbours::default(),
             counters: report.sink("console"),
             report: report.clone(),
         }
+    }
+
+    /// Sets where clocks on the wall show the times of lines; of `timestamp`, no more counts.
+    pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
+        self
     }
 
     fn is_context(&self, name: &str) -> bool {
@@ -113,7 +122,9 @@ impl ConsoleLayer {
         let paint = self.paint;
         let continued = (self.style == Style::Pretty).then_some(CONTINUED);
         let mut out = String::with_capacity(256);
-        paint.dim(&mut out, |out| push_time(out, self.clock.now()));
+        let now = self.clock.now();
+        let offset = self.timestamp.offset_minutes(now);
+        paint.dim(&mut out, |out| push_time(out, now, offset));
         out.push(' ');
         paint.level(&mut out, *callsite.level());
         out.push(' ');
@@ -301,10 +312,13 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// The time of day in UTC, to the millisecond.
-fn push_time(out: &mut String, now: SystemTime) {
+/// The time of day, to the millisecond, so many minutes east of Greenwich.
+fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
+    const DAY: i64 = 86_400;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs() % 86_400;
+    // Less than a day, so it can be added to an offset.
+    let of_day = (since.as_secs() % DAY.cast_unsigned()).cast_signed();
+    let seconds = (of_day + i64::from(offset_minutes) * 60).rem_euclid(DAY);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     out.push_str(&format!(
         "{hours:02}:{minutes:02}:{seconds:02}.{:03}",

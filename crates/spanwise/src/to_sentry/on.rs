@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
 use spanwise_sentry::{
-    Builder as SentryBuilder, Dsn, Sentry, SentryGuard, SentryLayer, SentryStats,
+    Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     explain::Origin,
     from_env::Vars,
     resolve::{self, Service},
-    settings::{SERVICE_NAME, SERVICE_VERSION},
+    settings::{LOG_STATIC_FIELDS, SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What the environment says.
@@ -286,15 +286,22 @@ pub(crate) fn start(
     for key in &resolved.context {
         builder = builder.tag(key);
     }
+    for (tag, value) in resolved.static_fields.iter() {
+        builder = builder.static_tag(tag, value);
+    }
     if let Some(policy) = &resolved.redaction.policy {
         builder = builder.redact(Arc::clone(policy));
     }
     if let Some(change) = code.change {
         builder = change(builder);
     }
-    let started = builder
-        .build()
-        .map_err(|error| vec![format!("{}: {error}", SENTRY_DSN.name)])?;
+    let started = builder.build().map_err(|error| {
+        let setting = match error {
+            SentryError::Tag(_) => resolved.name_of(&LOG_STATIC_FIELDS),
+            _ => SENTRY_DSN.name.to_owned(),
+        };
+        vec![format!("{setting}: {error}")]
+    })?;
     Ok(Started(Some(started)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use spanwise::{Builder, InitError, OutputFormat};
+use spanwise::{Builder, Format, InitError};
 use tracing::{debug, error, info, level_filters::LevelFilter, warn};
 
 use crate::support::Lines;
@@ -129,7 +129,7 @@ fn colours_are_chosen_by_whom_comes_first() {
         );
     }
     let code = Builder::from_vars([("LOG_COLOR", "always")]).unwrap();
-    let explained = code.without_color().explain().to_string();
+    let explained = code.color("never").explain().to_string();
     assert!(
         explained.contains("LOG_COLOR = never (code)"),
         "{explained}"
@@ -158,7 +158,7 @@ fn json_has_no_colours() {
     let vars = [("LOG_PRESET", "prod"), ("FORCE_COLOR", "1")];
     let _telemetry = Builder::from_vars(vars)
         .unwrap()
-        .format(OutputFormat::Json)
+        .format(Format::Json)
         .with_writer(lines.clone())
         .init()
         .unwrap();

@@ -3,7 +3,7 @@
 mod names;
 mod values;
 
-use spanwise::{Builder, InitError, OutputFormat, Preset, SETTINGS};
+use spanwise::{Builder, Format, InitError, Preset, SETTINGS};
 
 fn explain<const N: usize>(vars: [(&str, &str); N]) -> String {
     Builder::from_vars(vars).unwrap().explain().to_string()
@@ -67,7 +67,7 @@ fn code_beats_environment_beats_preset() {
     assert_line(&from_env, "LOG_OUTPUT = stdout (preset prod)");
     let code = Builder::from_vars(vars)
         .unwrap()
-        .format(OutputFormat::JsonNested)
+        .format(Format::JsonNested)
         .preset(Preset::Dev)
         .explain()
         .to_string();
@@ -488,7 +488,7 @@ fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
         &explain([DSN, ("LOG_PRESET", "test")]),
         "SENTRY_DSN = none (preset test)",
     );
-    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1".parse().unwrap());
+    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1");
     let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
     assert_line(
         &code.explain().to_string(),
@@ -522,7 +522,7 @@ fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
         assert!(text.contains(part), "{part:?} in:\n{text}");
     }
     let wrong = Builder::prod()
-        .sentry_dsn("http://key@localhost:9000/1".parse().unwrap())
+        .sentry_dsn("http://key@localhost:9000/1")
         .sentry(|sentry| sentry.sample_rate(7.0).root_certificates("no certificate"))
         .file("/dev/null/shop.log");
     match wrong.init() {
@@ -546,11 +546,11 @@ fn default_levels_stand_in_for_the_preset() {
     ] {
         let vars = rust_log.map(|levels| ("RUST_LOG", levels));
         let builder = Builder::from_vars(vars).unwrap().preset(Preset::Prod);
-        let builder = builder.default_levels("sqlx=warn".parse().unwrap());
+        let builder = builder.default_levels("sqlx=warn");
         assert_line(&builder.explain().to_string(), line);
     }
     let levels = Builder::prod()
-        .default_levels("warn".parse().unwrap())
-        .levels("error".parse().unwrap());
+        .default_levels("warn")
+        .levels("error");
     assert_line(&levels.explain().to_string(), "RUST_LOG = error (code)");
 }

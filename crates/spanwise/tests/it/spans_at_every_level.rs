@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use spanwise::{Builder, OutputFormat, Recorder};
+use spanwise::{Builder, Format, Recorder};
 use spanwise_testing::{CaptureLayer, capture};
 use tracing::{Level, Span, debug, error, info, info_span, level_filters::LevelFilter, warn};
 
@@ -59,7 +59,7 @@ fn assert_ids(sink: &str, text: &str, errors: &[String]) {
 }
 
 /// The format in the output and in a file, a layer of the user's, the capture of tests, and Sentry.
-fn every_sink_has_the_ids(format: OutputFormat) {
+fn every_sink_has_the_ids(format: &Format) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
     let (output, fmt) = (Lines::default(), Lines::default());
@@ -77,7 +77,7 @@ fn every_sink_has_the_ids(format: OutputFormat) {
     ];
     let telemetry = Builder::from_vars(vars)
         .unwrap()
-        .format(format)
+        .format(format.clone())
         .with_writer(output.clone())
         .with(layer)
         .with(CaptureLayer::default())
@@ -113,7 +113,7 @@ fn every_sink_has_the_ids(format: OutputFormat) {
     for (event, id) in captured.iter().zip(&errors) {
         event.assert_context("request_id", id);
     }
-    if matches!(format, OutputFormat::Json) {
+    if matches!(format, Format::Json) {
         let lines = output.objects();
         for (line, id) in lines.iter().zip(&errors) {
             assert_eq!(line["request_id"], **id, "{line}");
@@ -132,25 +132,25 @@ fn every_sink_has_the_ids(format: OutputFormat) {
 #[test]
 fn json_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Json);
+    every_sink_has_the_ids(&Format::Json);
 }
 
 #[test]
 fn json_nested_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::JsonNested);
+    every_sink_has_the_ids(&Format::JsonNested);
 }
 
 #[test]
 fn pretty_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Pretty);
+    every_sink_has_the_ids(&Format::Pretty);
 }
 
 #[test]
 fn compact_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Compact);
+    every_sink_has_the_ids(&Format::Compact);
 }
 
 /// The lines of a program with these variables that logs one error in each of two requests, and
@@ -212,7 +212,7 @@ fn recorder_keeps_what_is_below_the_levels_of_events() {
     let (output, fmt) = (Lines::default(), Lines::default());
     let layer = tracing_subscriber::fmt::layer().with_writer(fmt.clone());
     let telemetry = Builder::prod()
-        .levels("warn".parse().unwrap())
+        .levels("warn")
         .recorder(Recorder::default())
         .with_writer(output.clone())
         .with(layer.with_ansi(false))
