@@ -38,6 +38,7 @@ impl HttpServer {
         Self {
             trust: self.trust.or(other.trust),
             client_address: self.client_address.or(other.client_address),
+            ..self
         }
     }
 
