@@ -22,7 +22,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
-use tracing::{Instrument as _, Span, error, info, instrument};
+use tracing::{Instrument as _, Span, info, instrument};
 
 #[derive(Debug, Clone, Serialize)]
 struct Ticket {
@@ -46,7 +46,7 @@ struct App {
 #[derive(Clone)]
 struct User(String);
 
-/// An error of a handler: logged where it becomes a response.
+/// An error of a handler: it is on the event of its request.
 struct Failure(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -57,7 +57,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        error!(error = ?self.0, "request failed");
+        spanwise::http::fail(self.0.as_ref());
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }

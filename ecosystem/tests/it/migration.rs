@@ -139,14 +139,54 @@ fn tickets(address: &str) {
 }
 
 #[test]
-fn service_before_loses_the_user() {
-    let program = Program::new("service_before").env("ADDRESS", "127.0.0.1:0");
-    let done = served(program, tickets);
-    assert_eq!(done.files().len(), 2, "{:?}", done.files());
-    let created = done.line("ticket created");
+fn service_is_the_same_after_migration() {
+    let before = Program::new("service_before").env("ADDRESS", "127.0.0.1:0");
+    let before = served(before, tickets);
+    let after = Program::new("service_after")
+        .env("ADDRESS", "127.0.0.1:0")
+        .env("LOG_FILE", "logs/tickets.log")
+        .env("LOG_ERROR_FILE", "logs/tickets.error.log");
+    let after = served(after, tickets);
+
+    assert_eq!(before.files().len(), 2, "{:?}", before.files());
+    assert_eq!(after.files(), ["tickets.error.log", "tickets.log"]);
+    assert_eq!(after.file("tickets.log"), after.stdout);
+
+    let created = before.line("ticket created");
     assert_eq!(created["ticket_id"], 1);
     assert_eq!(created["spans"][0]["user_id"], "ada");
-    assert!(done.file("tickets.warn.log").contains("there is no row 7"));
+    for message in ["ticket created", "mail sent"] {
+        let line = after.line(message);
+        assert_eq!(line["ticket_id"], created["ticket_id"]);
+        assert_eq!(line["user_id"], created["spans"][0]["user_id"]);
+        assert!(line["request_id"].is_string(), "{line}");
+    }
+    assert_eq!(after.line("mail sent")["to"], before.line("mail sent")["to"]);
+    assert_eq!(after.line("terminating")["level"], "INFO");
+
+    // What failed: several lines, and one.
+    let errors = |done: &Done| {
+        let lines = done.lines().into_iter();
+        lines.filter(|line| line["level"] == "ERROR").collect::<Vec<_>>()
+    };
+    assert_eq!(errors(&before).len(), 2);
+    let [failed] = &errors(&after)[..] else {
+        panic!("{:#?}", errors(&after))
+    };
+    assert_eq!(failed["message"], "request failed");
+    assert_eq!(
+        failed["error"],
+        json!({ "message": "cannot load the ticket", "chain": ["there is no row 7"] })
+    );
+    assert_eq!(failed["user_id"], "ada");
+    assert_eq!(failed["http.response.status_code"], 500);
+    assert_eq!(objects(&after.file("tickets.error.log")), [failed.clone()]);
+
+    // Quiet, as it was below DEBUG.
+    assert!(!after.stdout.contains("/health"), "{}", after.stdout);
+    let refused = after.lines().into_iter();
+    let refused = refused.filter(|line| line["http.response.status_code"] == 401);
+    assert_eq!(refused.count(), 1);
 }
 
 fn without_time(mut line: Value) -> Value {
