@@ -13,9 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let console = console_subscriber::ConsoleLayer::builder()
         .with_default_env() // TOKIO_CONSOLE_BIND
         .spawn();
-    let _telemetry = spanwise::Builder::from_env()?
-        .with(console)
-        .init()?;
+    let _telemetry = spanwise::Builder::from_env()?.with(console).init()?;
 
     let request = info_span!("http.request", request_id = "r-1");
     tokio::task::Builder::new()
@@ -28,10 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .instrument(request),
         )?
         .await?;
-    tokio::spawn(async {
-        info_span!("job", request_id = "r-2").in_scope(|| info!("job done"))
-    })
-    .await?;
+    tokio::spawn(async { info_span!("job", request_id = "r-2").in_scope(|| info!("job done")) })
+        .await?;
 
     // Until its standard input ends.
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;

@@ -32,14 +32,20 @@ fn span_trace_shows_redacted_fields() {
     assert_eq!(line["error"]["message"], "the card is expired");
     let spans = line["span_trace"].as_str().unwrap();
     assert!(spans.contains("beside_error::pay"), "{spans}");
-    assert!(spans.contains("order_id=42 password=\"[REDACTED]\""), "{spans}");
+    assert!(
+        spans.contains("order_id=42 password=\"[REDACTED]\""),
+        "{spans}"
+    );
 }
 
 #[test]
 fn span_fields_are_metric_labels() {
     let done = Program::new("beside_metrics").run();
     let metric = &done.line("measured")["metric"];
-    assert_eq!(*metric, "Key(orders, [tenant_id = acme, api_token = [REDACTED]])");
+    assert_eq!(
+        *metric,
+        "Key(orders, [tenant_id = acme, api_token = [REDACTED], user_id = ada])"
+    );
 }
 
 #[test]
@@ -88,7 +94,10 @@ fn sentry_tracing_has_context_and_no_secrets() {
     assert!(text.contains("no connection to postgres://"), "{text}");
     for event in events {
         let text = event.to_string();
-        assert!(!text.contains("hunter2") && !text.contains("4111 1111"), "{text}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("4111 1111"),
+            "{text}"
+        );
     }
 }
 

@@ -68,7 +68,11 @@ fn fields_of_fmt_have_new_places() {
 #[test]
 fn records_of_log_keep_their_macros() {
     let before = Program::new("log_before").run();
-    assert!(before.stderr.contains("payment failed: the card is expired"));
+    assert!(
+        before
+            .stderr
+            .contains("payment failed: the card is expired")
+    );
     assert!(!before.stderr.contains("42"), "{}", before.stderr);
 
     let after = Program::new("log_after").run();
@@ -114,7 +118,10 @@ fn loggers_of_slog_become_spans() {
         }
         assert_eq!(before["service"], after["service"]["name"]);
     }
-    assert_eq!((&before[1]["level"], &after[1]["level"]), (&json!("ERRO"), &json!("ERROR")));
+    assert_eq!(
+        (&before[1]["level"], &after[1]["level"]),
+        (&json!("ERRO"), &json!("ERROR"))
+    );
     assert_eq!(before[1]["error"], after[1]["error"]["message"]);
 }
 
@@ -161,13 +168,18 @@ fn service_is_the_same_after_migration() {
         assert_eq!(line["user_id"], created["spans"][0]["user_id"]);
         assert!(line["request_id"].is_string(), "{line}");
     }
-    assert_eq!(after.line("mail sent")["to"], before.line("mail sent")["to"]);
+    assert_eq!(
+        after.line("mail sent")["to"],
+        before.line("mail sent")["to"]
+    );
     assert_eq!(after.line("terminating")["level"], "INFO");
 
     // What failed: several lines, and one.
     let errors = |done: &Done| {
         let lines = done.lines().into_iter();
-        lines.filter(|line| line["level"] == "ERROR").collect::<Vec<_>>()
+        lines
+            .filter(|line| line["level"] == "ERROR")
+            .collect::<Vec<_>>()
     };
     assert_eq!(errors(&before).len(), 2);
     let [failed] = &errors(&after)[..] else {

@@ -18,7 +18,9 @@ fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
 /// Code without what a page may leave out: indentation, and that `main` is called by others here.
 fn plain(code: &str) -> String {
     let lines = code.lines().map(str::trim);
-    let lines: Vec<_> = lines.map(|line| line.trim_start_matches("pub(crate) ")).collect();
+    let lines: Vec<_> = lines
+        .map(|line| line.trim_start_matches("pub(crate) "))
+        .collect();
     lines.join("\n")
 }
 
@@ -36,7 +38,10 @@ fn quoted_code_is_part_of_a_program() {
     for (name, page) in PAGES {
         for (_, block) in blocks(page).filter(|(language, _)| *language == "rust") {
             let is_quoted = |program: &String| program.contains(plain(block).trim());
-            assert!(programs.iter().any(is_quoted), "{name} quotes no program:\n{block}");
+            assert!(
+                programs.iter().any(is_quoted),
+                "{name} quotes no program:\n{block}"
+            );
             count += 1;
         }
     }

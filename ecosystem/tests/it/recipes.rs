@@ -62,7 +62,9 @@ fn calls_of_tonic_are_events() {
     let done = service.terminate();
     assert!(done.status.success(), "{}", done.stderr);
     let calls = done.lines();
-    let call = calls.iter().find(|line| line["target"] == "spanwise_http::server");
+    let call = calls
+        .iter()
+        .find(|line| line["target"] == "spanwise_http::server");
     let call = call.unwrap();
     assert_eq!(call["rpc.grpc.status_code"], 5);
     assert_eq!(call["outcome"], "client_error");
@@ -73,15 +75,24 @@ fn each_message_of_a_queue_is_a_unit() {
     let messages = [("j-1", "r-1", 5), ("j-2", "r-2", -5)].map(|(id, request, amount)| {
         json!({ "id": id, "request_id": request, "tenant_id": "acme", "amount": amount })
     });
-    let input: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let input: String = messages
+        .iter()
+        .map(|message| format!("{message}\n"))
+        .collect();
     let worker = Program::new("queue_worker").env("LOG_RECORDER", "debug");
     let done = worker.start().input(&input).end();
     assert!(done.status.success(), "{}", done.stderr);
 
     let fine = done.line("job done");
-    assert_eq!((&fine["job_id"], &fine["request_id"]), (&json!("j-1"), &json!("r-1")));
+    assert_eq!(
+        (&fine["job_id"], &fine["request_id"]),
+        (&json!("j-1"), &json!("r-1"))
+    );
     let failed = done.line("job failed");
-    assert_eq!((&failed["job_id"], &failed["request_id"]), (&json!("j-2"), &json!("r-2")));
+    assert_eq!(
+        (&failed["job_id"], &failed["request_id"]),
+        (&json!("j-2"), &json!("r-2"))
+    );
     assert_eq!(failed["error"]["message"], "the amount is negative");
     // The recorder shows what the failed one did, and nothing of the other.
     for line in done.lines() {
@@ -103,7 +114,10 @@ fn job_of_cron_reports_and_exits() {
     // cron mails nothing.
     assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", ""));
     let line = only(objects(&done.file("expire-sessions.log")), "job done");
-    assert_eq!((&line["job"], &line["expired"]), (&json!("expire-sessions"), &json!(2)));
+    assert_eq!(
+        (&line["job"], &line["expired"]),
+        (&json!("expire-sessions"), &json!(2))
+    );
 
     let failed = Program::new("cron").env("SESSIONS", "none").run();
     assert_eq!(failed.status.code(), Some(1));
@@ -140,7 +154,10 @@ fn lambda_has_its_line_before_it_answers() {
     let done = function.terminate();
     assert!(!done.status.success());
     let line = done.line("order created");
-    assert_eq!((&line["order_id"], &line["request_id"]), (&json!(42), &json!("i-1")));
+    assert_eq!(
+        (&line["order_id"], &line["request_id"]),
+        (&json!(42), &json!("i-1"))
+    );
 }
 
 /// What Lambda is to a function: one invocation, whose answer it takes. Then none comes.

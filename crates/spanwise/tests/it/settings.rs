@@ -549,8 +549,6 @@ fn default_levels_stand_in_for_the_preset() {
         let builder = builder.default_levels("sqlx=warn");
         assert_line(&builder.explain().to_string(), line);
     }
-    let levels = Builder::prod()
-        .default_levels("warn")
-        .levels("error");
+    let levels = Builder::prod().default_levels("warn").levels("error");
     assert_line(&levels.explain().to_string(), "RUST_LOG = error (code)");
 }
