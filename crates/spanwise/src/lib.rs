@@ -229,6 +229,7 @@ mod explain;
 mod file_paths;
 mod files;
 mod from_env;
+mod global_subscriber;
 mod grammar;
 mod http_server;
 mod output;
