@@ -18,8 +18,10 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
-/// Programs that have an exit code of their own.
-pub(crate) const PROGRAMS: [(&str, fn() -> ExitCode); 15] = [
+/// A program that has an exit code of its own.
+type Program = (&'static str, fn() -> ExitCode);
+
+pub(crate) const PROGRAMS: [Program; 15] = [
     ("unit", || run_with(|_| tracing::info!("served"))),
     ("code", || run_with(|_| ExitCode::from(7))),
     ("ok-unit", || run_with(|_| Ok::<(), CannotStart>(()))),
