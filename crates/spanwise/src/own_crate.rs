@@ -47,7 +47,7 @@ macro_rules! init_from_env {
 }
 
 /// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), and knows the crate it
-/// is written in, as [`init_from_env!`].
+/// is written in, as [`init_from_env!`](macro@crate::init_from_env).
 ///
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
