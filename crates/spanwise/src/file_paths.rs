@@ -1,13 +1,12 @@
-//! What a path means before a file is opened at it: whether two are the same, and whether its
-//! directory may be made.
+//! Paths of files before they are opened: two that name one file, and directories that are missing.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// Whether both paths lead to one file, however they are written: through `.` and `..`, symbolic
-/// links or hard links, and from the current directory.
+/// Returns whether both paths lead to one file, however they are written: through `.` and `..`,
+/// symbolic links, and from the current directory.
 pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
     match (resolved(one), resolved(other)) {
         (Some(one), Some(other)) => one == other,
@@ -34,12 +33,11 @@ fn resolved_directory(directory: &Path) -> Option<PathBuf> {
     Some(above.join(directory.file_name()?))
 }
 
-/// The first directory that is missing on the way to `path`, if there is more to make than the
+/// Returns the first directory that is missing on the way to `path`, if more is missing than the
 /// directory of the file.
 ///
-/// `/var/log/shop/shop.log` works on a machine where nobody made `/var/log/shop`. But whoever writes
-/// `/vra/log/shop/shop.log`, or forgets to mount a volume, is told, and has no tree of directories
-/// that nobody collects.
+/// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But `/vra/log/shop/shop.log`,
+/// or a volume that is not mounted, is a mistake. It would become a tree that no collector reads.
 pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let missing = path

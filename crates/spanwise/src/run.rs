@@ -1,4 +1,4 @@
-//! `main` as a whole: the error that ends it is an event, and logging ends after everything else.
+//! The frame around `main`: its error is an event, and logging ends after everything else.
 
 use std::{
     error::Error,
@@ -14,9 +14,8 @@ use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TI
 /// Runs `main` under the logging that was just started, and returns the exit code.
 ///
 /// An error that `main` returns is an event at ERROR with its type and its causes, where std would
-/// print it on stderr, and the exit code is 1. If `main` returns a value, that decides about the exit
-/// code. Logging ends last: after `main`, what it held, and a runtime that it started. So no line is
-/// lost.
+/// print it on stderr. The exit code is 1 then; otherwise the returned value decides about it.
+/// Logging ends last: after `main`, its values, and a runtime that it started. So no line is lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -115,8 +114,8 @@ fn delivered(handle: &Handle) -> u64 {
     sinks.iter().map(|sink| sink.delivered).sum()
 }
 
-/// What the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` with anything that std's
-/// `main` may return, and an error.
+/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and
+/// anything that std's `main` may return.
 ///
 /// The error is one that [`err`] takes: a type that implements [`Error`], a `Box<dyn Error>`, an
 /// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
