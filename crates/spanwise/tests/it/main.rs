@@ -34,6 +34,8 @@ mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
 mod errors;
+#[cfg(feature = "sentry")]
+mod failed_main;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
