@@ -27,6 +27,7 @@ use crate::{
     Color, Explanation, InitError, Output, Preset, SettingValue, Telemetry, TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
+    global_subscriber,
     grammar::{self, Mistake},
     outputs::Outputs,
     own_crate::OwnCrate,
@@ -64,6 +65,7 @@ pub struct Builder {
     pub(crate) env: FromEnv,
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
+    pub(crate) default_levels: Option<Levels>,
     pub(crate) levels: Option<Levels>,
     pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
@@ -185,6 +187,7 @@ impl Builder {
             env,
             preset: None,
             default_preset: None,
+            default_levels: None,
             levels: None,
             verbosity: 0,
             span_levels: None,
@@ -258,6 +261,14 @@ impl Builder {
         let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
         let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
         self.default_preset = preset.or(self.default_preset);
+        self
+    }
+
+    /// Sets the levels of events that hold where neither code nor environment says, in place of the
+    /// preset's. Without a bare level the preset's remains for the rest.
+    pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
+        self.default_levels = levels.or(self.default_levels);
         self
     }
 
@@ -605,7 +616,7 @@ impl Builder {
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if dispatcher::has_been_set() {
+        if global_subscriber::is_set() {
             return Err(InitError::AlreadyInitialized);
         }
         self.start()

@@ -228,6 +228,7 @@ mod error;
 mod explain;
 mod files;
 mod from_env;
+mod global_subscriber;
 mod grammar;
 mod http_server;
 mod output;

@@ -64,8 +64,14 @@ impl Builder {
             targets => targets,
         };
         explain(&LOG_OWN, &shown, &origin);
-        let defaults = preset.levels(&own_targets);
-        let (levels, origin) = self.resolve_levels(defaults, of_preset.clone());
+        let (defaults, default_origin) = match &self.default_levels {
+            Some(levels) => (
+                levels.clone().or(&preset.levels(&own_targets)),
+                Origin::Code,
+            ),
+            None => (preset.levels(&own_targets), of_preset.clone()),
+        };
+        let (levels, origin) = self.resolve_levels(defaults, default_origin);
         let by_log_level = origin == variable(&LOG_LEVEL);
         explain(
             if by_log_level { &LOG_LEVEL } else { &RUST_LOG },

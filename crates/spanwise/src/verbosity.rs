@@ -36,8 +36,13 @@ impl Builder {
         self
     }
 
-    /// The levels of events, and who chose them; `defaults` are those of the preset.
-    pub(crate) fn resolve_levels(&self, defaults: Levels, of_preset: Origin) -> (Levels, Origin) {
+    /// The levels of events, and who chose them; `defaults` are those of
+    /// [`Self::default_levels`] or of the preset, as `default_origin` says.
+    pub(crate) fn resolve_levels(
+        &self,
+        defaults: Levels,
+        default_origin: Origin,
+    ) -> (Levels, Origin) {
         let steps = self.verbosity;
         match (&self.levels, &self.env.levels) {
             (Some(levels), _) => (levels.clone().or(&defaults).shifted(steps), Origin::Code),
@@ -48,7 +53,7 @@ impl Builder {
                 let levels = defaults.shifted(steps).with_directives_of(levels);
                 (levels, Origin::Verbosity)
             }
-            (None, None) if steps == 0 => (defaults, of_preset),
+            (None, None) if steps == 0 => (defaults, default_origin),
             (None, None) => (defaults.shifted(steps), Origin::Verbosity),
         }
     }

@@ -605,3 +605,22 @@ fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn default_levels_stand_in_for_the_preset() {
+    for (rust_log, line) in [
+        (None, "RUST_LOG = info,sqlx=warn (code)"),
+        (
+            Some("shop=debug"),
+            "RUST_LOG = info,sqlx=warn,shop=debug (RUST_LOG)",
+        ),
+        (Some("debug"), "RUST_LOG = debug (RUST_LOG)"),
+    ] {
+        let vars = rust_log.map(|levels| ("RUST_LOG", levels));
+        let builder = Builder::from_vars(vars).unwrap().preset(Preset::Prod);
+        let builder = builder.default_levels("sqlx=warn");
+        assert_line(&builder.explain().to_string(), line);
+    }
+    let levels = Builder::prod().default_levels("warn").levels("error");
+    assert_line(&levels.explain().to_string(), "RUST_LOG = error (code)");
+}
