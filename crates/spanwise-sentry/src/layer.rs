@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     event::{self, Place},
-    fields::{Fields, text_of},
+    fields::{Detail, Fields, text_of},
     ids, logs,
     queues::Counts,
     repeats, sender,
@@ -210,7 +210,11 @@ impl Capture {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let options = &self.sink.options;
-        let fields = Fields::of(place.callsite, |visitor| event.record(visitor));
+        let detail = match uses.event {
+            true => Detail::Exceptions,
+            false => Detail::Texts,
+        };
+        let fields = Fields::of(place.callsite, detail, |visitor| event.record(visitor));
         let counts = &self.sink.queues.here().counts;
         let at = self.sink.clock.now();
         let around = || {
@@ -294,7 +298,7 @@ where
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
         // Formats values: before anything is locked.
-        let fields = Fields::of(callsite, |visitor| attrs.record(visitor));
+        let fields = Fields::of(callsite, Detail::Texts, |visitor| attrs.record(visitor));
         let fields = span_fields(fields);
         let parent = ctx
             .span(id)
@@ -325,7 +329,7 @@ where
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         if let Some(open) = self.spans.get(id) {
             let callsite = recorded_callsite(values, open.callsite);
-            let fields = Fields::of(callsite, |visitor| values.record(visitor));
+            let fields = Fields::of(callsite, Detail::Texts, |visitor| values.record(visitor));
             open.record(span_fields(fields), decides(callsite));
         }
     }

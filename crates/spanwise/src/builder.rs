@@ -27,8 +27,10 @@ use crate::{
     Color, Explanation, InitError, Output, Preset, SettingValue, Telemetry, TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
+    global_subscriber,
     grammar::{self, Mistake},
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
@@ -54,10 +56,7 @@ use crate::{
 ///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
-/// let _telemetry = spanwise::Builder::from_env()?
-///     .service(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-///     .context_key("order_id")
-///     .init()?;
+/// let _telemetry = spanwise::builder!()?.context_key("order_id").init()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -66,7 +65,9 @@ pub struct Builder {
     pub(crate) env: FromEnv,
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
+    pub(crate) default_levels: Option<Levels>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
@@ -84,6 +85,8 @@ pub struct Builder {
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Option<(String, String)>,
+    pub(crate) own_crate: Option<OwnCrate>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) color: Option<Color>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
@@ -165,6 +168,11 @@ impl Builder {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
 
+    /// [`Preset::Cli`], reading no variable at all.
+    pub fn cli() -> Self {
+        Self::new(FromEnv::default()).preset(Preset::Cli)
+    }
+
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
@@ -179,7 +187,9 @@ impl Builder {
             env,
             preset: None,
             default_preset: None,
+            default_levels: None,
             levels: None,
+            verbosity: 0,
             span_levels: None,
             format: None,
             output: None,
@@ -195,6 +205,8 @@ impl Builder {
             context: Vec::new(),
             static_fields: StaticFields::default(),
             service: None,
+            own_crate: None,
+            own_targets: Vec::new(),
             color: None,
             time: None,
             panic_hook: None,
@@ -249,6 +261,14 @@ impl Builder {
         let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
         let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
         self.default_preset = preset.or(self.default_preset);
+        self
+    }
+
+    /// Sets the levels of events that hold where neither code nor environment says, in place of the
+    /// preset's. Without a bare level the preset's remains for the rest.
+    pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
+        self.default_levels = levels.or(self.default_levels);
         self
     }
 
@@ -596,7 +616,7 @@ impl Builder {
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if dispatcher::has_been_set() {
+        if global_subscriber::is_set() {
             return Err(InitError::AlreadyInitialized);
         }
         self.start()
@@ -682,7 +702,14 @@ impl Builder {
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         let emission = front.emission.as_ref();
-        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        outputs.push_layers(
+            &mut layers,
+            resolved,
+            self.writer,
+            &handle,
+            emission,
+            report,
+        );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);

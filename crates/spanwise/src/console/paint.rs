@@ -15,7 +15,8 @@ impl Paint {
         self.with(out, "1", write);
     }
 
-    pub(crate) fn level(self, out: &mut String, level: Level) {
+    /// Appends `text`, in the colour of `level`.
+    pub(crate) fn level(self, out: &mut String, level: Level, text: &str) {
         let color = match level {
             Level::ERROR => "1;31",
             Level::WARN => "33",
@@ -23,9 +24,7 @@ impl Paint {
             Level::DEBUG => "34",
             Level::TRACE => "35",
         };
-        self.with(out, color, |out| {
-            out.push_str(&format!("{:>5}", level.as_str()));
-        });
+        self.with(out, color, |out| out.push_str(text));
     }
 
     /// Resets the colour before each line break: a program that prefixes lines, or shows one of

@@ -33,11 +33,14 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+mod errors;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
+#[cfg(feature = "axum")]
+mod forged_context;
 mod formats;
 #[cfg(feature = "axum")]
 mod late_context;

@@ -120,6 +120,7 @@ fn every_grammar_has_a_setter() {
         "LOG_ERROR_FILE",
         "LOG_REDACT_KEY_FILE",
         "LOG_CONTEXT",
+        "LOG_OWN",
         "LOG_STATIC_FIELDS",
         "SERVICE_NAME",
         "SERVICE_VERSION",
