@@ -32,7 +32,7 @@ use axum::{
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
-use tracing::{Instrument, Span, debug, error, info, instrument, warn};
+use tracing::{Span, debug, error, info, instrument, warn};
 
 use warehouse::Warehouse;
 
@@ -143,7 +143,7 @@ async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Val
         info!(mail.to = "the customer", "confirmation sent");
         drop(shop.work);
     };
-    tokio::spawn(confirmation.instrument(Span::current()));
+    spanwise::task::spawn(confirmation);
     Ok(Json(json!({ "order_id": order_id })))
 }
 
