@@ -111,7 +111,10 @@ impl<W> JsonLayer<W> {
         }
     }
 
-    /// Sets what a line looks like. Default: [`Format::Json`].
+    /// Sets what a line looks like. Defaults to [`Format::Json`].
+    ///
+    /// This layer writes lines that programs read. For [`Format::Pretty`] and [`Format::Compact`],
+    /// which the outputs of `spanwise` write, it reports a fault, and its lines are JSON.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         self.set(|options| options.format = format)

@@ -11,7 +11,7 @@ use tracing_core::Metadata;
 use crate::{
     builder::Options,
     escape,
-    format::{ADDED, DISPLACED, Layout, Table},
+    format::{ADDED, DISPLACED, FIELDS, Layout, Table},
     line::Short,
     names::{bounded, bounded_path},
     plan::{Key, Role},
@@ -48,7 +48,7 @@ impl Shape {
         let mut added = Vec::new();
         for (key, value) in &options.add {
             let displaced = table.own_keys().contains(&key.as_str())
-                || (table.layout == Layout::Nested && key == "fields")
+                || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(DISPLACED)
                 || key.starts_with(ADDED);
             let key = if displaced {

@@ -137,7 +137,6 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         [b'{', b'{', inside @ .., b'}', b'}'] => {
             name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
         }
-        [b'$', b'{', inside @ ..] => name(inside),
         [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             digits.len() <= 2
         }
@@ -153,8 +152,8 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         [b'%', b's' | b'd' | b'v' | b'q'] => true,
         [b'%', inside @ .., b'%'] => upper(inside),
         [b'<', inside @ .., b'>'] => {
-            let is_name = |byte: &u8| byte.is_ascii_alphabetic() || b"_- .".contains(byte);
-            !inside.is_empty() && inside.iter().all(is_name)
+            let mut words = inside.split(|byte| b"_- .".contains(byte));
+            !inside.is_empty() && words.all(is_word_of_name)
         }
         [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
         [b':' | b'@', name @ ..] => about(name),
@@ -163,6 +162,15 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         }
         _ => prose::is_in(prose::MASKED, value),
     }
+}
+
+/// Returns whether it is a word of the name of a variable, or several with a capital each: `TOKEN`,
+/// `apiKey`, and not `rxXO`.
+fn is_word_of_name(word: &[u8]) -> bool {
+    let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
+    let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
+    word.iter().all(u8::is_ascii_alphabetic)
+        && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_begun))
 }
 
 /// Returns whether a whole word of the name of a variable is about a secret: `db_password`,
@@ -325,9 +333,10 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     let is_opener = prose::is_in(prose::OPENERS, word);
     let is_lead = is_opener || prose::is_in(prose::LEADS, word);
     if about == About::Phrase {
-        let sentence = words_of(line)
-            .take(4)
-            .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
+        let sentence = is_plain(word)
+            && words_of(line)
+                .take(4)
+                .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
         return sentence || second.is_none() && is_state;
     }
     let is_thing = matches!(about, About::Thing | About::Code);
@@ -590,6 +599,8 @@ fn is_error_name(word: &[u8], about: About) -> bool {
     let mut parts = 0;
     let mut last = [&b""[..]; 2];
     let (mut begins, mut others) = (false, true);
+    // Beside digits, two letters such as `Io` may be there by chance.
+    let min_len = if letters { 1 } else { 3 };
     for at in 1..=word.len() {
         let ends = at == word.len()
             || word[at].is_ascii_uppercase()
@@ -602,9 +613,10 @@ fn is_error_name(word: &[u8], about: About) -> bool {
                 return false;
             }
             parts += 1;
-            known |= [prose::STATES, prose::ERRORS]
-                .iter()
-                .any(|list| prose::is_in(list, part));
+            known |= part.len() >= min_len
+                && [prose::STATES, prose::ERRORS]
+                    .iter()
+                    .any(|list| prose::is_in(list, part));
             last = [last[1], part];
             if parts == 1 {
                 begins = prose::is_in(prose::STARTS_OF_ERRORS, part);

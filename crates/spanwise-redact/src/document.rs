@@ -2,7 +2,7 @@
 //! the rest stays what it is.
 
 use crate::{
-    bytes::{find2, run, run_back, skip_space},
+    bytes::{backslashes_before, find2, run, run_back, skip_space},
     scan::{Hit, Rule},
     work,
 };
@@ -39,7 +39,10 @@ impl Document {
     }
 
     /// The hits, sorted, each of them of a whole number or of parts of strings.
-    pub(crate) fn fit(&self, text: &str, hits: Vec<Hit>) -> Vec<Hit> {
+    pub(crate) fn fit(&self, text: &str, mut hits: Vec<Hit>) -> Vec<Hit> {
+        for hit in &mut hits {
+            whole_escapes(text.as_bytes(), hit);
+        }
         let mut fitting = Vec::with_capacity(hits.len());
         // Where the last number ends that was hidden: more may be found in it.
         let mut number = 0;
@@ -82,6 +85,12 @@ impl Document {
             }
         }
     }
+}
+
+/// An escape of which a part is hidden is hidden as a whole: the other part would be another one.
+fn whole_escapes(text: &[u8], hit: &mut Hit) {
+    hit.start -= backslashes_before(text, hit.start) % 2;
+    hit.end += backslashes_before(text, hit.end) % 2;
 }
 
 /// The number that digits are part of, which becomes a string.

@@ -475,7 +475,7 @@ impl<'t> Pair<'t> {
             return None;
         }
         let (value, is_quoted) = match &mark {
-            mark @ (b'"' | b'\'' | b'`') => {
+            mark @ (b'"' | b'\'' | b'`') if !values::is_mark_of_member(text, start, place) => {
                 let start = start + slashes + 1;
                 let (start, end) = values::quoted(text, start, *mark, slashes, around.open());
                 let value = Value {
@@ -618,17 +618,28 @@ pub(crate) const NOUNS: [&str; 10] = [
 ];
 
 /// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
-const ATTRIBUTES: [&str; 7] = [
-    "number", "name", "address", "words", "card", "date", "secret",
+const ATTRIBUTES: [&str; 11] = [
+    "number",
+    "name",
+    "address",
+    "words",
+    "card",
+    "date",
+    "secret",
+    "security",
+    "assertion",
+    "header",
+    "verifier",
 ];
 
 /// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
 fn word_before(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
-    let word = Set::ALPHA.run_back(bytes, end, 16);
-    let before = word.checked_sub(1).map(|before| bytes[before]);
-    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:\"'/".contains(&before));
+    let letters = Set::ALPHA.run_back(bytes, end, 16);
+    let word = after_escape(bytes, letters).min(end);
+    let before = letters.checked_sub(1).map(|before| bytes[before]);
+    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
     (begins && end > word + 1).then_some(word)
 }
 

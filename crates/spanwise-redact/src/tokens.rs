@@ -432,7 +432,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
         return None;
     }
     let end = run(text, start, |byte| {
-        !is_space(byte) && !b";,)\"'`".contains(&byte)
+        !is_space(byte) && !b";,)\"'`\\".contains(&byte)
     });
     let shown = end == start || credential::is_placeholder(&text[start..end]);
     (!shown).then_some((start, end))

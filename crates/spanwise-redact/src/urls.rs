@@ -10,6 +10,7 @@ use crate::{
     bytes::{Set, after_escape, find, find_text, is_space, rfind, run, run_back},
     credential,
     values::Stop,
+    work,
 };
 
 /// The password in `scheme://user:password@host`, or the token in `https://token@host`.
@@ -89,10 +90,19 @@ fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
 
 /// Where the next URL begins after `start`, or the end.
 fn next_url(text: &[u8], start: usize) -> usize {
-    match find_text(text, b"://", start) {
-        Some(next) => Set::KEY.run_back(text, next, 31).max(start),
-        None => text.len(),
+    let mut at = start;
+    // No scheme has one letter. A password has few of them.
+    for is_last in [false, false, true] {
+        let Some(next) = find_text(text, b"://", at) else {
+            return text.len();
+        };
+        let scheme = Set::KEY.run_back(text, next, 31).max(start);
+        if next > scheme + 1 || is_last {
+            return scheme;
+        }
+        at = next + 3;
     }
+    text.len()
 }
 
 /// Where a run of characters without white space ends that something may close.
@@ -131,14 +141,16 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     const NEAR: usize = 64;
     let next = next_url(text, start);
-    let [full, name, any] = at_signs(&text[..end_of_run(&text[..next], start)], start, is_web);
-    if full.or(name).is_some() {
+    let region = end_of_run(&text[..next], start);
+    let [full, name, any] = at_signs(&text[..region], start, is_web);
+    let is_quoted = matches!(text.get(region), Some(b'"' | b'\'' | b'\\'));
+    if full.is_some() || is_quoted && name.is_some() {
         return full.or(name);
     }
     let run_end = run(&text[..next], start, |byte| !is_space(byte));
     let [full, ..] = at_signs(&text[..run_end], start, is_web);
-    if full.or(any).is_some() {
-        return full.or(any);
+    if full.or(name).or(any).is_some() {
+        return full.or(name).or(any);
     }
     let near = &text[..next.min(start + NEAR)];
     let line = run(near, run_end, |byte| !matches!(byte, b'\r' | b'\n' | b'\t'));
@@ -148,7 +160,7 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     }
     let at = find(&text[..line], b'@', run_end)?;
     let is_quoted = text[start..at].iter().any(|byte| b"\"'`".contains(byte));
-    match host(text, at + 1) {
+    match host(text, at + 1, is_web) {
         Host::Full => Some(at),
         Host::Name if !is_quoted => Some(at),
         _ => None,
@@ -162,9 +174,8 @@ fn at_signs(text: &[u8], start: usize, is_web: bool) -> [Option<usize>; 3] {
     while let Some(found) = find(text, b'@', at) {
         at = found + 1;
         any = Some(found);
-        match host(text, at) {
-            // What follows a host of the web may have an `@` again.
-            Host::Full if is_web && full.is_some() => {}
+        match host(text, at, is_web) {
+            Host::Full if is_web && full.is_some_and(|full| is_path(text, full, found)) => {}
             Host::Full => full = Some(found),
             Host::Name => name = Some(found),
             Host::None => {}
@@ -183,19 +194,47 @@ enum Host {
     None,
 }
 
-fn host(text: &[u8], start: usize) -> Host {
-    if matches!(text.get(start), Some(b'/' | b'[' | b'%')) {
-        return Host::Full;
+fn host(text: &[u8], start: usize, is_web: bool) -> Host {
+    match text.get(start) {
+        Some(b'/' | b'%') if !is_web => return Host::Full,
+        Some(b'[') if text.get(Set::IPV6.run(text, start + 1)) == Some(&b']') => return Host::Full,
+        _ => {}
     }
     let end = Set::KEY.run(text, start);
     match text.get(end) {
-        _ if end == start => Host::None,
+        _ if end == start || is_web && !is_host(&text[start..end]) => Host::None,
         Some(b':') if text.get(end + 1).is_some_and(u8::is_ascii_digit) => Host::Full,
         Some(b'/') => Host::Full,
         Some(b':') if text.get(end + 1).is_some_and(|byte| !is_space(*byte)) => Host::None,
         Some(b'@') => Host::None,
         _ => Host::Name,
     }
+}
+
+/// Returns whether a name may be that of a host of the web: a letter in it, and capitals in none
+/// of its parts or in all, if there is only one.
+fn is_host(name: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| name.iter().any(is);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    has(u8::is_ascii_alphabetic) && !is_mixed || name.contains(&b'.') && name[0] != b'.'
+}
+
+/// Returns whether a host of the web and its path stand between two `@`, as a path may have an `@`
+/// in it. A name without a dot, with a domain after the second `@`, is more likely a part of the
+/// password.
+fn is_path(text: &[u8], first: usize, second: usize) -> bool {
+    let between = &text[first + 1..second];
+    work::step(between.len());
+    let is_url = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
+    let Some(end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
+        return false;
+    };
+    let host = &between[..end];
+    let is_domain = |name: &[u8]| name.iter().any(|byte| b".:".contains(byte));
+    let next = &text[second + 1..Set::KEY.run(text, second + 1)];
+    let is_name = host != b"localhost" && !is_domain(host) && !host.starts_with(b"[");
+    let is_scope = between.ends_with(b"/");
+    between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
 }
 
 /// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.

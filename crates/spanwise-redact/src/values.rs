@@ -108,7 +108,8 @@ impl Stop {
         }
     }
 
-    /// Decides by what follows brackets: a word after more marks is a part of the value.
+    /// Decides by what follows brackets: a word after more marks is a part of the value, and so
+    /// are marks that end no sentence.
     fn after_bracket(text: &[u8], after: usize) -> Self {
         match text.get(after) {
             Some(b',' | b';' | b'&' | b'\\' | b'"' | b'\'') => match Self::at(text, after) {
@@ -122,11 +123,27 @@ impl Stop {
                 let is_word = |byte: &u8| Set::WORD.has(*byte) || !byte.is_ascii();
                 match text.get(marks) {
                     Some(byte) if is_word(byte) => Self::GoesOn(marks),
-                    _ => Self::Ends,
+                    _ if ends_sentence(&text[after..marks]) => Self::Ends,
+                    _ => Self::GoesOn(marks),
                 }
             }
         }
     }
+}
+
+fn is_quote(byte: Option<&u8>) -> bool {
+    matches!(byte, Some(b'"' | b'\'' | b'\\'))
+}
+
+/// Returns whether marks after a bracket are those of a sentence, each alone or a few of one kind,
+/// with brackets between them: `.`, `...`, `?)`.
+fn ends_sentence(marks: &[u8]) -> bool {
+    const MAX_MARKS: usize = 3;
+    let marks = marks.iter().filter(|byte| !b")]}>`".contains(byte));
+    let first = marks.clone().next();
+    first.is_none_or(|first| b".,;:!?".contains(first))
+        && marks.clone().all(|byte| Some(byte) == first)
+        && marks.count() <= MAX_MARKS
 }
 
 /// Returns whether a word, or a mark that begins no other part of a text, stands at `at`.
@@ -136,12 +153,23 @@ fn goes_on(text: &[u8], at: usize) -> bool {
     })
 }
 
-/// Returns whether `</name>` stands at `at`.
+/// Returns whether `</name>` stands at `at`, and `<name` not far before it: a password may have
+/// the former alone.
 fn is_end_tag(text: &[u8], at: usize) -> bool {
     const MAX_NAME_LEN: usize = 64;
+    const MAX_ELEMENT_LEN: usize = 512;
     let near = &text[..text.len().min(at + MAX_NAME_LEN)];
+    if near.get(at + 1) != Some(&b'/') {
+        return false;
+    }
     let end = run(near, at + 2, |byte| Set::KEY.has(byte) || byte == b':');
-    near.get(at + 1) == Some(&b'/') && near.get(end) == Some(&b'>')
+    let name = &near[at + 2..end];
+    let before = &text[at.saturating_sub(MAX_ELEMENT_LEN)..at];
+    work::step(before.len());
+    let is_start = |tag: usize| before[..tag].ends_with(b"<");
+    near.get(end) == Some(&b'>')
+        && !name.is_empty()
+        && memchr::memmem::find_iter(before, name).any(is_start)
 }
 
 /// Returns whether what follows backslashes is a quote, or a line break that is written out and
@@ -195,8 +223,9 @@ fn is_separator(text: &[u8], at: usize) -> bool {
 fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     const MAX_KEY_LEN: usize = 64;
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
-    let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']' | b'$' | b'@');
-    let mut name = run(near, at, is_part);
+    let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']');
+    let begun = at + usize::from(matches!(near.get(at), Some(b'$' | b'@')));
+    let mut name = run(near, begun, is_part);
     // `User ID`, `Initial Catalog`: words with a capital each.
     if spaced && near.get(name) == Some(&b' ') {
         let words = run(near, name, |byte| {
@@ -215,7 +244,7 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
             code.eq_ignore_ascii_case(b"%3D") || code.eq_ignore_ascii_case(b"%5B")
         })
     };
-    name > at && (matches!(near.get(end), Some(b'=' | b':')) || is_encoded())
+    name > begun && (matches!(near.get(end), Some(b'=' | b':')) || is_encoded())
 }
 
 /// Where the text in quotes ends: at the closing one, or at the end of everything.
@@ -282,7 +311,9 @@ fn end_of_quoted(
         let end = closing_quote(text, from, mark, slashes);
         if level > 0 && end < text.len() {
             let escapes = backslashes_before(&text[start..], end - start);
-            if escapes / (level + 1) % 2 == 1 {
+            // An odd quote may have been taken for a string, in which there were more of them.
+            let level = level.min(escapes.trailing_zeros() as usize);
+            if escapes >> level & 1 == 1 {
                 from = end + 1;
                 continue;
             }
@@ -329,20 +360,30 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
     // `${{ secrets.TOKEN }}`, `$(cat token)`
     let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
     if is_template && matches!(text.get(start + 1), Some(b'{' | b'(')) {
-        return after_bracket(text, closing_bracket(text, start + 1));
+        at = closing_bracket(text, start + 1);
+        word = false;
     }
     while let Some(byte) = text.get(at) {
         work::step(1);
         match byte {
-            b'(' | b'[' | b'{' if word => return after_bracket(text, closing_bracket(text, at)),
+            // A password in a connection string may have such a bracket, and no quote after it.
+            b'(' | b'[' | b'{'
+                if word && (place != Place::Member || is_quote(text.get(at + 1))) =>
+            {
+                at = closing_bracket(text, at);
+                word = false;
+                opened = false;
+                continue;
+            }
             b'"' | b'\'' if word && at > start && open.is_none() => {
                 let end = after_string(text, at);
                 let inside = &text[at + 1..end];
-                if inside.last() == Some(byte) && find2(inside, *b"\r\n", 0).is_none() {
-                    return after_bracket(text, end);
-                }
                 word = false;
-                at += 1;
+                at = if inside.last() == Some(byte) && find2(inside, *b"\r\n", 0).is_none() {
+                    end
+                } else {
+                    at + 1
+                };
                 continue;
             }
             // `Secret { … }`, and `Array […]` as `serde_json` has it.
@@ -370,6 +411,8 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b';' if place == Place::Form => {}
             b')' | b']' if opened => {}
             b'\\' if is_line_break(text, at, open) => break,
+            // Only a space or nothing after a comma says that the URL ended before it.
+            b')' | b']' if matches!(place, Place::Query { .. }) && is_inner_comma(text, at) => {}
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
                     // Only its separator ends a member that another one follows.
@@ -395,6 +438,12 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
         at += 1;
     }
     at
+}
+
+/// Returns whether a comma with more of a URL follows the bracket at `at`.
+fn is_inner_comma(text: &[u8], at: usize) -> bool {
+    let goes_on = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+    text.get(at + 1) == Some(&b',') && text.get(at + 2).is_some_and(goes_on)
 }
 
 /// Returns whether a line break is written out at `at`, as it is in the string that is open.
@@ -446,9 +495,22 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
+/// Returns whether a member of a connection string begins with a backtick at `at` that is no quote:
+/// it is not closed before the next `;`, or the value goes on after that.
+pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: Place) -> bool {
+    if place != Place::Member || text.get(at) != Some(&b'`') {
+        return false;
+    }
+    let member = &text[..run(text, at, |byte| byte != b';')];
+    match find(member, b'`', at + 1) {
+        Some(close) => close == at + 1 || Stop::at_quote(text, close) != Stop::Ends,
+        None => true,
+    }
+}
+
 /// The place after a member of a connection string with a space at `at`, if it ends with a `;`.
 fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
-    const MAX_LEN: usize = 96;
+    const MAX_LEN: usize = 160;
     let near = &text[..text.len().min(at + MAX_LEN)];
     let mut end = at;
     let mut has_field = false;
@@ -480,20 +542,6 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
         Some(byte) => is_small() && (is_space(*byte) || b"\"'`<>),;]}\\".contains(byte)),
         None => is_small(),
     }
-}
-
-/// Where a value ends that has brackets or quotes in it, which end at `at`: what is around it may
-/// be closed right after it.
-fn after_bracket(text: &[u8], at: usize) -> usize {
-    let end = run(text, at, |byte| !is_end_of_bare(byte));
-    let closing = text[at..end].iter().rev();
-    end - closing
-        .take_while(|byte| matches!(byte, b')' | b']'))
-        .count()
-}
-
-fn is_end_of_bare(byte: u8) -> bool {
-    is_space(byte) || b",;&}\"'\\`".contains(&byte)
 }
 
 /// The place after the bracket that closes the one at `at`; the end, if none does.

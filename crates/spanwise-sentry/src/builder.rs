@@ -56,6 +56,7 @@ pub struct Builder {
     repeats_within: Duration,
     report: SelfReport,
     clock: Clock,
+    static_tags: Vec<(String, String)>,
 }
 
 /// What is asked while events are made.
@@ -76,6 +77,8 @@ pub(crate) struct Options {
 pub enum SentryError {
     /// A share that is not between 0 and 1: of what, and the share.
     Share(&'static str, f64),
+    /// A static tag that Sentry does not take.
+    Tag(String),
     /// The certificates are not in the form of PEM.
     Certificates,
     /// The proxy of the [`Builder::options`] is no address of one. It is not shown: it may hold a password.
@@ -121,6 +124,7 @@ impl Sentry {
         Builder {
             dsn,
             options: Options::default(),
+            static_tags: Vec::new(),
             client,
             sample_rate: 1.0,
             traces_sample_rate: 0.0,
@@ -280,6 +284,14 @@ impl Builder {
         self
     }
 
+    /// Adds a tag to every event, transaction and log, such as the region of a service. The last
+    /// value of a tag counts. A field of the same name has no effect on it. A value of more than 200
+    /// characters is cut.
+    pub fn static_tag(mut self, tag: impl Into<String>, value: impl Into<String>) -> Self {
+        self.static_tags.push((tag.into(), value.into()));
+        self
+    }
+
     /// Sends no errors of this target, nor of those below it.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
         self.options.ignore.target(target.into());
@@ -367,11 +379,13 @@ impl Builder {
     /// Starts the thread that sends.
     ///
     /// # Errors
-    /// [`SentryError`] if a share is not between 0 and 1, if the certificates or the proxy cannot be read, or if there is no thread to be had.
+    /// [`SentryError`] if a share is not between 0 and 1, if Sentry does not take a static tag, if
+    /// the certificates or the proxy cannot be read, or if there is no thread to be had.
     pub fn build(self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         let Self {
             dsn,
             mut options,
+            static_tags,
             mut client,
             sample_rate,
             traces_sample_rate,
@@ -382,6 +396,11 @@ impl Builder {
             report,
             clock,
         } = self;
+        for (tag, value) in static_tags {
+            if !options.keys.add_static(&tag, &value.into()) {
+                return Err(SentryError::Tag(tag));
+            }
+        }
         let certificates = read_certificates(&root_certificates)?;
         let proxy = proxy_of(&dsn, &client)?;
         for doubt in doubts(&dsn, proxy.as_ref()) {
@@ -541,6 +560,11 @@ impl fmt::Display for SentryError {
             Self::Share(what, share) => {
                 write!(f, "the {what} {share} is out of range: it lies between 0 and 1; use 1 to send everything")
             }
+            Self::Tag(tag) => write!(
+                f,
+                "`{tag}` is no tag that Sentry takes: write 1 to 32 ASCII letters, digits, `_`, `.`, `:` and `-`, but not release, dist, user, \
+                 filename or function"
+            ),
             Self::Certificates => f.write_str("the root certificates cannot be read: they are to be in PEM, with `-----BEGIN CERTIFICATE-----`"),
             Self::Proxy => f.write_str("the proxy is no address of one: it looks like `http://<host>:<port>`"),
             Self::Thread(error) => write!(f, "no thread can be started that sends to Sentry: {error}; raise the limit of threads"),
@@ -552,7 +576,7 @@ impl std::error::Error for SentryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(error) => Some(error),
-            Self::Share(..) | Self::Certificates | Self::Proxy => None,
+            Self::Share(..) | Self::Tag(_) | Self::Certificates | Self::Proxy => None,
         }
     }
 }

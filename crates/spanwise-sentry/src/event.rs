@@ -176,9 +176,11 @@ pub(crate) fn tell_repeats(event: &mut Event<'static>, again: u64, within: std::
 
 /// Sentry wants the cause first and the error itself last.
 fn exceptions(chain: Vec<Cause>) -> impl Iterator<Item = Exception> {
-    chain.into_iter().rev().map(|Cause { ty, text }| Exception {
-        ty,
-        value: Some(text),
+    chain.into_iter().rev().map(|cause| Exception {
+        ty: cause.ty,
+        module: cause.module,
+        value: Some(cause.text),
+        stacktrace: cause.backtrace.as_deref().and_then(panics::stacktrace),
         ..Exception::default()
     })
 }

@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
 };
-use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport, Setting};
+use spanwise_core::{Emission, LayerExt as _, Layers, LevelHandle, SelfReport, Setting};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -15,10 +15,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Output, OutputFormat, Preset, conceal,
-    console::{ConsoleLayer, Style},
+    Output, Preset, conceal,
+    console::{ConsoleLayer, ShowTime, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
+    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -39,10 +40,11 @@ struct Behind {
 }
 
 /// Outputs with the same look share their lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Look {
-    format: OutputFormat,
+    format: Format,
     color: bool,
+    is_file: bool,
 }
 
 impl Outputs {
@@ -54,8 +56,9 @@ impl Outputs {
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
         let plain = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: false,
+            is_file: true,
         };
         // A file that cannot be written to is no reason to say nothing at all.
         let fallback = resolved.output == Output::None && !resolved.has_writer;
@@ -82,7 +85,8 @@ impl Outputs {
                 Ok(file) => {
                     outputs.files.push(file.clone());
                     let builder = Background::builder(file).name(name);
-                    let started = outputs.start(builder, plain, level, resolved.when_full, report);
+                    let started =
+                        outputs.start(builder, plain.clone(), level, resolved.when_full, report);
                     problems.extend(started.err().map(|error| no_thread(name, &error)));
                 }
                 Err(error) => problems.push(not_opened(resolved, setting, path, &error)),
@@ -99,6 +103,7 @@ impl Outputs {
             }
             let look = Look {
                 color: resolved.color.applies(resolved.output.is_terminal()),
+                is_file: false,
                 ..plain
             };
             let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
@@ -138,17 +143,19 @@ impl Outputs {
         layers: &mut Layers<Registry>,
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
+        levels: &LevelHandle,
         emission: Option<&Emission>,
         report: &SelfReport,
     ) {
         let mut sinks = Sinks {
             layers,
             resolved,
+            levels,
             emission,
         };
         let mut behind = std::mem::take(&mut self.behind);
         while let Some(Behind { look, .. }) = behind.first() {
-            let look = *look;
+            let look = look.clone();
             let (same, others) = behind.into_iter().partition(|one| one.look == look);
             behind = others;
             let same: Vec<Behind> = same;
@@ -167,8 +174,9 @@ impl Outputs {
             (None, _) => return,
         };
         let look = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: resolved.color.applies(false),
+            is_file: false,
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
         sinks.push(look, writer, level, report);
@@ -200,6 +208,7 @@ fn no_thread(name: &str, error: &io::Error) -> String {
 struct Sinks<'a> {
     layers: &'a mut Layers<Registry>,
     resolved: &'a Resolved,
+    levels: &'a LevelHandle,
     /// What is shown, where a recorder has more let through.
     emission: Option<&'a Emission>,
 }
@@ -232,14 +241,25 @@ impl Sinks<'_> {
                 }
             };
         }
+        let time = if look.format == Format::Short && !look.is_file {
+            ShowTime::FromDebug(self.levels.clone(), level)
+        } else {
+            ShowTime::Always
+        };
         let policy = &resolved.redaction.policy;
-        match (look.format.json(), policy) {
-            (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
-            (None, Some(policy)) => push!(|writer| {
-                let console = console(look, resolved, writer, report);
+        match (style(&look.format), policy) {
+            (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
+            (Some(style), Some(policy)) => push!(|writer| {
+                let console = console(style, look.color, resolved, writer, report);
+                let console = console.show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
-            (None, None) => push!(|writer| console(look, resolved, writer, report)),
+            (Some(style), None) => {
+                push!(
+                    |writer| console(style, look.color, resolved, writer, report)
+                        .show_time(time.clone())
+                )
+            }
         }
     }
 
@@ -276,21 +296,37 @@ impl Sinks<'_> {
     }
 }
 
-fn console<W>(look: Look, resolved: &Resolved, writer: W, report: &SelfReport) -> ConsoleLayer
+/// How a format for people is written; the others are JSON.
+fn style(format: &Format) -> Option<Style> {
+    match format {
+        Format::Pretty => Some(Style::Pretty),
+        Format::Compact => Some(Style::Compact),
+        Format::Short => Some(Style::Short),
+        _ => None,
+    }
+}
+
+fn console<W>(
+    style: Style,
+    color: bool,
+    resolved: &Resolved,
+    writer: W,
+    report: &SelfReport,
+) -> ConsoleLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let style = match look.format {
-        OutputFormat::Compact => Style::Compact,
-        OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
-    };
     let writer = BoxMakeWriter::new(writer);
-    ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+    ConsoleLayer::new(style, color, resolved.context.clone(), writer, report)
+        .timestamp(resolved.time.timestamp())
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
+    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    let has_service = format != Format::JsonNested;
     let mut layer = JsonLayer::new()
         .format(format)
+        .timestamp(resolved.time.timestamp())
         .with_writer(writer)
         .report(report);
     for key in &resolved.context {
@@ -299,10 +335,11 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
-    if format == Format::Json {
-        layer.add("service", &resolved.service)
-    } else {
-        layer
+    if has_service {
+        layer = layer.add(SERVICE, &resolved.service);
     }
+    for (name, value) in resolved.static_fields.iter() {
+        layer = layer.add(name, value);
+    }
+    layer
 }

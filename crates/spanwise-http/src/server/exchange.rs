@@ -1,6 +1,7 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
 use std::{
+    error::Error,
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -8,8 +9,8 @@ use std::{
 
 use spanwise_core::Clock;
 
-use super::{names, value::Value};
-use crate::carried::Carried;
+use super::{failure::Failure, names, value::Value};
+use crate::{carried::Carried, mistake::Mistake};
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
@@ -67,6 +68,44 @@ pub fn mark(name: &'static str) {
     }
 }
 
+/// Says that the current request failed, and why: its event has the error, with the causes.
+///
+/// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
+/// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
+/// last one counts. In Sentry, the request is one issue with that error.
+///
+/// It works at any depth, as [`record`] does. Outside of any request stderr says once that the error
+/// is not logged.
+///
+/// ```
+/// use http::StatusCode;
+///
+/// fn respond(error: std::io::Error) -> StatusCode {
+///     spanwise_http::fail(&error);
+///     StatusCode::BAD_GATEWAY
+/// }
+/// # let logs = spanwise_testing::capture();
+/// # respond(std::io::Error::other("of no request"));
+/// ```
+pub fn fail(error: &(dyn Error + 'static)) {
+    let request = Carried::received();
+    let exchange = request.as_ref();
+    match exchange.and_then(|request| request.exchange.as_ref()) {
+        Some(exchange) => {
+            // Before the notes are locked: the error's code may log, and add to them.
+            let failure = Failure::new(error);
+            exchange.notes().failure = Some(failure);
+        }
+        None => NO_REQUEST.tell(|| {
+            "spanwise_http::fail was called outside of any request, and its error is not logged: \
+             log it with `error!`, and give tasks the span of their request"
+                .to_owned()
+        }),
+    }
+}
+
+static NO_REQUEST: Mistake = Mistake::new();
+
 /// What a request's span carries for them.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -79,6 +118,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
+    pub(crate) failure: Option<Box<Failure>>,
     /// When the last of them ended.
     marked: Instant,
 }
@@ -131,6 +171,7 @@ impl Notes {
         Self {
             fields: Vec::new(),
             timings: Vec::new(),
+            failure: None,
             marked,
         }
     }

@@ -103,5 +103,5 @@ async fn one_event_a_request_with_what_belongs_to_it() {
     request.abort();
     let endless = lines_of(&lines, "/endless").await;
     assert!(messages(&endless).contains(&"it begins"), "{endless:?}");
-    assert!(messages(&endless).contains(&"request cancelled"));
+    assert!(messages(&endless).contains(&"request failed"));
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
 use spanwise_sentry::{
-    Builder as SentryBuilder, Dsn, Sentry, SentryGuard, SentryLayer, SentryStats,
+    Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     explain::Origin,
     from_env::Vars,
     resolve::{self, Service},
-    settings::{SERVICE_NAME, SERVICE_VERSION},
+    settings::{LOG_STATIC_FIELDS, SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What the environment says.
@@ -42,7 +42,7 @@ pub(crate) struct InCode {
 /// Every choice made.
 pub(crate) struct Resolved {
     dsn: Dsn,
-    environment: String,
+    environment: Option<String>,
     release: Option<String>,
     env: FromEnv,
 }
@@ -168,7 +168,7 @@ impl Resolved {
                 conceal::shown(release),
             ));
         }
-        if env.environment.is_none()
+        if let (Some(environment), None) = (environment, &env.environment)
             && let Err(error) = check_environment(environment)
         {
             problems.push(format!(
@@ -197,7 +197,7 @@ pub(crate) fn resolve(
         (None, None) => {
             let origin = match preset {
                 Preset::Test => Origin::Preset(preset.name()),
-                Preset::Dev | Preset::Prod => Origin::Unset,
+                Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
             };
             explain(&SENTRY_DSN, &"none", &origin);
             return None;
@@ -211,10 +211,14 @@ pub(crate) fn resolve(
     explain(&SENTRY_DSN, &shown, &origin);
 
     let (environment, origin) = match &env.environment {
-        Some(environment) => (environment.clone(), variable(&SENTRY_ENVIRONMENT)),
+        Some(environment) => (Some(environment.clone()), variable(&SENTRY_ENVIRONMENT)),
         None => (service.environment.clone(), Origin::Default),
     };
-    explain(&SENTRY_ENVIRONMENT, &environment, &origin);
+    explain(
+        &SENTRY_ENVIRONMENT,
+        &environment.as_deref().unwrap_or("none"),
+        &origin,
+    );
     let of_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
     let (release, origin) = match &env.release {
         Some(release) => (Some(release.clone()), variable(&SENTRY_RELEASE)),
@@ -262,9 +266,10 @@ pub(crate) fn start(
         return Err(problems);
     }
     let env = &choices.env;
-    let mut builder = Sentry::builder(choices.dsn.clone())
-        .environment(&choices.environment)
-        .report(report.clone());
+    let mut builder = Sentry::builder(choices.dsn.clone()).report(report.clone());
+    if let Some(environment) = &choices.environment {
+        builder = builder.environment(environment);
+    }
     if let Some(release) = &choices.release {
         builder = builder.release(release);
     }
@@ -286,15 +291,22 @@ pub(crate) fn start(
     for key in &resolved.context {
         builder = builder.tag(key);
     }
+    for (tag, value) in resolved.static_fields.iter() {
+        builder = builder.static_tag(tag, value);
+    }
     if let Some(policy) = &resolved.redaction.policy {
         builder = builder.redact(Arc::clone(policy));
     }
     if let Some(change) = code.change {
         builder = change(builder);
     }
-    let started = builder
-        .build()
-        .map_err(|error| vec![format!("{}: {error}", SENTRY_DSN.name)])?;
+    let started = builder.build().map_err(|error| {
+        let setting = match error {
+            SentryError::Tag(_) => resolved.name_of(&LOG_STATIC_FIELDS),
+            _ => SENTRY_DSN.name.to_owned(),
+        };
+        vec![format!("{setting}: {error}")]
+    })?;
     Ok(Started(Some(started)))
 }
 

@@ -33,6 +33,9 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+mod errors;
+#[cfg(feature = "axum")]
+mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
@@ -44,6 +47,7 @@ mod late_context;
 mod late_records;
 mod layer_panics;
 mod left_out_counts;
+mod local_time;
 mod log_records;
 mod outputs;
 mod panics;
@@ -64,10 +68,12 @@ mod second_init;
 mod sentry_away;
 #[cfg(feature = "sentry")]
 mod sentry_errors;
+mod setter_texts;
 mod settings;
 mod span_order;
 mod spans_at_every_level;
 mod starts;
+mod static_fields;
 #[cfg(all(feature = "axum", feature = "tokio"))]
 mod tasks;
 mod writer_fails;
