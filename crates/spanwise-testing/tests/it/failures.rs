@@ -14,7 +14,7 @@ use std::{
 use spanwise_testing::{Capture, capture, matching};
 use tracing::{Level, info, info_span, warn};
 
-fn failure<R>(assert: impl FnOnce() -> R) -> String {
+pub(crate) fn failure<R>(assert: impl FnOnce() -> R) -> String {
     let panic =
         catch_unwind(AssertUnwindSafe(|| drop(assert()))).expect_err("the assertion must fail");
     panic

@@ -6,14 +6,9 @@ use std::{
     time::Duration,
 };
 
+use crate::failures::failure;
 use spanwise_testing::{Capture, capture, matching, when};
 use tracing::{Level, error, info, warn};
-
-fn failure<R>(assert: impl FnOnce() -> R) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(assert())));
-    let panic = panic.map_or_else(|panic| panic, |()| panic!("it must fail"));
-    panic.downcast_ref::<String>().unwrap().clone()
-}
 
 fn orders() -> Capture {
     let logs = capture();
