@@ -179,7 +179,7 @@ async fn serve_detaching(
 }
 
 fn recording(recorder: &str) -> Builder {
-    Builder::prod().recorder(recorder.parse().unwrap())
+    Builder::prod().recorder(recorder)
 }
 
 const HEADER: &str = "what was kept of a unit of work follows";
