@@ -14,7 +14,7 @@ use crate::{carried::Carried, mistake::Mistake};
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
 /// Which request that is follows from the current span: tasks that run in a span of the request belong to it too, as by
-/// `tokio::spawn(work.instrument(Span::current()))`. Outside of any request, and after its event, nothing happens.
+/// `tokio::spawn(work.in_current_span())`. Outside of any request, and after its event, nothing happens.
 ///
 /// The name becomes part of the event's callsite when it is first seen, for good: so that every layer sees a field of its own. A program has
 /// at most 128 of them, timings and headers among them; what is beyond, an empty name, and the name of a field of the event's own is refused, and
