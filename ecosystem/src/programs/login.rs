@@ -14,11 +14,11 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::{Instrument as _, info};
+use tracing::info;
 
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
-    let telemetry = spanwise::init_from_env()?;
+    let telemetry = spanwise::init_from_env!()?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
         .layer(middleware::from_fn(log_in))
@@ -52,6 +52,6 @@ fn user_of(headers: &HeaderMap) -> Option<&str> {
 #[tracing::instrument]
 async fn order(Path(id): Path<u32>) -> String {
     info!("order loaded");
-    tokio::spawn(async { info!("mail sent") }.in_current_span());
+    spanwise::task::spawn(async { info!("mail sent") });
     format!("order {id}")
 }

@@ -1,7 +1,5 @@
 //! A worker: each message of a queue is a unit of work of its own.
 
-use std::error::Error;
-
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use tracing::{Instrument as _, error, info};
@@ -17,9 +15,7 @@ struct Message {
 
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
-    let _telemetry = spanwise::Builder::from_env()?
-        .context_key("job_id")
-        .init()?;
+    let _telemetry = spanwise::builder!()?.context_key("job_id").init()?;
 
     // In a service: a consumer of Kafka, SQS or NATS.
     for line in std::io::stdin().lines() {
@@ -38,10 +34,7 @@ pub(crate) async fn main() -> anyhow::Result<()> {
 async fn work(message: Message) {
     match charge(message.amount).await {
         Ok(()) => info!("job done"),
-        Err(failure) => {
-            let failure: Box<dyn Error + Send + Sync> = failure.into();
-            error!(error = &*failure as &dyn Error, "job failed");
-        }
+        Err(failure) => error!(error = spanwise::err(&failure), "job failed"),
     }
 }
 

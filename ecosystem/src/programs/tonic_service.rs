@@ -9,7 +9,7 @@ use tracing::info;
 
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
-    let telemetry = spanwise::init_from_env()?;
+    let telemetry = spanwise::init_from_env!()?;
     let (_reporter, health) = tonic_health::server::health_reporter();
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
