@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let telemetry = spanwise::builder!().and_then(|builder| {
         builder
             .preset(Preset::Cli)
-            .levels(LevelFilter::INFO.into())
+            .levels(LevelFilter::INFO)
             .output_level(LevelFilter::WARN) // what is worth a mail
             .file(&file) // rolls daily, and keeps 14
             .init()
