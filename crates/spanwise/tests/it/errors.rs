@@ -3,7 +3,7 @@
 use std::{cell::Cell, error::Error, fmt};
 
 use serde_json::json;
-use spanwise::{Builder, JsonLayer, OutputFormat, Recorder, err};
+use spanwise::{Builder, Format, JsonLayer, Recorder, err};
 use tracing::{debug, error, info_span};
 
 use crate::support::Lines;
@@ -101,7 +101,7 @@ fn console_shows_the_chain() {
     alone!();
     let lines = Lines::default();
     let _telemetry = Builder::prod()
-        .format(OutputFormat::Compact)
+        .format(Format::Compact)
         .with_writer(lines.clone())
         .init()
         .unwrap();

@@ -11,7 +11,7 @@ use crate::support::Lines;
 use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, ContextLayer, JsonLayer, OutputFormat, Recorder, Sampler, Telemetry, context,
+    Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
     sample::{Limit, SampleExt, When, rate, ratio},
     unit,
 };
@@ -146,7 +146,7 @@ fn builder() -> (Lines, Builder) {
 
 /// Logs everything in an output of `format`. Returns its lines, with what is decided in the unit
 /// that each one is of.
-async fn lines(format: OutputFormat) -> Vec<(String, Vec<(&'static str, String)>)> {
+async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
     let (output, builder) = builder();
     let telemetry = builder.format(format).init().unwrap();
     let mut decided = decide_one();
@@ -181,7 +181,7 @@ async fn lines(format: OutputFormat) -> Vec<(String, Vec<(&'static str, String)>
 #[tokio::test]
 async fn in_json() {
     alone!();
-    for (line, decided) in lines(OutputFormat::Json).await {
+    for (line, decided) in lines(Format::Json).await {
         let object: Value = serde_json::from_str(&line).unwrap();
         for (key, value) in decided {
             assert_eq!(object[key], *value, "{key}: {line}");
@@ -195,7 +195,7 @@ async fn in_json() {
 #[tokio::test]
 async fn in_nested_json() {
     alone!();
-    for (line, decided) in lines(OutputFormat::JsonNested).await {
+    for (line, decided) in lines(Format::JsonNested).await {
         let object: Value = serde_json::from_str(&line).unwrap();
         let unit = &object["spans"][0];
         for (key, value) in decided {
@@ -207,7 +207,7 @@ async fn in_nested_json() {
 #[tokio::test]
 async fn in_lines_for_people() {
     alone!();
-    for (line, decided) in lines(OutputFormat::Compact).await {
+    for (line, decided) in lines(Format::Compact).await {
         let (_, around) = line.rsplit_once(" | ").unwrap();
         check_text(around, &line, &decided);
     }
@@ -218,7 +218,7 @@ async fn in_pretty_lines_for_people() {
     alone!();
     // The context is on the second line.
     let (output, builder) = builder();
-    let telemetry = builder.format(OutputFormat::Pretty).init().unwrap();
+    let telemetry = builder.format(Format::Pretty).init().unwrap();
     let mut decided = decide_one();
     decided.append(&mut decide_by_http(&telemetry).await);
     let text = output.text();
@@ -257,10 +257,7 @@ async fn in_sentry() {
     alone!();
     let receiver = crate::receiver::Receiver::start();
     let (_, builder) = builder();
-    let telemetry = builder
-        .sentry_dsn(receiver.dsn().parse().unwrap())
-        .init()
-        .unwrap();
+    let telemetry = builder.sentry_dsn(receiver.dsn()).init().unwrap();
     let mut decided = decide_one();
     decided.append(&mut decide_by_http(&telemetry).await);
     telemetry.shutdown(Duration::from_secs(60));
