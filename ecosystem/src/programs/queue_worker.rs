@@ -1,7 +1,10 @@
 //! A worker: each message of a queue is a unit of work of its own.
 
+use std::process::ExitCode;
+
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use spanwise::{Builder, Telemetry};
 use tracing::{Instrument as _, error, info};
 
 /// A message: what to do, and for whose request.
@@ -13,10 +16,13 @@ struct Message {
     amount: i64,
 }
 
-#[tokio::main]
-pub(crate) async fn main() -> anyhow::Result<()> {
-    let _telemetry = spanwise::builder!()?.context_key("job_id").init()?;
+pub(crate) fn main() -> ExitCode {
+    let builder = spanwise::builder!().map(|builder| builder.context_key("job_id"));
+    spanwise::run(builder.and_then(Builder::init), consume)
+}
 
+#[tokio::main]
+async fn consume(_telemetry: &Telemetry) -> anyhow::Result<()> {
     // In a service: a consumer of Kafka, SQS or NATS.
     for line in std::io::stdin().lines() {
         let message: Message = serde_json::from_str(&line?).context("not a message")?;

@@ -56,6 +56,15 @@ fn fields_of_fmt_have_new_places() {
     let id = after["request_id"].as_str().unwrap();
     assert_eq!(id.len(), 36, "{id}");
 
+    // As the page shows them.
+    let page = include_str!("../../../docs/migrate.md");
+    let (_, shown) = page.split_once("```json\n").unwrap();
+    let shown = objects(shown.split_once("```").unwrap().0);
+    for (line, shown) in [&before, &after].into_iter().zip(&shown) {
+        assert_eq!(keys(line), keys(shown));
+        assert_eq!(keys(&line["service"]), keys(&shown["service"]));
+    }
+
     // The old layout, of the new program.
     let nested = Program::new("fmt_after").env("LOG_FORMAT", "json-nested");
     let nested = served(nested, order).line("order loaded");
@@ -88,10 +97,8 @@ fn lines_of_log4rs_have_new_fields() {
     let before = Program::new("log4rs_before").run();
     assert_eq!(before.files(), ["shop.log"]);
     let line = before.line("order created");
-    let mut keys: Vec<_> = line.as_object().unwrap().keys().collect();
-    keys.sort();
     let expected = "file level line mdc message module_path target thread thread_id time";
-    assert_eq!(keys, expected.split(' ').collect::<Vec<_>>());
+    assert_eq!(keys(&line), expected.split(' ').collect::<Vec<_>>());
 
     let after = Program::new("log_after")
         .env("RUST_LOG", "info,sqlx=warn")
@@ -199,6 +206,18 @@ fn service_is_the_same_after_migration() {
     let refused = after.lines().into_iter();
     let refused = refused.filter(|line| line["http.response.status_code"] == 401);
     assert_eq!(refused.count(), 1);
+}
+
+/// The keys of an object, in order of the alphabet.
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn without_time(mut line: Value) -> Value {
