@@ -75,6 +75,33 @@ fn fields_of_fmt_have_new_places() {
 }
 
 #[test]
+fn directives_silence_what_they_name() {
+    let messages = |name: &str, levels: &str| {
+        let program = Program::new(name).env("RUST_LOG", levels);
+        let lines = served(program, order).lines().into_iter();
+        let messages = lines.map(|line| {
+            let message = line.get("message").unwrap_or(&line["fields"]["message"]);
+            message.as_str().unwrap().to_owned()
+        });
+        messages.collect::<Vec<_>>()
+    };
+    let own = ["listening", "order loaded"];
+    let all = ["listening", "order loaded", "request served"];
+    let fmt = "finished processing request";
+
+    assert_eq!(messages("fmt_before", "ecosystem=info"), own);
+    assert_eq!(messages("fmt_after", "ecosystem=info"), all);
+    assert_eq!(messages("fmt_after", "off,ecosystem=info"), own);
+    assert!(messages("fmt_before", "info,tower_http=debug").contains(&fmt.to_owned()));
+    assert_eq!(messages("fmt_after", "info,tower_http=debug"), all);
+    assert_eq!(messages("fmt_after", "info,spanwise_http=warn"), own);
+
+    let wrong = Program::new("fmt_after").env("RUST_LOG", "inof").run();
+    assert!(!wrong.status.success());
+    assert!(wrong.stderr.contains("did you mean"), "{}", wrong.stderr);
+}
+
+#[test]
 fn records_of_log_keep_their_macros() {
     let before = Program::new("log_before").run();
     assert!(
