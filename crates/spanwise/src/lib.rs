@@ -33,8 +33,9 @@
 //!   that is full do not stop the program, and no line is lost that is not counted.
 //! * Makes events of the records of the `log` crate, with their key-values as fields
 //!   ([`log_bridge`](crate::core::log_bridge)).
-//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
-//!   previous hook prints still follows on stderr.
+//! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
+//!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
+//!   prints still follows.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
 //!   the program runs.
 //!
@@ -226,6 +227,7 @@ mod grammar;
 mod http_server;
 mod output;
 mod outputs;
+mod panic_backtrace;
 mod panic_hook;
 mod preset;
 mod program;
@@ -245,6 +247,7 @@ pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
 pub use output::Output;
+pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use setting_value::SettingValue;
 pub use settings::SETTINGS;

@@ -11,6 +11,7 @@
 mod closed_pipe;
 mod exit_summary;
 mod panic_secrets;
+mod panics_once;
 mod stalled_reader;
 mod stalled_shutdown;
 mod wrong_start;
@@ -33,10 +34,11 @@ struct Test {
 /// What a victim does as its `main`.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     closed_pipe::TEST,
     exit_summary::TEST,
     panic_secrets::TEST,
+    panics_once::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,
     wrong_start::TEST,
