@@ -9,7 +9,7 @@
 
 use std::{error::Error, time::Duration};
 
-use spanwise::{Builder, Preset, Sampler};
+use spanwise::{Builder, Preset};
 use tracing::{error, info};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,6 @@
 //! Each module is a program: its `main` is that of a file `src/main.rs`.
 
 mod beside_appender;
-mod beside_console;
 mod beside_error;
 mod beside_metrics;
 mod beside_opentelemetry;
@@ -40,7 +39,7 @@ macro_rules! programs {
 }
 
 programs! {
-    beside_appender beside_console beside_error beside_metrics beside_opentelemetry beside_sentry
+    beside_appender beside_error beside_metrics beside_opentelemetry beside_sentry
     cron fmt_after fmt_before lambda log4rs_before log_after log_before login queue_worker
     sentry_takeover service_after service_before slog_after slog_before tonic_service
 }

@@ -167,6 +167,46 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
     );
 }
 
+/// `docs/http.md` says how many lines and bytes the requests of the shop are.
+#[test]
+fn lines_and_bytes_are_as_documented() {
+    let stdout = shop(&[]);
+    let mut measured: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for text in stdout.lines() {
+        let line: Value = serde_json::from_str(text).unwrap();
+        if line["message"] == "shop is open" {
+            continue;
+        }
+        let level = line["level"].as_str().unwrap();
+        for row in [level, "all"] {
+            let (lines, bytes) = measured.entry(row.to_owned()).or_default();
+            *lines += 1;
+            *bytes += text.len() + 1;
+        }
+    }
+    let docs = include_str!("../../docs/http.md");
+    let (_, section) = docs.split_once("### How much it logs").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let row_of = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [_, level, lines, bytes, _] = cells[..] else {
+            return None;
+        };
+        let number = |cell: &str| cell.replace(',', "").parse::<usize>().ok();
+        Some((level.to_owned(), (number(lines)?, number(bytes)?)))
+    };
+    let documented: BTreeMap<_, _> = section.lines().filter_map(row_of).collect();
+    let levels: BTreeSet<_> = documented.keys().collect();
+    assert_eq!(levels, measured.keys().collect(), "{measured:?}");
+    for (level, (lines, bytes)) in &documented {
+        let (measured_lines, measured_bytes) = measured[level];
+        assert_eq!(measured_lines, *lines, "{level}: {measured:?}");
+        // Durations have more or fewer digits, and paths of modules on another machine.
+        let differs = measured_bytes.abs_diff(*bytes);
+        assert!(differs * 20 <= *bytes, "{level}: {measured:?}");
+    }
+}
+
 /// How often `key` is a key anywhere in `value`.
 fn occurrences(value: &Value, key: &str) -> usize {
     match value {

@@ -3,9 +3,7 @@
 //! Nothing safe wraps `atexit`, so this module is the place of that `unsafe` call.
 
 use std::{
-    sync::{
-        Arc, Mutex, Once, PoisonError, TryLockError, Weak,
-    },
+    sync::{Arc, Mutex, Once, PoisonError, TryLockError, Weak},
     thread,
     time::{Duration, Instant},
 };

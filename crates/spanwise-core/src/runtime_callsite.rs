@@ -105,19 +105,15 @@ impl RuntimeCallsite {
         make(name, Kind::SPAN, origin, origin.hash())
     }
 
-    /// Opens a span that has no parent, with one value for each field of the origin. It
-    /// is disabled where no subscriber wants it.
+    /// Opens a span that has no parent, with one value for each field of the origin. Whether a
+    /// subscriber wants it says [`is_enabled`](Self::is_enabled).
     ///
     /// # Panics
     /// With debug assertions, if there are more or fewer values than fields.
     #[inline]
     #[must_use]
     pub fn open_root(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) -> Span {
-        if self.is_enabled() {
-            Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
-        } else {
-            Span::none()
-        }
+        Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
     }
 
     /// Returns what layers see of the callsite.
@@ -126,7 +122,7 @@ impl RuntimeCallsite {
         self.metadata
     }
 
-    /// Returns whether some subscriber wants an event of this callsite now.
+    /// Returns whether some subscriber wants an event, or a span, of this callsite now.
     #[inline]
     #[must_use]
     pub fn is_enabled(&'static self) -> bool {

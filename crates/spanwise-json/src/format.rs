@@ -19,7 +19,7 @@ macro_rules! formats {
         /// assert_eq!("json-nested".parse(), Ok(Format::JsonNested));
         /// assert_eq!(
         ///     "jsn".parse::<Format>().unwrap_err().to_string(),
-        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, pretty, compact"
+        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, pretty, compact, short"
         /// );
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,6 +70,9 @@ formats! {
     Compact = "compact":
     /// For people: one line an event. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
+    Short = "short":
+    /// For the person at a command line: the level, the message and the fields. The time is there in
+    /// files, and while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
 
 /// A text that is not the name of a [`Format`].
@@ -155,7 +158,7 @@ impl Format {
     pub const fn is_for_people(&self) -> bool {
         match self {
             Self::Json | Self::JsonNested => false,
-            Self::Pretty | Self::Compact => true,
+            Self::Pretty | Self::Compact | Self::Short => true,
         }
     }
 
@@ -173,7 +176,7 @@ impl Format {
     /// The names in a line; of a format for people those that are used instead.
     pub(crate) const fn table(&self) -> &'static Table {
         match self {
-            Self::Json | Self::Pretty | Self::Compact => &JSON,
+            Self::Json | Self::Pretty | Self::Compact | Self::Short => &JSON,
             Self::JsonNested => &JSON_NESTED,
         }
     }

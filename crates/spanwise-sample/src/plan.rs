@@ -14,7 +14,7 @@ use crate::{
     keys::Watched,
     limit::Kind,
     meter::{Bucket, Meter, Verdict},
-    owner::{self, Owner},
+    owner::{self, OwnValue, Owner},
     seat::{self, Seat},
     share::Share,
     summary,
@@ -200,12 +200,13 @@ impl Rules {
         };
         let key = owner::name_for_ever(rate.per.as_ref()?);
         let own = asked.own(field.as_ref(), key);
-        let own = own.and_then(|field| value::text(asked.event, field, owner::MAX_VALUE_LEN));
+        let own = own.and_then(|field| value::own(asked.event, field, owner::MAX_VALUE_LEN));
         let value = match own {
             Some(whole) => whole?,
             None => {
                 let value = asked.context().get(key)?;
-                (value.len() <= owner::MAX_VALUE_LEN).then(|| value.to_owned())?
+                let is_told = value.len() <= owner::MAX_VALUE_LEN;
+                is_told.then(|| OwnValue::Text(value.to_owned()))?
             }
         };
         Some(Owner { key, value })

@@ -11,7 +11,7 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    TargetLevels, log_bridge,
+    Setting, Shown, TargetLevels, log_bridge,
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -23,25 +23,31 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
 };
 
-#[cfg(feature = "http")]
-use crate::http_server::HttpServer;
 use crate::{
     Color, Explanation, InitError, Output, PanicBacktrace, Preset, SettingValue, Telemetry,
     TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
+    global_subscriber,
     grammar::{self, Mistake},
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
     setting_value::Kind,
     settings::{
-        self, LOG_COLOR, LOG_FILE_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE,
-        LOG_PRESET, LOG_RECORDER, LOG_TIME,
+        self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
+        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
+        LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
     },
     static_fields::StaticFields,
     to_sentry,
+};
+#[cfg(feature = "http")]
+use crate::{
+    http_server::HttpServer,
+    settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
@@ -51,10 +57,7 @@ use crate::{
 ///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
-/// let _telemetry = spanwise::Builder::from_env()?
-///     .service(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-///     .context_key("order_id")
-///     .init()?;
+/// let _telemetry = spanwise::builder!()?.context_key("order_id").init()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -63,7 +66,9 @@ pub struct Builder {
     pub(crate) env: FromEnv,
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
+    pub(crate) default_levels: Option<Levels>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
@@ -81,6 +86,8 @@ pub struct Builder {
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Option<(String, String)>,
+    pub(crate) own_crate: Option<OwnCrate>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) color: Option<Color>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
@@ -163,6 +170,11 @@ impl Builder {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
 
+    /// [`Preset::Cli`], reading no variable at all.
+    pub fn cli() -> Self {
+        Self::new(FromEnv::default()).preset(Preset::Cli)
+    }
+
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
@@ -177,7 +189,9 @@ impl Builder {
             env,
             preset: None,
             default_preset: None,
+            default_levels: None,
             levels: None,
+            verbosity: 0,
             span_levels: None,
             format: None,
             output: None,
@@ -193,6 +207,8 @@ impl Builder {
             context: Vec::new(),
             static_fields: StaticFields::default(),
             service: None,
+            own_crate: None,
+            own_targets: Vec::new(),
             color: None,
             time: None,
             panic_hook: None,
@@ -208,6 +224,7 @@ impl Builder {
     fn given<T: Into<U>, U>(
         &mut self,
         setter: &str,
+        setting: &Setting,
         value: SettingValue<T>,
         read: impl FnOnce(&str) -> Result<U, Mistake>,
     ) -> Option<U> {
@@ -222,7 +239,11 @@ impl Builder {
         match read(text) {
             Ok(value) => Some(value),
             Err(mistake) => {
-                let shown = format!("Builder::{setter}({})", conceal::shown(text));
+                // The errors of secret settings do not quote them.
+                let shown = match setting.shown {
+                    Shown::Plainly => format!("Builder::{setter}({})", conceal::shown(text)),
+                    Shown::Hidden => format!("Builder::{setter}"),
+                };
                 self.mistakes.push(mistake.problem(&shown, text));
                 None
             }
@@ -232,7 +253,7 @@ impl Builder {
     /// Sets the preset.
     pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
-        let preset = self.given("preset", preset.into(), read);
+        let preset = self.given("preset", &LOG_PRESET, preset.into(), read);
         self.preset = preset.or(self.preset);
         self
     }
@@ -241,14 +262,22 @@ impl Builder {
     /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
-        let preset = self.given("default_preset", preset.into(), read);
+        let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
         self.default_preset = preset.or(self.default_preset);
+        self
+    }
+
+    /// Sets the levels of events that hold where neither code nor environment says, in place of the
+    /// preset's. Without a bare level the preset's remains for the rest.
+    pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
+        self.default_levels = levels.or(self.default_levels);
         self
     }
 
     /// Sets the levels of events; without a bare level the preset's remains for the rest.
     pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        let levels = self.given("levels", levels.into(), grammar::levels);
+        let levels = self.given("levels", &RUST_LOG, levels.into(), grammar::levels);
         self.levels = levels.or(self.levels);
         self
     }
@@ -256,14 +285,19 @@ impl Builder {
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
     /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.given("span_levels", levels.into(), grammar::span_levels);
+        let levels = self.given(
+            "span_levels",
+            &LOG_SPANS,
+            levels.into(),
+            grammar::span_levels,
+        );
         self.span_levels = levels.or(self.span_levels);
         self
     }
 
     /// Sets what a line looks like.
     pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
-        let format = self.given("format", format.into(), grammar::format);
+        let format = self.given("format", &LOG_FORMAT, format.into(), grammar::format);
         self.format = format.or(self.format);
         self
     }
@@ -272,7 +306,7 @@ impl Builder {
     /// `compact` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_TIME, &TimeZone::NAMED, text);
-        let zone = self.given("time", zone.into(), read);
+        let zone = self.given("time", &LOG_TIME, zone.into(), read);
         self.time = zone.or(self.time);
         self
     }
@@ -280,7 +314,7 @@ impl Builder {
     /// Sets where lines go.
     pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_OUTPUT, &Output::NAMED, text);
-        let output = self.given("output", output.into(), read);
+        let output = self.given("output", &LOG_OUTPUT, output.into(), read);
         self.output = output.or(self.output);
         self
     }
@@ -289,7 +323,7 @@ impl Builder {
     /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
     pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
         let read = |text: &str| grammar::level(&LOG_OUTPUT_LEVEL, text);
-        let level = self.given("output_level", level.into(), read);
+        let level = self.given("output_level", &LOG_OUTPUT_LEVEL, level.into(), read);
         self.output_level = level.or(self.output_level);
         self
     }
@@ -321,7 +355,7 @@ impl Builder {
     /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
     pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
         let read = |text: &str| grammar::level(&LOG_FILE_LEVEL, text);
-        let level = self.given("file_level", level.into(), read);
+        let level = self.given("file_level", &LOG_FILE_LEVEL, level.into(), read);
         self.files.level = level.or(self.files.level);
         self
     }
@@ -334,14 +368,24 @@ impl Builder {
 
     /// Sets when a new file starts. Default: daily, and at 100 MiB.
     pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
-        let rotation = self.given("file_rotation", rotation.into(), grammar::parsed);
+        let rotation = self.given(
+            "file_rotation",
+            &LOG_FILE_ROTATE,
+            rotation.into(),
+            grammar::parsed,
+        );
         self.files.rotation = rotation.or(self.files.rotation);
         self
     }
 
     /// Sets which rolled files are kept. Default: the newest 14 of each file.
     pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
-        let retention = self.given("file_retention", retention.into(), grammar::parsed);
+        let retention = self.given(
+            "file_retention",
+            &LOG_FILE_KEEP,
+            retention.into(),
+            grammar::parsed,
+        );
         self.files.retention = retention.or(self.files.retention);
         self
     }
@@ -349,7 +393,12 @@ impl Builder {
     /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
     /// the feature `gzip`.
     pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
-        let compression = self.given("file_compression", compression.into(), grammar::parsed);
+        let compression = self.given(
+            "file_compression",
+            &LOG_FILE_COMPRESS,
+            compression.into(),
+            grammar::parsed,
+        );
         self.files.compression = compression.or(self.files.compression);
         self
     }
@@ -403,7 +452,7 @@ impl Builder {
     /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
     /// [added](Self::with) see every event. Default: none.
     pub fn sample(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
-        let sampler = self.given("sample", sampler.into(), grammar::sampler);
+        let sampler = self.given("sample", &LOG_SAMPLE, sampler.into(), grammar::sampler);
         self.sampler = sampler.or(self.sampler);
         self
     }
@@ -411,7 +460,12 @@ impl Builder {
     /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
     /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
     pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
-        let recorder = self.given("recorder", recorder.into(), grammar::recorder);
+        let recorder = self.given(
+            "recorder",
+            &LOG_RECORDER,
+            recorder.into(),
+            grammar::recorder,
+        );
         self.recorder = recorder.or(self.recorder);
         self
     }
@@ -420,7 +474,7 @@ impl Builder {
     /// whose `X-Forwarded-For` it believes. Defaults to nobody's.
     #[cfg(feature = "http")]
     pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
-        let trust = self.given("http_trust", trust.into(), grammar::parsed);
+        let trust = self.given("http_trust", &LOG_HTTP_TRUST, trust.into(), grammar::parsed);
         self.http_server.trust = trust.or(self.http_server.trust);
         self
     }
@@ -432,7 +486,12 @@ impl Builder {
         mut self,
         address: impl Into<SettingValue<spanwise_http::ClientAddress>>,
     ) -> Self {
-        let address = self.given("http_client_address", address.into(), grammar::parsed);
+        let address = self.given(
+            "http_client_address",
+            &LOG_HTTP_CLIENT_ADDRESS,
+            address.into(),
+            grammar::parsed,
+        );
         self.http_server.client_address = address.or(self.http_server.client_address);
         self
     }
@@ -470,7 +529,7 @@ impl Builder {
     /// terminal.
     pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_COLOR, &Color::NAMED, text);
-        let color = self.given("color", color.into(), read);
+        let color = self.given("color", &LOG_COLOR, color.into(), read);
         self.color = color.or(self.color);
         self
     }
@@ -493,7 +552,12 @@ impl Builder {
     /// [`PanicBacktrace::Short`].
     pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
-        let backtrace = self.given("panic_backtrace", backtrace.into(), read);
+        let backtrace = self.given(
+            "panic_backtrace",
+            &LOG_PANIC_BACKTRACE,
+            backtrace.into(),
+            read,
+        );
         self.panic_backtrace = backtrace.or(self.panic_backtrace);
         self
     }
@@ -509,7 +573,12 @@ impl Builder {
     /// ```
     #[cfg(feature = "sentry")]
     pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        let dsn = self.given("sentry_dsn", dsn.into(), grammar::parsed);
+        let dsn = self.given(
+            "sentry_dsn",
+            &to_sentry::SENTRY_DSN,
+            dsn.into(),
+            grammar::parsed,
+        );
         self.sentry.dsn = dsn.or(self.sentry.dsn);
         self
     }
@@ -564,7 +633,7 @@ impl Builder {
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if dispatcher::has_been_set() {
+        if global_subscriber::is_set() {
             return Err(InitError::AlreadyInitialized);
         }
         self.start()
@@ -655,7 +724,14 @@ impl Builder {
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         let emission = front.emission.as_ref();
-        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        outputs.push_layers(
+            &mut layers,
+            resolved,
+            self.writer,
+            &handle,
+            emission,
+            report,
+        );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);

@@ -35,9 +35,11 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
+    Verbosity,
     Variable(String),
     Preset(&'static str),
     Terminal,
+    Crate,
     Program,
     Default,
     Unset,
@@ -49,6 +51,10 @@ impl Explanation {
             entries: Vec::new(),
             warnings,
         }
+    }
+
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
     }
 
     pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
@@ -94,9 +100,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code => f.write_str("code"),
+            Self::Verbosity => f.write_str("verbosity"),
             Self::Variable(name) => f.write_str(name),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
+            Self::Crate => f.write_str("the program's crate"),
             Self::Program => f.write_str("the program's name"),
             Self::Default => f.write_str("default"),
             Self::Unset => f.write_str("not set"),

@@ -14,14 +14,14 @@ use crate::{
     files::Files,
     grammar::{self, Mistake},
     http_server::HttpServer,
-    redaction,
+    own_crate, redaction,
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE,
-        LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS,
-        LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME,
-        SERVICE_VERSION, SETTINGS, TERM, name_of,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN,
+        LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE,
+        LOG_SPANS, LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM, name_of,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct FromEnv {
     pub(crate) levels: Option<(Levels, String)>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) preset: Option<(Preset, String)>,
     pub(crate) format: Option<Format>,
@@ -76,6 +77,7 @@ impl FromEnv {
         let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
         let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
+        let own_targets = vars.value(&LOG_OWN, own_crate::targets);
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
         let color = vars.color();
         let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
@@ -103,6 +105,7 @@ impl FromEnv {
             .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
         Ok(Self {
             levels,
+            own_targets: own_targets.unwrap_or_default(),
             span_levels,
             preset: preset
                 .map(|preset| (preset, vars.name(&LOG_PRESET)))

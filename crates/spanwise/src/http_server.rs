@@ -46,7 +46,7 @@ impl HttpServer {
     pub(crate) fn or_of(self, preset: Preset) -> Self {
         let client_address = match preset {
             Preset::Dev => ClientAddress::Whole,
-            Preset::Prod | Preset::Test => ClientAddress::Network,
+            Preset::Prod | Preset::Test | Preset::Cli => ClientAddress::Network,
         };
         Self {
             trust: Some(self.trust.unwrap_or_default()),

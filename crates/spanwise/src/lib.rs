@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! fn main() -> Result<(), spanwise::InitError> {
-//!     let _telemetry = spanwise::init_from_env()?;
+//!     let _telemetry = spanwise::init_from_env!()?;
 //!     tracing::info!(order.id = 42, "order created");
 //!     Ok(())
 //! }
@@ -12,7 +12,7 @@
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,
-//!  "service":{"name":"shop","environment":"prod"}}
+//!  "service":{"name":"shop","version":"1.4.0"}}
 //! ```
 //!
 //! and at a terminal, on stderr and in colour:
@@ -180,8 +180,14 @@
 //!
 //! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
 //! for the server: each request has a span with its id and its tenant, and one event when it truly
-//! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
-//! the repository.
+//! ends, whatever way. `spanwise::http::fail` puts an error on that event. `Telemetry::http_client`
+//! sends the ids on. All of it is in `docs/http.md` of the repository.
+//!
+//! # The error that ends the program
+//!
+//! [`run`] holds the guard outside of your `main`, makes an event of the error that it returns, and
+//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of the
+//! repository.
 //!
 //! # What it does not do
 //!
@@ -223,16 +229,19 @@ mod error;
 mod explain;
 mod files;
 mod from_env;
+mod global_subscriber;
 mod grammar;
 mod http_server;
 mod output;
 mod outputs;
+mod own_crate;
 mod panic_backtrace;
 mod panic_hook;
 mod preset;
 mod program;
 mod redaction;
 mod resolve;
+mod run;
 mod setting_value;
 mod settings;
 mod static_fields;
@@ -241,6 +250,7 @@ mod tee;
 mod telemetry;
 mod time_zone;
 mod to_sentry;
+mod verbosity;
 
 pub use builder::Builder;
 pub use color::Color;
@@ -249,6 +259,7 @@ pub use explain::Explanation;
 pub use output::Output;
 pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
+pub use run::{Outcome, run};
 pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
@@ -281,13 +292,16 @@ pub mod context {
 
 /// Starts logging as the environment says.
 ///
+/// The macro [`init_from_env!`](macro@init_from_env) beside it also knows the name and the version
+/// of your crate. The function is for programs that say these in another way.
+///
 /// # Errors
 /// What [`Builder::from_env`] and [`Builder::init`] say.
 pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose
+/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a [`Builder`], whose
 /// code has the last word, there is [`Builder::explain`].
 ///
 /// # Errors
@@ -315,6 +329,7 @@ macro_rules! unit {
 
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::own_crate::{OwnCrate, from_env_in_crate};
     pub use tracing;
 }
 

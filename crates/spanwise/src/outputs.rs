@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
 };
-use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport, Setting};
+use spanwise_core::{Emission, LayerExt as _, Layers, LevelHandle, SelfReport, Setting};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -16,7 +16,7 @@ use tracing_subscriber::{
 
 use crate::{
     Output, Preset, conceal,
-    console::{ConsoleLayer, Style},
+    console::{ConsoleLayer, ShowTime, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
     static_fields::SERVICE,
@@ -44,6 +44,7 @@ struct Behind {
 struct Look {
     format: Format,
     color: bool,
+    is_file: bool,
 }
 
 impl Outputs {
@@ -57,6 +58,7 @@ impl Outputs {
         let plain = Look {
             format: resolved.format.clone(),
             color: false,
+            is_file: true,
         };
         // A file that cannot be written to is no reason to say nothing at all.
         let fallback = resolved.output == Output::None && !resolved.has_writer;
@@ -101,6 +103,7 @@ impl Outputs {
             }
             let look = Look {
                 color: resolved.color.applies(resolved.output.is_terminal()),
+                is_file: false,
                 ..plain
             };
             let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
@@ -140,12 +143,14 @@ impl Outputs {
         layers: &mut Layers<Registry>,
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
+        levels: &LevelHandle,
         emission: Option<&Emission>,
         report: &SelfReport,
     ) {
         let mut sinks = Sinks {
             layers,
             resolved,
+            levels,
             emission,
         };
         let mut behind = std::mem::take(&mut self.behind);
@@ -171,6 +176,7 @@ impl Outputs {
         let look = Look {
             format: resolved.format.clone(),
             color: resolved.color.applies(false),
+            is_file: false,
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
         sinks.push(look, writer, level, report);
@@ -202,6 +208,7 @@ fn no_thread(name: &str, error: &io::Error) -> String {
 struct Sinks<'a> {
     layers: &'a mut Layers<Registry>,
     resolved: &'a Resolved,
+    levels: &'a LevelHandle,
     /// What is shown, where a recorder has more let through.
     emission: Option<&'a Emission>,
 }
@@ -234,15 +241,24 @@ impl Sinks<'_> {
                 }
             };
         }
+        let time = if look.format == Format::Short && !look.is_file {
+            ShowTime::FromDebug(self.levels.clone(), level)
+        } else {
+            ShowTime::Always
+        };
         let policy = &resolved.redaction.policy;
         match (style(&look.format), policy) {
             (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
             (Some(style), Some(policy)) => push!(|writer| {
                 let console = console(style, look.color, resolved, writer, report);
+                let console = console.show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
             (Some(style), None) => {
-                push!(|writer| console(style, look.color, resolved, writer, report))
+                push!(
+                    |writer| console(style, look.color, resolved, writer, report)
+                        .show_time(time.clone())
+                )
             }
         }
     }
@@ -285,6 +301,7 @@ fn style(format: &Format) -> Option<Style> {
     match format {
         Format::Pretty => Some(Style::Pretty),
         Format::Compact => Some(Style::Compact),
+        Format::Short => Some(Style::Short),
         _ => None,
     }
 }

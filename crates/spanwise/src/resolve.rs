@@ -19,9 +19,9 @@ use crate::{
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
-        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
-        LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS, LOG_TIME,
-        RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS,
+        LOG_TIME, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -58,14 +58,20 @@ impl Builder {
         explain(&LOG_PRESET, &preset, &origin);
         let of_preset = Origin::Preset(preset.name());
 
-        let defaults = preset.levels(&program);
-        let (levels, origin) = match (&self.levels, &env.levels) {
-            (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
-            (None, Some((levels, name))) => {
-                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
-            }
-            (None, None) => (defaults, of_preset.clone()),
+        let (own_targets, origin) = self.resolve_own_targets(&program, || variable(&LOG_OWN));
+        let shown = match own_targets.join(", ") {
+            none if none.is_empty() => "none".to_owned(),
+            targets => targets,
         };
+        explain(&LOG_OWN, &shown, &origin);
+        let (defaults, default_origin) = match &self.default_levels {
+            Some(levels) => (
+                levels.clone().or(&preset.levels(&own_targets)),
+                Origin::Code,
+            ),
+            None => (preset.levels(&own_targets), of_preset.clone()),
+        };
+        let (levels, origin) = self.resolve_levels(defaults, default_origin);
         let by_log_level = origin == variable(&LOG_LEVEL);
         explain(
             if by_log_level { &LOG_LEVEL } else { &RUST_LOG },
@@ -108,8 +114,11 @@ impl Builder {
         };
         explain(&LOG_PANIC_BACKTRACE, &panic_backtrace, &origin);
 
-        let output = self.output.or(env.output).unwrap_or(preset.output());
-        let origin = choose(self.output.is_some(), env.output.is_some(), &LOG_OUTPUT);
+        // A pod that sets it for a service sets it for a tool that somebody runs there, too.
+        let misled = preset == Preset::Cli && env.output == Some(Output::Stdout);
+        let of_env = env.output.filter(|_| !misled);
+        let output = self.output.or(of_env).unwrap_or(preset.output());
+        let origin = choose(self.output.is_some(), of_env.is_some(), &LOG_OUTPUT);
         match self.writer {
             Some(_) => explain(&LOG_OUTPUT, &"a writer of the program's", &Origin::Code),
             None => explain(&LOG_OUTPUT, &output, &origin),
@@ -127,12 +136,12 @@ impl Builder {
         // Tests that run where a service is configured do not write to its files.
         let env_files = match preset {
             Preset::Test => Files::default(),
-            Preset::Dev | Preset::Prod => env.files.clone(),
+            Preset::Dev | Preset::Prod | Preset::Cli => env.files.clone(),
         };
         let files = self.files.or(&env_files);
         let none = match preset {
             Preset::Test => of_preset.clone(),
-            Preset::Dev | Preset::Prod => Origin::Unset,
+            Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
         explain_files(
             &mut explain,
@@ -208,13 +217,19 @@ impl Builder {
         let (name, origin) = match (&self.service, &env.service_name) {
             (Some((name, _)), _) => (name.clone(), Origin::Code),
             (None, Some((name, variable))) => (name.clone(), Origin::Variable(variable.clone())),
-            (None, None) => (program.name().to_owned(), Origin::Program),
+            (None, None) => match self.own_crate.and_then(|own| own.name()) {
+                Some(name) => (name.to_owned(), Origin::Crate),
+                None => (program.name().to_owned(), Origin::Program),
+            },
         };
         explain(&SERVICE_NAME, &name, &origin);
         let (version, origin) = match (&self.service, &env.service_version) {
             (Some((_, version)), _) => (Some(version.clone()), Origin::Code),
             (None, Some(version)) => (Some(version.clone()), variable(&SERVICE_VERSION)),
-            (None, None) => (None, Origin::Unset),
+            (None, None) => match self.own_crate.and_then(|own| own.version()) {
+                Some(version) => (Some(version.to_owned()), Origin::Crate),
+                None => (None, Origin::Unset),
+            },
         };
         explain(
             &SERVICE_VERSION,
@@ -222,10 +237,12 @@ impl Builder {
             &origin,
         );
         let (environment, origin) = match &env.environment {
-            Some((environment, name)) => (environment.clone(), Origin::Variable(name.clone())),
-            None => (preset.name().to_owned(), of_preset.clone()),
+            Some((environment, name)) => {
+                (Some(environment.clone()), Origin::Variable(name.clone()))
+            }
+            None => (None, Origin::Unset),
         };
-        explain(&APP_ENV, &environment, &origin);
+        explain(&APP_ENV, &environment.as_deref().unwrap_or("none"), &origin);
 
         let service = Service {
             name,
@@ -240,6 +257,15 @@ impl Builder {
             (None, None) => (Color::Auto, Origin::Default),
         };
         explain(&LOG_COLOR, &color, &origin);
+        let mut warnings = env.warnings.clone();
+        if misled && self.output.is_none() && self.writer.is_none() {
+            let name = settings::name_of(&LOG_OUTPUT, prefix);
+            let warning = format!(
+                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints"
+            );
+            explanation.warn(warning.clone());
+            warnings.push(warning);
+        }
         Resolved {
             preset,
             levels,
@@ -263,7 +289,7 @@ impl Builder {
             service,
             sentry,
             color,
-            warnings: env.warnings.clone(),
+            warnings,
             explanation,
         }
     }
@@ -308,7 +334,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    pub(crate) environment: String,
+    /// Nothing where nobody set it: a preset is no environment.
+    pub(crate) environment: Option<String>,
 }
 
 impl Builder {
@@ -333,6 +360,7 @@ impl Resolved {
     pub(crate) fn problems(&self, builder: &Builder, is_strict: bool) -> Vec<String> {
         let mut problems = builder.mistakes.clone();
         problems.extend(builder.context_problems());
+        problems.extend(builder.own_target_problems());
         problems.extend(builder.static_fields.problems_in_code());
         let name = self.name_of(&LOG_STATIC_FIELDS);
         problems.extend(self.static_fields.problems(&self.context, &name));
@@ -511,7 +539,9 @@ impl Serialize for Service {
         if let Some(version) = &self.version {
             service.serialize_entry("version", version)?;
         }
-        service.serialize_entry("environment", &self.environment)?;
+        if let Some(environment) = &self.environment {
+            service.serialize_entry("environment", environment)?;
+        }
         service.end()
     }
 }

@@ -78,7 +78,8 @@ pub struct Report {
     pub lost: u64,
 }
 
-const DROP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a program that ends waits for its outputs.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
     pub(crate) fn new(
@@ -142,10 +143,6 @@ impl Telemetry {
     /// # Ok::<(), spanwise::InitError>(())
     /// ```
     #[cfg(feature = "http")]
-    #[expect(
-        clippy::unused_self,
-        reason = "beside `http_server`, and with its settings to come"
-    )]
     pub fn http_client(&self) -> spanwise_http::ClientLayer {
         spanwise_http::client()
     }
@@ -190,7 +187,7 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.end(DROP_DEADLINE);
+        self.end(SHUTDOWN_TIMEOUT);
     }
 }
 
@@ -217,6 +214,10 @@ impl Handle {
     /// Every directive that is malformed; nothing is changed then.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
         self.levels.set_levels_for(duration, levels)
+    }
+
+    pub(crate) fn report(&self) -> &SelfReport {
+        &self.report
     }
 
     /// What became of the events so far, and what went wrong.
@@ -323,7 +324,7 @@ impl Handle {
 
 fn deadline_after(duration: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + DROP_DEADLINE)
+    now.checked_add(duration).unwrap_or(now + SHUTDOWN_TIMEOUT)
 }
 
 impl fmt::Debug for Handle {

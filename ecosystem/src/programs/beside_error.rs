@@ -23,7 +23,7 @@ pub(crate) fn main() -> Result<(), spanwise::InitError> {
     let _telemetry = Builder::from_env()?.with(ErrorLayer::default()).init()?;
 
     if let Err(unpaid) = pay(42, "hunter2") {
-        error!(error = &unpaid as &dyn Error, spans = %unpaid.spans, "payment failed");
+        error!(error = &unpaid as &dyn Error, span_trace = %unpaid.spans, "payment failed");
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     request.in_scope(|| {
         spanwise::context::set("user_id", "ada");
         info!("asking the gateway");
-        error!(password = "hunter2", "payment failed: card 4111 1111 1111 1111");
+        error!(
+            password = "hunter2",
+            "payment failed: card 4111 1111 1111 1111"
+        );
     });
     let _ = std::thread::spawn(|| panic!("no connection to postgres://shop:hunter2@db")).join();
     Ok(())

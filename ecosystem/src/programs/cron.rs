@@ -28,7 +28,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn expire_sessions() -> anyhow::Result<usize> {
     let sessions = std::env::var("SESSIONS").context("SESSIONS is not set")?;
-    let sessions = std::fs::read_to_string(&sessions)
-        .with_context(|| format!("cannot read {sessions}"))?;
+    let sessions =
+        std::fs::read_to_string(&sessions).with_context(|| format!("cannot read {sessions}"))?;
     Ok(sessions.lines().count())
 }

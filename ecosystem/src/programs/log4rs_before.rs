@@ -17,7 +17,9 @@ use log4rs::{
 };
 
 pub(crate) fn main() -> anyhow::Result<()> {
-    let stdout = ConsoleAppender::builder().encoder(Box::new(JsonEncoder::new())).build();
+    let stdout = ConsoleAppender::builder()
+        .encoder(Box::new(JsonEncoder::new()))
+        .build();
     let roller = FixedWindowRoller::builder().build("logs/shop.{}.log", 14)?;
     let policy = CompoundPolicy::new(
         Box::new(SizeTrigger::new(10 * 1024 * 1024)),
@@ -30,7 +32,11 @@ pub(crate) fn main() -> anyhow::Result<()> {
         .appender(Appender::builder().build("stdout", Box::new(stdout)))
         .appender(Appender::builder().build("files", Box::new(files)))
         .logger(Logger::builder().build("sqlx", LevelFilter::Warn))
-        .build(Root::builder().appenders(["stdout", "files"]).build(LevelFilter::Info))?;
+        .build(
+            Root::builder()
+                .appenders(["stdout", "files"])
+                .build(LevelFilter::Info),
+        )?;
     let _handle = log4rs::init_config(config)?;
 
     info!(order_id = 42; "order created");

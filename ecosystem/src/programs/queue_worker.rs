@@ -17,7 +17,9 @@ struct Message {
 
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
-    let _telemetry = spanwise::Builder::from_env()?.context_key("job_id").init()?;
+    let _telemetry = spanwise::Builder::from_env()?
+        .context_key("job_id")
+        .init()?;
 
     // In a service: a consumer of Kafka, SQS or NATS.
     for line in std::io::stdin().lines() {

@@ -32,7 +32,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, filter::LevelFilter, fmt, prelud
 
 /// Sets up logging: JSON to stdout and to a file a day, and warnings to a file of their own.
 fn init_logging() -> anyhow::Result<[WorkerGuard; 2]> {
-    let directory = env::var("LOG_DIR").unwrap_or_else(|_| "logs".to_owned());
+    let directory = env::var("LOG_DIRECTORY").unwrap_or_else(|_| "logs".to_owned());
     let files = tracing_appender::rolling::Builder::new()
         .rotation(tracing_appender::rolling::Rotation::DAILY)
         .filename_prefix("tickets")
@@ -182,7 +182,10 @@ async fn create(
     Json(new): Json<NewTicket>,
 ) -> Result<Json<Ticket>, Failure> {
     let ticket = {
-        let mut tickets = app.tickets.lock().map_err(|_| anyhow!("a handler panicked"))?;
+        let mut tickets = app
+            .tickets
+            .lock()
+            .map_err(|_| anyhow!("a handler panicked"))?;
         let ticket = Ticket {
             id: tickets.len() as u64 + 1,
             title: new.title,
@@ -198,7 +201,10 @@ async fn create(
 
 #[instrument(skip(app))]
 async fn read(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Ticket>, Failure> {
-    let tickets = app.tickets.lock().map_err(|_| anyhow!("a handler panicked"))?;
+    let tickets = app
+        .tickets
+        .lock()
+        .map_err(|_| anyhow!("a handler panicked"))?;
     let ticket = tickets.get(&id).cloned();
     let ticket = ticket
         .ok_or_else(|| anyhow!("there is no row {id}"))

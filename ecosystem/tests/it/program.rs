@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// No program of these tests takes longer, whatever else the machine does.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A program before it is started. Nothing of the environment of the tests reaches it.
 pub(crate) struct Program {

@@ -2,10 +2,13 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{self, Entry},
+};
 use http_body::Body;
 use spanwise_core::{REDACTED, errors::ErrorCopy, guarded};
-use tracing::{Level, Span, Value};
+use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
     access_event::{AccessEvent, Own},
@@ -122,14 +125,12 @@ impl Ending {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
         let length = declared.or_else(|| response.body().size_hint().exact());
-        let own_id = headers.get(X_REQUEST_ID);
-        let own_id = own_id.filter(|id| *id != self.request.id.header_value());
         self.head = Some(Head {
             status,
             ttfb: self.millis(),
             length,
             is_open_ended: is_event_stream || length.is_none(),
-            own_id: own_id.cloned(),
+            own_id: None,
             has_no_body: self.request.has_no_response_body(status)
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
@@ -145,10 +146,19 @@ impl Ending {
         self.add_headers(response.headers_mut());
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
-        headers
-            .entry(X_REQUEST_ID)
-            .or_insert_with(|| self.request.id.header_value().clone());
+    fn add_headers(&mut self, headers: &mut HeaderMap) {
+        let id = self.request.id.header_value();
+        match headers.entry(X_REQUEST_ID) {
+            Entry::Vacant(header) => {
+                header.insert(id.clone());
+            }
+            Entry::Occupied(header) if header.get() == id => {}
+            Entry::Occupied(header) => {
+                if let Some(head) = &mut self.head {
+                    head.own_id = Some(header.get().clone());
+                }
+            }
+        }
         if self.options.server_timing
             && let Some(exchange) = &self.carried.exchange
             && let Some(timing) = exchange.notes().server_timing()
@@ -197,7 +207,8 @@ impl Ending {
 
     /// Tells it. What comes later is not told.
     pub(crate) fn end(&mut self, end: End<'_>) {
-        if std::mem::replace(&mut self.is_told, true) {
+        let is_told = std::mem::replace(&mut self.is_told, true);
+        if is_told || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
         // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held

@@ -7,7 +7,7 @@ use http::{
     uri::PathAndQuery,
 };
 use spanwise_core::CONTEXT_KEYS;
-use tracing::level_filters::LevelFilter;
+use tracing::{Span, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
@@ -135,21 +135,25 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let shown_path = route.is_none().then(|| bounded(path));
     let shown_path = shown_path.as_deref();
 
-    let (trace_id, span_id) = (trace.trace_id.digits(), trace.span_id.digits());
-    let client_shown = client.map(tracing::field::display);
-    let span = options.span.open(&[
-        Some(&method),
-        value(&route),
-        value(&shown_path),
-        Some(&id.as_str()),
-        value(&tenant_id),
-        None,
-        value(&client_shown),
-        Some(&trace_id.as_str()),
-        Some(&span_id.as_str()),
-        None,
-        None,
-    ]);
+    let span = if options.span.is_enabled() {
+        let (trace_id, span_id) = (trace.trace_id.digits(), trace.span_id.digits());
+        let client = client.map(tracing::field::display);
+        options.span.open(&[
+            Some(&method),
+            value(&route),
+            value(&shown_path),
+            Some(&id.as_str()),
+            value(&tenant_id),
+            None,
+            value(&client),
+            Some(&trace_id.as_str()),
+            Some(&span_id.as_str()),
+            None,
+            None,
+        ])
+    } else {
+        Span::none()
+    };
     let apart = || {
         Box::new(Apart {
             method,

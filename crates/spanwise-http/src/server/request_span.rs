@@ -80,7 +80,13 @@ impl RequestSpan {
         Self { callsite }
     }
 
-    /// Opens one, without a parent.
+    /// Returns whether some subscriber wants the span now.
+    #[inline]
+    pub(crate) fn is_enabled(self) -> bool {
+        self.callsite.is_enabled()
+    }
+
+    /// Opens one that [is enabled](Self::is_enabled), without a parent.
     #[inline]
     pub(crate) fn open(self, own: &Own<'_>) -> Span {
         let declared = self.callsite.metadata().fields().len();

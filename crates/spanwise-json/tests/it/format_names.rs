@@ -21,7 +21,7 @@ fn name_is_read_back_in_any_case() {
             "{error}"
         );
         assert!(
-            error.ends_with("accepts json, json-nested, pretty, compact"),
+            error.ends_with("accepts json, json-nested, pretty, compact, short"),
             "{error}"
         );
     }

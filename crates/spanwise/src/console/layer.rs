@@ -8,13 +8,13 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node,
-    SelfReport, SinkCounters,
+    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, LevelHandle, Neighbours,
+    Node, SelfReport, SinkCounters,
     log_record::{self, LogRecord},
     reentry,
 };
 use spanwise_json::Timestamp;
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
 use tracing_core::{
     Interest, Metadata,
     span::{Attributes, Id, Record},
@@ -37,6 +37,8 @@ pub(crate) enum Style {
     /// The event on one line; where it happened and in which spans on the next.
     Pretty,
     Compact,
+    /// Without the target.
+    Short,
 }
 
 pub(crate) struct ConsoleLayer {
@@ -46,11 +48,31 @@ pub(crate) struct ConsoleLayer {
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
+    time: ShowTime,
     timestamp: Timestamp,
     id: LayerId,
     neighbours: Neighbours,
     counters: Arc<SinkCounters>,
     report: SelfReport,
+}
+
+/// Which lines begin with the time.
+#[derive(Debug, Clone)]
+pub(crate) enum ShowTime {
+    Always,
+    /// All of them while events at DEBUG are shown, by these levels and this of the output.
+    FromDebug(LevelHandle, LevelFilter),
+}
+
+impl ShowTime {
+    fn is_shown(&self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::FromDebug(levels, of_output) => {
+                levels.most_verbose_event().min(*of_output) >= LevelFilter::DEBUG
+            }
+        }
+    }
 }
 
 /// The spans around an event, as they are shown: `checkout{order_id=42}:pay`.
@@ -70,6 +92,9 @@ const LONGEST_ID: usize = 12;
 /// Begins a line that goes on with a value.
 const CONTINUED: &str = "\n             | ";
 
+/// The same in [`Style::Short`].
+const CONTINUED_SHORT: &str = "\n      | ";
+
 impl ConsoleLayer {
     pub(crate) fn new(
         style: Style,
@@ -84,12 +109,18 @@ impl ConsoleLayer {
             context_keys,
             make_writer,
             clock: Clock::system(),
+            time: ShowTime::Always,
             timestamp: Timestamp::Micros,
             id: LayerId::unique(),
             neighbours: Neighbours::default(),
             counters: report.sink("console"),
             report: report.clone(),
         }
+    }
+
+    pub(crate) fn show_time(mut self, time: ShowTime) -> Self {
+        self.time = time;
+        self
     }
 
     /// Sets where clocks on the wall show the times of lines; of `timestamp`, no more counts.
@@ -120,13 +151,25 @@ impl ConsoleLayer {
             None => (callsite.file(), callsite.line().map(u64::from)),
         };
         let paint = self.paint;
-        let continued = (self.style == Style::Pretty).then_some(CONTINUED);
+        let continued = match self.style {
+            Style::Pretty => Some(CONTINUED),
+            Style::Short => Some(CONTINUED_SHORT),
+            Style::Compact => None,
+        };
         let mut out = String::with_capacity(256);
-        let now = self.clock.now();
-        let offset = self.timestamp.offset_minutes(now);
-        paint.dim(&mut out, |out| push_time(out, now, offset));
-        out.push(' ');
-        paint.level(&mut out, *callsite.level());
+        if self.time.is_shown() {
+            let now = self.clock.now();
+            let offset = self.timestamp.offset_minutes(now);
+            paint.dim(&mut out, |out| push_time(out, now, offset));
+            out.push(' ');
+        }
+        let level = *callsite.level();
+        let name = match self.style {
+            Style::Pretty | Style::Compact => format!("{level:>5}"),
+            // It may be the first of the line.
+            Style::Short => format!("{level:<5}"),
+        };
+        paint.level(&mut out, level, &name);
         out.push(' ');
         if self.style == Style::Compact {
             paint.dim(&mut out, |out| {
@@ -159,8 +202,8 @@ impl ConsoleLayer {
                         line.inspect(|line| out.push_str(&format!(":{line}")));
                     }
                 }
-                Style::Compact if path.is_empty() && context.is_empty() => {}
-                Style::Compact => out.push_str(" |"),
+                Style::Compact | Style::Short if path.is_empty() && context.is_empty() => {}
+                Style::Compact | Style::Short => out.push_str(" |"),
             }
             if !path.is_empty() {
                 out.push_str(if self.style == Style::Pretty {

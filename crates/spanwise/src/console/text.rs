@@ -82,7 +82,7 @@ impl Visit for Reader<'_> {
 }
 
 /// An error with its causes on one line, and its backtrace, if it has one.
-struct Chain<'a>(&'a (dyn Error + 'static));
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,7 +26,7 @@ pub(crate) const SENTRY_DSN: Setting = Setting {
 };
 pub(crate) const SENTRY_ENVIRONMENT: Setting = setting(
     "SENTRY_ENVIRONMENT",
-    "that of the service, APP_ENV",
+    "that of the service, APP_ENV, else none, which Sentry takes for `production`",
     "text",
     "The environment that Sentry shows.",
 );

@@ -44,7 +44,7 @@ pub(crate) struct InCode {
 /// Every choice made.
 pub(crate) struct Resolved {
     dsn: Dsn,
-    environment: String,
+    environment: Option<String>,
     release: Option<String>,
     env: FromEnv,
 }
@@ -171,7 +171,7 @@ impl Resolved {
                 conceal::shown(release),
             ));
         }
-        if env.environment.is_none()
+        if let (Some(environment), None) = (environment, &env.environment)
             && let Err(error) = check_environment(environment)
         {
             problems.push(format!(
@@ -200,7 +200,7 @@ pub(crate) fn resolve(
         (None, None) => {
             let origin = match preset {
                 Preset::Test => Origin::Preset(preset.name()),
-                Preset::Dev | Preset::Prod => Origin::Unset,
+                Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
             };
             explain(&SENTRY_DSN, &"none", &origin);
             return None;
@@ -214,10 +214,14 @@ pub(crate) fn resolve(
     explain(&SENTRY_DSN, &shown, &origin);
 
     let (environment, origin) = match &env.environment {
-        Some(environment) => (environment.clone(), variable(&SENTRY_ENVIRONMENT)),
+        Some(environment) => (Some(environment.clone()), variable(&SENTRY_ENVIRONMENT)),
         None => (service.environment.clone(), Origin::Default),
     };
-    explain(&SENTRY_ENVIRONMENT, &environment, &origin);
+    explain(
+        &SENTRY_ENVIRONMENT,
+        &environment.as_deref().unwrap_or("none"),
+        &origin,
+    );
     let of_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
     let (release, origin) = match &env.release {
         Some(release) => (Some(release.clone()), variable(&SENTRY_RELEASE)),
@@ -267,9 +271,10 @@ pub(crate) fn start(
         return Err(problems);
     }
     let env = &choices.env;
-    let mut builder = Sentry::builder(choices.dsn.clone())
-        .environment(&choices.environment)
-        .report(report.clone());
+    let mut builder = Sentry::builder(choices.dsn.clone()).report(report.clone());
+    if let Some(environment) = &choices.environment {
+        builder = builder.environment(environment);
+    }
     if let Some(release) = &choices.release {
         builder = builder.release(release);
     }

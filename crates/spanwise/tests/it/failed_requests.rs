@@ -98,7 +98,7 @@ async fn sentry_has_one_issue() {
     let dsn = receiver.dsn();
     let telemetry = Builder::from_vars([("LOG_PRESET", "prod"), ("SENTRY_DSN", &dsn)])
         .unwrap()
-        .with_writer(std::io::sink)
+        .with_writer(io::sink)
         .init()
         .unwrap();
     serve(&telemetry).await;

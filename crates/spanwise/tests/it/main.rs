@@ -39,6 +39,8 @@ mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
+#[cfg(feature = "axum")]
+mod forged_context;
 mod formats;
 #[cfg(feature = "axum")]
 mod late_context;

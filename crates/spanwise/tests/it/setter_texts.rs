@@ -121,6 +121,7 @@ fn every_grammar_has_a_setter() {
         "LOG_ERROR_FILE",
         "LOG_REDACT_KEY_FILE",
         "LOG_CONTEXT",
+        "LOG_OWN",
         "LOG_STATIC_FIELDS",
         "SERVICE_NAME",
         "SERVICE_VERSION",
@@ -227,7 +228,7 @@ fn setters_take_values_as_well() {
         .default_preset("prod")
         .levels(LevelFilter::WARN)
         .levels(Levels::default())
-        .levels(&"warn".to_owned())
+        .levels("warn".to_owned())
         .span_levels(TargetLevels::from(LevelFilter::INFO))
         .span_levels(LevelFilter::DEBUG)
         .format(Format::Compact)

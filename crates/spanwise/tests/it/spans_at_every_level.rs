@@ -1,6 +1,11 @@
 //! The levels decide about events: what is logged has the ids of its request at every level.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use spanwise::{Builder, Format, Recorder};
 use spanwise_testing::{CaptureLayer, capture};
@@ -126,6 +131,86 @@ fn every_sink_has_the_ids(format: &Format) {
         for (event, id) in events.iter().zip(&errors) {
             assert_eq!(event["tags"]["request_id"], **id, "{event}");
         }
+    }
+}
+
+/// Requests on several threads, while another thread changes the levels: nobody's id is missing, and
+/// none is another's.
+#[test]
+fn ids_stay_while_the_levels_change() {
+    alone!();
+    const THREADS: usize = 4;
+    const REQUESTS: usize = 200;
+    let (json, fmt) = (Lines::default(), Lines::default());
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
+    let telemetry = Builder::prod()
+        .levels("warn")
+        .with_writer(json.clone())
+        .with(layer.with_writer(fmt.clone()))
+        .init()
+        .unwrap();
+    let handle = telemetry.handle();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            let mut changes = 0_u64;
+            for levels in ["error", "warn", "info", "debug,hyper=off", "off,it=error"]
+                .iter()
+                .cycle()
+            {
+                if is_done.load(Ordering::Relaxed) {
+                    break;
+                }
+                handle.set_levels(levels).unwrap();
+                changes += 1;
+            }
+            changes
+        });
+        let serve = |thread| {
+            for number in 0..REQUESTS {
+                let id = format!("r-{thread}-{number}");
+                let request = info_span!("http.request", request_id = id.as_str());
+                request.in_scope(|| {
+                    info!("begin");
+                    info_span!("query").in_scope(|| error!("failed {id}"));
+                });
+            }
+        };
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| scope.spawn(move || serve(thread)))
+            .collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        is_done.store(true, Ordering::Relaxed);
+        assert!(changes.join().unwrap() > 0);
+    });
+    drop(telemetry);
+    let lines = json.objects();
+    let errors: Vec<_> = lines
+        .iter()
+        .filter(|line| line["level"] == "ERROR")
+        .collect();
+    assert_eq!(errors.len(), THREADS * REQUESTS);
+    for line in &lines {
+        let id = line["request_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id: {line}"));
+        let message = line["message"].as_str().unwrap();
+        assert!(
+            message == "begin" || message == format!("failed {id}"),
+            "{line}"
+        );
+    }
+    let fmt = fmt.text();
+    let errors: Vec<_> = fmt
+        .lines()
+        .filter(|line| line.contains("failed "))
+        .collect();
+    assert_eq!(errors.len(), THREADS * REQUESTS);
+    for line in errors {
+        let (_, id) = line.rsplit_once("failed ").unwrap();
+        assert!(line.contains(&format!("request_id=\"{id}\"")), "{line}");
     }
 }
 

@@ -123,7 +123,7 @@ async fn spawned_work_has_what_is_set_after_the_spawn() {
         ]
     );
     for line in &lines[..5] {
-        assert_eq!(line["span"], "http.request:handler", "{line}");
+        assert_eq!(line["span"], "handler", "{line}");
     }
 }
 

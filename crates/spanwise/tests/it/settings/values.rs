@@ -48,6 +48,13 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ),
     ("LOG_SPANS", "[request]=debug", Wrong("put it in RUST_LOG")),
     ("LOG_SPANS", "LOG_SPANS=debug", REPEATED),
+    (
+        "LOG_OWN",
+        "shop, shop-db,h2::client",
+        Is("shop, shop-db, h2::client"),
+    ),
+    ("LOG_OWN", "shop=debug", Wrong("is not a target")),
+    ("LOG_OWN", "\"shop\"", QUOTES),
     ("LOG_PRESET", "production", Is("prod")),
     ("LOG_PRESET", "Development", Is("dev")),
     ("LOG_PRESET", "staging", Wrong("did you mean prod?")),
@@ -305,9 +312,12 @@ const WORDS: &[(&str, &[&str])] = &[
     ("LOG_SPANS", &["info", "off", "warning", "3"]),
     (
         "LOG_PRESET",
-        &["dev", "prod", "test", "production", "development"],
+        &["dev", "prod", "test", "cli", "production", "development"],
     ),
-    ("LOG_FORMAT", &["json", "json-nested", "pretty", "compact"]),
+    (
+        "LOG_FORMAT",
+        &["json", "json-nested", "pretty", "compact", "short"],
+    ),
     ("LOG_OUTPUT", &["stdout", "stderr", "none"]),
     ("LOG_OUTPUT_LEVEL", &["error", "warning", "debug"]),
     ("LOG_COLOR", &["auto", "always", "never"]),
@@ -358,6 +368,7 @@ const WORDS: &[(&str, &[&str])] = &[
 const TEXTS: &[(&str, &[&str])] = &[
     ("LOG_FILE", &["/tmp/spanwise-never-opened/a.log"]),
     ("LOG_ERROR_FILE", &["/tmp/spanwise-never-opened/e.log"]),
+    ("LOG_OWN", &["shop,shop_db"]),
     ("LOG_CONTEXT", &["order_id,job_id"]),
     ("LOG_STATIC_FIELDS", &["region=eu,cluster=blue"]),
     ("SERVICE_NAME", &["shop-api", "the shop"]),

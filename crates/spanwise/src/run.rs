@@ -1,0 +1,175 @@
+//! `main` as a whole: the error that ends it is an event, and logging ends after everything else.
+
+use std::{
+    error::Error,
+    ops::Deref,
+    process::{ExitCode, Termination},
+    time::Instant,
+};
+
+use spanwise_core::{Fault, SinkStats, streams};
+use tracing::level_filters::LevelFilter;
+
+use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
+
+/// Runs `main` under the logging that was just started, and returns the exit code.
+///
+/// An error that `main` returns is an event at ERROR with its causes, where std would print it on
+/// stderr, and the exit code is 1. If `main` returns a value, that decides about the exit code.
+/// Logging ends last: after `main`, what it held, and a runtime that it started. So no line is lost.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use spanwise::Telemetry;
+///
+/// fn main() -> ExitCode {
+///     spanwise::run(spanwise::init_from_env!(), serve)
+/// }
+///
+/// fn serve(_: &Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = std::net::TcpListener::bind("0.0.0.0:8080")?;
+///     # drop(listener);
+///     // …
+///     Ok(())
+/// }
+/// ```
+///
+/// An `async` function is given the attribute that `main` would have:
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// # use spanwise::Telemetry;
+/// fn main() -> ExitCode {
+///     spanwise::run(spanwise::init_from_env!(), serve)
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn serve(telemetry: &Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+///     // …
+///     # let _ = telemetry;
+///     Ok(())
+/// }
+/// ```
+///
+/// * Settings that are wrong are listed on stderr, with exit code 1, and `main` does not run.
+/// * If no output takes the event, the error is on stderr after all, unless all levels are `off`.
+/// * A panic of `main` goes on after logging has ended, with std's exit code 101.
+pub fn run<R, Kind>(
+    started: Result<Telemetry, InitError>,
+    main: impl FnOnce(&Telemetry) -> R,
+) -> ExitCode
+where
+    R: Outcome<Kind>,
+{
+    let telemetry = match started {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            // Without a stderr there is nobody to tell.
+            let _ = streams::write_to_stderr(format!("Error: {error}\n").as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    let handle = telemetry.handle();
+    let mut failure = None;
+    let code = main(&telemetry).finish(|error| failure = Some(log(error, &handle)));
+    telemetry.shutdown(SHUTDOWN_TIMEOUT);
+    if let Some(failure) = failure {
+        failure.report_if_lost(&handle);
+    }
+    code
+}
+
+/// An error that `main` returned, after its event.
+struct Failure {
+    text: String,
+    /// Lines that the outputs had taken before the event.
+    delivered: u64,
+}
+
+fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
+    handle.flush_lines(Instant::now() + SHUTDOWN_TIMEOUT);
+    let failure = Failure {
+        text: Chain(error).to_string(),
+        delivered: delivered(handle),
+    };
+    tracing::error!(target: "main", error, "program failed");
+    failure
+}
+
+impl Failure {
+    fn report_if_lost(&self, handle: &Handle) {
+        let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
+        if delivered(handle) == self.delivered && !is_off {
+            let why = format_args!("no output took the error of the program: {}", self.text);
+            handle.report().last_fault(Fault::Lost, &why);
+        }
+    }
+}
+
+fn delivered(handle: &Handle) -> u64 {
+    let sinks: Vec<SinkStats> = handle.stats().sinks;
+    sinks.iter().map(|sink| sink.delivered).sum()
+}
+
+/// What the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` with anything that std's
+/// `main` may return, and an error.
+///
+/// The error is a type that implements [`Error`], a `Box<dyn Error>`, also with `Send` and `Sync`, an
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
+    note = "return `()`, an `ExitCode`, or a `Result` with an error"
+)]
+pub trait Outcome<Kind> {
+    /// Returns the exit code, and shows the error to `failed` if there is one.
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode;
+}
+
+impl Outcome<()> for () {
+    fn finish(self, _: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Outcome<()> for ExitCode {
+    fn finish(self, _: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        self
+    }
+}
+
+impl<T: Termination, E: Error + 'static> Outcome<&dyn Error> for Result<T, E> {
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        finish(self, |error| failed(&error))
+    }
+}
+
+impl<T, E> Outcome<Box<dyn Error + Send + Sync>> for Result<T, E>
+where
+    T: Termination,
+    E: Deref<Target = dyn Error + Send + Sync>,
+{
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        finish(self, |error| failed(&*error))
+    }
+}
+
+impl<T, E> Outcome<Box<dyn Error>> for Result<T, E>
+where
+    T: Termination,
+    E: Deref<Target = dyn Error>,
+{
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        finish(self, |error| failed(&*error))
+    }
+}
+
+fn finish<T: Termination, E>(outcome: Result<T, E>, failed: impl FnOnce(E)) -> ExitCode {
+    match outcome {
+        Ok(value) => value.report(),
+        Err(error) => {
+            failed(error);
+            ExitCode::FAILURE
+        }
+    }
+}
