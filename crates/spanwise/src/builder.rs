@@ -24,7 +24,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Color, Explanation, InitError, Output, Preset, SettingValue, Telemetry, TimeZone, conceal,
+    Color, Explanation, InitError, Output, PanicBacktrace, Preset, SettingValue, Telemetry,
+    TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
     global_subscriber,
@@ -37,8 +38,8 @@ use crate::{
     setting_value::Kind,
     settings::{
         self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
-        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_SAMPLE, LOG_SPANS,
-        LOG_TIME, RUST_LOG,
+        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
+        LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -90,6 +91,7 @@ pub struct Builder {
     pub(crate) color: Option<Color>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) sentry: to_sentry::InCode,
     pub(crate) is_strict: bool,
     /// About texts that setters were given.
@@ -217,6 +219,7 @@ impl Builder {
             color: None,
             time: None,
             panic_hook: None,
+            panic_backtrace: None,
             sentry: to_sentry::InCode::default(),
             is_strict: false,
             mistakes: Vec::new(),
@@ -552,6 +555,20 @@ impl Builder {
         self
     }
 
+    /// Sets how much of its backtrace the event of a panic has. Defaults to
+    /// [`PanicBacktrace::Short`].
+    pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
+        let backtrace = self.given(
+            "panic_backtrace",
+            &LOG_PANIC_BACKTRACE,
+            backtrace.into(),
+            read,
+        );
+        self.panic_backtrace = backtrace.or(self.panic_backtrace);
+        self
+    }
+
     /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
     /// preset.
     ///
@@ -666,7 +683,12 @@ impl Builder {
             report.redact(Arc::clone(policy));
         }
         if panic_hook {
-            panic_hook::install(telemetry.handle(), policy);
+            let options = panic_hook::Options {
+                policy,
+                backtrace: resolved.panic_backtrace,
+                leaves_std_out: resolved.preset == Preset::Prod,
+            };
+            panic_hook::install(telemetry.handle(), options);
         }
         for warning in &resolved.warnings {
             report.last_fault(Fault::Setup, warning);

@@ -10,7 +10,7 @@ use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, Preset, TimeZone, conceal,
+    Color, Output, PanicBacktrace, Preset, TimeZone, conceal,
     files::Files,
     grammar::{self, Mistake},
     http_server::HttpServer,
@@ -18,10 +18,10 @@ use crate::{
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PRESET,
-        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STRICT, LOG_TIME,
-        NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME, SERVICE_VERSION, SETTINGS,
-        TERM, name_of,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN,
+        LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE,
+        LOG_SPANS, LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM, name_of,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -40,6 +40,7 @@ pub(crate) struct FromEnv {
     pub(crate) output_level: Option<LevelFilter>,
     pub(crate) color: Option<(Color, String)>,
     pub(crate) time: Option<TimeZone>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
@@ -82,6 +83,7 @@ impl FromEnv {
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
         let color = vars.color();
         let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
+        let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files();
         let redaction = vars.redaction();
         let sampler = vars.value(&LOG_SAMPLE, grammar::sampler).flatten();
@@ -110,6 +112,7 @@ impl FromEnv {
             output_level,
             color,
             time,
+            panic_backtrace,
             files,
             redaction,
             sampler,

@@ -35,8 +35,9 @@
 //!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
 //!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown, without
 //!   its causes.
-//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
-//!   previous hook prints still follows on stderr.
+//! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
+//!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
+//!   prints still follows.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
 //!   the program runs.
 //!
@@ -237,6 +238,7 @@ mod http_server;
 mod output;
 mod outputs;
 mod own_crate;
+mod panic_backtrace;
 mod panic_hook;
 mod preset;
 mod program;
@@ -259,6 +261,7 @@ pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
 pub use output::Output;
+pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use run::{Outcome, run};
 pub use setting_value::SettingValue;

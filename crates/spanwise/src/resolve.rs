@@ -10,7 +10,7 @@ use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Builder, Color, Explanation, Output, Preset, TimeZone, conceal,
+    Builder, Color, Explanation, Output, PanicBacktrace, Preset, TimeZone, conceal,
     explain::Origin,
     files::Files,
     grammar::is_field_name,
@@ -19,9 +19,9 @@ use crate::{
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
-        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
-        LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS, LOG_TIME, RUST_LOG,
-        SERVICE_NAME, SERVICE_VERSION,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS,
+        LOG_TIME, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -107,6 +107,13 @@ impl Builder {
             (None, None) => (TimeZone::Utc, Origin::Default),
         };
         explain(&LOG_TIME, &time, &origin);
+
+        let (panic_backtrace, origin) = match (self.panic_backtrace, env.panic_backtrace) {
+            (Some(backtrace), _) => (backtrace, Origin::Code),
+            (None, Some(backtrace)) => (backtrace, variable(&LOG_PANIC_BACKTRACE)),
+            (None, None) => (PanicBacktrace::default(), Origin::Default),
+        };
+        explain(&LOG_PANIC_BACKTRACE, &panic_backtrace, &origin);
 
         // A pod that sets it for a service sets it for a tool that somebody runs there, too.
         let misled = preset == Preset::Cli && env.output == Some(Output::Stdout);
@@ -267,6 +274,7 @@ impl Builder {
             span_levels,
             format,
             time,
+            panic_backtrace,
             output,
             output_level,
             has_writer: self.writer.is_some(),
@@ -296,6 +304,7 @@ pub(crate) struct Resolved {
     pub(crate) span_levels: TargetLevels,
     pub(crate) format: Format,
     pub(crate) time: TimeZone,
+    pub(crate) panic_backtrace: PanicBacktrace,
     pub(crate) output: Output,
     pub(crate) output_level: Option<LevelFilter>,
     /// Lines go to a writer of the program's instead of the output.

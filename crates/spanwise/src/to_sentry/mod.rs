@@ -60,6 +60,12 @@ pub(crate) const SENTRY_TRACES_SAMPLE_RATE: Setting = setting(
     "a number from 0 to 1",
     "The share of requests that is sent as transactions; by their trace, as LOG_SAMPLE decides.",
 );
+pub(crate) const SENTRY_GROUPING: Setting = setting(
+    "SENTRY_GROUPING",
+    "on",
+    SWITCH,
+    "Whether errors are one issue that say the same, but for numbers, ids, addresses and paths; otherwise Sentry's own rules decide.",
+);
 pub(crate) const SENTRY_ENABLE_LOGS: Setting = setting(
     "SENTRY_ENABLE_LOGS",
     "false",

@@ -53,6 +53,8 @@ mod left_out_counts;
 mod local_time;
 mod log_records;
 mod outputs;
+#[cfg(feature = "axum")]
+mod panicking_handler;
 mod panics;
 mod planted_secrets;
 mod planting;
