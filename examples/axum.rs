@@ -4,15 +4,16 @@
 //! cargo run --example axum
 //! ```
 //!
-//! It asks itself for an order, for one that does not exist, for a route whose handler panics, and for its health, which is quiet. A service of tonic is
-//! `tonic.rs`, calls to other services are in `reqwest.rs`.
+//! It asks itself for an order, for one that does not exist, for a report whose disk is full, for a
+//! route whose handler panics, and for its health, which is quiet. A service of tonic is `tonic.rs`,
+//! calls to other services are in `reqwest.rs`.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{error::Error, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use spanwise::http::{mark, record};
+use spanwise::http::{fail, mark, record};
 use tokio::net::TcpListener;
-use tracing::{Instrument, Span, info};
+use tracing::info;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,6 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let app = Router::new()
         .route("/orders/{id}", get(order))
+        .route("/report", get(report))
         .route("/panic", get(panics))
         .route("/health", get(async || "fine"))
         .layer(
@@ -39,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(axum::serve(listener, app).into_future());
 
     let client = reqwest::Client::new();
-    for path in ["/orders/42", "/orders/404", "/health", "/panic"] {
+    for path in ["/orders/42", "/orders/404", "/report", "/health", "/panic"] {
         let request = client.get(shop.clone() + path);
         request.header("x-tenant-id", "acme").send().await?;
     }
@@ -51,10 +53,16 @@ async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
     record("order.id", id);
     mark("db"); // how long the query took, had there been one
     let notify = async { info!("a task that says whose it is") };
-    tokio::spawn(notify.instrument(Span::current()));
+    spanwise::task::spawn(notify);
     (id < 100)
         .then_some("an order")
         .ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn report() -> StatusCode {
+    let full = io::Error::from(io::ErrorKind::StorageFull);
+    fail(&full); // one line at ERROR, with the error
+    StatusCode::INTERNAL_SERVER_ERROR
 }
 
 async fn panics() {

@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .output(Output::None) // only to keep this example's own output readable
         .file(directory.join("shop.log"))
         .error_file(directory.join("error.log"))
-        .file_rotation("daily,16KiB".parse()?)
-        .file_retention("5 files".parse()?)
+        .file_rotation("daily,16KiB")
+        .file_retention("5 files")
         .file_compression(Compression::None) // only to count their lines below
         .init()?;
 

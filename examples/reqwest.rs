@@ -4,29 +4,29 @@
 //! cargo run --example reqwest
 //! ```
 //!
-//! The warehouse gets the id of the request, and the trace that has its number; on a host of the list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it is `.layer(spanwise::http::client())`.
+//! The warehouse gets the id of the request, and the trace that has its number; on a host of the list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it is `.layer(telemetry.http_client())`.
 
 #![expect(clippy::print_stderr, reason = "it tells what the other side got")]
 
 use std::error::Error;
 
 use axum::{Router, http::HeaderMap, routing::get};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tokio::net::TcpListener;
 use tracing::{Instrument, info, info_span};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _telemetry = spanwise::Builder::from_env()?
+    let telemetry = spanwise::Builder::from_env()?
         .default_preset(spanwise::Preset::Prod)
         .init()?;
 
-    let (propagation, redirects) = spanwise::http::client()
+    let client = telemetry
+        .http_client()
         .baggage(["tenant_id"])
         .baggage_to("localhost, *.internal".parse()?)
-        .reqwest();
-    let client = reqwest::Client::builder().redirect(redirects).build()?;
-    let client = ClientBuilder::new(client).with(propagation).build();
+        .reqwest(reqwest::Client::builder())
+        .build()?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();

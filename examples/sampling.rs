@@ -9,14 +9,14 @@
 
 use std::{error::Error, time::Duration};
 
-use spanwise::{Builder, Preset, Sampler};
+use spanwise::{Builder, Preset};
 use tracing::{error, info};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::from_env()?.default_preset(Preset::Prod);
     if builder.explain().to_string().contains("LOG_SAMPLE = none") {
         // Of each place in the code in `cache` the first three, then every hundredth; of the requests at INFO a tenth.
-        builder = builder.sample("cache=first:3/100,info=0.1".parse::<Sampler>()?);
+        builder = builder.sample("cache=first:3/100,info=0.1");
     }
     let telemetry = builder.init()?;
 

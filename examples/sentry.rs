@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .service("shop", "1.4.0")
         .sentry(|sentry| sentry.ignore_message("health check"));
     if builder.explain().to_string().contains("SENTRY_DSN = none") {
-        builder = builder.sentry_dsn(dsn.parse()?);
+        builder = builder.sentry_dsn(dsn);
     }
     let telemetry = builder.init()?;
 

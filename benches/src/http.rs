@@ -10,6 +10,10 @@
 //! A service answers at once with ten bytes, which are read to their end; lines go to a writer that does nothing. `tower-http` is set up to log as
 //! one would: its `TraceLayer` with a span at INFO, of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO, inside of
 //! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It does not know when a request ends. `bare` is the service alone, and part of all figures.
+//!
+//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose span
+//! is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no more than
+//! `quiet`.
 
 use std::{
     collections::BTreeMap,
@@ -59,6 +63,10 @@ enum Contender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
     Served,
+    /// At INFO, without the event of the request.
+    Quiet,
+    /// At WARN, which leaves the span and no event.
+    Warn,
     /// At a level that disables all of it.
     Disabled,
 }
@@ -69,7 +77,12 @@ const CONTENDERS: [Contender; 4] = [
     Contender::Spanwise,
     Contender::Stack,
 ];
-const WORKLOADS: [Workload; 2] = [Workload::Served, Workload::Disabled];
+const WORKLOADS: [Workload; 4] = [
+    Workload::Served,
+    Workload::Quiet,
+    Workload::Warn,
+    Workload::Disabled,
+];
 
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 500;
@@ -91,7 +104,8 @@ impl Contender {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
         let level = match workload {
-            Workload::Served => LevelFilter::INFO,
+            Workload::Served | Workload::Quiet => LevelFilter::INFO,
+            Workload::Warn => LevelFilter::WARN,
             Workload::Disabled => LevelFilter::OFF,
         };
         let levels = LevelLayer::new(Levels::from(level));
@@ -114,13 +128,17 @@ impl Contender {
         }
     }
 
-    fn serve(self, requests: u64) {
+    fn serve(self, workload: Workload, requests: u64) {
         match self {
             Self::Bare => each(requests, service_fn(answer)),
             Self::TowerHttp => {
+                let level = match workload {
+                    Workload::Quiet => Level::DEBUG,
+                    Workload::Served | Workload::Warn | Workload::Disabled => Level::INFO,
+                };
                 let trace = TraceLayer::new_for_http()
                     .make_span_with(peer_span::<Nothing>)
-                    .on_response(DefaultOnResponse::new().level(Level::INFO));
+                    .on_response(DefaultOnResponse::new().level(level));
                 let service = ServiceBuilder::new()
                     .set_x_request_id(Uuids)
                     .layer(trace)
@@ -129,8 +147,13 @@ impl Contender {
                 each(requests, service);
             }
             Self::Spanwise | Self::Stack => {
-                let service = spanwise_http::server().layer(service_fn(answer));
-                each(requests, service);
+                let layer = match workload {
+                    Workload::Quiet => spanwise_http::server().quiet("/orders/*"),
+                    Workload::Served | Workload::Warn | Workload::Disabled => {
+                        spanwise_http::server()
+                    }
+                };
+                each(requests, layer.layer(service_fn(answer)));
             }
         }
     }
@@ -140,6 +163,8 @@ impl Workload {
     fn name(self) -> &'static str {
         match self {
             Self::Served => "served",
+            Self::Quiet => "quiet",
+            Self::Warn => "warn",
             Self::Disabled => "disabled",
         }
     }
@@ -245,7 +270,7 @@ fn show() -> Result<(), Box<dyn Error>> {
     for contender in CONTENDERS {
         let lines = Captured::default();
         let dispatch = contender.dispatch(Workload::Served, lines.clone());
-        dispatcher::with_default(&dispatch, || contender.serve(1));
+        dispatcher::with_default(&dispatch, || contender.serve(Workload::Served, 1));
         writeln!(io::stdout(), "{}\n{}", contender.name(), lines.text())?;
     }
     Ok(())
@@ -253,10 +278,10 @@ fn show() -> Result<(), Box<dyn Error>> {
 
 fn measure(contender: Contender, workload: Workload, count: u64) -> Result<(), Box<dyn Error>> {
     dispatcher::set_global_default(contender.dispatch(workload, NullWriter))?;
-    contender.serve(WARM_UP);
+    contender.serve(workload, WARM_UP);
     let allocations = allocations::count();
     let start = Instant::now();
-    contender.serve(count);
+    contender.serve(workload, count);
     let nanos = start.elapsed().as_nanos() as f64;
     let allocations = (allocations::count() - allocations) as f64;
     let count = count.max(1) as f64;

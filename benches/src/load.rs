@@ -216,8 +216,7 @@ async fn serve(contender: Contender) -> Result<(), Box<dyn Error>> {
             let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
             let mut builder = Builder::prod();
             if contender == Contender::Sentry {
-                builder =
-                    builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?).parse()?);
+                builder = builder.sentry_dsn(format!("http://key@{}/1", silent.local_addr()?));
             }
             let telemetry = builder.init()?;
             let app = app.layer(telemetry.http_server());

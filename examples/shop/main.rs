@@ -29,10 +29,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
-use tracing::{Instrument, Span, debug, error, info, instrument, warn};
+use tracing::{Span, debug, info, instrument};
 
 use warehouse::Warehouse;
 
@@ -56,14 +56,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let warehouse = Warehouse::start(stdout).await?;
     // The ids go with each call; the tenant to hosts that are named.
-    let (tells_whose_call_it_is, redirects) = spanwise::http::client()
+    let client = telemetry
+        .http_client()
         .baggage(["tenant_id"])
         .baggage_to("127.0.0.1".parse()?)
-        .reqwest();
-    let client = reqwest::Client::builder().redirect(redirects).build()?;
-    let client = ClientBuilder::new(client)
-        .with(tells_whose_call_it_is)
-        .build();
+        .reqwest(reqwest::Client::builder())
+        .build()?;
 
     // Each task that outlives its request holds a clone; when all are gone, the work is done.
     let (work, mut all_done) = mpsc::channel::<()>(1);
@@ -143,7 +141,7 @@ async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Val
         info!(mail.to = "the customer", "confirmation sent");
         drop(shop.work);
     };
-    tokio::spawn(confirmation.instrument(Span::current()));
+    spanwise::task::spawn(confirmation);
     Ok(Json(json!({ "order_id": order_id })))
 }
 
@@ -167,13 +165,8 @@ async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> 
         amount = 19.99,
         "payment sent to the gateway"
     );
-    let declined = ShopError::PaymentFailed(GatewayError(io::ErrorKind::ConnectionReset.into()));
-    error!(
-        error = &declined as &dyn Error,
-        amount = 19.99,
-        "payment failed"
-    );
-    Err(declined)
+    let reset = io::ErrorKind::ConnectionReset.into();
+    Err(ShopError::PaymentFailed(GatewayError(reset)))
 }
 
 /// What a handler needs.
@@ -230,15 +223,11 @@ impl Error for GatewayError {
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
+        // The request's event has the error then: one line says what failed, and why.
+        spanwise::http::fail(&self);
         let status = match &self {
-            Self::NotAnOrder(_) => {
-                warn!(error = &self as &dyn Error, "order refused");
-                StatusCode::BAD_REQUEST
-            }
-            Self::NoStock(_) => {
-                error!(error = &self as &dyn Error, "no stock");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotAnOrder(_) => StatusCode::BAD_REQUEST,
+            Self::NoStock(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::PaymentFailed(_) => StatusCode::BAD_GATEWAY,
         };
         (status, self.to_string()).into_response()

@@ -45,7 +45,7 @@ fn with_a_flight_recorder_only_what_fails_shows_its_debug_lines() {
     };
     let (sent, failed) = (
         place("payment sent to the gateway"),
-        place("payment failed"),
+        place("request failed"),
     );
     assert!(sent < failed);
     let (sent, failed) = (&lines[sent], &lines[failed]);
@@ -99,8 +99,7 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
             let by = lines
                 .iter()
                 .filter(|line| line["service"]["name"] == service);
-            by.filter(|line| line["message"] == "request served")
-                .count()
+            by.filter(|line| line["outcome"].is_string()).count()
         };
         let is_asked = lines.iter().any(|line| line["message"] == "order created");
         assert_eq!(
@@ -153,11 +152,11 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
     // Of two orders the customer with an account gave one.
     assert_eq!(users("order created"), [None, Some("ada")]);
     assert_eq!(users("confirmation sent"), [None, Some("ada")]);
-    assert_eq!(users("payment failed"), [Some("ada")]);
+    assert_eq!(users("request failed"), [Some("ada")]);
     assert_eq!(users("products listed"), [None, None]);
     let failed = lines
         .iter()
-        .find(|line| line["message"] == "payment failed")
+        .find(|line| line["message"] == "request failed")
         .unwrap();
     assert_eq!(
         (
@@ -166,6 +165,46 @@ fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
         ),
         (&"ERROR".into(), 2)
     );
+}
+
+/// `docs/http.md` says how many lines and bytes the requests of the shop are.
+#[test]
+fn lines_and_bytes_are_as_documented() {
+    let stdout = shop(&[]);
+    let mut measured: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for text in stdout.lines() {
+        let line: Value = serde_json::from_str(text).unwrap();
+        if line["message"] == "shop is open" {
+            continue;
+        }
+        let level = line["level"].as_str().unwrap();
+        for row in [level, "all"] {
+            let (lines, bytes) = measured.entry(row.to_owned()).or_default();
+            *lines += 1;
+            *bytes += text.len() + 1;
+        }
+    }
+    let docs = include_str!("../../docs/http.md");
+    let (_, section) = docs.split_once("### How much it logs").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let row_of = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [_, level, lines, bytes, _] = cells[..] else {
+            return None;
+        };
+        let number = |cell: &str| cell.replace(',', "").parse::<usize>().ok();
+        Some((level.to_owned(), (number(lines)?, number(bytes)?)))
+    };
+    let documented: BTreeMap<_, _> = section.lines().filter_map(row_of).collect();
+    let levels: BTreeSet<_> = documented.keys().collect();
+    assert_eq!(levels, measured.keys().collect(), "{measured:?}");
+    for (level, (lines, bytes)) in &documented {
+        let (measured_lines, measured_bytes) = measured[level];
+        assert_eq!(measured_lines, *lines, "{level}: {measured:?}");
+        // Durations have more or fewer digits, and paths of modules on another machine.
+        let differs = measured_bytes.abs_diff(*bytes);
+        assert!(differs * 10 <= *bytes, "{level}: {measured:?}");
+    }
 }
 
 /// How often `key` is a key anywhere in `value`.

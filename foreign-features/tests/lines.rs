@@ -45,7 +45,7 @@ fn start() -> (Telemetry, Lines) {
     let lines = Lines::default();
     let output = lines.clone();
     let telemetry = Builder::prod()
-        .levels("info".parse().unwrap())
+        .levels("info")
         .with_writer(move || output.clone())
         .init()
         .unwrap();

@@ -1,17 +1,15 @@
 //! What happens to the process as a whole: it forks, and it ends.
 //!
-//! Nothing safe wraps `pthread_atfork` and `atexit`, so this module is the place of their two `unsafe` calls.
+//! Nothing safe wraps `atexit`, so this module is the place of that `unsafe` call.
 
 use std::{
-    sync::{
-        Arc, Mutex, Once, PoisonError, TryLockError, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, Once, PoisonError, TryLockError, Weak},
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::guarded;
+pub(crate) use spanwise_core::forks::generation;
+use spanwise_core::{forks, guarded};
 
 /// What wants to know.
 #[cfg_attr(
@@ -35,7 +33,6 @@ pub(crate) trait Lives: Send + Sync {
     fn finish(&self, deadline: Instant);
 }
 
-static GENERATION: AtomicU32 = AtomicU32::new(0);
 static ALL: Mutex<Vec<Weak<dyn Lives>>> = Mutex::new(Vec::new());
 
 /// A fork waits this long for what is being written.
@@ -46,12 +43,6 @@ const FINISH: Duration = Duration::from_secs(5);
 
 /// And of that, so long for what is told before.
 const TELL: Duration = Duration::from_secs(1);
-
-/// How many forks lie between this process and the one that began: threads and locks of an older generation are not here.
-#[inline]
-pub(crate) fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
 
 /// Has forks counted from now on, and the end noticed.
 pub(crate) fn begin_to_watch() {
@@ -114,19 +105,15 @@ fn each(act: impl Fn(&dyn Lives)) {
 }
 
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "nothing safe wraps these two functions of libc")]
+#[expect(unsafe_code, reason = "nothing safe wraps this function of libc")]
 fn install() {
-    unsafe extern "C" fn before_fork() {
+    fn before_fork() {
         let deadline = Instant::now() + HOLD_STILL;
         each(|one| one.hold_still(deadline));
     }
 
-    unsafe extern "C" fn in_parent() {
+    fn in_parent() {
         each(|one| one.go_on());
-    }
-
-    unsafe extern "C" fn in_child() {
-        GENERATION.fetch_add(1, Ordering::Relaxed);
     }
 
     extern "C" fn at_exit() {
@@ -137,13 +124,13 @@ fn install() {
         each(|one| one.finish(deadline));
     }
 
-    // SAFETY: both take functions that live as long as the program, since this code is never unloaded: a Rust library that is
-    // loaded at run time and holds thread locals, as std does, is not. The functions neither unwind, for they catch panics, nor touch
-    // what the ending program has torn down: they use statics and heap memory only. The one that runs in a child of a program with
-    // threads, where only async-signal-safe things are allowed, adds to an atomic. Errors mean that there was no memory for the
-    // registration; then the process is not told.
+    forks::watch(before_fork, in_parent);
+    // SAFETY: it takes a function that lives as long as the program, since this code is never
+    // unloaded: a Rust library that is loaded at run time and holds thread locals, as std does, is
+    // not. The function neither unwinds, for it catches panics, nor touches what the ending program
+    // has torn down: it uses statics and heap memory only. An error means that there was no memory
+    // for the registration; then the process is not told.
     unsafe {
-        libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
         libc::atexit(at_exit);
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     REDACTED, Redact, guarded, redact,
 };
 
-pub use late::{decides, recorded_callsite, set};
+pub use late::{decides, has_set_another_key, recorded_callsite, set};
 
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
@@ -120,6 +120,15 @@ impl Context {
         self.iter()
             .find(|(name, _)| *name == key)
             .map(|(_, value)| value)
+    }
+
+    /// The value of `key`, if [`set`] or the HTTP layer decided it: no field of a span or an event
+    /// has it instead.
+    #[must_use]
+    pub fn decided(&self, key: &str) -> Option<&str> {
+        let mut entries = self.entries.iter().flat_map(|entries| entries.iter());
+        let entry = entries.find(|entry| entry.key == key)?;
+        entry.is_decided.then_some(entry.value)
     }
 
     /// Keys with their values: those of the outermost span first, each span's in the order of its fields.

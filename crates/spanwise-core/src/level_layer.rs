@@ -275,6 +275,12 @@ impl LevelHandle {
         Ok(())
     }
 
+    /// The most verbose level that any event may have now.
+    #[must_use]
+    pub fn most_verbose_event(&self) -> LevelFilter {
+        self.shared.active().levels.most_verbose_event()
+    }
+
     /// Counts the changes of the levels.
     #[inline]
     pub(crate) fn changes(&self) -> u64 {

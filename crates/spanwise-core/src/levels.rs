@@ -121,11 +121,7 @@ impl Levels {
     /// # Ok::<(), spanwise_core::LevelsError>(())
     /// ```
     pub fn check_spans(&self) -> Result<(), LevelsError> {
-        let targets = self.targets.targets.iter().map(|(_, level)| *level);
-        let least = targets
-            .chain([self.targets.bare.unwrap_or(LevelFilter::OFF)])
-            .min();
-        let least = least.unwrap_or(LevelFilter::OFF);
+        let least = self.targets.least_verbose();
         let idle = self.spans.iter().filter(|span| span.level <= least);
         let problems: Vec<String> = idle
             .map(|SpanDirective { matcher, level, .. }| {
@@ -142,8 +138,62 @@ impl Levels {
         }
     }
 
+    /// These levels, each moved by `steps`: 1 is one level more verbose. A target that is `off`
+    /// stays off.
+    ///
+    /// ```
+    /// use spanwise_core::Levels;
+    ///
+    /// let levels: Levels = "warn,shop=info,hyper=off".parse()?;
+    /// assert_eq!(levels.clone().shifted(1).to_string(), "info,shop=debug,hyper=off");
+    /// assert_eq!(levels.shifted(-2).to_string(), "off,shop=error,hyper=off");
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn shifted(mut self, steps: i8) -> Self {
+        let targets = self.targets.targets.iter_mut().map(|(_, level)| level);
+        let spans = self.spans.iter_mut().map(|span| &mut span.level);
+        let named = targets.chain(spans);
+        for level in named.filter(|level| **level != LevelFilter::OFF) {
+            *level = shifted(*level, steps);
+        }
+        self.targets.bare = self.targets.bare.map(|level| shifted(level, steps));
+        self.without_idle_spans()
+    }
+
+    /// These levels, with the directives of `other` and without its bare level.
+    ///
+    /// ```
+    /// use spanwise_core::Levels;
+    ///
+    /// let levels: Levels = "info,shop=debug".parse()?;
+    /// let other: Levels = "warn,hyper=off,[request]=trace".parse()?;
+    /// let both = levels.with_directives_of(&other);
+    /// assert_eq!(both.to_string(), "info,shop=debug,hyper=off,[request]=trace");
+    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// ```
+    #[must_use]
+    pub fn with_directives_of(mut self, other: &Self) -> Self {
+        for (target, level) in &other.targets.targets {
+            self.targets.set(target.clone(), *level);
+        }
+        for span in &other.spans {
+            self.spans.retain(|this| this.matcher != span.matcher);
+            self.spans.push(span.clone());
+        }
+        self.without_idle_spans()
+    }
+
+    /// Drops span directives that change nothing, as [`check_spans`](Self::check_spans) says.
+    fn without_idle_spans(mut self) -> Self {
+        let least = self.targets.least_verbose();
+        self.spans.retain(|span| span.level > least);
+        self
+    }
+
     /// The most verbose level that any event may have.
-    pub(crate) fn most_verbose_event(&self) -> LevelFilter {
+    #[must_use]
+    pub fn most_verbose_event(&self) -> LevelFilter {
         let in_spans = self.spans.iter().map(|span| span.level).max();
         let in_spans = in_spans.unwrap_or(LevelFilter::OFF);
         self.targets.most_verbose().max(in_spans)
@@ -206,10 +256,37 @@ impl TargetLevels {
         levels.chain(self.bare).max().unwrap_or(LevelFilter::OFF)
     }
 
+    /// The level that every event has at least, whatever its target.
+    fn least_verbose(&self) -> LevelFilter {
+        let levels = self.targets.iter().map(|(_, level)| *level);
+        let bare = self.bare.unwrap_or(LevelFilter::OFF);
+        levels.fold(bare, LevelFilter::min)
+    }
+
     fn set(&mut self, target: String, level: LevelFilter) {
         self.targets.retain(|(other, _)| *other != target);
         self.targets.push((target, level));
     }
+}
+
+fn shifted(level: LevelFilter, steps: i8) -> LevelFilter {
+    const LEVELS: [LevelFilter; 6] = [
+        LevelFilter::OFF,
+        LevelFilter::ERROR,
+        LevelFilter::WARN,
+        LevelFilter::INFO,
+        LevelFilter::DEBUG,
+        LevelFilter::TRACE,
+    ];
+    let at = LEVELS.iter().position(|other| *other == level);
+    let at = at.unwrap_or_default();
+    let distance = usize::from(steps.unsigned_abs());
+    let at = if steps < 0 {
+        at.saturating_sub(distance)
+    } else {
+        LEVELS.len().saturating_sub(1).min(at + distance)
+    };
+    LEVELS[at]
 }
 
 /// As `str::starts_with`, but a hyphen of `prefix` matches an underscore too.

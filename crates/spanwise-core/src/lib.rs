@@ -47,6 +47,7 @@
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
+//! | forks of the process | [`forks`] |
 //! | a value formatted without trusting it | [`guarded`] |
 //! | events whose origin is known only at run time | [`runtime_callsite`] |
 //! | records of the `log` crate, with the feature `log` | `log_bridge` |
@@ -54,6 +55,7 @@
 //! [`spanwise`]: https://docs.rs/spanwise
 
 mod annotations;
+pub mod backtrace;
 mod callsite;
 pub mod chance;
 mod clock;
@@ -62,8 +64,10 @@ mod emission;
 mod emitted;
 mod entered_spans;
 mod error_chain;
+pub mod errors;
 mod ext;
 mod flush;
+pub mod forks;
 mod forward;
 pub mod guarded;
 mod inherit;
@@ -74,9 +78,11 @@ mod levels;
 #[cfg(feature = "log")]
 pub mod log_bridge;
 pub mod log_record;
+pub mod logged_panic;
 pub mod nearest;
 mod neighbours;
 pub mod nested_json;
+mod per_second;
 mod random_bits;
 mod redact;
 mod redacted;
@@ -96,6 +102,7 @@ pub use emission::{Emission, EmissionCache, Verdict};
 pub use emitted::Emitted;
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
+pub use errors::{AsError, err};
 pub use ext::LayerExt;
 pub use flush::Flush;
 pub use inherit::{Inherit, LayerId, Node, NodeCache};
@@ -104,6 +111,7 @@ pub use level_layer::{LevelHandle, LevelLayer};
 pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
 pub use neighbours::Neighbours;
+pub use per_second::PerSecond;
 pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, KeyVerdicts, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};

@@ -10,7 +10,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::Clock;
+use crate::{Clock, forks};
 
 /// Returns 64 random bits.
 ///
@@ -23,22 +23,23 @@ pub fn random_bits() -> u64 {
         static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
     }
     let drawn = STREAM.try_with(|stream| {
-        let process = process::id();
+        let generation = forks::generation();
         let mut stream = stream.try_borrow_mut().ok()?;
         let stream = match &mut *stream {
-            Some(stream) if stream.process == process => stream,
-            stream => stream.insert(Stream::new(process)),
+            Some(stream) if stream.generation == generation => stream,
+            stream => stream.insert(Stream::new(generation)),
         };
         Some(stream.next())
     });
     // Where thread-locals of every kind have an end.
     let drawn = drawn.ok().flatten();
-    drawn.unwrap_or_else(|| Stream::new(process::id()).next())
+    drawn.unwrap_or_else(|| Stream::new(forks::generation()).next())
 }
 
 /// The numbers of one thread in one process.
 struct Stream {
-    process: u32,
+    /// That of the process: see [`forks`].
+    generation: u32,
     key: RandomState,
     count: u64,
 }
@@ -48,17 +49,17 @@ const FAR_APART: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     #[cold]
-    fn new(process: u32) -> Self {
+    fn new(generation: u32) -> Self {
         let began = Clock::system().now().duration_since(UNIX_EPOCH);
         let began = began.unwrap_or_default();
         let began = began.as_nanos() as u64;
         Self {
-            process,
+            generation,
             // In a child, the key is one that the parent may draw, too. So each process counts
             // elsewhere: by its number, and one that has the number of another that ended by the
             // time, of which no count uses up as much as passes.
             key: RandomState::new(),
-            count: began.wrapping_add(FAR_APART.wrapping_mul(process.into())),
+            count: began.wrapping_add(FAR_APART.wrapping_mul(process::id().into())),
         }
     }
 

@@ -36,6 +36,7 @@ use crate::{
     forward_downcast,
 };
 
+pub(crate) use error::ShownError;
 pub use private_fields::PrivateFields;
 
 /// A layer in front of which a policy stands. Made by [`LayerExt::redacted`](crate::LayerExt::redacted).

@@ -1,5 +1,5 @@
 //! Callsites made while the program runs, for events that come from elsewhere than a macro of
-//! `tracing`.
+//! `tracing`, and for spans whose fields a set-up decides.
 //!
 //! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each
 //! origin gets a callsite when it is first seen. Every layer then sees the real origin, decides
@@ -13,6 +13,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use tracing::Span;
 use tracing_core::{
     Event, Kind, Level, LevelFilter, Metadata, callsite, callsite::DefaultCallsite, dispatcher,
     field::FieldSet, identify_callsite, subscriber::Interest,
@@ -24,10 +25,10 @@ pub const MAX_CALLSITES: usize = 4096;
 /// Names and paths of one origin may have this many bytes in all.
 pub const MAX_TEXT_LEN: usize = 2048;
 
-/// Where an event comes from, and which fields it has.
+/// Where an event or a span comes from, and which fields it has.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// The level of the event.
+    /// Its level.
     pub level: Level,
     /// Its target.
     pub target: &'a str,
@@ -41,7 +42,7 @@ pub struct Origin<'a> {
     pub fields: &'a [&'a str],
 }
 
-/// A callsite for events of one [`Origin`].
+/// A callsite for events of one [`Origin`], or for its spans.
 ///
 /// ```
 /// use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
@@ -95,13 +96,33 @@ impl RuntimeCallsite {
         insert(slot, origin, hash)
     }
 
+    /// Makes a callsite for spans called `name`.
+    ///
+    /// It stays for good, and is not among those that [`get`](Self::get) counts: make one when the
+    /// program is set up, not for each span.
+    #[must_use]
+    pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
+        make(name, Kind::SPAN, origin, origin.hash())
+    }
+
+    /// Opens a span that has no parent, with one value for each field of the origin. Whether a
+    /// subscriber wants it says [`is_enabled`](Self::is_enabled).
+    ///
+    /// # Panics
+    /// With debug assertions, if there are more or fewer values than fields.
+    #[inline]
+    #[must_use]
+    pub fn open_root(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) -> Span {
+        Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
+    }
+
     /// Returns what layers see of the callsite.
     #[must_use]
     pub fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
     }
 
-    /// Returns whether some subscriber wants an event of this callsite now.
+    /// Returns whether some subscriber wants an event, or a span, of this callsite now.
     #[inline]
     #[must_use]
     pub fn is_enabled(&'static self) -> bool {
@@ -211,7 +232,7 @@ fn insert(
         return None;
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let made = make(origin, hash);
+    let made = make("event", Kind::EVENT, origin, hash);
     loop {
         // Another thread may have filled this slot meanwhile, with this origin or with another one.
         let there = *slot.get_or_init(|| made);
@@ -222,7 +243,12 @@ fn insert(
     }
 }
 
-fn make(origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite {
+fn make(
+    name: &'static str,
+    kind: Kind,
+    origin: &Origin<'_>,
+    hash: u64,
+) -> &'static RuntimeCallsite {
     fn leak(text: &str) -> &'static str {
         text.to_owned().leak()
     }
@@ -230,14 +256,14 @@ fn make(origin: &Origin<'_>, hash: u64) -> &'static RuntimeCallsite {
     let identity: &'static Identity = Box::leak(Box::default());
     let metadata = identity.metadata.get_or_init(|| {
         Metadata::new(
-            "event",
+            name,
             leak(origin.target),
             origin.level,
             origin.file.map(leak),
             origin.line,
             origin.module_path.map(leak),
             FieldSet::new(fields.leak(), identify_callsite!(identity)),
-            Kind::EVENT,
+            kind,
         )
     });
     Box::leak(Box::new(RuntimeCallsite {

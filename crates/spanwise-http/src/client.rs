@@ -14,7 +14,7 @@ pub use self::{
 };
 
 #[cfg(feature = "reqwest-middleware")]
-pub use self::reqwest::ReqwestMiddleware;
+pub use self::reqwest::ReqwestBuilder;
 
 /// A layer for an HTTP client: [`ClientLayer`] with its defaults.
 pub fn client() -> ClientLayer {

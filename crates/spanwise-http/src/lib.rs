@@ -45,7 +45,7 @@
 //!     .trust("10.0.0.0/8".parse()?)
 //!     .tenant_header("x-tenant-id")
 //!     .header("user-agent")
-//!     .expected(StatusCode::NOT_FOUND)
+//!     .warn_on(StatusCode::UNAUTHORIZED)
 //!     .quiet("/health")
 //!     .slow(Duration::from_secs(1))
 //!     .server_timing()
@@ -73,6 +73,7 @@
 //! | `http.request.method` | one of the nine of HTTP, or `_OTHER` |
 //! | `http.route` | `/orders/{id}`, with the feature `axum`, for layers inside of the router; else |
 //! | `url.path` | the path, without the query |
+//! | `user_id`, and each [`context_key`](ServerLayer::context_key) | empty, for `Span::record` |
 //! | `request_id`, `trace_id`, `span_id`, `tenant_id` | who it belongs to: see [`ServerLayer::request_id_headers`], [`ServerLayer::tenant_header`] |
 //! | `client.address` | see [`ClientAddress`] |
 //! | `http.response.status_code` | from 500: it has a flight recorder write what it kept. The event says all of them |
@@ -85,19 +86,22 @@
 //! | `outcome` | message | level | when |
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
-//! | `client_error` | `request served` | WARN; INFO by [`expected`](ServerLayer::expected) | 4xx, sent to its end |
-//! | `server_error` | `request served` | ERROR | 5xx, sent to its end; or the service failed: then `error` says why |
-//! | `cancelled` | `request cancelled` | WARN; INFO for a stream that ran well: `text/event-stream`, or of unknown length | dropped before its end: the client left, or a timeout around the layer struck |
-//! | `panicked` | `request panicked` | ERROR | the handler or the body panicked; `error` says what |
-//! | `stream_aborted` | `response aborted` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
+//! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
+//! | `server_error` | `request failed` | ERROR; INFO by [`expected`](ServerLayer::expected) | 5xx, sent to its end; or the service failed, or the program called [`fail`]: then `error` says why |
+//! | `cancelled` | `request failed` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
+//! | `cancelled` | `request served` | INFO | the client left a stream that ran well: `text/event-stream`, or of unknown length |
+//! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` refers to the event that the facade's panic hook logged, else says what |
+//! | `stream_aborted` | `request failed` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
-//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`, of a
-//! `client_error` that has a route `url.path` too, `http.response.header.x-request-id` if the
-//! service set one of its own, and what [`record`], [`mark`] and [`ServerLayer::header`] add. What
-//! is slower than [`slow`](ServerLayer::slow) is told at WARN at least.
+//! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`,
+//! `http.response.header.x-request-id` if the service set one of its own, and what [`record`],
+//! [`mark`] and [`ServerLayer::header`] add. Where the span has a route in place of a path, the
+//! event has `url.path`, unless the outcome is `ok` ([`url_path`](ServerLayer::url_path) adds it to
+//! all). What is slower than [`slow`](ServerLayer::slow) is logged at WARN at least.
 //!
-//! gRPC says in its trailers how a call went. By that status, 0 is `ok`; 2, 4, 12, 13, 14 and 15 are `server_error`, others `client_error`.
+//! gRPC says in its trailers how a call went. That status counts as the status of HTTP that
+//! `google.rpc.Code` maps it to.
 //!
 //! # Behaviour
 //!
@@ -133,7 +137,7 @@
 //! | no `client.address`, and nobody is trusted | The address of the peer is not known: `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
 //! | `cancelled` where nobody left | A layer around this one threw the response away, or its body: put this one around it, by a later `.layer` with axum. |
 //! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice: see [`ServerLayer::request_id_headers`]. |
-//! | lines of a spawned task have no `request_id` | `tokio::spawn(work.instrument(Span::current()))`. |
+//! | lines of a spawned task have no `request_id` | `spanwise::task::spawn(work)`, or `tokio::spawn(work.in_current_span())`. |
 //! | `fmt().json()` shows `"spans":[]` with the event | It lists the spans that are entered; the request's no longer is, and is the event's parent: `"span"` has it. |
 //! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |
 
@@ -156,7 +160,7 @@ mod trust;
 pub use http;
 
 #[cfg(feature = "reqwest-middleware")]
-pub use client::ReqwestMiddleware;
+pub use client::ReqwestBuilder;
 pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
 pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
@@ -164,6 +168,7 @@ pub use client_address::{ClientAddress, ClientAddressError, Peer};
 pub use passed_on::passed_on;
 pub use request_id::RequestId;
 pub use server::{
-    ResponseBody, ServerFuture, ServerLayer, ServerService, Value, mark, record, server,
+    ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, Value, fail, mark, record,
+    server,
 };
 pub use trust::{Network, Trust, TrustError};

@@ -10,14 +10,17 @@ mod options;
 mod outcome;
 mod plain_path;
 mod request;
+mod request_span;
 mod service;
+mod statuses;
 mod value;
 
 pub use body::ResponseBody;
 pub(crate) use exchange::Exchange;
-pub use exchange::{mark, record};
+pub use exchange::{fail, mark, record};
 pub use future::ServerFuture;
 pub use service::{ServerLayer, ServerService, server};
+pub use statuses::Statuses;
 pub use value::Value;
 
 /// The target of the span and the event.

@@ -306,9 +306,9 @@ where
     }
 
     fn push_nested(&self, line: &mut Line, fragment: &Fragment) {
-        line.push(&self.shape.span);
+        line.push_short(&self.shape.span);
         line.push(fragment.object());
-        line.push(&self.shape.spans);
+        line.push_short(&self.shape.spans);
         fragment.push_objects(line);
         line.push_byte(b']');
         if fragment.omitted() > 0 {

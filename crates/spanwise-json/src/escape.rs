@@ -72,7 +72,7 @@ pub(crate) fn quoted(text: &str) -> Vec<u8> {
     line.as_bytes().to_vec()
 }
 
-const BLOCK: usize = SMALL;
+pub(crate) const BLOCK: usize = SMALL;
 
 /// Text is escaped in pieces of about this many bytes, so that room is made once a piece.
 const PIECE: usize = 1024;
@@ -223,6 +223,12 @@ const fn unicode(code: u16) -> [u8; ESCAPE] {
         0,
         6,
     ]
+}
+
+/// How many bytes come before the first that may be a quote or a backslash.
+#[inline]
+pub(crate) fn plain(block: &[u8; BLOCK]) -> usize {
+    suspects::<true>(block)
 }
 
 /// How many bytes come before the first that may need an escape.

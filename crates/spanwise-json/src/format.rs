@@ -1,21 +1,116 @@
 //! The formats: a table of names each, over one encoder.
 
-/// What a line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Format {
-    /// All fields at the top level, the event's first, then those of the spans from the innermost outwards.
+use std::{error::Error, fmt, str::FromStr};
+
+use spanwise_core::nearest::nearest;
+
+/// Defines [`Format`] with the name of each, so that a format is listed once.
+macro_rules! formats {
+    ($first:ident = $first_name:literal: $(#[$first_doc:meta])+
+     $($format:ident = $name:literal: $(#[$doc:meta])+)*) => {
+        /// What a line looks like: for [`JsonLayer`](crate::JsonLayer), and for every output of
+        /// `spanwise`.
+        ///
+        /// As a text it is its [name](Self::name), in any case.
+        ///
+        /// ```
+        /// use spanwise_json::Format;
+        ///
+        /// assert_eq!("json-nested".parse(), Ok(Format::JsonNested));
+        /// assert_eq!(
+        ///     "jsn".parse::<Format>().unwrap_err().to_string(),
+        ///     "`jsn` is not a format: did you mean json? accepts json, json-nested, pretty, compact, short"
+        /// );
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub enum Format {
+            $(#[$first_doc])+
+            #[default]
+            $first,
+            $($(#[$doc])+ $format,)*
+        }
+
+        impl Format {
+            /// The names of all formats, which `LOG_FORMAT` accepts.
+            pub const NAMES: &[&str] = &[$first_name, $($name),*];
+
+            /// [`NAMES`](Self::NAMES), joined by commas.
+            pub const ACCEPTS: &str = concat!($first_name, $(", ", $name),*);
+
+            const ALL: &[Self] = &[Self::$first, $(Self::$format),*];
+
+            /// Returns the name of the format.
+            #[must_use]
+            pub const fn name(&self) -> &str {
+                match self {
+                    Self::$first => $first_name,
+                    $(Self::$format => $name,)*
+                }
+            }
+        }
+    };
+}
+
+formats! {
+    Json = "json":
+    /// All fields at the top level, the event's first, then those of the spans from the innermost
+    /// outwards.
     ///
     /// `{"timestamp":…,"level":…,"target":…,"message":…,"order_id":42,"request_id":"…","span":"create_order"}`
-    #[default]
-    Json,
+    JsonNested = "json-nested":
     /// The layout of `tracing_subscriber::fmt().json()`, for a drop-in change.
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
     /// Line for line what that prints, without its faults: see the [crate docs](crate#json-nested).
-    JsonNested,
+    Pretty = "pretty":
+    /// For people: the event on one line, where it happened on the next. Written by the outputs of
+    /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
+    Compact = "compact":
+    /// For people: one line an event. Written by the outputs of `spanwise`, not by a
+    /// [`JsonLayer`](crate::JsonLayer).
+    Short = "short":
+    /// For the person at a command line: the level, the message and the fields. The time is there in
+    /// files, and while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
+
+/// A text that is not the name of a [`Format`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatError {
+    name: String,
+}
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let is_named = |format: &&Self| format.name().eq_ignore_ascii_case(text);
+        let found = Self::ALL.iter().find(is_named).cloned();
+        found.ok_or_else(|| FormatError {
+            name: text.to_owned(),
+        })
+    }
+}
+
+/// Its name.
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a format: ", self.name)?;
+        if let Some(name) = nearest(&self.name, Format::NAMES.iter().copied()) {
+            write!(f, "did you mean {name}? ")?;
+        }
+        write!(f, "accepts {}", Format::ACCEPTS)
+    }
+}
+
+impl Error for FormatError {}
 
 /// Where the fields of an event and of its spans go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +143,9 @@ pub(crate) const BUFFERED: &str = "buffered";
 pub(crate) const IS_BUFFERED: &[u8; 16] = b",\"buffered\":true";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
+/// Holds the fields of an event in the nested layout.
+pub(crate) const FIELDS: &str = "fields";
+
 /// Stands before the name of a user's field that is a key of the line itself.
 pub(crate) const DISPLACED: &str = "fields.";
 
@@ -55,9 +153,30 @@ pub(crate) const DISPLACED: &str = "fields.";
 pub(crate) const ADDED: &str = "added.";
 
 impl Format {
-    pub(crate) const fn table(self) -> &'static Table {
+    /// Returns whether a person reads the lines, and not a program.
+    #[must_use]
+    pub const fn is_for_people(&self) -> bool {
         match self {
-            Self::Json => &JSON,
+            Self::Json | Self::JsonNested => false,
+            Self::Pretty | Self::Compact | Self::Short => true,
+        }
+    }
+
+    /// Returns whether `key` is one that a line has in a format for programs, or may have: not to
+    /// be taken by a [static field](crate::JsonLayer::add).
+    #[must_use]
+    pub fn is_reserved(key: &str) -> bool {
+        let takes = |format: &Self| format.table().own_keys().contains(&key);
+        Self::ALL.iter().any(takes)
+            || key == FIELDS
+            || key.starts_with(DISPLACED)
+            || key.starts_with(ADDED)
+    }
+
+    /// The names in a line; of a format for people those that are used instead.
+    pub(crate) const fn table(&self) -> &'static Table {
+        match self {
+            Self::Json | Self::Pretty | Self::Compact | Self::Short => &JSON,
             Self::JsonNested => &JSON_NESTED,
         }
     }

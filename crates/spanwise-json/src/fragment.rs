@@ -192,13 +192,10 @@ impl Fragment {
                 Cow::Owned(own)
             }
             Layout::Nested => {
-                // `{"a":1,"b":2,"name":"s"}`: of it, `,"a":1,"b":2`.
+                // `{"a":1,"b":2,"name":"s"}`: of it, `{"a":1,"b":2`, or nothing.
                 let object = self.object();
                 let end = object.len() - NAME.len() - self.label.name.len() - 1;
-                match object[1..end].split_last() {
-                    Some((_, members)) => Cow::Owned([b",", members].concat()),
-                    None => Cow::Borrowed(b""),
-                }
+                Cow::Borrowed(&object[..end - 1])
             }
         }
     }
@@ -271,7 +268,16 @@ impl Fragment {
     }
 
     /// Appends the objects of all spans, joined by commas.
+    #[inline]
     pub(crate) fn push_objects(&self, line: &mut Line) {
+        match &self.shared {
+            None if self.omitted() == 0 => line.push(&self.bytes[1..]),
+            _ => self.push_object_parts(line),
+        }
+    }
+
+    #[inline(never)]
+    fn push_object_parts(&self, line: &mut Line) {
         let (pieces, last) = self.object_parts();
         let parts = pieces.iter().map(|piece| &**piece).chain([last]);
         for (index, part) in parts.filter(|part| !part.is_empty()).enumerate() {
@@ -421,7 +427,10 @@ impl Fragment {
 
     fn build_nested(&mut self, own: [&[u8]; 2], parent: Option<&Self>, notes: &mut Notes) {
         let label = Arc::clone(&self.label);
-        let own = own.concat();
+        let own = match own {
+            [own, b""] => Cow::Borrowed(own),
+            own => Cow::Owned(own.concat()),
+        };
         let (pieces, outer) = parent.map(Self::object_parts).unwrap_or_default();
         let pieces_len: usize = pieces.iter().map(|piece| piece.len()).sum();
         let (pieces, outer) = if pieces_len + outer.len() + own.len() <= label.max_len {
@@ -435,7 +444,7 @@ impl Fragment {
             (&[][..], &b""[..])
         };
         let mut sorted: Vec<_> = members(&own).collect();
-        sorted.sort_by_key(|member| member.key());
+        sorted.sort_by_key(|member| member.quoted_key());
         let object_len = own.len() + NAME.len() + label.name.len() + 3;
         let mut bytes = Vec::with_capacity(outer.len() + object_len);
         bytes.extend_from_slice(outer);

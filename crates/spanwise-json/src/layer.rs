@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, LayerId, Neighbours, Node, NodeCache, SelfReport, SinkCounters,
-    SpanTable, context::recorded_callsite, log_record::LogRecord,
+    CallsitePlans, CurrentSpan, Fault, LayerId, Neighbours, Node, NodeCache, SelfReport,
+    SinkCounters, SpanTable, context::recorded_callsite, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -67,6 +67,17 @@ where
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
             of_event,
+        }
+    }
+
+    /// Reports a format that this layer does not write.
+    fn report_format(&self) {
+        let format = &self.options.format;
+        if format.is_for_people() {
+            let why = format_args!(
+                "a JsonLayer does not write `{format}`: its lines are `json`; for `{format}` use the outputs of `spanwise`"
+            );
+            self.report.last_fault(Fault::Setup, &why);
         }
     }
 
@@ -242,6 +253,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.neighbours.observe(dispatch);
+        self.report_format();
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {

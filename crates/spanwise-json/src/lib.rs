@@ -106,6 +106,7 @@ mod fragment;
 mod layer;
 mod line;
 mod local;
+mod local_offset;
 mod members;
 mod names;
 mod notes;
@@ -119,7 +120,7 @@ mod value;
 mod visit;
 mod work;
 
-pub use format::Format;
+pub use format::{Format, FormatError};
 pub use layer::JsonLayer;
 pub use span_events::SpanEvents;
 pub use timestamp::Timestamp;

@@ -1,8 +1,9 @@
-//! The members of an object that we encoded: `,"key":value,"key":value`.
+//! The members of an object that we encoded: `,"key":value,"key":value`. The first byte may be the
+//! bracket of the object: `{"key":value,"key":value`.
 
 use crate::{value::string_end, work};
 
-/// One member: `,"key":` and its value.
+/// One member: `,"key":` or `{"key":`, and its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Member<'a> {
     pub(crate) bytes: &'a [u8],
@@ -25,7 +26,7 @@ impl<'a> Member<'a> {
 /// where each member begins.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
-        if bytes.first() != Some(&b',') {
+        if !matches!(bytes.first(), Some(b',' | b'{')) {
             return None;
         }
         let value = string_end(bytes, 1) + 1;

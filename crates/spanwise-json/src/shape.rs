@@ -11,7 +11,7 @@ use tracing_core::Metadata;
 use crate::{
     builder::Options,
     escape,
-    format::{ADDED, DISPLACED, Layout, Table},
+    format::{ADDED, DISPLACED, FIELDS, Layout, Table},
     line::Short,
     names::{bounded, bounded_path},
     plan::{Key, Role},
@@ -25,8 +25,8 @@ pub(crate) struct Shape {
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
     /// `,"span":` and `,"spans":[`
-    pub(crate) span: Vec<u8>,
-    pub(crate) spans: Vec<u8>,
+    pub(crate) span: Short<16>,
+    pub(crate) spans: Short<16>,
     pub(crate) has_threads: bool,
     pub(crate) redacts_text: bool,
     /// The keys of the static fields, as they stand in the line.
@@ -48,7 +48,7 @@ impl Shape {
         let mut added = Vec::new();
         for (key, value) in &options.add {
             let displaced = table.own_keys().contains(&key.as_str())
-                || (table.layout == Layout::Nested && key == "fields")
+                || (table.layout == Layout::Nested && key == FIELDS)
                 || key.starts_with(DISPLACED)
                 || key.starts_with(ADDED);
             let key = if displaced {
@@ -65,8 +65,8 @@ impl Shape {
         push_member(&mut spans, table.spans, b"[");
         Self {
             table,
-            span,
-            spans,
+            span: Short::new(span),
+            spans: Short::new(spans),
             open,
             close,
             has_threads: options.thread_name || options.thread_id,

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use spanwise_core::LayerId;
 use time::OffsetDateTime;
 
-use crate::line::Line;
+use crate::{line::Line, local_offset::local_offset_minutes};
 
-/// How a line says when it happened: [RFC 3339], in UTC or at a fixed offset.
+/// How a line says when it happened: [RFC 3339], in UTC, at a fixed offset or in local time.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, Timestamp};
@@ -21,7 +21,16 @@ use crate::line::Line;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
     digits: usize,
-    offset_minutes: i16,
+    zone: Zone,
+}
+
+/// Where clocks on the wall show the time of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zone {
+    Utc,
+    /// East of Greenwich.
+    Minutes(i16),
+    Local,
 }
 
 #[expect(
@@ -32,25 +41,26 @@ impl Timestamp {
     /// Whole seconds.
     pub const Seconds: Self = Self {
         digits: 0,
-        offset_minutes: 0,
+        zone: Zone::Utc,
     };
     /// Three digits after the second.
     pub const Millis: Self = Self {
         digits: 3,
-        offset_minutes: 0,
+        zone: Zone::Utc,
     };
     /// Six digits after the second: the default.
     pub const Micros: Self = Self {
         digits: 6,
-        offset_minutes: 0,
+        zone: Zone::Utc,
     };
     /// Nine digits after the second.
     pub const Nanos: Self = Self {
         digits: 9,
-        offset_minutes: 0,
+        zone: Zone::Utc,
     };
 
-    /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way. Default: 0, shown as `Z`.
+    /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way.
+    /// Defaults to 0, shown as `Z`.
     #[must_use]
     pub const fn at_offset_minutes(self, minutes: i16) -> Self {
         const DAY: i16 = 24 * 60;
@@ -62,8 +72,41 @@ impl Timestamp {
             minutes
         };
         Self {
-            offset_minutes: minutes,
+            zone: match minutes {
+                0 => Zone::Utc,
+                _ => Zone::Minutes(minutes),
+            },
             ..self
+        }
+    }
+
+    /// The same time of day as clocks on the wall show it, with its offset, also when summer time
+    /// begins or ends. In UTC where the system does not know its time zone.
+    ///
+    /// The zone is that of `TZ`, else of `/etc/localtime`, when the first line is written.
+    #[must_use]
+    pub const fn local(self) -> Self {
+        Self {
+            zone: Zone::Local,
+            ..self
+        }
+    }
+
+    /// Returns how many minutes east of Greenwich the time of a line at `at` is shown.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use spanwise_json::Timestamp;
+    ///
+    /// let timestamp = Timestamp::Millis.at_offset_minutes(120);
+    /// assert_eq!(timestamp.offset_minutes(SystemTime::UNIX_EPOCH), 120);
+    /// ```
+    #[must_use]
+    pub fn offset_minutes(self, at: SystemTime) -> i16 {
+        match self.zone {
+            Zone::Utc => 0,
+            Zone::Minutes(minutes) => minutes,
+            Zone::Local => local_offset_minutes(at),
         }
     }
 }
@@ -113,7 +156,7 @@ impl LastSecond {
             Err(before) => before_epoch(&before),
         };
         if self.of != Some((second, layer)) {
-            self.start_second(open, second, timestamp);
+            self.start_second(open, second, timestamp, now);
             self.of = Some((second, layer));
         }
         if let Some(digits) = self
@@ -126,8 +169,9 @@ impl LastSecond {
     }
 
     #[cold]
-    fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp) {
-        let offset = i64::from(timestamp.offset_minutes) * 60;
+    fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp, now: SystemTime) {
+        let offset_minutes = timestamp.offset_minutes(now);
+        let offset = i64::from(offset_minutes) * 60;
         // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
         let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
         let local = OffsetDateTime::from_unix_timestamp((second + offset).clamp(-last, last))
@@ -147,8 +191,8 @@ impl LastSecond {
             self.fraction += 1;
             text.extend(std::iter::repeat_n('0', timestamp.digits));
         }
-        let minutes = timestamp.offset_minutes.unsigned_abs();
-        match timestamp.offset_minutes {
+        let minutes = offset_minutes.unsigned_abs();
+        match offset_minutes {
             0 => text.push('Z'),
             east => {
                 let sign = if east > 0 { '+' } else { '-' };

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 use serde_core::Serialize;
 use spanwise_core::nested_json;
 
-use crate::work;
+use crate::{escape, work};
 
 /// Shows `value` as nested JSON in spanwise's sinks, and as compact JSON text in anyone else's.
 ///
@@ -234,6 +234,14 @@ pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() {
         work::step(1);
+        match json[at..].first_chunk().map(escape::plain) {
+            Some(escape::BLOCK) => {
+                at += escape::BLOCK;
+                continue;
+            }
+            Some(plain) => at += plain,
+            None => {}
+        }
         match json[at] {
             b'"' => return at + 1,
             b'\\' => at += 2,

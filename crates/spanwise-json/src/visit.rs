@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{Redact, error_chain, guarded};
+use spanwise_core::{Redact, error_chain, errors, guarded};
 use tracing_core::{Field, field::Visit};
 
 use crate::{
@@ -398,7 +398,14 @@ impl Visit for Encoder<'_> {
             return self.skip(field, format_args!("{value}"));
         };
         let (max_len, reading) = (key.max_len, self.reading(key, field));
-        self.line.push(b"{\"message\":");
+        match errors::type_name(value) {
+            Some(name) => {
+                self.line.push(b"{\"type\":");
+                text::push_str(self.line, name, max_len, None);
+                self.line.push(b",\"message\":");
+            }
+            None => self.line.push(b"{\"message\":"),
+        }
         let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
         for (index, cause) in error_chain(value, MOST_CAUSES).enumerate() {
@@ -407,7 +414,12 @@ impl Visit for Encoder<'_> {
             }
             missing |= text::push_display(self.line, format_args!("{cause}"), max_len, reading);
         }
-        self.line.push(b"]}");
+        self.line.push(b"]");
+        if let Some(backtrace) = errors::short_backtrace(value) {
+            self.line.push(b",\"backtrace\":");
+            missing |= text::push_str(self.line, &backtrace, max_len, reading);
+        }
+        self.line.push_byte(b'}');
         self.end(missing);
     }
 

@@ -63,9 +63,9 @@ mod tests {
     }
 
     /// The steps of the last record and the event after it, and of all before.
-    fn steps(format: Format, load: &Load) -> [u64; 2] {
+    fn steps(format: &Format, load: &Load) -> [u64; 2] {
         let layer = JsonLayer::new()
-            .format(format)
+            .format(format.clone())
             .max_line(load.max_line)
             .with_writer(io::sink as fn() -> io::Sink);
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
@@ -142,8 +142,8 @@ mod tests {
         ];
         for format in [Format::Json, Format::JsonNested] {
             for (name, grow) in cases {
-                let small = steps(format, &grow(&base, 1));
-                let large = steps(format, &grow(&base, 8));
+                let small = steps(&format, &grow(&base, 1));
+                let large = steps(&format, &grow(&base, 8));
                 for (small, large) in small.into_iter().zip(large) {
                     // Some work is there at first only with the larger load.
                     let bound = 12 * small + 64 * 1024;

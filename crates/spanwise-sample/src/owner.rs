@@ -2,11 +2,40 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use tracing_core::field::Value;
+
 /// A key and its value: of the first few values of a callsite that are held back before they are told; the others are told together.
 #[derive(Debug, Clone)]
 pub(crate) struct Owner {
     pub(crate) key: &'static str,
-    pub(crate) value: String,
+    pub(crate) value: OwnValue,
+}
+
+/// A value, of the type that it was logged with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OwnValue {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    /// Of the context, which has texts alone, too.
+    Text(String),
+}
+
+impl OwnValue {
+    pub(crate) fn as_value(&self) -> &dyn Value {
+        match self {
+            Self::Bool(value) => value,
+            Self::I64(value) => value,
+            Self::U64(value) => value,
+            Self::I128(value) => value,
+            Self::U128(value) => value,
+            Self::F64(value) => value,
+            Self::Text(value) => value,
+        }
+    }
 }
 
 /// So many of a callsite have a summary of their own.

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, hash::Hasher, ptr};
 
-use spanwise_core::{Context, log_record};
+use spanwise_core::{CONTEXT_KEYS, Context, context, log_record};
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -14,7 +14,7 @@ use crate::{
     keys::Watched,
     limit::Kind,
     meter::{Bucket, Meter, Verdict},
-    owner::{self, Owner},
+    owner::{self, OwnValue, Owner},
     seat::{self, Seat},
     share::Share,
     summary,
@@ -81,7 +81,24 @@ enum Condition {
     LogTarget,
     Message(Field),
     /// By its place in [`When::fields`]; the context is asked where the callsite has no such field.
-    Field(usize, Option<Field>),
+    Field(usize, Option<OwnField>),
+}
+
+/// A field of a callsite that a rule looks at.
+#[derive(Debug)]
+struct OwnField {
+    field: Field,
+    /// Whether each stack has a context key of its name.
+    is_context_key: bool,
+}
+
+impl OwnField {
+    fn of(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
+        Some(Self {
+            field: callsite.fields().field(name)?,
+            is_context_key: CONTEXT_KEYS.contains(&name),
+        })
+    }
 }
 
 /// How much of them is kept.
@@ -93,7 +110,7 @@ enum Amount {
     /// None is kept that would stand for the others.
     Nothing,
     /// A bucket for each value of the field, or of the context.
-    Buckets(Bucket, Option<Field>),
+    Buckets(Bucket, Option<OwnField>),
 }
 
 impl Plan {
@@ -182,14 +199,14 @@ impl Rules {
             return None;
         };
         let key = owner::name_for_ever(rate.per.as_ref()?);
-        let own = field
-            .as_ref()
-            .and_then(|field| value::text(asked.event, field, owner::MAX_VALUE_LEN));
+        let own = asked.own(field.as_ref(), key);
+        let own = own.and_then(|field| value::own(asked.event, field, owner::MAX_VALUE_LEN));
         let value = match own {
             Some(whole) => whole?,
             None => {
                 let value = asked.context().get(key)?;
-                (value.len() <= owner::MAX_VALUE_LEN).then(|| value.to_owned())?
+                let is_told = value.len() <= owner::MAX_VALUE_LEN;
+                is_told.then(|| OwnValue::Text(value.to_owned()))?
             }
         };
         Some(Owner { key, value })
@@ -198,7 +215,6 @@ impl Rules {
 
 /// What is left to be seen of each event; nothing if the rule is about none of the callsite.
 fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[Condition]>> {
-    let field = |name: &str| callsite.fields().field(name);
     let mut conditions = Vec::new();
     if !when.means_level(*callsite.level()) {
         return None;
@@ -216,10 +232,10 @@ fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[
         return None;
     }
     if when.message.is_some() {
-        conditions.push(Condition::Message(field("message")?));
+        conditions.push(Condition::Message(callsite.fields().field("message")?));
     }
     for (index, (key, _)) in when.fields.iter().enumerate() {
-        conditions.push(Condition::Field(index, field(key)));
+        conditions.push(Condition::Field(index, OwnField::of(callsite, key)));
     }
     Some(conditions.into())
 }
@@ -233,7 +249,7 @@ impl Amount {
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
             Kind::Rate(rate) => match &rate.per {
                 None => Self::Metered(Meter::bucket(rate)),
-                Some(key) => Self::Buckets(Bucket::new(rate), callsite.fields().field(key)),
+                Some(key) => Self::Buckets(Bucket::new(rate), OwnField::of(callsite, key)),
             },
             Kind::First(first) => Self::Metered(Meter::count(*first)),
         }
@@ -338,9 +354,8 @@ where
             }
             Condition::Field(index, field) => {
                 let (key, wanted) = &when.fields[*index];
-                let own = field
-                    .as_ref()
-                    .and_then(|field| value::equals(self.event, field, wanted, false));
+                let own = self.own(field.as_ref(), key);
+                let own = own.and_then(|field| value::equals(self.event, field, wanted, false));
                 let watched = &rule.watched[*index];
                 match own.or_else(|| Some(self.context().get(key)? == wanted)) {
                     Some(met) => {
@@ -358,16 +373,30 @@ where
         }
     }
 
+    /// The event's own field, unless the context has a decided value of that name: an event does
+    /// not say whose it is.
+    #[inline]
+    fn own<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
+        let field = field?;
+        let may_be_decided = field.is_context_key || context::has_set_another_key();
+        let is_decided = may_be_decided && self.context().decided(name).is_some();
+        (!is_decided).then_some(&field.field)
+    }
+
     /// For the value by which `rule` tells buckets apart, at this callsite.
-    fn key(&self, rule: &Rule, field: Option<&Field>) -> u64 {
+    fn key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
         let mut hasher = rule.keyed.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
-        let own = field.is_some_and(|field| value::hash(self.event, field, &mut hasher));
-        if own {
+        let Kind::Rate(rate) = &rule.limit.0 else {
+            return hasher.finish();
+        };
+        let Some(name) = &rate.per else {
+            return hasher.finish();
+        };
+        let own = self.own(field, name);
+        if own.is_some_and(|field| value::hash(self.event, field, &mut hasher)) {
             rule.watched_key().found();
-        } else if let Kind::Rate(rate) = &rule.limit.0
-            && let Some(name) = &rate.per
-        {
+        } else {
             match self.context().get(name) {
                 Some(value) => {
                     rule.watched_key().found();

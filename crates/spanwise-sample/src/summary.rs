@@ -47,14 +47,14 @@ impl Summary {
             display(Rfc3339(self.first)),
             display(Rfc3339(self.last)),
         );
-        let value = owner.map(|owner| owner.value.as_str());
+        let value = owner.map(|owner| owner.value.as_value());
         let values: [Option<&dyn Value>; 6] = [
             Some(&MESSAGE),
             Some(&self.suppressed),
             Some(&place),
             Some(&first),
             Some(&last),
-            value.as_ref().map(|value| value as &dyn Value),
+            value,
         ];
         let values = metadata
             .fields()

@@ -9,6 +9,8 @@ use spanwise_core::guarded;
 use tracing::Event;
 use tracing_core::{Field, field::Visit};
 
+use crate::owner::OwnValue;
+
 /// Whether the field is `text`, or begins with it; nothing if the event does not have it.
 pub(crate) fn equals(
     event: &Event<'_>,
@@ -36,17 +38,66 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = Hashed::new(hasher).write_str(text);
 }
 
-/// The text of the field, if it is no longer than so many bytes and can be read to its end. `None`
-/// if the event does not have the field, and
-/// `Some(None)` if the text is not whole.
-pub(crate) fn text(event: &Event<'_>, field: &Field, max_len: usize) -> Option<Option<String>> {
+/// The value of the field; its text, if it is no longer than so many bytes and can be read to its
+/// end. `None` if the event does not have the field, and `Some(None)` if the text is not whole.
+pub(crate) fn own(event: &Event<'_>, field: &Field, max_len: usize) -> Option<Option<OwnValue>> {
+    let mut typed = Typed {
+        index: field.index(),
+        value: None,
+    };
+    event.record(&mut typed);
+    if typed.value.is_some() {
+        return Some(typed.value);
+    }
     let mut text = Text {
         text: String::new(),
         max_len,
         is_cut: false,
     };
     let is_read = read(event, field, &mut text)?;
-    Some((is_read && !text.is_cut).then_some(text.text))
+    Some((is_read && !text.is_cut).then_some(OwnValue::Text(text.text)))
+}
+
+/// Reads a value that is not text.
+struct Typed {
+    index: usize,
+    value: Option<OwnValue>,
+}
+
+impl Typed {
+    fn set(&mut self, field: &Field, value: OwnValue) {
+        if field.index() == self.index {
+            self.value = Some(value);
+        }
+    }
+}
+
+impl Visit for Typed {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, OwnValue::Bool(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, OwnValue::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, OwnValue::U64(value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.set(field, OwnValue::I128(value));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.set(field, OwnValue::U128(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field, OwnValue::F64(value));
+    }
 }
 
 /// The text of the field, in pieces. Nothing if the event does not have it, false if the text came to no good end.

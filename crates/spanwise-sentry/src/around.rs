@@ -26,6 +26,8 @@ pub(crate) struct Around {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     more: Vec<String>,
+    /// Those of every event.
+    constant: Tags,
 }
 
 /// Of so many spans, the nearest, the fields are shown.
@@ -34,6 +36,14 @@ const MOST_SHOWN: usize = 32;
 impl Keys {
     pub(crate) fn add(&mut self, key: String) {
         self.more.push(key);
+    }
+
+    /// Adds a tag that every event has, or returns `false` if Sentry would not take it. A value that
+    /// may not be shown is none.
+    pub(crate) fn add_static(&mut self, tag: &str, value: &Value) -> bool {
+        let refused = self.constant.refused;
+        self.constant.insert(tag, value);
+        self.constant.refused == refused
     }
 
     fn is_tag(&self, name: &str) -> bool {
@@ -85,6 +95,7 @@ impl Keys {
             .iter()
             .filter(|(name, _)| !decided.contains(&key_of(name)));
         of_event.for_each(|(name, value)| take(name, value));
+        tags.extend(&self.constant);
         let timed = spans.first().and_then(|span| span.timing.as_ref());
         let mut around = Around {
             tags,

@@ -20,6 +20,7 @@ use ureq::{
 use crate::{
     Dsn, SentryLayer,
     around::Keys,
+    grouping::Grouping,
     ignore::Ignore,
     outbox::Bounds,
     queues::{Counts, Queues},
@@ -56,6 +57,7 @@ pub struct Builder {
     repeats_within: Duration,
     report: SelfReport,
     clock: Clock,
+    static_tags: Vec<(String, String)>,
 }
 
 /// What is asked while events are made.
@@ -67,6 +69,7 @@ pub(crate) struct Options {
     pub(crate) traces: Option<Threshold>,
     pub(crate) keys: Keys,
     pub(crate) ignore: Ignore,
+    pub(crate) grouping: Grouping,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
 
@@ -76,6 +79,8 @@ pub(crate) struct Options {
 pub enum SentryError {
     /// A share that is not between 0 and 1: of what, and the share.
     Share(&'static str, f64),
+    /// A static tag that Sentry does not take.
+    Tag(String),
     /// The certificates are not in the form of PEM.
     Certificates,
     /// The proxy of the [`Builder::options`] is no address of one. It is not shown: it may hold a password.
@@ -121,6 +126,7 @@ impl Sentry {
         Builder {
             dsn,
             options: Options::default(),
+            static_tags: Vec::new(),
             client,
             sample_rate: 1.0,
             traces_sample_rate: 0.0,
@@ -177,7 +183,8 @@ impl Sentry {
 
     /// Sends what can be sent until `deadline`, and ends. What could not be sent is counted as lost. Events that come later are lost, too.
     pub fn end(&self, deadline: Instant) {
-        self.sink.let_go();
+        self.sink.let_go(deadline);
+        self.sink.end_late();
         self.sink.queues.end(deadline);
     }
 }
@@ -185,7 +192,7 @@ impl Sentry {
 impl Flush for Sentry {
     /// Waits for what is on its way to Sentry. A server that cannot be reached is not waited for.
     fn flush(&self, deadline: Instant) -> io::Result<()> {
-        self.sink.let_go();
+        self.sink.let_go(deadline);
         let queue = self.sink.queues.here_if_any();
         if queue.is_none_or(|queue| queue.outbox.flush(deadline)) {
             return Ok(());
@@ -280,6 +287,14 @@ impl Builder {
         self
     }
 
+    /// Adds a tag to every event, transaction and log, such as the region of a service. The last
+    /// value of a tag counts. A field of the same name has no effect on it. A value of more than 200
+    /// characters is cut.
+    pub fn static_tag(mut self, tag: impl Into<String>, value: impl Into<String>) -> Self {
+        self.static_tags.push((tag.into(), value.into()));
+        self
+    }
+
     /// Sends no errors of this target, nor of those below it.
     pub fn ignore_target(mut self, target: impl Into<String>) -> Self {
         self.options.ignore.target(target.into());
@@ -304,6 +319,13 @@ impl Builder {
     /// one event tells how often. Default: 60 s; with zero each of them is sent.
     pub fn repeats_within(mut self, window: Duration) -> Self {
         self.repeats_within = window;
+        self
+    }
+
+    /// Leaves it to Sentry which errors are one issue. By default those are that come from the same
+    /// target and say the same, but for numbers, ids, addresses and paths.
+    pub fn without_grouping(mut self) -> Self {
+        self.options.grouping = Grouping::BySentry;
         self
     }
 
@@ -367,11 +389,13 @@ impl Builder {
     /// Starts the thread that sends.
     ///
     /// # Errors
-    /// [`SentryError`] if a share is not between 0 and 1, if the certificates or the proxy cannot be read, or if there is no thread to be had.
+    /// [`SentryError`] if a share is not between 0 and 1, if Sentry does not take a static tag, if
+    /// the certificates or the proxy cannot be read, or if there is no thread to be had.
     pub fn build(self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         let Self {
             dsn,
             mut options,
+            static_tags,
             mut client,
             sample_rate,
             traces_sample_rate,
@@ -382,6 +406,11 @@ impl Builder {
             report,
             clock,
         } = self;
+        for (tag, value) in static_tags {
+            if !options.keys.add_static(&tag, &value.into()) {
+                return Err(SentryError::Tag(tag));
+            }
+        }
         let certificates = read_certificates(&root_certificates)?;
         let proxy = proxy_of(&dsn, &client)?;
         for doubt in doubts(&dsn, proxy.as_ref()) {
@@ -541,6 +570,11 @@ impl fmt::Display for SentryError {
             Self::Share(what, share) => {
                 write!(f, "the {what} {share} is out of range: it lies between 0 and 1; use 1 to send everything")
             }
+            Self::Tag(tag) => write!(
+                f,
+                "`{tag}` is no tag that Sentry takes: write 1 to 32 ASCII letters, digits, `_`, `.`, `:` and `-`, but not release, dist, user, \
+                 filename or function"
+            ),
             Self::Certificates => f.write_str("the root certificates cannot be read: they are to be in PEM, with `-----BEGIN CERTIFICATE-----`"),
             Self::Proxy => f.write_str("the proxy is no address of one: it looks like `http://<host>:<port>`"),
             Self::Thread(error) => write!(f, "no thread can be started that sends to Sentry: {error}; raise the limit of threads"),
@@ -552,7 +586,7 @@ impl std::error::Error for SentryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(error) => Some(error),
-            Self::Share(..) | Self::Certificates | Self::Proxy => None,
+            Self::Share(..) | Self::Tag(_) | Self::Certificates | Self::Proxy => None,
         }
     }
 }

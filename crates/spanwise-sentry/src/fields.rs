@@ -1,9 +1,9 @@
 //! The fields of an event or a span, copied as far as they are sent.
 
-use std::{error::Error, fmt, iter};
+use std::{error::Error, fmt, iter, sync::Arc};
 
-use sentry_core::{parse_type_from_debug, protocol::Value};
-use spanwise_core::{guarded, log_record};
+use sentry_core::protocol::Value;
+use spanwise_core::{errors, guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Sentry cuts values itself; what is longer than this is not sent at all.
@@ -25,20 +25,40 @@ pub(crate) struct Fields {
     pub(crate) errors: Vec<Vec<Cause>>,
     /// Of a record of the `log` crate some fields say where it comes from.
     is_log_record: bool,
+    detail: Detail,
+}
+
+/// How much of the errors is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Their texts.
+    #[default]
+    Texts,
+    /// Also the names of their types, and the backtrace.
+    Exceptions,
 }
 
 /// An error of a chain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
+    /// `Declined`.
     pub(crate) ty: String,
+    /// `shop::pay`, if it is known.
+    pub(crate) module: Option<String>,
     pub(crate) text: String,
+    pub(crate) backtrace: Option<Arc<str>>,
 }
 
 impl Fields {
     /// The fields of an event or a span of `callsite`, which `record` gives to a visitor.
-    pub(crate) fn of(callsite: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> Self {
+    pub(crate) fn of(
+        callsite: &Metadata<'_>,
+        detail: Detail,
+        record: impl FnOnce(&mut dyn Visit),
+    ) -> Self {
         let mut fields = Self {
             is_log_record: log_record::is_log_record(callsite),
+            detail,
             ..Self::default()
         };
         record(&mut fields);
@@ -72,6 +92,16 @@ impl Fields {
                 .map(|cause| &*cause.text)
         };
         message.or_else(text).or_else(cause)
+    }
+
+    /// The message, and what the errors say, with their causes.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let causes = self.errors.iter().flatten().map(|cause| &*cause.text);
+        let message = self.message.as_deref();
+        message
+            .into_iter()
+            .chain(self.texts_of_errors())
+            .chain(causes)
     }
 
     /// What the errors among the fields say that came as texts.
@@ -159,16 +189,13 @@ impl Visit for Fields {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let _ = field;
-        self.errors.push(chain_of(value));
+        let chain = causes(value).map(|error| Cause::of(error, self.detail));
+        self.errors.push(chain.collect());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add_text(field, format_args!("{value:?}"));
     }
-}
-
-fn chain_of(error: &(dyn Error + 'static)) -> Vec<Cause> {
-    causes(error).map(Cause::of).collect()
 }
 
 /// An error and what caused it, the outermost first.
@@ -183,22 +210,20 @@ fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 's
 }
 
 impl Cause {
-    fn of(error: &(dyn Error + 'static)) -> Self {
+    fn of(error: &(dyn Error + 'static), detail: Detail) -> Self {
         let text = text_of(format_args!("{error}"), LONGEST_VALUE);
-        let debug = text_of(format_args!("{error:?}"), LONGEST_VALUE);
-        // What `anyhow::msg` and the like are made of writes its text as `Debug`: there is no type in it.
-        let is_text = debug == format!("{text:?}") || debug == text;
-        // `std::io::Error` shows what it is made of, and not its name.
-        let of_io = ["Os { code: ", "Kind(", "Custom { kind: "];
-        let ty = match parse_type_from_debug(&debug) {
-            _ if is_text => "Error",
-            _ if of_io.iter().any(|begin| debug.starts_with(begin)) => "io::Error",
-            "" => "Error",
-            ty => ty,
-        };
+        let (mut name, mut module, mut backtrace) = (None, None, None);
+        if detail == Detail::Exceptions {
+            name = errors::short_name(error);
+            let path = errors::type_name(error).and_then(|name| name.split('<').next());
+            module = path.and_then(|path| Some(path.rsplit_once("::")?.0.to_owned()));
+            backtrace = errors::backtrace(error);
+        }
         Self {
-            ty: ty.to_owned(),
+            ty: name.unwrap_or_else(|| "Error".to_owned()),
+            module,
             text,
+            backtrace,
         }
     }
 }

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     event::{self, Place},
-    fields::{Fields, text_of},
+    fields::{Detail, Fields, text_of},
     ids, logs,
     queues::Counts,
     repeats, sender,
@@ -210,7 +210,11 @@ impl Capture {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let options = &self.sink.options;
-        let fields = Fields::of(place.callsite, |visitor| event.record(visitor));
+        let detail = match uses.event {
+            true => Detail::Exceptions,
+            false => Detail::Texts,
+        };
+        let fields = Fields::of(place.callsite, detail, |visitor| event.record(visitor));
         let counts = &self.sink.queues.here().counts;
         let at = self.sink.clock.now();
         let around = || {
@@ -235,9 +239,13 @@ impl Capture {
         if is_ignored {
             return count(&counts.ignored);
         }
-        // That a request ended with a status of 500 is what the error said that came before, and news only where none did.
-        if has_failed && place.target() == ACCESS {
+        // The event of a request is news where no error came before, or where it has another one.
+        let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(&fields);
+        if place.target() == ACCESS && !is_news {
             return count(&counts.repeated);
+        }
+        if tells_why {
+            unit.report(&fields);
         }
         let around = around();
         let key = repeats::key((
@@ -259,7 +267,14 @@ impl Capture {
         self.sink.see(key, move || {
             let Counts { refused_tags, .. } = counts;
             refused_tags.fetch_add(around.tags.refused, Ordering::Relaxed);
-            event::event(place, fields, around, breadcrumbs(unit), at)
+            event::event(
+                place,
+                fields,
+                options.grouping,
+                around,
+                breadcrumbs(unit),
+                at,
+            )
         });
     }
 }
@@ -290,7 +305,7 @@ where
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
         // Formats values: before anything is locked.
-        let fields = Fields::of(callsite, |visitor| attrs.record(visitor));
+        let fields = Fields::of(callsite, Detail::Texts, |visitor| attrs.record(visitor));
         let fields = span_fields(fields);
         let parent = ctx
             .span(id)
@@ -321,7 +336,7 @@ where
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         if let Some(open) = self.spans.get(id) {
             let callsite = recorded_callsite(values, open.callsite);
-            let fields = Fields::of(callsite, |visitor| values.record(visitor));
+            let fields = Fields::of(callsite, Detail::Texts, |visitor| values.record(visitor));
             open.record(span_fields(fields), decides(callsite));
         }
     }

@@ -4,15 +4,17 @@
 //! to send, and a lock in it may be held by a thread that is not there.
 
 use std::{
-    process,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     thread,
 };
 
+use spanwise_core::forks;
+
 /// A value of each process.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
-    process: u32,
+    /// That of the process: see [`forks`].
+    generation: u32,
     value: T,
     /// That of a child, in its copy of the memory.
     forked: OnceLock<Box<Self>>,
@@ -21,7 +23,7 @@ pub(crate) struct PerProcess<T> {
 impl<T> PerProcess<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
-            process: process::id(),
+            generation: forks::generation(),
             value,
             forked: OnceLock::new(),
         }
@@ -29,9 +31,9 @@ impl<T> PerProcess<T> {
 
     /// Returns the value of this process, which a child makes with `make` when it first asks.
     pub(crate) fn here(&self, make: impl Fn() -> T) -> &T {
-        let process = process::id();
+        let generation = forks::generation();
         let mut one = self;
-        while one.process != process {
+        while one.generation != generation {
             one = one.forked.get_or_init(|| Box::new(Self::new(make())));
         }
         &one.value
@@ -39,16 +41,16 @@ impl<T> PerProcess<T> {
 
     /// Returns the value of this process, if there is one.
     pub(crate) fn here_if_any(&self) -> Option<&T> {
-        let process = process::id();
+        let generation = forks::generation();
         let mut one = self;
-        while one.process != process {
+        while one.generation != generation {
             one = one.forked.get()?;
         }
         Some(&one.value)
     }
 }
 
-/// Locks `mutex`, which came to be in the process `owner`. `None` if this is a child of it, and if
+/// Locks `mutex`, which came to be in the process of the generation `owner`. `None` if this is a child of it, and if
 /// a thread of the parent's held the lock at the fork.
 pub(crate) fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
@@ -60,7 +62,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>>
 
 #[cold]
 fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
-    if process::id() == owner {
+    if forks::generation() == owner {
         return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
     }
     // Another thread of this process lets go of it soon.

@@ -6,7 +6,7 @@ use sentry_core::protocol::{Map, Value};
 use spanwise_core::REDACTED;
 
 /// The tags of an event. Sentry marks an event with an error if it has another tag.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tags {
     tags: Map<String, String>,
     /// How many were refused.
@@ -31,6 +31,13 @@ impl Tags {
             self.refused += 1;
         }
         is_valid
+    }
+
+    /// Adds `others`, which were checked; they win.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        let others = others.tags.iter();
+        self.tags
+            .extend(others.map(|(key, value)| (key.clone(), value.clone())));
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {

@@ -5,7 +5,6 @@ use std::{
     error::Error,
     fmt,
     ops::Range,
-    process,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +13,7 @@ use std::{
 };
 
 use sentry_core::protocol::{Breadcrumb, Value};
-use spanwise_core::{guarded, log_record};
+use spanwise_core::{forks, guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event::level_of, fields::causes, per_process};
@@ -37,8 +36,8 @@ struct Ring {
 pub(crate) struct Room {
     taken: AtomicUsize,
     most: usize,
-    /// The process that it came to be in.
-    process: u32,
+    /// That of the process that it came to be in: see [`forks`].
+    generation: u32,
 }
 
 /// One event, as it was logged: made into what Sentry wants only if an error is sent.
@@ -118,7 +117,7 @@ impl Trail {
 
     /// `None` in a child process whose parent had it locked at the fork: then it stays locked.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
-        per_process::lock(&self.crumbs, self.room.process)
+        per_process::lock(&self.crumbs, self.room.generation)
     }
 }
 
@@ -144,7 +143,7 @@ impl Room {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
             most,
-            process: process::id(),
+            generation: forks::generation(),
         })
     }
 

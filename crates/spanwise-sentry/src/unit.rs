@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::context::decides;
+use spanwise_core::{context::decides, guarded};
 use tracing_core::Metadata;
 
 use crate::{
+    fields::{Cause, Fields},
     ids,
     traces::Collected,
     trail::{Room, Trail},
@@ -26,7 +27,13 @@ pub(crate) struct Unit {
     pub(crate) collected: Mutex<Collected>,
     /// An error was logged in it.
     pub(crate) has_failed: AtomicBool,
+    /// What its errors said, of the first few.
+    reported: Mutex<Vec<String>>,
 }
+
+/// Texts of errors that a unit keeps, and the bytes of each.
+const MAX_REPORTED: usize = 16;
+const MAX_REPORTED_LEN: usize = 512;
 
 /// Units inside units: deeper than this they share one.
 const DEEPEST: u32 = 8;
@@ -40,6 +47,7 @@ impl Unit {
             trace_id: OnceLock::new(),
             collected: Mutex::default(),
             has_failed: AtomicBool::new(false),
+            reported: Mutex::default(),
         })
     }
 
@@ -50,6 +58,27 @@ impl Unit {
     /// This unit, and those it is in.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |unit| unit.outer.as_deref())
+    }
+
+    /// Keeps what an error event of the unit says.
+    pub(crate) fn report(&self, fields: &Fields) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in fields.texts() {
+            if reported.len() == MAX_REPORTED {
+                return;
+            }
+            reported.push(guarded::cut_at(text, MAX_REPORTED_LEN).to_owned());
+        }
+    }
+
+    /// Whether an event of the unit has reported an error of `fields`, or one of its causes.
+    pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |cause: &Cause| {
+            let text = guarded::cut_at(&cause.text, MAX_REPORTED_LEN);
+            reported.iter().any(|reported| reported.contains(text))
+        };
+        fields.errors.iter().flatten().any(is_known)
     }
 
     pub(crate) fn trace_id(&self) -> TraceId {

@@ -11,8 +11,9 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    TargetLevels, log_bridge,
+    Setting, Shown, TargetLevels, log_bridge,
 };
+use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
 use spanwise_sample::{Recorder, Sampler};
 use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
@@ -23,25 +24,40 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Explanation, InitError, Output, OutputFormat, Preset, Telemetry,
+    Color, Explanation, InitError, Output, PanicBacktrace, Preset, SettingValue, Telemetry,
+    TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
+    global_subscriber,
+    grammar::{self, Mistake},
     outputs::Outputs,
+    own_crate::OwnCrate,
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
-    settings::{self, LOG_RECORDER},
+    setting_value::Kind,
+    settings::{
+        self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
+        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
+        LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
+    },
+    static_fields::StaticFields,
     to_sentry,
+};
+#[cfg(feature = "http")]
+use crate::{
+    http_server::HttpServer,
+    settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
 /// Chooses what is logged, how and where. Code beats environment beats preset.
 ///
+/// A setter takes a value, or a text as the variable of that setting has it: see [`SettingValue`].
+/// [`init`](Self::init) reports what is wrong with all texts at once.
+///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
-/// let _telemetry = spanwise::Builder::from_env()?
-///     .service(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-///     .context_key("order_id")
-///     .init()?;
+/// let _telemetry = spanwise::builder!()?.context_key("order_id").init()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -50,23 +66,36 @@ pub struct Builder {
     pub(crate) env: FromEnv,
     pub(crate) preset: Option<Preset>,
     pub(crate) default_preset: Option<Preset>,
+    pub(crate) default_levels: Option<Levels>,
     pub(crate) levels: Option<Levels>,
+    pub(crate) verbosity: i8,
     pub(crate) span_levels: Option<TargetLevels>,
-    pub(crate) format: Option<OutputFormat>,
+    pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
     pub(crate) output_level: Option<LevelFilter>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
     pub(crate) files: Files,
     pub(crate) redaction: Option<InCode>,
-    pub(crate) sampler: Option<Sampler>,
-    pub(crate) recorder: Option<Recorder>,
+    /// Nothing if it is said to be off.
+    pub(crate) sampler: Option<Option<Sampler>>,
+    /// Nothing if it is said to be off.
+    pub(crate) recorder: Option<Option<Recorder>>,
+    #[cfg(feature = "http")]
+    pub(crate) http_server: HttpServer,
     pub(crate) context: Vec<String>,
+    pub(crate) static_fields: StaticFields,
     pub(crate) service: Option<(String, String)>,
-    pub(crate) without_color: bool,
+    pub(crate) own_crate: Option<OwnCrate>,
+    pub(crate) own_targets: Vec<String>,
+    pub(crate) color: Option<Color>,
+    pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) sentry: to_sentry::InCode,
-    is_strict: bool,
+    pub(crate) is_strict: bool,
+    /// About texts that setters were given.
+    pub(crate) mistakes: Vec<String>,
     layers: Vec<UserLayer>,
 }
 
@@ -141,13 +170,25 @@ impl Builder {
         Self::new(FromEnv::default()).preset(Preset::Test)
     }
 
+    /// [`Preset::Cli`], reading no variable at all.
+    pub fn cli() -> Self {
+        Self::new(FromEnv::default()).preset(Preset::Cli)
+    }
+
     fn read(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, InitError> {
-        FromEnv::parse(prefix, vars)
-            .map(Self::new)
-            .map_err(InitError::Settings)
+        let (env, mut problems) = FromEnv::parse(prefix, vars);
+        let is_wrong = !problems.is_empty() || env.is_strict && !env.warnings.is_empty();
+        let builder = Self::new(env);
+        if !is_wrong {
+            return Ok(builder);
+        }
+        // With one mistake to mend, all are told: also what is wrong only beside another setting.
+        let others = builder.resolve().problems(&builder);
+        problems.extend(others);
+        Err(InitError::Settings(problems))
     }
 
     fn new(env: FromEnv) -> Self {
@@ -155,7 +196,9 @@ impl Builder {
             env,
             preset: None,
             default_preset: None,
+            default_levels: None,
             levels: None,
+            verbosity: 0,
             span_levels: None,
             format: None,
             output: None,
@@ -166,58 +209,129 @@ impl Builder {
             redaction: None,
             sampler: None,
             recorder: None,
+            #[cfg(feature = "http")]
+            http_server: HttpServer::default(),
             context: Vec::new(),
+            static_fields: StaticFields::default(),
             service: None,
-            without_color: false,
+            own_crate: None,
+            own_targets: Vec::new(),
+            color: None,
+            time: None,
             panic_hook: None,
+            panic_backtrace: None,
             sentry: to_sentry::InCode::default(),
             is_strict: false,
+            mistakes: Vec::new(),
             layers: Vec::new(),
         }
     }
 
+    /// Returns what a setter is given, as `read` reads it; nothing if it is empty, or wrong.
+    fn given<T: Into<U>, U>(
+        &mut self,
+        setter: &str,
+        setting: &Setting,
+        value: SettingValue<T>,
+        read: impl FnOnce(&str) -> Result<U, Mistake>,
+    ) -> Option<U> {
+        let text = match value.0 {
+            Kind::Value(value) => return Some(value.into()),
+            Kind::Text(text) => text,
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        match read(text) {
+            Ok(value) => Some(value),
+            Err(mistake) => {
+                // The errors of secret settings do not quote them.
+                let shown = match setting.shown {
+                    Shown::Plainly => format!("Builder::{setter}({})", conceal::shown(text)),
+                    Shown::Hidden => format!("Builder::{setter}"),
+                };
+                self.mistakes.push(mistake.problem(&shown, text));
+                None
+            }
+        }
+    }
+
     /// Sets the preset.
-    pub fn preset(mut self, preset: Preset) -> Self {
-        self.preset = Some(preset);
+    pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
+        let preset = self.given("preset", &LOG_PRESET, preset.into(), read);
+        self.preset = preset.or(self.preset);
         self
     }
 
     /// Sets the preset that holds where neither code nor environment says, instead of asking
     /// whether stderr is a terminal.
-    pub fn default_preset(mut self, preset: Preset) -> Self {
-        self.default_preset = Some(preset);
+    pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
+        let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
+        self.default_preset = preset.or(self.default_preset);
+        self
+    }
+
+    /// Sets the levels of events that hold where neither code nor environment says, in place of the
+    /// preset's. Without a bare level the preset's remains for the rest.
+    pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
+        self.default_levels = levels.or(self.default_levels);
         self
     }
 
     /// Sets the levels of events; without a bare level the preset's remains for the rest.
-    pub fn levels(mut self, levels: Levels) -> Self {
-        self.levels = Some(levels);
+    pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
+        let levels = self.given("levels", &RUST_LOG, levels.into(), grammar::levels);
+        self.levels = levels.or(self.levels);
         self
     }
 
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
     /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
-    pub fn span_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
-        self.span_levels = Some(levels.into());
+    pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        let levels = self.given(
+            "span_levels",
+            &LOG_SPANS,
+            levels.into(),
+            grammar::span_levels,
+        );
+        self.span_levels = levels.or(self.span_levels);
         self
     }
 
     /// Sets what a line looks like.
-    pub fn format(mut self, format: OutputFormat) -> Self {
-        self.format = Some(format);
+    pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
+        let format = self.given("format", &LOG_FORMAT, format.into(), grammar::format);
+        self.format = format.or(self.format);
+        self
+    }
+
+    /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] `pretty` and
+    /// `compact` have local times.
+    pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_TIME, &TimeZone::NAMED, text);
+        let zone = self.given("time", &LOG_TIME, zone.into(), read);
+        self.time = zone.or(self.time);
         self
     }
 
     /// Sets where lines go.
-    pub fn output(mut self, output: Output) -> Self {
-        self.output = Some(output);
+    pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_OUTPUT, &Output::NAMED, text);
+        let output = self.given("output", &LOG_OUTPUT, output.into(), read);
+        self.output = output.or(self.output);
         self
     }
 
     /// Sets the least severe level that [`output`](Self::output), or
     /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
-    pub fn output_level(mut self, level: LevelFilter) -> Self {
-        self.output_level = Some(level);
+    pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        let read = |text: &str| grammar::level(&LOG_OUTPUT_LEVEL, text);
+        let level = self.given("output_level", &LOG_OUTPUT_LEVEL, level.into(), read);
+        self.output_level = level.or(self.output_level);
         self
     }
 
@@ -246,8 +360,10 @@ impl Builder {
     }
 
     /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
-    pub fn file_level(mut self, level: LevelFilter) -> Self {
-        self.files.level = Some(level);
+    pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
+        let read = |text: &str| grammar::level(&LOG_FILE_LEVEL, text);
+        let level = self.given("file_level", &LOG_FILE_LEVEL, level.into(), read);
+        self.files.level = level.or(self.files.level);
         self
     }
 
@@ -258,21 +374,39 @@ impl Builder {
     }
 
     /// Sets when a new file starts. Default: daily, and at 100 MiB.
-    pub fn file_rotation(mut self, rotation: Rotation) -> Self {
-        self.files.rotation = Some(rotation);
+    pub fn file_rotation(mut self, rotation: impl Into<SettingValue<Rotation>>) -> Self {
+        let rotation = self.given(
+            "file_rotation",
+            &LOG_FILE_ROTATE,
+            rotation.into(),
+            grammar::parsed,
+        );
+        self.files.rotation = rotation.or(self.files.rotation);
         self
     }
 
     /// Sets which rolled files are kept. Default: the newest 14 of each file.
-    pub fn file_retention(mut self, retention: Retention) -> Self {
-        self.files.retention = Some(retention);
+    pub fn file_retention(mut self, retention: impl Into<SettingValue<Retention>>) -> Self {
+        let retention = self.given(
+            "file_retention",
+            &LOG_FILE_KEEP,
+            retention.into(),
+            grammar::parsed,
+        );
+        self.files.retention = retention.or(self.files.retention);
         self
     }
 
     /// Sets how rolled files are compressed. Default: [`Compression::Gzip`], or not at all without
     /// the feature `gzip`.
-    pub fn file_compression(mut self, compression: Compression) -> Self {
-        self.files.compression = Some(compression);
+    pub fn file_compression(mut self, compression: impl Into<SettingValue<Compression>>) -> Self {
+        let compression = self.given(
+            "file_compression",
+            &LOG_FILE_COMPRESS,
+            compression.into(),
+            grammar::parsed,
+        );
+        self.files.compression = compression.or(self.files.compression);
         self
     }
 
@@ -324,15 +458,48 @@ impl Builder {
 
     /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
     /// [added](Self::with) see every event. Default: none.
-    pub fn sample(mut self, sampler: Sampler) -> Self {
-        self.sampler = Some(sampler);
+    pub fn sample(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
+        let sampler = self.given("sample", &LOG_SAMPLE, sampler.into(), grammar::sampler);
+        self.sampler = sampler.or(self.sampler);
         self
     }
 
     /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
     /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
-    pub fn recorder(mut self, recorder: Recorder) -> Self {
-        self.recorder = Some(recorder);
+    pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
+        let recorder = self.given(
+            "recorder",
+            &LOG_RECORDER,
+            recorder.into(),
+            grammar::recorder,
+        );
+        self.recorder = recorder.or(self.recorder);
+        self
+    }
+
+    /// Sets whose ids of requests, traces and tenants [`Telemetry::http_server`] takes over, and
+    /// whose `X-Forwarded-For` it believes. Defaults to nobody's.
+    #[cfg(feature = "http")]
+    pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
+        let trust = self.given("http_trust", &LOG_HTTP_TRUST, trust.into(), grammar::parsed);
+        self.http_server.trust = trust.or(self.http_server.trust);
+        self
+    }
+
+    /// Sets how much [`Telemetry::http_server`] tells of where a client is. Defaults to the network;
+    /// under [`Preset::Dev`] to the whole address.
+    #[cfg(feature = "http")]
+    pub fn http_client_address(
+        mut self,
+        address: impl Into<SettingValue<spanwise_http::ClientAddress>>,
+    ) -> Self {
+        let address = self.given(
+            "http_client_address",
+            &LOG_HTTP_CLIENT_ADDRESS,
+            address.into(),
+            grammar::parsed,
+        );
+        self.http_server.client_address = address.or(self.http_server.client_address);
         self
     }
 
@@ -350,9 +517,27 @@ impl Builder {
         self
     }
 
-    /// Leaves colours out of `pretty` and `compact`.
-    pub fn without_color(mut self) -> Self {
-        self.without_color = true;
+    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty` and
+    /// `compact` show none. The last value of a name counts. What the policy hides is hidden here,
+    /// too.
+    ///
+    /// A name that the line has for itself stops the start, and so does a key of the context.
+    ///
+    /// ```
+    /// let builder = spanwise::Builder::prod().field("region", "eu").field("shard", 7);
+    /// assert!(builder.explain().to_string().contains("LOG_STATIC_FIELDS = region=eu,shard=7 (code)"));
+    /// ```
+    pub fn field(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
+        self.static_fields.set(name.as_ref(), value.to_string());
+        self
+    }
+
+    /// Sets whether `pretty` and `compact` have colours in the output. Defaults to colours on a
+    /// terminal.
+    pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_COLOR, &Color::NAMED, text);
+        let color = self.given("color", &LOG_COLOR, color.into(), read);
+        self.color = color.or(self.color);
         self
     }
 
@@ -370,19 +555,38 @@ impl Builder {
         self
     }
 
+    /// Sets how much of its backtrace the event of a panic has. Defaults to
+    /// [`PanicBacktrace::Short`].
+    pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
+        let backtrace = self.given(
+            "panic_backtrace",
+            &LOG_PANIC_BACKTRACE,
+            backtrace.into(),
+            read,
+        );
+        self.panic_backtrace = backtrace.or(self.panic_backtrace);
+        self
+    }
+
     /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
     /// preset.
     ///
     /// ```
     /// let builder = spanwise::Builder::prod()
-    ///     .sentry_dsn("https://0123456789@sentry.example.com/42".parse()?)
+    ///     .sentry_dsn("https://0123456789@sentry.example.com/42")
     ///     .sentry(|sentry| sentry.ignore_target("shop::probe").ignore_error("ClientGone"));
     /// assert!(builder.explain().to_string().contains("SENTRY_DSN = (hidden, 40 bytes)"));
-    /// # Ok::<(), spanwise::sentry::DsnError>(())
     /// ```
     #[cfg(feature = "sentry")]
-    pub fn sentry_dsn(mut self, dsn: spanwise_sentry::Dsn) -> Self {
-        self.sentry.dsn = Some(dsn);
+    pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
+        let dsn = self.given(
+            "sentry_dsn",
+            &to_sentry::SENTRY_DSN,
+            dsn.into(),
+            grammar::parsed,
+        );
+        self.sentry.dsn = dsn.or(self.sentry.dsn);
         self
     }
 
@@ -430,12 +634,13 @@ impl Builder {
     /// If the `log` crate has a logger already it keeps it, and stderr says so.
     ///
     /// # Errors
+    /// [`InitError::Settings`] with everything that is wrong, and
     /// [`InitError::AlreadyInitialized`] if there is a global subscriber; it stays, and nothing is
     /// changed.
     pub fn init(self) -> Result<Telemetry, InitError> {
         // Starts that race are told apart before any of them opens a file.
         let _claim = Claim::wait().ok_or(InitError::AlreadyInitialized)?;
-        if dispatcher::has_been_set() {
+        if global_subscriber::is_set() {
             return Err(InitError::AlreadyInitialized);
         }
         self.start()
@@ -445,9 +650,9 @@ impl Builder {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let problems = resolved.problems(self.is_strict);
+        let problems = resolved.problems(&self);
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, problems, &report);
+        let outputs = Outputs::open(&resolved, problems, sentry.is_err(), &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
             (outputs, sentry) => {
@@ -478,7 +683,12 @@ impl Builder {
             report.redact(Arc::clone(policy));
         }
         if panic_hook {
-            panic_hook::install(telemetry.handle(), policy);
+            let options = panic_hook::Options {
+                policy,
+                backtrace: resolved.panic_backtrace,
+                leaves_std_out: resolved.preset == Preset::Prod,
+            };
+            panic_hook::install(telemetry.handle(), options);
         }
         for warning in &resolved.warnings {
             report.last_fault(Fault::Setup, warning);
@@ -521,7 +731,14 @@ impl Builder {
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
         let emission = front.emission.as_ref();
-        outputs.push_layers(&mut layers, resolved, self.writer, emission, report);
+        outputs.push_layers(
+            &mut layers,
+            resolved,
+            self.writer,
+            &handle,
+            emission,
+            report,
+        );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
         for push in self.layers {
             push(&mut layers, &front);

@@ -2,17 +2,20 @@
 
 use std::fmt;
 
-/// The choice for the output of lines; files have none.
+/// Whether `pretty` and `compact` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum ColorChoice {
+#[non_exhaustive]
+pub enum Color {
     /// If the output is a terminal.
     #[default]
     Auto,
+    /// Also where there is no terminal, such as under `docker compose`.
     Always,
+    /// Never.
     Never,
 }
 
-impl ColorChoice {
+impl Color {
     pub(crate) const NAMED: [(&str, Self); 3] = [
         (Self::Auto.name(), Self::Auto),
         (Self::Always.name(), Self::Always),
@@ -36,7 +39,7 @@ impl ColorChoice {
     }
 }
 
-impl fmt::Display for ColorChoice {
+impl fmt::Display for Color {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

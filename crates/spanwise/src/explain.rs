@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_core::ser::{Serialize, Serializer};
 
+use crate::warning::Warning;
+
 /// The configuration as it is resolved before the start: code beats environment beats preset. Shown
 /// by `Display`, one setting a line.
 ///
@@ -20,8 +22,8 @@ use serde_core::ser::{Serialize, Serializer};
 #[derive(Debug, Clone, Default)]
 pub struct Explanation {
     entries: Vec<Entry>,
-    /// About names of variables, a sentence each.
-    warnings: Vec<String>,
+    /// About names of variables.
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,20 +37,26 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     Code,
+    Verbosity,
     Variable(String),
     Preset(&'static str),
     Terminal,
+    Crate,
     Program,
     Default,
     Unset,
 }
 
 impl Explanation {
-    pub(crate) fn new(warnings: Vec<String>) -> Self {
+    pub(crate) fn new(warnings: Vec<Warning>) -> Self {
         Self {
             entries: Vec::new(),
             warnings,
         }
+    }
+
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
     }
 
     pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
@@ -94,9 +102,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code => f.write_str("code"),
+            Self::Verbosity => f.write_str("verbosity"),
             Self::Variable(name) => f.write_str(name),
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::Terminal => f.write_str("by whether stderr is a terminal"),
+            Self::Crate => f.write_str("the program's crate"),
             Self::Program => f.write_str("the program's name"),
             Self::Default => f.write_str("default"),
             Self::Unset => f.write_str("not set"),

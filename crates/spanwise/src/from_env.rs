@@ -3,44 +3,44 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
-use spanwise_appender::Bytes;
-use spanwise_core::{
-    CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels,
-    nearest::{nearest, nearest_name},
-    parse_level,
-};
+use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels, nearest::nearest_name};
+use spanwise_json::Format;
 use spanwise_redact::Changes;
-use spanwise_sample::{Recorder, SampleError, Sampler};
+use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Output, OutputFormat, Preset,
-    color::ColorChoice,
-    conceal,
+    Color, Output, PanicBacktrace, Preset, TimeZone, conceal,
     files::Files,
+    grammar::{self, Mistake},
     http_server::HttpServer,
-    redaction,
+    own_crate, redaction,
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET,
-        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STRICT, NO_COLOR,
-        OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM,
-        name_of,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN,
+        LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE,
+        LOG_SPANS, LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM, name_of,
     },
+    static_fields::StaticFields,
     to_sentry,
+    warning::Warning,
 };
 
 /// What the environment says, understood.
 #[derive(Debug, Default)]
 pub(crate) struct FromEnv {
     pub(crate) levels: Option<(Levels, String)>,
+    pub(crate) own_targets: Vec<String>,
     pub(crate) span_levels: Option<TargetLevels>,
     pub(crate) preset: Option<(Preset, String)>,
-    pub(crate) format: Option<OutputFormat>,
+    pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
     pub(crate) output_level: Option<LevelFilter>,
-    pub(crate) color: Option<(ColorChoice, String)>,
+    pub(crate) color: Option<(Color, String)>,
+    pub(crate) time: Option<TimeZone>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
@@ -52,6 +52,7 @@ pub(crate) struct FromEnv {
     )]
     pub(crate) http_server: HttpServer,
     pub(crate) context: Vec<String>,
+    pub(crate) static_fields: StaticFields,
     pub(crate) service_name: Option<(String, String)>,
     pub(crate) service_version: Option<String>,
     pub(crate) environment: Option<(String, String)>,
@@ -60,47 +61,48 @@ pub(crate) struct FromEnv {
         expect(dead_code, reason = "for the part that sends")
     )]
     pub(crate) sentry: to_sentry::FromEnv,
-    /// About names that mean nothing here, a sentence each, which begins with a name.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) is_strict: bool,
+    /// About names that mean nothing here.
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) prefix: String,
 }
 
 impl FromEnv {
-    /// Reads all of it, and lists everything that is wrong.
+    /// Reads all of it, and lists every value that is wrong by itself.
     pub(crate) fn parse(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, Vec<String>> {
+    ) -> (Self, Vec<String>) {
         let mut vars = Vars::read(prefix, vars);
         let preset = vars.one_of(&LOG_PRESET, &Preset::NAMED);
-        let format = vars.one_of(&LOG_FORMAT, &OutputFormat::NAMED);
+        let format = vars.value(&LOG_FORMAT, grammar::format);
         let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
         let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
-        let span_levels = vars.span_levels();
+        let own_targets = vars.value(&LOG_OWN, own_crate::targets);
+        let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
         let color = vars.color();
+        let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
+        let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files();
         let redaction = vars.redaction();
-        let sampler = vars.sampler();
-        let recorder = vars.recorder();
+        let sampler = vars.value(&LOG_SAMPLE, grammar::sampler).flatten();
+        let recorder = vars.value(&LOG_RECORDER, grammar::recorder);
         let http_server = HttpServer::read(&mut vars);
         let context = vars.context();
+        let static_fields = StaticFields::read(&mut vars);
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
         let service_version = vars.get(&SERVICE_VERSION);
         let sentry = to_sentry::FromEnv::read(&mut vars);
         vars.warn_of_unknown();
-        if vars.switch(&LOG_STRICT) == Some(true) {
-            vars.problems.append(&mut vars.warnings);
-        }
-        if !vars.problems.is_empty() {
-            return Err(vars.problems);
-        }
+        let is_strict = vars.switch(&LOG_STRICT) == Some(true);
         let by_environment = environment
             .as_ref()
             .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
-        Ok(Self {
+        let read = Self {
             levels,
+            own_targets: own_targets.unwrap_or_default(),
             span_levels,
             preset: preset
                 .map(|preset| (preset, vars.name(&LOG_PRESET)))
@@ -109,19 +111,24 @@ impl FromEnv {
             output,
             output_level,
             color,
+            time,
+            panic_backtrace,
             files,
             redaction,
             sampler,
             recorder,
             http_server,
             context,
+            static_fields,
             service_name,
             service_version,
             environment,
             sentry,
+            is_strict,
             warnings: vars.warnings,
             prefix: vars.prefix,
-        })
+        };
+        (read, vars.problems)
     }
 }
 
@@ -130,7 +137,7 @@ pub(crate) struct Vars {
     prefix: String,
     vars: Vec<(String, OsString)>,
     problems: Vec<String>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Vars {
@@ -160,7 +167,7 @@ impl Vars {
 
     /// What does not, unless it is asked to.
     pub(crate) fn warn(&mut self, warning: String) {
-        self.warnings.push(warning);
+        self.warnings.push(warning.into());
     }
 
     fn raw(&self, setting: &Setting) -> Option<&OsString> {
@@ -210,15 +217,32 @@ impl Vars {
 
     /// Notes what `error` says of a value.
     pub(crate) fn wrong(&mut self, setting: &Setting, value: &str, error: &dyn fmt::Display) {
+        self.mistaken(setting, value, &Mistake::error(error));
+    }
+
+    fn mistaken(&mut self, setting: &Setting, value: &str, mistake: &Mistake) {
         let shown = self.shown(setting, value);
         let accepts = setting.accepts;
         self.problem(match setting.shown {
-            Shown::Plainly => {
-                let error = conceal::message(&error.to_string(), value);
-                format!("{shown}: {error}")
-            }
+            Shown::Plainly => mistake.problem(&shown, value),
             Shown::Hidden => format!("{shown} is not understood: accepts {accepts}"),
         });
+    }
+
+    /// The value as what `read` makes of it.
+    pub(crate) fn value<T>(
+        &mut self,
+        setting: &Setting,
+        read: impl FnOnce(&str) -> Result<T, Mistake>,
+    ) -> Option<T> {
+        let text = self.get(setting)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(mistake) => {
+                self.mistaken(setting, &text, &mistake);
+                None
+            }
+        }
     }
 
     /// The value of the first that is set, with its name. The others are looked at too, for what is
@@ -232,73 +256,43 @@ impl Vars {
     }
 
     fn one_of<T: Copy>(&mut self, setting: &Setting, named: &[(&'static str, T)]) -> Option<T> {
-        let value = self.get(setting)?;
-        let found = named
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(&value));
-        if found.is_none() {
-            let names = || named.iter().map(|(name, _)| *name);
-            let alias = Preset::of_environment(&value).map(Preset::name);
-            let alias = alias.filter(|alias| names().any(|name| name == *alias));
-            let meant = match nearest(&value, names()).or(alias) {
-                Some(name) => format!("did you mean {name}? "),
-                None => String::new(),
-            };
-            let shown = self.shown(setting, &value);
-            self.problem(format!(
-                "{shown} is unknown: {meant}accepts {}",
-                setting.accepts
-            ));
+        self.value(setting, |text| grammar::named(setting, named, text))
+    }
+
+    /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it does
+    /// not count, with a warning.
+    fn one_of_our_own<T: Copy>(
+        &mut self,
+        setting: &Setting,
+        named: &[(&'static str, T)],
+    ) -> Option<T> {
+        let value = self.get(setting);
+        if value.as_deref().and_then(grammar::is_on).is_none() {
+            return self.one_of(setting, named);
         }
-        found.map(|(_, one)| *one)
+        let name = self.name(setting);
+        let accepts = setting.accepts;
+        self.warn(format!(
+            "{name}=true and the like have no effect here: write one of {accepts}"
+        ));
+        None
     }
 
     /// What is on or off.
     pub(crate) fn switch(&mut self, setting: &Setting) -> Option<bool> {
-        let value = self.get(setting)?;
-        let switch = switch(&value);
-        if switch.is_none() {
-            let shown = self.shown(setting, &value);
-            self.problem(format!("{shown} is unknown: accepts {}", setting.accepts));
-        }
-        switch
+        self.value(setting, |text| grammar::switch(setting, text))
     }
 
     /// The level of one output.
     fn level(&mut self, setting: &Setting) -> Option<LevelFilter> {
-        let value = self.get(setting)?;
-        let level = parse_level(&value).filter(|level| *level != LevelFilter::OFF);
-        if level.is_none() {
-            let meant = match spanwise_core::nearest::level(&value) {
-                Some(level) if level != "off" => format!("did you mean {level}? "),
-                _ => String::new(),
-            };
-            let shown = self.shown(setting, &value);
-            self.problem(format!(
-                "{shown} is unknown: {meant}accepts {}",
-                setting.accepts
-            ));
-        }
-        level
+        self.value(setting, |text| grammar::level(setting, text))
     }
 
     fn levels(&mut self) -> Option<(Levels, String)> {
         let mut found: Vec<(Levels, String)> = Vec::new();
         for setting in [RUST_LOG, LOG_LEVEL] {
-            let Some(value) = self.get(&setting) else {
-                continue;
-            };
-            match value.parse::<Levels>() {
-                Ok(levels) => found.push((levels, self.name(&setting))),
-                Err(error) => {
-                    let accepts = setting.accepts;
-                    self.wrong(
-                        &setting,
-                        &value,
-                        &format_args!("{error}; accepts {accepts}"),
-                    );
-                }
-            }
+            let levels = self.value(&setting, grammar::levels);
+            found.extend(levels.map(|levels| (levels, self.name(&setting))));
         }
         if let [(one, first), (other, second)] = found.as_slice()
             && one != other
@@ -314,52 +308,17 @@ impl Vars {
         found.into_iter().next()
     }
 
-    /// A word alone is refused, unless it is a level: `LOG_SPANS=close` is of another program.
-    fn span_levels(&mut self) -> Option<TargetLevels> {
-        let value = self.get(&LOG_SPANS)?;
-        let accepts = LOG_SPANS.accepts;
-        let words = value.split(',').map(str::trim);
-        let word = words
-            .filter(|word| !word.is_empty() && !word.contains('='))
-            .find(|word| parse_level(word).is_none());
-        match (value.parse::<TargetLevels>(), word) {
-            (Ok(levels), None) => return Some(levels),
-            (Ok(_), Some(word)) => {
-                let error = format_args!(
-                    "`{word}` is not a level; for a target of that name write `{word}=trace`; accepts {accepts}"
-                );
-                self.wrong(&LOG_SPANS, &value, &error);
-            }
-            (Err(error), _) => {
-                let error = format_args!("{error}; accepts {accepts}");
-                self.wrong(&LOG_SPANS, &value, &error);
-            }
-        }
-        None
-    }
-
     /// Whether there are to be colours, and who says so. Only LOG_COLOR is ours.
-    fn color(&mut self) -> Option<(ColorChoice, String)> {
-        let value = self.get(&LOG_COLOR);
-        let is_switch = value
-            .as_deref()
-            .is_some_and(|value| switch(value).is_some());
-        if is_switch {
-            // Many programs have a variable of this name, which is on or off.
-            let name = self.name(&LOG_COLOR);
-            let accepts = LOG_COLOR.accepts;
-            self.warn(format!(
-                "{name}=true and the like have no effect here: write one of {accepts}"
-            ));
-        } else if let Some(color) = self.one_of(&LOG_COLOR, &ColorChoice::NAMED) {
+    fn color(&mut self) -> Option<(Color, String)> {
+        if let Some(color) = self.one_of_our_own(&LOG_COLOR, &Color::NAMED) {
             return Some((color, self.name(&LOG_COLOR)));
         }
         let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
         for (setting, choice) in [
-            (&NO_COLOR, ColorChoice::Never),
-            (&FORCE_COLOR, ColorChoice::Always),
-            (&CLICOLOR_FORCE, ColorChoice::Always),
-            (&TERM, ColorChoice::Never),
+            (&NO_COLOR, Color::Never),
+            (&FORCE_COLOR, Color::Always),
+            (&CLICOLOR_FORCE, Color::Always),
+            (&TERM, Color::Never),
         ] {
             // They are their owners', who accept any value.
             let value = self.raw(setting).map(|value| value.to_string_lossy());
@@ -390,42 +349,6 @@ impl Vars {
             error_file: self.path(&LOG_ERROR_FILE, &files),
             ..files
         }
-    }
-
-    fn sampler(&mut self) -> Option<Sampler> {
-        let value = self.get(&LOG_SAMPLE)?;
-        let is_off = OFF.iter().any(|off| value.eq_ignore_ascii_case(off));
-        (!is_off).then(|| self.parsed(&LOG_SAMPLE)).flatten()
-    }
-
-    fn recorder(&mut self) -> Option<Option<Recorder>> {
-        let value = self.get(&LOG_RECORDER)?;
-        if OFF.iter().any(|off| value.eq_ignore_ascii_case(off)) {
-            return Some(None);
-        }
-        let accepts = LOG_RECORDER.accepts;
-        // Words that look like a switch, and would be taken for a target or a level.
-        let problem = if switch(&value) == Some(true) {
-            "no level: did you mean debug? accepts"
-        } else if value.parse::<Bytes>().is_ok() {
-            "a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts"
-        } else {
-            return match value.parse() {
-                Ok(recorder) => Some(Some(recorder)),
-                Err(error) => {
-                    let error: SampleError = error;
-                    self.wrong(
-                        &LOG_RECORDER,
-                        &value,
-                        &format_args!("{error}; accepts {accepts}"),
-                    );
-                    None
-                }
-            };
-        };
-        let shown = self.shown(&LOG_RECORDER, &value);
-        self.problem(format!("{shown} is {problem} {accepts}"));
-        None
     }
 
     fn redaction(&mut self) -> redaction::FromEnv {
@@ -470,36 +393,36 @@ impl Vars {
         redaction::FromEnv { changes, key }
     }
 
-    /// The value as what it stands for.
+    /// The value as what its type's own grammar says.
     pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, setting: &Setting) -> Option<T> {
-        let value = self.get(setting)?;
-        match value.parse() {
-            Ok(parsed) => Some(parsed),
-            Err(error) => {
-                self.wrong(setting, &value, &error);
-                None
-            }
-        }
+        self.value(setting, grammar::parsed)
     }
 
-    /// A path that a file can be opened at, as far as looking at it tells.
+    /// The path of a file; also one that none can be opened at, since its other settings belong to
+    /// it.
     fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
-        let value = self.get(setting)?;
-        if is_to_be_expanded(&value) {
-            let shown = self.shown(setting, &value);
-            self.problem(format!("{shown}{NOT_EXPANDED}"));
-            return None;
-        }
-        if let Err(error) = files.builder(&value).check() {
-            let name = self.name(setting);
-            if conceal::is_path(&value) {
-                self.problem(format!("{name}: {error}"));
-            } else {
-                self.wrong(setting, &value, &error);
-            }
-            return None;
-        }
+        let Some(value) = self.get(setting) else {
+            let is_set = self.is_set(setting);
+            return self.raw(setting).filter(|_| is_set).map(Into::into);
+        };
+        self.check_path(setting, &value, files);
         Some(value.into())
+    }
+
+    fn check_path(&mut self, setting: &Setting, value: &str, files: &Files) {
+        if is_to_be_expanded(value) {
+            let shown = self.shown(setting, value);
+            return self.problem(format!("{shown}{NOT_EXPANDED}"));
+        }
+        let Err(error) = files.check(value.as_ref()) else {
+            return;
+        };
+        if conceal::is_path(value) {
+            let name = self.name(setting);
+            self.problem(format!("{name}: {error}"));
+        } else {
+            self.wrong(setting, value, &error);
+        }
     }
 
     fn context(&mut self) -> Vec<String> {
@@ -512,11 +435,7 @@ impl Vars {
             .filter(|key| !key.is_empty())
             .map(str::to_owned)
             .collect();
-        let is_name = |key: &String| {
-            key.chars()
-                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
-        };
-        if let Some(wrong) = keys.iter().find(|key| !is_name(key)) {
+        if let Some(wrong) = keys.iter().find(|key| !grammar::is_field_name(key)) {
             let accepts = LOG_CONTEXT.accepts;
             let error = format!("`{wrong}` is not a field name: accepts {accepts}");
             self.wrong(&LOG_CONTEXT, &value, &error);
@@ -550,7 +469,8 @@ impl Vars {
                 // Kubernetes makes these, of the names of services.
                 others.extend(begins_as_ours.then_some(name));
             } else if let Some(meant) = nearest_name(name, ours.iter().copied()) {
-                warnings.push(format!("{name} is not a setting: did you mean {meant}?"));
+                let warning = format!("{name} is not a setting: did you mean {meant}?");
+                warnings.push(Warning::from(warning));
             } else if begins_as_ours {
                 let of_prefix = &name[self.prefix.len()..];
                 match GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
@@ -559,17 +479,20 @@ impl Vars {
                         let alike = ours.iter().filter(|known| known.starts_with(&group));
                         let alike: Vec<&str> = alike.copied().collect();
                         let are = if alike.len() == 1 { "is" } else { "are" };
-                        warnings.push(format!(
-                            "{name} is not a setting: there {are} {}",
-                            alike.join(", ")
-                        ));
+                        let alike = alike.join(", ");
+                        let warning = format!("{name} is not a setting: there {are} {alike}");
+                        warnings.push(warning.into());
                     }
                     None => others.push(name),
                 }
             }
         }
         if let [only] = others[..] {
-            warnings.push(format!("{only} is not a setting here, and is left alone"));
+            warnings.push(Warning {
+                about: format!("{only} is not a setting here"),
+                warning: ", and is left alone",
+                problem: LEAVE_OUT,
+            });
         } else if !others.is_empty() {
             let shown: Vec<&str> = others
                 .iter()
@@ -580,14 +503,18 @@ impl Vars {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            warnings.push(format!(
-                "{}{more} are no settings here, and are left alone",
-                shown.join(", ")
-            ));
+            warnings.push(Warning {
+                about: format!("{}{more} are no settings here", shown.join(", ")),
+                warning: ", and are left alone",
+                problem: LEAVE_OUT,
+            });
         }
         self.warnings.append(&mut warnings);
     }
 }
+
+/// What to do about names that nobody here knows.
+const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `Builder::env_prefix`";
 
 /// A warning names no more variables than this.
 const MAX_NAMES: usize = 12;
@@ -603,18 +530,6 @@ const GROUPS: [(&str, &str); 7] = [
     ("_FLIGHT", "_RECORDER"),
     ("_HTTP", "_HTTP"),
 ];
-
-/// Said of what is not wanted.
-const OFF: [&str; 2] = ["off", "none"];
-
-fn switch(value: &str) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
-    match () {
-        () if is(["1", "true", "yes", "on"]) => Some(true),
-        () if is(["0", "false", "no", "off"]) => Some(false),
-        () => None,
-    }
-}
 
 /// What somebody has done to a value, of whatever setting, that a shell would have undone.
 fn mistake_around(value: &str) -> Option<&'static str> {

@@ -18,6 +18,9 @@ pub(crate) struct HttpServer {
     pub(crate) trust: Option<Trust>,
     #[cfg(feature = "http")]
     pub(crate) client_address: Option<ClientAddress>,
+    /// The keys of the context that the program declares.
+    #[cfg(feature = "http")]
+    pub(crate) context_keys: Vec<String>,
 }
 
 #[cfg(feature = "http")]
@@ -26,6 +29,16 @@ impl HttpServer {
         Self {
             trust: vars.parsed(&LOG_HTTP_TRUST),
             client_address: vars.parsed(&LOG_HTTP_CLIENT_ADDRESS),
+            context_keys: Vec::new(),
+        }
+    }
+
+    /// This, and where it says nothing the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            trust: self.trust.or(other.trust),
+            client_address: self.client_address.or(other.client_address),
+            ..self
         }
     }
 
@@ -33,11 +46,12 @@ impl HttpServer {
     pub(crate) fn or_of(self, preset: Preset) -> Self {
         let client_address = match preset {
             Preset::Dev => ClientAddress::Whole,
-            Preset::Prod | Preset::Test => ClientAddress::Network,
+            Preset::Prod | Preset::Test | Preset::Cli => ClientAddress::Network,
         };
         Self {
             trust: Some(self.trust.unwrap_or_default()),
             client_address: Some(self.client_address.unwrap_or(client_address)),
+            ..self
         }
     }
 
@@ -49,7 +63,8 @@ impl HttpServer {
         if let Some(client_address) = self.client_address {
             layer = layer.client_address(client_address);
         }
-        layer
+        let keys = self.context_keys.iter();
+        keys.fold(layer, |layer, key| layer.context_key(key))
     }
 }
 

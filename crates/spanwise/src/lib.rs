@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! fn main() -> Result<(), spanwise::InitError> {
-//!     let _telemetry = spanwise::init_from_env()?;
+//!     let _telemetry = spanwise::init_from_env!()?;
 //!     tracing::info!(order.id = 42, "order created");
 //!     Ok(())
 //! }
@@ -12,7 +12,7 @@
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop","message":"order created","order.id":42,
-//!  "service":{"name":"shop","environment":"prod"}}
+//!  "service":{"name":"shop","version":"1.4.0"}}
 //! ```
 //!
 //! and at a terminal, on stderr and in colour:
@@ -32,9 +32,12 @@
 //! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk
 //!   that is full do not stop the program, and no line is lost that is not counted.
 //! * Makes events of the records of the `log` crate, with their key-values as fields
-//!   ([`log_bridge`](crate::core::log_bridge)).
-//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
-//!   previous hook prints still follows on stderr.
+//!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
+//!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown, without
+//!   its causes.
+//! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
+//!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
+//!   prints still follows.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
 //!   the program runs.
 //!
@@ -62,26 +65,46 @@
 //! What becomes known later, such as who is logged in, is set from anywhere inside:
 //! `spanwise::context::set("user_id", &user.id)`. See [`context`].
 //!
-//! A thread is given its span by `let span = Span::current(); thread::spawn(move ||
-//! span.in_scope(…))`. For work that no request brings there is [`unit!`].
+//! Tasks and threads do not have the span by themselves. `spanwise::task::spawn(work)` (feature
+//! `tokio`) gives it to a task, as `tokio::spawn(work.in_current_span())` does, and
+//! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
+//! brings there is [`unit!`].
 //!
-//! An error with its causes is logged as `error!(error = &err as &dyn Error, "…")`; `%err` and
-//! `#[instrument(err)]` give its message alone.
+//! # Errors
+//!
+//! `error = err(&e)` logs an error with its type, its message and its causes. [`err`] takes what
+//! services have: an error of a type of their own, a `Box<dyn Error + Send + Sync>`, an
+//! `anyhow::Error`, an `eyre::Report`. `%e` and `#[instrument(err)]` log the message alone.
+//!
+//! ```
+//! use spanwise::err;
+//!
+//! fn pay() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     Err("declined".into())
+//! }
+//! if let Err(e) = pay() {
+//!     tracing::error!(error = err(&e), "payment failed");
+//!     // {…,"message":"payment failed","error":{"message":"declined","chain":[]},…}
+//! }
+//! ```
 //!
 //! # In code
 //!
 //! Everything the environment can say, [`Builder`] can; code beats environment beats preset.
 //!
 //! ```
-//! use spanwise::{Builder, OutputFormat, Preset};
+//! use spanwise::{Builder, Format, Preset};
 //!
 //! let builder = Builder::from_vars([("RUST_LOG", "warn,shop=debug")])?
 //!     .preset(Preset::Prod)
-//!     .format(OutputFormat::Compact)
+//!     .format(Format::Compact)
 //!     .service("shop", "1.4.0");
 //! assert!(builder.explain().to_string().contains("RUST_LOG = warn,shop=debug (RUST_LOG)"));
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
+//!
+//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error of
+//! [`Builder::init`] lists all texts that are wrong.
 //!
 //! # Files
 //!
@@ -94,8 +117,8 @@
 //! let telemetry = spanwise::Builder::prod()
 //!     .output(spanwise::Output::None)
 //!     .file(directory.path().join("shop.log"))
-//!     .file_rotation("hourly,100MiB,local".parse()?)
-//!     .file_retention("30d,10GiB".parse()?)
+//!     .file_rotation("hourly,100MiB,local")
+//!     .file_retention("30d,10GiB")
 //!     .init()?;
 //! tracing::info!("order created");
 //! let report = telemetry.shutdown(std::time::Duration::from_secs(5));
@@ -149,9 +172,8 @@
 //!
 //! let builder = Builder::prod()
 //!     .recorder(Recorder::default())
-//!     .sample("cache=first:10/100".parse()?);
+//!     .sample("cache=first:10/100");
 //! assert!(builder.explain().to_string().contains("LOG_RECORDER = debug (code)"));
-//! # Ok::<(), spanwise::sample::SampleError>(())
 //! ```
 //!
 //! All of it is in `docs/sampling.md` of the repository.
@@ -160,8 +182,14 @@
 //!
 //! With the feature `axum` (or `http` for `tonic` and `hyper`), `Telemetry::http_server` is a layer
 //! for the server: each request has a span with its id and its tenant, and one event when it truly
-//! ends, whatever way. `spanwise::http::client` sends the ids on. All of it is in `docs/http.md` of
-//! the repository.
+//! ends, whatever way. `spanwise::http::fail` puts an error on that event. `Telemetry::http_client`
+//! sends the ids on. All of it is in `docs/http.md` of the repository.
+//!
+//! # The error that ends the program
+//!
+//! [`run`] holds the guard outside of your `main`, makes an event of the error that it returns, and
+//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of the
+//! repository.
 //!
 //! # What it does not do
 //!
@@ -177,14 +205,15 @@
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
 //! | `sentry` | `SENTRY_DSN` can be set: errors in Sentry |
+//! | `tokio` | `spanwise::task::spawn`, `spawn_blocking` and `JoinSet`: tasks that keep their request |
 //!
 //! # Troubleshooting
 //!
 //! * *No lines:* see [`explain`] for what holds and who said so.
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
 //!   shows that key.
-//! * *A line is missing its context:* the span was not entered on that thread. Give spawned tasks
-//!   the span: `.instrument(Span::current())`. Or the span is disabled: by `LOG_SPANS`, or by a
+//! * *A line is missing its context:* the span was not entered on that thread. Spawn tasks by
+//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled: by `LOG_SPANS`, or by a
 //!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
 //!   INFO.
 //! * *A line has another request's context:* a guard of that request's span was forgotten while the
@@ -200,26 +229,42 @@ mod conceal;
 mod console;
 mod error;
 mod explain;
+mod file_paths;
 mod files;
 mod from_env;
+mod global_subscriber;
+mod grammar;
 mod http_server;
 mod output;
 mod outputs;
+mod own_crate;
+mod panic_backtrace;
 mod panic_hook;
 mod preset;
 mod program;
 mod redaction;
 mod resolve;
+mod run;
+mod setting_value;
 mod settings;
+mod static_fields;
+pub mod task;
 mod tee;
 mod telemetry;
+mod time_zone;
 mod to_sentry;
+mod verbosity;
+mod warning;
 
 pub use builder::Builder;
+pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
-pub use output::{Output, OutputFormat};
+pub use output::Output;
+pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
+pub use run::{Outcome, run};
+pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
@@ -227,12 +272,12 @@ pub use spanwise_appender::{
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError, PrivateFields,
-    Redact, Setting, Stats, TargetLevels,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    PrivateFields, Redact, Setting, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
@@ -242,6 +287,7 @@ pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};
+pub use time_zone::TimeZone;
 
 /// Context that becomes known while a unit of work runs, such as who is logged in.
 pub mod context {
@@ -250,13 +296,16 @@ pub mod context {
 
 /// Starts logging as the environment says.
 ///
+/// The macro [`init_from_env!`](macro@init_from_env) beside it also knows the name and the version
+/// of your crate. The function is for programs that say these in another way.
+///
 /// # Errors
 /// What [`Builder::from_env`] and [`Builder::init`] say.
 pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`], and who said so. Nothing is started. For a [`Builder`], whose
+/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a [`Builder`], whose
 /// code has the last word, there is [`Builder::explain`].
 ///
 /// # Errors
@@ -284,9 +333,14 @@ macro_rules! unit {
 
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::own_crate::{OwnCrate, from_env_in_crate};
     pub use tracing;
 }
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/programs.md")]
+struct Programs;

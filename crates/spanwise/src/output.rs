@@ -1,6 +1,5 @@
 //! Where lines go, and what they look like.
 
-use spanwise_json::Format;
 use std::{
     fmt,
     io::{self, IsTerminal as _},
@@ -55,55 +54,6 @@ impl Output {
 }
 
 impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OutputFormat {
-    /// [`spanwise_json::Format::Json`]: one flat object a line.
-    Json,
-    /// [`spanwise_json::Format::JsonNested`]: the layout of `tracing_subscriber::fmt().json()`,
-    /// without the service, for which that has no place.
-    JsonNested,
-    /// For people: the event on one line, where it happened on the next.
-    Pretty,
-    /// For people: one line an event.
-    Compact,
-}
-
-impl OutputFormat {
-    /// What a variable can name.
-    pub(crate) const NAMED: [(&str, Self); 4] = [
-        (Self::Json.name(), Self::Json),
-        (Self::JsonNested.name(), Self::JsonNested),
-        (Self::Pretty.name(), Self::Pretty),
-        (Self::Compact.name(), Self::Compact),
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::JsonNested => "json-nested",
-            Self::Pretty => "pretty",
-            Self::Compact => "compact",
-        }
-    }
-
-    /// What the lines are of, if they are JSON.
-    pub(crate) const fn json(self) -> Option<Format> {
-        match self {
-            Self::Json => Some(Format::Json),
-            Self::JsonNested => Some(Format::JsonNested),
-            Self::Pretty | Self::Compact => None,
-        }
-    }
-}
-
-impl fmt::Display for OutputFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
 };
-use spanwise_core::{Emission, LayerExt as _, Layers, SelfReport, Setting};
+use spanwise_core::{Emission, LayerExt as _, Layers, LevelHandle, SelfReport, Setting};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -15,10 +15,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Output, OutputFormat, Preset, conceal,
-    console::{ConsoleLayer, Style},
+    Output, Preset, conceal,
+    console::{ConsoleLayer, ShowTime, Style},
     resolve::Resolved,
     settings::{LOG_ERROR_FILE, LOG_FILE, LOG_FILE_PER_PROCESS},
+    static_fields::SERVICE,
     tee::Tee,
 };
 
@@ -39,23 +40,28 @@ struct Behind {
 }
 
 /// Outputs with the same look share their lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Look {
-    format: OutputFormat,
+    format: Format,
     color: bool,
+    is_file: bool,
 }
 
 impl Outputs {
-    /// Opens everything, or says what stands in the way of each. If there are `problems` already nothing is opened.
+    /// Opens everything, or says what stands in the way of each. If there are `problems` already, or
+    /// the start is stopped by something else, nothing is opened.
     pub(crate) fn open(
         resolved: &Resolved,
         mut problems: Vec<String>,
+        is_stopped: bool,
         report: &SelfReport,
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
         let plain = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: false,
+            // The lines of other formats are the same everywhere: they are encoded once.
+            is_file: resolved.format == Format::Short,
         };
         // A file that cannot be written to is no reason to say nothing at all.
         let fallback = resolved.output == Output::None && !resolved.has_writer;
@@ -72,17 +78,19 @@ impl Outputs {
             ),
         ] {
             let Some(path) = path else { continue };
+            if let Err(error) = files.check(path) {
+                problems.push(not_usable(resolved, setting, path, &error));
+            }
             // With something wrong already, nothing is opened any more, but all of it is said.
-            if !problems.is_empty() {
-                let error = files.builder(path).check().err();
-                problems.extend(error.map(|error| not_opened(resolved, setting, path, &error)));
+            if is_stopped || !problems.is_empty() {
                 continue;
             }
             match files.open(path, report, fallback) {
                 Ok(file) => {
                     outputs.files.push(file.clone());
                     let builder = Background::builder(file).name(name);
-                    let started = outputs.start(builder, plain, level, resolved.when_full, report);
+                    let started =
+                        outputs.start(builder, plain.clone(), level, resolved.when_full, report);
                     problems.extend(started.err().map(|error| no_thread(name, &error)));
                 }
                 Err(error) => problems.push(not_opened(resolved, setting, path, &error)),
@@ -93,12 +101,15 @@ impl Outputs {
             Output::Stderr => Some(Background::builder(io::stderr())),
             Output::None | Output::TestHarness => None,
         };
-        if let Some(mut builder) = stream.filter(|_| !resolved.has_writer && problems.is_empty()) {
+        if let Some(mut builder) =
+            stream.filter(|_| !resolved.has_writer && !is_stopped && problems.is_empty())
+        {
             if resolved.preset != Preset::Prod {
                 builder = builder.direct();
             }
             let look = Look {
                 color: resolved.color.applies(resolved.output.is_terminal()),
+                is_file: false,
                 ..plain
             };
             let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
@@ -138,17 +149,19 @@ impl Outputs {
         layers: &mut Layers<Registry>,
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
+        levels: &LevelHandle,
         emission: Option<&Emission>,
         report: &SelfReport,
     ) {
         let mut sinks = Sinks {
             layers,
             resolved,
+            levels,
             emission,
         };
         let mut behind = std::mem::take(&mut self.behind);
         while let Some(Behind { look, .. }) = behind.first() {
-            let look = *look;
+            let look = look.clone();
             let (same, others) = behind.into_iter().partition(|one| one.look == look);
             behind = others;
             let same: Vec<Behind> = same;
@@ -167,8 +180,9 @@ impl Outputs {
             (None, _) => return,
         };
         let look = Look {
-            format: resolved.format,
+            format: resolved.format.clone(),
             color: resolved.color.applies(false),
+            is_file: false,
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
         sinks.push(look, writer, level, report);
@@ -184,11 +198,16 @@ fn not_opened(resolved: &Resolved, setting: &Setting, path: &Path, error: &OpenE
              its own with {per_process}=1 or `Builder::file_per_process()`"
         );
     }
+    not_usable(resolved, setting, path, &error.to_string())
+}
+
+fn not_usable(resolved: &Resolved, setting: &Setting, path: &Path, error: &str) -> String {
+    let name = resolved.name_of(setting);
     let path = path.to_string_lossy();
     if conceal::is_path(&path) {
         return format!("{name}: {error}");
     }
-    let error = conceal::message(&error.to_string(), &path);
+    let error = conceal::message(error, &path);
     format!("{name}: {error}")
 }
 
@@ -200,6 +219,7 @@ fn no_thread(name: &str, error: &io::Error) -> String {
 struct Sinks<'a> {
     layers: &'a mut Layers<Registry>,
     resolved: &'a Resolved,
+    levels: &'a LevelHandle,
     /// What is shown, where a recorder has more let through.
     emission: Option<&'a Emission>,
 }
@@ -232,14 +252,25 @@ impl Sinks<'_> {
                 }
             };
         }
+        let time = if look.format == Format::Short && !look.is_file {
+            ShowTime::FromDebug(self.levels.clone(), level)
+        } else {
+            ShowTime::Always
+        };
         let policy = &resolved.redaction.policy;
-        match (look.format.json(), policy) {
-            (Some(format), _) => push!(|writer| json(format, resolved, writer, report)),
-            (None, Some(policy)) => push!(|writer| {
-                let console = console(look, resolved, writer, report);
+        match (style(&look.format), policy) {
+            (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
+            (Some(style), Some(policy)) => push!(|writer| {
+                let console = console(style, look.color, resolved, writer, report);
+                let console = console.show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
-            (None, None) => push!(|writer| console(look, resolved, writer, report)),
+            (Some(style), None) => {
+                push!(
+                    |writer| console(style, look.color, resolved, writer, report)
+                        .show_time(time.clone())
+                )
+            }
         }
     }
 
@@ -276,21 +307,37 @@ impl Sinks<'_> {
     }
 }
 
-fn console<W>(look: Look, resolved: &Resolved, writer: W, report: &SelfReport) -> ConsoleLayer
+/// How a format for people is written; the others are JSON.
+fn style(format: &Format) -> Option<Style> {
+    match format {
+        Format::Pretty => Some(Style::Pretty),
+        Format::Compact => Some(Style::Compact),
+        Format::Short => Some(Style::Short),
+        _ => None,
+    }
+}
+
+fn console<W>(
+    style: Style,
+    color: bool,
+    resolved: &Resolved,
+    writer: W,
+    report: &SelfReport,
+) -> ConsoleLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let style = match look.format {
-        OutputFormat::Compact => Style::Compact,
-        OutputFormat::Pretty | OutputFormat::Json | OutputFormat::JsonNested => Style::Pretty,
-    };
     let writer = BoxMakeWriter::new(writer);
-    ConsoleLayer::new(style, look.color, resolved.context.clone(), writer, report)
+    ConsoleLayer::new(style, color, resolved.context.clone(), writer, report)
+        .timestamp(resolved.time.timestamp())
 }
 
 fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) -> JsonLayer<W> {
+    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
+    let has_service = format != Format::JsonNested;
     let mut layer = JsonLayer::new()
         .format(format)
+        .timestamp(resolved.time.timestamp())
         .with_writer(writer)
         .report(report);
     for key in &resolved.context {
@@ -299,10 +346,11 @@ fn json<W>(format: Format, resolved: &Resolved, writer: W, report: &SelfReport) 
     if let Some(policy) = &resolved.redaction.policy {
         layer = layer.redact(Arc::clone(policy));
     }
-    // The layout of `fmt().json()` has no place for it, and a drop-in change adds nothing.
-    if format == Format::Json {
-        layer.add("service", &resolved.service)
-    } else {
-        layer
+    if has_service {
+        layer = layer.add(SERVICE, &resolved.service);
     }
+    for (name, value) in resolved.static_fields.iter() {
+        layer = layer.add(name, value);
+    }
+    layer
 }

@@ -3,20 +3,23 @@
 use std::{fmt, io::IsTerminal as _};
 
 use spanwise_core::Levels;
+use spanwise_json::Format;
+use tracing::level_filters::LevelFilter;
 
-use crate::{Output, OutputFormat, program::Program};
+use crate::{Output, TimeZone};
 
 /// A set of defaults that fit a kind of run. Everything in it can be overridden.
 ///
-/// | | `Dev` | `Prod` | `Test` |
-/// | --- | --- | --- | --- |
-/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` |
-/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` |
-/// | output | stderr, directly | stdout, in the background | what the test harness captures |
-/// | files | if set | if set | if set in code |
-/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person |
-/// | sampling, flight recorder | if set | if set | if set in code |
-/// | panic hook | yes | yes | no |
+/// | | `Dev` | `Prod` | `Test` | `Cli` |
+/// | --- | --- | --- | --- | --- |
+/// | levels | `debug` for the program's own crates, `info` for the rest | `info` | `debug` | `warn`, moved by [`verbosity`](crate::Builder::verbosity) |
+/// | format | `pretty`, with colours if stderr is a terminal | `json` | `compact` | `short`, with colours if stderr is a terminal |
+/// | time | local | UTC | UTC | local |
+/// | output | stderr, directly | stdout, in the background | what the test harness captures | stderr, directly |
+/// | files | if set | if set | if set in code | if set |
+/// | redaction | secrets | secrets, and what tells of a person | secrets, and what tells of a person | secrets |
+/// | sampling, flight recorder | if set | if set | if set in code | if set |
+/// | panic hook | yes | yes | no | yes |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// For a person at a terminal.
@@ -25,14 +28,17 @@ pub enum Preset {
     Prod,
     /// For `cargo test`.
     Test,
+    /// For the person who runs a command-line tool. Stdout is left to what the tool prints.
+    Cli,
 }
 
 impl Preset {
     /// What a variable can name, some of them twice.
-    pub(crate) const NAMED: [(&str, Self); 5] = [
+    pub(crate) const NAMED: [(&str, Self); 6] = [
         ("dev", Self::Dev),
         ("prod", Self::Prod),
         ("test", Self::Test),
+        ("cli", Self::Cli),
         ("development", Self::Dev),
         ("production", Self::Prod),
     ];
@@ -42,16 +48,19 @@ impl Preset {
             Self::Dev => "dev",
             Self::Prod => "prod",
             Self::Test => "test",
+            Self::Cli => "cli",
         }
     }
 
-    /// What a variable such as `APP_ENV`, which belongs to the whole deployment, says about
-    /// logging; nothing, if it has a value of its owner's.
+    /// The preset for the value of a variable such as `APP_ENV`, which belongs to the whole
+    /// deployment; `None` for a value of its owner's.
+    ///
+    /// `test` is a stage, where a service runs as it does in production. Tests of the code choose
+    /// their preset in code, or by `LOG_PRESET`.
     pub(crate) fn of_environment(value: &str) -> Option<Self> {
         match value.to_ascii_lowercase().as_str() {
-            "production" | "prod" | "staging" => Some(Self::Prod),
+            "production" | "prod" | "staging" | "test" => Some(Self::Prod),
             "development" | "dev" | "local" => Some(Self::Dev),
-            "test" => Some(Self::Test),
             _ => None,
         }
     }
@@ -65,29 +74,44 @@ impl Preset {
         }
     }
 
-    pub(crate) fn levels(self, program: &Program) -> Levels {
-        let levels = match (self, program.own_target()) {
-            (Self::Dev, Some(target)) => format!("info,{target}=debug"),
-            (Self::Dev, None) | (Self::Prod, _) => "info".to_owned(),
-            (Self::Test, _) => "debug".to_owned(),
+    pub(crate) fn levels(self, own_targets: &[String]) -> Levels {
+        let level = match self {
+            Self::Dev | Self::Prod => LevelFilter::INFO,
+            Self::Test => LevelFilter::DEBUG,
+            Self::Cli => LevelFilter::WARN,
         };
-        // A name that is no target after all has no directive of its own.
+        let mut levels = Levels::from(level);
+        if self == Self::Dev {
+            for own in own_targets {
+                // A name that is no target after all has no directive of its own.
+                if let Ok(directive) = format!("{own}=debug").parse::<Levels>() {
+                    levels = directive.or(&levels);
+                }
+            }
+        }
         levels
-            .parse()
-            .unwrap_or_else(|_| tracing::level_filters::LevelFilter::INFO.into())
     }
 
-    pub(crate) const fn format(self) -> OutputFormat {
+    pub(crate) const fn format(self) -> Format {
         match self {
-            Self::Dev => OutputFormat::Pretty,
-            Self::Prod => OutputFormat::Json,
-            Self::Test => OutputFormat::Compact,
+            Self::Dev => Format::Pretty,
+            Self::Prod => Format::Json,
+            Self::Test => Format::Compact,
+            Self::Cli => Format::Short,
+        }
+    }
+
+    /// Of lines for people.
+    pub(crate) const fn time(self) -> TimeZone {
+        match self {
+            Self::Dev | Self::Cli => TimeZone::Local,
+            Self::Prod | Self::Test => TimeZone::Utc,
         }
     }
 
     pub(crate) const fn output(self) -> Output {
         match self {
-            Self::Dev => Output::Stderr,
+            Self::Dev | Self::Cli => Output::Stderr,
             Self::Prod => Output::Stdout,
             Self::Test => Output::TestHarness,
         }

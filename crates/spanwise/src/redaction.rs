@@ -68,7 +68,7 @@ impl Redaction {
     fn of_env(FromEnv { changes, key }: &FromEnv, preset: Preset, change: Option<&Change>) -> Self {
         let (policy, mut name) = match (key, preset) {
             (Some(key), _) => (key.policy(), "secrets, pseudonyms for pii".to_owned()),
-            (None, Preset::Dev) => (Policy::secrets(), "secrets".to_owned()),
+            (None, Preset::Dev | Preset::Cli) => (Policy::secrets(), "secrets".to_owned()),
             (None, Preset::Prod | Preset::Test) => {
                 (Policy::secrets_and_pii(), "secrets and pii".to_owned())
             }

@@ -5,27 +5,30 @@ use std::fmt;
 use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::WhenFull;
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting, TargetLevels};
+use spanwise_json::Format;
 use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Builder, Explanation, Output, OutputFormat, Preset,
-    color::ColorChoice,
+    Builder, Color, Explanation, Output, PanicBacktrace, Preset, TimeZone, conceal,
     explain::Origin,
     files::Files,
+    grammar::is_field_name,
     program::Program,
     redaction::{InCode, Redaction},
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
-        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
-        LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS,
+        LOG_TIME, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
+    static_fields::StaticFields,
     to_sentry,
+    warning::Warning,
 };
 #[cfg(feature = "http")]
 use crate::{
-    from_env::FromEnv,
     http_server::HttpServer,
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
@@ -56,14 +59,20 @@ impl Builder {
         explain(&LOG_PRESET, &preset, &origin);
         let of_preset = Origin::Preset(preset.name());
 
-        let defaults = preset.levels(&program);
-        let (levels, origin) = match (&self.levels, &env.levels) {
-            (Some(levels), _) => (levels.clone().or(&defaults), Origin::Code),
-            (None, Some((levels, name))) => {
-                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
-            }
-            (None, None) => (defaults, of_preset.clone()),
+        let (own_targets, origin) = self.resolve_own_targets(&program, || variable(&LOG_OWN));
+        let shown = match own_targets.join(", ") {
+            none if none.is_empty() => "none".to_owned(),
+            targets => targets,
         };
+        explain(&LOG_OWN, &shown, &origin);
+        let (defaults, default_origin) = match &self.default_levels {
+            Some(levels) => (
+                levels.clone().or(&preset.levels(&own_targets)),
+                Origin::Code,
+            ),
+            None => (preset.levels(&own_targets), of_preset.clone()),
+        };
+        let (levels, origin) = self.resolve_levels(defaults, default_origin);
         let by_log_level = origin == variable(&LOG_LEVEL);
         explain(
             if by_log_level { &LOG_LEVEL } else { &RUST_LOG },
@@ -86,12 +95,31 @@ impl Builder {
         }
         let span_levels = span_levels.cloned().unwrap_or_default();
 
-        let format = self.format.or(env.format).unwrap_or(preset.format());
+        let format = self.format.as_ref().or(env.format.as_ref());
+        let format = format.cloned().unwrap_or(preset.format());
         let origin = choose(self.format.is_some(), env.format.is_some(), &LOG_FORMAT);
         explain(&LOG_FORMAT, &format, &origin);
 
-        let output = self.output.or(env.output).unwrap_or(preset.output());
-        let origin = choose(self.output.is_some(), env.output.is_some(), &LOG_OUTPUT);
+        let (time, origin) = match (self.time, env.time) {
+            (Some(zone), _) => (zone, Origin::Code),
+            (None, Some(zone)) => (zone, variable(&LOG_TIME)),
+            (None, None) if format.is_for_people() => (preset.time(), of_preset.clone()),
+            (None, None) => (TimeZone::Utc, Origin::Default),
+        };
+        explain(&LOG_TIME, &time, &origin);
+
+        let (panic_backtrace, origin) = match (self.panic_backtrace, env.panic_backtrace) {
+            (Some(backtrace), _) => (backtrace, Origin::Code),
+            (None, Some(backtrace)) => (backtrace, variable(&LOG_PANIC_BACKTRACE)),
+            (None, None) => (PanicBacktrace::default(), Origin::Default),
+        };
+        explain(&LOG_PANIC_BACKTRACE, &panic_backtrace, &origin);
+
+        // A pod that sets it for a service sets it for a tool that somebody runs there, too.
+        let misled = preset == Preset::Cli && env.output == Some(Output::Stdout);
+        let of_env = env.output.filter(|_| !misled);
+        let output = self.output.or(of_env).unwrap_or(preset.output());
+        let origin = choose(self.output.is_some(), of_env.is_some(), &LOG_OUTPUT);
         match self.writer {
             Some(_) => explain(&LOG_OUTPUT, &"a writer of the program's", &Origin::Code),
             None => explain(&LOG_OUTPUT, &output, &origin),
@@ -109,12 +137,12 @@ impl Builder {
         // Tests that run where a service is configured do not write to its files.
         let env_files = match preset {
             Preset::Test => Files::default(),
-            Preset::Dev | Preset::Prod => env.files.clone(),
+            Preset::Dev | Preset::Prod | Preset::Cli => env.files.clone(),
         };
         let files = self.files.or(&env_files);
         let none = match preset {
             Preset::Test => of_preset.clone(),
-            Preset::Dev | Preset::Prod => Origin::Unset,
+            Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
         };
         explain_files(
             &mut explain,
@@ -142,7 +170,7 @@ impl Builder {
             (None, Some(_)) => variable(&LOG_SAMPLE),
             (None, None) => none.clone(),
         };
-        let sampler = self.sampler.clone().or(of_env);
+        let sampler = self.sampler.clone().unwrap_or(of_env);
         match &sampler {
             Some(sampler) => explain(&LOG_SAMPLE, sampler, &origin),
             None => explain(&LOG_SAMPLE, &"none", &origin),
@@ -153,14 +181,14 @@ impl Builder {
             (None, Some(_)) => variable(&LOG_RECORDER),
             (None, None) => none.clone(),
         };
-        let recorder = self.recorder.clone().or(of_env.flatten());
+        let recorder = self.recorder.clone().or(of_env).flatten();
         match &recorder {
             Some(recorder) => explain(&LOG_RECORDER, recorder, &origin),
             None => explain(&LOG_RECORDER, &"off", &origin),
         }
 
         #[cfg(feature = "http")]
-        let http_server = explain_http(env, preset, &mut explain, variable, &of_preset);
+        let http_server = explain_http(self, preset, &mut explain, variable, &of_preset);
 
         let context: Vec<String> = env.context.iter().chain(&self.context).cloned().collect();
         let origin = match choose(
@@ -177,16 +205,32 @@ impl Builder {
             .chain(context.iter().map(String::as_str));
         explain(&LOG_CONTEXT, &keys.collect::<Vec<_>>().join(", "), &origin);
 
+        let fields = env.static_fields.changed_by(&self.static_fields);
+        let static_fields = fields.redacted(redaction.policy.as_ref());
+        if !static_fields.is_empty() {
+            let origin = match self.static_fields.is_empty() {
+                true => variable(&LOG_STATIC_FIELDS),
+                false => Origin::Code,
+            };
+            explain(&LOG_STATIC_FIELDS, &static_fields, &origin);
+        }
+
         let (name, origin) = match (&self.service, &env.service_name) {
             (Some((name, _)), _) => (name.clone(), Origin::Code),
             (None, Some((name, variable))) => (name.clone(), Origin::Variable(variable.clone())),
-            (None, None) => (program.name().to_owned(), Origin::Program),
+            (None, None) => match self.own_crate.and_then(|own| own.name()) {
+                Some(name) => (name.to_owned(), Origin::Crate),
+                None => (program.name().to_owned(), Origin::Program),
+            },
         };
         explain(&SERVICE_NAME, &name, &origin);
         let (version, origin) = match (&self.service, &env.service_version) {
             (Some((_, version)), _) => (Some(version.clone()), Origin::Code),
             (None, Some(version)) => (Some(version.clone()), variable(&SERVICE_VERSION)),
-            (None, None) => (None, Origin::Unset),
+            (None, None) => match self.own_crate.and_then(|own| own.version()) {
+                Some(version) => (Some(version.to_owned()), Origin::Crate),
+                None => (None, Origin::Unset),
+            },
         };
         explain(
             &SERVICE_VERSION,
@@ -194,10 +238,12 @@ impl Builder {
             &origin,
         );
         let (environment, origin) = match &env.environment {
-            Some((environment, name)) => (environment.clone(), Origin::Variable(name.clone())),
-            None => (preset.name().to_owned(), of_preset.clone()),
+            Some((environment, name)) => {
+                (Some(environment.clone()), Origin::Variable(name.clone()))
+            }
+            None => (None, Origin::Unset),
         };
-        explain(&APP_ENV, &environment, &origin);
+        explain(&APP_ENV, &environment.as_deref().unwrap_or("none"), &origin);
 
         let service = Service {
             name,
@@ -206,17 +252,29 @@ impl Builder {
         };
         let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
 
-        let (color, origin) = match (self.without_color, &env.color) {
-            (true, _) => (ColorChoice::Never, Origin::Code),
-            (false, Some((color, name))) => (*color, Origin::Variable(name.clone())),
-            (false, None) => (ColorChoice::Auto, Origin::Default),
+        let (color, origin) = match (self.color, &env.color) {
+            (Some(color), _) => (color, Origin::Code),
+            (None, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            (None, None) => (Color::Auto, Origin::Default),
         };
         explain(&LOG_COLOR, &color, &origin);
+        let mut warnings = env.warnings.clone();
+        if misled && self.output.is_none() && self.writer.is_none() {
+            let name = settings::name_of(&LOG_OUTPUT, prefix);
+            let warning = Warning::from(format!(
+                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints; \
+                 leave it out"
+            ));
+            explanation.warn(warning.clone());
+            warnings.push(warning);
+        }
         Resolved {
             preset,
             levels,
             span_levels,
             format,
+            time,
+            panic_backtrace,
             output,
             output_level,
             has_writer: self.writer.is_some(),
@@ -229,10 +287,11 @@ impl Builder {
             http_server,
             prefix: prefix.to_owned(),
             context,
+            static_fields,
             service,
             sentry,
             color,
-            warnings: env.warnings.clone(),
+            warnings,
             explanation,
         }
     }
@@ -243,7 +302,9 @@ pub(crate) struct Resolved {
     pub(crate) preset: Preset,
     pub(crate) levels: Levels,
     pub(crate) span_levels: TargetLevels,
-    pub(crate) format: OutputFormat,
+    pub(crate) format: Format,
+    pub(crate) time: TimeZone,
+    pub(crate) panic_backtrace: PanicBacktrace,
     pub(crate) output: Output,
     pub(crate) output_level: Option<LevelFilter>,
     /// Lines go to a writer of the program's instead of the output.
@@ -258,22 +319,37 @@ pub(crate) struct Resolved {
     /// Of the variables.
     pub(crate) prefix: String,
     pub(crate) context: Vec<String>,
+    /// As the policy lets them be shown.
+    pub(crate) static_fields: StaticFields,
     pub(crate) service: Service,
     #[cfg_attr(
         not(feature = "sentry"),
         expect(dead_code, reason = "for the part that sends")
     )]
     pub(crate) sentry: Option<to_sentry::Resolved>,
-    pub(crate) color: ColorChoice,
+    pub(crate) color: Color,
     /// About names of variables.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) explanation: Explanation,
 }
 
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
-    pub(crate) environment: String,
+    /// Nothing where nobody set it: a preset is no environment.
+    pub(crate) environment: Option<String>,
+}
+
+impl Builder {
+    /// What is wrong with the keys of the context that the code declares.
+    fn context_problems(&self) -> impl Iterator<Item = String> {
+        let wrong = self.context.iter().filter(|key| !is_field_name(key));
+        wrong.map(|key| {
+            let key = conceal::shown(key);
+            let accepts = "write letters, digits, `_`, `.` and `-`";
+            format!("Builder::context_key({key}) is not a field name: {accepts}")
+        })
+    }
 }
 
 impl Resolved {
@@ -283,8 +359,14 @@ impl Resolved {
     }
 
     /// What is wrong with the choices, as far as that is seen before anything is opened.
-    pub(crate) fn problems(&self, is_strict: bool) -> Vec<String> {
-        let mut problems: Vec<String> = self.redaction.problem.iter().cloned().collect();
+    pub(crate) fn problems(&self, builder: &Builder) -> Vec<String> {
+        let mut problems = builder.mistakes.clone();
+        problems.extend(builder.context_problems());
+        problems.extend(builder.own_target_problems());
+        problems.extend(builder.static_fields.problems_in_code());
+        let name = self.name_of(&LOG_STATIC_FIELDS);
+        problems.extend(self.static_fields.problems(&self.context, &name));
+        problems.extend(self.redaction.problem.iter().cloned());
         problems.extend(self.problems_with_files());
         if self.output == Output::None && !self.has_writer && self.output_level.is_some() {
             let (level, output) = (self.name_of(&LOG_OUTPUT_LEVEL), self.name_of(&LOG_OUTPUT));
@@ -295,8 +377,9 @@ impl Resolved {
         if let Err(error) = self.levels.check_spans() {
             problems.extend(error.problems().map(str::to_owned));
         }
-        if is_strict {
-            problems.extend(self.warnings.iter().cloned());
+        problems.extend(to_sentry::problems(self));
+        if builder.is_strict || builder.env.is_strict {
+            problems.extend(self.warnings.iter().map(Warning::problem));
         }
         problems
     }
@@ -306,7 +389,7 @@ impl Resolved {
         let files = &self.files;
         let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
         let mut problems = Vec::new();
-        if files.file.is_some() && files.file == files.error_file {
+        if files.are_same() {
             problems.push(format!(
                 "{file} and {error_file} are the same file: give each its own"
             ));
@@ -357,25 +440,29 @@ impl Resolved {
 /// The entries about servers of HTTP.
 #[cfg(feature = "http")]
 fn explain_http(
-    env: &FromEnv,
+    builder: &Builder,
     preset: Preset,
     explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
     variable: impl Fn(&Setting) -> Origin,
     of_preset: &Origin,
 ) -> HttpServer {
-    let http_server = env.http_server.clone().or_of(preset);
+    let (code, env) = (&builder.http_server, &builder.env.http_server);
+    let origin = |in_code: bool, in_env: bool, setting: &Setting, else_of: &Origin| match (
+        in_code, in_env,
+    ) {
+        (true, _) => Origin::Code,
+        (false, true) => variable(setting),
+        (false, false) => else_of.clone(),
+    };
+    let http_server = code.clone().or(env.clone()).or_of(preset);
     if let Some(trust) = &http_server.trust {
-        let origin = match env.http_server.trust {
-            Some(_) => variable(&LOG_HTTP_TRUST),
-            None => Origin::Default,
-        };
+        let (code, env) = (code.trust.is_some(), env.trust.is_some());
+        let origin = origin(code, env, &LOG_HTTP_TRUST, &Origin::Default);
         explain(&LOG_HTTP_TRUST, trust, &origin);
     }
     if let Some(address) = &http_server.client_address {
-        let origin = match env.http_server.client_address {
-            Some(_) => variable(&LOG_HTTP_CLIENT_ADDRESS),
-            None => of_preset.clone(),
-        };
+        let (code, env) = (code.client_address.is_some(), env.client_address.is_some());
+        let origin = origin(code, env, &LOG_HTTP_CLIENT_ADDRESS, of_preset);
         explain(&LOG_HTTP_CLIENT_ADDRESS, address, &origin);
     }
     http_server
@@ -455,7 +542,9 @@ impl Serialize for Service {
         if let Some(version) = &self.version {
             service.serialize_entry("version", version)?;
         }
-        service.serialize_entry("environment", &self.environment)?;
+        if let Some(environment) = &self.environment {
+            service.serialize_entry("environment", environment)?;
+        }
         service.end()
     }
 }

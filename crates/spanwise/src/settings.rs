@@ -1,6 +1,7 @@
 //! The variables of the environment: each is defined here, once.
 
 use spanwise_core::{Setting, Shown};
+use spanwise_json::Format;
 
 use crate::to_sentry;
 
@@ -45,23 +46,29 @@ pub(crate) const LOG_SPANS: Setting = setting(
     "Which spans are enabled: their fields, such as `request_id`, are on every line inside them. RUST_LOG decides about events, \
      and disables the spans of a target only if it switches that target `off`.",
 );
+pub(crate) const LOG_OWN: Setting = setting(
+    "LOG_OWN",
+    "the crate of `spanwise::init_from_env!()`, else the name of the program's file",
+    "names of crates or modules joined by commas, such as `shop,shop_db,warehouse::stock`",
+    "Your own targets: under the preset dev they are logged from DEBUG on, the rest from INFO on.",
+);
 pub(crate) const LOG_PRESET: Setting = setting(
     "LOG_PRESET",
     "by APP_ENV, RUST_ENV or ENVIRONMENT, else dev if stderr is a terminal, else prod",
-    "dev, prod, test; development and production",
+    "dev, prod, test, cli; development and production",
     "The defaults of everything else.",
 );
 pub(crate) const LOG_FORMAT: Setting = setting(
     "LOG_FORMAT",
     "of the preset",
-    "json, json-nested, pretty, compact",
+    Format::ACCEPTS,
     "What a line looks like.",
 );
 pub(crate) const LOG_OUTPUT: Setting = setting(
     "LOG_OUTPUT",
     "of the preset",
     "stdout, stderr, none",
-    "Where lines go.",
+    "Where lines go; not to stdout under the preset cli.",
 );
 pub(crate) const LOG_OUTPUT_LEVEL: Setting = setting(
     "LOG_OUTPUT_LEVEL",
@@ -73,7 +80,19 @@ pub(crate) const LOG_COLOR: Setting = setting(
     "LOG_COLOR",
     "auto: if the output is a terminal, and NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and TERM do not say otherwise",
     "auto, always, never",
-    "Whether `pretty` and `compact` have colours in LOG_OUTPUT.",
+    "Whether `pretty`, `compact` and `short` have colours in LOG_OUTPUT.",
+);
+pub(crate) const LOG_TIME: Setting = setting(
+    "LOG_TIME",
+    "utc; under the presets dev and cli local in lines for people",
+    "local, utc",
+    "The time zone of the times in lines; in JSON, local times have their offset.",
+);
+pub(crate) const LOG_PANIC_BACKTRACE: Setting = setting(
+    "LOG_PANIC_BACKTRACE",
+    "short",
+    "short, full, off",
+    "How much of its backtrace the event of a panic has: with `short`, frames of std, tokio, hyper, axum and tower are counted instead.",
 );
 pub(crate) const LOG_FILE: Setting = setting(
     "LOG_FILE",
@@ -163,6 +182,12 @@ pub(crate) const LOG_CONTEXT: Setting = setting(
     "field names joined by commas, such as `order_id,job_id`",
     "More span fields that `Context` has, and that `context::set` may set; JSON lines show every span field in any case.",
 );
+pub(crate) const LOG_STATIC_FIELDS: Setting = setting(
+    "LOG_STATIC_FIELDS",
+    "none",
+    "names and values joined by commas, such as `region=eu,cluster=blue`",
+    "Constant fields of every line of JSON, and tags of every event in Sentry; what the policy hides is hidden in them, too.",
+);
 pub(crate) const LOG_STRICT: Setting = setting(
     "LOG_STRICT",
     "0",
@@ -171,13 +196,13 @@ pub(crate) const LOG_STRICT: Setting = setting(
 );
 pub(crate) const SERVICE_NAME: Setting = setting(
     "SERVICE_NAME",
-    "OTEL_SERVICE_NAME, else the program's name",
+    "OTEL_SERVICE_NAME, else the package of `spanwise::init_from_env!()`, else the name of the program's file",
     "text",
     "The name of the service, in each line of `json`.",
 );
 pub(crate) const SERVICE_VERSION: Setting = setting(
     "SERVICE_VERSION",
-    "none",
+    "that of the package of `spanwise::init_from_env!()`, else none",
     "text",
     "The version of the service, in each line of `json`.",
 );
@@ -189,9 +214,9 @@ pub(crate) const OTEL_SERVICE_NAME: Setting = setting(
 );
 pub(crate) const APP_ENV: Setting = setting(
     "APP_ENV",
-    "in the line, the name of the preset",
-    "production, prod, staging, development, dev, local, test; any other value says nothing about the preset",
-    "The environment of the service, in each line of `json`; chooses the preset where LOG_PRESET does not.",
+    "none",
+    "production, prod, staging, test (preset prod); development, dev, local (preset dev); any other value chooses no preset",
+    "The environment of the service, in each line of `json` if it is set; chooses the preset where LOG_PRESET does not.",
 );
 pub(crate) const RUST_ENV: Setting = setting(
     "RUST_ENV",
@@ -235,11 +260,14 @@ pub const SETTINGS: &[Setting] = &[
     RUST_LOG,
     LOG_LEVEL,
     LOG_SPANS,
+    LOG_OWN,
     LOG_PRESET,
     LOG_FORMAT,
     LOG_OUTPUT,
     LOG_OUTPUT_LEVEL,
     LOG_COLOR,
+    LOG_TIME,
+    LOG_PANIC_BACKTRACE,
     LOG_FILE,
     LOG_FILE_LEVEL,
     LOG_ERROR_FILE,
@@ -254,6 +282,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_HTTP_TRUST,
     LOG_HTTP_CLIENT_ADDRESS,
     LOG_CONTEXT,
+    LOG_STATIC_FIELDS,
     LOG_STRICT,
     SERVICE_NAME,
     SERVICE_VERSION,
@@ -272,6 +301,7 @@ pub const SETTINGS: &[Setting] = &[
     to_sentry::SENTRY_BREADCRUMB_LEVEL,
     to_sentry::SENTRY_SAMPLE_RATE,
     to_sentry::SENTRY_TRACES_SAMPLE_RATE,
+    to_sentry::SENTRY_GROUPING,
     to_sentry::SENTRY_ENABLE_LOGS,
 ];
 

@@ -78,7 +78,8 @@ pub struct Report {
     pub lost: u64,
 }
 
-const DROP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a program that ends waits for its outputs.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Telemetry {
     pub(crate) fn new(
@@ -108,13 +109,17 @@ impl Telemetry {
             handle,
             guards,
             #[cfg(feature = "http")]
-            http_server: resolved.http_server.clone(),
+            http_server: HttpServer {
+                context_keys: resolved.context.clone(),
+                ..resolved.http_server.clone()
+            },
             at_exit,
         }
     }
 
-    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say; a
-    /// client's address is shown whole under [`Preset::Dev`](crate::Preset::Dev).
+    /// The layer for servers, with what `LOG_HTTP_TRUST` and `LOG_HTTP_CLIENT_ADDRESS` say, and
+    /// with the keys of `LOG_CONTEXT` in its span. A client's address is shown whole under
+    /// [`Preset::Dev`](crate::Preset::Dev).
     ///
     /// ```
     /// # fn routes() -> axum::Router { axum::Router::new() }
@@ -126,6 +131,20 @@ impl Telemetry {
     #[cfg(feature = "http")]
     pub fn http_server(&self) -> spanwise_http::ServerLayer {
         self.http_server.layer()
+    }
+
+    /// The layer for clients, which sends the ids of the request on: for `tower`, and with the
+    /// feature `reqwest` for `reqwest`.
+    ///
+    /// ```
+    /// let telemetry = spanwise::Builder::prod().output(spanwise::Output::None).init()?;
+    /// let propagation = telemetry.http_client().baggage(["tenant_id"]);
+    /// # let _ = propagation;
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_client(&self) -> spanwise_http::ClientLayer {
+        spanwise_http::client()
     }
 
     pub(crate) fn bind_sentry(&self) {
@@ -168,7 +187,7 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.end(DROP_DEADLINE);
+        self.end(SHUTDOWN_TIMEOUT);
     }
 }
 
@@ -195,6 +214,10 @@ impl Handle {
     /// Every directive that is malformed; nothing is changed then.
     pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
         self.levels.set_levels_for(duration, levels)
+    }
+
+    pub(crate) fn report(&self) -> &SelfReport {
+        &self.report
     }
 
     /// What became of the events so far, and what went wrong.
@@ -241,6 +264,11 @@ impl Handle {
         backgrounds.iter().fold(true, |flushed, output| {
             flushed & self.flush_one(output, end)
         })
+    }
+
+    /// Lines that some output lost so far.
+    pub(crate) fn lost_lines(&self) -> u64 {
+        self.report.stats().sinks.iter().map(SinkStats::lost).sum()
     }
 
     /// Opens the files again at their paths, for whoever has moved them away. They notice by
@@ -296,7 +324,7 @@ impl Handle {
 
 fn deadline_after(duration: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(duration).unwrap_or(now + DROP_DEADLINE)
+    now.checked_add(duration).unwrap_or(now + SHUTDOWN_TIMEOUT)
 }
 
 impl fmt::Debug for Handle {

@@ -150,6 +150,16 @@ pub fn decides(callsite: &Metadata<'_>) -> bool {
     )
 }
 
+/// Whether [`set`] was called with a key besides [`CONTEXT_KEYS`] so far. Where it was not, no
+/// other key is decided, and nobody has to look.
+#[inline]
+#[must_use]
+pub fn has_set_another_key() -> bool {
+    HAS_SET_ANOTHER.load(Ordering::Relaxed)
+}
+
+static HAS_SET_ANOTHER: AtomicBool = AtomicBool::new(false);
+
 /// A callsite with a context key as its only field. There are as many as declared keys that are
 /// set, and they stay for good, as callsites do.
 struct LateCallsite {
@@ -172,6 +182,9 @@ impl LateCallsite {
     #[cold]
     fn make(key: &str) -> &'static Self {
         let known = CONTEXT_KEYS.into_iter().find(|known| *known == key);
+        if known.is_none() {
+            HAS_SET_ANOTHER.store(true, Ordering::Relaxed);
+        }
         let name = known.unwrap_or_else(|| String::leak(key.to_owned()));
         let callsite: &'static Self = Box::leak(Box::new(Self {
             metadata: OnceLock::new(),
@@ -230,7 +243,7 @@ impl Mistake {
             Self::NoSpan => (
                 "no span is open here",
                 "call it inside the span of the request or job, and give tasks their span with \
-                 `.in_current_span()`; LOG_SPANS may switch the span off",
+                 `spanwise::task::spawn` or `.in_current_span()`; LOG_SPANS may switch the span off",
             ),
             Self::UnknownKey => (
                 "the key is not declared",

@@ -9,7 +9,7 @@ use std::{
 use tracing_core::{Field, field::Visit};
 
 use super::values::Source;
-use crate::{NoRedaction, Redact, error_chain, redact::text_of};
+use crate::{NoRedaction, Redact, error_chain, errors, redact::text_of};
 
 /// What may be shown of an error and of what caused it: all of it text, none of it the error
 /// itself.
@@ -18,8 +18,9 @@ use crate::{NoRedaction, Redact, error_chain, redact::text_of};
 /// look at it, and that of an error with a backtrace costs milliseconds: it is formatted when it is
 /// asked for. An error has to be `'static`, so this one cannot hold the original; it asks for it
 /// again, in [`with_originals`].
-pub(super) struct ShownError {
+pub(crate) struct ShownError {
     display: String,
+    type_name: Option<&'static str>,
     debug: OnceCell<String>,
     original: Original,
     source: Option<Box<Self>>,
@@ -48,20 +49,37 @@ impl ShownError {
         policy: &dyn Redact,
         original: Original,
     ) -> Box<Self> {
-        let displays: Vec<String> = iter::once(error)
+        let shown: Vec<_> = iter::once(error)
             .chain(error_chain(error, MAX_CAUSES))
-            .map(|error| text_of(policy, key, format_args!("{error}")))
+            .map(|error| {
+                let display = text_of(policy, key, format_args!("{error}"));
+                (display, errors::type_name(error))
+            })
             .collect();
-        let link = |source, (depth, display)| {
+        let link = |source, (depth, (display, type_name))| {
             Some(Box::new(Self {
                 display,
+                type_name,
                 debug: OnceCell::new(),
                 original: Original { depth, ..original },
                 source,
             }))
         };
-        let outermost = displays.into_iter().enumerate().rev().fold(None, link);
+        let outermost = shown.into_iter().enumerate().rev().fold(None, link);
         outermost.unwrap_or_else(|| unreachable!("there is the error itself"))
+    }
+
+    pub(crate) fn type_name(&self) -> Option<&'static str> {
+        self.type_name
+    }
+
+    /// What `read` reads of the original, as far as it may be shown.
+    pub(crate) fn original_text(
+        &self,
+        read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
+    ) -> Option<String> {
+        self.original
+            .text(|policy, key, error| Some(text_of(policy, key, format_args!("{}", read(error)?))))
     }
 }
 
@@ -75,14 +93,21 @@ impl Original {
         }
     }
 
-    /// What the `Debug` of the original writes, as far as it may be shown.
-    fn debug(self) -> Option<String> {
-        struct Find<'a> {
+    /// What `read` makes of the original. It is given the policy that reads it, and its key.
+    fn text(
+        self,
+        read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
+    ) -> Option<String> {
+        struct Find<'a, F> {
             original: Original,
             policy: &'a dyn Redact,
+            read: F,
             found: Option<String>,
         }
-        impl Visit for Find<'_> {
+        impl<F> Visit for Find<'_, F>
+        where
+            F: Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
+        {
             fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 
             fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -91,7 +116,7 @@ impl Original {
                     let mut chain = iter::once(value).chain(error_chain(value, MAX_CAUSES));
                     self.found = chain
                         .nth(depth)
-                        .map(|error| text_of(self.policy, field.name(), format_args!("{error:?}")));
+                        .and_then(|error| (self.read)(self.policy, field.name(), error));
                 }
             }
         }
@@ -103,6 +128,7 @@ impl Original {
                 } else {
                     &NoRedaction
                 },
+                read,
                 found: None,
             };
             (source.record)(&mut find);
@@ -165,7 +191,9 @@ impl fmt::Debug for ShownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.debug.get().is_none() {
             // Layers get the error by reference, and cannot have it any longer than its original.
-            let text = self.original.debug();
+            let text = self
+                .original
+                .text(|policy, key, error| Some(text_of(policy, key, format_args!("{error:?}"))));
             let _ = self.debug.set(text.unwrap_or_else(|| self.display.clone()));
         }
         f.write_str(self.debug.get().unwrap_or(&self.display))

@@ -14,6 +14,7 @@ mod support;
 
 mod captured_events;
 mod context;
+mod errors;
 mod filtered_neighbours;
 mod late_context;
 mod levels;

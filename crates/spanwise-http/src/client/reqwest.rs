@@ -5,7 +5,7 @@ use reqwest::{
     Request, Response, Url,
     redirect::{Attempt, Policy},
 };
-use reqwest_middleware::{Middleware, Next};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tracing::Instrument;
 
 use super::{
@@ -14,38 +14,85 @@ use super::{
 };
 
 impl ClientLayer {
-    /// The layer as a middleware of `reqwest-middleware`, and the redirect policy that the client under it has to have.
+    /// Makes a client of `reqwest` whose calls go through this layer.
     ///
-    /// `reqwest` follows redirects behind its middleware, with the headers of the first request, and has no way to take one away. So
-    /// the policy fails a call whose redirect would carry what a call to that host would not: ids
-    /// beyond
-    /// [`ids_to`](Self::ids_to), baggage beyond [`baggage_to`](Self::baggage_to). Other redirects
-    /// are followed, up to ten, as `reqwest` does by default.
-    ///
-    /// Middleware that repeats calls goes in front of this one: `.with(retries).with(propagation)`.
+    /// `client` has all other settings, except the redirect policy, which this layer sets: see
+    /// [`ReqwestBuilder::redirect`].
     ///
     /// ```
-    /// let (propagation, redirects) = spanwise_http::client()
+    /// let client = spanwise_http::client()
     ///     .baggage(["tenant_id"])
     ///     .baggage_to("*.internal".parse()?)
-    ///     .reqwest();
-    /// let client = reqwest::Client::builder().redirect(redirects).build()?;
-    /// let client = reqwest_middleware::ClientBuilder::new(client).with(propagation).build();
-    /// # let _ = client;
+    ///     .reqwest(reqwest::Client::builder())
+    ///     .build()?;
+    /// # let _: reqwest_middleware::ClientWithMiddleware = client;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "without the redirect policy ids and baggage follow redirects to any host"]
-    pub fn reqwest(self) -> (ReqwestMiddleware, Policy) {
-        let options = self.options;
-        let policy = {
-            let options = options.clone();
-            let follow = Policy::default();
-            Policy::custom(move |attempt| match forbidden(&options, &attempt) {
-                None => follow.redirect(attempt),
-                Some(error) => attempt.error(error),
-            })
+    pub fn reqwest(self, client: reqwest::ClientBuilder) -> ReqwestBuilder {
+        ReqwestBuilder {
+            options: self.options,
+            client,
+            in_front: Vec::new(),
+            redirects: Policy::default(),
+        }
+    }
+}
+
+/// A client of `reqwest` in the making, whose calls go through a [`ClientLayer`]: see
+/// [`ClientLayer::reqwest`].
+#[must_use = "it makes no client until it is built"]
+pub struct ReqwestBuilder {
+    options: Arc<Options>,
+    client: reqwest::ClientBuilder,
+    in_front: Vec<Arc<dyn Middleware>>,
+    redirects: Policy,
+}
+
+impl ReqwestBuilder {
+    /// Adds a middleware in front of the layer, behind those that are there: one that repeats calls
+    /// makes a span of each attempt so.
+    pub fn with(mut self, middleware: impl Middleware) -> Self {
+        self.in_front.push(Arc::new(middleware));
+        self
+    }
+
+    /// Sets the redirect policy. Defaults to that of `reqwest`, which follows ten redirects.
+    ///
+    /// `reqwest` follows redirects behind its middleware, with the headers of the first request, and
+    /// has no way to take one away. So a call fails whose redirect would carry what a call to that
+    /// host would not: ids beyond [`ids_to`](ClientLayer::ids_to), baggage beyond
+    /// [`baggage_to`](ClientLayer::baggage_to). The policy decides about the others.
+    pub fn redirect(mut self, policy: Policy) -> Self {
+        self.redirects = policy;
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// If `reqwest` cannot make it, as where there is no TLS to be had.
+    pub fn build(self) -> reqwest::Result<ClientWithMiddleware> {
+        let (options, redirects) = (Arc::clone(&self.options), self.redirects);
+        let redirects = Policy::custom(move |attempt| match forbidden(&options, &attempt) {
+            None => redirects.redirect(attempt),
+            Some(error) => attempt.error(error),
+        });
+        let client = self.client.redirect(redirects).build()?;
+        let propagation = Propagation {
+            options: self.options,
         };
-        (ReqwestMiddleware { options }, policy)
+        let in_front = self.in_front.into_iter();
+        let client = in_front.fold(ClientBuilder::new(client), ClientBuilder::with_arc);
+        Ok(client.with(propagation).build())
+    }
+}
+
+impl fmt::Debug for ReqwestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestBuilder")
+            .field("client", &self.client)
+            .field("in_front", &self.in_front.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,14 +112,14 @@ fn forbidden(options: &Options, attempt: &Attempt<'_>) -> Option<RedirectsTo> {
     Some(RedirectsTo { host, carried })
 }
 
-/// [`ClientLayer`] for `reqwest-middleware`: see [`ClientLayer::reqwest`].
-#[derive(Debug, Clone)]
-pub struct ReqwestMiddleware {
+/// [`ClientLayer`] as a middleware.
+#[derive(Debug)]
+struct Propagation {
     options: Arc<Options>,
 }
 
 #[async_trait::async_trait]
-impl Middleware for ReqwestMiddleware {
+impl Middleware for Propagation {
     async fn handle(
         &self,
         mut request: Request,

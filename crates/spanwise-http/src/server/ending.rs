@@ -1,17 +1,20 @@
 //! The one event of a request, when it truly ends.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{self, Entry},
+};
 use http_body::Body;
-use spanwise_core::{REDACTED, guarded};
-use tracing::{Level, Span, Value};
+use spanwise_core::{REDACTED, errors::ErrorCopy, guarded};
+use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
     access_event::{AccessEvent, Own},
     exchange::{self, Exchange, Notes},
     options::Options,
-    outcome::Outcome,
+    outcome::{Outcome, status_of_grpc},
     request::Received,
 };
 use crate::{
@@ -50,6 +53,26 @@ pub(crate) struct Head {
     is_open_ended: bool,
     /// The service's own `x-request-id`, where it is another one than ours.
     own_id: Option<HeaderValue>,
+}
+
+impl Head {
+    /// The status that says how it went. gRPC has one of its own, where HTTP says 200.
+    fn result(&self) -> u16 {
+        let grpc_status = self.grpc_status.map(status_of_grpc);
+        grpc_status.unwrap_or(self.status.as_u16())
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.result())
+    }
+}
+
+/// Why it did not end well.
+#[derive(Debug)]
+enum Why<'a> {
+    Text(Cow<'a, str>),
+    /// The program said so.
+    Failure(&'a ErrorCopy),
 }
 
 /// How it ended.
@@ -102,14 +125,12 @@ impl Ending {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
         let length = declared.or_else(|| response.body().size_hint().exact());
-        let own_id = headers.get(X_REQUEST_ID);
-        let own_id = own_id.filter(|id| *id != self.request.id.header_value());
         self.head = Some(Head {
             status,
             ttfb: self.millis(),
             length,
             is_open_ended: is_event_stream || length.is_none(),
-            own_id: own_id.cloned(),
+            own_id: None,
             has_no_body: self.request.has_no_response_body(status)
                 || status.is_informational()
                 || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED),
@@ -125,10 +146,19 @@ impl Ending {
         self.add_headers(response.headers_mut());
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap) {
-        headers
-            .entry(X_REQUEST_ID)
-            .or_insert_with(|| self.request.id.header_value().clone());
+    fn add_headers(&mut self, headers: &mut HeaderMap) {
+        let id = self.request.id.header_value();
+        match headers.entry(X_REQUEST_ID) {
+            Entry::Vacant(header) => {
+                header.insert(id.clone());
+            }
+            Entry::Occupied(header) if header.get() == id => {}
+            Entry::Occupied(header) => {
+                if let Some(head) = &mut self.head {
+                    head.own_id = Some(header.get().clone());
+                }
+            }
+        }
         if self.options.server_timing
             && let Some(exchange) = &self.carried.exchange
             && let Some(timing) = exchange.notes().server_timing()
@@ -157,9 +187,8 @@ impl Ending {
 
     /// Whether the response has no end but the client's, and nothing has gone wrong with it so far.
     fn ran_well(&self) -> bool {
-        self.head.as_ref().is_some_and(|head| {
-            head.is_open_ended && Outcome::of(head.status, head.grpc_status) == Outcome::Ok
-        })
+        let head = self.head.as_ref();
+        head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
     /// Of a body that ended, where more of it was declared: the client sees it fail.
@@ -178,10 +207,15 @@ impl Ending {
 
     /// Tells it. What comes later is not told.
     pub(crate) fn end(&mut self, end: End<'_>) {
-        if std::mem::replace(&mut self.is_told, true) {
+        let is_told = std::mem::replace(&mut self.is_told, true);
+        if is_told || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
-        let (outcome, error) = self.outcome(end);
+        // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
+        // while layers run, which may come back to us.
+        let exchange = self.carried.exchange.as_ref();
+        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
+        let (outcome, why) = self.outcome(end, notes.failure.as_deref());
         let duration = self.millis();
         let is_slow = self
             .options
@@ -190,42 +224,52 @@ impl Ending {
         if outcome == Outcome::Ok && !is_slow && self.request.is_quiet {
             return;
         }
-        let level = match outcome.level() {
-            Level::WARN if self.is_expected(outcome) => Level::INFO,
-            Level::WARN if outcome == Outcome::Cancelled && self.ran_well() => Level::INFO,
-            level => level,
-        };
-        let level = if is_slow {
-            level.min(Level::WARN)
-        } else {
-            level
-        };
-        // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
-        // while layers run, which may come back to us.
-        let exchange = self.carried.exchange.as_ref();
-        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
+        let level = self.level(outcome, is_slow);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, is_slow, error.as_deref(), &notes);
+            self.send(event, outcome, duration, is_slow, why.as_ref(), &notes);
         }
     }
 
-    fn outcome<'a>(&self, end: End<'a>) -> (Outcome, Option<Cow<'a, str>>) {
+    fn outcome<'a>(
+        &self,
+        end: End<'a>,
+        failure: Option<&'a ErrorCopy>,
+    ) -> (Outcome, Option<Why<'a>>) {
         let by_status = || {
             let head = self.head.as_ref();
-            head.map_or(Outcome::ServerError, |head| {
-                Outcome::of(head.status, head.grpc_status)
-            })
+            head.map_or(Outcome::ServerError, Head::outcome)
         };
-        match end {
+        let (outcome, text) = match end {
+            // It ended what the program was about to do, whatever had failed before.
+            End::Panicked(message) => {
+                return (Outcome::Panicked, Some(Why::Text(message.into())));
+            }
             End::Whole => match self.what_is_missing() {
                 Some(missing) => (Outcome::StreamAborted, Some(missing.into())),
                 None => (by_status(), None),
             },
             End::Dropped if self.is_complete() => (by_status(), None),
+            End::Dropped if self.ran_well() => (Outcome::Left, None),
             End::Dropped => (Outcome::Cancelled, None),
             End::Failed(error) => (Outcome::ServerError, Some(error.into())),
             End::BodyFailed(error) => (Outcome::StreamAborted, Some(error.into())),
-            End::Panicked(message) => (Outcome::Panicked, Some(message.into())),
+        };
+        match failure {
+            Some(failure) => (outcome.failed(), Some(Why::Failure(failure))),
+            None => (outcome, text.map(Why::Text)),
+        }
+    }
+
+    fn level(&self, outcome: Outcome, is_slow: bool) -> Level {
+        // A rule is about a response that says by its status how the request ended.
+        let head = self.head.as_ref();
+        let head = head.filter(|head| head.outcome() == outcome);
+        let rule = head.and_then(|head| self.options.level_of(head.result()));
+        let level = rule.unwrap_or(outcome.level());
+        if is_slow {
+            level.min(Level::WARN)
+        } else {
+            level
         }
     }
 
@@ -234,18 +278,13 @@ impl Ending {
         exchange::millis(self.start, self.options.clock.instant())
     }
 
-    fn is_expected(&self, outcome: Outcome) -> bool {
-        let is_expected = |head: &Head| self.options.expected.contains(&head.status);
-        outcome == Outcome::ClientError && self.head.as_ref().is_some_and(is_expected)
-    }
-
     fn send(
         &self,
         event: AccessEvent,
         outcome: Outcome,
         duration: f64,
         is_slow: bool,
-        error: Option<&str>,
+        why: Option<&Why<'_>>,
         notes: &Notes,
     ) {
         let head = self.head.as_ref();
@@ -261,11 +300,19 @@ impl Ending {
         let own_id = own_id.as_deref().map(bounded);
         let own_id = own_id.as_deref();
         let routed_path = self.request.routed_path.as_ref();
-        let routed_path = routed_path.filter(|_| outcome == Outcome::ClientError);
+        let routed_path = routed_path.filter(|_| outcome != Outcome::Ok || self.options.url_path);
         let routed_path = routed_path.map(|path| bounded(path.path()));
         let path = routed_path.as_deref();
         let path = path.or_else(|| apart.and_then(|apart| apart.path.as_deref()));
         let (message, outcome) = (outcome.message(), outcome.name());
+        let failure = match why {
+            Some(Why::Failure(failure)) => Some(*failure as &(dyn Error + 'static)),
+            Some(Why::Text(_)) | None => None,
+        };
+        let text = match why {
+            Some(Why::Text(text)) => Some(&**text),
+            Some(Why::Failure(_)) | None => None,
+        };
         let own: Own<'_> = [
             Some(&message),
             value(&status),
@@ -275,7 +322,7 @@ impl Ending {
             Some(&outcome),
             is_slow.then_some(&true as &dyn Value),
             value(&grpc_status),
-            value(&error),
+            value(&failure).or(value(&text)),
             value(&path),
             value(&own_id),
             apart.map(|apart| &apart.method as &dyn Value),
@@ -325,7 +372,7 @@ impl Ending {
     }
 }
 
-fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
+pub(super) fn value<T: Value>(value: &Option<T>) -> Option<&dyn Value> {
     value.as_ref().map(|value| value as &dyn Value)
 }
 

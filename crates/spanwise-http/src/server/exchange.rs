@@ -6,15 +6,15 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::Clock;
+use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
 use super::{names, value::Value};
-use crate::carried::Carried;
+use crate::{carried::Carried, mistake::Mistake};
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
 /// Which request that is follows from the current span: tasks that run in a span of the request belong to it too, as by
-/// `tokio::spawn(work.instrument(Span::current()))`. Outside of any request, and after its event, nothing happens.
+/// `tokio::spawn(work.in_current_span())`. Outside of any request, and after its event, nothing happens.
 ///
 /// The name becomes part of the event's callsite when it is first seen, for good: so that every layer sees a field of its own. A program has
 /// at most 128 of them, timings and headers among them; what is beyond, an empty name, and the name of a field of the event's own is refused, and
@@ -67,6 +67,53 @@ pub fn mark(name: &'static str) {
     }
 }
 
+/// Says that the current request failed, and why: its event has the error, with the causes.
+///
+/// It takes what [`err`](spanwise_core::err) takes: also a `Box<dyn Error + Send + Sync>`, an
+/// `anyhow::Error` or an `eyre::Report`.
+///
+/// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
+/// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
+/// last one counts. In Sentry, the request is one issue with that error.
+///
+/// It takes what [`err`] takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
+/// Sync>`, an `anyhow::Error` or an `eyre::Report`.
+///
+/// It works at any depth, as [`record`] does. Outside of any request stderr says once that the error
+/// is not logged.
+///
+/// ```
+/// use http::StatusCode;
+///
+/// fn respond(error: std::io::Error) -> StatusCode {
+///     spanwise_http::fail(&error);
+///     StatusCode::BAD_GATEWAY
+/// }
+/// # let logs = spanwise_testing::capture();
+/// # respond(std::io::Error::other("of no request"));
+/// ```
+pub fn fail<E, Kind>(error: &E)
+where
+    E: AsError<Kind> + ?Sized,
+{
+    let request = Carried::received();
+    let exchange = request.as_ref();
+    match exchange.and_then(|request| request.exchange.as_ref()) {
+        Some(exchange) => {
+            // Before the notes are locked: the error's code may log, and add to them.
+            let failure = ErrorCopy::new(error.as_error());
+            exchange.notes().failure = Some(failure);
+        }
+        None => NO_REQUEST.tell(|| {
+            "spanwise_http::fail was called outside of any request, and its error is not logged: \
+             log it with `error!`, and give tasks the span of their request"
+                .to_owned()
+        }),
+    }
+}
+
+static NO_REQUEST: Mistake = Mistake::new();
+
 /// What a request's span carries for them.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -79,6 +126,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
+    pub(crate) failure: Option<Box<ErrorCopy>>,
     /// When the last of them ended.
     marked: Instant,
 }
@@ -131,6 +179,7 @@ impl Notes {
         Self {
             fields: Vec::new(),
             timings: Vec::new(),
+            failure: None,
             marked,
         }
     }

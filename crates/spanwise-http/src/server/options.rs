@@ -4,8 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode, request::Parts};
 use spanwise_core::Clock;
+use tracing::Level;
 
-use super::plain_path;
+use super::{plain_path, request_span::RequestSpan, statuses::Statuses};
 use crate::{client_address::ClientAddress, trust::Trust};
 
 #[derive(Debug, Clone)]
@@ -18,13 +19,18 @@ pub(crate) struct Options {
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
     pub(crate) quiet: Vec<Quiet>,
-    /// 4xx that are no reason to warn.
-    pub(crate) expected: Vec<StatusCode>,
+    /// The levels of statuses; of several rules for one status the last counts.
+    pub(crate) levels: Vec<(Statuses, Level)>,
+    /// Whether `url.path` is logged where the outcome is `ok`, too.
+    pub(crate) url_path: bool,
     /// Those that are told, with the indexes of their fields.
     pub(crate) headers: Vec<(HeaderName, u8)>,
     pub(crate) server_timing: bool,
     pub(crate) answer_panics: bool,
     pub(crate) clock: Clock,
+    /// Keys of the context beside those that are always there.
+    pub(crate) context_keys: Vec<String>,
+    pub(crate) span: RequestSpan,
 }
 
 /// Where the tenant of a request comes from.
@@ -73,6 +79,13 @@ impl Options {
     pub(crate) fn is_quiet(&self, path: &str) -> bool {
         self.quiet.iter().any(|quiet| quiet.is_about(path)) && plain_path::is_plain(path)
     }
+
+    /// The level that a rule sets for responses of `status`.
+    pub(crate) fn level_of(&self, status: u16) -> Option<Level> {
+        let mut rules = self.levels.iter().rev();
+        let rule = rules.find(|(statuses, _)| statuses.contain(status));
+        rule.map(|(_, level)| *level)
+    }
 }
 
 impl Default for Options {
@@ -85,11 +98,17 @@ impl Default for Options {
             client_address: ClientAddress::default(),
             slow: None,
             quiet: Vec::new(),
-            expected: Vec::new(),
+            // The client, or this service, is too slow or too busy: somebody should know.
+            levels: [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+                .map(|status| (status.into(), Level::WARN))
+                .into(),
+            url_path: false,
             headers: Vec::new(),
             server_timing: false,
             answer_panics: false,
             clock: Clock::system(),
+            context_keys: Vec::new(),
+            span: RequestSpan::default(),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! How a request ended, and how much that matters.
+//! How a request ended, and how that is logged: the one place that decides its level and message.
 
-use http::StatusCode;
 use tracing::Level;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,24 +7,32 @@ pub(crate) enum Outcome {
     Ok,
     ClientError,
     ServerError,
-    /// The client left, or whoever called the service waited no longer.
+    /// The client left, or the caller of the service waited no longer.
     Cancelled,
+    /// The client left a stream that has no other end, and that ran well until then.
+    Left,
     Panicked,
     /// The body failed after its head was sent.
     StreamAborted,
 }
 
 impl Outcome {
-    /// Of a response that was sent to its end. gRPC says in a status of its own how a call went, where HTTP says 200.
-    pub(crate) fn of(status: StatusCode, grpc_status: Option<i32>) -> Self {
-        match grpc_status {
-            Some(0) => Self::Ok,
-            // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
-            Some(2 | 4 | 12..=15) => Self::ServerError,
-            Some(_) => Self::ClientError,
-            None if status.is_server_error() => Self::ServerError,
-            None if status.is_client_error() => Self::ClientError,
-            None => Self::Ok,
+    /// The outcome of a response that was sent to its end.
+    pub(crate) fn of(status: u16) -> Self {
+        match status {
+            500.. => Self::ServerError,
+            400.. => Self::ClientError,
+            _ => Self::Ok,
+        }
+    }
+
+    /// This outcome, of a request of which the program says that it failed.
+    ///
+    /// An error of the client stays one: the program says what was wrong with the request.
+    pub(crate) fn failed(self) -> Self {
+        match self {
+            Self::Ok | Self::ServerError | Self::Cancelled | Self::Left => Self::ServerError,
+            Self::ClientError | Self::Panicked | Self::StreamAborted => self,
         }
     }
 
@@ -34,7 +41,7 @@ impl Outcome {
             Self::Ok => "ok",
             Self::ClientError => "client_error",
             Self::ServerError => "server_error",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled | Self::Left => "cancelled",
             Self::Panicked => "panicked",
             Self::StreamAborted => "stream_aborted",
         }
@@ -42,19 +49,39 @@ impl Outcome {
 
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::Ok | Self::ClientError | Self::ServerError => "request served",
-            Self::Cancelled => "request cancelled",
-            Self::Panicked => "request panicked",
-            Self::StreamAborted => "response aborted",
+            Self::Ok | Self::ClientError | Self::Left => "request served",
+            Self::ServerError | Self::Cancelled | Self::Panicked | Self::StreamAborted => {
+                "request failed"
+            }
         }
     }
 
-    /// Without what the layer was told of single statuses and slow requests.
+    /// The level where no [rule](super::options::Options::level_of) names the status.
     pub(crate) fn level(self) -> Level {
         match self {
-            Self::Ok => Level::INFO,
-            Self::ClientError | Self::Cancelled => Level::WARN,
+            Self::Ok | Self::ClientError | Self::Left => Level::INFO,
+            Self::Cancelled => Level::WARN,
             Self::ServerError | Self::Panicked | Self::StreamAborted => Level::ERROR,
         }
+    }
+}
+
+/// The status of HTTP that says what a status of gRPC says, as `google.rpc.Code` has it.
+///
+/// A code that nobody knows is `UNKNOWN`, as gRPC says.
+pub(crate) fn status_of_grpc(code: i32) -> u16 {
+    match code {
+        0 => 200,          // ok
+        1 => 499,          // cancelled
+        3 | 9 | 11 => 400, // invalid argument, failed precondition, out of range
+        4 => 504,          // deadline exceeded
+        5 => 404,          // not found
+        6 | 10 => 409,     // already exists, aborted
+        7 => 403,          // permission denied
+        8 => 429,          // resource exhausted
+        12 => 501,         // unimplemented
+        14 => 503,         // unavailable
+        16 => 401,         // unauthenticated
+        _ => 500,          // unknown, internal, data loss
     }
 }

@@ -7,12 +7,11 @@ use http::{
     uri::PathAndQuery,
 };
 use spanwise_core::CONTEXT_KEYS;
-use tracing::{field::Empty, level_filters::LevelFilter};
+use tracing::{Span, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
-    TARGET,
-    ending::{Ending, X_REQUEST_ID},
+    ending::{Ending, X_REQUEST_ID, value},
     exchange::Exchange,
     options::{Options, Tenant},
 };
@@ -136,23 +135,25 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     let shown_path = route.is_none().then(|| bounded(path));
     let shown_path = shown_path.as_deref();
 
-    let span = tracing::info_span!(
-        target: TARGET,
-        parent: None,
-        "http.request",
-        http.request.method = method,
-        http.route = route,
-        url.path = shown_path,
-        request_id = id.as_str(),
-        tenant_id = tenant_id,
-        // With this one it has all keys of the context, for `Span::record`.
-        user_id = Empty,
-        client.address = client.map(tracing::field::display),
-        trace_id = trace.trace_id.digits().as_str(),
-        span_id = trace.span_id.digits().as_str(),
-        http.response.status_code = Empty,
-        spanwise.cancelled = Empty,
-    );
+    let span = if options.span.is_enabled() {
+        let (trace_id, span_id) = (trace.trace_id.digits(), trace.span_id.digits());
+        let client = client.map(tracing::field::display);
+        options.span.open(&[
+            Some(&method),
+            value(&route),
+            value(&shown_path),
+            Some(&id.as_str()),
+            value(&tenant_id),
+            None,
+            value(&client),
+            Some(&trace_id.as_str()),
+            Some(&span_id.as_str()),
+            None,
+            None,
+        ])
+    } else {
+        Span::none()
+    };
     let apart = || {
         Box::new(Apart {
             method,

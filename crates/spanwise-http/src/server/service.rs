@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, Request, Response, StatusCode, request::Parts};
+use http::{HeaderName, Request, Response, request::Parts};
 use http_body::Body;
 use spanwise_core::{Clock, guarded};
 use tower_layer::Layer;
 use tower_service::Service;
+use tracing::Level;
 
 use super::{
     body::ResponseBody,
@@ -20,6 +21,8 @@ use super::{
     names,
     options::{Options, Quiet, Tenant},
     request,
+    request_span::RequestSpan,
+    statuses::Statuses,
 };
 use crate::{client_address::ClientAddress, id, trust::Trust};
 
@@ -118,9 +121,39 @@ impl ServerLayer {
         self.set(|options| options.quiet.push(quiet))
     }
 
-    /// Tells responses of a 4xx status such as 404 at INFO, not at WARN: they are no news.
-    pub fn expected(self, status: StatusCode) -> Self {
-        self.set(|options| options.expected.push(status))
+    /// Sets the level of responses with these statuses to INFO: a code such as `404`, or a range
+    /// such as `400..=499`. Defaults to 4xx other than 408 and 429.
+    ///
+    /// It is about responses that were sent to their end. The status of a gRPC call is that of HTTP
+    /// which `google.rpc.Code` maps its own to. Of several calls of this and
+    /// [`warn_on`](Self::warn_on) that name a status, the last counts.
+    ///
+    /// # Panics
+    /// If no response can have such a status, or if the range is empty.
+    #[track_caller]
+    pub fn expected(self, statuses: impl Into<Statuses>) -> Self {
+        self.level(statuses, Level::INFO)
+    }
+
+    /// Sets the level of responses with these statuses to WARN, as [`expected`](Self::expected)
+    /// sets it to INFO. Defaults to 408 and 429.
+    ///
+    /// # Panics
+    /// If no response can have such a status, or if the range is empty.
+    #[track_caller]
+    pub fn warn_on(self, statuses: impl Into<Statuses>) -> Self {
+        self.level(statuses, Level::WARN)
+    }
+
+    #[track_caller]
+    fn level(self, statuses: impl Into<Statuses>, level: Level) -> Self {
+        let statuses = statuses.into().checked();
+        self.set(|options| options.levels.push((statuses, level)))
+    }
+
+    /// Adds `url.path` to the event of each request. Defaults to those whose outcome is not `ok`.
+    pub fn url_path(self) -> Self {
+        self.set(|options| options.url_path = true)
     }
 
     /// Adds a header of requests to the event, as `http.request.header.` and its name. Defaults to
@@ -144,6 +177,20 @@ impl ServerLayer {
     /// Answers a request with 500 and no body if its handler panics. Default: the panic goes on, and the connection ends.
     pub fn answer_panics(self) -> Self {
         self.set(|options| options.answer_panics = true)
+    }
+
+    /// Declares a further key of the context in the span `http.request`, so that
+    /// `Span::current().record("order_id", …)` works there. Defaults to the keys that each
+    /// `ContextLayer` knows. A layer that the facade's `Telemetry` makes declares the keys of
+    /// `LOG_CONTEXT` and `Builder::context_key`, too.
+    ///
+    /// Without it, [`context::set`](spanwise_core::context::set) sets the key. At most 21 further
+    /// keys are declared.
+    pub fn context_key(self, key: impl Into<String>) -> Self {
+        self.set(|options| {
+            options.context_keys.push(key.into());
+            options.span = RequestSpan::new(&options.context_keys);
+        })
     }
 
     /// Takes the time from `clock`. Default: the system's.

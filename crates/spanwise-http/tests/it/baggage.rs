@@ -142,14 +142,7 @@ mod reqwest_ {
     use super::*;
 
     fn with(layer: ClientLayer) -> reqwest_middleware::ClientWithMiddleware {
-        let (propagation, redirects) = layer.reqwest();
-        let client = reqwest::Client::builder()
-            .redirect(redirects)
-            .build()
-            .unwrap();
-        reqwest_middleware::ClientBuilder::new(client)
-            .with(propagation)
-            .build()
+        layer.reqwest(reqwest::Client::builder()).build().unwrap()
     }
 
     #[tokio::test]
@@ -304,9 +297,7 @@ mod reqwest_ {
         drop(listener);
         for in_text in [false, true] {
             let logs = spanwise_testing::capture();
-            let (propagation, _) = client().reqwest();
-            let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
-                .with(propagation)
+            let client = reqwest_middleware::ClientBuilder::from_client(with(client()))
                 .with(Wraps(in_text))
                 .build();
             client.get(&url).send().await.unwrap_err();
@@ -318,6 +309,55 @@ mod reqwest_ {
             );
             logs.assert_never_logged("canary");
         }
+    }
+
+    /// Sends each request twice.
+    struct Repeats;
+
+    #[async_trait::async_trait]
+    impl reqwest_middleware::Middleware for Repeats {
+        async fn handle(
+            &self,
+            request: reqwest::Request,
+            extensions: &mut http::Extensions,
+            next: reqwest_middleware::Next<'_>,
+        ) -> reqwest_middleware::Result<reqwest::Response> {
+            let again = request.try_clone().unwrap();
+            next.clone().run(request, extensions).await?;
+            next.run(again, extensions).await
+        }
+    }
+
+    #[tokio::test]
+    async fn middleware_in_front_makes_a_span_of_each_attempt() {
+        let _logs = spanwise_testing::capture();
+        let service = Service::content().await;
+        let builder = client().reqwest(reqwest::Client::builder());
+        let client = builder.with(Repeats).build().unwrap();
+        client
+            .get(service.url("localhost", "/"))
+            .send()
+            .await
+            .unwrap();
+        let spans: Vec<_> = service
+            .received()
+            .iter()
+            .map(|received| trace(&received.headers).1)
+            .collect();
+        assert_eq!(spans.len(), 2);
+        assert_ne!(spans[0], spans[1]);
+    }
+
+    #[tokio::test]
+    async fn redirect_policy_of_the_program_holds() {
+        let shop = redirecting().await;
+        let path = format!("/?{}", shop.url("localhost", "/"));
+        let builder = client().reqwest(reqwest::Client::builder());
+        let builder = builder.redirect(reqwest::redirect::Policy::none());
+        let client = builder.build().unwrap();
+        let response = client.get(shop.url("localhost", &path)).send().await;
+        assert!(response.unwrap().status().is_redirection());
+        assert_eq!(shop.received().len(), 1);
     }
 
     #[tokio::test]

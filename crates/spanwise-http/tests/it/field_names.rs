@@ -81,7 +81,7 @@ async fn names_cost_a_bounded_number_of_callsites() {
         .init();
     // A name more with each request, and each level with each name.
     for number in 0..300 {
-        for status in [200, 404, 500] {
+        for status in [200, 429, 500] {
             let service = tower::service_fn(|_: Request<Body>| async move {
                 record(format!("name.{number}").leak(), number);
                 let mut response = Response::new(Body::new());

@@ -105,9 +105,17 @@ async fn a_client_that_leaves_a_stream_cancels_it() {
     logs.one("stream let go of").assert_in_span("http.request");
 }
 
-const CODES: [(Code, Level, &str); 8] = [
-    (Code::NotFound, Level::WARN, "client_error"),
-    (Code::InvalidArgument, Level::WARN, "client_error"),
+const CODES: [(Code, Level, &str); 16] = [
+    (Code::Cancelled, Level::INFO, "client_error"),
+    (Code::NotFound, Level::INFO, "client_error"),
+    (Code::InvalidArgument, Level::INFO, "client_error"),
+    (Code::AlreadyExists, Level::INFO, "client_error"),
+    (Code::PermissionDenied, Level::INFO, "client_error"),
+    (Code::ResourceExhausted, Level::WARN, "client_error"),
+    (Code::FailedPrecondition, Level::INFO, "client_error"),
+    (Code::Aborted, Level::INFO, "client_error"),
+    (Code::OutOfRange, Level::INFO, "client_error"),
+    (Code::Unauthenticated, Level::INFO, "client_error"),
     (Code::Unknown, Level::ERROR, "server_error"),
     (Code::DeadlineExceeded, Level::ERROR, "server_error"),
     (Code::Unimplemented, Level::ERROR, "server_error"),

@@ -6,10 +6,11 @@ use crate::support::client::*;
 use axum::body::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
-use spanwise_core::{CONTEXT_KEYS, Context, context};
+use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context};
 use spanwise_http::{Trust, client, server};
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Span, info, info_span};
+use tracing_subscriber::prelude::*;
 
 /// Serves one request of `acme` by `handler`.
 async fn serve<F: Future<Output = ()>>(handler: impl Fn() -> F) {
@@ -39,6 +40,36 @@ async fn the_request_s_span_declares_every_key() {
     .await;
     for message in ["in the request", "request served"] {
         logs.one(message).assert_context("user_id", "ada");
+    }
+}
+
+#[tokio::test]
+async fn further_keys_are_declared() {
+    let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
+    let _default = stack.set_default();
+    let layers = [
+        (server(), None),
+        (server().context_key("order_id"), Some("42")),
+        // One that is there already, and one of our own fields, change nothing.
+        (
+            server()
+                .context_key("user_id")
+                .context_key("http.route")
+                .context_key("order_id")
+                .context_key("order_id"),
+            Some("42"),
+        ),
+    ];
+    for (layer, expected) in layers {
+        let service = tower::service_fn(async |_: Request<Empty<Bytes>>| {
+            Span::current().record("order_id", 42);
+            let context = Context::current();
+            assert_eq!(context.get("order_id"), expected);
+            assert!(context.get("request_id").is_some());
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        });
+        let request = Request::new(Empty::new());
+        layer.layer(service).oneshot(request).await.unwrap();
     }
 }
 

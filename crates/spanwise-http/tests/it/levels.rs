@@ -60,6 +60,73 @@ async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
 }
 
 #[tokio::test]
+async fn rules_say_the_levels_of_statuses() {
+    const E: Level = Level::ERROR;
+    const W: Level = Level::WARN;
+    const I: Level = Level::INFO;
+    let statuses = [200, 302, 400, 401, 404, 408, 429, 499, 500, 503];
+    let cases: [(ServerLayer, [Level; 10]); 10] = [
+        (server(), [I, I, I, I, I, W, W, I, E, E]),
+        (server().warn_on(404), [I, I, I, I, W, W, W, I, E, E]),
+        (server().warn_on(400..=499), [I, I, W, W, W, W, W, W, E, E]),
+        (server().warn_on(400..500), [I, I, W, W, W, W, W, W, E, E]),
+        (
+            server().warn_on(StatusCode::BAD_REQUEST..=StatusCode::NOT_FOUND),
+            [I, I, W, W, W, W, W, I, E, E],
+        ),
+        (
+            server().expected(StatusCode::TOO_MANY_REQUESTS),
+            [I, I, I, I, I, W, I, I, E, E],
+        ),
+        // The last that names it counts.
+        (
+            server().warn_on(400..=499).expected(404),
+            [I, I, W, W, I, W, W, W, E, E],
+        ),
+        (
+            server().expected(404).warn_on(400..=499),
+            [I, I, W, W, W, W, W, W, E, E],
+        ),
+        (server().expected(503), [I, I, I, I, I, W, W, I, E, I]),
+        (server().warn_on(302), [I, W, I, I, I, W, W, I, E, E]),
+    ];
+    for (layer, levels) in cases {
+        for (status, level) in statuses.into_iter().zip(levels) {
+            let logs = capture();
+            let status = StatusCode::from_u16(status).unwrap();
+            serve_one(layer.clone(), "/", status, Duration::ZERO).await;
+            the_event(&logs).await.assert_level(level);
+        }
+    }
+}
+
+#[test]
+fn statuses_that_no_response_has_are_refused() {
+    let refused = |set_up: &dyn Fn() -> ServerLayer| {
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(set_up));
+        refused
+            .unwrap_err()
+            .downcast_ref::<String>()
+            .unwrap()
+            .clone()
+    };
+    let cases: [(&dyn Fn() -> ServerLayer, &str); 5] = [
+        (&|| server().expected(0), "0..=0"),
+        (&|| server().expected(1000), "1000..=1000"),
+        #[expect(clippy::reversed_empty_ranges, reason = "it is a mistake of a program")]
+        (&|| server().warn_on(499..=400), "499..=400"),
+        (&|| server().warn_on(400..400), "400..=399"),
+        (&|| server().warn_on(400..=4999), "400..=4999"),
+    ];
+    for (set_up, range) in cases {
+        let said = refused(set_up);
+        let expected = format!("`{range}` is no range of statuses; write `404`, or `400..=499`");
+        assert_eq!(said, expected);
+    }
+    let _ = server().expected(100).warn_on(999);
+}
+
+#[tokio::test]
 async fn a_quiet_path_is_told_only_if_it_fails() {
     let layer = || server().quiet("/health").quiet("/internal/*").slow(LIMIT);
     let silent = [

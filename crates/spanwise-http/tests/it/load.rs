@@ -87,7 +87,7 @@ async fn each_with_an_id_of_its_own() {
     let mut served = HashSet::new();
     for line in &lines {
         let number = match line["message"].as_str().unwrap() {
-            "request served" => {
+            "request served" | "request failed" => {
                 let number = line["order.number"].as_u64().unwrap();
                 assert!(served.insert(number), "{number} was told twice");
                 let status = if number % 10 == 0 { 500 } else { 200 };

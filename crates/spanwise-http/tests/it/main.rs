@@ -19,6 +19,8 @@ mod client_address;
 mod client_calls;
 mod client_text;
 mod ending_thread;
+mod executors;
+mod failures;
 mod field_names;
 mod forks;
 mod grpc;

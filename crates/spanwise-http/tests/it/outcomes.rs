@@ -31,6 +31,10 @@ use tokio::{
 use tower::ServiceBuilder;
 use tracing::Level;
 
+/// The two messages.
+const SERVED: &str = "request served";
+const FAILED: &str = "request failed";
+
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 async fn never() -> &'static str {
@@ -75,28 +79,30 @@ async fn a_response_that_was_sent_is_ok() {
 #[tokio::test]
 async fn a_status_says_how_it_ended() {
     let cases = [
-        (StatusCode::FOUND, Level::INFO, "ok"),
-        (StatusCode::UNAUTHORIZED, Level::WARN, "client_error"),
-        (StatusCode::NOT_FOUND, Level::INFO, "client_error"),
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Level::ERROR,
-            "server_error",
-        ),
+        (302, Level::INFO, "ok", SERVED),
+        (400, Level::INFO, "client_error", SERVED),
+        (404, Level::INFO, "client_error", SERVED),
+        (408, Level::WARN, "client_error", SERVED),
+        (429, Level::WARN, "client_error", SERVED),
+        (499, Level::INFO, "client_error", SERVED),
+        (500, Level::ERROR, "server_error", FAILED),
+        (503, Level::ERROR, "server_error", FAILED),
     ];
     for version in VERSIONS {
-        for (status, level, outcome) in cases {
+        for (status, level, outcome, message) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
             let logs = capture();
             let app = Router::new().route("/", on_get(move || async move { status }));
-            let app = app.layer(server().expected(StatusCode::NOT_FOUND));
+            let app = app.layer(server());
             let response = send(serve(app).await, version, get("/")).await.unwrap();
             assert_eq!(response.status(), status);
 
-            the_event(&logs)
-                .await
+            let event = the_event(&logs).await;
+            event
                 .assert_level(level)
                 .assert_field("http.response.status_code", status.as_u16())
                 .assert_field("outcome", outcome);
+            assert_eq!(event.message(), message);
         }
     }
 }
@@ -108,20 +114,33 @@ async fn a_path_without_a_route_is_told_by_itself() {
     let app = Router::new().fallback_service(app);
     let response = send(serve(app).await, Version::HTTP_11, get("/no/such?q=1")).await;
     assert_eq!(response.unwrap().status(), StatusCode::NOT_FOUND);
-    the_event(&logs).await.assert_level(Level::WARN);
+    the_event(&logs).await.assert_level(Level::INFO);
     let span = logs.one_span("http.request");
     span.assert_field("url.path", "/no/such");
     assert_eq!(span.field("http.route"), None);
 }
 
 #[tokio::test]
-async fn the_path_of_a_route_is_told_with_an_error_of_the_client() {
+async fn path_of_a_route_is_logged_unless_all_is_well() {
     let answer = async |Path(status): Path<u16>| StatusCode::from_u16(status).unwrap();
+    let cases = [
+        (
+            server(),
+            [(200, false), (302, false), (422, true), (500, true)],
+        ),
+        (
+            server().url_path(),
+            [(200, true), (302, true), (422, true), (500, true)],
+        ),
+    ];
+    let cases = cases.into_iter().flat_map(|(layer, statuses)| {
+        statuses.map(|(status, is_told)| (layer.clone(), status, is_told))
+    });
     for version in VERSIONS {
-        for (status, is_told) in [(200, false), (422, true), (500, false)] {
+        for (layer, status, is_told) in cases.clone() {
             let logs = capture();
             let app = Router::new().route("/orders/{status}", on_get(answer));
-            let app = Router::new().nest("/shop", app.layer(server()));
+            let app = Router::new().nest("/shop", app.layer(layer));
             let path = format!("/shop/orders/{status}");
             let request = get(&format!("{path}?token=of-a-query"));
             send(serve(app).await, version, request).await.unwrap();
@@ -142,14 +161,31 @@ async fn the_path_of_a_route_is_told_with_an_error_of_the_client() {
 }
 
 #[tokio::test]
+async fn path_of_a_route_is_logged_without_a_response() {
+    let logs = capture();
+    let app = Router::new().route("/{id}", on_get(boom)).layer(server());
+    let response = send(serve(app).await, Version::HTTP_11, get("/42")).await;
+    assert!(response.is_err());
+    the_event(&logs).await.assert_field("url.path", "/42");
+
+    let logs = capture();
+    let app = Router::new().route("/{id}", on_get(never)).layer(server());
+    let request = send(serve(app).await, Version::HTTP_11, get("/43"));
+    let left = tokio::time::timeout(Duration::from_millis(5), request).await;
+    assert!(left.is_err());
+    the_event(&logs).await.assert_field("url.path", "/43");
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_ends_the_connection() {
     for version in VERSIONS {
         let logs = capture();
         let app = Router::new().route("/", on_get(boom)).layer(server());
         let response = send(serve(app).await, version, get("/")).await;
         assert!(response.is_err());
-        the_event(&logs)
-            .await
+        let event = the_event(&logs).await;
+        assert_eq!(event.message(), FAILED);
+        event
             .assert_level(Level::ERROR)
             .assert_field("outcome", "panicked")
             .assert_field("error", "no such order: 42")
@@ -237,8 +273,9 @@ async fn a_client_that_leaves_before_the_response_cancels_it() {
         has_started.recv().await;
         request.abort();
 
-        the_event(&logs)
-            .await
+        let event = the_event(&logs).await;
+        assert_eq!(event.message(), FAILED);
+        event
             .assert_level(Level::WARN)
             .assert_field("outcome", "cancelled")
             .assert_no_field("http.response.status_code")
@@ -277,8 +314,9 @@ async fn a_client_that_leaves_in_the_middle_of_the_response_cancels_it() {
         drop(response);
         connection.abort();
 
-        the_event(&logs)
-            .await
+        let event = the_event(&logs).await;
+        assert_eq!(event.message(), SERVED);
+        event
             .assert_level(Level::INFO)
             .assert_field("outcome", "cancelled")
             .assert_field("http.response.status_code", 200)
@@ -303,8 +341,9 @@ async fn a_body_that_fails_is_aborted() {
         if let Ok(response) = response {
             assert!(response.into_body().collect().await.is_err());
         }
-        the_event(&logs)
-            .await
+        let event = the_event(&logs).await;
+        assert_eq!(event.message(), FAILED);
+        event
             .assert_level(Level::ERROR)
             .assert_field("outcome", "stream_aborted")
             .assert_field("error", "disk is gone")

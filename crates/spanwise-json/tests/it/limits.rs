@@ -83,7 +83,7 @@ fn long_names_are_cut_and_stay_different() {
     for format in [Format::Json, Format::JsonNested] {
         let written = Lines::default();
         let layer = JsonLayer::new()
-            .format(format)
+            .format(format.clone())
             .with_span_list()
             .with_source_location()
             .with_writer(written.clone());
@@ -117,7 +117,7 @@ fn max_line_counts_names_and_spans() {
     ] {
         let written = Lines::default();
         let layer = JsonLayer::new()
-            .format(format)
+            .format(format.clone())
             .with_span_list()
             .max_line(max_line)
             .with_writer(written.clone());

@@ -14,6 +14,7 @@ mod support;
 
 mod any_values;
 mod entered_spans;
+mod format_names;
 mod late_context;
 mod limits;
 mod lines;

@@ -111,7 +111,8 @@ fn long_text_of_a_request_is_held_once() {
         spans
     };
     for format in [Format::Json, Format::JsonNested] {
-        let dispatch = Dispatch::new(tracing_subscriber::registry().with(json().format(format)));
+        let dispatch =
+            Dispatch::new(tracing_subscriber::registry().with(json().format(format.clone())));
         let taken = dispatcher::with_default(&dispatch, || {
             drop(open(0));
             let before = live_bytes();

@@ -50,7 +50,8 @@ impl Redact for Typed {
 
 /// The line of the flat format, and the fields of the nested one.
 fn shown(log: impl Fn()) -> [Value; 2] {
-    let of = |format| lines(|layer| layer.format(format).redact(Arc::new(Typed)), &log).only();
+    let of =
+        |format: Format| lines(|layer| layer.format(format).redact(Arc::new(Typed)), &log).only();
     [
         Value::Object(of(Format::Json)),
         of(Format::JsonNested)["fields"].clone(),
@@ -245,7 +246,11 @@ fn every_sink_follows_a_verdict_alike() {
             let what = format!("{policy:?} {} alone: {is_alone}", case.shown);
             for format in [Format::Json, Format::JsonNested] {
                 let log = || (case.log)(is_alone);
-                let line = lines(|layer| layer.format(format).redact(redact.clone()), log).only();
+                let line = lines(
+                    |layer| layer.format(format.clone()).redact(redact.clone()),
+                    log,
+                )
+                .only();
                 let k = match format {
                     Format::JsonNested => line["fields"].get("k"),
                     _ => line.get("k"),

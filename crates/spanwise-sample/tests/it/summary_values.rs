@@ -41,6 +41,19 @@ fn a_short_value_is_named() {
     assert_eq!(summary(value)["url"], "/orders");
 }
 
+/// A number is one in the summary as it is in the events, so that a query finds both.
+#[test]
+fn number_stays_a_number() {
+    assert_eq!(summary(|| info!(url = 42, "slow"))["url"], 42);
+    assert_eq!(summary(|| info!(url = -1_i8, "slow"))["url"], -1);
+    assert_eq!(summary(|| info!(url = 0.5, "slow"))["url"], 0.5);
+    assert_eq!(summary(|| info!(url = true, "slow"))["url"], true);
+    assert_eq!(summary(|| info!(url = "42", "slow"))["url"], "42");
+    // The context has texts.
+    let in_span = || info_span!("request", url = 42).in_scope(|| info!("slow"));
+    assert_eq!(summary(in_span)["url"], "42");
+}
+
 /// Of a value that is cut before the policy reads it, the mark of the secret would be missing: the
 /// `@` behind a password.
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{Receiver, builder, payment_failed, plain, sent};
 use spanwise_core::{Clock, Flush as _};
-use tracing::{error, info, warn};
+use tracing::{error, info, info_span, warn};
 use tracing_subscriber::prelude::*;
 
 #[test]
@@ -71,7 +71,7 @@ fn many_that_differ_do_not_hide_what_repeats_later() {
 
 #[test]
 fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
-    let served = || error!(target: "spanwise_http::server", "request served");
+    let served = || error!(target: "spanwise_http::server", "request failed");
     let request = |route| {
         tracing::info_span!(
             "http.request",
@@ -93,14 +93,74 @@ fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
         .map(|event| (event["message"].as_str(), event["transaction"].as_str()));
     let expected = [
         ("no connection", "GET /orders"),
-        ("request served", "GET /orders"),
-        ("request served", "GET /products"),
+        ("request failed", "GET /orders"),
+        ("request failed", "GET /products"),
     ];
     assert_eq!(
         shown.collect::<Vec<_>>(),
         expected.map(|(message, route)| (Some(message), Some(route)))
     );
     assert_eq!(stats.repeated, 1);
+}
+
+#[test]
+fn error_on_the_event_of_a_request_is_one_issue() {
+    let failed = || {
+        error!(
+            target: "spanwise_http::server",
+            error = &payment_failed() as &dyn Error,
+            "request failed"
+        );
+    };
+    let request = |before: &dyn Fn()| {
+        info_span!("http.request", request_id = "r-1").in_scope(|| {
+            before();
+            failed();
+        });
+    };
+    let cases: [(&str, &dyn Fn(), &[&str]); 6] = [
+        ("nothing", &|| {}, &["request failed"]),
+        (
+            "the same error",
+            &|| error!(error = &payment_failed() as &dyn Error, "payment failed"),
+            &["payment failed"],
+        ),
+        (
+            "its cause",
+            &|| error!(error = &payment_failed().0 as &dyn Error, "gateway failed"),
+            &["gateway failed"],
+        ),
+        (
+            "its text as a field",
+            &|| error!(error = %payment_failed(), "payment failed"),
+            &["payment failed"],
+        ),
+        (
+            "its text in the message",
+            &|| error!("failed: {}", payment_failed()),
+            &["failed: the payment could not be taken"],
+        ),
+        (
+            "another error",
+            &|| error!("the cache is away"),
+            &["the cache is away", "request failed"],
+        ),
+    ];
+    for (before, log, expected) in cases {
+        let (receiver, _) = sent(plain, || request(log));
+        let events = receiver.events();
+        let messages: Vec<_> = events
+            .iter()
+            .map(|event| event["message"].as_str().unwrap())
+            .collect();
+        assert_eq!(messages, expected, "{before}");
+        let last = events.last().unwrap();
+        if last["message"] == "request failed" {
+            let types = last["exception"]["values"].as_array().unwrap();
+            let types: Vec<_> = types.iter().map(|link| &link["type"]).collect();
+            assert_eq!(types, ["GatewayTimedOut", "PaymentFailed"]);
+        }
+    }
 }
 
 #[test]
@@ -245,7 +305,7 @@ fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
 fn outside_of_a_request_no_error_said_why_one_ended_badly() {
     let (receiver, stats) = sent(plain, || {
         error!("long ago");
-        error!(target: "spanwise_http::server", "request served");
+        error!(target: "spanwise_http::server", "request failed");
     });
     assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
 }
@@ -258,7 +318,7 @@ fn a_warning_does_not_say_why_a_request_ended_badly() {
     let (receiver, stats) = sent(warnings, || {
         let _request = tracing::info_span!("request").entered();
         warn!("slow");
-        error!(target: "spanwise_http::server", "request served");
+        error!(target: "spanwise_http::server", "request failed");
     });
     assert_eq!((receiver.events().len(), stats.repeated), (2, 0));
 }

@@ -8,12 +8,13 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, Neighbours, Node,
-    SelfReport, SinkCounters,
+    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, LevelHandle, Neighbours,
+    Node, SelfReport, SinkCounters,
     log_record::{self, LogRecord},
     reentry,
 };
-use tracing::{Dispatch, Event, Subscriber};
+use spanwise_json::Timestamp;
+use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
 use tracing_core::{
     Interest, Metadata,
     span::{Attributes, Id, Record},
@@ -36,6 +37,8 @@ pub(crate) enum Style {
     /// The event on one line; where it happened and in which spans on the next.
     Pretty,
     Compact,
+    /// Without the target.
+    Short,
 }
 
 pub(crate) struct ConsoleLayer {
@@ -45,10 +48,31 @@ pub(crate) struct ConsoleLayer {
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
     clock: Clock,
+    time: ShowTime,
+    timestamp: Timestamp,
     id: LayerId,
     neighbours: Neighbours,
     counters: Arc<SinkCounters>,
     report: SelfReport,
+}
+
+/// Which lines begin with the time.
+#[derive(Debug, Clone)]
+pub(crate) enum ShowTime {
+    Always,
+    /// All of them while events at DEBUG are shown, by these levels and this of the output.
+    FromDebug(LevelHandle, LevelFilter),
+}
+
+impl ShowTime {
+    fn is_shown(&self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::FromDebug(levels, of_output) => {
+                levels.most_verbose_event().min(*of_output) >= LevelFilter::DEBUG
+            }
+        }
+    }
 }
 
 /// The spans around an event, as they are shown: `checkout{order_id=42}:pay`.
@@ -68,6 +92,9 @@ const LONGEST_ID: usize = 12;
 /// Begins a line that goes on with a value.
 const CONTINUED: &str = "\n             | ";
 
+/// The same in [`Style::Short`].
+const CONTINUED_SHORT: &str = "\n      | ";
+
 impl ConsoleLayer {
     pub(crate) fn new(
         style: Style,
@@ -82,11 +109,24 @@ impl ConsoleLayer {
             context_keys,
             make_writer,
             clock: Clock::system(),
+            time: ShowTime::Always,
+            timestamp: Timestamp::Micros,
             id: LayerId::unique(),
             neighbours: Neighbours::default(),
             counters: report.sink("console"),
             report: report.clone(),
         }
+    }
+
+    pub(crate) fn show_time(mut self, time: ShowTime) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Sets where clocks on the wall show the times of lines; of `timestamp`, no more counts.
+    pub(crate) fn timestamp(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
+        self
     }
 
     fn is_context(&self, name: &str) -> bool {
@@ -111,11 +151,25 @@ impl ConsoleLayer {
             None => (callsite.file(), callsite.line().map(u64::from)),
         };
         let paint = self.paint;
-        let continued = (self.style == Style::Pretty).then_some(CONTINUED);
+        let continued = match self.style {
+            Style::Pretty => Some(CONTINUED),
+            Style::Short => Some(CONTINUED_SHORT),
+            Style::Compact => None,
+        };
         let mut out = String::with_capacity(256);
-        paint.dim(&mut out, |out| push_time(out, self.clock.now()));
-        out.push(' ');
-        paint.level(&mut out, *callsite.level());
+        if self.time.is_shown() {
+            let now = self.clock.now();
+            let offset = self.timestamp.offset_minutes(now);
+            paint.dim(&mut out, |out| push_time(out, now, offset));
+            out.push(' ');
+        }
+        let level = *callsite.level();
+        let name = match self.style {
+            Style::Pretty | Style::Compact => format!("{level:>5}"),
+            // It may be the first of the line.
+            Style::Short => format!("{level:<5}"),
+        };
+        paint.level(&mut out, level, &name);
         out.push(' ');
         if self.style == Style::Compact {
             paint.dim(&mut out, |out| {
@@ -148,8 +202,8 @@ impl ConsoleLayer {
                         line.inspect(|line| out.push_str(&format!(":{line}")));
                     }
                 }
-                Style::Compact if path.is_empty() && context.is_empty() => {}
-                Style::Compact => out.push_str(" |"),
+                Style::Compact | Style::Short if path.is_empty() && context.is_empty() => {}
+                Style::Compact | Style::Short => out.push_str(" |"),
             }
             if !path.is_empty() {
                 out.push_str(if self.style == Style::Pretty {
@@ -301,10 +355,13 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// The time of day in UTC, to the millisecond.
-fn push_time(out: &mut String, now: SystemTime) {
+/// The time of day, to the millisecond, so many minutes east of Greenwich.
+fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
+    const DAY: i64 = 86_400;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs() % 86_400;
+    // Less than a day, so it can be added to an offset.
+    let of_day = (since.as_secs() % DAY.cast_unsigned()).cast_signed();
+    let seconds = (of_day + i64::from(offset_minutes) * 60).rem_euclid(DAY);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     out.push_str(&format!(
         "{hours:02}:{minutes:02}:{seconds:02}.{:03}",

@@ -1,4 +1,4 @@
-//! Lines for people: `pretty` and `compact`.
+//! Lines for people: `pretty`, `compact` and `short`.
 //!
 //! Not built on the `fmt` layer of tracing-subscriber 0.3.23: that one formats a value recorded
 //! late while it holds the lock on the span's extensions, so that a `Debug` that logs stops the
@@ -8,5 +8,5 @@ mod layer;
 mod paint;
 mod text;
 
-pub(crate) use layer::{ConsoleLayer, Style};
-pub(crate) use text::{is_plain, push_escaped};
+pub(crate) use layer::{ConsoleLayer, ShowTime, Style};
+pub(crate) use text::{Chain, is_plain, push_escaped};

@@ -15,7 +15,8 @@ impl Paint {
         self.with(out, "1", write);
     }
 
-    pub(crate) fn level(self, out: &mut String, level: Level) {
+    /// Appends `text`, in the colour of `level`.
+    pub(crate) fn level(self, out: &mut String, level: Level, text: &str) {
         let color = match level {
             Level::ERROR => "1;31",
             Level::WARN => "33",
@@ -23,17 +24,25 @@ impl Paint {
             Level::DEBUG => "34",
             Level::TRACE => "35",
         };
-        self.with(out, color, |out| {
-            out.push_str(&format!("{:>5}", level.as_str()));
-        });
+        self.with(out, color, |out| out.push_str(text));
     }
 
+    /// Resets the colour before each line break: a program that prefixes lines, or shows one of
+    /// them alone, is not coloured by another line.
     fn with(self, out: &mut String, code: &str, write: impl FnOnce(&mut String)) {
-        if !self.0 {
-            return write(out);
-        }
-        out.push_str(&format!("\u{1b}[{code}m"));
+        let start = out.len();
         write(out);
-        out.push_str("\u{1b}[0m");
+        if !self.0 {
+            return;
+        }
+        let text = out.split_off(start);
+        for (index, line) in text.split('\n').enumerate() {
+            if index > 0 {
+                out.push('\n');
+            }
+            if !line.is_empty() {
+                out.push_str(&format!("\u{1b}[{code}m{line}\u{1b}[0m"));
+            }
+        }
     }
 }

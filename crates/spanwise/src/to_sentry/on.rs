@@ -4,19 +4,20 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
 use spanwise_sentry::{
-    Builder as SentryBuilder, Dsn, Sentry, SentryGuard, SentryLayer, SentryStats,
+    Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
 };
 
 use super::{
     SENTRY_BREADCRUMB_LEVEL, SENTRY_DSN, SENTRY_ENABLE_LOGS, SENTRY_ENVIRONMENT,
-    SENTRY_EVENT_LEVEL, SENTRY_RELEASE, SENTRY_SAMPLE_RATE, SENTRY_TRACES_SAMPLE_RATE,
+    SENTRY_EVENT_LEVEL, SENTRY_GROUPING, SENTRY_RELEASE, SENTRY_SAMPLE_RATE,
+    SENTRY_TRACES_SAMPLE_RATE,
 };
 use crate::{
     Builder, Preset, conceal,
     explain::Origin,
     from_env::Vars,
     resolve::{self, Service},
-    settings::{SERVICE_NAME, SERVICE_VERSION},
+    settings::{LOG_STATIC_FIELDS, SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What the environment says.
@@ -29,6 +30,7 @@ pub(crate) struct FromEnv {
     breadcrumbs: Option<TargetLevels>,
     sample_rate: Option<f64>,
     traces_sample_rate: Option<f64>,
+    grouping: Option<bool>,
     logs: Option<bool>,
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct InCode {
 /// Every choice made.
 pub(crate) struct Resolved {
     dsn: Dsn,
-    environment: String,
+    environment: Option<String>,
     release: Option<String>,
     env: FromEnv,
 }
@@ -63,6 +65,7 @@ impl FromEnv {
             breadcrumbs: vars.parsed(&SENTRY_BREADCRUMB_LEVEL),
             sample_rate: share(vars, &SENTRY_SAMPLE_RATE),
             traces_sample_rate: share(vars, &SENTRY_TRACES_SAMPLE_RATE),
+            grouping: vars.switch(&SENTRY_GROUPING),
             logs: vars.switch(&SENTRY_ENABLE_LOGS),
         }
     }
@@ -168,7 +171,7 @@ impl Resolved {
                 conceal::shown(release),
             ));
         }
-        if env.environment.is_none()
+        if let (Some(environment), None) = (environment, &env.environment)
             && let Err(error) = check_environment(environment)
         {
             problems.push(format!(
@@ -179,6 +182,12 @@ impl Resolved {
         }
         problems
     }
+}
+
+/// What is wrong with names that are made of other settings.
+pub(crate) fn problems(resolved: &resolve::Resolved) -> Vec<String> {
+    let choices = resolved.sentry.as_ref();
+    choices.map(Resolved::problems).unwrap_or_default()
 }
 
 pub(crate) fn resolve(
@@ -197,7 +206,7 @@ pub(crate) fn resolve(
         (None, None) => {
             let origin = match preset {
                 Preset::Test => Origin::Preset(preset.name()),
-                Preset::Dev | Preset::Prod => Origin::Unset,
+                Preset::Dev | Preset::Prod | Preset::Cli => Origin::Unset,
             };
             explain(&SENTRY_DSN, &"none", &origin);
             return None;
@@ -211,10 +220,14 @@ pub(crate) fn resolve(
     explain(&SENTRY_DSN, &shown, &origin);
 
     let (environment, origin) = match &env.environment {
-        Some(environment) => (environment.clone(), variable(&SENTRY_ENVIRONMENT)),
+        Some(environment) => (Some(environment.clone()), variable(&SENTRY_ENVIRONMENT)),
         None => (service.environment.clone(), Origin::Default),
     };
-    explain(&SENTRY_ENVIRONMENT, &environment, &origin);
+    explain(
+        &SENTRY_ENVIRONMENT,
+        &environment.as_deref().unwrap_or("none"),
+        &origin,
+    );
     let of_service = || Some(format!("{}@{}", service.name, service.version.as_ref()?));
     let (release, origin) = match &env.release {
         Some(release) => (Some(release.clone()), variable(&SENTRY_RELEASE)),
@@ -239,6 +252,8 @@ pub(crate) fn resolve(
         &SENTRY_TRACES_SAMPLE_RATE,
         show(env.traces_sample_rate.as_ref()),
     );
+    let grouping = env.grouping.map(|on| if on { "on" } else { "off" });
+    value(&SENTRY_GROUPING, show(grouping.as_ref()));
     value(&SENTRY_ENABLE_LOGS, show(env.logs.as_ref()));
     Some(Resolved {
         dsn: dsn.clone(),
@@ -257,14 +272,11 @@ pub(crate) fn start(
     let Some(choices) = &resolved.sentry else {
         return Ok(Started(None));
     };
-    let problems = choices.problems();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let env = &choices.env;
-    let mut builder = Sentry::builder(choices.dsn.clone())
-        .environment(&choices.environment)
-        .report(report.clone());
+    let mut builder = Sentry::builder(choices.dsn.clone()).report(report.clone());
+    if let Some(environment) = &choices.environment {
+        builder = builder.environment(environment);
+    }
     if let Some(release) = &choices.release {
         builder = builder.release(release);
     }
@@ -280,11 +292,17 @@ pub(crate) fn start(
     if let Some(share) = env.traces_sample_rate {
         builder = builder.traces_sample_rate(share);
     }
+    if env.grouping == Some(false) {
+        builder = builder.without_grouping();
+    }
     if env.logs == Some(true) {
         builder = builder.logs(tracing::level_filters::LevelFilter::INFO);
     }
     for key in &resolved.context {
         builder = builder.tag(key);
+    }
+    for (tag, value) in resolved.static_fields.iter() {
+        builder = builder.static_tag(tag, value);
     }
     if let Some(policy) = &resolved.redaction.policy {
         builder = builder.redact(Arc::clone(policy));
@@ -292,9 +310,13 @@ pub(crate) fn start(
     if let Some(change) = code.change {
         builder = change(builder);
     }
-    let started = builder
-        .build()
-        .map_err(|error| vec![format!("{}: {error}", SENTRY_DSN.name)])?;
+    let started = builder.build().map_err(|error| {
+        let setting = match error {
+            SentryError::Tag(_) => resolved.name_of(&LOG_STATIC_FIELDS),
+            _ => SENTRY_DSN.name.to_owned(),
+        };
+        vec![format!("{setting}: {error}")]
+    })?;
     Ok(Started(Some(started)))
 }
 

@@ -5,6 +5,25 @@ use crate::support::Lines;
 use tracing::{error, info, info_span};
 
 #[test]
+fn short_line_has_level_message_and_fields() {
+    alone!();
+    let lines = Lines::default();
+    let _telemetry = spanwise::Builder::cli()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
+    let request = info_span!("import", file = "a.csv", request_id = "r-1");
+    request.in_scope(|| error!(row = 7, "cannot read\nline 2\u{1b}[31m"));
+    error!("a = b");
+    info!("not shown");
+    assert_eq!(
+        lines.text(),
+        "ERROR cannot read\n      | line 2\\u{1b}[31m row=7 | import{file=a.csv} request_id=r-1\n\
+         ERROR a = b\n"
+    );
+}
+
+#[test]
 fn one_line_an_event_with_its_context_once_and_short() {
     alone!();
     let lines = Lines::default();

@@ -12,7 +12,7 @@ fn three_of_three_errors_reach_it_and_us() {
         .with_writer(theirs.clone())
         .with_filter(LevelFilter::ERROR);
     let _telemetry = spanwise::Builder::prod()
-        .levels("debug".parse().unwrap())
+        .levels("debug")
         .with_writer(ours.clone())
         .with(filtered)
         .init()

@@ -10,7 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use serde_json::Value;
-use spanwise::{Builder, Format, JsonLayer, Output, OutputFormat};
+use spanwise::{Builder, Format, JsonLayer, Output};
 use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
 use tracing::{Level, info_span};
 use tracing_core::{
@@ -418,7 +418,7 @@ struct Stack {
 }
 
 /// One console at a time: the stack is global, so that records of the `log` crate reach it.
-fn install(format: OutputFormat) -> (Stack, spanwise::Telemetry) {
+fn install(format: Format) -> (Stack, spanwise::Telemetry) {
     let stack = Stack {
         console: Lines::default(),
         json: Lines::default(),
@@ -463,7 +463,7 @@ fn check_safe(text: &str, case: &Case) -> Result<(), TestCaseError> {
 #[test]
 fn compact_shows_the_fields_of_json() {
     alone!();
-    let (stack, _telemetry) = install(OutputFormat::Compact);
+    let (stack, _telemetry) = install(Format::Compact);
     proptest!(ProptestConfig::with_cases(600), |(case in case())| {
         let before = stack.console.text().len();
         let count = stack.json.text().lines().count();
@@ -511,7 +511,7 @@ fn compact_shows_the_fields_of_json() {
 #[test]
 fn no_line_is_forged_in_pretty() {
     alone!();
-    let (stack, _telemetry) = install(OutputFormat::Pretty);
+    let (stack, _telemetry) = install(Format::Pretty);
     proptest!(ProptestConfig::with_cases(400), |(case in case())| {
         let before = stack.console.text().len();
         log(&case);

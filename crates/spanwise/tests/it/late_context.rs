@@ -102,7 +102,7 @@ async fn lines_of_json_and_the_recorder_s_header_have_it() {
         ),
         ("reading the order", ada(), None, None),
         ("payment failed", ada(), order(), acme()),
-        ("request served", ada(), order(), acme()),
+        ("request failed", ada(), order(), acme()),
     ];
     let expected =
         expected.map(|(message, user, order, tenant)| (message.to_owned(), user, order, tenant));
@@ -129,7 +129,7 @@ async fn lines_for_people_have_it() {
     let line = |message: &str| text.lines().find(|line| line.contains(message)).unwrap();
     assert!(!line("checking the token").contains("user_id"));
     assert!(line("order read").contains(" user_id=ada-1815"), "{text}");
-    for message in ["payment failed", "a field of an event", "request served"] {
+    for message in ["payment failed", "a field of an event", "request failed"] {
         let (_, around) = line(message).split_once(" | ").unwrap();
         for shown in [" request_id=gateway-1", " user_id=ada-1815", " order_id=42"] {
             assert!(around.contains(shown), "{shown}: {around}");

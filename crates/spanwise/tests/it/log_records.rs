@@ -18,7 +18,7 @@ fn origin_is_the_record_s_own() {
     alone!();
     let (lines, nested, warnings) = (Lines::default(), Lines::default(), Lines::default());
     let telemetry = Builder::prod()
-        .levels("info,noisy=warn".parse().unwrap())
+        .levels("info,noisy=warn")
         .with_writer(lines.clone())
         .with(
             JsonLayer::new()
@@ -236,7 +236,7 @@ fn source_that_panics_costs_its_pairs() {
     let lines = Lines::default();
     let telemetry = Builder::test()
         .with_writer(lines.clone())
-        .format(spanwise::OutputFormat::Json)
+        .format(spanwise::Format::Json)
         .init();
     let _telemetry = telemetry.unwrap();
     let mut record = log::Record::builder();
@@ -317,7 +317,7 @@ fn max_level_follows_the_levels() {
     alone!();
     let lines = Lines::default();
     let telemetry = Builder::prod()
-        .levels("info".parse().unwrap())
+        .levels("info")
         .with_writer(lines.clone())
         .init()
         .unwrap();

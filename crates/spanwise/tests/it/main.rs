@@ -22,6 +22,7 @@ macro_rules! alone {
 #[path = "../../../spanwise-sentry/tests/support/receiver.rs"]
 mod receiver;
 mod support;
+mod switchable_layers;
 
 mod advice;
 mod capture_layer;
@@ -33,17 +34,27 @@ mod debug_panics;
 mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
+mod errors;
+#[cfg(feature = "sentry")]
+mod failed_main;
+#[cfg(feature = "axum")]
+mod failed_requests;
 mod failing_request;
 mod files;
 mod filtered_layers;
+#[cfg(feature = "axum")]
+mod forged_context;
 mod formats;
 #[cfg(feature = "axum")]
 mod late_context;
 mod late_records;
 mod layer_panics;
 mod left_out_counts;
+mod local_time;
 mod log_records;
 mod outputs;
+#[cfg(feature = "axum")]
+mod panicking_handler;
 mod panics;
 mod planted_secrets;
 mod planting;
@@ -62,9 +73,13 @@ mod second_init;
 mod sentry_away;
 #[cfg(feature = "sentry")]
 mod sentry_errors;
+mod setter_texts;
 mod settings;
 mod span_order;
 mod spans_at_every_level;
 mod starts;
+mod static_fields;
+#[cfg(all(feature = "axum", feature = "tokio"))]
+mod tasks;
 mod writer_fails;
 mod writer_logs;

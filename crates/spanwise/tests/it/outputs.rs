@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use spanwise::{Builder, InitError, OutputFormat};
+use spanwise::{Builder, Format, InitError};
 use tracing::{debug, error, info, level_filters::LevelFilter, warn};
 
 use crate::support::Lines;
@@ -129,7 +129,7 @@ fn colours_are_chosen_by_whom_comes_first() {
         );
     }
     let code = Builder::from_vars([("LOG_COLOR", "always")]).unwrap();
-    let explained = code.without_color().explain().to_string();
+    let explained = code.color("never").explain().to_string();
     assert!(
         explained.contains("LOG_COLOR = never (code)"),
         "{explained}"
@@ -151,6 +151,43 @@ fn colours_where_there_is_no_terminal() {
     assert!(text.contains("\u{1b}[32m INFO\u{1b}[0m"), "{text:?}");
 }
 
+/// A line that is shown alone, or behind a prefix of its own, colours no other one.
+fn colours_end_in_their_line(format: Format, least: usize) {
+    let lines = Lines::default();
+    let builder = Builder::from_vars([("FORCE_COLOR", "1"), ("LOG_PRESET", "dev")]);
+    let builder = builder.unwrap().format(format).with_writer(lines.clone());
+    let _telemetry = builder.init().unwrap();
+    let request = tracing::info_span!("request", request_id = "r-1", path = "a\nb");
+    request.in_scope(|| {
+        let cause = std::io::Error::other("reset\nby peer");
+        let cause = &cause as &dyn std::error::Error;
+        error!(error = cause, note = "one\ntwo", "first\nsecond\n\nlast\n");
+        info!(query = "select *\n  from orders\n", "");
+    });
+    let text = lines.text();
+    assert!(text.lines().count() >= least, "{text:?}");
+    for line in text.lines() {
+        let codes: Vec<&str> = line.split("\u{1b}[").skip(1).collect();
+        let is_reset = |code: &str| code.starts_with("0m");
+        assert_eq!(codes.len() % 2, 0, "{line:?}");
+        for pair in codes.chunks(2) {
+            assert!(!is_reset(pair[0]) && is_reset(pair[1]), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn colours_of_pretty_end_before_each_line_break() {
+    alone!();
+    colours_end_in_their_line(Format::Pretty, 8);
+}
+
+#[test]
+fn colours_of_compact_end_before_each_line_break() {
+    alone!();
+    colours_end_in_their_line(Format::Compact, 2);
+}
+
 #[test]
 fn json_has_no_colours() {
     alone!();
@@ -158,7 +195,7 @@ fn json_has_no_colours() {
     let vars = [("LOG_PRESET", "prod"), ("FORCE_COLOR", "1")];
     let _telemetry = Builder::from_vars(vars)
         .unwrap()
-        .format(OutputFormat::Json)
+        .format(Format::Json)
         .with_writer(lines.clone())
         .init()
         .unwrap();

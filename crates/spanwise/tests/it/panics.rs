@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use spanwise::{Builder, JsonLayer, Output, OutputFormat};
+use spanwise::{Builder, Format, JsonLayer, Output};
 
 use crate::support::{Lines, allocated_bytes};
 
@@ -35,7 +35,7 @@ fn message_place_and_request_are_shown() {
     assert!(place.contains("it/panics.rs:"), "{place}");
     assert_eq!(line["panic.thread"], "worker");
     let backtrace = line["panic.backtrace"].as_str().unwrap();
-    assert!(backtrace.contains("it::panics"), "{backtrace}");
+    assert!(backtrace.contains("tests/it/panics.rs:"), "{backtrace}");
     assert!(PREVIOUS.load(Ordering::Relaxed));
 }
 
@@ -59,7 +59,7 @@ fn every_sink_names_the_place() {
         .with(located().with_writer(json.clone()))
         .with(
             located()
-                .format(spanwise::Format::JsonNested)
+                .format(Format::JsonNested)
                 .with_writer(nested.clone()),
         )
         .with(layer.with_writer(fmt.clone()))
@@ -126,7 +126,7 @@ fn backtraces_are_few_in_a_storm() {
     assert!(count > 10, "the first ten have theirs");
     for line in &all[..10] {
         let backtrace = line["panic.backtrace"].as_str().unwrap();
-        assert!(backtrace.contains("it::panics"), "{backtrace}");
+        assert!(backtrace.contains("tests/it/panics.rs:"), "{backtrace}");
     }
 }
 
@@ -136,7 +136,7 @@ fn no_line_is_forged_by_a_panic() {
     panic::set_hook(Box::new(|_| {}));
     let lines = Lines::default();
     let _telemetry = Builder::dev()
-        .format(OutputFormat::Compact)
+        .format(Format::Compact)
         .output(Output::None)
         .with_writer(lines.clone())
         .init()

@@ -7,12 +7,16 @@ fn but_for_the_time() {
     alone!();
     let readme = include_str!("../../../../README.md");
     let lines = Lines::default();
-    let telemetry =
-        spanwise::Builder::from_vars([("LOG_PRESET", "prod"), ("SERVICE_NAME", "shop")])
-            .unwrap()
-            .with_writer(lines.clone())
-            .init()
-            .unwrap();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("SERVICE_NAME", "shop"),
+        ("SERVICE_VERSION", "1.4.0"),
+    ];
+    let telemetry = spanwise::Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(lines.clone())
+        .init()
+        .unwrap();
     let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
     request.in_scope(|| {
         spanwise::context::set("user_id", "ada");

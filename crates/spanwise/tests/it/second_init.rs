@@ -17,3 +17,18 @@ fn the_second_says_so_and_the_first_goes_on() {
     tracing::info!("after the shutdown");
     assert_eq!(first.text().lines().count(), 2);
 }
+
+#[test]
+fn scoped_subscribers_do_not_stop_the_start() {
+    alone!();
+    let scoped = || tracing::subscriber::set_default(tracing_subscriber::registry());
+    std::thread::spawn(move || drop(scoped())).join().unwrap();
+    let _outer = scoped();
+
+    let lines = Lines::default();
+    let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
+    let logged = std::thread::spawn(|| tracing::info!("from a thread without one"));
+    logged.join().unwrap();
+    drop(telemetry);
+    lines.with_message("from a thread without one");
+}

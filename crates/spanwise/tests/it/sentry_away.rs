@@ -14,7 +14,7 @@ fn and_its_errors_are_in_the_report() {
     let lines = Lines::default();
     let telemetry = Builder::prod()
         .with_writer(lines.clone())
-        .sentry_dsn(receiver.dsn().parse().unwrap())
+        .sentry_dsn(receiver.dsn())
         .sentry(|sentry| sentry.timeout(Duration::from_secs(3600)))
         .init()
         .unwrap();

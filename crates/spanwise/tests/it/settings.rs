@@ -1,9 +1,10 @@
 //! What the environment can say, and what beats what.
 
+mod mistakes;
 mod names;
 mod values;
 
-use spanwise::{Builder, InitError, OutputFormat, Preset, SETTINGS};
+use spanwise::{Builder, Format, InitError, Preset, SETTINGS};
 
 fn explain<const N: usize>(vars: [(&str, &str); N]) -> String {
     Builder::from_vars(vars).unwrap().explain().to_string()
@@ -30,17 +31,21 @@ fn the_preset_is_chosen_by_name_else_by_the_deployment() {
         &explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]),
         "LOG_PRESET = test (LOG_PRESET)",
     );
-    for (value, preset) in [
-        ("production", "prod"),
-        ("staging", "prod"),
-        ("Prod", "prod"),
-        ("test", "test"),
-        ("local", "dev"),
-    ] {
-        assert_line(
-            &explain([("RUST_ENV", value)]),
-            &format!("LOG_PRESET = {preset} (RUST_ENV)"),
-        );
+    for variable in ["APP_ENV", "RUST_ENV", "ENVIRONMENT"] {
+        for (value, preset) in [
+            ("production", "prod"),
+            ("staging", "prod"),
+            ("Prod", "prod"),
+            // A stage: code and LOG_PRESET alone choose the preset test.
+            ("test", "prod"),
+            ("TEST\n", "prod"),
+            ("local", "dev"),
+        ] {
+            let text = explain([(variable, value)]);
+            assert_line(&text, &format!("LOG_PRESET = {preset} ({variable})"));
+            let text = explain([(variable, value), ("LOG_PRESET", "test")]);
+            assert_line(&text, "LOG_PRESET = test (LOG_PRESET)");
+        }
     }
     assert_line(
         &explain([("APP_ENV", "prod"), ("ENVIRONMENT", "test")]),
@@ -67,7 +72,7 @@ fn code_beats_environment_beats_preset() {
     assert_line(&from_env, "LOG_OUTPUT = stdout (preset prod)");
     let code = Builder::from_vars(vars)
         .unwrap()
-        .format(OutputFormat::JsonNested)
+        .format(Format::JsonNested)
         .preset(Preset::Dev)
         .explain()
         .to_string();
@@ -102,6 +107,74 @@ fn the_service_is_named_by_its_own_variables_before_opentelemetry_s() {
         "SERVICE_NAME = otel (OTEL_SERVICE_NAME)",
     );
     assert_line(&explain([]), "SERVICE_NAME = it (the program's name)");
+}
+
+#[test]
+fn environment_is_set_or_left_out() {
+    assert_line(
+        &explain([("LOG_PRESET", "prod")]),
+        "APP_ENV = none (not set)",
+    );
+    for name in ["APP_ENV", "RUST_ENV", "ENVIRONMENT"] {
+        let text = explain([(name, "test")]);
+        assert_line(&text, &format!("APP_ENV = test ({name})"));
+    }
+}
+
+#[test]
+fn own_targets_have_debug_under_dev() {
+    let dev = ("LOG_PRESET", "dev");
+    let text = explain([dev, ("LOG_OWN", "shop, shop-db,warehouse::stock")]);
+    assert_line(&text, "LOG_OWN = shop, shop-db, warehouse::stock (LOG_OWN)");
+    assert_line(
+        &text,
+        "RUST_LOG = info,shop=debug,shop-db=debug,warehouse::stock=debug (preset dev)",
+    );
+    // Code beats environment, and RUST_LOG still adds to both.
+    let vars = [dev, ("LOG_OWN", "shop"), ("RUST_LOG", "sqlx=warn")];
+    let code = Builder::from_vars(vars).unwrap().own_targets(["warehouse"]);
+    let text = code.explain().to_string();
+    assert_line(&text, "LOG_OWN = warehouse (code)");
+    assert_line(
+        &text,
+        "RUST_LOG = info,warehouse=debug,sqlx=warn (RUST_LOG)",
+    );
+    assert_line(&explain([dev]), "LOG_OWN = it (the program's name)");
+    let prod = explain([("LOG_PRESET", "prod"), ("LOG_OWN", "shop")]);
+    assert_line(&prod, "RUST_LOG = info (preset prod)");
+}
+
+#[test]
+fn own_target_that_matches_nothing_stops_the_start() {
+    alone!();
+    let wrong = [
+        ("shop=debug", "`shop=debug` is not a target"),
+        ("my shop", "`my shop` is not a target"),
+        ("debug", "`debug` is a level, and no target"),
+        ("::shop", "`::shop=debug`"),
+    ];
+    for (target, error) in wrong {
+        let by_variable = problems([("LOG_OWN", target), ("LOG_FORMAT", "xml")]);
+        assert_eq!(by_variable.len(), 2, "{by_variable:?}");
+        assert!(
+            by_variable.iter().any(
+                |problem| problem.starts_with(&format!("LOG_OWN={target:?}: "))
+                    && problem.contains(error)
+            ),
+            "{by_variable:?}"
+        );
+    }
+    let all = wrong.map(|(target, _)| target);
+    match Builder::dev().own_targets(all).init() {
+        Err(InitError::Settings(problems)) => {
+            assert_eq!(problems.len(), wrong.len(), "{problems:?}");
+            assert!(
+                problems[0]
+                    .starts_with("Builder::own_targets(\"shop=debug\"): `shop=debug` is not")
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -488,7 +561,7 @@ fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
         &explain([DSN, ("LOG_PRESET", "test")]),
         "SENTRY_DSN = none (preset test)",
     );
-    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1".parse().unwrap());
+    let code = Builder::test().sentry_dsn("http://key@localhost:9000/1");
     let code = code.sentry(|sentry| sentry.ignore_target("shop::probe"));
     assert_line(
         &code.explain().to_string(),
@@ -522,7 +595,7 @@ fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
         assert!(text.contains(part), "{part:?} in:\n{text}");
     }
     let wrong = Builder::prod()
-        .sentry_dsn("http://key@localhost:9000/1".parse().unwrap())
+        .sentry_dsn("http://key@localhost:9000/1")
         .sentry(|sentry| sentry.sample_rate(7.0).root_certificates("no certificate"))
         .file("/dev/null/shop.log");
     match wrong.init() {
@@ -532,4 +605,23 @@ fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn default_levels_stand_in_for_the_preset() {
+    for (rust_log, line) in [
+        (None, "RUST_LOG = info,sqlx=warn (code)"),
+        (
+            Some("shop=debug"),
+            "RUST_LOG = info,sqlx=warn,shop=debug (RUST_LOG)",
+        ),
+        (Some("debug"), "RUST_LOG = debug (RUST_LOG)"),
+    ] {
+        let vars = rust_log.map(|levels| ("RUST_LOG", levels));
+        let builder = Builder::from_vars(vars).unwrap().preset(Preset::Prod);
+        let builder = builder.default_levels("sqlx=warn");
+        assert_line(&builder.explain().to_string(), line);
+    }
+    let levels = Builder::prod().default_levels("warn").levels("error");
+    assert_line(&levels.explain().to_string(), "RUST_LOG = error (code)");
 }

@@ -1,8 +1,13 @@
 //! The levels decide about events: what is logged has the ids of its request at every level.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
-use spanwise::{Builder, OutputFormat, Recorder};
+use spanwise::{Builder, Format, Recorder};
 use spanwise_testing::{CaptureLayer, capture};
 use tracing::{Level, Span, debug, error, info, info_span, level_filters::LevelFilter, warn};
 
@@ -59,7 +64,7 @@ fn assert_ids(sink: &str, text: &str, errors: &[String]) {
 }
 
 /// The format in the output and in a file, a layer of the user's, the capture of tests, and Sentry.
-fn every_sink_has_the_ids(format: OutputFormat) {
+fn every_sink_has_the_ids(format: &Format) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
     let (output, fmt) = (Lines::default(), Lines::default());
@@ -77,7 +82,7 @@ fn every_sink_has_the_ids(format: OutputFormat) {
     ];
     let telemetry = Builder::from_vars(vars)
         .unwrap()
-        .format(format)
+        .format(format.clone())
         .with_writer(output.clone())
         .with(layer)
         .with(CaptureLayer::default())
@@ -113,7 +118,7 @@ fn every_sink_has_the_ids(format: OutputFormat) {
     for (event, id) in captured.iter().zip(&errors) {
         event.assert_context("request_id", id);
     }
-    if matches!(format, OutputFormat::Json) {
+    if matches!(format, Format::Json) {
         let lines = output.objects();
         for (line, id) in lines.iter().zip(&errors) {
             assert_eq!(line["request_id"], **id, "{line}");
@@ -129,28 +134,108 @@ fn every_sink_has_the_ids(format: OutputFormat) {
     }
 }
 
+/// Requests on several threads, while another thread changes the levels: nobody's id is missing, and
+/// none is another's.
+#[test]
+fn ids_stay_while_the_levels_change() {
+    alone!();
+    const THREADS: usize = 4;
+    const REQUESTS: usize = 200;
+    let (json, fmt) = (Lines::default(), Lines::default());
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
+    let telemetry = Builder::prod()
+        .levels("warn")
+        .with_writer(json.clone())
+        .with(layer.with_writer(fmt.clone()))
+        .init()
+        .unwrap();
+    let handle = telemetry.handle();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            let mut changes = 0_u64;
+            for levels in ["error", "warn", "info", "debug,hyper=off", "off,it=error"]
+                .iter()
+                .cycle()
+            {
+                if is_done.load(Ordering::Relaxed) {
+                    break;
+                }
+                handle.set_levels(levels).unwrap();
+                changes += 1;
+            }
+            changes
+        });
+        let serve = |thread| {
+            for number in 0..REQUESTS {
+                let id = format!("r-{thread}-{number}");
+                let request = info_span!("http.request", request_id = id.as_str());
+                request.in_scope(|| {
+                    info!("begin");
+                    info_span!("query").in_scope(|| error!("failed {id}"));
+                });
+            }
+        };
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| scope.spawn(move || serve(thread)))
+            .collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        is_done.store(true, Ordering::Relaxed);
+        assert!(changes.join().unwrap() > 0);
+    });
+    drop(telemetry);
+    let lines = json.objects();
+    let errors: Vec<_> = lines
+        .iter()
+        .filter(|line| line["level"] == "ERROR")
+        .collect();
+    assert_eq!(errors.len(), THREADS * REQUESTS);
+    for line in &lines {
+        let id = line["request_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id: {line}"));
+        let message = line["message"].as_str().unwrap();
+        assert!(
+            message == "begin" || message == format!("failed {id}"),
+            "{line}"
+        );
+    }
+    let fmt = fmt.text();
+    let errors: Vec<_> = fmt
+        .lines()
+        .filter(|line| line.contains("failed "))
+        .collect();
+    assert_eq!(errors.len(), THREADS * REQUESTS);
+    for line in errors {
+        let (_, id) = line.rsplit_once("failed ").unwrap();
+        assert!(line.contains(&format!("request_id=\"{id}\"")), "{line}");
+    }
+}
+
 #[test]
 fn json_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Json);
+    every_sink_has_the_ids(&Format::Json);
 }
 
 #[test]
 fn json_nested_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::JsonNested);
+    every_sink_has_the_ids(&Format::JsonNested);
 }
 
 #[test]
 fn pretty_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Pretty);
+    every_sink_has_the_ids(&Format::Pretty);
 }
 
 #[test]
 fn compact_has_the_ids() {
     alone!();
-    every_sink_has_the_ids(OutputFormat::Compact);
+    every_sink_has_the_ids(&Format::Compact);
 }
 
 /// The lines of a program with these variables that logs one error in each of two requests, and
@@ -212,7 +297,7 @@ fn recorder_keeps_what_is_below_the_levels_of_events() {
     let (output, fmt) = (Lines::default(), Lines::default());
     let layer = tracing_subscriber::fmt::layer().with_writer(fmt.clone());
     let telemetry = Builder::prod()
-        .levels("warn".parse().unwrap())
+        .levels("warn")
         .recorder(Recorder::default())
         .with_writer(output.clone())
         .with(layer.with_ansi(false))

@@ -71,6 +71,12 @@ const ALONE: &str = "SPANWISE_TEST_ALONE";
 /// Nothing that a test waits for takes this long, on whatever machine.
 const GUARD: Duration = Duration::from_secs(120);
 
+/// The local time of a process of its own is far from UTC.
+const LOCAL_ZONE: &str = "TST-5:45";
+
+/// How far, in minutes east of Greenwich.
+pub const LOCAL_OFFSET: i64 = 5 * 60 + 45;
+
 /// Runs the test in which `here` is written in a process of its own, and returns true; false in
 /// that process.
 #[expect(
@@ -93,6 +99,7 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
     let output = Command::new(env::current_exe().expect("this program"))
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(ALONE, test)
+        .env("TZ", LOCAL_ZONE)
         .output()
         .expect("it starts");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -128,7 +135,7 @@ pub fn install() -> (Lines, Lines, spanwise::Telemetry) {
     let (json, console) = (Lines::default(), Lines::default());
     let beside = spanwise::JsonLayer::new().with_writer(json.clone());
     let telemetry = spanwise::Builder::test()
-        .levels("trace".parse().unwrap())
+        .levels("trace")
         .with_writer(console.clone())
         .with(beside)
         .init()

@@ -9,8 +9,12 @@
 )]
 
 mod closed_pipe;
+mod command_line;
 mod exit_summary;
+mod failed_main;
+mod own_crate;
 mod panic_secrets;
+mod panics_once;
 mod stalled_reader;
 mod stalled_shutdown;
 mod wrong_start;
@@ -18,7 +22,7 @@ mod wrong_start;
 use std::{
     env,
     panic::catch_unwind,
-    process::{Command, exit},
+    process::{Command, ExitCode, exit},
 };
 
 use spanwise::InitError;
@@ -33,10 +37,14 @@ struct Test {
 /// What a victim does as its `main`.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 10] = [
     closed_pipe::TEST,
+    command_line::TEST,
     exit_summary::TEST,
+    failed_main::TEST,
+    own_crate::TEST,
     panic_secrets::TEST,
+    panics_once::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,
     wrong_start::TEST,
@@ -51,18 +59,24 @@ fn victim(name: &str) -> Command {
     command
 }
 
-fn main() -> Result<(), InitError> {
+fn main() -> Result<ExitCode, InitError> {
     let args: Vec<String> = env::args().skip(1).collect();
     if let [VICTIM, name] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        if let Some((_, be)) = failed_main::PROGRAMS
+            .iter()
+            .find(|(other, _)| *other == name)
+        {
+            return Ok(be());
+        }
         let mut victims = TESTS.iter().flat_map(|test| test.victims);
         let (_, be) = victims.find(|(other, _)| *other == name).unwrap();
-        return be();
+        return be().map(|()| ExitCode::SUCCESS);
     }
     if args.iter().any(|arg| arg == "--list") {
         TESTS
             .iter()
             .for_each(|test| println!("{}: test", test.name));
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted =
@@ -81,5 +95,5 @@ fn main() -> Result<(), InitError> {
     if failed > 0 {
         exit(101);
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -34,7 +34,7 @@ fn serve() -> Result<(), InitError> {
     let telemetry = Builder::dev()
         .output(Output::Stdout)
         // There is something left to tell at the end.
-        .sample("owed=first:1".parse().unwrap())
+        .sample("owed=first:1")
         .init()?;
     for n in 0..3 {
         tracing::info!(target: "owed", n, "left out but for the first");

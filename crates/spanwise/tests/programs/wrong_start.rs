@@ -45,8 +45,8 @@ fn wrong_settings_are_listed_at_once() {
     assert_eq!((output.status.code(), &*stdout), (Some(1), ""));
     let expected = "\
 Error: logging did not start, settings are wrong:
-  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test; development and production
-  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, pretty, compact
+  LOG_PRESET=\"live\" is unknown: accepts dev, prod, test, cli; development and production
+  LOG_FORMAT=\"jsn\" is unknown: did you mean json? accepts json, json-nested, pretty, compact, short
   LOG_OUTPUT=(hidden, 7 bytes) is not UTF-8: accepts stdout, stderr, none
   RUST_LOG=\"shop=debgu\": `shop=debgu`: `debgu` is not a level: did you mean `debug`?; accepts ";
     assert!(stderr.starts_with(expected), "{stderr}");
@@ -81,7 +81,8 @@ fn a_right_start_writes_json_to_stdout() {
         (&line["message"], &line["level"]),
         (&"started".into(), &"INFO".into())
     );
-    assert_eq!(line["service"]["environment"], "prod");
+    // Nobody set the environment, and a preset is none.
+    assert_eq!(line["service"], serde_json::json!({ "name": "programs" }));
     // One warning, and nothing of the value.
     let stderr = String::from_utf8(output.stderr).unwrap();
     let warning = "LOG_DRIVER is not a setting here, and is left alone";

@@ -55,8 +55,8 @@ pub fn layer(
 pub fn facade(mut out: impl Write + 'static + Send, builder: Builder) -> Box<dyn Any> {
     let receiver = Receiver::start();
     let telemetry: Telemetry = builder
-        .levels(LevelFilter::TRACE.into())
-        .sentry_dsn(receiver.dsn().parse().expect("a DSN"))
+        .levels(LevelFilter::TRACE)
+        .sentry_dsn(receiver.dsn())
         .sentry(|sentry| patient(sentry).event_levels(LevelFilter::TRACE))
         .init()
         .expect("the first one");

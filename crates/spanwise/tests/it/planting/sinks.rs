@@ -2,7 +2,7 @@
 
 use std::{any::Any, error::Error, fmt, io, path::Path, sync::Arc};
 
-use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, OutputFormat, Recorder, SpanEvents};
+use spanwise::{Builder, Format, JsonLayer, LayerExt, Output, Recorder, SpanEvents};
 use spanwise_core::{PrivateFields, Redact};
 use spanwise_redact::Policy;
 use tracing::{
@@ -146,7 +146,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "the facade: json-nested",
-        start: |_, _| facade(Builder::prod().format(OutputFormat::JsonNested)),
+        start: |_, _| facade(Builder::prod().format(Format::JsonNested)),
         logs_panics: false,
     },
     Program {
@@ -156,7 +156,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "the facade: compact, in colour",
-        start: |_, _| facade(Builder::prod().format(OutputFormat::Compact)),
+        start: |_, _| facade(Builder::prod().format(Format::Compact)),
         logs_panics: false,
     },
     Program {
@@ -185,7 +185,7 @@ pub const PROGRAMS: &[Program] = &[
 
 /// With the policy of its preset, if it was given none.
 fn facade(builder: Builder) -> Box<dyn Any> {
-    let levels = LevelFilter::TRACE.into();
+    let levels = LevelFilter::TRACE;
     Box::new(builder.levels(levels).init().expect("the first one"))
 }
 

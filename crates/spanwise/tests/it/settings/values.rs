@@ -48,6 +48,13 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ),
     ("LOG_SPANS", "[request]=debug", Wrong("put it in RUST_LOG")),
     ("LOG_SPANS", "LOG_SPANS=debug", REPEATED),
+    (
+        "LOG_OWN",
+        "shop, shop-db,h2::client",
+        Is("shop, shop-db, h2::client"),
+    ),
+    ("LOG_OWN", "shop=debug", Wrong("is not a target")),
+    ("LOG_OWN", "\"shop\"", QUOTES),
     ("LOG_PRESET", "production", Is("prod")),
     ("LOG_PRESET", "Development", Is("dev")),
     ("LOG_PRESET", "staging", Wrong("did you mean prod?")),
@@ -106,6 +113,45 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     ),
     ("LOG_CONTEXT", "\"order_id\"", QUOTES),
     ("LOG_CONTEXT", "order id", Wrong("is not a field name")),
+    ("LOG_TIME", "Local", Is("local")),
+    (
+        "LOG_TIME",
+        "utv",
+        Wrong("did you mean utc? accepts local, utc"),
+    ),
+    (
+        "LOG_TIME",
+        "Europe/Berlin",
+        Wrong("is unknown: accepts local, utc"),
+    ),
+    (
+        "LOG_STATIC_FIELDS",
+        "region=eu, zone = b=1 ,",
+        Is("region=eu,zone=b=1"),
+    ),
+    ("LOG_STATIC_FIELDS", "region=\"eu\"", QUOTES),
+    ("LOG_STATIC_FIELDS", "region", Wrong(": part 1 has no `=`")),
+    (
+        "LOG_STATIC_FIELDS",
+        "region=",
+        Wrong("\"region\" has no value"),
+    ),
+    (
+        "LOG_STATIC_FIELDS",
+        "my region=eu",
+        Wrong("\"my region\" is not a field name"),
+    ),
+    (
+        "LOG_STATIC_FIELDS",
+        "=eu",
+        Wrong("\"\" is not a field name"),
+    ),
+    ("LOG_STATIC_FIELDS", "a=1,a=2", Wrong("`a` is there twice")),
+    (
+        "LOG_STATIC_FIELDS",
+        "password=mossy7",
+        Is("password=[REDACTED]"),
+    ),
     (
         "LOG_STRICT",
         "sometimes",
@@ -266,12 +312,17 @@ const WORDS: &[(&str, &[&str])] = &[
     ("LOG_SPANS", &["info", "off", "warning", "3"]),
     (
         "LOG_PRESET",
-        &["dev", "prod", "test", "production", "development"],
+        &["dev", "prod", "test", "cli", "production", "development"],
     ),
-    ("LOG_FORMAT", &["json", "json-nested", "pretty", "compact"]),
+    (
+        "LOG_FORMAT",
+        &["json", "json-nested", "pretty", "compact", "short"],
+    ),
     ("LOG_OUTPUT", &["stdout", "stderr", "none"]),
     ("LOG_OUTPUT_LEVEL", &["error", "warning", "debug"]),
     ("LOG_COLOR", &["auto", "always", "never"]),
+    ("LOG_TIME", &["local", "utc"]),
+    ("LOG_PANIC_BACKTRACE", &["short", "full", "off"]),
     ("LOG_FILE_LEVEL", &["warn", "fatal"]),
     (
         "LOG_FILE_ROTATE",
@@ -309,6 +360,7 @@ const WORDS: &[(&str, &[&str])] = &[
     #[cfg(feature = "sentry")]
     ("SENTRY_TRACES_SAMPLE_RATE", &["0.25"]),
     #[cfg(feature = "sentry")]
+    ("SENTRY_GROUPING", &["on", "off"]),
     ("SENTRY_ENABLE_LOGS", &["true", "false"]),
 ];
 
@@ -316,7 +368,9 @@ const WORDS: &[(&str, &[&str])] = &[
 const TEXTS: &[(&str, &[&str])] = &[
     ("LOG_FILE", &["/tmp/spanwise-never-opened/a.log"]),
     ("LOG_ERROR_FILE", &["/tmp/spanwise-never-opened/e.log"]),
+    ("LOG_OWN", &["shop,shop_db"]),
     ("LOG_CONTEXT", &["order_id,job_id"]),
+    ("LOG_STATIC_FIELDS", &["region=eu,cluster=blue"]),
     ("SERVICE_NAME", &["shop-api", "the shop"]),
     ("SERVICE_VERSION", &["1.4.0"]),
     ("OTEL_SERVICE_NAME", &["shop"]),

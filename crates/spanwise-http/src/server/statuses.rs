@@ -1,0 +1,74 @@
+//! Statuses of responses, as a set-up names them.
+
+use std::ops::{Range, RangeInclusive};
+
+use http::StatusCode;
+
+/// One status of a response, or a range of them: see
+/// [`ServerLayer::expected`](crate::ServerLayer::expected).
+///
+/// ```
+/// use spanwise_http::http::StatusCode;
+///
+/// let layer = spanwise_http::server()
+///     .warn_on(400..500)
+///     .expected(404)
+///     .expected(StatusCode::GONE..=StatusCode::PAYLOAD_TOO_LARGE);
+/// # let _ = layer;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statuses {
+    first: u16,
+    last: u16,
+}
+
+impl Statuses {
+    pub(crate) fn contain(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+
+    /// Panics if no response has such a status, which is a mistake in the program.
+    #[track_caller]
+    pub(crate) fn checked(self) -> Self {
+        let Self { first, last } = self;
+        assert!(
+            first <= last && (100..=999).contains(&first) && last <= 999,
+            "`{first}..={last}` is no range of statuses; write `404`, or `400..=499`"
+        );
+        self
+    }
+}
+
+impl From<u16> for Statuses {
+    fn from(status: u16) -> Self {
+        (status..=status).into()
+    }
+}
+
+impl From<StatusCode> for Statuses {
+    fn from(status: StatusCode) -> Self {
+        status.as_u16().into()
+    }
+}
+
+impl From<RangeInclusive<u16>> for Statuses {
+    fn from(range: RangeInclusive<u16>) -> Self {
+        let (first, last) = range.into_inner();
+        Self { first, last }
+    }
+}
+
+impl From<RangeInclusive<StatusCode>> for Statuses {
+    fn from(range: RangeInclusive<StatusCode>) -> Self {
+        (range.start().as_u16()..=range.end().as_u16()).into()
+    }
+}
+
+impl From<Range<u16>> for Statuses {
+    fn from(range: Range<u16>) -> Self {
+        let Range { start, end } = range;
+        // An empty one stays empty.
+        let last = end.saturating_sub(1);
+        Self { first: start, last }
+    }
+}

@@ -1,0 +1,281 @@
+//! What the program says of a request that failed.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt, io,
+    time::{Duration, SystemTime},
+};
+
+use crate::support::{Lines, output_alone, the_event, told};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use spanwise_core::{Clock, ContextLayer};
+use spanwise_http::{ServerLayer, fail, server};
+use spanwise_json::JsonLayer;
+use spanwise_testing::{Value, capture};
+use tower::{Layer as _, ServiceExt as _};
+use tracing::{Instrument as _, Level, info_span, instrument};
+use tracing_subscriber::prelude::*;
+
+type Body = Empty<&'static [u8]>;
+
+#[derive(Debug)]
+enum ShopError {
+    Declined(Gateway),
+}
+
+#[derive(Debug)]
+struct Gateway(io::Error);
+
+impl fmt::Display for ShopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the payment could not be taken")
+    }
+}
+
+impl Error for ShopError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let Self::Declined(gateway) = self;
+        Some(gateway)
+    }
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the gateway did not answer")
+    }
+}
+
+impl Error for Gateway {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn declined() -> ShopError {
+    ShopError::Declined(Gateway(io::Error::other("connection reset")))
+}
+
+fn expected() -> Value {
+    Value::Error {
+        message: "the payment could not be taken".to_owned(),
+        causes: vec![
+            "the gateway did not answer".to_owned(),
+            "connection reset".to_owned(),
+        ],
+    }
+}
+
+/// Serves a request that `handler` answers with a status.
+async fn serve<F: Future<Output = StatusCode>>(layer: ServerLayer, handler: impl Fn() -> F) {
+    let service = tower::service_fn(async |_: Request<Body>| {
+        let mut response = Response::new(Body::new());
+        *response.status_mut() = handler().await;
+        Ok::<_, Infallible>(response)
+    });
+    let request = Request::get("/orders/42").body(Body::new()).unwrap();
+    layer.layer(service).oneshot(request).await.unwrap();
+}
+
+#[instrument]
+async fn deep() {
+    let inner = info_span!("pay").in_scope(|| async { fail(&declined()) });
+    inner.await;
+}
+
+#[tokio::test]
+async fn failed_request_is_one_error_line_with_its_cause() {
+    let logs = capture();
+    serve(server(), async || {
+        deep().await;
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    let event = the_event(&logs).await;
+    assert_eq!(logs.events().len(), 1);
+    assert_eq!(event.message(), "request failed");
+    event
+        .assert_level(Level::ERROR)
+        .assert_field("outcome", "server_error")
+        .assert_field("error", expected());
+}
+
+#[tokio::test]
+async fn every_type_of_error_is_taken() {
+    type Boxed = Box<dyn Error + Send + Sync>;
+    let cases: [(&str, fn()); 4] = [
+        ("an error", || fail(&declined())),
+        ("a dyn Error", || {
+            let error = declined();
+            let error: &(dyn Error + 'static) = &error;
+            fail(error);
+        }),
+        ("a box", || fail(&Boxed::from(declined()))),
+        ("one of anyhow", || fail(&anyhow::Error::new(declined()))),
+    ];
+    for (what, call) in cases {
+        let logs = capture();
+        serve(server(), async || {
+            call();
+            StatusCode::BAD_GATEWAY
+        })
+        .await;
+        let event = the_event(&logs).await;
+        assert_eq!(event.field("error"), Some(&expected()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn task_of_the_request_can_fail_it() {
+    let logs = capture();
+    serve(server(), async || {
+        let task = async { fail(&declined()) };
+        tokio::spawn(task.in_current_span()).await.unwrap();
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    the_event(&logs).await.assert_field("error", expected());
+}
+
+#[tokio::test]
+async fn failure_decides_over_the_response() {
+    let cases = [
+        (200, Level::ERROR, "server_error", "request failed"),
+        (404, Level::INFO, "client_error", "request served"),
+        (429, Level::WARN, "client_error", "request served"),
+        (503, Level::ERROR, "server_error", "request failed"),
+    ];
+    for (status, level, outcome, message) in cases {
+        let logs = capture();
+        serve(server().quiet("/orders/*"), async || {
+            fail(&declined());
+            StatusCode::from_u16(status).unwrap()
+        })
+        .await;
+        let event = the_event(&logs).await;
+        assert_eq!(event.message(), message);
+        event
+            .assert_level(level)
+            .assert_field("outcome", outcome)
+            .assert_field("http.response.status_code", status)
+            .assert_field("error", expected());
+    }
+}
+
+#[tokio::test]
+async fn failure_of_a_client_that_left_is_no_less_one() {
+    let logs = capture();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let left = serve(server().clock(clock), async || {
+        fail(&declined());
+        std::future::pending().await
+    });
+    let left = tokio::time::timeout(Duration::from_millis(5), left).await;
+    assert!(left.is_err());
+    the_event(&logs)
+        .await
+        .assert_level(Level::ERROR)
+        .assert_field("error", expected());
+}
+
+#[tokio::test]
+async fn last_failure_counts_and_a_panic_more() {
+    let logs = capture();
+    serve(server(), async || {
+        fail(&io::Error::other("the first"));
+        fail(&declined());
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    the_event(&logs).await.assert_field("error", expected());
+
+    let logs = capture();
+    serve(server().answer_panics(), async || {
+        fail(&declined());
+        panic!("no such order")
+    })
+    .await;
+    the_event(&logs)
+        .await
+        .assert_field("outcome", "panicked")
+        .assert_field("error", "no such order");
+}
+
+#[tokio::test]
+async fn failure_without_a_span_is_logged_too() {
+    let lines = Lines::default();
+    let off = tracing_subscriber::filter::filter_fn(|metadata| metadata.is_event());
+    let stack = tracing_subscriber::registry()
+        .with(off)
+        .with(ContextLayer::default())
+        .with(JsonLayer::new().with_writer(lines.clone()));
+    let default = stack.set_default();
+    serve(server(), async || {
+        fail(&declined());
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    drop(default);
+    let line = &lines.all()[0];
+    assert_eq!(line["message"], "request failed");
+    assert_eq!(line["error"]["message"], "the payment could not be taken");
+    assert_eq!(line["error"]["chain"][1], "connection reset");
+}
+
+/// An error whose code panics, logs, and is endless.
+struct Odd;
+
+impl fmt::Debug for Odd {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("in Debug")
+    }
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tracing::info!("an error logs");
+        spanwise_http::record("order.id", 42);
+        (0..100_000).try_for_each(|_| f.write_str("odd "))
+    }
+}
+
+impl Error for Odd {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+#[tokio::test]
+async fn odd_errors_do_no_harm() {
+    let logs = capture();
+    serve(server(), async || {
+        fail(&Odd);
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    let events = told(&logs);
+    assert_eq!(events.len(), 1);
+    let error = events[0].field("error").unwrap().to_string();
+    assert!(
+        error.starts_with("odd odd ") && error.len() < 10_000,
+        "{}",
+        error.len()
+    );
+    events[0].assert_field("order.id", 42);
+}
+
+#[test]
+fn failure_outside_of_a_request_is_reported_once() {
+    let Some(output) = output_alone("failures::failure_outside_of_a_request_is_reported_once")
+    else {
+        fail(&declined());
+        fail(&declined());
+        return;
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let reports = stderr
+        .matches("fail was called outside of any request")
+        .count();
+    assert_eq!(reports, 1, "{stderr}");
+}

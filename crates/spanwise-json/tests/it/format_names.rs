@@ -1,0 +1,48 @@
+//! One list of formats, by their names, and what the layer does with those it does not write.
+
+use spanwise_core::{Fault, SelfReport};
+use spanwise_json::{Format, JsonLayer};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+#[test]
+fn name_is_read_back_in_any_case() {
+    for name in Format::NAMES {
+        let format: Format = name.parse().unwrap();
+        assert_eq!(format.name(), *name);
+        assert_eq!(format.to_string(), *name);
+        assert_eq!(name.to_uppercase().parse(), Ok(format));
+    }
+    assert_eq!(Format::ACCEPTS, Format::NAMES.join(", "));
+    assert_eq!(Format::default(), Format::Json);
+    for wrong in ["", "jso", "json nested", "text"] {
+        let error = wrong.parse::<Format>().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("`{wrong}` is not a format: ")),
+            "{error}"
+        );
+        assert!(
+            error.ends_with("accepts json, json-nested, pretty, compact, short"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn format_for_people_is_a_fault_of_the_json_layer() {
+    let faults = |format| {
+        let report = SelfReport::silent();
+        let layer = JsonLayer::new().format(format).report(&report);
+        drop(tracing::Dispatch::new(
+            tracing_subscriber::registry().with(layer),
+        ));
+        report
+            .stats()
+            .faults
+            .iter()
+            .filter(|(fault, _)| *fault == Fault::Setup)
+            .count()
+    };
+    assert_eq!(faults(Format::Pretty), 1);
+    assert_eq!(faults(Format::Compact), 1);
+    assert_eq!(faults(Format::Json), 0);
+}

@@ -1,0 +1,157 @@
+//! The frame around `main`: its error is an event, and logging ends after everything else.
+
+use std::{
+    error::Error,
+    process::{ExitCode, Termination},
+    time::{Duration, Instant},
+};
+
+use spanwise_core::{AsError, Fault, SinkStats, err, streams};
+use tracing::level_filters::LevelFilter;
+
+use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
+
+/// Runs `main` under the logging that was just started, and returns the exit code.
+///
+/// An error that `main` returns is an event at ERROR with its type and its causes, where std would
+/// print it on stderr. The exit code is 1 then; otherwise the returned value decides about it.
+/// Logging ends last: after `main`, its values, and a runtime that it started. So no line is lost.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use spanwise::Telemetry;
+///
+/// fn main() -> ExitCode {
+///     spanwise::run(spanwise::init_from_env!(), serve)
+/// }
+///
+/// fn serve(_: &Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = std::net::TcpListener::bind("0.0.0.0:8080")?;
+///     # drop(listener);
+///     // …
+///     Ok(())
+/// }
+/// ```
+///
+/// An `async` function is given the attribute that `main` would have:
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// # use spanwise::Telemetry;
+/// fn main() -> ExitCode {
+///     spanwise::run(spanwise::init_from_env!(), serve)
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn serve(telemetry: &Telemetry) -> Result<(), Box<dyn std::error::Error>> {
+///     // …
+///     # let _ = telemetry;
+///     Ok(())
+/// }
+/// ```
+///
+/// * Settings that are wrong are listed on stderr, with exit code 1, and `main` does not run.
+/// * If no output takes the event, the error is on stderr after all, unless all levels are `off`.
+/// * A panic of `main` goes on after logging has ended, with std's exit code 101.
+pub fn run<R, Kind>(
+    started: Result<Telemetry, InitError>,
+    main: impl FnOnce(&Telemetry) -> R,
+) -> ExitCode
+where
+    R: Outcome<Kind>,
+{
+    let telemetry = match started {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            // Without a stderr there is nobody to tell.
+            let _ = streams::write_to_stderr(format!("Error: {error}\n").as_bytes());
+            return ExitCode::FAILURE;
+        }
+    };
+    let handle = telemetry.handle();
+    let mut failure = None;
+    let code = main(&telemetry).finish(|error| failure = Some(log(error, &handle)));
+    telemetry.shutdown(SHUTDOWN_TIMEOUT);
+    if let Some(failure) = failure {
+        failure.report_if_lost(&handle);
+    }
+    code
+}
+
+/// How long the lines before the error are waited for, so that its own can be told from them.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// An error that `main` returned, after its event.
+struct Failure {
+    text: String,
+    /// Lines that the outputs had taken before the event.
+    delivered: u64,
+}
+
+fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
+    handle.flush_lines(Instant::now() + FLUSH_TIMEOUT);
+    let failure = Failure {
+        text: Chain(error).to_string(),
+        delivered: delivered(handle),
+    };
+    tracing::error!(target: "main", error, "program failed");
+    failure
+}
+
+impl Failure {
+    fn report_if_lost(&self, handle: &Handle) {
+        let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
+        if delivered(handle) == self.delivered && !is_off {
+            let why = format_args!("no output took the error of the program: {}", self.text);
+            handle.report().last_fault(Fault::Lost, &why);
+        }
+    }
+}
+
+fn delivered(handle: &Handle) -> u64 {
+    let sinks: Vec<SinkStats> = handle.stats().sinks;
+    sinks.iter().map(|sink| sink.delivered).sum()
+}
+
+/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and
+/// anything that std's `main` may return.
+///
+/// The error is one that [`err`] takes: a type that implements [`Error`], a `Box<dyn Error>`, an
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
+    note = "return `()`, an `ExitCode`, or a `Result` with an error"
+)]
+pub trait Outcome<Kind> {
+    /// Returns the exit code, and shows the error to `failed` if there is one.
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode;
+}
+
+impl Outcome<()> for () {
+    fn finish(self, _: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Outcome<()> for ExitCode {
+    fn finish(self, _: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        self
+    }
+}
+
+impl<T, E, Kind> Outcome<Kind> for Result<T, E>
+where
+    T: Termination,
+    E: AsError<Kind>,
+{
+    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
+        match self {
+            Ok(value) => value.report(),
+            Err(error) => {
+                failed(err(&error));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

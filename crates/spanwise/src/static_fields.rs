@@ -1,0 +1,175 @@
+//! Constant fields of every line, such as the region of a service.
+//!
+//! They are in the lines of JSON and among the tags in Sentry. Lines for people have none, as they
+//! have no name of the service. Nothing of them is worked out per event: an output encodes them
+//! once, when it starts.
+
+use std::{collections::HashSet, fmt, sync::Arc};
+
+use spanwise_core::{CONTEXT_KEYS, KeyVerdict, REDACTED, Redact};
+use spanwise_json::Format;
+
+use crate::{conceal, from_env::Vars, grammar, settings::LOG_STATIC_FIELDS};
+
+/// Names and values, in the order of the line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StaticFields(Vec<(String, String)>);
+
+/// The key of the service in a line of JSON.
+pub(crate) const SERVICE: &str = "service";
+
+const MAX_FIELDS: usize = 64;
+const MAX_NAME_LEN: usize = 64;
+const MAX_VALUE_LEN: usize = 1024;
+
+impl StaticFields {
+    /// What the environment says. A problem shows no value: who knows what it is.
+    pub(crate) fn read(vars: &mut Vars) -> Self {
+        let Some(text) = vars.get(&LOG_STATIC_FIELDS) else {
+            return Self::default();
+        };
+        let mut fields = Self::default();
+        let mut problems = Vec::new();
+        let mut seen = HashSet::new();
+        for (index, part) in text.split(',').map(str::trim).enumerate() {
+            let Some((name, value)) = part.split_once('=') else {
+                if !part.is_empty() {
+                    let number = index + 1;
+                    problems.push(format!(
+                        "part {number} has no `=`: accepts {}; a value cannot have a comma",
+                        LOG_STATIC_FIELDS.accepts
+                    ));
+                }
+                continue;
+            };
+            let (name, value) = (name.trim(), value.trim());
+            if let Err(problem) = check(name, value) {
+                problems.push(problem);
+            } else if !seen.insert(name) {
+                problems.push(format!("`{name}` is there twice: leave one out"));
+            } else {
+                fields.set(name, value.to_owned());
+            }
+        }
+        let variable = vars.name(&LOG_STATIC_FIELDS);
+        for problem in problems {
+            vars.problem(format!("{variable}: {problem}"));
+        }
+        fields
+    }
+
+    /// Sets a field; the last value of a name counts.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        let Self(fields) = self;
+        match fields.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => *old = value,
+            None => fields.push((name.to_owned(), value)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These, and those of `code` in their place.
+    pub(crate) fn changed_by(&self, code: &Self) -> Self {
+        let mut fields = self.clone();
+        for (name, value) in &code.0 {
+            fields.set(name, value.clone());
+        }
+        fields
+    }
+
+    /// What is wrong with fields that the code set.
+    pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter_map(|(name, value)| {
+            let problem = check(name, value).err()?;
+            let name = conceal::shown(name);
+            Some(format!("Builder::field({name}, …): {problem}"))
+        })
+    }
+
+    /// What is wrong with all of them, once it is known what else is in a line.
+    pub(crate) fn problems(&self, context: &[String], setting: &str) -> Vec<String> {
+        let Self(fields) = self;
+        let is_context = |name: &&String| context.contains(name);
+        let names = fields.iter().map(|(name, _)| name);
+        let mut problems: Vec<String> = names
+            .filter(is_context)
+            .map(|name| {
+                format!("{setting}: `{name}` is a key of the context, whose values change: choose another name")
+            })
+            .collect();
+        if fields.len() > MAX_FIELDS {
+            problems.push(format!(
+                "{setting}: there are {} static fields, and every line has them: at most {MAX_FIELDS} are accepted",
+                fields.len()
+            ));
+        }
+        problems
+    }
+
+    /// As `policy` lets them be shown.
+    pub(crate) fn redacted(&self, policy: Option<&Arc<dyn Redact>>) -> Self {
+        let Some(policy) = policy else {
+            return self.clone();
+        };
+        let shown = self.0.iter().filter_map(|(name, value)| {
+            let value = match policy.verdicts(name).text {
+                KeyVerdict::Trust => value.clone(),
+                KeyVerdict::Pass | KeyVerdict::Text => policy.hide_value(name, value).into_owned(),
+                KeyVerdict::Replace => policy.replaced(name, value),
+                KeyVerdict::Remove => return None,
+                _ => REDACTED.to_owned(),
+            };
+            Some((name.clone(), value))
+        });
+        Self(shown.collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Whether a line can have this field.
+fn check(name: &str, value: &str) -> Result<(), String> {
+    let shown = conceal::shown(name);
+    if !grammar::is_field_name(name) || name.len() > MAX_NAME_LEN {
+        return Err(format!(
+            "{shown} is not a field name: write at most {MAX_NAME_LEN} letters, digits, `_`, `.` and `-`"
+        ));
+    }
+    if Format::is_reserved(name) || name == SERVICE {
+        return Err(format!(
+            "`{name}` is a key of the line itself: choose another name"
+        ));
+    }
+    if CONTEXT_KEYS.contains(&name) {
+        return Err(format!(
+            "`{name}` is a key of the context, whose values change: choose another name"
+        ));
+    }
+    if value.is_empty() {
+        return Err(format!("{shown} has no value: write one, or leave it out"));
+    }
+    if value.len() > MAX_VALUE_LEN {
+        return Err(format!(
+            "the value of {shown} has {} bytes, and every line has it: at most {MAX_VALUE_LEN} are accepted",
+            value.len()
+        ));
+    }
+    Ok(())
+}
+
+impl fmt::Display for StaticFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{name}={value}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! `-v` and `-q` of a command line.
+
+use spanwise_core::Levels;
+
+use crate::{Builder, explain::Origin};
+
+impl Builder {
+    /// Sets how much more is logged than by default: the number of `-v` less the number of `-q`.
+    ///
+    /// Each step moves the levels of the preset, or those of [`levels`](Self::levels), by one.
+    /// Under [`Preset::Cli`](crate::Preset::Cli), where 0 is WARN, 1 is INFO, 2 is DEBUG, 3 is
+    /// TRACE, -1 is ERROR, and -2 is off. A target that is `off` stays off.
+    ///
+    /// What is said on the command line beats `RUST_LOG`: other numbers than 0 replace its bare
+    /// level. Its directives remain, since they say more than a `-v` can.
+    ///
+    /// | `RUST_LOG` | 0 | 1 (`-v`) | -1 (`-q`) |
+    /// | --- | --- | --- | --- |
+    /// | not set | `warn` | `info` | `error` |
+    /// | `debug` | `debug` | `info` | `error` |
+    /// | `hyper=trace` | `warn,hyper=trace` | `info,hyper=trace` | `error,hyper=trace` |
+    ///
+    /// ```
+    /// use spanwise::{Builder, Preset};
+    ///
+    /// let (verbose, quiet) = (2, 0);
+    /// let builder = Builder::from_vars([("RUST_LOG", "hyper=off")])?
+    ///     .preset(Preset::Cli)
+    ///     .verbosity(verbose - quiet);
+    /// let explanation = builder.explain().to_string();
+    /// assert!(explanation.contains("RUST_LOG = debug,hyper=off (verbosity)"));
+    /// # Ok::<(), spanwise::InitError>(())
+    /// ```
+    pub fn verbosity(mut self, steps: i8) -> Self {
+        self.verbosity = steps;
+        self
+    }
+
+    /// The levels of events, and who chose them; `defaults` are those of
+    /// [`Self::default_levels`] or of the preset, as `default_origin` says.
+    pub(crate) fn resolve_levels(
+        &self,
+        defaults: Levels,
+        default_origin: Origin,
+    ) -> (Levels, Origin) {
+        let steps = self.verbosity;
+        match (&self.levels, &self.env.levels) {
+            (Some(levels), _) => (levels.clone().or(&defaults).shifted(steps), Origin::Code),
+            (None, Some((levels, name))) if steps == 0 => {
+                (levels.clone().or(&defaults), Origin::Variable(name.clone()))
+            }
+            (None, Some((levels, _))) => {
+                let levels = defaults.shifted(steps).with_directives_of(levels);
+                (levels, Origin::Verbosity)
+            }
+            (None, None) if steps == 0 => (defaults, default_origin),
+            (None, None) => (defaults.shifted(steps), Origin::Verbosity),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! No field of a span or an event replaces context that was decided: each key, in each output.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::support::Lines;
+use axum::{Router, body::Body, extract::State, http::Request, routing::get};
+use serde_json::Value;
+use spanwise::{
+    Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
+    sample::{Limit, SampleExt, When, rate, ratio},
+    unit,
+};
+use tower::ServiceExt as _;
+use tracing::{Level, debug, error, field::Empty, info, info_span, subscriber::DefaultGuard};
+use tracing_subscriber::prelude::*;
+
+/// The keys, with the values that are decided.
+const DECIDED: [(&str, &str); 6] = [
+    ("request_id", "r-1"),
+    ("tenant_id", "acme"),
+    ("user_id", "ada"),
+    ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+    ("span_id", "00f067aa0ba902b7"),
+    ("order_id", "o-42"),
+];
+
+/// A span or an event with a field of each key, that says something else.
+macro_rules! forged {
+    ($macro:ident!($($before:tt)*)) => {
+        $macro!(
+            $($before)*
+            request_id = FORGED,
+            tenant_id = FORGED,
+            user_id = FORGED,
+            trace_id = FORGED,
+            span_id = FORGED_SPAN,
+            order_id = FORGED,
+        )
+    };
+}
+
+const FORGED: &str = "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0";
+const FORGED_SPAN: &str = "f0f0f0f0f0f0f0f0";
+
+/// Logs an event in each way in which a field may be named like a key: `of` is in the messages.
+fn log_in_each_way(of: &str) {
+    let message = |way: &str| format!("{of}: {way}");
+    forged!(debug!(message = message("field of a buffered event"),));
+    forged!(info!(message = message("field of an event"),));
+    let span = forged!(info_span!("forged",));
+    span.in_scope(|| info!("{of}: field of a span"));
+    let late = info_span!(
+        "late",
+        request_id = Empty,
+        tenant_id = Empty,
+        user_id = Empty,
+        trace_id = Empty,
+        span_id = Empty,
+        order_id = Empty
+    );
+    for (key, _) in DECIDED {
+        late.record(key, FORGED);
+    }
+    late.in_scope(|| info!("{of}: recorded late"));
+    forged!(info!(parent: &span, message = message("parent of an event"),));
+    log::info!(
+        request_id = FORGED,
+        tenant_id = FORGED,
+        user_id = FORGED,
+        trace_id = FORGED,
+        span_id = FORGED_SPAN,
+        order_id = FORGED;
+        "{of}: key-value of a record"
+    );
+    let unit = forged!(info_span!("unit", spanwise.unit = Empty,));
+    unit.in_scope(|| info!("{of}: span that is a unit"));
+    span.in_scope(|| {
+        let inner = forged!(info_span!("forged",));
+        inner.in_scope(|| forged!(info!(message = message("span in a span"),)));
+        forged!(error!(message = message("error"),));
+    });
+}
+
+/// Of the units by name: the keys that are decided in them, with their values.
+type Decided = BTreeMap<String, Vec<(&'static str, String)>>;
+
+/// In a unit for each key, decides that one alone and forges all.
+fn decide_one() -> Decided {
+    let decide = |(key, value): (&'static str, &str)| {
+        let _unit = unit!("decided").entered();
+        context::set(key, value);
+        log_in_each_way(key);
+        (key.to_owned(), vec![(key, value.to_owned())])
+    };
+    DECIDED.into_iter().map(decide).collect()
+}
+
+async fn handler(State(decided): State<Arc<Mutex<Decided>>>) -> &'static str {
+    context::set("user_id", "ada");
+    context::set("order_id", "o-42");
+    let context = Context::current();
+    let all = DECIDED.map(|(key, _)| (key, context.get(key).unwrap().to_owned()));
+    for (key, _) in DECIDED {
+        spanwise::http::record(key, FORGED);
+    }
+    log_in_each_way("http");
+    decided.lock().unwrap().insert("http".into(), all.into());
+    "ok"
+}
+
+/// In a request, where the HTTP layer decides four keys and `context::set` the others.
+async fn decide_by_http(telemetry: &Telemetry) -> Decided {
+    let decided = Arc::<Mutex<Decided>>::default();
+    let server = telemetry.http_server().tenant_header("x-tenant-id");
+    let app = Router::new()
+        .route("/", get(handler))
+        .with_state(Arc::clone(&decided))
+        .layer(server.trust(spanwise::http::Trust::Always));
+    let request = Request::get("/")
+        .header("x-request-id", "r-1")
+        .header("x-tenant-id", "acme")
+        .header(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        )
+        .body(Body::empty());
+    let response: Result<_, Infallible> = app.oneshot(request.unwrap()).await;
+    let body = response.unwrap().into_body();
+    axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    std::mem::take(&mut decided.lock().unwrap())
+}
+
+fn builder() -> (Lines, Builder) {
+    let output = Lines::default();
+    let builder = Builder::prod()
+        .with_writer(output.clone())
+        .recorder(Recorder::default())
+        .context_key("order_id");
+    (output, builder)
+}
+
+/// Logs everything in an output of `format`. Returns its lines, with what is decided in the unit
+/// that each one is of.
+async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
+    let (output, builder) = builder();
+    let telemetry = builder.format(format).init().unwrap();
+    let mut decided = decide_one();
+    decided.append(&mut decide_by_http(&telemetry).await);
+    let text = output.text();
+    let mut lines = Vec::new();
+    let mut headers = 0;
+    for line in text.lines().rev() {
+        let unit = decided
+            .iter()
+            .find(|(unit, _)| line.contains(&format!("{unit}: ")));
+        let of_line = match unit {
+            Some((_, decided)) => decided,
+            None if line.contains("request served") => &decided["http"],
+            None if line.contains("what was kept of a unit") => {
+                headers += 1;
+                // That of the line after it.
+                let (_, after) = lines.last().unwrap();
+                after
+            }
+            // Where it happened, in `pretty`.
+            None if line.starts_with(' ') => continue,
+            None => panic!("{line}"),
+        };
+        lines.push((line.to_owned(), of_line.clone()));
+    }
+    // Each unit, its buffered line and header, and the event of the request.
+    assert_eq!((headers, lines.len()), (7, 7 * 10 + 1), "{text}");
+    lines
+}
+
+#[tokio::test]
+async fn in_json() {
+    alone!();
+    for (line, decided) in lines(Format::Json).await {
+        let object: Value = serde_json::from_str(&line).unwrap();
+        for (key, value) in decided {
+            assert_eq!(object[key], *value, "{key}: {line}");
+            assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{line}");
+        }
+    }
+}
+
+/// The layout has no place for context of its own: each span shows its fields, and the one in which
+/// a value was decided keeps it.
+#[tokio::test]
+async fn in_nested_json() {
+    alone!();
+    for (line, decided) in lines(Format::JsonNested).await {
+        let object: Value = serde_json::from_str(&line).unwrap();
+        let unit = &object["spans"][0];
+        for (key, value) in decided {
+            assert_eq!(unit[key], *value, "{key}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_lines_for_people() {
+    alone!();
+    for (line, decided) in lines(Format::Compact).await {
+        let (_, around) = line.rsplit_once(" | ").unwrap();
+        check_text(around, &line, &decided);
+    }
+}
+
+#[tokio::test]
+async fn in_pretty_lines_for_people() {
+    alone!();
+    // The context is on the second line.
+    let (output, builder) = builder();
+    let telemetry = builder.format(Format::Pretty).init().unwrap();
+    let mut decided = decide_one();
+    decided.append(&mut decide_by_http(&telemetry).await);
+    let text = output.text();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut checked = 0;
+    for (line, place) in lines.iter().zip(&lines[1..]) {
+        let unit = decided
+            .iter()
+            .find(|(unit, _)| line.contains(&format!("{unit}: ")));
+        if let Some((_, decided)) = unit {
+            check_text(place, place, decided);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 7 * 9, "{text}");
+}
+
+/// A long value is shown by its end.
+fn check_text(around: &str, line: &str, decided: &[(&str, String)]) {
+    for (key, value) in decided {
+        let shown = around.split(' ').filter_map(|field| field.split_once('='));
+        let shown: Vec<_> = shown.filter(|(name, _)| name == key).collect();
+        let [(_, shown)] = shown[..] else {
+            panic!("{key} in {line}");
+        };
+        assert!(
+            value.ends_with(shown.trim_start_matches('…')),
+            "{key}: {line}"
+        );
+    }
+}
+
+#[cfg(feature = "sentry")]
+#[tokio::test]
+async fn in_sentry() {
+    alone!();
+    let receiver = crate::receiver::Receiver::start();
+    let (_, builder) = builder();
+    let telemetry = builder.sentry_dsn(receiver.dsn()).init().unwrap();
+    let mut decided = decide_one();
+    decided.append(&mut decide_by_http(&telemetry).await);
+    telemetry.shutdown(Duration::from_secs(60));
+    let events = receiver.events();
+    assert_eq!(events.len(), 7, "{events:#?}");
+    for event in events {
+        let message = event["message"].as_str().unwrap();
+        let (unit, _) = message.split_once(": ").unwrap();
+        for (key, value) in &decided[unit] {
+            let shown = match *key {
+                "user_id" => &event["user"]["id"],
+                "trace_id" | "span_id" => &event["contexts"]["trace"][key],
+                _ => &event["tags"][key],
+            };
+            assert_eq!(shown, value, "{key}: {event:#}");
+        }
+        assert!(!event["tags"].to_string().contains(FORGED) || unit != "http");
+    }
+}
+
+/// Lines of a stack with this sampler.
+fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
+    let output = Lines::default();
+    let layer = JsonLayer::new().with_writer(output.clone());
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default().key("order_id"))
+        .with(layer.sampled(sampler.clone()));
+    (stack.set_default(), output)
+}
+
+#[test]
+fn in_conditions_of_a_sampler() {
+    let none = || ratio(0.0).unwrap();
+    for (key, value) in DECIDED {
+        let forged = if key == "span_id" {
+            FORGED_SPAN
+        } else {
+            FORGED
+        };
+        let shown = |wanted: &str| {
+            let rule = || When::field(key, wanted);
+            let sampler = Sampler::builder()
+                .rule(rule(), none())
+                .rule(rule().and_level(Level::ERROR), none())
+                .build();
+            let (_default, output) = sampled(&sampler);
+            let _unit = unit!("decided").entered();
+            context::set(key, value);
+            log_in_each_way(key);
+            let lines = output.objects();
+            let messages = lines.iter().map(|line| line["message"].to_string());
+            messages.collect::<Vec<_>>()
+        };
+        let all = shown("another value");
+        assert!(all.len() >= 8, "{all:?}");
+        assert_eq!(shown(forged), all, "a rule about {key} took forged values");
+        assert_eq!(shown(value), [""; 0], "{key}");
+    }
+}
+
+#[test]
+fn in_limits_for_each_value() {
+    for (key, value) in DECIDED {
+        let limit: Limit = rate(1).within(Duration::from_secs(86_400)).per(key).into();
+        let sampler = Sampler::builder().rule(When::any(), limit).build();
+        let (default, output) = sampled(&sampler);
+        let unit = unit!("decided").entered();
+        context::set(key, value);
+        for n in 0..20 {
+            info!(
+                request_id = n,
+                tenant_id = n,
+                user_id = n,
+                trace_id = n,
+                span_id = n,
+                order_id = n,
+                "forged"
+            );
+        }
+        drop(unit);
+        assert_eq!(output.objects().len(), 1, "{key}: {}", output.text());
+        sampler.flush();
+        let lines = output.objects();
+        assert_eq!(lines[1]["suppressed"], 19, "{}", output.text());
+        assert_eq!(lines[1][key], value, "{}", output.text());
+        drop(default);
+    }
+}
+
+/// Who is among the chosen follows the ids that are decided.
+#[test]
+fn in_shares_of_a_sampler_and_of_tail_sampling() {
+    let traces =
+        (1..=64_u64).map(|n| format!("{n:016x}{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let traces: Vec<String> = traces.collect();
+    let chosen = |forges: bool, by_tail: bool| -> Vec<String> {
+        let output = Lines::default();
+        let sampler = Sampler::builder()
+            .rule(When::any(), ratio(0.5).unwrap())
+            .build();
+        let recorder: Recorder = "debug,tail=0.5".parse().unwrap();
+        let levels = spanwise::LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
+        let json = |writer| JsonLayer::new().with_writer(writer);
+        let tail = by_tail.then(|| {
+            recorder.sink(output.clone(), levels.handle(), |writer| {
+                JsonLayer::new().with_writer(writer)
+            })
+        });
+        let sampled = (!by_tail).then(|| json(output.clone()).sampled(sampler));
+        let context = ContextLayer::default();
+        let dispatch: tracing::Dispatch = match (tail, sampled) {
+            (Some(tail), _) => tracing_subscriber::registry()
+                .with(context)
+                .with(tail)
+                .with(levels)
+                .into(),
+            (None, sampled) => tracing_subscriber::registry()
+                .with(context)
+                .with(sampled.unwrap())
+                .with(levels)
+                .into(),
+        };
+        let _default = tracing::dispatcher::set_default(&dispatch);
+        for trace in &traces {
+            let _unit = unit!("decided").entered();
+            context::set("trace_id", trace);
+            context::set("request_id", "r-1");
+            let _forged = forges.then(|| forged!(info_span!("forged",)).entered());
+            info!(trace_id = FORGED, "logged");
+        }
+        let lines = output.objects();
+        lines
+            .iter()
+            .map(|line| line["trace_id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let plain = chosen(false, false);
+    assert!((10..55).contains(&plain.len()), "{}", plain.len());
+    assert_eq!(chosen(true, false), plain);
+    assert_eq!(chosen(false, true), plain);
+    assert_eq!(chosen(true, true), plain);
+}

@@ -1,0 +1,112 @@
+//! Times on the clock of the wall. A test's own process is in a zone that is far from UTC.
+
+use serde_json::Value;
+use spanwise::{Builder, JsonLayer};
+use tracing::info;
+
+use crate::support::{LOCAL_OFFSET, Lines};
+
+/// The minute of the day in `10:23:45.678`.
+fn minute_of_day(time: &str) -> i64 {
+    let mut parts = time
+        .split(':')
+        .map(|part| part[..2].parse::<i64>().unwrap());
+    let (hour, minute) = (parts.next().unwrap(), parts.next().unwrap());
+    hour * 60 + minute
+}
+
+/// How many minutes `time` is before UTC's, which was read within a minute.
+fn offset(time: &str, utc: &Value) -> i64 {
+    let utc = utc["timestamp"].as_str().unwrap();
+    assert!(utc.ends_with('Z'), "{utc}");
+    let (_, utc) = utc.split_once('T').unwrap();
+    (minute_of_day(time) - minute_of_day(utc)).rem_euclid(24 * 60)
+}
+
+#[track_caller]
+fn assert_offset(actual: i64, expected: i64) {
+    assert!(
+        (actual - expected).abs() <= 1,
+        "{actual} and not {expected}"
+    );
+}
+
+/// Of the only line, and of the same event in UTC.
+fn lines(vars: &[(&str, &str)]) -> (String, Value) {
+    let (lines, utc) = (Lines::default(), Lines::default());
+    let _telemetry = Builder::from_vars(vars.iter().copied())
+        .unwrap()
+        .with_writer(lines.clone())
+        .with(JsonLayer::new().with_writer(utc.clone()))
+        .init()
+        .unwrap();
+    info!("now");
+    let is_event = |line: &&str| line.contains("now");
+    (
+        lines.text().lines().find(is_event).unwrap().to_owned(),
+        utc.with_message("now"),
+    )
+}
+
+#[test]
+fn dev_shows_local_times() {
+    alone!();
+    let (line, utc) = lines(&[("LOG_PRESET", "dev"), ("LOG_COLOR", "never")]);
+    assert_offset(offset(&line, &utc), LOCAL_OFFSET);
+}
+
+#[test]
+fn dev_in_utc() {
+    alone!();
+    let (line, utc) = lines(&[
+        ("LOG_PRESET", "dev"),
+        ("LOG_TIME", "utc"),
+        ("NO_COLOR", "1"),
+    ]);
+    assert_offset(offset(&line, &utc), 0);
+}
+
+#[test]
+fn json_is_in_utc_under_every_preset() {
+    alone!();
+    let (line, utc) = lines(&[("LOG_PRESET", "dev"), ("LOG_FORMAT", "json")]);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let timestamp = line["timestamp"].as_str().unwrap();
+    assert!(timestamp.ends_with('Z'), "{timestamp}");
+    assert_offset(offset(timestamp.split_once('T').unwrap().1, &utc), 0);
+}
+
+#[test]
+fn json_in_local_time_has_the_offset() {
+    alone!();
+    let (line, utc) = lines(&[("LOG_PRESET", "prod"), ("LOG_TIME", "local")]);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let timestamp = line["timestamp"].as_str().unwrap();
+    assert!(timestamp.ends_with("+05:45"), "{timestamp}");
+    assert_offset(
+        offset(timestamp.split_once('T').unwrap().1, &utc),
+        LOCAL_OFFSET,
+    );
+}
+
+#[test]
+fn zone_is_chosen_by_code_before_variable_before_preset() {
+    let explained = |builder: Builder| {
+        let text = builder.explain().to_string();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("LOG_TIME = "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(explained(Builder::dev()), "local (preset dev)");
+    assert_eq!(explained(Builder::dev().format("json")), "utc (default)");
+    assert_eq!(explained(Builder::prod()), "utc (default)");
+    assert_eq!(
+        explained(Builder::prod().format("pretty")),
+        "utc (preset prod)"
+    );
+    assert_eq!(explained(Builder::test()), "utc (preset test)");
+    let env = || Builder::from_vars([("LOG_TIME", "local"), ("LOG_PRESET", "prod")]).unwrap();
+    assert_eq!(explained(env()), "local (LOG_TIME)");
+    assert_eq!(explained(env().time("utc")), "utc (code)");
+}

@@ -1,0 +1,281 @@
+//! Setters take texts as the variables have them: what is right means the same, and what is wrong
+//! is reported at the start, all of it at once.
+
+use spanwise::{
+    Builder, Color, Compression, Format, InitError, Levels, Output, Preset, Recorder, Retention,
+    Rotation, SETTINGS, Sampler, TargetLevels, TimeZone,
+};
+use tracing::{Level, level_filters::LevelFilter};
+
+/// A setter, with the variable that says the same, a text and a wrong one with what its error says.
+struct Setter {
+    name: &'static str,
+    variable: &'static str,
+    right: &'static str,
+    wrong: (&'static str, &'static str),
+    set: fn(Builder, &str) -> Builder,
+}
+
+macro_rules! setters {
+    ($($(#[$attribute:meta])* $name:ident: $variable:literal, $right:literal, $wrong:literal => $error:literal;)*) => {
+        &[$(
+            $(#[$attribute])*
+            Setter {
+                name: stringify!($name),
+                variable: $variable,
+                right: $right,
+                wrong: ($wrong, $error),
+                set: |builder, text| builder.$name(text),
+            },
+        )*]
+    };
+}
+
+const SETTERS: &[Setter] = setters! {
+    preset: "LOG_PRESET", "Production", "prdo" => " is unknown: did you mean prod? accepts dev, prod,";
+    levels: "RUST_LOG", "warn,shop=debug", "shop=debgu" => ": `shop=debgu`";
+    span_levels: "LOG_SPANS", "info,hyper=off", "close" => ": `close` is not a level";
+    format: "LOG_FORMAT", "Json-Nested", "jsn" => " is unknown: did you mean json? accepts json, json-nested, pretty, compact";
+    time: "LOG_TIME", "LOCAL", "CET" => " is unknown: accepts local, utc";
+    output: "LOG_OUTPUT", "stderr", "stdot" => " is unknown: did you mean stdout? accepts stdout, stderr, none";
+    output_level: "LOG_OUTPUT_LEVEL", "WARNING", "off" => " is unknown: accepts error, warn, info, debug, trace";
+    panic_backtrace: "LOG_PANIC_BACKTRACE", "full", "long" => " is unknown: accepts short, full, off";
+    color: "LOG_COLOR", "always", "yes" => " is unknown: accepts auto, always, never";
+    file_level: "LOG_FILE_LEVEL", "critical", "verbose" => " is unknown: did you mean debug? accepts error, warn,";
+    file_rotation: "LOG_FILE_ROTATE", "hourly, 1MiB", "huorly" => ": `huorly`";
+    file_retention: "LOG_FILE_KEEP", "30d,10GiB", "0" => ": `0` keeps no file";
+    file_compression: "LOG_FILE_COMPRESS", "none", "bzip2" => ": `bzip2` is no compression";
+    sample: "LOG_SAMPLE", "info=0.1,sqlx=5/s", "info=1.5" => ": `info=1.5`";
+    recorder: "LOG_RECORDER", "debug,slow=1s", "on" => " is no level: did you mean debug?";
+    #[cfg(feature = "http")]
+    http_trust: "LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1", "10.0.0.0/64" => ": `10.0.0.0/64`";
+    #[cfg(feature = "http")]
+    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts whole, network, none";
+    #[cfg(feature = "sentry")]
+    sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
+};
+
+/// With what a setting is of no use without.
+fn base(setter: &Setter) -> Vec<(&'static str, &'static str)> {
+    let mut vars = Vec::new();
+    if setter.name != "preset" {
+        vars.push(("LOG_PRESET", "prod"));
+    }
+    if setter.name.starts_with("file_") {
+        vars.push(("LOG_FILE", "/tmp/spanwise-never-opened/a.log"));
+    }
+    vars
+}
+
+#[test]
+fn text_means_what_it_means_in_the_variable() {
+    for setter in SETTERS {
+        let Setter {
+            variable, right, ..
+        } = *setter;
+        let by_variable = base(setter).into_iter().chain([(variable, right)]);
+        let by_variable = Builder::from_vars(by_variable)
+            .unwrap()
+            .explain()
+            .to_string();
+        for text in [right.to_owned(), format!(" {right}\n")] {
+            let code = Builder::from_vars(base(setter)).unwrap();
+            let code = (setter.set)(code, &text).explain().to_string();
+            let line = |text: &str, origin: &str| {
+                let name = format!("{variable} = ");
+                let line = text.lines().find_map(|line| line.strip_prefix(&name));
+                let line = line.unwrap_or_else(|| panic!("{variable} in\n{text}"));
+                line.replace(&format!("({origin})"), "")
+            };
+            assert_eq!(
+                line(&code, "code"),
+                line(&by_variable, variable),
+                "{text:?}"
+            );
+            assert!(
+                code.contains(&format!("{variable} = ")) && code.contains("(code)"),
+                "{code}"
+            );
+        }
+        // Nothing changes what is said.
+        let code = Builder::from_vars(base(setter)).unwrap();
+        let unchanged = code.explain().to_string();
+        assert_eq!((setter.set)(code, " \n").explain().to_string(), unchanged);
+    }
+}
+
+/// Every setting that has a grammar has a setter that reads it.
+#[test]
+fn every_grammar_has_a_setter() {
+    let others = [
+        // The same as another.
+        "LOG_LEVEL",
+        "OTEL_SERVICE_NAME",
+        "RUST_ENV",
+        "ENVIRONMENT",
+        // Switches: a method without an argument.
+        "LOG_FILE_PER_PROCESS",
+        "LOG_STRICT",
+        // Texts and paths as they are.
+        "LOG_FILE",
+        "LOG_ERROR_FILE",
+        "LOG_REDACT_KEY_FILE",
+        "LOG_CONTEXT",
+        "LOG_OWN",
+        "LOG_STATIC_FIELDS",
+        "SERVICE_NAME",
+        "SERVICE_VERSION",
+        "APP_ENV",
+        // Rules are built: `redact_with`.
+        "LOG_REDACT",
+        // What others say of colours.
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR_FORCE",
+        "TERM",
+    ];
+    for setting in SETTINGS {
+        let name = setting.name;
+        let is_off = name.contains("HTTP") && !cfg!(feature = "http");
+        let is_of_sentry = name.starts_with("SENTRY_");
+        let has_setter = SETTERS.iter().any(|setter| setter.variable == name);
+        assert!(
+            has_setter || is_off || is_of_sentry || others.contains(&name),
+            "{name} has no setter"
+        );
+    }
+}
+
+#[test]
+fn wrong_texts_are_reported_at_once_and_start_nothing() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("logs/shop.log");
+    let mut builder = Builder::prod()
+        .file(&path)
+        .context_key("order id")
+        .field("level", 1);
+    for setter in SETTERS {
+        builder = (setter.set)(builder, setter.wrong.0);
+    }
+    let problems = match builder.init() {
+        Err(InitError::Settings(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    for Setter {
+        name,
+        wrong: (text, error),
+        ..
+    } in SETTERS
+    {
+        let begin = match *name {
+            "sentry_dsn" => "Builder::sentry_dsn".to_owned(),
+            name => format!("Builder::{name}({text:?})"),
+        };
+        let expected = format!("{begin}{error}");
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.starts_with(&expected)),
+            "{expected:?} in {problems:#?}"
+        );
+    }
+    for expected in [
+        "Builder::context_key(\"order id\") is not a field name",
+        "Builder::field(\"level\", …): `level` is a key of the line itself",
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(expected)),
+            "{problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), SETTERS.len() + 2, "{problems:#?}");
+    assert!(!path.parent().unwrap().exists());
+    // And nothing is in the way of another start.
+    drop(Builder::prod().output(Output::None).init().unwrap());
+}
+
+#[test]
+fn wrong_text_that_may_be_a_secret_is_not_shown() {
+    alone!();
+    for setter in SETTERS {
+        for secret in [
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+            "postgres://shop:9f86d081884c7d65@db/shop",
+        ] {
+            let Err(error) = (setter.set)(Builder::prod().output("none"), secret).init() else {
+                // It was taken for a target: the start after this one fails for that.
+                continue;
+            };
+            let text = format!("{error}\n{error:?}");
+            assert!(
+                !["9f86d08", "a2feaa0", "ghp_abcd", "xyz01234"]
+                    .iter()
+                    .any(|part| text.contains(part)),
+                "{}: {text}",
+                setter.name
+            );
+        }
+    }
+}
+
+/// What is a value is one, and levels are.
+#[test]
+fn setters_take_values_as_well() {
+    let builder = Builder::prod()
+        .preset(Preset::Dev)
+        .default_preset("prod")
+        .levels(LevelFilter::WARN)
+        .levels(Levels::default())
+        .levels("warn".to_owned())
+        .span_levels(TargetLevels::from(LevelFilter::INFO))
+        .span_levels(LevelFilter::DEBUG)
+        .format(Format::Compact)
+        .time(TimeZone::Utc)
+        .output(Output::Stdout)
+        .output_level(Level::INFO)
+        .color(Color::Never)
+        .file("/tmp/spanwise-never-opened/a.log")
+        .file_level(LevelFilter::ERROR)
+        .file_rotation(Rotation::default())
+        .file_retention(Retention::default())
+        .file_compression(Compression::None)
+        .sample("info=0.1".parse::<Sampler>().unwrap())
+        .recorder(Recorder::default());
+    let text = builder.explain().to_string();
+    for line in [
+        "LOG_PRESET = dev (code)",
+        "RUST_LOG = warn (code)",
+        "LOG_SPANS = debug (code)",
+        "LOG_FORMAT = compact (code)",
+        "LOG_TIME = utc (code)",
+        "LOG_OUTPUT_LEVEL = info (code)",
+        "LOG_COLOR = never (code)",
+        "LOG_SAMPLE = info=0.1 (code)",
+        "LOG_RECORDER = debug (code)",
+    ] {
+        assert!(
+            text.lines().any(|other| other == line),
+            "{line:?} in\n{text}"
+        );
+    }
+}
+
+/// `off` in code is said, too: it beats the variable.
+#[test]
+fn off_in_code_beats_the_variable() {
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("LOG_SAMPLE", "info=0.1"),
+        ("LOG_RECORDER", "debug"),
+    ];
+    let text = Builder::from_vars(vars)
+        .unwrap()
+        .sample("off")
+        .recorder("off")
+        .explain();
+    let text = text.to_string();
+    assert!(text.contains("LOG_SAMPLE = none (code)"), "{text}");
+    assert!(text.contains("LOG_RECORDER = off (code)"), "{text}");
+}

@@ -1,0 +1,79 @@
+//! tokio-console is served what it needs, and lines are what they are without it.
+#![cfg(tokio_unstable)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use console_api::instrument::{InstrumentRequest, instrument_client::InstrumentClient};
+use serde_json::Value;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn tasks_are_seen_and_lines_stay() {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut program: Child = Command::new(env!("CARGO_BIN_EXE_ecosystem-console"))
+        .env_clear()
+        .env("TOKIO_CONSOLE_BIND", address.to_string())
+        .env("RUST_LOG", "info,tokio=trace,runtime=trace")
+        .env("LOG_OUTPUT_LEVEL", "info")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let url = format!("http://{address}");
+    let seen = tokio::time::timeout(TIMEOUT, sees_task(&url));
+    let seen = seen.await.expect("the task in time");
+    assert!(seen, "the console ended");
+
+    drop(program.stdin.take());
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["message"].as_str().unwrap(),
+                line["request_id"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(said, [("mail sent", "r-1"), ("job done", "r-2")]);
+}
+
+/// Asks as tokio-console does, until the task that the program names is there.
+async fn sees_task(url: &str) -> bool {
+    let deadline = Instant::now() + TIMEOUT;
+    let mut client = loop {
+        match InstrumentClient::connect(url.to_owned()).await {
+            Ok(client) => break client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::task::yield_now().await;
+    };
+    let updates = client.watch_updates(InstrumentRequest {}).await.unwrap();
+    let mut updates = updates.into_inner();
+    while let Some(update) = updates.message().await.unwrap() {
+        let tasks = update.task_update.map(|update| update.new_tasks);
+        if format!("{tasks:?}").contains("mailer") {
+            return true;
+        }
+    }
+    false
+}

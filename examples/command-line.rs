@@ -1,0 +1,72 @@
+//! A command-line tool: its result is on stdout, and what went wrong on stderr.
+//!
+//! ```text
+//! cargo run --example command-line -- README.md            # 157 README.md
+//! cargo run --example command-line -- -v README.md         # INFO  1 file counted
+//! cargo run --example command-line -- -vv README.md        # DEBUG, with the time
+//! cargo run --example command-line -- no-such-file; echo $?    # ERROR program failed …; 1
+//! ```
+//!
+//! A job without a person at the terminal is `batch-job.rs`, one that cron starts is `cron.rs`.
+
+#![expect(clippy::print_stdout, reason = "the result of the tool")]
+
+use std::{env, error::Error, fmt, fs, io, process::ExitCode};
+
+use spanwise::Preset;
+use tracing::{debug, info, warn};
+
+fn main() -> ExitCode {
+    // A parser such as clap gives both counts: `#[arg(short, action = ArgAction::Count)]`.
+    let (options, mut files): (Vec<_>, Vec<_>) =
+        env::args().skip(1).partition(|arg| arg.starts_with('-'));
+    let count = |letter| options.iter().map(|arg| arg.matches(letter).count()).sum();
+    let (verbose, quiet): (usize, usize) = (count('v'), count('q'));
+    if files.is_empty() {
+        files.push(concat!(env!("CARGO_MANIFEST_DIR"), "/command-line.rs").to_owned());
+    }
+
+    // In code, so that no variable of a service makes something else of a tool.
+    let telemetry = spanwise::builder!().and_then(|builder| {
+        builder
+            .preset(Preset::Cli)
+            .verbosity(verbose as i8 - quiet as i8)
+            .init()
+    });
+    spanwise::run(telemetry, |_| count_lines(&files))
+}
+
+fn count_lines(files: &[String]) -> Result<(), CannotRead> {
+    for file in files {
+        let text = fs::read_to_string(file).map_err(|cause| CannotRead {
+            file: file.clone(),
+            cause,
+        })?;
+        debug!(file, bytes = text.len(), "read");
+        if text.is_empty() {
+            warn!(file, "the file is empty");
+        }
+        println!("{} {file}", text.lines().count());
+    }
+    info!(files = files.len(), "counted");
+    Ok(())
+}
+
+/// The reason why the tool fails, which is its last line on stderr.
+#[derive(Debug)]
+struct CannotRead {
+    file: String,
+    cause: io::Error,
+}
+
+impl fmt::Display for CannotRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read {}", self.file)
+    }
+}
+
+impl Error for CannotRead {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}

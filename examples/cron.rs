@@ -1,0 +1,49 @@
+//! A job for cron, which mails whatever it prints: silent if all is well, with a file of all lines.
+//!
+//! ```text
+//! cargo run --example cron
+//! ```
+//!
+//! The same in a crontab, without the code:
+//!
+//! ```text
+//! 7 3 * * *  LOG_PRESET=cli RUST_LOG=info LOG_OUTPUT_LEVEL=warn LOG_FILE=/var/log/shop/cleanup.log /opt/shop/cleanup
+//! ```
+
+#![expect(clippy::print_stdout, reason = "it shows what came of it")]
+
+use std::{env, error::Error, fs, process::ExitCode};
+
+use spanwise::{Preset, Telemetry};
+use tracing::{info, level_filters::LevelFilter, warn};
+
+fn main() -> ExitCode {
+    let directory = env::temp_dir().join(format!("spanwise-cron-{}", std::process::id()));
+    let file = directory.join("cleanup.log");
+    let telemetry = spanwise::builder!().and_then(|builder| {
+        builder
+            .preset(Preset::Cli)
+            .levels(LevelFilter::INFO)
+            .output_level(LevelFilter::WARN) // what is worth a mail
+            .file(&file) // rolls daily, and keeps 14
+            .init()
+    });
+    let code = spanwise::run(telemetry, clean_up);
+
+    // Only to show it here.
+    print!("{}", fs::read_to_string(&file).unwrap_or_default());
+    let _ = fs::remove_dir_all(directory);
+    code
+}
+
+fn clean_up(_: &Telemetry) -> Result<(), Box<dyn Error>> {
+    let carts = [("c-1", 3), ("c-2", 9_000), ("c-3", 0)];
+    for (cart_id, items) in carts {
+        if items > 1_000 {
+            warn!(cart_id, items, "a cart as large as that is no customer's");
+        }
+        info!(cart_id, items, "removed");
+    }
+    info!(carts = carts.len(), "cleaned up");
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The examples of `docs/programs.md` do what that page says.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The exit code, and what is on stdout and on stderr.
+fn run(example: &str, args: &[&str], vars: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    // Cargo builds the examples of a package along with its tests, into a folder beside theirs.
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.parent().and_then(|deps| deps.parent()).unwrap();
+    let mut command = Command::new(target.join("examples").join(example));
+    let output = command
+        .env_clear()
+        .envs(vars.iter().copied())
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    (output.status.code(), stdout, stderr)
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap();
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn tool_leaves_stdout_to_its_result() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs");
+    let result = format!("3 {file}\n");
+    for (args, vars, lines) in [
+        (&[file][..], &[][..], 0),
+        (&["-v", file], &[], 1),
+        (&["-vv", file], &[], 2),
+        (&["-v", "-v", file], &[("RUST_LOG", "error")], 2),
+        (&["-q", file], &[("RUST_LOG", "debug")], 0),
+        // What a container says for its service.
+        (
+            &[file],
+            &[("APP_ENV", "production"), ("LOG_PRESET", "prod")],
+            0,
+        ),
+    ] {
+        let (code, stdout, stderr) = run("command-line", args, vars);
+        assert_eq!((code, stdout), (Some(0), result.clone()), "{args:?}");
+        assert_eq!(stderr.lines().count(), lines, "{args:?}: {stderr}");
+    }
+    let (code, stdout, stderr) = run("command-line", &["/no-such-file"], &[]);
+    assert_eq!((code, &*stdout), (Some(1), ""));
+    assert_eq!(
+        stderr,
+        "ERROR program failed error=\"cannot read /no-such-file: No such file or directory (os error 2)\"\n"
+    );
+}
+
+#[test]
+fn job_names_each_item_and_its_package() {
+    let (code, stdout, stderr) = run("batch-job", &[], &[]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let lines = objects(&stdout);
+    let refused = lines.iter().find(|line| line["level"] == "ERROR").unwrap();
+    assert_eq!(refused["invoice_id"], 2);
+    for line in lines {
+        assert_eq!(line["service"]["name"], "spanwise-examples");
+    }
+}
+
+#[test]
+fn cron_job_mails_only_what_is_wrong() {
+    let (code, stdout, stderr) = run("cron", &[], &[]);
+    assert_eq!(code, Some(0));
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("WARN  a cart as large"), "{stderr}");
+    assert_eq!(stdout.lines().count(), 5, "{stdout}");
+}
+
+#[test]
+fn library_has_the_ids_of_the_program() {
+    let (code, stdout, _) = run("library", &[], &[]);
+    assert_eq!(code, Some(0));
+    let lines = objects(&stdout);
+    assert_eq!(lines.len(), 2, "{stdout}");
+    assert_eq!(lines[0]["target"], "library::pricing");
+    assert!(lines.iter().all(|line| line["request_id"] == "r-1"));
+}
