@@ -2,12 +2,11 @@
 
 use std::{
     error::Error,
-    ops::Deref,
     process::{ExitCode, Termination},
     time::Instant,
 };
 
-use spanwise_core::{Fault, SinkStats, streams};
+use spanwise_core::{AsError, Fault, SinkStats, err, streams};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
@@ -115,8 +114,7 @@ fn delivered(handle: &Handle) -> u64 {
 /// What the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` with anything that std's
 /// `main` may return, and an error.
 ///
-/// The error is a type that implements [`Error`], a `Box<dyn Error>`, also with `Send` and `Sync`, an
-/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
+/// The error is what [`err`] takes, such as a `Box<dyn Error>` or an `anyhow::Error`. `Kind` is inferred; it keeps the implementations apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
     note = "return `()`, an `ExitCode`, or a `Result` with an error"
@@ -138,38 +136,18 @@ impl Outcome<()> for ExitCode {
     }
 }
 
-impl<T: Termination, E: Error + 'static> Outcome<&dyn Error> for Result<T, E> {
-    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&error))
-    }
-}
-
-impl<T, E> Outcome<Box<dyn Error + Send + Sync>> for Result<T, E>
+impl<T, E, Kind> Outcome<(Kind,)> for Result<T, E>
 where
     T: Termination,
-    E: Deref<Target = dyn Error + Send + Sync>,
+    E: AsError<Kind>,
 {
     fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&*error))
-    }
-}
-
-impl<T, E> Outcome<Box<dyn Error>> for Result<T, E>
-where
-    T: Termination,
-    E: Deref<Target = dyn Error>,
-{
-    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&*error))
-    }
-}
-
-fn finish<T: Termination, E>(outcome: Result<T, E>, failed: impl FnOnce(E)) -> ExitCode {
-    match outcome {
-        Ok(value) => value.report(),
-        Err(error) => {
-            failed(error);
-            ExitCode::FAILURE
+        match self {
+            Ok(value) => value.report(),
+            Err(error) => {
+                failed(err(&error));
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -171,6 +171,21 @@ fn functions_of_any_error_take_what_err_takes() {
 }
 
 #[test]
+fn copies_are_shown_as_their_originals() {
+    let known = Seen::new(&["declined", "reset"], Some(TYPE), Some("Declined"));
+    let copy = errors::ErrorCopy::new(err(&declined()));
+    check(&*copy, &known);
+    assert_eq!(format!("{copy:?}"), "Declined");
+    // Of a copy, too.
+    check(err(&*errors::ErrorCopy::new(&*copy)), &known);
+
+    let texts = ["order 7", "declined", "reset"];
+    let order = anyhow::Error::new(declined()).context("order 7");
+    let copy = errors::ErrorCopy::new(err(&order));
+    check(&*copy, &Seen::new(&texts, None, Some("Error")));
+}
+
+#[test]
 fn debug_is_formatted_up_to_the_name_at_most() {
     let before = DEBUG_CALLS.get();
     let unknown = Seen::new(&["declined", "reset"], None, Some("Declined"));
