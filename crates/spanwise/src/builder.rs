@@ -93,7 +93,7 @@ pub struct Builder {
     pub(crate) panic_hook: Option<bool>,
     pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) sentry: to_sentry::InCode,
-    is_strict: bool,
+    pub(crate) is_strict: bool,
     /// About texts that setters were given.
     pub(crate) mistakes: Vec<String>,
     layers: Vec<UserLayer>,
@@ -179,9 +179,16 @@ impl Builder {
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, InitError> {
-        FromEnv::parse(prefix, vars)
-            .map(Self::new)
-            .map_err(InitError::Settings)
+        let (env, mut problems) = FromEnv::parse(prefix, vars);
+        let is_wrong = !problems.is_empty() || env.is_strict && !env.warnings.is_empty();
+        let builder = Self::new(env);
+        if !is_wrong {
+            return Ok(builder);
+        }
+        // With one mistake to mend, all are told: also what is wrong only beside another setting.
+        let others = builder.resolve().problems(&builder);
+        problems.extend(others);
+        Err(InitError::Settings(problems))
     }
 
     fn new(env: FromEnv) -> Self {
@@ -643,9 +650,9 @@ impl Builder {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let problems = resolved.problems(&self, self.is_strict);
+        let problems = resolved.problems(&self);
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, problems, &report);
+        let outputs = Outputs::open(&resolved, problems, sentry.is_err(), &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
             (outputs, sentry) => {

@@ -25,6 +25,7 @@ use crate::{
     },
     static_fields::StaticFields,
     to_sentry,
+    warning::Warning,
 };
 #[cfg(feature = "http")]
 use crate::{
@@ -260,9 +261,10 @@ impl Builder {
         let mut warnings = env.warnings.clone();
         if misled && self.output.is_none() && self.writer.is_none() {
             let name = settings::name_of(&LOG_OUTPUT, prefix);
-            let warning = format!(
-                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints"
-            );
+            let warning = Warning::from(format!(
+                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints; \
+                 leave it out"
+            ));
             explanation.warn(warning.clone());
             warnings.push(warning);
         }
@@ -327,7 +329,7 @@ pub(crate) struct Resolved {
     pub(crate) sentry: Option<to_sentry::Resolved>,
     pub(crate) color: Color,
     /// About names of variables.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) explanation: Explanation,
 }
 
@@ -357,7 +359,7 @@ impl Resolved {
     }
 
     /// What is wrong with the choices, as far as that is seen before anything is opened.
-    pub(crate) fn problems(&self, builder: &Builder, is_strict: bool) -> Vec<String> {
+    pub(crate) fn problems(&self, builder: &Builder) -> Vec<String> {
         let mut problems = builder.mistakes.clone();
         problems.extend(builder.context_problems());
         problems.extend(builder.own_target_problems());
@@ -375,8 +377,9 @@ impl Resolved {
         if let Err(error) = self.levels.check_spans() {
             problems.extend(error.problems().map(str::to_owned));
         }
-        if is_strict {
-            problems.extend(self.warnings.iter().cloned());
+        problems.extend(to_sentry::problems(self));
+        if builder.is_strict || builder.env.is_strict {
+            problems.extend(self.warnings.iter().map(Warning::problem));
         }
         problems
     }
@@ -386,7 +389,7 @@ impl Resolved {
         let files = &self.files;
         let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
         let mut problems = Vec::new();
-        if files.file.is_some() && files.file == files.error_file {
+        if files.are_same() {
             problems.push(format!(
                 "{file} and {error_file} are the same file: give each its own"
             ));

@@ -1,9 +1,9 @@
-//! `main` as a whole: the error that ends it is an event, and logging ends after everything else.
+//! The frame around `main`: its error is an event, and logging ends after everything else.
 
 use std::{
     error::Error,
     process::{ExitCode, Termination},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use spanwise_core::{AsError, Fault, SinkStats, err, streams};
@@ -13,9 +13,9 @@ use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TI
 
 /// Runs `main` under the logging that was just started, and returns the exit code.
 ///
-/// An error that `main` returns is an event at ERROR with its causes, where std would print it on
-/// stderr, and the exit code is 1. If `main` returns a value, that decides about the exit code.
-/// Logging ends last: after `main`, what it held, and a runtime that it started. So no line is lost.
+/// An error that `main` returns is an event at ERROR with its type and its causes, where std would
+/// print it on stderr. The exit code is 1 then; otherwise the returned value decides about it.
+/// Logging ends last: after `main`, its values, and a runtime that it started. So no line is lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -79,6 +79,9 @@ where
     code
 }
 
+/// How long the lines before the error are waited for, so that its own can be told from them.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// An error that `main` returned, after its event.
 struct Failure {
     text: String,
@@ -87,7 +90,7 @@ struct Failure {
 }
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
-    handle.flush_lines(Instant::now() + SHUTDOWN_TIMEOUT);
+    handle.flush_lines(Instant::now() + FLUSH_TIMEOUT);
     let failure = Failure {
         text: Chain(error).to_string(),
         delivered: delivered(handle),
@@ -111,10 +114,11 @@ fn delivered(handle: &Handle) -> u64 {
     sinks.iter().map(|sink| sink.delivered).sum()
 }
 
-/// What the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` with anything that std's
-/// `main` may return, and an error.
+/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and
+/// anything that std's `main` may return.
 ///
-/// The error is what [`err`] takes, such as a `Box<dyn Error>` or an `anyhow::Error`. `Kind` is inferred; it keeps the implementations apart.
+/// The error is one that [`err`] takes: a type that implements [`Error`], a `Box<dyn Error>`, an
+/// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
     note = "return `()`, an `ExitCode`, or a `Result` with an error"
@@ -136,7 +140,7 @@ impl Outcome<()> for ExitCode {
     }
 }
 
-impl<T, E, Kind> Outcome<(Kind,)> for Result<T, E>
+impl<T, E, Kind> Outcome<Kind> for Result<T, E>
 where
     T: Termination,
     E: AsError<Kind>,

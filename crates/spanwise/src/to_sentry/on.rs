@@ -184,6 +184,12 @@ impl Resolved {
     }
 }
 
+/// What is wrong with names that are made of other settings.
+pub(crate) fn problems(resolved: &resolve::Resolved) -> Vec<String> {
+    let choices = resolved.sentry.as_ref();
+    choices.map(Resolved::problems).unwrap_or_default()
+}
+
 pub(crate) fn resolve(
     builder: &Builder,
     preset: Preset,
@@ -266,10 +272,6 @@ pub(crate) fn start(
     let Some(choices) = &resolved.sentry else {
         return Ok(Started(None));
     };
-    let problems = choices.problems();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let env = &choices.env;
     let mut builder = Sentry::builder(choices.dsn.clone()).report(report.clone());
     if let Some(environment) = &choices.environment {
