@@ -8,7 +8,7 @@
 //! To format a backtrace costs milliseconds, and the first one more than 100. So no function here
 //! formats the `Debug` of an error further than it needs.
 
-mod kept;
+mod copy;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -24,7 +24,7 @@ use std::{
 
 use crate::{PerSecond, backtrace as frames, guarded, redacted::ShownError};
 
-pub use kept::KeptError;
+pub use copy::ErrorCopy;
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
@@ -79,7 +79,7 @@ impl<T: Error + 'static> AsError<Concrete> for T {
     fn as_error(&self) -> &(dyn Error + 'static) {
         // It knows its original.
         let error: &(dyn Error + 'static) = self;
-        if error.is::<KeptError>() {
+        if error.is::<ErrorCopy>() {
             return error;
         }
         View::<T, Concrete>::new(self)
@@ -138,8 +138,8 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(shown) = error.downcast_ref::<ShownError>() {
         return shown.type_name();
     }
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.type_name;
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.type_name;
     }
     ask(error, Question::Type)?.type_name
 }
@@ -153,8 +153,8 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(shown) = error.downcast_ref::<ShownError>() {
         return shown.original_text(short_name);
     }
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.short_name.clone();
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.short_name.clone();
     }
     let answer = ask(error, Question::Type);
     if answer
@@ -179,8 +179,8 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
         let text = shown.original_text(|error| Some(backtrace(error)?.to_string()));
         return text.map(Arc::from);
     }
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.backtrace.clone();
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.backtrace.clone();
     }
     if !ask(error, Question::Type)?.may_have_backtrace || !are_backtraces_captured() {
         return None;

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{AsError, Clock, err, errors::KeptError};
+use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
 use super::{names, value::Value};
 use crate::{carried::Carried, mistake::Mistake};
@@ -101,7 +101,7 @@ where
     match exchange.and_then(|request| request.exchange.as_ref()) {
         Some(exchange) => {
             // Before the notes are locked: the error's code may log, and add to them.
-            let failure = Box::new(KeptError::new(err(error)));
+            let failure = Box::new(ErrorCopy::new(error.as_error()));
             exchange.notes().failure = Some(failure);
         }
         None => NO_REQUEST.tell(|| {
@@ -126,7 +126,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
-    pub(crate) failure: Option<Box<KeptError>>,
+    pub(crate) failure: Option<Box<ErrorCopy>>,
     /// When the last of them ended.
     marked: Instant,
 }
