@@ -1,15 +1,14 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
 use std::{
-    error::Error,
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use spanwise_core::Clock;
+use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
-use super::{failure::Failure, names, value::Value};
+use super::{names, value::Value};
 use crate::{carried::Carried, mistake::Mistake};
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
@@ -70,9 +69,15 @@ pub fn mark(name: &'static str) {
 
 /// Says that the current request failed, and why: its event has the error, with the causes.
 ///
+/// It takes what [`err`](spanwise_core::err) takes: also a `Box<dyn Error + Send + Sync>`, an
+/// `anyhow::Error` or an `eyre::Report`.
+///
 /// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
 /// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
 /// last one counts. In Sentry, the request is one issue with that error.
+///
+/// It takes what [`err`] takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
+/// Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
 /// It works at any depth, as [`record`] does. Outside of any request stderr says once that the error
 /// is not logged.
@@ -87,13 +92,16 @@ pub fn mark(name: &'static str) {
 /// # let logs = spanwise_testing::capture();
 /// # respond(std::io::Error::other("of no request"));
 /// ```
-pub fn fail(error: &(dyn Error + 'static)) {
+pub fn fail<E, Kind>(error: &E)
+where
+    E: AsError<Kind> + ?Sized,
+{
     let request = Carried::received();
     let exchange = request.as_ref();
     match exchange.and_then(|request| request.exchange.as_ref()) {
         Some(exchange) => {
             // Before the notes are locked: the error's code may log, and add to them.
-            let failure = Failure::new(error);
+            let failure = ErrorCopy::new(error.as_error());
             exchange.notes().failure = Some(failure);
         }
         None => NO_REQUEST.tell(|| {
@@ -118,7 +126,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
-    pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) failure: Option<Box<ErrorCopy>>,
     /// When the last of them ended.
     marked: Instant,
 }

@@ -22,6 +22,7 @@ macro_rules! alone {
 #[path = "../../../spanwise-sentry/tests/support/receiver.rs"]
 mod receiver;
 mod support;
+mod switchable_layers;
 
 mod advice;
 mod capture_layer;
@@ -34,6 +35,8 @@ mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
 mod errors;
+#[cfg(feature = "sentry")]
+mod failed_main;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
@@ -50,6 +53,8 @@ mod left_out_counts;
 mod local_time;
 mod log_records;
 mod outputs;
+#[cfg(feature = "axum")]
+mod panicking_handler;
 mod panics;
 mod planted_secrets;
 mod planting;
