@@ -5,7 +5,9 @@
 //! `user_id`, a number; values that are neither numbers, booleans nor text are fields by their
 //! `Display`. A key without a value (`None`) is left out. Of two equal keys the last counts. The
 //! keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else
-//! in an event: they become `kv.message` and so on.
+//! in an event: they become `kv.message` and so on. An error (`err:err`) is a field by its `Display`
+//! too, without its causes: `log` hands them on only with its feature `kv_std`, which takes one more
+//! crate. `tracing::error!(error = &err as &dyn Error)` has them.
 //!
 //! Beyond [`MAX_CALLSITES`](crate::runtime_callsite::MAX_CALLSITES) origins, as a program has that
 //! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its

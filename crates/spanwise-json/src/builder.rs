@@ -72,7 +72,12 @@ impl Default for Options {
 }
 
 impl JsonLayer {
-    /// A layer that writes [`Format::Json`] to stdout.
+    /// Creates a layer that writes [`Format::Json`] to stdout, as std does.
+    ///
+    /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the
+    /// pipe has no room, a line is torn or lost: it is counted as failed, and reported on stderr. The
+    /// outputs of `spanwise` wait there. In a stack of your own, so does a `Background` of
+    /// `spanwise-appender` as the [writer](Self::with_writer); with `direct()` it needs no thread.
     #[must_use]
     pub fn new() -> Self {
         Self {

@@ -32,7 +32,9 @@
 //! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk
 //!   that is full do not stop the program, and no line is lost that is not counted.
 //! * Makes events of the records of the `log` crate, with their key-values as fields
-//!   ([`log_bridge`](crate::core::log_bridge)).
+//!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
+//!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown, without
+//!   its causes.
 //! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
 //!   previous hook prints still follows on stderr.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while

@@ -67,6 +67,9 @@ macro_rules! builder {
 }
 
 /// The function behind [`builder!`](crate::builder!).
+///
+/// # Errors
+/// What [`Builder::from_env`] says.
 pub fn from_env_in_crate(own: OwnCrate) -> Result<Builder, InitError> {
     Builder::from_env().map(|mut builder| {
         builder.own_crate = Some(own);

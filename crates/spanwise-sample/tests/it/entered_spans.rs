@@ -1,4 +1,4 @@
-//! JSON, the recorder, the context and the registry agree on the span that a thread is in, whatever
+//! JSON, the recorder, the sampler, the context and the registry agree on the span that a thread is in, whatever
 //! was entered, left, forgotten and closed on two threads.
 
 use std::{
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use spanwise_core::{Context, ContextLayer, LevelLayer};
 use spanwise_json::JsonLayer;
-use spanwise_sample::Recorder;
+use spanwise_sample::{Recorder, SampleExt as _, Sampler};
 use tracing::{
     Dispatch, Event, Span, Subscriber, debug, dispatcher, error, info, info_span,
     span::{Attributes, Id},
@@ -213,6 +213,8 @@ fn shown(line: &Value) -> (u64, Expected) {
 
 fn check(steps: &[(usize, Step)]) {
     let (registered, lines) = (Registered::default(), Lines::default());
+    let sampled = Lines::default();
+    let sampler: Sampler = "info=0.5".parse().unwrap();
     let recorder = Recorder::builder().build();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
     let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
@@ -222,6 +224,11 @@ fn check(steps: &[(usize, Step)]) {
         .with(registered.clone())
         .with(ContextLayer::default())
         .with(json)
+        .with(
+            JsonLayer::new()
+                .with_writer(sampled.clone())
+                .sampled(sampler),
+        )
         .with(levels);
     let dispatch = Dispatch::new(stack);
     let workers: Vec<_> = (0..THREADS)
@@ -257,7 +264,35 @@ fn check(steps: &[(usize, Step)]) {
         };
         assert_eq!(shown, expected, "event {number}");
     }
+    sampled_requests(&sampled, &expected, steps.len());
     written_units(&dispatch, &slots, &lines, &expected, steps.len());
+}
+
+/// A sampler keeps all events of a request or none, whichever span and thread they are in.
+fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: usize) {
+    let lines = sampled.objects();
+    let lines = lines.iter().filter(|line| line["message"] == "shown");
+    let kept: BTreeSet<u64> = lines
+        .map(|line| {
+            let (number, shown) = shown(line);
+            let expected = Expected {
+                unit: None,
+                ..expected(number)
+            };
+            assert_eq!(shown, expected, "event {number} of the sampler");
+            number
+        })
+        .collect();
+    let mut decided: BTreeMap<String, bool> = BTreeMap::new();
+    for number in (0..(steps * THREADS) as u64).map(|number| number * 2) {
+        // An event outside of requests is decided by itself.
+        let Some(request) = expected(number).request_id else {
+            continue;
+        };
+        let is_kept = kept.contains(&number);
+        let before = *decided.entry(request.clone()).or_insert(is_kept);
+        assert_eq!(is_kept, before, "event {number} of request {request}");
+    }
 }
 
 /// Each unit that is still open fails, and shows what was captured in it and nothing else.

@@ -18,8 +18,11 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
+/// A `main`, by a name.
+type Program = (&'static str, fn() -> ExitCode);
+
 /// Programs that have an exit code of their own.
-pub(crate) const PROGRAMS: [(&str, fn() -> ExitCode); 13] = [
+pub(crate) const PROGRAMS: [Program; 13] = [
     ("unit", || run_with(|_| tracing::info!("served"))),
     ("code", || run_with(|_| ExitCode::from(7))),
     ("ok-unit", || run_with(|_| Ok::<(), CannotStart>(()))),
