@@ -6,7 +6,7 @@ use spanwise_json::Format;
 use spanwise_sample::{Recorder, Sampler};
 use tracing::{Level, level_filters::LevelFilter};
 
-use crate::{Color, Output, Preset, TimeZone};
+use crate::{Color, Output, PanicBacktrace, Preset, TimeZone};
 
 /// The value of a setting, as a [`Builder`](crate::Builder) is given it: a `T`, or a text in the
 /// grammar of the variable of that setting.
@@ -57,6 +57,7 @@ grammars! {
     LevelFilter,
     Levels,
     Output,
+    PanicBacktrace,
     Preset,
     Recorder,
     Retention,
