@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicBacktrace {
-    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio, hyper,
-    /// axum, tower and the like are counted: `… 41 frames of tokio`.
+    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio,
+    /// hyper, axum, tower and the like are counted: `… 41 frames of tokio`.
     #[default]
     Short,
     /// All of it, as std writes it.
