@@ -9,8 +9,8 @@ use std::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicBacktrace {
-    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio, hyper,
-    /// axum, tower and the like are counted: `… 41 frames of tokio`.
+    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio,
+    /// hyper, axum, tower and the like are counted: `… 41 frames of tokio`.
     #[default]
     Short,
     /// All of it, as std writes it.
