@@ -77,6 +77,11 @@ pub enum Dynamic {}
 
 impl<T: Error + 'static> AsError<Concrete> for T {
     fn as_error(&self) -> &(dyn Error + 'static) {
+        // It knows its original.
+        let error: &(dyn Error + 'static) = self;
+        if error.is::<ErrorCopy>() {
+            return error;
+        }
         View::<T, Concrete>::new(self)
     }
 }

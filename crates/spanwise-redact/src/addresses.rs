@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    bytes::{Set, ends_escape, is_boundary, out_of_escape, run, run_back},
+    bytes::{Set, ends_escape, is_boundary, out_of_escape, rfind, run, run_back},
     work,
 };
 
@@ -22,8 +22,8 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let longest = &text[domain..text.len().min(domain + 254)];
     let end = domain + run(longest, 0, is_domain);
     // A domain may have letters of any script, and those of a text without spaces may follow it.
-    let ascii = domain + run(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
-    let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii))?;
+    let ascii = || domain + run(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
+    let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii()))?;
     Some((start, end))
 }
 
@@ -36,9 +36,8 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
     }
     let name = letters_only(&text[domain..end]);
     end = domain + name.len();
-    let mut labels = name.rsplit('.');
-    let top = labels.next()?;
-    let above = labels.next()?;
+    let top = &name[rfind(name.as_bytes(), b'.')? + 1..];
+    let labels = || name.as_bytes().split(|byte| *byte == b'.');
     // What follows a domain in a text without spaces may be letters of another script.
     let ascii = top.find(|c: char| !c.is_ascii()).unwrap_or(top.len());
     if ascii >= 2 && ascii < top.len() && top.is_char_boundary(ascii) {
@@ -52,10 +51,10 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
         && top
             .get(..4)
             .is_some_and(|xn| xn.eq_ignore_ascii_case("xn--"));
-    let well_formed = !above.is_empty() && name.split('.').all(|label| !label.is_empty());
+    let well_formed = labels().all(|label| !label.is_empty());
     // `react@18.2.0-beta.rc` is a version.
-    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    let is_version = name.split('.').take(2).all(is_number);
+    let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
+    let is_version = labels().take(2).all(is_number);
     let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
     ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
 }

@@ -1,5 +1,8 @@
 //! A value that no subscriber can show.
 
+#[cfg(feature = "secrecy")]
+mod secrecy;
+
 use std::fmt;
 
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,7 +24,23 @@ use spanwise_core::REDACTED;
 /// assert_eq!(login.password.expose(), "hunter2");
 /// ```
 ///
-/// It does not clear its memory.
+/// It does not clear its memory. `SecretString` of the crate `secrecy` does, but it has neither
+/// `Display` nor `Serialize`. Inside of `Classified` it has both, and with the feature `secrecy`
+/// its `expose_secret` stays where it was:
+///
+/// ```
+/// # #[cfg(feature = "secrecy")] {
+/// use secrecy::{ExposeSecret, SecretString};
+/// use spanwise_redact::Classified;
+///
+/// let token = Classified::new(SecretString::from("hunter2"));
+/// assert_eq!(token.to_string(), "[REDACTED]");
+/// assert_eq!(serde_json::to_string(&token).unwrap(), r#""[REDACTED]""#);
+/// assert_eq!(token.expose_secret(), "hunter2");
+/// # }
+/// ```
+///
+/// A type that must stay as it is has [`serialize_redacted`] for its field.
 #[derive(Clone, Copy, Default)]
 pub struct Classified<T>(T);
 
@@ -64,8 +83,35 @@ impl<T> fmt::Debug for Classified<T> {
 
 impl<T> Serialize for Classified<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(REDACTED)
+        serialize_redacted(self, serializer)
     }
+}
+
+/// Serializes any value as `[REDACTED]`, without a look at it.
+///
+/// For a field whose type cannot be [`Classified`], whether it can be serialized or not:
+///
+/// ```
+/// #[derive(serde::Serialize)]
+/// struct Login {
+///     user: &'static str,
+///     #[serde(serialize_with = "spanwise_redact::serialize_redacted")]
+///     password: std::sync::Arc<str>,
+/// }
+///
+/// let login = Login { user: "ada", password: "hunter2".into() };
+/// let json = serde_json::to_string(&login).unwrap();
+/// assert_eq!(json, r#"{"user":"ada","password":"[REDACTED]"}"#);
+/// ```
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn serialize_redacted<T: ?Sized, S: Serializer>(
+    _value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(REDACTED)
 }
 
 /// A secret can be read from a configuration; it cannot be written to one.

@@ -11,11 +11,21 @@
 //!
 //! A rule of the user hides every value, so none of this is asked for one.
 
+mod ends;
+mod placeholder;
+mod shapes;
+
 use crate::{
     bytes::{Set, is_space, line_from},
     prose, values, work,
 };
-use spanwise_core::REDACTED;
+use shapes::{
+    is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
+    is_variable,
+};
+
+pub(crate) use ends::{end_of_code, end_of_person, end_of_phrase};
+pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
 /// Sentences are read no further.
 pub(crate) const MAX_LINE_LEN: usize = 96;
@@ -68,148 +78,6 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     work::step(text.len());
     text.windows(part.len())
         .any(|window| window.eq_ignore_ascii_case(part))
-}
-
-/// Returns whether a value says that there is none: empty, null, a boolean, or hidden before.
-pub(crate) fn is_nothing(value: &[u8]) -> bool {
-    if value.len() > 24 {
-        return is_mask(value);
-    }
-    let value = value.trim_ascii();
-    is_absent(value) || prose::is_in(prose::BOOLEANS, value)
-}
-
-/// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
-pub(crate) fn is_absent(value: &[u8]) -> bool {
-    let words = ["null", "none", "nil", "undefined", "Some("];
-    is_mask(value)
-        || value == REDACTED.as_bytes()
-        || words
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-fn is_mask(value: &[u8]) -> bool {
-    let stars = value.iter().take_while(|byte| **byte == b'*').count();
-    work::step(stars + 1);
-    let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
-    stars == value.len() || value.len() <= 96 && dots
-}
-
-/// Returns whether a value stands for one that is put in later, or was taken out before:
-/// `?`, `$1`, `:password`, `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
-pub(crate) fn is_placeholder(value: &[u8]) -> bool {
-    if value.len() > 64 {
-        return false;
-    }
-    work::step(value.len());
-    let value = value.trim_ascii();
-    if is_absent(value) {
-        return true;
-    }
-    if let Some(space) = value.iter().position(|byte| *byte == b' ')
-        && values::is_scheme(&value[..space])
-    {
-        return is_placeholder(&value[space + 1..]);
-    }
-    let name = |name: &[u8]| {
-        let mut digits = 0;
-        let is_name = name.iter().all(|byte| {
-            digits += usize::from(byte.is_ascii_digit());
-            byte.is_ascii_alphabetic() || b"_-. :/".contains(byte) || byte.is_ascii_digit()
-        });
-        !name.is_empty() && is_name && digits <= 2 && !name[0].is_ascii_digit()
-            || name.len() <= 2 && name.iter().all(u8::is_ascii_digit)
-    };
-    let upper = |name: &[u8]| {
-        let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
-        !name.is_empty() && name.iter().all(is_upper)
-    };
-    let about = |name: &[u8]| {
-        let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
-        is_name_of_secret(name)
-            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if is_number(rest))
-    };
-    match value {
-        b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
-        | b"&" => true,
-        [b'$', b'{', inside @ .., b'}'] => name(inside) || inside.starts_with(b"{"),
-        [b'{', b'{', inside @ .., b'}', b'}'] => {
-            name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
-        }
-        [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            digits.len() <= 2
-        }
-        [b'$', name @ ..] => upper(name),
-        [b'#', b'{', inside @ .., b'}'] => name(inside),
-        [b'{', inside @ .., b'}'] => {
-            let inside = inside.trim_ascii();
-            inside == b":?"
-                || inside.len() <= 2 && inside.iter().all(u8::is_ascii_digit)
-                || about(inside)
-        }
-        [b'%', b'(', inside @ .., b')', b's'] => name(inside),
-        [b'%', b's' | b'd' | b'v' | b'q'] => true,
-        [b'%', inside @ .., b'%'] => upper(inside),
-        [b'<', inside @ .., b'>'] => {
-            let mut words = inside.split(|byte| b"_- .".contains(byte));
-            !inside.is_empty() && words.all(is_word_of_name)
-        }
-        [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
-        [b':' | b'@', name @ ..] => about(name),
-        [b'x', ..] | [b'X', ..] => {
-            value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
-        }
-        _ => prose::is_in(prose::MASKED, value),
-    }
-}
-
-/// Returns whether it is a word of the name of a variable, or several with a capital each: `TOKEN`,
-/// `apiKey`, and not `rxXO`.
-fn is_word_of_name(word: &[u8]) -> bool {
-    let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
-    let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
-    word.iter().all(u8::is_ascii_alphabetic)
-        && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_begun))
-}
-
-/// Returns whether a whole word of the name of a variable is about a secret: `db_password`,
-/// `apiKey`, and not `monkey`.
-fn is_name_of_secret(name: &[u8]) -> bool {
-    let words = [
-        "pass",
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "pw",
-        "secret",
-        "token",
-        "key",
-        "apikey",
-        "hash",
-        "pin",
-        "param",
-        "value",
-    ];
-    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.-".contains(byte);
-    let mut start = 0;
-    let mut known = false;
-    for at in 1..=name.len() {
-        let ends = at == name.len()
-            || b"_.-".contains(&name[at])
-            || name[at].is_ascii_uppercase() && name[at - 1].is_ascii_lowercase();
-        if ends {
-            let word = &name[start..at];
-            let word = word
-                .strip_prefix(b"_")
-                .or(word.strip_prefix(b"."))
-                .unwrap_or(word);
-            known |= prose::is_in(&words, word.strip_prefix(b"-").unwrap_or(word));
-            start = at;
-        }
-    }
-    known && name.iter().all(is_part)
 }
 
 /// Reads the bare value after `key: `; `text` begins with it.
@@ -272,8 +140,15 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// Letters and digits mixed as in no word: `tulip9931`, and no `utf8` or `sha256`.
+///
+/// Of a pair only its value counts: `order=42` is none.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
+    let name = Set::KEY.run(word, 0);
+    let word = match word.get(name) {
+        Some(b'=') if name > 0 => trim(&word[name + 1..]),
+        _ => word,
+    };
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = word
         .iter()
@@ -385,7 +260,11 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     }
     let goes_on = next.is_empty()
         || is_plain(next)
-        || next.iter().all(u8::is_ascii_digit)
+        || next
+            .strip_suffix(b"+")
+            .unwrap_or(next)
+            .iter()
+            .all(u8::is_ascii_digit)
         || matches!(second[0], b'"' | b'\'' | b'`' | b'(' | b'/' | b'\\')
         || is_name(next)
         || next.len() <= 24 && next.iter().all(u8::is_ascii_alphabetic)
@@ -440,322 +319,10 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         }
 }
 
-/// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
-fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
-    let mut words = words_of(rest).map(|(_, word)| trim(word));
-    let second = words.next();
-    // Digits and words are secrets too: only what is measured is counted then, and little of it.
-    let (units, most, most_of_any) = match about {
-        About::Thing | About::Person => (prose::UNITS, 7, 3),
-        About::Code | About::Password => (prose::MEASURES, 3, 0),
-        About::Phrase => (prose::MEASURES_OF_PHRASES, 3, 0),
-    };
-    let unit = |word: &&[u8]| prose::is_in(units, word);
-    let is_range = |word: &&[u8]| {
-        let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
-        joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
-    };
-    let has_unit = second.is_some_and(|second| {
-        unit(&second)
-            || is_range(&second)
-                && words
-                    .by_ref()
-                    .take_while(|word| is_range(word) || unit(word))
-                    .any(|word| unit(&word))
-    });
-    if has_unit {
-        return digits.len() <= most;
-    }
-    // `3 wrong attempts`
-    let is_small = digits.len() <= 2 && matches!(about, About::Code | About::Password);
-    let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
-    if is_small && second.is_some_and(is_plain) && third.is_some_and(|third| unit(&third)) {
-        return true;
-    }
-    // `12 messages pending`
-    let is_word = |word: &[u8]| is_plain(word) && word.len() > 2;
-    if digits.len() <= most_of_any && second.is_some_and(is_word) {
-        return true;
-    }
-    let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
-    about == About::Thing && is_status && second.is_none_or(is_plain)
-}
-
-/// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
-fn is_duration(word: &[u8]) -> bool {
-    let digits = word
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
-    let (number, unit) = word.split_at(digits.count());
-    let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
-    (1..=8).contains(&number.len()) && (is_unit || prose::is_in(prose::UNITS, unit))
-}
-
-/// The type of a field in code: `&str`, `Option<String>`.
-fn is_type(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b",").unwrap_or(word);
-    let word = word.strip_suffix(b")").unwrap_or(word);
-    if let Some(of) = word.strip_prefix(b"&") {
-        let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
-        let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
-        return is_name || prose::is_in(prose::TYPES, of);
-    }
-    let Some(open) = word.iter().position(|byte| *byte == b'<') else {
-        return false;
-    };
-    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
-    prose::is_in(prose::TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
-}
-
-/// The place of a variable in a text: `{what}`. A word after it is a secret: `{noop}tulip`.
-fn is_variable(word: &[u8]) -> bool {
-    let parts = word.strip_prefix(b"{").and_then(|word| {
-        let end = word.iter().position(|byte| *byte == b'}')?;
-        Some((&word[..end], &word[end + 1..]))
-    });
-    let is_name = |byte: &u8| byte.is_ascii_lowercase() || b"_.:?".contains(byte);
-    parts.is_some_and(|(inside, after)| {
-        inside.iter().all(is_name) && after.iter().all(|byte| b",;.:!?)'\"`".contains(byte))
-    })
-}
-
-/// The path of a module in code: `shop_session::Store::open`.
-fn is_module(word: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    let is_part = |part: &[u8]| {
-        let has_upper = part.iter().any(u8::is_ascii_uppercase);
-        part.iter().all(is_letter) && (!has_upper || part[0].is_ascii_uppercase())
-    };
-    word.windows(2).any(|two| two == b"::") && word.split(|byte| *byte == b':').all(is_part)
-}
-
-/// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
-fn is_plain(word: &[u8]) -> bool {
-    let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
-    let is_part = |part: &[u8]| {
-        let rest = part.get(1..).unwrap_or_default();
-        let is_lower = |byte: &u8| byte.is_ascii_lowercase() || !byte.is_ascii();
-        let lower = rest.iter().all(is_lower);
-        let upper = part.len() <= 6 && part.iter().all(u8::is_ascii_uppercase);
-        let begins = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
-        part.first().is_some_and(begins) && (lower || upper)
-    };
-    (1..=24).contains(&word.len()) && parts().all(is_part)
-}
-
-/// The name of a thing in an error chain: `stock-db`, `db_credentials`, `default/stock.v2`.
-fn is_name(word: &[u8]) -> bool {
-    let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_mixed = |part: &[u8]| (1..part.len()).contains(&digits(part));
-    let mut parts = word.split(|byte| b"-_./:@".contains(byte));
-    let is_part = |part: &[u8]| {
-        let lower = part
-            .iter()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let upper = part.iter().all(|byte| byte.is_ascii_uppercase());
-        (lower || upper) && digits(part) <= 2 && part.len() <= 16
-    };
-    word.len() <= 96
-        && word.iter().any(|byte| b"-_./".contains(byte))
-        && (digits(word) <= 2 || !parts.clone().any(is_mixed))
-        && parts.all(is_part)
-}
-
-/// A path below a folder that every system has, or a URL without a query.
-fn is_path(word: &[u8]) -> bool {
-    if let Some(at) = word.windows(3).position(|part| part == b"://") {
-        let is_name = |byte: &u8| Set::PATH_PART.has(*byte) || b"/:".contains(byte);
-        let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
-        let is_scheme = word[..at]
-            .iter()
-            .all(|byte| Set::KEY.has(*byte) || *byte == b'+');
-        return is_scheme
-            && word[at + 3..].iter().all(is_name)
-            && longest.map(<[u8]>::len).max() <= Some(16);
-    }
-    let rest = word
-        .strip_prefix(b"~")
-        .or_else(|| word.strip_prefix(b"."))
-        .unwrap_or(word);
-    let Some(rest) = rest.strip_prefix(b"/") else {
-        return false;
-    };
-    let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
-    rest.iter()
-        .all(|byte| Set::PATH_PART.has(*byte) || *byte == b'/')
-        && (rest.len() < word.len() - 1 || prose::is_in(prose::FOLDERS, folder))
-}
-
-/// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
-///
-/// People choose such words as passwords too: after the key of one, the name must begin or end as
-/// that of an error, and has no digit.
-fn is_error_name(word: &[u8], about: About) -> bool {
-    // Brackets that open are of the name: those of its fields.
-    let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
-    let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
-    let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
-    let is_variant = word.iter().any(|byte| b"({".contains(byte));
-    let word = word
-        .split(|byte| b"({".contains(byte))
-        .next()
-        .unwrap_or_default();
-    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
-    if word.len() > 96 || !word.iter().all(is_path) {
-        return false;
-    }
-    let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
-    let letters = word.iter().all(|byte| byte.is_ascii_alphabetic());
-    let base = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
-        && word.iter().all(u8::is_ascii_alphanumeric);
-    if !base || word.len() > 64 || !word.first().is_some_and(u8::is_ascii_uppercase) {
-        return false;
-    }
-    let mut start = 0;
-    let mut known = false;
-    let mut parts = 0;
-    let mut last = [&b""[..]; 2];
-    let (mut begins, mut others) = (false, true);
-    for at in 1..=word.len() {
-        let ends = at == word.len()
-            || word[at].is_ascii_uppercase()
-                && (!word[at - 1].is_ascii_uppercase()
-                    || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
-        if ends {
-            let part = &word[start..at];
-            // One letter is no word: `MOkVZssz` is none of errors. `ENotFound` has it in front.
-            if part.len() == 1 && (start > 0 || part != b"E") {
-                return false;
-            }
-            parts += 1;
-            // Two letters such as `Io` may be there by chance.
-            known |= (part.len() > 2 || part.len() == word.len())
-                && [prose::STATES, prose::ERRORS]
-                    .iter()
-                    .any(|list| prose::is_in(list, part));
-            last = [last[1], part];
-            if parts == 1 {
-                begins = prose::is_in(prose::STARTS_OF_ERRORS, part);
-            } else {
-                let lists = [prose::STATES, prose::ERRORS, prose::SUBJECTS_OF_ERRORS];
-                others &= lists.iter().any(|list| prose::is_in(list, part));
-            }
-            start = at;
-        }
-    }
-    let is_name = known && (parts >= 2 || is_variant) && (letters || word.len() <= 24);
-    is_name
-        && match about {
-            About::Thing | About::Person => true,
-            About::Password | About::Code | About::Phrase => {
-                let too = prose::is_in(&["too", "not", "no"], last[0]);
-                let ends = too || prose::is_in(prose::ENDS_OF_ERRORS, last[1]);
-                letters && (ends || begins && others)
-            }
-        }
-}
-
 /// `InvalidToken("a1b2c3d4")` shows what is in its brackets.
 fn has_credential_in_brackets(line: &[u8], is_struct: bool) -> bool {
     let marks = |byte: &u8| is_space(*byte) || b"(){}[]\"',".contains(byte);
     is_struct && line.split(marks).skip(1).take(24).any(is_credential)
-}
-
-/// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
-/// before the next key. They may be numbered, and have commas between them.
-pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
-    let line = line_from(text, 0, 512);
-    let ends_in_comma = |(_, word): (usize, &[u8])| word.len() > 1 && word.ends_with(b",");
-    let is_list = words_of(line)
-        .take(3)
-        .filter(|word| ends_in_comma(*word))
-        .count()
-        == 3;
-    // Where the last word ends, and the last word or number.
-    let (mut end, mut read) = (0, 0);
-    for (at, word) in words_of(line).take(64) {
-        if at > read + 1 && read > 0 {
-            break;
-        }
-        let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (number, rest) = word.split_at(digits);
-        let (mark, rest) = match rest {
-            [b'.' | b')' | b':', rest @ ..] => (1, rest),
-            rest => (0, rest),
-        };
-        let is_number = (1..=2).contains(&number.len());
-        if is_number && rest.is_empty() {
-            read = at + word.len();
-            continue;
-        }
-        // `1.orbit`
-        let start = if is_number && mark == 1 {
-            digits + 1
-        } else {
-            0
-        };
-        let letters = word[start..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphabetic())
-            .count();
-        let after = &word[start + letters..];
-        let is_word = letters > 0 && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
-        if !is_word {
-            break;
-        }
-        end = at + start + letters;
-        read = at + word.len();
-        let goes_on = after.is_empty() || is_list && after == b",";
-        if !goes_on {
-            break;
-        }
-    }
-    end
-}
-
-/// Where the groups of digits end that go on after a code, which ends at `first`: `123 456`.
-pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
-    let line = line_from(text, 0, 64);
-    let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
-    let mut end = first;
-    if !line.get(..first).is_some_and(is_group) {
-        return first;
-    }
-    for (at, word) in words_of(line).skip(1) {
-        let digits = trim(word);
-        if at != end + 1 || digits.is_empty() || !word.starts_with(digits) || !is_group(digits) {
-            break;
-        }
-        end = at + digits.len();
-        if digits.len() != word.len() {
-            break;
-        }
-    }
-    end
-}
-
-/// Where personal data of several words ends that begins `text`: `Ada Lovelace`, `12 Baker Street`.
-pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
-    let line = line_from(text, 0, 160);
-    let mut end = first;
-    for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {
-        let letters = trim(word);
-        let is_part = letters.len() > 1
-            && letters[0].is_ascii_uppercase()
-            && letters
-                .iter()
-                .all(|byte| byte.is_ascii_alphabetic() || b"'.-".contains(byte))
-            || !letters.is_empty() && letters.len() <= 6 && letters.iter().all(u8::is_ascii_digit);
-        let is_pair = word.iter().any(|byte| b"=:{(".contains(byte));
-        if at != end + 1 || !is_part || is_pair {
-            break;
-        }
-        end = at + letters.len();
-        if letters.len() != word.len() {
-            break;
-        }
-    }
-    end
 }
 
 /// Returns whether the value of a parameter such as `code` is words: `NOT_FOUND`, `user.created`.

@@ -86,6 +86,8 @@
 //! `pseudonyms`, off by default: stand-ins such as `k1:…` that are equal for equal values, made
 //! with a key (HMAC-SHA-256).
 //!
+//! `secrecy`, off by default: [`Classified`] with a `SecretString` of the crate `secrecy` inside.
+//!
 //! # Troubleshooting
 //!
 //! *Something harmless is hidden*: look into [`Redact::counts`](spanwise_core::Redact::counts) for
@@ -121,7 +123,7 @@ mod values;
 mod words;
 mod work;
 
-pub use classified::Classified;
+pub use classified::{Classified, serialize_redacted};
 pub use detector::Detector;
 pub use error::RuleError;
 pub use policy::{Action, Policy};

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! pair      = key gap separator gap value
-//! key       = name                        ; password, db.password, X-Api-Key, --token, -Dtoken
+//! key       = name [ " (" remark ")" ]      ; password, db.password, X-Api-Key, --token, -Dtoken
 //!           | quote text quote            ; "password", 'password', \"password\"
 //!           | name { "[" index "]" }      ; password[], password[0]
 //!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
@@ -14,6 +14,7 @@
 //! gap       = { space | tab }             ; after a key in quotes also line breaks
 //! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
 //!           | "|" line-break { indented-line }     ; a block of YAML
+//!           | { line-break "- " item }    ; a list of YAML
 //!           | header                      ; after ":": to the end of the line or of the string
 //!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the bracket
 //!           | name quote text quote       ; r"…", N'…'
@@ -118,6 +119,9 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
 /// A key and its quotes are no longer than this.
 const MAX_KEY_LEN: usize = 128;
 
+/// What stands in brackets after a key is no longer than this.
+const MAX_REMARK_LEN: usize = 32;
+
 /// Where a key stands.
 struct Found {
     start: usize,
@@ -154,6 +158,15 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
     let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
     if mark < end {
         end = run_back(text, mark, 4, |byte| byte == b' ');
+    }
+    // `seed phrase (12 words): …`
+    if gap.is_empty() && text[..end].ends_with(b")") {
+        let open = run_back(text, end - 1, MAX_REMARK_LEN, |byte| {
+            byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
+        });
+        if text[..open].ends_with(b" (") {
+            end = open - 2;
+        }
     }
     // `headers["cookie"] = …`
     if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
@@ -524,9 +537,16 @@ impl<'t> Pair<'t> {
         if let Some((from, to)) = values::block(text, start).filter(|_| self.colon) {
             return Some(until(from, to));
         }
+        if let Some((from, to)) = self.list(text, start, about) {
+            return Some(until(from, to));
+        }
         let is_debug = is_debug(&text[start..]);
         let open = around.open();
         if loose && !is_debug {
+            let word = &text[start..run(text, start, |byte| byte.is_ascii_graphic())];
+            if self.is_of_a_parser(text, word) {
+                return None;
+            }
             match credential::after_colon(in_string(text, start, open), about) {
                 Reading::Prose => return None,
                 Reading::Through(length) => return Some(until(start, start + length)),
@@ -561,6 +581,23 @@ impl<'t> Pair<'t> {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
         Some(until(start, end))
+    }
+
+    /// The list of YAML after the key, unless all its items are prose.
+    fn list(&self, text: &[u8], start: usize, about: About) -> Option<(usize, usize)> {
+        const MAX_INDENT: usize = 64;
+        if !self.colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
+            return None;
+        }
+        let line = run_back(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        let (from, to) = values::list(text, start, self.name - line)?;
+        let items = text[from..to].split(|byte| *byte == b'\n');
+        let is_prose = |item: &[u8]| {
+            let item = item.trim_ascii_start();
+            let item = item.strip_prefix(b"- ").unwrap_or(item);
+            credential::after_colon(item, about) == Reading::Prose
+        };
+        (!items.into_iter().all(is_prose)).then_some((from, to))
     }
 
     /// A part of the name of a resource: `arn:aws:…:secret:stock-db`.

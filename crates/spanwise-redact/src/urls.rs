@@ -226,7 +226,10 @@ fn is_host(name: &[u8]) -> bool {
         let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);
         let rest = label.get(1..).unwrap_or_default();
         let is_mixed = has(label, u8::is_ascii_lowercase) && has(rest, u8::is_ascii_uppercase);
-        !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-") && !is_mixed
+        // Only a name of a container has such a mark.
+        let is_marked = label.len() < name.len() && label.contains(&b'_');
+        let is_dashed = label.starts_with(b"-") || label.ends_with(b"-");
+        !label.is_empty() && !is_dashed && !is_mixed && !is_marked
     };
     let mut labels = name.split(|byte| *byte == b'.');
     let last = labels.clone().next_back().unwrap_or_default();

@@ -621,3 +621,28 @@ pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
     let length = text[from.min(end)..end].trim_ascii_end().len();
     (length > 0).then_some((from, from + length))
 }
+
+/// The items of a YAML list on the lines after `key:`, if the text at `start` begins one, each with
+/// its dash. `indent` is how far the key is indented.
+pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, usize)> {
+    let is_space = |byte: u8| byte == b' ';
+    let first = start + usize::from(text.get(start) == Some(&b'\r'));
+    let mut line = (text.get(first) == Some(&b'\n')).then_some(first + 1)?;
+    let from = run(text, line, is_space);
+    let column = from - line;
+    let is_item = |at: usize| text[at..].starts_with(b"- ");
+    if column < indent || !is_item(from) {
+        return None;
+    }
+    let mut end = from;
+    while line < text.len() {
+        let begun = run(text, line, is_space);
+        let goes_on = begun - line > column || begun - line == column && is_item(begun);
+        if !goes_on {
+            break;
+        }
+        line = find(text, b'\n', begun).map_or(text.len(), |line| line + 1);
+        end = line;
+    }
+    Some((from, from + text[from..end].trim_ascii_end().len()))
+}

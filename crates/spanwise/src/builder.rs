@@ -686,7 +686,7 @@ impl Builder {
             let options = panic_hook::Options {
                 policy,
                 backtrace: resolved.panic_backtrace,
-                leaves_std_out: resolved.preset == Preset::Prod,
+                leaves_std_out: matches!(resolved.preset, Preset::Prod | Preset::Cli),
             };
             panic_hook::install(telemetry.handle(), options);
         }

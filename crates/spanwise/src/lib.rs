@@ -201,6 +201,7 @@
 //! | --- | --- |
 //! | `gzip` (default), `zstd` | `LOG_FILE_COMPRESS` can say so |
 //! | `pseudonyms` | `LOG_REDACT_KEY_FILE` can be set |
+//! | `secrecy` | `Classified<SecretString>` of the crate `secrecy` has `expose_secret` |
 //! | `http` | `spanwise::http`: the request's span and event, ids from service to service; `Telemetry::http_server` |
 //! | `axum` | `http`, with the route of a request and where it came from as axum knows them |
 //! | `reqwest` | `http`, with a middleware for `reqwest-middleware` |
@@ -281,7 +282,7 @@ pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, j
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
-pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError};
+pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]

@@ -1,6 +1,9 @@
 //! How much of its backtrace the event of a panic has.
 
-use std::fmt;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
+};
 
 /// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +25,14 @@ impl PanicBacktrace {
         (Self::Full.name(), Self::Full),
         (Self::Off.name(), Self::Off),
     ];
+
+    /// The default of a tool, whose user asks for more by `RUST_BACKTRACE` as of any other.
+    pub(crate) fn for_command_line() -> Self {
+        match Backtrace::capture().status() {
+            BacktraceStatus::Captured => Self::Short,
+            _ => Self::Off,
+        }
+    }
 
     const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Action, Changes, Classified, Detector, Policy};
+use spanwise_redact::{Action, Changes, Detector, Policy};
 
 #[track_caller]
 fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
@@ -545,21 +545,6 @@ fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
             "***org"
         );
     }
-}
-
-#[test]
-fn a_classified_value_shows_itself_to_nobody() {
-    let secret = Classified::from("hunter2");
-    assert_eq!(
-        format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
-        "[REDACTED] [REDACTED] [REDACTED]   [REDACTED]"
-    );
-    assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[REDACTED]\"");
-    let read: Classified<String> = serde_json::from_str("\"hunter2\"").unwrap();
-    assert_eq!(
-        (read.expose().as_str(), read.clone().into_exposed()),
-        ("hunter2", "hunter2".to_owned())
-    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod support;
 
 mod any_text;
 mod canaries;
+mod classified;
 mod corpus;
 mod fuzz_checks;
 mod fuzz_findings;

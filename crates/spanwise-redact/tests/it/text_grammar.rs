@@ -145,8 +145,34 @@ fn a_password_of_a_url_may_hold_other_urls() {
         "[\"redis://:«Mo0nRi55»@cache\",\"ada:25\"]",
         "open \"https://ci:«t2o:AY?@[]Dv[L/p»@git.example/x\" failed",
         "postgres://shop:«doot)b@%y^UY|OU)&»@db.example:5432/shop ok",
+        "open \"https://ci:«F_$E_02Fc@Up4_.RHC/nI»@git.example/x\" failed",
         "postgres://shop:«Mo0nRi55»@%2Fvar%2Frun/shop",
         "postgres://shop:«tm://<7;]w(ooET8pB<3)6»@db.example:5432/shop",
+    ]);
+}
+
+#[test]
+fn prose_about_a_secret_may_have_numbers_and_pairs() {
+    check(&[
+        "password: 3 attempts left, user=ada order=42",
+        "password: need 8+ chars",
+        "unexpected token: let",
+        "unexpected token: =>",
+        "token: «let»",
+        "wrong password: «got tulip9931,» user=ada",
+        "seed phrase (12 words): «orbit lamp tulip»",
+        "password (again): «Mo0nRi55»",
+        "token (attempt 3): expired",
+    ]);
+}
+
+#[test]
+fn lists_of_yaml() {
+    check(&[
+        "passwords:\n  «- tulip\n  - Mo0nRi55»\nport: 1",
+        "db:\n  api_keys:\n  «- Mo0nRi55\n  - name: ada\n    key: x»\n  port: 1",
+        "passwords:\r\n- must have 12 characters\r\n- must not be empty\r\n",
+        "password:\n\n- tulip",
     ]);
 }
 

@@ -1,0 +1,147 @@
+//! Values that keep no secret: absent ones, masks, and what stands for a value that is put in later.
+
+use spanwise_core::REDACTED;
+
+use crate::{prose, values, work};
+
+/// Returns whether a value says that there is none: empty, null, a boolean, or hidden before.
+pub(crate) fn is_nothing(value: &[u8]) -> bool {
+    if value.len() > 24 {
+        return is_mask(value);
+    }
+    let value = value.trim_ascii();
+    is_absent(value) || prose::is_in(prose::BOOLEANS, value)
+}
+
+/// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
+pub(crate) fn is_absent(value: &[u8]) -> bool {
+    let words = ["null", "none", "nil", "undefined", "Some("];
+    is_mask(value)
+        || value == REDACTED.as_bytes()
+        || words
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn is_mask(value: &[u8]) -> bool {
+    let stars = value.iter().take_while(|byte| **byte == b'*').count();
+    work::step(stars + 1);
+    let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
+    stars == value.len() || value.len() <= 96 && dots
+}
+
+/// Returns whether a value stands for one that is put in later, or was taken out before:
+/// `?`, `$1`, `:password`, `%s`, `{}`, `${TOKEN}`, `{{ token }}`, `<token>`, `[FILTERED]`, `xxxx`.
+pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    if value.len() > 64 {
+        return false;
+    }
+    work::step(value.len());
+    let value = value.trim_ascii();
+    if is_absent(value) {
+        return true;
+    }
+    if let Some(space) = value.iter().position(|byte| *byte == b' ')
+        && values::is_scheme(&value[..space])
+    {
+        return is_placeholder(&value[space + 1..]);
+    }
+    let name = |name: &[u8]| {
+        let mut digits = 0;
+        let is_name = name.iter().all(|byte| {
+            digits += usize::from(byte.is_ascii_digit());
+            byte.is_ascii_alphabetic() || b"_-. :/".contains(byte) || byte.is_ascii_digit()
+        });
+        !name.is_empty() && is_name && digits <= 2 && !name[0].is_ascii_digit()
+            || name.len() <= 2 && name.iter().all(u8::is_ascii_digit)
+    };
+    let upper = |name: &[u8]| {
+        let is_upper = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+        !name.is_empty() && name.iter().all(is_upper)
+    };
+    let about = |name: &[u8]| {
+        let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+        is_name_of_secret(name)
+            || matches!(name, [b'p' | b'P' | b'@', rest @ ..] if is_number(rest))
+    };
+    match value {
+        b"?" | b"-" | b"--" | b"{}" | b"{{}}" | b"[]" | b"()" | b"..." | b"\xe2\x80\xa6" | b"%"
+        | b"&" => true,
+        [b'$', b'{', inside @ .., b'}'] => name(inside) || inside.starts_with(b"{"),
+        [b'{', b'{', inside @ .., b'}', b'}'] => {
+            name(inside.trim_ascii().trim_ascii_start()) || inside.trim_ascii().starts_with(b"$")
+        }
+        [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            digits.len() <= 2
+        }
+        [b'$', name @ ..] => upper(name),
+        [b'#', b'{', inside @ .., b'}'] => name(inside),
+        [b'{', inside @ .., b'}'] => {
+            let inside = inside.trim_ascii();
+            inside == b":?"
+                || inside.len() <= 2 && inside.iter().all(u8::is_ascii_digit)
+                || about(inside)
+        }
+        [b'%', b'(', inside @ .., b')', b's'] => name(inside),
+        [b'%', b's' | b'd' | b'v' | b'q'] => true,
+        [b'%', inside @ .., b'%'] => upper(inside),
+        [b'<', inside @ .., b'>'] => {
+            let mut words = inside.split(|byte| b"_- .".contains(byte));
+            !inside.is_empty() && words.all(is_word_of_name)
+        }
+        [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
+        [b':' | b'@', name @ ..] => about(name),
+        [b'x', ..] | [b'X', ..] => {
+            value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
+        }
+        _ => prose::is_in(prose::MASKED, value),
+    }
+}
+
+/// Returns whether it is a word of the name of a variable, or several with a capital each: `TOKEN`,
+/// `apiKey`, and not `rxXO`.
+fn is_word_of_name(word: &[u8]) -> bool {
+    let is_upper = |at: usize| word.get(at).is_some_and(u8::is_ascii_uppercase);
+    let is_begun = |at: usize| is_upper(at) && (is_upper(at + 1) || at + 1 == word.len());
+    word.iter().all(u8::is_ascii_alphabetic)
+        && (word.iter().all(u8::is_ascii_uppercase) || !(0..word.len()).any(is_begun))
+}
+
+/// Returns whether a whole word of the name of a variable is about a secret: `db_password`,
+/// `apiKey`, and not `monkey`.
+fn is_name_of_secret(name: &[u8]) -> bool {
+    let words = [
+        "pass",
+        "password",
+        "passwd",
+        "passphrase",
+        "pwd",
+        "pw",
+        "secret",
+        "token",
+        "key",
+        "apikey",
+        "hash",
+        "pin",
+        "param",
+        "value",
+    ];
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_.-".contains(byte);
+    let mut start = 0;
+    let mut known = false;
+    for at in 1..=name.len() {
+        let ends = at == name.len()
+            || b"_.-".contains(&name[at])
+            || name[at].is_ascii_uppercase() && name[at - 1].is_ascii_lowercase();
+        if ends {
+            let word = &name[start..at];
+            let word = word
+                .strip_prefix(b"_")
+                .or(word.strip_prefix(b"."))
+                .unwrap_or(word);
+            known |= prose::is_in(&words, word.strip_prefix(b"-").unwrap_or(word));
+            start = at;
+        }
+    }
+    known && name.iter().all(is_part)
+}

@@ -1,0 +1,103 @@
+//! Secrets by their type: hidden as a field, in `Debug` and in what is serialized.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use serde::Serialize;
+use spanwise_json::{JsonLayer, json};
+use spanwise_redact::{Classified, serialize_redacted};
+use tracing_subscriber::prelude::*;
+
+#[test]
+fn a_classified_value_shows_itself_to_nobody() {
+    let secret = Classified::from("hunter2");
+    assert_eq!(
+        format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
+        "[REDACTED] [REDACTED] [REDACTED]   [REDACTED]"
+    );
+    assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[REDACTED]\"");
+    let read: Classified<String> = serde_json::from_str("\"hunter2\"").unwrap();
+    assert_eq!(
+        (read.expose().as_str(), read.clone().into_exposed()),
+        ("hunter2", "hunter2".to_owned())
+    );
+}
+
+/// A secret that can neither be shown nor serialized.
+struct Opaque;
+
+#[derive(Serialize)]
+struct Login {
+    user: &'static str,
+    #[serde(serialize_with = "serialize_redacted")]
+    opaque: Opaque,
+    code: Classified<u32>,
+    backup: Option<Classified<&'static str>>,
+}
+
+#[test]
+fn a_classified_member_is_hidden_in_json() {
+    let line = logged(|| {
+        let login = Login {
+            user: "ada",
+            opaque: Opaque,
+            code: Classified::new(481_516),
+            backup: Some(Classified::new("hunter2")),
+        };
+        tracing::info!(login = %json(&login), code = %login.code, backup = ?login.backup, "in");
+    });
+    let expected = r#""login":{"user":"ada","opaque":"[REDACTED]","code":"[REDACTED]","backup":"[REDACTED]"},"code":"[REDACTED]","backup":"Some([REDACTED])""#;
+    assert!(line.contains(expected), "{line}");
+}
+
+#[cfg(feature = "secrecy")]
+#[test]
+fn a_secret_string_is_hidden_and_can_be_exposed() {
+    use secrecy::{ExposeSecret, SecretString};
+
+    #[derive(Serialize)]
+    struct Settings {
+        greeting: Classified<SecretString>,
+        #[serde(serialize_with = "serialize_redacted")]
+        farewell: SecretString,
+    }
+
+    let settings = Settings {
+        greeting: Classified::new("hunter2".into()),
+        farewell: "hunter2".into(),
+    };
+    assert_eq!(settings.greeting.expose_secret(), "hunter2");
+    let line = logged(|| {
+        let greeting = &settings.greeting;
+        let farewell = &settings.farewell;
+        tracing::info!(settings = %json(&settings), %greeting, ?farewell, "in");
+    });
+    let expected = r#""settings":{"greeting":"[REDACTED]","farewell":"[REDACTED]"},"greeting":"[REDACTED]","farewell":"SecretBox<str>([REDACTED])""#;
+    assert!(line.contains(expected), "{line}");
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a layer without a policy writes.
+fn logged(log: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = JsonLayer::new().with_writer(move || writer.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
