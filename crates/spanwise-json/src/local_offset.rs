@@ -10,9 +10,11 @@ use time::{OffsetDateTime, UtcOffset};
 /// that finds another minute reads the zone itself: nobody waits.
 static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
 
-/// More offsets than there are.
+/// More than there are offsets.
 const SCALE: i64 = 4096;
-const MAX_OFFSET: i64 = 24 * 60;
+
+/// RFC 3339 has no other: `TZ` can say a full day and more.
+const MAX_OFFSET: i16 = 24 * 60 - 1;
 
 /// Returns the offset in minutes, east of Greenwich, that clocks on the wall have at `second`
 /// since 1970. It is 0 where the system does not know its zone.
@@ -23,12 +25,12 @@ pub(crate) fn local_offset_minutes(second: i64) -> i16 {
     let last = LAST.load(Ordering::Relaxed);
     let minute = second.div_euclid(60);
     if last.div_euclid(SCALE) == minute {
-        return (last.rem_euclid(SCALE) - MAX_OFFSET) as i16;
+        return last.rem_euclid(SCALE) as i16 - MAX_OFFSET;
     }
     let offset = read(minute);
     // A clock that is far off is read for each line.
     if let Some(minute) = minute.checked_mul(SCALE) {
-        LAST.store(minute + i64::from(offset) + MAX_OFFSET, Ordering::Relaxed);
+        LAST.store(minute + i64::from(offset + MAX_OFFSET), Ordering::Relaxed);
     }
     offset
 }
@@ -41,5 +43,5 @@ fn read(minute: i64) -> i16 {
         .map(OffsetDateTime::from_unix_timestamp);
     let Some(Ok(time)) = time else { return 0 };
     let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
-    offset.whole_minutes()
+    offset.whole_minutes().clamp(-MAX_OFFSET, MAX_OFFSET)
 }
