@@ -13,7 +13,7 @@ use std::{error::Error, io, net::SocketAddr, time::Duration};
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use spanwise::http::{fail, mark, record};
 use tokio::net::TcpListener;
-use tracing::{Instrument, Span, info};
+use tracing::info;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -53,7 +53,7 @@ async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
     record("order.id", id);
     mark("db"); // how long the query took, had there been one
     let notify = async { info!("a task that says whose it is") };
-    tokio::spawn(notify.instrument(Span::current()));
+    spanwise::task::spawn(notify);
     (id < 100)
         .then_some("an order")
         .ok_or(StatusCode::NOT_FOUND)

@@ -32,7 +32,7 @@ use axum::{
 use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
-use tracing::{Instrument, Span, debug, info, instrument};
+use tracing::{Span, debug, info, instrument};
 
 use warehouse::Warehouse;
 
@@ -141,7 +141,7 @@ async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Val
         info!(mail.to = "the customer", "confirmation sent");
         drop(shop.work);
     };
-    tokio::spawn(confirmation.instrument(Span::current()));
+    spanwise::task::spawn(confirmation);
     Ok(Json(json!({ "order_id": order_id })))
 }
 

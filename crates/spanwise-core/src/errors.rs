@@ -8,6 +8,8 @@
 //! To format a backtrace costs milliseconds, and the first one more than 100. So no function here
 //! formats the `Debug` of an error further than it needs.
 
+mod kept;
+
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     cell::{Cell, RefCell},
@@ -19,6 +21,8 @@ use std::{
     ptr,
     sync::{Arc, OnceLock},
 };
+
+pub use kept::KeptError;
 
 use crate::{PerSecond, guarded, redacted::ShownError};
 
@@ -126,6 +130,9 @@ const MAX_NAME_LEN: usize = 64;
 /// `shop::pay::Declined`.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(kept) = error.downcast_ref::<KeptError>() {
+        return kept.type_name;
+    }
     match error.downcast_ref::<ShownError>() {
         Some(shown) => shown.type_name(),
         None => ask(error, Question::Type)?.type_name,
@@ -140,6 +147,9 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
 pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(shown) = error.downcast_ref::<ShownError>() {
         return shown.original_text(short_name);
+    }
+    if let Some(kept) = error.downcast_ref::<KeptError>() {
+        return kept.short_name.clone();
     }
     let answer = ask(error, Question::Type);
     if answer
@@ -163,6 +173,9 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     if let Some(shown) = error.downcast_ref::<ShownError>() {
         let text = shown.original_text(|error| Some(backtrace(error)?.to_string()));
         return text.map(Arc::from);
+    }
+    if let Some(kept) = error.downcast_ref::<KeptError>() {
+        return kept.backtrace.clone();
     }
     if !ask(error, Question::Type)?.may_have_backtrace || !are_backtraces_captured() {
         return None;

@@ -57,16 +57,19 @@ impl<S: Subscriber> Layer<S> for Layers<S> {
     /// *Never* as soon as a member says so: those behind it are not asked, as in a tree of
     /// `Layered`, and as in [`enabled`](Layer::enabled). Else *sometimes* if a member says so, else
     /// *always*.
+    ///
+    /// A member that wants no level at all decides in [`enabled`](Layer::enabled). An empty `Vec`
+    /// of layers is one: it says *never* of everything, and still enables it.
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         let _inside = InLayers::enter();
         let mut combined = Interest::always();
         for layer in &self.layers {
             let interest = layer.register_callsite(callsite);
-            if interest.is_never() {
+            if interest.is_never() && layer.max_level_hint() != Some(LevelFilter::OFF) {
                 return interest;
             }
-            if interest.is_sometimes() {
-                combined = interest;
+            if !interest.is_always() {
+                combined = Interest::sometimes();
             }
         }
         combined

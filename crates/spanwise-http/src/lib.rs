@@ -137,7 +137,7 @@
 //! | no `client.address`, and nobody is trusted | The address of the peer is not known: `into_make_service_with_connect_info::<SocketAddr>()` with axum, [`Peer`] elsewhere. |
 //! | `cancelled` where nobody left | A layer around this one threw the response away, or its body: put this one around it, by a later `.layer` with axum. |
 //! | ids of a gateway are not taken over | It is not trusted ([`ServerLayer::trust`]), or sends an id of other characters, or sends it twice: see [`ServerLayer::request_id_headers`]. |
-//! | lines of a spawned task have no `request_id` | `tokio::spawn(work.instrument(Span::current()))`. |
+//! | lines of a spawned task have no `request_id` | `spanwise::task::spawn(work)`, or `tokio::spawn(work.in_current_span())`. |
 //! | `fmt().json()` shows `"spans":[]` with the event | It lists the spans that are entered; the request's no longer is, and is the event's parent: `"span"` has it. |
 //! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |
 

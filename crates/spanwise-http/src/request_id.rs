@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::id;
@@ -31,8 +32,11 @@ impl RequestId {
 
     pub(crate) fn from_uuid(uuid: uuid::Uuid) -> Self {
         let mut digits = [0; 36];
-        let text = uuid.hyphenated().encode_lower(&mut digits);
-        Self(HeaderValue::from_str(text).unwrap_or_else(|_| {
+        uuid.hyphenated().encode_lower(&mut digits);
+        // Unlike those of a `Vec`, these share their memory from the start: there are copies in the
+        // request, its extensions and the response.
+        let shared = Bytes::from_owner(digits);
+        Self(HeaderValue::from_maybe_shared(shared).unwrap_or_else(|_| {
             // Hexadecimal digits and dashes are what a header may hold.
             unreachable!("hexadecimal digits are no header value")
         }))

@@ -4,7 +4,6 @@ mod access_event;
 mod body;
 mod ending;
 mod exchange;
-mod failure;
 mod future;
 mod names;
 mod options;

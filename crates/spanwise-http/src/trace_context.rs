@@ -201,13 +201,34 @@ fn byte(digits: &[u8]) -> Option<u8> {
 /// Lower-case hexadecimal digits: the text of an id, which is asked for by each sink and costs a `Display` much.
 pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
 
+/// The digits of eight bytes at once: each half of a byte gets a byte of its own.
+#[inline]
+fn digits_of_eight(bytes: u64) -> [u8; 16] {
+    const ONES: u128 = u128::MAX / 0xff;
+    let mut halves = u128::from(bytes);
+    for (shift, mask) in [
+        (32, u128::MAX / ((1 << 32) + 1)),
+        (16, u128::MAX / ((1 << 16) + 1)),
+        (8, u128::MAX / ((1 << 8) + 1)),
+        (4, u128::MAX / ((1 << 4) + 1)),
+    ] {
+        halves = (halves | halves << shift) & mask;
+    }
+    // One in each byte that is more than nine.
+    let letters = (halves + ONES * 6) >> 4 & ONES;
+    let to_letter = u128::from(b'a' - b'0' - 10);
+    (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()
+}
+
 impl<const COUNT: usize> Digits<COUNT> {
+    #[inline]
     fn of(bytes: &[u8]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [b'0'; COUNT];
-        for (digits, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-            digits[0] = DIGITS[usize::from(byte >> 4)];
-            digits[1] = DIGITS[usize::from(byte & 15)];
+        for (digits, bytes) in digits.chunks_mut(16).zip(bytes.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            let sixteen = digits_of_eight(u64::from_be_bytes(eight));
+            digits.copy_from_slice(&sixteen[..digits.len()]);
         }
         Self(digits)
     }

@@ -314,11 +314,20 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
         return true;
     }
-    if is_type(first) || is_module(word) || is_variable(first) {
+    let is_thing = matches!(about, About::Thing | About::Code);
+    if is_type(first) || is_thing && is_module(word) || is_variable(first) {
         return true;
     }
     if is_duration(word) {
         return about == About::Thing;
+    }
+    // A mark before the first word opens something, or the value is no word.
+    if first
+        .iter()
+        .take_while(|byte| **byte != word[0])
+        .any(|byte| b"!?|;:)]}>".contains(byte))
+    {
+        return false;
     }
     // `Debug` of a struct: only that of an error is prose.
     let is_struct = first[1..].iter().any(|byte| b"({[".contains(byte))
@@ -339,7 +348,6 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
                 .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
         return sentence || second.is_none() && is_state;
     }
-    let is_thing = matches!(about, About::Thing | About::Code);
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
         // A chain of errors: `stock-db: permission denied`.
         let is_named = is_thing && (is_plain(word) || is_name(word));
@@ -513,8 +521,12 @@ fn is_variable(word: &[u8]) -> bool {
 
 /// The path of a module in code: `shop_session::Store::open`.
 fn is_module(word: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"_:".contains(byte);
-    word.windows(2).any(|two| two == b"::") && word.iter().all(is_part)
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let is_part = |part: &[u8]| {
+        let has_upper = part.iter().any(u8::is_ascii_uppercase);
+        part.iter().all(is_letter) && (!has_upper || part[0].is_ascii_uppercase())
+    };
+    word.windows(2).any(|two| two == b"::") && word.split(|byte| *byte == b':').all(is_part)
 }
 
 /// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
@@ -554,7 +566,12 @@ fn is_path(word: &[u8]) -> bool {
     if let Some(at) = word.windows(3).position(|part| part == b"://") {
         let is_name = |byte: &u8| Set::PATH_PART.has(*byte) || b"/:".contains(byte);
         let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
-        return word[at + 3..].iter().all(is_name) && longest.map(<[u8]>::len).max() <= Some(16);
+        let is_scheme = word[..at]
+            .iter()
+            .all(|byte| Set::KEY.has(*byte) || *byte == b'+');
+        return is_scheme
+            && word[at + 3..].iter().all(is_name)
+            && longest.map(<[u8]>::len).max() <= Some(16);
     }
     let rest = word
         .strip_prefix(b"~")
@@ -599,8 +616,6 @@ fn is_error_name(word: &[u8], about: About) -> bool {
     let mut parts = 0;
     let mut last = [&b""[..]; 2];
     let (mut begins, mut others) = (false, true);
-    // Beside digits, two letters such as `Io` may be there by chance.
-    let min_len = if letters { 1 } else { 3 };
     for at in 1..=word.len() {
         let ends = at == word.len()
             || word[at].is_ascii_uppercase()
@@ -613,7 +628,8 @@ fn is_error_name(word: &[u8], about: About) -> bool {
                 return false;
             }
             parts += 1;
-            known |= part.len() >= min_len
+            // Two letters such as `Io` may be there by chance.
+            known |= (part.len() > 2 || part.len() == word.len())
                 && [prose::STATES, prose::ERRORS]
                     .iter()
                     .any(|list| prose::is_in(list, part));

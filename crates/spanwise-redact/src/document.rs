@@ -3,7 +3,7 @@
 
 use crate::{
     bytes::{backslashes_before, find2, run, run_back, skip_space},
-    scan::{Hit, Rule},
+    scan::Hit,
     work,
 };
 
@@ -50,7 +50,8 @@ impl Document {
             match self.string_at(hit.start) {
                 Some((_, end)) if hit.end <= end => fitting.push(hit),
                 Some(_) => self.split(text, &hit, &mut fitting),
-                None if matches!(hit.rule, Rule::Key { .. }) => fitting.push(hit),
+                // A value that is no string gets quotes.
+                None if hit.needs_quotes.is_some() => fitting.push(hit),
                 None if hit.start < number => {}
                 // What stands between strings is hidden with them, and is no value by itself.
                 None if !matches!(text.as_bytes()[hit.start], b'-' | b'0'..=b'9') => {

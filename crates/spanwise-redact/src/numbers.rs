@@ -2,6 +2,7 @@
 
 use crate::{
     bytes::{Set, is_boundary, run, run_back},
+    names::TRUSTED,
     work,
 };
 
@@ -54,7 +55,30 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             }
         }
     }
-    best.filter(|end| !is_in_uuid(text, start, *end))
+    best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted(text, start))
+}
+
+/// Returns whether the key of an id of a fixed form stands before `start`, or the id of a trace: the
+/// hexadecimal digits of a span's id may all be decimal.
+fn is_trusted(text: &[u8], start: usize) -> bool {
+    const MAX_NAME_LEN: usize = 32;
+    const TRACE_ID_LEN: usize = 32;
+    if text[..start].ends_with(b"-") {
+        let trace_id = Set::HEX.run_back(text, start - 1, TRACE_ID_LEN + 1);
+        return start - 1 - trace_id == TRACE_ID_LEN;
+    }
+    let key = run_back(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
+    let name = &text[Set::KEY.run_back(text, key, MAX_NAME_LEN)..key];
+    let is_name = |trusted: &&str| {
+        let trusted = trusted.bytes().rev().filter(|byte| *byte != b' ');
+        let mut name = name
+            .iter()
+            .rev()
+            .filter(|byte| byte.is_ascii_alphanumeric());
+        let mut pairs = trusted.map(|letter| name.next().map(|byte| (byte, letter)));
+        pairs.all(|pair| pair.is_some_and(|(byte, letter)| byte.to_ascii_lowercase() == letter))
+    };
+    key < start && TRUSTED.iter().any(is_name)
 }
 
 /// Returns whether digits that end at `at` go on after a point: `4111111111111111.5`.

@@ -372,7 +372,7 @@ impl<'t> Pair<'t> {
                 .chain(&ATTRIBUTES)
                 .any(|word| self.key.eq_ignore_ascii_case(word));
         let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
-        let two = std::iter::once_with(with_word).flatten();
+        let two = std::iter::once_with(with_word).flatten().flatten();
         let two = two.filter_map(move |from| text.get(from..end));
         std::iter::once(self.key)
             .chain(self.others.into_iter().flatten())
@@ -613,12 +613,13 @@ impl<'t> Pair<'t> {
 }
 
 /// The second words of keys of two that name a secret: `API key`, `seed phrase`.
-pub(crate) const NOUNS: [&str; 10] = [
-    "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no",
+pub(crate) const NOUNS: [&str; 12] = [
+    "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
+    "data",
 ];
 
 /// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
-const ATTRIBUTES: [&str; 11] = [
+const ATTRIBUTES: [&str; 10] = [
     "number",
     "name",
     "address",
@@ -628,19 +629,19 @@ const ATTRIBUTES: [&str; 11] = [
     "secret",
     "security",
     "assertion",
-    "header",
     "verifier",
 ];
 
-/// Where the word begins that a key of two words has: `seed phrase: …`, `API key: …`.
-fn word_before(text: &str, start: usize) -> Option<usize> {
+/// Where the word may begin that a key of two words has: `seed phrase: …`, `API key: …`. After a
+/// backslash it begins with the letter of an escape or after it.
+fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
     let letters = Set::ALPHA.run_back(bytes, end, 16);
     let word = after_escape(bytes, letters).min(end);
     let before = letters.checked_sub(1).map(|before| bytes[before]);
     let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
-    (begins && end > word + 1).then_some(word)
+    (begins && end > word + 1).then_some([word, letters])
 }
 
 /// The text from `start` to the end of the string that is open, as far as sentences are read.

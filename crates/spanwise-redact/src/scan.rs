@@ -198,7 +198,8 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     } else {
         SHORTEST_URL
     };
-    let ends_with_option = signs.seen & DASH != 0 && ends_with_option(text);
+    let may_have_option = signs.seen & DASH != 0 && signs.seen & GAP != 0;
+    let ends_with_option = may_have_option && ends_with_option(text);
     let Some(starts) = starts(text, least) else {
         return ends_with_option;
     };
@@ -368,6 +369,8 @@ const EQUALS: u64 = 1 << 42;
 const DASH: u64 = 1 << 43;
 const PERCENT: u64 = 1 << 44;
 const LESS: u64 = 1 << 45;
+/// What stands before an option.
+const GAP: u64 = 1 << 46;
 
 static SIGNS: [u64; 256] = {
     let mut signs = [0; 256];
@@ -383,6 +386,9 @@ static SIGNS: [u64; 256] = {
     signs[b'-' as usize] = DASH;
     signs[b'%' as usize] = PERCENT;
     signs[b'<' as usize] = LESS;
+    signs[b' ' as usize] = GAP;
+    signs[b'"' as usize] = GAP;
+    signs[b'\'' as usize] = GAP;
     signs
 };
 

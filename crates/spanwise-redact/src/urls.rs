@@ -7,7 +7,7 @@
 use spanwise_core::REDACTED;
 
 use crate::{
-    bytes::{Set, after_escape, find, find_text, is_space, rfind, run, run_back},
+    bytes::{Set, after_escape, find, find_text, has_at, is_space, rfind, run, run_back},
     credential,
     values::Stop,
     work,
@@ -91,13 +91,15 @@ fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
 /// Where the next URL begins after `start`, or the end.
 fn next_url(text: &[u8], start: usize) -> usize {
     let mut at = start;
-    // No scheme has one letter. A password has few of them.
+    // No scheme has one letter, and few marks begin what follows it. A password has few of them.
     for is_last in [false, false, true] {
         let Some(next) = find_text(text, b"://", at) else {
             return text.len();
         };
         let scheme = Set::KEY.run_back(text, next, 31).max(start);
-        if next > scheme + 1 || is_last {
+        let is_begun = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:/%${*_".contains(byte);
+        let is_url = next > scheme + 1 && text.get(next + 3).is_none_or(is_begun);
+        if is_url || is_last {
             return scheme;
         }
         at = next + 3;
@@ -196,8 +198,14 @@ enum Host {
 
 fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
-        Some(b'/' | b'%') if !is_web => return Host::Full,
-        Some(b'[') if text.get(Set::IPV6.run(text, start + 1)) == Some(&b']') => return Host::Full,
+        // A socket, whose slashes may be encoded.
+        Some(b'/') if !is_web => return Host::Full,
+        Some(b'%') if !is_web && has_at(text, start, b"%2F") => return Host::Full,
+        Some(b'[') => {
+            let end = Set::IPV6.run(text, start + 1);
+            let is_address = end > start + 1 && text.get(end) == Some(&b']');
+            return if is_address { Host::Full } else { Host::None };
+        }
         _ => {}
     }
     let end = Set::KEY.run(text, start);
@@ -211,12 +219,23 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     }
 }
 
-/// Returns whether a name may be that of a host of the web: a letter in it, and capitals in none
-/// of its parts or in all, if there is only one.
+/// Returns whether a name may be that of a host of the web: labels in one case or with a capital
+/// each, the last one of letters, or an address. One letter alone is none.
 fn is_host(name: &[u8]) -> bool {
-    let has = |is: fn(&u8) -> bool| name.iter().any(is);
-    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    has(u8::is_ascii_alphabetic) && !is_mixed || name.contains(&b'.') && name[0] != b'.'
+    let is_label = |label: &[u8]| {
+        let has = |part: &[u8], is: fn(&u8) -> bool| part.iter().any(is);
+        let rest = label.get(1..).unwrap_or_default();
+        let is_mixed = has(label, u8::is_ascii_lowercase) && has(rest, u8::is_ascii_uppercase);
+        !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-") && !is_mixed
+    };
+    let mut labels = name.split(|byte| *byte == b'.');
+    let last = labels.clone().next_back().unwrap_or_default();
+    let is_name = name.len() > 1 && last.iter().any(u8::is_ascii_alphabetic);
+    let is_address = name
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        && labels.clone().count() == 4;
+    (is_name || is_address) && labels.all(is_label)
 }
 
 /// Returns whether a host of the web and its path stand between two `@`, as a path may have an `@`

@@ -74,11 +74,11 @@ impl Stop {
                     Self::at_quote(text, at)
                 }
             }
-            b'<' if is_end_tag(text, at) => Self::Ends,
+            b'<' => end_if(is_end_tag(text, at), at + 1),
             // What was hidden before is no bracket.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::GoesOn(at + 1),
-            b')' | b']' | b'}' | b'>' | b'<' | b'`' => {
-                let after = run(text, at, |byte| b")]}><`".contains(&byte));
+            b')' | b']' | b'}' | b'>' | b'`' => {
+                let after = run(text, at, |byte| b")]}>`".contains(&byte));
                 Self::after_bracket(text, after)
             }
             b'\\' => {
@@ -111,28 +111,23 @@ impl Stop {
     /// Decides by what follows brackets: a word after more marks is a part of the value, and so
     /// are marks that end no sentence.
     fn after_bracket(text: &[u8], after: usize) -> Self {
-        match text.get(after) {
-            Some(b',' | b';' | b'&' | b'\\' | b'"' | b'\'') => match Self::at(text, after) {
-                Self::Ends => Self::Ends,
-                Self::GoesOn(_) => Self::GoesOn(after),
-            },
-            _ => {
-                let marks = run(text, after, |byte| {
-                    byte.is_ascii_punctuation() && byte != b'_' && !b"\"'\\".contains(&byte)
-                });
-                let is_word = |byte: &u8| Set::WORD.has(*byte) || !byte.is_ascii();
-                match text.get(marks) {
-                    Some(byte) if is_word(byte) => Self::GoesOn(marks),
-                    _ if ends_sentence(&text[after..marks]) => Self::Ends,
-                    _ => Self::GoesOn(marks),
-                }
-            }
+        // What is one of these decides for itself.
+        let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
+        let marks = run(text, after, |byte| {
+            byte.is_ascii_punctuation() && byte != b'_' && !is_own(byte)
+        });
+        let is_word = |byte: u8| Set::WORD.has(byte) || !byte.is_ascii();
+        let ends = match text.get(marks) {
+            Some(byte) if is_own(*byte) => Self::at(text, marks) == Self::Ends,
+            Some(byte) => !is_word(*byte),
+            None => true,
+        };
+        if ends && ends_sentence(&text[after..marks]) {
+            Self::Ends
+        } else {
+            Self::GoesOn(marks)
         }
     }
-}
-
-fn is_quote(byte: Option<&u8>) -> bool {
-    matches!(byte, Some(b'"' | b'\'' | b'\\'))
 }
 
 /// Returns whether marks after a bracket are those of a sentence, each alone or a few of one kind,
@@ -244,7 +239,8 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
             code.eq_ignore_ascii_case(b"%3D") || code.eq_ignore_ascii_case(b"%5B")
         })
     };
-    name > begun && (matches!(near.get(end), Some(b'=' | b':')) || is_encoded())
+    let is_separator = |byte: &u8| *byte == b'=' || *byte == b':' && begun == at;
+    name > begun && (near.get(end).is_some_and(is_separator) || is_encoded())
 }
 
 /// Where the text in quotes ends: at the closing one, or at the end of everything.
@@ -366,13 +362,15 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
     while let Some(byte) = text.get(at) {
         work::step(1);
         match byte {
-            // A password in a connection string may have such a bracket, and no quote after it.
-            b'(' | b'[' | b'{'
-                if word && (place != Place::Member || is_quote(text.get(at + 1))) =>
-            {
-                at = closing_bracket(text, at);
+            b'(' | b'[' | b'{' if word => {
                 word = false;
-                opened = false;
+                match end_of_debug(text, at, place) {
+                    Some(end) => at = end,
+                    None => {
+                        opened = true;
+                        at += 1;
+                    }
+                }
                 continue;
             }
             b'"' | b'\'' if word && at > start && open.is_none() => {
@@ -391,7 +389,11 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
                 && matches!(text.get(at + 1), Some(b'{' | b'['))
                 && text[start].is_ascii_uppercase() =>
             {
-                return closing_bracket(text, at + 1);
+                word = false;
+                match end_of_debug(text, at + 1, place) {
+                    Some(end) => return end,
+                    None => continue,
+                }
             }
             // A scheme, and the credential after it.
             b' ' if is_scheme(&text[start..at]) => {
@@ -411,8 +413,8 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b';' if place == Place::Form => {}
             b')' | b']' if opened => {}
             b'\\' if is_line_break(text, at, open) => break,
-            // Only a space or nothing after a comma says that the URL ended before it.
-            b')' | b']' if matches!(place, Place::Query { .. }) && is_inner_comma(text, at) => {}
+            b')' | b']' | b'}' if matches!(place, Place::Query { .. }) && url_goes_on(text, at) => {
+            }
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
                 match Stop::at(text, at) {
                     // Only its separator ends a member that another one follows.
@@ -440,10 +442,13 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
     at
 }
 
-/// Returns whether a comma with more of a URL follows the bracket at `at`.
-fn is_inner_comma(text: &[u8], at: usize) -> bool {
-    let goes_on = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
-    text.get(at + 1) == Some(&b',') && text.get(at + 2).is_some_and(goes_on)
+/// Returns whether more of a URL follows the marks at `at`.
+fn url_goes_on(text: &[u8], at: usize) -> bool {
+    let is_end = |byte: u8| is_space(byte) || b"\"'\\<".contains(&byte);
+    let marks = run(text, at, |byte| {
+        byte.is_ascii_punctuation() && !is_end(byte)
+    });
+    text.get(marks).is_some_and(|byte| !is_end(*byte))
 }
 
 /// Returns whether a line break is written out at `at`, as it is in the string that is open.
@@ -502,9 +507,14 @@ pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: Place) -> bool {
         return false;
     }
     let member = &text[..run(text, at, |byte| byte != b';')];
-    match find(member, b'`', at + 1) {
-        Some(close) => close == at + 1 || Stop::at_quote(text, close) != Stop::Ends,
-        None => true,
+    let Some(close) = find(member, b'`', at + 1) else {
+        return true;
+    };
+    match text.get(close + 1) {
+        Some(b' ') => end_of_member(text, close + 1).is_some(),
+        Some(b';' | b'"' | b'\'' | b'\\' | b'\r' | b'\n') | None => false,
+        Some(b')' | b']' | b'}') => close == at + 1 || Stop::at(text, close + 1) != Stop::Ends,
+        Some(_) => true,
     }
 }
 
@@ -542,6 +552,16 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
         Some(byte) => is_small() && (is_space(*byte) || b"\"'`<>),;]}\\".contains(byte)),
         None => is_small(),
     }
+}
+
+/// The place after what `Debug` puts into the brackets that open at `at`. A password in a
+/// connection string may have such a bracket, too: there a separator follows the last one.
+fn end_of_debug(text: &[u8], at: usize, place: Place) -> Option<usize> {
+    let end = closing_bracket(text, at);
+    let is_closed = b")]}".contains(&text[end - 1]);
+    let is_end = |byte: u8| is_space(byte) || b",;)]}\"'\\".contains(&byte);
+    let is_whole = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
+    (place != Place::Member || is_whole).then_some(end)
 }
 
 /// The place after the bracket that closes the one at `at`; the end, if none does.

@@ -1,56 +1,94 @@
 //! What can be asserted about all that was captured.
 
 use std::{
-    sync::PoisonError,
+    fmt,
     time::{Duration, Instant},
 };
 
 use spanwise_core::nearest::nearest;
+use tracing_core::Level;
 
-use crate::{Capture, Event, Span, render, secret::Secret};
+use crate::{Arrival, Capture, Event, Pattern, Span, render, secret::Secret};
 
 /// A leaked secret is often in every line of a request: the first places tell enough.
 const MOST_PLACES: usize = 10;
 
 impl Capture {
-    /// The only event with this message.
+    /// The only event with this message, or of this [`Pattern`].
     ///
     /// # Panics
     /// If there is none, or more than one.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "it asserts")]
-    pub fn one(&self, message: &str) -> Event {
+    pub fn one<'a>(&self, pattern: impl Into<Pattern<'a>>) -> Event {
+        let pattern = pattern.into();
         let events = self.events();
-        let mut matching = events.iter().filter(|event| event.message() == message);
+        let mut matching = events.iter().filter(|event| pattern.is_met(event));
         match (matching.next(), matching.count()) {
             (Some(event), 0) => event.clone(),
-            (None, _) => self.fail_without(message, &events),
-            (Some(_), more) => panic!(
-                "{} say {message:?}, expected one\n{}",
-                render::count(more + 1, "event"),
-                render::list(&events)
+            (None, _) => self.fail_without(&pattern, &events),
+            (Some(_), more) => self.fail(
+                &events,
+                format_args!(
+                    "{} {}, expected one",
+                    render::count(more + 1, "event"),
+                    pattern.predicate(more + 1)
+                ),
             ),
         }
     }
 
-    /// Asserts that no event has this message.
+    /// Asserts that no event has this message, or is of this [`Pattern`].
     ///
     /// # Panics
-    /// If one has.
+    /// If one is.
     #[track_caller]
-    pub fn none(&self, message: &str) {
+    pub fn none<'a>(&self, pattern: impl Into<Pattern<'a>>) {
+        let pattern = pattern.into();
         let events = self.events();
-        let count = events
-            .iter()
-            .filter(|event| event.message() == message)
-            .count();
+        let count = events.iter().filter(|event| pattern.is_met(event)).count();
         if count > 0 {
-            panic!(
-                "{} with the message {message:?}, expected none\n{}",
-                render::count(count, "event"),
-                render::list(&events)
+            self.fail(
+                &events,
+                format_args!(
+                    "{} {}, expected none",
+                    render::count(count, "event"),
+                    pattern.predicate(count)
+                ),
             );
         }
+    }
+
+    /// Asserts that no event is at ERROR.
+    ///
+    /// # Panics
+    /// If one is; shows those that are.
+    #[track_caller]
+    pub fn no_errors(&self) {
+        let mut events = self.events();
+        events.retain(|event| event.level() == Level::ERROR);
+        if !events.is_empty() {
+            panic!(
+                "{} at ERROR, expected none:{}",
+                render::count(events.len(), "event"),
+                render::lines(&events)
+            );
+        }
+    }
+
+    /// Returns how many events have this message, or are of this [`Pattern`].
+    #[must_use]
+    pub fn count<'a>(&self, pattern: impl Into<Pattern<'a>>) -> usize {
+        let pattern = pattern.into();
+        let events = self.events();
+        events.iter().filter(|event| pattern.is_met(event)).count()
+    }
+
+    /// Returns whether an event has this message, or is of this [`Pattern`].
+    ///
+    /// A text is the whole message: for a part of it write [`matching`](crate::matching).
+    #[must_use]
+    pub fn contains<'a>(&self, pattern: impl Into<Pattern<'a>>) -> bool {
+        self.count(pattern) > 0
     }
 
     /// The only span with this name, closed or not.
@@ -80,33 +118,56 @@ impl Capture {
         }
     }
 
-    /// The first event with this message, waiting until it arrives.
+    /// The first event with this message, or of this [`Pattern`], waiting until it arrives.
     ///
-    /// It blocks the thread: in an async test, whatever logs the event must run on another one, as with
-    /// `#[tokio::test(flavor = "multi_thread")]`.
+    /// It blocks the thread. Async code that runs on one thread needs
+    /// [`wait_for_async`](Self::wait_for_async).
     ///
     /// # Panics
     /// If none arrives within `timeout`.
     #[track_caller]
-    pub fn wait_for(&self, message: &str, timeout: Duration) -> Event {
+    pub fn wait_for<'a>(&self, pattern: impl Into<Pattern<'a>>, timeout: Duration) -> Event {
+        let pattern = pattern.into();
         let start = Instant::now();
         let mut seen = 0;
-        let mut caught = self.sink.lock();
         loop {
-            let new = &caught.events[seen..];
-            if let Some(event) = new.iter().find(|event| event.message() == message) {
+            let new = self.sink.lock().events[seen..].to_vec();
+            // A closure may log: nothing is locked.
+            if let Some(event) = new.iter().find(|event| pattern.is_met(event)) {
                 return event.clone();
             }
-            seen = caught.events.len();
-            let Some(left) = timeout.checked_sub(start.elapsed()) else {
-                break;
-            };
-            let waited = self.sink.arrived().wait_timeout(caught, left);
-            caught = waited.unwrap_or_else(PoisonError::into_inner).0;
+            seen += new.len();
+            let left = timeout.checked_sub(start.elapsed());
+            if !left.is_some_and(|left| self.sink.wait(seen, left)) {
+                self.fail_without(&pattern, &self.events());
+            }
         }
-        let events = caught.events.clone();
-        drop(caught);
-        self.fail_without(message, &events)
+    }
+
+    /// [`wait_for`](Self::wait_for) for async code, on any executor: the thread runs other tasks
+    /// meanwhile.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let logs = spanwise_testing::capture();
+    /// tokio::spawn(async { tracing::info!("worker started") });
+    /// logs.wait_for_async("worker started", Duration::from_secs(5)).await;
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If none arrives within `timeout`. The message says where it was called.
+    #[track_caller]
+    pub fn wait_for_async<'a>(
+        &'a self,
+        pattern: impl Into<Pattern<'a>>,
+        timeout: Duration,
+    ) -> Arrival<'a> {
+        Arrival::new(self, pattern.into(), timeout)
     }
 
     /// Asserts that `secret` was written nowhere: not in the JSON line of any event, and in no message, field of an event or of a
@@ -141,22 +202,37 @@ impl Capture {
             0 => String::new(),
             more => format!("\n    … and {more} more"),
         };
+        let shown = secret.shown();
+        // What is printed when the test ends must not show it either.
+        self.sink.lock().hidden.push(secret);
         panic!(
-            "{} was logged, in {}:{}{more}",
-            secret.shown(),
+            "{shown} was logged, in {}:{}{more}",
             render::count(places.len(), "place"),
             render::lines(&places[..places.len().min(MOST_PLACES)]),
         );
     }
 
+    /// Fails with a list of all events, which is not printed again when the test ends.
     #[track_caller]
-    fn fail_without(&self, message: &str, events: &[Event]) -> ! {
+    fn fail(&self, events: &[Event], why: fmt::Arguments<'_>) -> ! {
+        let list = self.sink.list(events);
+        panic!("{why}\n{list}");
+    }
+
+    #[track_caller]
+    fn fail_without(&self, pattern: &Pattern<'_>, events: &[Event]) -> ! {
+        panic!("{}", self.why_none(pattern, events));
+    }
+
+    /// That none of the events is of this pattern, with what could be meant.
+    pub(crate) fn why_none(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
         let unrouted = self.sink.lock().unrouted_events.clone();
-        panic!(
-            "no event says {message:?}{}\n{}{}",
-            render::near_message(events, message),
-            render::list(events),
-            render::unrouted_hint(&unrouted, message)
-        );
+        format!(
+            "no event {}{}\n{}{}",
+            pattern.predicate(1),
+            pattern.near(events),
+            self.sink.list(events),
+            render::unrouted_hint(&unrouted, |event| pattern.is_met(event))
+        )
     }
 }

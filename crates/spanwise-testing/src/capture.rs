@@ -4,9 +4,10 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::{Arc, Once, Weak},
+    thread,
 };
 
-use spanwise_core::{ContextLayer, log_bridge};
+use spanwise_core::{ContextLayer, guarded, log_bridge};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
@@ -50,7 +51,9 @@ pub fn capture() -> Capture {
 /// What was logged since [`capture`] returned this. Dropping it ends the capture and forgets all of
 /// it.
 ///
-/// Its assertions panic at the line that calls them, and list what was captured.
+/// Its assertions panic at the line that calls them, and list what was captured. Where the test
+/// panics for another reason, the list is printed when this is dropped: the test harness shows it
+/// with the failure.
 #[must_use = "the capture ends when this is dropped"]
 pub struct Capture {
     pub(crate) sink: Arc<Sink>,
@@ -81,6 +84,11 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(list) = self.sink.list_unlisted()
+        {
+            print(&list);
+        }
         self.sink.end();
         route::release_thread(&Arc::downgrade(&self.sink));
     }
@@ -148,6 +156,16 @@ impl fmt::Debug for Entered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entered").finish_non_exhaustive()
     }
+}
+
+/// Prints what was captured of a test that fails: the harness shows what a failed test printed.
+#[expect(
+    clippy::print_stderr,
+    reason = "the harness captures what this macro prints"
+)]
+fn print(list: &str) {
+    // The thread panics: a stderr that is closed must not panic, too.
+    let _ = guarded::catch(|| eprintln!("{list}"));
 }
 
 fn has_capture_layer() -> bool {

@@ -21,7 +21,8 @@
 //!     .assert_field("order_id", 42)
 //!     .assert_context("tenant_id", "acme")
 //!     .assert_in_span("request");
-//! logs.none("order rejected");
+//! logs.none(spanwise_testing::matching("rejected|refused"));
+//! logs.no_errors();
 //! logs.assert_never_logged("4111111111111111");
 //! # let leak = std::panic::AssertUnwindSafe(|| logs.assert_never_logged("tok_4242424242"));
 //! # assert!(std::panic::catch_unwind(leak).is_err());
@@ -38,6 +39,10 @@
 //!     field `token` of the span `request` around the event INFO request{tenant_id="acme" token="[tok_…]"}: shop: order created order_id=42
 //!     field `token` of the span request{tenant_id="acme" token="[tok_…]"}
 //! ```
+//!
+//! A test that panics for another reason prints the list of what was captured, which the harness
+//! shows with the failure. Assertions take a [`Pattern`]: a message, a regular expression
+//! ([`matching`]) or a closure ([`when`]).
 //!
 //! # When to use it
 //!
@@ -83,23 +88,28 @@
 //! | --- | --- |
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
 //! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
-//! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use `flavor = "multi_thread"`. |
+//! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
+//! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
 //! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::log_bridge::install()`. |
 
+mod arrival;
 mod assert;
 mod capture;
 mod event;
 mod fields;
 mod layer;
 mod line;
+mod pattern;
 mod render;
 mod route;
 mod secret;
 mod span;
 mod value;
 
+pub use arrival::Arrival;
 pub use capture::{Capture, Entered, Handle, capture};
 pub use event::Event;
 pub use layer::CaptureLayer;
+pub use pattern::{Pattern, matching, when};
 pub use span::Span;
 pub use value::Value;

@@ -53,7 +53,7 @@ pub(crate) fn span(span: &Span, hide: Hide<'_>) -> String {
 }
 
 /// What was captured, one line an event.
-pub(crate) fn list(events: &[Event]) -> String {
+pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     if events.is_empty() {
         return "nothing was captured".to_owned();
     }
@@ -62,13 +62,17 @@ pub(crate) fn list(events: &[Event]) -> String {
     if left_out > 0 {
         text += &format!("\n    … {left_out} earlier …");
     }
-    text + &lines(&events[left_out..])
+    let shown = events[left_out..].iter().map(|shown| event(shown, hide));
+    text + &lines(&shown.collect::<Vec<_>>())
 }
 
-/// Those of the unrouted events that say `message`, with what to do about it; empty if none does.
-pub(crate) fn unrouted_hint(unrouted: &[Event], message: &str) -> String {
-    let says = |event: &&Event| event.message() == message;
-    let matching: Vec<Event> = unrouted.iter().filter(says).cloned().collect();
+/// Those of the unrouted events that are looked for, with what to do about it; empty if none is.
+pub(crate) fn unrouted_hint(unrouted: &[Event], is_met: impl Fn(&Event) -> bool) -> String {
+    let matching: Vec<Event> = unrouted
+        .iter()
+        .filter(|event| is_met(event))
+        .cloned()
+        .collect();
     if matching.is_empty() {
         return String::new();
     }

@@ -1,14 +1,18 @@
 //! Which capture an event or a span belongs to.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
+    mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
+    time::Duration,
 };
 
-use crate::{Event, span::SpanRecord};
+use crate::{Event, render, secret::Secret, span::SpanRecord};
 
 /// What one capture holds. Its [`Capture`](crate::Capture) guard owns it; everything else refers to it weakly.
 #[derive(Debug, Default)]
@@ -26,6 +30,12 @@ pub(crate) struct Caught {
     /// Those that belong to no capture, or to one that is over, while this one lived.
     pub(crate) unrouted_events: Vec<Event>,
     pub(crate) unrouted_spans: Vec<Arc<SpanRecord>>,
+    /// Those that were found where they must not be: no failure shows them.
+    pub(crate) hidden: Vec<Secret>,
+    /// How many events the last failure listed.
+    listed: Option<usize>,
+    /// Tasks that wait for an event.
+    wakers: Vec<Waker>,
 }
 
 /// The captures that live.
@@ -53,9 +63,59 @@ impl Sink {
         self.caught.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notified for each event.
-    pub(crate) fn arrived(&self) -> &Condvar {
-        &self.arrived
+    /// Waits until there are more than `seen` events. False if there are not within `timeout`.
+    pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
+        let has_none = |caught: &mut Caught| caught.events.len() <= seen;
+        let waited = self
+            .arrived
+            .wait_timeout_while(self.lock(), timeout, has_none);
+        let (caught, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        caught.events.len() > seen
+    }
+
+    /// Has a task woken once there are more than `seen` events. False if there are already.
+    pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
+        let mut caught = self.lock();
+        let is_early = caught.events.len() <= seen;
+        if is_early && !caught.wakers.iter().any(|known| known.will_wake(waker)) {
+            caught.wakers.push(waker.clone());
+        }
+        is_early
+    }
+
+    /// Wakes the tasks that wait, and the threads.
+    pub(crate) fn wake(&self) {
+        let wakers = mem::take(&mut self.lock().wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        self.arrived.notify_all();
+    }
+
+    /// `events`, for a failure.
+    pub(crate) fn list(&self, events: &[Event]) -> String {
+        let mut caught = self.lock();
+        caught.listed = Some(events.len());
+        caught.list(events)
+    }
+
+    /// All events, unless the last failure listed them.
+    pub(crate) fn list_unlisted(&self) -> Option<String> {
+        let caught = self.lock();
+        let is_listed = caught.listed == Some(caught.events.len());
+        (!is_listed).then(|| caught.list(&caught.events))
+    }
+}
+
+impl Caught {
+    fn list(&self, events: &[Event]) -> String {
+        render::list(events, &|text| {
+            let hidden = self.hidden.iter();
+            hidden.fold(Cow::Borrowed(text), |text, secret| {
+                match secret.hide(&text) {
+                    Cow::Borrowed(_) => text,
+                    Cow::Owned(shown) => Cow::Owned(shown),
+                }
+            })
+        })
     }
 }
 
@@ -108,7 +168,7 @@ impl Route {
         match self {
             Self::To(sink) => {
                 sink.lock().events.push(event.clone());
-                sink.arrived.notify_all();
+                sink.wake();
             }
             Self::Unrouted(live) => {
                 for sink in live {

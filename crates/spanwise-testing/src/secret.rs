@@ -1,12 +1,12 @@
 //! Looking for a text that must not be there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use crate::{Event, Value, render, route::Caught, span::SpanRecord};
 
 /// A text to look for, in each form it may have been written in.
-pub(crate) struct Secret<'a> {
-    plain: &'a str,
+pub(crate) struct Secret {
+    plain: String,
     /// The plain one among them, the longest first.
     forms: Vec<String>,
 }
@@ -14,8 +14,8 @@ pub(crate) struct Secret<'a> {
 /// A shorter secret, written as numbers, would be found in any list of numbers.
 const LEAST_AS_BYTES: usize = 4;
 
-impl<'a> Secret<'a> {
-    pub(crate) fn new(plain: &'a str) -> Self {
+impl Secret {
+    pub(crate) fn new(plain: &str) -> Self {
         let mut forms = vec![plain.to_owned()];
         // Inside JSON, as when a body is logged as text; and inside the `Debug` of a struct.
         forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
@@ -27,7 +27,10 @@ impl<'a> Secret<'a> {
         }
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
-        Self { plain, forms }
+        Self {
+            plain: plain.to_owned(),
+            forms,
+        }
     }
 
     /// Where it was captured: each place with its event or span, the secret in it hidden.
@@ -147,7 +150,7 @@ impl<'a> Secret<'a> {
     }
 
     /// `text` with each form of the secret replaced by its start.
-    fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let found = self
             .forms
             .iter()
@@ -155,6 +158,13 @@ impl<'a> Secret<'a> {
         found.fold(Cow::Borrowed(text), |text, form| {
             Cow::Owned(text.replace(form.as_str(), &format!("[{}]", self.start())))
         })
+    }
+}
+
+/// As a failure shows it.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
     }
 }
 

@@ -58,7 +58,8 @@ impl Outputs {
         let plain = Look {
             format: resolved.format.clone(),
             color: false,
-            is_file: true,
+            // The lines of other formats are the same everywhere: they are encoded once.
+            is_file: resolved.format == Format::Short,
         };
         // A file that cannot be written to is no reason to say nothing at all.
         let fallback = resolved.output == Output::None && !resolved.has_writer;

@@ -9,8 +9,8 @@
 //!   after the spawn, in the task or outside, is on the lines of both. A flight recorder buffers
 //!   the lines of the task with those of the request.
 //! - **The default subscriber of this thread**, where one is set by scope, as
-//!   [`with_default`](tracing::subscriber::with_default) sets it in tests. A global subscriber
-//!   needs no carrying, and costs nothing here.
+//!   [`with_default`](tracing::subscriber::with_default) does in tests. A global subscriber needs
+//!   no carrying.
 //!
 //! [`in_current`] does the same for a closure on any thread. It needs no feature; the others need
 //! the feature `tokio`.

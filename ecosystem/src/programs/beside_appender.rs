@@ -1,13 +1,13 @@
 //! `tracing-appender`: its files under the lines of spanwise, and its `non_blocking` over the files of spanwise.
 
-use spanwise::{Builder, JsonLayer, RollingFile};
+use spanwise::{JsonLayer, RollingFile};
 use tracing::info;
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let appender = tracing_appender::rolling::daily("logs", "theirs");
     let ours = RollingFile::builder("logs/ours.log").build()?;
     let (ours, _guard) = tracing_appender::non_blocking(ours);
-    let _telemetry = Builder::from_env()?
+    let _telemetry = spanwise::builder!()?
         .with_writer(appender)
         .with(JsonLayer::new().with_writer(ours))
         .init()?;

@@ -2,7 +2,6 @@
 
 use std::{error::Error, fmt};
 
-use spanwise::Builder;
 use tracing::{error, instrument};
 use tracing_error::{ErrorLayer, SpanTrace};
 
@@ -20,10 +19,10 @@ impl fmt::Display for Unpaid {
 impl Error for Unpaid {}
 
 pub(crate) fn main() -> Result<(), spanwise::InitError> {
-    let _telemetry = Builder::from_env()?.with(ErrorLayer::default()).init()?;
+    let _telemetry = spanwise::builder!()?.with(ErrorLayer::default()).init()?;
 
     if let Err(unpaid) = pay(42, "hunter2") {
-        error!(error = &unpaid as &dyn Error, span_trace = %unpaid.spans, "payment failed");
+        error!(error = spanwise::err(&unpaid), span_trace = %unpaid.spans, "payment failed");
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use spanwise::Builder;
 use tracing::{Span, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -12,7 +11,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_simple_exporter(exporter.clone())
         .build();
     let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("shop"));
-    let _telemetry = Builder::from_env()?.with(traces).init()?;
+    let _telemetry = spanwise::builder!()?.with(traces).init()?;
 
     info_span!("http.request", password = "hunter2").in_scope(|| {
         take_over_trace();

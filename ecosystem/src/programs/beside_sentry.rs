@@ -5,7 +5,7 @@ use sentry::{
     integrations::tracing::{BreadcrumbLayer, ErrorLayer},
     protocol::{Event, User},
 };
-use spanwise::{Builder, LayerExt as _};
+use spanwise::LayerExt as _;
 use tracing::{error, info, info_span};
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,7 +13,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .dsn(&std::env::var("SHOP_SENTRY_DSN")?)
         .before_send(|event| Some(with_context(event)));
     let _sentry = sentry::init(options);
-    let _telemetry = Builder::from_env()?
+    let _telemetry = spanwise::builder!()?
         .with(BreadcrumbLayer::new().leveled("info".parse()?))
         .with(ErrorLayer::new().leveled("error".parse()?))
         .init()?;

@@ -1,34 +1,19 @@
 //! A job that cron or a Kubernetes CronJob starts: it works, says how it went, and ends.
 
-use std::process::ExitCode;
+use std::{env, fs, process::ExitCode};
 
 use anyhow::Context as _;
-use tracing::{error, info};
+use spanwise::Telemetry;
+use tracing::info;
 
 pub(crate) fn main() -> ExitCode {
-    let _telemetry = match spanwise::init_from_env() {
-        Ok(telemetry) => telemetry,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            return ExitCode::from(2);
-        }
-    };
-    let job = spanwise::unit!("job", job = "expire-sessions");
-    job.in_scope(|| match expire_sessions() {
-        Ok(expired) => {
-            info!(expired, "job done");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            error!(error = format!("{failure:#}"), "job failed");
-            ExitCode::FAILURE
-        }
-    })
+    spanwise::run(spanwise::init_from_env!(), expire_sessions)
 }
 
-fn expire_sessions() -> anyhow::Result<usize> {
-    let sessions = std::env::var("SESSIONS").context("SESSIONS is not set")?;
-    let sessions =
-        std::fs::read_to_string(&sessions).with_context(|| format!("cannot read {sessions}"))?;
-    Ok(sessions.lines().count())
+fn expire_sessions(_telemetry: &Telemetry) -> anyhow::Result<()> {
+    let _job = spanwise::unit!("job", job = "expire-sessions").entered();
+    let path = env::var("SESSIONS").context("SESSIONS is not set")?;
+    let sessions = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    info!(expired = sessions.lines().count(), "job done");
+    Ok(())
 }

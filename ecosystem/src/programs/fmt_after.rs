@@ -11,7 +11,7 @@ use tracing::info;
 
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
-    let telemetry = spanwise::init_from_env()?; // with LOG_FILE=logs/shop.log
+    let telemetry = spanwise::init_from_env!()?; // with LOG_FILE=logs/shop.log
 
     let app = Router::new()
         .route("/orders/{id}", get(order))

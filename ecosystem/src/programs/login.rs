@@ -1,6 +1,6 @@
 //! A service with axum whose lines say who is logged in.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::ExitCode};
 
 use axum::{
     Router,
@@ -10,15 +10,19 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use spanwise::Telemetry;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::{Instrument as _, info};
+use tracing::info;
+
+pub(crate) fn main() -> ExitCode {
+    spanwise::run(spanwise::init_from_env!(), serve)
+}
 
 #[tokio::main]
-pub(crate) async fn main() -> anyhow::Result<()> {
-    let telemetry = spanwise::init_from_env()?;
+async fn serve(telemetry: &Telemetry) -> anyhow::Result<()> {
     let app = Router::new()
         .route("/orders/{id}", get(order))
         .layer(middleware::from_fn(log_in))
@@ -52,6 +56,6 @@ fn user_of(headers: &HeaderMap) -> Option<&str> {
 #[tracing::instrument]
 async fn order(Path(id): Path<u32>) -> String {
     info!("order loaded");
-    tokio::spawn(async { info!("mail sent") }.in_current_span());
+    spanwise::task::spawn(async { info!("mail sent") });
     format!("order {id}")
 }

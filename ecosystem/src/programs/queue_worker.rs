@@ -1,9 +1,10 @@
 //! A worker: each message of a queue is a unit of work of its own.
 
-use std::error::Error;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use spanwise::{Builder, Telemetry};
 use tracing::{Instrument as _, error, info};
 
 /// A message: what to do, and for whose request.
@@ -15,12 +16,13 @@ struct Message {
     amount: i64,
 }
 
-#[tokio::main]
-pub(crate) async fn main() -> anyhow::Result<()> {
-    let _telemetry = spanwise::Builder::from_env()?
-        .context_key("job_id")
-        .init()?;
+pub(crate) fn main() -> ExitCode {
+    let builder = spanwise::builder!().map(|builder| builder.context_key("job_id"));
+    spanwise::run(builder.and_then(Builder::init), consume)
+}
 
+#[tokio::main]
+async fn consume(_telemetry: &Telemetry) -> anyhow::Result<()> {
     // In a service: a consumer of Kafka, SQS or NATS.
     for line in std::io::stdin().lines() {
         let message: Message = serde_json::from_str(&line?).context("not a message")?;
@@ -38,10 +40,7 @@ pub(crate) async fn main() -> anyhow::Result<()> {
 async fn work(message: Message) {
     match charge(message.amount).await {
         Ok(()) => info!("job done"),
-        Err(failure) => {
-            let failure: Box<dyn Error + Send + Sync> = failure.into();
-            error!(error = &*failure as &dyn Error, "job failed");
-        }
+        Err(failure) => error!(error = spanwise::err(&failure), "job failed"),
     }
 }
 

@@ -6,7 +6,7 @@ use tracing::{error, info_span};
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dsn = std::env::var("SENTRY_DSN")?;
     let _sentry = sentry::init(ClientOptions::new().dsn(&dsn)); // can go
-    let _telemetry = spanwise::init_from_env()?;
+    let _telemetry = spanwise::init_from_env!()?;
 
     info_span!("http.request", request_id = "r-1", tenant_id = "acme").in_scope(|| {
         error!("payment failed");

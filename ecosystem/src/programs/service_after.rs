@@ -57,7 +57,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        spanwise::http::fail(self.0.as_ref());
+        spanwise::http::fail(spanwise::err(&self.0));
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
@@ -65,7 +65,7 @@ impl IntoResponse for Failure {
 #[tokio::main]
 pub(crate) async fn main() -> anyhow::Result<()> {
     // With LOG_FILE=logs/tickets.log and LOG_ERROR_FILE=logs/tickets.error.log.
-    let telemetry = spanwise::Builder::from_env()?
+    let telemetry = spanwise::builder!()?
         .default_levels("info,ecosystem=debug")
         .init()?;
     let (mails, queue) = mpsc::channel(100);

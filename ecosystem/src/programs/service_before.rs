@@ -32,7 +32,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, filter::LevelFilter, fmt, prelud
 
 /// Sets up logging: JSON to stdout and to a file a day, and warnings to a file of their own.
 fn init_logging() -> anyhow::Result<[WorkerGuard; 2]> {
-    let directory = env::var("LOG_DIRECTORY").unwrap_or_else(|_| "logs".to_owned());
+    let directory = env::var("LOG_DIR").unwrap_or_else(|_| "logs".to_owned());
     let files = tracing_appender::rolling::Builder::new()
         .rotation(tracing_appender::rolling::Rotation::DAILY)
         .filename_prefix("tickets")

@@ -1,11 +1,9 @@
 //! The program of `slog_before`, with spanwise.
 
-use std::error::Error;
-
 use tracing::{error, info, info_span};
 
 pub(crate) fn main() -> Result<(), spanwise::InitError> {
-    let _telemetry = spanwise::init_from_env()?;
+    let _telemetry = spanwise::init_from_env!()?;
 
     let request = info_span!("request", request_id = "r-1", tenant_id = "acme");
     request.in_scope(|| create_order(42));
@@ -15,7 +13,7 @@ pub(crate) fn main() -> Result<(), spanwise::InitError> {
 fn create_order(id: u32) {
     info!(order_id = id, "order created");
     if let Err(error) = pay() {
-        error!(error = &error as &dyn Error, "payment failed");
+        error!(error = spanwise::err(&error), "payment failed");
     }
 }
 

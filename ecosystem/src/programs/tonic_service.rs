@@ -1,5 +1,8 @@
 //! A gRPC service: one event a call, with its status.
 
+use std::process::ExitCode;
+
+use spanwise::Telemetry;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -7,9 +10,12 @@ use tokio::{
 use tonic::transport::{Server, server::TcpIncoming};
 use tracing::info;
 
+pub(crate) fn main() -> ExitCode {
+    spanwise::run(spanwise::init_from_env!(), serve)
+}
+
 #[tokio::main]
-pub(crate) async fn main() -> anyhow::Result<()> {
-    let telemetry = spanwise::init_from_env()?;
+async fn serve(telemetry: &Telemetry) -> anyhow::Result<()> {
     let (_reporter, health) = tonic_health::server::health_reporter();
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

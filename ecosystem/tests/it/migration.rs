@@ -56,6 +56,15 @@ fn fields_of_fmt_have_new_places() {
     let id = after["request_id"].as_str().unwrap();
     assert_eq!(id.len(), 36, "{id}");
 
+    // As the page shows them.
+    let page = include_str!("../../../docs/migrate.md");
+    let (_, shown) = page.split_once("```json\n").unwrap();
+    let shown = objects(shown.split_once("```").unwrap().0);
+    for (line, shown) in [&before, &after].into_iter().zip(&shown) {
+        assert_eq!(keys(line), keys(shown));
+        assert_eq!(keys(&line["service"]), keys(&shown["service"]));
+    }
+
     // The old layout, of the new program.
     let nested = Program::new("fmt_after").env("LOG_FORMAT", "json-nested");
     let nested = served(nested, order).line("order loaded");
@@ -63,6 +72,33 @@ fn fields_of_fmt_have_new_places() {
     assert_eq!(nested["span"], before["span"]);
     assert_eq!(nested["spans"][0]["name"], "http.request");
     assert_eq!(nested["spans"][1], before["spans"][0]);
+}
+
+#[test]
+fn directives_silence_what_they_name() {
+    let messages = |name: &str, levels: &str| {
+        let program = Program::new(name).env("RUST_LOG", levels);
+        let lines = served(program, order).lines().into_iter();
+        let messages = lines.map(|line| {
+            let message = line.get("message").unwrap_or(&line["fields"]["message"]);
+            message.as_str().unwrap().to_owned()
+        });
+        messages.collect::<Vec<_>>()
+    };
+    let own = ["listening", "order loaded"];
+    let all = ["listening", "order loaded", "request served"];
+    let fmt = "finished processing request";
+
+    assert_eq!(messages("fmt_before", "ecosystem=info"), own);
+    assert_eq!(messages("fmt_after", "ecosystem=info"), all);
+    assert_eq!(messages("fmt_after", "off,ecosystem=info"), own);
+    assert!(messages("fmt_before", "info,tower_http=debug").contains(&fmt.to_owned()));
+    assert_eq!(messages("fmt_after", "info,tower_http=debug"), all);
+    assert_eq!(messages("fmt_after", "info,spanwise_http=warn"), own);
+
+    let wrong = Program::new("fmt_after").env("RUST_LOG", "inof").run();
+    assert!(!wrong.status.success());
+    assert!(wrong.stderr.contains("did you mean"), "{}", wrong.stderr);
 }
 
 #[test]
@@ -88,10 +124,8 @@ fn lines_of_log4rs_have_new_fields() {
     let before = Program::new("log4rs_before").run();
     assert_eq!(before.files(), ["shop.log"]);
     let line = before.line("order created");
-    let mut keys: Vec<_> = line.as_object().unwrap().keys().collect();
-    keys.sort();
     let expected = "file level line mdc message module_path target thread thread_id time";
-    assert_eq!(keys, expected.split(' ').collect::<Vec<_>>());
+    assert_eq!(keys(&line), expected.split(' ').collect::<Vec<_>>());
 
     let after = Program::new("log_after")
         .env("RUST_LOG", "info,sqlx=warn")
@@ -199,6 +233,18 @@ fn service_is_the_same_after_migration() {
     let refused = after.lines().into_iter();
     let refused = refused.filter(|line| line["http.response.status_code"] == 401);
     assert_eq!(refused.count(), 1);
+}
+
+/// The keys of an object, in order of the alphabet.
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn without_time(mut line: Value) -> Value {

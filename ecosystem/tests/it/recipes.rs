@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::program::{Program, ask, objects, only};
+use crate::program::{Done, Program, ask, objects, only};
 
 #[test]
 fn login_is_on_all_later_lines() {
@@ -102,31 +102,44 @@ fn each_message_of_a_queue_is_a_unit() {
     }
 }
 
+/// The job of cron, with what its crontab sets.
+fn cron(sessions: &str) -> Done {
+    let job = Program::new("cron")
+        .env("LOG_PRESET", "cli")
+        .env("RUST_LOG", "info")
+        .env("LOG_OUTPUT_LEVEL", "warn")
+        .env("LOG_FILE", "logs/expire-sessions.log");
+    std::fs::write(job.path().join("sessions"), "a\nb\n").unwrap();
+    job.env("SESSIONS", sessions).run()
+}
+
 #[test]
-fn job_of_cron_reports_and_exits() {
-    let cron = Program::new("cron")
-        .env("LOG_FILE", "logs/expire-sessions.log")
-        .env("LOG_OUTPUT", "stderr")
-        .env("LOG_OUTPUT_LEVEL", "error");
-    std::fs::write(cron.path().join("sessions"), "a\nb\n").unwrap();
-    let done = cron.env("SESSIONS", "sessions").run();
-    assert_eq!(done.status.code(), Some(0));
-    // cron mails nothing.
-    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", ""));
-    let line = only(objects(&done.file("expire-sessions.log")), "job done");
+fn job_of_cron_prints_what_is_wrong() {
+    let fine = cron("sessions");
+    assert_eq!(fine.status.code(), Some(0));
+    assert_eq!((fine.stdout.as_str(), fine.stderr.as_str()), ("", ""));
+    let line = fine.file("expire-sessions.log");
+    assert!(line.contains("job done expired=2"), "{line}");
+
+    let failed = cron("none");
     assert_eq!(
-        (&line["job"], &line["expired"]),
-        (&json!("expire-sessions"), &json!(2))
+        (failed.status.code(), failed.stdout.as_str()),
+        (Some(1), "")
     );
+    assert!(
+        failed.stderr.contains("cannot read none: No such file"),
+        "{}",
+        failed.stderr
+    );
+    let line = failed.file("expire-sessions.log");
+    assert!(line.contains("cannot read none: No such file"), "{line}");
 
-    let failed = Program::new("cron").env("SESSIONS", "none").run();
-    assert_eq!(failed.status.code(), Some(1));
-    let error = failed.line("job failed")["error"].to_string();
-    assert!(error.contains("cannot read none: No such file"), "{error}");
-
-    let wrong = Program::new("cron").env("RUST_LOG", "inof").run();
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(wrong.stderr.contains("RUST_LOG"), "{}", wrong.stderr);
+    let cluster = Program::new("cron").run();
+    assert_eq!(cluster.status.code(), Some(1));
+    assert_eq!(
+        cluster.line("program failed")["error"]["message"],
+        "SESSIONS is not set"
+    );
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl Mistake {
             Self::NoSpan => (
                 "no span is open here",
                 "call it inside the span of the request or job, and give tasks their span with \
-                 `.in_current_span()`; LOG_SPANS may switch the span off",
+                 `spanwise::task::spawn` or `.in_current_span()`; LOG_SPANS may switch the span off",
             ),
             Self::UnknownKey => (
                 "the key is not declared",

@@ -273,3 +273,29 @@ fn panicking_errors_cost_their_own_texts() {
     assert!(errors::backtrace(&Broken).is_none());
     assert_eq!(errors::short_name(err(&Broken)).as_deref(), Some("Broken"));
 }
+
+#[test]
+fn kept_copies_show_what_the_errors_show() {
+    let boxed: Box<dyn Error + Send + Sync> = declined().into();
+    let anyhow = anyhow::Error::new(declined()).context("order 7");
+    let text = anyhow::anyhow!("no stock");
+    let plain = declined();
+    let dynamic: &(dyn Error + 'static) = &plain;
+    let views = [err(&plain), err(&boxed), err(&anyhow), err(&text), dynamic];
+    for view in views {
+        let kept = errors::KeptError::new(view);
+        assert_eq!(Seen::of(&kept), Seen::of(view));
+        // A copy of a copy is the same.
+        assert_eq!(Seen::of(&errors::KeptError::new(&kept)), Seen::of(view));
+    }
+
+    let seen = Errors::default();
+    let layer = seen.clone().redacted(no_hunter());
+    let _default = tracing_subscriber::registry().with(layer).set_default();
+    let kept = errors::KeptError::new(err(&Declined("hunter2 declined", None)));
+    tracing::error!(error = &kept as &(dyn Error + 'static), "order failed");
+    let seen = seen.0.lock().unwrap().remove(0);
+    assert!(!format!("{seen:?}").contains("hunter2"), "{seen:?}");
+    assert_eq!(seen.type_name, Some(TYPE));
+    assert_eq!(seen.short_name.as_deref(), Some("Declined"));
+}

@@ -7,13 +7,12 @@ use http::{
     header::{self, Entry},
 };
 use http_body::Body;
-use spanwise_core::{REDACTED, guarded};
+use spanwise_core::{REDACTED, errors::KeptError, guarded};
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
     access_event::{AccessEvent, Own},
     exchange::{self, Exchange, Notes},
-    failure::Failure,
     options::Options,
     outcome::{Outcome, status_of_grpc},
     request::Received,
@@ -73,7 +72,7 @@ impl Head {
 enum Why<'a> {
     Text(Cow<'a, str>),
     /// The program said so.
-    Failure(&'a Failure),
+    Failure(&'a KeptError),
 }
 
 /// How it ended.
@@ -234,7 +233,7 @@ impl Ending {
     fn outcome<'a>(
         &self,
         end: End<'a>,
-        failure: Option<&'a Failure>,
+        failure: Option<&'a KeptError>,
     ) -> (Outcome, Option<Why<'a>>) {
         let by_status = || {
             let head = self.head.as_ref();

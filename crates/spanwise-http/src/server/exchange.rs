@@ -1,21 +1,20 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
 use std::{
-    error::Error,
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use spanwise_core::Clock;
+use spanwise_core::{AsError, Clock, err, errors::KeptError};
 
-use super::{failure::Failure, names, value::Value};
+use super::{names, value::Value};
 use crate::{carried::Carried, mistake::Mistake};
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
 /// Which request that is follows from the current span: tasks that run in a span of the request belong to it too, as by
-/// `tokio::spawn(work.instrument(Span::current()))`. Outside of any request, and after its event, nothing happens.
+/// `tokio::spawn(work.in_current_span())`. Outside of any request, and after its event, nothing happens.
 ///
 /// The name becomes part of the event's callsite when it is first seen, for good: so that every layer sees a field of its own. A program has
 /// at most 128 of them, timings and headers among them; what is beyond, an empty name, and the name of a field of the event's own is refused, and
@@ -74,6 +73,9 @@ pub fn mark(name: &'static str) {
 /// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
 /// last one counts. In Sentry, the request is one issue with that error.
 ///
+/// It takes what [`err`] takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
+/// Sync>`, an `anyhow::Error` or an `eyre::Report`.
+///
 /// It works at any depth, as [`record`] does. Outside of any request stderr says once that the error
 /// is not logged.
 ///
@@ -87,13 +89,16 @@ pub fn mark(name: &'static str) {
 /// # let logs = spanwise_testing::capture();
 /// # respond(std::io::Error::other("of no request"));
 /// ```
-pub fn fail(error: &(dyn Error + 'static)) {
+pub fn fail<E, Kind>(error: &E)
+where
+    E: AsError<Kind> + ?Sized,
+{
     let request = Carried::received();
     let exchange = request.as_ref();
     match exchange.and_then(|request| request.exchange.as_ref()) {
         Some(exchange) => {
             // Before the notes are locked: the error's code may log, and add to them.
-            let failure = Failure::new(error);
+            let failure = Box::new(KeptError::new(err(error)));
             exchange.notes().failure = Some(failure);
         }
         None => NO_REQUEST.tell(|| {
@@ -118,7 +123,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
-    pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) failure: Option<Box<KeptError>>,
     /// When the last of them ended.
     marked: Instant,
 }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
-use tracing::{Level, Span, Value};
+use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 
 use super::TARGET;
 use crate::mistake::Mistake;
@@ -83,7 +83,7 @@ impl RequestSpan {
     /// Returns whether some subscriber wants the span now.
     #[inline]
     pub(crate) fn is_enabled(self) -> bool {
-        self.callsite.is_enabled()
+        Level::INFO <= STATIC_MAX_LEVEL && self.callsite.is_enabled()
     }
 
     /// Opens one that [is enabled](Self::is_enabled), without a parent.

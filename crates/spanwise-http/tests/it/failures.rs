@@ -102,6 +102,31 @@ async fn failed_request_is_one_error_line_with_its_cause() {
 }
 
 #[tokio::test]
+async fn every_type_of_error_is_taken() {
+    type Boxed = Box<dyn Error + Send + Sync>;
+    let cases: [(&str, fn()); 4] = [
+        ("an error", || fail(&declined())),
+        ("a dyn Error", || {
+            let error = declined();
+            let error: &(dyn Error + 'static) = &error;
+            fail(error);
+        }),
+        ("a box", || fail(&Boxed::from(declined()))),
+        ("one of anyhow", || fail(&anyhow::Error::new(declined()))),
+    ];
+    for (what, call) in cases {
+        let logs = capture();
+        serve(server(), async || {
+            call();
+            StatusCode::BAD_GATEWAY
+        })
+        .await;
+        let event = the_event(&logs).await;
+        assert_eq!(event.field("error"), Some(&expected()), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn task_of_the_request_can_fail_it() {
     let logs = capture();
     serve(server(), async || {

@@ -74,6 +74,23 @@ fn what_only_begins_as_hidden_is_hidden() {
 }
 
 #[test]
+fn an_escape_of_json_is_hidden_as_a_whole() {
+    check_json(
+        r#"{"note":"CREATE USER a IDENTIFIED BY \"}= x"}"#,
+        r#"{"note":"CREATE USER a IDENTIFIED BY \"}= x"}"#,
+    );
+    check_json(
+        r#"{"note":"CREATE USER a IDENTIFIED BY x7\"}"}"#,
+        r#"{"note":"CREATE USER a IDENTIFIED BY [REDACTED]\"}"}"#,
+    );
+    // The value of an option does not stand after the string that the option is in.
+    check_json(
+        r#"{"note":"a --b -bearer \\"}"#,
+        r#"{"note":"a --b -bearer \\"}"#,
+    );
+}
+
+#[test]
 fn a_header_in_quotes_is_hidden_to_the_quote_that_ends_it() {
     check("can't: Authorization: «Digest username=\"ada\", response=\"f00\"»");
     check(r#"["Authorization: «Digest username=\"ada\", response=\"f00\"»","x"]"#);

@@ -75,6 +75,92 @@ fn separators_and_keys() {
 }
 
 #[test]
+fn marks_belong_to_the_value_they_are_in() {
+    check(&[
+        // Brackets and marks that end no sentence.
+        "dsn=«xtw)_:f8%f8<{:!)» host=db",
+        "credit_card=«s7Y7??]](%:»",
+        "token: «Bb5GS4<::]<»",
+        "(bearer.token=«2u9V<{p|~Nht)|+/]!>»",
+        "(token=«Mo0nRi55»)...",
+        "(token=«Mo0nRi55»), see [n=1]",
+        "Login(user=ada, csrf=«_0gN4rPU<$.<{», n=1)",
+        "recoveryCodes: «!G/rNFQ/O24» (attempt 3 of 5)",
+        "password: «imzqQmlnP::szLUOkeyC»",
+        "token: «imzqQmlnP::szLUOkeyC»",
+        "X-Csrf: «!]~/goiex2T1.» (attempt 3 of 5)",
+        "X-Api-Key: «IODqk(0xU8E»",
+        "X-Api-Key: «IoQF6»)\r\nHost: x",
+        // An end tag without its start.
+        "signing_key=«e~</TM>7-~=XyQ»",
+        "pass=«5~7c*-7Sl</dUtGsb>w)<»",
+        "X-Api-Key: «-hmsS_f5t</VZS>»",
+        "<log level=\"info\">token=«Mo0nRi55»</log>",
+        // A member of a connection string goes on to its separator.
+        "Server=db;Password=«+ [3Ac8BZk91]1gv?#5p0h»;Encrypt=True",
+        "Server=db;Password=«k8L{ L6p6>!u/<=vmU}»;Encrypt=True",
+        "Server=db;Password=«`HY`<8tr[*R»;Encrypt=True",
+        "Server=db;Password=«`` l1K:d#c4»;Encrypt=True",
+        "Server=db;Password=`«Mo0nRi55»`;Encrypt=True",
+        "Server=db;Password=«`+$M=T-7`]0%snX2E/u*_»;Encrypt=True",
+        "Server=db;Password=«UDSBo [}di=.Z^MnI=V8K»;Encrypt=True",
+        // A parameter of a URL goes on to its separator.
+        "https://h.example/p?ssn=«Q@+D1),EnD=]EvXSux»&b=2",
+        "https://h.example/p?pin=«dqmb%)),1=so,$Ao]%Cdc»&b=2",
+        "https://h.example/p?auth_header=«ArWN,]:,9w:sX0PrR6F»&b=2",
+        "X-Api-Key: «H%4-z|1SoQ:A://ZIEJ»",
+        "https://h.example/p?session_id=«pHk[-o,]p/hj,(p1!7»&b=2",
+        "(https://h.example/p?token=«Mo0nRi55»), retry",
+        // Text that only begins as a placeholder does.
+        "export TOKEN=\"«${hEs0z»\"",
+        "csrf = \"«<oituY>»\"",
+        "csrf = \"<yourToken>\"",
+        // Keys of two words after an escape, a quote or a path.
+        "{\"note\":\"line one\\nsession id: «mc0hHbP#e]v15»\",\"n\":1}",
+        "Note { text: \"secret key: «R4[J#+#x)9»\" }",
+        "C:\\app\\recovery codes: «R^Y5p[SLsCZ»",
+        "auth header: «m]=T8jzJ?»",
+        "social security: «!974+S» (attempt 3)",
+        // A string in which an odd quote stands.
+        "note=\"an odd \\\" quote, pwd='«Q\\\\')qb8X4&»' ok\"",
+    ]);
+}
+
+#[test]
+fn a_password_of_a_url_may_hold_other_urls() {
+    check(&[
+        "open \"https://ci:«c@/BMwY]A9_8-rS»@git.example/x\" failed",
+        "open \"https://ci:«XrS#@3/(*>_|gU/dr<»@git.example/x\" failed",
+        "open \"https://ci:«XjA(Wo_0Y]JEQO@Nt3D/»@git.example/x\" failed",
+        "open \"https://ci:«R@p/H5nXX(EZy(?N»@git.example/x\" failed",
+        "open \"https://ci:«D(H=:Y24&S~a@[wsz%»@git.example/x\" failed",
+        "open https://ci:«Mo0nRi55»@[::1]/x",
+        "open https://ci:«Mo0nRi55»@registry.example/@acme/pkg",
+        "open https://ci:«Mo0nRi55»@registry/@acme.x/pkg",
+        "redis://:«EQ~1!IK8#@z#Z9j6yE]&2»@cache:6379/0",
+        "redis://:«Je+Q)@7),C:heDu_»@cache:6379/0",
+        "redis://:«@r5f}DY+s-DS3D/C],IA3zy»@cache:6379/0",
+        "mysql://shop:«gL*i~$ZQLj<E://$l7Ty0>»@db.example:3306/shop",
+        "mysql://shop:«)ue{q_5M{-D$U6://»@db.example:3306/shop",
+        "[\"redis://:«Mo0nRi55»@cache\",\"ada:25\"]",
+        "open \"https://ci:«t2o:AY?@[]Dv[L/p»@git.example/x\" failed",
+        "postgres://shop:«doot)b@%y^UY|OU)&»@db.example:5432/shop ok",
+        "postgres://shop:«Mo0nRi55»@%2Fvar%2Frun/shop",
+        "postgres://shop:«tm://<7;]w(ooET8pB<3)6»@db.example:5432/shop",
+    ]);
+}
+
+#[test]
+fn the_id_of_a_span_is_no_card() {
+    check(&[
+        "span_id=4242424242424242 n=1",
+        "{\"spanId\":\"4242424242424242\"}",
+        "00-c05b0327dcd53bc27c93d65dae793733-4242424242424242-01",
+        "order=«4242424242424242»",
+    ]);
+}
+
+#[test]
 fn values() {
     check(&[
         "password='«it''s Mo0nRi55»'",

@@ -3,6 +3,8 @@
 
 mod failures;
 mod log_records;
+mod patterns;
+mod printed;
 mod routing;
 mod secrets;
 mod values;

@@ -71,6 +71,7 @@ async fn one_line_has_the_error_and_no_secret() {
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with("the payment could not be taken"));
     assert_eq!(error["chain"][0], "connection reset");
+    assert_eq!(error["type"], "it::failed_requests::Declined");
     assert!(!output.text().contains("mossy"), "{line}");
 }
 

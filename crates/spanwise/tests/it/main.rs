@@ -22,6 +22,7 @@ macro_rules! alone {
 #[path = "../../../spanwise-sentry/tests/support/receiver.rs"]
 mod receiver;
 mod support;
+mod switchable_layers;
 
 mod advice;
 mod capture_layer;

@@ -4,13 +4,15 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::{Duration, SystemTime},
 };
 
 use crate::support::Lines;
 use axum::{Router, extract::State, routing::get};
 use serde_json::Value;
 use spanwise::{
-    Builder, Context, Telemetry, context,
+    Builder, Context, Recorder, Telemetry, context,
+    core::Clock,
     task::{self, JoinSet},
 };
 use tokio::{
@@ -23,14 +25,10 @@ use tracing::{Instrument, debug, error, info, info_span, instrument};
 use tracing_subscriber::prelude::*;
 
 /// Starts logging, and `app` behind the layer for servers. Returns its address.
-async fn start(vars: &[(&str, &str)], app: Router) -> (Lines, Telemetry, SocketAddr) {
-    let own = [("LOG_PRESET", "prod"), ("LOG_CONTEXT", "order_id")];
+async fn start(builder: Builder, app: Router) -> (Lines, Telemetry, SocketAddr) {
     let output = Lines::default();
-    let telemetry = Builder::from_vars([&own, vars].concat())
-        .unwrap()
-        .with_writer(output.clone())
-        .init()
-        .unwrap();
+    let builder = builder.context_key("order_id");
+    let telemetry = builder.with_writer(output.clone()).init().unwrap();
     let app = app.layer(telemetry.http_server().trust(spanwise::http::Trust::Always));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -105,7 +103,7 @@ async fn spawned_work_has_what_is_set_after_the_spawn() {
     alone!();
     let (user, _) = watch::channel(false);
     let app = Router::new().route("/", get(handler)).with_state(user);
-    let (output, _telemetry, address) = start(&[], app).await;
+    let (output, _telemetry, address) = start(Builder::prod(), app).await;
     request(address).await;
     let mut lines = output.objects();
     // All but the last two are logged at the same time.
@@ -149,7 +147,11 @@ async fn detaching(State(detached): State<Detached>) -> &'static str {
 }
 
 /// Serves one request whose task ends after it. Returns the lines that were there before, and all.
-async fn serve_detaching(vars: &[(&str, &str)], fails: bool) -> [Vec<String>; 2] {
+async fn serve_detaching(
+    builder: Builder,
+    after_the_response: impl FnOnce(),
+    fails: bool,
+) -> [Vec<String>; 2] {
     let (ends, waits) = oneshot::channel();
     let detached = Detached {
         ends: Arc::new(Mutex::new(Some(waits))),
@@ -158,7 +160,7 @@ async fn serve_detaching(vars: &[(&str, &str)], fails: bool) -> [Vec<String>; 2]
     let app = Router::new()
         .route("/", get(detaching))
         .with_state(detached.clone());
-    let (output, _telemetry, address) = start(vars, app).await;
+    let (output, _telemetry, address) = start(builder, app).await;
     request(address).await;
     let messages = || {
         let lines = output.objects();
@@ -170,9 +172,14 @@ async fn serve_detaching(vars: &[(&str, &str)], fails: bool) -> [Vec<String>; 2]
     };
     let before = messages();
     let task = detached.task.lock().unwrap().take().unwrap();
+    after_the_response();
     ends.send(fails).unwrap();
     task.await.unwrap();
     [before, messages()]
+}
+
+fn recording(recorder: &str) -> Builder {
+    Builder::prod().recorder(recorder)
 }
 
 const HEADER: &str = "what was kept of a unit of work follows";
@@ -180,7 +187,7 @@ const HEADER: &str = "what was kept of a unit of work follows";
 #[tokio::test]
 async fn event_of_the_request_does_not_wait_for_a_task() {
     alone!();
-    let [before, after] = serve_detaching(&[], false).await;
+    let [before, after] = serve_detaching(Builder::prod(), || (), false).await;
     assert_eq!(before, ["order read", "request served"]);
     assert_eq!(after, ["order read", "request served", "the mail was sent"]);
 }
@@ -188,7 +195,7 @@ async fn event_of_the_request_does_not_wait_for_a_task() {
 #[tokio::test]
 async fn recorder_writes_the_request_of_a_task_that_fails_later() {
     alone!();
-    let [before, after] = serve_detaching(&[("LOG_RECORDER", "debug")], true).await;
+    let [before, after] = serve_detaching(recording("debug"), || (), true).await;
     assert_eq!(before, ["order read", "request served"]);
     let more = [HEADER, "reading the order", "the mail was refused"];
     assert_eq!(after[2..], more);
@@ -197,11 +204,26 @@ async fn recorder_writes_the_request_of_a_task_that_fails_later() {
 #[tokio::test]
 async fn tail_sampling_holds_the_request_until_its_task_ends() {
     alone!();
-    let [before, after] = serve_detaching(&[("LOG_RECORDER", "debug,tail=0")], true).await;
+    let [before, after] = serve_detaching(recording("debug,tail=0"), || (), true).await;
     assert_eq!(before, [""; 0]);
     let held = ["reading the order", "order read", "request served"];
     assert_eq!(after[1..4], held);
     assert_eq!([&after[0], &after[4]], [HEADER, "the mail was refused"]);
+}
+
+#[tokio::test]
+async fn request_is_as_slow_as_its_task() {
+    alone!();
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let recorder = Recorder::builder()
+        .slow(Duration::from_secs(1))
+        .clock(clock.clone());
+    let builder = Builder::prod().recorder(recorder.build());
+    let task_takes_long = || clock.advance(Duration::from_secs(1));
+    let [before, after] = serve_detaching(builder, task_takes_long, false).await;
+    assert_eq!(before, ["order read", "request served"]);
+    let more = [HEADER, "reading the order", "the mail was sent"];
+    assert_eq!(after[2..], more);
 }
 
 #[test]

@@ -250,10 +250,33 @@ fn is_fit(form: &Form, prefix: &str, value: &str) -> bool {
     let is_open = prefix.matches('"').count().is_multiple_of(2)
         || value.starts_with(|first: char| first.is_ascii_alphanumeric());
     let is_url = form.name.starts_with("url");
-    let is_clear = is_open && !(is_url && is_other_url(value));
+    let is_web = form.before.contains("https://");
+    let is_clear = is_open && !(is_url && is_other_url(value)) && !(is_web && has_host(value));
+    let is_placeholder = !matches!(form.writing, AsIs) && is_placeholder(value);
     // A password with a space ends near.
     let is_near = form.name != "url, space" || value.len() < 40;
-    value.len() >= 6 && value.trim() == value && is_random && starts && is_clear && is_near
+    let is_one = is_random && starts && is_clear && !is_placeholder && is_near;
+    value.len() >= 6 && value.trim() == value && is_one
+}
+
+/// Whether a value stands for one that is put in later, for every reader: `<token>`, `$TOKEN`,
+/// `%TOKEN%`, `xxxxxx`.
+fn is_placeholder(value: &str) -> bool {
+    let is_name = |name: &str, is: fn(char) -> bool| !name.is_empty() && name.chars().all(is);
+    let between = |open: char, close: char| {
+        let name = value.strip_prefix(open)?;
+        name.strip_suffix(close)
+    };
+    let in_angles = between('<', '>').is_some_and(|name| {
+        is_name(name, |c| c.is_ascii_lowercase()) || is_name(name, |c| c.is_ascii_uppercase())
+    });
+    in_angles
+        || between('%', '%')
+            .is_some_and(|name| is_name(name, |c| c.is_ascii_uppercase() || c == '_'))
+        || value
+            .strip_prefix('$')
+            .is_some_and(|name| is_name(name, |c| c.is_ascii_uppercase() || c == '_'))
+        || is_name(value, |c| c == 'x' || c == 'X')
 }
 
 /// Whether a URL could end before the end of this password: it begins like a port or a string, a
@@ -265,6 +288,16 @@ fn is_other_url(value: &str) -> bool {
         || value.ends_with(['"', '\''])
         || host.contains(['"', '\'', '`'])
         || value.as_bytes().windows(2).any(closes)
+}
+
+/// Whether the host of a URL of the web could end in this password: a reader that goes by the
+/// specification ends it at the first slash.
+fn has_host(value: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    value.split('@').skip(1).any(|host| {
+        let name = host.split(|c| !is_part(c)).next().unwrap_or_default();
+        name.len() > 1 && host[name.len()..].starts_with('/')
+    })
 }
 
 /// The characters of the secret as the form writes them.

@@ -1,0 +1,108 @@
+//! What an event has to be, to be one of those that an assertion is about.
+
+use std::{fmt, panic::Location};
+
+use regex_lite::Regex;
+
+use crate::{Event, render};
+
+/// A condition on events: a message, a [regular expression](matching), or a [closure](when).
+///
+/// Assertions take whatever is one. A text is the whole message.
+///
+/// ```
+/// use spanwise_testing::{capture, matching, when};
+/// use tracing::Level;
+///
+/// let logs = capture();
+/// tracing::info!(order_id = 42, "order 42 created");
+/// tracing::warn!("payment is slow");
+///
+/// assert_eq!(logs.count("payment is slow"), 1);
+/// logs.one(matching(r"^order \d+ created$")).assert_field("order_id", 42);
+/// logs.none(when(|event| event.level() == Level::ERROR));
+/// ```
+pub struct Pattern<'a>(Kind<'a>);
+
+enum Kind<'a> {
+    Message(&'a str),
+    Regex(Regex),
+    Closure {
+        holds: Box<dyn Fn(&Event) -> bool + 'a>,
+        written_at: &'static Location<'static>,
+    },
+}
+
+/// Events whose message matches a regular expression, in the syntax of the crate `regex`.
+///
+/// It may match any part of the message: `^…$` for all of it.
+///
+/// # Panics
+/// If `regex` is none.
+#[must_use]
+#[track_caller]
+pub fn matching(regex: &str) -> Pattern<'static> {
+    match Regex::new(regex) {
+        Ok(regex) => Pattern(Kind::Regex(regex)),
+        Err(error) => panic!("{regex:?} is not a valid regular expression: {error}"),
+    }
+}
+
+/// Events for which a closure returns `true`.
+#[must_use]
+#[track_caller]
+pub fn when<'a>(holds: impl Fn(&Event) -> bool + 'a) -> Pattern<'a> {
+    Pattern(Kind::Closure {
+        holds: Box::new(holds),
+        written_at: Location::caller(),
+    })
+}
+
+impl Pattern<'_> {
+    pub(crate) fn is_met(&self, event: &Event) -> bool {
+        match &self.0 {
+            Kind::Message(message) => event.message() == *message,
+            Kind::Regex(regex) => regex.is_match(event.message()),
+            Kind::Closure { holds, .. } => holds(event),
+        }
+    }
+
+    /// `; did you mean "…"?`, where one of the events is nearly such a one.
+    pub(crate) fn near(&self, events: &[Event]) -> String {
+        match self.0 {
+            Kind::Message(message) => render::near_message(events, message),
+            Kind::Regex(_) | Kind::Closure { .. } => String::new(),
+        }
+    }
+
+    /// What an event of this pattern does, after its number: `says "paid"`.
+    pub(crate) fn predicate(&self, count: usize) -> String {
+        let s = if count > 1 { "" } else { "s" };
+        match &self.0 {
+            Kind::Message(message) => format!("say{s} {message:?}"),
+            Kind::Regex(regex) if count > 1 => format!("match /{regex}/"),
+            Kind::Regex(regex) => format!("matches /{regex}/"),
+            Kind::Closure { written_at, .. } => {
+                format!("meet{s} the condition at {written_at}")
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Pattern<'a> {
+    fn from(message: &'a str) -> Self {
+        Self(Kind::Message(message))
+    }
+}
+
+impl<'a> From<&'a String> for Pattern<'a> {
+    fn from(message: &'a String) -> Self {
+        Self(Kind::Message(message))
+    }
+}
+
+impl fmt::Debug for Pattern<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.predicate(1)).finish()
+    }
+}
