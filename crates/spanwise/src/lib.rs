@@ -242,7 +242,6 @@ mod program;
 mod redaction;
 mod resolve;
 mod run;
-mod setting_value;
 mod settings;
 mod static_fields;
 pub mod task;
@@ -259,7 +258,6 @@ pub use explain::Explanation;
 pub use output::Output;
 pub use preset::Preset;
 pub use run::{Outcome, run};
-pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
@@ -268,7 +266,7 @@ pub use spanwise_appender::{
 pub use spanwise_core as core;
 pub use spanwise_core::{
     AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
-    PrivateFields, Redact, Setting, Stats, TargetLevels, err,
+    PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
