@@ -1,12 +1,12 @@
-//! A batch job: each item is a unit of work with an id, and the exit code says whether all went well.
+//! A batch job: each item is a unit of work with an id, and the exit code tells success.
 //!
 //! ```text
 //! cargo run --example batch-job
 //! LOG_RECORDER=debug cargo run --example batch-job    # the DEBUG lines of the item that fails
 //! ```
 //!
-//! The collector of a cluster reads its stdout, as that of a service. A job that mails what goes wrong
-//! is `cron.rs`.
+//! The collector of a cluster reads its stdout, as that of a service. `cron.rs` is a job that mails
+//! what goes wrong.
 
 use std::process::ExitCode;
 

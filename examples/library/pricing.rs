@@ -1,7 +1,7 @@
 //! A library: it uses `tracing`, and knows nothing of the program that is built with it.
 //!
-//! It starts nothing, sets no level and writes no line by itself: its users decide. Its messages are
-//! constant and its values are fields, so that a program can count, sample and hide them.
+//! It starts nothing, sets no level and writes no line by itself: its users decide. Messages are
+//! constant and values are fields, so that a program can count, sample and hide them.
 
 use tracing::{debug, instrument, warn};
 

@@ -8,7 +8,7 @@
 //! To format a backtrace costs milliseconds, and the first one more than 100. So no function here
 //! formats the `Debug` of an error further than it needs.
 
-mod kept;
+mod copy;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -22,9 +22,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-pub use kept::KeptError;
+use crate::{PerSecond, backtrace as frames, guarded, redacted::ShownError};
 
-use crate::{PerSecond, guarded, redacted::ShownError};
+pub use copy::ErrorCopy;
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
@@ -130,13 +130,13 @@ const MAX_NAME_LEN: usize = 64;
 /// `shop::pay::Declined`.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.type_name;
+    if let Some(shown) = error.downcast_ref::<ShownError>() {
+        return shown.type_name();
     }
-    match error.downcast_ref::<ShownError>() {
-        Some(shown) => shown.type_name(),
-        None => ask(error, Question::Type)?.type_name,
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.type_name;
     }
+    ask(error, Question::Type)?.type_name
 }
 
 /// Returns a short name of the type of `error`: `Declined`, `io::Error`.
@@ -148,8 +148,8 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(shown) = error.downcast_ref::<ShownError>() {
         return shown.original_text(short_name);
     }
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.short_name.clone();
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.short_name.clone();
     }
     let answer = ask(error, Question::Type);
     if answer
@@ -174,8 +174,8 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
         let text = shown.original_text(|error| Some(backtrace(error)?.to_string()));
         return text.map(Arc::from);
     }
-    if let Some(kept) = error.downcast_ref::<KeptError>() {
-        return kept.backtrace.clone();
+    if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
+        return copy.backtrace.clone();
     }
     if !ask(error, Question::Type)?.may_have_backtrace || !are_backtraces_captured() {
         return None;
@@ -203,6 +203,19 @@ struct Formatted {
     /// Of the error. [`err`] clears it when it gets another error at the same address.
     address: *const (),
     backtrace: Option<Arc<str>>,
+}
+
+/// Returns the [backtrace] of `error`, [shortened](frames::shorten), as sinks of lines show it.
+#[must_use]
+pub fn short_backtrace(error: &(dyn Error + 'static)) -> Option<String> {
+    let text = backtrace(error)?;
+    let short = frames::shorten(&text, None);
+    // A remark has no frames.
+    Some(if short.is_empty() {
+        text.to_string()
+    } else {
+        short
+    })
 }
 
 thread_local! {

@@ -55,6 +55,7 @@
 //! [`spanwise`]: https://docs.rs/spanwise
 
 mod annotations;
+pub mod backtrace;
 mod callsite;
 pub mod chance;
 mod clock;
@@ -77,6 +78,7 @@ mod levels;
 #[cfg(feature = "log")]
 pub mod log_bridge;
 pub mod log_record;
+pub mod logged_panic;
 pub mod nearest;
 mod neighbours;
 pub mod nested_json;

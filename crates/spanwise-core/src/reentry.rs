@@ -8,6 +8,7 @@ thread_local! {
     /// A bit for each layer whose writer is called right now; layers share bits by their number.
     static WRITING: Cell<u64> = const { Cell::new(0) };
     static IN_LAYERS: Cell<bool> = const { Cell::new(false) };
+    static WRITTEN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls `write`, which hands a line of `layer` to somebody's writer.
@@ -29,7 +30,18 @@ pub fn write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Resu
     WRITING.set(before | this);
     let written = guarded::catch(write);
     WRITING.set(before);
+    if let Some(Ok(())) = written {
+        WRITTEN.set(true);
+    }
     written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")))
+}
+
+/// Returns whether a writer took a line of this thread since this was last called.
+///
+/// One that writes in the background may lose the line later.
+#[must_use]
+pub fn take_written() -> bool {
+    WRITTEN.take()
 }
 
 /// Whether this thread is inside a layer of a [`Layers`](crate::Layers) or a sink's write: a panic hook must not log then, since a

@@ -40,6 +40,10 @@ fn errors_of_anyhow_have_theirs() {
     assert!(!shown.contains("order 7"), "{shown}");
     let again = errors::backtrace(err(&error)).unwrap();
     assert_eq!(again, shown);
+    let short = errors::short_backtrace(err(&error)).unwrap();
+    let first = short.lines().next().unwrap();
+    assert!(first.ends_with("take_stock"), "{short}");
+    assert!(!short.contains("/library/"), "{short}");
 
     // The next error may be at the same address.
     drop(error);

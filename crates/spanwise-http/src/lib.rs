@@ -90,7 +90,7 @@
 //! | `server_error` | `request failed` | ERROR; INFO by [`expected`](ServerLayer::expected) | 5xx, sent to its end; or the service failed, or the program called [`fail`]: then `error` says why |
 //! | `cancelled` | `request failed` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
 //! | `cancelled` | `request served` | INFO | the client left a stream that ran well: `text/event-stream`, or of unknown length |
-//! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` says what |
+//! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` refers to the event that the facade's panic hook logged, else says what |
 //! | `stream_aborted` | `request failed` | ERROR | the body failed after the head was sent, or ended before its declared length; `error` says why |
 //!
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),

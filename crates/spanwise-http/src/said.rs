@@ -1,8 +1,8 @@
 //! What errors and panics say, which may be anything.
 
-use std::{any::Any, fmt::Display};
+use std::{any::Any, borrow::Cow, fmt::Display};
 
-use spanwise_core::guarded;
+use spanwise_core::{guarded, logged_panic};
 
 /// What is told of an error or a panic is cut at this many bytes.
 const LONGEST: usize = 4096;
@@ -14,12 +14,11 @@ pub(crate) fn text(error: &dyn Display) -> String {
     text
 }
 
-/// What a panic says.
-pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    guarded::cut_at(
-        text.unwrap_or("(a panic whose payload is no text)"),
-        LONGEST,
-    )
+/// What a panic says, or where the event is that says it.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> Cow<'_, str> {
+    match logged_panic::location(panic) {
+        // It has an event of its own, with its message.
+        Some(location) => format!("panicked at {location}").into(),
+        None => guarded::cut_at(logged_panic::message(panic), LONGEST).into(),
+    }
 }

@@ -415,7 +415,7 @@ impl Visit for Encoder<'_> {
             missing |= text::push_display(self.line, format_args!("{cause}"), max_len, reading);
         }
         self.line.push(b"]");
-        if let Some(backtrace) = errors::backtrace(value) {
+        if let Some(backtrace) = errors::short_backtrace(value) {
             self.line.push(b",\"backtrace\":");
             missing |= text::push_str(self.line, &backtrace, max_len, reading);
         }

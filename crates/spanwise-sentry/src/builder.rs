@@ -20,6 +20,7 @@ use ureq::{
 use crate::{
     Dsn, SentryLayer,
     around::Keys,
+    grouping::Grouping,
     ignore::Ignore,
     outbox::Bounds,
     queues::{Counts, Queues},
@@ -69,6 +70,7 @@ pub(crate) struct Options {
     pub(crate) traces: Option<Threshold>,
     pub(crate) keys: Keys,
     pub(crate) ignore: Ignore,
+    pub(crate) grouping: Grouping,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
 
@@ -196,7 +198,8 @@ impl Sentry {
 
     /// Sends what can be sent until `deadline`, and ends. What could not be sent is counted as lost. Events that come later are lost, too.
     pub fn end(&self, deadline: Instant) {
-        self.sink.let_go();
+        self.sink.let_go(deadline);
+        self.sink.end_late();
         self.sink.queues.end(deadline);
     }
 }
@@ -204,7 +207,7 @@ impl Sentry {
 impl Flush for Sentry {
     /// Waits for what is on its way to Sentry. A server that cannot be reached is not waited for.
     fn flush(&self, deadline: Instant) -> io::Result<()> {
-        self.sink.let_go();
+        self.sink.let_go(deadline);
         let queue = self.sink.queues.here_if_any();
         if queue.is_none_or(|queue| queue.outbox.flush(deadline)) {
             return Ok(());
@@ -355,6 +358,13 @@ impl Builder {
     /// one event tells how often. Default: 60 s; with zero each of them is sent.
     pub fn repeats_within(mut self, window: Duration) -> Self {
         self.repeats_within = window;
+        self
+    }
+
+    /// Leaves it to Sentry which errors are one issue. By default those are that come from the same
+    /// target and say the same, but for numbers, ids, addresses and paths.
+    pub fn without_grouping(mut self) -> Self {
+        self.options.grouping = Grouping::BySentry;
         self
     }
 

@@ -14,6 +14,7 @@ use tracing_core::{Level as TracingLevel, Metadata};
 use crate::{
     around::Around,
     fields::{Cause, Fields},
+    grouping::{self, Grouping},
     ids, panics,
 };
 
@@ -59,17 +60,30 @@ impl<'a> Place<'a> {
 pub(crate) fn event(
     place: Place<'_>,
     mut fields: Fields,
+    grouping: Grouping,
     around: Around,
     breadcrumbs: Vec<Breadcrumb>,
     at: SystemTime,
 ) -> Event<'static> {
-    let is_panic = fields.text("panic.backtrace").is_some();
+    let is_panic = fields.text("panic.location").is_some();
+    let own_fingerprint = grouping::take_own(&mut fields);
     let mut message = fields.take_message();
     let mut level = level_of(*place.callsite.level());
+    let by_text = match grouping {
+        Grouping::ByText => {
+            grouping::fingerprint(place.target(), message.as_deref(), &fields.errors)
+        }
+        Grouping::BySentry => None,
+    };
+    let mut by_text = own_fingerprint.clone().or(by_text);
     let mut exceptions: Vec<Exception> = fields.errors.drain(..).flat_map(exceptions).collect();
     if is_panic {
         level = Level::Fatal;
-        exceptions.push(panic(&mut fields, message.take()));
+        let panic = panic(&mut fields, message.take());
+        if own_fingerprint.is_none() && grouping == Grouping::ByText {
+            by_text = Some(grouping::fingerprint_of_panic(&panic, place.file()));
+        }
+        exceptions.push(panic);
     } else if let Some(last) = exceptions.last_mut() {
         last.mechanism = Some(Mechanism {
             ty: "tracing".to_owned(),
@@ -109,6 +123,7 @@ pub(crate) fn event(
     let empty = empty_event(at);
     Event {
         level,
+        fingerprint: by_text.unwrap_or(Cow::Borrowed(DEFAULT_FINGERPRINT)),
         message,
         culprit: Some(culprit(place)),
         transaction: around.transaction,

@@ -267,7 +267,14 @@ impl Capture {
         self.sink.see(key, move || {
             let Counts { refused_tags, .. } = counts;
             refused_tags.fetch_add(around.tags.refused, Ordering::Relaxed);
-            event::event(place, fields, around, breadcrumbs(unit), at)
+            event::event(
+                place,
+                fields,
+                options.grouping,
+                around,
+                breadcrumbs(unit),
+                at,
+            )
         });
     }
 }

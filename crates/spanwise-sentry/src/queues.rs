@@ -12,6 +12,7 @@ use std::{
 use spanwise_core::{Fault, SelfReport};
 
 use crate::{
+    late::Late,
     logs::Logs,
     outbox::{Bounds, Outbox},
     per_process::PerProcess,
@@ -36,6 +37,7 @@ pub(crate) struct Queue {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) repeats: Repeats,
     pub(crate) logs: Logs,
+    pub(crate) late: Late,
     pub(crate) counts: Counts,
 }
 
@@ -118,6 +120,7 @@ impl Queue {
             outbox: Arc::new(Outbox::new(bounds, counters, report.clone())),
             repeats: Repeats::new(window),
             logs: Logs::default(),
+            late: Late::default(),
             counts: Counts::default(),
         }
     }

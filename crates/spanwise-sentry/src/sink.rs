@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Instant,
 };
 
@@ -20,10 +19,11 @@ use spanwise_core::{Clock, Fault, Redact, guarded};
 use crate::{
     builder::Options,
     last_word,
+    late::{Item, Pushed},
     limits::Category,
     logs::Bundle,
     outbox::Parcel,
-    queues::Queues,
+    queues::{Queue, Queues},
     repeats::{self, Again},
     sender::Chores,
     trail::Room,
@@ -135,27 +135,46 @@ impl Sink {
         self.capture(event);
     }
 
-    /// Hands an event to the client: hooks and sampling come now.
+    /// Hands an event to the client: hooks and sampling come now, or where this thread ends, on the
+    /// one that sends.
     fn capture(&self, event: Event<'static>) {
-        self.with_client(|| self.capture_here(event));
+        if is_ending() {
+            self.hand_over(Item::Event(Box::new(event)));
+        } else {
+            self.capture_here(event);
+        }
     }
 
-    /// Runs `work`, which needs sentry's client: on another thread where this one ends.
-    fn with_client(&self, work: impl FnOnce() + Send) {
-        if !is_ending() {
-            return work();
+    #[cold]
+    fn hand_over(&self, item: Item) {
+        let items = item.count();
+        let queue = self.queues.here();
+        let counters = &queue.outbox.counters;
+        match queue.late.push(item) {
+            Pushed::Waits => queue.outbox.wake(),
+            Pushed::Ended => counters.add_lost_at_shutdown(items),
+            Pushed::Full => {
+                counters.add_write_failed(items);
+                let why = "threads log faster while they end than is sent to Sentry";
+                self.queues.report.fault(Fault::WriteFailed, &why);
+            }
         }
-        let sent = thread::scope(|scope| {
-            let helper = thread::Builder::new().name("spanwise-sentry-end".to_owned());
-            helper
-                .spawn_scoped(scope, work)
-                .map(|helper| drop(helper.join()))
+    }
+
+    fn send_late(&self, queue: &Queue) {
+        queue.late.send_all(|item| match item {
+            Item::Event(event) => self.capture_here(*event),
+            Item::Envelope(envelope) => self.send_here(*envelope),
         });
-        if let Err(error) = sent {
-            self.queues.here().outbox.counters.write_failed();
-            let why = format_args!("a thread that ends cannot send to Sentry: {error}");
-            self.queues.report.fault(Fault::WriteFailed, &why);
-        }
+    }
+
+    /// Ends the sending of what threads logged while they ended, and counts the rest as lost.
+    pub(crate) fn end_late(&self) {
+        let Some(queue) = self.queues.here_if_any() else {
+            return;
+        };
+        let lost = queue.late.end().iter().map(Item::count).sum();
+        queue.outbox.counters.add_lost_at_shutdown(lost);
     }
 
     fn capture_here(&self, mut event: Event<'static>) {
@@ -220,15 +239,24 @@ impl Sink {
     }
 
     fn send(&self, envelope: Envelope) {
-        self.with_client(|| {
-            let _capturing = Capturing::enter(Read::All);
-            self.client.send_envelope(envelope);
-        });
+        if is_ending() {
+            self.hand_over(Item::Envelope(Box::new(envelope)));
+        } else {
+            self.send_here(envelope);
+        }
     }
 
-    /// Hands on all that is held back.
-    pub(crate) fn let_go(&self) {
+    fn send_here(&self, envelope: Envelope) {
+        let _capturing = Capturing::enter(Read::All);
+        self.client.send_envelope(envelope);
+    }
+
+    /// Hands on all that is held back. Waits until `deadline` for what another thread hands on.
+    pub(crate) fn let_go(&self, deadline: Instant) {
         self.let_go_by(None);
+        if let Some(queue) = self.queues.here_if_any() {
+            queue.late.wait(deadline);
+        }
     }
 
     /// Hands on what has waited long enough at `now`, or all that is held back.
@@ -237,6 +265,9 @@ impl Sink {
         let Some(queue) = self.queues.here_if_any() else {
             return;
         };
+        if !is_ending() {
+            self.send_late(queue);
+        }
         let over = queue.repeats.over(now);
         over.into_iter().for_each(|told| self.tell(told));
         if let Some(logs) = queue.logs.due(now) {
@@ -248,6 +279,9 @@ impl Sink {
 impl Chores for Sink {
     fn next(&self) -> Option<Instant> {
         let queue = self.queues.here_if_any()?;
+        if !queue.late.is_empty() {
+            return Some(Instant::now());
+        }
         [queue.repeats.next(), queue.logs.next()]
             .into_iter()
             .flatten()
@@ -315,7 +349,7 @@ fn read_changes(
 }
 
 /// What an envelope counts as.
-fn contents(envelope: &Envelope) -> (Category, u64) {
+pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
     use sentry_core::protocol::{EnvelopeItem, ItemContainer};
     let mut category = Category::Other;
     let mut items = 0;

@@ -24,7 +24,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Color, Explanation, InitError, Output, Preset, Telemetry, TimeZone, conceal,
+    Color, Explanation, InitError, Output, PanicBacktrace, Preset, Telemetry, TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
     global_subscriber,
@@ -36,8 +36,8 @@ use crate::{
     resolve::Resolved,
     settings::{
         self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
-        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PRESET, LOG_RECORDER, LOG_SAMPLE, LOG_SPANS,
-        LOG_TIME, RUST_LOG,
+        LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
+        LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
     },
     static_fields::StaticFields,
     to_sentry,
@@ -101,8 +101,9 @@ pub struct Builder {
     pub(crate) color: Option<Color>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) sentry: to_sentry::InCode,
-    is_strict: bool,
+    pub(crate) is_strict: bool,
     /// About texts that setters were given.
     pub(crate) mistakes: Vec<String>,
     layers: Vec<UserLayer>,
@@ -188,9 +189,16 @@ impl Builder {
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, InitError> {
-        FromEnv::parse(prefix, vars)
-            .map(Self::new)
-            .map_err(InitError::Settings)
+        let (env, mut problems) = FromEnv::parse(prefix, vars);
+        let is_wrong = !problems.is_empty() || env.is_strict && !env.warnings.is_empty();
+        let builder = Self::new(env);
+        if !is_wrong {
+            return Ok(builder);
+        }
+        // With one mistake to mend, all are told: also what is wrong only beside another setting.
+        let others = builder.resolve().problems(&builder);
+        problems.extend(others);
+        Err(InitError::Settings(problems))
     }
 
     fn new(env: FromEnv) -> Self {
@@ -221,6 +229,7 @@ impl Builder {
             color: None,
             time: None,
             panic_hook: None,
+            panic_backtrace: None,
             sentry: to_sentry::InCode::default(),
             is_strict: false,
             mistakes: Vec::new(),
@@ -548,6 +557,20 @@ impl Builder {
         self
     }
 
+    /// Sets how much of its backtrace the event of a panic has. Defaults to
+    /// [`PanicBacktrace::Short`].
+    pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
+        let read = |text: &str| grammar::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
+        let backtrace = self.given(
+            "panic_backtrace",
+            &LOG_PANIC_BACKTRACE,
+            backtrace.into(),
+            read,
+        );
+        self.panic_backtrace = backtrace.or(self.panic_backtrace);
+        self
+    }
+
     /// Sends errors to this project of Sentry's, whatever `SENTRY_DSN` says, and under every
     /// preset.
     ///
@@ -629,9 +652,9 @@ impl Builder {
         let resolved = self.resolve();
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
-        let problems = resolved.problems(&self, self.is_strict);
+        let problems = resolved.problems(&self);
         let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
-        let outputs = Outputs::open(&resolved, problems, &report);
+        let outputs = Outputs::open(&resolved, problems, sentry.is_err(), &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
             (outputs, sentry) => {
@@ -662,7 +685,12 @@ impl Builder {
             report.redact(Arc::clone(policy));
         }
         if panic_hook {
-            panic_hook::install(telemetry.handle(), policy);
+            let options = panic_hook::Options {
+                policy,
+                backtrace: resolved.panic_backtrace,
+                leaves_std_out: resolved.preset == Preset::Prod,
+            };
+            panic_hook::install(telemetry.handle(), options);
         }
         for warning in &resolved.warnings {
             report.last_fault(Fault::Setup, warning);

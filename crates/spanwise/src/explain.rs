@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_core::ser::{Serialize, Serializer};
 
+use crate::warning::Warning;
+
 /// The configuration as it is resolved before the start: code beats environment beats preset. Shown
 /// by `Display`, one setting a line.
 ///
@@ -20,8 +22,8 @@ use serde_core::ser::{Serialize, Serializer};
 #[derive(Debug, Clone, Default)]
 pub struct Explanation {
     entries: Vec<Entry>,
-    /// About names of variables, a sentence each.
-    warnings: Vec<String>,
+    /// About names of variables.
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,14 +48,14 @@ pub(crate) enum Origin {
 }
 
 impl Explanation {
-    pub(crate) fn new(warnings: Vec<String>) -> Self {
+    pub(crate) fn new(warnings: Vec<Warning>) -> Self {
         Self {
             entries: Vec::new(),
             warnings,
         }
     }
 
-    pub(crate) fn warn(&mut self, warning: String) {
+    pub(crate) fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
     }
 

@@ -1,12 +1,14 @@
 //! The files that lines go to besides the output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use spanwise_appender::{
     Compression, OpenError, Retention, RollingFile, RollingFileBuilder, Rotation,
 };
 use spanwise_core::SelfReport;
 use tracing::level_filters::LevelFilter;
+
+use crate::file_paths;
 
 /// What was said about files, in code or in the environment.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,25 @@ impl Files {
         match self.per_process {
             Some(true) => builder.per_process(),
             Some(false) | None => builder,
+        }
+    }
+
+    /// Says whether a file can be opened at `path`, as far as looking at it tells.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), String> {
+        if let Some(directory) = file_paths::missing_directory(path) {
+            return Err(format!(
+                "cannot log to {path:?}: there is no directory {directory:?}; make it, or correct the path: of a path only the                  last directory is made"
+            ));
+        }
+        let checked = self.builder(path).check();
+        checked.map_err(|error| error.to_string())
+    }
+
+    /// Whether `file` and `error_file` are one file.
+    pub(crate) fn are_same(&self) -> bool {
+        match (&self.file, &self.error_file) {
+            (Some(file), Some(error_file)) => file_paths::are_same(file, error_file),
+            _ => false,
         }
     }
 

@@ -10,7 +10,7 @@ use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Color, Output, Preset, TimeZone, conceal,
+    Color, Output, PanicBacktrace, Preset, TimeZone, conceal,
     files::Files,
     grammar::{self, Mistake},
     http_server::HttpServer,
@@ -18,13 +18,14 @@ use crate::{
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
-        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PRESET,
-        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STRICT, LOG_TIME,
-        NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG, SERVICE_NAME, SERVICE_VERSION, SETTINGS,
-        TERM, name_of,
+        LOG_FILE_ROTATE, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN,
+        LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE,
+        LOG_SPANS, LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
+        SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM, name_of,
     },
     static_fields::StaticFields,
     to_sentry,
+    warning::Warning,
 };
 
 /// What the environment says, understood.
@@ -39,6 +40,7 @@ pub(crate) struct FromEnv {
     pub(crate) output_level: Option<LevelFilter>,
     pub(crate) color: Option<(Color, String)>,
     pub(crate) time: Option<TimeZone>,
+    pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) files: Files,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
@@ -59,17 +61,18 @@ pub(crate) struct FromEnv {
         expect(dead_code, reason = "for the part that sends")
     )]
     pub(crate) sentry: to_sentry::FromEnv,
-    /// About names that mean nothing here, a sentence each, which begins with a name.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) is_strict: bool,
+    /// About names that mean nothing here.
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) prefix: String,
 }
 
 impl FromEnv {
-    /// Reads all of it, and lists everything that is wrong.
+    /// Reads all of it, and lists every value that is wrong by itself.
     pub(crate) fn parse(
         prefix: &str,
         vars: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, Vec<String>> {
+    ) -> (Self, Vec<String>) {
         let mut vars = Vars::read(prefix, vars);
         let preset = vars.one_of(&LOG_PRESET, &Preset::NAMED);
         let format = vars.value(&LOG_FORMAT, grammar::format);
@@ -80,6 +83,7 @@ impl FromEnv {
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
         let color = vars.color();
         let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
+        let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files();
         let redaction = vars.redaction();
         let sampler = vars.value(&LOG_SAMPLE, grammar::sampler).flatten();
@@ -92,16 +96,11 @@ impl FromEnv {
         let service_version = vars.get(&SERVICE_VERSION);
         let sentry = to_sentry::FromEnv::read(&mut vars);
         vars.warn_of_unknown();
-        if vars.switch(&LOG_STRICT) == Some(true) {
-            vars.problems.append(&mut vars.warnings);
-        }
-        if !vars.problems.is_empty() {
-            return Err(vars.problems);
-        }
+        let is_strict = vars.switch(&LOG_STRICT) == Some(true);
         let by_environment = environment
             .as_ref()
             .and_then(|(value, name)| Some((Preset::of_environment(value)?, name.clone())));
-        Ok(Self {
+        let read = Self {
             levels,
             own_targets: own_targets.unwrap_or_default(),
             span_levels,
@@ -113,6 +112,7 @@ impl FromEnv {
             output_level,
             color,
             time,
+            panic_backtrace,
             files,
             redaction,
             sampler,
@@ -124,9 +124,11 @@ impl FromEnv {
             service_version,
             environment,
             sentry,
+            is_strict,
             warnings: vars.warnings,
             prefix: vars.prefix,
-        })
+        };
+        (read, vars.problems)
     }
 }
 
@@ -135,7 +137,7 @@ pub(crate) struct Vars {
     prefix: String,
     vars: Vec<(String, OsString)>,
     problems: Vec<String>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Vars {
@@ -165,7 +167,7 @@ impl Vars {
 
     /// What does not, unless it is asked to.
     pub(crate) fn warn(&mut self, warning: String) {
-        self.warnings.push(warning);
+        self.warnings.push(warning.into());
     }
 
     fn raw(&self, setting: &Setting) -> Option<&OsString> {
@@ -396,24 +398,31 @@ impl Vars {
         self.value(setting, grammar::parsed)
     }
 
-    /// A path that a file can be opened at, as far as looking at it tells.
+    /// The path of a file; also one that none can be opened at, since its other settings belong to
+    /// it.
     fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
-        let value = self.get(setting)?;
-        if is_to_be_expanded(&value) {
-            let shown = self.shown(setting, &value);
-            self.problem(format!("{shown}{NOT_EXPANDED}"));
-            return None;
-        }
-        if let Err(error) = files.builder(&value).check() {
-            let name = self.name(setting);
-            if conceal::is_path(&value) {
-                self.problem(format!("{name}: {error}"));
-            } else {
-                self.wrong(setting, &value, &error);
-            }
-            return None;
-        }
+        let Some(value) = self.get(setting) else {
+            let is_set = self.is_set(setting);
+            return self.raw(setting).filter(|_| is_set).map(Into::into);
+        };
+        self.check_path(setting, &value, files);
         Some(value.into())
+    }
+
+    fn check_path(&mut self, setting: &Setting, value: &str, files: &Files) {
+        if is_to_be_expanded(value) {
+            let shown = self.shown(setting, value);
+            return self.problem(format!("{shown}{NOT_EXPANDED}"));
+        }
+        let Err(error) = files.check(value.as_ref()) else {
+            return;
+        };
+        if conceal::is_path(value) {
+            let name = self.name(setting);
+            self.problem(format!("{name}: {error}"));
+        } else {
+            self.wrong(setting, value, &error);
+        }
     }
 
     fn context(&mut self) -> Vec<String> {
@@ -460,7 +469,8 @@ impl Vars {
                 // Kubernetes makes these, of the names of services.
                 others.extend(begins_as_ours.then_some(name));
             } else if let Some(meant) = nearest_name(name, ours.iter().copied()) {
-                warnings.push(format!("{name} is not a setting: did you mean {meant}?"));
+                let warning = format!("{name} is not a setting: did you mean {meant}?");
+                warnings.push(Warning::from(warning));
             } else if begins_as_ours {
                 let of_prefix = &name[self.prefix.len()..];
                 match GROUPS.iter().find(|(stem, _)| of_prefix.starts_with(stem)) {
@@ -469,17 +479,20 @@ impl Vars {
                         let alike = ours.iter().filter(|known| known.starts_with(&group));
                         let alike: Vec<&str> = alike.copied().collect();
                         let are = if alike.len() == 1 { "is" } else { "are" };
-                        warnings.push(format!(
-                            "{name} is not a setting: there {are} {}",
-                            alike.join(", ")
-                        ));
+                        let alike = alike.join(", ");
+                        let warning = format!("{name} is not a setting: there {are} {alike}");
+                        warnings.push(warning.into());
                     }
                     None => others.push(name),
                 }
             }
         }
         if let [only] = others[..] {
-            warnings.push(format!("{only} is not a setting here, and is left alone"));
+            warnings.push(Warning {
+                about: format!("{only} is not a setting here"),
+                warning: ", and is left alone",
+                problem: LEAVE_OUT,
+            });
         } else if !others.is_empty() {
             let shown: Vec<&str> = others
                 .iter()
@@ -490,14 +503,18 @@ impl Vars {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            warnings.push(format!(
-                "{}{more} are no settings here, and are left alone",
-                shown.join(", ")
-            ));
+            warnings.push(Warning {
+                about: format!("{}{more} are no settings here", shown.join(", ")),
+                warning: ", and are left alone",
+                problem: LEAVE_OUT,
+            });
         }
         self.warnings.append(&mut warnings);
     }
 }
+
+/// What to do about names that nobody here knows.
+const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `Builder::env_prefix`";
 
 /// A warning names no more variables than this.
 const MAX_NAMES: usize = 12;

@@ -35,8 +35,9 @@
 //!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
 //!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown, without
 //!   its causes.
-//! * Logs panics at their own place, with a backtrace, whatever `RUST_BACKTRACE` says; what the
-//!   previous hook prints still follows on stderr.
+//! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
+//!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
+//!   prints still follows.
 //! * Returns a [`Telemetry`]: hold it in `main`. Its [`Handle`] reads and changes the levels while
 //!   the program runs.
 //!
@@ -228,6 +229,7 @@ mod conceal;
 mod console;
 mod error;
 mod explain;
+mod file_paths;
 mod files;
 mod from_env;
 mod global_subscriber;
@@ -236,6 +238,7 @@ mod http_server;
 mod output;
 mod outputs;
 mod own_crate;
+mod panic_backtrace;
 mod panic_hook;
 mod preset;
 mod program;
@@ -250,12 +253,14 @@ mod telemetry;
 mod time_zone;
 mod to_sentry;
 mod verbosity;
+mod warning;
 
 pub use builder::Builder;
 pub use color::Color;
 pub use error::InitError;
 pub use explain::Explanation;
 pub use output::Output;
+pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use run::{Outcome, run};
 pub use settings::SETTINGS;
@@ -333,3 +338,7 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/programs.md")]
+struct Programs;

@@ -48,10 +48,12 @@ struct Look {
 }
 
 impl Outputs {
-    /// Opens everything, or says what stands in the way of each. If there are `problems` already nothing is opened.
+    /// Opens everything, or says what stands in the way of each. If there are `problems` already, or
+    /// the start is stopped by something else, nothing is opened.
     pub(crate) fn open(
         resolved: &Resolved,
         mut problems: Vec<String>,
+        is_stopped: bool,
         report: &SelfReport,
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
@@ -76,10 +78,11 @@ impl Outputs {
             ),
         ] {
             let Some(path) = path else { continue };
+            if let Err(error) = files.check(path) {
+                problems.push(not_usable(resolved, setting, path, &error));
+            }
             // With something wrong already, nothing is opened any more, but all of it is said.
-            if !problems.is_empty() {
-                let error = files.builder(path).check().err();
-                problems.extend(error.map(|error| not_opened(resolved, setting, path, &error)));
+            if is_stopped || !problems.is_empty() {
                 continue;
             }
             match files.open(path, report, fallback) {
@@ -98,7 +101,9 @@ impl Outputs {
             Output::Stderr => Some(Background::builder(io::stderr())),
             Output::None | Output::TestHarness => None,
         };
-        if let Some(mut builder) = stream.filter(|_| !resolved.has_writer && problems.is_empty()) {
+        if let Some(mut builder) =
+            stream.filter(|_| !resolved.has_writer && !is_stopped && problems.is_empty())
+        {
             if resolved.preset != Preset::Prod {
                 builder = builder.direct();
             }
@@ -193,11 +198,16 @@ fn not_opened(resolved: &Resolved, setting: &Setting, path: &Path, error: &OpenE
              its own with {per_process}=1 or `Builder::file_per_process()`"
         );
     }
+    not_usable(resolved, setting, path, &error.to_string())
+}
+
+fn not_usable(resolved: &Resolved, setting: &Setting, path: &Path, error: &str) -> String {
+    let name = resolved.name_of(setting);
     let path = path.to_string_lossy();
     if conceal::is_path(&path) {
         return format!("{name}: {error}");
     }
-    let error = conceal::message(&error.to_string(), &path);
+    let error = conceal::message(error, &path);
     format!("{name}: {error}")
 }
 

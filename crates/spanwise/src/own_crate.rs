@@ -46,8 +46,8 @@ macro_rules! init_from_env {
     };
 }
 
-/// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), and knows the crate it
-/// is written in, as [`init_from_env!`].
+/// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), in a program that names
+/// its service by its crate, as [`init_from_env!`](macro@crate::init_from_env).
 ///
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
@@ -69,7 +69,7 @@ macro_rules! builder {
 /// The function behind [`builder!`](crate::builder!).
 ///
 /// # Errors
-/// What [`Builder::from_env`] says.
+/// [`InitError::Settings`] with every setting that is wrong.
 pub fn from_env_in_crate(own: OwnCrate) -> Result<Builder, InitError> {
     Builder::from_env().map(|mut builder| {
         builder.own_crate = Some(own);
@@ -97,13 +97,13 @@ impl OwnCrate {
 }
 
 impl Builder {
-    /// Sets the targets that are the program's own: the preset dev shows DEBUG for them. A crate's
-    /// name stands for all its modules. Defaults to the crate of [`builder!`](crate::builder!), else
-    /// to the name of the program's file.
+    /// Sets the targets that are the program's own: the preset dev shows DEBUG for them. The name of
+    /// a crate means all its modules. Defaults to the crate of [`builder!`](crate::builder!), else to
+    /// the name of the program's file.
     ///
     /// ```
-    /// let builder = spanwise::Builder::dev().own_targets(["shop", "shop-api", "warehouse::stock"]);
-    /// let levels = "RUST_LOG = info,shop=debug,shop-api=debug,warehouse::stock=debug (preset dev)";
+    /// let builder = spanwise::Builder::dev().own_targets(["shop", "warehouse::stock"]);
+    /// let levels = "RUST_LOG = info,shop=debug,warehouse::stock=debug (preset dev)";
     /// assert!(builder.explain().to_string().contains(levels));
     /// ```
     pub fn own_targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {

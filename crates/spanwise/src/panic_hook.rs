@@ -3,29 +3,25 @@
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     borrow::Cow,
-    fmt,
     panic::{self, Location, PanicHookInfo},
     ptr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use spanwise_core::{
-    Redact, reentry,
+    PerSecond, Redact, backtrace, logged_panic, reentry,
     runtime_callsite::{Origin, RuntimeCallsite},
     streams,
 };
-use tracing_core::{
-    Level,
-    field::{Value, display},
-};
+use tracing_core::{Level, field::Value};
 
 use crate::{
-    Handle,
+    Handle, PanicBacktrace,
     console::{is_plain, push_escaped},
 };
 
@@ -44,28 +40,42 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// More backtraces than this are not captured in a second: each costs milliseconds once it is
 /// shown.
-const MAX_BACKTRACES_PER_SECOND: u64 = 10;
+const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Logs each panic, but for those inside logging itself, at ERROR with its message, its place and a
-/// backtrace, hands on what is held, and then does what was done before.
+/// What a panic is logged with.
+pub(crate) struct Options {
+    pub(crate) policy: Option<Arc<dyn Redact>>,
+    pub(crate) backtrace: PanicBacktrace,
+    /// Whether std's printing is left out for a panic whose event an output took.
+    pub(crate) leaves_std_out: bool,
+}
+
+/// Logs each panic at ERROR with its message, its location and a backtrace, flushes the outputs,
+/// and then calls the previous hook. A panic inside logging itself is not logged.
 ///
-/// If that is std's printing, it is left out where the text has something that `policy` hides, or
-/// that could pass for another line; a text without it is printed instead. A hook of the program's
-/// gets the panic as it is.
-pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
+/// If the previous hook is std's, which prints the panic, it is not called where the event says all
+/// of it. It is not called either where the text has something that the policy hides, or that could
+/// pass for another line; a text without it is printed instead. A hook of the program's gets the
+/// panic as it is.
+pub(crate) fn install(handle: Handle, options: Options) {
     let previous = panic::take_hook();
     // Now none is set, and these are std's.
     let is_program_s = is_program_s(&previous, [&panic::take_hook(), &panic::take_hook()]);
+    let Options {
+        policy,
+        backtrace,
+        leaves_std_out,
+    } = options;
     let previous = move |info: &PanicHookInfo<'_>| {
         if is_program_s || !print_instead(info, policy.as_deref()) {
             previous(info);
         }
     };
     let in_vain = AtomicBool::new(false);
-    let backtraces = Backtraces::default();
     panic::set_hook(Box::new(move |info| {
+        logged_panic::forget();
         if reentry::is_inside() {
             // A layer or a writer panics, perhaps at every event: another event, from inside the
             // hook, would end the program.
@@ -75,7 +85,8 @@ pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
             }
             return previous(info);
         }
-        log(info, &backtraces);
+        // Of an event that nobody wants, nothing is asked.
+        let lost_before = log(info, backtrace, || handle.lost_lines());
         // Each panic of a thread that goes on would wait for an output that is stalled.
         let timeout = if in_vain.load(Ordering::Relaxed) {
             Duration::ZERO
@@ -90,90 +101,75 @@ pub(crate) fn install(handle: Handle, policy: Option<Arc<dyn Redact>>) {
             handle.flush_lines(Instant::now() + timeout)
         };
         in_vain.store(!flushed, Ordering::Relaxed);
-        previous(info);
+        // A line that is lost meanwhile may be this one.
+        let is_taken =
+            || lost_before.is_some_and(|before| flushed && handle.lost_lines() == before);
+        if is_program_s || !leaves_std_out || !is_taken() {
+            previous(info);
+        }
     }));
 }
 
-/// An event whose callsite is the place of the panic.
-fn log(info: &PanicHookInfo<'_>, backtraces: &Backtraces) {
+/// Logs an event whose callsite is the place of the panic. If a writer took its line, returns what
+/// `lost_lines` said before.
+fn log(
+    info: &PanicHookInfo<'_>,
+    backtrace: PanicBacktrace,
+    lost_lines: impl FnOnce() -> u64,
+) -> Option<u64> {
     let location = info.location();
-    let origin = |location: Option<&Location<'_>>| {
+    let file = location.map(|location| backtrace::relative(location.file()));
+    let origin = |file| {
         RuntimeCallsite::get(&Origin {
             level: Level::ERROR,
             target: TARGET,
             module_path: None,
-            file: location.map(Location::file),
-            line: location.map(Location::line),
+            file,
+            line: file.and(location).map(Location::line),
             fields: &FIELDS,
         })
     };
     // A program that panics at more places than are kept apart still says where, in a field.
-    let Some(callsite) = origin(location).or_else(|| origin(None)) else {
-        return;
-    };
+    let callsite = origin(file).or_else(|| origin(None))?;
     if !callsite.is_enabled() {
-        return;
+        return None;
     }
-    let message = message(info);
-    let place = location.map(ToString::to_string).unwrap_or_default();
+    let lost_before = lost_lines();
+    let message = logged_panic::message(info.payload());
+    let place = match (file, location) {
+        (Some(file), Some(at)) => format!("{file}:{}:{}", at.line(), at.column()),
+        _ => String::new(),
+    };
     let thread = thread::current();
-    let backtrace = backtraces.capture();
+    let backtrace = captured(backtrace, location.map(Location::file));
+    // Of lines before this one.
+    let _ = reentry::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
         Some(&place),
         Some(&thread.name().unwrap_or("unnamed")),
-        Some(&display(&backtrace)),
+        backtrace.as_ref().map(|text| text as &dyn Value),
     ]);
+    logged_panic::note(message, &place);
+    reentry::take_written().then_some(lost_before)
 }
 
-/// Captures so many backtraces a second.
-struct Backtraces {
-    start: Instant,
-    /// The second, and how many in it.
-    window: AtomicU64,
-}
-
-impl Default for Backtraces {
-    fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            window: AtomicU64::new(0),
-        }
+/// The backtrace of this thread as text.
+fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
+    static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
+    if how == PanicBacktrace::Off {
+        return None;
     }
-}
-
-enum Captured {
-    Backtrace(Backtrace),
-    TooMany,
-}
-
-impl Backtraces {
-    fn capture(&self) -> Captured {
-        let second = self.start.elapsed().as_secs() << 32;
-        let count = |window: u64| {
-            let begun = window.max(second);
-            (begun - second < MAX_BACKTRACES_PER_SECOND).then_some(begun + 1)
-        };
-        let counted = self
-            .window
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
-        match counted {
-            Ok(_) => Captured::Backtrace(Backtrace::force_capture()),
-            Err(_) => Captured::TooMany,
-        }
+    if !ALLOWED.allows() {
+        return Some(format!(
+            "(none: more than {MAX_BACKTRACES_PER_SECOND} panics in a second)"
+        ));
     }
-}
-
-impl fmt::Display for Captured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Backtrace(backtrace) => backtrace.fmt(f),
-            Self::TooMany => write!(
-                f,
-                "(none: more than {MAX_BACKTRACES_PER_SECOND} panics in a second)"
-            ),
-        }
-    }
+    let full = Backtrace::force_capture().to_string();
+    Some(match how {
+        PanicBacktrace::Short => backtrace::shorten(&full, file),
+        PanicBacktrace::Full | PanicBacktrace::Off => full,
+    })
 }
 
 /// Whether `hook` is certainly not std's, of which there are two samples.
@@ -188,16 +184,9 @@ fn is_program_s(hook: &Hook, of_std: [&Hook; 2]) -> bool {
         || ptr::eq::<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>(one, other) && !ptr::eq(&**hook, one)
 }
 
-fn message<'i>(info: &'i PanicHookInfo<'_>) -> &'i str {
-    let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(a panic whose payload is no text)")
-}
-
 /// Prints what std would, if that must not be printed as it is.
 fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
-    let message = message(info);
+    let message = logged_panic::message(info.payload());
     let shown = policy
         .and_then(|policy| policy.instead_of(None, message))
         .map_or(Cow::Borrowed(message), Cow::Owned);

@@ -10,7 +10,7 @@ use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Builder, Color, Explanation, Output, Preset, TimeZone, conceal,
+    Builder, Color, Explanation, Output, PanicBacktrace, Preset, TimeZone, conceal,
     explain::Origin,
     files::Files,
     grammar::is_field_name,
@@ -19,12 +19,13 @@ use crate::{
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
         LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS, LOG_FILE_ROTATE, LOG_FORMAT,
-        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PRESET, LOG_RECORDER, LOG_REDACT,
-        LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS, LOG_TIME, RUST_LOG,
-        SERVICE_NAME, SERVICE_VERSION,
+        LOG_LEVEL, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_OWN, LOG_PANIC_BACKTRACE, LOG_PRESET,
+        LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS,
+        LOG_TIME, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
     static_fields::StaticFields,
     to_sentry,
+    warning::Warning,
 };
 #[cfg(feature = "http")]
 use crate::{
@@ -106,6 +107,13 @@ impl Builder {
             (None, None) => (TimeZone::Utc, Origin::Default),
         };
         explain(&LOG_TIME, &time, &origin);
+
+        let (panic_backtrace, origin) = match (self.panic_backtrace, env.panic_backtrace) {
+            (Some(backtrace), _) => (backtrace, Origin::Code),
+            (None, Some(backtrace)) => (backtrace, variable(&LOG_PANIC_BACKTRACE)),
+            (None, None) => (PanicBacktrace::default(), Origin::Default),
+        };
+        explain(&LOG_PANIC_BACKTRACE, &panic_backtrace, &origin);
 
         // A pod that sets it for a service sets it for a tool that somebody runs there, too.
         let misled = preset == Preset::Cli && env.output == Some(Output::Stdout);
@@ -253,9 +261,10 @@ impl Builder {
         let mut warnings = env.warnings.clone();
         if misled && self.output.is_none() && self.writer.is_none() {
             let name = settings::name_of(&LOG_OUTPUT, prefix);
-            let warning = format!(
-                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints"
-            );
+            let warning = Warning::from(format!(
+                "{name}=stdout does not count: the preset cli writes nothing to stdout, which is for what the program prints; \
+                 leave it out"
+            ));
             explanation.warn(warning.clone());
             warnings.push(warning);
         }
@@ -265,6 +274,7 @@ impl Builder {
             span_levels,
             format,
             time,
+            panic_backtrace,
             output,
             output_level,
             has_writer: self.writer.is_some(),
@@ -294,6 +304,7 @@ pub(crate) struct Resolved {
     pub(crate) span_levels: TargetLevels,
     pub(crate) format: Format,
     pub(crate) time: TimeZone,
+    pub(crate) panic_backtrace: PanicBacktrace,
     pub(crate) output: Output,
     pub(crate) output_level: Option<LevelFilter>,
     /// Lines go to a writer of the program's instead of the output.
@@ -318,7 +329,7 @@ pub(crate) struct Resolved {
     pub(crate) sentry: Option<to_sentry::Resolved>,
     pub(crate) color: Color,
     /// About names of variables.
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) explanation: Explanation,
 }
 
@@ -348,7 +359,7 @@ impl Resolved {
     }
 
     /// What is wrong with the choices, as far as that is seen before anything is opened.
-    pub(crate) fn problems(&self, builder: &Builder, is_strict: bool) -> Vec<String> {
+    pub(crate) fn problems(&self, builder: &Builder) -> Vec<String> {
         let mut problems = builder.mistakes.clone();
         problems.extend(builder.context_problems());
         problems.extend(builder.own_target_problems());
@@ -366,8 +377,9 @@ impl Resolved {
         if let Err(error) = self.levels.check_spans() {
             problems.extend(error.problems().map(str::to_owned));
         }
-        if is_strict {
-            problems.extend(self.warnings.iter().cloned());
+        problems.extend(to_sentry::problems(self));
+        if builder.is_strict || builder.env.is_strict {
+            problems.extend(self.warnings.iter().map(Warning::problem));
         }
         problems
     }
@@ -377,7 +389,7 @@ impl Resolved {
         let files = &self.files;
         let (file, error_file) = (self.name_of(&LOG_FILE), self.name_of(&LOG_ERROR_FILE));
         let mut problems = Vec::new();
-        if files.file.is_some() && files.file == files.error_file {
+        if files.are_same() {
             problems.push(format!(
                 "{file} and {error_file} are the same file: give each its own"
             ));

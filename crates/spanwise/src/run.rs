@@ -1,22 +1,21 @@
-//! `main` as a whole: the error that ends it is an event, and logging ends after everything else.
+//! The frame around `main`: its error is an event, and logging ends after everything else.
 
 use std::{
     error::Error,
-    ops::Deref,
     process::{ExitCode, Termination},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SinkStats, streams};
+use spanwise_core::{AsError, Fault, SinkStats, err, streams};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
 
 /// Runs `main` under the logging that was just started, and returns the exit code.
 ///
-/// An error that `main` returns is an event at ERROR with its causes, where std would print it on
-/// stderr, and the exit code is 1. If `main` returns a value, that decides about the exit code.
-/// Logging ends last: after `main`, what it held, and a runtime that it started. So no line is lost.
+/// An error that `main` returns is an event at ERROR with its type and its causes, where std would
+/// print it on stderr. The exit code is 1 then; otherwise the returned value decides about it.
+/// Logging ends last: after `main`, its values, and a runtime that it started. So no line is lost.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -80,6 +79,9 @@ where
     code
 }
 
+/// How long the lines before the error are waited for, so that its own can be told from them.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// An error that `main` returned, after its event.
 struct Failure {
     text: String,
@@ -88,7 +90,7 @@ struct Failure {
 }
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
-    handle.flush_lines(Instant::now() + SHUTDOWN_TIMEOUT);
+    handle.flush_lines(Instant::now() + FLUSH_TIMEOUT);
     let failure = Failure {
         text: Chain(error).to_string(),
         delivered: delivered(handle),
@@ -112,10 +114,10 @@ fn delivered(handle: &Handle) -> u64 {
     sinks.iter().map(|sink| sink.delivered).sum()
 }
 
-/// What the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` with anything that std's
-/// `main` may return, and an error.
+/// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and
+/// anything that std's `main` may return.
 ///
-/// The error is a type that implements [`Error`], a `Box<dyn Error>`, also with `Send` and `Sync`, an
+/// The error is one that [`err`] takes: a type that implements [`Error`], a `Box<dyn Error>`, an
 /// `anyhow::Error` or an `eyre::Report`. `Kind` is inferred; it keeps the implementations apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that the `main` of `spanwise::run` may return",
@@ -138,38 +140,18 @@ impl Outcome<()> for ExitCode {
     }
 }
 
-impl<T: Termination, E: Error + 'static> Outcome<&dyn Error> for Result<T, E> {
-    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&error))
-    }
-}
-
-impl<T, E> Outcome<Box<dyn Error + Send + Sync>> for Result<T, E>
+impl<T, E, Kind> Outcome<Kind> for Result<T, E>
 where
     T: Termination,
-    E: Deref<Target = dyn Error + Send + Sync>,
+    E: AsError<Kind>,
 {
     fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&*error))
-    }
-}
-
-impl<T, E> Outcome<Box<dyn Error>> for Result<T, E>
-where
-    T: Termination,
-    E: Deref<Target = dyn Error>,
-{
-    fn finish(self, failed: impl FnOnce(&(dyn Error + 'static))) -> ExitCode {
-        finish(self, |error| failed(&*error))
-    }
-}
-
-fn finish<T: Termination, E>(outcome: Result<T, E>, failed: impl FnOnce(E)) -> ExitCode {
-    match outcome {
-        Ok(value) => value.report(),
-        Err(error) => {
-            failed(error);
-            ExitCode::FAILURE
+        match self {
+            Ok(value) => value.report(),
+            Err(error) => {
+                failed(err(&error));
+                ExitCode::FAILURE
+            }
         }
     }
 }

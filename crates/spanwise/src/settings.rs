@@ -88,6 +88,12 @@ pub(crate) const LOG_TIME: Setting = setting(
     "local, utc",
     "The time zone of the times in lines; in JSON, local times have their offset.",
 );
+pub(crate) const LOG_PANIC_BACKTRACE: Setting = setting(
+    "LOG_PANIC_BACKTRACE",
+    "short",
+    "short, full, off",
+    "How much of its backtrace the event of a panic has: with `short`, frames of std, tokio, hyper, axum and tower are counted instead.",
+);
 pub(crate) const LOG_FILE: Setting = setting(
     "LOG_FILE",
     "none",
@@ -261,6 +267,7 @@ pub const SETTINGS: &[Setting] = &[
     LOG_OUTPUT_LEVEL,
     LOG_COLOR,
     LOG_TIME,
+    LOG_PANIC_BACKTRACE,
     LOG_FILE,
     LOG_FILE_LEVEL,
     LOG_ERROR_FILE,
@@ -294,6 +301,7 @@ pub const SETTINGS: &[Setting] = &[
     to_sentry::SENTRY_BREADCRUMB_LEVEL,
     to_sentry::SENTRY_SAMPLE_RATE,
     to_sentry::SENTRY_TRACES_SAMPLE_RATE,
+    to_sentry::SENTRY_GROUPING,
     to_sentry::SENTRY_ENABLE_LOGS,
 ];
 

@@ -266,6 +266,11 @@ impl Handle {
         })
     }
 
+    /// Lines that some output lost so far.
+    pub(crate) fn lost_lines(&self) -> u64 {
+        self.report.stats().sinks.iter().map(SinkStats::lost).sum()
+    }
+
     /// Opens the files again at their paths, for whoever has moved them away. They notice by
     /// themselves within a second, too.
     ///

@@ -530,3 +530,44 @@ fn a_leveled_sink_sees_its_levels_and_its_neighbour_all() {
     assert_eq!(errors.take(), ["other error", "shop"]);
     assert_eq!(all.take().len(), 4);
 }
+
+#[test]
+fn shifted_levels_stay_in_their_order() {
+    for (levels, steps, shifted) in [
+        ("warn", 0, "warn"),
+        ("warn", 1, "info"),
+        ("warn", -2, "off"),
+        ("warn", 127, "trace"),
+        ("warn", -128, "off"),
+        // One more than nothing is something.
+        ("off", 1, "error"),
+        ("info,shop=debug,hyper=off", 1, "debug,shop=trace,hyper=off"),
+        ("info,shop=debug,hyper=off", -3, "off,shop=error,hyper=off"),
+        ("shop=info", 1, "shop=debug"),
+        // A span directive that changes nothing any more would be an error.
+        ("info,[request]=debug", 1, "debug,[request]=trace"),
+        ("info,[request]=debug", 2, "trace"),
+        ("info,[request]=debug", -3, "off,[request]=error"),
+    ] {
+        let parsed: Levels = levels.parse().unwrap();
+        let parsed = parsed.shifted(steps);
+        assert_eq!(parsed.to_string(), shifted, "{levels} by {steps}");
+        assert!(parsed.check_spans().is_ok(), "{levels} by {steps}");
+    }
+}
+
+#[test]
+fn directives_are_kept_over_other_levels() {
+    for (levels, other, both) in [
+        ("info", "error", "info"),
+        ("info", "hyper=off", "info,hyper=off"),
+        ("info,shop=debug", "shop=trace,off", "info,shop=trace"),
+        ("debug", "[request]=debug", "debug"),
+        ("info", "[request]=debug", "info,[request]=debug"),
+    ] {
+        let parsed: Levels = levels.parse().unwrap();
+        let parsed = parsed.with_directives_of(&other.parse().unwrap());
+        assert_eq!(parsed.to_string(), both, "{levels} and {other}");
+        assert!(parsed.check_spans().is_ok(), "{levels} and {other}");
+    }
+}

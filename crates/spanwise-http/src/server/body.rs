@@ -96,7 +96,7 @@ where
         let (polled, is_read) = match polled {
             Ok(polled) => polled,
             Err(panic) => {
-                ending.end(End::Panicked(message(&*panic)));
+                ending.end(End::Panicked(&message(&*panic)));
                 *this.ending = None;
                 resume_unwind(panic);
             }

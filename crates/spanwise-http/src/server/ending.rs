@@ -7,7 +7,7 @@ use http::{
     header::{self, Entry},
 };
 use http_body::Body;
-use spanwise_core::{REDACTED, errors::KeptError, guarded};
+use spanwise_core::{REDACTED, errors::ErrorCopy, guarded};
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
@@ -72,7 +72,7 @@ impl Head {
 enum Why<'a> {
     Text(Cow<'a, str>),
     /// The program said so.
-    Failure(&'a KeptError),
+    Failure(&'a ErrorCopy),
 }
 
 /// How it ended.
@@ -233,7 +233,7 @@ impl Ending {
     fn outcome<'a>(
         &self,
         end: End<'a>,
-        failure: Option<&'a KeptError>,
+        failure: Option<&'a ErrorCopy>,
     ) -> (Outcome, Option<Why<'a>>) {
         let by_status = || {
             let head = self.head.as_ref();

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{AsError, Clock, err, errors::KeptError};
+use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
 use super::{names, value::Value};
 use crate::{carried::Carried, mistake::Mistake};
@@ -69,6 +69,9 @@ pub fn mark(name: &'static str) {
 
 /// Says that the current request failed, and why: its event has the error, with the causes.
 ///
+/// It takes what [`err`](spanwise_core::err) takes: also a `Box<dyn Error + Send + Sync>`, an
+/// `anyhow::Error` or an `eyre::Report`.
+///
 /// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
 /// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
 /// last one counts. In Sentry, the request is one issue with that error.
@@ -98,7 +101,7 @@ where
     match exchange.and_then(|request| request.exchange.as_ref()) {
         Some(exchange) => {
             // Before the notes are locked: the error's code may log, and add to them.
-            let failure = Box::new(KeptError::new(err(error)));
+            let failure = ErrorCopy::new(error.as_error());
             exchange.notes().failure = Some(failure);
         }
         None => NO_REQUEST.tell(|| {
@@ -123,7 +126,7 @@ pub(crate) struct Notes {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
-    pub(crate) failure: Option<Box<KeptError>>,
+    pub(crate) failure: Option<Box<ErrorCopy>>,
     /// When the last of them ended.
     marked: Instant,
 }

@@ -109,7 +109,7 @@ where
                     ending.begin(&mut response);
                     response
                 });
-                ending.end(End::Panicked(message(&*panic)));
+                ending.end(End::Panicked(&message(&*panic)));
                 *this.ending = None;
                 match answer {
                     Some(answer) => Poll::Ready(Ok(answer)),

@@ -87,15 +87,22 @@ async fn one_event_a_request_with_what_belongs_to_it() {
     let response = send(address, Version::HTTP_11, get("/panics")).await;
     assert!(response.is_err());
     let panics = lines_of(&lines, "/panics").await;
-    let of_the_hook = panics.iter().filter(|line| line["target"] == "panic");
-    assert_eq!(of_the_hook.count(), 1, "{panics:?}");
+    let of_the_hook: Vec<_> = panics
+        .iter()
+        .filter(|line| line["target"] == "panic")
+        .collect();
+    assert_eq!(of_the_hook.len(), 1, "{panics:?}");
+    let message = of_the_hook[0]["message"].as_str().unwrap();
+    assert!(message.starts_with("no such card: "), "{message}");
     let told: Vec<_> = panics
         .iter()
         .filter(|line| line["outcome"] == "panicked")
         .collect();
     assert_eq!(told.len(), 1, "{panics:?}");
     let error = told[0]["error"].as_str().unwrap();
-    assert!(error.starts_with("no such card: "), "{error}");
+    // It refers to the event of the panic.
+    let location = of_the_hook[0]["panic.location"].as_str().unwrap();
+    assert_eq!(error, format!("panicked at {location}"));
     assert!(!lines.text().contains("4111"), "{panics:?}");
 
     let request = tokio::spawn(send(address, Version::HTTP_11, get("/endless")));

@@ -1,7 +1,11 @@
 //! A thread that ends may log from the destructors of its thread-locals, when those of everybody
 //! else are gone.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
 use sentry_core::Hub;
 use spanwise_redact::Policy;
@@ -135,4 +139,82 @@ fn a_share_of_it_is_counted() {
         21,
         "{stats:?}"
     );
+}
+
+/// A hook that does not return holds up the sending, and no thread that ends.
+#[test]
+fn it_waits_for_no_hook() {
+    if alone("ending_thread::it_waits_for_no_hook") {
+        return;
+    }
+    struct Logs(mpsc::Sender<()>);
+    impl Drop for Logs {
+        fn drop(&mut self) {
+            error!("at the end");
+            self.0.send(()).unwrap();
+        }
+    }
+    thread_local! {
+        static LOGS: RefCell<Option<Logs>> = const { RefCell::new(None) };
+    }
+    let receiver = Receiver::start();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let (layer, guard) = builder(&receiver)
+        .before_send(move |event| {
+            if event.message.as_deref() == Some("at the end") {
+                // Until the sender is dropped.
+                let _ = released.lock().unwrap().recv();
+            }
+            Some(event)
+        })
+        .build()
+        .unwrap();
+    tracing_subscriber::registry().with(layer).init();
+    let (has_ended, ended) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        LOGS.set(None);
+        LOGS.set(Some(Logs(has_ended)));
+        error!("before the end");
+    });
+    ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    thread.join().unwrap();
+    drop(release);
+    let stats = guard.shutdown(Duration::from_secs(60));
+    assert_eq!(
+        (stats.sent.delivered, stats.sent.lost()),
+        (2, 0),
+        "{stats:?}"
+    );
+}
+
+/// What comes after the end of the sending is lost, and counted.
+#[test]
+fn it_counts_what_comes_after_the_end() {
+    if alone("ending_thread::it_counts_what_comes_after_the_end") {
+        return;
+    }
+    struct Logs(Option<SentryGuard>);
+    impl Drop for Logs {
+        fn drop(&mut self) {
+            let guard = self.0.take().unwrap();
+            let sentry = guard.sentry();
+            guard.shutdown(Duration::from_secs(60));
+            error!("after the end");
+            assert_eq!(sentry.stats().sent.lost(), 1, "{:?}", sentry.stats());
+        }
+    }
+    thread_local! {
+        static LOGS: RefCell<Option<Logs>> = const { RefCell::new(None) };
+    }
+    let receiver = Receiver::start();
+    let (layer, guard) = builder(&receiver).build().unwrap();
+    tracing_subscriber::registry().with(layer).init();
+    let thread = std::thread::spawn(|| {
+        LOGS.set(None);
+        LOGS.set(Some(Logs(Some(guard))));
+        error!("before the end");
+    });
+    thread.join().unwrap();
+    assert_eq!(receiver.events().len(), 1);
 }

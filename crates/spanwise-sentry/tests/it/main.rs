@@ -19,6 +19,7 @@ mod failing_server;
 mod feedback;
 #[cfg(unix)]
 mod forks;
+mod grouping;
 mod hook_logs;
 mod hooks;
 mod isolation;

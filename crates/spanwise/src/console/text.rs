@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use spanwise_core::{error_chain, guarded, log_record};
+use spanwise_core::{error_chain, errors, guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// The text of a value is cut at this many bytes.
@@ -81,13 +81,17 @@ impl Visit for Reader<'_> {
     }
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes on one line, and its backtrace, if it has one.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.0, f)?;
-        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
+        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))?;
+        match errors::short_backtrace(self.0) {
+            Some(backtrace) => write!(f, "\n{}", backtrace.trim_end()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -11,9 +11,9 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "sentry"))]
-pub(crate) use off::{FromEnv, InCode, Resolved, Running, Started, resolve, start};
+pub(crate) use off::{FromEnv, InCode, Resolved, Running, Started, problems, resolve, start};
 #[cfg(feature = "sentry")]
-pub(crate) use on::{FromEnv, InCode, Resolved, Running, Started, resolve, start};
+pub(crate) use on::{FromEnv, InCode, Resolved, Running, Started, problems, resolve, start};
 
 pub(crate) const SENTRY_DSN: Setting = Setting {
     shown: Shown::Hidden,
@@ -59,6 +59,12 @@ pub(crate) const SENTRY_TRACES_SAMPLE_RATE: Setting = setting(
     "0",
     "a number from 0 to 1",
     "The share of requests that is sent as transactions; by their trace, as LOG_SAMPLE decides.",
+);
+pub(crate) const SENTRY_GROUPING: Setting = setting(
+    "SENTRY_GROUPING",
+    "on",
+    SWITCH,
+    "Whether errors are one issue that say the same, but for numbers, ids, addresses and paths; otherwise Sentry's own rules decide.",
 );
 pub(crate) const SENTRY_ENABLE_LOGS: Setting = setting(
     "SENTRY_ENABLE_LOGS",

@@ -39,6 +39,10 @@ impl FromEnv {
     }
 }
 
+pub(crate) fn problems(_: &resolve::Resolved) -> Vec<String> {
+    Vec::new()
+}
+
 pub(crate) fn resolve(
     _: &Builder,
     _: Preset,

@@ -10,7 +10,8 @@ use spanwise_sentry::{
 
 use super::{
     SENTRY_BREADCRUMB_LEVEL, SENTRY_DSN, SENTRY_ENABLE_LOGS, SENTRY_ENVIRONMENT,
-    SENTRY_EVENT_LEVEL, SENTRY_RELEASE, SENTRY_SAMPLE_RATE, SENTRY_TRACES_SAMPLE_RATE,
+    SENTRY_EVENT_LEVEL, SENTRY_GROUPING, SENTRY_RELEASE, SENTRY_SAMPLE_RATE,
+    SENTRY_TRACES_SAMPLE_RATE,
 };
 use crate::{
     Builder, Preset, conceal,
@@ -31,6 +32,7 @@ pub(crate) struct FromEnv {
     breadcrumbs: Option<TargetLevels>,
     sample_rate: Option<f64>,
     traces_sample_rate: Option<f64>,
+    grouping: Option<bool>,
     logs: Option<bool>,
 }
 
@@ -65,6 +67,7 @@ impl FromEnv {
             breadcrumbs: vars.parsed(&SENTRY_BREADCRUMB_LEVEL),
             sample_rate: share(vars, &SENTRY_SAMPLE_RATE),
             traces_sample_rate: share(vars, &SENTRY_TRACES_SAMPLE_RATE),
+            grouping: vars.switch(&SENTRY_GROUPING),
             logs: vars.switch(&SENTRY_ENABLE_LOGS),
         }
     }
@@ -183,6 +186,12 @@ impl Resolved {
     }
 }
 
+/// What is wrong with names that are made of other settings.
+pub(crate) fn problems(resolved: &resolve::Resolved) -> Vec<String> {
+    let choices = resolved.sentry.as_ref();
+    choices.map(Resolved::problems).unwrap_or_default()
+}
+
 pub(crate) fn resolve(
     builder: &Builder,
     preset: Preset,
@@ -245,6 +254,8 @@ pub(crate) fn resolve(
         &SENTRY_TRACES_SAMPLE_RATE,
         show(env.traces_sample_rate.as_ref()),
     );
+    let grouping = env.grouping.map(|on| if on { "on" } else { "off" });
+    value(&SENTRY_GROUPING, show(grouping.as_ref()));
     value(&SENTRY_ENABLE_LOGS, show(env.logs.as_ref()));
     Some(Resolved {
         dsn: dsn.clone(),
@@ -263,10 +274,6 @@ pub(crate) fn start(
     let Some(choices) = &resolved.sentry else {
         return Ok(Started(None));
     };
-    let problems = choices.problems();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let env = &choices.env;
     let mut builder = Sentry::builder(choices.dsn.clone()).report(report.clone());
     if let Some(environment) = &choices.environment {
@@ -286,6 +293,9 @@ pub(crate) fn start(
     }
     if let Some(share) = env.traces_sample_rate {
         builder = builder.traces_sample_rate(share);
+    }
+    if env.grouping == Some(false) {
+        builder = builder.without_grouping();
     }
     if env.logs == Some(true) {
         builder = builder.logs(tracing::level_filters::LevelFilter::INFO);

@@ -35,6 +35,8 @@ mod debug_reads_span;
 mod deep_spans;
 mod empty_stack;
 mod errors;
+#[cfg(feature = "sentry")]
+mod failed_main;
 #[cfg(feature = "axum")]
 mod failed_requests;
 mod failing_request;
@@ -51,6 +53,8 @@ mod left_out_counts;
 mod local_time;
 mod log_records;
 mod outputs;
+#[cfg(feature = "axum")]
+mod panicking_handler;
 mod panics;
 mod planted_secrets;
 mod planting;

@@ -39,6 +39,7 @@ const SETTERS: &[Setter] = setters! {
     time: "LOG_TIME", "LOCAL", "CET" => " is unknown: accepts local, utc";
     output: "LOG_OUTPUT", "stderr", "stdot" => " is unknown: did you mean stdout? accepts stdout, stderr, none";
     output_level: "LOG_OUTPUT_LEVEL", "WARNING", "off" => " is unknown: accepts error, warn, info, debug, trace";
+    panic_backtrace: "LOG_PANIC_BACKTRACE", "full", "long" => " is unknown: accepts short, full, off";
     color: "LOG_COLOR", "always", "yes" => " is unknown: accepts auto, always, never";
     file_level: "LOG_FILE_LEVEL", "critical", "verbose" => " is unknown: did you mean debug? accepts error, warn,";
     file_rotation: "LOG_FILE_ROTATE", "hourly, 1MiB", "huorly" => ": `huorly`";

@@ -1,5 +1,6 @@
 //! What the environment can say, and what beats what.
 
+mod mistakes;
 mod names;
 mod values;
 

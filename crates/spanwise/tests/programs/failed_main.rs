@@ -18,11 +18,10 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
-/// A `main`, by a name.
+/// A program that has an exit code of its own.
 type Program = (&'static str, fn() -> ExitCode);
 
-/// Programs that have an exit code of their own.
-pub(crate) const PROGRAMS: [Program; 13] = [
+pub(crate) const PROGRAMS: [Program; 15] = [
     ("unit", || run_with(|_| tracing::info!("served"))),
     ("code", || run_with(|_| ExitCode::from(7))),
     ("ok-unit", || run_with(|_| Ok::<(), CannotStart>(()))),
@@ -40,6 +39,12 @@ pub(crate) const PROGRAMS: [Program; 13] = [
             (0..1_000).for_each(|n| tracing::info!(n, "working"));
             Err::<ExitCode, Box<dyn Error + Send + Sync>>(CannotStart::new().into())
         })
+    }),
+    ("anyhow", || {
+        run_with(|_| Err::<(), _>(anyhow::Error::new(CannotStart::new())))
+    }),
+    ("eyre", || {
+        run_with(|_| Err::<(), _>(eyre::Report::new(CannotStart::new())))
     }),
     ("async", || spanwise::run(spanwise::init_from_env!(), serve)),
     ("no-output", || {
@@ -161,12 +166,26 @@ fn value_of_main_decides_the_exit_code() {
 }
 
 fn error_of_main_is_the_last_line() {
-    for (name, before) in [("error", 0), ("box", 0), ("send-box", 1_000), ("async", 1)] {
+    for (name, before) in [
+        ("error", 0),
+        ("box", 0),
+        ("anyhow", 0),
+        ("eyre", 0),
+        ("send-box", 1_000),
+        ("async", 1),
+    ] {
         let (status, stdout, stderr) = output(name, &[]);
         assert_eq!((status, &*stderr), (Some(1), ""), "{name}");
         let lines = objects(&stdout);
         assert_eq!(lines.len(), before + 1, "{name}: {stdout}");
-        assert_failure(lines.last().unwrap());
+        let line = lines.last().unwrap();
+        assert_failure(line);
+        // In a box nobody knows its type.
+        let of_type = "programs::failed_main::CannotStart";
+        assert!(
+            line["error"]["type"] == of_type || name != "error",
+            "{line}"
+        );
     }
     let (status, stdout, stderr) = output("error", &[("LOG_PRESET", "dev")]);
     assert_eq!((status, &*stdout), (Some(1), ""));

@@ -14,6 +14,7 @@ mod exit_summary;
 mod failed_main;
 mod own_crate;
 mod panic_secrets;
+mod panics_once;
 mod stalled_reader;
 mod stalled_shutdown;
 mod wrong_start;
@@ -36,13 +37,14 @@ struct Test {
 /// What a victim does as its `main`.
 type Victim = fn() -> Result<(), InitError>;
 
-const TESTS: [Test; 9] = [
+const TESTS: [Test; 10] = [
     closed_pipe::TEST,
     command_line::TEST,
     exit_summary::TEST,
     failed_main::TEST,
     own_crate::TEST,
     panic_secrets::TEST,
+    panics_once::TEST,
     stalled_reader::TEST,
     stalled_shutdown::TEST,
     wrong_start::TEST,

@@ -1,5 +1,5 @@
-//! What the macros know of the crate they are written in: the service on each line, and the targets
-//! of which the preset dev shows DEBUG.
+//! The macros name the service on each line by the crate, and the targets of which the preset dev
+//! shows DEBUG.
 
 use serde_json::{Value, json};
 use spanwise::InitError;

@@ -22,6 +22,7 @@ pub(crate) const TEST: Test = Test {
     },
     victims: &[
         ("panics", panics),
+        ("panics-without-output", panics_without_output),
         ("panics-with-hook", panics_with_hook),
         ("writer-fails", writer_fails),
         ("hostile-panics", hostile_panics),
@@ -31,7 +32,16 @@ pub(crate) const TEST: Test = Test {
 const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 
 fn panics() -> Result<(), InitError> {
-    let _telemetry = Builder::prod().init()?;
+    panics_under(Builder::prod())
+}
+
+/// std prints what no output took.
+fn panics_without_output() -> Result<(), InitError> {
+    panics_under(Builder::prod().output(spanwise::Output::None))
+}
+
+fn panics_under(builder: Builder) -> Result<(), InitError> {
+    let _telemetry = builder.init()?;
     let worker = std::thread::Builder::new().name("worker".to_owned());
     let secret = worker.spawn(|| panic!("no access with {TOKEN} to the shop"));
     let _ = secret.unwrap().join();
@@ -115,6 +125,9 @@ fn the_message_is_shown_without_the_secret() {
         stdout.contains(r#""message":"no access with [REDACTED] to the shop""#),
         "{stdout}"
     );
+    assert_eq!(stderr, "");
+    let (_, stderr) = run("panics-without-output");
+    assert!(!stderr.contains(TOKEN), "{stderr}");
     assert!(stderr.contains("thread 'worker' panicked at "), "{stderr}");
     assert!(
         stderr.contains("\nno access with [REDACTED] to the shop\n"),
@@ -123,7 +136,7 @@ fn the_message_is_shown_without_the_secret() {
 }
 
 fn a_panic_without_a_secret_is_printed_by_std() {
-    let (_, stderr) = run("panics");
+    let (_, stderr) = run("panics-without-output");
     assert!(
         stderr.contains("\nout of stock\nnote: run with `RUST_BACKTRACE=1`"),
         "{stderr}"

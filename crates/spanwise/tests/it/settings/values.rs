@@ -322,6 +322,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("LOG_OUTPUT_LEVEL", &["error", "warning", "debug"]),
     ("LOG_COLOR", &["auto", "always", "never"]),
     ("LOG_TIME", &["local", "utc"]),
+    ("LOG_PANIC_BACKTRACE", &["short", "full", "off"]),
     ("LOG_FILE_LEVEL", &["warn", "fatal"]),
     (
         "LOG_FILE_ROTATE",
@@ -359,6 +360,7 @@ const WORDS: &[(&str, &[&str])] = &[
     #[cfg(feature = "sentry")]
     ("SENTRY_TRACES_SAMPLE_RATE", &["0.25"]),
     #[cfg(feature = "sentry")]
+    ("SENTRY_GROUPING", &["on", "off"]),
     ("SENTRY_ENABLE_LOGS", &["true", "false"]),
 ];
 

@@ -1,0 +1,64 @@
+//! A copy of an error, for an event that comes when the error is gone.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use super::{backtrace, short_name, type_name};
+use crate::{error_chain, guarded};
+
+/// What sinks show of an error: its message, the name of its type, its backtrace, and the same of
+/// its causes, 16 at most.
+///
+/// Its `Debug` is the short name of the type of the original.
+pub struct ErrorCopy {
+    pub(super) type_name: Option<&'static str>,
+    pub(super) short_name: Option<String>,
+    pub(super) backtrace: Option<Arc<str>>,
+    message: String,
+    source: Option<Box<Self>>,
+}
+
+/// Of a longer chain the rest is dropped.
+const MAX_CAUSES: usize = 16;
+
+/// A longer message is cut.
+const MAX_MESSAGE_LEN: usize = 4096;
+
+impl ErrorCopy {
+    /// Copies `error` with its causes.
+    #[must_use]
+    pub fn new(error: &(dyn Error + 'static)) -> Box<Self> {
+        let causes: Vec<_> = error_chain(error, MAX_CAUSES).collect();
+        let copy = |source, error: &(dyn Error + 'static)| {
+            let mut message = String::new();
+            guarded::append(&mut message, format_args!("{error}"), MAX_MESSAGE_LEN);
+            Box::new(Self {
+                type_name: type_name(error),
+                short_name: short_name(error),
+                backtrace: backtrace(error),
+                message,
+                source,
+            })
+        };
+        let innermost_first = causes.into_iter().rev();
+        let source = innermost_first.fold(None, |source, cause| Some(copy(source, cause)));
+        copy(source, error)
+    }
+}
+
+impl fmt::Display for ErrorCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for ErrorCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short_name.as_deref().unwrap_or(&self.message))
+    }
+}
+
+impl Error for ErrorCopy {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

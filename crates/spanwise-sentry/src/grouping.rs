@@ -1,0 +1,364 @@
+//! Fingerprints by which Sentry groups events into issues.
+//!
+//! Sentry takes two messages that differ in a number for two issues. So the fingerprint has the
+//! message, and the texts of errors, with blanks for what changes from event to event: numbers,
+//! hexadecimal digits, UUIDs and other ids, addresses with their ports, and paths.
+
+use std::borrow::Cow;
+
+use sentry_core::protocol::Exception;
+use spanwise_core::guarded;
+
+use crate::fields::{Cause, Fields};
+
+/// What decides which events are one issue, unless an event has a fingerprint of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    /// A fingerprint of its texts.
+    #[default]
+    ByText,
+    /// Sentry's own rules.
+    BySentry,
+}
+
+/// As much of a text is compared.
+const MAX_TEXT_LEN: usize = 1024;
+
+/// As many errors of a chain are compared.
+const MAX_CAUSES: usize = 8;
+
+/// The field with which an event decides about its own group.
+const FIELD: &str = "fingerprint";
+
+type Fingerprint = Cow<'static, [Cow<'static, str>]>;
+
+/// Takes the field that overrides the fingerprint out of the fields.
+pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
+    let at = fields.values.iter().position(|(name, _)| *name == FIELD)?;
+    let text = match fields.values.remove(at).1 {
+        sentry_core::protocol::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
+}
+
+/// Returns the fingerprint of an event that says `message` and has `errors`; none if it says
+/// nothing.
+pub(crate) fn fingerprint(
+    target: &str,
+    message: Option<&str>,
+    errors: &[Vec<Cause>],
+) -> Option<Fingerprint> {
+    let causes = errors.iter().flatten().take(MAX_CAUSES);
+    let causes = causes.map(|cause| format!("{}: {}", cause.ty, blank(&cause.text)));
+    let texts: Vec<String> = message.map(blank).into_iter().chain(causes).collect();
+    if texts.is_empty() {
+        return None;
+    }
+    let parts = std::iter::once(target.to_owned()).chain(texts);
+    Some(parts.map(Cow::Owned).collect())
+}
+
+/// Returns the fingerprint of a panic: the function that panicked, else the file, and the message.
+/// Its line changes with each release.
+pub(crate) fn fingerprint_of_panic(exception: &Exception, file: Option<&str>) -> Fingerprint {
+    let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
+    let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
+    let function = own.next().and_then(|frame| frame.function.as_deref());
+    let place = function.or(file).unwrap_or_default();
+    let message = blank(exception.value.as_deref().unwrap_or_default());
+    let parts = ["panic".to_owned(), place.to_owned(), message];
+    parts.into_iter().map(Cow::Owned).collect()
+}
+
+/// Returns `text` with blanks for what changes from event to event.
+pub(crate) fn blank(text: &str) -> String {
+    let text = guarded::cut_at(text, MAX_TEXT_LEN);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let before = text[..at].chars().next_back();
+        if let Some((host, len)) = url(rest, before) {
+            let start = rest[..host].find("://").map_or(0, |at| at + 3);
+            out.push_str(&rest[..start]);
+            out.push_str(&blank(&rest[start..host]));
+            if len > host {
+                out.push_str(PATH);
+            }
+            at += len;
+        } else if let Some((len, blank)) = variable(rest, before) {
+            push_blank(&mut out, blank);
+            at += len;
+        } else {
+            out.push(c);
+            at += c.len_utf8();
+        }
+    }
+    out
+}
+
+/// Appends a blank; of a list of them, one.
+fn push_blank(out: &mut String, blank: &str) {
+    let without = out.trim_end_matches([' ', ',', ';']);
+    if without.len() < out.len() && without.ends_with(blank) {
+        out.truncate(without.len());
+    } else {
+        out.push_str(blank);
+    }
+}
+
+const NUMBER: &str = "<number>";
+const ID: &str = "<id>";
+const PATH: &str = "<path>";
+
+/// Returns the length of what `text` begins with, and its blank, if it changes from event to event.
+fn variable(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
+    // Inside a word nothing begins but a long number: `user10042`, not `sha256`.
+    if before.is_some_and(char::is_alphanumeric) {
+        let digits = digits_len(text);
+        let ends_word = !text[digits..].starts_with(char::is_alphanumeric);
+        let follows_letter = before.is_some_and(char::is_alphabetic);
+        return (digits >= 4 && ends_word && follows_letter).then_some((digits, NUMBER));
+    }
+    if let Some(len) = path(text, before) {
+        return Some((len, PATH));
+    }
+    if let Some(len) = id(text) {
+        return Some((len, ID));
+    }
+    number(text, before).map(|len| (len, NUMBER))
+}
+
+/// Returns where the host of a URL ends, and where its path and its query do.
+fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '+');
+    if !is_scheme || before.is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let is_end =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')' | '>' | ',' | ';');
+    let rest = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+    let rest = rest.trim_end_matches(['.', ':', '!']);
+    let start = scheme.len() + "://".len();
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Some((start + host, start + rest.len()))
+}
+
+/// An absolute path, one below `.`, `..` or `~`, or one that ends with the name of a file.
+fn path(text: &str, before: Option<char>) -> Option<usize> {
+    let is_of_path = |c: char| {
+        c.is_alphanumeric()
+            || matches!(
+                c,
+                '/' | '\\' | '.' | '_' | '-' | '~' | '%' | '+' | '@' | '{' | '}'
+            )
+    };
+    let is_drive =
+        text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let begin = if is_drive { 2 } else { 0 };
+    let len = text[begin..]
+        .find(|c| !is_of_path(c))
+        .map_or(text.len(), |len| begin + len);
+    let path = text[..len].trim_end_matches(['.', '-', '{', '}']);
+    let (_, name) = path.rsplit_once(['/', '\\'])?;
+    let is_begin = before.is_none_or(|c| !matches!(c, '/' | '\\' | '.' | '<' | '>' | '_' | '-'));
+    let begins_as_path = ["/", "./", "../", "~/", "\\\\"]
+        .iter()
+        .any(|start| path.starts_with(start));
+    let is_file = name.rsplit_once('.').is_some_and(|(stem, extension)| {
+        let is_extension = (1..=5).contains(&extension.len())
+            && extension.chars().all(|c| c.is_ascii_alphanumeric())
+            && extension.contains(|c: char| c.is_ascii_alphabetic());
+        is_extension && !stem.is_empty()
+    });
+    // That of a URL comes after its host.
+    let is_of_url = before == Some('/') || path.starts_with("//");
+    let has_names = path.contains(char::is_alphanumeric);
+    let is_deep = path.matches('/').count() >= 2;
+    let is_path = has_names && (is_drive || begins_as_path && !is_of_url || is_file || is_deep);
+    if !is_begin || !is_path {
+        return None;
+    }
+    // With a line and a column, or a query.
+    let rest = &text[path.len()..];
+    let query = rest.strip_prefix('?').map_or(0, |query| {
+        1 + query
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ')'))
+            .unwrap_or(query.len())
+    });
+    let mut len = path.len() + query;
+    while let Some(digits) = text[len..].strip_prefix(':') {
+        match digits_len(digits) {
+            0 => break,
+            count => len += 1 + count,
+        }
+    }
+    Some(len)
+}
+
+fn digits_len(text: &str) -> usize {
+    let is_end = |c: char| !c.is_ascii_digit();
+    text.find(is_end).unwrap_or(text.len())
+}
+
+/// A UUID, hexadecimal digits, an IPv6 or MAC address, or a word of letters and digits mixed.
+fn id(text: &str) -> Option<usize> {
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        let is_end = |c: char| !c.is_ascii_hexdigit();
+        let len = digits.find(is_end).unwrap_or(digits.len());
+        return (len > 0).then_some(2 + len);
+    }
+    let groups = |separator: char| {
+        let is_end = |c: char| !c.is_ascii_hexdigit() && c != separator;
+        text[..text.find(is_end).unwrap_or(text.len())].trim_end_matches(separator)
+    };
+    let ends_word =
+        |len: usize| !text[len..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let dashed = groups('-');
+    let lengths = dashed.split('-').map(str::len);
+    if lengths.eq([8, 4, 4, 4, 12]) && ends_word(dashed.len()) {
+        return Some(dashed.len());
+    }
+    let address = groups(':');
+    let colons = address.matches(':').count();
+    let has_digit = address.contains(|c: char| c.is_ascii_digit());
+    // Times have two colons, and no letters.
+    let is_address = has_digit && (colons >= 5 || address.contains("::")) || colons == 5;
+    if is_address && ends_word(address.len()) {
+        return Some(address.len());
+    }
+    let word = &text[..text
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(text.len())];
+    is_id(word).then_some(word.len())
+}
+
+/// Whether a word is an id: hexadecimal, long, or with letters and digits in turns.
+fn is_id(word: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    if !word.is_ascii() || !word.contains(is_digit) || word.chars().all(is_digit) {
+        return false;
+    }
+    let min_hex_len = if word.starts_with(is_digit) { 4 } else { 7 };
+    let is_hex = word.len() >= min_hex_len && word.chars().all(|c| c.is_ascii_hexdigit());
+    let digits = word.chars().filter(|c| is_digit(*c)).count();
+    let turns = word
+        .as_bytes()
+        .windows(2)
+        .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit())
+        .count();
+    is_hex || word.len() >= 12 && digits >= 2 || word.len() >= 5 && turns >= 3
+}
+
+/// A number: with its sign and its unit, and with what joins it to others, as in a date, a time, a
+/// version or an address.
+fn number(text: &str, before: Option<char>) -> Option<usize> {
+    let signed = text.strip_prefix(['-', '+', '−']);
+    let may_have_sign =
+        before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '>' | ')' | '_'));
+    let digits = signed.filter(|_| may_have_sign).unwrap_or(text);
+    let mut len = text.len() - digits.len();
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    loop {
+        len += digits_len(&text[len..]);
+        let rest = &text[len..];
+        let join = ["e-", "e+", "E-", "E+"]
+            .iter()
+            .find(|join| rest.starts_with(**join));
+        let join = match join {
+            Some(join) => join.len(),
+            None => {
+                usize::from(rest.starts_with(['.', ',', ':', '-', '+', '/', '_', 'T', 'e', 'E']))
+            }
+        };
+        if join == 0 || !rest[join..].starts_with(|c: char| c.is_ascii_digit()) {
+            break;
+        }
+        len += join;
+    }
+    let rest = &text[len..];
+    let unit = &rest[..rest
+        .find(|c: char| !c.is_alphabetic() && c != '%')
+        .unwrap_or(rest.len())];
+    const UNITS: [&str; 24] = [
+        "ns", "us", "µs", "μs", "ms", "s", "m", "min", "h", "d", "B", "kB", "KB", "MB", "GB", "TB",
+        "KiB", "MiB", "GiB", "TiB", "%", "Z", "x", "px",
+    ];
+    if UNITS.contains(&unit) {
+        len += unit.len();
+    }
+    Some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_replace_what_changes() {
+        for (text, expected) in [
+            ("order 42 failed", "order <number> failed"),
+            ("order #42: took 1.5s", "order #<number>: took <number>"),
+            ("ids [1, 2, 3]", "ids [<number>]"),
+            ("-5 degrees", "<number> degrees"),
+            ("at 2026-11-28T10:00:00.123Z", "at <number>"),
+            ("10.0.0.1:8080 refused", "<number> refused"),
+            ("db.internal:5432 refused", "db.internal:<number> refused"),
+            ("[::1]:80 and fe80::1%eth0", "[<id>]:<number> and <id>%eth0"),
+            ("0xdeadbeef", "<id>"),
+            (
+                "1a2b of 1e-5 for user10042",
+                "<id> of <number> for user<number>",
+            ),
+            ("::1 at 10:20:30+01:00", "<id> at <number>"),
+            ("uploads/ada/photo", "<path>"),
+            ("file:///var/x", "file://<path>"),
+            ("commit 1a2b3c4d5e", "commit <id>"),
+            ("7f9c24e5-7d60-4b8a-9c3e-1d2f3a4b5c6d", "<id>"),
+            ("pod shop-7f9c4d8b5-xk2p9", "pod shop-<id>-<id>"),
+            ("cannot open /var/lib/shop/42.db", "cannot open <path>"),
+            ("at src/main.rs:12:5", "at <path>"),
+            ("C:\\shop\\a.txt: denied", "<path>: denied"),
+            (
+                "GET https://api.example.com:8443/v1/orders/42?x=1 failed",
+                "GET https://api.example.com:<number><path> failed",
+            ),
+            // What is a part of a name stays.
+            ("invalid utf8, not utf16", "invalid utf8, not utf16"),
+            ("sha256 of x86 by h2", "sha256 of x86 by h2"),
+            ("text/html and/or I/O", "text/html and/or I/O"),
+            ("std::io::Error a::b", "std::io::Error a::b"),
+            ("a / b", "a / b"),
+            ("", ""),
+            ("größe 5 µ", "größe <number> µ"),
+        ] {
+            assert_eq!(blank(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_text_has_a_blank_form_that_stays() {
+        let pieces = [
+            "1", "a", "/", "-", ":", ".", "µs", "ä", "0x", "<", "\\", "[", " ", "~", "%",
+        ];
+        let mut state = 7_usize;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..8 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                text.push_str(pieces[(state >> 33) % pieces.len()]);
+            }
+            let once = blank(&text);
+            assert!(once.len() <= text.len() * 8, "{text}");
+        }
+    }
+}

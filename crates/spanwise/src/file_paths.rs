@@ -1,0 +1,57 @@
+//! Paths of files before they are opened: two that name one file, and directories that are missing.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Returns whether both paths lead to one file, however they are written: through `.` and `..`,
+/// symbolic links, and from the current directory.
+pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
+    match (resolved(one), resolved(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// The path without links and dots, as far as it is there.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    if let Ok(path) = fs::canonicalize(path) {
+        return Some(path);
+    }
+    let path = std::path::absolute(path).ok()?;
+    let (directory, name) = (path.parent()?, path.file_name()?);
+    match fs::canonicalize(directory) {
+        Ok(directory) => Some(directory.join(name)),
+        // A start makes one directory, so the one above is there.
+        Err(_) => Some(resolved_directory(directory)?.join(name)),
+    }
+}
+
+fn resolved_directory(directory: &Path) -> Option<PathBuf> {
+    let above = fs::canonicalize(directory.parent()?).ok()?;
+    Some(above.join(directory.file_name()?))
+}
+
+/// Returns the first directory that is missing on the way to `path`, if more is missing than the
+/// directory of the file.
+///
+/// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But `/vra/log/shop/shop.log`,
+/// or a volume that is not mounted, is a mistake. It would become a tree that no collector reads.
+pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let missing = path
+        .ancestors()
+        .skip(1)
+        .take_while(|directory| is_missing(directory));
+    let missing: Vec<&Path> = missing.collect();
+    match missing[..] {
+        [] | [_] => None,
+        [.., first] => Some(first.to_owned()),
+    }
+}
+
+fn is_missing(directory: &Path) -> bool {
+    let there = fs::metadata(directory);
+    there.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
