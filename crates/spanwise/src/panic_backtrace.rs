@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use spanwise_core::Grammar;
+
 /// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,6 +44,8 @@ impl PanicBacktrace {
         }
     }
 }
+
+impl Grammar for PanicBacktrace {}
 
 impl fmt::Display for PanicBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
