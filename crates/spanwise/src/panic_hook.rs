@@ -161,9 +161,7 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
         return None;
     }
     if !ALLOWED.allows() {
-        return Some(format!(
-            "(none: more than {MAX_BACKTRACES_PER_SECOND} panics in a second)"
-        ));
+        return Some(backtrace::too_many(MAX_BACKTRACES_PER_SECOND));
     }
     let full = Backtrace::force_capture().to_string();
     Some(match how {
