@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             url = "postgres://shop:s3cr3t@db.example/shop",
             "paid with 4111 1111 1111 1111"
         );
-        error!(error = &Declined as &dyn Error, "payment failed");
+        error!(error = spanwise::err(&Declined), "payment failed");
 
         eprintln!("# by its type, under any subscriber:");
         let pin = Classified::new("1234");

@@ -79,6 +79,6 @@ async fn pay(order_id: u64) {
     tokio::task::yield_now().await;
     let gone = io::Error::from(io::ErrorKind::ConnectionReset);
     for _ in 0..3 {
-        error!(error = &gone as &dyn Error, "payment {order_id} failed");
+        error!(error = spanwise::err(&gone), "payment {order_id} failed");
     }
 }

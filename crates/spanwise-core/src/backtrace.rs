@@ -506,7 +506,8 @@ mod tests {
             assert_eq!(relative(path), expected, "{path}");
         }
         // The file of the panic says where the others are.
-        let text = "0: shop::a\n at /build/shop/crates/a/src/lib.rs:1:2\n1: shop::b\n at /build/shop/b.rs:3:4";
+        let text = "0: shop::a\n at /build/shop/crates/a/src/lib.rs:1:2\n\
+                    1: shop::b\n at /build/shop/b.rs:3:4";
         let short = shorten(text, Some("crates/a/src/lib.rs"));
         assert!(short.contains("at crates/a/src/lib.rs:1:2\n"), "{short}");
         assert!(short.contains("at b.rs:3:4\n"), "{short}");

@@ -43,8 +43,8 @@ pub use copy::ErrorCopy;
 /// tracing::error!(error = err(&boxed), "order failed");
 /// ```
 ///
-/// An `anyhow::Error` has a backtrace if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` is set. Sinks show
-/// it for at most ten errors a second: to format one takes milliseconds.
+/// An `anyhow::Error` has a backtrace if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` is set. Sinks
+/// show it for at most ten errors a second: to format one takes milliseconds.
 pub fn err<E, Kind>(error: &E) -> &(dyn Error + 'static)
 where
     E: AsError<Kind> + ?Sized,
@@ -77,6 +77,11 @@ pub enum Dynamic {}
 
 impl<T: Error + 'static> AsError<Concrete> for T {
     fn as_error(&self) -> &(dyn Error + 'static) {
+        // It knows its original.
+        let error: &(dyn Error + 'static) = self;
+        if error.is::<ErrorCopy>() {
+            return error;
+        }
         View::<T, Concrete>::new(self)
     }
 }
@@ -86,8 +91,8 @@ where
     T: DerefMut<Target: AsError<Dynamic>> + fmt::Debug + 'static,
 {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        // A `Box<dyn Error>` is two words: an address and a table of functions. The errors of anyhow
-        // and eyre are one word, the address of something that may have a backtrace besides.
+        // A `Box<dyn Error>` is two words: an address and a table of functions. The errors of
+        // anyhow and eyre are one word, the address of something that may have a backtrace besides.
         if size_of::<Self>() > size_of::<usize>() {
             return (**self).as_error();
         }
@@ -372,7 +377,7 @@ impl<T: Viewed<Kind>, Kind> fmt::Debug for View<T, Kind> {
     }
 }
 
-/// `Declined` of `shop::pay::Declined<shop::Card>`, and `reqwest::Error` of `reqwest::error::Error`.
+/// `Declined` of `shop::pay::Declined<shop::Card>`, `reqwest::Error` of `reqwest::error::Error`.
 fn shorten(name: &str) -> String {
     let path = name.split('<').next().unwrap_or(name);
     let (krate, _) = path.split_once("::").unwrap_or((path, ""));

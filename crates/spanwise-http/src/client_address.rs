@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use spanwise_core::Grammar;
+
 use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::trust::{Network, Trust};
@@ -60,6 +62,8 @@ impl fmt::Display for ClientAddress {
         })
     }
 }
+
+impl Grammar for ClientAddress {}
 
 impl FromStr for ClientAddress {
     type Err = ClientAddressError;

@@ -6,6 +6,8 @@ use std::{
     str::FromStr,
 };
 
+use spanwise_core::Grammar;
+
 /// Whose word is taken for who a request belongs to, and where it comes from.
 ///
 /// Ids, the tenant, the trace and `X-Forwarded-For` of any other sender are not looked at: whoever may choose an id can make the lines of
@@ -66,6 +68,8 @@ impl Trust {
         }
     }
 }
+
+impl Grammar for Trust {}
 
 impl FromStr for Trust {
     type Err = TrustError;

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
+use spanwise_core::Grammar;
 use spanwise_core::nearest::nearest;
 
 /// Defines [`Format`] with the name of each, so that a format is listed once.
@@ -80,6 +81,8 @@ formats! {
 pub struct FormatError {
     name: String,
 }
+
+impl Grammar for Format {}
 
 impl FromStr for Format {
     type Err = FormatError;

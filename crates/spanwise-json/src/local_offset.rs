@@ -1,9 +1,6 @@
 //! The offset of the local time zone from UTC, read once a minute.
 
-use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use time::{OffsetDateTime, UtcOffset};
 
@@ -13,31 +10,27 @@ use time::{OffsetDateTime, UtcOffset};
 /// that finds another minute reads the zone itself: nobody waits.
 static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
 
-/// More offsets than there are.
+/// More than there are offsets.
 const SCALE: i64 = 4096;
-const MAX_OFFSET: i64 = 24 * 60;
 
-/// Returns the offset in minutes, east of Greenwich, that clocks on the wall have at `at`. It is 0
-/// where the system does not know its zone.
+/// RFC 3339 has no other: `TZ` can say a full day and more.
+const MAX_OFFSET: i16 = 24 * 60 - 1;
+
+/// Returns the offset in minutes, east of Greenwich, that clocks on the wall have at `second`
+/// since 1970. It is 0 where the system does not know its zone.
 ///
 /// Every time zone begins and ends its summer time at a whole minute, so an offset holds for a
 /// minute. The zone itself (`TZ`, `/etc/localtime`) is read when it is first asked for.
-pub(crate) fn local_offset_minutes(at: SystemTime) -> i16 {
-    let seconds = match at.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => {
-            i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |secs| -secs - 1)
-        }
-    };
+pub(crate) fn local_offset_minutes(second: i64) -> i16 {
     let last = LAST.load(Ordering::Relaxed);
-    let minute = seconds.div_euclid(60);
+    let minute = second.div_euclid(60);
     if last.div_euclid(SCALE) == minute {
-        return (last.rem_euclid(SCALE) - MAX_OFFSET) as i16;
+        return last.rem_euclid(SCALE) as i16 - MAX_OFFSET;
     }
     let offset = read(minute);
     // A clock that is far off is read for each line.
     if let Some(minute) = minute.checked_mul(SCALE) {
-        LAST.store(minute + i64::from(offset) + MAX_OFFSET, Ordering::Relaxed);
+        LAST.store(minute + i64::from(offset + MAX_OFFSET), Ordering::Relaxed);
     }
     offset
 }
@@ -50,5 +43,5 @@ fn read(minute: i64) -> i16 {
         .map(OffsetDateTime::from_unix_timestamp);
     let Some(Ok(time)) = time else { return 0 };
     let offset = UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
-    offset.whole_minutes()
+    offset.whole_minutes().clamp(-MAX_OFFSET, MAX_OFFSET)
 }

@@ -103,10 +103,18 @@ impl Timestamp {
     /// ```
     #[must_use]
     pub fn offset_minutes(self, at: SystemTime) -> i16 {
-        match self.zone {
-            Zone::Utc => 0,
-            Zone::Minutes(minutes) => minutes,
-            Zone::Local => local_offset_minutes(at),
+        let (second, _) = since_epoch(at);
+        self.zone.offset_minutes(second)
+    }
+}
+
+impl Zone {
+    /// The offset at so many seconds since 1970.
+    fn offset_minutes(self, second: i64) -> i16 {
+        match self {
+            Self::Utc => 0,
+            Self::Minutes(minutes) => minutes,
+            Self::Local => local_offset_minutes(second),
         }
     }
 }
@@ -151,12 +159,9 @@ impl LastSecond {
         now: SystemTime,
         timestamp: Timestamp,
     ) {
-        let (second, nanos) = match now.duration_since(UNIX_EPOCH) {
-            Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
-            Err(before) => before_epoch(&before),
-        };
+        let (second, nanos) = since_epoch(now);
         if self.of != Some((second, layer)) {
-            self.start_second(open, second, timestamp, now);
+            self.start_second(open, second, timestamp);
             self.of = Some((second, layer));
         }
         if let Some(digits) = self
@@ -169,8 +174,8 @@ impl LastSecond {
     }
 
     #[cold]
-    fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp, now: SystemTime) {
-        let offset_minutes = timestamp.offset_minutes(now);
+    fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp) {
+        let offset_minutes = timestamp.zone.offset_minutes(second);
         let offset = i64::from(offset_minutes) * 60;
         // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
         let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
@@ -206,6 +211,15 @@ impl LastSecond {
             .iter_mut()
             .zip(bytes)
             .for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// The second since 1970, and the nanoseconds in it.
+#[inline(always)] // As a part of `push`.
+fn since_epoch(time: SystemTime) -> (i64, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
+        Err(before) => before_epoch(&before),
     }
 }
 

@@ -1,6 +1,10 @@
 //! What follows from a callsite: which rules may be about its events, and what each has counted there.
 
-use std::{cell::OnceCell, hash::Hasher, ptr};
+use std::{
+    cell::OnceCell,
+    hash::{DefaultHasher, Hasher},
+    ptr,
+};
 
 use spanwise_core::{CONTEXT_KEYS, Context, context, log_record};
 use tracing::{Event, Subscriber};
@@ -98,6 +102,12 @@ impl OwnField {
             field: callsite.fields().field(name)?,
             is_context_key: CONTEXT_KEYS.contains(&name),
         })
+    }
+
+    /// Whether the context may have a decided value of its name.
+    #[inline]
+    fn may_be_decided(&self) -> bool {
+        self.is_context_key || context::has_set_another_key()
     }
 }
 
@@ -378,8 +388,7 @@ where
     #[inline]
     fn own<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
         let field = field?;
-        let may_be_decided = field.is_context_key || context::has_set_another_key();
-        let is_decided = may_be_decided && self.context().decided(name).is_some();
+        let is_decided = field.may_be_decided() && self.context().decided(name).is_some();
         (!is_decided).then_some(&field.field)
     }
 
@@ -387,27 +396,35 @@ where
     fn key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
         let mut hasher = rule.keyed.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
-        let Kind::Rate(rate) = &rule.limit.0 else {
-            return hasher.finish();
-        };
-        let Some(name) = &rate.per else {
-            return hasher.finish();
-        };
-        let own = self.own(field, name);
-        if own.is_some_and(|field| value::hash(self.event, field, &mut hasher)) {
+        let own = field.filter(|field| !field.may_be_decided());
+        if own.is_some_and(|own| value::hash(self.event, &own.field, &mut hasher)) {
             rule.watched_key().found();
         } else {
-            match self.context().get(name) {
-                Some(value) => {
-                    rule.watched_key().found();
-                    value::hash_text(value, &mut hasher);
-                }
-                // It is right, and has no value here.
-                None if field.is_some() => {}
-                None => rule.watched_key().missed(name, true, || self.keys()),
-            }
+            self.hash_with_context(rule, field, &mut hasher);
         }
         hasher.finish()
+    }
+
+    /// Hashes the value where the event alone does not say what it is.
+    #[inline(never)]
+    fn hash_with_context(&self, rule: &Rule, field: Option<&OwnField>, hasher: &mut DefaultHasher) {
+        let Kind::Rate(rate) = &rule.limit.0 else {
+            return;
+        };
+        let Some(name) = &rate.per else { return };
+        let own = self.own(field, name);
+        if own.is_some_and(|field| value::hash(self.event, field, hasher)) {
+            return rule.watched_key().found();
+        }
+        match self.context().get(name) {
+            Some(value) => {
+                rule.watched_key().found();
+                value::hash_text(value, hasher);
+            }
+            // It is right, and has no value here.
+            None if field.is_some() => {}
+            None => rule.watched_key().missed(name, true, || self.keys()),
+        }
     }
 
     /// What the event has values of.

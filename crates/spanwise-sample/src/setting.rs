@@ -2,7 +2,7 @@
 
 use std::{num::ParseIntError, str::FromStr, time::Duration};
 
-use spanwise_core::{nearest, parse_level};
+use spanwise_core::{Grammar, nearest, parse_level};
 use tracing::Level;
 
 use crate::{
@@ -51,6 +51,8 @@ impl FromStr for SamplerBuilder {
             .fold(builder, |builder, (when, limit)| builder.rule(when, limit)))
     }
 }
+
+impl Grammar for Sampler {}
 
 impl FromStr for Sampler {
     type Err = SampleError;

@@ -9,8 +9,8 @@ use std::{
 
 use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
-    Clock, Fault, Flush, NoRedaction, Redact, SelfReport, SinkStats, TargetLevels,
-    chance::Threshold,
+    Clock, Fault, Flush, LevelsError, NoRedaction, Redact, SelfReport, SettingValue, SinkStats,
+    TargetLevels, chance::Threshold,
 };
 use ureq::{
     Proxy,
@@ -58,6 +58,7 @@ pub struct Builder {
     report: SelfReport,
     clock: Clock,
     static_tags: Vec<(String, String)>,
+    mistakes: Vec<WrongLevels>,
 }
 
 /// What is asked while events are made.
@@ -79,6 +80,8 @@ pub(crate) struct Options {
 pub enum SentryError {
     /// A share that is not between 0 and 1: of what, and the share.
     Share(&'static str, f64),
+    /// The texts of levels that are wrong.
+    Levels(Vec<WrongLevels>),
     /// A static tag that Sentry does not take.
     Tag(String),
     /// The certificates are not in the form of PEM.
@@ -87,6 +90,17 @@ pub enum SentryError {
     Proxy,
     /// No thread could be started that sends.
     Thread(io::Error),
+}
+
+/// A text that stands for no levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongLevels {
+    /// The name of the setter of [`Builder`] that it was given to.
+    pub setter: &'static str,
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub error: LevelsError,
 }
 
 /// What became of the events that reached the layer, besides those that [`SinkStats`] counts: they were not to be sent.
@@ -127,6 +141,7 @@ impl Sentry {
             dsn,
             options: Options::default(),
             static_tags: Vec::new(),
+            mistakes: Vec::new(),
             client,
             sample_rate: 1.0,
             traces_sample_rate: 0.0,
@@ -249,21 +264,45 @@ impl Builder {
     }
 
     /// Sets which events are errors. Default: `error`.
-    pub fn event_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
-        self.options.events = levels.into();
+    pub fn event_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        if let Some(levels) = self.levels("event_levels", levels.into()) {
+            self.options.events = levels;
+        }
         self
     }
 
     /// Sets which events are breadcrumbs. Default: `info`.
-    pub fn breadcrumb_levels(mut self, levels: impl Into<TargetLevels>) -> Self {
-        self.options.breadcrumbs = levels.into();
+    pub fn breadcrumb_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        if let Some(levels) = self.levels("breadcrumb_levels", levels.into()) {
+            self.options.breadcrumbs = levels;
+        }
         self
     }
 
     /// Sends events of these levels as logs, too. Default: none.
-    pub fn logs(mut self, levels: impl Into<TargetLevels>) -> Self {
-        self.options.logs = Some(levels.into());
+    pub fn logs(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
+        let levels = self.levels("logs", levels.into());
+        self.options.logs = levels.or(self.options.logs);
         self
+    }
+
+    /// Returns the levels that a setter is given; nothing if they are empty, or wrong.
+    fn levels(
+        &mut self,
+        setter: &'static str,
+        levels: SettingValue<TargetLevels>,
+    ) -> Option<TargetLevels> {
+        match levels.read(str::parse) {
+            Ok(levels) => levels,
+            Err((text, error)) => {
+                self.mistakes.push(WrongLevels {
+                    setter,
+                    text,
+                    error,
+                });
+                None
+            }
+        }
     }
 
     /// Sets the share of errors that are sent, from 0 to 1. Default: 1.
@@ -389,13 +428,14 @@ impl Builder {
     /// Starts the thread that sends.
     ///
     /// # Errors
-    /// [`SentryError`] if a share is not between 0 and 1, if Sentry does not take a static tag, if
+    /// [`SentryError`] if the text of levels is wrong, if a share is not between 0 and 1, if Sentry does not take a static tag, if
     /// the certificates or the proxy cannot be read, or if there is no thread to be had.
     pub fn build(self) -> Result<(SentryLayer, SentryGuard), SentryError> {
         let Self {
             dsn,
             mut options,
             static_tags,
+            mistakes,
             mut client,
             sample_rate,
             traces_sample_rate,
@@ -406,6 +446,9 @@ impl Builder {
             report,
             clock,
         } = self;
+        if !mistakes.is_empty() {
+            return Err(SentryError::Levels(mistakes));
+        }
         for (tag, value) in static_tags {
             if !options.keys.add_static(&tag, &value.into()) {
                 return Err(SentryError::Tag(tag));
@@ -570,6 +613,12 @@ impl fmt::Display for SentryError {
             Self::Share(what, share) => {
                 write!(f, "the {what} {share} is out of range: it lies between 0 and 1; use 1 to send everything")
             }
+            Self::Levels(wrong) => {
+                let texts = wrong.iter().map(|WrongLevels { setter, text, error }| {
+                    format!("{setter}({text:?}): {error}")
+                });
+                f.write_str(&texts.collect::<Vec<_>>().join("; "))
+            }
             Self::Tag(tag) => write!(
                 f,
                 "`{tag}` is no tag that Sentry takes: write 1 to 32 ASCII letters, digits, `_`, `.`, `:` and `-`, but not release, dist, user, \
@@ -586,7 +635,9 @@ impl std::error::Error for SentryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(error) => Some(error),
-            Self::Share(..) | Self::Tag(_) | Self::Certificates | Self::Proxy => None,
+            Self::Share(..) | Self::Levels(_) | Self::Tag(_) | Self::Certificates | Self::Proxy => {
+                None
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use spanwise_core::Grammar;
+
 use sentry_core::types;
 
 /// The address of a project, as its settings in Sentry show it. A credential, which is never shown, not by `Debug` either.
@@ -35,6 +37,8 @@ impl Dsn {
         self.0.to_string().len() - usize::from(self.0.secret_key().is_none())
     }
 }
+
+impl Grammar for Dsn {}
 
 impl FromStr for Dsn {
     type Err = DsnError;

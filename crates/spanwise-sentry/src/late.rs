@@ -99,7 +99,7 @@ impl Late {
     /// Waits until nothing waits any more, until `deadline`.
     pub(crate) fn wait(&self, deadline: Instant) {
         let mut state = self.lock();
-        while !state.has_ended && !(state.waiting.is_empty() && state.busy == 0) {
+        while !(state.has_ended || state.waiting.is_empty() && state.busy == 0) {
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return;

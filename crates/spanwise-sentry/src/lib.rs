@@ -78,7 +78,7 @@ mod traces;
 mod trail;
 mod unit;
 
-pub use builder::{Builder, Sentry, SentryError, SentryGuard, SentryStats};
+pub use builder::{Builder, Sentry, SentryError, SentryGuard, SentryStats, WrongLevels};
 pub use dsn::{Dsn, DsnError};
 pub use layer::SentryLayer;
 pub use sentry_core;

@@ -11,7 +11,7 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Setting, Shown, TargetLevels, log_bridge,
+    Setting, SettingValue, Shown, TargetLevels, log_bridge,
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -24,8 +24,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Color, Explanation, InitError, Output, PanicBacktrace, Preset, SettingValue, Telemetry,
-    TimeZone, conceal,
+    Color, Explanation, InitError, Output, PanicBacktrace, Preset, Telemetry, TimeZone, conceal,
     files::Files,
     from_env::FromEnv,
     global_subscriber,
@@ -35,7 +34,6 @@ use crate::{
     panic_hook,
     redaction::InCode,
     resolve::Resolved,
-    setting_value::Kind,
     settings::{
         self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
         LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
@@ -54,6 +52,18 @@ use crate::{
 ///
 /// A setter takes a value, or a text as the variable of that setting has it: see [`SettingValue`].
 /// [`init`](Self::init) reports what is wrong with all texts at once.
+///
+/// ```
+/// use spanwise::{Builder, InitError, Rotation};
+///
+/// let builder = Builder::prod()
+///     .levels("info,sqlx=warn")
+///     .file_rotation(Rotation::default())
+///     .sample("cache=first:10/100")
+///     .recorder("debug,slow=1x");
+/// let Err(InitError::Settings(problems)) = builder.init() else { panic!("it started") };
+/// assert!(problems[0].starts_with("Builder::recorder(\"debug,slow=1x\"): "), "{problems:?}");
+/// ```
 ///
 /// ```no_run
 /// # fn main() -> Result<(), spanwise::InitError> {
@@ -228,30 +238,22 @@ impl Builder {
     }
 
     /// Returns what a setter is given, as `read` reads it; nothing if it is empty, or wrong.
-    fn given<T: Into<U>, U>(
+    fn given<T, U: From<T>>(
         &mut self,
         setter: &str,
         setting: &Setting,
         value: SettingValue<T>,
         read: impl FnOnce(&str) -> Result<U, Mistake>,
     ) -> Option<U> {
-        let text = match value.0 {
-            Kind::Value(value) => return Some(value.into()),
-            Kind::Text(text) => text,
-        };
-        let text = text.trim();
-        if text.is_empty() {
-            return None;
-        }
-        match read(text) {
-            Ok(value) => Some(value),
-            Err(mistake) => {
+        match value.read(read) {
+            Ok(value) => value,
+            Err((text, mistake)) => {
                 // The errors of secret settings do not quote them.
                 let shown = match setting.shown {
-                    Shown::Plainly => format!("Builder::{setter}({})", conceal::shown(text)),
+                    Shown::Plainly => format!("Builder::{setter}({})", conceal::shown(&text)),
                     Shown::Hidden => format!("Builder::{setter}"),
                 };
-                self.mistakes.push(mistake.problem(&shown, text));
+                self.mistakes.push(mistake.problem(&shown, &text));
                 None
             }
         }
@@ -686,7 +688,7 @@ impl Builder {
             let options = panic_hook::Options {
                 policy,
                 backtrace: resolved.panic_backtrace,
-                leaves_std_out: resolved.preset == Preset::Prod,
+                leaves_std_out: matches!(resolved.preset, Preset::Prod | Preset::Cli),
             };
             panic_hook::install(telemetry.handle(), options);
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spanwise_core::Grammar;
+
 /// Whether `pretty` and `compact` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,6 +40,8 @@ impl Color {
         }
     }
 }
+
+impl Grammar for Color {}
 
 impl fmt::Display for Color {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,19 +70,15 @@ fn common(secret: &[char], text: &[char]) -> usize {
     starts.max().unwrap_or_default()
 }
 
-/// Returns whether a path may be shown: its directory is there, so it is no key that begins as a
-/// path does.
+/// Returns whether a path may be shown: it begins with a directory that is there, so it is no key
+/// that begins as a path does, and the rest of it is no key either.
 pub(crate) fn is_path(path: &str) -> bool {
     let path = Path::new(path);
-    let is_there = path.parent().is_some_and(|parent| {
-        !parent.as_os_str().is_empty() && parent.parent().is_some() && parent.is_dir()
-    });
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if is_there {
-        !may_be_secret(&name)
-    } else {
-        !may_be_secret(&path.to_string_lossy())
-    }
+    // The root, and the current directory, are there in front of every key.
+    let is_there = |directory: &&Path| directory.parent().is_some() && directory.is_dir();
+    let there = path.ancestors().skip(1).find(is_there);
+    let rest = there.and_then(|there| path.strip_prefix(there).ok());
+    !may_be_secret(&rest.unwrap_or(path).to_string_lossy())
 }
 
 /// Lists are read one by one.

@@ -246,7 +246,6 @@ mod program;
 mod redaction;
 mod resolve;
 mod run;
-mod setting_value;
 mod settings;
 mod static_fields;
 pub mod task;
@@ -265,7 +264,6 @@ pub use output::Output;
 pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use run::{Outcome, run};
-pub use setting_value::SettingValue;
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
@@ -274,7 +272,7 @@ pub use spanwise_appender::{
 pub use spanwise_core as core;
 pub use spanwise_core::{
     AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
-    PrivateFields, Redact, Setting, Stats, TargetLevels, err,
+    PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;

@@ -5,6 +5,8 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
+use spanwise_core::Grammar;
+
 /// Where lines go.
 ///
 /// Under [`Preset::Prod`](crate::Preset::Prod) lines are written in the background. Otherwise the
@@ -52,6 +54,8 @@ impl Output {
         }
     }
 }
+
+impl Grammar for Output {}
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

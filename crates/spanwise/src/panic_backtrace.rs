@@ -1,13 +1,18 @@
 //! How much of its backtrace the event of a panic has.
 
-use std::fmt;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
+};
+
+use spanwise_core::Grammar;
 
 /// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicBacktrace {
-    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio, hyper,
-    /// axum, tower and the like are counted: `… 41 frames of tokio`.
+    /// From the panic to the entry of the runtime, with relative paths. Frames of std, tokio,
+    /// hyper, axum, tower and the like are counted: `… 41 frames of tokio`.
     #[default]
     Short,
     /// All of it, as std writes it.
@@ -23,6 +28,14 @@ impl PanicBacktrace {
         (Self::Off.name(), Self::Off),
     ];
 
+    /// The default of a tool, whose user asks for more by `RUST_BACKTRACE` as of any other.
+    pub(crate) fn for_command_line() -> Self {
+        match Backtrace::capture().status() {
+            BacktraceStatus::Captured => Self::Short,
+            _ => Self::Off,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Short => "short",
@@ -31,6 +44,8 @@ impl PanicBacktrace {
         }
     }
 }
+
+impl Grammar for PanicBacktrace {}
 
 impl fmt::Display for PanicBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::IsTerminal as _};
 
-use spanwise_core::Levels;
+use spanwise_core::{Grammar, Levels};
 use spanwise_json::Format;
 use tracing::level_filters::LevelFilter;
 
@@ -117,6 +117,8 @@ impl Preset {
         }
     }
 }
+
+impl Grammar for Preset {}
 
 impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -111,6 +111,9 @@ impl Builder {
         let (panic_backtrace, origin) = match (self.panic_backtrace, env.panic_backtrace) {
             (Some(backtrace), _) => (backtrace, Origin::Code),
             (None, Some(backtrace)) => (backtrace, variable(&LOG_PANIC_BACKTRACE)),
+            (None, None) if preset == Preset::Cli => {
+                (PanicBacktrace::for_command_line(), of_preset.clone())
+            }
             (None, None) => (PanicBacktrace::default(), Origin::Default),
         };
         explain(&LOG_PANIC_BACKTRACE, &panic_backtrace, &origin);

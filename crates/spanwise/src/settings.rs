@@ -90,7 +90,7 @@ pub(crate) const LOG_TIME: Setting = setting(
 );
 pub(crate) const LOG_PANIC_BACKTRACE: Setting = setting(
     "LOG_PANIC_BACKTRACE",
-    "short",
+    "short; under the preset cli off, unless RUST_BACKTRACE is set",
     "short, full, off",
     "How much of its backtrace the event of a panic has: with `short`, frames of std, tokio, hyper, axum and tower are counted instead.",
 );

@@ -31,7 +31,8 @@
 //!   sets or records later is on the lines of the task, and not on that event.
 //! - **A flight recorder** still buffers: an ERROR in the task writes what was buffered of the
 //!   request, also after the response. With `slow=1s`, a request whose task takes longer counts as
-//!   slow. With `tail=…`, the held lines of the request wait for the task, at most 30 s.
+//!   slow. With `tail=…`, the held lines of the request wait for the task to end; after 30 s its
+//!   next line writes them.
 //! - **Layers that measure spans**, such as Sentry's transactions, measure the task with the
 //!   request.
 //!

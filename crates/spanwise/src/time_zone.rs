@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spanwise_core::Grammar;
+
 use spanwise_json::Timestamp;
 
 /// The time zone of the times in lines.
@@ -36,6 +38,8 @@ impl TimeZone {
         }
     }
 }
+
+impl Grammar for TimeZone {}
 
 impl fmt::Display for TimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

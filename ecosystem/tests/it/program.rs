@@ -159,7 +159,7 @@ impl Done {
     /// The only line of stdout with this message.
     #[track_caller]
     pub(crate) fn line(&self, message: &str) -> Value {
-        only(self.lines(), message)
+        only(&self.lines(), message)
     }
 
     /// Names of the files in `logs`, in order, without those that are hidden.
@@ -185,7 +185,7 @@ pub(crate) fn objects(text: &str) -> Vec<Value> {
 
 /// The only one of these lines with this message.
 #[track_caller]
-pub(crate) fn only(lines: Vec<Value>, message: &str) -> Value {
+pub(crate) fn only(lines: &[Value], message: &str) -> Value {
     let is_it = |line: &&Value| line["message"] == message || line["fields"]["message"] == message;
     let all: Vec<_> = lines.iter().filter(is_it).collect();
     assert_eq!(all.len(), 1, "{message:?} in {lines:#?}");

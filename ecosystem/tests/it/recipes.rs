@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::program::{Done, Program, ask, objects, only};
+use crate::program::{Done, Program, ask};
 
 #[test]
 fn login_is_on_all_later_lines() {

@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use spanwise_core::Grammar;
 use spanwise_core::nearest::nearest;
 
 use crate::SettingError;
@@ -97,6 +98,8 @@ impl Compression {
         }
     }
 }
+
+impl Grammar for Compression {}
 
 impl FromStr for Compression {
     type Err = SettingError;

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use spanwise_core::Grammar;
+
 use crate::{Bytes, SettingError};
 
 /// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
@@ -150,6 +152,8 @@ impl Default for Retention {
         }
     }
 }
+
+impl Grammar for Retention {}
 
 impl FromStr for Retention {
     type Err = SettingError;

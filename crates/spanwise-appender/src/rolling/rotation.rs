@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use spanwise_core::Grammar;
 use spanwise_core::nearest::nearest;
 
 use crate::{Bytes, SettingError};
@@ -113,6 +114,8 @@ impl Interval {
         }
     }
 }
+
+impl Grammar for Rotation {}
 
 impl FromStr for Rotation {
     type Err = SettingError;

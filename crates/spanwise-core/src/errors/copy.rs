@@ -24,24 +24,27 @@ const MAX_CAUSES: usize = 16;
 const MAX_MESSAGE_LEN: usize = 4096;
 
 impl ErrorCopy {
-    /// Copies `error` with its causes.
+    /// Copies `error` with its causes. It is best given as [`err`](crate::err) views it.
     #[must_use]
-    pub fn new(error: &(dyn Error + 'static)) -> Box<Self> {
+    pub fn new(error: &(dyn Error + 'static)) -> Self {
         let causes: Vec<_> = error_chain(error, MAX_CAUSES).collect();
-        let copy = |source, error: &(dyn Error + 'static)| {
-            let mut message = String::new();
-            guarded::append(&mut message, format_args!("{error}"), MAX_MESSAGE_LEN);
-            Box::new(Self {
-                type_name: type_name(error),
-                short_name: short_name(error),
-                backtrace: backtrace(error),
-                message,
-                source,
-            })
-        };
         let innermost_first = causes.into_iter().rev();
-        let source = innermost_first.fold(None, |source, cause| Some(copy(source, cause)));
-        copy(source, error)
+        let source = innermost_first.fold(None, |source, cause| {
+            Some(Box::new(Self::with_source(cause, source)))
+        });
+        Self::with_source(error, source)
+    }
+
+    fn with_source(error: &(dyn Error + 'static), source: Option<Box<Self>>) -> Self {
+        let mut message = String::new();
+        guarded::append(&mut message, format_args!("{error}"), MAX_MESSAGE_LEN);
+        Self {
+            type_name: type_name(error),
+            short_name: short_name(error),
+            backtrace: backtrace(error),
+            message,
+            source,
+        }
     }
 }
 

@@ -283,16 +283,16 @@ fn kept_copies_show_what_the_errors_show() {
     let dynamic: &(dyn Error + 'static) = &plain;
     let views = [err(&plain), err(&boxed), err(&anyhow), err(&text), dynamic];
     for view in views {
-        let kept = errors::KeptError::new(view);
+        let kept = errors::ErrorCopy::new(view);
         assert_eq!(Seen::of(&kept), Seen::of(view));
         // A copy of a copy is the same.
-        assert_eq!(Seen::of(&errors::KeptError::new(&kept)), Seen::of(view));
+        assert_eq!(Seen::of(&errors::ErrorCopy::new(&kept)), Seen::of(view));
     }
 
     let seen = Errors::default();
     let layer = seen.clone().redacted(no_hunter());
     let _default = tracing_subscriber::registry().with(layer).set_default();
-    let kept = errors::KeptError::new(err(&Declined("hunter2 declined", None)));
+    let kept = errors::ErrorCopy::new(err(&Declined("hunter2 declined", None)));
     tracing::error!(error = &kept as &(dyn Error + 'static), "order failed");
     let seen = seen.0.lock().unwrap().remove(0);
     assert!(!format!("{seen:?}").contains("hunter2"), "{seen:?}");

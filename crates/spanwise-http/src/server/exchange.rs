@@ -101,7 +101,7 @@ where
     match exchange.and_then(|request| request.exchange.as_ref()) {
         Some(exchange) => {
             // Before the notes are locked: the error's code may log, and add to them.
-            let failure = ErrorCopy::new(error.as_error());
+            let failure = Box::new(ErrorCopy::new(error.as_error()));
             exchange.notes().failure = Some(failure);
         }
         None => NO_REQUEST.tell(|| {

@@ -139,6 +139,25 @@ async fn task_of_the_request_can_fail_it() {
 }
 
 #[tokio::test]
+async fn fail_takes_errors_of_any_type() {
+    let boxed: fn() -> StatusCode = || {
+        let error: Box<dyn Error + Send + Sync> = declined().into();
+        fail(&error);
+        StatusCode::BAD_GATEWAY
+    };
+    let dynamic: fn() -> StatusCode = || {
+        let error: &(dyn Error + 'static) = &declined();
+        fail(error);
+        StatusCode::BAD_GATEWAY
+    };
+    for handler in [boxed, dynamic] {
+        let logs = capture();
+        serve(server(), async || handler()).await;
+        the_event(&logs).await.assert_field("error", expected());
+    }
+}
+
+#[tokio::test]
 async fn failure_decides_over_the_response() {
     let cases = [
         (200, Level::ERROR, "server_error", "request failed"),

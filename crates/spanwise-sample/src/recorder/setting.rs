@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::{TargetLevels, nearest, parse_level};
+use spanwise_core::{Grammar, TargetLevels, nearest, parse_level};
 
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
@@ -67,6 +67,8 @@ impl FromStr for RecorderBuilder {
         Ok(builder)
     }
 }
+
+impl Grammar for Recorder {}
 
 impl FromStr for Recorder {
     type Err = SampleError;

@@ -118,7 +118,8 @@ fn error_on_the_event_of_a_request_is_one_issue() {
             failed();
         });
     };
-    let cases: [(&str, &dyn Fn(), &[&str]); 6] = [
+    type Case<'a> = (&'a str, &'a dyn Fn(), &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
         ("nothing", &|| {}, &["request failed"]),
         (
             "the same error",

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Instant};
 use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
 use spanwise_sentry::{
     Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
+    WrongLevels,
 };
 
 use super::{
@@ -16,6 +17,7 @@ use crate::{
     Builder, Preset, conceal,
     explain::Origin,
     from_env::Vars,
+    grammar::Mistake,
     resolve::{self, Service},
     settings::{LOG_STATIC_FIELDS, SERVICE_NAME, SERVICE_VERSION},
 };
@@ -310,14 +312,22 @@ pub(crate) fn start(
     if let Some(change) = code.change {
         builder = change(builder);
     }
-    let started = builder.build().map_err(|error| {
-        let setting = match error {
-            SentryError::Tag(_) => resolved.name_of(&LOG_STATIC_FIELDS),
-            _ => SENTRY_DSN.name.to_owned(),
-        };
-        vec![format!("{setting}: {error}")]
+    let started = builder.build().map_err(|error| match error {
+        SentryError::Levels(wrong) => wrong.iter().map(wrong_levels).collect(),
+        SentryError::Tag(_) => vec![format!("{}: {error}", resolved.name_of(&LOG_STATIC_FIELDS))],
+        _ => vec![format!("{}: {error}", SENTRY_DSN.name)],
     })?;
     Ok(Started(Some(started)))
+}
+
+fn wrong_levels(wrong: &WrongLevels) -> String {
+    let WrongLevels {
+        setter,
+        text,
+        error,
+    } = wrong;
+    let shown = format!("sentry::Builder::{setter}({})", conceal::shown(text));
+    Mistake::error(error).problem(&shown, text)
 }
 
 impl Started {

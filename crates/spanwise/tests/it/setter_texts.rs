@@ -220,6 +220,37 @@ fn wrong_text_that_may_be_a_secret_is_not_shown() {
     }
 }
 
+/// The builder of Sentry is changed when the stack starts: its mistakes are among the others.
+#[cfg(feature = "sentry")]
+#[test]
+fn wrong_levels_of_sentry_are_reported_with_the_others() {
+    alone!();
+    let builder = Builder::prod()
+        .output("stdot")
+        .sentry_dsn("http://key@localhost:9/42")
+        .sentry(|sentry| {
+            sentry
+                .event_levels("warn,shop=debgu")
+                .breadcrumb_levels("9f86d081884c7d659a2feaa0c55ad015=debgu")
+                .logs(" ")
+        });
+    let problems = match builder.init() {
+        Err(InitError::Settings(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert!(
+        problems[0].starts_with("Builder::output(\"stdot\")"),
+        "{problems:#?}"
+    );
+    assert!(
+        problems[1].starts_with("sentry::Builder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
+        "{problems:#?}"
+    );
+    assert!(problems[2].starts_with("sentry::Builder::breadcrumb_levels((hidden, "));
+    assert!(!problems[2].contains("9f86d08"), "{problems:#?}");
+}
+
 /// What is a value is one, and levels are.
 #[test]
 fn setters_take_values_as_well() {

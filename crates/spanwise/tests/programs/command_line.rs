@@ -145,9 +145,15 @@ fn nothing_is_on_stdout() {
     assert!(stderr.ends_with("\nWARN  late\n"), "{stderr}");
 
     let stderr = stderr_of("cli-panics", &[]);
-    let line = "ERROR no file panic.location=";
-    assert_eq!(stderr.matches(line).count(), 1, "{stderr}");
-    assert!(stderr.contains("ERROR no file after the guard"), "{stderr}");
+    let lines: Vec<_> = stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    for (line, message) in lines.iter().zip(["no file", "no file after the guard"]) {
+        let begin = format!("ERROR {message} panic.location=");
+        let end = " panic.thread=main";
+        assert!(line.starts_with(&begin) && line.ends_with(end), "{line}");
+    }
+    let stderr = stderr_of("cli-panics", &[("RUST_BACKTRACE", "1")]);
+    assert_eq!(stderr.matches("panic.backtrace=").count(), 2, "{stderr}");
 }
 
 fn time_follows_the_levels() {

@@ -18,7 +18,7 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
-/// A program that has an exit code of its own.
+/// A program that has an exit code of its own; its name as a victim begins with `main-`.
 type Program = (&'static str, fn() -> ExitCode);
 
 pub(crate) const PROGRAMS: [Program; 15] = [
@@ -58,9 +58,7 @@ pub(crate) const PROGRAMS: [Program; 15] = [
         })
     }),
     ("panic", || run_with(|_| -> () { panic!("no shop") })),
-    ("main-exits", || {
-        run_with(|_| -> () { std::process::exit(5) })
-    }),
+    ("exit", || run_with(|_| -> () { std::process::exit(5) })),
 ];
 
 fn run_with<R: spanwise::Outcome<Kind>, Kind>(main: impl FnOnce(&Telemetry) -> R) -> ExitCode {
@@ -120,7 +118,7 @@ impl Termination for Seven {
 
 /// The exit code, and what is on stdout and on stderr.
 fn output(name: &str, vars: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let mut program = victim(name);
+    let mut program = victim(&format!("main-{name}"));
     let vars = [("LOG_PRESET", "prod")].iter().chain(vars).copied();
     let output = program.env_clear().envs(vars).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -223,6 +221,6 @@ fn panic_and_exit_keep_their_codes() {
     let (status, stdout, _) = output("panic", &[]);
     assert_eq!(status, Some(101));
     assert_eq!(objects(&stdout)[0]["message"], "no shop");
-    let outcome = output("main-exits", &[]);
+    let outcome = output("exit", &[]);
     assert_eq!(outcome, (Some(5), String::new(), String::new()));
 }

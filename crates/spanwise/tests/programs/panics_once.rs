@@ -20,7 +20,7 @@ pub(crate) const TEST: Test = Test {
         main_thread_s_panic_is_logged_before_the_end();
     },
     victims: &[
-        ("panic", panic_on_a_thread),
+        ("panic-on-a-thread", panic_on_a_thread),
         ("panic-in-main", panic_in_main),
     ],
 };
@@ -52,7 +52,7 @@ struct Run {
 
 impl Run {
     fn new(vars: &[(&str, &str)]) -> Self {
-        let output = victim("panic")
+        let output = victim("panic-on-a-thread")
             .env_clear()
             .envs(vars.iter().copied())
             .output();
@@ -141,7 +141,7 @@ fn std_prints_what_no_output_took() {
         );
     }
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = victim("panic")
+    let output = victim("panic-on-a-thread")
         .env_clear()
         .envs([PROD])
         .stdout(Stdio::from(full))

@@ -361,6 +361,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("SENTRY_TRACES_SAMPLE_RATE", &["0.25"]),
     #[cfg(feature = "sentry")]
     ("SENTRY_GROUPING", &["on", "off"]),
+    #[cfg(feature = "sentry")]
     ("SENTRY_ENABLE_LOGS", &["true", "false"]),
 ];
 

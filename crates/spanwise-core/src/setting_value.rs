@@ -1,0 +1,105 @@
+//! What a setter is given: a value, or a text that stands for it.
+
+use tracing_core::{Level, LevelFilter};
+
+use crate::{Levels, TargetLevels};
+
+/// The value of a setting, as a setter is given it: a `T`, or a text in the grammar of `T`.
+///
+/// It is made by `From`. Nothing is read until the builder is done: what is wrong with a text is
+/// then reported with everything else that is. A text is trimmed, and an empty one leaves the setting
+/// as it is.
+///
+/// ```
+/// use spanwise_core::{Levels, LevelsError, SettingValue};
+///
+/// fn levels(levels: impl Into<SettingValue<Levels>>) -> Result<Option<Levels>, (String, LevelsError)> {
+///     levels.into().read(str::parse)
+/// }
+/// assert_eq!(levels(" warn,shop=debug\n"), levels("warn,shop=debug".parse::<Levels>().unwrap()));
+/// assert_eq!(levels(" "), Ok(None));
+/// let (text, error) = levels("inof").unwrap_err();
+/// assert_eq!((&*text, error.problems().count()), ("inof", 1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct SettingValue<T>(Kind<T>);
+
+#[derive(Debug, Clone)]
+enum Kind<T> {
+    Value(T),
+    Text(String),
+}
+
+/// A type with a grammar, so that a setter takes it as a [`SettingValue`].
+///
+/// Every part implements it for its own types: that keeps the conversions of a `SettingValue` apart.
+pub trait Grammar {}
+
+impl Grammar for LevelFilter {}
+impl Grammar for Levels {}
+impl Grammar for TargetLevels {}
+
+impl<T> SettingValue<T> {
+    /// Returns the value, or what `read` makes of the text; nothing of an empty one.
+    ///
+    /// # Errors
+    /// The text and what `read` says of it.
+    pub fn read<U: From<T>, E>(
+        self,
+        read: impl FnOnce(&str) -> Result<U, E>,
+    ) -> Result<Option<U>, (String, E)> {
+        let text = match self.0 {
+            Kind::Value(value) => return Ok(Some(value.into())),
+            Kind::Text(text) => text,
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        read(text)
+            .map(Some)
+            .map_err(|error| (text.to_owned(), error))
+    }
+}
+
+impl<T: Grammar> From<T> for SettingValue<T> {
+    fn from(value: T) -> Self {
+        Self(Kind::Value(value))
+    }
+}
+
+impl<T: Grammar> From<&str> for SettingValue<T> {
+    fn from(text: &str) -> Self {
+        Self(Kind::Text(text.to_owned()))
+    }
+}
+
+impl<T: Grammar> From<&String> for SettingValue<T> {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl<T: Grammar> From<String> for SettingValue<T> {
+    fn from(text: String) -> Self {
+        Self(Kind::Text(text))
+    }
+}
+
+impl From<LevelFilter> for SettingValue<Levels> {
+    fn from(level: LevelFilter) -> Self {
+        Levels::from(level).into()
+    }
+}
+
+impl From<LevelFilter> for SettingValue<TargetLevels> {
+    fn from(level: LevelFilter) -> Self {
+        TargetLevels::from(level).into()
+    }
+}
+
+impl From<Level> for SettingValue<LevelFilter> {
+    fn from(level: Level) -> Self {
+        LevelFilter::from_level(level).into()
+    }
+}
