@@ -285,7 +285,7 @@ fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default().key("order_id"))
         .with(layer.sampled(sampler.clone()));
-    (stack.set_default(), output)
+    (tracing::subscriber::set_default(stack), output)
 }
 
 #[test]
