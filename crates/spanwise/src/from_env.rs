@@ -38,7 +38,9 @@ pub(crate) struct FromEnv {
     pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
     pub(crate) output_level: Option<LevelFilter>,
-    pub(crate) color: Option<(Color, String)>,
+    pub(crate) color: Option<Color>,
+    /// What the variables that many programs share choose, where the colors are `auto`.
+    pub(crate) shared_color: Option<(Color, String)>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) files: Files,
@@ -81,7 +83,8 @@ impl FromEnv {
         let levels = vars.levels();
         let own_targets = vars.value(&LOG_OWN, own_crate::targets);
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
-        let color = vars.color();
+        let color = vars.one_of_our_own(&LOG_COLOR, &Color::NAMED);
+        let shared_color = vars.shared_color();
         let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
         let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files();
@@ -111,6 +114,7 @@ impl FromEnv {
             output,
             output_level,
             color,
+            shared_color,
             time,
             panic_backtrace,
             files,
@@ -308,11 +312,9 @@ impl Vars {
         found.into_iter().next()
     }
 
-    /// Whether there are to be colours, and who says so. Only LOG_COLOR is ours.
-    fn color(&mut self) -> Option<(Color, String)> {
-        if let Some(color) = self.one_of_our_own(&LOG_COLOR, &Color::NAMED) {
-            return Some((color, self.name(&LOG_COLOR)));
-        }
+    /// Returns the color choice of the variables that many programs share, and the name of the
+    /// variable.
+    fn shared_color(&self) -> Option<(Color, String)> {
         let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
         for (setting, choice) in [
             (&NO_COLOR, Color::Never),

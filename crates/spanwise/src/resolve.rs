@@ -255,10 +255,14 @@ impl Builder {
         };
         let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
 
-        let (color, origin) = match (self.color, &env.color) {
+        let (color, origin) = match (self.color, env.color) {
             (Some(color), _) => (color, Origin::Code),
-            (None, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            (None, Some(color)) => (color, variable(&LOG_COLOR)),
             (None, None) => (Color::Auto, Origin::Default),
+        };
+        let (color, origin) = match (color, &env.shared_color) {
+            (Color::Auto, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            _ => (color, origin),
         };
         explain(&LOG_COLOR, &color, &origin);
         let mut warnings = env.warnings.clone();
