@@ -519,9 +519,10 @@ impl Builder {
         self
     }
 
-    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty` and
-    /// `compact` show none. The last value of a name counts. What the policy hides is hidden here,
-    /// too.
+    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty`,
+    /// `compact` and `short` show none. The last value of a name counts. What the policy hides is
+    /// hidden here, too. It is text in both: `JsonLayer::add` and `static_tag` of `spanwise-sentry`
+    /// are for stacks without this builder, and set the one or the other.
     ///
     /// A name that the line has for itself stops the start, and so does a key of the context.
     ///
@@ -530,7 +531,7 @@ impl Builder {
     /// assert!(builder.explain().to_string().contains("LOG_STATIC_FIELDS = region=eu,shard=7 (code)"));
     /// ```
     pub fn field(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        self.static_fields.set(name.as_ref(), value.to_string());
+        self.static_fields.set(name.as_ref(), &value.to_string());
         self
     }
 
