@@ -523,7 +523,7 @@ impl Vars {
 }
 
 /// What to do about names that nobody here knows.
-const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `Builder::env_prefix`";
+const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `init_from_env!(\"SHOP_LOG\")`";
 
 /// A warning names no more variables than this.
 const MAX_NAMES: usize = 12;

@@ -332,7 +332,10 @@ macro_rules! unit {
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::own_crate::{OwnCrate, from_env_in_crate};
+    pub use crate::{
+        own_crate::{OwnCrate, from_env_in_crate},
+        settings::PREFIX,
+    };
     pub use tracing;
 }
 
