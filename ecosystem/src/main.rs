@@ -1,4 +1,5 @@
-//! The programs that `docs/migrate.md` and `docs/recipes.md` quote: `cargo run -p ecosystem -- NAME`.
+//! The programs that `docs/migrate.md` and `docs/recipes.md` quote: `cargo run -p ecosystem --
+//! NAME`.
 
 #![allow(
     clippy::disallowed_methods,

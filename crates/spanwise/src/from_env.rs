@@ -263,8 +263,8 @@ impl Vars {
         self.value(setting, |text| grammar::named(setting, named, text))
     }
 
-    /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it does
-    /// not count, with a warning.
+    /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it
+    /// does not count, with a warning.
     fn one_of_our_own<T: Copy>(
         &mut self,
         setting: &Setting,
