@@ -118,9 +118,8 @@ impl<W> JsonLayer<W> {
 
     /// Sets what a line looks like. Defaults to [`Format::Json`].
     ///
-    /// This layer writes lines that programs read. For a format that is [for
-    /// people](Format::is_for_people), which the outputs of `spanwise` write, it reports a fault,
-    /// and its lines are JSON.
+    /// This layer writes lines that programs read. The outputs of `spanwise` write those for people:
+    /// given such a [format](Format::is_for_people), it reports a fault, and its lines are JSON.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         self.set(|options| options.format = format)

@@ -60,9 +60,9 @@ macro_rules! init_from_env {
 /// ```
 ///
 /// With a prefix it reads the environment as [`Builder::env_prefix`](crate::Builder::env_prefix)
-/// does. A tool that reads no variable, by [`Builder::cli`](crate::Builder::cli), writes no name
-/// of a service on its lines, and names its crates by
-/// [`Builder::own_targets`](crate::Builder::own_targets).
+/// does. [`Builder::prod`](crate::Builder::prod) and the others that read no variable do not know
+/// the crate: they are told by [`service`](crate::Builder::service) and
+/// [`own_targets`](crate::Builder::own_targets).
 ///
 /// ```
 /// let builder = spanwise::builder!("SHOPCTL_LOG")?.default_preset("cli");
