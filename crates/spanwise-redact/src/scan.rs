@@ -227,7 +227,8 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     found.command_line
 }
 
-/// Returns whether an option is in the last bytes of a text, in which no token begins: ` --pin 4217`.
+/// Returns whether an option is in the last bytes of a text, in which no token begins:
+/// ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(SHORTEST_TOKEN + LITERAL)..];
     work::step(near.len());

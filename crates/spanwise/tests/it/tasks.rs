@@ -249,8 +249,10 @@ fn subscriber_set_by_scope_goes_with_the_task() {
             task::spawn(async { info!("task") }),
             task::spawn_blocking(|| info!("blocking")),
         ];
-        let aborted = task::spawn(async {
-            let _logs = LogsAtItsEnd;
+        // The future has it, also if it is aborted before it is polled.
+        let logs = LogsAtItsEnd;
+        let aborted = task::spawn(async move {
+            let _logs = logs;
             std::future::pending::<()>().await;
         });
         let _left = request.exit();
