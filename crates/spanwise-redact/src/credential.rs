@@ -160,7 +160,10 @@ fn is_credential(word: &[u8]) -> bool {
 /// Returns whether a word is a credential by itself: letters and digits mixed, and nothing that a
 /// sentence has of that form, such as a name, a path, a version, a date or `key=value`.
 pub(crate) fn is_value(word: &[u8]) -> bool {
-    let is_version = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let is_version = |word: &[u8]| {
+        word.iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    };
     let is_date = || {
         let four = word.iter().take(4).all(u8::is_ascii_digit);
         four && word.get(4) == Some(&b'-') && word.get(7) == Some(&b'-')
@@ -169,7 +172,9 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
     is_credential(word)
         && word.len() <= 512
         && !word.windows(3).any(|three| three == b"://")
-        && !word.iter().any(|byte| b"(={[".contains(byte) || byte.is_ascii_control())
+        && !word
+            .iter()
+            .any(|byte| b"(={[".contains(byte) || byte.is_ascii_control())
         && !is_version(word.strip_prefix(b"v").unwrap_or(word))
         && !is_date()
         && !is_name(word)

@@ -41,11 +41,7 @@ pub(crate) struct Mention<'t> {
 pub(crate) type Before = [(usize, usize); 6];
 
 /// The next word with a digit that a name comes before, from `*at` on.
-pub(crate) fn next<'t>(
-    text: &'t str,
-    at: &mut usize,
-    before: &mut Before,
-) -> Option<Mention<'t>> {
+pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Option<Mention<'t>> {
     let bytes = text.as_bytes();
     loop {
         let start = run(bytes, *at, is_space);
@@ -71,9 +67,17 @@ pub(crate) fn next<'t>(
             continue;
         }
         let start = run(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
-        let end = start + run(&bytes[start..end], 0, |byte| !b"\"'`\\,;)]}<>".contains(&byte));
+        let end = start
+            + run(&bytes[start..end], 0, |byte| {
+                !b"\"'`\\,;)]}<>".contains(&byte)
+            });
         let says = &bytes[start..end];
-        let end = start + says.len() - says.iter().rev().take_while(|byte| b".:!?".contains(byte)).count();
+        let end = start + says.len()
+            - says
+                .iter()
+                .rev()
+                .take_while(|byte| b".:!?".contains(byte))
+                .count();
         return Some(Mention {
             link,
             keys,
@@ -112,8 +116,18 @@ const VERBS: &[&str] = &["is", "was", "are"];
 
 /// What is done when a secret gets a new value.
 const PARTICIPLES: &[&str] = &[
-    "changed", "created", "generated", "issued", "minted", "received", "refreshed", "renewed",
-    "reset", "rotated", "set", "updated",
+    "changed",
+    "created",
+    "generated",
+    "issued",
+    "minted",
+    "received",
+    "refreshed",
+    "renewed",
+    "reset",
+    "rotated",
+    "set",
+    "updated",
 ];
 
 /// The name that a word ends in, with the word before it and alone.
@@ -165,8 +179,16 @@ impl<'t> Mention<'t> {
     fn digits(&self, text: &[u8], about: About) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let rest = &text[self.end..];
-        let group = rest.iter().skip(1).take(9).take_while(|byte| byte.is_ascii_digit());
-        let second = if rest.first() == Some(&b' ') { group.count() } else { 0 };
+        let group = rest
+            .iter()
+            .skip(1)
+            .take(9)
+            .take_while(|byte| byte.is_ascii_digit());
+        let second = if rest.first() == Some(&b' ') {
+            group.count()
+        } else {
+            0
+        };
         let is_pair = length == second && (3..=4).contains(&length);
         let end = self.end + if is_pair { 1 + second } else { 0 };
         let least = match (about, self.link) {
@@ -176,11 +198,17 @@ impl<'t> Mention<'t> {
         };
         // `483920 bytes`, `20261128-4`
         let next = rest.get(end - self.end..).unwrap_or_default();
-        let is_end = next.first().is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));
+        let is_end = next
+            .first()
+            .is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));
         let next = run(next, 0, |byte| byte == b' ')..;
         let after = &rest[end - self.end..][next];
-        let unit = &after[..run(&after[..after.len().min(16)], 0, |byte| byte.is_ascii_alphabetic())];
-        let is_it = is_end && (is_pair || (least..=8).contains(&length)) && !prose::is_in(prose::UNITS, unit);
+        let unit = &after[..run(&after[..after.len().min(16)], 0, |byte| {
+            byte.is_ascii_alphabetic()
+        })];
+        let is_it = is_end
+            && (is_pair || (least..=8).contains(&length))
+            && !prose::is_in(prose::UNITS, unit);
         is_it.then_some((self.start, end))
     }
 }
@@ -204,5 +232,7 @@ fn is_random(word: &[u8]) -> bool {
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_digit)
-        && word.iter().all(|byte| Set::PATH.has(*byte) || *byte == b'=')
+        && word
+            .iter()
+            .all(|byte| Set::PATH.has(*byte) || *byte == b'=')
 }

@@ -398,7 +398,9 @@ impl<'t> Pair<'t> {
     /// What a pair such as `name: API_TOKEN` says that the value after it is called, and where that
     /// name ends.
     pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
-        let is_it = ["name", "key"].iter().any(|key| self.key.eq_ignore_ascii_case(key));
+        let is_it = ["name", "key"]
+            .iter()
+            .any(|key| self.key.eq_ignore_ascii_case(key));
         let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
         let start = is_it.then(|| run(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
         let end = Set::KEY.run(near, start);
@@ -408,7 +410,9 @@ impl<'t> Pair<'t> {
 
     /// Whether it is the `value` right after a name that ends at `end`.
     pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
-        let gap = text.get(end..self.name).filter(|gap| gap.len() <= MAX_KEY_LEN);
+        let gap = text
+            .get(end..self.name)
+            .filter(|gap| gap.len() <= MAX_KEY_LEN);
         let is_gap = |gap: &[u8]| {
             let mut last = b' ';
             gap.iter().all(|byte| {
@@ -649,7 +653,8 @@ impl<'t> Pair<'t> {
         };
         let is_last = || {
             let after = run(text, end, |byte| byte == b' ');
-            text.get(after).is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
+            text.get(after)
+                .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
         };
         (credential::is_value(&text[from..end]) && is_last()).then_some((from, end))
     }

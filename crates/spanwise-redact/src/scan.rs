@@ -117,7 +117,7 @@ fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
         // A text without a digit mentions no value.
         known.any(|index| {
             let token = &TOKENS[index];
-            !matches!(token.then, Then::Mention) && token.is_at(text, at)
+            token.is_at(text, at) && !matches!(token.then, Then::Mention)
         })
     };
     let mut next = Some(first);

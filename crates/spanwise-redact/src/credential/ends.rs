@@ -65,13 +65,21 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
     let Some(groups) = text.get(..LENGTH) else {
         return 0;
     };
-    let lists = [prose::FUNCTION, prose::OPENERS, prose::LEADS, prose::STATES, prose::VERBS];
+    let lists = [
+        prose::FUNCTION,
+        prose::OPENERS,
+        prose::LEADS,
+        prose::STATES,
+        prose::VERBS,
+    ];
     let is_group = |group: &[u8]| {
         group.len() == 4
             && group.iter().all(u8::is_ascii_lowercase)
             && !lists.iter().any(|list| prose::is_in(list, group))
     };
-    let ends = text.get(LENGTH).is_none_or(|byte| !Set::KEY.has(*byte) && *byte != b'=');
+    let ends = text
+        .get(LENGTH)
+        .is_none_or(|byte| !Set::KEY.has(*byte) && *byte != b'=');
     let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
     if is_it { LENGTH } else { 0 }
 }

@@ -12,8 +12,9 @@ use crate::{
     commands::{self, Argument},
     credential,
     document::Document,
-    elements, encoded, mentions,
+    elements, encoded,
     keys::{Decision, Normal, Origin, is_network_address},
+    mentions,
     names::QUERY,
     pairs::{self, Around, Hiding, Pair},
     scan::{self, Hit, Rule, Signs},
@@ -305,7 +306,9 @@ impl Policy {
                 };
                 // Only what is secret has the form of one.
                 let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
-                let (start, end) = mention.value(text, key).filter(|_| tier != Some(Tier::Pii))?;
+                let (start, end) = mention
+                    .value(text, key)
+                    .filter(|_| tier != Some(Tier::Pii))?;
                 found.hit(text, start, end)
             }));
         }
