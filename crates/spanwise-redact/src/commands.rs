@@ -133,6 +133,7 @@ const FLAGS: &[Flag] = &[
     login("rabbitmqctl", "add_user", "", Form::Word(1)),
     login("rabbitmqctl", "change_password", "", Form::Word(1)),
     login("vault", "login", "", Form::Word(0)),
+    login("mc", "set", "", Form::Word(3)),
     flag("sqlplus", "", Form::Oracle),
     flag("setx", "", Form::Setting),
     flag("set", "", Form::Setting),
@@ -466,6 +467,7 @@ mod tests {
             let command = match flag.command {
                 "helm" => "helm registry",
                 "7z" => "7z x",
+                "mc" => "mc alias",
                 command => command,
             };
             let words = [command, flag.after, flag.letters].join(" ");

@@ -24,7 +24,7 @@ use shapes::{
     is_variable,
 };
 
-pub(crate) use ends::{end_of_code, end_of_person, end_of_phrase};
+pub(crate) use ends::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
 /// Sentences are read no further.
@@ -155,6 +155,33 @@ fn is_credential(word: &[u8]) -> bool {
         .filter(|byte| byte.is_ascii_alphabetic())
         .count();
     word.len() >= 6 && digits >= 1 && letters >= 1 && !prose::is_in(prose::NAMES, word)
+}
+
+/// Returns whether a word is a credential by itself: letters and digits mixed, and nothing that a
+/// sentence has of that form, such as a name, a path, a version, a date or `key=value`.
+pub(crate) fn is_value(word: &[u8]) -> bool {
+    let is_version = |word: &[u8]| {
+        word.iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    };
+    let is_date = || {
+        let four = word.iter().take(4).all(u8::is_ascii_digit);
+        four && word.get(4) == Some(&b'-') && word.get(7) == Some(&b'-')
+    };
+    let mut parts = word.split(|byte| b"-_".contains(byte));
+    is_credential(word)
+        && word.len() <= 512
+        && !word.windows(3).any(|three| three == b"://")
+        && !word
+            .iter()
+            .any(|byte| b"(={[".contains(byte) || byte.is_ascii_control())
+        && !is_version(word.strip_prefix(b"v").unwrap_or(word))
+        && !is_date()
+        && !is_name(word)
+        && !is_path(word)
+        && !is_duration(word)
+        && !is_placeholder(word)
+        && !parts.any(|part| prose::is_in(prose::NAMES, part))
 }
 
 fn trim(word: &[u8]) -> &[u8] {

@@ -108,6 +108,7 @@ mod error;
 mod json;
 mod keys;
 mod literals;
+mod mentions;
 mod names;
 mod numbers;
 mod pairs;

@@ -11,6 +11,8 @@ pub(crate) struct Literals {
     bits: Box<[u64; WORDS]>,
     /// The first three bytes with the number of the literal, sorted.
     known: Vec<(u32, u16)>,
+    /// Where those begin in `known` whose third byte is this one or a later one.
+    begins: Box<[u16; 257]>,
 }
 
 const WORDS: usize = 512;
@@ -37,7 +39,15 @@ impl Literals {
             known.push((three(*a, *b, *c), index as u16));
         }
         known.sort_unstable();
-        Self { bits, known }
+        let mut begins = Box::new([0; 257]);
+        for (third, begin) in (0_u32..).zip(begins.iter_mut()) {
+            *begin = known.partition_point(|(three, _)| three >> 16 < third) as u16;
+        }
+        Self {
+            bits,
+            known,
+            begins,
+        }
     }
 
     /// The next place, from `from` on, where a literal may begin, or one after it.
@@ -63,8 +73,11 @@ impl Literals {
             [a, b, c, ..] => three(*a, *b, *c),
             _ => u32::MAX,
         };
-        let from = self.known.partition_point(|(known, _)| *known < first);
-        self.known[from..]
+        let third = (first >> 16 & 0xFF) as usize;
+        let (from, to) = (self.begins[third], self.begins[third + 1]);
+        let known = &self.known[usize::from(from)..usize::from(to)];
+        let from = known.partition_point(|(known, _)| *known < first);
+        known[from..]
             .iter()
             .take_while(move |(known, _)| *known == first)
             .map(|(_, index)| usize::from(*index))

@@ -58,8 +58,8 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     best.filter(|end| !is_in_uuid(text, start, *end) && !is_trusted(text, start))
 }
 
-/// Returns whether the key of an id of a fixed form stands before `start`, or the id of a trace: the
-/// hexadecimal digits of a span's id may all be decimal.
+/// Returns whether the key of an id of a fixed form stands before `start`, or the id of a trace.
+/// The hexadecimal digits of a span's id may all be decimal.
 fn is_trusted(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;

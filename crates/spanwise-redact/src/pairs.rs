@@ -14,6 +14,7 @@
 //! gap       = { space | tab }             ; after a key in quotes also line breaks
 //! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
 //!           | "|" line-break { indented-line }     ; a block of YAML
+//!           | line-break indent run       ; alone on the next line, which is indented more
 //!           | { line-break "- " item }    ; a list of YAML
 //!           | header                      ; after ":": to the end of the line or of the string
 //!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the bracket
@@ -21,6 +22,8 @@
 //!           | scheme space run            ; Bearer …, Basic …
 //!           | run                         ; to white space or to the separator in use
 //! ```
+//!
+//! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
 //!
 //! A *run* has no white space. Its end depends on where the pair stands ([`Place`]):
 //!
@@ -392,6 +395,35 @@ impl<'t> Pair<'t> {
             .chain(two)
     }
 
+    /// What a pair such as `name: API_TOKEN` says that the value after it is called, and where that
+    /// name ends.
+    pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
+        let is_it = ["name", "key"]
+            .iter()
+            .any(|key| self.key.eq_ignore_ascii_case(key));
+        let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
+        let start = is_it.then(|| run(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
+        let end = Set::KEY.run(near, start);
+        let name = text.get(start..end).filter(|name| name.len() > 1)?;
+        Some((name, end))
+    }
+
+    /// Whether it is the `value` right after a name that ends at `end`.
+    pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
+        let gap = text
+            .get(end..self.name)
+            .filter(|gap| gap.len() <= MAX_KEY_LEN);
+        let is_gap = |gap: &[u8]| {
+            let mut last = b' ';
+            gap.iter().all(|byte| {
+                let is_escape = last == b'\\' && b"nrt".contains(byte);
+                last = *byte;
+                is_escape || is_space(*byte) || b"\"'\\,;".contains(byte)
+            })
+        };
+        self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
+    }
+
     /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`:
     /// what is hidden may have run over the end of a string, and into the value of the key after
     /// it.
@@ -476,6 +508,13 @@ impl<'t> Pair<'t> {
             place => place,
         };
         let mark = *text.get(start + slashes)?;
+        if let Some((start, end)) = self.below(text, start, around.open()) {
+            return Some(Value {
+                start,
+                end,
+                needs_quotes: None,
+            });
+        }
         if hiding.built_in
             && (self.is_in_arn(text) || values::is_line_break(text, start, around.open()))
         {
@@ -573,7 +612,9 @@ impl<'t> Pair<'t> {
             && place != Place::Form
             && !matches!(place, Place::Query { .. })
             && hiding.built_in;
-        if is_alone && about == About::Phrase && !is_debug {
+        if is_alone && about == About::Password {
+            end = end.max(start + credential::end_of_groups(&text[start..]));
+        } else if is_alone && about == About::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if loose && about == About::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
@@ -581,6 +622,41 @@ impl<'t> Pair<'t> {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
         Some(until(start, end))
+    }
+
+    /// A credential alone on the next line, which is indented more than the key.
+    fn below(&self, text: &[u8], start: usize, open: Option<Quote>) -> Option<(usize, usize)> {
+        const MAX_INDENT: usize = 64;
+        if !self.colon || self.quote.is_some() {
+            return None;
+        }
+        let line = match text.get(start)? {
+            b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
+            b'\\' if values::is_line_break(text, start, open) => {
+                run(text, start, |byte| byte == b'\\') + 1
+            }
+            _ => return None,
+        };
+        let near = &text[..text.len().min(line + MAX_INDENT)];
+        let mut from = run(near, line, |byte| byte == b' ');
+        let key = run_back(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        if from - line <= self.name - key {
+            return None;
+        }
+        let slashes = run(text, from, |byte| byte == b'\\') - from;
+        let end = match text.get(from + slashes)? {
+            mark @ (b'"' | b'\'') => {
+                from += slashes + 1;
+                values::closing_quote(line_end(text, from), from, *mark, slashes)
+            }
+            _ => values::end_of_bare(text, from, Place::Free, open),
+        };
+        let is_last = || {
+            let after = run(text, end, |byte| byte == b' ');
+            text.get(after)
+                .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
+        };
+        (credential::is_value(&text[from..end]) && is_last()).then_some((from, end))
     }
 
     /// The list of YAML after the key, unless all its items are prose.
@@ -679,6 +755,11 @@ fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let before = letters.checked_sub(1).map(|before| bytes[before]);
     let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
     (begins && end > word + 1).then_some([word, letters])
+}
+
+/// The text to the end of the line that `at` is in.
+fn line_end(text: &[u8], at: usize) -> &[u8] {
+    &text[..find2(text, *b"\r\n", at).unwrap_or(text.len())]
 }
 
 /// The text from `start` to the end of the string that is open, as far as sentences are read.

@@ -40,6 +40,8 @@ pub(crate) struct Signs {
     dots: u64,
     /// A command or an option is in it.
     command_line: bool,
+    /// A part of a key is in it.
+    mention: bool,
 }
 
 impl Signs {
@@ -81,6 +83,11 @@ impl Signs {
         self.command_line
     }
 
+    /// A value in running text has a digit.
+    pub(crate) fn may_have_mentions(self) -> bool {
+        self.mention && self.digits > 0
+    }
+
     fn may_have_numbers(self) -> bool {
         self.digits >= 8 || self.may_have_ipv4()
     }
@@ -107,7 +114,11 @@ fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
     let literals: &Literals = &LITERALS;
     let is_at = |at: usize| {
         let mut known = literals.starting(text.get(at..).unwrap_or_default());
-        known.any(|index| TOKENS[index].is_at(text, at))
+        // A text without a digit mentions no value.
+        known.any(|index| {
+            let token = &TOKENS[index];
+            token.is_at(text, at) && !matches!(token.then, Then::Mention)
+        })
     };
     let mut next = Some(first);
     while let Some(start) = next {
@@ -149,7 +160,7 @@ fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     let mut signs = Signs::of(text);
     work::step(text.len());
-    signs.command_line = tokens(text, signs, wanted, hits);
+    (signs.command_line, signs.mention) = tokens(text, signs, wanted, hits);
     if signs.dots >= 2 && wanted & bit(Detector::MiscPrefixed) != 0 {
         dotted(text, hits);
     }
@@ -191,8 +202,9 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     signs
 }
 
-/// Appends what is found by how it begins. Returns whether there is a command or an option.
-fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
+/// Appends what is found by how it begins. Returns whether there is a command or an option,
+/// and whether there is a part of a key.
+fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> (bool, bool) {
     let least = if signs.seen & COLON == 0 {
         SHORTEST_TOKEN
     } else {
@@ -201,13 +213,14 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
     let may_have_option = signs.seen & DASH != 0 && signs.seen & GAP != 0;
     let ends_with_option = may_have_option && ends_with_option(text);
     let Some(starts) = starts(text, least) else {
-        return ends_with_option;
+        return (ends_with_option, false);
     };
     let literals: &Literals = &LITERALS;
     let mut found = Found {
         wanted,
         runs: Runs::new(),
         command_line: ends_with_option,
+        mention: false,
     };
     let mut at = 0;
     while let Some(start) = literals.next_start(starts, at) {
@@ -224,10 +237,11 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> bool {
             hits.push(hit);
         }
     }
-    found.command_line
+    (found.command_line, found.mention)
 }
 
-/// Returns whether an option is in the last bytes of a text, in which no token begins: ` --pin 4217`.
+/// Returns whether an option is in the last bytes of a text, in which no token begins:
+/// ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(SHORTEST_TOKEN + LITERAL)..];
     work::step(near.len());
@@ -241,6 +255,7 @@ struct Found {
     wanted: u32,
     runs: Runs,
     command_line: bool,
+    mention: bool,
 }
 
 impl Found {
@@ -252,9 +267,16 @@ impl Found {
             if !token.is_at(text, at) {
                 return None;
             }
-            if matches!(token.then, Then::CommandLine) {
-                self.command_line = true;
-                return None;
+            match token.then {
+                Then::CommandLine => {
+                    self.command_line = true;
+                    return None;
+                }
+                Then::Mention => {
+                    self.mention = true;
+                    return None;
+                }
+                _ => {}
             }
             if self.wanted & bit(token.detector) == 0 {
                 return None;

@@ -66,6 +66,8 @@ pub(crate) enum Then {
     Password,
     /// A command, or the ` --` of an option: the words after it are read on their own.
     CommandLine,
+    /// A part of a key: the words after it are read on their own.
+    Mention,
 }
 
 impl Token {
@@ -152,7 +154,7 @@ impl Token {
             }
             Then::Password if follows(b"pa") => password(text, at - 2, after),
             Then::IdentifiedBy | Then::IdentifiedWith | Then::Password => None,
-            Then::CommandLine => None,
+            Then::CommandLine | Then::Mention => None,
         }
     }
 }
@@ -542,6 +544,7 @@ impl Token {
                 | Then::IdentifiedBy
                 | Then::IdentifiedWith
                 | Then::Password
+                | Then::Mention
         )
     }
 }

@@ -1,7 +1,10 @@
 //! Where a value ends that has several words: a phrase, a code, a name.
 
 use super::{trim, words_of};
-use crate::bytes::line_from;
+use crate::{
+    bytes::{Set, line_from},
+    prose,
+};
 
 /// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
 /// before the next key. They may be numbered, and have commas between them.
@@ -53,6 +56,32 @@ pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
         }
     }
     end
+}
+
+/// Where four groups of four small letters end, as Google writes the password of an app: unless
+/// one of them is a word of a sentence. Nowhere if there are none.
+pub(crate) fn end_of_groups(text: &[u8]) -> usize {
+    const LENGTH: usize = 4 * 4 + 3;
+    let Some(groups) = text.get(..LENGTH) else {
+        return 0;
+    };
+    let lists = [
+        prose::FUNCTION,
+        prose::OPENERS,
+        prose::LEADS,
+        prose::STATES,
+        prose::VERBS,
+    ];
+    let is_group = |group: &[u8]| {
+        group.len() == 4
+            && group.iter().all(u8::is_ascii_lowercase)
+            && !lists.iter().any(|list| prose::is_in(list, group))
+    };
+    let ends = text
+        .get(LENGTH)
+        .is_none_or(|byte| !Set::KEY.has(*byte) && *byte != b'=');
+    let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
+    if is_it { LENGTH } else { 0 }
 }
 
 /// Where the groups of digits end that go on after a code, which ends at `first`: `123 456`.

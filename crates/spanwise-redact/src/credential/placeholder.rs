@@ -1,4 +1,4 @@
-//! Values that keep no secret: absent ones, masks, and what stands for a value that is put in later.
+//! Values that keep no secret: absent ones, masks, and names that a value replaces later.
 
 use spanwise_core::REDACTED;
 

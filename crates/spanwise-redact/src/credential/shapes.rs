@@ -54,10 +54,14 @@ pub(super) fn is_duration(word: &[u8]) -> bool {
     (1..=8).contains(&number.len()) && (is_unit || prose::is_in(prose::UNITS, unit))
 }
 
-/// The type of a field in code: `&str`, `Option<String>`.
+/// The type of a field or of a parameter in code: `&str`, `Option<String>`, `*const`.
 pub(super) fn is_type(word: &[u8]) -> bool {
     let word = word.strip_suffix(b",").unwrap_or(word);
     let word = word.strip_suffix(b")").unwrap_or(word);
+    let word = word.strip_suffix(b"|").unwrap_or(word);
+    if matches!(word, b"*const" | b"*mut") {
+        return true;
+    }
     if let Some(of) = word.strip_prefix(b"&") {
         let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
         let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;

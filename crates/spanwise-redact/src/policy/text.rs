@@ -14,9 +14,11 @@ use crate::{
     document::Document,
     elements, encoded,
     keys::{Decision, Normal, Origin, is_network_address},
+    mentions,
     names::QUERY,
     pairs::{self, Around, Hiding, Pair},
     scan::{self, Hit, Rule, Signs},
+    words::{RULES, Tier},
     work,
 };
 
@@ -160,6 +162,8 @@ impl Policy {
         let mut at = 0;
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
+        // What the last pair says that the next value is called.
+        let mut named = None;
         while let Some(mut pair) = pairs::next(text, &mut at) {
             // The value of a header goes on to the end of the line. One inside another is not
             // followed there again.
@@ -167,13 +171,21 @@ impl Policy {
             if !pair.may_go_on(bytes, until) && !is_header_in_value() {
                 continue;
             }
-            let found = pair.readings(text).find_map(|key| {
+            let name = std::mem::replace(&mut named, pair.gives_name(text));
+            let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end));
+            let of_name = name.and_then(|(name, _)| {
+                let found = self.rule(text, name)?;
+                pair.key = name;
+                Some(found)
+            });
+            let by_key = |key| {
                 if key == pair.key {
                     self.rule(text, key)
                 } else {
                     self.rule_of_reading(text, key)
                 }
-            });
+            };
+            let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair)?;
                 Some(Found {
@@ -264,6 +276,9 @@ impl Policy {
                 }
             }
         }
+        if signs.may_have_mentions() {
+            self.mentions(text, hits);
+        }
         if !signs.may_have_command_line() {
             return;
         }
@@ -278,6 +293,25 @@ impl Policy {
             }
             Argument::Secret { .. } => {}
         });
+    }
+
+    /// Secrets in running text: `the new password is …`.
+    fn mentions(&self, text: &str, hits: &mut Vec<Hit>) {
+        let (mut at, mut before) = (0, mentions::Before::default());
+        while let Some(mention) = mentions::next(text, &mut at, &mut before) {
+            hits.extend(mention.keys().find_map(|key| {
+                let found = self.rule_of_reading(text, key)?;
+                let Rule::Key { rule, .. } = found.rule else {
+                    return None;
+                };
+                // Only what is secret has the form of one.
+                let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
+                let (start, end) = mention
+                    .value(text, key)
+                    .filter(|_| tier != Some(Tier::Pii))?;
+                found.hit(text, start, end)
+            }));
+        }
     }
 
     fn render(&self, text: &str, hits: &[Hit]) -> String {

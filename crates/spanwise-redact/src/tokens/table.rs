@@ -57,10 +57,13 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::Google, "AIza", Set::BASE64URL, 35),
     run_of(Detector::Google, "ya29.", Set::BASE64URL, 20),
     run_of(Detector::Google, "1//0", Set::BASE64URL, 20),
+    token(Detector::Google, "1//0", Then::Mixed(Set::BASE64URL, 12)),
     run_of(Detector::Google, "GOCSPX-", Set::BASE64URL, 28),
     run_of(Detector::Google, ":APA91b", Set::BASE64URL, 100),
     run_of(Detector::LlmKeys, "sk-ant-", Set::BASE64URL, 82),
+    token(Detector::LlmKeys, "sk-ant-", Then::Mixed(Set::BASE64URL, 12)),
     run_of(Detector::LlmKeys, "sk-proj-", Set::BASE64URL, 40),
+    token(Detector::LlmKeys, "sk-proj-", Then::Mixed(Set::BASE64URL, 12)),
     run_of(Detector::LlmKeys, "sk-svcacct-", Set::BASE64URL, 40),
     run_of(Detector::LlmKeys, "sk-admin-", Set::BASE64URL, 40),
     run_of(Detector::LlmKeys, "sk-or-v1-", Set::LOWER_HEX, 64),
@@ -75,7 +78,8 @@ pub(crate) static TOKENS: &[Token] = &[
     run_of(Detector::MiscPrefixed, "npm_", Set::ALNUM, 36),
     run_of(Detector::MiscPrefixed, "pypi-AgEIcHlwaS5vcmc", Set::BASE64URL, 50),
     run_of(Detector::MiscPrefixed, "pypi-AgENdGVzdC5weXBpLm9yZw", Set::BASE64URL, 50),
-    run_of(Detector::MiscPrefixed, "hf_", Set::ALPHA, 34),
+    run_of(Detector::MiscPrefixed, "hf_", Set::ALPHA, 30),
+    token(Detector::MiscPrefixed, "hf_", Then::Mixed(Set::ALNUM, 30)),
     run_of(Detector::MiscPrefixed, "dop_v1_", Set::LOWER_HEX, 64),
     run_of(Detector::MiscPrefixed, "doo_v1_", Set::LOWER_HEX, 64),
     run_of(Detector::MiscPrefixed, "dor_v1_", Set::LOWER_HEX, 64),
@@ -217,6 +221,17 @@ pub(crate) static TOKENS: &[Token] = &[
     token(Detector::ConnectionPassword, "tified by", Then::IdentifiedBy),
     token(Detector::ConnectionPassword, "tified with", Then::IdentifiedWith),
     token(Detector::ConnectionPassword, "ssword", Then::Password),
+    mention("ssword"),
+    mention("secret"),
+    mention("token"),
+    mention("api key"),
+    mention("_key"),
+    mention("-key"),
+    mention("_pass"),
+    mention("_pwd"),
+    mention("otp "),
+    mention(" pin is"),
+    mention("code "),
     command(" --"),
     command("\"--"),
     command("'--"),
@@ -258,6 +273,7 @@ pub(crate) static TOKENS: &[Token] = &[
     command("rsigner"),
     command("ult log"),
     command("ttp -a"),
+    command("mc alias"),
 ];
 
 const fn token(detector: Detector, literal: &'static str, then: Then) -> Token {
@@ -274,4 +290,9 @@ const fn run_of(detector: Detector, literal: &'static str, set: Set, least: usiz
 
 const fn command(literal: &'static str) -> Token {
     token(Detector::CommandLine, literal, Then::CommandLine)
+}
+
+const fn mention(literal: &'static str) -> Token {
+    // No detector is asked, as the key decides.
+    token(Detector::CommandLine, literal, Then::Mention)
 }

@@ -1,5 +1,5 @@
-//! `spanwise::run`: the error that ends a program is an event, its exit code is right, and no line
-//! is lost.
+//! `spanwise::run` logs the error that `main` returns, keeps the exit code of std, and loses no
+//! line.
 
 use std::{
     error::Error,
@@ -18,7 +18,7 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
-/// A program that has an exit code of its own; its name as a victim begins with `main-`.
+/// A program with its own exit code. The name of its victim begins with `main-`.
 type Program = (&'static str, fn() -> ExitCode);
 
 pub(crate) const PROGRAMS: [Program; 16] = [
