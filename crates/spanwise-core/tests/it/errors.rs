@@ -301,7 +301,7 @@ fn kept_copies_show_what_the_errors_show() {
 }
 
 #[derive(Debug)]
-struct Deep(usize, Option<Box<Deep>>);
+struct Deep(usize, Option<Box<Self>>);
 
 impl fmt::Display for Deep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
