@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It asks itself for an order, for one that does not exist, for a report whose disk is full, for a
-//! route whose handler panics, and for its health, which is quiet. A service of tonic is `tonic.rs`,
-//! calls to other services are in `reqwest.rs`.
+//! route whose handler panics, and for its health, which is quiet. A service of tonic is
+//! `tonic.rs`, calls to other services are in `reqwest.rs`.
 
 use std::{error::Error, io, net::SocketAddr, time::Duration};
 

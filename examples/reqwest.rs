@@ -4,7 +4,9 @@
 //! cargo run --example reqwest
 //! ```
 //!
-//! The warehouse gets the id of the request, and the trace that has its number; on a host of the list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it is `.layer(telemetry.http_client())`.
+//! The warehouse gets the id of the request, and the trace that has its number; on a host of the
+//! list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it
+//! is `.layer(telemetry.http_client())`.
 
 #![expect(clippy::print_stderr, reason = "it tells what the other side got")]
 

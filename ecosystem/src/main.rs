@@ -1,4 +1,6 @@
-//! The programs that `docs/migrate.md` and `docs/recipes.md` quote: `cargo run -p ecosystem -- NAME`.
+//! The programs that `docs/migrate.md` and `docs/recipes.md` quote.
+//!
+//! `cargo run -p ecosystem -- NAME` runs one.
 
 #![allow(
     clippy::disallowed_methods,

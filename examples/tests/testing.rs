@@ -74,7 +74,7 @@ async fn request_and_its_task_say_who_they_are_for() {
     logs.one("request served")
         .assert_field("http.response.status_code", 200)
         .assert_context("user_id", "ada");
-    logs.wait_for_async("mail sent", Duration::from_secs(10))
+    logs.wait_for_async("mail sent", Duration::from_secs(60))
         .await
         .assert_context("user_id", "ada");
     logs.no_errors();
@@ -89,7 +89,7 @@ fn worker_thread_belongs_to_its_test() {
             info!("worker started");
         }))
     });
-    logs.wait_for("worker started", Duration::from_secs(10));
+    logs.wait_for("worker started", Duration::from_secs(60));
     worker.join().unwrap();
 }
 
@@ -97,7 +97,7 @@ fn worker_thread_belongs_to_its_test() {
 async fn task_belongs_to_its_test() {
     let logs = capture();
     tokio::spawn(charge("4111111111111111").instrument(info_span!("test")));
-    logs.wait_for_async("paid", Duration::from_secs(10)).await;
+    logs.wait_for_async("paid", Duration::from_secs(60)).await;
 }
 
 #[tokio::test]

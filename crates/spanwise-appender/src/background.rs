@@ -148,6 +148,15 @@ impl Background {
     pub fn flush(&self, deadline: Duration) -> io::Result<()> {
         self.shared.here().flush(deadline_after(deadline))
     }
+
+    /// [`flush`](Self::flush), for a panic hook. Once one waited for `at_most` in vain, the next ones
+    /// do not wait until the writer takes something.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush).
+    pub fn flush_in_panic(&self, at_most: Duration) -> io::Result<()> {
+        self.shared.here().flush_in_panic(at_most)
+    }
 }
 
 impl Flush for Background {

@@ -109,6 +109,12 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     out
 }
 
+/// Returns the remark that stands for a backtrace where more than `limit` are asked for in a second.
+#[must_use]
+pub fn too_many(limit: u32) -> String {
+    format!("(none: more than {limit} in a second)")
+}
+
 /// Returns the path of a source file without the directory of the machine that built it:
 /// `src/price.rs`, `sqlx-core-0.8.6/src/pool.rs`.
 #[must_use]
@@ -168,15 +174,16 @@ impl Frame<'_> {
     }
 
     fn owner(&self) -> Owner {
-        let krate = crate_of(&self.function);
         let by_path = self.file.map(owner_of_path);
-        match (by_path, runtime_of(krate)) {
-            // A function of std may have a body of the program's, as `From` has.
-            (Some(Owner::Program), Some("std")) => Owner::Program,
-            (None | Some(Owner::Program), Some(runtime)) => Owner::Runtime(runtime),
+        match (by_path, runtime_named(crate_of(&self.function))) {
+            // A program may have a copy of spanwise.
+            (None, Some(runtime)) | (Some(Owner::Program), Some(runtime @ "spanwise")) => {
+                Owner::Runtime(runtime)
+            }
+            (Some(by_path), _) => by_path,
             // The `main` of C, and what is before it.
             (None, None) if !self.function.contains("::") => Owner::Runtime("unknown code"),
-            (by_path, _) => by_path.unwrap_or(Owner::Program),
+            (None, None) => Owner::Program,
         }
     }
 
@@ -266,37 +273,75 @@ fn crate_of(function: &str) -> &str {
     }
 }
 
-/// The runtime that a crate is a part of: one that runs the program, or logs for it.
-fn runtime_of(krate: &str) -> Option<&'static str> {
-    /// By the first word of their names: `tokio`, `tokio_util`.
-    const FAMILIES: [&str; 16] = [
+/// Runtimes that run the program or log for it, each with the crates that its name begins.
+const RUNTIMES: [(&str, &[&str]); 16] = [
+    (
         "tokio",
+        &["util", "stream", "rustls", "native_tls", "tungstenite"],
+    ),
+    (
         "futures",
-        "rayon",
-        "hyper",
-        "axum",
-        "tower",
+        &["core", "util", "executor", "channel", "task", "io", "sink"],
+    ),
+    ("rayon", &["core"]),
+    ("hyper", &["util", "rustls", "tls", "timeout"]),
+    ("axum", &["core", "extra", "server"]),
+    ("tower", &["http", "service", "layer"]),
+    (
         "tracing",
+        &[
+            "core",
+            "subscriber",
+            "futures",
+            "log",
+            "opentelemetry",
+            "error",
+        ],
+    ),
+    (
         "spanwise",
-        "h2",
-        "tonic",
+        &[
+            "core", "http", "json", "sample", "sentry", "appender", "redact", "testing",
+        ],
+    ),
+    ("h2", &[]),
+    ("tonic", &[]),
+    (
         "actix",
-        "smol",
-        "anyhow",
-        "eyre",
-        "log",
-        "backtrace",
-    ];
+        &["web", "http", "rt", "server", "service", "router"],
+    ),
+    ("smol", &[]),
+    ("anyhow", &[]),
+    ("eyre", &[]),
+    ("log", &[]),
+    ("backtrace", &[]),
+];
+
+/// The runtime of a dependency: `tokio` of `tokio_postgres`.
+fn runtime_of(krate: &str) -> Option<&'static str> {
+    find_runtime(krate, |_, _| true)
+}
+
+/// The runtime of a crate whose path is not known. It may be the program's own, such as
+/// `log_ingest`, so only known names count.
+fn runtime_named(krate: &str) -> Option<&'static str> {
     match krate {
-        "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" | "test" => return Some("std"),
-        "async_std" => return Some("async_std"),
-        _ => {}
+        "std" | "core" | "alloc" | "__rustc" | "rust_begin_unwind" => Some("std"),
+        _ => find_runtime(krate, |parts, part| parts.contains(&part)),
     }
-    let is_of = |family: &&&str| {
-        let rest = krate.strip_prefix(**family);
+}
+
+fn find_runtime(krate: &str, is_part: impl Fn(&[&str], &str) -> bool) -> Option<&'static str> {
+    if krate == "async_std" {
+        return Some("async_std");
+    }
+    let (name, parts) = RUNTIMES.iter().find(|(name, _)| {
+        let rest = krate.strip_prefix(name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    };
-    FAMILIES.iter().find(is_of).copied()
+    })?;
+    let part = krate[name.len()..].strip_prefix('_');
+    part.is_none_or(|part| is_part(parts, part))
+        .then_some(*name)
 }
 
 fn owner_of_path(path: &str) -> Owner {
@@ -554,6 +599,32 @@ mod tests {
             ("/rustc/5980/library/std/src/rt.rs", "std"),
         ] {
             assert_eq!(owner(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn crate_named_after_a_runtime_is_the_program_s() {
+        for krate in [
+            "log_ingest",
+            "tower_api",
+            "futures_desk",
+            "actix_shop",
+            "tokio_jobs",
+            "test",
+        ] {
+            let text = format!(
+                "0: {krate}::price\n at ./src/price.rs:1:2\n1: {krate}::main\n at /build/a/src/main.rs:3:4"
+            );
+            let owned = functions(&frames(&text));
+            assert!(owned.iter().all(|(_, in_app)| *in_app), "{owned:?}");
+            assert_eq!(shorten(&text, Some("src/price.rs")).lines().count(), 4);
+            // A release build has no paths.
+            let text = format!("0: {krate}::price\n1: tokio_util::a\n2: axum::b\n3: {krate}::main");
+            let owned = functions(&frames(&text))
+                .into_iter()
+                .map(|(_, in_app)| in_app);
+            let owned: Vec<_> = owned.collect();
+            assert_eq!(owned, [true, false, false, true], "{krate}");
         }
     }
 }

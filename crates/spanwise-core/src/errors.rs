@@ -231,8 +231,7 @@ thread_local! {
 fn format_backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
     if !ALLOWED.allows() {
-        let remark = format!("(none: more than {MAX_BACKTRACES_PER_SECOND} in a second)");
-        return Some(remark.into());
+        return Some(frames::too_many(MAX_BACKTRACES_PER_SECOND).into());
     }
     let text = ask(error, Question::Debug)?.debug?;
     // As anyhow and eyre write it, at the end.

@@ -90,6 +90,27 @@ pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: u
     Appended::default()
 }
 
+/// Returns the text of `value`. A longer one than `limit` bytes loses the word that the limit falls
+/// into, and ends with an ellipsis. One without blanks is cut at the limit.
+///
+/// A policy does not know half a secret for one, and would show it.
+///
+/// ```
+/// use spanwise_core::guarded;
+///
+/// assert_eq!(guarded::words(format_args!("key is hunter2"), 10), "key is …");
+/// ```
+#[must_use]
+pub fn words(value: fmt::Arguments<'_>, limit: usize) -> String {
+    let mut text = String::new();
+    let is_cut = append(&mut text, value, limit);
+    if is_cut && let Some(end) = text.rfind(char::is_whitespace) {
+        text.truncate(end);
+        text.push_str(" …");
+    }
+    text
+}
+
 /// The longest start of `text` that is at most `limit` bytes and ends at a character.
 #[must_use]
 pub fn cut_at(text: &str, limit: usize) -> &str {

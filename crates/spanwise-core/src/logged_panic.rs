@@ -8,6 +8,8 @@ use crate::guarded;
 #[derive(Debug)]
 struct LoggedPanic {
     message: Box<str>,
+    /// The address of the payload's text. The text does not move when the payload is boxed.
+    address: usize,
     location: Box<str>,
 }
 
@@ -15,17 +17,20 @@ thread_local! {
     static LAST: RefCell<Option<LoggedPanic>> = const { RefCell::new(None) };
 }
 
-/// Notes that this thread logs its panic at `location` with `message`. For a panic hook.
+/// Notes that this thread logs its panic at `location`. `message` is that of the payload. For a panic
+/// hook.
 pub fn note(message: &str, location: &str) {
     let panic = LoggedPanic {
         message: compared(message).into(),
+        address: message.as_ptr().addr(),
         location: location.into(),
     };
     // A thread that ends has nobody who asks.
     let _ = LAST.try_with(|last| last.replace(Some(panic)));
 }
 
-/// Forgets the panic of this thread: there is no event for the one that begins. For a panic hook.
+/// Forgets the panic of this thread, for a panic hook that logs no event. Code that catches panics
+/// calls it first too, so that a panic that others caught is not taken for its own.
 pub fn forget() {
     let _ = LAST.try_with(RefCell::take);
 }
@@ -38,7 +43,9 @@ pub fn forget() {
 pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
     let last = LAST.try_with(RefCell::take).ok()??;
     // One that came from another thread, by `resume_unwind`, calls no hook.
-    (*last.message == *compared(message(payload))).then(|| last.location.into())
+    let message = message(payload);
+    let is_it = last.address == message.as_ptr().addr() && *last.message == *compared(message);
+    is_it.then(|| last.location.into())
 }
 
 fn compared(message: &str) -> &str {

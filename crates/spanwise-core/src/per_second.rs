@@ -5,7 +5,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Allows a number of pieces of work in each second.
@@ -30,7 +30,11 @@ impl PerSecond {
 
     /// Counts a piece of work. Returns whether it is within the limit.
     pub fn allows(&self) -> bool {
-        let second = self.start.get_or_init(Instant::now).elapsed().as_secs() << 32;
+        self.allows_at(self.start.get_or_init(Instant::now).elapsed())
+    }
+
+    fn allows_at(&self, since_start: Duration) -> bool {
+        let second = since_start.as_secs() << 32;
         let count = |window: u64| {
             let begun = window.max(second);
             (begun - second < u64::from(self.limit)).then_some(begun + 1)
@@ -38,5 +42,20 @@ impl PerSecond {
         self.window
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
             .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_second_allows_as_many() {
+        let limit = PerSecond::new(2);
+        let at = |millis| limit.allows_at(Duration::from_millis(millis));
+        assert_eq!([0, 10, 999].map(at), [true, true, false]);
+        assert_eq!([1000, 1999, 1999].map(at), [true, true, false]);
+        // A thread that comes late counts for the second that has begun.
+        assert_eq!([999, 5000, 5999].map(at), [false, true, true]);
     }
 }

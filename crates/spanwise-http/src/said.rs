@@ -1,6 +1,12 @@
 //! What errors and panics say, which may be anything.
 
-use std::{any::Any, borrow::Cow, fmt::Display};
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 use spanwise_core::{guarded, logged_panic};
 
@@ -9,9 +15,15 @@ const LONGEST: usize = 4096;
 
 /// What an error says, whatever its `Display` does.
 pub(crate) fn text(error: &dyn Display) -> String {
-    let mut text = String::new();
-    guarded::append(&mut text, format_args!("{error}"), LONGEST);
-    text
+    guarded::words(format_args!("{error}"), LONGEST)
+}
+
+/// Runs `work`, and catches its panic for [`message`].
+#[inline]
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    // The thread may have logged a panic that others caught.
+    logged_panic::forget();
+    catch_unwind(AssertUnwindSafe(work))
 }
 
 /// What a panic says, or where the event is that says it.
@@ -19,6 +31,6 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> Cow<'_, str> {
     match logged_panic::location(panic) {
         // It has an event of its own, with its message.
         Some(location) => format!("panicked at {location}").into(),
-        None => guarded::cut_at(logged_panic::message(panic), LONGEST).into(),
+        None => guarded::words(format_args!("{}", logged_panic::message(panic)), LONGEST).into(),
     }
 }

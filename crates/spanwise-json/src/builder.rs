@@ -75,8 +75,8 @@ impl JsonLayer {
     /// Creates a layer that writes [`Format::Json`] to stdout, as std does.
     ///
     /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the
-    /// pipe has no room, a line is torn or lost: it is counted as failed, and reported on stderr. The
-    /// outputs of `spanwise` wait there. In a stack of your own, so does a `Background` of
+    /// pipe has no room, a line is torn or lost: it is counted as failed, and reported on stderr.
+    /// The outputs of `spanwise` wait there. In a stack of your own, so does a `Background` of
     /// `spanwise-appender` as the [writer](Self::with_writer); with `direct()` it needs no thread.
     #[must_use]
     pub fn new() -> Self {
@@ -118,8 +118,8 @@ impl<W> JsonLayer<W> {
 
     /// Sets what a line looks like. Defaults to [`Format::Json`].
     ///
-    /// This layer writes lines that programs read. For [`Format::Pretty`] and [`Format::Compact`],
-    /// which the outputs of `spanwise` write, it reports a fault, and its lines are JSON.
+    /// This layer writes lines that programs read. The outputs of `spanwise` write those for people:
+    /// given such a [format](Format::is_for_people), it reports a fault, and its lines are JSON.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         self.set(|options| options.format = format)

@@ -72,8 +72,8 @@ formats! {
     /// For people: one line an event. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
     Short = "short":
-    /// For the person at a command line: the level, the message and the fields. The time is there in
-    /// files, and while events at DEBUG are shown. Written by the outputs of `spanwise`.
+    /// For the person at a command line: the level, the message and the fields. The time is there
+    /// in files, and while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
 
 /// A text that is not the name of a [`Format`].

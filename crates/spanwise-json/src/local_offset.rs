@@ -6,8 +6,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// The minute that was read last, times [`SCALE`], plus the offset and [`MAX_OFFSET`].
 ///
-/// One number, so that no thread sees the minute of one reading with the offset of another. A thread
-/// that finds another minute reads the zone itself: nobody waits.
+/// One number, so that no thread sees the minute of one reading with the offset of another. A
+/// thread that finds another minute reads the zone itself: nobody waits.
 static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
 
 /// More than there are offsets.

@@ -15,7 +15,9 @@ use crate::{
     around::Around,
     fields::{Cause, Fields},
     grouping::{self, Grouping},
-    ids, panics,
+    ids,
+    layer::ACCESS,
+    panics,
 };
 
 pub(crate) fn level_of(level: TracingLevel) -> Level {
@@ -70,6 +72,14 @@ pub(crate) fn event(
     let mut message = fields.take_message();
     let mut level = level_of(*place.callsite.level());
     let by_text = match grouping {
+        Grouping::ByText if place.target() == ACCESS && fields.errors.is_empty() => {
+            let (transaction, outcome) = (around.transaction.as_deref(), fields.text("outcome"));
+            Some(grouping::fingerprint_of_request(
+                ACCESS,
+                transaction,
+                outcome,
+            ))
+        }
         Grouping::ByText => {
             grouping::fingerprint(place.target(), message.as_deref(), &fields.errors)
         }

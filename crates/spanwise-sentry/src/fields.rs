@@ -94,16 +94,6 @@ impl Fields {
         message.or_else(text).or_else(cause)
     }
 
-    /// The message, and what the errors say, with their causes.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        let causes = self.errors.iter().flatten().map(|cause| &*cause.text);
-        let message = self.message.as_deref();
-        message
-            .into_iter()
-            .chain(self.texts_of_errors())
-            .chain(causes)
-    }
-
     /// What the errors among the fields say that came as texts.
     pub(crate) fn texts_of_errors(&self) -> Vec<&str> {
         let texts = self.values.iter();

@@ -42,6 +42,17 @@ pub(crate) fn take_own(fields: &mut Fields) -> Option<Fingerprint> {
     (!text.is_empty()).then(|| vec![Cow::Owned(text)].into())
 }
 
+/// Returns the fingerprint of the event of a failed request without an error: its route, and how it
+/// ended. Its message is the same for all of them.
+pub(crate) fn fingerprint_of_request(
+    target: &str,
+    transaction: Option<&str>,
+    outcome: Option<&str>,
+) -> Fingerprint {
+    let parts = [Some(target), transaction, outcome].into_iter().flatten();
+    parts.map(|part| Cow::Owned(part.to_owned())).collect()
+}
+
 /// Returns the fingerprint of an event that says `message` and has `errors`; none if it says
 /// nothing.
 pub(crate) fn fingerprint(

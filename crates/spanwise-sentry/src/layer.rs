@@ -425,7 +425,7 @@ impl Capture {
 }
 
 /// The target of the event with which spanwise-http says that a request is served.
-const ACCESS: &str = "spanwise_http::server";
+pub(crate) const ACCESS: &str = "spanwise_http::server";
 
 /// A span with this field is a unit of its own.
 const UNIT: &str = "spanwise.unit";

@@ -82,3 +82,4 @@ pub use builder::{Builder, Sentry, SentryError, SentryGuard, SentryStats, WrongL
 pub use dsn::{Dsn, DsnError};
 pub use layer::SentryLayer;
 pub use sentry_core;
+pub use tags::takes_tag;

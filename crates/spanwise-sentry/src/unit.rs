@@ -8,7 +8,7 @@ use tracing_core::Metadata;
 
 use crate::{
     fields::{Cause, Fields},
-    ids,
+    ids, repeats,
     traces::Collected,
     trail::{Room, Trail},
 };
@@ -27,13 +27,60 @@ pub(crate) struct Unit {
     pub(crate) collected: Mutex<Collected>,
     /// An error was logged in it.
     pub(crate) has_failed: AtomicBool,
-    /// What its errors said, of the first few.
-    reported: Mutex<Vec<String>>,
+    reported: Mutex<Reported>,
 }
 
-/// Texts of errors that a unit keeps, and the bytes of each.
+/// What the error events of a unit said, of the first few.
+#[derive(Debug, Default)]
+struct Reported {
+    /// The keys of their errors, each with all of its causes.
+    errors: Vec<u64>,
+    /// Their messages, and their errors that came as texts.
+    texts: Vec<String>,
+}
+
+/// Errors, and texts, that a unit keeps, and the bytes of each text.
 const MAX_REPORTED: usize = 16;
 const MAX_REPORTED_LEN: usize = 512;
+
+impl Reported {
+    fn add(&mut self, fields: &Fields) {
+        let errors = fields.errors.iter().map(|chain| key_of(chain));
+        let room = MAX_REPORTED - self.errors.len();
+        self.errors.extend(errors.take(room));
+        let texts = fields.message.as_deref().into_iter();
+        let texts = texts.chain(fields.texts_of_errors());
+        let room = MAX_REPORTED - self.texts.len();
+        let cut = |text| guarded::cut_at(text, MAX_REPORTED_LEN).to_owned();
+        self.texts.extend(texts.map(cut).take(room));
+    }
+
+    /// Whether they said an error with its causes, or one of its causes with all of that one's own.
+    /// Two errors may have one cause in common: alone, a cause counts only if its text is specific.
+    fn has(&self, chain: &[Cause]) -> bool {
+        let Some(error) = chain.iter().find(|cause| !cause.text.trim().is_empty()) else {
+            return false;
+        };
+        let is_known = |at: usize| {
+            (at == 0 || is_specific(&chain[at].text)) && self.errors.contains(&key_of(&chain[at..]))
+        };
+        let text = guarded::cut_at(&error.text, MAX_REPORTED_LEN);
+        let is_said = |said: &String| *said == *text || is_specific(text) && said.contains(text);
+        (0..chain.len()).any(is_known) || self.texts.iter().any(is_said)
+    }
+}
+
+fn key_of(chain: &[Cause]) -> u64 {
+    let texts = chain.iter().map(|cause| &cause.text);
+    repeats::key(texts.collect::<Vec<_>>())
+}
+
+/// Whether a text tells its error from others: it is no word such as `timeout`, and none of the
+/// operating system's, which say nothing about the file or the peer.
+fn is_specific(text: &str) -> bool {
+    const MIN_LEN: usize = 16;
+    text.len() >= MIN_LEN && !text.contains("(os error ")
+}
 
 /// Units inside units: deeper than this they share one.
 const DEEPEST: u32 = 8;
@@ -63,22 +110,13 @@ impl Unit {
     /// Keeps what an error event of the unit says.
     pub(crate) fn report(&self, fields: &Fields) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        for text in fields.texts() {
-            if reported.len() == MAX_REPORTED {
-                return;
-            }
-            reported.push(guarded::cut_at(text, MAX_REPORTED_LEN).to_owned());
-        }
+        reported.add(fields);
     }
 
-    /// Whether an event of the unit has reported an error of `fields`, or one of its causes.
+    /// Whether an event of the unit has reported an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
         let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = |cause: &Cause| {
-            let text = guarded::cut_at(&cause.text, MAX_REPORTED_LEN);
-            reported.iter().any(|reported| reported.contains(text))
-        };
-        fields.errors.iter().flatten().any(is_known)
+        fields.errors.iter().any(|chain| reported.has(chain))
     }
 
     pub(crate) fn trace_id(&self) -> TraceId {

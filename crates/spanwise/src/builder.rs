@@ -311,8 +311,8 @@ impl Builder {
         self
     }
 
-    /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] `pretty` and
-    /// `compact` have local times.
+    /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] and
+    /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_TIME, &TimeZone::NAMED, text);
         let zone = self.given("time", &LOG_TIME, zone.into(), read);
@@ -488,8 +488,8 @@ impl Builder {
         self
     }
 
-    /// Sets how much [`Telemetry::http_server`] tells of where a client is. Defaults to the network;
-    /// under [`Preset::Dev`] to the whole address.
+    /// Sets how much [`Telemetry::http_server`] tells of where a client is. Defaults to the
+    /// network; under [`Preset::Dev`] to the whole address.
     #[cfg(feature = "http")]
     pub fn http_client_address(
         mut self,
@@ -519,23 +519,25 @@ impl Builder {
         self
     }
 
-    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty` and
-    /// `compact` show none. The last value of a name counts. What the policy hides is hidden here,
-    /// too.
+    /// Adds a constant field to every line of JSON, and a tag to every event in Sentry; `pretty`,
+    /// `compact` and `short` show none. The last value of a name counts. What the policy hides is
+    /// hidden here, too. It is text in both: `JsonLayer::add` and `static_tag` of `spanwise-sentry`
+    /// are for stacks without this builder, and set the one or the other.
     ///
-    /// A name that the line has for itself stops the start, and so does a key of the context.
+    /// Some names stop the start: those that the line has for itself, keys of the context, and,
+    /// with the feature `sentry`, those that are no tags, such as `release`.
     ///
     /// ```
     /// let builder = spanwise::Builder::prod().field("region", "eu").field("shard", 7);
     /// assert!(builder.explain().to_string().contains("LOG_STATIC_FIELDS = region=eu,shard=7 (code)"));
     /// ```
     pub fn field(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        self.static_fields.set(name.as_ref(), value.to_string());
+        self.static_fields.set(name.as_ref(), &value.to_string());
         self
     }
 
-    /// Sets whether `pretty` and `compact` have colours in the output. Defaults to colours on a
-    /// terminal.
+    /// Sets whether `pretty`, `compact` and `short` have colours in the output. Defaults to
+    /// [`Color::Auto`].
     pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
         let read = |text: &str| grammar::named(&LOG_COLOR, &Color::NAMED, text);
         let color = self.given("color", &LOG_COLOR, color.into(), read);

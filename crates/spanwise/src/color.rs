@@ -4,11 +4,12 @@ use std::fmt;
 
 use spanwise_core::Grammar;
 
-/// Whether `pretty` and `compact` have colours in the output; files have none.
+/// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Color {
-    /// If the output is a terminal.
+    /// If the output is a terminal, unless `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE` or
+    /// `TERM=dumb` is set.
     #[default]
     Auto,
     /// Also where there is no terminal, such as under `docker compose`.

@@ -36,8 +36,9 @@ fn resolved_directory(directory: &Path) -> Option<PathBuf> {
 /// Returns the first directory that is missing on the way to `path`, if more is missing than the
 /// directory of the file.
 ///
-/// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But `/vra/log/shop/shop.log`,
-/// or a volume that is not mounted, is a mistake. It would become a tree that no collector reads.
+/// `/var/log/shop/shop.log` works on a machine without `/var/log/shop`. But
+/// `/vra/log/shop/shop.log`, or a volume that is not mounted, is a mistake. It would become a tree
+/// that no collector reads.
 pub(crate) fn missing_directory(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let missing = path

@@ -38,7 +38,9 @@ pub(crate) struct FromEnv {
     pub(crate) format: Option<Format>,
     pub(crate) output: Option<Output>,
     pub(crate) output_level: Option<LevelFilter>,
-    pub(crate) color: Option<(Color, String)>,
+    pub(crate) color: Option<Color>,
+    /// What the variables that many programs share choose, where the colors are `auto`.
+    pub(crate) shared_color: Option<(Color, String)>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_backtrace: Option<PanicBacktrace>,
     pub(crate) files: Files,
@@ -81,10 +83,11 @@ impl FromEnv {
         let levels = vars.levels();
         let own_targets = vars.value(&LOG_OWN, own_crate::targets);
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
-        let color = vars.color();
+        let color = vars.one_of_our_own(&LOG_COLOR, &Color::NAMED);
+        let shared_color = vars.shared_color();
         let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
         let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
-        let files = vars.files();
+        let files = vars.files(preset);
         let redaction = vars.redaction();
         let sampler = vars.value(&LOG_SAMPLE, grammar::sampler).flatten();
         let recorder = vars.value(&LOG_RECORDER, grammar::recorder);
@@ -111,6 +114,7 @@ impl FromEnv {
             output,
             output_level,
             color,
+            shared_color,
             time,
             panic_backtrace,
             files,
@@ -259,8 +263,8 @@ impl Vars {
         self.value(setting, |text| grammar::named(setting, named, text))
     }
 
-    /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it does
-    /// not count, with a warning.
+    /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it
+    /// does not count, with a warning.
     fn one_of_our_own<T: Copy>(
         &mut self,
         setting: &Setting,
@@ -308,11 +312,9 @@ impl Vars {
         found.into_iter().next()
     }
 
-    /// Whether there are to be colours, and who says so. Only LOG_COLOR is ours.
-    fn color(&mut self) -> Option<(Color, String)> {
-        if let Some(color) = self.one_of_our_own(&LOG_COLOR, &Color::NAMED) {
-            return Some((color, self.name(&LOG_COLOR)));
-        }
+    /// Returns the color choice of the variables that many programs share, and the name of the
+    /// variable.
+    fn shared_color(&self) -> Option<(Color, String)> {
         let is_off = |value: &str| value == "0" || value.eq_ignore_ascii_case("false");
         for (setting, choice) in [
             (&NO_COLOR, Color::Never),
@@ -335,7 +337,7 @@ impl Vars {
         None
     }
 
-    fn files(&mut self) -> Files {
+    fn files(&mut self, preset: Option<Preset>) -> Files {
         let files = Files {
             rotation: self.parsed(&LOG_FILE_ROTATE),
             retention: self.parsed(&LOG_FILE_KEEP),
@@ -344,9 +346,14 @@ impl Vars {
             per_process: self.switch(&LOG_FILE_PER_PROCESS),
             ..Files::default()
         };
+        // Under the preset test no file is opened, so its path may be of another machine. If code
+        // chooses another preset after all, the start checks the path.
+        let checked = (preset != Some(Preset::Test)).then_some(&files);
+        let file = self.path(&LOG_FILE, checked);
+        let error_file = self.path(&LOG_ERROR_FILE, checked);
         Files {
-            file: self.path(&LOG_FILE, &files),
-            error_file: self.path(&LOG_ERROR_FILE, &files),
+            file,
+            error_file,
             ..files
         }
     }
@@ -399,13 +406,15 @@ impl Vars {
     }
 
     /// The path of a file; also one that none can be opened at, since its other settings belong to
-    /// it.
-    fn path(&mut self, setting: &Setting, files: &Files) -> Option<PathBuf> {
+    /// it. It is checked together with these settings.
+    fn path(&mut self, setting: &Setting, checked: Option<&Files>) -> Option<PathBuf> {
         let Some(value) = self.get(setting) else {
             let is_set = self.is_set(setting);
             return self.raw(setting).filter(|_| is_set).map(Into::into);
         };
-        self.check_path(setting, &value, files);
+        if let Some(files) = checked {
+            self.check_path(setting, &value, files);
+        }
         Some(value.into())
     }
 
@@ -514,7 +523,7 @@ impl Vars {
 }
 
 /// What to do about names that nobody here knows.
-const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `Builder::env_prefix`";
+const LEAVE_OUT: &str = ": leave out what is not needed, or give the settings a prefix of their own, by `init_from_env!(\"SHOP_LOG\")`";
 
 /// A warning names no more variables than this.
 const MAX_NAMES: usize = 12;

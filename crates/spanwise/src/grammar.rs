@@ -1,4 +1,4 @@
-//! The texts of settings as what they stand for, whoever wrote them: a variable or the code.
+//! Parsers for the texts of settings, from variables and from code.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use crate::{
     settings::{LOG_FORMAT, LOG_RECORDER, LOG_SPANS, RUST_LOG},
 };
 
-/// What is wrong with a text.
+/// A mistake in a text.
 pub(crate) enum Mistake {
     /// An error, which may quote the text: it comes after a colon.
     Error(String),

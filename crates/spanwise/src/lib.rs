@@ -33,8 +33,8 @@
 //!   that is full do not stop the program, and no line is lost that is not counted.
 //! * Makes events of the records of the `log` crate, with their key-values as fields
 //!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
-//!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown, without
-//!   its causes.
+//!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown,
+//!   without its causes.
 //! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
 //!   [`Preset::Prod`] std prints a panic only if no output took its event; what a hook of your own
 //!   prints still follows.
@@ -103,8 +103,8 @@
 //! # Ok::<(), spanwise::InitError>(())
 //! ```
 //!
-//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error of
-//! [`Builder::init`] lists all texts that are wrong.
+//! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error
+//! of [`Builder::init`] lists all texts that are wrong.
 //!
 //! # Files
 //!
@@ -188,8 +188,8 @@
 //! # The error that ends the program
 //!
 //! [`run`] holds the guard outside of your `main`, makes an event of the error that it returns, and
-//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of the
-//! repository.
+//! keeps its exit code. Command-line tools, batch jobs and libraries are in `docs/programs.md` of
+//! the repository.
 //!
 //! # What it does not do
 //!
@@ -214,9 +214,9 @@
 //! * *Something harmless is `[REDACTED]`:* [`Handle::stats`] names the rule; `LOG_REDACT=-key`
 //!   shows that key.
 //! * *A line is missing its context:* the span was not entered on that thread. Spawn tasks by
-//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled: by `LOG_SPANS`, or by a
-//!   directive of `RUST_LOG` that switches its target `off`. `RUST_LOG=warn` disables no span at
-//!   INFO.
+//!   [`task::spawn`](task), or give them the span: `.in_current_span()`. Or the span is disabled:
+//!   by `LOG_SPANS`, or by a directive of `RUST_LOG` that switches its target `off`.
+//!   `RUST_LOG=warn` disables no span at INFO.
 //! * *A line has another request's context:* a guard of that request's span was forgotten while the
 //!   span is open, so later spans of the thread are its children. Open a request's span as a root,
 //!   with `parent: None`, [`unit!`](crate::unit) or the HTTP layer.
@@ -304,8 +304,8 @@ pub fn init_from_env() -> Result<Telemetry, InitError> {
     Builder::from_env()?.init()
 }
 
-/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a [`Builder`], whose
-/// code has the last word, there is [`Builder::explain`].
+/// What holds for [`init_from_env`](fn@init_from_env), and who said so. Nothing is started. For a
+/// [`Builder`], whose code has the last word, there is [`Builder::explain`].
 ///
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.
@@ -332,7 +332,10 @@ macro_rules! unit {
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::own_crate::{OwnCrate, from_env_in_crate};
+    pub use crate::{
+        own_crate::{OwnCrate, from_env_in_crate},
+        settings::PREFIX,
+    };
     pub use tracing;
 }
 

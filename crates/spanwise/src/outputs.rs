@@ -48,8 +48,8 @@ struct Look {
 }
 
 impl Outputs {
-    /// Opens everything, or says what stands in the way of each. If there are `problems` already, or
-    /// the start is stopped by something else, nothing is opened.
+    /// Opens everything, or says what stands in the way of each. If there are `problems` already,
+    /// or the start is stopped by something else, nothing is opened.
     pub(crate) fn open(
         resolved: &Resolved,
         mut problems: Vec<String>,

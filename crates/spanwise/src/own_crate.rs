@@ -39,15 +39,18 @@ pub struct OwnCrate {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// `init_from_env!("SHOPCTL_LOG")` reads the variables with a prefix of their own, such as
+/// `SHOPCTL_LOG_FORMAT`: see [`Builder::env_prefix`](crate::Builder::env_prefix).
 #[macro_export]
 macro_rules! init_from_env {
-    () => {
-        $crate::builder!().and_then($crate::Builder::init)
+    ($($prefix:expr)? $(,)?) => {
+        $crate::builder!($($prefix)?).and_then($crate::Builder::init)
     };
 }
 
-/// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), in a program that names
-/// its service by its crate, as [`init_from_env!`](macro@crate::init_from_env).
+/// Reads the environment, as [`Builder::from_env`](crate::Builder::from_env), in a program that
+/// names its service by its crate, as [`init_from_env!`](macro@crate::init_from_env).
 ///
 /// ```
 /// let builder = spanwise::builder!()?.context_key("order_id");
@@ -55,14 +58,31 @@ macro_rules! init_from_env {
 /// assert!(explanation.contains("(the program's crate)"), "{explanation}");
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
+///
+/// With a prefix it reads the environment as [`Builder::env_prefix`](crate::Builder::env_prefix)
+/// does. [`Builder::prod`](crate::Builder::prod) and the others that read no variable do not know
+/// the crate: they are told by [`service`](crate::Builder::service) and
+/// [`own_targets`](crate::Builder::own_targets).
+///
+/// ```
+/// let builder = spanwise::builder!("SHOPCTL_LOG")?.default_preset("cli");
+/// # drop(builder);
+/// # Ok::<(), spanwise::InitError>(())
+/// ```
 #[macro_export]
 macro_rules! builder {
     () => {
-        $crate::__private::from_env_in_crate($crate::__private::OwnCrate {
-            package: ::core::option_env!("CARGO_PKG_NAME"),
-            version: ::core::option_env!("CARGO_PKG_VERSION"),
-            module: ::core::module_path!(),
-        })
+        $crate::builder!($crate::__private::PREFIX)
+    };
+    ($prefix:expr $(,)?) => {
+        $crate::__private::from_env_in_crate(
+            $crate::__private::OwnCrate {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                module: ::core::module_path!(),
+            },
+            $prefix,
+        )
     };
 }
 
@@ -70,8 +90,8 @@ macro_rules! builder {
 ///
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.
-pub fn from_env_in_crate(own: OwnCrate) -> Result<Builder, InitError> {
-    Builder::from_env().map(|mut builder| {
+pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
+    Builder::env_prefix(prefix).map(|mut builder| {
         builder.own_crate = Some(own);
         builder
     })
@@ -97,9 +117,9 @@ impl OwnCrate {
 }
 
 impl Builder {
-    /// Sets the targets that are the program's own: the preset dev shows DEBUG for them. The name of
-    /// a crate means all its modules. Defaults to the crate of [`builder!`](crate::builder!), else to
-    /// the name of the program's file.
+    /// Sets the targets that are the program's own: the preset dev shows DEBUG for them. The name
+    /// of a crate means all its modules. Defaults to the crate of [`builder!`](crate::builder!),
+    /// else to the name of the program's file.
     ///
     /// ```
     /// let builder = spanwise::Builder::dev().own_targets(["shop", "warehouse::stock"]);

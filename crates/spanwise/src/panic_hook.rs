@@ -5,12 +5,9 @@ use std::{
     borrow::Cow,
     panic::{self, Location, PanicHookInfo},
     ptr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use spanwise_core::{
@@ -73,7 +70,6 @@ pub(crate) fn install(handle: Handle, options: Options) {
             previous(info);
         }
     };
-    let in_vain = AtomicBool::new(false);
     panic::set_hook(Box::new(move |info| {
         logged_panic::forget();
         if reentry::is_inside() {
@@ -87,20 +83,13 @@ pub(crate) fn install(handle: Handle, options: Options) {
         }
         // Of an event that nobody wants, nothing is asked.
         let lost_before = log(info, backtrace, || handle.lost_lines());
-        // Each panic of a thread that goes on would wait for an output that is stalled.
-        let timeout = if in_vain.load(Ordering::Relaxed) {
-            Duration::ZERO
-        } else {
-            FLUSH_TIMEOUT
-        };
         // A network is waited for only by a program that ends here; one that goes on has its events
         // sent all the same.
         let flushed = if cfg!(panic = "abort") {
-            handle.flush(timeout)
+            handle.flush(FLUSH_TIMEOUT)
         } else {
-            handle.flush_lines(Instant::now() + timeout)
+            handle.flush_lines_in_panic(FLUSH_TIMEOUT)
         };
-        in_vain.store(!flushed, Ordering::Relaxed);
         // A line that is lost meanwhile may be this one.
         let is_taken =
             || lost_before.is_some_and(|before| flushed && handle.lost_lines() == before);
@@ -161,9 +150,7 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
         return None;
     }
     if !ALLOWED.allows() {
-        return Some(format!(
-            "(none: more than {MAX_BACKTRACES_PER_SECOND} panics in a second)"
-        ));
+        return Some(backtrace::too_many(MAX_BACKTRACES_PER_SECOND));
     }
     let full = Backtrace::force_capture().to_string();
     Some(match how {

@@ -255,10 +255,14 @@ impl Builder {
         };
         let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
 
-        let (color, origin) = match (self.color, &env.color) {
+        let (color, origin) = match (self.color, env.color) {
             (Some(color), _) => (color, Origin::Code),
-            (None, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            (None, Some(color)) => (color, variable(&LOG_COLOR)),
             (None, None) => (Color::Auto, Origin::Default),
+        };
+        let (color, origin) = match (color, &env.shared_color) {
+            (Color::Auto, Some((color, name))) => (*color, Origin::Variable(name.clone())),
+            _ => (color, origin),
         };
         explain(&LOG_COLOR, &color, &origin);
         let mut warnings = env.warnings.clone();
@@ -368,7 +372,9 @@ impl Resolved {
         problems.extend(builder.own_target_problems());
         problems.extend(builder.static_fields.problems_in_code());
         let name = self.name_of(&LOG_STATIC_FIELDS);
-        problems.extend(self.static_fields.problems(&self.context, &name));
+        let code = &builder.static_fields;
+        let of_all = self.static_fields.problems(code, &self.context, &name);
+        problems.extend(of_all);
         problems.extend(self.redaction.problem.iter().cloned());
         problems.extend(self.problems_with_files());
         if self.output == Output::None && !self.has_writer && self.output_level.is_some() {

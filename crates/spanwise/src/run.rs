@@ -3,13 +3,12 @@
 use std::{
     error::Error,
     process::{ExitCode, Termination},
-    time::{Duration, Instant},
 };
 
-use spanwise_core::{AsError, Fault, SinkStats, err, streams};
+use spanwise_core::{AsError, Fault, err, reentry, streams};
 use tracing::level_filters::LevelFilter;
 
-use crate::{Handle, InitError, Telemetry, console::Chain, telemetry::SHUTDOWN_TIMEOUT};
+use crate::{Handle, InitError, Telemetry, console::Causes, telemetry::SHUTDOWN_TIMEOUT};
 
 /// Runs `main` under the logging that was just started, and returns the exit code.
 ///
@@ -79,39 +78,33 @@ where
     code
 }
 
-/// How long the lines before the error are waited for, so that its own can be told from them.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// An error that `main` returned, after its event.
 struct Failure {
     text: String,
-    /// Lines that the outputs had taken before the event.
-    delivered: u64,
+    /// The lines that the outputs had lost before the event, if a writer took it.
+    lost_before: Option<u64>,
 }
 
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
-    handle.flush_lines(Instant::now() + FLUSH_TIMEOUT);
-    let failure = Failure {
-        text: Chain(error).to_string(),
-        delivered: delivered(handle),
-    };
+    let lost_before = handle.lost_lines();
+    // Of lines before this one.
+    let _ = reentry::take_written();
     tracing::error!(target: "main", error, "program failed");
-    failure
+    Failure {
+        text: Causes(error).to_string(),
+        lost_before: reentry::take_written().then_some(lost_before),
+    }
 }
 
 impl Failure {
     fn report_if_lost(&self, handle: &Handle) {
         let is_off = handle.levels().most_verbose_event() == LevelFilter::OFF;
-        if delivered(handle) == self.delivered && !is_off {
+        // A line that is lost meanwhile may be this one.
+        if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
             handle.report().last_fault(Fault::Lost, &why);
         }
     }
-}
-
-fn delivered(handle: &Handle) -> u64 {
-    let sinks: Vec<SinkStats> = handle.stats().sinks;
-    sinks.iter().map(|sink| sink.delivered).sum()
 }
 
 /// A value that the `main` of [`run`] may return: `()`, [`ExitCode`], or a `Result` of an error and

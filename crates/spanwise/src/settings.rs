@@ -305,8 +305,8 @@ pub const SETTINGS: &[Setting] = &[
     to_sentry::SENTRY_ENABLE_LOGS,
 ];
 
-/// What stands before the names of the variables that are ours alone.
-pub(crate) const PREFIX: &str = "LOG";
+/// The prefix of the variables that are ours alone.
+pub const PREFIX: &str = "LOG";
 
 /// The name of `setting` under `prefix`.
 pub(crate) fn name_of(setting: &Setting, prefix: &str) -> String {

@@ -1,15 +1,14 @@
 //! Constant fields of every line, such as the region of a service.
 //!
 //! They are in the lines of JSON and among the tags in Sentry. Lines for people have none, as they
-//! have no name of the service. Nothing of them is worked out per event: an output encodes them
-//! once, when it starts.
+//! have no name of the service. An output encodes them once, when it starts, not for each event.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use spanwise_core::{CONTEXT_KEYS, KeyVerdict, REDACTED, Redact};
 use spanwise_json::Format;
 
-use crate::{conceal, from_env::Vars, grammar, settings::LOG_STATIC_FIELDS};
+use crate::{conceal, from_env::Vars, grammar, settings::LOG_STATIC_FIELDS, to_sentry};
 
 /// Names and values, in the order of the line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +22,7 @@ const MAX_NAME_LEN: usize = 64;
 const MAX_VALUE_LEN: usize = 1024;
 
 impl StaticFields {
-    /// What the environment says. A problem shows no value: who knows what it is.
+    /// Reads the variable. A problem shows no value, since it may be a secret.
     pub(crate) fn read(vars: &mut Vars) -> Self {
         let Some(text) = vars.get(&LOG_STATIC_FIELDS) else {
             return Self::default();
@@ -48,7 +47,7 @@ impl StaticFields {
             } else if !seen.insert(name) {
                 problems.push(format!("`{name}` is there twice: leave one out"));
             } else {
-                fields.set(name, value.to_owned());
+                fields.set(name, value);
             }
         }
         let variable = vars.name(&LOG_STATIC_FIELDS);
@@ -58,8 +57,11 @@ impl StaticFields {
         fields
     }
 
-    /// Sets a field; the last value of a name counts.
-    pub(crate) fn set(&mut self, name: &str, value: String) {
+    /// Sets a field; the last value of a name counts. White space around a value is not part of it:
+    /// Sentry takes no tag that begins or ends with it.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let is_around = |c: char| c.is_whitespace() || c.is_control();
+        let value = value.trim_matches(is_around).to_owned();
         let Self(fields) = self;
         match fields.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = value,
@@ -75,38 +77,58 @@ impl StaticFields {
     pub(crate) fn changed_by(&self, code: &Self) -> Self {
         let mut fields = self.clone();
         for (name, value) in &code.0 {
-            fields.set(name, value.clone());
+            fields.set(name, value);
         }
         fields
     }
 
-    /// What is wrong with fields that the code set.
+    /// Returns the mistakes in the fields that the code sets.
     pub(crate) fn problems_in_code(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|(name, value)| {
             let problem = check(name, value).err()?;
-            let name = conceal::shown(name);
-            Some(format!("Builder::field({name}, …): {problem}"))
+            Some(format!("{}: {problem}", setter(name)))
         })
     }
 
-    /// What is wrong with all of them, once it is known what else is in a line.
-    pub(crate) fn problems(&self, context: &[String], setting: &str) -> Vec<String> {
+    /// Returns the mistakes in all of them, which depend on what else is in a line. The fields of
+    /// `code` are among them, the others are from `variable`.
+    pub(crate) fn problems(&self, code: &Self, context: &[String], variable: &str) -> Vec<String> {
         let Self(fields) = self;
         let is_context = |name: &&String| context.contains(name);
         let names = fields.iter().map(|(name, _)| name);
         let mut problems: Vec<String> = names
             .filter(is_context)
             .map(|name| {
-                format!("{setting}: `{name}` is a key of the context, whose values change: choose another name")
+                let setting = match code.has(name) {
+                    true => setter(name),
+                    false => variable.to_owned(),
+                };
+                format!(
+                    "{setting}: `{name}` is a key of the context, whose values change: choose \
+                     another name"
+                )
             })
             .collect();
         if fields.len() > MAX_FIELDS {
+            let settings = match (
+                code.is_empty(),
+                fields.iter().all(|(name, _)| code.has(name)),
+            ) {
+                (true, _) => variable.to_owned(),
+                (false, true) => "Builder::field".to_owned(),
+                (false, false) => format!("{variable} and Builder::field"),
+            };
             problems.push(format!(
-                "{setting}: there are {} static fields, and every line has them: at most {MAX_FIELDS} are accepted",
+                "{settings}: there are {} static fields, and every line has them: at most \
+                 {MAX_FIELDS} are accepted",
                 fields.len()
             ));
         }
         problems
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == name)
     }
 
     /// As `policy` lets them be shown.
@@ -134,7 +156,13 @@ impl StaticFields {
     }
 }
 
-/// Whether a line can have this field.
+/// The call that sets the field, as errors name it.
+fn setter(name: &str) -> String {
+    format!("Builder::field({}, …)", conceal::shown(name))
+}
+
+/// Returns whether a line, and an event in Sentry, can have this field. A start in development
+/// finds what would stop the one in production, so it does not depend on a DSN.
 fn check(name: &str, value: &str) -> Result<(), String> {
     let shown = conceal::shown(name);
     if !grammar::is_field_name(name) || name.len() > MAX_NAME_LEN {
@@ -152,6 +180,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
             "`{name}` is a key of the context, whose values change: choose another name"
         ));
     }
+    to_sentry::check_tag(name)?;
     if value.is_empty() {
         return Err(format!("{shown} has no value: write one, or leave it out"));
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, Flush, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
+use spanwise_core::{Fault, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
 
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
@@ -254,21 +254,34 @@ impl Handle {
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
         let flushed = self.flush_lines(end);
-        flushed & self.sentry.flush(|sentry| self.flush_one(sentry, end))
+        flushed & self.sentry.flush(|sentry| self.settle(sentry.flush(end)))
     }
 
     /// [`flush`](Self::flush), but for what goes over a network.
     pub(crate) fn flush_lines(&self, end: Instant) -> bool {
         self.flush_sampler(end);
-        let backgrounds = &self.outputs.backgrounds;
-        backgrounds.iter().fold(true, |flushed, output| {
-            flushed & self.flush_one(output, end)
+        self.each_output(|output| output.flush(end.saturating_duration_since(Instant::now())))
+    }
+
+    /// [`flush_lines`](Self::flush_lines), for a panic hook: a program that survives its panics does
+    /// not wait in each of them for an output that is stalled.
+    pub(crate) fn flush_lines_in_panic(&self, at_most: Duration) -> bool {
+        let end = deadline_after(at_most);
+        self.flush_sampler(end);
+        self.each_output(|output| {
+            output.flush_in_panic(end.saturating_duration_since(Instant::now()))
         })
     }
 
-    /// Lines that some output lost so far.
+    fn each_output(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
+        let outputs = self.outputs.backgrounds.iter();
+        outputs.fold(true, |flushed, output| flushed & self.settle(flush(output)))
+    }
+
+    /// Lines that some output lost so far. Sentry's events are no lines.
     pub(crate) fn lost_lines(&self) -> u64 {
-        self.report.stats().sinks.iter().map(SinkStats::lost).sum()
+        let outputs = self.outputs.backgrounds.iter();
+        outputs.map(|output| output.stats().lost()).sum()
     }
 
     /// Opens the files again at their paths, for whoever has moved them away. They notice by
@@ -313,8 +326,7 @@ impl Handle {
         }
     }
 
-    fn flush_one(&self, output: &dyn Flush, end: Instant) -> bool {
-        let flushed = output.flush(end);
+    fn settle(&self, flushed: io::Result<()>) -> bool {
         if let Err(error) = &flushed {
             self.report.fault(Fault::FlushFailed, error);
         }

@@ -10,8 +10,8 @@ use spanwise_json::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeZone {
-    /// That of the machine, or of the variable `TZ`: as clocks on the wall show it, also when summer
-    /// time begins or ends.
+    /// That of the machine, or of the variable `TZ`: as clocks on the wall show it, also when
+    /// summer time begins or ends.
     Local,
     /// Coordinated universal time.
     Utc,

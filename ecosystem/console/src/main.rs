@@ -1,4 +1,5 @@
-//! `console-subscriber`: tokio-console sees the tasks, and the lines of the service stay as they are.
+//! `console-subscriber`: tokio-console sees the tasks, and the lines of the service stay as they
+//! are.
 #![cfg_attr(not(tokio_unstable), allow(unused, reason = "there is no console"))]
 
 #[cfg(not(tokio_unstable))]

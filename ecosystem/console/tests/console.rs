@@ -7,8 +7,8 @@
 )]
 
 use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
+    net::{Ipv4Addr, SocketAddr},
+    process::{self, Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,10 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn tasks_are_seen_and_lines_stay() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = own_address();
     let mut program: Child = Command::new(env!("CARGO_BIN_EXE_ecosystem-console"))
         .env_clear()
         .env("TOKIO_CONSOLE_BIND", address.to_string())
@@ -57,15 +54,26 @@ async fn tasks_are_seen_and_lines_stay() {
     assert_eq!(said, [("mail sent", "r-1"), ("job done", "r-2")]);
 }
 
+/// An address that no other process of the machine is given. The program does not tell which port
+/// it gets for port 0, and a port that is free now may be taken before the program binds it. On
+/// Linux each address of 127.0.0.0/8 is the machine's own, and a process id has at most 22 bits.
+fn own_address() -> SocketAddr {
+    let [_, bytes @ ..] = process::id().to_be_bytes();
+    // Above 127.64, so that it is none of those that people use.
+    let ip = Ipv4Addr::new(127, bytes[0] | 0x40, bytes[1], bytes[2]);
+    SocketAddr::from((ip, 6669))
+}
+
 /// Asks as tokio-console does, until the task that the program names is there.
 async fn sees_task(url: &str) -> bool {
     let deadline = Instant::now() + TIMEOUT;
+    let mut tries = tokio::time::interval(Duration::from_millis(10));
     let mut client = loop {
+        tries.tick().await;
         match InstrumentClient::connect(url.to_owned()).await {
             Ok(client) => break client,
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
-        tokio::task::yield_now().await;
     };
     let updates = client.watch_updates(InstrumentRequest {}).await.unwrap();
     let mut updates = updates.into_inner();

@@ -1,4 +1,5 @@
-//! `tracing-appender`: its files under the lines of spanwise, and its `non_blocking` over the files of spanwise.
+//! `tracing-appender`: its files under the lines of spanwise, and its `non_blocking` over the files
+//! of spanwise.
 
 use spanwise::{JsonLayer, RollingFile};
 use tracing::info;

@@ -1,4 +1,5 @@
-//! `sentry::init` and the layers of `sentry-tracing`, which stay: behind the policy, and with the context as tags.
+//! `sentry::init` and the layers of `sentry-tracing`, which stay: behind the policy, and with the
+//! context as tags.
 
 use sentry::{
     ClientOptions,

@@ -6,7 +6,8 @@ use tracing::{Instrument as _, info};
 
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Error> {
-    // Directly: Lambda freezes the process between two invocations, and threads in the background with it.
+    // Directly: Lambda freezes the process between two invocations, and threads in the background
+    // with it.
     let _telemetry = spanwise::builder!()?.with_writer(std::io::stdout).init()?;
     lambda_runtime::run(service_fn(invoke)).await
 }

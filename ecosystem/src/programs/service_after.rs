@@ -57,7 +57,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        spanwise::http::fail(spanwise::err(&self.0));
+        spanwise::http::fail(&self.0);
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }

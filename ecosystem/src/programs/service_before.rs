@@ -1,4 +1,5 @@
-//! A service as there are many: `fmt` with JSON, `EnvFilter`, `tracing-appender`, `TraceLayer` and `anyhow`.
+//! A service as there are many: `fmt` with JSON, `EnvFilter`, `tracing-appender`, `TraceLayer` and
+//! `anyhow`.
 
 use std::{
     collections::HashMap,

@@ -36,13 +36,11 @@ impl ErrorCopy {
     }
 
     fn with_source(error: &(dyn Error + 'static), source: Option<Box<Self>>) -> Self {
-        let mut message = String::new();
-        guarded::append(&mut message, format_args!("{error}"), MAX_MESSAGE_LEN);
         Self {
             type_name: type_name(error),
             short_name: short_name(error),
             backtrace: backtrace(error),
-            message,
+            message: guarded::words(format_args!("{error}"), MAX_MESSAGE_LEN),
             source,
         }
     }

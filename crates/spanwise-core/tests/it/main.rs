@@ -18,6 +18,7 @@ mod errors;
 mod filtered_neighbours;
 mod late_context;
 mod levels;
+mod logged_panics;
 mod redacted_allocations;
 mod redacted_fmt_fields;
 mod redacted_keys;

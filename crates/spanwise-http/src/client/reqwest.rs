@@ -14,10 +14,23 @@ use super::{
 };
 
 impl ClientLayer {
-    /// Makes a client of `reqwest` whose calls go through this layer.
+    /// Makes a client of `reqwest` whose calls go through this layer, and **replaces the redirect
+    /// policy of `client`**: set yours by [`ReqwestBuilder::redirect`].
     ///
-    /// `client` has all other settings, except the redirect policy, which this layer sets: see
-    /// [`ReqwestBuilder::redirect`].
+    /// `reqwest` does not show the policy of a `ClientBuilder`. So `Policy::none()` there has no
+    /// effect, and the client follows ten redirects, also to addresses inside of your network. All
+    /// other settings of `client` stay.
+    ///
+    /// ```
+    /// use reqwest::{Client, redirect::Policy};
+    ///
+    /// let client = spanwise_http::client()
+    ///     .reqwest(Client::builder())
+    ///     .redirect(Policy::none())
+    ///     .build()?;
+    /// # drop(client);
+    /// # Ok::<(), reqwest::Error>(())
+    /// ```
     ///
     /// ```
     /// let client = spanwise_http::client()
@@ -58,9 +71,9 @@ impl ReqwestBuilder {
 
     /// Sets the redirect policy. Defaults to that of `reqwest`, which follows ten redirects.
     ///
-    /// `reqwest` follows redirects behind its middleware, with the headers of the first request, and
-    /// has no way to take one away. So a call fails whose redirect would carry what a call to that
-    /// host would not: ids beyond [`ids_to`](ClientLayer::ids_to), baggage beyond
+    /// `reqwest` follows redirects behind its middleware, with the headers of the first request,
+    /// and has no way to take one away. So a call fails whose redirect would carry what a call to
+    /// that host would not: ids beyond [`ids_to`](ClientLayer::ids_to), baggage beyond
     /// [`baggage_to`](ClientLayer::baggage_to). The policy decides about the others.
     pub fn redirect(mut self, policy: Policy) -> Self {
         self.redirects = policy;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::ending::{End, Ending};
-use crate::said::{message, text};
+use crate::said::{catch, message, text};
 
 pin_project! {
     /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
@@ -92,7 +92,7 @@ where
         let Some(ending) = this.ending else {
             return poll().0;
         };
-        let polled = ending.inside(|| catch_unwind(AssertUnwindSafe(poll)));
+        let polled = ending.inside(|| catch(poll));
         let (polled, is_read) = match polled {
             Ok(polled) => polled,
             Err(panic) => {

@@ -228,6 +228,10 @@ impl Ending {
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
             self.send(event, outcome, duration, is_slow, why.as_ref(), &notes);
         }
+        if let (End::Panicked(_), Some(failure)) = (end, notes.failure.as_deref()) {
+            // The event has the panic. It came first, so Sentry takes both.
+            self.inside_drop(|| exchange::log_failure(failure, "failed before the panic"));
+        }
     }
 
     fn outcome<'a>(

@@ -1,6 +1,7 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
 use std::{
+    error::Error,
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -9,7 +10,7 @@ use std::{
 use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
 use super::{names, value::Value};
-use crate::{carried::Carried, mistake::Mistake};
+use crate::carried::Carried;
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
@@ -69,18 +70,15 @@ pub fn mark(name: &'static str) {
 
 /// Says that the current request failed, and why: its event has the error, with the causes.
 ///
-/// It takes what [`err`](spanwise_core::err) takes: also a `Box<dyn Error + Send + Sync>`, an
-/// `anyhow::Error` or an `eyre::Report`.
-///
 /// The event is then the one line about it: `request failed` at ERROR, with `error`, whatever the
 /// response says. A response with a 4xx status stays a `client_error` of its level. Of two calls the
 /// last one counts. In Sentry, the request is one issue with that error.
 ///
-/// It takes what [`err`] takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
+/// It takes what [`err`](spanwise_core::err) takes: a reference to an error, a `dyn Error`, a `Box<dyn Error + Send +
 /// Sync>`, an `anyhow::Error` or an `eyre::Report`.
 ///
-/// It works at any depth, as [`record`] does. Outside of any request stderr says once that the error
-/// is not logged.
+/// It works at any depth, as [`record`] does. After the request's event, and outside of any request,
+/// the error is an event of its own: `failed after the request`, `failed outside of a request`.
 ///
 /// ```
 /// use http::StatusCode;
@@ -96,23 +94,26 @@ pub fn fail<E, Kind>(error: &E)
 where
     E: AsError<Kind> + ?Sized,
 {
+    let error = error.as_error();
     let request = Carried::received();
     let exchange = request.as_ref();
-    match exchange.and_then(|request| request.exchange.as_ref()) {
-        Some(exchange) => {
-            // Before the notes are locked: the error's code may log, and add to them.
-            let failure = Box::new(ErrorCopy::new(error.as_error()));
-            exchange.notes().failure = Some(failure);
-        }
-        None => NO_REQUEST.tell(|| {
-            "spanwise_http::fail was called outside of any request, and its error is not logged: \
-             log it with `error!`, and give tasks the span of their request"
-                .to_owned()
-        }),
+    let Some(exchange) = exchange.and_then(|request| request.exchange.as_ref()) else {
+        return log_failure(error, "failed outside of a request");
+    };
+    // Before the notes are locked: the error's code may log, and add to them.
+    let failure = Box::new(ErrorCopy::new(error));
+    let mut notes = exchange.notes();
+    if notes.are_taken {
+        drop(notes);
+        return log_failure(error, "failed after the request");
     }
+    notes.failure = Some(failure);
 }
 
-static NO_REQUEST: Mistake = Mistake::new();
+/// Logs an error that the event of the request does not have.
+pub(crate) fn log_failure(error: &(dyn Error + 'static), message: &str) {
+    tracing::error!(target: "spanwise_http::fail", error, "{message}");
+}
 
 /// What a request's span carries for them.
 #[derive(Debug)]
@@ -127,6 +128,8 @@ pub(crate) struct Notes {
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
     pub(crate) failure: Option<Box<ErrorCopy>>,
+    /// Whether the event of the request has them already.
+    are_taken: bool,
     /// When the last of them ended.
     marked: Instant,
 }
@@ -153,8 +156,9 @@ impl Exchange {
     /// All that was noted; nothing is left.
     pub(crate) fn take_notes(&self) -> Notes {
         let mut notes = self.notes();
-        let marked = notes.marked;
-        std::mem::replace(&mut *notes, Notes::new(marked))
+        let mut empty = Notes::new(notes.marked);
+        empty.are_taken = true;
+        std::mem::replace(&mut *notes, empty)
     }
 
     fn mark(&self, name: &'static str) {
@@ -180,6 +184,7 @@ impl Notes {
             fields: Vec::new(),
             timings: Vec::new(),
             failure: None,
+            are_taken: false,
             marked,
         }
     }

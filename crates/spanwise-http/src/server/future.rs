@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     fmt::Display,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -16,7 +16,7 @@ use super::{
     body::ResponseBody,
     ending::{End, Ending},
 };
-use crate::said::{message, text};
+use crate::said::{catch, message, text};
 
 pub(crate) type Panic = Box<dyn Any + Send>;
 
@@ -76,7 +76,7 @@ where
         let polled = match this.panic.take() {
             Some(panic) => Err(panic),
             None => ending.inside(|| {
-                catch_unwind(AssertUnwindSafe(|| {
+                catch(|| {
                     let Some(running) = inner.as_mut().as_pin_mut() else {
                         return Poll::Pending; // never: it is there until it is ready or has panicked
                     };
@@ -86,7 +86,7 @@ where
                         inner.set(None);
                     }
                     polled
-                }))
+                })
             }),
         };
         match polled {

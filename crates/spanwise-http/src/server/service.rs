@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Display,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -24,7 +23,7 @@ use super::{
     request_span::RequestSpan,
     statuses::Statuses,
 };
-use crate::{client_address::ClientAddress, id, trust::Trust};
+use crate::{client_address::ClientAddress, id, said, trust::Trust};
 
 /// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
 ///
@@ -255,7 +254,7 @@ where
         };
         let ending = request::receive(&self.options, &mut request, tenant_id.as_deref());
         let inner = &mut self.inner;
-        let called = ending.inside(|| catch_unwind(AssertUnwindSafe(|| inner.call(request))));
+        let called = ending.inside(|| said::catch(|| inner.call(request)));
         ServerFuture::new(called, ending)
     }
 }

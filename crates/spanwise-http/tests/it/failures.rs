@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Lines, output_alone, the_event, told};
+use crate::support::{Lines, the_event, told};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Clock, ContextLayer};
@@ -219,6 +219,45 @@ async fn last_failure_counts_and_a_panic_more() {
         .await
         .assert_field("outcome", "panicked")
         .assert_field("error", "no such order");
+    // The panic hides no failure.
+    let events = logs.events();
+    assert_eq!(events.len(), 2, "{events:#?}");
+    assert_eq!(events[1].message(), "failed before the panic");
+    events[1]
+        .assert_level(Level::ERROR)
+        .assert_field("error", expected());
+}
+
+#[tokio::test]
+async fn failure_after_the_event_of_its_request_is_an_event_of_its_own() {
+    let logs = capture();
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let task = std::sync::Mutex::new(None);
+    let end = std::sync::Mutex::new(Some(end));
+    serve(server(), async || {
+        let end = end.lock().unwrap().take().unwrap();
+        let work = async move {
+            end.await.unwrap();
+            fail(&declined());
+            fail(&declined());
+        };
+        *task.lock().unwrap() = Some(tokio::spawn(work.in_current_span()));
+        StatusCode::OK
+    })
+    .await;
+    the_event(&logs).await.assert_field("outcome", "ok");
+    ended.send(()).unwrap();
+    let task = task.lock().unwrap().take().unwrap();
+    task.await.unwrap();
+    let late: Vec<_> = logs.events().into_iter().skip(1).collect();
+    assert_eq!(late.len(), 2);
+    for event in late {
+        assert_eq!(event.message(), "failed after the request");
+        event
+            .assert_level(Level::ERROR)
+            .assert_field("error", expected());
+        event.assert_in_span("http.request");
+    }
 }
 
 #[tokio::test]
@@ -240,6 +279,22 @@ async fn failure_without_a_span_is_logged_too() {
     assert_eq!(line["message"], "request failed");
     assert_eq!(line["error"]["message"], "the payment could not be taken");
     assert_eq!(line["error"]["chain"][1], "connection reset");
+}
+
+#[tokio::test]
+async fn long_error_shows_no_half_of_a_secret() {
+    // The limit of 4096 bytes falls into the token.
+    let filler = "ab ".repeat(1363);
+    let error = io::Error::other(format!("{filler}token-0123456789 and more"));
+    let logs = capture();
+    serve(server(), async || {
+        fail(&error);
+        StatusCode::BAD_GATEWAY
+    })
+    .await;
+    let error = the_event(&logs).await.field("error").unwrap().to_string();
+    assert!(error.contains("ab ab …"), "{error}");
+    assert!(!error.contains("token"), "{error}");
 }
 
 /// An error whose code panics, logs, and is endless.
@@ -285,16 +340,16 @@ async fn odd_errors_do_no_harm() {
 }
 
 #[test]
-fn failure_outside_of_a_request_is_reported_once() {
-    let Some(output) = output_alone("failures::failure_outside_of_a_request_is_reported_once")
-    else {
-        fail(&declined());
-        fail(&declined());
-        return;
-    };
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let reports = stderr
-        .matches("fail was called outside of any request")
-        .count();
-    assert_eq!(reports, 1, "{stderr}");
+fn failure_outside_of_a_request_is_an_event_each_time() {
+    let logs = capture();
+    fail(&declined());
+    fail(&declined());
+    let events = logs.events();
+    assert_eq!(events.len(), 2);
+    for event in events {
+        assert_eq!(event.message(), "failed outside of a request");
+        event
+            .assert_level(Level::ERROR)
+            .assert_field("error", expected());
+    }
 }

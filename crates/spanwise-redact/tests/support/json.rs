@@ -45,8 +45,11 @@ impl Json {
                         name == shown_name || shown_name.contains(REDACTED),
                         "{name} became {shown_name}"
                     );
-                    let hidden =
-                        matches!(policy.key(name), KeyVerdict::Redact | KeyVerdict::Replace);
+                    // `Text` hides a number, which cannot say what it is.
+                    let hidden = matches!(
+                        policy.key(name),
+                        KeyVerdict::Redact | KeyVerdict::Replace | KeyVerdict::Text
+                    );
                     // Of a name with quotes in it or a long one, the end is read.
                     let odd = name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control())
                         || name.len() > 64;

@@ -264,3 +264,32 @@ fn panics_are_together_by_function_and_message() {
     assert_eq!(panic("no price for order 7", 99), first);
     assert_ne!(panic("out of stock", 12), first);
 }
+
+#[test]
+fn failed_requests_without_an_error_are_issues_by_route_and_outcome() {
+    let serve = |id: &str, route: &str, outcome: &str| {
+        let span = tracing::info_span!(
+            "http.request",
+            request_id = id,
+            http.request.method = "GET",
+            http.route = route
+        );
+        span.in_scope(|| error!(target: "spanwise_http::server", outcome, "request failed"));
+    };
+    let (receiver, _) = sent(plain, || {
+        serve("r-1", "/orders/{id}", "server_error");
+        serve("r-2", "/orders/{id}", "server_error");
+        serve("r-3", "/orders/{id}", "panicked");
+        serve("r-4", "/products", "server_error");
+    });
+    let mut issues: Vec<_> = receiver
+        .events()
+        .iter()
+        .map(|event| event["fingerprint"].to_string())
+        .collect();
+    issues.dedup();
+    assert_eq!(issues.len(), 3, "{issues:?}");
+    for part in ["GET /orders/{id}", "server_error", "spanwise_http::server"] {
+        assert!(issues[0].contains(part), "{issues:?}");
+    }
+}

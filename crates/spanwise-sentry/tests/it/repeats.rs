@@ -164,6 +164,107 @@ fn error_on_the_event_of_a_request_is_one_issue() {
     }
 }
 
+/// An error with a cause, or none.
+#[derive(Debug)]
+struct Chain(&'static str, Option<Box<Chain>>);
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Chain {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self.1.as_ref()?)
+    }
+}
+
+fn chain(texts: &[&'static str]) -> Chain {
+    let [outermost, causes @ ..] = texts else {
+        panic!("an error has a text")
+    };
+    let cause = (!causes.is_empty()).then(|| Box::new(chain(causes)));
+    Chain(outermost, cause)
+}
+
+#[test]
+fn another_error_of_a_request_is_an_issue_whatever_it_has_in_common() {
+    const REFUSED: &str = "Connection refused (os error 111)";
+    const DECLINED: &str = "the payment was declined";
+    // The error before, or a message alone; the error of the request; whether it is news.
+    let cases: [(&[&'static str], &str, &[&'static str], bool); 13] = [
+        (&[], "redis timeout, using the default", &["timeout"], true),
+        (&[], "timeout", &["timeout"], false),
+        (&[], "the cache is away", &[""], true),
+        (&[""], "failed", &[""], true),
+        (&[], "the cache is away", &["", ""], true),
+        (
+            &["redis failed", REFUSED],
+            "failed",
+            &["query failed", REFUSED],
+            true,
+        ),
+        (
+            &[REFUSED],
+            "the cache is away",
+            &["query failed", REFUSED],
+            true,
+        ),
+        (
+            &[],
+            "redis: Connection refused (os error 111)",
+            &[REFUSED],
+            true,
+        ),
+        (
+            &["query failed", REFUSED],
+            "failed",
+            &["query failed", REFUSED],
+            false,
+        ),
+        (
+            &["query failed", "timeout"],
+            "failed",
+            &["query failed", REFUSED],
+            true,
+        ),
+        (&[REFUSED], "failed", &[REFUSED], false),
+        (
+            &[DECLINED, "no funds"],
+            "failed",
+            &["order 7", DECLINED, "no funds"],
+            false,
+        ),
+        (
+            &[],
+            "order 7: the payment was declined",
+            &[DECLINED, "no funds"],
+            false,
+        ),
+    ];
+    for (before, message, error, is_news) in cases {
+        let (receiver, _) = sent(plain, || {
+            let _request = info_span!("http.request", request_id = "r-1").entered();
+            match before {
+                [] => error!("{message}"),
+                before => error!(error = &chain(before) as &dyn Error, "{message}"),
+            }
+            error!(
+                target: "spanwise_http::server",
+                error = &chain(error) as &dyn Error,
+                "request failed"
+            );
+        });
+        let issues = receiver.events().len();
+        assert_eq!(
+            issues,
+            1 + usize::from(is_news),
+            "{before:?} {message} {error:?}"
+        );
+    }
+}
+
 #[test]
 fn what_differs_is_sent_each_time() {
     let (receiver, _) = sent(plain, || {

@@ -81,13 +81,22 @@ impl Visit for Reader<'_> {
     }
 }
 
+/// An error with its causes on one line.
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
 /// An error with its causes on one line, and its backtrace, if it has one.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.0, f)?;
-        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))?;
+        fmt::Display::fmt(&Causes(self.0), f)?;
         match errors::short_backtrace(self.0) {
             Some(backtrace) => write!(f, "\n{}", backtrace.trim_end()),
             None => Ok(()),

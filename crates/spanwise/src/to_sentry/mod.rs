@@ -11,9 +11,13 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "sentry"))]
-pub(crate) use off::{FromEnv, InCode, Resolved, Running, Started, problems, resolve, start};
+pub(crate) use off::{
+    FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
+};
 #[cfg(feature = "sentry")]
-pub(crate) use on::{FromEnv, InCode, Resolved, Running, Started, problems, resolve, start};
+pub(crate) use on::{
+    FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
+};
 
 pub(crate) const SENTRY_DSN: Setting = Setting {
     shown: Shown::Hidden,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Instant};
 use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
 use spanwise_sentry::{
     Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
-    WrongLevels,
+    WrongLevels, takes_tag,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     from_env::Vars,
     grammar::Mistake,
     resolve::{self, Service},
-    settings::{LOG_STATIC_FIELDS, SERVICE_NAME, SERVICE_VERSION},
+    settings::{SERVICE_NAME, SERVICE_VERSION},
 };
 
 /// What the environment says.
@@ -186,6 +186,16 @@ impl Resolved {
     }
 }
 
+/// Returns why Sentry takes no tag of this name.
+pub(crate) fn check_tag(name: &str) -> Result<(), String> {
+    if takes_tag(name) {
+        return Ok(());
+    }
+    let error = SentryError::Tag(name.to_owned()).to_string();
+    // A key may be put in place of a name.
+    Err(conceal::message(&error, name))
+}
+
 /// What is wrong with names that are made of other settings.
 pub(crate) fn problems(resolved: &resolve::Resolved) -> Vec<String> {
     let choices = resolved.sentry.as_ref();
@@ -303,7 +313,10 @@ pub(crate) fn start(
     for key in &resolved.context {
         builder = builder.tag(key);
     }
-    for (tag, value) in resolved.static_fields.iter() {
+    let static_fields = resolved.static_fields.iter();
+    // The others stop the start already.
+    let tags = static_fields.filter(|(name, value)| takes_tag(name) && !value.is_empty());
+    for (tag, value) in tags {
         builder = builder.static_tag(tag, value);
     }
     if let Some(policy) = &resolved.redaction.policy {
@@ -314,7 +327,7 @@ pub(crate) fn start(
     }
     let started = builder.build().map_err(|error| match error {
         SentryError::Levels(wrong) => wrong.iter().map(wrong_levels).collect(),
-        SentryError::Tag(_) => vec![format!("{}: {error}", resolved.name_of(&LOG_STATIC_FIELDS))],
+        SentryError::Tag(_) => vec![format!("sentry::Builder::static_tag: {error}")],
         _ => vec![format!("{}: {error}", SENTRY_DSN.name)],
     })?;
     Ok(Started(Some(started)))

@@ -1,4 +1,4 @@
-//! The error that ends a program is in Sentry before the program is gone.
+//! The error that `main` returns is sent to Sentry before the program exits.
 
 use std::{fs, io, process::ExitCode};
 

@@ -1,4 +1,5 @@
-//! No field of a span or an event replaces context that was decided: each key, in each output.
+//! Fields of spans and events do not replace context that `context::set` or the HTTP layer decided:
+//! for each key, in each output.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use tower::ServiceExt as _;
 use tracing::{Level, debug, error, field::Empty, info, info_span, subscriber::DefaultGuard};
 use tracing_subscriber::prelude::*;
 
-/// The keys, with the values that are decided.
+/// The keys with their decided values.
 const DECIDED: [(&str, &str); 6] = [
     ("request_id", "r-1"),
     ("tenant_id", "acme"),
@@ -285,7 +286,7 @@ fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default().key("order_id"))
         .with(layer.sampled(sampler.clone()));
-    (stack.set_default(), output)
+    (tracing::subscriber::set_default(stack), output)
 }
 
 #[test]

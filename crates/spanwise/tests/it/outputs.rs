@@ -113,6 +113,19 @@ fn colours_are_chosen_by_whom_comes_first() {
         ),
         (
             &[("LOG_COLOR", "auto"), ("FORCE_COLOR", "1")],
+            "always (FORCE_COLOR)",
+        ),
+        (
+            &[("LOG_COLOR", "auto"), ("CLICOLOR_FORCE", "1")],
+            "always (CLICOLOR_FORCE)",
+        ),
+        (
+            &[("LOG_COLOR", "auto"), ("NO_COLOR", "1")],
+            "never (NO_COLOR)",
+        ),
+        (&[("LOG_COLOR", "auto"), ("TERM", "dumb")], "never (TERM)"),
+        (
+            &[("LOG_COLOR", "auto"), ("TERM", "xterm")],
             "auto (LOG_COLOR)",
         ),
         (
@@ -134,6 +147,16 @@ fn colours_are_chosen_by_whom_comes_first() {
         explained.contains("LOG_COLOR = never (code)"),
         "{explained}"
     );
+    // As in LOG_COLOR, but LOG_COLOR itself has no say beside code.
+    for (name, value, expected) in [
+        ("NO_COLOR", "1", "never (NO_COLOR)"),
+        ("LOG_COLOR", "always", "auto (code)"),
+    ] {
+        let builder = Builder::from_vars([(name, value)]).unwrap();
+        let explained = builder.color("auto").explain().to_string();
+        let line = format!("LOG_COLOR = {expected}");
+        assert!(explained.contains(&line), "{explained}");
+    }
 }
 
 #[test]

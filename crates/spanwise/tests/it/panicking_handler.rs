@@ -1,4 +1,5 @@
-//! A handler that panics, in a real server: one event has the panic, and the request's refers to it.
+//! A handler that panics, in a real server: one event has the panic, and the request's refers to
+//! it.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -277,6 +277,46 @@ fn what_is_said_about_files_is_explained() {
 }
 
 #[test]
+fn preset_test_starts_beside_files_of_a_service() {
+    alone!();
+    let vars = |file| {
+        [
+            ("LOG_PRESET", "test"),
+            ("LOG_FILE", file),
+            ("LOG_ERROR_FILE", "/no/such/tree/error.log"),
+            ("LOG_FILE_KEEP", "3"),
+        ]
+    };
+    for file in [
+        "/no/such/tree/a.log",
+        "/",
+        "~/a.log",
+        "$HOME/a.log",
+        "/dev/null/a.log",
+    ] {
+        assert_line(&explain(vars(file)), "LOG_FILE = none (preset test)");
+        if file.contains(['~', '$']) {
+            continue;
+        }
+        // Code that chooses another preset has the files, and their mistakes.
+        let builder = Builder::from_vars(vars(file)).unwrap().preset(Preset::Prod);
+        match builder.output(spanwise::Output::None).init() {
+            Err(InitError::Settings(problems)) => {
+                assert_eq!(problems.len(), 2, "{problems:?}");
+                assert!(problems[0].starts_with("LOG_FILE"), "{problems:?}");
+            }
+            other => panic!("{file}: {other:?}"),
+        }
+    }
+    drop(
+        Builder::from_vars(vars("/no/such/tree/a.log"))
+            .unwrap()
+            .init()
+            .unwrap(),
+    );
+}
+
+#[test]
 fn what_is_wrong_about_files_is_said_all_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let all = problems([

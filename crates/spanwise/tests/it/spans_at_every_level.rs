@@ -134,8 +134,8 @@ fn every_sink_has_the_ids(format: &Format) {
     }
 }
 
-/// Requests on several threads, while another thread changes the levels: nobody's id is missing, and
-/// none is another's.
+/// Requests on several threads, while another thread changes the levels: nobody's id is missing,
+/// and none is another's.
 #[test]
 fn ids_stay_while_the_levels_change() {
     alone!();

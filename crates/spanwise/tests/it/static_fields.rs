@@ -147,14 +147,21 @@ fn names_of_the_line_and_of_the_context_stop_the_start() {
         assert!(env.len() == 1 && env[0].starts_with(&expected), "{env:?}");
         assert!(!format!("{code:?}{env:?}").contains("mossy7"));
     }
-    let declared = "LOG_STATIC_FIELDS: `order_id` is a key of the context, whose values change: choose another name";
+    let declared = "`order_id` is a key of the context, whose values change: choose another name";
     let by_code = Builder::prod().field("order_id", 1).context_key("order_id");
-    assert_eq!(problems(by_code), [declared]);
+    assert_eq!(
+        problems(by_code),
+        [format!("Builder::field(\"order_id\", …): {declared}")]
+    );
     let vars = [
         ("LOG_STATIC_FIELDS", "order_id=1"),
         ("LOG_CONTEXT", "order_id"),
     ];
-    assert_eq!(problems(Builder::from_vars(vars).unwrap()), [declared]);
+    let by_env = || Builder::from_vars(vars).unwrap();
+    let of_env = format!("LOG_STATIC_FIELDS: {declared}");
+    assert_eq!(problems(by_env()).join("; "), of_env);
+    let both = by_env().field("region", "eu").field("shard", 7);
+    assert_eq!(problems(both), [of_env]);
 
     for (name, value, part) in [
         ("", "eu", "\"\" is not a field name"),
@@ -170,10 +177,25 @@ fn names_of_the_line_and_of_the_context_stop_the_start() {
             "{problems:?}"
         );
     }
-    let many = (0..65).fold(Builder::prod(), |builder, index| {
-        builder.field(format!("f{index}"), 1)
-    });
-    assert!(problems(many)[0].contains("65 static fields"));
+    let names = |range: std::ops::Range<u8>| range.map(|index| format!("f{index}"));
+    let in_code = |builder: Builder, range| {
+        names(range).fold(builder, |builder, name| builder.field(name, 1))
+    };
+    let in_env = |range| {
+        let fields: Vec<String> = names(range).map(|name| format!("{name}=1")).collect();
+        Builder::from_vars([("LOG_STATIC_FIELDS", fields.join(","))]).unwrap()
+    };
+    for (builder, settings) in [
+        (in_code(Builder::prod(), 0..65), "Builder::field"),
+        (in_env(0..65), "LOG_STATIC_FIELDS"),
+        (
+            in_code(in_env(0..40), 30..65),
+            "LOG_STATIC_FIELDS and Builder::field",
+        ),
+    ] {
+        let begin = format!("{settings}: there are 65 static fields");
+        assert!(problems(builder)[0].starts_with(&begin), "{settings}");
+    }
 }
 
 #[test]
@@ -219,16 +241,75 @@ fn sentry_has_them_as_tags() {
     assert!(!event.to_string().contains("mossy7"));
 }
 
+/// With and without a DSN: development finds what production would.
 #[cfg(feature = "sentry")]
 #[test]
-fn tag_that_sentry_does_not_take_stops_the_start() {
+fn tag_that_sentry_refuses_stops_every_start() {
     alone!();
-    let builder = Builder::prod()
-        .field("release", "1")
-        .sentry_dsn("http://key@localhost:9/42");
-    let problems = problems(builder);
+    let long = "a_".repeat(17);
+    for name in [
+        "release", "dist", "user", "filename", "function", &long, "größe",
+    ] {
+        for dsn in [None, Some("http://key@localhost:9/42")] {
+            let env = format!("{name}=1");
+            let vars = [("LOG_STATIC_FIELDS", env.as_str())];
+            let vars = vars.into_iter().chain(dsn.map(|dsn| ("SENTRY_DSN", dsn)));
+            let env = match Builder::from_vars(vars) {
+                Err(InitError::Settings(problems)) => problems,
+                other => panic!("{other:?}"),
+            };
+            let mut code = Builder::prod().field(name, "1");
+            if let Some(dsn) = dsn {
+                code = code.sentry_dsn(dsn);
+            }
+            for (problems, setting) in [
+                (env, "LOG_STATIC_FIELDS".to_owned()),
+                (problems(code), format!("Builder::field({name:?}, …)")),
+            ] {
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                let begins = problems[0].starts_with(&format!("{setting}: "));
+                assert!(begins, "{setting}: {problems:?}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn key_in_place_of_a_name_is_not_shown() {
+    alone!();
+    let key = "9f86d081884c7d659a2feaa0c55ad0159f86d081";
+    let problems = problems(Builder::prod().field(key, "1"));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(!problems[0].contains("9f86d"), "{problems:?}");
+}
+
+#[cfg(feature = "sentry")]
+#[test]
+fn wrong_tag_of_a_change_names_its_setter() {
+    alone!();
+    let builder = Builder::prod().sentry_dsn("http://key@localhost:9/42");
+    let problems = problems(builder.sentry(|sentry| sentry.static_tag("release", "1")));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let expected = "sentry::Builder::static_tag: `release` is no tag that Sentry takes: ";
+    assert!(problems[0].starts_with(expected), "{problems:?}");
+}
+
+#[test]
+fn blanks_around_a_value_are_not_part_of_it() {
+    alone!();
+    for blank in ["", " ", "\u{a0}\t", "\n"] {
+        let problems = problems(Builder::prod().field("region", blank));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].contains("\"region\" has no value"),
+            "{problems:?}"
+        );
+    }
+    let builder = Builder::prod().field("region", " eu west\n");
+    let explained = builder.explain().to_string();
     assert!(
-        problems[0].starts_with("LOG_STATIC_FIELDS: `release` is no tag that Sentry takes: "),
-        "{problems:?}"
+        explained.contains("LOG_STATIC_FIELDS = region=eu west (code)"),
+        "{explained}"
     );
 }

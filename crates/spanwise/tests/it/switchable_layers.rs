@@ -1,4 +1,5 @@
-//! Ways of tracing-subscriber to have a layer or not, in front of which the outputs keep their lines.
+//! Ways of tracing-subscriber to have a layer or not, in front of which the outputs keep their
+//! lines.
 
 use spanwise::Builder;
 use tracing::level_filters::LevelFilter;

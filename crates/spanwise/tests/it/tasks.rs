@@ -249,8 +249,10 @@ fn subscriber_set_by_scope_goes_with_the_task() {
             task::spawn(async { info!("task") }),
             task::spawn_blocking(|| info!("blocking")),
         ];
-        let aborted = task::spawn(async {
-            let _logs = LogsAtItsEnd;
+        // The future has it, also if it is aborted before it is polled.
+        let logs = LogsAtItsEnd;
+        let aborted = task::spawn(async move {
+            let _logs = logs;
             std::future::pending::<()>().await;
         });
         let _left = request.exit();
@@ -333,7 +335,7 @@ fn spawn_without_a_runtime_names_its_caller() {
 #[tokio::test]
 async fn span_of_the_spawn_counts_and_not_that_of_the_poll() {
     let stack = tracing_subscriber::registry().with(spanwise::ContextLayer::default());
-    let _default = stack.set_default();
+    let _default = tracing::subscriber::set_default(stack);
     let request_id = || Context::current().get("request_id").map(str::to_owned);
     let first = info_span!("request", request_id = "r-1");
     let task = first.in_scope(|| task::spawn(async move { request_id() }));

@@ -1,5 +1,5 @@
-//! `spanwise::run`: the error that ends a program is an event, its exit code is right, and no line
-//! is lost.
+//! `spanwise::run` logs the error that `main` returns, keeps the exit code of std, and loses no
+//! line.
 
 use std::{
     error::Error,
@@ -18,10 +18,10 @@ pub(crate) const TEST: Test = Test {
     victims: &[],
 };
 
-/// A program that has an exit code of its own; its name as a victim begins with `main-`.
+/// A program with its own exit code. The name of its victim begins with `main-`.
 type Program = (&'static str, fn() -> ExitCode);
 
-pub(crate) const PROGRAMS: [Program; 15] = [
+pub(crate) const PROGRAMS: [Program; 16] = [
     ("unit", || run_with(|_| tracing::info!("served"))),
     ("code", || run_with(|_| ExitCode::from(7))),
     ("ok-unit", || run_with(|_| Ok::<(), CannotStart>(()))),
@@ -51,6 +51,15 @@ pub(crate) const PROGRAMS: [Program; 15] = [
         let builder = Builder::prod().output(Output::None);
         spanwise::run(builder.init(), |_| Err::<(), _>(CannotStart::new()))
     }),
+    ("busy", || {
+        run_with(|telemetry| {
+            telemetry.handle().set_levels("info,main=off").unwrap();
+            // Other lines are written before, and after: the error logs when it is dropped.
+            (0..1_000).for_each(|n| tracing::info!(n, "working"));
+            let CannotStart(taken, _) = CannotStart::new();
+            Err::<(), _>(anyhow::Error::new(CannotStart(taken, Some(LastWord))))
+        })
+    }),
     ("early", || {
         run_with(|telemetry| {
             telemetry.handle().set_levels("off,shop=info").unwrap();
@@ -65,15 +74,18 @@ fn run_with<R: spanwise::Outcome<Kind>, Kind>(main: impl FnOnce(&Telemetry) -> R
     spanwise::run(spanwise::init_from_env!(), main)
 }
 
+#[derive(Debug)]
+struct LastWord;
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        tracing::info!("connection closed");
+    }
+}
+
 /// The task is dropped with the runtime, before logging ends.
 #[tokio::main(flavor = "current_thread")]
 async fn serve(_: &Telemetry) -> Result<(), Box<dyn Error + Send + Sync>> {
-    struct LastWord;
-    impl Drop for LastWord {
-        fn drop(&mut self) {
-            tracing::info!("connection closed");
-        }
-    }
     let connection = LastWord;
     tokio::spawn(async move {
         let _connection = connection;
@@ -84,14 +96,15 @@ async fn serve(_: &Telemetry) -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 #[derive(Debug)]
-struct CannotStart(io::Error);
+struct CannotStart(
+    io::Error,
+    #[expect(dead_code, reason = "it is dropped with the error")] Option<LastWord>,
+);
 
 impl CannotStart {
     fn new() -> Self {
-        Self(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "port 8080 is taken",
-        ))
+        let taken = io::Error::new(io::ErrorKind::AddrInUse, "port 8080 is taken");
+        Self(taken, None)
     }
 }
 
@@ -204,6 +217,11 @@ fn error_that_no_output_takes_is_on_stderr() {
         assert!(stderr.ends_with(told), "{name}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{name}: {stderr}");
     }
+    // Lines of others do not stand for it. A backtrace is for lines that people search.
+    let (status, stdout, stderr) = output("busy", &[("RUST_BACKTRACE", "1")]);
+    assert_eq!(stdout.lines().count(), 1_001);
+    assert_eq!((status, stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.ends_with(told), "{stderr}");
     // Who switches everything off is told nothing.
     let outcome = output("error", &[("RUST_LOG", "off")]);
     assert_eq!(outcome, (Some(1), String::new(), String::new()));

@@ -12,6 +12,7 @@ pub(crate) const TEST: Test = Test {
     victims: &[
         ("by-macro", service::by_macro),
         ("by-function", by_function),
+        ("by-prefix", by_prefix),
         ("explain-by-macro", explain_by_macro),
     ],
 };
@@ -25,6 +26,14 @@ mod service {
         super::log();
         Ok(())
     }
+}
+
+fn by_prefix() -> Result<(), InitError> {
+    let _telemetry = spanwise::init_from_env!("SHOPCTL_LOG")?;
+    let builder = spanwise::builder!("SHOPCTL_LOG")?;
+    println!("{}", builder.explain());
+    log();
+    Ok(())
 }
 
 fn by_function() -> Result<(), InitError> {
@@ -59,6 +68,26 @@ fn run() {
     line_has_name_and_version_of_the_package();
     dev_shows_debug_of_the_crate_and_its_package();
     variables_and_code_beat_the_macro();
+    macros_take_a_prefix();
+}
+
+fn macros_take_a_prefix() {
+    let vars = [("SHOPCTL_LOG_PRESET", "dev"), ("LOG_FORMAT", "xml")];
+    let (explained, lines) = output("by-prefix", &vars);
+    for line in [
+        "SHOPCTL_LOG_PRESET = dev (SHOPCTL_LOG_PRESET)",
+        "SHOPCTL_LOG_OWN = programs, spanwise (the program's crate)",
+        "SERVICE_NAME = spanwise (the program's crate)",
+        concat!(
+            "SERVICE_VERSION = ",
+            env!("CARGO_PKG_VERSION"),
+            " (the program's crate)"
+        ),
+    ] {
+        let is_there = explained.lines().any(|other| other == line);
+        assert!(is_there, "{line} in {explained}");
+    }
+    assert!(lines.contains("detail of the program"), "{lines}");
 }
 
 fn line_has_name_and_version_of_the_package() {

@@ -6,7 +6,11 @@ use spanwise::{Builder, InitError, Output};
 
 fn problems_of(start: Result<spanwise::Telemetry, InitError>) -> Vec<String> {
     match start {
-        Err(InitError::Settings(problems)) => problems,
+        Err(InitError::Settings(problems)) => {
+            let has_gap = |problem: &&String| problem.contains("  ");
+            assert_eq!(problems.iter().find(has_gap), None);
+            problems
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -175,7 +179,9 @@ fn strict_names_what_to_do_about_foreign_names() {
 #[test]
 fn only_the_last_directory_of_a_path_is_made() {
     alone!();
-    let directory = tempfile::tempdir().unwrap();
+    // A directory that is there is shown, also if its name could be a key's.
+    let directory = tempfile::Builder::new();
+    let directory = { directory }.prefix("9f86d081884c7d65").tempdir().unwrap();
     let path = |end: &str| directory.path().join(end).to_str().unwrap().to_owned();
     for (file, missing) in [
         ("a/b/shop.log", "a"),

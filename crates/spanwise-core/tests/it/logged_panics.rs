@@ -1,0 +1,20 @@
+//! Which panic an event refers to.
+
+use spanwise_core::logged_panic::{forget, location, note};
+
+#[test]
+fn logged_panic_is_found_by_its_payload_alone() {
+    let payload: Box<String> = Box::new("boom".to_owned());
+    note(&payload, "src/price.rs:12:9");
+    // One with the same message, of another thread.
+    assert_eq!(location(&"boom".to_owned()), None);
+    note(&payload, "src/price.rs:12:9");
+    // It moves, as it does when a panic is caught.
+    let payload: Box<String> = Box::new(*payload);
+    assert_eq!(location(&*payload).as_deref(), Some("src/price.rs:12:9"));
+    assert_eq!(location(&*payload), None);
+
+    note("boom", "src/price.rs:12:9");
+    forget();
+    assert_eq!(location(&"boom"), None);
+}
