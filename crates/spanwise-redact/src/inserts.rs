@@ -11,8 +11,8 @@ const MAX_COLUMNS: usize = 64;
 /// No name of a column or of a table is longer, with the quotes around it.
 const MAX_NAME_LEN: usize = 128;
 
-/// Calls `found` with each literal in `text` that stands at the place of a column, from where to
-/// where, and with what `is_secret` says of the column.
+/// Calls `found` with each literal in `text` that stands at the place of a column that a rule is
+/// about: with the rule, and from where to where it stands.
 pub(crate) fn literals<'t, R>(
     text: &'t str,
     rule: impl Fn(&'t str) -> Option<R>,
