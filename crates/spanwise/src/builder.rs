@@ -628,6 +628,7 @@ impl Builder {
 
     /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes
     /// later is not in it.
+    #[must_use]
     pub fn explain(&self) -> Explanation {
         self.resolve().explanation
     }

@@ -20,7 +20,6 @@ use crate::warning::Warning;
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
-#[must_use = "print it: `println!(\"{}\", builder.explain())`"]
 pub struct Explanation {
     entries: Vec<Entry>,
     /// About names of variables.
