@@ -64,7 +64,8 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Line for line what that prints, without its faults: see the [crate docs](crate#json-nested).
+    /// Line for line what that prints, without its faults, and with the causes of an error: see the
+    /// [crate docs](crate#json-nested).
     Pretty = "pretty":
     /// For people: the event on one line, where it happened on the next. Written by the outputs of
     /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
