@@ -210,7 +210,8 @@ const JSON_NESTED: Table = Table {
 };
 
 impl Table {
-    /// The keys that a user's field at the top level may not take, whether or not a line shows them.
+    /// The keys that a static field may not take, whether or not a line shows them. Those of the
+    /// location are free for the fields of lines that show none.
     pub(crate) fn own_keys(&self) -> [&'static str; 15] {
         [
             self.timestamp,

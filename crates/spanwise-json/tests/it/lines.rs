@@ -128,6 +128,22 @@ fn an_error_shows_its_message_and_its_causes_outermost_first() {
 }
 
 #[test]
+fn fields_called_file_and_line_give_way_only_to_the_source_location() {
+    let log = || info!(file = "invoice.csv", line = 7, "m");
+    let without = lines(default, log).only();
+    assert_eq!(
+        (&without["file"], &without["line"]),
+        (&json!("invoice.csv"), &json!(7))
+    );
+    let with = lines(JsonLayer::with_source_location, log).only();
+    assert_eq!(
+        (&with["fields.file"], &with["fields.line"]),
+        (&json!("invoice.csv"), &json!(7))
+    );
+    assert_eq!(with["file"], json!(file!()));
+}
+
+#[test]
 fn an_error_in_json_nested_is_one_text_with_its_causes() {
     let causes = Failed(
         "no connection",
