@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::{PerSecond, backtrace as frames, guarded, redacted::ShownError};
+use crate::{PerSecond, backtrace as frames, error_chain, guarded, redacted::ShownError};
 
 pub use copy::ErrorCopy;
 
@@ -130,6 +130,26 @@ const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 
 /// The longest name that is read from a `Debug`.
 const MAX_NAME_LEN: usize = 64;
+
+/// At most this many causes of an error are shown.
+pub const MAX_CAUSES: usize = 16;
+
+/// Shows an error with its causes as one text, outermost first:
+/// `charge failed: no connection: connection refused`.
+pub struct WithCauses<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
+impl fmt::Debug for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// Returns the full name of the type of `error`, if [`err`] was given that type:
 /// `shop::pay::Declined`.

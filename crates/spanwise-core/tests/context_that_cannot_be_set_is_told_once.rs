@@ -12,8 +12,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use spanwise_core::{Context, ContextLayer, context};
-use tracing::info_span;
+use spanwise_core::{Context, ContextLayer, LevelLayer, context};
+use tracing::{info_span, level_filters::LevelFilter};
 use tracing_subscriber::prelude::*;
 
 const CHILD: &str = "SPANWISE_TEST_CHILD";
@@ -36,7 +36,7 @@ fn each_mistake_is_told_once_with_the_way_out() {
     assert_eq!(
         told.len(),
         3,
-        "where nobody listens, nothing is amiss: {told:#?}"
+        "where nobody listens, or all is off, nothing is amiss: {told:#?}"
     );
     for (line, [key, way_out]) in told.iter().zip([
         ["user_id", "ContextLayer"],
@@ -51,6 +51,14 @@ fn each_mistake_is_told_once_with_the_way_out() {
 
 fn make_all_mistakes() {
     context::set("user_id", 1);
+    let off = LevelLayer::new(LevelFilter::OFF.into());
+    let stack = tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(off);
+    tracing::subscriber::with_default(stack, || {
+        let _unit = info_span!("unit").entered();
+        context::set("user_id", 1);
+    });
     for _ in 0..3 {
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let _unit = info_span!("unit").entered();

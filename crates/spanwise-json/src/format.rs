@@ -64,7 +64,8 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Line for line what that prints, without its faults: see the [crate docs](crate#json-nested).
+    /// Line for line what that prints, without its faults, and with the causes of an error: see the
+    /// [crate docs](crate#json-nested).
     Pretty = "pretty":
     /// For people: the event on one line, where it happened on the next. Written by the outputs of
     /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
@@ -209,7 +210,8 @@ const JSON_NESTED: Table = Table {
 };
 
 impl Table {
-    /// The keys that a user's field at the top level may not take, whether or not a line shows them.
+    /// The keys that a static field may not take, whether or not a line shows them. Those of the
+    /// location are free for the fields of lines that show none.
     pub(crate) fn own_keys(&self) -> [&'static str; 15] {
         [
             self.timestamp,

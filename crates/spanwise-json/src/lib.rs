@@ -44,7 +44,7 @@
 //!
 //! * **No key twice, ever.** Of a name that is in several places the nearest value stands: the event's, then the innermost
 //!   span's. A field whose name is a key of the line itself (`level`, `timestamp`, a span's `message`, …), or begins with `fields.`,
-//!   is written as `fields.<name>`: nothing is lost, and a field cannot forge a line. So is a field that is called as a key of
+//!   is written as `fields.<name>`, `file` and `line` only where the source location is shown: nothing is lost, and a field cannot forge a line. So is a field that is called as a key of
 //!   the context which the HTTP layer or `spanwise_core::context::set` decided.
 //! * A field recorded late is on every line that follows, also of the spans inside.
 //! * An explicit parent (`parent: &span`) decides whose fields are shown; `parent: None` has none.
@@ -59,7 +59,7 @@
 //! | `f64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `&str`, `%x`, `?x` | string |
 //! | `&[u8]` | string of lowercase hex |
-//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes |
+//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes; a text in [`json-nested`](#json-nested) |
 //! | `%`[`json(&x)`](json()) | nested JSON of anything that serialises |
 //!
 //! Strings are escaped so that a line is one line and does nothing to a terminal: beyond [RFC 8259] also DEL, C1 controls, U+2028,
@@ -88,8 +88,12 @@
 //! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
 //! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
 //! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
-//! before keywords. As there, an error is its message alone, NaN and the infinities are `null`, and
-//! a closing span has no times where lines have no timestamp. [`json()`] is nested here too.
+//! before keywords. As there, NaN and the infinities are `null`, and a closing span has no times
+//! where lines have no timestamp.
+//!
+//! Two kinds of values differ. An error is one text here too, and its causes follow its message:
+//! `charge failed: no connection: connection refused`. `fmt` drops the causes. [`json()`] is nested
+//! here, and a text there.
 //!
 //! # Cost
 //!

@@ -139,7 +139,8 @@ impl Shape {
         };
         let taken = match self.table.layout {
             Layout::Flat => {
-                self.table.own_keys().contains(&key)
+                let of_location = [self.table.file, self.table.line].contains(&key);
+                self.table.own_keys().contains(&key) && (options.source_location || !of_location)
                     || key.starts_with(DISPLACED)
                     || self.added.iter().any(|added| added == key)
             }

@@ -2,11 +2,15 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, iter,
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{Redact, error_chain, errors, guarded};
+use spanwise_core::{
+    Redact, error_chain,
+    errors::{self, MAX_CAUSES, WithCauses},
+    guarded,
+};
 use tracing_core::{Field, field::Visit};
 
 use crate::{
@@ -391,13 +395,14 @@ impl Visit for Encoder<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if self.encoding.layout == Layout::Nested {
-            return self.display(field, format_args!("{value}"));
-        }
         let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{value}"));
         };
         let (max_len, reading) = (key.max_len, self.reading(key, field));
+        if self.encoding.layout == Layout::Nested {
+            let missing = push_error_text(self.line, value, max_len, reading);
+            return self.end(missing);
+        }
         match errors::type_name(value) {
             Some(name) => {
                 self.line.push(b"{\"type\":");
@@ -408,7 +413,7 @@ impl Visit for Encoder<'_> {
         }
         let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
-        for (index, cause) in error_chain(value, MOST_CAUSES).enumerate() {
+        for (index, cause) in error_chain(value, MAX_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
@@ -429,6 +434,40 @@ impl Visit for Encoder<'_> {
     }
 }
 
+/// An error with its causes as one string. The policy reads each of their texts on its own, as it
+/// does where they are apart: the end of one and the start of the next are no name and its value.
+fn push_error_text(
+    line: &mut Line,
+    error: &(dyn Error + 'static),
+    max_len: usize,
+    reading: Option<Reading<'_>>,
+) -> Missing {
+    let has_cause = error_chain(error, 1).next().is_some();
+    let Some(reading) = reading.filter(|_| has_cause) else {
+        return text::push_display(
+            line,
+            format_args!("{}", WithCauses(error)),
+            max_len,
+            reading,
+        );
+    };
+    let mut shown = String::new();
+    let mut hidden = false;
+    let links = iter::once(error).chain(error_chain(error, MAX_CAUSES));
+    for (index, link) in links.enumerate() {
+        if index > 0 {
+            shown.push_str(": ");
+        }
+        let mut text = String::new();
+        guarded::append(&mut text, format_args!("{link}"), <dyn Redact>::COLLECTED);
+        let instead = reading.instead_of(&text);
+        hidden |= instead.is_some();
+        shown.push_str(instead.as_deref().unwrap_or(&text));
+    }
+    let missing = text::push_str(line, &shown, max_len, None);
+    Missing { hidden, ..missing }
+}
+
 /// Of a callsite with more fields than there are bits, some share one.
 pub(crate) fn hidden_bit(index: usize) -> u128 {
     1 << (index % 128)
@@ -436,9 +475,6 @@ pub(crate) fn hidden_bit(index: usize) -> u128 {
 
 /// [`REDACTED`] as a JSON string, in one block.
 const HIDDEN: &[u8; 16] = b"\"[REDACTED]\"    ";
-
-/// At most this many causes of an error are shown.
-const MOST_CAUSES: usize = 16;
 
 struct Hex<'a>(&'a [u8]);
 

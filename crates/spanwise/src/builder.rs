@@ -628,9 +628,20 @@ impl Builder {
 
     /// What holds, and who said so. Nothing is started. What [`Handle`](crate::Handle) changes
     /// later is not in it.
-    #[must_use]
+    ///
+    /// What is wrong is a line each. [`init`](Self::init) fails with the same, and with files that
+    /// it cannot open.
+    ///
+    /// ```
+    /// let explanation = spanwise::Builder::prod().levels("inof").explain();
+    /// let text = explanation.to_string();
+    /// assert!(text.contains("wrong: Builder::levels(\"inof\")"), "{text}");
+    /// ```
     pub fn explain(&self) -> Explanation {
-        self.resolve().explanation
+        let resolved = self.resolve();
+        let problems = resolved.problems(self);
+        let is_strict = self.is_strict || self.env.is_strict;
+        resolved.explanation.with_problems(problems, is_strict)
     }
 
     /// Starts logging: installs the global subscriber, the bridge from the `log` crate, and the

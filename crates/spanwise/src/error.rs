@@ -22,12 +22,20 @@ impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settings(problems) => {
-                let settings = if problems.len() == 1 { "a setting is" } else { "settings are" };
+                let settings = if problems.len() == 1 {
+                    "a setting is"
+                } else {
+                    "settings are"
+                };
                 write!(f, "logging did not start, {settings} wrong:")?;
-                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+                problems
+                    .iter()
+                    .try_for_each(|problem| write!(f, "\n  {problem}"))
             }
             Self::AlreadyInitialized => f.write_str(
-                "logging is initialized already: this program has a global tracing subscriber; call `init` once, in `main`",
+                "logging is initialized already: this program has a global tracing subscriber; \
+                 call `init` once, in `main`, or in a test before the first \
+                 `spanwise_testing::capture()`",
             ),
         }
     }

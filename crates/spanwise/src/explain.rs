@@ -7,7 +7,8 @@ use serde_core::ser::{Serialize, Serializer};
 use crate::warning::Warning;
 
 /// The configuration as it is resolved before the start: code beats environment beats preset. Shown
-/// by `Display`, one setting a line.
+/// by `Display`, one setting a line. Then come the warnings, and what stops the start, such as a
+/// wrong value that a setter was given.
 ///
 /// ```
 /// let vars = [("LOG_PRESET", "prod"), ("LOG_FORMAT", "compact"), ("LOG_DRIVER", "x")];
@@ -20,10 +21,13 @@ use crate::warning::Warning;
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
+#[must_use = "it is shown only if it is printed"]
 pub struct Explanation {
     entries: Vec<Entry>,
     /// About names of variables.
     warnings: Vec<Warning>,
+    /// What stops the start.
+    problems: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,11 +56,21 @@ impl Explanation {
         Self {
             entries: Vec::new(),
             warnings,
+            problems: Vec::new(),
         }
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
+    }
+
+    /// Adds what stops the start. Under a strict start that is all that the warnings say, too.
+    pub(crate) fn with_problems(mut self, problems: Vec<String>, is_strict: bool) -> Self {
+        self.problems = problems;
+        if is_strict {
+            self.warnings.clear();
+        }
+        self
     }
 
     pub(crate) fn add(&mut self, name: String, value: impl fmt::Display, origin: Origin) {
@@ -93,6 +107,9 @@ impl fmt::Display for Explanation {
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "wrong: {problem}")?;
         }
         Ok(())
     }

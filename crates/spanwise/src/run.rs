@@ -5,10 +5,10 @@ use std::{
     process::{ExitCode, Termination},
 };
 
-use spanwise_core::{AsError, Fault, err, reentry, streams};
+use spanwise_core::{AsError, Fault, err, errors::WithCauses, reentry, streams};
 use tracing::level_filters::LevelFilter;
 
-use crate::{Handle, InitError, Telemetry, console::Causes, telemetry::SHUTDOWN_TIMEOUT};
+use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
 
 /// Runs `main` under the logging that was just started, and returns the exit code.
 ///
@@ -91,7 +91,7 @@ fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let _ = reentry::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
-        text: Causes(error).to_string(),
+        text: WithCauses(error).to_string(),
         lost_before: reentry::take_written().then_some(lost_before),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tracing::{Dispatch, Subscriber, subscriber::NoSubscriber};
 use tracing_core::{
-    Field, Interest, Kind, Level, Metadata,
+    Field, Interest, Kind, Level, LevelFilter, Metadata,
     callsite::Callsite,
     field::{FieldSet, Value, Visit},
     identify_callsite,
@@ -70,7 +70,13 @@ fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), Mistake> {
     if !layer.declares(key) {
         return Err(Mistake::UnknownKey);
     }
-    let unit = unit(registry).ok_or(Mistake::NoSpan)?;
+    let Some(unit) = unit(registry) else {
+        // Where everything is switched off, spans are too, and no line misses the key.
+        return match LevelFilter::current() {
+            LevelFilter::OFF => Ok(()),
+            _ => Err(Mistake::NoSpan),
+        };
+    };
     let callsite = LateCallsite::of(key);
     let fields = callsite.metadata().fields();
     let values: [Option<&dyn Value>; 1] = [Some(&text)];
@@ -243,7 +249,8 @@ impl Mistake {
             Self::NoSpan => (
                 "no span is open here",
                 "call it inside the span of the request or job, and give tasks their span with \
-                 `spanwise::task::spawn` or `.in_current_span()`; LOG_SPANS may switch the span off",
+                 `spanwise::task::spawn` or `.in_current_span()`; LOG_SPANS or `off` in RUST_LOG may switch the span \
+                 off",
             ),
             Self::UnknownKey => (
                 "the key is not declared",

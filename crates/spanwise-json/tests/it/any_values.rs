@@ -21,15 +21,14 @@ fn run(case: &Case, layer: JsonLayer) -> String {
     lines.text()
 }
 
-const OWN: [&str; 12] = [
+/// Without `file` and `line`: the lines here do not show where they were logged.
+const OWN: [&str; 10] = [
     "timestamp",
     "level",
     "target",
     "message",
     "span",
     "spans",
-    "file",
-    "line",
     "thread_name",
     "thread_id",
     "truncated",

@@ -128,6 +128,68 @@ fn an_error_shows_its_message_and_its_causes_outermost_first() {
 }
 
 #[test]
+fn fields_called_file_and_line_give_way_only_to_the_source_location() {
+    let log = || info!(file = "invoice.csv", line = 7, "m");
+    let without = lines(default, log).only();
+    assert_eq!(
+        (&without["file"], &without["line"]),
+        (&json!("invoice.csv"), &json!(7))
+    );
+    let with = lines(JsonLayer::with_source_location, log).only();
+    assert_eq!(
+        (&with["fields.file"], &with["fields.line"]),
+        (&json!("invoice.csv"), &json!(7))
+    );
+    assert_eq!(with["file"], json!(file!()));
+}
+
+#[test]
+fn an_error_in_json_nested_is_one_text_with_its_causes() {
+    let causes = Failed(
+        "no connection",
+        Some(Box::new(Failed("connection refused", None))),
+    );
+    let error = Failed("charge failed", Some(Box::new(causes)));
+    let lines = lines(
+        |layer| layer.format(Format::JsonNested),
+        || {
+            let span = info_span!("s", late = Empty).entered();
+            span.record("late", &error as &dyn Error);
+            let alone = Failed("alone", None);
+            info!(
+                error = &error as &dyn Error,
+                alone = &alone as &dyn Error,
+                "m"
+            );
+        },
+    );
+    let line = lines.only();
+    let text = json!("charge failed: no connection: connection refused");
+    assert_eq!(
+        (&line["fields"]["error"], &line["span"]["late"]),
+        (&text, &text)
+    );
+    assert_eq!(line["fields"]["alone"], json!("alone"));
+}
+
+/// The end of one text and the start of the next are no name with its value.
+#[test]
+fn a_policy_reads_each_text_of_an_error_in_json_nested_on_its_own() {
+    let error = Failed("card 41", Some(Box::new(Failed("4111 late", None))));
+    let lines = lines(
+        |layer| {
+            layer
+                .format(Format::JsonNested)
+                .redact(std::sync::Arc::new(Policy))
+        },
+        || info!(error = &error as &dyn Error, "m"),
+    );
+    let line = lines.only();
+    assert_eq!(line["fields"]["error"], json!("card 41: **** late"));
+    assert!(!lines.text().contains("4111"), "{}", lines.text());
+}
+
+#[test]
 fn a_chain_of_causes_is_cut_at_sixteen_and_a_cycle_where_it_closes() {
     let long = (0..40).fold(Failed("root", None), |cause, _| {
         Failed("outer", Some(Box::new(cause)))

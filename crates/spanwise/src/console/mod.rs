@@ -9,4 +9,4 @@ mod paint;
 mod text;
 
 pub(crate) use layer::{ConsoleLayer, ShowTime, Style};
-pub(crate) use text::{Causes, is_plain, push_escaped};
+pub(crate) use text::{is_plain, push_escaped};

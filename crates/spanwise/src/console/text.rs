@@ -2,14 +2,14 @@
 
 use std::{error::Error, fmt};
 
-use spanwise_core::{error_chain, errors, guarded, log_record};
+use spanwise_core::{
+    errors::{self, WithCauses},
+    guarded, log_record,
+};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// The text of a value is cut at this many bytes.
 const MAX_VALUE_LEN: usize = 16 * 1024;
-
-/// At most this many causes of an error are shown, as in JSON.
-const MAX_CAUSES: usize = 16;
 
 /// The fields of an event or a span.
 #[derive(Debug, Default, Clone)]
@@ -81,22 +81,12 @@ impl Visit for Reader<'_> {
     }
 }
 
-/// An error with its causes on one line.
-pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.0, f)?;
-        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
-    }
-}
-
 /// An error with its causes on one line, and its backtrace, if it has one.
 struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Causes(self.0), f)?;
+        fmt::Display::fmt(&WithCauses(self.0), f)?;
         match errors::short_backtrace(self.0) {
             Some(backtrace) => write!(f, "\n{}", backtrace.trim_end()),
             None => Ok(()),

@@ -9,7 +9,11 @@ fn the_second_says_so_and_the_first_goes_on() {
     let (first, second) = (Lines::default(), Lines::default());
     let telemetry = Builder::prod().with_writer(first.clone()).init().unwrap();
     let again = Builder::prod().with_writer(second.clone()).init();
-    assert_eq!(again.err(), Some(InitError::AlreadyInitialized));
+    let error = again.err().unwrap();
+    assert_eq!(error, InitError::AlreadyInitialized);
+    // A capture of a test has one, too.
+    let way_out = "in a test before the first `spanwise_testing::capture()`";
+    assert!(error.to_string().ends_with(way_out), "{error}");
     tracing::info!("still here");
     assert_eq!((first.text().lines().count(), second.text().len()), (1, 0));
     let report = telemetry.shutdown(std::time::Duration::from_secs(1));

@@ -293,6 +293,52 @@ fn setters_take_values_as_well() {
     }
 }
 
+/// The lines of an explanation that begin with `wrong: `, without that word.
+fn wrong_lines(builder: &Builder) -> Vec<String> {
+    let text = builder.explain().to_string();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("wrong: "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn an_explanation_shows_what_init_reports_as_wrong() {
+    alone!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.log");
+    let build = |is_wrong: bool| {
+        let builder = Builder::prod().file(&path).strict();
+        let builder = builder.context_key(if is_wrong { "order id" } else { "order_id" });
+        SETTERS.iter().fold(builder, |builder, setter| {
+            let (wrong, _) = setter.wrong;
+            (setter.set)(builder, if is_wrong { wrong } else { setter.right })
+        })
+    };
+    assert_eq!(wrong_lines(&build(false)), [""; 0]);
+    let wrong = build(true);
+    let explained = wrong_lines(&wrong);
+    assert_eq!(wrong.init().err(), Some(InitError::Settings(explained)));
+}
+
+/// A strict start stops at what another one warns of, so it is said once, as wrong.
+#[test]
+fn an_explanation_of_a_strict_start_shows_warnings_as_wrong() {
+    let vars = [("LOG_PRESET", "prod"), ("LOG_DRIVER", "x")];
+    let builder = Builder::from_vars(vars).unwrap();
+    assert!(
+        builder
+            .explain()
+            .to_string()
+            .contains("warning: LOG_DRIVER")
+    );
+    let builder = builder.strict();
+    let text = builder.explain().to_string();
+    assert!(
+        wrong_lines(&builder)[0].starts_with("LOG_DRIVER "),
+        "{text}"
+    );
+    assert!(!text.contains("warning: "), "{text}");
+}
+
 /// `off` in code is said, too: it beats the variable.
 #[test]
 fn off_in_code_beats_the_variable() {
