@@ -109,7 +109,8 @@ fn records_of_log_keep_their_macros() {
             .stderr
             .contains("payment failed: the card is expired")
     );
-    assert!(!before.stderr.contains("42"), "{}", before.stderr);
+    // The time may have a 42, but no field has a name.
+    assert!(!before.stderr.contains("order_id"), "{}", before.stderr);
 
     let after = Program::new("log_after").run();
     let created = after.line("order created");

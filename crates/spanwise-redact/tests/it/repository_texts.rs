@@ -86,7 +86,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("spanwise-sentry/src/grouping.rs", "let address"),
     ("spanwise-core/src/errors.rs", "let address"),
     ("spanwise-core/src/errors.rs", "last.address"),
-    ("spanwise-core/src/logged_panic.rs", "address"),
     ("spanwise-http/tests/it/executors.rs", "let address"),
     ("spanwise-json/src/format.rs", "$first_name:literal"),
 ];
