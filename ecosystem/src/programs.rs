@@ -14,6 +14,7 @@ mod log_after;
 mod log_before;
 mod login;
 mod queue_worker;
+mod refused_body;
 mod sentry_takeover;
 mod service_after;
 mod service_before;
@@ -41,5 +42,5 @@ macro_rules! programs {
 programs! {
     beside_appender beside_error beside_metrics beside_opentelemetry beside_sentry
     cron fmt_after fmt_before lambda log4rs_before log_after log_before login queue_worker
-    sentry_takeover service_after service_before slog_after slog_before tonic_service
+    refused_body sentry_takeover service_after service_before slog_after slog_before tonic_service
 }

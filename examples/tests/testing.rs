@@ -4,7 +4,14 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use axum::{Router, body::Body, extract::Path, http::Request, response::Response, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Path,
+    http::{Request, StatusCode},
+    response::Response,
+    routing::{get, post},
+};
 use spanwise::task;
 use spanwise_testing::{capture, matching, when};
 use tower::ServiceExt as _;
@@ -37,7 +44,29 @@ async fn order(Path(id): Path<u32>) -> &'static str {
 fn app() -> Router {
     Router::new()
         .route("/orders/{id}", get(order))
+        .route("/pay", post(pay))
         .layer(spanwise::http::server())
+}
+
+async fn pay() -> StatusCode {
+    let refused = std::io::Error::other("connection refused");
+    spanwise::http::fail(&Failure("charge failed", refused));
+    StatusCode::BAD_GATEWAY
+}
+
+#[derive(Debug)]
+struct Failure(&'static str, std::io::Error);
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.1)
+    }
 }
 
 // The tests.
@@ -60,6 +89,18 @@ fn refused_order_is_logged_once_and_creates_nothing() {
     assert_eq!(logs.count("order refused"), 1);
     logs.none(matching(r"^order .*created$"));
     logs.none(when(|event| event.level() == Level::ERROR));
+}
+
+#[tokio::test]
+async fn failed_request_says_why() {
+    let logs = capture();
+    let request = Request::post("/pay").body(Body::empty()).unwrap();
+    let response: Result<Response, Infallible> = app().oneshot(request).await;
+    let body = response.unwrap().into_body();
+    axum::body::to_bytes(body, usize::MAX).await.unwrap();
+
+    logs.one("request failed")
+        .assert_field("error", "charge failed: connection refused");
 }
 
 #[tokio::test]

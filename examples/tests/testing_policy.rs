@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use spanwise_testing::{CaptureLayer, capture};
+use spanwise_testing::{Capture, CaptureLayer, capture};
 use tracing::info;
 
 static TELEMETRY: LazyLock<spanwise::Telemetry> = LazyLock::new(|| {
@@ -16,11 +16,23 @@ static TELEMETRY: LazyLock<spanwise::Telemetry> = LazyLock::new(|| {
         .unwrap()
 });
 
+/// Starts logging before the first capture.
+fn capture_behind_policy() -> Capture {
+    LazyLock::force(&TELEMETRY);
+    capture()
+}
+
 #[test]
 fn policy_hides_what_the_code_logs() {
-    LazyLock::force(&TELEMETRY);
-    let logs = capture();
+    let logs = capture_behind_policy();
     info!(employee_no = "E-4711", password = "canary-1", "logged in");
     logs.assert_never_logged("E-4711");
     logs.assert_never_logged("canary-1");
+}
+
+#[test]
+fn policy_hides_addresses_of_users() {
+    let logs = capture_behind_policy();
+    info!(user_id = "ada@example.com", "logged out");
+    logs.assert_never_logged("ada@example.com");
 }

@@ -4,6 +4,9 @@ use std::{error::Error, ptr};
 
 use crate::guarded;
 
+/// Causes that a copy of an error has. No sink shows more of them.
+pub(crate) const MAX_CAUSES: usize = 32;
+
 /// Returns the causes of `error`, outermost first: at most `max` of them, up to one that was there
 /// before.
 ///

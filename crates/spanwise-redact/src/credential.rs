@@ -375,12 +375,25 @@ pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
     is_name && line.starts_with(b" ") && is_verb && is_prose(line, About::Password, 0)
 }
 
+/// What the size of a salt or of a token is measured in.
+const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
+
 /// Returns whether a key is about something else than a password: `PWD` with the path of a working
 /// directory, and `pass` with the number of tests beside those that fail.
 pub(crate) fn is_of_another_thing(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {
         return value == b"/" || value.len() <= 256 && is_path(value);
+    }
+    // `pin=GPIO17`
+    if is_key(&["pin"]) && value.starts_with(b"GPIO") && value.len() <= 7 {
+        return true;
+    }
+    // `salt=16 bytes`
+    let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    if is_size && About::key(key) == About::Thing {
+        let unit = words_of(line_from(rest, 0, 16)).next();
+        return unit.is_some_and(|(at, unit)| at == 1 && prose::is_in(SIZES, trim(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     let near = || line_from(rest, 0, 48);

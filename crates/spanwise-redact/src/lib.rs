@@ -105,6 +105,7 @@ mod document;
 mod elements;
 mod encoded;
 mod error;
+mod inserts;
 mod json;
 mod keys;
 mod literals;

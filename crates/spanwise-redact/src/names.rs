@@ -100,7 +100,7 @@ pub(crate) const SECRETS: &[&str] = &[
     "wifi key | wpa key | wep key | wireguard key | wg key",
     "auth header(s) | authentication header | auth data | auth string",
     "seed phrase(s) | recovery phrase(s) | backup phrase(s) | wallet phrase(s) | seed words | recovery words",
-    "code verifier | oauth verifier",
+    "code verifier | oauth verifier | pkce verifier",
     "saml response | saml assertion",
     "security answer(s)",
 ];
@@ -123,6 +123,13 @@ pub(crate) const PII: &[&str] = &[
     "card holder | cardholder | cardholder name | holder name | account holder",
     "dob | birthdate | birth date | birthday | birth day | date of birth | date birth | birth year | year of birth",
     "birthplace | birth place | place of birth",
+    "gender",
+    "religion",
+    "ethnicity",
+    "nationality | nationalities",
+    "marital status",
+    "diagnosis | diagnoses",
+    "blood type | blood group",
     "home address(es) | street address(es) | postal address(es) | post address | mailing address(es) | billing address(es) \
      | shipping address(es) | delivery address(es) | residential address | address line(s) | addr line | address street",
     "address",

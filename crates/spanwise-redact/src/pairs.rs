@@ -618,7 +618,9 @@ impl<'t> Pair<'t> {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
         } else if loose && about == About::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
-        } else if loose && about == About::Person {
+        } else if about == About::Person
+            && (loose || is_alone && has_words(self.key, &text[start..end]))
+        {
             end = start + credential::end_of_person(&text[start..], end - start);
         }
         Some(until(start, end))
@@ -755,6 +757,17 @@ fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let before = letters.checked_sub(1).map(|before| bytes[before]);
     let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
     (begins && end > word + 1).then_some([word, letters])
+}
+
+/// Whether words may follow the first one of personal data after `=`: those of a name or a street,
+/// and no message after the address of a host: `address=db-1 Connection refused`.
+fn has_words(key: &str, first: &[u8]) -> bool {
+    let key = key.as_bytes();
+    let has = |part: &[u8]| {
+        key.windows(part.len())
+            .any(|word| word.eq_ignore_ascii_case(part))
+    };
+    !first.is_empty() && !has(b"phone") && (!has(b"addr") || first.iter().all(u8::is_ascii_digit))
 }
 
 /// The text to the end of the line that `at` is in.

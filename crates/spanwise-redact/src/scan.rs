@@ -42,6 +42,8 @@ pub(crate) struct Signs {
     command_line: bool,
     /// A part of a key is in it.
     mention: bool,
+    /// A statement of SQL with values is in it.
+    insert: bool,
 }
 
 impl Signs {
@@ -86,6 +88,10 @@ impl Signs {
     /// A value in running text has a digit.
     pub(crate) fn may_have_mentions(self) -> bool {
         self.mention && self.digits > 0
+    }
+
+    pub(crate) fn may_have_inserts(self) -> bool {
+        self.insert
     }
 
     fn may_have_numbers(self) -> bool {
@@ -160,7 +166,7 @@ fn has_sign<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     let mut signs = Signs::of(text);
     work::step(text.len());
-    (signs.command_line, signs.mention) = tokens(text, signs, wanted, hits);
+    tokens(text, &mut signs, wanted, hits);
     if signs.dots >= 2 && wanted & bit(Detector::MiscPrefixed) != 0 {
         dotted(text, hits);
     }
@@ -202,25 +208,23 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     signs
 }
 
-/// Appends what is found by how it begins. Returns whether there is a command or an option,
-/// and whether there is a part of a key.
-fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> (bool, bool) {
+/// Appends what is found by how it begins, and notes what has to be read on its own.
+fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
     let least = if signs.seen & COLON == 0 {
         SHORTEST_TOKEN
     } else {
         SHORTEST_URL
     };
     let may_have_option = signs.seen & DASH != 0 && signs.seen & GAP != 0;
-    let ends_with_option = may_have_option && ends_with_option(text);
+    signs.command_line = may_have_option && ends_with_option(text);
     let Some(starts) = starts(text, least) else {
-        return (ends_with_option, false);
+        return;
     };
     let literals: &Literals = &LITERALS;
     let mut found = Found {
         wanted,
         runs: Runs::new(),
-        command_line: ends_with_option,
-        mention: false,
+        signs,
     };
     let mut at = 0;
     while let Some(start) = literals.next_start(starts, at) {
@@ -237,7 +241,6 @@ fn tokens(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) -> (bool,
             hits.push(hit);
         }
     }
-    (found.command_line, found.mention)
 }
 
 /// Returns whether an option is in the last bytes of a text, in which no token begins:
@@ -250,15 +253,14 @@ fn ends_with_option(text: &[u8]) -> bool {
 }
 
 /// What the search for tokens keeps from one to the next.
-struct Found {
+struct Found<'s> {
     /// One bit a detector.
     wanted: u32,
     runs: Runs,
-    command_line: bool,
-    mention: bool,
+    signs: &'s mut Signs,
 }
 
-impl Found {
+impl Found<'_> {
     #[cold]
     fn token(&mut self, literals: &Literals, text: &[u8], at: usize) -> Option<Hit> {
         literals.starting(&text[at..]).find_map(|index| {
@@ -269,11 +271,15 @@ impl Found {
             }
             match token.then {
                 Then::CommandLine => {
-                    self.command_line = true;
+                    self.signs.command_line = true;
                     return None;
                 }
                 Then::Mention => {
-                    self.mention = true;
+                    self.signs.mention = true;
+                    return None;
+                }
+                Then::Insert => {
+                    self.signs.insert = true;
                     return None;
                 }
                 _ => {}

@@ -68,6 +68,8 @@ pub(crate) enum Then {
     CommandLine,
     /// A part of a key: the words after it are read on their own.
     Mention,
+    /// `INSERT INTO`: the values of its columns are read on their own.
+    Insert,
 }
 
 impl Token {
@@ -154,7 +156,7 @@ impl Token {
             }
             Then::Password if follows(b"pa") => password(text, at - 2, after),
             Then::IdentifiedBy | Then::IdentifiedWith | Then::Password => None,
-            Then::CommandLine | Then::Mention => None,
+            Then::CommandLine | Then::Mention | Then::Insert => None,
         }
     }
 }
@@ -545,6 +547,7 @@ impl Token {
                 | Then::IdentifiedWith
                 | Then::Password
                 | Then::Mention
+                | Then::Insert
         )
     }
 }

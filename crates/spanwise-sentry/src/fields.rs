@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
-use spanwise_core::{errors, guarded, log_record};
+use spanwise_core::{error_chain, errors, guarded, log_record};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Sentry cuts values itself; what is longer than this is not sent at all.
@@ -13,7 +13,7 @@ pub(crate) const LONGEST_MESSAGE: usize = 8 * 1024;
 /// A panic's backtrace is read, and never sent as text.
 const LONGEST_BACKTRACE: usize = 64 * 1024;
 
-/// A chain may be endless; of a longer one the rest is left out.
+/// Errors of a chain, at most.
 const LONGEST_CHAIN: usize = 32;
 
 /// What an event or a span says.
@@ -192,11 +192,7 @@ impl Visit for Fields {
 pub(crate) fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    iter::successors(Some(error), |error| source_of(*error)).take(LONGEST_CHAIN)
-}
-
-fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    guarded::catch(|| error.source()).flatten()
+    iter::once(error).chain(error_chain(error, LONGEST_CHAIN - 1))
 }
 
 impl Cause {

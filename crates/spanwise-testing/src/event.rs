@@ -127,7 +127,9 @@ impl Event {
 
     /// Asserts that it has a field of its own of this name and value.
     ///
-    /// Integers are compared whatever their type; what was logged with `%` or `?` is compared as text, an error as what it says.
+    /// Integers are compared whatever their type. What was logged with `%` or `?` is compared as
+    /// text. An error is compared as its message, or as its message and causes, with `: ` between:
+    /// `charge failed: connection refused`.
     ///
     /// # Panics
     /// If it has not; names a field that is similar, or the span that has the field.

@@ -42,10 +42,13 @@ pub enum Value {
 }
 
 impl Value {
-    /// Equal, as a test means it: an error by what it says, a `NaN` to a `NaN`.
+    /// Equal, as a test means it: an error by its message, alone or with its causes, a `NaN` to a
+    /// `NaN`.
     pub(crate) fn matches(&self, expected: &Self) -> bool {
         match (self, expected) {
-            (Self::Error { message, .. }, Self::Text(text)) => message == text,
+            (Self::Error { message, .. }, Self::Text(text)) => {
+                message == text || self.to_string() == *text
+            }
             (Self::Float(float), Self::Float(expected)) => {
                 float == expected || (float.is_nan() && expected.is_nan())
             }
@@ -61,7 +64,7 @@ impl Value {
             Self::Float(value) => format!("the float {value:?}"),
             Self::Text(text) => format!("the text {text:?}"),
             Self::Bytes(_) => format!("the bytes 0x{self}"),
-            Self::Error { message, .. } => format!("the error {message:?}"),
+            Self::Error { .. } => format!("the error {:?}", self.to_string()),
         }
     }
 }

@@ -277,7 +277,8 @@ impl Builder {
     }
 
     /// Sets the levels of events that hold where neither code nor environment says, in place of the
-    /// preset's. Without a bare level the preset's remains for the rest.
+    /// preset's. Without a bare level the preset's remains for the rest. With a bare `warn`, add
+    /// `spanwise_http=info` to see the requests that are served.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
         let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
         self.default_levels = levels.or(self.default_levels);

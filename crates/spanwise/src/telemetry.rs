@@ -254,7 +254,7 @@ impl Handle {
     pub fn flush(&self, deadline: Duration) -> bool {
         let end = deadline_after(deadline);
         let flushed = self.flush_lines(end);
-        flushed & self.sentry.flush(|sentry| self.settle(sentry.flush(end)))
+        flushed & self.sentry.flush(|sentry| self.settle(&sentry.flush(end)))
     }
 
     /// [`flush`](Self::flush), but for what goes over a network.
@@ -275,7 +275,9 @@ impl Handle {
 
     fn each_output(&self, flush: impl Fn(&Background) -> io::Result<()>) -> bool {
         let outputs = self.outputs.backgrounds.iter();
-        outputs.fold(true, |flushed, output| flushed & self.settle(flush(output)))
+        outputs.fold(true, |flushed, output| {
+            flushed & self.settle(&flush(output))
+        })
     }
 
     /// Lines that some output lost so far. Sentry's events are no lines.
@@ -326,8 +328,8 @@ impl Handle {
         }
     }
 
-    fn settle(&self, flushed: io::Result<()>) -> bool {
-        if let Err(error) = &flushed {
+    fn settle(&self, flushed: &io::Result<()>) -> bool {
+        if let Err(error) = flushed {
             self.report.fault(Fault::FlushFailed, error);
         }
         flushed.is_ok()

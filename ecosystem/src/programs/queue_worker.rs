@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde::Deserialize;
 use spanwise::{Builder, Telemetry};
 use tracing::{Instrument as _, error, info};
@@ -24,15 +24,20 @@ pub(crate) fn main() -> ExitCode {
 #[tokio::main]
 async fn consume(_telemetry: &Telemetry) -> anyhow::Result<()> {
     // In a service: a consumer of Kafka, SQS or NATS.
-    for line in std::io::stdin().lines() {
-        let message: Message = serde_json::from_str(&line?).context("not a message")?;
-        let unit = spanwise::unit!(
-            "job",
-            job_id = message.id,
-            request_id = message.request_id,
-            tenant_id = message.tenant_id,
-        );
-        work(message).instrument(unit).await;
+    for (offset, line) in std::io::stdin().lines().enumerate() {
+        match serde_json::from_str::<Message>(&line?) {
+            Ok(message) => {
+                let unit = spanwise::unit!(
+                    "job",
+                    job_id = message.id,
+                    request_id = message.request_id,
+                    tenant_id = message.tenant_id,
+                );
+                work(message).instrument(unit).await;
+            }
+            // In a service: moves it to the queue of dead letters. The worker goes on.
+            Err(failure) => error!(offset, error = spanwise::err(&failure), "message refused"),
+        }
     }
     Ok(())
 }

@@ -47,6 +47,28 @@ fn login_is_on_all_later_lines() {
 }
 
 #[test]
+fn refused_body_has_its_reason_on_the_event() {
+    let mut service = Program::new("refused_body").start();
+    let address = service.address();
+    let body = r#"{"quantity":-1}"#;
+    let answer = ask(
+        &address,
+        "POST /orders HTTP/1.1\r\ncontent-type: application/json",
+        body,
+    );
+    assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
+    let done = service.terminate();
+
+    let line = done.line("request served");
+    assert_eq!(line["outcome"], "client_error");
+    let chain = line["error"]["chain"].to_string();
+    assert!(
+        chain.contains("quantity: invalid value: integer `-1`, expected u32"),
+        "{line}"
+    );
+}
+
+#[test]
 fn calls_of_tonic_are_events() {
     let mut service = Program::new("tonic_service").start();
     let address = service.address();
@@ -75,10 +97,8 @@ fn each_message_of_a_queue_is_a_unit() {
     let messages = [("j-1", "r-1", 5), ("j-2", "r-2", -5)].map(|(id, request, amount)| {
         json!({ "id": id, "request_id": request, "tenant_id": "acme", "amount": amount })
     });
-    let input: String = messages
-        .iter()
-        .map(|message| format!("{message}\n"))
-        .collect();
+    let [first, second] = messages;
+    let input = format!("{first}\nno message\n{second}\n");
     let worker = Program::new("queue_worker").env("LOG_RECORDER", "debug");
     let done = worker.start().input(&input).end();
     assert!(done.status.success(), "{}", done.stderr);
@@ -94,6 +114,12 @@ fn each_message_of_a_queue_is_a_unit() {
         (&json!("j-2"), &json!("r-2"))
     );
     assert_eq!(failed["error"]["message"], "the amount is negative");
+    let refused = done.line("message refused");
+    assert_eq!(refused["offset"], 1);
+    assert_eq!(
+        refused["error"]["message"],
+        "expected ident at line 1 column 2"
+    );
     // The recorder shows what the failed one did, and nothing of the other.
     for line in done.lines() {
         if line["level"] == "DEBUG" {
@@ -131,15 +157,19 @@ fn job_of_cron_prints_what_is_wrong() {
         "{}",
         failed.stderr
     );
+    assert!(
+        failed.stderr.contains("job=expire-sessions"),
+        "{}",
+        failed.stderr
+    );
     let line = failed.file("expire-sessions.log");
     assert!(line.contains("cannot read none: No such file"), "{line}");
 
     let cluster = Program::new("cron").run();
     assert_eq!(cluster.status.code(), Some(1));
-    assert_eq!(
-        cluster.line("program failed")["error"]["message"],
-        "SESSIONS is not set"
-    );
+    let line = cluster.line("job failed");
+    assert_eq!(line["error"]["message"], "SESSIONS is not set");
+    assert_eq!(line["job"], "expire-sessions");
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use super::{backtrace, short_name, type_name};
-use crate::{error_chain, guarded};
+use crate::{
+    error_chain::{MAX_CAUSES, error_chain},
+    guarded,
+};
 
 /// What sinks show of an error: its message, the name of its type, its backtrace, and the same of
-/// its causes, 16 at most.
+/// its causes, 32 at most.
 ///
 /// Its `Debug` is the short name of the type of the original.
 pub struct ErrorCopy {
@@ -16,9 +19,6 @@ pub struct ErrorCopy {
     message: String,
     source: Option<Box<Self>>,
 }
-
-/// Of a longer chain the rest is dropped.
-const MAX_CAUSES: usize = 16;
 
 /// A longer message is cut.
 const MAX_MESSAGE_LEN: usize = 4096;

@@ -9,7 +9,12 @@ use std::{
 use tracing_core::{Field, field::Visit};
 
 use super::values::Source;
-use crate::{NoRedaction, Redact, error_chain, errors, redact::text_of};
+use crate::{
+    NoRedaction, Redact,
+    error_chain::{MAX_CAUSES, error_chain},
+    errors,
+    redact::text_of,
+};
 
 /// What may be shown of an error and of what caused it: all of it text, none of it the error
 /// itself.
@@ -38,9 +43,6 @@ pub(super) struct Original {
     /// How many causes deep in the field's value.
     depth: usize,
 }
-
-/// Of a longer chain the rest is left out.
-const MAX_CAUSES: usize = 32;
 
 impl ShownError {
     pub(super) fn new(

@@ -299,3 +299,28 @@ fn kept_copies_show_what_the_errors_show() {
     assert_eq!(seen.type_name, Some(TYPE));
     assert_eq!(seen.short_name.as_deref(), Some("Declined"));
 }
+
+#[derive(Debug)]
+struct Deep(usize, Option<Box<Self>>);
+
+impl fmt::Display for Deep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cause {}", self.0)
+    }
+}
+
+impl Error for Deep {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[test]
+fn deep_error_keeps_as_many_causes_as_any_sink_shows() {
+    let error = (0..100)
+        .rev()
+        .fold(None, |cause, depth| Some(Box::new(Deep(depth, cause))));
+    let error = error.unwrap();
+    let copy = errors::ErrorCopy::new(&*error);
+    assert_eq!(spanwise_core::error_chain(&copy, 100).count(), 32);
+}

@@ -12,7 +12,7 @@ use crate::{
     commands::{self, Argument},
     credential,
     document::Document,
-    elements, encoded,
+    elements, encoded, inserts,
     keys::{Decision, Normal, Origin, is_network_address},
     mentions,
     names::QUERY,
@@ -275,6 +275,12 @@ impl Policy {
                     hits.extend(found.hit(text, element.start, element.end));
                 }
             }
+        }
+        if signs.may_have_inserts() {
+            let rule = |name| self.rule(text, name);
+            inserts::literals(text, rule, |found, start, end| {
+                hits.extend(found.hit(text, start, end));
+            });
         }
         if signs.may_have_mentions() {
             self.mentions(text, hits);

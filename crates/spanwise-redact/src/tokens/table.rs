@@ -232,6 +232,7 @@ pub(crate) static TOKENS: &[Token] = &[
     mention("otp "),
     mention(" pin is"),
     mention("code "),
+    token(Detector::CommandLine, "ert into", Then::Insert),
     command(" --"),
     command("\"--"),
     command("'--"),

@@ -166,7 +166,7 @@ fn error_on_the_event_of_a_request_is_one_issue() {
 
 /// An error with a cause, or none.
 #[derive(Debug)]
-struct Chain(&'static str, Option<Box<Chain>>);
+struct Chain(&'static str, Option<Box<Self>>);
 
 impl std::fmt::Display for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -118,6 +118,39 @@ fn an_error_that_panics_anywhere_costs_its_own_text() {
 }
 
 #[test]
+fn error_equals_its_message_with_or_without_causes() {
+    #[derive(Debug)]
+    struct Charge(std::io::Error);
+    impl fmt::Display for Charge {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("charge failed")
+        }
+    }
+    impl Error for Charge {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let charge = Charge(std::io::Error::other("connection refused"));
+    let logs = capture();
+    info!(error = &charge as &dyn Error, "declined");
+    let event = logs.one("declined");
+    event
+        .assert_field("error", "charge failed")
+        .assert_field("error", "charge failed: connection refused");
+
+    let wrong = std::panic::AssertUnwindSafe(|| {
+        event.assert_field("error", "charge failed: card expired");
+    });
+    let panic = std::panic::catch_unwind(wrong).unwrap_err();
+    let said = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        said.contains("is the error \"charge failed: connection refused\", expected the text"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_debug_that_logs_and_reads_its_span_is_captured_once_with_each_line_in_its_place() {
     /// Logs, opens a span, records into the current one, and asks for the context, each time it is
     /// formatted.

@@ -106,30 +106,26 @@ async fn is_one_event_with_a_short_backtrace() {
     drop(telemetry);
 }
 
+/// The issue of the panic, with the frame that it is at.
 #[cfg(feature = "sentry")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_one_issue_at_its_own_place() {
-    alone!();
+async fn issue(backtrace: &str) -> (Value, Option<Value>) {
     let receiver = crate::receiver::Receiver::start();
-    for backtrace in ["short"] {
-        let dsn = receiver.dsn();
-        let vars = [
-            ("LOG_PRESET", "prod"),
-            ("SENTRY_DSN", &dsn),
-            ("LOG_PANIC_BACKTRACE", backtrace),
-        ];
-        let telemetry = Builder::from_vars(vars)
-            .unwrap()
-            .with_writer(std::io::sink)
-            .init()
-            .unwrap();
-        ask(serve(&telemetry).await).await;
-        telemetry.shutdown(Duration::from_secs(60));
-    }
-    let events = receiver.events();
-    let [event] = &events[..] else {
-        panic!("{events:#?}")
-    };
+    let dsn = receiver.dsn();
+    let vars = [
+        ("LOG_PRESET", "prod"),
+        ("SENTRY_DSN", &dsn),
+        ("LOG_PANIC_BACKTRACE", backtrace),
+    ];
+    let telemetry = Builder::from_vars(vars)
+        .unwrap()
+        .with_writer(std::io::sink)
+        .init()
+        .unwrap();
+    ask(serve(&telemetry).await).await;
+    telemetry.shutdown(Duration::from_secs(60));
+    let mut events = receiver.events();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = events.remove(0);
     let culprit = event["culprit"].as_str().unwrap();
     assert!(
         culprit.ends_with(&format!("it/panicking_handler.rs:{LINE}")),
@@ -137,12 +133,42 @@ async fn is_one_issue_at_its_own_place() {
     );
     let exception = &event["exception"]["values"][0];
     assert_eq!(exception["type"], "panic");
-    let frames = exception["stacktrace"]["frames"].as_array().unwrap();
-    let own = frames.last().unwrap();
+    assert_eq!(exception["value"], "no price for order 42");
+    let frames = exception["stacktrace"]["frames"].as_array();
+    let own = frames.map(|frames| frames.last().unwrap().clone());
+    (event, own)
+}
+
+#[cfg(feature = "sentry")]
+#[track_caller]
+fn assert_own_frame(own: Option<Value>) {
+    let own = own.unwrap();
     let function = own["function"].as_str().unwrap();
     assert!(function.ends_with("panicking_handler::price"), "{function}");
     assert_eq!(
         (&own["lineno"], &own["in_app"]),
         (&LINE.into(), &true.into())
     );
+}
+
+#[cfg(feature = "sentry")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_one_issue_at_its_own_place() {
+    alone!();
+    assert_own_frame(issue("short").await.1);
+}
+
+#[cfg(feature = "sentry")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_one_issue_with_a_full_backtrace() {
+    alone!();
+    assert_own_frame(issue("full").await.1);
+}
+
+#[cfg(feature = "sentry")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_one_issue_without_a_backtrace() {
+    alone!();
+    let (event, own) = issue("off").await;
+    assert_eq!(own, None, "{event:#}");
 }
