@@ -315,8 +315,7 @@ impl Builder {
     /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] and
     /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_TIME, &TimeZone::NAMED, text);
-        let zone = self.given("time", &LOG_TIME, zone.into(), read);
+        let zone = self.given("time", &LOG_TIME, zone.into(), grammar::time_zone);
         self.time = zone.or(self.time);
         self
     }

@@ -83,9 +83,11 @@ impl FromEnv {
         let levels = vars.levels();
         let own_targets = vars.value(&LOG_OWN, own_crate::targets);
         let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
-        let color = vars.one_of_our_own(&LOG_COLOR, &Color::NAMED);
+        let color = vars.one_of_our_own(&LOG_COLOR, |text| {
+            grammar::named(&LOG_COLOR, &Color::NAMED, text)
+        });
         let shared_color = vars.shared_color();
-        let time = vars.one_of_our_own(&LOG_TIME, &TimeZone::NAMED);
+        let time = vars.one_of_our_own(&LOG_TIME, grammar::time_zone);
         let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files(preset);
         let redaction = vars.redaction();
@@ -265,14 +267,14 @@ impl Vars {
 
     /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it
     /// does not count, with a warning.
-    fn one_of_our_own<T: Copy>(
+    fn one_of_our_own<T>(
         &mut self,
         setting: &Setting,
-        named: &[(&'static str, T)],
+        read: impl Fn(&str) -> Result<T, Mistake>,
     ) -> Option<T> {
         let value = self.get(setting);
         if value.as_deref().and_then(grammar::is_on).is_none() {
-            return self.one_of(setting, named);
+            return self.value(setting, read);
         }
         let name = self.name(setting);
         let accepts = setting.accepts;

@@ -9,8 +9,8 @@ use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    Preset, conceal,
-    settings::{LOG_FORMAT, LOG_RECORDER, LOG_SPANS, RUST_LOG},
+    Preset, TimeZone, conceal,
+    settings::{LOG_FORMAT, LOG_RECORDER, LOG_SPANS, LOG_TIME, RUST_LOG},
 };
 
 /// A mistake in a text.
@@ -60,6 +60,16 @@ pub(crate) fn named<T: Copy>(
     let alias = alias.filter(|alias| names().any(|name| name == *alias));
     let meant = nearest(text, names()).or(alias);
     Err(Mistake::unknown(meant, setting.accepts))
+}
+
+/// [`TimeZone`]; a zone by its name is for the system.
+pub(crate) fn time_zone(text: &str) -> Result<TimeZone, Mistake> {
+    named(&LOG_TIME, &TimeZone::NAMED, text).map_err(|mistake| match mistake {
+        Mistake::Predicate(unknown) => Mistake::Predicate(format!(
+            "{unknown}; for another zone, write local and set TZ, such as TZ=Europe/Berlin"
+        )),
+        error @ Mistake::Error(_) => error,
+    })
 }
 
 pub(crate) fn format(text: &str) -> Result<Format, Mistake> {

@@ -189,7 +189,7 @@ impl ConsoleLayer {
                 push_name(out, name);
                 out.push('=');
             });
-            push_value(&mut out, value, continued);
+            value.push(&mut out, continued);
         }
         paint.dim(&mut out, |out| {
             match self.style {
@@ -283,7 +283,7 @@ where
                 recorded
                     .others
                     .iter()
-                    .for_each(|(name, text)| own.set(name, text.clone()));
+                    .for_each(|(name, value)| own.set(name, value.clone()));
                 SpanPath::new(path.name, own, parent)
             });
         }
@@ -326,11 +326,11 @@ impl SpanPath {
         push_name(&mut path, name);
         if !own.others.is_empty() {
             path.push('{');
-            for (index, (name, text)) in own.others.iter().enumerate() {
+            for (index, (name, value)) in own.others.iter().enumerate() {
                 path.push_str(if index == 0 { "" } else { " " });
                 push_name(&mut path, name);
                 path.push('=');
-                push_value(&mut path, text, None);
+                value.push(&mut path, None);
             }
             path.push('}');
         }

@@ -1,6 +1,6 @@
 //! Values as text that cannot pass for something else.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use spanwise_core::{
     errors::{self, WithCauses},
@@ -15,7 +15,51 @@ const MAX_VALUE_LEN: usize = 16 * 1024;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
     pub(crate) message: Option<String>,
-    pub(crate) others: Vec<(&'static str, String)>,
+    pub(crate) others: Vec<(&'static str, Value)>,
+}
+
+/// The text of a field.
+#[derive(Debug, Clone)]
+pub(crate) struct Value {
+    text: String,
+    /// Of an error.
+    backtrace: Option<String>,
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            backtrace: None,
+        }
+    }
+}
+
+impl Value {
+    /// The text and the backtrace as one.
+    fn whole(&self) -> Cow<'_, str> {
+        match &self.backtrace {
+            Some(backtrace) => format!("{}\n{backtrace}", self.text).into(),
+            None => self.text.as_str().into(),
+        }
+    }
+
+    /// Appends it as [`push_value`] does. Where lines may be continued, a backtrace is on lines of
+    /// its own, so that the text of the error looks as it does without.
+    pub(crate) fn push(&self, out: &mut String, continued: Option<&str>) {
+        match (&self.backtrace, continued) {
+            (Some(backtrace), Some(start)) => {
+                push_value(out, &self.text, continued);
+                out.push_str(start);
+                if backtrace.split_whitespace().any(looks_like_field) {
+                    push_quoted(out, backtrace);
+                } else {
+                    push_escaped(out, backtrace, continued);
+                }
+            }
+            _ => push_value(out, &self.whole(), continued),
+        }
+    }
 }
 
 impl Fields {
@@ -30,9 +74,9 @@ impl Fields {
     }
 
     /// Of two fields with one name the last stands.
-    pub(crate) fn set(&mut self, name: &'static str, text: String) {
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.others.retain(|(other, _)| *other != name);
-        self.others.push((name, text));
+        self.others.push((name, value.into()));
     }
 
     pub(crate) fn rename(&mut self, from: &str, to: &'static str) {
@@ -49,7 +93,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn add(&mut self, field: &Field, value: fmt::Arguments<'_>, backtrace: Option<String>) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
         if log_record::is_origin_field(self.callsite, name) {
             return;
@@ -60,37 +104,28 @@ impl Reader<'_> {
         }
         // Of a span, `message` is a field as any other.
         if name == "message" && self.callsite.is_event() {
-            self.fields.message = Some(text);
+            self.fields.message = Some(Value { text, backtrace }.whole().into_owned());
         } else {
-            self.fields.set(name, text);
+            self.fields.set(name, Value { text, backtrace });
         }
     }
 }
 
 impl Visit for Reader<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format_args!("{value:?}"));
+        self.add(field, format_args!("{value:?}"), None);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, format_args!("{value}"));
+        self.add(field, format_args!("{value}"), None);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.add(field, format_args!("{}", Chain(value)));
-    }
-}
-
-/// An error with its causes on one line, and its backtrace, if it has one.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&WithCauses(self.0), f)?;
-        match errors::short_backtrace(self.0) {
-            Some(backtrace) => write!(f, "\n{}", backtrace.trim_end()),
-            None => Ok(()),
-        }
+        let backtrace = errors::short_backtrace(value).map(|backtrace| {
+            let backtrace = guarded::cut_at(&backtrace, MAX_VALUE_LEN);
+            backtrace.trim_end().to_owned()
+        });
+        self.add(field, format_args!("{}", WithCauses(value)), backtrace);
     }
 }
 
@@ -176,10 +211,14 @@ pub(crate) fn push_value(out: &mut String, text: &str, continued: Option<&str>) 
     } else {
         !open_ended || is_enclosed(text)
     };
-    if closed {
-        push_escaped(out, text, lines);
-    } else {
-        push_quoted(out, text);
+    match lines {
+        // As a backtrace is: its lines stand below each other.
+        Some(start) if closed && text.starts_with(' ') => {
+            out.push_str(start);
+            push_escaped(out, text.trim_end_matches('\n'), lines);
+        }
+        _ if closed => push_escaped(out, text, lines),
+        _ => push_quoted(out, text),
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) const TEST: Test = Test {
         ("cli-128q", || tool(-128)),
         ("cli-after-the-guard", after_the_guard),
         ("cli-panics", panics),
+        ("cli-fails", fails),
         ("cli-changes-levels", changes_levels),
     ],
 };
@@ -62,6 +63,13 @@ fn changes_levels() -> Result<(), InitError> {
     Ok(())
 }
 
+fn fails() -> Result<(), InitError> {
+    let _telemetry = spanwise::builder!()?.preset(Preset::Cli).init()?;
+    let error = anyhow::anyhow!("connection refused").context("no mail");
+    error!(error = spanwise::err(&error), n = 1, "charge failed");
+    Ok(())
+}
+
 /// What is on stderr; nothing may be on stdout.
 fn stderr_of(name: &str, vars: &[(&str, &str)]) -> String {
     let mut program = victim(name);
@@ -96,6 +104,29 @@ fn run() {
     nothing_is_on_stdout();
     time_follows_the_levels();
     file_has_the_time();
+    backtraces_are_lines_of_their_own();
+}
+
+/// The text of an error is the same with a backtrace and without.
+fn backtraces_are_lines_of_their_own() {
+    let with_backtrace = [("RUST_BACKTRACE", "1")];
+    let alone = stderr_of("cli-fails", &[]);
+    let begin = "ERROR charge failed error=\"no mail: connection refused\"";
+    assert_eq!(alone, format!("{begin} n=1\n"));
+    for (name, begin, lines) in [
+        ("cli-fails", format!("{begin}\n      | "), 1),
+        ("cli-panics", " panic.backtrace=\n      | ".to_owned(), 2),
+    ] {
+        let stderr = stderr_of(name, &with_backtrace);
+        assert_eq!(stderr.matches(&begin).count(), lines, "{stderr}");
+        let frames = || {
+            stderr
+                .lines()
+                .filter_map(|line| line.strip_prefix("      | "))
+        };
+        assert!(frames().count() > lines, "{stderr}");
+        assert!(frames().all(|frame| !frame.is_empty()), "{stderr}");
+    }
 }
 
 fn verbosity_moves_the_level() {

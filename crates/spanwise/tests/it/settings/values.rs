@@ -122,7 +122,7 @@ const VALUES: &[(&str, &str, Verdict)] = &[
     (
         "LOG_TIME",
         "Europe/Berlin",
-        Wrong("is unknown: accepts local, utc"),
+        Wrong("is unknown: accepts local, utc; for another zone, write local and set TZ"),
     ),
     (
         "LOG_STATIC_FIELDS",
