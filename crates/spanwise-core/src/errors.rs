@@ -131,8 +131,8 @@ const MAX_BACKTRACES_PER_SECOND: u32 = 10;
 /// The longest name that is read from a `Debug`.
 const MAX_NAME_LEN: usize = 64;
 
-/// At most this many causes of an error are shown.
-pub const MAX_CAUSES: usize = 16;
+/// At most this many causes of an error are shown by sinks of lines.
+pub const MAX_SHOWN_CAUSES: usize = 16;
 
 /// Shows an error with its causes as one text, outermost first:
 /// `charge failed: no connection: connection refused`.
@@ -141,7 +141,7 @@ pub struct WithCauses<'a>(pub &'a (dyn Error + 'static));
 impl fmt::Display for WithCauses<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.0, f)?;
-        error_chain(self.0, MAX_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
+        error_chain(self.0, MAX_SHOWN_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 

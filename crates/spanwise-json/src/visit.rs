@@ -8,7 +8,7 @@ use std::{
 
 use spanwise_core::{
     Redact, error_chain,
-    errors::{self, MAX_CAUSES, WithCauses},
+    errors::{self, MAX_SHOWN_CAUSES, WithCauses},
     guarded,
 };
 use tracing_core::{Field, field::Visit};
@@ -413,7 +413,7 @@ impl Visit for Encoder<'_> {
         }
         let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
         self.line.push(b",\"chain\":[");
-        for (index, cause) in error_chain(value, MAX_CAUSES).enumerate() {
+        for (index, cause) in error_chain(value, MAX_SHOWN_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
@@ -453,7 +453,7 @@ fn push_error_text(
     };
     let mut shown = String::new();
     let mut hidden = false;
-    let links = iter::once(error).chain(error_chain(error, MAX_CAUSES));
+    let links = iter::once(error).chain(error_chain(error, MAX_SHOWN_CAUSES));
     for (index, link) in links.enumerate() {
         if index > 0 {
             shown.push_str(": ");
