@@ -68,7 +68,7 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 ///    0: shop::price
 ///              at /build/shop/src/price.rs:12:9
 ///    1: tokio::runtime::task::core::Core<T,S>::poll
-///              at /root/.cargo/registry/src/index-1/tokio-1.54.1/src/runtime/task/core.rs:365:24
+///              at /home/ada/.cargo/registry/src/index-1/tokio-1.54.1/src/runtime/task/core.rs:365:24
 ///    2: tokio::runtime::task::harness::poll_future";
 /// let short = spanwise_core::backtrace::shorten(text, Some("src/price.rs"));
 /// assert_eq!(
@@ -525,11 +525,11 @@ mod tests {
             ("/build/ws/pay/tests/it/src/a.rs", "pay/tests/it/src/a.rs"),
             ("/build/out/generated.rs", "build/out/generated.rs"),
             (
-                "/home/ada/.cargo/registry/src/index.crates.io-1949/tokio-1.54.1/src/lib.rs",
+                "/home/ada/.cargo/registry/src/index-1949/tokio-1.54.1/src/lib.rs",
                 "tokio-1.54.1/src/lib.rs",
             ),
             (
-                "/root/.cargo/git/checkouts/sqlx-01ab/9f/src/lib.rs",
+                "/home/ada/.cargo/git/checkouts/sqlx-01ab/9f/src/lib.rs",
                 "git/checkouts/sqlx-01ab/9f/src/lib.rs",
             ),
             (
