@@ -169,8 +169,8 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
         four && word.get(4) == Some(&b'-') && word.get(7) == Some(&b'-')
     };
     let mut parts = word.split(|byte| b"-_".contains(byte));
-    is_credential(word)
-        && word.len() <= 512
+    word.len() <= 512
+        && is_credential(word)
         && !word.windows(3).any(|three| three == b"://")
         && !word
             .iter()

@@ -629,6 +629,8 @@ impl<'t> Pair<'t> {
     /// A credential alone on the next line, which is indented more than the key.
     fn below(&self, text: &[u8], start: usize, open: Option<Quote>) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
+        // What is longer is none: it is not followed to its end from each key again.
+        const MAX_LEN: usize = 512;
         if !self.colon || self.quote.is_some() {
             return None;
         }
@@ -645,14 +647,18 @@ impl<'t> Pair<'t> {
         if from - line <= self.name - key {
             return None;
         }
-        let slashes = run(text, from, |byte| byte == b'\\') - from;
-        let end = match text.get(from + slashes)? {
+        let near = &text[..text.len().min(from + MAX_LEN)];
+        let slashes = run(near, from, |byte| byte == b'\\') - from;
+        let end = match near.get(from + slashes)? {
             mark @ (b'"' | b'\'') => {
                 from += slashes + 1;
-                values::closing_quote(line_end(text, from), from, *mark, slashes)
+                values::closing_quote(line_end(near, from), from, *mark, slashes)
             }
-            _ => values::end_of_bare(text, from, Place::Free, open),
+            _ => values::end_of_bare(near, from, Place::Free, open),
         };
+        if end == near.len() && near.len() < text.len() {
+            return None;
+        }
         let is_last = || {
             let after = run(text, end, |byte| byte == b' ');
             text.get(after)

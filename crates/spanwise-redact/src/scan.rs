@@ -217,6 +217,7 @@ fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
     };
     let may_have_option = signs.seen & DASH != 0 && signs.seen & GAP != 0;
     signs.command_line = may_have_option && ends_with_option(text);
+    signs.mention = signs.digits > 0 && ends_with_mention(text);
     let Some(starts) = starts(text, least) else {
         return;
     };
@@ -250,6 +251,32 @@ fn ends_with_option(text: &[u8]) -> bool {
     work::step(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
     near.windows(LITERAL).any(is_option)
+}
+
+/// Returns whether a key is in the last bytes of a text, in which no token begins, with a value
+/// after it: `your PIN is 4821`.
+fn ends_with_mention(text: &[u8]) -> bool {
+    let last = &text[text.len().saturating_sub(4)..];
+    if !last.iter().any(u8::is_ascii_digit) {
+        return false;
+    }
+    let literals: &Literals = &LITERALS;
+    let is_key = |at: usize| {
+        let mut known = literals.starting(text.get(at..).unwrap_or_default());
+        known.any(|index| {
+            let token = &TOKENS[index];
+            matches!(token.then, Then::Mention) && token.is_at(text, at)
+        })
+    };
+    let mut at = text.len().saturating_sub(SHORTEST_TOKEN);
+    work::step(text.len() - at);
+    while let Some(start) = literals.next_start(text, at) {
+        if is_key(start) || is_key(start + 1) {
+            return true;
+        }
+        at = start + 2;
+    }
+    false
 }
 
 /// What the search for tokens keeps from one to the next.

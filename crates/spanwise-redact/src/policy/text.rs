@@ -172,7 +172,9 @@ impl Policy {
                 continue;
             }
             let name = std::mem::replace(&mut named, pair.gives_name(text));
-            let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end));
+            // A rule of the user's for the key of the value itself stands.
+            let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
+            let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end) && !is_ruled());
             let of_name = name.and_then(|(name, _)| {
                 let found = self.rule(text, name)?;
                 pair.key = name;

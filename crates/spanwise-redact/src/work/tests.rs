@@ -138,6 +138,10 @@ fn keys_cost_linear_work() {
 
 /// Every form of a pair and of a value, and what stands around them.
 const FORMS: &[&str] = &[
+    "password:\n  a{\n",
+    "password:\n  ${\n",
+    "{\"a\":\"x password:\\n  \\\"a1 ",
+    "x password:\\n  \\\"a1 ",
     "secretkey=(",
     "secretkey=\"",
     "secretkey: Some {",

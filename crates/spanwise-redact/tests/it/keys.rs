@@ -210,6 +210,21 @@ fn the_name_of_a_built_in_rule_switches_it() {
 
 /// A name that is shown by default does not beat a rule of the user.
 #[test]
+fn a_rule_of_the_user_for_value_holds_beside_a_name() {
+    let policy = Policy::secrets_and_pii().hide("value").unwrap();
+    for text in [
+        r#"{"name":"password","value":"true"}"#,
+        r#"{"name":"address","value":"10.1.2.3"}"#,
+        "name: password, value: not set yet",
+    ] {
+        let shown = policy.text(text);
+        let hidden = ["true", "10.1.2.3", "not set"];
+        let is_shown = hidden.iter().any(|value| shown.contains(value));
+        assert!(!is_shown, "{shown}");
+    }
+}
+
+#[test]
 fn a_rule_of_the_user_beats_what_is_built_in() {
     let policy = Policy::secrets()
         .hide("request_id")
