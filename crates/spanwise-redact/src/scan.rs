@@ -7,7 +7,7 @@ use crate::{
     bytes::{Set, after_escape, ends_escape, find},
     literals::Literals,
     numbers,
-    tokens::{Runs, TOKENS, Then},
+    tokens::{Runs, TOKENS, Then, Token},
     urls, work,
 };
 
@@ -109,6 +109,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     is_free_of_signs(text)
         && starts(text, SHORTEST_TOKEN).is_none_or(|starts| {
             LITERALS
+                .without_mentions
                 .next_start(starts, 0)
                 .is_none_or(|first| !has_literal(text, starts, first))
         })
@@ -117,14 +118,10 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 /// Returns whether a whole literal is in `text`, from the place on where one may begin.
 #[cold]
 fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
-    let literals: &Literals = &LITERALS;
+    let literals = &LITERALS.without_mentions;
     let is_at = |at: usize| {
         let mut known = literals.starting(text.get(at..).unwrap_or_default());
-        // A text without a digit mentions no value.
-        known.any(|index| {
-            let token = &TOKENS[index];
-            token.is_at(text, at) && !matches!(token.then, Then::Mention)
-        })
+        known.any(|index| TOKENS[index].is_at(text, at))
     };
     let mut next = Some(first);
     while let Some(start) = next {
@@ -221,7 +218,11 @@ fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
     let Some(starts) = starts(text, least) else {
         return;
     };
-    let literals: &Literals = &LITERALS;
+    let literals = if signs.digits > 0 {
+        &LITERALS.all
+    } else {
+        &LITERALS.without_mentions
+    };
     let mut found = Found {
         wanted,
         runs: Runs::new(),
@@ -260,7 +261,7 @@ fn ends_with_mention(text: &[u8]) -> bool {
     if !last.iter().any(u8::is_ascii_digit) {
         return false;
     }
-    let literals: &Literals = &LITERALS;
+    let literals = &LITERALS.all;
     let is_key = |at: usize| {
         let mut known = literals.starting(text.get(at..).unwrap_or_default());
         known.any(|index| {
@@ -401,8 +402,23 @@ pub(crate) const fn bit(detector: Detector) -> u32 {
 const NUMBERS: u32 =
     bit(Detector::Card) | bit(Detector::Ssn) | bit(Detector::Ipv4) | bit(Detector::Iban);
 
-static LITERALS: LazyLock<Literals> =
-    LazyLock::new(|| Literals::new(TOKENS.iter().map(|token| token.literal)));
+/// The literals of [`TOKENS`], by their place there.
+struct TokenLiterals {
+    all: Literals,
+    /// For texts without a digit, which mention no value.
+    without_mentions: Literals,
+}
+
+static LITERALS: LazyLock<TokenLiterals> = LazyLock::new(|| {
+    let unless_mention = |token: &Token| match token.then {
+        Then::Mention => "",
+        _ => token.literal,
+    };
+    TokenLiterals {
+        all: Literals::new(TOKENS.iter().map(|token| token.literal)),
+        without_mentions: Literals::new(TOKENS.iter().map(unless_mention)),
+    }
+});
 
 /// No text that is found by how it begins is shorter.
 const SHORTEST_TOKEN: usize = 13;
