@@ -214,14 +214,19 @@ fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
     };
     let may_have_option = signs.seen & DASH != 0 && signs.seen & GAP != 0;
     signs.command_line = may_have_option && ends_with_option(text);
-    signs.mention = signs.digits > 0 && ends_with_mention(text);
+    let ends_with_digit = || {
+        let last = text.last_chunk::<4>().copied().unwrap_or_default();
+        last.map(|byte| byte.is_ascii_digit()) != [false; 4]
+    };
+    signs.mention = signs.digits > 0 && ends_with_digit() && ends_with_mention(text);
     let Some(starts) = starts(text, least) else {
         return;
     };
+    let literals: &TokenLiterals = &LITERALS;
     let literals = if signs.digits > 0 {
-        &LITERALS.all
+        &literals.all
     } else {
-        &LITERALS.without_mentions
+        &literals.without_mentions
     };
     let mut found = Found {
         wanted,
@@ -256,11 +261,8 @@ fn ends_with_option(text: &[u8]) -> bool {
 
 /// Returns whether a key is in the last bytes of a text, in which no token begins, with a value
 /// after it: `your PIN is 4821`.
+#[cold]
 fn ends_with_mention(text: &[u8]) -> bool {
-    let last = &text[text.len().saturating_sub(4)..];
-    if !last.iter().any(u8::is_ascii_digit) {
-        return false;
-    }
     let literals = &LITERALS.all;
     let is_key = |at: usize| {
         let mut known = literals.starting(text.get(at..).unwrap_or_default());
