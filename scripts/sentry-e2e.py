@@ -54,15 +54,15 @@ def assert_equal(got, expected):
 
 
 # The failing payment of the shop.
-event = one(lambda event: event["message"] == "payment failed")
-line = next(line for line in lines("shop") if line["message"] == "payment failed")
+event = one(lambda event: event["message"] == "request failed")
+line = next(line for line in lines("shop") if line["message"] == "request failed")
 assert_equal(event["tags"], {"request_id": line["request_id"], "tenant_id": "acme"})
 assert_equal(
     chain(event),
     [
         ("io::Error", "connection reset"),
         ("GatewayError", "the payment gateway did not answer"),
-        ("PaymentFailed", "the payment could not be taken"),
+        ("ShopError", "the payment could not be taken"),
     ],
 )
 assert_equal(event.get("level", "error"), "error")
@@ -70,10 +70,13 @@ assert_equal(event["contexts"]["trace"]["trace_id"], line["trace_id"])
 assert_equal(event["transaction"], "POST /orders/{id}/pay")
 assert event["release"].startswith("shop@"), event["release"]
 assert_equal(event["environment"], "staging")
-assert_equal(event["contexts"]["fields"]["amount"], 19.99)
-assert_equal(event["contexts"]["spans"]["pay_order"]["order_id"], 42)
+assert_equal(event["user"]["id"], "ada")
+assert_equal(event["contexts"]["fields"]["http.response.status_code"], 502)
+assert_equal(event["contexts"]["fields"]["url.path"], "/orders/42/pay")
+assert_equal(event["contexts"]["spans"]["http.request"]["http.route"], "/orders/{id}/pay")
+assert_equal(event["breadcrumbs"]["values"][-1]["data"]["amount"], 19.99)
 before = [line["message"] for line in lines("shop") if line.get("request_id") == event["tags"]["request_id"]]
-assert_equal(crumbs(event), before[: before.index("payment failed")])
+assert_equal(crumbs(event), before[: before.index("request failed")])
 assert crumbs(event), "there are breadcrumbs"
 
 # Two requests at once.
