@@ -97,7 +97,7 @@ mod without_captured;
 
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
-pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
+pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE_LEN};
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
 pub use errors::{AsError, err};

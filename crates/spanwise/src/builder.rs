@@ -706,7 +706,7 @@ impl Builder {
             panic_hook::install(telemetry.handle(), options);
         }
         for warning in &resolved.warnings {
-            report.last_fault(Fault::Setup, warning);
+            report.fault_unthrottled(Fault::Setup, warning);
             tracing::warn!(target: "spanwise", "{warning}");
         }
         if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {

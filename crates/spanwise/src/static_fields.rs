@@ -139,8 +139,10 @@ impl StaticFields {
         let shown = self.0.iter().filter_map(|(name, value)| {
             let value = match policy.verdicts(name).text {
                 KeyVerdict::Trust => value.clone(),
-                KeyVerdict::Pass | KeyVerdict::Text => policy.hide_value(name, value).into_owned(),
-                KeyVerdict::Replace => policy.replaced(name, value),
+                KeyVerdict::Pass | KeyVerdict::Text => {
+                    policy.redact_value(name, value).into_owned()
+                }
+                KeyVerdict::Replace => policy.replace_text(name, value),
                 KeyVerdict::Remove => return None,
                 _ => REDACTED.to_owned(),
             };

@@ -141,7 +141,7 @@ impl ConsoleLayer {
 
     fn line(&self, event: &Event<'_>, fields: &Fields, path: &str, context: &Context) -> String {
         let callsite = event.metadata();
-        let log = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let log = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
         let target = log
             .as_ref()
             .and_then(|log| log.target.as_deref())
@@ -246,7 +246,7 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.neighbours.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
@@ -307,7 +307,7 @@ where
         let path = node
             .map(|node| node.read(|path| path.path.clone()))
             .unwrap_or_default();
-        let context = span.as_ref().map(Context::of).unwrap_or_default();
+        let context = span.as_ref().map(Context::from_span).unwrap_or_default();
         drop(span);
         self.write(
             &self.line(event, &fields, &path, &context),
@@ -342,7 +342,7 @@ impl SpanPath {
 }
 
 impl Inherit for SpanPath {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
         Self::new(self.name, self.own.clone(), parent)
     }
 }

@@ -40,7 +40,7 @@ impl ErrorCopy {
             type_name: type_name(error),
             short_name: short_name(error),
             backtrace: backtrace(error),
-            message: panic_safe::words(format_args!("{error}"), MAX_MESSAGE_LEN),
+            message: panic_safe::format_words(format_args!("{error}"), MAX_MESSAGE_LEN),
             source,
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     NoRedaction, Redact,
     error_chain::{MAX_CAUSES, error_chain},
     errors,
-    redact::text_of,
+    redact::redacted_display,
 };
 
 /// What may be shown of an error and of what caused it: all of it text, none of it the error
@@ -23,7 +23,7 @@ use crate::{
 /// look at it, and that of an error with a backtrace costs milliseconds: it is formatted when it is
 /// asked for. An error has to be `'static`, so this one cannot hold the original; it asks for it
 /// again, in [`with_originals`].
-pub(crate) struct ShownError {
+pub(crate) struct RedactedError {
     display: String,
     type_name: Option<&'static str>,
     debug: OnceCell<String>,
@@ -44,7 +44,7 @@ pub(super) struct Original {
     depth: usize,
 }
 
-impl ShownError {
+impl RedactedError {
     pub(super) fn new(
         error: &(dyn Error + 'static),
         key: &str,
@@ -54,7 +54,7 @@ impl ShownError {
         let shown: Vec<_> = iter::once(error)
             .chain(error_chain(error, MAX_CAUSES))
             .map(|error| {
-                let display = text_of(policy, key, format_args!("{error}"));
+                let display = redacted_display(policy, key, format_args!("{error}"));
                 (display, errors::type_name(error))
             })
             .collect();
@@ -80,8 +80,13 @@ impl ShownError {
         &self,
         read: impl Fn(&(dyn Error + 'static)) -> Option<String>,
     ) -> Option<String> {
-        self.original
-            .text(|policy, key, error| Some(text_of(policy, key, format_args!("{}", read(error)?))))
+        self.original.text(|policy, key, error| {
+            Some(redacted_display(
+                policy,
+                key,
+                format_args!("{}", read(error)?),
+            ))
+        })
     }
 }
 
@@ -95,7 +100,7 @@ impl Original {
         }
     }
 
-    /// What `read` makes of the original. It is given the policy that reads it, and its key.
+    /// What `read` makes of the original. It is value_given the policy that reads it, and its key.
     fn text(
         self,
         read: impl Fn(&dyn Redact, &str, &(dyn Error + 'static)) -> Option<String>,
@@ -142,7 +147,7 @@ impl Original {
 
 thread_local! {
     /// The values that a layer is shown right now, and their number.
-    static SHOWN: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
+    static SHOWN_VALUES: Cell<(*const (), u64)> = const { Cell::new((ptr::null(), 0)) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -162,16 +167,16 @@ pub(super) fn with_originals<R>(
     struct Restore((*const (), u64));
     impl Drop for Restore {
         fn drop(&mut self) {
-            SHOWN.set(self.0);
+            SHOWN_VALUES.set(self.0);
         }
     }
-    let before = SHOWN.replace((ptr::from_ref(source).cast(), number));
+    let before = SHOWN_VALUES.replace((ptr::from_ref(source).cast(), number));
     let _restore = Restore(before);
     forward()
 }
 
 fn with_source<R>(number: u64, read: impl FnOnce(&Source<'_>) -> R) -> Option<R> {
-    let (source, shown) = SHOWN.get();
+    let (source, shown) = SHOWN_VALUES.get();
     if source.is_null() || shown != number {
         return None;
     }
@@ -183,26 +188,26 @@ fn with_source<R>(number: u64, read: impl FnOnce(&Source<'_>) -> R) -> Option<R>
     Some(read(source))
 }
 
-impl fmt::Display for ShownError {
+impl fmt::Display for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.display)
     }
 }
 
-impl fmt::Debug for ShownError {
+impl fmt::Debug for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.debug.get().is_none() {
             // Layers get the error by reference, and cannot have it any longer than its original.
-            let text = self
-                .original
-                .text(|policy, key, error| Some(text_of(policy, key, format_args!("{error:?}"))));
+            let text = self.original.text(|policy, key, error| {
+                Some(redacted_display(policy, key, format_args!("{error:?}")))
+            });
             let _ = self.debug.set(text.unwrap_or_else(|| self.display.clone()));
         }
         f.write_str(self.debug.get().unwrap_or(&self.display))
     }
 }
 
-impl Error for ShownError {
+impl Error for RedactedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source
             .as_deref()

@@ -15,7 +15,7 @@ fn value(key: &str) -> Option<String> {
 }
 
 #[test]
-fn it_is_set_from_any_depth_for_the_whole_unit_and_for_no_other() {
+fn set_applies_to_the_whole_unit_only() {
     let _default = stack().set_default();
     // With a key of the context at the root, in between, and nowhere.
     let trees: [fn() -> [tracing::Span; 2]; 3] = [
@@ -67,7 +67,7 @@ async fn a_task_that_carries_the_span_sets_it_and_sees_it() {
 }
 
 #[test]
-fn no_field_of_a_span_replaces_what_was_decided_at_any_time() {
+fn span_fields_do_not_replace_pinned_values() {
     let _default = stack().set_default();
     for key in CONTEXT_KEYS.into_iter().chain(["order_id"]) {
         let _unit = info_span!("unit").entered();
@@ -121,7 +121,7 @@ impl Redact for NoSecrets {
 }
 
 #[test]
-fn a_policy_reads_it_and_it_is_cut() {
+fn set_value_is_redacted_and_truncated() {
     let layer = ContextLayer::default().redact(Arc::new(NoSecrets));
     let _default = tracing_subscriber::registry().with(layer).set_default();
     let _unit = info_span!("unit").entered();
@@ -132,7 +132,7 @@ fn a_policy_reads_it_and_it_is_cut() {
 }
 
 #[test]
-fn a_value_that_logs_or_panics_does_no_harm() {
+fn logging_or_panicking_value_is_harmless() {
     struct Logs;
     impl fmt::Display for Logs {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,7 +158,7 @@ fn a_value_that_logs_or_panics_does_no_harm() {
 }
 
 #[test]
-fn layers_of_others_see_it_as_a_record_of_the_unit_s_span() {
+fn other_layers_see_a_record_of_the_unit_span() {
     let lines = crate::support::redaction::Lines::default();
     let writer = lines.clone();
     let fmt = tracing_subscriber::fmt::layer()

@@ -124,7 +124,7 @@ macro_rules! printed {
 
 proptest! {
     #[test]
-    fn all_but_the_secret_is_printed_alike(values in values()) {
+    fn output_differs_only_in_the_secret(values in values()) {
         let (bare, wrapped) = printed!(text::layer(), &values);
         prop_assert_eq!(bare.replace(SECRET, "***"), wrapped);
         let (bare, wrapped) = printed!(text::layer().json(), &values);

@@ -36,7 +36,7 @@ fn runs_with(value: &str, test: &str) -> bool {
 }
 
 #[test]
-fn errors_of_anyhow_have_theirs() {
+fn anyhow_errors_have_backtraces() {
     if !runs_with("1", "errors_of_anyhow_have_theirs") {
         return;
     }
@@ -79,7 +79,7 @@ fn errors_of_anyhow_have_theirs() {
 }
 
 #[test]
-fn none_is_formatted_where_none_was_captured() {
+fn uncaptured_backtraces_are_not_formatted() {
     if !runs_with("0", "none_is_formatted_where_none_was_captured") {
         return;
     }

@@ -23,27 +23,27 @@ pub(super) const ADVICE: &str = "a redacted `fmt` layer is switched off: it woul
                                  formats, with their secrets; give it fields of its own, `.map_fmt_fields(PrivateFields::new)`";
 
 /// Found in a stack in which the layer that asks has the field formatter it asks for.
-pub(super) struct Has;
+pub(super) struct HasFormatter;
 
 /// How a look-up is answered by a redacted layer.
-pub(super) enum Answer {
+pub(super) enum QueryReply {
     /// By the layer inside.
-    Inside,
+    Inner,
     /// By nobody behind this policy.
-    Nothing,
-    /// By [`Has`], if the layer inside has this type.
-    Has(TypeId),
+    Hidden,
+    /// By [`HasFormatter`], if the layer inside has this type.
+    HasFormatter(TypeId),
 }
 
 #[derive(Clone, Copy)]
-struct Question {
+struct FormatterQuery {
     layer: *const (),
     policy: *const (),
     formatter: TypeId,
 }
 
 thread_local! {
-    static QUESTION: Cell<Option<Question>> = const { Cell::new(None) };
+    static QUERY: Cell<Option<FormatterQuery>> = const { Cell::new(None) };
 }
 
 impl<L> Redacted<L> {
@@ -56,30 +56,29 @@ impl<L> Redacted<L> {
     }
 
     fn shares<N: Any>(&self, stack: &Dispatch) -> bool {
-        let before = QUESTION.replace(Some(Question {
+        let before = QUERY.replace(Some(FormatterQuery {
             layer: ptr::from_ref(self).cast(),
             policy: address(&self.policy),
             formatter: TypeId::of::<N>(),
         }));
-        let shares = stack.is::<Has>() && stack.is::<N>();
-        QUESTION.set(before);
+        let shares = stack.is::<HasFormatter>() && stack.is::<N>();
+        QUERY.set(before);
         shares
     }
 
     /// How this layer answers when it is asked for the type `id`.
-    pub(super) fn answer(&self, id: TypeId) -> Answer {
-        match QUESTION.get() {
-            Some(question)
-                if id == question.formatter && question.policy == address(&self.policy) =>
-            {
-                Answer::Nothing
+    pub(super) fn reply(&self, id: TypeId) -> QueryReply {
+        match QUERY.get() {
+            Some(query) if id == query.formatter && query.policy == address(&self.policy) => {
+                QueryReply::Hidden
             }
-            Some(question)
-                if id == TypeId::of::<Has>() && question.layer == ptr::from_ref(self).cast() =>
+            Some(query)
+                if id == TypeId::of::<HasFormatter>()
+                    && query.layer == ptr::from_ref(self).cast() =>
             {
-                Answer::Has(question.formatter)
+                QueryReply::HasFormatter(query.formatter)
             }
-            _ => Answer::Inside,
+            _ => QueryReply::Inner,
         }
     }
 }

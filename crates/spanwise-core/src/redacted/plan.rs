@@ -6,37 +6,37 @@ use crate::{KeyVerdict, Redact, log_record};
 
 /// What is done with each field of a callsite, by its index.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct FieldPlan {
     callsite: Identifier,
-    fields: Box<[OfType]>,
+    fields: Box<[HandlingByType]>,
     shows_all: bool,
-    always_differs: bool,
+    always_redacts: bool,
 }
 
 /// What is done with the values of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// Shown as they are.
+    /// AsValue as they are.
     Show,
-    /// Shown as far as the policy lets their text pass.
-    Read,
+    /// AsValue as far as the policy lets their text pass.
+    Scan,
     /// Replaced, without a look at them.
-    Hide,
+    Redact,
     /// Left out, without a look at them.
     Remove,
-    /// Shown as the policy's stand-in for them.
+    /// AsValue as the policy's stand-in for them.
     Replace,
 }
 
 /// What is done with the values of a field, by their type.
 #[derive(Debug, Clone, Copy)]
-struct OfType {
+struct HandlingByType {
     text: Handling,
     number: Handling,
     boolean: Handling,
 }
 
-impl OfType {
+impl HandlingByType {
     fn all(handling: Handling) -> Self {
         Self {
             text: handling,
@@ -46,53 +46,54 @@ impl OfType {
     }
 }
 
-impl Plan {
-    pub(super) fn of(callsite: &Metadata<'static>, policy: &dyn Redact) -> Self {
+impl FieldPlan {
+    pub(super) fn new(callsite: &Metadata<'static>, policy: &dyn Redact) -> Self {
         let read = if policy.reads_text() {
-            Handling::Read
+            Handling::Scan
         } else {
             Handling::Show
         };
         let handling = |verdict: KeyVerdict| match verdict {
             KeyVerdict::Pass | KeyVerdict::Text => read,
             KeyVerdict::Remove => Handling::Remove,
-            KeyVerdict::Redact => Handling::Hide,
+            KeyVerdict::Redact => Handling::Redact,
             KeyVerdict::Trust => Handling::Show,
             KeyVerdict::Replace => Handling::Replace,
         };
-        let of_field = |field: Field| {
+        let handle_field = |field: Field| {
             let name = field.name();
             if callsite.is_event() && name == "message" {
-                return OfType {
+                return HandlingByType {
                     text: read,
-                    ..OfType::all(Handling::Show)
+                    ..HandlingByType::all(Handling::Show)
                 };
             }
             if log_record::is_origin_field(callsite, name) {
-                return OfType::all(Handling::Show);
+                return HandlingByType::all(Handling::Show);
             }
             let verdicts = policy.verdicts(name);
-            OfType {
+            HandlingByType {
                 text: handling(verdicts.text),
                 number: handling(verdicts.number),
                 boolean: handling(verdicts.boolean),
             }
         };
-        let fields: Box<[OfType]> = callsite.fields().iter().map(of_field).collect();
+        let fields: Box<[HandlingByType]> = callsite.fields().iter().map(handle_field).collect();
         let shows_all = fields.iter().all(|field| {
             [field.text, field.number, field.boolean]
                 .iter()
                 .all(|handling| *handling == Handling::Show)
         });
-        let may_show = |field: &OfType| matches!(field.text, Handling::Show | Handling::Read);
+        let may_show =
+            |field: &HandlingByType| matches!(field.text, Handling::Show | Handling::Scan);
         // A message is hardly ever a string: what it writes has to be read.
         let reads_message = callsite.is_event()
-            && read == Handling::Read
+            && read == Handling::Scan
             && callsite.fields().field("message").is_some();
         Self {
             callsite: callsite.callsite(),
             shows_all,
-            always_differs: reads_message || !fields.iter().all(may_show),
+            always_redacts: reads_message || !fields.iter().all(may_show),
             fields,
         }
     }
@@ -105,8 +106,8 @@ impl Plan {
 
     /// Whether it is known without a look that some value will be shown differently.
     #[inline]
-    pub(super) fn always_differs(&self) -> bool {
-        self.always_differs
+    pub(super) fn always_redacts(&self) -> bool {
+        self.always_redacts
     }
 
     /// How many fields the callsite has.
@@ -117,25 +118,25 @@ impl Plan {
 
     /// What is done with a text in `field`; nothing is known of a field of another callsite.
     #[inline]
-    pub(super) fn handling(&self, field: &Field) -> Option<Handling> {
-        self.of_type(field).map(|field| field.text)
+    pub(super) fn text_handling(&self, field: &Field) -> Option<Handling> {
+        self.by_type(field).map(|field| field.text)
     }
 
-    /// [`handling`](Self::handling) of a number.
+    /// [`text_handling`](Self::text_handling) of a number.
     #[inline]
-    pub(super) fn handling_of_number(&self, field: &Field) -> Option<Handling> {
-        self.of_type(field).map(|field| field.number)
+    pub(super) fn number_handling(&self, field: &Field) -> Option<Handling> {
+        self.by_type(field).map(|field| field.number)
     }
 
-    /// [`handling`](Self::handling) of a boolean.
+    /// [`text_handling`](Self::text_handling) of a boolean.
     #[inline]
-    pub(super) fn handling_of_bool(&self, field: &Field) -> Option<Handling> {
-        self.of_type(field).map(|field| field.boolean)
+    pub(super) fn bool_handling(&self, field: &Field) -> Option<Handling> {
+        self.by_type(field).map(|field| field.boolean)
     }
 
     #[inline]
-    fn of_type(&self, field: &Field) -> Option<&OfType> {
-        let of_type = self.fields.get(field.index());
-        of_type.filter(|_| field.callsite() == self.callsite)
+    fn by_type(&self, field: &Field) -> Option<&HandlingByType> {
+        let by_type = self.fields.get(field.index());
+        by_type.filter(|_| field.callsite() == self.callsite)
     }
 }

@@ -1,6 +1,6 @@
 //! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
 
-use crate::support::{Seen, noted::Noted, redaction::no_hunter};
+use crate::support::{SeenMessages, call_recorder::CallRecorder, redaction::no_hunter};
 use spanwise_core::{LayerExt, Layers, LevelFiltered, Redacted};
 use tracing::{
     Dispatch, Level, Metadata, Subscriber, info, info_span,
@@ -11,15 +11,15 @@ use tracing::{
 use tracing_core::Interest;
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
 
-fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
-    let noted = Noted::default();
-    let dispatch = wrap(noted.clone());
+fn check(wrap: impl FnOnce(CallRecorder) -> Dispatch) {
+    let calls = CallRecorder::default();
+    let dispatch = wrap(calls.clone());
     assert!(
-        dispatch.downcast_ref::<Noted>().is_some(),
+        dispatch.downcast_ref::<CallRecorder>().is_some(),
         "a look-up finds the inner layer"
     );
     assert!(
-        dispatch.downcast_ref::<Seen>().is_none(),
+        dispatch.downcast_ref::<SeenMessages>().is_none(),
         "and none that is not there"
     );
     tracing::dispatcher::with_default(&dispatch, || {
@@ -30,7 +30,7 @@ fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
         span.in_scope(|| info!(secret = 1, "event"));
         assert!(tracing::enabled!(Level::INFO));
     });
-    let calls = noted.all();
+    let calls = calls.all();
     let expected = [
         "enabled",
         "event_enabled",
@@ -50,7 +50,7 @@ fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
 }
 
 #[test]
-fn a_leveled_layer_is_told_everything() {
+fn level_filtered_forwards_every_method() {
     check(|layer| {
         tracing_subscriber::registry()
             .with(layer.with_levels(LevelFilter::TRACE.into()))
@@ -59,7 +59,7 @@ fn a_leveled_layer_is_told_everything() {
 }
 
 #[test]
-fn a_redacted_layer_is_told_everything() {
+fn redacted_forwards_every_method() {
     check(|layer| {
         tracing_subscriber::registry()
             .with(layer.redacted(no_hunter()))
@@ -73,19 +73,19 @@ fn a_redacted_layer_is_told_everything() {
 }
 
 #[test]
-fn a_redacted_layer_that_wants_every_event_is_not_asked() {
-    let noted = Noted::default();
-    let layer = noted.clone().redacted(no_hunter()).wants_every_event();
+fn wants_every_event_skips_event_enabled() {
+    let calls = CallRecorder::default();
+    let layer = calls.clone().redacted(no_hunter()).wants_every_event();
     with_default(tracing_subscriber::registry().with(layer), || {
         info!("event");
     });
-    let calls = noted.all();
+    let calls = calls.all();
     assert!(calls.contains(&"on_event"));
     assert!(!calls.contains(&"event_enabled"));
 }
 
 #[test]
-fn a_layer_in_a_list_is_told_everything() {
+fn layers_forward_every_method() {
     check(|layer| {
         let mut list = Layers::<Registry>::default();
         list.push(layer);
@@ -94,10 +94,10 @@ fn a_layer_in_a_list_is_told_everything() {
 }
 
 #[test]
-fn an_id_change_is_passed_on() {
+fn id_change_is_forwarded() {
     // `Registry` never changes an id: call the method.
-    let noted = Noted::default();
-    let leveled: LevelFiltered<Noted> = noted.clone().with_levels(LevelFilter::TRACE.into());
+    let calls = CallRecorder::default();
+    let leveled: LevelFiltered<CallRecorder> = calls.clone().with_levels(LevelFilter::TRACE.into());
     let mut list = Layers::<Registry>::default();
     list.push(leveled.redacted(no_hunter()));
     struct Caller(Layers<Registry>);
@@ -109,17 +109,22 @@ fn an_id_change_is_passed_on() {
     with_default(tracing_subscriber::registry().with(Caller(list)), || {
         let _span = info_span!("span");
     });
-    assert!(noted.all().contains(&"on_id_change"));
+    assert!(calls.all().contains(&"on_id_change"));
 }
 
 #[test]
-fn a_wrapper_is_found_by_its_own_type() {
-    let leveled: LevelFiltered<Seen> = Seen::default().with_levels(LevelFilter::TRACE.into());
+fn wrapper_downcasts_to_its_own_type() {
+    let leveled: LevelFiltered<SeenMessages> =
+        SeenMessages::default().with_levels(LevelFilter::TRACE.into());
     let dispatch: Dispatch = tracing_subscriber::registry().with(leveled).into();
-    assert!(dispatch.downcast_ref::<LevelFiltered<Seen>>().is_some());
-    let redacted: Redacted<Seen> = Seen::default().redacted(no_hunter());
+    assert!(
+        dispatch
+            .downcast_ref::<LevelFiltered<SeenMessages>>()
+            .is_some()
+    );
+    let redacted: Redacted<SeenMessages> = SeenMessages::default().redacted(no_hunter());
     let dispatch: Dispatch = tracing_subscriber::registry().with(redacted).into();
-    assert!(dispatch.downcast_ref::<Redacted<Seen>>().is_some());
+    assert!(dispatch.downcast_ref::<Redacted<SeenMessages>>().is_some());
     let dispatch: Dispatch = tracing_subscriber::registry()
         .with(Layers::<Registry>::default())
         .into();
@@ -127,8 +132,8 @@ fn a_wrapper_is_found_by_its_own_type() {
 }
 
 #[test]
-fn an_empty_list_switches_nothing_off() {
-    let seen = Seen::default();
+fn empty_layers_disable_nothing() {
+    let seen = SeenMessages::default();
     let list = Layers::<Registry>::default();
     let _default = tracing_subscriber::registry()
         .with(list)
@@ -140,8 +145,8 @@ fn an_empty_list_switches_nothing_off() {
 }
 
 #[test]
-fn a_list_wants_what_its_most_verbose_member_wants() {
-    let (all, errors) = (Seen::default(), Seen::default());
+fn layers_use_the_most_verbose_hint() {
+    let (all, errors) = (SeenMessages::default(), SeenMessages::default());
     let mut list = Layers::<Registry>::default();
     list.push(errors.clone().with_filter(LevelFilter::ERROR));
     list.push(all.clone());
@@ -152,7 +157,7 @@ fn a_list_wants_what_its_most_verbose_member_wants() {
 }
 
 #[test]
-fn a_layer_that_sees_what_is_shown_is_told_everything() {
+fn without_captured_forwards_every_method() {
     check(|layer| {
         tracing_subscriber::registry()
             .with(layer.without_captured(LevelFilter::TRACE))
@@ -161,15 +166,19 @@ fn a_layer_that_sees_what_is_shown_is_told_everything() {
 }
 
 #[test]
-fn layer_behind_a_never_is_not_asked_of_a_callsite() {
-    struct Answers(Interest, Noted);
+fn layers_stop_at_the_first_never() {
+    struct Answers(Interest, CallRecorder);
     impl<S: Subscriber> Layer<S> for Answers {
         fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
             let _ = Layer::<S>::register_callsite(&self.1, callsite);
             self.0.clone()
         }
     }
-    let [first, never, behind] = [Noted::default(), Noted::default(), Noted::default()];
+    let [first, never, behind] = [
+        CallRecorder::default(),
+        CallRecorder::default(),
+        CallRecorder::default(),
+    ];
     let mut list = Layers::<Registry>::default();
     list.push(Answers(Interest::sometimes(), first.clone()));
     list.push(Answers(Interest::never(), never.clone()));
@@ -178,7 +187,7 @@ fn layer_behind_a_never_is_not_asked_of_a_callsite() {
     let callsite = span.metadata().unwrap();
     assert!(list.register_callsite(callsite).is_never());
     assert_eq!(
-        [first, never, behind].map(|noted| noted.all().len()),
+        [first, never, behind].map(|calls| calls.all().len()),
         [1, 1, 0]
     );
 }

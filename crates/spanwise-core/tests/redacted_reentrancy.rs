@@ -23,7 +23,7 @@ impl fmt::Debug for Logs {
 }
 
 #[test]
-fn nothing_deadlocks_and_nothing_leaks() {
+fn logging_value_neither_deadlocks_nor_leaks() {
     let (everything, lines) = (Everything::default(), Lines::default());
     tracing_subscriber::registry()
         .with(everything.clone().redacted(no_hunter()))

@@ -1,20 +1,20 @@
 //! A user's `with_filter` layer beside ours: `enabled!` between events must not cost it an event, as it does in
 //! tracing-subscriber 0.3.23 where all layers answer *always*.
 
-use crate::support::{Seen, redaction::no_hunter};
+use crate::support::{SeenMessages, redaction::no_hunter};
 use spanwise_core::{ContextLayer, LayerExt, Layers, LevelLayer};
 use tracing::{Level, enabled, error, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, prelude::*};
 
 #[test]
-fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
+fn filtered_layers_lose_no_event_in_any_order() {
     let log = || {
         for _ in 0..3 {
             assert!(enabled!(Level::DEBUG));
             error!(secret = 1, "error");
         }
     };
-    let (ours, theirs) = (Seen::default(), Seen::default());
+    let (ours, theirs) = (SeenMessages::default(), SeenMessages::default());
     // Its type depends on what it stands on: a macro, not a closure.
     macro_rules! filtered {
         () => {

@@ -4,31 +4,35 @@ use std::{error::Error, fmt, ptr};
 
 use tracing_core::{Field, field::Visit};
 
-use super::fields::{Handling, Plan};
+use super::plan::{FieldPlan, Handling};
 use crate::Redact;
 
 /// Whether some value must not be handed on as it is. Costs less than to read and to keep them.
-pub(super) fn glance(plan: &Plan, policy: &dyn Redact, record: &dyn Fn(&mut dyn Visit)) -> bool {
-    let mut glance = Glance {
+pub(super) fn needs_redaction(
+    plan: &FieldPlan,
+    policy: &dyn Redact,
+    record: &dyn Fn(&mut dyn Visit),
+) -> bool {
+    let mut precheck = Precheck {
         plan,
         policy,
         differs: false,
     };
-    record(&mut glance);
-    glance.differs
+    record(&mut precheck);
+    precheck.differs
 }
 
-struct Glance<'a> {
-    plan: &'a Plan,
+struct Precheck<'a> {
+    plan: &'a FieldPlan,
     policy: &'a dyn Redact,
     differs: bool,
 }
 
-impl Glance<'_> {
+impl Precheck<'_> {
     /// Notes a value of which `shows_all` tells whether the policy shows all of it.
     #[inline]
     fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
-        self.visit_as(self.plan.handling(field), field, shows_all);
+        self.visit_as(self.plan.text_handling(field), field, shows_all);
     }
 
     /// Notes a value without a text.
@@ -47,35 +51,35 @@ impl Glance<'_> {
         self.differs = self.differs
             || match handling {
                 Some(Handling::Show) => false,
-                Some(Handling::Read) => !shows_all(self.policy, field.name()),
-                Some(Handling::Hide | Handling::Remove | Handling::Replace) | None => true,
+                Some(Handling::Scan) => !shows_all(self.policy, field.name()),
+                Some(Handling::Redact | Handling::Remove | Handling::Replace) | None => true,
             };
     }
 }
 
-impl Visit for Glance<'_> {
+impl Visit for Precheck<'_> {
     fn record_f64(&mut self, field: &Field, _: f64) {
-        self.visit_plain(self.plan.handling_of_number(field), field);
+        self.visit_plain(self.plan.number_handling(field), field);
     }
 
     fn record_i64(&mut self, field: &Field, _: i64) {
-        self.visit_plain(self.plan.handling_of_number(field), field);
+        self.visit_plain(self.plan.number_handling(field), field);
     }
 
     fn record_u64(&mut self, field: &Field, _: u64) {
-        self.visit_plain(self.plan.handling_of_number(field), field);
+        self.visit_plain(self.plan.number_handling(field), field);
     }
 
     fn record_i128(&mut self, field: &Field, _: i128) {
-        self.visit_plain(self.plan.handling_of_number(field), field);
+        self.visit_plain(self.plan.number_handling(field), field);
     }
 
     fn record_u128(&mut self, field: &Field, _: u128) {
-        self.visit_plain(self.plan.handling_of_number(field), field);
+        self.visit_plain(self.plan.number_handling(field), field);
     }
 
     fn record_bool(&mut self, field: &Field, _: bool) {
-        self.visit_plain(self.plan.handling_of_bool(field), field);
+        self.visit_plain(self.plan.bool_handling(field), field);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -99,5 +103,5 @@ impl Visit for Glance<'_> {
 
 fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
     // Borrowed is not enough: it may be borrowed from elsewhere.
-    ptr::eq(&*policy.hide_value(key, text), text)
+    ptr::eq(&*policy.redact_value(key, text), text)
 }

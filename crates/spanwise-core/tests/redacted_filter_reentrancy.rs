@@ -16,9 +16,9 @@ use tracing::{Event, Level, Subscriber, error, info};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*};
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(Level, u32)>>>);
+struct SeenMessages(Arc<Mutex<Vec<(Level, u32)>>>);
 
-impl<S: Subscriber> Layer<S> for Seen {
+impl<S: Subscriber> Layer<S> for SeenMessages {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let place = event.metadata().line().unwrap();
         self.0
@@ -38,12 +38,12 @@ impl fmt::Debug for Does {
 }
 
 #[test]
-fn it_gets_what_it_let_through_and_nothing_else() {
-    let seen = Seen::default();
+fn redacted_filter_gets_only_enabled_events() {
+    let seen = SeenMessages::default();
     let filtered = seen.clone().with_filter(LevelFilter::ERROR);
     let stack = tracing_subscriber::registry()
         .with(filtered.redacted(Arc::new(NoHunter)))
-        .with(Seen::default());
+        .with(SeenMessages::default());
     tracing::subscriber::set_global_default(stack).unwrap();
     let take = || std::mem::take(&mut *seen.0.lock().unwrap());
 

@@ -32,7 +32,7 @@ impl<S: Subscriber> Layer<S> for Count {
 }
 
 #[test]
-fn what_both_settings_let_through_arrives() {
+fn level_change_loses_no_event() {
     const THREADS: usize = 8;
     const EACH: usize = 100_000;
 

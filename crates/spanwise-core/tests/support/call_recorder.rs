@@ -12,9 +12,9 @@ use tracing_subscriber::{Layer, layer::Context};
 
 /// Notes which of its methods are called, each once.
 #[derive(Clone, Default)]
-pub struct Noted(Arc<Mutex<Vec<&'static str>>>);
+pub struct CallRecorder(Arc<Mutex<Vec<&'static str>>>);
 
-impl Noted {
+impl CallRecorder {
     pub fn all(&self) -> Vec<&'static str> {
         let mut calls = self.0.lock().unwrap().clone();
         calls.sort_unstable();
@@ -29,7 +29,7 @@ impl Noted {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Noted {
+impl<S: Subscriber> Layer<S> for CallRecorder {
     fn on_register_dispatch(&self, _: &Dispatch) {
         self.note("on_register_dispatch");
     }

@@ -30,7 +30,7 @@ use crate::{Fault, Redact, SelfReport, panic_safe};
 /// every output. Of two calls the last one counts.
 ///
 /// A policy reads the value as it reads any field. Its text is cut at
-/// [`MAX_CONTEXT_VALUE`](crate::MAX_CONTEXT_VALUE) bytes. Fields of that name in the program's
+/// [`MAX_CONTEXT_VALUE_LEN`](crate::MAX_CONTEXT_VALUE_LEN) bytes. Fields of that name in the program's
 /// own spans and events do not replace it.
 ///
 /// Where it cannot be set, stderr says why, once: outside of any span, for a key that is not
@@ -51,33 +51,37 @@ use crate::{Fault, Redact, SelfReport, panic_safe};
 pub fn set(key: &str, value: impl fmt::Display) {
     // Before the dispatcher is asked for: the value may log.
     let mut text = String::new();
-    panic_safe::format_into(&mut text, format_args!("{value}"), <dyn Redact>::COLLECTED);
+    panic_safe::format_into(
+        &mut text,
+        format_args!("{value}"),
+        <dyn Redact>::MAX_COLLECT_LEN,
+    );
     let done = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
-    if let Err(mistake) = done {
-        mistake.tell(key);
+    if let Err(error) = done {
+        error.report(key);
     }
 }
 
-fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), Mistake> {
+fn set_in(dispatch: &Dispatch, key: &str, text: &str) -> Result<(), SetError> {
     if dispatch.is::<NoSubscriber>() {
         return Ok(());
     }
     let layer = dispatch.downcast_ref::<ContextLayer>();
     let registry = dispatch.downcast_ref::<Registry>();
     let (Some(layer), Some(registry)) = (layer, registry) else {
-        return Err(Mistake::NoLayer);
+        return Err(SetError::NoLayer);
     };
     if !layer.declares(key) {
-        return Err(Mistake::UnknownKey);
+        return Err(SetError::UnknownKey);
     }
     let Some(unit) = unit(registry) else {
         // Where everything is switched off, spans are too, and no line misses the key.
         return match LevelFilter::current() {
             LevelFilter::OFF => Ok(()),
-            _ => Err(Mistake::NoSpan),
+            _ => Err(SetError::NoSpan),
         };
     };
-    let callsite = LateCallsite::of(key);
+    let callsite = KeyCallsite::for_key(key);
     let fields = callsite.metadata().fields();
     let values: [Option<&dyn Value>; 1] = [Some(&text)];
     let before = RECORDING.replace(Some(callsite.metadata()));
@@ -121,35 +125,35 @@ pub fn recorded_callsite(
     span: &'static Metadata<'static>,
 ) -> &'static Metadata<'static> {
     match RECORDING.try_with(Cell::get) {
-        Ok(Some(late)) if is_of(values, late) => late,
+        Ok(Some(late)) if has_fields_of(values, late) => late,
         _ => span,
     }
 }
 
 /// A layer may record into other spans while it is told of a record.
 #[cold]
-fn is_of(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
-    struct Look {
+fn has_fields_of(values: &Record<'_>, callsite: &'static Metadata<'static>) -> bool {
+    struct FindCallsite {
         callsite: &'static Metadata<'static>,
         found: bool,
     }
-    impl Visit for Look {
+    impl Visit for FindCallsite {
         fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
             self.found |= field.callsite() == self.callsite.callsite();
         }
     }
-    let mut look = Look {
+    let mut find = FindCallsite {
         callsite,
         found: false,
     };
-    values.record(&mut look);
-    look.found
+    values.record(&mut find);
+    find.found
 }
 
 /// Whether context that spans of this callsite have, or that is recorded by it, is decided: no span
 /// or event of the program replaces it. True of [`set`] and of the spans of `spanwise-http`.
 #[must_use]
-pub fn decides(callsite: &Metadata<'_>) -> bool {
+pub fn pins_context(callsite: &Metadata<'_>) -> bool {
     matches!(
         callsite.target(),
         TARGET | "spanwise_http::server" | "spanwise_http::client"
@@ -160,21 +164,21 @@ pub fn decides(callsite: &Metadata<'_>) -> bool {
 /// other key is decided, and nobody has to look.
 #[inline]
 #[must_use]
-pub fn has_set_another_key() -> bool {
-    HAS_SET_ANOTHER.load(Ordering::Relaxed)
+pub fn has_set_custom_key() -> bool {
+    HAS_SET_CUSTOM_KEY.load(Ordering::Relaxed)
 }
 
-static HAS_SET_ANOTHER: AtomicBool = AtomicBool::new(false);
+static HAS_SET_CUSTOM_KEY: AtomicBool = AtomicBool::new(false);
 
 /// A callsite with a context key as its only field. There are as many as declared keys that are
 /// set, and they stay for good, as callsites do.
-struct LateCallsite {
+struct KeyCallsite {
     metadata: OnceLock<Metadata<'static>>,
 }
 
-impl LateCallsite {
-    fn of(key: &str) -> &'static Self {
-        static MADE: Mutex<Vec<&LateCallsite>> = Mutex::new(Vec::new());
+impl KeyCallsite {
+    fn for_key(key: &str) -> &'static Self {
+        static MADE: Mutex<Vec<&KeyCallsite>> = Mutex::new(Vec::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |callsite: &&&Self| callsite.metadata().fields().field(key).is_some();
         if let Some(callsite) = made.iter().find(is_it) {
@@ -189,7 +193,7 @@ impl LateCallsite {
     fn make(key: &str) -> &'static Self {
         let known = CONTEXT_KEYS.into_iter().find(|known| *known == key);
         if known.is_none() {
-            HAS_SET_ANOTHER.store(true, Ordering::Relaxed);
+            HAS_SET_CUSTOM_KEY.store(true, Ordering::Relaxed);
         }
         let name = known.unwrap_or_else(|| String::leak(key.to_owned()));
         let callsite: &'static Self = Box::leak(Box::new(Self {
@@ -220,7 +224,7 @@ impl LateCallsite {
     }
 }
 
-impl Callsite for LateCallsite {
+impl Callsite for KeyCallsite {
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
@@ -230,22 +234,22 @@ impl Callsite for LateCallsite {
 
 /// Why a key is not set.
 #[derive(Debug, Clone, Copy)]
-enum Mistake {
+enum SetError {
     NoSpan,
     UnknownKey,
     NoLayer,
 }
 
-impl Mistake {
+impl SetError {
     /// Once each: it is a mistake in the program, which every request repeats.
     #[cold]
-    fn tell(self, key: &str) {
-        static TOLD: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
-        if TOLD[self as usize].swap(true, Ordering::Relaxed) {
+    fn report(self, key: &str) {
+        static REPORTED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+        if REPORTED[self as usize].swap(true, Ordering::Relaxed) {
             return;
         }
-        let key = panic_safe::truncate_at(key, LONGEST_KEY);
-        let (why, way_out) = match self {
+        let key = panic_safe::truncate_at(key, MAX_KEY_LEN);
+        let (why, remedy) = match self {
             Self::NoSpan => (
                 "no span is open here",
                 "call it inside the span of the request or job, and give tasks their span with \
@@ -262,12 +266,12 @@ impl Mistake {
             ),
         };
         // The last of it in any case: also where another one was told a moment ago.
-        SelfReport::default().last_fault(
+        SelfReport::default().fault_unthrottled(
             Fault::Setup,
-            &format_args!("context::set did not set {key}: {why}; {way_out}"),
+            &format_args!("context::set did not set {key}: {why}; {remedy}"),
         );
     }
 }
 
 /// Bytes of a key that are told.
-const LONGEST_KEY: usize = 100;
+const MAX_KEY_LEN: usize = 100;

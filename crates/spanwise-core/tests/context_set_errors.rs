@@ -19,7 +19,7 @@ use tracing_subscriber::prelude::*;
 const CHILD: &str = "SPANWISE_TEST_CHILD";
 
 #[test]
-fn each_mistake_is_told_once_with_the_way_out() {
+fn each_set_error_is_reported_once() {
     if env::var_os(CHILD).is_some() {
         return make_all_mistakes();
     }
