@@ -83,6 +83,7 @@ mod random_bits;
 mod redact;
 mod redacted;
 pub mod reentrancy;
+pub mod rfc3339;
 pub mod runtime_callsite;
 mod self_report;
 mod setting;

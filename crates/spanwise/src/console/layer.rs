@@ -1,17 +1,12 @@
 //! The layer that writes them.
 
-use std::{
-    fmt,
-    io::Write as _,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, io::Write as _, sync::Arc, time::SystemTime};
 
 use spanwise_core::{
     CONTEXT_KEYS, Clock, Context, EventContext, Fault, FilterInterop, Inherit, LayerId,
     LevelHandle, SelfReport, SinkCounters, SpanData,
     log_record::{self, LogRecord},
-    reentrancy,
+    reentrancy, rfc3339,
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
@@ -355,18 +350,14 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// The time of day, to the millisecond, so many minutes east of Greenwich.
+/// Appends the time of day to the millisecond, at `offset_minutes` east of Greenwich.
 fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
-    const DAY: i64 = 86_400;
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Less than a day, so it can be added to an offset.
-    let of_day = (since.as_secs() % DAY.cast_unsigned()).cast_signed();
-    let seconds = (of_day + i64::from(offset_minutes) * 60).rem_euclid(DAY);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    out.push_str(&format!(
-        "{hours:02}:{minutes:02}:{seconds:02}.{:03}",
-        since.subsec_millis()
-    ));
+    let (second, nanos) = rfc3339::since_epoch(now);
+    let date_time = rfc3339::date_time(second.saturating_add(i64::from(offset_minutes) * 60));
+    let mut text = *b"00:00:00.000";
+    text[..8].copy_from_slice(&date_time[11..]);
+    rfc3339::write_fraction(&mut text[9..], nanos);
+    out.extend(text.map(char::from));
 }
 
 /// An id as a person tells it from another.
