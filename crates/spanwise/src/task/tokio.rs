@@ -7,11 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use pin_project_lite::pin_project;
-use tokio::{
+use ::tokio::{
     runtime::Handle,
     task::{self, AbortHandle, JoinHandle, LocalSet},
 };
+use pin_project_lite::pin_project;
 use tracing::{Dispatch, Instrument, dispatcher, instrument::Instrumented};
 
 use super::{in_current, scoped_dispatch};
@@ -27,9 +27,9 @@ use super::{in_current, scoped_dispatch};
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, context, task, unit};
+/// use spanwise::{Context, context, task, unit_span};
 ///
-/// let _request = unit!("request", request_id = "r-1").entered();
+/// let _request = unit_span!("request", request_id = "r-1").entered();
 /// let task = task::spawn(async {
 ///     context::set("user_id", 42);
 ///     Context::current().get("request_id").map(str::to_owned)
@@ -77,9 +77,9 @@ pub fn spawn_blocking<T: Send + 'static>(
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, task::JoinSet, unit};
+/// use spanwise::{Context, task::JoinSet, unit_span};
 ///
-/// let request = unit!("request", request_id = "r-1");
+/// let request = unit_span!("request", request_id = "r-1");
 /// let mut tasks = JoinSet::new();
 /// request.in_scope(|| {
 ///     for _ in 0..3 {

@@ -49,7 +49,7 @@ fn assert_numbered(lines: &[String], count: usize) {
 }
 
 #[test]
-fn a_guard_dropped_early_loses_no_line() {
+fn guard_dropped_early_loses_no_line() {
     if is_part() {
         fn set_up() {
             let _telemetry = spanwise::init_from_env().unwrap();
@@ -62,7 +62,7 @@ fn a_guard_dropped_early_loses_no_line() {
     }
     for preset in ["prod", "dev"] {
         let lines = stderr_of(
-            "a_guard_dropped_early_loses_no_line",
+            "guard_dropped_early_loses_no_line",
             &[("LOG_PRESET", preset)],
         );
         assert_numbered(&lines, 20_000);
@@ -70,7 +70,7 @@ fn a_guard_dropped_early_loses_no_line() {
 }
 
 #[test]
-fn a_pipe_set_not_to_wait_gets_whole_lines() {
+fn nonblocking_pipe_gets_whole_lines() {
     const LINES: usize = 200;
     if is_part() {
         rustix::fs::fcntl_setfl(std::io::stderr(), OFlags::NONBLOCK).unwrap();
@@ -81,7 +81,7 @@ fn a_pipe_set_not_to_wait_gets_whole_lines() {
         return;
     }
     let lines = stderr_of(
-        "a_pipe_set_not_to_wait_gets_whole_lines",
+        "nonblocking_pipe_gets_whole_lines",
         &[("LOG_PRESET", "dev")],
     );
     assert_numbered(&lines, LINES);

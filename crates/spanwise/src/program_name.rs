@@ -7,11 +7,11 @@ use std::{
 
 /// What the file of the program is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
+pub(crate) struct ProgramName {
     name: String,
 }
 
-impl Program {
+impl ProgramName {
     pub(crate) fn current() -> Self {
         // Where the system does not say, by what it was called.
         let path = env::current_exe().ok();
@@ -72,7 +72,7 @@ impl Program {
     }
 }
 
-impl Default for Program {
+impl Default for ProgramName {
     fn default() -> Self {
         Self {
             name: "unknown".to_owned(),
@@ -168,7 +168,7 @@ mod tests {
             ("/opt/-", "-", None),
             ("/", "unknown", Some("unknown")),
         ] {
-            let program = Program::at(Path::new(path));
+            let program = ProgramName::at(Path::new(path));
             assert_eq!(program.name(), name, "{path}");
             assert_eq!(program.own_target().as_deref(), target, "{path}");
         }

@@ -12,7 +12,7 @@ use crate::file_paths;
 
 /// What was said about files, in code or in the environment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Files {
+pub(crate) struct FileOptions {
     pub(crate) file: Option<PathBuf>,
     pub(crate) error_file: Option<PathBuf>,
     pub(crate) rotation: Option<Rotation>,
@@ -22,7 +22,7 @@ pub(crate) struct Files {
     pub(crate) per_process: Option<bool>,
 }
 
-impl Files {
+impl FileOptions {
     /// This, and where it says nothing the other.
     pub(crate) fn or(&self, other: &Self) -> Self {
         let (this, other) = (self.clone(), other.clone());

@@ -8,14 +8,14 @@ use crate::settings::{SWITCH, setting};
 #[cfg(not(feature = "sentry"))]
 mod off;
 #[cfg(feature = "sentry")]
-mod on;
+mod sentry;
 
 #[cfg(not(feature = "sentry"))]
 pub(crate) use off::{
     FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
 };
 #[cfg(feature = "sentry")]
-pub(crate) use on::{
+pub(crate) use sentry::{
     FromEnv, InCode, Resolved, Running, Started, check_tag, problems, resolve, start,
 };
 

@@ -33,7 +33,7 @@ fn shop(vars: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn with_a_flight_recorder_only_what_fails_shows_its_debug_lines() {
+fn recorder_writes_debug_lines_of_failures() {
     let stdout = shop(&[("LOG_RECORDER", "debug")]);
     let lines: Vec<Value> = stdout
         .lines()
@@ -60,7 +60,7 @@ fn with_a_flight_recorder_only_what_fails_shows_its_debug_lines() {
 }
 
 #[test]
-fn each_line_is_json_and_belongs_to_a_tenant_and_a_request() {
+fn each_line_has_its_tenant_and_request() {
     let stdout = shop(&[]);
     let lines: Vec<Value> = stdout
         .lines()

@@ -8,7 +8,7 @@ use spanwise::{Builder, JsonLayer};
 use tracing::{error, info, warn};
 
 #[test]
-fn also_at_the_shutdown() {
+fn suppressed_counts_are_written_at_shutdown() {
     alone!();
     let (output, added) = (Lines::default(), Lines::default());
     let vars = [

@@ -4,9 +4,9 @@
 //! late while it holds the lock on the span's extensions, so that a `Debug` that logs stops the
 //! thread for ever. The pieces that the JSON layer is built on format first and lock after.
 
+mod color;
+mod fields;
 mod layer;
-mod paint;
-mod text;
 
+pub(crate) use fields::{is_plain, push_escaped};
 pub(crate) use layer::{ConsoleLayer, ShowTime, Style};
-pub(crate) use text::{is_plain, push_escaped};

@@ -8,7 +8,7 @@ use crate::support::Lines;
 use spanwise::Builder;
 
 #[test]
-fn and_its_errors_are_in_the_report() {
+fn unreachable_sentry_does_not_delay_lines() {
     alone!();
     let receiver = Receiver::behaving(Behaviour::Hang);
     let lines = Lines::default();

@@ -13,7 +13,7 @@ use crate::{
 
 /// What is said, or nothing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HttpServer {
+pub(crate) struct HttpOptions {
     #[cfg(feature = "http")]
     pub(crate) trust: Option<Trust>,
     #[cfg(feature = "http")]
@@ -24,7 +24,7 @@ pub(crate) struct HttpServer {
 }
 
 #[cfg(feature = "http")]
-impl HttpServer {
+impl HttpOptions {
     pub(crate) fn read(vars: &mut Vars) -> Self {
         Self {
             trust: vars.parsed(&LOG_HTTP_TRUST),
@@ -69,7 +69,7 @@ impl HttpServer {
 }
 
 #[cfg(not(feature = "http"))]
-impl HttpServer {
+impl HttpOptions {
     /// Of a part that is not there nothing is read.
     pub(crate) fn read(vars: &mut Vars) -> Self {
         for setting in [&LOG_HTTP_TRUST, &LOG_HTTP_CLIENT_ADDRESS] {

@@ -17,7 +17,7 @@ use crate::{
     Builder, Preset, conceal,
     explain::Origin,
     from_env::Vars,
-    grammar::Mistake,
+    parse::Mistake,
     resolve::{self, Service},
     settings::{SERVICE_NAME, SERVICE_VERSION},
 };

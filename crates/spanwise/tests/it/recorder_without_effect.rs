@@ -6,7 +6,7 @@ use crate::support::Lines;
 use spanwise::{Builder, core::Fault};
 
 #[test]
-fn at_the_start() {
+fn recorder_without_effect_is_reported() {
     alone!();
     let keeps = |levels: &str, recorder: &str| {
         let recorder: spanwise::Recorder = recorder.parse().unwrap();

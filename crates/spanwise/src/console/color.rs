@@ -4,9 +4,9 @@ use tracing_core::Level;
 
 /// ANSI colours, or none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Paint(pub(crate) bool);
+pub(crate) struct AnsiColor(pub(crate) bool);
 
-impl Paint {
+impl AnsiColor {
     pub(crate) fn dim(self, out: &mut String, write: impl FnOnce(&mut String)) {
         self.with(out, "2", write);
     }
