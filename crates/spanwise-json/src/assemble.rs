@@ -134,7 +134,7 @@ where
         let has_span = match scope {
             SpanScope::Current => self
                 .with_current(|node, cache| {
-                    node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
+                    node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
                 .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
                 .ok(),
@@ -394,11 +394,11 @@ where
 }
 
 /// The members of the spans whose keys the event has not used: an event's field hides a span's, but
-/// not context that was decided.
+/// not context that was pinned.
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
-    if let Some(renamed_on_conflict) = fragment.without_decided(&event) {
+    if let Some(renamed_on_conflict) = fragment.rename_pinned(&event) {
         line.truncate(offsets.fields_start);
         line.push(&renamed_on_conflict);
         offsets.fields_end = line.len();

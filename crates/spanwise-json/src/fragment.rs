@@ -38,9 +38,9 @@ pub(crate) struct Fragment {
     /// Where in `bytes` the names of all spans are, where they are listed.
     names: [u32; 2],
     depth: u32,
-    /// The context keys that were decided here, and here or above.
-    own_decided: ContextBits,
-    decided: ContextBits,
+    /// The context keys that were pinned here, and here or above.
+    own_pinned: ContextBits,
+    pinned: ContextBits,
 }
 
 /// A bit for each of the [`SpanPlan::context`] keys; those from the sixteenth on share the last.
@@ -108,7 +108,7 @@ pub(crate) struct OwnMembers<'a> {
     /// One after the other.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
-    pub(crate) decided: ContextBits,
+    pub(crate) pinned: ContextBits,
     pub(crate) altered: &'a AlteredFields,
 }
 
@@ -130,8 +130,8 @@ impl Fragment {
             split: 0,
             names: [0, 0],
             depth: parent.map_or(0, |parent| parent.depth) + 1,
-            own_decided: own.decided,
-            decided: own.decided | parent.map_or(0, |parent| parent.decided),
+            own_pinned: own.pinned,
+            pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
         };
         let mut altered = own.altered.clone();
         match span_plan.key_names.layout {
@@ -170,7 +170,7 @@ impl Fragment {
         let own = OwnMembers {
             members: [old, new],
             bits,
-            decided: self.own_decided | recorded.decided,
+            pinned: self.own_pinned | recorded.pinned,
             altered: &altered,
         };
         Self::new(&self.span_plan, own, parent)
@@ -303,9 +303,9 @@ impl Fragment {
             .map_or(&[], |altered| &altered.members)
     }
 
-    /// `members` under other keys where their own are decided in this span or above.
-    pub(crate) fn without_decided(&self, members: &[u8]) -> Option<Vec<u8>> {
-        self.span_plan.without(self.decided, members)
+    /// `members` under other keys where their own are pinned in this span or above.
+    pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
+        self.span_plan.without(self.pinned, members)
     }
 
     pub(crate) fn altered(&self) -> &AlteredFields {
@@ -339,8 +339,8 @@ impl Fragment {
             }
         } else {
             let own = own.concat();
-            let decided = parent.map_or(0, |parent| parent.decided) & !self.own_decided;
-            match span_plan.without(decided, &own) {
+            let pinned = parent.map_or(0, |parent| parent.pinned) & !self.own_pinned;
+            match span_plan.without(pinned, &own) {
                 Some(own) => {
                     self.own_len = own.len() as u32;
                     // Whatever key an event has, it is looked for.
@@ -498,18 +498,18 @@ impl Fragment {
 }
 
 impl SpanPlan {
-    /// `members` under other keys where their own are among `decided`; `None` where none is.
-    fn without(&self, decided: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
-        if decided == 0 {
+    /// `members` under other keys where their own are among `pinned`; `None` where none is.
+    fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
+        if pinned == 0 {
             return None;
         }
-        let is_decided = |key: &[u8]| {
+        let is_pinned = |key: &[u8]| {
             let place = self.context.iter().position(|known| known == key);
-            place.is_some_and(|place| decided & context_bit(place) != 0)
+            place.is_some_and(|place| pinned & context_bit(place) != 0)
         };
         let keys = members(members_of).map(|member| member.quoted_key());
         let renamed_on_conflict: Vec<(&[u8], Vec<u8>)> = keys
-            .filter(|key| is_decided(key))
+            .filter(|key| is_pinned(key))
             .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
             .collect();
         if renamed_on_conflict.is_empty() {
@@ -582,11 +582,11 @@ fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
 }
 
 impl Inherit for Fragment {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
         let own = OwnMembers {
             members: [&self.own(), b""],
             bits: self.own_bits.get(),
-            decided: self.own_decided,
+            pinned: self.own_pinned,
             altered: self.own_altered(),
         };
         Self::new(&self.span_plan, own, parent)

@@ -45,7 +45,7 @@
 //! * **No key twice, ever.** Of a name that is in several places the nearest value stands: the event's, then the innermost
 //!   span's. A field whose name is a key of the line itself (`level`, `timestamp`, a span's `message`, …), or begins with `fields.`,
 //!   is written as `fields.<name>`, `file` and `line` only where the source location is shown: nothing is lost, and a field cannot forge a line. So is a field that is called as a key of
-//!   the context which the HTTP layer or `spanwise_core::context::set` decided.
+//!   the context which the HTTP layer or `spanwise_core::context::set` pinned.
 //! * A field recorded late is on every line that follows, also of the spans inside.
 //! * An explicit parent (`parent: &span`) decides whose fields are shown; `parent: None` has none.
 //! * Records of the `log` crate show their own target, file and line.

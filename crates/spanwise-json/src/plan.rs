@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{CONTEXT_KEYS, context::decides, log_record};
+use spanwise_core::{CONTEXT_KEYS, context::pins_context, log_record};
 use tracing_core::Metadata;
 
 use crate::{
@@ -43,9 +43,9 @@ pub(crate) struct Plan {
     pub(crate) close: PaddedBytes<32>,
     /// Of a span's callsite.
     pub(crate) span_plan: Option<Arc<SpanPlan>>,
-    /// The context keys that this callsite decides: the bit of each, and its place in
+    /// The context keys that this callsite pins: the bit of each, and its place in
     /// [`SpanPlan::context`].
-    decides: Box<[(u128, ContextBits)]>,
+    pins: Box<[(u128, ContextBits)]>,
 }
 
 #[derive(Debug)]
@@ -141,11 +141,11 @@ impl Plan {
         } else {
             Box::default()
         };
-        let decides = keys.iter().filter_map(|key| {
+        let pins = keys.iter().filter_map(|key| {
             let place = context.iter().position(|name| name == key.name())?;
-            decides(callsite).then(|| (key.bit, fragment::context_bit(place)))
+            pins_context(callsite).then(|| (key.bit, fragment::context_bit(place)))
         });
-        let decides = decides.collect();
+        let pins = pins.collect();
         Self {
             head: PaddedBytes::new(template.head(options, callsite, is_log)),
             message_not_first: template.key_names.layout == Layout::Flat
@@ -173,14 +173,14 @@ impl Plan {
                 })
             }),
             keys,
-            decides,
+            pins,
         }
     }
 
-    /// Which context keys are decided by a span that has values for the keys of these bits.
+    /// Which context keys are pinned by a span that has values for the keys of these bits.
     #[inline]
-    pub(crate) fn decided(&self, bits: u128) -> ContextBits {
-        let has_value = self.decides.iter().filter(|(bit, _)| bits & bit != 0);
+    pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
+        let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
         has_value.fold(0, |context_bit, (_, place)| context_bit | place)
     }
 }

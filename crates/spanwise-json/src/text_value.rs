@@ -45,7 +45,7 @@ impl TextPolicy<'_> {
     /// What is shown instead of `text`, if it is something else.
     #[inline]
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
-        self.policy.instead_of(self.key, text)
+        self.policy.replacement_for(self.key, text)
     }
 
     #[inline]
@@ -145,7 +145,7 @@ fn push_checked(
     line.push_byte(b'"');
     let mut collector = Collector {
         line,
-        left: <dyn Redact>::COLLECTED,
+        left: <dyn Redact>::MAX_COLLECT_LEN,
         is_clean: true,
         truncated: false,
         json: MarkTracker::default(),
@@ -340,7 +340,7 @@ struct Collector<'a> {
 impl fmt::Write for Collector<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.json.see(text);
+        self.json.observe(text);
         let fits = self.is_clean && text.len() <= self.left;
         if fits && escape::push_clean_text(self.line, text) {
             self.left -= text.len();
