@@ -103,6 +103,8 @@ mod render;
 mod route;
 mod secret;
 mod span;
+#[doc(hidden)]
+pub mod support;
 mod value;
 mod wait_for;
 
