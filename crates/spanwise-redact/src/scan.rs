@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, after_escape, ends_escape, find},
+    bytes::{Set, after_escape, ends_escape, find, has_at},
     literals::Literals,
     numbers,
     tokens::{Runs, TOKENS, Then},
@@ -249,7 +249,10 @@ fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
         let last = text.last_chunk::<4>().copied().unwrap_or_default();
         last.map(|byte| byte.is_ascii_digit()) != [false; 4]
     };
-    signs.mention = signs.digits > 0 && ends_with_digit() && ends_with_mention(text);
+    // No letter before it tells that a code follows: `PIN is 4821`.
+    let begins_with_pin = || has_at(text, 0, b"pin is");
+    signs.mention =
+        signs.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_mention(text));
     let Some(starts) = starts(text, least) else {
         return;
     };
