@@ -13,7 +13,7 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{self, Random, Threshold},
+    consistent_sampling::{self, SampleRng, Threshold},
     keyed::Keyed,
     keys::Watched,
     limit::Kind,
@@ -107,7 +107,7 @@ impl OwnField {
     /// Whether the context may have a decided value of its name.
     #[inline]
     fn may_be_decided(&self) -> bool {
-        self.is_context_key || context::has_set_another_key()
+        self.is_context_key || context::has_set_custom_key()
     }
 }
 
@@ -172,7 +172,7 @@ impl Rules {
         &self,
         rules: &[Rule],
         asked: &Asked<'_, '_, S>,
-        random: &Random,
+        random: &SampleRng,
         time: &Time,
     ) -> Verdict
     where
@@ -269,7 +269,7 @@ impl Amount {
         &self,
         rule: &Rule,
         asked: &Asked<'_, '_, S>,
-        random: &Random,
+        random: &SampleRng,
         time: &Time,
     ) -> Verdict
     where
@@ -307,20 +307,20 @@ pub(crate) fn choose<S>(
     ctx: &LayerContext<'_, S>,
     seat: &Seat,
     threshold: Threshold,
-    random: &Random,
+    random: &SampleRng,
 ) -> Option<Share>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    let look_up = || chance::of_context(&Context::of_event(event, ctx));
+    let look_up = || consistent_sampling::randomness_from_context(&Context::from_event(event, ctx));
     let number = if event.is_contextual() {
         unit::number(seat, look_up)
     } else {
         look_up()
     };
-    let keeps = threshold.keeps(number.unwrap_or_else(|| random.number()));
+    let keeps = threshold.keeps(number.unwrap_or_else(|| random.next()));
     keeps.then_some(Share {
-        share: threshold.share(),
+        share: threshold.ratio(),
         of_traces: number.is_some(),
     })
 }
@@ -348,14 +348,14 @@ where
 
     fn context(&self) -> &Context {
         self.context
-            .get_or_init(|| Context::of_event(self.event, self.ctx))
+            .get_or_init(|| Context::from_event(self.event, self.ctx))
     }
 
     fn meets(&self, condition: &Condition, rule: &Rule) -> bool {
         let when = &rule.when;
         match condition {
             Condition::LogTarget => {
-                let target = log_record::LogRecord::of(self.event).target;
+                let target = log_record::LogRecord::from_event(self.event).target;
                 target.is_some_and(|target| when.means_target(&target))
             }
             Condition::Message(field) => {
@@ -388,7 +388,7 @@ where
     #[inline]
     fn own<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
         let field = field?;
-        let is_decided = field.may_be_decided() && self.context().decided(name).is_some();
+        let is_decided = field.may_be_decided() && self.context().pinned(name).is_some();
         (!is_decided).then_some(&field.field)
     }
 

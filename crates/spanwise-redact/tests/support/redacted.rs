@@ -9,8 +9,9 @@ use std::{
 };
 
 use spanwise_core::{
-    KeyVerdict, LayerExt, REDACTED, Redact, guarded,
-    nested_json::{self, Watch},
+    KeyVerdict, LayerExt, REDACTED, Redact,
+    nested_json::{self, MarkTracker},
+    panic_safe,
 };
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};
@@ -428,7 +429,7 @@ fn parent_of<S: Subscriber + for<'a> LookupSpan<'a>>(
 /// What a value writes, or that it failed.
 fn written(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    guarded::append(&mut text, value, usize::MAX);
+    panic_safe::format_into(&mut text, value, usize::MAX);
     text
 }
 
@@ -436,12 +437,12 @@ fn written(value: fmt::Arguments<'_>) -> String {
 #[derive(Default)]
 struct Watched {
     text: String,
-    watch: Watch,
+    tracker: MarkTracker,
 }
 
 impl fmt::Write for Watched {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.watch.see(text);
+        self.tracker.observe(text);
         self.text.push_str(text);
         Ok(())
     }
@@ -490,7 +491,7 @@ impl Visit for Call {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut watched = Watched::default();
         let seen = match fmt::write(&mut watched, format_args!("{value:?}")) {
-            Ok(()) if watched.watch.is_json() => Seen::Json(watched.text),
+            Ok(()) if watched.tracker.is_json() => Seen::Json(watched.text),
             _ => Seen::Debug(written(format_args!("{value:?}"))),
         };
         self.values.push((field.name(), seen));

@@ -26,7 +26,7 @@ fn origin_is_the_record_s_own() {
                 .format(spanwise_json::Format::JsonNested)
                 .with_writer(nested.clone()),
         )
-        .with(LayerExt::leveled(
+        .with(LayerExt::with_levels(
             JsonLayer::new().with_writer(warnings.clone()),
             "off,hyper=warn".parse().unwrap(),
         ))
@@ -63,7 +63,7 @@ fn origin_is_the_record_s_own() {
 /// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of
 /// `tracing`.
 #[test]
-fn fmt_shows_them_as_events() {
+fn fmt_shows_log_records_as_events() {
     alone!();
     let lines = Lines::default();
     let fmt = tracing_subscriber::fmt::layer()

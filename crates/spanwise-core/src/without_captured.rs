@@ -1,0 +1,58 @@
+//! A layer beside one that keeps events for later.
+
+use tracing::{Event, Subscriber};
+use tracing_core::Metadata;
+use tracing_subscriber::{Layer, layer::Context};
+
+use crate::{CallsitePlans, SinkFilter, Visibility, VisibilityCache, forward, forward_downcast};
+
+/// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::without_captured`](crate::LayerExt::without_captured).
+#[derive(Debug)]
+pub struct WithoutCaptured<L> {
+    inner: L,
+    sink_filter: SinkFilter,
+    plans: CallsitePlans<VisibilityCache>,
+}
+
+impl<L> WithoutCaptured<L> {
+    pub(crate) fn new(inner: L, sink_filter: SinkFilter) -> Self {
+        Self {
+            inner,
+            sink_filter,
+            plans: CallsitePlans::default(),
+        }
+    }
+
+    fn visibility<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Visibility {
+        let cache = self
+            .plans
+            .get(event.metadata(), |_| VisibilityCache::default());
+        self.sink_filter.visibility(cache, event, ctx)
+    }
+}
+
+impl<S, L> Layer<S> for WithoutCaptured<L>
+where
+    S: Subscriber,
+    L: Layer<S>,
+{
+    forward!(inner: on_register_dispatch, on_layer, register_callsite, max_level_hint, on_new_span);
+    forward!(inner: on_record, on_follows_from, on_enter, on_exit, on_close, on_id_change);
+    forward_downcast!(this, id => this.inner.downcast_raw(id));
+
+    /// A filter inside remembers what it says of an event until it is handed it: of one that it will not be handed it is not asked.
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
+            || self.inner.enabled(metadata, ctx)
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        self.visibility(event, &ctx) != Visibility::Visible || self.inner.event_enabled(event, ctx)
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if self.visibility(event, &ctx) == Visibility::Visible {
+            self.inner.on_event(event, ctx);
+        }
+    }
+}
