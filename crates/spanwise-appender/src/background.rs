@@ -13,10 +13,7 @@ use spanwise_core::{Fault, Flush, SelfReport, SinkCounters, SinkStats};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{
-    RollingFile,
-    record_sink::{RecordSink, WriterSink},
-};
+use crate::{RollingFile, record_sink::RecordSink, writer_sink::WriterSink};
 
 mod admission;
 mod buffer;
@@ -111,18 +108,12 @@ impl Background {
     /// gets many lines in one `write`; a line of which it took a part is completed when it takes more.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
         let (sink, name) = sink_for(writer);
-        BackgroundBuilder {
-            sink,
-            options: Options {
-                name: name.to_owned(),
-                capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
-            },
-            report: SelfReport::default(),
-        }
+        BackgroundBuilder::new(sink, name)
+    }
+
+    /// Writes to an output of your own: see [`RecordSink`].
+    pub fn for_sink(sink: impl RecordSink + 'static) -> BackgroundBuilder {
+        BackgroundBuilder::new(Box::new(sink), "sink")
     }
 
     /// Takes lines of this level.
@@ -174,6 +165,21 @@ impl fmt::Debug for Background {
 }
 
 impl BackgroundBuilder {
+    fn new(sink: Box<dyn RecordSink>, name: &str) -> Self {
+        Self {
+            sink,
+            options: Options {
+                name: name.to_owned(),
+                capacity: 8 * 1024 * 1024,
+                when_full: WhenFull::default(),
+                sync_on: None,
+                flush_on_panic: false,
+                direct: false,
+            },
+            report: SelfReport::default(),
+        }
+    }
+
     /// Sets the name under which it is counted and complains. Default: `stdout`, `stderr`, `file` or `writer`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = name.into();
@@ -323,7 +329,7 @@ impl Background {
                 let report = &queue.report;
                 if cfg!(panic = "abort") {
                     // What is held now is lost, and nobody comes to say so later.
-                    report.last_fault(Fault::Lost, &error);
+                    report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     report.fault(Fault::FlushFailed, &error);
                 }

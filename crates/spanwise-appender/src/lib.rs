@@ -72,12 +72,14 @@ mod record_sink;
 mod rolling;
 #[cfg(unix)]
 mod stdio_sink;
+mod writer_sink;
 
 pub use background::{
     Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
 };
 pub use byte_size::ByteSize;
 pub use process_hooks::{BeforeExit, before_exit};
+pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 pub use rolling::{
     Compression, Interval, OpenError, OpenErrorKind, Retention, RollingFile, RollingFileBuilder,
     Rotation, SettingError,

@@ -1,70 +1,189 @@
-//! What takes whole records and says how many it took.
+//! The interface of an output that writes whole records.
 
 use std::{
-    io::{self, Write},
+    io::{self, Write as _},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use crate::RollingFile;
 
-/// Whole records, one after the other.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Records<'a> {
-    /// All of them.
-    pub(crate) bytes: &'a [u8],
-    /// Where each ends in `bytes`, ascending; the last is the length of `bytes`.
-    pub(crate) ends: &'a [usize],
+/// An output of a [`Background`](crate::Background) that writes whole records.
+///
+/// Implement it for outputs that are not byte streams: a message queue, datagrams, a network
+/// protocol with acknowledgements. For byte streams, [`Background::builder`] takes any
+/// [`io::Write`].
+///
+/// The writer thread calls it with many records at once, and counts each record by the
+/// [`WriteOutcome`]. After a shutdown, or with [`direct`], the threads that log call it; one at a
+/// time. A sink that panics loses the records of that call. After the second panic, stderr replaces
+/// it. Lines that the sink itself logs to the same output are refused.
+///
+/// ```
+/// use std::{io::Write as _, net::UdpSocket, time::Duration};
+/// use spanwise_appender::{Background, RecordSink, Records, StopFlag, WriteOutcome};
+///
+/// /// Sends each record as one datagram.
+/// struct Datagrams(UdpSocket);
+///
+/// impl RecordSink for Datagrams {
+///     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+///         for (sent, record) in records.iter().enumerate() {
+///             if let Err(error) = self.0.send(record) {
+///                 return WriteOutcome::stopped_at(records, sent, error);
+///             }
+///         }
+///         WriteOutcome::all(records)
+///     }
+/// }
+///
+/// let collector = UdpSocket::bind("127.0.0.1:0")?;
+/// let socket = UdpSocket::bind("127.0.0.1:0")?;
+/// socket.connect(collector.local_addr()?)?;
+/// let (mut background, guard) = Background::for_sink(Datagrams(socket)).name("udp").build()?;
+/// background.write_all(b"order created\n")?;
+///
+/// let report = guard.shutdown(Duration::from_secs(5));
+/// assert_eq!((report.delivered, report.lost), (1, 0));
+/// let mut datagram = [0; 64];
+/// let length = collector.recv(&mut datagram)?;
+/// assert_eq!(&datagram[..length], b"order created\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// [`Background::builder`]: crate::Background::builder
+/// [`direct`]: crate::BackgroundBuilder::direct
+pub trait RecordSink: Send {
+    /// Writes the records, from the first one on.
+    ///
+    /// A sink that waits for its reader checks `stop` while it waits. Soon after the flag is set, it
+    /// returns [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
+    fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
+
+    /// Finishes the output at a shutdown, once all records are written. Does nothing by default.
+    fn finish(&mut self) {}
 }
 
-impl Records<'_> {
-    /// Where the record at `index` begins in `bytes`.
+/// A sequence of whole records. A record usually is a line and ends with a newline.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    /// All records, one after the other.
+    bytes: &'a [u8],
+    /// The end of each record in `bytes`, ascending; the last is the length of `bytes`.
+    ends: &'a [usize],
+}
+
+impl<'a> Records<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], ends: &'a [usize]) -> Self {
+        Self { bytes, ends }
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns whether there is no record. A sink is not called without records.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Returns all records as one slice, without anything between them.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns an iterator over the records.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let Self { bytes, ends } = *self;
+        ends.iter().enumerate().map(move |(index, end)| {
+            let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+            &bytes[start..*end]
+        })
+    }
+
+    /// Returns how many records lie within the first `length` bytes as a whole.
+    #[must_use]
+    pub fn count_within(&self, length: usize) -> usize {
+        self.ends.partition_point(|end| *end <= length)
+    }
+
+    pub(crate) const fn ends(&self) -> &'a [usize] {
+        self.ends
+    }
+
+    /// Where the record at `index` starts, or where the last one ends.
     pub(crate) fn start_of(&self, index: usize) -> usize {
-        match index.checked_sub(1) {
-            Some(before) => self.ends[before],
-            None => 0,
-        }
+        index.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 }
 
-/// What became of [`Records`], from the first on: `delivered`, then `refused`, then those that are still to be written: at once, if there
-/// was no error.
+/// The fate of [`Records`]: the first `delivered` are written, the next `refused` are lost.
+///
+/// The rest is written later: at once without an `error`, otherwise after a delay of up to half a
+/// second.
 #[derive(Debug)]
-pub(crate) struct WriteOutcome {
-    /// Records that the kernel, or whoever is behind the writer, has whole.
-    pub(crate) delivered: usize,
-    /// Records after those that are lost, or went to the fallback: not to be tried again.
-    pub(crate) refused: usize,
-    /// Why not all of them were delivered, unless more would be.
-    pub(crate) error: Option<io::Error>,
+#[non_exhaustive]
+pub struct WriteOutcome {
+    /// Records that the output has as a whole.
+    pub delivered: usize,
+    /// Records after those that are lost, or are elsewhere. They are counted as failed, and not
+    /// tried again.
+    pub refused: usize,
+    /// Why not all records were delivered. `None` if the output takes more at once.
+    pub error: Option<io::Error>,
 }
 
 impl WriteOutcome {
-    /// All were delivered.
-    pub(crate) fn all(records: Records<'_>) -> Self {
+    /// Creates the outcome of a write of all records.
+    #[must_use]
+    pub const fn all(records: Records<'_>) -> Self {
+        Self::partial(records.len())
+    }
+
+    /// Creates the outcome of a write of the first `delivered` records. The sink is called with the
+    /// rest at once.
+    #[must_use]
+    pub const fn partial(delivered: usize) -> Self {
         Self {
-            delivered: records.ends.len(),
+            delivered,
             refused: 0,
             error: None,
         }
     }
 
-    /// No more than `delivered` were. The rest is to be tried again, unless nobody will ever take it.
-    pub(crate) fn stopped_at(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
-        let refused = if is_permanent(&error) {
-            records.ends.len() - delivered
-        } else {
-            0
-        };
+    /// Creates the outcome of a write that failed after the first `delivered` records.
+    ///
+    /// The rest is tried again later. It is refused if `error` means that the reader is gone for
+    /// good: a broken pipe, a closed connection, a `write` that takes no bytes, or a closed file
+    /// descriptor.
+    #[must_use]
+    pub fn stopped_at(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
+        match is_permanent(&error) {
+            true => Self::refused(records, delivered, error),
+            false => Self {
+                error: Some(error),
+                ..Self::partial(delivered)
+            },
+        }
+    }
+
+    /// Creates the outcome of a write that failed after the first `delivered` records, and whose
+    /// rest is not tried again.
+    #[must_use]
+    pub fn refused(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
         Self {
             delivered,
-            refused,
+            refused: records.len().saturating_sub(delivered),
             error: Some(error),
         }
     }
 }
 
-/// Whether whoever reads is gone, and does not come back.
+/// Whether the reader is gone and does not come back.
 fn is_permanent(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, WriteZero};
     const EBADF: i32 = 9;
@@ -78,16 +197,16 @@ fn is_permanent(error: &io::Error) -> bool {
     gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
 }
 
-/// Tells a sink that waits for its reader when to give up.
+/// A signal that a sink stops waiting for its reader.
 #[derive(Debug, Default)]
-pub(crate) struct StopFlag {
+pub struct StopFlag {
     stopped: AtomicBool,
     deadline: Option<Instant>,
 }
 
 impl StopFlag {
-    /// Set by itself at `deadline`.
-    pub(crate) fn with_deadline(deadline: Instant) -> Self {
+    /// Creates a flag that is set from `deadline` on.
+    pub(crate) const fn with_deadline(deadline: Instant) -> Self {
         Self {
             stopped: AtomicBool::new(false),
             deadline: Some(deadline),
@@ -98,12 +217,16 @@ impl StopFlag {
         self.stopped.store(stopped, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
+    /// Returns whether the sink is to stop.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
         self.timeout(Duration::MAX).is_zero()
     }
 
-    /// The time until it is set, as far as that is known, but no more than `max`.
-    pub(crate) fn timeout(&self, max: Duration) -> Duration {
+    /// Returns how long a sink may wait before it checks the flag again: `max`, or less if the flag
+    /// will be set before that.
+    #[must_use]
+    pub fn timeout(&self, max: Duration) -> Duration {
         if self.stopped.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }
@@ -114,172 +237,22 @@ impl StopFlag {
     }
 }
 
-/// Where a [`Background`](crate::Background) writes to.
-pub(crate) trait RecordSink: Send {
-    /// Writes from the first record on. One that waits for its reader gives up with `TimedOut` soon after `stop` is set.
-    fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
-
-    /// There is nothing more to write.
-    fn finish(&mut self) {}
+/// When to try again an output that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Now,
+    AfterBackoff,
 }
 
 impl RecordSink for RollingFile {
     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
-        self.write_records(records, true)
+        // The background writer waits between attempts itself.
+        self.write_records(records, Retry::Now)
     }
 
-    /// Sees that it was not deleted since it was last looked at.
+    /// Writes again what a file held that was deleted since it was last checked.
     fn finish(&mut self) {
-        // What went wrong was told.
+        // Errors are in the self-report already.
         let _ = self.flush();
-    }
-}
-
-/// How the output ends.
-#[derive(Debug, Default)]
-pub(crate) enum LineEnd {
-    /// After a whole record, or before the first.
-    #[default]
-    Complete,
-    /// With these bytes of a record that was not written to its end.
-    Partial(Vec<u8>),
-    /// A newline is to come before anything else: it is all that the last record lacks, or nobody knows.
-    MissingNewline,
-}
-
-impl LineEnd {
-    /// How many bytes of these records are written already: of the first one, if it is the one that was torn. None if a newline must
-    /// come first.
-    pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
-        let first = &records.bytes[..records.ends.first().copied().unwrap_or_default()];
-        match self {
-            Self::Complete => Some(0),
-            Self::Partial(start) if first.starts_with(start) => Some(start.len()),
-            Self::Partial(_) | Self::MissingNewline => None,
-        }
-    }
-
-    /// The first `written` bytes of the records are written, and more may be.
-    pub(crate) fn advance(&mut self, records: Records<'_>, written: usize) -> WriteOutcome {
-        let delivered = records.ends.partition_point(|end| *end <= written);
-        let start = &records.bytes[records.start_of(delivered)..written];
-        *self = if start.is_empty() {
-            Self::Complete
-        } else {
-            Self::Partial(start.to_vec())
-        };
-        WriteOutcome {
-            delivered,
-            refused: 0,
-            error: None,
-        }
-    }
-
-    /// The first `written` bytes of the records are written, and then there was an error. A record that lacks only its newline is
-    /// delivered: it gets it before the next.
-    pub(crate) fn stopped(
-        &mut self,
-        records: Records<'_>,
-        written: usize,
-        error: io::Error,
-    ) -> WriteOutcome {
-        let mut delivered = self.advance(records, written).delivered;
-        if matches!(self, Self::Partial(_))
-            && records.ends[delivered] == written + 1
-            && records.bytes[written] == b'\n'
-        {
-            delivered += 1;
-            *self = Self::MissingNewline;
-        }
-        WriteOutcome::stopped_at(records, delivered, error)
-    }
-}
-
-/// Any writer.
-#[derive(Debug)]
-pub(crate) struct WriterSink<W> {
-    writer: W,
-    line_end: LineEnd,
-}
-
-impl<W> WriterSink<W> {
-    pub(crate) fn new(writer: W) -> Self {
-        Self {
-            writer,
-            line_end: LineEnd::default(),
-        }
-    }
-}
-
-impl<W: Write + Send> RecordSink for WriterSink<W> {
-    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
-        let mut written = match self.line_end.resume(records) {
-            Some(written) => written,
-            None => {
-                if let Err(error) = self.writer.write_all(b"\n") {
-                    return WriteOutcome::stopped_at(records, 0, error);
-                }
-                self.line_end = LineEnd::Complete;
-                0
-            }
-        };
-        loop {
-            match self.writer.write(&records.bytes[written..]) {
-                Ok(0) => {
-                    let error = io::ErrorKind::WriteZero.into();
-                    return self.line_end.stopped(records, written, error);
-                }
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return self.line_end.stopped(records, written, error),
-            }
-            if written == records.bytes.len() {
-                break;
-            }
-            // What it took is told before it is called again, which may take for ever, or panic.
-            return self.line_end.advance(records, written);
-        }
-        self.line_end = LineEnd::Complete;
-        match self.writer.flush() {
-            Ok(()) => WriteOutcome::all(records),
-            // It took them, and may still have them: to write them again could double them.
-            Err(error) => WriteOutcome {
-                delivered: 0,
-                refused: records.ends.len(),
-                error: Some(error),
-            },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn record_without_its_newline_counts_as_delivered() {
-        let records = Records {
-            bytes: b"ab\n\ncd",
-            ends: &[3, 4, 6],
-        };
-        let delivered = (0..6).map(|written| {
-            let error = io::ErrorKind::StorageFull.into();
-            LineEnd::default()
-                .stopped(records, written, error)
-                .delivered
-        });
-        assert_eq!(delivered.collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
-    }
-
-    #[test]
-    fn only_the_partial_record_is_resumed() {
-        let records = Records {
-            bytes: b"abc\nabd\n",
-            ends: &[4, 8],
-        };
-        assert_eq!(LineEnd::Complete.resume(records), Some(0));
-        assert_eq!(LineEnd::Partial(b"ab".to_vec()).resume(records), Some(2));
-        assert_eq!(LineEnd::Partial(b"b".to_vec()).resume(records), None);
-        assert_eq!(LineEnd::MissingNewline.resume(records), None);
     }
 }

@@ -48,7 +48,7 @@ use fs::Dir;
 
 use crate::{
     process_hooks::ProcessHooks,
-    record_sink::{Records, WriteOutcome},
+    record_sink::{Records, Retry, WriteOutcome},
 };
 
 /// A log file that rolls: when it is time, `app.log` becomes `app.2026-11-20.3.log` and a new `app.log` starts.
@@ -150,10 +150,11 @@ impl RollingFile {
         self.0.settings.dry_run()
     }
 
-    /// Writes as many of the records as the file takes, each run of them with one call. Somebody `patient` waits before trying again.
-    pub(crate) fn write_records(&self, records: Records<'_>, patient: bool) -> WriteOutcome {
+    /// Writes as many of the records as the file takes, each run of them with one call. With [`Retry::Now`]
+    /// it is tried even though it failed a moment ago.
+    pub(crate) fn write_records(&self, records: Records<'_>, retry: Retry) -> WriteOutcome {
         match self.0.state.lock() {
-            Ok(mut state) => state.write(records, patient),
+            Ok(mut state) => state.write(records, retry),
             Err(error) => {
                 let settings = &self.0.settings;
                 settings.report_write_error(&error);
@@ -178,11 +179,9 @@ impl Write for &RollingFile {
         if record.is_empty() {
             return Ok(0);
         }
-        let records = Records {
-            bytes: record,
-            ends: &[record.len()],
-        };
-        match self.write_records(records, false).error {
+        let ends = [record.len()];
+        let records = Records::new(record, &ends);
+        match self.write_records(records, Retry::AfterBackoff).error {
             Some(error) => Err(error),
             None => Ok(record.len()),
         }

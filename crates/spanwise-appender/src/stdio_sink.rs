@@ -15,7 +15,10 @@ use rustix::{
 
 use spanwise_core::stdio;
 
-use crate::record_sink::{LineEnd, RecordSink, Records, StopFlag, WriteOutcome};
+use crate::{
+    record_sink::{RecordSink, Records, StopFlag, WriteOutcome},
+    writer_sink::LineEnd,
+};
 
 /// One of the two. Written to directly, past what `std` buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,17 +173,17 @@ impl RecordSink for StdioSink {
                 0
             }
         };
-        while written < records.bytes.len() {
-            let whole = records.ends.partition_point(|end| *end <= written);
-            let rest = &records.ends[whole..];
+        while written < records.as_bytes().len() {
+            let whole = records.count_within(written);
+            let rest = &records.ends()[whole..];
             // As many whole records as go at once, or one that is longer.
             let fits = |end: &usize| end - written <= target.max_write;
             let fitting = rest.partition_point(fits).max(1);
-            let bytes = &records.bytes[written..rest[fitting - 1]];
+            let bytes = &records.as_bytes()[written..rest[fitting - 1]];
             let (more, result) = target.write_all(bytes, stop, whole > 0);
             written += more;
             if let Err(error) = result {
-                return line_end.stopped(records, written, error);
+                return line_end.stopped_at(records, written, error);
             }
             if more < bytes.len() {
                 // What it took is told before it is waited for again.

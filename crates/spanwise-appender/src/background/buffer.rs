@@ -40,10 +40,7 @@ impl Chunk {
     }
 
     pub(crate) fn records(&self) -> Records<'_> {
-        Records {
-            bytes: &self.bytes,
-            ends: &self.ends,
-        }
+        Records::new(&self.bytes, &self.ends)
     }
 
     /// Takes `count` records off the front.

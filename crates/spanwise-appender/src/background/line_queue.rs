@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     process_hooks::{self, ProcessHooks},
-    record_sink::{RecordSink, StopFlag, WriterSink},
+    record_sink::{RecordSink, StopFlag},
+    writer_sink::WriterSink,
 };
 use sink_call::is_writing_thread;
 

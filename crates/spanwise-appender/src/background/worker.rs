@@ -57,7 +57,7 @@ fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
         let records = chunk.records();
         let attempt = queue.attempt(records, &queue.stop);
         let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.ends.len() - done);
+        let (bytes, left) = (records.start_of(done), records.len() - done);
         if !queue.stop.is_set() {
             queue.report_refusal(&attempt, left);
         }

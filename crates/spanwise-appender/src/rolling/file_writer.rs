@@ -22,7 +22,7 @@ use super::{
     path_lock::PathLock,
     period::{self, Period},
 };
-use crate::record_sink::{Records, WriteOutcome};
+use crate::record_sink::{Records, Retry, WriteOutcome};
 
 /// All that changes while a file is written. One thread at a time has it.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ impl FileWriter {
 
     /// Writes as many of the records as it can. What refused is left alone for a while, unless whoever calls is `patient`: keeps what
     /// is refused, and waits before it tries again.
-    pub(super) fn write(&mut self, records: Records<'_>, patient: bool) -> WriteOutcome {
-        let refusal = match patient && !self.settings.fallback_to_stderr {
+    pub(super) fn write(&mut self, records: Records<'_>, retry: Retry) -> WriteOutcome {
+        let refusal = match retry == Retry::Now && !self.settings.fallback_to_stderr {
             true => None,
             false => self.write_backoff.refusal(|| self.settings.clock.instant()),
         };
@@ -117,11 +117,11 @@ impl FileWriter {
 
     /// Writes runs of records, each with one call, until all are written or the file takes no more.
     pub(super) fn append_records(&mut self, records: Records<'_>) -> (usize, Option<io::Error>) {
-        let count = records.ends.len();
+        let count = records.len();
         let (mut done, mut retried) = (0, false);
         while done < count {
             let start = records.start_of(done);
-            if let Err(error) = self.roll_if_due((records.ends[done] - start) as u64) {
+            if let Err(error) = self.roll_if_due((records.start_of(done + 1) - start) as u64) {
                 return (done, Some(error));
             }
             if !self.deleted_tails.is_empty() {
@@ -137,15 +137,14 @@ impl FileWriter {
             let end = done + self.count_fitting(&records, done);
             match self
                 .current
-                .append(&records.bytes[start..records.ends[end - 1]])
+                .append(&records.as_bytes()[start..records.start_of(end)])
             {
                 Ok(()) => {
                     done = end;
                     retried = false;
                 }
                 Err((written, error)) => {
-                    let whole =
-                        records.ends[done..end].partition_point(|end| *end <= start + written);
+                    let whole = records.count_within(start + written) - done;
                     done += whole;
                     self.current
                         .truncate_partial((start + written - records.start_of(done)) as u64);
@@ -162,7 +161,7 @@ impl FileWriter {
 
     /// How many records from the `first` on the file can take: at least one.
     fn count_fitting(&self, records: &Records<'_>, first: usize) -> usize {
-        let rest = &records.ends[first..];
+        let rest = &records.ends()[first..];
         let start = records.start_of(first);
         match self.settings.rotation.size {
             // Too long already: it could not be rolled, and takes what comes.
@@ -212,9 +211,9 @@ impl Settings {
     ) -> WriteOutcome {
         let mut refused = 0;
         if error.is_some() && self.fallback_to_stderr {
-            refused = records.ends.len() - delivered;
+            refused = records.len() - delivered;
             // What stderr does not take either is lost, and counted like the rest.
-            let _ = stdio::write_to_stderr(&records.bytes[records.start_of(delivered)..]);
+            let _ = stdio::write_to_stderr(&records.as_bytes()[records.start_of(delivered)..]);
         }
         WriteOutcome {
             delivered,

@@ -100,7 +100,9 @@ impl FileWriter {
                 .sum::<u64>();
             let what = self.loss_text(Some(left.max(unsafe_bytes)), &error);
             // There is no later time to tell it.
-            self.settings.report.last_fault(Fault::WriteFailed, &what);
+            self.settings
+                .report
+                .fault_unthrottled(Fault::WriteFailed, &what);
             self.deleted_tails.clear();
         }
     }
@@ -175,10 +177,7 @@ impl FileWriter {
                 if ends.is_empty() {
                     break;
                 }
-                let records = Records {
-                    bytes: &bytes[..ends[ends.len() - 1]],
-                    ends: &ends,
-                };
+                let records = Records::new(&bytes[..ends[ends.len() - 1]], &ends);
                 let (delivered, error) = self.append_records(records);
                 let written = records.start_of(delivered);
                 deleted_tails.written(written);

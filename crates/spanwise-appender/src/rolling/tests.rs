@@ -11,13 +11,7 @@ use crate::ByteSize;
 fn write(file: &RollingFile, lines: &[&str]) -> WriteOutcome {
     let bytes: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let ends: Vec<usize> = bytes.match_indices('\n').map(|(at, _)| at + 1).collect();
-    file.write_records(
-        Records {
-            bytes: bytes.as_bytes(),
-            ends: &ends,
-        },
-        false,
-    )
+    file.write_records(Records::new(bytes.as_bytes(), &ends), Retry::AfterBackoff)
 }
 
 fn at_size(dir: &Path, size: u64) -> RollingFileBuilder {

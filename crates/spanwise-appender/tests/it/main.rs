@@ -20,5 +20,6 @@ mod loss_event_deadlock;
 mod loss_events;
 #[cfg(unix)]
 mod process_exit;
+mod record_sink;
 mod rolling;
 mod support;

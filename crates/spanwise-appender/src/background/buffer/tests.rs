@@ -1,10 +1,7 @@
 use super::*;
 
 fn lines(chunk: &Chunk) -> Vec<&[u8]> {
-    let records = chunk.records();
-    (0..records.ends.len())
-        .map(|index| &records.bytes[records.start_of(index)..records.ends[index]])
-        .collect()
+    chunk.records().iter().collect()
 }
 
 #[test]

@@ -17,17 +17,13 @@ use super::{
     LineQueue, State, deadline_after,
     sink_call::{Role, is_writing_thread},
 };
-use crate::{background::admission::Admission, record_sink::StopFlag};
+use crate::{
+    background::admission::Admission,
+    record_sink::{Retry, StopFlag},
+};
 
 /// A line that nobody takes right now is held, not lost: to wait for its reader only shows it sooner.
 const MAX_WAIT: Duration = Duration::from_millis(100);
-
-/// When to try again an output that refused lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
-    Now,
-    AfterBackoff,
-}
 
 /// What came of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +149,7 @@ impl LineQueue {
         let records = chunk.records();
         let attempt = self.attempt(records, &StopFlag::with_deadline(until));
         let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.ends.len() - done);
+        let (bytes, left) = (records.start_of(done), records.len() - done);
         self.report_refusal(&attempt, left);
         chunk.remove_front(done);
         let turn = match (&attempt.error, attempt.timed_out) {

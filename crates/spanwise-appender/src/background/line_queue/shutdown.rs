@@ -7,10 +7,8 @@ use std::{
 
 use spanwise_core::Fault;
 
-use super::{
-    LineQueue, Phase, State, Worker, deadline_after, direct::Retry, sink_call::is_writing_thread,
-};
-use crate::{background::Report, process_hooks::ProcessHooks};
+use super::{LineQueue, Phase, State, Worker, deadline_after, sink_call::is_writing_thread};
+use crate::{background::Report, process_hooks::ProcessHooks, record_sink::Retry};
 
 /// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
@@ -168,7 +166,7 @@ impl LineQueue {
         state.reported_lost = stats.lost();
         drop(state);
         if is_news {
-            self.report.last_fault(Fault::Lost, &stats);
+            self.report.fault_unthrottled(Fault::Lost, &stats);
         }
     }
 }

@@ -141,6 +141,9 @@ impl LineQueue {
                 refused,
                 error,
             }) => {
+                // A sink of the application may count wrong; the totals must not.
+                let delivered = delivered.min(records.len());
+                let refused = refused.min(records.len() - delivered);
                 let timed_out = |error: &io::Error| {
                     refused == 0 && stop.is_set() && error.kind() == io::ErrorKind::TimedOut
                 };
@@ -156,7 +159,7 @@ impl LineQueue {
             // What it was given may be written, or not: to write it again could double it.
             Err(error) => Attempt {
                 delivered: 0,
-                refused: records.ends.len(),
+                refused: records.len(),
                 error: Some(SinkError::new(error)),
                 timed_out: false,
             },
