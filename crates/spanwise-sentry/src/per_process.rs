@@ -30,7 +30,7 @@ impl<T> PerProcess<T> {
     }
 
     /// Returns the value of this process, which a child makes with `make` when it first asks.
-    pub(crate) fn here(&self, make: impl Fn() -> T) -> &T {
+    pub(crate) fn get_or_init(&self, make: impl Fn() -> T) -> &T {
         let generation = forks::generation();
         let mut one = self;
         while one.generation != generation {
@@ -40,7 +40,7 @@ impl<T> PerProcess<T> {
     }
 
     /// Returns the value of this process, if there is one.
-    pub(crate) fn here_if_any(&self) -> Option<&T> {
+    pub(crate) fn existing(&self) -> Option<&T> {
         let generation = forks::generation();
         let mut one = self;
         while one.generation != generation {

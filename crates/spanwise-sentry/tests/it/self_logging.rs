@@ -10,8 +10,8 @@ use tracing::{error, level_filters::LevelFilter};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn however_much_it_says() {
-    if alone("feedback::however_much_it_says") {
+fn http_client_logs_do_not_feed_back() {
+    if alone("self_logging::http_client_logs_do_not_feed_back") {
         return;
     }
     let receiver = Receiver::behaving(Behaviour::Answer(503, &[]));
@@ -35,7 +35,7 @@ fn however_much_it_says() {
             .flush(Instant::now() + Duration::from_secs(60))
             .is_err()
     );
-    receiver.behave(crate::support::TAKES);
+    receiver.behave(crate::support::ACCEPT);
     assert!(
         sentry
             .flush(Instant::now() + Duration::from_secs(60))
@@ -57,8 +57,8 @@ fn however_much_it_says() {
 
 /// What the program's own hook logs is the program's.
 #[test]
-fn a_hook_is_heard_on_the_sending_thread() {
-    if alone("feedback::a_hook_is_heard_on_the_sending_thread") {
+fn hook_events_on_the_sender_thread_are_seen() {
+    if alone("self_logging::hook_events_on_the_sender_thread_are_seen") {
         return;
     }
     let receiver = Receiver::start();
@@ -68,7 +68,7 @@ fn a_hook_is_heard_on_the_sending_thread() {
     };
     let (layer, guard) = builder(&receiver)
         .before_send(hook)
-        .repeats_within(Duration::from_millis(1))
+        .dedup_window(Duration::from_millis(1))
         .build()
         .unwrap();
     let (seen, other) = Seen::new();
@@ -90,8 +90,8 @@ fn a_hook_is_heard_on_the_sending_thread() {
 /// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the
 /// key.
 #[test]
-fn the_key_is_in_no_line() {
-    if let Some(output) = output_alone("feedback::the_key_is_in_no_line") {
+fn dsn_key_is_never_logged() {
+    if let Some(output) = output_alone("self_logging::dsn_key_is_never_logged") {
         let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         let [stdout, stderr] = &texts;
         assert!(stderr.contains("[REDACTED]"), "{stderr}");

@@ -18,8 +18,8 @@ use tracing::{error, info_span};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn one_that_logs_and_opens_spans_is_not_asked_about_them() {
-    if alone("hook_logs::one_that_logs_and_opens_spans_is_not_asked_about_them") {
+fn logging_hook_does_not_recurse() {
+    if alone("hook_events::logging_hook_does_not_recurse") {
         return;
     }
     let receiver = Receiver::start();
@@ -36,7 +36,7 @@ fn one_that_logs_and_opens_spans_is_not_asked_about_them() {
     };
     let (layer, guard) = builder(&receiver)
         .traces_sample_rate(1.0)
-        .repeats_within(Duration::ZERO)
+        .dedup_window(Duration::ZERO)
         .before_send(hook)
         .build()
         .unwrap();
@@ -51,7 +51,7 @@ fn one_that_logs_and_opens_spans_is_not_asked_about_them() {
 static SENTRY: OnceLock<Sentry> = OnceLock::new();
 
 /// Whatever a hook asks for.
-fn ask() {
+fn use_sentry() {
     let sentry = SENTRY.get().unwrap();
     let _ = (sentry.stats(), sentry.client().is_enabled());
     sentry.bind();
@@ -62,15 +62,15 @@ fn ask() {
 }
 
 #[test]
-fn one_that_asks_for_anything_gets_it() {
-    if alone("hook_logs::one_that_asks_for_anything_gets_it") {
+fn hook_may_use_the_sentry_handle() {
+    if alone("hook_events::hook_may_use_the_sentry_handle") {
         return;
     }
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver)
         .traces_sample_rate(1.0)
         .before_send(|event| {
-            ask();
+            use_sentry();
             Some(event)
         })
         .build()
@@ -90,8 +90,8 @@ fn one_that_asks_for_anything_gets_it() {
 }
 
 #[test]
-fn one_that_panics_where_panics_are_logged_is_counted() {
-    if alone("hook_logs::one_that_panics_where_panics_are_logged_is_counted") {
+fn panicking_hook_with_panic_logs_is_counted() {
+    if alone("hook_events::panicking_hook_with_panic_logs_is_counted") {
         return;
     }
     let receiver = Receiver::start();
@@ -103,7 +103,7 @@ fn one_that_panics_where_panics_are_logged_is_counted() {
     tracing_subscriber::registry().with(layer).init();
     std::panic::set_hook(Box::new(|panic| {
         error!("a panic: {panic}");
-        ask();
+        use_sentry();
     }));
     error!("failed");
     let stats = guard.shutdown(Duration::from_secs(60));

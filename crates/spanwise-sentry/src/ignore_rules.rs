@@ -4,13 +4,13 @@ use crate::fields::Cause;
 
 /// Errors that are nobody's business: by where they come from, what they say, or what they are.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ignore {
+pub(crate) struct IgnoreRules {
     targets: Vec<String>,
     messages: Vec<String>,
     errors: Vec<String>,
 }
 
-impl Ignore {
+impl IgnoreRules {
     pub(crate) fn target(&mut self, target: String) {
         self.targets.push(target);
     }
@@ -24,7 +24,7 @@ impl Ignore {
     }
 
     /// A target and all below it.
-    pub(crate) fn has_target(&self, target: &str) -> bool {
+    pub(crate) fn ignores_target(&self, target: &str) -> bool {
         self.targets.iter().any(|ignored| {
             target
                 .strip_prefix(&**ignored)

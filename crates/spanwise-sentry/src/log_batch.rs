@@ -9,41 +9,41 @@ use std::{
 use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
 use tracing_core::Level;
 
-use crate::{around::Around, event::Place, fields::Fields};
+use crate::{event_builder::EventOrigin, event_scope::EventScope, fields::Fields};
 
 /// Logs that wait for others.
 #[derive(Debug, Default)]
-pub(crate) struct Logs {
+pub(crate) struct LogBatch {
     waiting: Mutex<(Vec<Log>, Option<Instant>)>,
 }
 
 /// What became of the bundle that a log was added to.
-pub(crate) enum Bundle {
+pub(crate) enum BatchState {
     /// It waits for others from now on.
-    Begun,
-    Waits,
+    Started,
+    Waiting,
     /// It is to be sent.
     Full(Vec<Log>),
 }
 
 /// Sentry takes no more in one bundle.
-const MOST: usize = 100;
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const MAX_BATCH_LEN: usize = 100;
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Logs {
-    pub(crate) fn push(&self, log: Log, now: Instant) -> Bundle {
+impl LogBatch {
+    pub(crate) fn push(&self, log: Log, now: Instant) -> BatchState {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (logs, until) = &mut *waiting;
         logs.push(log);
-        if logs.len() >= MOST {
+        if logs.len() >= MAX_BATCH_LEN {
             *until = None;
-            return Bundle::Full(mem::take(logs));
+            return BatchState::Full(mem::take(logs));
         }
         match until {
-            Some(_) => Bundle::Waits,
+            Some(_) => BatchState::Waiting,
             None => {
-                *until = Some(now + LONGEST_WAIT);
-                Bundle::Begun
+                *until = Some(now + BATCH_TIMEOUT);
+                BatchState::Started
             }
         }
     }
@@ -65,7 +65,12 @@ impl Logs {
     }
 }
 
-pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: SystemTime) -> Log {
+pub(crate) fn log(
+    origin: EventOrigin<'_>,
+    fields: &Fields,
+    scope: &EventScope,
+    at: SystemTime,
+) -> Log {
     let mut attributes: Map<String, LogAttribute> = Map::new();
     for (name, value) in &fields.values {
         // For the event, as its stack.
@@ -82,27 +87,27 @@ pub(crate) fn log(place: Place<'_>, fields: &Fields, around: &Around, at: System
         };
         attributes.insert(name, cause.text.clone().into());
     }
-    for (name, value) in around.tags.iter() {
+    for (name, value) in scope.tags.iter() {
         attributes.insert(name.clone(), value.clone().into());
     }
-    if let Some(id) = &around.user_id {
+    if let Some(id) = &scope.user_id {
         attributes.insert("user.id".to_owned(), id.clone().into());
     }
-    attributes.insert("logger.name".to_owned(), place.target().into());
-    if let (Some(file), Some(line)) = (place.file(), place.line()) {
+    attributes.insert("logger.name".to_owned(), origin.target().into());
+    if let (Some(file), Some(line)) = (origin.file(), origin.line()) {
         attributes.insert("code.file.path".to_owned(), file.into());
         attributes.insert("code.line.number".to_owned(), line.into());
     }
     Log {
-        level: match *place.callsite.level() {
+        level: match *origin.callsite.level() {
             Level::ERROR => LogLevel::Error,
             Level::WARN => LogLevel::Warn,
             Level::INFO => LogLevel::Info,
             Level::DEBUG => LogLevel::Debug,
             Level::TRACE => LogLevel::Trace,
         },
-        body: fields.says().unwrap_or_default().to_owned(),
-        trace_id: Some(around.trace_id),
+        body: fields.text_or_error().unwrap_or_default().to_owned(),
+        trace_id: Some(scope.trace_id),
         timestamp: at,
         severity_number: None,
         attributes,

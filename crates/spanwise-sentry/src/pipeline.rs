@@ -17,24 +17,24 @@ use sentry_core::{
 use spanwise_core::{Clock, Fault, Redact, panic_safe};
 
 use crate::{
+    breadcrumbs::MemoryBudget,
     builder::Options,
-    last_word,
-    late::{Item, Pushed},
-    limits::Category,
-    logs::Bundle,
+    dedup::{self, Repetition},
+    envelope_redaction,
+    exiting_threads::{DeferredItem, Pushed},
+    log_batch::BatchState,
     outbox::Parcel,
-    queues::{Queue, Queues},
-    repeats::{self, Again},
-    sender::Chores,
-    trail::Room,
+    process_state::{ProcessState, ProcessStates},
+    rate_limits::Category,
+    sender::PeriodicTasks,
 };
 
 /// What all parts share.
-pub(crate) struct Sink {
+pub(crate) struct Pipeline {
     pub(crate) client: Arc<Client>,
-    pub(crate) queues: Arc<Queues>,
+    pub(crate) states: Arc<ProcessStates>,
     pub(crate) options: Options,
-    pub(crate) room: Arc<Room>,
+    pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) clock: Clock,
 }
 
@@ -60,12 +60,12 @@ pub(crate) fn is_capturing() -> bool {
 }
 
 /// Something is being captured, perhaps from inside of a hook: then what was before holds again after it.
-struct Capturing {
+struct CaptureScope {
     was_capturing: bool,
     read: Read,
 }
 
-impl Capturing {
+impl CaptureScope {
     fn enter(read: Read) -> Self {
         Self {
             was_capturing: IS_CAPTURING
@@ -79,7 +79,7 @@ impl Capturing {
     }
 }
 
-impl Drop for Capturing {
+impl Drop for CaptureScope {
     fn drop(&mut self) {
         let _ = IS_CAPTURING.try_with(|capturing| capturing.set(self.was_capturing));
         let _ = READ.try_with(|read| read.replace(std::mem::take(&mut self.read)));
@@ -88,7 +88,7 @@ impl Drop for Capturing {
 
 /// Whether this thread lets go of its thread-locals, and has let go of those that sentry's client
 /// needs.
-pub(crate) fn is_ending() -> bool {
+pub(crate) fn is_thread_exiting() -> bool {
     /// Outlived by all that was there before it.
     struct Canary;
     impl Drop for Canary {
@@ -108,72 +108,72 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-impl Sink {
+impl Pipeline {
     /// Sends an error that was not sent within the window; otherwise counts it. `make` is called only for what is sent or kept.
-    pub(crate) fn see(&self, key: u64, make: impl FnOnce() -> Event<'static>) {
-        let queue = self.queues.here();
-        let (again, told) = queue.repeats.see(key, self.clock.instant());
+    pub(crate) fn send_deduplicated(&self, key: u64, make: impl FnOnce() -> Event<'static>) {
+        let queue = self.states.current();
+        let (again, told) = queue.dedup.check(key, self.clock.instant());
         if let Some(told) = told {
-            self.tell(told);
+            self.send_report(told);
         }
         match again {
-            Again::No => self.capture(make()),
-            Again::First => {
+            Repetition::New => self.capture(make()),
+            Repetition::First => {
                 count(&queue.counts.repeated);
-                let told = queue.repeats.keep(key, &make());
-                told.into_iter().for_each(|told| self.tell(told));
+                let told = queue.dedup.keep(key, &make());
+                told.into_iter().for_each(|told| self.send_report(told));
                 queue.outbox.wake();
             }
-            Again::Yes => count(&queue.counts.repeated),
+            Repetition::Again => count(&queue.counts.repeated),
         }
     }
 
     /// Tells how often an error came again.
-    fn tell(&self, (mut event, again): repeats::Told) {
-        let window = self.queues.here().repeats.window;
-        crate::event::tell_repeats(&mut event, again, window);
+    fn send_report(&self, (mut event, again): dedup::RepeatReport) {
+        let window = self.states.current().dedup.window;
+        crate::event_builder::add_repeat_count(&mut event, again, window);
         self.capture(event);
     }
 
     /// Hands an event to the client: hooks and sampling come now, or where this thread ends, on the
     /// one that sends.
     fn capture(&self, event: Event<'static>) {
-        if is_ending() {
-            self.hand_over(Item::Event(Box::new(event)));
+        if is_thread_exiting() {
+            self.defer(DeferredItem::Event(Box::new(event)));
         } else {
             self.capture_here(event);
         }
     }
 
     #[cold]
-    fn hand_over(&self, item: Item) {
+    fn defer(&self, item: DeferredItem) {
         let items = item.count();
-        let queue = self.queues.here();
+        let queue = self.states.current();
         let counters = &queue.outbox.counters;
-        match queue.late.push(item) {
-            Pushed::Waits => queue.outbox.wake(),
+        match queue.deferred.push(item) {
+            Pushed::Accepted => queue.outbox.wake(),
             Pushed::Ended => counters.add_lost_at_shutdown(items),
             Pushed::Full => {
                 counters.add_write_failed(items);
                 let why = "threads log faster while they end than is sent to Sentry";
-                self.queues.report.fault(Fault::WriteFailed, &why);
+                self.states.report.fault(Fault::WriteFailed, &why);
             }
         }
     }
 
-    fn send_late(&self, queue: &Queue) {
-        queue.late.send_all(|item| match item {
-            Item::Event(event) => self.capture_here(*event),
-            Item::Envelope(envelope) => self.send_here(*envelope),
+    fn send_deferred(&self, queue: &ProcessState) {
+        queue.deferred.send_all(|item| match item {
+            DeferredItem::Event(event) => self.capture_here(*event),
+            DeferredItem::Envelope(envelope) => self.send_here(*envelope),
         });
     }
 
     /// Ends the sending of what threads logged while they ended, and counts the rest as lost.
-    pub(crate) fn end_late(&self) {
-        let Some(queue) = self.queues.here_if_any() else {
+    pub(crate) fn end_deferred(&self) {
+        let Some(queue) = self.states.existing() else {
             return;
         };
-        let lost = queue.late.end().iter().map(Item::count).sum();
+        let lost = queue.deferred.end().iter().map(DeferredItem::count).sum();
         queue.outbox.counters.add_lost_at_shutdown(lost);
     }
 
@@ -188,15 +188,15 @@ impl Sink {
             true => Read::Event(Box::new(event.clone())),
             false => Read::All,
         };
-        let _capturing = Capturing::enter(read);
+        let _capturing = CaptureScope::enter(read);
         let captured = panic_safe::catch_panic(|| self.client.capture_event(event, None));
         match captured {
-            Some(id) if id.is_nil() => count(&self.queues.here().counts.left_out),
+            Some(id) if id.is_nil() => count(&self.states.current().counts.discarded),
             Some(_) => {}
             None => {
-                self.queues.here().outbox.counters.write_failed();
+                self.states.current().outbox.counters.write_failed();
                 let why = "a hook of the program's panicked, and its event is not sent to Sentry";
-                self.queues.report.fault(Fault::WriteFailed, &why);
+                self.states.report.fault(Fault::WriteFailed, &why);
             }
         }
     }
@@ -224,11 +224,11 @@ impl Sink {
                     .insert(name.to_owned(), value.to_string().into());
             }
         }
-        let queue = self.queues.here();
+        let queue = self.states.current();
         match queue.logs.push(log, Instant::now()) {
-            Bundle::Begun => queue.outbox.wake(),
-            Bundle::Waits => {}
-            Bundle::Full(logs) => self.send_logs(logs),
+            BatchState::Started => queue.outbox.wake(),
+            BatchState::Waiting => {}
+            BatchState::Full(logs) => self.send_logs(logs),
         }
     }
 
@@ -239,69 +239,69 @@ impl Sink {
     }
 
     fn send(&self, envelope: Envelope) {
-        if is_ending() {
-            self.hand_over(Item::Envelope(Box::new(envelope)));
+        if is_thread_exiting() {
+            self.defer(DeferredItem::Envelope(Box::new(envelope)));
         } else {
             self.send_here(envelope);
         }
     }
 
     fn send_here(&self, envelope: Envelope) {
-        let _capturing = Capturing::enter(Read::All);
+        let _capturing = CaptureScope::enter(Read::All);
         self.client.send_envelope(envelope);
     }
 
     /// Hands on all that is held back. Waits until `deadline` for what another thread hands on.
-    pub(crate) fn let_go(&self, deadline: Instant) {
-        self.let_go_by(None);
-        if let Some(queue) = self.queues.here_if_any() {
-            queue.late.wait(deadline);
+    pub(crate) fn drain(&self, deadline: Instant) {
+        self.drain_due(None);
+        if let Some(queue) = self.states.existing() {
+            queue.deferred.wait(deadline);
         }
     }
 
     /// Hands on what has waited long enough at `now`, or all that is held back.
-    fn let_go_by(&self, now: Option<Instant>) {
+    fn drain_due(&self, now: Option<Instant>) {
         // A child has nothing of its parent's to hand on.
-        let Some(queue) = self.queues.here_if_any() else {
+        let Some(queue) = self.states.existing() else {
             return;
         };
-        if !is_ending() {
-            self.send_late(queue);
+        if !is_thread_exiting() {
+            self.send_deferred(queue);
         }
-        let over = queue.repeats.over(now);
-        over.into_iter().for_each(|told| self.tell(told));
+        let over = queue.dedup.expired(now);
+        over.into_iter().for_each(|told| self.send_report(told));
         if let Some(logs) = queue.logs.due(now) {
             self.send_logs(logs);
         }
     }
 }
 
-impl Chores for Sink {
+impl PeriodicTasks for Pipeline {
     fn next(&self) -> Option<Instant> {
-        let queue = self.queues.here_if_any()?;
-        if !queue.late.is_empty() {
+        let queue = self.states.existing()?;
+        if !queue.deferred.is_empty() {
             return Some(Instant::now());
         }
-        [queue.repeats.next(), queue.logs.next()]
+        [queue.dedup.next(), queue.logs.next()]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn run(&self, now: Instant) {
-        self.let_go_by(Some(now));
+        self.drain_due(Some(now));
     }
 }
 
 /// What the client hands its envelopes to.
-pub(crate) struct Post {
-    pub(crate) queues: Arc<Queues>,
+pub(crate) struct QueueTransport {
+    pub(crate) states: Arc<ProcessStates>,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
 
-impl Transport for Post {
+impl Transport for QueueTransport {
     fn send_envelope(&self, envelope: Envelope) {
-        let outbox = &self.queues.here().outbox;
+        let outbox = &self.states.current().outbox;
         let (category, items) = contents(&envelope);
         let mut bytes = Vec::new();
         let written = envelope.to_writer(&mut bytes).ok().map(|()| bytes);
@@ -309,7 +309,7 @@ impl Transport for Post {
             (Some(bytes), Some(policy)) => match READ.try_with(RefCell::take).unwrap_or_default() {
                 Read::All => Some(bytes),
                 Read::Event(read) => read_changes(&envelope, *read, bytes, &**policy),
-                Read::Nothing => last_word::read_envelope(&bytes, None, &**policy),
+                Read::Nothing => envelope_redaction::redact_envelope(&bytes, None, &**policy),
             },
             (bytes, None) => bytes,
             (None, Some(_)) => None,
@@ -345,7 +345,7 @@ fn read_changes(
         }
     }
     let read = serde_json::to_value(&read).ok();
-    last_word::read_envelope(&bytes, read.as_ref(), policy)
+    envelope_redaction::redact_envelope(&bytes, read.as_ref(), policy)
 }
 
 /// What an envelope counts as.
@@ -372,8 +372,8 @@ pub(crate) fn contents(envelope: &Envelope) -> (Category, u64) {
     (category, items)
 }
 
-impl fmt::Debug for Sink {
+impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink").finish_non_exhaustive()
+        f.debug_struct("Pipeline").finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use sentry_core::protocol::Event;
 
 /// Of more errors than this at once, those that come on top are sent each time.
-const MOST: usize = 256;
+const MAX_ERRORS: usize = 256;
 
 /// The events that wait to tell of others take this many bytes. Beyond, the oldest is told before
 /// its window is over.
@@ -19,7 +19,7 @@ const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Which errors were sent lately, and how often each of them came again.
 #[derive(Debug)]
-pub(crate) struct Repeats {
+pub(crate) struct Deduplicator {
     /// For how long an error that comes again is only counted.
     pub(crate) window: Duration,
     seen: Mutex<Entries>,
@@ -46,13 +46,13 @@ struct Sample(Box<[u8]>);
 
 /// What is to be done with an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Repetition {
     /// It is new: it is sent.
-    No,
+    New,
     /// It came again, and is to be kept for the time when the others are told.
     First,
     /// It is counted.
-    Yes,
+    Again,
 }
 
 /// The same for events of one callsite that say the same and have the same errors.
@@ -63,9 +63,9 @@ pub(crate) fn key(parts: impl Hash) -> u64 {
 }
 
 /// An event that came again, and how often.
-pub(crate) type Told = (Event<'static>, u64);
+pub(crate) type RepeatReport = (Event<'static>, u64);
 
-impl Repeats {
+impl Deduplicator {
     pub(crate) fn new(window: Duration) -> Self {
         Self {
             window,
@@ -74,9 +74,9 @@ impl Repeats {
     }
 
     /// Whether an error came before, within the window. If its window is over, what is to be told of it comes with it.
-    pub(crate) fn see(&self, key: u64, now: Instant) -> (Again, Option<Told>) {
+    pub(crate) fn check(&self, key: u64, now: Instant) -> (Repetition, Option<RepeatReport>) {
         if self.window.is_zero() {
-            return (Again::No, None);
+            return (Repetition::New, None);
         }
         let until = now + self.window;
         let mut seen = self.lock();
@@ -85,31 +85,31 @@ impl Repeats {
             Some(entry) if now < entry.until => {
                 entry.again += 1;
                 let again = if entry.again == 1 {
-                    Again::First
+                    Repetition::First
                 } else {
-                    Again::Yes
+                    Repetition::Again
                 };
                 return (again, None);
             }
             Some(entry) => Some(mem::replace(entry, Seen::new(until))),
             None => {
-                if seen.by_key.len() == MOST {
+                if seen.by_key.len() == MAX_ERRORS {
                     // What did not come again has nothing to tell.
                     seen.by_key
                         .retain(|_, entry| entry.again > 0 || now < entry.until);
                 }
-                if seen.by_key.len() < MOST {
+                if seen.by_key.len() < MAX_ERRORS {
                     seen.by_key.insert(key, Seen::new(until));
                 }
                 None
             }
         };
-        (Again::No, over.and_then(|over| seen.tell(over)))
+        (Repetition::New, over.and_then(|over| seen.tell(over)))
     }
 
     /// Keeps what is to tell of an error that came again. Returns what is to be told now, since
     /// there is no room for it.
-    pub(crate) fn keep(&self, key: u64, sample: &Event<'static>) -> Vec<Told> {
+    pub(crate) fn keep(&self, key: u64, sample: &Event<'static>) -> Vec<RepeatReport> {
         // An event is made of texts, numbers and maps, all of which can be written.
         let bytes = serde_json::to_vec(sample).unwrap_or_default();
         let mut seen = self.lock();
@@ -136,7 +136,7 @@ impl Repeats {
     }
 
     /// What came again in windows that are over at `now`, or in all of them.
-    pub(crate) fn over(&self, now: Option<Instant>) -> Vec<Told> {
+    pub(crate) fn expired(&self, now: Option<Instant>) -> Vec<RepeatReport> {
         let mut seen = self.lock();
         let over = seen.by_key.extract_if(|_, entry| {
             // What came again is about to be kept, and is told then.
@@ -164,7 +164,7 @@ impl Repeats {
 
 impl Entries {
     /// What there is to tell of an entry that was taken out.
-    fn tell(&mut self, entry: Seen) -> Option<Told> {
+    fn tell(&mut self, entry: Seen) -> Option<RepeatReport> {
         let Sample(bytes) = entry.sample?;
         self.bytes -= bytes.len();
         let event = serde_json::from_slice(&bytes).ok()?;

@@ -1,4 +1,4 @@
-//! What the spans around an event say of it.
+//! What the spans scope an event say of it.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use spanwise_core::{CONTEXT_KEYS, REDACTED};
 
 use crate::{
     ids,
+    open_spans::{OpenSpan, Unit},
     tags::Tags,
-    unit::{Open, Unit},
 };
 
 /// The tags, the user, the trace and the fields that an event has from its spans.
 #[derive(Debug)]
-pub(crate) struct Around {
+pub(crate) struct EventScope {
     pub(crate) tags: Tags,
     pub(crate) user_id: Option<String>,
     pub(crate) trace_id: TraceId,
@@ -24,16 +24,16 @@ pub(crate) struct Around {
 
 /// Which fields are tags.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keys {
+pub(crate) struct TagKeys {
     more: Vec<String>,
     /// Those of every event.
     constant: Tags,
 }
 
 /// Of so many spans, the nearest, the fields are shown.
-const MOST_SHOWN: usize = 32;
+const MAX_SPANS: usize = 32;
 
-impl Keys {
+impl TagKeys {
     pub(crate) fn add(&mut self, key: String) {
         self.more.push(key);
     }
@@ -57,12 +57,12 @@ impl Keys {
 
     /// What `spans`, the innermost first, and the event itself say: the nearest wins, but over
     /// context that was decided.
-    pub(crate) fn around(
+    pub(crate) fn scope(
         &self,
-        spans: &[Arc<Open>],
+        spans: &[Arc<OpenSpan>],
         unit: &Unit,
         event: &[(&'static str, Value)],
-    ) -> Around {
+    ) -> EventScope {
         let mut tags = Tags::default();
         let mut user_id = None;
         let (mut trace_id, mut span_id) = (None, None);
@@ -84,7 +84,7 @@ impl Keys {
                     let is_decided = self.is_context(name) && span.decides(name);
                     if is_decided {
                         decided.push(name);
-                    } else if decided.contains(&key_of(name)) {
+                    } else if decided.contains(&context_key(name)) {
                         continue;
                     }
                     take(name, value);
@@ -93,11 +93,11 @@ impl Keys {
         }
         let of_event = event
             .iter()
-            .filter(|(name, _)| !decided.contains(&key_of(name)));
+            .filter(|(name, _)| !decided.contains(&context_key(name)));
         of_event.for_each(|(name, value)| take(name, value));
         tags.extend(&self.constant);
         let timed = spans.first().and_then(|span| span.timing.as_ref());
-        let mut around = Around {
+        let mut scope = EventScope {
             tags,
             user_id,
             trace_id: trace_id.unwrap_or_else(|| unit.trace_id()),
@@ -109,38 +109,38 @@ impl Keys {
             spans: Map::new(),
             transaction: None,
         };
-        for span in spans.iter().take(MOST_SHOWN).rev() {
+        for span in spans.iter().take(MAX_SPANS).rev() {
             let fields = span.fields();
             if !fields.is_empty() {
                 let fields = fields
                     .into_iter()
                     .map(|(name, value)| (name.to_owned(), value));
-                around
+                scope
                     .spans
                     .insert(span.callsite.name().to_owned(), fields.collect());
             }
         }
         let begin = spans.iter().find(|span| span.begins_unit);
-        around.transaction = begin.map(|span| transaction_name(span));
-        around
+        scope.transaction = begin.map(|span| transaction_name(span));
+        scope
     }
 }
 
 /// The trace that the nearest of `spans` decided or else names, else that of the unit.
-pub(crate) fn trace_id_of(spans: &[Arc<Open>], unit: &Unit) -> TraceId {
-    let named = said(spans, "trace_id", |value| {
+pub(crate) fn current_trace_id(spans: &[Arc<OpenSpan>], unit: &Unit) -> TraceId {
+    let named = context_value(spans, "trace_id", |value| {
         text(value).and_then(|id| valid_trace(&id))
     });
     named.unwrap_or_else(|| unit.trace_id())
 }
 
 /// What the nearest of `spans` decided under a key of the context, else what the nearest says.
-pub(crate) fn said<T>(
-    spans: &[Arc<Open>],
+pub(crate) fn context_value<T>(
+    spans: &[Arc<OpenSpan>],
     key: &str,
     read: impl Fn(&Value) -> Option<T>,
 ) -> Option<T> {
-    let of_span = |span: &Arc<Open>| {
+    let of_span = |span: &Arc<OpenSpan>| {
         span.with_fields(|fields| {
             let (_, value) = fields.iter().find(|(name, _)| *name == key)?;
             read(value)
@@ -151,12 +151,12 @@ pub(crate) fn said<T>(
 }
 
 /// `tags.request_id` is the tag that `request_id` is.
-fn key_of(name: &'static str) -> &'static str {
+fn context_key(name: &'static str) -> &'static str {
     name.strip_prefix("tags.").unwrap_or(name)
 }
 
 /// `POST /orders/{id}/pay` if the span is of a request and says its route, else the name of the span.
-pub(crate) fn transaction_name(span: &Open) -> String {
+pub(crate) fn transaction_name(span: &OpenSpan) -> String {
     span.with_fields(|fields| {
         let find = |wanted: &str| {
             let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;

@@ -11,7 +11,7 @@ use tracing::{error, info, info_span, warn};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn a_thousand_in_a_second_are_two_events() {
+fn thousand_repeats_are_two_events() {
     let (receiver, stats) = sent(plain, || {
         for _ in 0..1000 {
             error!(error = &payment_failed() as &dyn Error, "payment failed");
@@ -32,7 +32,7 @@ fn a_thousand_in_a_second_are_two_events() {
 }
 
 #[test]
-fn after_a_minute_it_is_sent_again() {
+fn repeat_after_the_window_is_sent() {
     let receiver = Receiver::start();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
@@ -53,7 +53,7 @@ fn after_a_minute_it_is_sent_again() {
 }
 
 #[test]
-fn many_that_differ_do_not_hide_what_repeats_later() {
+fn many_different_errors_do_not_hide_repeats() {
     let receiver = Receiver::start();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let (layer, guard) = builder(&receiver).clock(clock.clone()).build().unwrap();
@@ -70,7 +70,7 @@ fn many_that_differ_do_not_hide_what_repeats_later() {
 }
 
 #[test]
-fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
+fn failed_request_without_an_error_is_sent() {
     let served = || error!(target: "spanwise_http::server", "request failed");
     let request = |route| {
         tracing::info_span!(
@@ -104,7 +104,7 @@ fn that_a_request_ended_badly_is_sent_where_no_error_said_why() {
 }
 
 #[test]
-fn error_on_the_event_of_a_request_is_one_issue() {
+fn request_event_does_not_repeat_its_error() {
     let failed = || {
         error!(
             target: "spanwise_http::server",
@@ -189,7 +189,7 @@ fn chain(texts: &[&'static str]) -> Chain {
 }
 
 #[test]
-fn another_error_of_a_request_is_an_issue_whatever_it_has_in_common() {
+fn request_event_with_a_new_error_is_sent() {
     const REFUSED: &str = "Connection refused (os error 111)";
     const DECLINED: &str = "the payment was declined";
     // The error before, or a message alone; the error of the request; whether it is news.
@@ -266,7 +266,7 @@ fn another_error_of_a_request_is_an_issue_whatever_it_has_in_common() {
 }
 
 #[test]
-fn what_differs_is_sent_each_time() {
+fn different_messages_are_all_sent() {
     let (receiver, _) = sent(plain, || {
         for number in 0..10 {
             error!("failed {number}");
@@ -276,8 +276,8 @@ fn what_differs_is_sent_each_time() {
 }
 
 #[test]
-fn rules_ignore_by_target_message_and_type() {
-    let rules = |builder: spanwise_sentry::Builder| {
+fn ignore_rules_match_target_message_and_type() {
+    let rules = |builder: spanwise_sentry::SentryBuilder| {
         builder
             .ignore_target("shop::probe")
             .ignore_message("connection reset")
@@ -306,8 +306,8 @@ fn rules_ignore_by_target_message_and_type() {
 }
 
 #[test]
-fn levels_say_what_is_an_event_and_what_a_breadcrumb() {
-    let levels = |builder: spanwise_sentry::Builder| {
+fn levels_select_events_and_breadcrumbs() {
+    let levels = |builder: spanwise_sentry::SentryBuilder| {
         builder
             .event_levels(
                 "warn,noisy=off"
@@ -332,15 +332,18 @@ fn levels_say_what_is_an_event_and_what_a_breadcrumb() {
         (event["level"].as_str(), event["message"].as_str()),
         (Some("warning"), Some("an event"))
     );
-    assert_eq!(crate::support::crumbs(&event), ["a crumb only", "a crumb"]);
+    assert_eq!(
+        crate::support::breadcrumbs(&event),
+        ["a crumb only", "a crumb"]
+    );
 }
 
 #[test]
-fn a_sample_rate_leaves_errors_out_and_counts_them() {
-    let none = |builder: spanwise_sentry::Builder| builder.sample_rate(0.0);
+fn sample_rate_discards_and_counts_errors() {
+    let none = |builder: spanwise_sentry::SentryBuilder| builder.sample_rate(0.0);
     let (receiver, stats) = sent(none, || error!("failed"));
     assert!(receiver.events().is_empty());
-    assert_eq!((stats.left_out, stats.sent.delivered), (1, 0));
+    assert_eq!((stats.discarded, stats.sent.delivered), (1, 0));
     for wrong in [-0.1, 1.5, f64::NAN] {
         let receiver = Receiver::start();
         assert!(builder(&receiver).sample_rate(wrong).build().is_err());
@@ -354,7 +357,7 @@ fn a_sample_rate_leaves_errors_out_and_counts_them() {
 }
 
 #[test]
-fn a_flush_tells_what_is_held_back() {
+fn flush_sends_pending_repeat_reports() {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver).build().unwrap();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -369,10 +372,10 @@ fn a_flush_tells_what_is_held_back() {
 }
 
 #[test]
-fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
+fn repeats_are_reported_when_the_window_ends() {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver)
-        .repeats_within(Duration::from_secs(1))
+        .dedup_window(Duration::from_secs(1))
         .build()
         .unwrap();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -389,7 +392,7 @@ fn when_the_window_is_over_it_is_told_though_nothing_else_is_sent() {
 }
 
 #[test]
-fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
+fn different_error_texts_are_all_sent() {
     let fail = |what: &str| {
         error!(err = %what, "failed");
         error!(err = %what);
@@ -404,7 +407,7 @@ fn what_differs_only_in_the_text_of_its_error_is_sent_each_time() {
 }
 
 #[test]
-fn outside_of_a_request_no_error_said_why_one_ended_badly() {
+fn error_outside_a_unit_explains_no_request() {
     let (receiver, stats) = sent(plain, || {
         error!("long ago");
         error!(target: "spanwise_http::server", "request failed");
@@ -413,8 +416,8 @@ fn outside_of_a_request_no_error_said_why_one_ended_badly() {
 }
 
 #[test]
-fn a_warning_does_not_say_why_a_request_ended_badly() {
-    let warnings = |builder: spanwise_sentry::Builder| {
+fn warning_does_not_explain_a_failed_request() {
+    let warnings = |builder: spanwise_sentry::SentryBuilder| {
         builder.event_levels(tracing::level_filters::LevelFilter::WARN)
     };
     let (receiver, stats) = sent(warnings, || {
@@ -426,9 +429,9 @@ fn a_warning_does_not_say_why_a_request_ended_badly() {
 }
 
 #[test]
-fn a_window_without_end_is_no_trouble() {
-    let for_ever = |builder: spanwise_sentry::Builder| {
-        builder.repeats_within(Duration::MAX).timeout(Duration::MAX)
+fn largest_window_and_timeout_are_valid() {
+    let for_ever = |builder: spanwise_sentry::SentryBuilder| {
+        builder.dedup_window(Duration::MAX).timeout(Duration::MAX)
     };
     let (receiver, stats) = sent(for_ever, || {
         for _ in 0..3 {

@@ -45,8 +45,8 @@ fn with(test: &str, variables: &[(&str, &str)]) -> Option<String> {
 }
 
 #[test]
-fn events_that_anybody_may_read_are_one() {
-    if with("doubts::events_that_anybody_may_read_are_one", &[]).is_some() {
+fn plain_http_to_another_host_warns() {
+    if with("setup_warnings::plain_http_to_another_host_warns", &[]).is_some() {
         return;
     }
     for host in [
@@ -69,8 +69,8 @@ fn events_that_anybody_may_read_are_one() {
 }
 
 #[test]
-fn the_wrong_proxy_is_one() {
-    const TEST: &str = "doubts::the_wrong_proxy_is_one";
+fn http_proxy_used_for_https_warns() {
+    const TEST: &str = "setup_warnings::http_proxy_used_for_https_warns";
     let proxy = "http://user:hunter2@proxy.example.com:3128";
     let told = |variables: &[(&str, &str)]| with(TEST, variables).unwrap();
     if alone_child() {

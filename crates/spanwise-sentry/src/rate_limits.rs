@@ -13,18 +13,18 @@ pub(crate) enum Category {
 
 /// Until when nothing of a category is taken.
 #[derive(Debug, Default)]
-pub(crate) struct Limits {
+pub(crate) struct RateLimits {
     until: [Option<Instant>; 4],
 }
 
 /// What makes no sense is made to: a server that says never, or now, is asked again all the same.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Where a server says no more than that it is too much.
-const DEFAULT: Duration = Duration::from_secs(60);
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 
-impl Limits {
+impl RateLimits {
     pub(crate) fn allow(&self, category: Category, now: Instant) -> bool {
         self.until[category as usize].is_none_or(|until| now >= until)
     }
@@ -40,7 +40,8 @@ impl Limits {
         if let Some(groups) = rate_limits {
             groups.split(',').for_each(|group| self.group(group, now));
         } else if status == 429 {
-            let wait = retry_after.map_or(DEFAULT, |text| seconds(text).unwrap_or(DEFAULT));
+            let wait =
+                retry_after.map_or(DEFAULT_WAIT, |text| seconds(text).unwrap_or(DEFAULT_WAIT));
             self.until = [Some(now + wait); 4];
         }
     }
@@ -70,8 +71,8 @@ fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
     // Below zero and beyond all measure.
-    let wait = wait.unwrap_or(if seconds > 0.0 { LONGEST } else { SHORTEST });
-    (!seconds.is_nan()).then(|| wait.clamp(SHORTEST, LONGEST))
+    let wait = wait.unwrap_or(if seconds > 0.0 { MAX_WAIT } else { MIN_WAIT });
+    (!seconds.is_nan()).then(|| wait.clamp(MIN_WAIT, MAX_WAIT))
 }
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn a_limit_holds_for_its_categories() {
         let now = Instant::now();
-        let mut limits = Limits::default();
+        let mut limits = RateLimits::default();
         let header = "60:transaction;log_item:organization, 2:error:key:quota, nonsense";
         limits.update(200, None, Some(header), now);
         assert!(!limits.allow(Category::Error, now) && limits.allow(Category::Other, now));

@@ -49,8 +49,8 @@ thread_local! {
 }
 
 #[test]
-fn what_it_logs_is_sent() {
-    if alone("ending_thread::what_it_logs_is_sent") {
+fn events_of_destructors_are_sent() {
+    if alone("exiting_thread::events_of_destructors_are_sent") {
         return;
     }
     let receiver = Receiver::start();
@@ -108,8 +108,8 @@ fn what_it_logs_is_sent() {
 
 /// Where only a share of the errors is sent, which is drawn, one is sent or counted.
 #[test]
-fn a_share_of_it_is_counted() {
-    if alone("ending_thread::a_share_of_it_is_counted") {
+fn sample_rate_applies_and_is_counted() {
+    if alone("exiting_thread::sample_rate_applies_and_is_counted") {
         return;
     }
     struct Logs;
@@ -135,7 +135,7 @@ fn a_share_of_it_is_counted() {
     let stats = guard.shutdown(Duration::from_secs(60));
     let sent = &stats.sent;
     assert_eq!(
-        sent.delivered + sent.lost() + stats.left_out,
+        sent.delivered + sent.lost() + stats.discarded,
         21,
         "{stats:?}"
     );
@@ -143,8 +143,8 @@ fn a_share_of_it_is_counted() {
 
 /// A hook that does not return holds up the sending, and no thread that ends.
 #[test]
-fn it_waits_for_no_hook() {
-    if alone("ending_thread::it_waits_for_no_hook") {
+fn hook_that_blocks_does_not_delay_it() {
+    if alone("exiting_thread::hook_that_blocks_does_not_delay_it") {
         return;
     }
     struct Logs(mpsc::Sender<()>);
@@ -190,8 +190,8 @@ fn it_waits_for_no_hook() {
 
 /// What comes after the end of the sending is lost, and counted.
 #[test]
-fn it_counts_what_comes_after_the_end() {
-    if alone("ending_thread::it_counts_what_comes_after_the_end") {
+fn events_after_shutdown_are_counted() {
+    if alone("exiting_thread::events_after_shutdown_are_counted") {
         return;
     }
     struct Logs(Option<SentryGuard>);

@@ -16,24 +16,24 @@ use sentry_core::protocol::{Breadcrumb, Value};
 use spanwise_core::{forks, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-use crate::{event::level_of, fields::causes, per_process};
+use crate::{event_builder::level_of, fields::causes, per_process};
 
 /// Breadcrumbs in a ring: the newest of them. Texts of those that leave are written over by those that come.
 #[derive(Debug)]
-pub(crate) struct Trail {
-    crumbs: Mutex<Ring>,
-    room: Arc<Room>,
+pub(crate) struct BreadcrumbRing {
+    breadcrumbs: Mutex<Ring>,
+    memory: Arc<MemoryBudget>,
 }
 
 #[derive(Debug, Default)]
 struct Ring {
-    crumbs: VecDeque<Crumb>,
+    breadcrumbs: VecDeque<StoredBreadcrumb>,
     bytes: usize,
 }
 
 /// Memory for the breadcrumbs of all units, in bytes.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct MemoryBudget {
     taken: AtomicUsize,
     most: usize,
     /// That of the process that it came to be in: see [`forks`].
@@ -42,7 +42,7 @@ pub(crate) struct Room {
 
 /// One event, as it was logged: made into what Sentry wants only if an error is sent.
 #[derive(Debug)]
-pub(crate) struct Crumb {
+pub(crate) struct StoredBreadcrumb {
     at: SystemTime,
     callsite: &'static Metadata<'static>,
     /// Of a record of the `log` crate, whose callsite does not say.
@@ -50,14 +50,14 @@ pub(crate) struct Crumb {
     /// The texts of the fields, one after the other.
     texts: String,
     message: Range<usize>,
-    fields: Vec<(&'static str, Slot)>,
+    fields: Vec<(&'static str, StoredValue)>,
     /// Of a record of the `log` crate some fields say where it comes from.
     is_log_record: bool,
 }
 
 /// The value of a field.
 #[derive(Debug, Clone)]
-enum Slot {
+enum StoredValue {
     Bool(bool),
     I64(i64),
     U64(u64),
@@ -66,79 +66,79 @@ enum Slot {
 }
 
 /// How many of a unit are kept, and sent.
-pub(crate) const MOST: usize = 100;
+pub(crate) const MAX_BREADCRUMBS: usize = 100;
 
-const LONGEST_TEXT: usize = 1024;
-const MOST_TEXTS: usize = 4 * 1024;
-const MOST_FIELDS: usize = 64;
+const MAX_TEXT_LEN: usize = 1024;
+const MAX_TEXTS_LEN: usize = 4 * 1024;
+const MAX_FIELDS: usize = 64;
 
-/// What a crumb takes besides its texts.
-const OVERHEAD: usize = size_of::<Crumb>();
+/// What a breadcrumb takes besides its texts.
+const BREADCRUMB_LEN: usize = size_of::<StoredBreadcrumb>();
 
 /// What takes more is not kept to be written over.
-const KEPT_TEXTS: usize = 1024;
-const KEPT_FIELDS: usize = 16;
+const MAX_REUSED_TEXT_LEN: usize = 1024;
+const MAX_REUSED_FIELDS: usize = 16;
 
-impl Trail {
-    pub(crate) fn new(room: &Arc<Room>) -> Self {
+impl BreadcrumbRing {
+    pub(crate) fn new(memory: &Arc<MemoryBudget>) -> Self {
         Self {
-            crumbs: Mutex::default(),
-            room: Arc::clone(room),
+            breadcrumbs: Mutex::default(),
+            memory: Arc::clone(memory),
         }
     }
 
-    /// Adds a crumb; the oldest leave if there are too many, or if memory for all units is short. Returns what can be written over.
-    pub(crate) fn push(&self, crumb: Crumb) -> Option<Crumb> {
+    /// Adds a breadcrumb; the oldest leave if there are too many, or if memory for all units is short. Returns what can be written over.
+    pub(crate) fn push(&self, breadcrumb: StoredBreadcrumb) -> Option<StoredBreadcrumb> {
         let Some(mut ring) = self.lock() else {
-            return Some(crumb);
+            return Some(breadcrumb);
         };
         let mut left = None;
-        if ring.crumbs.len() >= MOST {
-            left = ring.pop(&self.room);
+        if ring.breadcrumbs.len() >= MAX_BREADCRUMBS {
+            left = ring.pop(&self.memory);
         }
-        let bytes = crumb.bytes();
-        while !self.room.take(bytes) {
-            match ring.pop(&self.room) {
-                Some(crumb) => left = Some(crumb),
-                None => return Some(crumb),
+        let bytes = breadcrumb.bytes();
+        while !self.memory.take(bytes) {
+            match ring.pop(&self.memory) {
+                Some(breadcrumb) => left = Some(breadcrumb),
+                None => return Some(breadcrumb),
             }
         }
         ring.bytes += bytes;
-        ring.crumbs.push_back(crumb);
+        ring.breadcrumbs.push_back(breadcrumb);
         left
     }
 
     /// As Sentry wants them, the oldest first.
     pub(crate) fn breadcrumbs(&self) -> Vec<Breadcrumb> {
         let ring = self.lock();
-        let crumbs = ring.iter().flat_map(|ring| &ring.crumbs);
-        crumbs.map(Crumb::breadcrumb).collect()
+        let breadcrumbs = ring.iter().flat_map(|ring| &ring.breadcrumbs);
+        breadcrumbs.map(StoredBreadcrumb::breadcrumb).collect()
     }
 
     /// `None` in a child process whose parent had it locked at the fork: then it stays locked.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
-        per_process::lock(&self.crumbs, self.room.generation)
+        per_process::lock(&self.breadcrumbs, self.memory.generation)
     }
 }
 
-impl Drop for Trail {
+impl Drop for BreadcrumbRing {
     fn drop(&mut self) {
-        let ring = self.crumbs.get_mut();
+        let ring = self.breadcrumbs.get_mut();
         let bytes = ring.unwrap_or_else(PoisonError::into_inner).bytes;
-        self.room.give_back(bytes);
+        self.memory.give_back(bytes);
     }
 }
 
 impl Ring {
-    fn pop(&mut self, room: &Room) -> Option<Crumb> {
-        let crumb = self.crumbs.pop_front()?;
-        self.bytes -= crumb.bytes();
-        room.give_back(crumb.bytes());
-        Some(crumb)
+    fn pop(&mut self, memory: &MemoryBudget) -> Option<StoredBreadcrumb> {
+        let breadcrumb = self.breadcrumbs.pop_front()?;
+        self.bytes -= breadcrumb.bytes();
+        memory.give_back(breadcrumb.bytes());
+        Some(breadcrumb)
     }
 }
 
-impl Room {
+impl MemoryBudget {
     pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
@@ -161,9 +161,9 @@ impl Room {
     }
 }
 
-impl Crumb {
+impl StoredBreadcrumb {
     /// One of `callsite`, written over `old`.
-    pub(crate) fn over(
+    pub(crate) fn reusing(
         old: Option<Self>,
         callsite: &'static Metadata<'static>,
         at: SystemTime,
@@ -175,10 +175,10 @@ impl Crumb {
         };
         texts.clear();
         fields.clear();
-        if texts.capacity() > KEPT_TEXTS {
+        if texts.capacity() > MAX_REUSED_TEXT_LEN {
             texts = String::new();
         }
-        if fields.capacity() > KEPT_FIELDS {
+        if fields.capacity() > MAX_REUSED_FIELDS {
             fields = Vec::new();
         }
         Self {
@@ -194,21 +194,21 @@ impl Crumb {
 
     fn bytes(&self) -> usize {
         let target = self.target.as_ref().map_or(0, String::len);
-        let fields = self.fields.capacity() * size_of::<(&str, Slot)>();
-        OVERHEAD + self.texts.capacity() + fields + target
+        let fields = self.fields.capacity() * size_of::<(&str, StoredValue)>();
+        BREADCRUMB_LEN + self.texts.capacity() + fields + target
     }
 
     fn breadcrumb(&self) -> Breadcrumb {
         let target = self.target.as_deref();
         let message = &self.texts[self.message.clone()];
-        let value = |slot: &Slot| match slot {
-            Slot::Bool(value) => Value::from(*value),
-            Slot::I64(value) => Value::from(*value),
-            Slot::U64(value) => Value::from(*value),
+        let value = |slot: &StoredValue| match slot {
+            StoredValue::Bool(value) => Value::from(*value),
+            StoredValue::I64(value) => Value::from(*value),
+            StoredValue::U64(value) => Value::from(*value),
             // JSON has no infinities.
-            Slot::F64(value) if !value.is_finite() => Value::from(value.to_string()),
-            Slot::F64(value) => Value::from(*value),
-            Slot::Text(range) => Value::from(&self.texts[range.clone()]),
+            StoredValue::F64(value) if !value.is_finite() => Value::from(value.to_string()),
+            StoredValue::F64(value) => Value::from(*value),
+            StoredValue::Text(range) => Value::from(&self.texts[range.clone()]),
         };
         let fields = self.fields.iter();
         Breadcrumb {
@@ -223,10 +223,10 @@ impl Crumb {
         }
     }
 
-    fn add(&mut self, field: &Field, slot: Slot) {
+    fn add(&mut self, field: &Field, slot: StoredValue) {
         let name = field.name();
         let is_origin = self.is_log_record && log_record::is_log_field(name);
-        if self.fields.len() < MOST_FIELDS && !is_origin {
+        if self.fields.len() < MAX_FIELDS && !is_origin {
             self.fields.push((name, slot));
         }
     }
@@ -235,7 +235,7 @@ impl Crumb {
     fn add_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         let start = self.texts.len();
         let is_message = field.name() == "message";
-        if start > MOST_TEXTS && !is_message {
+        if start > MAX_TEXTS_LEN && !is_message {
             return;
         }
         write(&mut self.texts);
@@ -243,31 +243,31 @@ impl Crumb {
         if is_message {
             self.message = range;
         } else {
-            self.add(field, Slot::Text(range));
+            self.add(field, StoredValue::Text(range));
         }
     }
 }
 
-impl Visit for Crumb {
+impl Visit for StoredBreadcrumb {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, Slot::F64(value));
+        self.add(field, StoredValue::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, Slot::I64(value));
+        self.add(field, StoredValue::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, Slot::U64(value));
+        self.add(field, StoredValue::U64(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, Slot::Bool(value));
+        self.add(field, StoredValue::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add_text(field, |texts| {
-            texts.push_str(panic_safe::truncate_at(value, LONGEST_TEXT));
+            texts.push_str(panic_safe::truncate_at(value, MAX_TEXT_LEN));
         });
     }
 
@@ -276,14 +276,14 @@ impl Visit for Crumb {
             for (index, error) in causes(value).enumerate() {
                 let colon = if index == 0 { "" } else { ": " };
                 texts.push_str(colon);
-                panic_safe::format_into(texts, format_args!("{error}"), LONGEST_TEXT);
+                panic_safe::format_into(texts, format_args!("{error}"), MAX_TEXT_LEN);
             }
         });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add_text(field, |texts| {
-            panic_safe::format_into(texts, format_args!("{value:?}"), LONGEST_TEXT);
+            panic_safe::format_into(texts, format_args!("{value:?}"), MAX_TEXT_LEN);
         });
     }
 }

@@ -12,38 +12,38 @@ use sentry_core::protocol::{
 use spanwise_core::consistent_sampling::{self, Threshold};
 
 use crate::{
-    around::{Around, said, text, trace_id_of, transaction_name},
+    event_scope::{EventScope, context_value, current_trace_id, text, transaction_name},
     ids,
-    unit::{Open, Timing, Unit},
+    open_spans::{OpenSpan, Timing, Unit},
 };
 
 /// Sentry takes no more spans in a transaction.
-const MOST_SPANS: usize = 1000;
+const MAX_SPANS: usize = 1000;
 
 /// What is known of a unit's trace so far.
 #[derive(Debug, Default)]
-pub(crate) struct Collected {
-    is_kept: Option<bool>,
+pub(crate) struct CollectedSpans {
+    is_sampled: Option<bool>,
     spans: Vec<Span>,
 }
 
 /// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
-fn is_kept(share: Threshold, unit: &Unit, spans: &[Arc<Open>]) -> bool {
+fn is_sampled(share: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
     let lock = || {
         unit.collected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     };
-    let decided = lock().is_kept;
+    let decided = lock().is_sampled;
     decided.unwrap_or_else(|| {
-        let kept = number_of(unit, spans).is_some_and(|number| share.keeps(number));
-        *lock().is_kept.get_or_insert(kept)
+        let kept = randomness(unit, spans).is_some_and(|number| share.keeps(number));
+        *lock().is_sampled.get_or_insert(kept)
     })
 }
 
 /// The number of the trace or the request that the nearest span names, else that of the trace the unit is given.
-fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
-    let named = ["trace_id", "request_id"].map(|name| (name, said(spans, name, text)));
+fn randomness(unit: &Unit, spans: &[Arc<OpenSpan>]) -> Option<u64> {
+    let named = ["trace_id", "request_id"].map(|name| (name, context_value(spans, name, text)));
     let entries = named
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
@@ -54,16 +54,16 @@ fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
 }
 
 /// A span is over. If it began its unit, that is a transaction.
-pub(crate) fn finish(
+pub(crate) fn finish_span(
     share: Threshold,
-    span: &Open,
-    spans: &[Arc<Open>],
-    around: impl FnOnce() -> Around,
+    span: &OpenSpan,
+    spans: &[Arc<OpenSpan>],
+    scope: impl FnOnce() -> EventScope,
     at: SystemTime,
 ) -> Option<Transaction<'static>> {
     let timing = span.timing.as_ref()?;
     let unit: &Unit = &span.unit;
-    if !is_kept(share, unit, spans) {
+    if !is_sampled(share, unit, spans) {
         return None;
     }
     let collected = || {
@@ -72,9 +72,9 @@ pub(crate) fn finish(
             .unwrap_or_else(PoisonError::into_inner)
     };
     if !span.begins_unit {
-        let trace_id = trace_id_of(spans, unit);
+        let trace_id = current_trace_id(spans, unit);
         let mut collected = collected();
-        if collected.spans.len() < MOST_SPANS {
+        if collected.spans.len() < MAX_SPANS {
             collected.spans.push(child(span, timing, trace_id, at));
         }
         return None;
@@ -84,17 +84,10 @@ pub(crate) fn finish(
         return None;
     }
     let has_failed = unit.has_failed.load(Ordering::Relaxed);
-    Some(transaction(
-        span,
-        timing,
-        around(),
-        children,
-        has_failed,
-        at,
-    ))
+    Some(transaction(span, timing, scope(), children, has_failed, at))
 }
 
-fn child(span: &Open, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
+fn child(span: &OpenSpan, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Span {
     // Written out: what is left of Sentry's own empty ones draws ids from a generator that a thread
     // loses when it ends.
     Span {
@@ -113,15 +106,15 @@ fn child(span: &Open, timing: &Timing, trace_id: TraceId, at: SystemTime) -> Spa
 }
 
 fn transaction(
-    span: &Open,
+    span: &OpenSpan,
     timing: &Timing,
-    around: Around,
+    scope: EventScope,
     spans: Vec<Span>,
     has_failed: bool,
     at: SystemTime,
 ) -> Transaction<'static> {
     let trace = TraceContext {
-        trace_id: around.trace_id,
+        trace_id: scope.trace_id,
         span_id: timing.span_id,
         parent_span_id: timing.parent,
         op: Some(op(span)),
@@ -133,11 +126,11 @@ fn transaction(
     Transaction {
         event_id: ids::new_event_id(),
         name: Some(transaction_name(span)),
-        user: around.user_id.map(|id| User {
+        user: scope.user_id.map(|id| User {
             id: Some(id),
             ..User::default()
         }),
-        tags: around.tags.into_map(),
+        tags: scope.tags.into_map(),
         start_timestamp: timing.started,
         timestamp: Some(at),
         spans,
@@ -152,7 +145,7 @@ fn transaction(
     }
 }
 
-fn op(span: &Open) -> String {
+fn op(span: &OpenSpan) -> String {
     let is_request = span.with_fields(|fields| {
         fields
             .iter()
@@ -165,7 +158,7 @@ fn op(span: &Open) -> String {
     }
 }
 
-fn status(span: &Open, has_failed: bool) -> Option<SpanStatus> {
+fn status(span: &OpenSpan, has_failed: bool) -> Option<SpanStatus> {
     let code = span.with_fields(|fields| {
         let (_, value) = fields
             .iter()
@@ -187,7 +180,7 @@ fn status(span: &Open, has_failed: bool) -> Option<SpanStatus> {
     }
 }
 
-fn data(span: &Open) -> Map<String, Value> {
+fn data(span: &OpenSpan) -> Map<String, Value> {
     let fields = span.fields().into_iter();
     fields
         .filter(|(name, _)| !matches!(*name, "trace_id" | "span_id"))
@@ -196,7 +189,7 @@ fn data(span: &Open) -> Map<String, Value> {
 }
 
 /// The probes of an orchestrator are no traffic.
-fn is_health_check(span: &Open) -> bool {
+fn is_health_check(span: &OpenSpan) -> bool {
     const PATHS: [&str; 9] = [
         "/health", "/healthz", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",
         "/status",

@@ -9,7 +9,7 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 /// The envelope's bytes with everything hidden that `policy` hides. What is also in `read`, at the same place, was read before.
 ///
 /// Nothing if it cannot be understood: what cannot be read is not sent.
-pub(crate) fn read_envelope(
+pub(crate) fn redact_envelope(
     bytes: &[u8],
     read: Option<&Value>,
     policy: &dyn Redact,

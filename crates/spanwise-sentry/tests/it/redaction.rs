@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use crate::support::{Receiver, sent};
 use sentry_core::{Hub, protocol};
 use spanwise_redact::Policy;
-use spanwise_sentry::Builder;
+use spanwise_sentry::SentryBuilder;
 use tracing::{error, info, info_span};
 
 const SECRET: &str = "hunter2hunter2";
@@ -21,7 +21,7 @@ impl fmt::Display for Leaky {
 
 impl Error for Leaky {}
 
-fn policed(builder: Builder) -> Builder {
+fn redacting(builder: SentryBuilder) -> SentryBuilder {
     builder.redact(Arc::new(Policy::secrets_and_pii()))
 }
 
@@ -52,9 +52,9 @@ fn leak() {
 }
 
 #[test]
-fn of_what_is_logged() {
+fn logged_secrets_are_redacted() {
     let all = |builder| {
-        policed(builder)
+        redacting(builder)
             .traces_sample_rate(1.0)
             .logs("info".parse::<spanwise_core::TargetLevels>().unwrap())
     };
@@ -76,9 +76,9 @@ fn of_what_is_logged() {
 }
 
 #[test]
-fn of_what_a_hook_puts_in() {
+fn secrets_added_by_a_hook_are_redacted() {
     let hooked = |builder| {
-        policed(builder).before_send(|mut event| {
+        redacting(builder).before_send(|mut event| {
             event.message = Some(format!("with password={SECRET}"));
             event.tags.insert("api_key".to_owned(), SECRET.to_owned());
             event.extra.insert(
@@ -97,9 +97,11 @@ fn of_what_a_hook_puts_in() {
 }
 
 #[test]
-fn of_what_is_said_to_sentry_itself() {
+fn secrets_given_to_the_client_are_redacted() {
     let receiver = Receiver::start();
-    let (_layer, guard) = policed(crate::support::builder(&receiver)).build().unwrap();
+    let (_layer, guard) = redacting(crate::support::builder(&receiver))
+        .build()
+        .unwrap();
     let hub = Arc::new(Hub::new(
         Some(guard.sentry().client()),
         Arc::new(sentry_core::Scope::default()),
@@ -130,9 +132,9 @@ fn of_what_is_said_to_sentry_itself() {
 }
 
 #[test]
-fn a_stand_in_stays_the_one_it_is() {
+fn masked_value_is_not_redacted_again() {
     use spanwise_redact::Action;
-    let kept = |builder: Builder| {
+    let kept = |builder: SentryBuilder| {
         let policy = Policy::secrets_and_pii()
             .hide_with("iban", Action::KeepLast(4))
             .unwrap();
@@ -147,10 +149,12 @@ fn a_stand_in_stays_the_one_it_is() {
 }
 
 #[test]
-fn an_attachment_without_a_secret_stays_as_it_is() {
+fn attachment_without_secrets_is_unchanged() {
     const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\xff\xfe";
     let receiver = Receiver::start();
-    let (_layer, guard) = policed(crate::support::builder(&receiver)).build().unwrap();
+    let (_layer, guard) = redacting(crate::support::builder(&receiver))
+        .build()
+        .unwrap();
     let hub = Arc::new(Hub::new(
         Some(guard.sentry().client()),
         Arc::new(sentry_core::Scope::default()),

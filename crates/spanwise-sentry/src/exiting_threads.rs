@@ -12,15 +12,15 @@ use std::{
 
 use sentry_core::{Envelope, protocol::Event};
 
-use crate::sink::contents;
+use crate::pipeline::contents;
 
 /// Something that was not given to sentry's client yet.
-pub(crate) enum Item {
+pub(crate) enum DeferredItem {
     Event(Box<Event<'static>>),
     Envelope(Box<Envelope>),
 }
 
-impl Item {
+impl DeferredItem {
     /// As how many events it counts.
     pub(crate) fn count(&self) -> u64 {
         match self {
@@ -32,7 +32,7 @@ impl Item {
 
 /// Items that wait for the thread that sends, [`MAX_ITEMS`] at most.
 #[derive(Default)]
-pub(crate) struct Late {
+pub(crate) struct DeferredItems {
     state: Mutex<State>,
     /// Somebody took all of them, and is done with them.
     done: Condvar,
@@ -40,7 +40,7 @@ pub(crate) struct Late {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Item>,
+    waiting: VecDeque<DeferredItem>,
     /// How many threads have taken some, and are not done.
     busy: u32,
     has_ended: bool,
@@ -51,14 +51,14 @@ const MAX_ITEMS: usize = 256;
 
 /// What became of an item.
 pub(crate) enum Pushed {
-    Waits,
+    Accepted,
     Full,
     /// Nothing is sent any more.
     Ended,
 }
 
-impl Late {
-    pub(crate) fn push(&self, item: Item) -> Pushed {
+impl DeferredItems {
+    pub(crate) fn push(&self, item: DeferredItem) -> Pushed {
         let mut state = self.lock();
         if state.has_ended {
             return Pushed::Ended;
@@ -67,7 +67,7 @@ impl Late {
             return Pushed::Full;
         }
         state.waiting.push_back(item);
-        Pushed::Waits
+        Pushed::Accepted
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,9 +75,9 @@ impl Late {
     }
 
     /// Calls `send` with each item that waits.
-    pub(crate) fn send_all(&self, send: impl FnMut(Item)) {
+    pub(crate) fn send_all(&self, send: impl FnMut(DeferredItem)) {
         /// Also where `send` panics.
-        struct Done<'a>(&'a Late);
+        struct Done<'a>(&'a DeferredItems);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
                 self.0.lock().busy -= 1;
@@ -110,7 +110,7 @@ impl Late {
     }
 
     /// Takes no more items. Returns those that still wait.
-    pub(crate) fn end(&self) -> VecDeque<Item> {
+    pub(crate) fn end(&self) -> VecDeque<DeferredItem> {
         let mut state = self.lock();
         state.has_ended = true;
         mem::take(&mut state.waiting)

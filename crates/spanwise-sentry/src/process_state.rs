@@ -12,32 +12,32 @@ use std::{
 use spanwise_core::{Fault, SelfReport};
 
 use crate::{
-    late::Late,
-    logs::Logs,
+    dedup::Deduplicator,
+    exiting_threads::DeferredItems,
+    log_batch::LogBatch,
     outbox::{Bounds, Outbox},
     per_process::PerProcess,
-    repeats::Repeats,
-    sender::{self, Chores, Connection},
+    sender::{self, Connection, PeriodicTasks},
 };
 
-/// The [`Queue`] of this process, and what a child needs to begin one.
-pub(crate) struct Queues {
-    queue: PerProcess<Queue>,
+/// The [`ProcessState`] of this process, and what a child needs to begin one.
+pub(crate) struct ProcessStates {
+    state: PerProcess<ProcessState>,
     connection: Connection,
     bounds: Bounds,
     window: Duration,
     pub(crate) report: SelfReport,
-    chores: OnceLock<Weak<dyn Chores>>,
+    tasks: OnceLock<Weak<dyn PeriodicTasks>>,
     /// Nothing is sent any more, by any child either.
     has_ended: AtomicBool,
 }
 
 /// Everything between the log and the thread that sends.
-pub(crate) struct Queue {
+pub(crate) struct ProcessState {
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) repeats: Repeats,
-    pub(crate) logs: Logs,
-    pub(crate) late: Late,
+    pub(crate) dedup: Deduplicator,
+    pub(crate) logs: LogBatch,
+    pub(crate) deferred: DeferredItems,
     pub(crate) counts: Counts,
 }
 
@@ -46,11 +46,11 @@ pub(crate) struct Queue {
 pub(crate) struct Counts {
     pub(crate) ignored: AtomicU64,
     pub(crate) repeated: AtomicU64,
-    pub(crate) left_out: AtomicU64,
+    pub(crate) discarded: AtomicU64,
     pub(crate) refused_tags: AtomicU64,
 }
 
-impl Queues {
+impl ProcessStates {
     pub(crate) fn new(
         connection: Connection,
         bounds: Bounds,
@@ -58,36 +58,36 @@ impl Queues {
         report: SelfReport,
     ) -> Self {
         Self {
-            queue: PerProcess::new(Queue::new(bounds, window, &report)),
+            state: PerProcess::new(ProcessState::new(bounds, window, &report)),
             connection,
             bounds,
             window,
             report,
-            chores: OnceLock::new(),
+            tasks: OnceLock::new(),
             has_ended: AtomicBool::new(false),
         }
     }
 
-    /// Starts the thread that sends, which does `chores` too.
-    pub(crate) fn start(&self, chores: Weak<dyn Chores>) -> io::Result<()> {
-        let chores = self.chores.get_or_init(|| chores);
-        let outbox = Arc::clone(&self.here().outbox);
-        sender::start(outbox, self.connection.clone(), chores.clone())
+    /// Starts the thread that sends, which does `tasks` too.
+    pub(crate) fn start(&self, tasks: Weak<dyn PeriodicTasks>) -> io::Result<()> {
+        let tasks = self.tasks.get_or_init(|| tasks);
+        let outbox = Arc::clone(&self.current().outbox);
+        sender::start(outbox, self.connection.clone(), tasks.clone())
     }
 
     /// The one of this process. In a child it is empty at first, and has a thread of its own; what
     /// the parent has is the parent's.
-    pub(crate) fn here(&self) -> &Queue {
-        self.queue.here(|| self.fork())
+    pub(crate) fn current(&self) -> &ProcessState {
+        self.state.get_or_init(|| self.fork())
     }
 
     #[cold]
-    fn fork(&self) -> Queue {
-        let queue = Queue::new(self.bounds, self.window, &self.report);
-        let started = match self.chores.get() {
-            Some(chores) if !self.has_ended.load(Ordering::Relaxed) => {
+    fn fork(&self) -> ProcessState {
+        let queue = ProcessState::new(self.bounds, self.window, &self.report);
+        let started = match self.tasks.get() {
+            Some(tasks) if !self.has_ended.load(Ordering::Relaxed) => {
                 let outbox = Arc::clone(&queue.outbox);
-                sender::start(outbox, self.connection.clone(), chores.clone())
+                sender::start(outbox, self.connection.clone(), tasks.clone())
             }
             _ => Err(io::Error::other("the sending has ended")),
         };
@@ -100,34 +100,34 @@ impl Queues {
     }
 
     /// The one of this process, if something was to be sent from here.
-    pub(crate) fn here_if_any(&self) -> Option<&Queue> {
-        self.queue.here_if_any()
+    pub(crate) fn existing(&self) -> Option<&ProcessState> {
+        self.state.existing()
     }
 
     /// Sends what can be sent until `deadline`, and counts the rest, and what comes later, as lost.
     pub(crate) fn end(&self, deadline: Instant) {
         self.has_ended.store(true, Ordering::Relaxed);
-        if let Some(queue) = self.here_if_any() {
+        if let Some(queue) = self.existing() {
             queue.outbox.end(deadline);
         }
     }
 }
 
-impl Queue {
+impl ProcessState {
     fn new(bounds: Bounds, window: Duration, report: &SelfReport) -> Self {
         let counters = report.sink("sentry");
         Self {
             outbox: Arc::new(Outbox::new(bounds, counters, report.clone())),
-            repeats: Repeats::new(window),
-            logs: Logs::default(),
-            late: Late::default(),
+            dedup: Deduplicator::new(window),
+            logs: LogBatch::default(),
+            deferred: DeferredItems::default(),
             counts: Counts::default(),
         }
     }
 }
 
-impl fmt::Debug for Queues {
+impl fmt::Debug for ProcessStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queues").finish_non_exhaustive()
+        f.debug_struct("ProcessStates").finish_non_exhaustive()
     }
 }

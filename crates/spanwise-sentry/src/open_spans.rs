@@ -7,10 +7,11 @@ use spanwise_core::{context::decides, panic_safe};
 use tracing_core::Metadata;
 
 use crate::{
+    breadcrumbs::{BreadcrumbRing, MemoryBudget},
+    dedup,
     fields::{Cause, Fields},
-    ids, repeats,
-    traces::Collected,
-    trail::{Room, Trail},
+    ids,
+    transactions::CollectedSpans,
 };
 
 /// A unit of work: the breadcrumbs, the trace and the finished spans of a root span and all under it.
@@ -21,10 +22,10 @@ use crate::{
 pub(crate) struct Unit {
     outer: Option<Arc<Self>>,
     depth: u32,
-    pub(crate) trail: Trail,
+    pub(crate) breadcrumbs: BreadcrumbRing,
     /// Its trace, where no field names one.
     trace_id: OnceLock<TraceId>,
-    pub(crate) collected: Mutex<Collected>,
+    pub(crate) collected: Mutex<CollectedSpans>,
     /// An error was logged in it.
     pub(crate) has_failed: AtomicBool,
     reported: Mutex<Reported>,
@@ -45,14 +46,14 @@ const MAX_REPORTED_LEN: usize = 512;
 
 impl Reported {
     fn add(&mut self, fields: &Fields) {
-        let errors = fields.errors.iter().map(|chain| key_of(chain));
-        let room = MAX_REPORTED - self.errors.len();
-        self.errors.extend(errors.take(room));
+        let errors = fields.errors.iter().map(|chain| chain_key(chain));
+        let memory = MAX_REPORTED - self.errors.len();
+        self.errors.extend(errors.take(memory));
         let texts = fields.message.as_deref().into_iter();
-        let texts = texts.chain(fields.texts_of_errors());
-        let room = MAX_REPORTED - self.texts.len();
+        let texts = texts.chain(fields.error_texts());
+        let memory = MAX_REPORTED - self.texts.len();
         let cut = |text| panic_safe::truncate_at(text, MAX_REPORTED_LEN).to_owned();
-        self.texts.extend(texts.map(cut).take(room));
+        self.texts.extend(texts.map(cut).take(memory));
     }
 
     /// Whether they said an error with its causes, or one of its causes with all of that one's own.
@@ -62,7 +63,8 @@ impl Reported {
             return false;
         };
         let is_known = |at: usize| {
-            (at == 0 || is_specific(&chain[at].text)) && self.errors.contains(&key_of(&chain[at..]))
+            (at == 0 || is_specific(&chain[at].text))
+                && self.errors.contains(&chain_key(&chain[at..]))
         };
         let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
         let is_said = |said: &String| *said == *text || is_specific(text) && said.contains(text);
@@ -70,9 +72,9 @@ impl Reported {
     }
 }
 
-fn key_of(chain: &[Cause]) -> u64 {
+fn chain_key(chain: &[Cause]) -> u64 {
     let texts = chain.iter().map(|cause| &cause.text);
-    repeats::key(texts.collect::<Vec<_>>())
+    dedup::key(texts.collect::<Vec<_>>())
 }
 
 /// Whether a text tells its error from others: it is no word such as `timeout`, and none of the
@@ -83,14 +85,14 @@ fn is_specific(text: &str) -> bool {
 }
 
 /// Units inside units: deeper than this they share one.
-const DEEPEST: u32 = 8;
+const MAX_UNIT_DEPTH: u32 = 8;
 
 impl Unit {
-    pub(crate) fn new(outer: Option<&Arc<Self>>, room: &Arc<Room>) -> Arc<Self> {
+    pub(crate) fn new(outer: Option<&Arc<Self>>, memory: &Arc<MemoryBudget>) -> Arc<Self> {
         Arc::new(Self {
             outer: outer.cloned(),
             depth: outer.map_or(0, |outer| outer.depth + 1),
-            trail: Trail::new(room),
+            breadcrumbs: BreadcrumbRing::new(memory),
             trace_id: OnceLock::new(),
             collected: Mutex::default(),
             has_failed: AtomicBool::new(false),
@@ -98,8 +100,8 @@ impl Unit {
         })
     }
 
-    pub(crate) fn may_hold_others(&self) -> bool {
-        self.depth < DEEPEST
+    pub(crate) fn can_nest(&self) -> bool {
+        self.depth < MAX_UNIT_DEPTH
     }
 
     /// This unit, and those it is in.
@@ -126,10 +128,10 @@ impl Unit {
 
 /// An open span.
 #[derive(Debug)]
-pub(crate) struct Open {
+pub(crate) struct OpenSpan {
     pub(crate) callsite: &'static Metadata<'static>,
     fields: RwLock<Vec<(&'static str, Value)>>,
-    /// The context keys that were set late: see [`Open::decides`].
+    /// The context keys that were set late: see [`OpenSpan::decides`].
     decided: RwLock<Vec<&'static str>>,
     pub(crate) unit: Arc<Unit>,
     pub(crate) begins_unit: bool,
@@ -144,7 +146,7 @@ pub(crate) struct Timing {
     pub(crate) started: std::time::SystemTime,
 }
 
-impl Open {
+impl OpenSpan {
     pub(crate) fn new(
         callsite: &'static Metadata<'static>,
         fields: Vec<(&'static str, Value)>,

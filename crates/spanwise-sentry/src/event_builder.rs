@@ -12,12 +12,12 @@ use spanwise_core::log_record::LogRecord;
 use tracing_core::{Level as TracingLevel, Metadata};
 
 use crate::{
-    around::Around,
+    event_scope::EventScope,
     fields::{Cause, Fields},
     grouping::{self, Grouping},
     ids,
-    layer::ACCESS,
-    panics,
+    layer::ACCESS_TARGET,
+    stacktrace,
 };
 
 pub(crate) fn level_of(level: TracingLevel) -> Level {
@@ -31,13 +31,13 @@ pub(crate) fn level_of(level: TracingLevel) -> Level {
 
 /// Where an event was logged.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct EventOrigin<'a> {
     pub(crate) callsite: &'static Metadata<'static>,
     /// Of a record of the `log` crate, whose callsite does not say.
     pub(crate) record: Option<&'a LogRecord>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> EventOrigin<'a> {
     pub(crate) fn target(self) -> &'a str {
         let target = self.record.and_then(|record| record.target.as_deref());
         target.unwrap_or(self.callsite.target())
@@ -58,30 +58,30 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Makes an event of what was logged at `place`, inside of `around`.
-pub(crate) fn event(
-    place: Place<'_>,
+/// Makes an event of what was logged at `origin`, inside of `scope`.
+pub(crate) fn build_event(
+    origin: EventOrigin<'_>,
     mut fields: Fields,
     grouping: Grouping,
-    around: Around,
+    scope: EventScope,
     breadcrumbs: Vec<Breadcrumb>,
     at: SystemTime,
 ) -> Event<'static> {
     let is_panic = fields.text("panic.location").is_some();
     let own_fingerprint = grouping::take_own(&mut fields);
     let mut message = fields.take_message();
-    let mut level = level_of(*place.callsite.level());
+    let mut level = level_of(*origin.callsite.level());
     let by_text = match grouping {
-        Grouping::ByText if place.target() == ACCESS && fields.errors.is_empty() => {
-            let (transaction, outcome) = (around.transaction.as_deref(), fields.text("outcome"));
+        Grouping::ByText if origin.target() == ACCESS_TARGET && fields.errors.is_empty() => {
+            let (transaction, outcome) = (scope.transaction.as_deref(), fields.text("outcome"));
             Some(grouping::fingerprint_of_request(
-                ACCESS,
+                ACCESS_TARGET,
                 transaction,
                 outcome,
             ))
         }
         Grouping::ByText => {
-            grouping::fingerprint(place.target(), message.as_deref(), &fields.errors)
+            grouping::fingerprint(origin.target(), message.as_deref(), &fields.errors)
         }
         Grouping::BySentry => None,
     };
@@ -91,7 +91,7 @@ pub(crate) fn event(
         level = Level::Fatal;
         let panic = panic(&mut fields, message.take());
         if own_fingerprint.is_none() && grouping == Grouping::ByText {
-            by_text = Some(grouping::fingerprint_of_panic(&panic, place.file()));
+            by_text = Some(grouping::fingerprint_of_panic(&panic, origin.file()));
         }
         exceptions.push(panic);
     } else if let Some(last) = exceptions.last_mut() {
@@ -102,7 +102,7 @@ pub(crate) fn event(
         });
     }
 
-    let tags = around.tags;
+    let tags = scope.tags;
     // What Sentry does not take for a tag is a field.
     let is_tag = |name: &str| name.strip_prefix("tags.").is_some_and(|tag| tags.has(tag));
     let own = fields.values.into_iter();
@@ -114,13 +114,13 @@ pub(crate) fn event(
     if !own.is_empty() {
         contexts.insert("fields".to_owned(), Context::Other(own));
     }
-    if !around.spans.is_empty() {
-        contexts.insert("spans".to_owned(), Context::Other(around.spans));
+    if !scope.spans.is_empty() {
+        contexts.insert("spans".to_owned(), Context::Other(scope.spans));
     }
-    contexts.insert("code".to_owned(), Context::Other(code(place)));
+    contexts.insert("code".to_owned(), Context::Other(code(origin)));
     let trace = TraceContext {
-        trace_id: around.trace_id,
-        span_id: around.span_id,
+        trace_id: scope.trace_id,
+        span_id: scope.span_id,
         parent_span_id: None,
         op: None,
         description: None,
@@ -135,10 +135,10 @@ pub(crate) fn event(
         level,
         fingerprint: by_text.unwrap_or(Cow::Borrowed(DEFAULT_FINGERPRINT)),
         message,
-        culprit: Some(culprit(place)),
-        transaction: around.transaction,
-        logger: Some(place.target().to_owned()),
-        user: around.user_id.map(|id| User {
+        culprit: Some(culprit(origin)),
+        transaction: scope.transaction,
+        logger: Some(origin.target().to_owned()),
+        user: scope.user_id.map(|id| User {
             id: Some(id),
             ..User::default()
         }),
@@ -188,7 +188,11 @@ fn empty_event(at: SystemTime) -> Event<'static> {
 const DEFAULT_FINGERPRINT: &[Cow<'static, str>] = &[Cow::Borrowed("{{ default }}")];
 
 /// What came again is told by the first that did, with a count.
-pub(crate) fn tell_repeats(event: &mut Event<'static>, again: u64, within: std::time::Duration) {
+pub(crate) fn add_repeat_count(
+    event: &mut Event<'static>,
+    again: u64,
+    within: std::time::Duration,
+) {
     let told = [
         ("count".to_owned(), Value::from(again)),
         ("within_seconds".to_owned(), Value::from(within.as_secs())),
@@ -205,7 +209,7 @@ fn exceptions(chain: Vec<Cause>) -> impl Iterator<Item = Exception> {
         ty: cause.ty,
         module: cause.module,
         value: Some(cause.text),
-        stacktrace: cause.backtrace.as_deref().and_then(panics::stacktrace),
+        stacktrace: cause.backtrace.as_deref().and_then(stacktrace::stacktrace),
         ..Exception::default()
     })
 }
@@ -220,7 +224,7 @@ fn panic(fields: &mut Fields, message: Option<String>) -> Exception {
     Exception {
         ty: "panic".to_owned(),
         value: message,
-        stacktrace: stacktrace.and_then(panics::stacktrace),
+        stacktrace: stacktrace.and_then(stacktrace::stacktrace),
         mechanism: Some(Mechanism {
             ty: "panic".to_owned(),
             handled: Some(false),
@@ -230,23 +234,23 @@ fn panic(fields: &mut Fields, message: Option<String>) -> Exception {
     }
 }
 
-fn culprit(place: Place<'_>) -> String {
-    let target = place.target();
-    match (place.file(), place.line()) {
+fn culprit(origin: EventOrigin<'_>) -> String {
+    let target = origin.target();
+    match (origin.file(), origin.line()) {
         (Some(file), Some(line)) => format!("{target} at {file}:{line}"),
         _ => target.to_owned(),
     }
 }
 
-fn code(place: Place<'_>) -> Map<String, Value> {
+fn code(origin: EventOrigin<'_>) -> Map<String, Value> {
     let mut code = Map::new();
     let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             code.insert(name.to_owned(), value);
         }
     };
-    add("target", Some(place.target().into()));
-    add("file", place.file().map(Value::from));
-    add("line", place.line().map(Value::from));
+    add("target", Some(origin.target().into()));
+    add("file", origin.file().map(Value::from));
+    add("line", origin.line().map(Value::from));
     code
 }
