@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use spanwise_core::{Flush, SelfReport, SinkControl, Setting, TargetLevels};
+use spanwise_core::{Flush, SelfReport, Setting, SinkControl, TargetLevels};
 use spanwise_sentry::{
     Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryLayer, SentryStats,
     is_valid_tag_name,

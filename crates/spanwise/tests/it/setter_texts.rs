@@ -244,7 +244,8 @@ fn wrong_levels_of_sentry_are_reported_with_the_others() {
         "{problems:#?}"
     );
     assert!(
-        problems[1].starts_with("sentry::SentryBuilder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
+        problems[1]
+            .starts_with("sentry::SentryBuilder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
         "{problems:#?}"
     );
     assert!(problems[2].starts_with("sentry::SentryBuilder::breadcrumb_levels((hidden, "));
