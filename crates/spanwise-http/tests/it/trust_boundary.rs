@@ -152,7 +152,7 @@ fn all_text(headers: &HeaderMap) -> String {
 }
 
 #[tokio::test]
-async fn no_canary_leaves_unchecked() {
+async fn unchecked_values_reach_no_output() {
     let networks = |text: &str| text.parse::<Trust>().unwrap();
     for spans in [LevelFilter::INFO, LevelFilter::OFF] {
         let levels = Targets::new().with_target("spanwise_http", spans);

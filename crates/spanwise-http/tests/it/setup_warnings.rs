@@ -29,8 +29,8 @@ fn stderr_of(test: &str) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn names_that_are_refused() {
-    if let Some(told) = stderr_of("setup_mistakes::names_that_are_refused") {
+async fn refused_names_warn_once() {
+    if let Some(told) = stderr_of("setup_warnings::refused_names_warn_once") {
         let line = |name: &str, why: &str| {
             format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
         };
@@ -57,10 +57,8 @@ async fn names_that_are_refused() {
 }
 
 #[tokio::test]
-async fn networks_that_are_trusted_where_the_peer_is_not_known() {
-    if let Some(told) =
-        stderr_of("setup_mistakes::networks_that_are_trusted_where_the_peer_is_not_known")
-    {
+async fn trusted_networks_without_a_peer_warn() {
+    if let Some(told) = stderr_of("setup_warnings::trusted_networks_without_a_peer_warn") {
         let line = "spanwise: setup: networks are trusted, but where a request comes from is not known: serve with \
                     `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`";
         assert_eq!(told, ["spanwise: setup: ", line]);

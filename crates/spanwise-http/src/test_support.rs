@@ -10,14 +10,14 @@ use crate::{
 
 /// The headers that came from a trusted sender, read and written again as they would be if all of them went on unchanged.
 #[must_use]
-pub fn passed_on(received: &HeaderMap) -> HeaderMap {
+pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
     let mut sent = HeaderMap::new();
-    if let Some(trace) = TraceContext::of_headers(received) {
+    if let Some(trace) = TraceContext::from_headers(received) {
         sent.insert(TRACEPARENT, trace.traceparent());
         sent.extend(trace.tracestate().map(|state| (TRACESTATE, state)));
     }
     let mut baggage = Outgoing::default();
-    for (key, member) in Baggage::of_headers(received).iter() {
+    for (key, member) in Baggage::from_headers(received).iter() {
         baggage.push(key, &member.value, &member.properties);
     }
     sent.extend(baggage.header().map(|baggage| (BAGGAGE, baggage)));

@@ -6,7 +6,7 @@ use std::{cell::RefCell, convert::Infallible, future::pending, pin::Pin};
 use http::{Request, Response};
 use http_body_util::Empty;
 use spanwise_core::ContextLayer;
-use spanwise_http::{ServerFuture, mark, record, server};
+use spanwise_http::{ServerFuture, record, record_timing, server};
 use spanwise_json::JsonLayer;
 use tower::{Layer, Service};
 use tracing_subscriber::prelude::*;
@@ -22,7 +22,7 @@ struct Kept(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>
 impl Drop for Kept {
     fn drop(&mut self) {
         record("order.id", 42);
-        mark("end");
+        record_timing("end");
     }
 }
 
@@ -43,15 +43,15 @@ fn end_a_thread() {
 }
 
 #[test]
-fn without_a_panic() {
-    if !alone("ending_thread::without_a_panic") {
+fn no_panic_without_a_registry() {
+    if !alone("exiting_thread::no_panic_without_a_registry") {
         end_a_thread();
     }
 }
 
 #[test]
-fn with_a_registry_without_a_panic() {
-    if alone("ending_thread::with_a_registry_without_a_panic") {
+fn no_panic_with_a_registry() {
+    if alone("exiting_thread::no_panic_with_a_registry") {
         return;
     }
     let lines = Lines::default();

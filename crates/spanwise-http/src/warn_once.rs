@@ -6,26 +6,26 @@ use spanwise_core::{Fault, SelfReport};
 
 /// One of them, told by [`SelfReport`] once, however many requests come.
 #[derive(Debug)]
-pub(crate) struct Mistake {
-    is_told: AtomicBool,
+pub(crate) struct WarnOnce {
+    has_warned: AtomicBool,
 }
 
-impl Mistake {
+impl WarnOnce {
     pub(crate) const fn new() -> Self {
-        let is_told = AtomicBool::new(false);
-        Self { is_told }
+        let has_warned = AtomicBool::new(false);
+        Self { has_warned }
     }
 
     #[inline]
-    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
-        if !self.is_told.load(Ordering::Relaxed) {
-            self.tell_if_first(what);
+    pub(crate) fn warn(&self, what: impl FnOnce() -> String) {
+        if !self.has_warned.load(Ordering::Relaxed) {
+            self.warn_if_first(what);
         }
     }
 
     #[cold]
-    fn tell_if_first(&self, what: impl FnOnce() -> String) {
-        if !self.is_told.swap(true, Ordering::Relaxed) {
+    fn warn_if_first(&self, what: impl FnOnce() -> String) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
             // The last of it in any case: also where another one was told a moment ago.
             SelfReport::default().last_fault(Fault::Setup, &what());
         }

@@ -9,8 +9,8 @@ use std::{
 
 use spanwise_core::{AsError, Clock, errors::ErrorCopy};
 
-use super::{names, value::Value};
-use crate::carried::Carried;
+use super::{field_names, value::Value};
+use crate::request_context::RequestContext;
 
 /// Adds a field to the event of the current request, or changes it if there is one of that name.
 ///
@@ -28,18 +28,18 @@ use crate::carried::Carried;
 /// # }
 /// ```
 pub fn record(name: &'static str, value: impl Into<Value>) {
-    let request = Carried::received();
-    let Some(exchange) = request
+    let request = RequestContext::received();
+    let Some(recorded) = request
         .as_ref()
-        .and_then(|request| request.exchange.as_ref())
+        .and_then(|request| request.recorded.as_ref())
     else {
         return;
     };
-    let Some(index) = names::index(name) else {
+    let Some(index) = field_names::index(name) else {
         return;
     };
     let value = value.into();
-    let fields = &mut exchange.notes().fields;
+    let fields = &mut recorded.values().fields;
     match fields.iter_mut().find(|(known, _)| *known == index) {
         Some((_, known)) => *known = value,
         None => fields.push((index, value)),
@@ -55,16 +55,16 @@ pub fn record(name: &'static str, value: impl Into<Value>) {
 /// # async fn load() {}
 /// # async fn handler() {
 /// load().await;
-/// spanwise_http::mark("db");
+/// spanwise_http::record_timing("db");
 /// # }
 /// ```
-pub fn mark(name: &'static str) {
-    let request = Carried::received();
-    if let Some(exchange) = request
+pub fn record_timing(name: &'static str) {
+    let request = RequestContext::received();
+    if let Some(recorded) = request
         .as_ref()
-        .and_then(|request| request.exchange.as_ref())
+        .and_then(|request| request.recorded.as_ref())
     {
-        exchange.mark(name);
+        recorded.record_timing(name);
     }
 }
 
@@ -95,19 +95,19 @@ where
     E: AsError<Kind> + ?Sized,
 {
     let error = error.as_error();
-    let request = Carried::received();
-    let exchange = request.as_ref();
-    let Some(exchange) = exchange.and_then(|request| request.exchange.as_ref()) else {
+    let request = RequestContext::received();
+    let recorded = request.as_ref();
+    let Some(recorded) = recorded.and_then(|request| request.recorded.as_ref()) else {
         return log_failure(error, "failed outside of a request");
     };
-    // Before the notes are locked: the error's code may log, and add to them.
+    // Before the values are locked: the error's code may log, and add to them.
     let failure = Box::new(ErrorCopy::new(error));
-    let mut notes = exchange.notes();
-    if notes.are_taken {
-        drop(notes);
+    let mut values = recorded.values();
+    if values.are_taken {
+        drop(values);
         return log_failure(error, "failed after the request");
     }
-    notes.failure = Some(failure);
+    values.failure = Some(failure);
 }
 
 /// Logs an error that the event of the request does not have.
@@ -117,13 +117,13 @@ pub(crate) fn log_failure(error: &(dyn Error + 'static), message: &str) {
 
 /// What a request's span carries for them.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct RecordedFields {
     clock: Clock,
-    notes: Mutex<Notes>,
+    values: Mutex<RecordedValues>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Notes {
+pub(crate) struct RecordedValues {
     /// By the index of their names.
     pub(crate) fields: Vec<(u8, Value)>,
     pub(crate) timings: Vec<Timing>,
@@ -131,7 +131,7 @@ pub(crate) struct Notes {
     /// Whether the event of the request has them already.
     are_taken: bool,
     /// When the last of them ended.
-    marked: Instant,
+    last_timing: Instant,
 }
 
 #[derive(Debug)]
@@ -142,34 +142,34 @@ pub(crate) struct Timing {
     pub(crate) millis: f64,
 }
 
-impl Exchange {
+impl RecordedFields {
     /// Of a request that came at `start`.
     pub(crate) fn new(clock: Clock, start: Instant) -> Self {
-        let notes = Mutex::new(Notes::new(start));
-        Self { clock, notes }
+        let values = Mutex::new(RecordedValues::new(start));
+        Self { clock, values }
     }
 
-    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn values(&self) -> MutexGuard<'_, RecordedValues> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that was noted; nothing is left.
-    pub(crate) fn take_notes(&self) -> Notes {
-        let mut notes = self.notes();
-        let mut empty = Notes::new(notes.marked);
+    pub(crate) fn take_values(&self) -> RecordedValues {
+        let mut values = self.values();
+        let mut empty = RecordedValues::new(values.last_timing);
         empty.are_taken = true;
-        std::mem::replace(&mut *notes, empty)
+        std::mem::replace(&mut *values, empty)
     }
 
-    fn mark(&self, name: &'static str) {
-        let index = names::timing(name);
+    fn record_timing(&self, name: &'static str) {
+        let index = field_names::timing(name);
         let now = self.clock.instant();
-        let mut notes = self.notes();
-        let took = millis(notes.marked, now);
-        notes.marked = now;
-        match notes.timings.iter_mut().find(|known| known.name == name) {
+        let mut values = self.values();
+        let took = millis(values.last_timing, now);
+        values.last_timing = now;
+        match values.timings.iter_mut().find(|known| known.name == name) {
             Some(known) => known.millis += took,
-            None => notes.timings.push(Timing {
+            None => values.timings.push(Timing {
                 name,
                 index,
                 millis: took,
@@ -178,18 +178,18 @@ impl Exchange {
     }
 }
 
-impl Notes {
-    pub(crate) fn new(marked: Instant) -> Self {
+impl RecordedValues {
+    pub(crate) fn new(last_timing: Instant) -> Self {
         Self {
             fields: Vec::new(),
             timings: Vec::new(),
             failure: None,
             are_taken: false,
-            marked,
+            last_timing,
         }
     }
 
-    /// What was marked, as [`Server-Timing`] has it; names that are no tokens are left out.
+    /// The timings, as [`Server-Timing`] has it; names that are no tokens are left out.
     ///
     /// [`Server-Timing`]: https://www.w3.org/TR/server-timing/
     pub(crate) fn server_timing(&self) -> Option<http::HeaderValue> {

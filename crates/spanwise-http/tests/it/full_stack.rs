@@ -29,8 +29,8 @@ fn messages(lines: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn one_event_a_request_with_what_belongs_to_it() {
-    if alone("whole_stack::one_event_a_request_with_what_belongs_to_it") {
+async fn request_is_one_event_with_its_context() {
+    if alone("full_stack::request_is_one_event_with_its_context") {
         return;
     }
     let lines = Lines::default();

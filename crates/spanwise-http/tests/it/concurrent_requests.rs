@@ -33,8 +33,8 @@ async fn order(Path(number): Path<usize>) -> StatusCode {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_with_an_id_of_its_own() {
-    if alone("load::each_with_an_id_of_its_own") {
+async fn concurrent_requests_have_their_own_ids() {
+    if alone("concurrent_requests::concurrent_requests_have_their_own_ids") {
         return;
     }
     let lines = Lines::default();

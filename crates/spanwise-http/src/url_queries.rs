@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_are_left_out_of_texts() {
+    fn queries_are_removed_from_texts() {
         for (text, shown) in [
             (
                 "error sending request for url (http://shop/a?token=canary)",

@@ -6,11 +6,11 @@ use http::HeaderValue;
 use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
-use crate::{baggage::Baggage, server::Exchange, trace_context::TraceContext};
+use crate::{baggage::Baggage, server::RecordedFields, trace_context::TraceContext};
 
 /// Kept in the extensions of a span that stands for a request, received or sent.
 #[derive(Debug)]
-pub(crate) struct Carried {
+pub(crate) struct RequestContext {
     /// The trace, with the span's own id in it.
     pub(crate) trace: TraceContext,
     /// As it came with the request, without the keys that the server decides; empty where it came
@@ -21,15 +21,15 @@ pub(crate) struct Carried {
     /// The same of the tenant.
     pub(crate) tenant_id: Option<String>,
     /// What is noted of a request that is received.
-    pub(crate) exchange: Option<Exchange>,
+    pub(crate) recorded: Option<RecordedFields>,
 }
 
 thread_local! {
     /// That of the request whose code runs, where its span is disabled and carries nothing.
-    static WITHOUT_SPAN: RefCell<Option<Arc<Carried>>> = const { RefCell::new(None) };
+    static WITHOUT_SPAN: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
 }
 
-impl Carried {
+impl RequestContext {
     /// Hangs it on `span`. `false` where the span is disabled, or the subscriber is not built on [`Registry`].
     pub(crate) fn attach(self: Arc<Self>, span: &Span) -> bool {
         let attached = span.with_subscriber(|(id, dispatch): (_, &Dispatch)| {
@@ -47,7 +47,7 @@ impl Carried {
 
     /// That of the nearest span of a request that is received.
     pub(crate) fn received() -> Option<Arc<Self>> {
-        Self::nearest(|carried| carried.exchange.is_some())
+        Self::nearest(|request_context| request_context.recorded.is_some())
     }
 
     fn nearest(wanted: impl Fn(&Self) -> bool) -> Option<Arc<Self>> {
@@ -57,21 +57,24 @@ impl Carried {
             let span = registry.span(current.id()?)?;
             span.scope().find_map(|span| {
                 let extensions = span.extensions();
-                let carried = extensions.get::<Arc<Self>>();
-                carried.filter(|carried| wanted(carried)).cloned()
+                let request_context = extensions.get::<Arc<Self>>();
+                request_context
+                    .filter(|request_context| wanted(request_context))
+                    .cloned()
             })
         });
         // A thread that ends, and lets go of what it kept, has none any more.
-        let without_span = || WITHOUT_SPAN.try_with(|carried| carried.borrow().clone());
+        let without_span =
+            || WITHOUT_SPAN.try_with(|request_context| request_context.borrow().clone());
         of_a_span.or_else(|| without_span().ok().flatten())
     }
 
     /// Lets code find it that runs on this thread, until what is returned is dropped: for spans that cannot carry it.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
-        let carried = Some(Arc::clone(self));
+        let request_context = Some(Arc::clone(self));
         Entered(
             WITHOUT_SPAN
-                .try_with(|current| current.replace(carried))
+                .try_with(|current| current.replace(request_context))
                 .ok()
                 .flatten(),
         )
@@ -80,7 +83,7 @@ impl Carried {
 
 /// Puts back what was there before.
 #[derive(Debug)]
-pub(crate) struct Entered(Option<Arc<Carried>>);
+pub(crate) struct Entered(Option<Arc<RequestContext>>);
 
 impl Drop for Entered {
     fn drop(&mut self) {

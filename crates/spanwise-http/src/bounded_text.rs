@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_where_a_word_ends() {
+    fn text_is_truncated_at_a_word() {
         let word = "w".repeat(MAX_LEN);
         check("/orders/42", "/orders/42");
         check(&word, &word);

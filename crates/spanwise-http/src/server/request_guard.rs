@@ -12,34 +12,34 @@ use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
     access_event::{AccessEvent, Own},
-    exchange::{self, Exchange, Notes},
     options::Options,
-    outcome::{Outcome, status_of_grpc},
-    request::Received,
+    outcome::{Outcome, grpc_to_http_status},
+    recorded_fields::{self, RecordedFields, RecordedValues},
+    request::RequestInfo,
 };
 use crate::{
-    carried::Carried,
-    client_text::{self, bounded},
+    bounded_text::{self, bounded},
+    request_context::RequestContext,
 };
 
 /// Owned by whatever has the request now: the future, and then the response's body. Dropped, it tells that the request was cancelled.
-pub(crate) struct Ending {
+pub(crate) struct RequestGuard {
     pub(crate) options: Arc<Options>,
     pub(crate) span: Span,
     pub(crate) start: Instant,
-    pub(crate) carried: Arc<Carried>,
+    pub(crate) request_context: Arc<RequestContext>,
     /// Whether the span carries it.
-    pub(crate) is_carried: bool,
-    pub(crate) request: Received,
-    pub(crate) head: Option<Head>,
+    pub(crate) span_has_context: bool,
+    pub(crate) request: RequestInfo,
+    pub(crate) head: Option<ResponseHead>,
     /// Of the body, so far.
     pub(crate) bytes: u64,
-    pub(crate) is_told: bool,
+    pub(crate) is_logged: bool,
 }
 
 /// What is known when the response begins.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     status: StatusCode,
     ttfb: f64,
     /// How long the body is going to be.
@@ -55,21 +55,21 @@ pub(crate) struct Head {
     own_id: Option<HeaderValue>,
 }
 
-impl Head {
+impl ResponseHead {
     /// The status that says how it went. gRPC has one of its own, where HTTP says 200.
     fn result(&self) -> u16 {
-        let grpc_status = self.grpc_status.map(status_of_grpc);
+        let grpc_status = self.grpc_status.map(grpc_to_http_status);
         grpc_status.unwrap_or(self.status.as_u16())
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome::of(self.result())
+        Outcome::from_status(self.result())
     }
 }
 
 /// Why it did not end well.
 #[derive(Debug)]
-enum Why<'a> {
+enum FailureReason<'a> {
     Text(Cow<'a, str>),
     /// The program said so.
     Failure(&'a ErrorCopy),
@@ -77,36 +77,36 @@ enum Why<'a> {
 
 /// How it ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End<'a> {
+pub(crate) enum Completion<'a> {
     /// The body was read to its end.
-    Whole,
+    BodyEnd,
     /// What had the request let go of it.
     Dropped,
     /// The service had no response.
-    Failed(&'a str),
+    ServiceError(&'a str),
     /// The body had no more.
-    BodyFailed(&'a str),
-    Panicked(&'a str),
+    BodyError(&'a str),
+    Panic(&'a str),
 }
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-impl Ending {
+impl RequestGuard {
     /// Runs `work` in the request's span.
     #[inline]
-    pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
         let _span = self.span.enter();
-        let _carried = (!self.is_carried).then(|| self.carried.enter());
+        let _carried = (!self.span_has_context).then(|| self.request_context.enter());
         work()
     }
 
-    /// [`Ending::inside`], for a destructor. A thread that ends may have no place for the spans
+    /// [`RequestGuard::inside`], for a destructor. A thread that ends may have no place for the spans
     /// that it is in.
-    pub(crate) fn inside_drop(&self, work: impl FnOnce()) {
+    pub(crate) fn in_span_on_drop(&self, work: impl FnOnce()) {
         let _span = panic_safe::catch_panic(|| self.span.enter());
-        let _carried = (!self.is_carried).then(|| self.carried.enter());
+        let _carried = (!self.span_has_context).then(|| self.request_context.enter());
         work();
     }
 
@@ -125,7 +125,7 @@ impl Ending {
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
         let length = declared.or_else(|| response.body().size_hint().exact());
-        self.head = Some(Head {
+        self.head = Some(ResponseHead {
             status,
             ttfb: self.millis(),
             length,
@@ -160,8 +160,8 @@ impl Ending {
             }
         }
         if self.options.server_timing
-            && let Some(exchange) = &self.carried.exchange
-            && let Some(timing) = exchange.notes().server_timing()
+            && let Some(recorded) = &self.request_context.recorded
+            && let Some(timing) = recorded.values().server_timing()
         {
             headers.append(SERVER_TIMING, timing);
         }
@@ -186,36 +186,39 @@ impl Ending {
     }
 
     /// Whether the response has no end but the client's, and nothing has gone wrong with it so far.
-    fn ran_well(&self) -> bool {
+    fn is_healthy_stream(&self) -> bool {
         let head = self.head.as_ref();
         head.is_some_and(|head| head.is_open_ended && head.outcome() == Outcome::Ok)
     }
 
     /// Of a body that ended, where more of it was declared: the client sees it fail.
-    fn what_is_missing(&self) -> Option<String> {
+    fn missing_body(&self) -> Option<String> {
         let length = self.head.as_ref()?.length?;
         let sent = self.bytes;
         (!self.is_complete()).then(|| format!("the body ended after {sent} of {length} bytes"))
     }
 
     /// Says so to the span, where letting go now means that the request is cancelled: before what is let go of logs its last.
-    pub(crate) fn before_drop(&self) {
-        if !self.is_told && !self.is_complete() && !self.ran_well() {
+    pub(crate) fn record_cancelled(&self) {
+        if !self.is_logged && !self.is_complete() && !self.is_healthy_stream() {
             self.span.record("spanwise.cancelled", true);
         }
     }
 
     /// Tells it. What comes later is not told.
-    pub(crate) fn end(&mut self, end: End<'_>) {
-        let is_told = std::mem::replace(&mut self.is_told, true);
-        if is_told || LevelFilter::current() == LevelFilter::OFF {
+    pub(crate) fn end(&mut self, end: Completion<'_>) {
+        let is_logged = std::mem::replace(&mut self.is_logged, true);
+        if is_logged || LevelFilter::current() == LevelFilter::OFF {
             return;
         }
         // First, since an event has the names that are known when its callsite is chosen, and a task may add one at any time. And not held
         // while layers run, which may come back to us.
-        let exchange = self.carried.exchange.as_ref();
-        let notes = exchange.map_or_else(|| Notes::new(self.start), Exchange::take_notes);
-        let (outcome, why) = self.outcome(end, notes.failure.as_deref());
+        let recorded = self.request_context.recorded.as_ref();
+        let values = recorded.map_or_else(
+            || RecordedValues::new(self.start),
+            RecordedFields::take_values,
+        );
+        let (outcome, reason) = self.outcome(end, values.failure.as_deref());
         let duration = self.millis();
         let is_slow = self
             .options
@@ -226,41 +229,43 @@ impl Ending {
         }
         let level = self.level(outcome, is_slow);
         if let Some(event) = AccessEvent::enabled(level, &self.span) {
-            self.send(event, outcome, duration, is_slow, why.as_ref(), &notes);
+            self.send(event, outcome, duration, is_slow, reason.as_ref(), &values);
         }
-        if let (End::Panicked(_), Some(failure)) = (end, notes.failure.as_deref()) {
+        if let (Completion::Panic(_), Some(failure)) = (end, values.failure.as_deref()) {
             // The event has the panic. It came first, so Sentry takes both.
-            self.inside_drop(|| exchange::log_failure(failure, "failed before the panic"));
+            self.in_span_on_drop(|| {
+                recorded_fields::log_failure(failure, "failed before the panic")
+            });
         }
     }
 
     fn outcome<'a>(
         &self,
-        end: End<'a>,
+        end: Completion<'a>,
         failure: Option<&'a ErrorCopy>,
-    ) -> (Outcome, Option<Why<'a>>) {
+    ) -> (Outcome, Option<FailureReason<'a>>) {
         let by_status = || {
             let head = self.head.as_ref();
-            head.map_or(Outcome::ServerError, Head::outcome)
+            head.map_or(Outcome::ServerError, ResponseHead::outcome)
         };
         let (outcome, text) = match end {
             // It ended what the program was about to do, whatever had failed before.
-            End::Panicked(message) => {
-                return (Outcome::Panicked, Some(Why::Text(message.into())));
+            Completion::Panic(message) => {
+                return (Outcome::Panicked, Some(FailureReason::Text(message.into())));
             }
-            End::Whole => match self.what_is_missing() {
+            Completion::BodyEnd => match self.missing_body() {
                 Some(missing) => (Outcome::StreamAborted, Some(missing.into())),
                 None => (by_status(), None),
             },
-            End::Dropped if self.is_complete() => (by_status(), None),
-            End::Dropped if self.ran_well() => (Outcome::Left, None),
-            End::Dropped => (Outcome::Cancelled, None),
-            End::Failed(error) => (Outcome::ServerError, Some(error.into())),
-            End::BodyFailed(error) => (Outcome::StreamAborted, Some(error.into())),
+            Completion::Dropped if self.is_complete() => (by_status(), None),
+            Completion::Dropped if self.is_healthy_stream() => (Outcome::StreamLeft, None),
+            Completion::Dropped => (Outcome::Cancelled, None),
+            Completion::ServiceError(error) => (Outcome::ServerError, Some(error.into())),
+            Completion::BodyError(error) => (Outcome::StreamAborted, Some(error.into())),
         };
         match failure {
-            Some(failure) => (outcome.failed(), Some(Why::Failure(failure))),
-            None => (outcome, text.map(Why::Text)),
+            Some(failure) => (outcome.failed(), Some(FailureReason::Failure(failure))),
+            None => (outcome, text.map(FailureReason::Text)),
         }
     }
 
@@ -268,7 +273,7 @@ impl Ending {
         // A rule is about a response that says by its status how the request ended.
         let head = self.head.as_ref();
         let head = head.filter(|head| head.outcome() == outcome);
-        let rule = head.and_then(|head| self.options.level_of(head.result()));
+        let rule = head.and_then(|head| self.options.status_level(head.result()));
         let level = rule.unwrap_or(outcome.level());
         if is_slow {
             level.min(Level::WARN)
@@ -279,7 +284,7 @@ impl Ending {
 
     /// Since the request came.
     fn millis(&self) -> f64 {
-        exchange::millis(self.start, self.options.clock.instant())
+        recorded_fields::millis(self.start, self.options.clock.instant())
     }
 
     fn send(
@@ -288,17 +293,17 @@ impl Ending {
         outcome: Outcome,
         duration: f64,
         is_slow: bool,
-        why: Option<&Why<'_>>,
-        notes: &Notes,
+        reason: Option<&FailureReason<'_>>,
+        values: &RecordedValues,
     ) {
         let head = self.head.as_ref();
         let status = head.map(|head| head.status.as_u16());
         let ttfb = head.map(|head| head.ttfb);
         let bytes = head.map(|_| self.bytes);
         let grpc_status = head.and_then(|head| head.grpc_status);
-        let apart = self.request.apart.as_deref();
-        let id = apart.map(|_| self.request.id.as_str());
-        let tenant_id = self.carried.tenant_id.as_deref();
+        let spanless = self.request.spanless.as_deref();
+        let id = spanless.map(|_| self.request.id.as_str());
+        let tenant_id = self.request_context.tenant_id.as_deref();
         let own_id = head.and_then(|head| head.own_id.as_ref());
         let own_id = own_id.map(|id| String::from_utf8_lossy(id.as_bytes()));
         let own_id = own_id.as_deref().map(bounded);
@@ -307,15 +312,15 @@ impl Ending {
         let routed_path = routed_path.filter(|_| outcome != Outcome::Ok || self.options.url_path);
         let routed_path = routed_path.map(|path| bounded(path.path()));
         let path = routed_path.as_deref();
-        let path = path.or_else(|| apart.and_then(|apart| apart.path.as_deref()));
+        let path = path.or_else(|| spanless.and_then(|spanless| spanless.path.as_deref()));
         let (message, outcome) = (outcome.message(), outcome.name());
-        let failure = match why {
-            Some(Why::Failure(failure)) => Some(*failure as &(dyn Error + 'static)),
-            Some(Why::Text(_)) | None => None,
+        let failure = match reason {
+            Some(FailureReason::Failure(failure)) => Some(*failure as &(dyn Error + 'static)),
+            Some(FailureReason::Text(_)) | None => None,
         };
-        let text = match why {
-            Some(Why::Text(text)) => Some(&**text),
-            Some(Why::Failure(_)) | None => None,
+        let text = match reason {
+            Some(FailureReason::Text(text)) => Some(&**text),
+            Some(FailureReason::Failure(_)) | None => None,
         };
         let own: Own<'_> = [
             Some(&message),
@@ -329,21 +334,21 @@ impl Ending {
             value(&failure).or(value(&text)),
             value(&path),
             value(&own_id),
-            apart.map(|apart| &apart.method as &dyn Value),
-            apart.and_then(|apart| value(&apart.route)),
+            spanless.map(|spanless| &spanless.method as &dyn Value),
+            spanless.and_then(|spanless| value(&spanless.route)),
             value(&id),
             value(&tenant_id),
-            apart.and_then(|apart| value(&apart.client_address)),
-            apart.map(|apart| &apart.trace_id as &dyn Value),
+            spanless.and_then(|spanless| value(&spanless.client_address)),
+            spanless.map(|spanless| &spanless.trace_id as &dyn Value),
         ];
         let headers: Vec<(u8, String)> = self.headers();
         let headers = headers
             .iter()
             .map(|(index, text)| (*index, text as &dyn Value));
-        let timings = notes.timings.iter();
+        let timings = values.timings.iter();
         let timings =
             timings.filter_map(|timing| Some((timing.index?, &timing.millis as &dyn Value)));
-        let fields = notes.fields.iter();
+        let fields = values.fields.iter();
         let fields = fields.map(|(index, value)| (*index, value.as_tracing()));
         event.send(&self.span, &own, headers.chain(timings).chain(fields));
     }
@@ -359,7 +364,7 @@ impl Ending {
             };
             match headers.last_mut() {
                 // What is beyond the limit is cut below.
-                Some((last, joined)) if last == index && joined.len() > client_text::MAX_LEN => {}
+                Some((last, joined)) if last == index && joined.len() > bounded_text::MAX_LEN => {}
                 Some((last, joined)) if last == index => {
                     joined.push_str(", ");
                     joined.push_str(&text);
@@ -385,14 +390,14 @@ fn grpc_status(headers: &HeaderMap) -> Option<i32> {
 }
 
 /// Of what a program may print: with nothing in it that the client sent, which no policy has read.
-impl fmt::Debug for Ending {
+impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ending").finish_non_exhaustive()
+        f.debug_struct("RequestGuard").finish_non_exhaustive()
     }
 }
 
-impl Drop for Ending {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.end(End::Dropped);
+        self.end(Completion::Dropped);
     }
 }

@@ -6,20 +6,20 @@ use std::sync::{
 };
 
 use super::access_event::OWN_FIELDS;
-use crate::mistake::Mistake;
+use crate::warn_once::WarnOnce;
 
 /// Each new name costs a callsite a level, which stays for good: more than these are a mistake, such as a name with an id in it.
-pub(crate) const MOST: usize = 128;
+pub(crate) const MAX_NAMES: usize = 128;
 
-static NAMES: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST];
+static NAMES: [OnceLock<&'static str>; MAX_NAMES] = [const { OnceLock::new() }; MAX_NAMES];
 /// How many of them there are. Each is set before it is counted.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ADDING: Mutex<()> = Mutex::new(());
 
 /// To set one of the event's own fields, each of which is one.
-static OWN: [Mistake; OWN_FIELDS.len()] = [const { Mistake::new() }; OWN_FIELDS.len()];
-static NO_NAME: Mistake = Mistake::new();
-static TOO_MANY: Mistake = Mistake::new();
+static OWN: [WarnOnce; OWN_FIELDS.len()] = [const { WarnOnce::new() }; OWN_FIELDS.len()];
+static NO_NAME: WarnOnce = WarnOnce::new();
+static TOO_MANY: WarnOnce = WarnOnce::new();
 
 /// The index of `name`, for good. `None`, and told once, where it cannot be a field.
 pub(crate) fn index(name: &'static str) -> Option<u8> {
@@ -57,7 +57,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
 fn find(name: &str) -> Option<u8> {
     let mut known = NAMES[..count()].iter().enumerate();
     let found = known.find(|(_, known)| known.get().is_some_and(|known| *known == name));
-    found.map(|(index, _)| index as u8) // MOST is less than 256
+    found.map(|(index, _)| index as u8) // MAX_NAMES is less than 256
 }
 
 #[cold]
@@ -70,7 +70,7 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
         refuse(&OWN[own], name, "they have a field of that name");
         return None;
     }
-    let index = if count() < MOST {
+    let index = if count() < MAX_NAMES {
         add_to_others(name, leaked)
     } else {
         find(name) // another thread may have added it meanwhile
@@ -87,7 +87,7 @@ fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8
     let count = count();
     // Another thread may have added it meanwhile.
     let known = find(name);
-    if known.is_some() || count == MOST {
+    if known.is_some() || count == MAX_NAMES {
         return known;
     }
     let _ = NAMES[count].set(leaked());
@@ -95,7 +95,7 @@ fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8
     Some(count as u8)
 }
 
-fn refuse(mistake: &Mistake, name: &str, why: &str) {
+fn refuse(warning: &WarnOnce, name: &str, why: &str) {
     // No quotes: they would be told with a backslash before them.
-    mistake.tell(|| format!("`{name}` is not added to the events of requests: {why}"));
+    warning.warn(|| format!("`{name}` is not added to the events of requests: {why}"));
 }

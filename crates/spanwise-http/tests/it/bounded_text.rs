@@ -33,7 +33,7 @@ fn long(unit: &str) -> String {
 }
 
 #[tokio::test]
-async fn paths_and_headers_are_cut() {
+async fn long_paths_and_headers_are_truncated() {
     for unit in ["/a", "/", "a", "/%C3%A4", "/token-"] {
         let path = format!("/{}", long(unit));
         let logs = capture();
@@ -60,7 +60,7 @@ async fn paths_and_headers_are_cut() {
 }
 
 #[tokio::test]
-async fn a_token_is_not_cut_in_two() {
+async fn truncation_drops_a_split_token() {
     let logs = capture();
     let before = "/a".repeat(1000);
     let path = format!("{before}/eyJ{}", "x".repeat(100));
@@ -72,7 +72,7 @@ async fn a_token_is_not_cut_in_two() {
 
 /// Of a request without a span, and of a call.
 #[tokio::test]
-async fn without_a_server_span_they_are_cut_too() {
+async fn text_is_truncated_without_a_span() {
     let lines = Lines::default();
     let off = tracing_subscriber::filter::Targets::new()
         .with_target("spanwise_http::server", tracing::Level::WARN)
@@ -109,8 +109,8 @@ async fn without_a_server_span_they_are_cut_too() {
 /// However long what comes is, a request writes no more than so many bytes: its event, and one line
 /// of its own.
 #[tokio::test]
-async fn a_request_writes_bounded_lines() {
-    if alone("client_text::a_request_writes_bounded_lines") {
+async fn lines_of_a_request_are_bounded() {
+    if alone("bounded_text::lines_of_a_request_are_bounded") {
         return;
     }
     let lines = Lines::default();
