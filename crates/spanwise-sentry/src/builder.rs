@@ -463,7 +463,7 @@ impl SentryBuilder {
         let proxy = proxy_of(&dsn, &client)?;
         for warning in setup_warnings(&dsn, proxy.as_ref()) {
             // Each by itself: the first does not keep back the second.
-            report.last_fault(Fault::Setup, &warning);
+            report.fault_unthrottled(Fault::Setup, &warning);
         }
         let connection = Connection {
             proxy,

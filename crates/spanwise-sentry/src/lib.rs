@@ -69,7 +69,6 @@ mod layer;
 mod log_batch;
 mod open_spans;
 mod outbox;
-mod per_process;
 mod pipeline;
 mod process_state;
 mod rate_limits;

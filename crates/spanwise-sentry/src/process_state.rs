@@ -9,14 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport};
+use spanwise_core::{Fault, SelfReport, forks::PerProcess};
 
 use crate::{
     dedup::Deduplicator,
     exiting_threads::DeferredItems,
     log_batch::LogBatch,
     outbox::{Bounds, Outbox},
-    per_process::PerProcess,
     sender::{self, Connection, PeriodicTasks},
 };
 
@@ -78,7 +77,7 @@ impl ProcessStates {
     /// The one of this process. In a child it is empty at first, and has a thread of its own; what
     /// the parent has is the parent's.
     pub(crate) fn current(&self) -> &ProcessState {
-        self.state.get_or_init(|| self.fork())
+        self.state.here(|_| self.fork())
     }
 
     #[cold]
@@ -101,7 +100,7 @@ impl ProcessStates {
 
     /// The one of this process, if something was to be sent from here.
     pub(crate) fn existing(&self) -> Option<&ProcessState> {
-        self.state.existing()
+        self.state.here_if_any()
     }
 
     /// Sends what can be sent until `deadline`, and counts the rest, and what comes later, as lost.
