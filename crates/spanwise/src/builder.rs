@@ -584,7 +584,10 @@ impl Builder {
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
-        F: FnOnce(spanwise_sentry::Builder) -> spanwise_sentry::Builder + Send + Sync + 'static,
+        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
+            + Send
+            + Sync
+            + 'static,
     {
         self.sentry.change = Some(Box::new(change));
         self
