@@ -701,7 +701,7 @@ impl Builder {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
         }
         if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
+            tracing::debug!(target: "spanwise", settings = %spanwise_json::as_json(&resolved.explanation), "configuration");
         }
         Ok(telemetry)
     }

@@ -6,24 +6,24 @@
 /// and one copy, and a short one may copy a fixed number of bytes and count fewer. Appends were a third of an event's cost
 /// when this was a plain `Vec`.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
     len: usize,
     /// For a text that is taken out to be written anew.
     spare: String,
 }
 
-/// Short static text, copied as a whole block: `,"order_id":`.
+/// PaddedBytes static text, copied as a whole block: `,"order_id":`.
 #[derive(Debug)]
-pub(crate) struct Short<const N: usize> {
+pub(crate) struct PaddedBytes<const N: usize> {
     block: [u8; N],
     text: Box<[u8]>,
 }
 
 /// A line longer than this does not keep its memory for the next one.
-const KEPT: usize = 64 * 1024;
+const MAX_RETAINED_LEN: usize = 64 * 1024;
 
-impl Line {
+impl LineBuffer {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -47,7 +47,7 @@ impl Line {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.len = 0;
-        if self.bytes.len() > KEPT {
+        if self.bytes.len() > MAX_RETAINED_LEN {
             self.bytes = Vec::new();
         }
     }
@@ -62,7 +62,7 @@ impl Line {
     }
 
     pub(crate) fn keep_text(&mut self, text: String) {
-        if text.capacity() <= KEPT {
+        if text.capacity() <= MAX_RETAINED_LEN {
             self.spare = text;
         }
     }
@@ -84,7 +84,7 @@ impl Line {
     /// The same for what is mostly a few bytes: without a call to `memcpy`, which costs more than the bytes.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {
-        if bytes.len() < SMALL {
+        if bytes.len() < BLOCK_LEN {
             self.push_block(&small_block(bytes), bytes.len());
         } else {
             self.push(bytes);
@@ -97,7 +97,7 @@ impl Line {
     }
 
     #[inline]
-    pub(crate) fn push_short<const N: usize>(&mut self, short: &Short<N>) {
+    pub(crate) fn push_padded<const N: usize>(&mut self, short: &PaddedBytes<N>) {
         if short.text.len() > N {
             return self.push_long(&short.text);
         }
@@ -159,11 +159,11 @@ impl Line {
 }
 
 /// A block is this long, and what is shorter is small.
-pub(crate) const SMALL: usize = 16;
+pub(crate) const BLOCK_LEN: usize = 16;
 
 /// Less than a block, and zeros after it.
 #[inline]
-pub(crate) fn small_block(bytes: &[u8]) -> [u8; SMALL] {
+pub(crate) fn small_block(bytes: &[u8]) -> [u8; BLOCK_LEN] {
     let count = bytes.len();
     // The first and the last bytes, which overlap in the middle; where they do they are the same.
     let bits = if let (Some(first), Some(last)) =
@@ -183,7 +183,7 @@ pub(crate) fn small_block(bytes: &[u8]) -> [u8; SMALL] {
     bits.to_le_bytes()
 }
 
-impl<const N: usize> Short<N> {
+impl<const N: usize> PaddedBytes<N> {
     pub(crate) fn new(text: Vec<u8>) -> Self {
         let mut block = [0; N];
         let used = text.len().min(N);
@@ -200,7 +200,7 @@ impl<const N: usize> Short<N> {
     }
 }
 
-impl<const N: usize> Default for Short<N> {
+impl<const N: usize> Default for PaddedBytes<N> {
     fn default() -> Self {
         Self::new(Vec::new())
     }

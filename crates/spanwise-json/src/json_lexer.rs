@@ -1,7 +1,7 @@
 //! The members of an object that we encoded: `,"key":value,"key":value`. The first byte may be the
 //! bracket of the object: `{"key":value,"key":value`.
 
-use crate::{value::string_end, work};
+use crate::{escape, work};
 
 /// One member: `,"key":` or `{"key":`, and its value.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +41,10 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
 
 /// The keys of some members, as JSON strings: to find one costs no pass over the members.
 #[derive(Debug)]
-pub(crate) struct Keys<'a>(Vec<&'a [u8]>);
+pub(crate) struct KeySet<'a>(Vec<&'a [u8]>);
 
-impl<'a> Keys<'a> {
-    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+impl<'a> KeySet<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         let mut keys: Vec<_> = members(bytes).map(|member| member.quoted_key()).collect();
         keys.sort_unstable();
         Self(keys)
@@ -76,12 +76,34 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     at
 }
 
+/// The place after the closing quote of the string that opens at `start`.
+pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < json.len() {
+        work::step(1);
+        match json[at..].first_chunk().map(escape::plain_len) {
+            Some(escape::BLOCK) => {
+                at += escape::BLOCK;
+                continue;
+            }
+            Some(plain) => at += plain,
+            None => {}
+        }
+        match json[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    json.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn members_are_split_at_the_commas_between_them() {
+    fn members_are_split_at_their_commas() {
         let bytes = br#","a":1,"b,\"":",\\","c":{"x":[1,2],"y":","},"d":true"#;
         let found: Vec<(String, String)> = members(bytes)
             .map(|member| {

@@ -11,22 +11,22 @@ use tracing_core::Metadata;
 use crate::{
     builder::Options,
     escape,
-    format::{ADDED, DISPLACED, FIELDS, Layout, Table},
-    line::Short,
-    names::{bounded, bounded_path},
+    format::{ADDED_PREFIX, FIELDS, FIELDS_PREFIX, KeyNames, Layout},
+    line_buffer::PaddedBytes,
+    name_limits::{limit_name, limit_path},
     plan::{Key, Role},
 };
 
 #[derive(Debug)]
-pub(crate) struct Shape {
-    pub(crate) table: &'static Table,
+pub(crate) struct LineTemplate {
+    pub(crate) key_names: &'static KeyNames,
     /// Up to the timestamp itself; empty without one.
     pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
     /// `,"span":` and `,"spans":[`
-    pub(crate) span: Short<16>,
-    pub(crate) spans: Short<16>,
+    pub(crate) span: PaddedBytes<16>,
+    pub(crate) spans: PaddedBytes<16>,
     pub(crate) has_threads: bool,
     pub(crate) redacts_text: bool,
     /// The keys of the static fields, as they stand in the line.
@@ -35,24 +35,24 @@ pub(crate) struct Shape {
     keys: Mutex<HashMap<String, usize>>,
 }
 
-impl Shape {
+impl LineTemplate {
     pub(crate) fn new(options: &Options) -> Self {
-        let table = options.format.table();
+        let key_names = options.format.key_names();
         let mut open = Vec::new();
         if options.timestamp.is_some() {
             open.push(b'{');
-            open.extend(escape::quoted(table.timestamp));
+            open.extend(escape::quoted(key_names.timestamp));
             open.extend(b":\"");
         }
         let mut close = Vec::new();
         let mut added = Vec::new();
         for (key, value) in &options.add {
-            let displaced = table.own_keys().contains(&key.as_str())
-                || (table.layout == Layout::Nested && key == FIELDS)
-                || key.starts_with(DISPLACED)
-                || key.starts_with(ADDED);
-            let key = if displaced {
-                format!("{ADDED}{key}")
+            let renamed_on_conflict = key_names.reserved().contains(&key.as_str())
+                || (key_names.layout == Layout::Nested && key == FIELDS)
+                || key.starts_with(FIELDS_PREFIX)
+                || key.starts_with(ADDED_PREFIX);
+            let key = if renamed_on_conflict {
+                format!("{ADDED_PREFIX}{key}")
             } else {
                 key.clone()
             };
@@ -61,12 +61,12 @@ impl Shape {
         }
         close.extend(b"}\n");
         let (mut span, mut spans) = (Vec::new(), Vec::new());
-        push_member(&mut span, table.span, b"");
-        push_member(&mut spans, table.spans, b"[");
+        push_member(&mut span, key_names.span, b"");
+        push_member(&mut spans, key_names.spans, b"[");
         Self {
-            table,
-            span: Short::new(span),
-            spans: Short::new(spans),
+            key_names,
+            span: PaddedBytes::new(span),
+            spans: PaddedBytes::new(spans),
             open,
             close,
             has_threads: options.thread_name || options.thread_id,
@@ -83,11 +83,11 @@ impl Shape {
         } else {
             b"{".to_vec()
         };
-        head.extend(escape::quoted(self.table.level));
+        head.extend(escape::quoted(self.key_names.level));
         head.extend(b":\"");
         head.extend(callsite.level().as_str().as_bytes());
         head.push(b'"');
-        match self.table.layout {
+        match self.key_names.layout {
             Layout::Flat if !is_log => self.push_target(&mut head, options, callsite.target()),
             Layout::Flat => {}
             Layout::Nested => head.extend(b",\"fields\":"),
@@ -97,7 +97,11 @@ impl Shape {
 
     pub(crate) fn push_target(&self, to: &mut Vec<u8>, options: &Options, target: &str) {
         if options.target {
-            push_member(to, self.table.target, &escape::quoted(&bounded(target)));
+            push_member(
+                to,
+                self.key_names.target,
+                &escape::quoted(&limit_name(target)),
+            );
         }
     }
 
@@ -112,10 +116,10 @@ impl Shape {
             return;
         }
         if let Some(file) = file {
-            push_member(to, self.table.file, &escape::quoted(&bounded_path(file)));
+            push_member(to, self.key_names.file, &escape::quoted(&limit_path(file)));
         }
         if let Some(line) = line {
-            push_member(to, self.table.line, line.to_string().as_bytes());
+            push_member(to, self.key_names.line, line.to_string().as_bytes());
         }
     }
 
@@ -131,35 +135,36 @@ impl Shape {
         let role = |verdict: KeyVerdict| match verdict {
             _ if is_message => Role::Message,
             KeyVerdict::Pass if shown => Role::Field,
-            KeyVerdict::Text if shown => Role::Text,
+            KeyVerdict::Text if shown => Role::ScannedText,
             KeyVerdict::Trust if shown => Role::Trusted,
-            KeyVerdict::Redact if shown => Role::Hidden,
+            KeyVerdict::Redact if shown => Role::Redacted,
             KeyVerdict::Replace if shown => Role::Replaced,
             _ => Role::Omitted,
         };
-        let taken = match self.table.layout {
+        let taken = match self.key_names.layout {
             Layout::Flat => {
-                let of_location = [self.table.file, self.table.line].contains(&key);
-                self.table.own_keys().contains(&key) && (options.source_location || !of_location)
-                    || key.starts_with(DISPLACED)
+                let of_location = [self.key_names.file, self.key_names.line].contains(&key);
+                self.key_names.reserved().contains(&key)
+                    && (options.source_location || !of_location)
+                    || key.starts_with(FIELDS_PREFIX)
                     || self.added.iter().any(|added| added == key)
             }
             // Event fields have an object of their own; a span's share theirs with its name.
-            Layout::Nested => !of_event && (key == "name" || key.starts_with(DISPLACED)),
+            Layout::Nested => !of_event && (key == "name" || key.starts_with(FIELDS_PREFIX)),
         };
-        let displaced = format!("{DISPLACED}{key}");
+        let renamed_on_conflict = format!("{FIELDS_PREFIX}{key}");
         let key = match () {
-            () if is_message && self.table.layout == Layout::Flat => self.table.message,
-            () if taken => &displaced,
+            () if is_message && self.key_names.layout == Layout::Flat => self.key_names.message,
+            () if taken => &renamed_on_conflict,
             () => key,
         };
-        let key = &*bounded(key);
+        let key = &*limit_name(key);
         let is_context = !of_event
             && (CONTEXT_KEYS.contains(&name) || options.context_keys.iter().any(|key| key == name));
         let mut member = Vec::new();
         push_member(&mut member, key, b"");
         Key {
-            member: Short::new(member),
+            member: PaddedBytes::new(member),
             bit: self.bit(key),
             role: role(verdicts.text),
             role_of_bool: role(verdicts.boolean),
@@ -194,7 +199,10 @@ pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {
     to.extend(value);
 }
 
-/// A policy is asked for its verdicts in [`Shape::key`]; this is what it is asked about text.
-pub(crate) fn text_policy<'a>(shape: &Shape, options: &'a Options) -> Option<&'a dyn Redact> {
-    shape.redacts_text.then_some(&*options.redact)
+/// A policy is asked for its verdicts in [`LineTemplate::key`]; this is what it is asked about text.
+pub(crate) fn text_policy<'a>(
+    template: &LineTemplate,
+    options: &'a Options,
+) -> Option<&'a dyn Redact> {
+    template.redacts_text.then_some(&*options.redact)
 }

@@ -1,42 +1,42 @@
-//! What a line says of its own fields: whose values are cut, and whose are hidden.
+//! What a line says of its own fields: whose values are truncated, and whose are hidden.
 
 use crate::{
     format::{REDACTED, TRUNCATED},
-    value::string_end,
+    json_lexer::string_end,
 };
 
 /// Whose values are not what was logged.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notes {
-    pub(crate) cut: Names,
-    pub(crate) redacted: Names,
+pub(crate) struct AlteredFields {
+    pub(crate) truncated: QuotedKeys,
+    pub(crate) redacted: QuotedKeys,
 }
 
 /// Of a line on which every value is as it was logged.
-pub(crate) static NO_NOTES: Notes = Notes {
-    cut: Names(Vec::new()),
-    redacted: Names(Vec::new()),
+pub(crate) static UNALTERED: AlteredFields = AlteredFields {
+    truncated: QuotedKeys(Vec::new()),
+    redacted: QuotedKeys(Vec::new()),
 };
 
 /// Keys, each once: as JSON strings joined by commas. From a number of them on, `"…"` stands for
 /// the rest, so that neither the list nor the time it takes grows with a line.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Names(Vec<u8>);
+pub(crate) struct QuotedKeys(Vec<u8>);
 
-impl Notes {
+impl AlteredFields {
     pub(crate) fn is_empty(&self) -> bool {
-        self.cut.is_empty() && self.redacted.is_empty()
+        self.truncated.is_empty() && self.redacted.is_empty()
     }
 
     /// Adds what `other` says of the names that are `wanted`.
     pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
-        self.cut.add(&other.cut, &wanted);
+        self.truncated.add(&other.truncated, &wanted);
         self.redacted.add(&other.redacted, &wanted);
     }
 
     /// Hands on, piece by piece, a member for each list that has names.
     pub(crate) fn push_members(&self, mut push: impl FnMut(&[u8])) {
-        for (key, names) in [(TRUNCATED, &self.cut), (REDACTED, &self.redacted)] {
+        for (key, names) in [(TRUNCATED, &self.truncated), (REDACTED, &self.redacted)] {
             if !names.is_empty() {
                 for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
                     push(part);
@@ -52,7 +52,7 @@ impl Notes {
     }
 }
 
-impl Names {
+impl QuotedKeys {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -64,7 +64,7 @@ impl Names {
 
     /// Adds a name, which is a JSON string.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
-        if self.0.ends_with(MORE.as_bytes()) {
+        if self.0.ends_with(ELLIPSIS.as_bytes()) {
             return;
         }
         let mut count = 0;
@@ -74,10 +74,10 @@ impl Names {
             }
             count += 1;
         }
-        let quoted = if count < MAX_NAMES {
+        let quoted = if count < MAX_KEYS {
             quoted
         } else {
-            MORE.as_bytes()
+            ELLIPSIS.as_bytes()
         };
         if !self.is_empty() {
             self.0.push(b',');
@@ -103,13 +103,13 @@ impl Names {
         let mut kept = 0;
         for name in self.iter() {
             let next = kept + name.len() + 1;
-            if next + MORE.len() > max {
+            if next + ELLIPSIS.len() > max {
                 break;
             }
             kept = next;
         }
         self.0.truncate(kept);
-        self.0.extend_from_slice(MORE.as_bytes());
+        self.0.extend_from_slice(ELLIPSIS.as_bytes());
     }
 
     fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
@@ -131,7 +131,7 @@ impl Names {
 }
 
 /// A list has this many names.
-const MAX_NAMES: usize = 64;
+const MAX_KEYS: usize = 64;
 
 /// Stands for those that a list leaves out.
-const MORE: &str = "\"…\"";
+const ELLIPSIS: &str = "\"…\"";

@@ -17,7 +17,7 @@ use crate::{Capture, Event, Pattern, route::Owner};
 
 /// The future of [`Capture::wait_for_async`].
 #[must_use = "it waits only while it is awaited"]
-pub struct Arrival<'a> {
+pub struct WaitFor<'a> {
     capture: &'a Capture,
     pattern: Pattern<'a>,
     deadline: Instant,
@@ -27,7 +27,7 @@ pub struct Arrival<'a> {
     timer: Option<Timer>,
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> WaitFor<'a> {
     #[track_caller]
     pub(crate) fn new(capture: &'a Capture, pattern: Pattern<'a>, timeout: Duration) -> Self {
         Self {
@@ -41,20 +41,20 @@ impl<'a> Arrival<'a> {
     }
 }
 
-impl Future for Arrival<'_> {
+impl Future for WaitFor<'_> {
     type Output = Event;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Event> {
         let this = &mut *self;
-        let sink = &this.capture.sink;
+        let store = &this.capture.store;
         loop {
-            let new = sink.lock().events[this.seen..].to_vec();
+            let new = store.lock().events[this.seen..].to_vec();
             // A closure may log: nothing is locked.
-            if let Some(event) = new.iter().find(|event| this.pattern.is_met(event)) {
+            if let Some(event) = new.iter().find(|event| this.pattern.matches(event)) {
                 return Poll::Ready(event.clone());
             }
             this.seen += new.len();
-            if sink.wake_after(this.seen, cx.waker()) {
+            if store.wake_after(this.seen, cx.waker()) {
                 break;
             }
         }
@@ -64,16 +64,16 @@ impl Future for Arrival<'_> {
             panic!("{}: {why}", this.called_at);
         }
         this.timer.get_or_insert_with(|| {
-            let sink = Arc::downgrade(sink);
-            Timer::start(sink, this.deadline)
+            let store = Arc::downgrade(store);
+            Timer::start(store, this.deadline)
         });
         Poll::Pending
     }
 }
 
-impl fmt::Debug for Arrival<'_> {
+impl fmt::Debug for WaitFor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arrival")
+        f.debug_struct("WaitFor")
             .field("pattern", &self.pattern)
             .finish_non_exhaustive()
     }
@@ -86,15 +86,15 @@ struct Timer {
 }
 
 impl Timer {
-    fn start(sink: Owner, deadline: Instant) -> Self {
+    fn start(store: Owner, deadline: Instant) -> Self {
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&is_stopped);
         let wait = move || {
             while !stopped.load(Ordering::Acquire) {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    if let Some(sink) = sink.upgrade() {
-                        sink.wake();
+                    if let Some(store) = store.upgrade() {
+                        store.wake();
                     }
                     return;
                 }

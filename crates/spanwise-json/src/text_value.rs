@@ -13,11 +13,11 @@ use spanwise_core::{
     panic_safe,
 };
 
-use crate::{escape, line::Line, value::is_whole};
+use crate::{as_json::is_valid_json, escape, line_buffer::LineBuffer};
 
 /// Whom to ask what of a text may be shown, and what to tell of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct TextPolicy<'a> {
     pub(crate) policy: &'a dyn Redact,
     /// Of the value; a message has none.
     pub(crate) key: Option<&'a str>,
@@ -27,21 +27,21 @@ pub(crate) struct Reading<'a> {
 
 /// What a value's text in the line is not.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Missing {
+pub(crate) struct Alteration {
     /// Not all of it.
-    pub(crate) cut: bool,
+    pub(crate) truncated: bool,
     /// Not what was logged.
-    pub(crate) hidden: bool,
+    pub(crate) redacted: bool,
 }
 
-impl BitOrAssign for Missing {
+impl BitOrAssign for Alteration {
     fn bitor_assign(&mut self, other: Self) {
-        self.cut |= other.cut;
-        self.hidden |= other.hidden;
+        self.truncated |= other.truncated;
+        self.redacted |= other.redacted;
     }
 }
 
-impl Reading<'_> {
+impl TextPolicy<'_> {
     /// What is shown instead of `text`, if it is something else.
     #[inline]
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
@@ -49,22 +49,22 @@ impl Reading<'_> {
     }
 
     #[inline]
-    fn knows(&self, text: &[u8]) -> bool {
+    fn is_known_clean(&self, text: &[u8]) -> bool {
         let clean = self.clean.and_then(OnceLock::get);
         clean.is_some_and(|clean| clean.as_bytes() == text)
     }
 
     #[inline]
-    fn remember(&self, text: &[u8]) {
+    fn remember_clean(&self, text: &[u8]) {
         if let Some(clean) = self.clean.filter(|clean| clean.get().is_none()) {
-            remember(clean, text);
+            remember_clean(clean, text);
         }
     }
 }
 
 #[cold]
-fn remember(clean: &OnceLock<Box<str>>, text: &[u8]) {
-    if text.len() <= LONGEST_REMEMBERED
+fn remember_clean(clean: &OnceLock<Box<str>>, text: &[u8]) {
+    if text.len() <= MAX_CLEAN_LEN
         && let Ok(text) = str::from_utf8(text)
     {
         clean.get_or_init(|| text.into());
@@ -72,62 +72,62 @@ fn remember(clean: &OnceLock<Box<str>>, text: &[u8]) {
 }
 
 /// A message that a program has written out is not much longer.
-const LONGEST_REMEMBERED: usize = 128;
+const MAX_CLEAN_LEN: usize = 128;
 
-/// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`Json`](crate::Json) and nothing else.
+/// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`AsJson`](crate::AsJson) and nothing else.
 ///
 /// At most `limit` bytes of it are kept. May panic, as `value` may: then the line ends anywhere.
 pub(crate) fn push_display(
-    line: &mut Line,
+    line: &mut LineBuffer,
     value: fmt::Arguments<'_>,
     limit: usize,
-    reading: Option<Reading<'_>>,
-) -> Missing {
-    match reading {
-        None => Missing {
-            cut: stream(line, value, limit),
-            hidden: false,
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    match text_policy {
+        None => Alteration {
+            truncated: push_streamed(line, value, limit),
+            redacted: false,
         },
-        Some(reading) => read(line, value, limit, reading),
+        Some(text_policy) => push_checked(line, value, limit, text_policy),
     }
 }
 
 /// Appends `text` as a JSON string, cut at `limit` bytes.
 #[inline]
 pub(crate) fn push_str(
-    line: &mut Line,
+    line: &mut LineBuffer,
     text: &str,
     limit: usize,
-    reading: Option<Reading<'_>>,
-) -> Missing {
-    let instead = reading.and_then(|reading| reading.instead_of(text));
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    let instead = text_policy.and_then(|text_policy| text_policy.instead_of(text));
     if instead.is_none() && text.len() <= limit {
         escape::push_quoted(line, text);
-        return Missing::default();
+        return Alteration::default();
     }
-    Missing {
-        cut: push_cut(line, instead.as_deref().unwrap_or(text), limit),
-        hidden: instead.is_some(),
+    Alteration {
+        truncated: push_cut(line, instead.as_deref().unwrap_or(text), limit),
+        redacted: instead.is_some(),
     }
 }
 
 /// True if it was cut.
 #[cold]
-fn push_cut(line: &mut Line, text: &str, limit: usize) -> bool {
+fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> bool {
     escape::push_quoted(line, panic_safe::truncate_at(text, limit));
     text.len() > limit
 }
 
 #[inline]
-fn stream(line: &mut Line, value: fmt::Arguments<'_>, limit: usize) -> bool {
+fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize) -> bool {
     let start = line.len();
     line.push_byte(b'"');
-    let mut writer = Writer {
+    let mut writer = StreamWriter {
         line,
         start,
         left: limit,
         state: State::Text,
-        cut: false,
+        truncated: false,
     };
     let outcome = writer.write_fmt(value);
     writer.finish(outcome)
@@ -135,80 +135,88 @@ fn stream(line: &mut Line, value: fmt::Arguments<'_>, limit: usize) -> bool {
 
 /// The policy wants to see the whole text before any of it is cut. It is read where it stands in the line, and stays there if it
 /// may and needs no escape.
-fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Reading<'_>) -> Missing {
+fn push_checked(
+    line: &mut LineBuffer,
+    value: fmt::Arguments<'_>,
+    limit: usize,
+    text_policy: TextPolicy<'_>,
+) -> Alteration {
     let start = line.len();
     line.push_byte(b'"');
-    let mut reader = Reader {
+    let mut collector = Collector {
         line,
         left: <dyn Redact>::MAX_COLLECT_LEN,
         is_clean: true,
-        cut: false,
+        truncated: false,
         json: MarkTracker::default(),
     };
-    let outcome = reader.write_fmt(value);
-    let Reader {
+    let outcome = collector.write_fmt(value);
+    let Collector {
         is_clean,
-        cut,
+        truncated,
         json,
         ..
-    } = reader;
-    if outcome.is_err() && !cut {
+    } = collector;
+    if outcome.is_err() && !truncated {
         line.truncate(start);
         escape::push_quoted(line, panic_safe::FORMAT_ERROR);
-        return Missing::default();
+        return Alteration::default();
     }
     let text = &line.as_bytes()[start + 1..];
     let as_it_is = is_clean && text.len() <= limit && !json.is_json();
-    if as_it_is && reading.knows(text) {
+    if as_it_is && text_policy.is_known_clean(text) {
         line.push_byte(b'"');
-        return Missing::default();
+        return Alteration::default();
     }
     // Only texts were written.
     let instead = match str::from_utf8(text) {
-        Ok(text) => reading.instead_of(text),
+        Ok(text) => text_policy.instead_of(text),
         Err(_) => Some(REDACTED.to_owned()),
     };
     if as_it_is && instead.is_none() {
-        reading.remember(text);
+        text_policy.remember_clean(text);
         line.push_byte(b'"');
-        return Missing::default();
+        return Alteration::default();
     }
-    push_read(line, start, instead, json, limit)
+    push_rewritten(line, start, instead, json, limit)
 }
 
 /// Writes anew what was read: it is something else, needs escapes, or is nested JSON.
 #[cold]
-fn push_read(
-    line: &mut Line,
+fn push_rewritten(
+    line: &mut LineBuffer,
     start: usize,
     instead: Option<String>,
     json: MarkTracker,
     limit: usize,
-) -> Missing {
-    let hidden = instead.is_some();
+) -> Alteration {
+    let redacted = instead.is_some();
     let text = instead.unwrap_or_else(|| line.copy_text(start + 1));
     line.truncate(start);
-    let mut cut = false;
+    let mut truncated = false;
     // What a policy left of nested JSON is nested JSON, if it kept to its form.
-    if json.is_json() && text.len() <= limit && is_whole(text.as_bytes()) {
+    if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
         escape::push_json(line, &text);
     } else {
-        cut = push_cut(line, &text, limit);
+        truncated = push_cut(line, &text, limit);
     }
-    if !hidden {
+    if !redacted {
         line.keep_text(text);
     }
-    Missing { cut, hidden }
+    Alteration {
+        truncated,
+        redacted,
+    }
 }
 
-struct Writer<'a> {
-    line: &'a mut Line,
+struct StreamWriter<'a> {
+    line: &'a mut LineBuffer,
     /// Where the value begins in the line, at its quote.
     start: usize,
     /// How many more bytes of text are kept.
     left: usize,
     state: State,
-    cut: bool,
+    truncated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,31 +227,31 @@ enum State {
     JsonEnded,
 }
 
-impl Writer<'_> {
+impl StreamWriter<'_> {
     #[inline]
     fn finish(mut self, outcome: fmt::Result) -> bool {
         if outcome.is_err() || self.state != State::Text {
             return self.finish_other(outcome);
         }
         self.line.push_byte(b'"');
-        self.cut
+        self.truncated
     }
 
-    /// What failed, was cut, or is JSON.
+    /// What failed, was truncated, or is JSON.
     #[cold]
     fn finish_other(&mut self, outcome: fmt::Result) -> bool {
-        if outcome.is_err() && !self.cut {
+        if outcome.is_err() && !self.truncated {
             self.line.truncate(self.start);
             self.line.push(&escape::quoted(panic_safe::FORMAT_ERROR));
             return false;
         }
-        if self.state == State::Json || (self.cut && self.state != State::Text) {
+        if self.state == State::Json || (self.truncated && self.state != State::Text) {
             self.fall_back_to_text();
         }
         if self.state == State::Text {
             self.line.push_byte(b'"');
         }
-        self.cut
+        self.truncated
     }
 
     #[cold]
@@ -256,7 +264,7 @@ impl Writer<'_> {
             (Mark::End, State::Json) => {
                 self.state = State::JsonEnded;
                 // Somebody may stand between the marks and us, and pass on a part.
-                if !is_whole(&self.line.as_bytes()[self.start..]) {
+                if !is_valid_json(&self.line.as_bytes()[self.start..]) {
                     self.fall_back_to_text();
                 }
             }
@@ -275,7 +283,7 @@ impl Writer<'_> {
     }
 }
 
-impl fmt::Write for Writer<'_> {
+impl fmt::Write for StreamWriter<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let plain = self.state == State::Text && text.len() <= self.left && !text.is_empty();
@@ -287,7 +295,7 @@ impl fmt::Write for Writer<'_> {
     }
 }
 
-impl Writer<'_> {
+impl StreamWriter<'_> {
     #[inline(never)]
     fn write_any(&mut self, text: &str) -> fmt::Result {
         if text.is_empty() {
@@ -313,23 +321,23 @@ impl Writer<'_> {
         }
         // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
         self.left = 0;
-        self.cut = true;
+        self.truncated = true;
         Err(fmt::Error)
     }
 }
 
 /// Appends texts as they come.
-struct Reader<'a> {
-    line: &'a mut Line,
+struct Collector<'a> {
+    line: &'a mut LineBuffer,
     /// How many more bytes of text are read.
     left: usize,
     /// So far nothing needs an escape.
     is_clean: bool,
-    cut: bool,
+    truncated: bool,
     json: MarkTracker,
 }
 
-impl fmt::Write for Reader<'_> {
+impl fmt::Write for Collector<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.json.observe(text);
@@ -342,7 +350,7 @@ impl fmt::Write for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl Collector<'_> {
     #[inline(never)]
     fn write_any(&mut self, text: &str) -> fmt::Result {
         self.is_clean = false;
@@ -354,7 +362,7 @@ impl Reader<'_> {
         }
         // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
         self.left = 0;
-        self.cut = true;
+        self.truncated = true;
         Err(fmt::Error)
     }
 }

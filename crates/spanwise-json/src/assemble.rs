@@ -11,13 +11,13 @@ use crate::{
     JsonLayer, escape,
     format::{IS_BUFFERED, Layout, SPANS_OMITTED},
     fragment::Fragment,
-    line::Line,
-    local::Scratch,
-    members::{Keys, members},
-    names::bounded,
-    oversize,
+    json_lexer::{KeySet, members},
+    line_buffer::LineBuffer,
+    line_template::push_member,
+    name_limits::limit_name,
     plan::Plan,
-    shape::push_member,
+    scratch::Scratch,
+    truncate,
     visit::{Encoded, Pass, encode},
 };
 
@@ -26,28 +26,28 @@ pub(crate) struct Draft<'a> {
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) plan: &'a Plan,
     pub(crate) encoded: Encoded,
-    pub(crate) parts: Parts,
+    pub(crate) offsets: LineOffsets,
     /// Where it says it comes from.
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
-    pub(crate) annotations: EventContext,
+    pub(crate) context: EventContext,
 }
 
 /// Whose fields a line shows besides the event's.
-pub(crate) enum Inside<'a> {
+pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
-    Span(&'a Id),
-    NoSpan,
+    Explicit(&'a Id),
+    Root,
 }
 
-/// Where the parts of a line end, for when something must be taken out again.
+/// Where the offsets of a line end, for when something must be taken out again.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Parts {
+pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
-    /// Something was cut already, and is named after the spans.
+    /// Something was truncated already, and is named after the spans.
     pub(crate) truncated: bool,
 }
 
@@ -63,31 +63,31 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
     ) -> Draft<'a> {
-        let annotations = EventContext::take();
+        let context = EventContext::take();
         let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.options.timestamp {
             let second = &mut seconds[(self.id.number() % 2) as usize];
             second.push(
                 line,
                 self.id,
-                &self.shape.open,
+                &self.template.open,
                 self.options.clock.now(),
                 timestamp,
             );
         }
-        line.push_short(&plan.head);
-        let parts = Parts {
+        line.push_padded(&plan.head);
+        let offsets = LineOffsets {
             fields_start: line.len(),
-            ..Parts::default()
+            ..LineOffsets::default()
         };
         Draft {
             scratch,
             plan,
             encoded: Encoded::default(),
-            parts,
+            offsets,
             metadata,
             log: None,
-            annotations,
+            context,
         }
     }
 
@@ -112,7 +112,7 @@ where
                 record,
             );
         };
-        if plan.message_late {
+        if plan.message_not_first {
             visit(Pass::Message);
             visit(Pass::AllButMessage);
         } else {
@@ -122,31 +122,35 @@ where
 
     /// Everything of a line after its fields, and then out with it.
     #[inline(always)]
-    pub(crate) fn finish<S>(&self, draft: &mut Draft<'_>, inside: &Inside<'_>, ctx: &Context<'_, S>)
-    where
+    pub(crate) fn finish<S>(
+        &self,
+        draft: &mut Draft<'_>,
+        scope: &SpanScope<'_>,
+        ctx: &Context<'_, S>,
+    ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         self.close_fields(draft);
-        let has_span = match inside {
-            Inside::Current => self
+        let has_span = match scope {
+            SpanScope::Current => self
                 .with_current(|node, cache| {
                     node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
                 .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
                 .ok(),
-            Inside::Span(id) => self.push_span(draft, id, ctx),
-            Inside::NoSpan => None,
+            SpanScope::Explicit(id) => self.push_span(draft, id, ctx),
+            SpanScope::Root => None,
         };
         if has_span.is_none() {
-            draft.parts.spans_end = draft.scratch.line.len();
-            self.push_notes(draft, None);
+            draft.offsets.spans_end = draft.scratch.line.len();
+            self.push_altered_fields(draft, None);
         }
         let EventContext {
             sample_rate,
             buffered,
             ..
-        } = draft.annotations;
-        if draft.log.is_some() || self.shape.has_threads || sample_rate.is_some() {
+        } = draft.context;
+        if draft.log.is_some() || self.template.has_threads || sample_rate.is_some() {
             self.push_rest(draft);
         }
         if buffered {
@@ -159,13 +163,18 @@ where
         let Draft {
             scratch: Scratch { line, .. },
             plan,
-            parts,
+            offsets,
             metadata,
             ..
         } = draft;
-        line.push_short(&plan.close);
+        line.push_padded(&plan.close);
         if line.len() > self.options.max_line {
-            oversize::shorten(line, parts, self.options.max_line, self.shape.table);
+            truncate::truncate_line(
+                line,
+                offsets,
+                self.options.max_line,
+                self.template.key_names,
+            );
         }
         self.write(line, metadata);
     }
@@ -188,10 +197,10 @@ where
             self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
         }
         draft.scratch.line.push(&draft.plan.location);
-        if self.shape.has_threads {
+        if self.template.has_threads {
             self.push_thread(draft.scratch);
         }
-        let sample_rate = draft.annotations.sample_rate;
+        let sample_rate = draft.context.sample_rate;
         let Scratch { line, rate, .. } = &mut *draft.scratch;
         if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
             rate.push(line, sample_rate);
@@ -204,23 +213,23 @@ where
         let Draft {
             scratch,
             plan,
-            parts,
+            offsets,
             metadata,
             log,
             ..
         } = draft;
         let line = &mut scratch.line;
-        if plan.repeats {
-            keep_last(line, parts.fields_start);
+        if plan.has_repeated_keys {
+            keep_last(line, offsets.fields_start);
         }
-        parts.fields_end = line.len();
-        if self.shape.table.layout == Layout::Nested {
+        offsets.fields_end = line.len();
+        if self.template.key_names.layout == Layout::Nested {
             // Each field begins with a comma; the first one's is the brace.
-            match line.as_mut_bytes().get_mut(parts.fields_start) {
+            match line.as_mut_bytes().get_mut(offsets.fields_start) {
                 Some(comma) => *comma = b'{',
                 None => line.push_byte(b'{'),
             }
-            parts.fields_end = line.len();
+            offsets.fields_end = line.len();
             line.push_byte(b'}');
             line.push(&plan.after_fields);
             if let Some(log) = log {
@@ -234,81 +243,82 @@ where
         let Draft {
             scratch,
             encoded,
-            parts,
+            offsets,
             ..
         } = draft;
         let line = &mut scratch.line;
-        match self.shape.table.layout {
+        match self.template.key_names.layout {
             Layout::Flat if encoded.bits & fragment.bits() == 0 => {
-                parts.spans_end = line.len() + fragment.members_len();
+                offsets.spans_end = line.len() + fragment.members_len();
                 fragment.push_flat(line);
             }
             Layout::Flat => {
-                push_unshadowed(line, fragment, parts);
-                parts.spans_end = line.len();
+                push_unshadowed(line, fragment, offsets);
+                offsets.spans_end = line.len();
                 line.push(fragment.tail());
             }
             Layout::Nested => {
                 self.push_nested(line, fragment);
-                parts.spans_end = line.len();
+                offsets.spans_end = line.len();
             }
         }
-        self.push_notes(draft, Some(fragment));
+        self.push_altered_fields(draft, Some(fragment));
     }
 
     /// Appends what is said of the fields of the event and of the spans.
     #[inline]
-    fn push_notes(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+    fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
         let Encoded {
-            hidden,
-            notes,
+            redacted_bits,
+            altered,
             bits,
         } = &draft.encoded;
         let line = &mut draft.scratch.line;
-        let of_spans = spans.map(Fragment::note_members).unwrap_or_default();
-        let of_event = *hidden != 0 || notes.is_some();
+        let of_spans = spans.map(Fragment::altered_members).unwrap_or_default();
+        let of_event = *redacted_bits != 0 || altered.is_some();
         match (of_event, of_spans.is_empty()) {
             (false, true) => {}
-            (true, true) if notes.is_none() && *hidden == draft.plan.hidden => {
-                line.push(&draft.plan.redacted);
+            (true, true) if altered.is_none() && *redacted_bits == draft.plan.redacted_bits => {
+                line.push(&draft.plan.redacted_member);
             }
             (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
-                draft.parts.truncated = spans.is_some_and(|spans| !spans.notes().cut.is_empty());
+                draft.offsets.truncated =
+                    spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
                 line.push(of_spans);
             }
-            (true, _) | (false, false) => self.push_mixed_notes(draft, spans),
+            (true, _) | (false, false) => self.push_merged_altered_fields(draft, spans),
         }
     }
 
     #[cold]
-    fn push_mixed_notes(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+    fn push_merged_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
         let Draft {
             scratch: Scratch { line, .. },
             plan,
             encoded,
-            parts,
+            offsets,
             ..
         } = draft;
-        encoded.note_hidden(plan);
+        encoded.add_redacted_by_key(plan);
         if let Some(spans) = spans {
             // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
             let shadows =
-                self.shape.table.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
-            let event = &line.as_bytes()[parts.fields_start..parts.fields_end];
-            let keys = Keys::of(if shadows { event } else { b"" });
+                self.template.key_names.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
+            let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
+            let keys = KeySet::new(if shadows { event } else { b"" });
             encoded
-                .notes()
-                .add(spans.notes(), |name| !keys.contains(name));
+                .altered()
+                .add(spans.altered(), |name| !keys.contains(name));
         }
-        let notes = encoded.notes();
-        parts.truncated = !notes.cut.is_empty();
-        notes.push_members(|part| line.push(part));
+        let altered = encoded.altered();
+        offsets.truncated = !altered.truncated.is_empty();
+        altered.push_members(|part| line.push(part));
     }
 
-    fn push_nested(&self, line: &mut Line, fragment: &Fragment) {
-        line.push_short(&self.shape.span);
+    fn push_nested(&self, line: &mut LineBuffer, fragment: &Fragment) {
+        line.push_padded(&self.template.span);
         line.push(fragment.object());
-        line.push_short(&self.shape.spans);
+        line.push_padded(&self.template.spans);
         fragment.push_objects(line);
         line.push_byte(b']');
         if fragment.omitted() > 0 {
@@ -321,17 +331,23 @@ where
 
     /// Where a record of the `log` crate comes from, at the place its layout has for it.
     #[cold]
-    fn push_origin(&self, line: &mut Line, at: Layout, log: &LogRecord, metadata: &Metadata<'_>) {
-        let shape = &self.shape;
-        if shape.table.layout != at {
+    fn push_origin(
+        &self,
+        line: &mut LineBuffer,
+        at: Layout,
+        log: &LogRecord,
+        metadata: &Metadata<'_>,
+    ) {
+        let template = &self.template;
+        if template.key_names.layout != at {
             return;
         }
         let mut members = Vec::new();
         if at == Layout::Nested {
             let target = log.target.as_deref().unwrap_or(metadata.target());
-            shape.push_target(&mut members, &self.options, target);
+            template.push_target(&mut members, &self.options, target);
         }
-        shape.push_location(&mut members, &self.options, log.file.as_deref(), log.line);
+        template.push_location(&mut members, &self.options, log.file.as_deref(), log.line);
         line.push(&members);
     }
 
@@ -340,10 +356,10 @@ where
         let (name, id) = thread.get_or_insert_with(|| {
             let thread = std::thread::current();
             let id = format!("{:?}", thread.id());
-            let name = thread.name().map(|name| escape::quoted(&bounded(name)));
+            let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
             (name, escape::quoted(&id))
         });
-        let table = self.shape.table;
+        let table = self.template.key_names;
         let mut members = Vec::new();
         if let (true, Some(name)) = (self.options.thread_name, name) {
             push_member(&mut members, table.thread_name, name);
@@ -355,7 +371,7 @@ where
     }
 
     #[inline]
-    fn write(&self, line: &Line, metadata: &Metadata<'_>) {
+    fn write(&self, line: &LineBuffer, metadata: &Metadata<'_>) {
         let written = reentrancy::guarded_write(self.id, || {
             self.make_writer
                 .make_writer_for(metadata)
@@ -378,17 +394,17 @@ where
 }
 
 /// The members of the spans whose keys the event has not used: an event's field hides a span's, but
-/// not context that was decided.
+/// not context that was pinned.
 #[cold]
-fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &mut Parts) {
-    let mut event = line.as_bytes()[parts.fields_start..parts.fields_end].to_vec();
-    if let Some(displaced) = fragment.without_decided(&event) {
-        line.truncate(parts.fields_start);
-        line.push(&displaced);
-        parts.fields_end = line.len();
-        event = displaced;
+fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
+    let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
+    if let Some(renamed_on_conflict) = fragment.rename_pinned(&event) {
+        line.truncate(offsets.fields_start);
+        line.push(&renamed_on_conflict);
+        offsets.fields_end = line.len();
+        event = renamed_on_conflict;
     }
-    let keys = Keys::of(&event);
+    let keys = KeySet::new(&event);
     let of_spans = fragment.member_parts().flat_map(members);
     for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {
         line.push(member.bytes);
@@ -397,7 +413,7 @@ fn push_unshadowed(line: &mut Line, fragment: &Fragment, parts: &mut Parts) {
 
 /// Of members with one key, keeps the last.
 #[cold]
-pub(crate) fn keep_last(line: &mut Line, start: usize) {
+pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();
     line.truncate(start);
     let all: Vec<_> = members(&bytes).collect();

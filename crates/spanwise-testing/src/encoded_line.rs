@@ -11,35 +11,35 @@ thread_local! {
     /// One slot for each event being encoded on this thread: a `Debug` may log, which encodes an event inside an event.
     static SLOTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 
-    static REPEATING: Cell<bool> = const { Cell::new(false) };
+    static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `encode` writes through a [`LineWriter`] on this thread.
+/// What `encode` writes through a [`EncodedLineWriter`] on this thread.
 ///
 /// Empty on a thread that is ending, whose locals are gone.
-pub(crate) fn written_by(encode: impl FnOnce()) -> Vec<u8> {
+pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     let slot = Slot::open();
     encode();
     slot.take()
 }
 
 /// Calls `format`, which formats values that were formatted before: what a `Debug` logs meanwhile has been captured already.
-pub(crate) fn repeated<R>(format: impl FnOnce() -> R) -> R {
-    let before = REPEATING.try_with(|repeating| repeating.replace(true));
+pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
+    let before = PAUSED.try_with(|paused| paused.replace(true));
     let _restore = Restore(before.unwrap_or(false));
     format()
 }
 
-/// True inside [`repeated`].
-pub(crate) fn is_repeating() -> bool {
-    REPEATING.try_with(Cell::get).unwrap_or(false)
+/// True inside [`paused`].
+pub(crate) fn is_paused() -> bool {
+    PAUSED.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Hands a line to the slot of the event that is being encoded on this thread.
 #[derive(Debug)]
-pub(crate) struct LineWriter;
+pub(crate) struct EncodedLineWriter;
 
-impl<'a> MakeWriter<'a> for LineWriter {
+impl<'a> MakeWriter<'a> for EncodedLineWriter {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -47,7 +47,7 @@ impl<'a> MakeWriter<'a> for LineWriter {
     }
 }
 
-impl io::Write for LineWriter {
+impl io::Write for EncodedLineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = SLOTS.try_with(|slots| {
             if let Some(slot) = slots.borrow_mut().last_mut() {
@@ -95,6 +95,6 @@ struct Restore(bool);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        let _ = REPEATING.try_with(|repeating| repeating.set(self.0));
+        let _ = PAUSED.try_with(|paused| paused.set(self.0));
     }
 }

@@ -3,37 +3,42 @@
 use std::borrow::Cow;
 
 use crate::{
-    compose::Parts,
+    altered_fields::QuotedKeys,
+    assemble::LineOffsets,
     escape,
-    format::{Layout, SPANS_OMITTED, TRUNCATED, Table},
-    line::Line,
-    members::{Member, members},
-    notes::Names,
-    shape::push_member,
+    format::{KeyNames, Layout, SPANS_OMITTED, TRUNCATED},
+    json_lexer::{Member, members},
+    line_buffer::LineBuffer,
+    line_template::push_member,
 };
 
 /// Leaves out what matters least until the line fits: the fields of the spans from the outermost,
 /// then the list of the spans, then fields of the event from the last. The message stays. The line
 /// says what is missing.
 #[cold]
-pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &Table) {
+pub(crate) fn truncate_line(
+    line: &mut LineBuffer,
+    offsets: &LineOffsets,
+    max_line: usize,
+    keys: &KeyNames,
+) {
     let bytes = line.as_bytes().to_vec();
-    let (head, rest) = bytes.split_at(parts.fields_start);
-    let (fields, rest) = rest.split_at(parts.fields_end - parts.fields_start);
-    let (spans, tail) = rest.split_at(parts.spans_end - parts.fields_end);
+    let (head, rest) = bytes.split_at(offsets.fields_start);
+    let (fields, rest) = rest.split_at(offsets.fields_end - offsets.fields_start);
+    let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
 
     let mut too_much = Excess {
         bytes: bytes.len() - max_line,
-        names: Names::default(),
+        names: QuotedKeys::default(),
     };
     // The list of names itself takes room.
     too_much.bytes += TRUNCATED.len() + 6;
-    let message = escape::quoted(table.message);
+    let message = escape::quoted(keys.message);
     let mut tail = Cow::Borrowed(tail);
-    let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match table.layout {
+    let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match keys.layout {
         Layout::Flat => {
             let spans = too_much.drop_from_end(members(spans).collect(), &message);
-            tail = too_much.drop_span_list(tail, table);
+            tail = too_much.drop_span_list(tail, keys);
             (
                 spans,
                 too_much.drop_from_end(members(fields).collect(), &message),
@@ -43,7 +48,7 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
             // `{` stands where the first comma was.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
             // The end of the fields' object and what comes before the spans stays.
-            let before = members_start(spans, table);
+            let before = members_start(spans, keys);
             let kept = too_much.drop_from_end(members(&spans[before..]).collect(), &message);
             let mut fields = match fields.len() {
                 1 => Vec::new(),
@@ -57,7 +62,7 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
         }
     };
     let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
-    let tail = too_much.note_in(&tail, parts.truncated, room);
+    let tail = too_much.note_in(&tail, offsets.truncated, room);
     line.truncate(0);
     for part in [head, &fields, &kept_spans, &tail] {
         line.push(part);
@@ -67,7 +72,7 @@ pub(crate) fn shorten(line: &mut Line, parts: &Parts, max_line: usize, table: &T
 struct Excess {
     bytes: usize,
     /// What was left out.
-    names: Names,
+    names: QuotedKeys,
 }
 
 impl Excess {
@@ -93,13 +98,13 @@ impl Excess {
     }
 
     /// The end of a flat line, which begins with the name of the span and the list of them all.
-    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, table: &Table) -> Cow<'t, [u8]> {
+    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, keys: &KeyNames) -> Cow<'t, [u8]> {
         let mut span = Vec::new();
-        push_member(&mut span, table.span, b"");
+        push_member(&mut span, keys.span, b"");
         if self.bytes == 0 || !tail.starts_with(&span) {
             return tail;
         }
-        let listed = [table.spans, SPANS_OMITTED].map(escape::quoted);
+        let listed = [keys.spans, SPANS_OMITTED].map(escape::quoted);
         let mut all = members(&tail);
         let name = all.next().map_or(0, |member| member.bytes.len());
         let list: usize = all
@@ -143,9 +148,9 @@ impl Excess {
 const MIN_NAMES_LEN: usize = 64;
 
 /// Where the spans' members begin, after the brace that ends the fields and the target.
-fn members_start(spans: &[u8], table: &Table) -> usize {
+fn members_start(spans: &[u8], keys: &KeyNames) -> usize {
     let mut key = Vec::new();
-    push_member(&mut key, table.span, b"{");
+    push_member(&mut key, keys.span, b"{");
     spans
         .windows(key.len())
         .position(|window| window == key)

@@ -5,71 +5,71 @@ use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 use serde_core::Serialize;
 use spanwise_core::nested_json;
 
-use crate::{escape, work};
+use crate::{json_lexer::string_end, work};
 
-/// Shows `value` as nested JSON in spanwise's sinks, and as compact JSON text in anyone else's.
+/// Shows `value` as nested JSON in spanwise's sinks, and as strip_whitespace JSON text in anyone else's.
 ///
 /// Use it with `%` or `?`:
 ///
 /// ```
-/// # use spanwise_json::json;
+/// # use spanwise_json::as_json;
 /// let items = vec![("book", 2), ("pen", 1)];
-/// tracing::info!(items = %json(&items), "order created");
+/// tracing::info!(items = %as_json(&items), "order created");
 /// // {…,"message":"order created","items":[["book",2],["pen",1]],…}
-/// # assert_eq!(json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
+/// # assert_eq!(as_json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
 /// ```
 ///
 /// A value that fails to serialise becomes a string that says so. An object that repeats a key
 /// keeps the last of them. Inside other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
 /// becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
-pub fn json<T: Serialize + ?Sized>(value: &T) -> Json<'_, T> {
-    Json(value)
+pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
+    AsJson(value)
 }
 
 /// Stands at the end of JSON that is too long.
-pub(crate) const CUT: &str = "<cut: the JSON is longer than 1 MiB>";
+pub(crate) const TRUNCATION_MARK: &str = "<cut: the JSON is longer than 1 MiB>";
 
-/// A value that shows itself as JSON. Made by [`json()`].
+/// A value that shows itself as JSON. Made by [`as_json()`].
 #[derive(Clone, Copy)]
-pub struct Json<'a, T: ?Sized>(&'a T);
+pub struct AsJson<'a, T: ?Sized>(&'a T);
 
-impl<T: Serialize + ?Sized> fmt::Display for Json<'_, T> {
+impl<T: Serialize + ?Sized> fmt::Display for AsJson<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match to_text(self.0) {
-            Ok(Text::Whole(text)) => {
+            Ok(JsonText::Complete(text)) => {
                 f.write_str(nested_json::begin())?;
                 f.write_str(&text)?;
                 f.write_str(nested_json::end())
             }
-            Ok(Text::Cut(text)) => write!(f, "{text}{CUT}"),
+            Ok(JsonText::Truncated(text)) => write!(f, "{text}{TRUNCATION_MARK}"),
             Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
         }
     }
 }
 
-impl<T: Serialize + ?Sized> fmt::Debug for Json<'_, T> {
+impl<T: Serialize + ?Sized> fmt::Debug for AsJson<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// JSON as text, at most [`MAX_JSON`] bytes of it.
+/// JSON as text, at most [`MAX_JSON_LEN`] bytes of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Text {
-    Whole(String),
+pub(crate) enum JsonText {
+    Complete(String),
     /// The start of what would be longer.
-    Cut(String),
+    Truncated(String),
 }
 
-/// [`json()`] writes no more than this many bytes: 1 MiB.
-const MAX_JSON: usize = 1024 * 1024;
+/// [`as_json()`] writes no more than this many bytes: 1 MiB.
+const MAX_JSON_LEN: usize = 1024 * 1024;
 
 /// Compact JSON in which no object repeats a key.
 ///
 /// serde_json writes it so, but for what others write into it as it is: a `RawValue` may hold line breaks, and it, `#[serde(flatten)]`
 /// and hand-written maps may repeat a key.
-pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Text, serde_json::Error> {
-    let mut written = Limited::default();
+pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
+    let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
     let text = match String::from_utf8(written.bytes) {
         Ok(text) => text,
@@ -82,23 +82,25 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Text, serde_js
         }
     };
     if written.is_full {
-        return Ok(Text::Cut(text));
+        return Ok(JsonText::Truncated(text));
     }
     outcome?;
-    let text = compact(text);
-    Ok(Text::Whole(without_repeats(&text).unwrap_or(text)))
+    let text = strip_whitespace(text);
+    Ok(JsonText::Complete(
+        without_repeated_keys(&text).unwrap_or(text),
+    ))
 }
 
 /// Takes bytes up to a limit, and then nothing: the value stops there.
 #[derive(Default)]
-struct Limited {
+struct LimitedBuffer {
     bytes: Vec<u8>,
     is_full: bool,
 }
 
-impl io::Write for Limited {
+impl io::Write for LimitedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let kept = bytes.len().min(MAX_JSON - self.bytes.len());
+        let kept = bytes.len().min(MAX_JSON_LEN - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..kept]);
         if kept == bytes.len() {
             return Ok(kept);
@@ -113,7 +115,7 @@ impl io::Write for Limited {
 }
 
 /// Without the white space between values.
-fn compact(text: String) -> String {
+fn strip_whitespace(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
     let (mut at, mut from) = (0, 0);
@@ -143,16 +145,16 @@ fn compact(text: String) -> String {
 ///
 /// One pass, whatever the nesting: a member that a later one replaces is noted as a range to leave
 /// out.
-fn without_repeats(text: &str) -> Option<String> {
+fn without_repeated_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     // For each object that is open its keys, each with the start of its member; `None` for an array.
-    let mut open: Vec<Option<Members<'_>>> = Vec::new();
+    let mut open: Vec<Option<ObjectKeys<'_>>> = Vec::new();
     let mut replaced: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         work::step(1);
         match bytes[at] {
-            b'{' => open.push(Some(Members::default())),
+            b'{' => open.push(Some(ObjectKeys::default())),
             b'[' => open.push(None),
             b'}' | b']' => drop(open.pop()),
             b'"' => {
@@ -192,12 +194,12 @@ fn without_repeats(text: &str) -> Option<String> {
 
 /// The members of an object so far, each with its comma, by key.
 #[derive(Default)]
-struct Members<'a> {
+struct ObjectKeys<'a> {
     by_key: HashMap<Cow<'a, [u8]>, usize>,
     ranges: Vec<Range<usize>>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectKeys<'a> {
     fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
         self.ranges.push(start..start);
         if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
@@ -225,30 +227,8 @@ fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// True if `json` is one whole value, as it should be between the marks.
-pub(crate) fn is_whole(json: &[u8]) -> bool {
+pub(crate) fn is_valid_json(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
-}
-
-/// The place after the closing quote of the string that opens at `start`.
-pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while at < json.len() {
-        work::step(1);
-        match json[at..].first_chunk().map(escape::plain) {
-            Some(escape::BLOCK) => {
-                at += escape::BLOCK;
-                continue;
-            }
-            Some(plain) => at += plain,
-            None => {}
-        }
-        match json[at] {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    json.len()
 }
 
 #[cfg(test)]
@@ -276,7 +256,11 @@ mod tests {
                 r#"{"\u0061":"x,y"}"#,
             ),
         ] {
-            assert_eq!(without_repeats(json).as_deref(), Some(expected), "{json}");
+            assert_eq!(
+                without_repeated_keys(json).as_deref(),
+                Some(expected),
+                "{json}"
+            );
         }
         for json in [
             r#"{"a":{"a":1},"b":{"a":"a"}}"#,
@@ -284,14 +268,14 @@ mod tests {
             "1",
             "\"\\\"\"",
         ] {
-            assert_eq!(without_repeats(json), None, "{json}");
+            assert_eq!(without_repeated_keys(json), None, "{json}");
         }
     }
 
-    /// Steps of `without_repeats` for each byte of `json`.
+    /// Steps of `without_repeated_keys` for each byte of `json`.
     fn steps_per_byte(json: &str) -> f64 {
         let steps = work::count(|| {
-            without_repeats(json);
+            without_repeated_keys(json);
         });
         steps as f64 / json.len() as f64
     }

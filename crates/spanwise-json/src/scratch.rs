@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use spanwise_core::EnteredSpans;
 
-use crate::{format::SAMPLE_RATE, fragment::SpanNode, line::Line, timestamp::LastSecond};
+use crate::{
+    format::SAMPLE_RATE, fragment::SpanNode, line_buffer::LineBuffer, timestamp::LastSecond,
+};
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
@@ -14,7 +16,7 @@ thread_local! {
 /// What a thread uses again for each line, whichever layer writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) line: Line,
+    pub(crate) line: LineBuffer,
     /// Of each layer, or of every other one: a stack seldom has more than two.
     pub(crate) seconds: [LastSecond; 2],
     /// The thread's name and id, as JSON strings.
@@ -31,7 +33,7 @@ pub(crate) struct LastRate {
 
 impl LastRate {
     /// Appends a finite rate.
-    pub(crate) fn push(&mut self, line: &mut Line, rate: f64) {
+    pub(crate) fn push(&mut self, line: &mut LineBuffer, rate: f64) {
         if self.rate.to_bits() != rate.to_bits() || self.member.is_empty() {
             self.rate = rate;
             self.member.clear();
