@@ -343,7 +343,7 @@ impl Builder {
     }
 
     /// Sets what happens to a line when an output in the background is behind: a file, or a
-    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
@@ -584,7 +584,10 @@ impl Builder {
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
-        F: FnOnce(spanwise_sentry::Builder) -> spanwise_sentry::Builder + Send + Sync + 'static,
+        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
+            + Send
+            + Sync
+            + 'static,
     {
         self.sentry.change = Some(Box::new(change));
         self
