@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use spanwise_core::LayerId;
+use spanwise_core::internal::LayerId;
 use time::OffsetDateTime;
 
 use crate::{line::Line, local_offset::local_offset_minutes};

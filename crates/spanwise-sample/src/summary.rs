@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use spanwise_core::{CallsitePlans, EventContext};
+use spanwise_core::{EventContext, internal::CallsitePlans};
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use spanwise_core::forks;
+use spanwise_core::internal::forks;
 
 /// A value of each process.
 #[derive(Debug)]

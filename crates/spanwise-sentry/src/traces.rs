@@ -9,7 +9,7 @@ use std::{
 use sentry_core::protocol::{
     Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
 };
-use spanwise_core::consistent_sampling::{self, Threshold};
+use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
     around::{Around, said, text, trace_id_of, transaction_name},

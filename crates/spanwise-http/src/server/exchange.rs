@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{AsError, Clock, errors::ErrorCopy};
+use spanwise_core::{AsError, Clock, internal::errors::ErrorCopy};
 
 use super::{names, value::Value};
 use crate::carried::Carried;

@@ -8,10 +8,12 @@ use std::{
 };
 
 use spanwise_core::{
-    CONTEXT_KEYS, Clock, Context, EventContext, Fault, FilterInterop, Inherit, LayerId,
-    LevelHandle, SelfReport, SinkCounters, SpanData,
-    log_record::{self, LogRecord},
-    reentrancy,
+    CONTEXT_KEYS, Clock, Context, EventContext, Fault, LevelHandle, SelfReport,
+    internal::{
+        FilterInterop, Inherit, LayerId, SinkCounters, SpanData,
+        log_record::{self, LogRecord},
+        reentrancy,
+    },
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};

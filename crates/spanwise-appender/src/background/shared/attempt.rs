@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use spanwise_core::{Fault, panic_safe, reentrancy};
+use spanwise_core::{
+    Fault,
+    internal::{panic_safe, reentrancy},
+};
 
 use super::Shared;
 use crate::sink::{Records, Sink, StopFlag, Written};
