@@ -26,8 +26,8 @@ use std::{
 
 use serde_core::{Serialize, Serializer};
 use spanwise_core::{
-    Context, ContextLayer, Inherit, KeyVerdict, LayerExt, LayerId, Layers, LevelLayer, Redact,
-    SelfReport, SpanData, SpanTable,
+    Context, ContextLayer, KeyVerdict, LayerExt, Layers, LevelLayer, Redact, SelfReport,
+    internal::{Inherit, LayerId, SpanData, SpanTable},
 };
 use spanwise_json::{Format, JsonLayer, SpanEvents};
 use tracing::{Event, Subscriber, field::Empty, info, info_span, span::Id, warn};
