@@ -9,7 +9,7 @@ use std::{
 };
 
 pub(crate) use spanwise_core::forks::generation;
-use spanwise_core::{forks, guarded};
+use spanwise_core::{forks, panic_safe};
 
 /// What wants to know.
 #[cfg_attr(
@@ -73,7 +73,7 @@ fn tell_before_exit(deadline: Instant) {
     let here = tellers.iter().filter(|(of, _)| *of == generation());
     for tell in here.filter_map(|(_, tell)| tell.upgrade()) {
         // A panic must not leave through C.
-        let _ = guarded::catch(|| tell(deadline));
+        let _ = panic_safe::catch_panic(|| tell(deadline));
     }
 }
 
@@ -100,7 +100,7 @@ fn each(act: impl Fn(&dyn Lives)) {
     // What writes to another came after it, and ends before it.
     for one in all.iter().rev().filter_map(Weak::upgrade) {
         // A panic must not leave through C.
-        let _ = guarded::catch(|| act(&*one));
+        let _ = panic_safe::catch_panic(|| act(&*one));
     }
 }
 

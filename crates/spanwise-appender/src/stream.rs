@@ -10,10 +10,10 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, Stat, fstat},
     io::Errno,
-    stdio,
+    stdio as rustix_stdio,
 };
 
-use spanwise_core::streams;
+use spanwise_core::stdio;
 
 use crate::sink::{Records, Sink, StopFlag, Tail, Written};
 
@@ -33,8 +33,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 impl Stream {
     fn fd(self) -> BorrowedFd<'static> {
         match self {
-            Self::Stdout => stdio::stdout(),
-            Self::Stderr => stdio::stderr(),
+            Self::Stdout => rustix_stdio::stdout(),
+            Self::Stderr => rustix_stdio::stderr(),
         }
     }
 }
@@ -45,7 +45,7 @@ struct Behind {
     stream: Stream,
     /// Device and number of the file; none if the stream is closed.
     identity: Option<(u64, u64)>,
-    without_waiting: Option<OwnedFd>,
+    nonblocking: Option<OwnedFd>,
     /// A file takes everything at once, and never makes anybody wait for a reader.
     at_once: usize,
 }
@@ -57,7 +57,7 @@ impl Behind {
         Self {
             stream,
             identity: stat.as_ref().ok().map(identity),
-            without_waiting: streams::without_waiting(stream.fd()),
+            nonblocking: stdio::reopen_nonblocking(stream.fd()),
             at_once: match &stat {
                 Ok(stat) if !is_file(stat) => AT_ONCE,
                 _ => usize::MAX,
@@ -70,7 +70,7 @@ impl Behind {
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        match &self.without_waiting {
+        match &self.nonblocking {
             Some(own) => own.as_fd(),
             None => self.stream.fd(),
         }

@@ -17,8 +17,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    CallsitePlans, Inherit, KeyVerdict, KeyVerdicts, LayerId, Neighbours, NoRedaction, Node,
-    REDACTED, Redact, guarded, redact,
+    CallsitePlans, FilterInterop, Inherit, KeyVerdict, KeyVerdicts, LayerId, NoRedaction, REDACTED,
+    Redact, SpanData, panic_safe, redact,
 };
 
 pub use late::{decides, has_set_another_key, recorded_callsite, set};
@@ -98,7 +98,7 @@ impl Context {
     /// The context of `span`: one look-up, however deep the span.
     #[must_use]
     pub fn of<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
-        Node::<Inherited>::of(None, span)
+        SpanData::<Inherited>::find(None, span)
             .map(|node| node.read(|inherited| inherited.all.clone()))
             .unwrap_or_default()
     }
@@ -285,7 +285,7 @@ pub struct ContextLayer {
     more_keys: Vec<String>,
     redact: Arc<dyn Redact>,
     plans: CallsitePlans<Plan>,
-    neighbours: Neighbours,
+    neighbours: FilterInterop,
 }
 
 /// What of a callsite is context.
@@ -359,7 +359,7 @@ impl Default for ContextLayer {
             more_keys: Vec::new(),
             redact: Arc::new(NoRedaction),
             plans: CallsitePlans::default(),
-            neighbours: Neighbours::default(),
+            neighbours: FilterInterop::default(),
         }
     }
 }
@@ -383,16 +383,16 @@ where
         let Some(span) = ctx.span(id) else { return };
         let parent = span
             .parent()
-            .and_then(|parent| Node::<Inherited>::of(Some(self.id), &parent));
+            .and_then(|parent| SpanData::<Inherited>::find(Some(self.id), &parent));
         let node = match (own, parent) {
             // A span that adds nothing shares its parent's node.
             (None, Some(parent)) if !plan.begins_unit => parent,
             // But a unit has room of its own for what becomes known later.
-            (None, parent) => Node::new(parent.as_ref(), |parent| {
+            (None, parent) => SpanData::new(parent.as_ref(), |parent| {
                 Inherited::new(iter::empty(), parent)
             }),
             (Some(own), parent) => {
-                let node = Node::new(parent.as_ref(), |parent| {
+                let node = SpanData::new(parent.as_ref(), |parent| {
                     Inherited::new(own.iter(plan.is_decided), parent)
                 });
                 own.put_back();
@@ -414,7 +414,7 @@ where
         let node = (!recorded.keys.is_empty())
             .then(|| ctx.span(id))
             .flatten()
-            .and_then(|span| Node::<Inherited>::of(Some(self.id), &span));
+            .and_then(|span| SpanData::<Inherited>::find(Some(self.id), &span));
         if let Some(node) = node {
             node.update(|inherited, parent| {
                 let recorded = recorded.iter(plan.is_decided);
@@ -449,17 +449,17 @@ impl<'a> Collector<'a> {
             KeyVerdict::Remove => return,
             KeyVerdict::Redact => text.push_str(REDACTED),
             KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
-                text.push_str(guarded::cut_at(
+                text.push_str(panic_safe::truncate_at(
                     &redact::text_of(self.redact, key.key, value),
                     MAX_CONTEXT_VALUE,
                 ));
             }
             KeyVerdict::Replace => {
                 let shown = self.redact.replaced_display(key.key, value);
-                text.push_str(guarded::cut_at(&shown, MAX_CONTEXT_VALUE));
+                text.push_str(panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE));
             }
             KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
-                guarded::append(text, value, MAX_CONTEXT_VALUE);
+                panic_safe::format_into(text, value, MAX_CONTEXT_VALUE);
             }
         }
         self.added(key, start);

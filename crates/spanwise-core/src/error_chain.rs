@@ -2,7 +2,7 @@
 
 use std::{error::Error, ptr};
 
-use crate::guarded;
+use crate::panic_safe;
 
 /// Causes that a copy of an error has. No sink shows more of them.
 pub(crate) const MAX_CAUSES: usize = 32;
@@ -36,7 +36,7 @@ pub fn error_chain<'a>(
     let mut seen: Vec<&'a (dyn Error + 'static)> = vec![error];
     std::iter::from_fn(move || {
         let last: &'a (dyn Error + 'static) = seen.last().copied()?;
-        let next = guarded::catch(|| last.source()).flatten()?;
+        let next = panic_safe::catch_panic(|| last.source()).flatten()?;
         if seen.len() > max || seen.iter().any(|before| is_same(*before, next)) {
             return None;
         }

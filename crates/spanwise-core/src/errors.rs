@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::{PerSecond, backtrace as frames, error_chain, guarded, redacted::ShownError};
+use crate::{PerSecond, backtrace as frames, error_chain, panic_safe, redacted::ShownError};
 
 pub use copy::ErrorCopy;
 
@@ -256,7 +256,7 @@ fn format_backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
     let text = ask(error, Question::Debug)?.debug?;
     // As anyhow and eyre write it, at the end.
     let (_, backtrace) = text.rsplit_once("\nStack backtrace:\n")?;
-    Some(guarded::cut_at(backtrace, MAX_BACKTRACE_LEN).into())
+    Some(panic_safe::truncate_at(backtrace, MAX_BACKTRACE_LEN).into())
 }
 
 /// Whether `Backtrace::capture` captures anything, which `RUST_BACKTRACE` says once and for all.
@@ -306,7 +306,7 @@ fn ask(error: &(dyn Error + 'static), question: Question) -> Option<Answer> {
     // Of a thread that ends, answers are gone.
     ANSWER.try_with(Cell::take).ok()?;
     #[expect(deprecated, reason = "so nobody else calls it")]
-    guarded::catch(|| {
+    panic_safe::catch_panic(|| {
         error.description();
     });
     ANSWER.try_with(Cell::take).ok()?
@@ -375,7 +375,7 @@ impl<T: Viewed<Kind>, Kind> Error for View<T, Kind> {
         let mut answer = self.error.answer();
         if let Question::Debug = QUESTION.get() {
             let mut text = String::new();
-            guarded::append(&mut text, format_args!("{:?}", self.error), MAX_DEBUG_LEN);
+            panic_safe::format_into(&mut text, format_args!("{:?}", self.error), MAX_DEBUG_LEN);
             answer.debug = Some(text);
         }
         let _ = ANSWER.try_with(|place| place.set(Some(answer)));
@@ -409,7 +409,7 @@ fn shorten(name: &str) -> String {
 /// The name with which the `Debug` of an error begins, unless that is its text.
 fn name_in_debug(error: &(dyn Error + 'static)) -> Option<String> {
     let mut begin = Begin(String::new());
-    let is_whole = guarded::catch(|| write!(begin, "{error:?}"))?.is_ok();
+    let is_whole = panic_safe::catch_panic(|| write!(begin, "{error:?}"))?.is_ok();
     let Begin(debug) = begin;
     let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
     let (name, rest) = debug.split_at(debug.find(|c| !is_of_name(c)).unwrap_or(debug.len()));
@@ -424,7 +424,7 @@ fn name_in_debug(error: &(dyn Error + 'static)) -> Option<String> {
     }
     // The errors of `anyhow::msg` and the like write their text as `Debug`.
     let mut text = String::new();
-    guarded::append(&mut text, format_args!("{error}"), debug.len() + 1);
+    panic_safe::format_into(&mut text, format_args!("{error}"), debug.len() + 1);
     let is_text = if is_whole {
         text == debug
     } else {
@@ -438,7 +438,8 @@ struct Begin(String);
 
 impl fmt::Write for Begin {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        self.0.push_str(guarded::cut_at(piece, MAX_NAME_LEN));
+        self.0
+            .push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));
         if self.0.contains(['(', '{', ' ', '"', '\n']) || self.0.len() > MAX_NAME_LEN {
             return Err(fmt::Error);
         }

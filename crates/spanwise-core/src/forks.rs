@@ -56,7 +56,7 @@ fn each(call: impl Fn(&Hooks)) {
     let mut slot = &FIRST;
     while let Some(hooks) = slot.get() {
         // A panic must not leave through C.
-        let _ = crate::guarded::catch(|| call(hooks));
+        let _ = crate::panic_safe::catch_panic(|| call(hooks));
         slot = &hooks.next;
     }
 }

@@ -9,7 +9,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{forward_downcast, neighbours::is_filter_marker, reentry::InLayers};
+use crate::{forward_downcast, per_layer_filters::is_filter_marker, reentrancy::InLayers};
 
 /// Layers in a row, each of which sees every event and span.
 ///

@@ -18,7 +18,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
 #[cfg(feature = "log")]
 use crate::log_bridge;
-use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, levels};
+use crate::{FilterInterop, Levels, LevelsError, TargetLevels, Visibility, levels, panic_safe};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
@@ -55,7 +55,7 @@ use crate::{Levels, LevelsError, Neighbours, TargetLevels, Verdict, guarded, lev
 #[derive(Debug)]
 pub struct LevelLayer {
     shared: Arc<Shared>,
-    neighbours: Neighbours,
+    neighbours: FilterInterop,
 }
 
 /// Reads and changes the levels of a [`LevelLayer`]. Cheap to clone.
@@ -134,7 +134,7 @@ impl LevelLayer {
         };
         Self {
             shared: Arc::new(shared),
-            neighbours: Neighbours::default(),
+            neighbours: FilterInterop::default(),
         }
     }
 
@@ -142,7 +142,7 @@ impl LevelLayer {
     /// them. Spans stay as they are, and so do the events of a target that is `off`.
     ///
     /// Each sink has to be told not to show them: with
-    /// [`LayerExt::emitted`](crate::LayerExt::emitted), or by being behind a recorder. The first
+    /// [`LayerExt::without_captured`](crate::LayerExt::without_captured), or by being behind a recorder. The first
     /// call counts. Default: none.
     ///
     /// ```
@@ -151,7 +151,7 @@ impl LevelLayer {
     /// use tracing_subscriber::prelude::*;
     ///
     /// let levels = LevelLayer::new("info".parse()?).capture(LevelFilter::DEBUG);
-    /// let fmt = tracing_subscriber::fmt::layer().emitted(levels.handle()); // shows INFO and above
+    /// let fmt = tracing_subscriber::fmt::layer().without_captured(levels.handle()); // shows INFO and above
     /// let _default = tracing_subscriber::registry().with(fmt).with(levels).set_default();
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));
@@ -226,7 +226,7 @@ impl LevelLayer {
             for span in &active.spans {
                 // A filter on a field's value formats the value, which may panic: then this span
                 // does not match.
-                let _ = guarded::catch(|| call(&span.filter));
+                let _ = panic_safe::catch_panic(|| call(&span.filter));
             }
         }
     }
@@ -288,8 +288,8 @@ impl LevelHandle {
     }
 
     /// What the levels say of an event that is in no span.
-    pub(crate) fn verdict(&self, target: &str, level: Level) -> Verdict {
-        Verdict::of(level, self.shared.active().levels.targets.level(target))
+    pub(crate) fn verdict(&self, target: &str, level: Level) -> Visibility {
+        Visibility::of(level, self.shared.active().levels.targets.level(target))
     }
 
     /// Whether there is a span in which an event of this level would be let through.
@@ -325,7 +325,7 @@ impl Shared {
         let target = metadata.target();
         // Also what is only asked about, as `enabled!` does, since it is asked before an event.
         !metadata.is_span()
-            && Verdict::of(*metadata.level(), captured.level(target)) == Verdict::Emit
+            && Visibility::of(*metadata.level(), captured.level(target)) == Visibility::Visible
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
-use crate::nearest;
+use crate::suggest;
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as
 /// `[request{tenant_id="acme"}]=debug`.
@@ -752,15 +752,15 @@ pub fn parse_level(word: &str) -> Option<LevelFilter> {
 }
 
 fn looks_like_a_level(word: &str) -> bool {
-    word.parse::<f64>().is_ok() || nearest::level(word).is_some()
+    word.parse::<f64>().is_ok() || suggest::closest_level(word).is_some()
 }
 
 fn not_a_level(word: &str) -> String {
-    match nearest::level(word) {
+    match suggest::closest_level(word) {
         Some(level) => format!("`{word}` is not a level: did you mean `{level}`?"),
         None => format!(
             "`{word}` is not a level: use one of {}",
-            nearest::LEVELS.join(", ")
+            suggest::LEVELS.join(", ")
         ),
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! let stack = tracing_subscriber::registry()
 //!     .with(ContextLayer::default())
-//!     .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink).leveled("warn".parse()?))
+//!     .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_levels("warn".parse()?))
 //!     .with(layer);
 //!
 //! tracing::subscriber::with_default(stack, || {
@@ -30,15 +30,15 @@
 //! | for | item |
 //! | --- | --- |
 //! | one plan per callsite and layer, lock-free to read | [`CallsitePlans`] |
-//! | data of a span that its children inherit, late records included | [`Node`], [`Inherit`] |
+//! | data of a span that its children inherit, late records included | [`SpanData`], [`Inherit`] |
 //! | what a layer keeps for each open span | [`SpanTable`] |
 //! | the spans that a thread is in, without asking the registry | [`EnteredSpans`] |
 //! | `request_id`, `tenant_id` and the like | [`ContextLayer`], [`Context`] |
 //! | context that becomes known late, such as who is logged in | [`context::set`] |
 //! | levels of the whole program, changeable while it runs | [`LevelLayer`], [`LevelHandle`] |
 //! | levels of spans, which carry context | [`LevelLayer::span_levels`], [`LevelLayer::spans_follow_events`] |
-//! | levels of one sink | [`LayerExt::leveled`] |
-//! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::emitted`], [`Emission`] |
+//! | levels of one sink | [`LayerExt::with_levels`] |
+//! | what is shown, where more than that is let through | [`LevelLayer::capture`], [`LayerExt::without_captured`], [`SinkFilter`] |
 //! | a list of layers whose length is known at run time | [`Layers`] |
 //! | what must not be logged | [`Redact`] |
 //! | what one sink must not show | [`LayerExt::redacted`] |
@@ -54,70 +54,70 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
-mod annotations;
 pub mod backtrace;
 mod callsite;
-pub mod chance;
 mod clock;
+pub mod consistent_sampling;
 pub mod context;
-mod emission;
-mod emitted;
 mod entered_spans;
 mod error_chain;
 pub mod errors;
-mod ext;
+mod event_context;
 mod flush;
 pub mod forks;
 mod forward;
-pub mod guarded;
-mod inherit;
+mod layer_ext;
 mod layers;
+mod level_filtered;
 mod level_layer;
-mod leveled;
 mod levels;
 #[cfg(feature = "log")]
 pub mod log_bridge;
 pub mod log_record;
 pub mod logged_panic;
-pub mod nearest;
-mod neighbours;
 pub mod nested_json;
+pub mod panic_safe;
+mod per_layer_filters;
 mod per_second;
 mod random_bits;
 mod redact;
 mod redacted;
-pub mod reentry;
-mod report;
+pub mod reentrancy;
 pub mod runtime_callsite;
+mod self_report;
 mod setting;
 mod setting_value;
+mod sharded_counter;
+mod span_data;
 mod span_table;
-pub mod streams;
-mod tally;
+pub mod stdio;
+pub mod suggest;
+mod visibility;
+mod without_captured;
 
-pub use annotations::Annotations;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
 pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
-pub use emission::{Emission, EmissionCache, Verdict};
-pub use emitted::Emitted;
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
 pub use errors::{AsError, err};
-pub use ext::LayerExt;
+pub use event_context::EventContext;
 pub use flush::Flush;
-pub use inherit::{Inherit, LayerId, Node, NodeCache};
+pub use layer_ext::LayerExt;
 pub use layers::Layers;
+pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
-pub use leveled::Leveled;
 pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
-pub use neighbours::Neighbours;
+pub use per_layer_filters::FilterInterop;
 pub use per_second::PerSecond;
 pub use random_bits::random_bits;
 pub use redact::{KeyVerdict, KeyVerdicts, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
-pub use report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
-pub use setting::{Setting, Shown};
+pub use self_report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
+pub use setting::{Sensitivity, Setting};
 pub use setting_value::{Grammar, SettingValue};
+pub use sharded_counter::ShardedCounter;
+pub use span_data::{Inherit, LayerId, SpanData, SpanDataCache};
 pub use span_table::SpanTable;
-pub use tally::Tally;
+pub use visibility::{SinkFilter, Visibility, VisibilityCache};
+pub use without_captured::WithoutCaptured;

@@ -42,7 +42,7 @@ use tracing_core::{
 use tracing_log::{AsLog as _, AsTrace as _};
 
 use crate::{
-    Redact, guarded,
+    Redact, panic_safe,
     runtime_callsite::{Origin, RuntimeCallsite},
 };
 
@@ -91,7 +91,7 @@ impl Log for Bridge {
         }
         let mut fields = Fields::default();
         // A source is anybody's code. If it fails, what it gave before stands.
-        let _ = guarded::catch(|| record.key_values().visit(&mut fields));
+        let _ = panic_safe::catch_panic(|| record.key_values().visit(&mut fields));
         fields.emit(record);
     }
 
@@ -305,7 +305,11 @@ impl fmt::Display for InMessage<'_, '_> {
                 Kept::Str(value) => write!(f, " {key}={value:?}")?,
                 Kept::Text(value) => {
                     let mut text = String::new();
-                    guarded::append(&mut text, format_args!("{value}"), <dyn Redact>::COLLECTED);
+                    panic_safe::format_into(
+                        &mut text,
+                        format_args!("{value}"),
+                        <dyn Redact>::COLLECTED,
+                    );
                     write!(f, " {key}={text:?}")?;
                 }
             }
@@ -375,9 +379,9 @@ impl Drop for Own {
 }
 
 /// A callsite without events: whenever subscribers are asked for their levels, it is told.
-struct Watch;
+struct MarkTracker;
 
-static WATCH: Watch = Watch;
+static WATCH: MarkTracker = MarkTracker;
 
 static WATCH_METADATA: Metadata<'static> = Metadata::new(
     "watch",
@@ -391,7 +395,7 @@ static WATCH_METADATA: Metadata<'static> = Metadata::new(
     Kind::EVENT,
 );
 
-impl Callsite for Watch {
+impl Callsite for MarkTracker {
     fn set_interest(&self, interest: Interest) {
         if IS_OWN.get() {
             HAS_OTHERS.set(!interest.is_never());

@@ -2,7 +2,7 @@
 
 use std::{any::Any, cell::RefCell};
 
-use crate::guarded;
+use crate::panic_safe;
 
 /// A panic of which there is an event.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub fn location(payload: &(dyn Any + Send)) -> Option<String> {
 
 fn compared(message: &str) -> &str {
     const MAX_LEN: usize = 1024;
-    guarded::cut_at(message, MAX_LEN)
+    panic_safe::truncate_at(message, MAX_LEN)
 }
 
 /// Returns what a panic says, by its payload.

@@ -51,7 +51,7 @@ pub fn read_mark(empty: &str) -> Mark {
 
 /// Watches what a value writes, and knows in the end whether all of it is nested JSON.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Watch(State);
+pub struct MarkTracker(State);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
@@ -62,7 +62,7 @@ enum State {
     Whole,
 }
 
-impl Watch {
+impl MarkTracker {
     /// Tells of the next piece.
     #[inline]
     pub fn see(&mut self, piece: &str) {
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn only_what_is_all_between_the_marks_is_json() {
         let check = |pieces: &[&str], expected: bool| {
-            let mut watch = Watch::default();
+            let mut watch = MarkTracker::default();
             pieces.iter().for_each(|piece| watch.see(piece));
             assert_eq!(watch.is_json(), expected, "{pieces:?}");
         };

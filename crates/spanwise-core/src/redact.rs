@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, ptr};
 
-use crate::guarded;
+use crate::panic_safe;
 
 /// Stands where a hidden value would.
 pub const REDACTED: &str = "[REDACTED]";
@@ -123,7 +123,7 @@ impl dyn Redact {
         } else {
             text
         };
-        let shown = guarded::catch(|| hide(read)).unwrap_or(Cow::Borrowed(REDACTED));
+        let shown = panic_safe::catch_panic(|| hide(read)).unwrap_or(Cow::Borrowed(REDACTED));
         if read.len() == text.len() {
             return shown;
         }
@@ -134,7 +134,9 @@ impl dyn Redact {
     /// shows nothing: [`KeyVerdict::Redact`].
     #[must_use]
     pub fn verdicts(&self, key: &str) -> KeyVerdicts {
-        let of = |ask: &dyn Fn() -> KeyVerdict| guarded::catch(ask).unwrap_or(KeyVerdict::Redact);
+        let of = |ask: &dyn Fn() -> KeyVerdict| {
+            panic_safe::catch_panic(ask).unwrap_or(KeyVerdict::Redact)
+        };
         let text = of(&|| self.key(key));
         KeyVerdicts {
             text,
@@ -146,7 +148,7 @@ impl dyn Redact {
     /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
     #[must_use]
     pub fn replaced(&self, key: &str, value: &str) -> String {
-        guarded::catch(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
+        panic_safe::catch_panic(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
     }
 
     /// What is shown of `value`, formatted here, under a key whose verdict is
@@ -156,7 +158,7 @@ impl dyn Redact {
     #[must_use]
     pub fn replaced_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
         let mut text = String::new();
-        if guarded::append(&mut text, value, Self::BUDGET) {
+        if panic_safe::format_into(&mut text, value, Self::BUDGET) {
             return REDACTED.to_owned();
         }
         self.replaced(key, &text)
@@ -237,7 +239,7 @@ pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
 /// before it go too: they may be those of a card or an account, which has spaces in it.
 #[cold]
 fn before_budget(text: &str) -> &str {
-    let text = guarded::cut_at(text, BUDGET);
+    let text = panic_safe::truncate_at(text, BUDGET);
     let bytes = text.as_bytes();
     let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
     let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
@@ -262,6 +264,6 @@ const MAX_GROUP_LEN: usize = 8;
 /// The text of `value` as `policy` lets it be shown, before it is cut.
 pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    guarded::append(&mut text, value, <dyn Redact>::COLLECTED);
+    panic_safe::format_into(&mut text, value, <dyn Redact>::COLLECTED);
     policy.instead_of(Some(key), &text).unwrap_or(text)
 }

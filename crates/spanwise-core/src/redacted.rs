@@ -32,7 +32,7 @@ use self::{
     values::When,
 };
 use crate::{
-    Annotations, CallsitePlans, Fault, Redact, SelfReport, context::recorded_callsite,
+    CallsitePlans, EventContext, Fault, Redact, SelfReport, context::recorded_callsite,
     forward_downcast,
 };
 
@@ -230,7 +230,7 @@ where
             return;
         }
         // What is said of this event must not go to one that its values log.
-        let said = Annotations::take();
+        let said = EventContext::take();
         let asked = ASKED.get();
         self.show_event(event, When::Now, |event| {
             if ASKED.get() != asked {
@@ -238,10 +238,10 @@ where
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
             }
-            if said == Annotations::default() {
+            if said == EventContext::default() {
                 self.inner.on_event(event, ctx);
             } else {
-                Annotations::with(|inner| *inner = said, || self.inner.on_event(event, ctx));
+                EventContext::scope(|inner| *inner = said, || self.inner.on_event(event, ctx));
             }
         });
     }

@@ -11,16 +11,16 @@ pub struct Setting {
     /// What it accepts, written as a user would.
     pub accepts: &'static str,
     /// Whether its value may be shown.
-    pub shown: Shown,
+    pub sensitivity: Sensitivity,
     /// One sentence.
     pub help: &'static str,
 }
 
 /// Whether the value of a [`Setting`] may appear in errors and in `explain()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum Sensitivity {
     /// It may.
-    Plainly,
+    Public,
     /// It is a secret: only its length is shown.
-    Hidden,
+    Secret,
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 
 /// The longest path, and the longest logged header, in bytes.
 pub(crate) const MAX_LEN: usize = 2048;
@@ -20,7 +20,7 @@ pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_LEN {
         return Cow::Borrowed(text);
     }
-    let kept = guarded::cut_at(text, MAX_LEN - CUT.len());
+    let kept = panic_safe::truncate_at(text, MAX_LEN - CUT.len());
     let words = kept.rfind(ends_word).map_or("", |at| &kept[..=at]);
     Cow::Owned([words, CUT].concat())
 }

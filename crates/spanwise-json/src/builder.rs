@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use serde_core::Serialize;
 use spanwise_core::{
-    CallsitePlans, Clock, LayerId, Neighbours, NoRedaction, Redact, SelfReport, SpanTable,
+    CallsitePlans, Clock, FilterInterop, LayerId, NoRedaction, Redact, SelfReport, SpanTable,
 };
 
 use crate::{
@@ -87,7 +87,7 @@ impl JsonLayer {
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
             spans: SpanTable::default(),
-            neighbours: Neighbours::default(),
+            neighbours: FilterInterop::default(),
             counters: SelfReport::default().sink("json"),
             report: SelfReport::default(),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io::Write as _};
 
-use spanwise_core::{Annotations, Fault, log_record::LogRecord, reentry};
+use spanwise_core::{EventContext, Fault, log_record::LogRecord, reentrancy};
 use tracing::{Event, Subscriber};
 use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
@@ -30,7 +30,7 @@ pub(crate) struct Draft<'a> {
     /// Where it says it comes from.
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
-    pub(crate) annotations: Annotations,
+    pub(crate) annotations: EventContext,
 }
 
 /// Whose fields a line shows besides the event's.
@@ -63,7 +63,7 @@ where
         plan: &'a Plan,
         metadata: &'a Metadata<'a>,
     ) -> Draft<'a> {
-        let annotations = Annotations::take();
+        let annotations = EventContext::take();
         let Scratch { line, seconds, .. } = scratch;
         if let Some(timestamp) = self.options.timestamp {
             let second = &mut seconds[(self.id.number() % 2) as usize];
@@ -141,7 +141,7 @@ where
             draft.parts.spans_end = draft.scratch.line.len();
             self.push_notes(draft, None);
         }
-        let Annotations {
+        let EventContext {
             sample_rate,
             buffered,
             ..
@@ -356,7 +356,7 @@ where
 
     #[inline]
     fn write(&self, line: &Line, metadata: &Metadata<'_>) {
-        let written = reentry::write(self.id, || {
+        let written = reentrancy::guarded_write(self.id, || {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, str::FromStr};
 
 use spanwise_core::Grammar;
-use spanwise_core::nearest::nearest;
+use spanwise_core::suggest::closest;
 
 /// Defines [`Format`] with the name of each, so that a format is listed once.
 macro_rules! formats {
@@ -107,7 +107,7 @@ impl fmt::Display for Format {
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is not a format: ", self.name)?;
-        if let Some(name) = nearest(&self.name, Format::NAMES.iter().copied()) {
+        if let Some(name) = closest(&self.name, Format::NAMES.iter().copied()) {
             write!(f, "did you mean {name}? ")?;
         }
         write!(f, "accepts {}", Format::ACCEPTS)

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::{Inherit, Node};
+use spanwise_core::{Inherit, SpanData};
 use tracing_core::Metadata;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A span's fragment, shared with the spans below it.
-pub(crate) type SpanNode = Arc<Node<Fragment>>;
+pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///

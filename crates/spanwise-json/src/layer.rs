@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, Fault, LayerId, Neighbours, Node, NodeCache, SelfReport,
-    SinkCounters, SpanTable, context::recorded_callsite, log_record::LogRecord,
+    CallsitePlans, CurrentSpan, Fault, FilterInterop, LayerId, SelfReport, SinkCounters, SpanData,
+    SpanDataCache, SpanTable, context::recorded_callsite, log_record::LogRecord,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -33,7 +33,7 @@ use crate::{
 ///
 /// It is its own builder: start with [`JsonLayer::new`]. It filters nothing: put a
 /// [`LevelLayer`](spanwise_core::LevelLayer) over the stack, or wrap this layer with
-/// [`leveled`](spanwise_core::LayerExt::leveled).
+/// [`leveled`](spanwise_core::LayerExt::with_levels).
 #[derive(Debug)]
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
@@ -42,7 +42,7 @@ pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
     pub(crate) spans: SpanTable<SpanNode>,
-    pub(crate) neighbours: Neighbours,
+    pub(crate) neighbours: FilterInterop,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
 }
@@ -166,7 +166,7 @@ where
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
-        f: impl FnOnce(&SpanNode, &mut NodeCache<Fragment>) -> R,
+        f: impl FnOnce(&SpanNode, &mut SpanDataCache<Fragment>) -> R,
     ) -> Result<R, Option<Id>> {
         let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
             CurrentSpan::Known { value, cache, .. } => Ok(f(value, cache)),
@@ -285,7 +285,7 @@ where
         let node = self.with_own(
             plan,
             |visitor| attrs.record(visitor),
-            |own| Node::new(parent.as_ref(), |parent| Fragment::new(label, own, parent)),
+            |own| SpanData::new(parent.as_ref(), |parent| Fragment::new(label, own, parent)),
         );
         self.spans.insert(id, node);
         self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);

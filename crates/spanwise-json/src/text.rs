@@ -8,8 +8,9 @@ use std::{
 };
 
 use spanwise_core::{
-    REDACTED, Redact, guarded,
-    nested_json::{Mark, Watch, read_mark},
+    REDACTED, Redact,
+    nested_json::{Mark, MarkTracker, read_mark},
+    panic_safe,
 };
 
 use crate::{escape, line::Line, value::is_whole};
@@ -113,7 +114,7 @@ pub(crate) fn push_str(
 /// True if it was cut.
 #[cold]
 fn push_cut(line: &mut Line, text: &str, limit: usize) -> bool {
-    escape::push_quoted(line, guarded::cut_at(text, limit));
+    escape::push_quoted(line, panic_safe::truncate_at(text, limit));
     text.len() > limit
 }
 
@@ -142,7 +143,7 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
         left: <dyn Redact>::COLLECTED,
         is_clean: true,
         cut: false,
-        json: Watch::default(),
+        json: MarkTracker::default(),
     };
     let outcome = reader.write_fmt(value);
     let Reader {
@@ -153,7 +154,7 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
     } = reader;
     if outcome.is_err() && !cut {
         line.truncate(start);
-        escape::push_quoted(line, guarded::FORMAT_ERROR);
+        escape::push_quoted(line, panic_safe::FORMAT_ERROR);
         return Missing::default();
     }
     let text = &line.as_bytes()[start + 1..];
@@ -181,7 +182,7 @@ fn push_read(
     line: &mut Line,
     start: usize,
     instead: Option<String>,
-    json: Watch,
+    json: MarkTracker,
     limit: usize,
 ) -> Missing {
     let hidden = instead.is_some();
@@ -233,7 +234,7 @@ impl Writer<'_> {
     fn finish_other(&mut self, outcome: fmt::Result) -> bool {
         if outcome.is_err() && !self.cut {
             self.line.truncate(self.start);
-            self.line.push(&escape::quoted(guarded::FORMAT_ERROR));
+            self.line.push(&escape::quoted(panic_safe::FORMAT_ERROR));
             return false;
         }
         if self.state == State::Json || (self.cut && self.state != State::Text) {
@@ -300,7 +301,7 @@ impl Writer<'_> {
         let text = if fits {
             text
         } else {
-            guarded::cut_at(text, self.left)
+            panic_safe::truncate_at(text, self.left)
         };
         self.left -= text.len();
         match self.state {
@@ -325,7 +326,7 @@ struct Reader<'a> {
     /// So far nothing needs an escape.
     is_clean: bool,
     cut: bool,
-    json: Watch,
+    json: MarkTracker,
 }
 
 impl fmt::Write for Reader<'_> {
@@ -345,7 +346,7 @@ impl Reader<'_> {
     #[inline(never)]
     fn write_any(&mut self, text: &str) -> fmt::Result {
         self.is_clean = false;
-        let kept = guarded::cut_at(text, self.left);
+        let kept = panic_safe::truncate_at(text, self.left);
         self.left -= kept.len();
         self.line.push(kept.as_bytes());
         if kept.len() == text.len() {

@@ -9,7 +9,7 @@ use std::{
 use spanwise_core::{
     Redact, error_chain,
     errors::{self, MAX_SHOWN_CAUSES, WithCauses},
-    guarded,
+    panic_safe,
 };
 use tracing_core::{Field, field::Visit};
 
@@ -99,7 +99,7 @@ pub(crate) fn encode(
         resume_at: 0,
         value_start: 0,
     };
-    while guarded::catch(|| record(&mut encoder)).is_none() {
+    while panic_safe::catch_panic(|| record(&mut encoder)).is_none() {
         if !encoder.give_up_value() {
             return;
         }
@@ -253,7 +253,7 @@ impl<'a> Encoder<'a> {
             return false;
         }
         self.line.truncate(self.value_start);
-        self.line.push(&escape::quoted(guarded::PANICKED));
+        self.line.push(&escape::quoted(panic_safe::PANICKED));
         self.resume_at = self.at + 1;
         true
     }
@@ -459,7 +459,7 @@ fn push_error_text(
             shown.push_str(": ");
         }
         let mut text = String::new();
-        guarded::append(&mut text, format_args!("{link}"), <dyn Redact>::COLLECTED);
+        panic_safe::format_into(&mut text, format_args!("{link}"), <dyn Redact>::COLLECTED);
         let instead = reading.instead_of(&text);
         hidden |= instead.is_some();
         shown.push_str(instead.as_deref().unwrap_or(&text));

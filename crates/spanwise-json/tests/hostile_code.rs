@@ -26,8 +26,8 @@ use std::{
 
 use serde_core::{Serialize, Serializer};
 use spanwise_core::{
-    Context, ContextLayer, Inherit, KeyVerdict, LayerExt, LayerId, Layers, LevelLayer, Node,
-    Redact, SelfReport, SpanTable,
+    Context, ContextLayer, Inherit, KeyVerdict, LayerExt, LayerId, Layers, LevelLayer, Redact,
+    SelfReport, SpanData, SpanTable,
 };
 use spanwise_json::{Format, JsonLayer, SpanEvents};
 use tracing::{Event, Subscriber, field::Empty, info, info_span, span::Id, warn};
@@ -234,8 +234,8 @@ impl<S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>> Layer
         if let Some(span) = ctx.span(id) {
             let parent = span
                 .parent()
-                .and_then(|parent| Node::of(Some(self.id), &parent));
-            let node = Node::new(parent.as_ref(), |_| Data);
+                .and_then(|parent| SpanData::find(Some(self.id), &parent));
+            let node = SpanData::new(parent.as_ref(), |_| Data);
             node.attach(self.id, &span);
         }
     }
@@ -243,7 +243,7 @@ impl<S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>> Layer
         misbehave_quietly("on_record");
         let node = ctx
             .span(id)
-            .and_then(|span| Node::<Data>::of(Some(self.id), &span));
+            .and_then(|span| SpanData::<Data>::find(Some(self.id), &span));
         if let Some(node) = node {
             node.update(|_, _| {
                 misbehave_quietly("update");
@@ -255,7 +255,7 @@ impl<S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>> Layer
         misbehave_quietly("on_event");
         let node = ctx
             .event_span(event)
-            .and_then(|span| Node::<Data>::of(Some(self.id), &span));
+            .and_then(|span| SpanData::<Data>::find(Some(self.id), &span));
         if let Some(node) = node {
             node.read(|_| misbehave_quietly("read"));
         }

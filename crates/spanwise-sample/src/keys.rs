@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use spanwise_core::{Fault, SelfReport, nearest};
+use spanwise_core::{Fault, SelfReport, suggest};
 
 /// Whether a key by which a rule looks at values was ever found. If it is not, that is told once.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Watched {
     {
         // Threads may count one for two: it matters little.
         self.0.store(missed + 1, Ordering::Relaxed);
-        let near = (missed < LOOKED_AT).then(|| nearest::nearest(key, others()));
+        let near = (missed < LOOKED_AT).then(|| suggest::closest(key, others()));
         let advice = match near.flatten() {
             Some(near) => format!("did you mean `{near}`?"),
             None if is_shared && missed + 1 == TOLD_AFTER => {

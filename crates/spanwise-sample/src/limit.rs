@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{SampleError, chance::Threshold};
+use crate::{SampleError, consistent_sampling::Threshold};
 
 /// How much is kept: made by [`keep`], [`ratio`], [`rate`] or [`first`].
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ pub fn keep() -> Limit {
 ///
 /// [consistent]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 pub fn ratio(share: f64) -> Result<Limit, SampleError> {
-    match Threshold::of(share) {
+    match Threshold::from_ratio(share) {
         Some(threshold) => Ok(Limit(Kind::Ratio(threshold))),
         None => Err(SampleError::new(format!(
             "`{share}` is out of range: a ratio lies between 0 and 1; use 1 to keep every event"
@@ -155,7 +155,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Keep => f.write_str("1"),
-            Kind::Ratio(threshold) => write!(f, "{}", threshold.share()),
+            Kind::Ratio(threshold) => write!(f, "{}", threshold.ratio()),
             Kind::Rate(rate) => {
                 write!(f, "{}/{}", rate.events, Unit(rate.within))?;
                 if let Some(burst) = rate.burst {

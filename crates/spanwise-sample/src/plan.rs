@@ -13,7 +13,7 @@ use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{self, Random, Threshold},
+    consistent_sampling::{self, SampleRng, Threshold},
     keyed::Keyed,
     keys::Watched,
     limit::Kind,
@@ -172,7 +172,7 @@ impl Rules {
         &self,
         rules: &[Rule],
         asked: &Asked<'_, '_, S>,
-        random: &Random,
+        random: &SampleRng,
         time: &Time,
     ) -> Verdict
     where
@@ -269,7 +269,7 @@ impl Amount {
         &self,
         rule: &Rule,
         asked: &Asked<'_, '_, S>,
-        random: &Random,
+        random: &SampleRng,
         time: &Time,
     ) -> Verdict
     where
@@ -307,20 +307,20 @@ pub(crate) fn choose<S>(
     ctx: &LayerContext<'_, S>,
     seat: &Seat,
     threshold: Threshold,
-    random: &Random,
+    random: &SampleRng,
 ) -> Option<Share>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    let look_up = || chance::of_context(&Context::of_event(event, ctx));
+    let look_up = || consistent_sampling::randomness_from_context(&Context::of_event(event, ctx));
     let number = if event.is_contextual() {
         unit::number(seat, look_up)
     } else {
         look_up()
     };
-    let keeps = threshold.keeps(number.unwrap_or_else(|| random.number()));
+    let keeps = threshold.keeps(number.unwrap_or_else(|| random.next()));
     keeps.then_some(Share {
-        share: threshold.share(),
+        share: threshold.ratio(),
         of_traces: number.is_some(),
     })
 }

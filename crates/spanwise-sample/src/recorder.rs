@@ -38,7 +38,7 @@
 //!
 //! Use it where an error without its DEBUG lines is a riddle, and DEBUG lines of everything are too many. It stands before one layer that
 //! writes lines: `JsonLayer`, `fmt`, a console. It is not for layers that send events elsewhere, and decides nothing for them: wrap
-//! them with [`LayerExt::emitted`](spanwise_core::LayerExt::emitted), so that they see what they would see without a recorder.
+//! them with [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured), so that they see what they would see without a recorder.
 //!
 //! # A unit of work
 //!
@@ -151,7 +151,7 @@
 //! let _default = tracing_subscriber::registry()
 //!     .with(ContextLayer::default())
 //!     .with(json)
-//!     .with(other_layer.emitted(levels.handle())) // sees what it would see without them
+//!     .with(other_layer.without_captured(levels.handle())) // sees what it would see without them
 //!     .with(levels)
 //!     .set_default();
 //!
@@ -201,7 +201,7 @@
 //!
 //! * *Nothing is kept.* The events are not enabled: give [`Recorder::levels`] to [`LevelLayer::capture`](spanwise_core::LevelLayer::capture).
 //!   A target that is `off` is not kept either.
-//! * *Another output shows the DEBUG lines.* It needs [`LayerExt::emitted`](spanwise_core::LayerExt::emitted).
+//! * *Another output shows the DEBUG lines.* It needs [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured).
 //! * *A unit that failed shows none.* A filter inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
 //!   returns, not what it is given. And a future is watched inside of its span: `watch(future).instrument(span)`.
 //! * *Nothing is sampled.* A sampler belongs [inside](#with-a-sampler).
@@ -225,7 +225,7 @@ mod writer;
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::{Emission, Levels, TargetLevels};
+use spanwise_core::{Levels, SinkFilter, TargetLevels};
 
 pub use builder::RecorderBuilder;
 pub use guard::{UnitGuard, flush_unit, watch};
@@ -259,7 +259,7 @@ impl Recorder {
         self.shared.options.tail.is_some() || self.shared.options.capture.exceed(levels)
     }
 
-    /// A layer that writes lines, made by `layer` with the writer it is given, and stood behind the recorder. What it shows is what `emission`
+    /// A layer that writes lines, made by `layer` with the writer it is given, and stood behind the recorder. What it shows is what `sink_filter`
     /// says, usually the [`LevelHandle`](spanwise_core::LevelHandle) of the stack; what it keeps goes to the output of `make_writer` too, if
     /// it goes anywhere.
     ///
@@ -267,16 +267,16 @@ impl Recorder {
     ///
     /// A layer of which the lines do not go to that writer would show what it should keep. `layer` may wrap it, as in
     /// `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but in nothing else that keeps events from it: levels of the
-    /// sink's own belong into the [`Emission`], a filter around what is returned.
+    /// sink's own belong into the [`SinkFilter`], a filter around what is returned.
     pub fn sink<W, L>(
         &self,
         make_writer: W,
-        emission: impl Into<Emission>,
+        sink_filter: impl Into<SinkFilter>,
         layer: impl FnOnce(RecorderWriter<W>) -> L,
     ) -> Recorded<L> {
         let sink = Sink::new(&self.shared);
         let inner = layer(RecorderWriter::new(Arc::clone(&sink), make_writer));
-        Recorded::new(inner, sink, emission.into())
+        Recorded::new(inner, sink, sink_filter.into())
     }
 
     /// What became of what was kept so far.

@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, sync::Arc};
 
-use spanwise_core::{Annotations, Fault, Neighbours, SelfReport, forward, forward_downcast};
+use spanwise_core::{EventContext, Fault, FilterInterop, SelfReport, forward, forward_downcast};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
@@ -22,7 +22,7 @@ use crate::{
 /// Spans all pass, since they carry the context of the events that do. What is told besides:
 ///
 /// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
-///   [`Annotations`] show it, as ours do.
+///   [`EventContext`] show it, as ours do.
 /// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
 ///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
 ///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together,
@@ -42,8 +42,8 @@ use crate::{
 ///
 /// With a [`Recorder`](crate::Recorder), this is inside of it: `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`.
 /// What the recorder keeps is whole then, and an error is a reason to write it though the sampler leaves it out. Around a recorder nothing is
-/// sampled, and a [`Fault::Setup`] says so. The same holds for [`emitted`](spanwise_core::LayerExt::emitted) and
-/// [`leveled`](spanwise_core::LayerExt::leveled), inside of which it counts only what is shown.
+/// sampled, and a [`Fault::Setup`] says so. The same holds for [`emitted`](spanwise_core::LayerExt::without_captured) and
+/// [`leveled`](spanwise_core::LayerExt::with_levels), inside of which it counts only what is shown.
 #[derive(Debug)]
 pub struct Sampled<L> {
     inner: L,
@@ -153,15 +153,15 @@ impl<L> Sampled<L> {
         L: Layer<S>,
     {
         // A value that is read to decide may log: it is not said of that event.
-        let said = Annotations::take();
+        let said = EventContext::take();
         let hand_on = |share: Option<Share>| {
-            let change = |again: &mut Annotations| {
+            let change = |again: &mut EventContext| {
                 *again = said;
                 if let Some(share) = share {
                     share.say(again);
                 }
             };
-            Annotations::with(change, || self.inner.on_event(event, ctx.clone()));
+            EventContext::scope(change, || self.inner.on_event(event, ctx.clone()));
         };
         if said.whole || said.tells {
             return hand_on(None);
@@ -191,11 +191,11 @@ impl<L> Sampled<L> {
                 }
                 if said.buffered || recorder::keep_instead() {
                     // It is counted as left out. Should its request fail it is shown, and counts for nothing.
-                    let change = |again: &mut Annotations| {
-                        *again = Annotations::default();
+                    let change = |again: &mut EventContext| {
+                        *again = EventContext::default();
                         again.buffered = true;
                     };
-                    Annotations::with(change, || self.inner.on_event(event, ctx.clone()));
+                    EventContext::scope(change, || self.inner.on_event(event, ctx.clone()));
                 }
                 return;
             }
@@ -227,7 +227,7 @@ impl<L> Sampled<L> {
         L: Layer<S>,
     {
         let hand_on = || self.inner.on_event(event, ctx);
-        Annotations::with(|said| share.say(said), hand_on);
+        EventContext::scope(|said| share.say(said), hand_on);
     }
 
     /// Hands on a summary. What is said of the event that is at hand, and what becomes of its line, is not said of it.
@@ -236,12 +236,12 @@ impl<L> Sampled<L> {
         S: Subscriber,
         L: Layer<S>,
     {
-        let change = |said: &mut Annotations| {
-            *said = Annotations::default();
+        let change = |said: &mut EventContext| {
+            *said = EventContext::default();
             said.tells = true;
         };
         let hand_on = || self.inner.on_event(summary, ctx);
-        recorder::plainly(|| Annotations::with(change, hand_on));
+        recorder::plainly(|| EventContext::scope(change, hand_on));
     }
 }
 
@@ -264,9 +264,9 @@ where
 
     fn on_layer(&mut self, subscriber: &mut S) {
         self.inner.on_layer(subscriber);
-        self.off = if Neighbours::has_filter(&self.inner) {
+        self.off = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
-        } else if Neighbours::answers_to(&self.inner, TypeId::of::<recorder::Shared>()) {
+        } else if FilterInterop::contains_type(&self.inner, TypeId::of::<recorder::Shared>()) {
             Some(AROUND_RECORDER)
         } else {
             return;
@@ -316,7 +316,7 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if Annotations::are_said() {
+        if EventContext::is_set() {
             return self.decide_of_said(event, &ctx);
         }
         match self.sampler.plan(event.metadata()) {

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use spanwise_core::{CallsitePlans, Clock, guarded};
+use spanwise_core::{CallsitePlans, Clock, panic_safe};
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
     Limit, When,
-    chance::{Random, Threshold},
+    consistent_sampling::{SampleRng, Threshold},
     memo,
     meter::{Meter, Verdict},
     owner::Owner,
@@ -94,7 +94,7 @@ impl fmt::Debug for WeakSampler {
 struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
-    random: Random,
+    random: SampleRng,
     time: Time,
     sinks: Sinks,
 }
@@ -113,7 +113,7 @@ impl Sampler {
         // Not under a lock: a sink may be anybody's.
         for seat in self.0.sinks.live() {
             // This may be the end of a program that panics already.
-            let _ = guarded::catch(|| seat.flush());
+            let _ = panic_safe::catch_panic(|| seat.flush());
         }
     }
 
@@ -280,7 +280,7 @@ impl SamplerBuilder {
         Sampler(Arc::new(Inner {
             rules: self.rules,
             plans: CallsitePlans::default(),
-            random: self.seed.map(Random::seeded).unwrap_or_default(),
+            random: self.seed.map(SampleRng::seeded).unwrap_or_default(),
             time: Time::of(self.clock),
             sinks: Sinks::default(),
         }))

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Fault, SelfReport, Tally};
+use spanwise_core::{CallsitePlans, Fault, SelfReport, ShardedCounter};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
@@ -37,8 +37,8 @@ pub(crate) struct Seat {
     is_remembered: AtomicBool,
     time: Time,
     dispatch: OnceLock<WeakDispatch>,
-    kept: Tally,
-    sampled_out: Tally,
+    kept: ShardedCounter,
+    sampled_out: ShardedCounter,
     /// Of what was held back, what a later event stands for.
     stood_for: AtomicU64,
     owed: CallsitePlans<Owed>,
@@ -100,8 +100,8 @@ impl Seat {
             is_remembered: AtomicBool::new(false),
             time,
             dispatch: OnceLock::new(),
-            kept: Tally::default(),
-            sampled_out: Tally::default(),
+            kept: ShardedCounter::default(),
+            sampled_out: ShardedCounter::default(),
             stood_for: AtomicU64::new(0),
             owed: CallsitePlans::default(),
             pending: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use std::{num::ParseIntError, str::FromStr, time::Duration};
 
-use spanwise_core::{Grammar, nearest, parse_level};
+use spanwise_core::{Grammar, parse_level, suggest};
 use tracing::Level;
 
 use crate::{
@@ -134,7 +134,7 @@ fn parse_when(name: &str) -> Result<When, String> {
     if !target.chars().all(allowed) {
         return Err(format!("`{name}` is neither a level nor a target"));
     }
-    match nearest::level(name) {
+    match suggest::closest_level(name) {
         _ if name.eq_ignore_ascii_case("all") => Err(format!(
             "there is no word for all: write each level, such as `info=0.1,debug=0.1` (a target of that name is written `{name}::`)"
         )),

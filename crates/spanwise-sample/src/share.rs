@@ -1,6 +1,6 @@
 //! What a kept event stands for.
 
-use spanwise_core::Annotations;
+use spanwise_core::EventContext;
 
 /// What an event is kept as one of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,7 +12,7 @@ pub(crate) struct Share {
 
 impl Share {
     #[inline]
-    pub(crate) fn say(self, said: &mut Annotations) {
+    pub(crate) fn say(self, said: &mut EventContext) {
         if self.of_traces {
             said.share_of_traces(self.share);
         } else {

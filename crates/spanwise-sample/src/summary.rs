@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use spanwise_core::{Annotations, CallsitePlans};
+use spanwise_core::{CallsitePlans, EventContext};
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,
@@ -143,7 +143,7 @@ pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) 
         None => dispatcher::get_default(|dispatch| dispatch.event(event)),
     };
     summary.with_event(|event| {
-        Annotations::with(|said| said.tells = true, || dispatch(event));
+        EventContext::scope(|said| said.tells = true, || dispatch(event));
     });
     ADDRESSEE.replace(ptr::null()).is_null()
 }

@@ -5,7 +5,7 @@ use std::{
     hash::Hasher,
 };
 
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 use tracing::Event;
 use tracing_core::{Field, field::Visit};
 
@@ -120,7 +120,7 @@ struct Reader<'a> {
 impl Visit for Reader<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.index() == self.index {
-            let written = guarded::catch(|| write!(self.out, "{value:?}"));
+            let written = panic_safe::catch_panic(|| write!(self.out, "{value:?}"));
             self.read = Some(matches!(written, Some(Ok(()))));
         }
     }

@@ -8,7 +8,7 @@ mod support;
 
 use std::sync::Mutex;
 
-use spanwise_core::{ContextLayer, Emission, Fault, LayerExt, Layers, LevelLayer, SelfReport};
+use spanwise_core::{ContextLayer, Fault, LayerExt, Layers, LevelLayer, SelfReport, SinkFilter};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{Recorder, SampleExt, Sampler};
 use support::{Count, Lines};
@@ -40,7 +40,7 @@ fn a_summary_goes_to_the_sampled_sinks_and_to_no_other() {
     list.push(one.on_registry().sampled(shared.clone()));
     list.push(
         two.on_registry()
-            .leveled("warn,a_summary=info".parse().unwrap())
+            .with_levels("warn,a_summary=info".parse().unwrap())
             .sampled(shared.clone()),
     );
     list.push(
@@ -120,14 +120,15 @@ fn a_summary_is_told_though_its_level_is_switched_off_meanwhile() {
         |lines, _, sampler| lines.on_registry().sampled(sampler.clone()).boxed(),
         |lines, levels, sampler| {
             let layer = lines.on_registry().sampled(sampler.clone());
-            layer.emitted(levels.handle()).boxed()
+            layer.without_captured(levels.handle()).boxed()
         },
         |lines, levels, sampler| {
-            let emission = Emission::from(levels.handle()).leveled("info".parse().unwrap());
+            let sink_filter =
+                SinkFilter::from(levels.handle()).with_levels("info".parse().unwrap());
             let layer = lines.on_registry().sampled(sampler.clone());
             layer
-                .leveled("info".parse().unwrap())
-                .emitted(emission)
+                .with_levels("info".parse().unwrap())
+                .without_captured(sink_filter)
                 .boxed()
         },
         |lines, levels, sampler| {

@@ -10,7 +10,7 @@ use std::{
 use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
     Clock, Fault, Flush, LevelsError, NoRedaction, Redact, SelfReport, SettingValue, SinkStats,
-    TargetLevels, chance::Threshold,
+    TargetLevels, consistent_sampling::Threshold,
 };
 use ureq::{
     Proxy,
@@ -468,10 +468,11 @@ impl Builder {
             root_certificates: certificates,
         };
         client.dsn = Some(dsn.0);
-        let share = |what, share| Threshold::of(share).ok_or(SentryError::Share(what, share));
-        client = client.sample_rate(share("sample rate", sample_rate)?.share() as f32);
+        let share =
+            |what, share| Threshold::from_ratio(share).ok_or(SentryError::Share(what, share));
+        client = client.sample_rate(share("sample rate", sample_rate)?.ratio() as f32);
         let traces = share("traces sample rate", traces_sample_rate)?;
-        options.traces = (traces.share() > 0.0).then_some(traces);
+        options.traces = (traces.ratio() > 0.0).then_some(traces);
         client.traces_sampling_strategy = sentry_core::TracesSamplingStrategy::Disabled;
         let window = repeats_within.min(LONGEST);
         let queues = Arc::new(Queues::new(connection, bounds, window, report));

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
-use spanwise_core::{error_chain, errors, guarded, log_record};
+use spanwise_core::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Sentry cuts values itself; what is longer than this is not sent at all.
@@ -145,7 +145,7 @@ fn is_text_of_error(name: &str) -> bool {
 
 pub(crate) fn text_of(value: fmt::Arguments<'_>, longest: usize) -> String {
     let mut text = String::new();
-    if guarded::append(&mut text, value, longest) {
+    if panic_safe::format_into(&mut text, value, longest) {
         text.push('…');
     }
     text

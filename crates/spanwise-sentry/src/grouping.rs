@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use sentry_core::protocol::Exception;
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 
 use crate::fields::{Cause, Fields};
 
@@ -84,7 +84,7 @@ pub(crate) fn fingerprint_of_panic(exception: &Exception, file: Option<&str>) ->
 
 /// Returns `text` with blanks for what changes from event to event.
 pub(crate) fn blank(text: &str) -> String {
-    let text = guarded::cut_at(text, MAX_TEXT_LEN);
+    let text = panic_safe::truncate_at(text, MAX_TEXT_LEN);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {

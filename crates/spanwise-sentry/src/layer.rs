@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
-    CallsitePlans, Neighbours, Redacted, SpanTable,
+    CallsitePlans, FilterInterop, Redacted, SpanTable,
     context::{decides, recorded_callsite},
     forward, forward_downcast, log_record,
     log_record::LogRecord,
@@ -47,7 +47,7 @@ pub(crate) struct Capture {
     spans: SpanTable<Arc<Open>>,
     /// For what is logged outside of any span.
     outside: Arc<Unit>,
-    neighbours: Neighbours,
+    neighbours: FilterInterop,
 }
 
 /// What an event of a callsite is for Sentry.
@@ -106,7 +106,7 @@ impl SentryLayer {
             begins: CallsitePlans::default(),
             spans: SpanTable::default(),
             outside: Unit::new(None, &sink.room),
-            neighbours: Neighbours::default(),
+            neighbours: FilterInterop::default(),
         };
         Self {
             inner: capture

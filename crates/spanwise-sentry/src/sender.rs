@@ -9,7 +9,7 @@ use std::{
 };
 
 use sentry_core::types;
-use spanwise_core::{Fault, REDACTED, SinkCounters, guarded};
+use spanwise_core::{Fault, REDACTED, SinkCounters, panic_safe};
 use ureq::{
     Agent, Proxy,
     tls::{Certificate, RootCerts, TlsConfig},
@@ -174,7 +174,7 @@ impl Sender {
         }
         // What a resolver or a TLS library does is not ours: the thread lives on.
         let panicked = || Outcome::Failed("the HTTP client panicked".to_owned());
-        match guarded::catch(|| self.post(&parcel)).unwrap_or_else(panicked) {
+        match panic_safe::catch_panic(|| self.post(&parcel)).unwrap_or_else(panicked) {
             Outcome::Taken => {
                 self.failures = 0;
                 self.not_before = None;

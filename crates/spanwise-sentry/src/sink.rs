@@ -14,7 +14,7 @@ use sentry_core::{
     Client, Envelope, Hub, Transport,
     protocol::{Event, Log, SpanId, Transaction},
 };
-use spanwise_core::{Clock, Fault, Redact, guarded};
+use spanwise_core::{Clock, Fault, Redact, panic_safe};
 
 use crate::{
     builder::Options,
@@ -101,7 +101,7 @@ pub(crate) fn is_ending() -> bool {
         };
     }
     // On a thread that never had them, and ends, they cannot be made either.
-    guarded::catch(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
+    panic_safe::catch_panic(|| CANARY.try_with(|_| ())).is_none_or(|lives| lives.is_err())
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -189,7 +189,7 @@ impl Sink {
             false => Read::All,
         };
         let _capturing = Capturing::enter(read);
-        let captured = guarded::catch(|| self.client.capture_event(event, None));
+        let captured = panic_safe::catch_panic(|| self.client.capture_event(event, None));
         match captured {
             Some(id) if id.is_nil() => count(&self.queues.here().counts.left_out),
             Some(_) => {}

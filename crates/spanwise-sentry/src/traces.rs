@@ -9,7 +9,7 @@ use std::{
 use sentry_core::protocol::{
     Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
 };
-use spanwise_core::chance::{self, Threshold};
+use spanwise_core::consistent_sampling::{self, Threshold};
 
 use crate::{
     around::{Around, said, text, trace_id_of, transaction_name},
@@ -47,9 +47,9 @@ fn number_of(unit: &Unit, spans: &[Arc<Open>]) -> Option<u64> {
     let entries = named
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
-    chance::of_entries(entries).or_else(|| {
+    consistent_sampling::randomness_from_entries(entries).or_else(|| {
         let own = unit.trace_id().to_string();
-        chance::of_entries([("trace_id", &*own)].into_iter())
+        consistent_sampling::randomness_from_entries([("trace_id", &*own)].into_iter())
     })
 }
 

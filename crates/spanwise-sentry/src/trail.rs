@@ -13,7 +13,7 @@ use std::{
 };
 
 use sentry_core::protocol::{Breadcrumb, Value};
-use spanwise_core::{forks, guarded, log_record};
+use spanwise_core::{forks, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event::level_of, fields::causes, per_process};
@@ -267,7 +267,7 @@ impl Visit for Crumb {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add_text(field, |texts| {
-            texts.push_str(guarded::cut_at(value, LONGEST_TEXT));
+            texts.push_str(panic_safe::truncate_at(value, LONGEST_TEXT));
         });
     }
 
@@ -276,14 +276,14 @@ impl Visit for Crumb {
             for (index, error) in causes(value).enumerate() {
                 let colon = if index == 0 { "" } else { ": " };
                 texts.push_str(colon);
-                guarded::append(texts, format_args!("{error}"), LONGEST_TEXT);
+                panic_safe::format_into(texts, format_args!("{error}"), LONGEST_TEXT);
             }
         });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add_text(field, |texts| {
-            guarded::append(texts, format_args!("{value:?}"), LONGEST_TEXT);
+            panic_safe::format_into(texts, format_args!("{value:?}"), LONGEST_TEXT);
         });
     }
 }

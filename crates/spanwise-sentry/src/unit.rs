@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::{context::decides, guarded};
+use spanwise_core::{context::decides, panic_safe};
 use tracing_core::Metadata;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Reported {
         let texts = fields.message.as_deref().into_iter();
         let texts = texts.chain(fields.texts_of_errors());
         let room = MAX_REPORTED - self.texts.len();
-        let cut = |text| guarded::cut_at(text, MAX_REPORTED_LEN).to_owned();
+        let cut = |text| panic_safe::truncate_at(text, MAX_REPORTED_LEN).to_owned();
         self.texts.extend(texts.map(cut).take(room));
     }
 
@@ -64,7 +64,7 @@ impl Reported {
         let is_known = |at: usize| {
             (at == 0 || is_specific(&chain[at].text)) && self.errors.contains(&key_of(&chain[at..]))
         };
-        let text = guarded::cut_at(&error.text, MAX_REPORTED_LEN);
+        let text = panic_safe::truncate_at(&error.text, MAX_REPORTED_LEN);
         let is_said = |said: &String| *said == *text || is_specific(text) && said.contains(text);
         (0..chain.len()).any(is_known) || self.texts.iter().any(is_said)
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::nearest::nearest;
+use spanwise_core::suggest::closest;
 use tracing_core::Level;
 
 use crate::{Arrival, Capture, Event, Pattern, Span, render, secret::Secret};
@@ -104,7 +104,7 @@ impl Capture {
             (found, more) => {
                 let count = more + usize::from(found.is_some());
                 let near = match found {
-                    None => nearest(name, spans.iter().map(Span::name)),
+                    None => closest(name, spans.iter().map(Span::name)),
                     Some(_) => None,
                 };
                 panic!(

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use spanwise_core::{ContextLayer, guarded, log_bridge};
+use spanwise_core::{ContextLayer, log_bridge, panic_safe};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
@@ -165,7 +165,7 @@ impl fmt::Debug for Entered {
 )]
 fn print(list: &str) {
     // The thread panics: a stderr that is closed must not panic, too.
-    let _ = guarded::catch(|| eprintln!("{list}"));
+    let _ = panic_safe::catch_panic(|| eprintln!("{list}"));
 }
 
 fn has_capture_layer() -> bool {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::{Context, nearest::nearest};
+use spanwise_core::{Context, suggest::closest};
 use tracing_core::Level;
 
 use crate::{
@@ -182,7 +182,7 @@ impl Event {
                  or the subscriber has no `ContextLayer`"
             )),
             None => {
-                let near = nearest(key, context.iter().map(|(key, _)| key));
+                let near = closest(key, context.iter().map(|(key, _)| key));
                 self.fail(format_args!(
                     "the context has no `{key}`, expected {expected:?}{}; it is {context:?}",
                     render::did_you_mean(near)
@@ -207,7 +207,7 @@ impl Event {
             };
             self.fail(format_args!(
                 "no span around the event is `{name}`{around}{}",
-                render::did_you_mean(nearest(name, names()))
+                render::did_you_mean(closest(name, names()))
             ));
         }
         self

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use spanwise_core::{guarded, nearest::nearest};
+use spanwise_core::{panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
 use crate::{Value, render};
@@ -43,7 +43,7 @@ pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<
             expected.described()
         )),
         None => {
-            let near = nearest(name, fields.iter().map(|(key, _)| *key));
+            let near = closest(name, fields.iter().map(|(key, _)| *key));
             Some(format!(
                 "there is no field `{name}`, expected {}{}",
                 expected.described(),
@@ -90,7 +90,7 @@ impl Visit for Collector {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, guarded::cut_at(value, LONGEST_TEXT));
+        self.add(field, panic_safe::truncate_at(value, LONGEST_TEXT));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
@@ -115,7 +115,7 @@ impl Visit for Collector {
 
 fn text(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    guarded::append(&mut text, value, LONGEST_TEXT);
+    panic_safe::format_into(&mut text, value, LONGEST_TEXT);
     text
 }
 

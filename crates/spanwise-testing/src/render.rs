@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanwise_core::nearest::nearest;
+use spanwise_core::suggest::closest;
 
 use crate::{Event, Span, Value};
 
@@ -91,7 +91,7 @@ pub(crate) fn near_message(events: &[Event], message: &str) -> String {
         let known = known.to_lowercase();
         !known.is_empty() && (known.contains(&lower) || lower.contains(&known))
     };
-    match nearest(message, all()).or_else(|| all().find(overlaps)) {
+    match closest(message, all()).or_else(|| all().find(overlaps)) {
         Some(near) => format!("; did you mean {:?}?", cut(near)),
         None => String::new(),
     }

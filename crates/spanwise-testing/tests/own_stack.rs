@@ -36,7 +36,7 @@ fn a_stack_of_your_own_captures() {
     logs.one("in a scope");
 
     // A wrapper stands in front of it as it does in front of a sink.
-    let quiet = CaptureLayer::default().leveled("warn".parse().unwrap());
+    let quiet = CaptureLayer::default().with_levels("warn".parse().unwrap());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(quiet), || {
         let logs = capture();
         info_span!("still seen").in_scope(|| info!("not let through"));

@@ -10,8 +10,8 @@ use std::{
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
-    ContextLayer, Emission, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Setting, SettingValue, Shown, TargetLevels, log_bridge,
+    ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -116,7 +116,7 @@ type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Front<'_>) + Send + Sync
 struct Front<'a> {
     policy: Option<&'a Arc<dyn Redact>>,
     /// Where a recorder has more let through than they are to see.
-    emission: Option<Emission>,
+    sink_filter: Option<SinkFilter>,
 }
 
 impl Front<'_> {
@@ -124,8 +124,8 @@ impl Front<'_> {
     where
         L: Layer<Registry> + Send + Sync,
     {
-        match &self.emission {
-            Some(emission) => layers.push(layer.emitted(emission.clone())),
+        match &self.sink_filter {
+            Some(sink_filter) => layers.push(layer.without_captured(sink_filter.clone())),
             None => layers.push(layer),
         }
     }
@@ -249,9 +249,9 @@ impl Builder {
             Ok(value) => value,
             Err((text, mistake)) => {
                 // The errors of secret settings do not quote them.
-                let shown = match setting.shown {
-                    Shown::Plainly => format!("Builder::{setter}({})", conceal::shown(&text)),
-                    Shown::Hidden => format!("Builder::{setter}"),
+                let shown = match setting.sensitivity {
+                    Sensitivity::Public => format!("Builder::{setter}({})", conceal::shown(&text)),
+                    Sensitivity::Secret => format!("Builder::{setter}"),
                 };
                 self.mistakes.push(mistake.problem(&shown, &text));
                 None
@@ -735,23 +735,23 @@ impl Builder {
             levels = levels.capture(recorder.levels());
         }
         let handle = levels.handle();
-        let emission = || Emission::from(handle.clone());
+        let sink_filter = || SinkFilter::from(handle.clone());
         let front = Front {
             policy: resolved.redaction.policy.as_ref(),
-            emission: resolved.recorder.as_ref().map(|_| emission()),
+            sink_filter: resolved.recorder.as_ref().map(|_| sink_filter()),
         };
         if let Some(policy) = front.policy {
             context = context.redact(Arc::clone(policy));
         }
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
-        let emission = front.emission.as_ref();
+        let sink_filter = front.sink_filter.as_ref();
         outputs.push_layers(
             &mut layers,
             resolved,
             self.writer,
             &handle,
-            emission,
+            sink_filter,
             report,
         );
         let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));

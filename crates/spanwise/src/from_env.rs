@@ -3,7 +3,9 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
-use spanwise_core::{CONTEXT_KEYS, Levels, Setting, Shown, TargetLevels, nearest::nearest_name};
+use spanwise_core::{
+    CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, suggest::closest_name,
+};
 use spanwise_json::Format;
 use spanwise_redact::Changes;
 use spanwise_sample::{Recorder, Sampler};
@@ -215,9 +217,9 @@ impl Vars {
     /// `NAME="value"`, or how long the value is where it may be a secret.
     pub(crate) fn shown(&self, setting: &Setting, value: &str) -> String {
         let name = self.name(setting);
-        match setting.shown {
-            Shown::Plainly => format!("{name}={}", conceal::shown(value)),
-            Shown::Hidden => format!("{name}={}", conceal::hidden(value.len())),
+        match setting.sensitivity {
+            Sensitivity::Public => format!("{name}={}", conceal::shown(value)),
+            Sensitivity::Secret => format!("{name}={}", conceal::hidden(value.len())),
         }
     }
 
@@ -229,9 +231,9 @@ impl Vars {
     fn mistaken(&mut self, setting: &Setting, value: &str, mistake: &Mistake) {
         let shown = self.shown(setting, value);
         let accepts = setting.accepts;
-        self.problem(match setting.shown {
-            Shown::Plainly => mistake.problem(&shown, value),
-            Shown::Hidden => format!("{shown} is not understood: accepts {accepts}"),
+        self.problem(match setting.sensitivity {
+            Sensitivity::Public => mistake.problem(&shown, value),
+            Sensitivity::Secret => format!("{shown} is not understood: accepts {accepts}"),
         });
     }
 
@@ -479,7 +481,7 @@ impl Vars {
             if is_service_link(name) {
                 // Kubernetes makes these, of the names of services.
                 others.extend(begins_as_ours.then_some(name));
-            } else if let Some(meant) = nearest_name(name, ours.iter().copied()) {
+            } else if let Some(meant) = closest_name(name, ours.iter().copied()) {
                 let warning = format!("{name} is not a setting: did you mean {meant}?");
                 warnings.push(Warning::from(warning));
             } else if begins_as_ours {

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use spanwise_appender::Bytes;
-use spanwise_core::{Levels, Setting, TargetLevels, nearest::nearest, parse_level};
+use spanwise_core::{Levels, Setting, TargetLevels, parse_level, suggest::closest};
 use spanwise_json::Format;
 use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
@@ -58,7 +58,7 @@ pub(crate) fn named<T: Copy>(
     let names = || named.iter().map(|(name, _)| *name);
     let alias = Preset::of_environment(text).map(Preset::name);
     let alias = alias.filter(|alias| names().any(|name| name == *alias));
-    let meant = nearest(text, names()).or(alias);
+    let meant = closest(text, names()).or(alias);
     Err(Mistake::unknown(meant, setting.accepts))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn time_zone(text: &str) -> Result<TimeZone, Mistake> {
 }
 
 pub(crate) fn format(text: &str) -> Result<Format, Mistake> {
-    let meant = || nearest(text, Format::NAMES.iter().copied());
+    let meant = || closest(text, Format::NAMES.iter().copied());
     text.parse()
         .map_err(|_| Mistake::unknown(meant(), LOG_FORMAT.accepts))
 }
@@ -96,7 +96,7 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
 pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, Mistake> {
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
-        let meant = spanwise_core::nearest::level(text).filter(|level| *level != "off");
+        let meant = spanwise_core::suggest::closest_level(text).filter(|level| *level != "off");
         Mistake::unknown(meant, setting.accepts)
     })
 }

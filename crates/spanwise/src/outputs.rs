@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use spanwise_appender::{
     Background, BackgroundBuilder, FlushGuard, OpenError, OpenErrorKind, RollingFile, WhenFull,
 };
-use spanwise_core::{Emission, LayerExt as _, Layers, LevelHandle, SelfReport, Setting};
+use spanwise_core::{LayerExt as _, Layers, LevelHandle, SelfReport, Setting, SinkFilter};
 use spanwise_json::{Format, JsonLayer};
 use spanwise_sample::{Recorder, SampleExt as _};
 use tracing::level_filters::LevelFilter;
@@ -150,14 +150,14 @@ impl Outputs {
         resolved: &Resolved,
         writer: Option<BoxMakeWriter>,
         levels: &LevelHandle,
-        emission: Option<&Emission>,
+        sink_filter: Option<&SinkFilter>,
         report: &SelfReport,
     ) {
         let mut sinks = Sinks {
             layers,
             resolved,
             levels,
-            emission,
+            sink_filter,
         };
         let mut behind = std::mem::take(&mut self.behind);
         while let Some(Behind { look, .. }) = behind.first() {
@@ -221,7 +221,7 @@ struct Sinks<'a> {
     resolved: &'a Resolved,
     levels: &'a LevelHandle,
     /// What is shown, where a recorder has more let through.
-    emission: Option<&'a Emission>,
+    sink_filter: Option<&'a SinkFilter>,
 }
 
 impl Sinks<'_> {
@@ -241,8 +241,8 @@ impl Sinks<'_> {
             // For one writer or the other: a closure has one type.
             (@ |$writer:ident| $layer:expr) => {
                 match self.recorder(level) {
-                    Some((recorder, emission)) => {
-                        let sink = recorder.sink(writer, emission, |$writer| $layer);
+                    Some((recorder, sink_filter)) => {
+                        let sink = recorder.sink(writer, sink_filter, |$writer| $layer);
                         self.layers.push(sink);
                     }
                     None => {
@@ -275,13 +275,13 @@ impl Sinks<'_> {
     }
 
     /// The recorder, if it has lines that are wanted at this level.
-    fn recorder(&self, level: LevelFilter) -> Option<(Recorder, Emission)> {
+    fn recorder(&self, level: LevelFilter) -> Option<(Recorder, SinkFilter)> {
         let recorder = self.resolved.recorder.clone()?;
-        let mut emission = self.emission?.clone();
+        let mut sink_filter = self.sink_filter?.clone();
         if level < LevelFilter::TRACE {
-            emission = emission.leveled(level.into());
+            sink_filter = sink_filter.with_levels(level.into());
         }
-        (level >= LevelFilter::DEBUG).then_some((recorder, emission))
+        (level >= LevelFilter::DEBUG).then_some((recorder, sink_filter))
     }
 
     /// Spares a layer the lines that none of its outputs wants.
@@ -292,7 +292,7 @@ impl Sinks<'_> {
         if level == LevelFilter::TRACE {
             self.push_emitted(layer);
         } else {
-            self.push_emitted(layer.leveled(level.into()));
+            self.push_emitted(layer.with_levels(level.into()));
         }
     }
 
@@ -300,8 +300,10 @@ impl Sinks<'_> {
     where
         L: Layer<Registry> + Send + Sync,
     {
-        match self.emission {
-            Some(emission) => self.layers.push(layer.emitted(emission.clone())),
+        match self.sink_filter {
+            Some(sink_filter) => self
+                .layers
+                .push(layer.without_captured(sink_filter.clone())),
             None => self.layers.push(layer),
         }
     }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use spanwise_core::{
-    PerSecond, Redact, backtrace, logged_panic, reentry,
+    PerSecond, Redact, backtrace, logged_panic, reentrancy,
     runtime_callsite::{Origin, RuntimeCallsite},
-    streams,
+    stdio,
 };
 use tracing_core::{Level, field::Value};
 
@@ -72,7 +72,7 @@ pub(crate) fn install(handle: Handle, options: Options) {
     };
     panic::set_hook(Box::new(move |info| {
         logged_panic::forget();
-        if reentry::is_inside() {
+        if reentrancy::is_logging() {
             // A layer or a writer panics, perhaps at every event: another event, from inside the
             // hook, would end the program.
             if cfg!(panic = "abort") {
@@ -132,7 +132,7 @@ fn log(
     let thread = thread::current();
     let backtrace = captured(backtrace, location.map(Location::file));
     // Of lines before this one.
-    let _ = reentry::take_written();
+    let _ = reentrancy::take_written();
     callsite.emit(&[
         Some(&format_args!("{message}") as &dyn Value),
         Some(&place),
@@ -140,7 +140,7 @@ fn log(
         backtrace.as_ref().map(|text| text as &dyn Value),
     ]);
     logged_panic::note(message, &place);
-    reentry::take_written().then_some(lost_before)
+    reentrancy::take_written().then_some(lost_before)
 }
 
 /// The backtrace of this thread as text.
@@ -202,7 +202,7 @@ fn print(info: &PanicHookInfo<'_>, thread: &str, message: &str) {
         text.push_str(&format!("stack backtrace:\n{backtrace}"));
     }
     // Without a stderr there is nobody to tell.
-    let _ = streams::write_to_stderr(text.as_bytes());
+    let _ = stdio::write_to_stderr(text.as_bytes());
 }
 
 #[cfg(test)]

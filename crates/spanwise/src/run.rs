@@ -5,7 +5,7 @@ use std::{
     process::{ExitCode, Termination},
 };
 
-use spanwise_core::{AsError, Fault, err, errors::WithCauses, reentry, streams};
+use spanwise_core::{AsError, Fault, err, errors::WithCauses, reentrancy, stdio};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
@@ -64,7 +64,7 @@ where
         Ok(telemetry) => telemetry,
         Err(error) => {
             // Without a stderr there is nobody to tell.
-            let _ = streams::write_to_stderr(format!("Error: {error}\n").as_bytes());
+            let _ = stdio::write_to_stderr(format!("Error: {error}\n").as_bytes());
             return ExitCode::FAILURE;
         }
     };
@@ -88,11 +88,11 @@ struct Failure {
 fn log(error: &(dyn Error + 'static), handle: &Handle) -> Failure {
     let lost_before = handle.lost_lines();
     // Of lines before this one.
-    let _ = reentry::take_written();
+    let _ = reentrancy::take_written();
     tracing::error!(target: "main", error, "program failed");
     Failure {
         text: WithCauses(error).to_string(),
-        lost_before: reentry::take_written().then_some(lost_before),
+        lost_before: reentrancy::take_written().then_some(lost_before),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The variables of the environment: each is defined here, once.
 
-use spanwise_core::{Setting, Shown};
+use spanwise_core::{Sensitivity, Setting};
 use spanwise_json::Format;
 
 use crate::to_sentry;
@@ -15,7 +15,7 @@ pub(crate) const fn setting(
         name,
         default,
         accepts,
-        shown: Shown::Plainly,
+        sensitivity: Sensitivity::Public,
         help,
     }
 }
@@ -144,7 +144,7 @@ pub(crate) const LOG_REDACT: Setting = setting(
 );
 pub(crate) const LOG_REDACT_KEY_FILE: Setting = Setting {
     // A key is put here by mistake.
-    shown: Shown::Hidden,
+    sensitivity: Sensitivity::Secret,
     ..setting(
         "LOG_REDACT_KEY_FILE",
         "none",

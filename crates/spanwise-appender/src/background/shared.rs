@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, LayerId, SelfReport, SinkCounters, guarded};
+use spanwise_core::{Fault, LayerId, SelfReport, SinkCounters, panic_safe};
 use tracing::Level;
 
 mod attempt;
@@ -428,7 +428,7 @@ impl Drop for Shared {
         let nowhere = Arc::new(Output::new(Box::new(Plain::new(io::sink()))));
         let output = std::mem::replace(&mut self.output, nowhere);
         // The writer is somebody else's, and may panic when it is dropped.
-        let _ = guarded::catch(|| drop(output));
+        let _ = panic_safe::catch_panic(|| drop(output));
     }
 }
 

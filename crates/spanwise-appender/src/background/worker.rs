@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread};
 
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 
 use super::{
     buffer::Chunk,
@@ -44,7 +44,7 @@ fn log(shared: &Arc<Shared>, notice: Notice) {
     let logging = Arc::clone(shared);
     let name = "spanwise-notice".to_owned();
     let logs = thread::Builder::new().name(name).spawn(move || {
-        let _ = guarded::catch(|| notice.log(&logging.options.name));
+        let _ = panic_safe::catch_panic(|| notice.log(&logging.options.name));
         logging.told();
     });
     if logs.is_err() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use spanwise_core::Grammar;
-use spanwise_core::nearest::nearest;
+use spanwise_core::suggest::closest;
 
 use crate::SettingError;
 
@@ -110,7 +110,7 @@ impl FromStr for Compression {
             .into_iter()
             .find(|known| known.name().eq_ignore_ascii_case(word));
         let Some(known) = known else {
-            let meant = match nearest(word, Self::ALL.map(Self::name)) {
+            let meant = match closest(word, Self::ALL.map(Self::name)) {
                 Some(meant) => format!("did you mean `{meant}`? "),
                 None => String::new(),
             };

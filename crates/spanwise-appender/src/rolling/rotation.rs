@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use spanwise_core::Grammar;
-use spanwise_core::nearest::nearest;
+use spanwise_core::suggest::closest;
 
 use crate::{Bytes, SettingError};
 
@@ -170,7 +170,7 @@ fn size(word: &str) -> Result<Bytes, SettingError> {
         .map(Interval::name)
         .into_iter()
         .chain(["start", "local", "utc", "never"]);
-    let meant = match nearest(word, words) {
+    let meant = match closest(word, words) {
         Some(meant) => format!("did you mean `{meant}`? "),
         None => String::new(),
     };

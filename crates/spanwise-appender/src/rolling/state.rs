@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use spanwise_core::{Fault, streams};
+use spanwise_core::{Fault, stdio};
 
 use super::{
     Settings,
@@ -213,7 +213,7 @@ impl Settings {
         if error.is_some() && self.fallback_to_stderr {
             failed = records.ends.len() - delivered;
             // What stderr does not take either is lost, and counted like the rest.
-            let _ = streams::write_to_stderr(&records.bytes[records.start_of(delivered)..]);
+            let _ = stdio::write_to_stderr(&records.bytes[records.start_of(delivered)..]);
         }
         Written {
             delivered,

@@ -314,7 +314,7 @@ fn no_writer_takes_the_program_along() {
         // Panics are told by a hook that logs, as that of the facade does.
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !spanwise_core::reentry::is_inside() {
+            if !spanwise_core::reentrancy::is_logging() {
                 tracing::error!("a panic");
             }
             print(info);

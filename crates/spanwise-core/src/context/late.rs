@@ -20,7 +20,7 @@ use tracing_core::{
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
 use super::{CONTEXT_KEYS, ContextLayer};
-use crate::{Fault, Redact, SelfReport, guarded};
+use crate::{Fault, Redact, SelfReport, panic_safe};
 
 /// Sets a context key of the unit of work that the current span is part of.
 ///
@@ -51,7 +51,7 @@ use crate::{Fault, Redact, SelfReport, guarded};
 pub fn set(key: &str, value: impl fmt::Display) {
     // Before the dispatcher is asked for: the value may log.
     let mut text = String::new();
-    guarded::append(&mut text, format_args!("{value}"), <dyn Redact>::COLLECTED);
+    panic_safe::format_into(&mut text, format_args!("{value}"), <dyn Redact>::COLLECTED);
     let done = tracing::dispatcher::get_default(|dispatch| set_in(dispatch, key, &text));
     if let Err(mistake) = done {
         mistake.tell(key);
@@ -244,7 +244,7 @@ impl Mistake {
         if TOLD[self as usize].swap(true, Ordering::Relaxed) {
             return;
         }
-        let key = guarded::cut_at(key, LONGEST_KEY);
+        let key = panic_safe::truncate_at(key, LONGEST_KEY);
         let (why, way_out) = match self {
             Self::NoSpan => (
                 "no span is open here",

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use super::{backtrace, short_name, type_name};
 use crate::{
     error_chain::{MAX_CAUSES, error_chain},
-    guarded,
+    panic_safe,
 };
 
 /// What sinks show of an error: its message, the name of its type, its backtrace, and the same of
@@ -40,7 +40,7 @@ impl ErrorCopy {
             type_name: type_name(error),
             short_name: short_name(error),
             backtrace: backtrace(error),
-            message: guarded::words(format_args!("{error}"), MAX_MESSAGE_LEN),
+            message: panic_safe::words(format_args!("{error}"), MAX_MESSAGE_LEN),
             source,
         }
     }

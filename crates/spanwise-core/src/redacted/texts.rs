@@ -5,7 +5,7 @@ use std::{cell::Cell, error::Error, fmt, ops::Range};
 use tracing_core::field::Value;
 
 use super::values::Slot;
-use crate::{Redact, guarded};
+use crate::{Redact, panic_safe};
 
 /// The texts, bytes and errors of one event's values, in memory that the next event of this thread uses again.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Texts {
         } else {
             usize::MAX
         };
-        let appended = guarded::append_value(&mut self.text, value, limit);
+        let appended = panic_safe::append_value(&mut self.text, value, limit);
         let text = &self.text[start..];
         let reads = policy.reads_text();
         if let Some(shown) = reads.then(|| policy.instead_of(Some(key), text)).flatten() {

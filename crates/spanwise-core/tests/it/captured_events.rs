@@ -1,7 +1,7 @@
 //! What is let through to be kept reaches the layers that keep it, and those that show events see what they always saw.
 
 use crate::support::Seen;
-use spanwise_core::{Emission, Emitted, LayerExt, LevelHandle, LevelLayer};
+use spanwise_core::{LayerExt, LevelHandle, LevelLayer, SinkFilter, WithoutCaptured};
 use tracing::{Level, debug, debug_span, info, info_span, level_filters::LevelFilter, trace};
 use tracing_subscriber::prelude::*;
 
@@ -14,7 +14,7 @@ fn stack(
         .capture(captured.parse::<spanwise_core::TargetLevels>().unwrap());
     let handle = levels.handle();
     let (keeps, shows) = (Seen::default(), Seen::default());
-    let shown: Emitted<Seen> = shows.clone().emitted(handle.clone());
+    let shown: WithoutCaptured<Seen> = shows.clone().without_captured(handle.clone());
     let guard = tracing_subscriber::registry()
         .with(keeps.clone())
         .with(shown)
@@ -75,9 +75,10 @@ fn a_change_of_the_levels_holds_for_what_is_shown() {
 fn levels_of_the_sink_hold_besides_those_of_the_program() {
     let levels = LevelLayer::new("info,shop=debug".parse().unwrap()).capture(LevelFilter::TRACE);
     let shows = Seen::default();
-    let emission = Emission::from(levels.handle()).leveled("shop=info,quiet=off".parse().unwrap());
+    let sink_filter =
+        SinkFilter::from(levels.handle()).with_levels("shop=info,quiet=off".parse().unwrap());
     let _default = tracing_subscriber::registry()
-        .with(shows.clone().emitted(emission))
+        .with(shows.clone().without_captured(sink_filter))
         .with(levels)
         .set_default();
     debug!(target: "shop", "below the sink's");
@@ -94,7 +95,7 @@ fn records_of_the_log_crate_are_told_apart_by_their_own_target() {
     let (keeps, shows) = (Seen::default(), Seen::default());
     let _default = tracing_subscriber::registry()
         .with(keeps.clone())
-        .with(shows.clone().emitted(levels.handle()))
+        .with(shows.clone().without_captured(levels.handle()))
         .with(levels)
         .set_default();
     for (target, level) in [

@@ -51,7 +51,7 @@ fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
     check(
         registry()
             .with(ours.clone())
-            .with(filtered!().leveled(LevelFilter::TRACE.into()))
+            .with(filtered!().with_levels(LevelFilter::TRACE.into()))
             .with(levels())
             .into(),
     );

@@ -1,4 +1,4 @@
-//! What a `LevelLayer` lets through, and what a `Leveled` sink sees.
+//! What a `LevelLayer` lets through, and what a `LevelFiltered` sink sees.
 
 use std::time::{Duration, Instant};
 
@@ -517,7 +517,9 @@ fn setting_levels_ends_a_temporary_setting() {
 #[test]
 fn a_leveled_sink_sees_its_levels_and_its_neighbour_all() {
     let (errors, all) = (Seen::default(), Seen::default());
-    let leveled = errors.clone().leveled("error,shop=info".parse().unwrap());
+    let leveled = errors
+        .clone()
+        .with_levels("error,shop=info".parse().unwrap());
     let _default = tracing_subscriber::registry()
         .with(leveled)
         .with(all.clone())

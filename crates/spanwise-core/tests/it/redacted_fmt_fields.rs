@@ -129,12 +129,12 @@ fn a_redacted_layer_that_shares_fields_is_switched_off_and_says_so() {
     check(
         registry()
             .with(ours!().with_filter(LevelFilter::TRACE))
-            .with(plain!(fmt::layer(), theirs).leveled(LevelFilter::TRACE.into()))
+            .with(plain!(fmt::layer(), theirs).with_levels(LevelFilter::TRACE.into()))
             .into(),
     );
     let mut list = Layers::<Registry>::default();
     list.push(plain!(fmt::layer(), theirs));
-    list.push(ours!().leveled(LevelFilter::TRACE.into()));
+    list.push(ours!().with_levels(LevelFilter::TRACE.into()));
     check(registry().with(list).into());
 }
 

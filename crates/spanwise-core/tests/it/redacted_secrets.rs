@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
-use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, guarded};
+use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, panic_safe};
 use tracing::{
     Dispatch, Event, Subscriber, error, field::Empty, info, info_span, subscriber::with_default,
     warn,
@@ -270,7 +270,7 @@ fn an_endless_or_panicking_chain_is_cut() {
     assert!(calls[2].matches("<-").count() <= 1, "{}", calls[2]);
     assert_eq!(
         calls[1],
-        format!("event error=error:{}|Broken", guarded::PANICKED)
+        format!("event error=error:{}|Broken", panic_safe::PANICKED)
     );
 }
 
@@ -330,8 +330,8 @@ fn a_value_that_fails_costs_its_own_text() {
         || info!(panics = ?Panics, fails = ?Fails, n = 1),
         &[&format!(
             "event panics=debug:{} fails=debug:{} n=i64:1",
-            guarded::PANICKED,
-            guarded::FORMAT_ERROR
+            panic_safe::PANICKED,
+            panic_safe::FORMAT_ERROR
         )],
     );
     // What is hidden is not formatted at all.

@@ -1,7 +1,7 @@
 //! Each wrapper passes on every call, and `downcast_raw` finds what is inside.
 
 use crate::support::{Seen, noted::Noted, redaction::no_hunter};
-use spanwise_core::{LayerExt, Layers, Leveled, Redacted};
+use spanwise_core::{LayerExt, Layers, LevelFiltered, Redacted};
 use tracing::{
     Dispatch, Level, Metadata, Subscriber, info, info_span,
     level_filters::LevelFilter,
@@ -53,7 +53,7 @@ fn check(wrap: impl FnOnce(Noted) -> Dispatch) {
 fn a_leveled_layer_is_told_everything() {
     check(|layer| {
         tracing_subscriber::registry()
-            .with(layer.leveled(LevelFilter::TRACE.into()))
+            .with(layer.with_levels(LevelFilter::TRACE.into()))
             .into()
     });
 }
@@ -97,7 +97,7 @@ fn a_layer_in_a_list_is_told_everything() {
 fn an_id_change_is_passed_on() {
     // `Registry` never changes an id: call the method.
     let noted = Noted::default();
-    let leveled: Leveled<Noted> = noted.clone().leveled(LevelFilter::TRACE.into());
+    let leveled: LevelFiltered<Noted> = noted.clone().with_levels(LevelFilter::TRACE.into());
     let mut list = Layers::<Registry>::default();
     list.push(leveled.redacted(no_hunter()));
     struct Caller(Layers<Registry>);
@@ -114,9 +114,9 @@ fn an_id_change_is_passed_on() {
 
 #[test]
 fn a_wrapper_is_found_by_its_own_type() {
-    let leveled: Leveled<Seen> = Seen::default().leveled(LevelFilter::TRACE.into());
+    let leveled: LevelFiltered<Seen> = Seen::default().with_levels(LevelFilter::TRACE.into());
     let dispatch: Dispatch = tracing_subscriber::registry().with(leveled).into();
-    assert!(dispatch.downcast_ref::<Leveled<Seen>>().is_some());
+    assert!(dispatch.downcast_ref::<LevelFiltered<Seen>>().is_some());
     let redacted: Redacted<Seen> = Seen::default().redacted(no_hunter());
     let dispatch: Dispatch = tracing_subscriber::registry().with(redacted).into();
     assert!(dispatch.downcast_ref::<Redacted<Seen>>().is_some());
@@ -155,7 +155,7 @@ fn a_list_wants_what_its_most_verbose_member_wants() {
 fn a_layer_that_sees_what_is_shown_is_told_everything() {
     check(|layer| {
         tracing_subscriber::registry()
-            .with(layer.emitted(LevelFilter::TRACE))
+            .with(layer.without_captured(LevelFilter::TRACE))
             .into()
     });
 }

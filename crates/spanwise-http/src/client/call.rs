@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use spanwise_core::{Context, REDACTED, guarded};
+use spanwise_core::{Context, REDACTED, panic_safe};
 use tracing::{Span, field};
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ impl Call {
             "http.client.request",
             otel.kind = "client",
             http.request.method = method::name(method),
-            server.address = target.host.map(|host| guarded::cut_at(without_brackets(host), MAX_HOST_LEN)),
+            server.address = target.host.map(|host| panic_safe::truncate_at(without_brackets(host), MAX_HOST_LEN)),
             server.port = target.port,
             url.path = &*bounded(target.path),
             trace_id = trace_id.as_ref().map(Digits::as_str),

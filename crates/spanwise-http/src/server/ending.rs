@@ -7,7 +7,7 @@ use http::{
     header::{self, Entry},
 };
 use http_body::Body;
-use spanwise_core::{REDACTED, errors::ErrorCopy, guarded};
+use spanwise_core::{REDACTED, errors::ErrorCopy, panic_safe};
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{
@@ -105,7 +105,7 @@ impl Ending {
     /// [`Ending::inside`], for a destructor. A thread that ends may have no place for the spans
     /// that it is in.
     pub(crate) fn inside_drop(&self, work: impl FnOnce()) {
-        let _span = guarded::catch(|| self.span.enter());
+        let _span = panic_safe::catch_panic(|| self.span.enter());
         let _carried = (!self.is_carried).then(|| self.carried.enter());
         work();
     }

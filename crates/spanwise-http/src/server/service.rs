@@ -9,7 +9,7 @@ use std::{
 
 use http::{HeaderName, Request, Response, request::Parts};
 use http_body::Body;
-use spanwise_core::{Clock, guarded};
+use spanwise_core::{Clock, panic_safe};
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Level;
@@ -246,7 +246,7 @@ where
         let (mut request, tenant_id) = match &self.options.tenant {
             Tenant::By(of) => {
                 let (parts, body) = request.into_parts();
-                let tenant_id = guarded::catch(|| of(&parts)).flatten();
+                let tenant_id = panic_safe::catch_panic(|| of(&parts)).flatten();
                 let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
                 (Request::from_parts(parts, body), tenant_id)
             }

@@ -1118,15 +1118,15 @@ fn a_policy_is_told_under_which_key_a_value_stands() {
 
 #[test]
 fn what_a_wrapper_says_of_an_event_is_on_its_line_and_on_no_other() {
-    use spanwise_core::Annotations;
+    use spanwise_core::EventContext;
     for format in [Format::Json, Format::JsonNested] {
         let lines = lines(
             |layer| layer.format(format).with_thread_name(),
             || {
-                let rate = |annotations: &mut Annotations| annotations.sample_rate = Some(0.01);
-                Annotations::with(rate, || info!(a = 1, "sampled"));
-                let buffered = |annotations: &mut Annotations| annotations.buffered = true;
-                Annotations::with(buffered, || info!(sample_rate = 44_100, "kept"));
+                let rate = |annotations: &mut EventContext| annotations.sample_rate = Some(0.01);
+                EventContext::scope(rate, || info!(a = 1, "sampled"));
+                let buffered = |annotations: &mut EventContext| annotations.buffered = true;
+                EventContext::scope(buffered, || info!(sample_rate = 44_100, "kept"));
                 info!("neither");
             },
         );

@@ -9,8 +9,9 @@ use std::{
 };
 
 use spanwise_core::{
-    KeyVerdict, LayerExt, REDACTED, Redact, guarded,
-    nested_json::{self, Watch},
+    KeyVerdict, LayerExt, REDACTED, Redact,
+    nested_json::{self, MarkTracker},
+    panic_safe,
 };
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};
@@ -428,7 +429,7 @@ fn parent_of<S: Subscriber + for<'a> LookupSpan<'a>>(
 /// What a value writes, or that it failed.
 fn written(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    guarded::append(&mut text, value, usize::MAX);
+    panic_safe::format_into(&mut text, value, usize::MAX);
     text
 }
 
@@ -436,7 +437,7 @@ fn written(value: fmt::Arguments<'_>) -> String {
 #[derive(Default)]
 struct Watched {
     text: String,
-    watch: Watch,
+    watch: MarkTracker,
 }
 
 impl fmt::Write for Watched {

@@ -9,7 +9,7 @@ use super::{
     ring::CHUNK,
     shared::{Options, Shared},
 };
-use crate::{SampleError, chance::Threshold};
+use crate::{SampleError, consistent_sampling::Threshold};
 
 /// Chooses what a [`Recorder`] keeps. Made by [`Recorder::builder`].
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ impl RecorderBuilder {
     /// # Errors
     /// If it does not lie between 0 and 1.
     pub fn tail(mut self, share: f64) -> Result<Self, SampleError> {
-        let Some(threshold) = Threshold::of(share) else {
+        let Some(threshold) = Threshold::from_ratio(share) else {
             return Err(SampleError::new(format!(
                 "`{share}` is out of range: a share of the units lies between 0 and 1; use 1 to show every unit"
             )));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CallsitePlans, Context as SpanContext, Emission, EmissionCache, Verdict,
+    CallsitePlans, Context as SpanContext, EventContext, SinkFilter, Visibility, VisibilityCache,
     context::recorded_callsite, forward, forward_downcast,
 };
 use tracing::{Event, Subscriber};
@@ -26,14 +26,14 @@ use super::{
     shared::{Shared, Sink},
     unit::{Fate, Unit, What},
 };
-use crate::{chance, share::Share};
+use crate::{consistent_sampling, share::Share};
 
 /// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
 pub struct Recorded<L> {
     inner: L,
     sink: Arc<Sink>,
-    emission: Emission,
-    capture: Emission,
+    sink_filter: SinkFilter,
+    capture: SinkFilter,
     plans: CallsitePlans<Plan>,
 }
 
@@ -41,16 +41,16 @@ pub struct Recorded<L> {
 #[derive(Debug)]
 struct Plan {
     number: u32,
-    emission: EmissionCache,
-    capture: EmissionCache,
+    sink_filter: VisibilityCache,
+    capture: VisibilityCache,
     span: SpanPlan,
 }
 
 impl<L> Recorded<L> {
-    pub(crate) fn new(inner: L, sink: Arc<Sink>, emission: Emission) -> Self {
+    pub(crate) fn new(inner: L, sink: Arc<Sink>, sink_filter: SinkFilter) -> Self {
         Self {
             inner,
-            emission,
+            sink_filter,
             capture: sink.shared.options.capture.clone().into(),
             sink,
             plans: CallsitePlans::default(),
@@ -61,8 +61,8 @@ impl<L> Recorded<L> {
     fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| Plan {
             number: self.sink.number(callsite),
-            emission: EmissionCache::default(),
-            capture: EmissionCache::default(),
+            sink_filter: VisibilityCache::default(),
+            capture: VisibilityCache::default(),
             span: SpanPlan::new(callsite),
         })
     }
@@ -97,22 +97,23 @@ impl<L> Recorded<L> {
         };
         let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
         let fate = unit.fate(|| {
-            let number = chance::of_context(&SpanContext::of_event(event, ctx));
+            let number =
+                consistent_sampling::randomness_from_context(&SpanContext::of_event(event, ctx));
             unit.choose_by_id(number.is_some());
-            threshold.keeps(number.unwrap_or_else(|| shared.random.number()))
+            threshold.keeps(number.unwrap_or_else(|| shared.random.next()))
         });
         match fate {
             Fate::Shown if unit.is_through() => whole(show),
             Fate::Shown => show(),
             Fate::Chosen => {
                 let share = Share {
-                    share: threshold.share(),
+                    share: threshold.ratio(),
                     of_traces: unit.is_chosen_by_id(),
                 };
                 let chosen = Line::Chosen(unit, What::held(number));
                 let show = || self.inner.on_event(event, ctx.clone());
                 let show = || line::with(self.sink.id, chosen, show);
-                Annotations::with(|said| share.say(said), show);
+                EventContext::scope(|said| share.say(said), show);
             }
             Fate::Held => return Some(unit),
         }
@@ -182,11 +183,11 @@ impl<L> Recorded<L> {
         header::with(span, reason, records, evicted, |event| {
             let hand_on = || self.inner.on_event(event, ctx.clone());
             // What was said of the event at hand is not said of this one.
-            let change = |said: &mut Annotations| {
-                *said = Annotations::default();
+            let change = |said: &mut EventContext| {
+                *said = EventContext::default();
                 said.tells = true;
             };
-            Annotations::with(change, || {
+            EventContext::scope(change, || {
                 line::with(self.sink.id, Line::Header(batch), hand_on)
             });
         });
@@ -239,11 +240,11 @@ impl<L> Recorded<L> {
         }
         let kept = Line::Kept(unit, what);
         // What is held for tail sampling would be shown: a sampler counts it.
-        let keep = |said: &mut Annotations| {
+        let keep = |said: &mut EventContext| {
             said.buffered = true;
             said.whole |= !is_shown;
         };
-        Annotations::with(keep, || {
+        EventContext::scope(keep, || {
             line::with(self.sink.id, kept, || self.inner.on_event(event, ctx));
         });
     }
@@ -257,12 +258,14 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
-        let is_shown = match self.emission.verdict(&plan.emission, event, &ctx) {
-            Verdict::Emit => true,
-            Verdict::Below if self.capture.verdict(&plan.capture, event, &ctx) == Verdict::Emit => {
+        let is_shown = match self.sink_filter.visibility(&plan.sink_filter, event, &ctx) {
+            Visibility::Visible => true,
+            Visibility::BelowLevel
+                if self.capture.visibility(&plan.capture, event, &ctx) == Visibility::Visible =>
+            {
                 false
             }
-            Verdict::Below | Verdict::Off => return,
+            Visibility::BelowLevel | Visibility::Off => return,
         };
         let may_end_quiet = *event.metadata().level() == Level::ERROR || self.is_watchful();
         if is_shown && !may_end_quiet {
@@ -275,11 +278,11 @@ where
             && let Some(place) = local::quiet_place(id, &self.sink.units)
         {
             let what = What::captured(plan.number);
-            let keep = |said: &mut Annotations| {
+            let keep = |said: &mut EventContext| {
                 said.buffered = true;
                 said.whole = true;
             };
-            return Annotations::with(keep, || {
+            return EventContext::scope(keep, || {
                 line::with_entered(id, place, what, || self.inner.on_event(event, ctx));
             });
         }
@@ -359,7 +362,7 @@ where
 
 /// Calls `hand_on` with an event of a unit that failed: no sampler further in leaves it out.
 fn whole(hand_on: impl FnOnce()) {
-    Annotations::with(|said| said.whole = true, hand_on);
+    EventContext::scope(|said| said.whole = true, hand_on);
 }
 
 impl<L: fmt::Debug> fmt::Debug for Recorded<L> {

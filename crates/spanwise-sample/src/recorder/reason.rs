@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Why a unit is written.
@@ -182,7 +182,7 @@ impl Visit for Look<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.says(field).is_some() {
             let mut text = String::new();
-            guarded::append(&mut text, format_args!("{value:?}"), LONGEST);
+            panic_safe::format_into(&mut text, format_args!("{value:?}"), LONGEST);
             self.text(field, &text);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::{Grammar, TargetLevels, nearest, parse_level};
+use spanwise_core::{Grammar, TargetLevels, parse_level, suggest};
 
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
@@ -83,7 +83,7 @@ fn option(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());
     let is_level = value.starts_with(|first: char| first.is_ascii_alphabetic())
-        && (parse_level(value).is_some() || nearest::level(value).is_some());
+        && (parse_level(value).is_some() || suggest::closest_level(value).is_some());
     (matches!(name, "slow" | "tail" | "lines") && !is_level).then_some((name, value))
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for Recorder {
             write!(f, ",slow={one}{time}")?;
         }
         if let Some(tail) = options.tail {
-            write!(f, ",tail={}", tail.share())?;
+            write!(f, ",tail={}", tail.ratio())?;
         }
         let lines = options.limits.lines_per_second;
         if lines != LINES_PER_SECOND {

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{Clock, LayerId, SelfReport, SpanTable, Tally, TargetLevels};
+use spanwise_core::{Clock, LayerId, SelfReport, ShardedCounter, SpanTable, TargetLevels};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
 use super::{RecorderStats, dump_limit::DumpLimit, memory::Memory, unit::Unit};
 use crate::{
-    chance::{Random, Threshold},
+    consistent_sampling::{SampleRng, Threshold},
     time::Time,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     /// Units may be written because of their age.
     pub(crate) is_timed: bool,
     /// For the units that are part of no trace.
-    pub(crate) random: Random,
+    pub(crate) random: SampleRng,
     sinks: Mutex<Vec<Weak<Sink>>>,
 }
 
@@ -82,7 +82,7 @@ impl Shared {
             counters: Counters::default(),
             report,
             asked: AtomicUsize::new(0),
-            random: Random::default(),
+            random: SampleRng::default(),
             sinks: Mutex::default(),
         }
     }
@@ -153,7 +153,7 @@ impl Sink {
 /// Where each record that was captured ends: in one of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) captured: Tally,
+    pub(crate) captured: ShardedCounter,
     pub(crate) written: Counter,
     pub(crate) forgotten: Counter,
     pub(crate) evicted: Counter,

@@ -267,7 +267,7 @@ fn a_second_sink_at_info_sees_no_debug() {
     });
     let other = JsonLayer::new()
         .with_writer(second.clone())
-        .emitted(handle.clone());
+        .without_captured(handle.clone());
     let _default = tracing_subscriber::registry()
         .with(json)
         .with(other)

@@ -315,7 +315,7 @@ proptest! {
     ) {
         let (count, warnings, clock) = (Count::default(), Count::default(), clock());
         let sampler = sampler(rules, &clock);
-        let only_warnings = warnings.clone().sampled(sampler.clone()).leveled("warn".parse().unwrap());
+        let only_warnings = warnings.clone().sampled(sampler.clone()).with_levels("warn".parse().unwrap());
         let stack = tracing_subscriber::registry()
             .with(count.clone().sampled(sampler.clone()))
             .with(only_warnings);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use spanwise_core::{Annotations, SelfReport};
+use spanwise_core::{EventContext, SelfReport};
 use spanwise_json::JsonLayer;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -105,7 +105,7 @@ impl Count {
 
 impl<S: Subscriber> Layer<S> for Count {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let rate = Annotations::take().sample_rate;
+        let rate = EventContext::take().sample_rate;
         let Counts {
             events,
             stand_for,

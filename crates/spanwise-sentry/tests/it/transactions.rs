@@ -1,7 +1,7 @@
 //! Traces: off by default, decided by the trace id, as the sampler of lines decides.
 
 use crate::support::{plain, sent};
-use spanwise_core::chance::Threshold;
+use spanwise_core::consistent_sampling::Threshold;
 use spanwise_sentry::Builder;
 use tracing::{error, info_span};
 
@@ -92,9 +92,11 @@ fn half_of_them_are_those_that_a_sampler_of_lines_keeps() {
     let sent = transactions
         .iter()
         .map(|one| one["contexts"]["trace"]["trace_id"].as_str().unwrap());
-    let threshold = Threshold::of(0.5).unwrap();
+    let threshold = Threshold::from_ratio(0.5).unwrap();
     let kept = traces.iter().filter(|trace| {
-        let number = spanwise_core::chance::of_entries([("trace_id", &***trace)].into_iter());
+        let number = spanwise_core::consistent_sampling::randomness_from_entries(
+            [("trace_id", &***trace)].into_iter(),
+        );
         threshold.keeps(number.unwrap())
     });
     let kept: Vec<&str> = kept.map(String::as_str).collect();

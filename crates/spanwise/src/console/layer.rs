@@ -8,10 +8,10 @@ use std::{
 };
 
 use spanwise_core::{
-    Annotations, CONTEXT_KEYS, Clock, Context, Fault, Inherit, LayerId, LevelHandle, Neighbours,
-    Node, SelfReport, SinkCounters,
+    CONTEXT_KEYS, Clock, Context, EventContext, Fault, FilterInterop, Inherit, LayerId,
+    LevelHandle, SelfReport, SinkCounters, SpanData,
     log_record::{self, LogRecord},
-    reentry,
+    reentrancy,
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
@@ -51,7 +51,7 @@ pub(crate) struct ConsoleLayer {
     time: ShowTime,
     timestamp: Timestamp,
     id: LayerId,
-    neighbours: Neighbours,
+    neighbours: FilterInterop,
     counters: Arc<SinkCounters>,
     report: SelfReport,
 }
@@ -112,7 +112,7 @@ impl ConsoleLayer {
             time: ShowTime::Always,
             timestamp: Timestamp::Micros,
             id: LayerId::unique(),
-            neighbours: Neighbours::default(),
+            neighbours: FilterInterop::default(),
             counters: report.sink("console"),
             report: report.clone(),
         }
@@ -225,7 +225,7 @@ impl ConsoleLayer {
     }
 
     fn write(&self, line: &str, metadata: &Metadata<'_>) {
-        let written = reentry::write(self.id, || {
+        let written = reentrancy::guarded_write(self.id, || {
             self.make_writer
                 .make_writer_for(metadata)
                 .write_all(line.as_bytes())
@@ -261,8 +261,8 @@ where
         let Some(span) = ctx.span(id) else { return };
         let parent = span
             .parent()
-            .and_then(|parent| Node::<SpanPath>::of(Some(self.id), &parent));
-        let node = Node::new(parent.as_ref(), |parent| {
+            .and_then(|parent| SpanData::<SpanPath>::find(Some(self.id), &parent));
+        let node = SpanData::new(parent.as_ref(), |parent| {
             SpanPath::new(span.name(), own, parent)
         });
         node.attach(self.id, &span);
@@ -276,7 +276,7 @@ where
         let recorded = self.without_context(recorded);
         let node = ctx
             .span(id)
-            .and_then(|span| Node::<SpanPath>::of(Some(self.id), &span));
+            .and_then(|span| SpanData::<SpanPath>::find(Some(self.id), &span));
         if let Some(node) = node {
             node.update(|path, parent| {
                 let mut own = path.own.clone();
@@ -290,7 +290,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        let annotations = Annotations::take();
+        let annotations = EventContext::take();
         let mut fields = Fields::new(event.metadata(), |visitor| event.record(visitor));
         if let Some(rate) = annotations.sample_rate {
             fields.rename("sample_rate", "fields.sample_rate");
@@ -303,7 +303,7 @@ where
         let span = ctx.event_span(event);
         let node = span
             .as_ref()
-            .and_then(|span| Node::<SpanPath>::of(Some(self.id), span));
+            .and_then(|span| SpanData::<SpanPath>::find(Some(self.id), span));
         let path = node
             .map(|node| node.read(|path| path.path.clone()))
             .unwrap_or_default();

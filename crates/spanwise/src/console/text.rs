@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt};
 
 use spanwise_core::{
     errors::{self, WithCauses},
-    guarded, log_record,
+    log_record, panic_safe,
 };
 use tracing_core::{Field, Metadata, field::Visit};
 
@@ -99,7 +99,7 @@ impl Reader<'_> {
             return;
         }
         let mut text = String::new();
-        if guarded::append(&mut text, value, MAX_VALUE_LEN) {
+        if panic_safe::format_into(&mut text, value, MAX_VALUE_LEN) {
             text.push('…');
         }
         // Of a span, `message` is a field as any other.
@@ -122,7 +122,7 @@ impl Visit for Reader<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let backtrace = errors::short_backtrace(value).map(|backtrace| {
-            let backtrace = guarded::cut_at(&backtrace, MAX_VALUE_LEN);
+            let backtrace = panic_safe::truncate_at(&backtrace, MAX_VALUE_LEN);
             backtrace.trim_end().to_owned()
         });
         self.add(field, format_args!("{}", WithCauses(value)), backtrace);

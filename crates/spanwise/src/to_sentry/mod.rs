@@ -1,7 +1,7 @@
 //! Errors in Sentry: what the environment says about them, and the part that sends them where it is
 //! compiled in.
 
-use spanwise_core::{Setting, Shown};
+use spanwise_core::{Sensitivity, Setting};
 
 use crate::settings::{SWITCH, setting};
 
@@ -20,7 +20,7 @@ pub(crate) use on::{
 };
 
 pub(crate) const SENTRY_DSN: Setting = Setting {
-    shown: Shown::Hidden,
+    sensitivity: Sensitivity::Secret,
     ..setting(
         "SENTRY_DSN",
         "none",

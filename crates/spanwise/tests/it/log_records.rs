@@ -26,7 +26,7 @@ fn origin_is_the_record_s_own() {
                 .format(spanwise_json::Format::JsonNested)
                 .with_writer(nested.clone()),
         )
-        .with(LayerExt::leveled(
+        .with(LayerExt::with_levels(
             JsonLayer::new().with_writer(warnings.clone()),
             "off,hyper=warn".parse().unwrap(),
         ))

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use spanwise_core::{Fault, guarded, reentry};
+use spanwise_core::{Fault, panic_safe, reentrancy};
 
 use super::Shared;
 use crate::sink::{Records, Sink, StopFlag, Written};
@@ -56,9 +56,9 @@ impl Refusal {
     fn new(error: io::Error) -> Self {
         let kind = error.kind();
         let mut text = String::new();
-        guarded::append(&mut text, format_args!("{error}"), MAX_ERROR_LEN);
+        panic_safe::format_into(&mut text, format_args!("{error}"), MAX_ERROR_LEN);
         // It may panic when it is dropped, too.
-        let _ = guarded::catch(|| drop(error));
+        let _ = panic_safe::catch_panic(|| drop(error));
         Self { kind, text }
     }
 }
@@ -177,12 +177,12 @@ impl Shared {
         let act = || returned = Some(call(&mut *output.sink));
         if ROLE.get() == Role::Worker {
             // A panic hook that logs must not do so in here.
-            let _ = reentry::write(self.id, || {
+            let _ = reentrancy::guarded_write(self.id, || {
                 act();
                 Ok(())
             });
         } else {
-            let _ = guarded::catch(act);
+            let _ = panic_safe::catch_panic(act);
         }
         drop(inside);
         if let Some(returned) = returned {
@@ -193,7 +193,7 @@ impl Shared {
             let panicking = mem::replace(&mut output.sink, crate::background::stderr_sink());
             drop(output);
             // It may panic again.
-            let _ = guarded::catch(|| drop(panicking));
+            let _ = panic_safe::catch_panic(|| drop(panicking));
             let why = format_args!(
                 "{}: the writer panicked twice; lines go to stderr",
                 self.options.name

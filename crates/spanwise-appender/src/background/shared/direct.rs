@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::guarded;
+use spanwise_core::panic_safe;
 use tracing::Level;
 
 use super::{
@@ -77,7 +77,7 @@ impl Shared {
             // As the thread that writes does it: this one is inside of the layers.
             let output = self.options.name.clone();
             let log = move || {
-                let _ = guarded::catch(|| notice.log(&output));
+                let _ = panic_safe::catch_panic(|| notice.log(&output));
             };
             let logger = thread::Builder::new().name("spanwise-notice".to_owned());
             // Without a thread nobody is told but by the counters.

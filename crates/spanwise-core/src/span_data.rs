@@ -47,7 +47,7 @@ impl LayerId {
 /// moves the epoch of the root. The next read of a node then sums the records of the spans above
 /// it, without a lock, and builds the value again only if that sum changed: a record is paid for
 /// by the spans below it alone, and a tree without late records never pays.
-pub struct Node<T> {
+pub struct SpanData<T> {
     place: Place<T>,
     /// How often this span was recorded into.
     records: AtomicU32,
@@ -63,8 +63,8 @@ enum Place<T> {
     /// Counts the late records of the tree.
     Root(AtomicU64),
     Below {
-        parent: Arc<Node<T>>,
-        root: Arc<Node<T>>,
+        parent: Arc<SpanData<T>>,
+        root: Arc<SpanData<T>>,
     },
 }
 
@@ -77,8 +77,8 @@ struct Version<T> {
     valid_at: AtomicU64,
 }
 
-/// A version of a node's value that a thread read before: see [`Node::read_again`].
-pub struct NodeCache<T>(Option<Arc<Version<T>>>);
+/// A version of a node's value that a thread read before: see [`SpanData::read_again`].
+pub struct SpanDataCache<T>(Option<Arc<Version<T>>>);
 
 thread_local! {
     /// How often this thread made a version the newest one.
@@ -91,7 +91,7 @@ const MAX_NESTED: u32 = 3;
 const NEVER: u64 = 0;
 const FIRST_EPOCH: u64 = 1;
 
-impl<T: Inherit> Node<T> {
+impl<T: Inherit> SpanData<T> {
     /// A node under `parent`, whose value `make` builds over the parent's.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
         let (place, first) = match parent {
@@ -141,7 +141,7 @@ impl<T: Inherit> Node<T> {
 
     /// [`read`](Self::read), with what an earlier call found: locks once for each late record.
     #[inline]
-    pub fn read_again<R>(&self, cache: &mut NodeCache<T>, f: impl FnOnce(&T) -> R) -> R {
+    pub fn read_again<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
         let now = self.now();
         if self.first.is_valid_at(now) {
             return f(&self.first.value);
@@ -153,7 +153,7 @@ impl<T: Inherit> Node<T> {
     }
 
     #[cold]
-    fn refresh(&self, cache: &mut NodeCache<T>) -> Current<'_, T> {
+    fn refresh(&self, cache: &mut SpanDataCache<T>) -> Current<'_, T> {
         let current = self.up_to_date();
         if let Current::Later(version) = &current {
             cache.0 = Some(Arc::clone(version));
@@ -250,7 +250,7 @@ impl<T: Inherit> Node<T> {
     }
 
     /// The node that `layer` keeps in `span`; with `None`, that of the first layer that keeps a `T`.
-    pub fn of<R: for<'s> LookupSpan<'s>>(
+    pub fn find<R: for<'s> LookupSpan<'s>>(
         layer: Option<LayerId>,
         span: &SpanRef<'_, R>,
     ) -> Option<Arc<Self>> {
@@ -366,8 +366,8 @@ impl<T> Version<T> {
     }
 }
 
-impl<T> SpanValue for Node<T> {
-    type Cache = NodeCache<T>;
+impl<T> SpanValue for SpanData<T> {
+    type Cache = SpanDataCache<T>;
 
     #[inline]
     fn closed_spans(&self) -> &AtomicU32 {
@@ -391,26 +391,28 @@ impl<T> ops::Deref for Current<'_, T> {
     }
 }
 
-impl<T> Default for NodeCache<T> {
+impl<T> Default for SpanDataCache<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> fmt::Debug for NodeCache<T> {
+impl<T> fmt::Debug for SpanDataCache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NodeCache").field(&self.0.is_some()).finish()
+        f.debug_tuple("SpanDataCache")
+            .field(&self.0.is_some())
+            .finish()
     }
 }
 
 /// The nodes that layers keep in a span: seldom more than one.
 struct Attached<T> {
     layer: LayerId,
-    node: Arc<Node<T>>,
+    node: Arc<SpanData<T>>,
     next: Option<Box<Self>>,
 }
 
-impl<T> Node<T> {
+impl<T> SpanData<T> {
     fn take_parent(&mut self) -> Option<Arc<Self>> {
         match mem::replace(&mut self.place, Place::Root(AtomicU64::new(NEVER))) {
             Place::Root(_) => None,
@@ -419,7 +421,7 @@ impl<T> Node<T> {
     }
 }
 
-impl<T> Drop for Node<T> {
+impl<T> Drop for SpanData<T> {
     /// Lets go of the ancestors one by one: the default, one inside the other, overflows the stack in a deep tree.
     fn drop(&mut self) {
         let mut next = self.take_parent();
@@ -429,9 +431,9 @@ impl<T> Drop for Node<T> {
     }
 }
 
-impl<T> fmt::Debug for Node<T> {
+impl<T> fmt::Debug for SpanData<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node")
+        f.debug_struct("SpanData")
             .field("root", &matches!(self.place, Place::Root(_)))
             .finish_non_exhaustive()
     }
@@ -465,8 +467,8 @@ mod tests {
         }
     }
 
-    fn node(own: &[&'static str], parent: Option<&Arc<Node<Names>>>) -> Arc<Node<Names>> {
-        Node::new(parent, |parent| Names::new(own, parent))
+    fn node(own: &[&'static str], parent: Option<&Arc<SpanData<Names>>>) -> Arc<SpanData<Names>> {
+        SpanData::new(parent, |parent| Names::new(own, parent))
     }
 
     #[test]
@@ -488,7 +490,7 @@ mod tests {
     /// A value that counts how often values were built again, and reads its node in every place.
     struct Counted {
         rebuilt: Arc<AtomicU32>,
-        node: Arc<Mutex<Option<Arc<Node<Self>>>>>,
+        node: Arc<Mutex<Option<Arc<SpanData<Self>>>>>,
     }
 
     impl Counted {
@@ -520,9 +522,11 @@ mod tests {
         }
     }
 
-    fn counted(parent: Option<&Arc<Node<Counted>>>) -> (Arc<Node<Counted>>, Arc<AtomicU32>) {
+    fn counted(
+        parent: Option<&Arc<SpanData<Counted>>>,
+    ) -> (Arc<SpanData<Counted>>, Arc<AtomicU32>) {
         let rebuilt = Arc::new(AtomicU32::new(0));
-        let node = Node::new(parent, |_| Counted {
+        let node = SpanData::new(parent, |_| Counted {
             rebuilt: Arc::clone(&rebuilt),
             node: Arc::default(),
         });
@@ -550,7 +554,7 @@ mod tests {
         let root = node(&["r"], None);
         let leaf = node(&["l"], Some(&root));
         root.update(|_, _| Names::new(&["R"], None));
-        let (mut of_root, mut of_leaf) = (NodeCache::default(), NodeCache::default());
+        let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
         root.read_again(&mut of_root, |_| ());
         leaf.read_again(&mut of_leaf, |_| ());
         // With both held, a read that locks would not return.
@@ -618,9 +622,9 @@ mod tests {
             }
         }
         const LAST: u32 = 5_000;
-        let root = Node::new(None, |parent| Last::new(0, parent));
-        let child = Node::new(Some(&root), |parent| Last::new(0, parent));
-        let leaf = Node::new(Some(&child), |parent| Last::new(0, parent));
+        let root = SpanData::new(None, |parent| Last::new(0, parent));
+        let child = SpanData::new(Some(&root), |parent| Last::new(0, parent));
+        let leaf = SpanData::new(Some(&child), |parent| Last::new(0, parent));
         std::thread::scope(|scope| {
             for node in [&root, &child, &leaf] {
                 scope.spawn(move || {

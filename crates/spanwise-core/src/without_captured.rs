@@ -4,34 +4,34 @@ use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, Emission, EmissionCache, Verdict, forward, forward_downcast};
+use crate::{CallsitePlans, SinkFilter, Visibility, VisibilityCache, forward, forward_downcast};
 
-/// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::emitted`](crate::LayerExt::emitted).
+/// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]
-pub struct Emitted<L> {
+pub struct WithoutCaptured<L> {
     inner: L,
-    emission: Emission,
-    plans: CallsitePlans<EmissionCache>,
+    sink_filter: SinkFilter,
+    plans: CallsitePlans<VisibilityCache>,
 }
 
-impl<L> Emitted<L> {
-    pub(crate) fn new(inner: L, emission: Emission) -> Self {
+impl<L> WithoutCaptured<L> {
+    pub(crate) fn new(inner: L, sink_filter: SinkFilter) -> Self {
         Self {
             inner,
-            emission,
+            sink_filter,
             plans: CallsitePlans::default(),
         }
     }
 
-    fn verdict<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Verdict {
+    fn verdict<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Visibility {
         let cache = self
             .plans
-            .get(event.metadata(), |_| EmissionCache::default());
-        self.emission.verdict(cache, event, ctx)
+            .get(event.metadata(), |_| VisibilityCache::default());
+        self.sink_filter.visibility(cache, event, ctx)
     }
 }
 
-impl<S, L> Layer<S> for Emitted<L>
+impl<S, L> Layer<S> for WithoutCaptured<L>
 where
     S: Subscriber,
     L: Layer<S>,
@@ -42,16 +42,16 @@ where
 
     /// A filter inside remembers what it says of an event until it is handed it: of one that it will not be handed it is not asked.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        metadata.is_event() && !self.emission.may_emit(metadata, &ctx)
+        metadata.is_event() && !self.sink_filter.may_emit(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.verdict(event, &ctx) != Verdict::Emit || self.inner.event_enabled(event, ctx)
+        self.verdict(event, &ctx) != Visibility::Visible || self.inner.event_enabled(event, ctx)
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.verdict(event, &ctx) == Verdict::Emit {
+        if self.verdict(event, &ctx) == Visibility::Visible {
             self.inner.on_event(event, ctx);
         }
     }

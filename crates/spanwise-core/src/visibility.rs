@@ -6,36 +6,36 @@ use tracing::{Event, Subscriber};
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::layer::Context;
 
-use crate::{Annotations, LevelHandle, TargetLevels, log_record};
+use crate::{EventContext, LevelHandle, TargetLevels, log_record};
 
 /// The events that a sink shows: those that the program's levels let through, those of levels of its own, or both.
 ///
 /// A [`LevelHandle`] makes one that follows the levels when they are changed; [`TargetLevels`] and [`LevelFilter`] make one that stays.
 #[derive(Debug, Clone, Default)]
-pub struct Emission {
+pub struct SinkFilter {
     program: Option<LevelHandle>,
     sink: Option<TargetLevels>,
 }
 
-/// What an [`Emission`] says of an event.
+/// What an [`SinkFilter`] says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Visibility {
     /// It is shown.
-    Emit,
+    Visible,
     /// It is below what is shown.
-    Below,
+    BelowLevel,
     /// Nothing of its target is shown.
     Off,
 }
 
-/// What an [`Emission`] said of a callsite. It belongs into the [plan](crate::CallsitePlans) of the callsite.
+/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::CallsitePlans) of the callsite.
 #[derive(Debug, Default)]
-pub struct EmissionCache(AtomicU64);
+pub struct VisibilityCache(AtomicU64);
 
-impl Emission {
+impl SinkFilter {
     /// Shows of these events only those that are of these levels, too; of a target that they do not name, all.
     #[must_use]
-    pub fn leveled(mut self, levels: TargetLevels) -> Self {
+    pub fn with_levels(mut self, levels: TargetLevels) -> Self {
         self.sink = Some(levels);
         self
     }
@@ -43,23 +43,23 @@ impl Emission {
     /// What holds of an event: of the callsite worked out once for each change of the levels, and per event only for span directives
     /// and for records of the `log` crate. `cache` is the callsite's.
     #[inline]
-    pub fn verdict<S: Subscriber>(
+    pub fn visibility<S: Subscriber>(
         &self,
-        cache: &EmissionCache,
+        cache: &VisibilityCache,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
-    ) -> Verdict {
+    ) -> Visibility {
         let changes = self.program.as_ref().map_or(0, LevelHandle::changes);
         let cached = cache.0.load(Ordering::Relaxed);
         let verdict = if cached == stamp(changes, EMIT) {
-            return Verdict::Emit;
+            return Visibility::Visible;
         } else if cached == stamp(changes, BELOW) {
-            Verdict::Below
+            Visibility::BelowLevel
         } else {
             self.ask(cache, changes, event, ctx)
         };
-        if verdict != Verdict::Emit && Annotations::tells() {
-            return Verdict::Emit;
+        if verdict != Visibility::Visible && EventContext::tells() {
+            return Visibility::Visible;
         }
         verdict
     }
@@ -71,13 +71,13 @@ impl Emission {
         ctx: &Context<'_, S>,
     ) -> bool {
         let (target, level) = (metadata.target(), *metadata.level());
-        if Annotations::tells() || log_record::is_log_record(metadata) {
+        if EventContext::tells() || log_record::is_log_record(metadata) {
             return true;
         }
         let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
         let by_sink = sink.is_none_or(|most| level <= most);
         let by_program = self.program.as_ref().is_none_or(|program| {
-            program.verdict(target, level) == Verdict::Emit
+            program.verdict(target, level) == Visibility::Visible
                 || program.depends_on_span(level) && program.enabled_by_span(metadata, ctx)
         });
         by_sink && by_program
@@ -86,11 +86,11 @@ impl Emission {
     #[inline(never)]
     fn ask<S: Subscriber>(
         &self,
-        cache: &EmissionCache,
+        cache: &VisibilityCache,
         changes: u64,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
-    ) -> Verdict {
+    ) -> Visibility {
         let callsite = event.metadata();
         let level = *callsite.level();
         let mut target = callsite.target();
@@ -100,9 +100,9 @@ impl Emission {
             target = of_record;
         }
         let sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
-            Some(most) => Verdict::of(level, Some(most)),
+            Some(most) => Visibility::of(level, Some(most)),
             // The program's levels decide about a target that this sink's levels do not name.
-            None => Verdict::Emit,
+            None => Visibility::Visible,
         };
         let Some(program) = &self.program else {
             if !is_log {
@@ -111,10 +111,10 @@ impl Emission {
             return sink;
         };
         let mut verdict = program.verdict(target, level);
-        if verdict != Verdict::Emit && program.depends_on_span(level) {
+        if verdict != Visibility::Visible && program.depends_on_span(level) {
             // It is in the target of a directive as well that nothing else is let through of.
             if program.enabled_by_span(callsite, ctx) {
-                verdict = Verdict::Emit;
+                verdict = Visibility::Visible;
             }
             return verdict.and(sink);
         }
@@ -126,31 +126,31 @@ impl Emission {
     }
 }
 
-impl Verdict {
+impl Visibility {
     pub(crate) fn of(level: Level, most: Option<LevelFilter>) -> Self {
         match most {
             Some(LevelFilter::OFF) => Self::Off,
-            Some(most) if level <= most => Self::Emit,
-            _ => Self::Below,
+            Some(most) if level <= most => Self::Visible,
+            _ => Self::BelowLevel,
         }
     }
 
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Off, _) | (_, Self::Off) => Self::Off,
-            (Self::Emit, Self::Emit) => Self::Emit,
-            _ => Self::Below,
+            (Self::Visible, Self::Visible) => Self::Visible,
+            _ => Self::BelowLevel,
         }
     }
 }
 
-impl EmissionCache {
-    fn keep(&self, changes: u64, verdict: Verdict) {
+impl VisibilityCache {
+    fn keep(&self, changes: u64, verdict: Visibility) {
         let code = match verdict {
-            Verdict::Emit => EMIT,
-            Verdict::Below => BELOW,
+            Visibility::Visible => EMIT,
+            Visibility::BelowLevel => BELOW,
             // Asked about seldom: nothing enables it but another layer.
-            Verdict::Off => return,
+            Visibility::Off => return,
         };
         self.0.store(stamp(changes, code), Ordering::Relaxed);
     }
@@ -164,7 +164,7 @@ fn stamp(changes: u64, code: u64) -> u64 {
     changes << 2 | code
 }
 
-impl From<LevelHandle> for Emission {
+impl From<LevelHandle> for SinkFilter {
     fn from(program: LevelHandle) -> Self {
         Self {
             program: Some(program),
@@ -173,7 +173,7 @@ impl From<LevelHandle> for Emission {
     }
 }
 
-impl From<TargetLevels> for Emission {
+impl From<TargetLevels> for SinkFilter {
     fn from(levels: TargetLevels) -> Self {
         Self {
             program: None,
@@ -182,7 +182,7 @@ impl From<TargetLevels> for Emission {
     }
 }
 
-impl From<LevelFilter> for Emission {
+impl From<LevelFilter> for SinkFilter {
     fn from(level: LevelFilter) -> Self {
         TargetLevels::from(level).into()
     }

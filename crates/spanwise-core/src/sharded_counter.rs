@@ -10,9 +10,9 @@ use std::{
 /// cache line from each other. It costs a fifth of an atomic addition, and 2 KiB.
 ///
 /// ```
-/// use spanwise_core::Tally;
+/// use spanwise_core::ShardedCounter;
 ///
-/// let tally = Tally::default();
+/// let tally = ShardedCounter::default();
 /// std::thread::scope(|scope| {
 ///     for _ in 0..3 {
 ///         scope.spawn(|| (0..1000).for_each(|_| tally.count()));
@@ -20,7 +20,7 @@ use std::{
 /// });
 /// assert_eq!(tally.total(), 3000);
 /// ```
-pub struct Tally {
+pub struct ShardedCounter {
     places: Box<[Place; PLACES]>,
     /// Of the threads that have no place: there are more of them than places.
     others: AtomicU64,
@@ -32,7 +32,7 @@ struct Place(AtomicU64);
 
 const PLACES: usize = 32;
 
-impl Tally {
+impl ShardedCounter {
     /// One more.
     #[inline]
     pub fn count(&self) {
@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
+impl Default for ShardedCounter {
     fn default() -> Self {
         Self {
             places: Box::new([const { Place(AtomicU64::new(0)) }; PLACES]),
@@ -75,9 +75,11 @@ impl Default for Tally {
     }
 }
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for ShardedCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tally").field(&self.total()).finish()
+        f.debug_tuple("ShardedCounter")
+            .field(&self.total())
+            .finish()
     }
 }
 
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_with_more_threads_than_places_and_one_after_the_other() {
         const AT_ONCE: usize = 2 * PLACES;
-        let tally = Tally::default();
+        let tally = ShardedCounter::default();
         for _ in 0..3 {
             let barrier = Barrier::new(AT_ONCE);
             thread::scope(|scope| {
@@ -161,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_ending_still_counts() {
-        static TALLY: std::sync::LazyLock<Tally> = std::sync::LazyLock::new(Tally::default);
+        static TALLY: std::sync::LazyLock<ShardedCounter> =
+            std::sync::LazyLock::new(ShardedCounter::default);
         struct Last;
         impl Drop for Last {
             fn drop(&mut self) {

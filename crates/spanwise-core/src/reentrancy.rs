@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io};
 
-use crate::{LayerId, guarded};
+use crate::{LayerId, panic_safe};
 
 thread_local! {
     /// A bit for each layer whose writer is called right now; layers share bits by their number.
@@ -19,7 +19,7 @@ thread_local! {
 /// # Errors
 /// What the writer said, that it panicked, or that this is a line of the writer's own.
 #[inline]
-pub fn write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub fn guarded_write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let before = WRITING.get();
     let this = 1 << (layer.number() % 64);
     if before & this != 0 {
@@ -28,7 +28,7 @@ pub fn write(layer: LayerId, write: impl FnOnce() -> io::Result<()>) -> io::Resu
         ));
     }
     WRITING.set(before | this);
-    let written = guarded::catch(write);
+    let written = panic_safe::catch_panic(write);
     WRITING.set(before);
     if let Some(Ok(())) = written {
         WRITTEN.set(true);
@@ -47,7 +47,7 @@ pub fn take_written() -> bool {
 /// Whether this thread is inside a layer of a [`Layers`](crate::Layers) or a sink's write: a panic hook must not log then, since a
 /// panic inside the hook ends the program.
 #[must_use]
-pub fn is_inside() -> bool {
+pub fn is_logging() -> bool {
     WRITING.get() != 0 || IN_LAYERS.get()
 }
 

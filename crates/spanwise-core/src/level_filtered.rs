@@ -6,11 +6,11 @@ use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{CallsitePlans, TargetLevels, forward::forward_all_but_events, log_record};
 
-/// A layer that sees only the events its levels let through. Made by [`LayerExt::leveled`](crate::LayerExt::leveled).
+/// A layer that sees only the events its levels let through. Made by [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
 /// Decided once per callsite. Spans all pass, since they carry the context of the events that do.
 #[derive(Debug)]
-pub struct Leveled<L> {
+pub struct LevelFiltered<L> {
     inner: L,
     levels: TargetLevels,
     plans: CallsitePlans<Decision>,
@@ -24,7 +24,7 @@ enum Decision {
     ByRecord,
 }
 
-impl<L> Leveled<L> {
+impl<L> LevelFiltered<L> {
     pub(crate) fn new(inner: L, levels: TargetLevels) -> Self {
         Self {
             inner,
@@ -61,7 +61,7 @@ impl<L> Leveled<L> {
     }
 }
 
-impl<S, L> Layer<S> for Leveled<L>
+impl<S, L> Layer<S> for LevelFiltered<L>
 where
     S: Subscriber,
     L: Layer<S>,

@@ -11,7 +11,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// None for what is neither, and where the system gives none: only Linux does, and not across users.
 #[cfg(unix)]
 #[must_use]
-pub fn without_waiting(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
+pub fn reopen_nonblocking(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
     use std::os::fd::AsRawFd as _;
 
     use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -31,7 +31,7 @@ pub fn without_waiting(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
 /// Writes all of `bytes` to stderr, unless that would have to wait for a reader.
 ///
 /// Not buffered, and not behind the lock of `std::io::stderr`, whose holder may be waiting for the reader. Where
-/// [`without_waiting`] is of no help, it looks whether stderr takes more, and can wait only if others fill it at that moment.
+/// [`reopen_nonblocking`] is of no help, it looks whether stderr takes more, and can wait only if others fill it at that moment.
 ///
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if a reader is behind; part of `bytes` may have been written. What the system says, if
@@ -49,8 +49,10 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
     /// A pipe that is ready takes this much in one go: `PIPE_BUF`, which is 512 at the least and 4096 on Linux.
     const AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-    let without_waiting = without_waiting(stderr());
-    let stream = without_waiting.as_ref().map_or(stderr(), |own| own.as_fd());
+    let reopen_nonblocking = reopen_nonblocking(stderr());
+    let stream = reopen_nonblocking
+        .as_ref()
+        .map_or(stderr(), |own| own.as_fd());
     while !bytes.is_empty() {
         let mut ready = [PollFd::from_borrowed_fd(stream, PollFlags::OUT)];
         match poll(&mut ready, Some(&Timespec::default())) {

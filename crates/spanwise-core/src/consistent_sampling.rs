@@ -10,13 +10,13 @@ use std::{
 
 use crate::{Context, REDACTED};
 
-/// A share, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
-/// a small share are among those kept at a larger one.
+/// A ratio, as OpenTelemetry's [consistent probability sampling] holds it against a trace id: what is less is left out. So the traces that are kept at
+/// a small ratio are among those kept at a larger one.
 ///
 /// [consistent probability sampling]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold {
-    share: f64,
+    ratio: f64,
     least: u64,
 }
 
@@ -24,20 +24,20 @@ const BITS: u32 = 56;
 const ALL: u64 = 1 << BITS;
 
 impl Threshold {
-    /// For a share between 0 and 1; none for any other number.
+    /// For a ratio between 0 and 1; none for any other number.
     #[must_use]
-    pub fn of(share: f64) -> Option<Self> {
+    pub fn from_ratio(ratio: f64) -> Option<Self> {
         // Not a number is in no range.
-        (0.0..=1.0).contains(&share).then(|| Self {
-            share,
-            least: ((1.0 - share) * ALL as f64).round() as u64,
+        (0.0..=1.0).contains(&ratio).then(|| Self {
+            ratio,
+            least: ((1.0 - ratio) * ALL as f64).round() as u64,
         })
     }
 
-    /// The share.
+    /// The ratio.
     #[must_use]
-    pub fn share(self) -> f64 {
-        self.share
+    pub fn ratio(self) -> f64 {
+        self.ratio
     }
 
     /// True if nothing is left out.
@@ -62,13 +62,15 @@ impl Threshold {
 
 /// The number of the trace, or of the request, that an event with this context is part of.
 #[must_use]
-pub fn of_context(context: &Context) -> Option<u64> {
-    of_entries(context.iter())
+pub fn randomness_from_context(context: &Context) -> Option<u64> {
+    randomness_from_entries(context.iter())
 }
 
-/// [`of_context`], of keys with their values: of a key given twice the last counts.
+/// [`randomness_from_context`], of keys with their values: of a key given twice the last counts.
 #[must_use]
-pub fn of_entries<'k, 'v>(entries: impl Iterator<Item = (&'k str, &'v str)>) -> Option<u64> {
+pub fn randomness_from_entries<'k, 'v>(
+    entries: impl Iterator<Item = (&'k str, &'v str)>,
+) -> Option<u64> {
     let (mut trace, mut request) = (None, None);
     for (key, value) in entries {
         match key {
@@ -101,12 +103,12 @@ fn of_text(text: &str) -> u64 {
 
 /// A number for an event that is part of nothing.
 #[derive(Debug, Default)]
-pub struct Random {
+pub struct SampleRng {
     /// For tests: one row of numbers for all threads.
     seeded: Option<AtomicU64>,
 }
 
-impl Random {
+impl SampleRng {
     /// Begins at `seed`.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
@@ -118,7 +120,7 @@ impl Random {
     /// The next one.
     #[inline]
     #[must_use]
-    pub fn number(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         thread_local! {
             /// 0 before the first number.
             static STATE: Cell<u64> = const { Cell::new(0) };
@@ -176,10 +178,13 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_keep_all_and_none() {
-        let (all, none) = (Threshold::of(1.0).unwrap(), Threshold::of(0.0).unwrap());
+        let (all, none) = (
+            Threshold::from_ratio(1.0).unwrap(),
+            Threshold::from_ratio(0.0).unwrap(),
+        );
         assert!(all.keeps_all() && all.keeps(0));
         assert!(!none.keeps(ALL - 1));
-        assert_eq!(Threshold::of(f64::NAN), None);
-        assert_eq!(Threshold::of(-0.1), None);
+        assert_eq!(Threshold::from_ratio(f64::NAN), None);
+        assert_eq!(Threshold::from_ratio(-0.1), None);
     }
 }

@@ -8,7 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::nested_json::Watch;
+use crate::nested_json::MarkTracker;
 
 /// Stands where the text of a value would, when formatting it panicked.
 pub const PANICKED: &str = "<panicked while formatting>";
@@ -17,7 +17,7 @@ pub const PANICKED: &str = "<panicked while formatting>";
 pub const FORMAT_ERROR: &str = "<format error>";
 
 /// What `f` returns, or nothing if it panics; what it panicked with is dropped, and may panic too.
-pub fn catch<R>(f: impl FnOnce() -> R) -> Option<R> {
+pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(result) => Some(result),
         Err(payload) => {
@@ -43,7 +43,7 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// What a panicking or failing value wrote before is taken back and replaced by [`PANICKED`] or [`FORMAT_ERROR`].
 ///
 /// ```
-/// use spanwise_core::guarded;
+/// use spanwise_core::panic_safe;
 ///
 /// struct Broken;
 /// impl std::fmt::Debug for Broken {
@@ -54,10 +54,10 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// }
 ///
 /// let mut out = String::from("value=");
-/// guarded::append(&mut out, format_args!("{Broken:?}"), 1024);
+/// panic_safe::format_into(&mut out, format_args!("{Broken:?}"), 1024);
 /// assert_eq!(out, "value=<panicked while formatting>");
 /// ```
-pub fn append(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool {
+pub fn format_into(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool {
     append_value(out, value, limit).cut
 }
 
@@ -75,9 +75,9 @@ pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: u
         out,
         limit,
         cut: false,
-        watch: Watch::default(),
+        watch: MarkTracker::default(),
     };
-    let outcome = catch(|| fmt::write(&mut limited, value));
+    let outcome = catch_panic(|| fmt::write(&mut limited, value));
     let (cut, is_json) = (limited.cut, limited.watch.is_json());
     let replacement = match outcome {
         Some(Ok(())) => return Appended { cut, is_json },
@@ -96,14 +96,14 @@ pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: u
 /// A policy does not know half a secret for one, and would show it.
 ///
 /// ```
-/// use spanwise_core::guarded;
+/// use spanwise_core::panic_safe;
 ///
-/// assert_eq!(guarded::words(format_args!("key is hunter2"), 10), "key is …");
+/// assert_eq!(panic_safe::words(format_args!("key is hunter2"), 10), "key is …");
 /// ```
 #[must_use]
 pub fn words(value: fmt::Arguments<'_>, limit: usize) -> String {
     let mut text = String::new();
-    let is_cut = append(&mut text, value, limit);
+    let is_cut = format_into(&mut text, value, limit);
     if is_cut && let Some(end) = text.rfind(char::is_whitespace) {
         text.truncate(end);
         text.push_str(" …");
@@ -113,7 +113,7 @@ pub fn words(value: fmt::Arguments<'_>, limit: usize) -> String {
 
 /// The longest start of `text` that is at most `limit` bytes and ends at a character.
 #[must_use]
-pub fn cut_at(text: &str, limit: usize) -> &str {
+pub fn truncate_at(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -125,13 +125,13 @@ struct Limited<'a> {
     out: &'a mut String,
     limit: usize,
     cut: bool,
-    watch: Watch,
+    watch: MarkTracker,
 }
 
 impl fmt::Write for Limited<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.watch.see(text);
-        let kept = cut_at(text, self.limit);
+        let kept = truncate_at(text, self.limit);
         self.out.push_str(kept);
         self.limit -= kept.len();
         if kept.len() == text.len() {

@@ -21,11 +21,11 @@ use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan 
 /// callsite that is *always* enabled then finds the decision of another one, and is lost. Where such layers live beside us we
 /// answer *sometimes*, and the decision is made anew for each event. Where none does, we answer *always*, which costs nothing.
 #[derive(Debug, Default)]
-pub struct Neighbours {
+pub struct FilterInterop {
     filter: AtomicBool,
 }
 
-impl Neighbours {
+impl FilterInterop {
     /// Looks at the stack; call it in `on_register_dispatch`, when the stack is complete.
     pub fn observe(&self, dispatch: &Dispatch) {
         // A stack that is not built on `Registry` cannot be looked into: assume the worst.
@@ -47,11 +47,11 @@ impl Neighbours {
     /// the event before, and what it decided holds for the next one if this one does not come.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
         let marker = *MARKER.get_or_init(marker);
-        marker.is_some_and(|marker| Self::answers_to(layer, marker))
+        marker.is_some_and(|marker| Self::contains_type(layer, marker))
     }
 
     /// Whether `layer`, or one inside it, is found by `id` in a look-up by type.
-    pub fn answers_to<S: Subscriber>(layer: &impl Layer<S>, id: TypeId) -> bool {
+    pub fn contains_type<S: Subscriber>(layer: &impl Layer<S>, id: TypeId) -> bool {
         #[expect(
             unsafe_code,
             reason = "the method is unsafe to call; what it returns is not followed"

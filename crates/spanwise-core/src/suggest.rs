@@ -4,11 +4,11 @@
 /// first; case does not count.
 ///
 /// ```
-/// assert_eq!(spanwise_core::nearest::nearest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
-/// assert_eq!(spanwise_core::nearest::nearest("jsn", ["json", "pretty"]), Some("json"));
-/// assert_eq!(spanwise_core::nearest::nearest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
+/// assert_eq!(spanwise_core::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
+/// assert_eq!(spanwise_core::suggest::closest("jsn", ["json", "pretty"]), Some("json"));
+/// assert_eq!(spanwise_core::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two edits turn any word of two letters into any other: a short word may differ by less.
     within(
         if word.chars().count() <= 3 { 1 } else { 2 },
@@ -20,13 +20,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// The name of a variable that `name` is taken for: within one edit, or two if it has nine letters.
 ///
 /// ```
-/// use spanwise_core::nearest::nearest_name;
+/// use spanwise_core::suggest::closest_name;
 ///
-/// assert_eq!(nearest_name("LOG_FROMAT", ["LOG_FORMAT", "LOG_FILE"]), Some("LOG_FORMAT"));
-/// assert_eq!(nearest_name("LOG_FORMATTER", ["LOG_FORMAT", "LOG_FILE"]), None);
-/// assert_eq!(nearest_name("LOG_FLIES", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// assert_eq!(closest_name("LOG_FROMAT", ["LOG_FORMAT", "LOG_FILE"]), Some("LOG_FORMAT"));
+/// assert_eq!(closest_name("LOG_FORMATTER", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// assert_eq!(closest_name("LOG_FLIES", ["LOG_FORMAT", "LOG_FILE"]), None);
 /// ```
-pub fn nearest_name<'a>(
+pub fn closest_name<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -53,18 +53,18 @@ fn within<'a>(
 /// The level that `word` is taken for: spelled with a mistake, or named as other loggers do.
 ///
 /// ```
-/// assert_eq!(spanwise_core::nearest::level("inof"), Some("info"));
-/// assert_eq!(spanwise_core::nearest::level("verbose"), Some("debug"));
-/// assert_eq!(spanwise_core::nearest::level("shop"), None);
+/// assert_eq!(spanwise_core::suggest::closest_level("inof"), Some("info"));
+/// assert_eq!(spanwise_core::suggest::closest_level("verbose"), Some("debug"));
+/// assert_eq!(spanwise_core::suggest::closest_level("shop"), None);
 /// ```
 #[must_use]
-pub fn level(word: &str) -> Option<&'static str> {
+pub fn closest_level(word: &str) -> Option<&'static str> {
     let foreign = FOREIGN
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word));
     foreign
         .map(|(_, level)| *level)
-        .or_else(|| nearest(word, LEVELS))
+        .or_else(|| closest(word, LEVELS))
 }
 
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

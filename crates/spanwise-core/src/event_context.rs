@@ -5,7 +5,7 @@ use std::cell::Cell;
 /// Of one event, by the wrappers that stand before a sink. The default says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Annotations {
+pub struct EventContext {
     /// The share of events such as this one that are handed on: above 0 and below 1. This one stands for the others too. A wrapper adds
     /// its own by [`share`](Self::share) or [`share_of_traces`](Self::share_of_traces).
     pub sample_rate: Option<f64>,
@@ -44,11 +44,11 @@ const BUFFERED: u8 = 1 << 2;
 const TELLS: u8 = 1 << 3;
 const WHOLE: u8 = 1 << 4;
 
-impl Annotations {
+impl EventContext {
     /// Calls `hand_on`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
     #[inline]
-    pub fn with<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
-        if Self::are_said() {
+    pub fn scope<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
+        if Self::is_set() {
             return Self::with_more(change, hand_on);
         }
         let mut said = Self::default();
@@ -102,7 +102,7 @@ impl Annotations {
     /// Whether anything is said of the event at hand; it is not taken by it.
     #[inline]
     #[must_use]
-    pub fn are_said() -> bool {
+    pub fn is_set() -> bool {
         CURRENT.with(|current| current.said.get()) != NOTHING
     }
 
@@ -139,12 +139,12 @@ impl Annotations {
 
 impl Current {
     #[inline]
-    fn read(&self, said: u8) -> Annotations {
+    fn read(&self, said: u8) -> EventContext {
         if said == NOTHING {
-            return Annotations::default();
+            return EventContext::default();
         }
         let is = |bit| said & bit != 0;
-        Annotations {
+        EventContext {
             sample_rate: is(SAMPLE_RATE).then(|| self.sample_rate.get()),
             trace_rate: is(TRACE_RATE).then(|| self.trace_rate.get()),
             buffered: is(BUFFERED),
@@ -154,7 +154,7 @@ impl Current {
     }
 }
 
-struct Restored(Annotations);
+struct Restored(EventContext);
 
 impl Drop for Restored {
     #[inline]
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn of_shares_of_traces_the_smallest_counts_and_others_are_multiplied() {
-        let mut said = Annotations::default();
+        let mut said = EventContext::default();
         said.share_of_traces(0.1);
         said.share_of_traces(0.5);
         assert_eq!(said.sample_rate, Some(0.1));
@@ -192,20 +192,21 @@ mod tests {
 
     #[test]
     fn what_is_said_is_taken_once_and_ends_with_the_event() {
-        let rate = |rate| move |annotations: &mut Annotations| annotations.sample_rate = Some(rate);
-        Annotations::with(rate(0.5), || {
-            Annotations::with(
+        let rate =
+            |rate| move |annotations: &mut EventContext| annotations.sample_rate = Some(rate);
+        EventContext::scope(rate(0.5), || {
+            EventContext::scope(
                 |annotations| annotations.buffered = true,
                 || {
-                    let taken = Annotations::take();
+                    let taken = EventContext::take();
                     assert_eq!((taken.sample_rate, taken.buffered), (Some(0.5), true));
-                    assert_eq!(Annotations::take(), Annotations::default());
+                    assert_eq!(EventContext::take(), EventContext::default());
                 },
             );
-            assert_eq!(Annotations::take().sample_rate, Some(0.5));
+            assert_eq!(EventContext::take().sample_rate, Some(0.5));
         });
-        let panicking = || Annotations::with(rate(0.1), || panic!("a sink"));
-        assert!(crate::guarded::catch(panicking).is_none());
-        assert_eq!(Annotations::take(), Annotations::default());
+        let panicking = || EventContext::scope(rate(0.1), || panic!("a sink"));
+        assert!(crate::panic_safe::catch_panic(panicking).is_none());
+        assert_eq!(EventContext::take(), EventContext::default());
     }
 }

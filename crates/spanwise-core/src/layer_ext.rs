@@ -1,8 +1,8 @@
-//! `layer.leveled(…)`: wrappers as methods.
+//! `layer.with_levels(…)`: wrappers as methods.
 
 use std::sync::Arc;
 
-use crate::{Emission, Emitted, Leveled, Redact, Redacted, TargetLevels};
+use crate::{LevelFiltered, Redact, Redacted, SinkFilter, TargetLevels, WithoutCaptured};
 
 /// Wraps any [`Layer`](tracing_subscriber::Layer), ours or not: the wrapper stands in front of it and decides what it gets to see.
 ///
@@ -14,7 +14,7 @@ pub trait LayerExt: Sized {
     /// Lets only events of these levels through to this layer; spans all pass, since they carry the context. So do events of a
     /// target that no directive names, as far as the program's levels let them.
     ///
-    /// With a filter of tracing-subscriber's, this comes first: `layer.leveled(…).with_filter(…)`. Around a layer that has one, it keeps
+    /// With a filter of tracing-subscriber's, this comes first: `layer.with_levels(…).with_filter(…)`. Around a layer that has one, it keeps
     /// events from it that the filter counts on seeing.
     ///
     /// ```
@@ -22,20 +22,20 @@ pub trait LayerExt: Sized {
     /// use tracing_subscriber::prelude::*;
     ///
     /// let errors = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    /// let stack = tracing_subscriber::registry().with(errors.leveled("error,shop::payments=warn".parse()?));
+    /// let stack = tracing_subscriber::registry().with(errors.with_levels("error,shop::payments=warn".parse()?));
     /// # drop(stack);
     /// # Ok::<(), spanwise_core::LevelsError>(())
     /// ```
-    fn leveled(self, levels: TargetLevels) -> Leveled<Self> {
-        Leveled::new(self, levels)
+    fn with_levels(self, levels: TargetLevels) -> LevelFiltered<Self> {
+        LevelFiltered::new(self, levels)
     }
 
     /// Keeps events from this layer that are let through only to be kept, by [`LevelLayer::capture`](crate::LevelLayer::capture): it
     /// sees what it would see without the capture. Give it the [`LevelHandle`](crate::LevelHandle).
     ///
-    /// With a filter of tracing-subscriber's, this comes first, as [`leveled`](Self::leveled) does.
-    fn emitted(self, emission: impl Into<Emission>) -> Emitted<Self> {
-        Emitted::new(self, emission.into())
+    /// With a filter of tracing-subscriber's, this comes first, as [`leveled`](Self::with_levels) does.
+    fn without_captured(self, sink_filter: impl Into<SinkFilter>) -> WithoutCaptured<Self> {
+        WithoutCaptured::new(self, sink_filter.into())
     }
 
     /// Shows this layer nothing that `policy` hides, wherever it stands: in the fields of events and spans, in the message, in fields

@@ -13,7 +13,7 @@ use std::{
 
 use tracing_core::Level;
 
-use crate::{Redact, guarded, streams};
+use crate::{Redact, panic_safe, stdio};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
@@ -156,12 +156,12 @@ impl SelfReport {
         }
         // Before the lock: the detail may be anybody's `Display`.
         let mut text = String::new();
-        guarded::append(&mut text, format_args!("{detail}"), <dyn Redact>::COLLECTED);
+        panic_safe::format_into(&mut text, format_args!("{detail}"), <dyn Redact>::COLLECTED);
         let text = match self.0.redact.get() {
             Some(policy) => policy.hide(&text),
             None => Cow::Borrowed(&*text),
         };
-        let text = guarded::cut_at(&text, LONGEST_DETAIL);
+        let text = panic_safe::truncate_at(&text, LONGEST_DETAIL);
         let now = Instant::now();
         // Whoever tells this kind of fault right now tells it for us.
         let mut told = match counter.told.try_lock() {
@@ -181,7 +181,7 @@ impl SelfReport {
         };
         let line = format!("spanwise: {}: {text}{since}\n", fault.name());
         // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
-        let written = streams::write_to_stderr(line.as_bytes());
+        let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             *told = Some(Told { at: now, count });
         }
