@@ -323,7 +323,7 @@ impl Background {
                 let report = &shared.report;
                 if cfg!(panic = "abort") {
                     // What is held now is lost, and nobody comes to say so later.
-                    report.last_fault(Fault::Lost, &error);
+                    report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     report.fault(Fault::FlushFailed, &error);
                 }

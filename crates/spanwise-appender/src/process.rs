@@ -124,7 +124,7 @@ fn install() {
         each(|one| one.finish(deadline));
     }
 
-    forks::watch(before_fork, in_parent);
+    forks::on_fork(before_fork, in_parent);
     // SAFETY: it takes a function that lives as long as the program, since this code is never
     // unloaded: a Rust library that is loaded at run time and holds thread locals, as std does, is
     // not. The function neither unwinds, for it catches panics, nor touches what the ending program

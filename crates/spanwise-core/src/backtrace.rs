@@ -42,14 +42,14 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
     let mut frames = parse(text);
     let panic = frames
         .iter()
-        .position(|frame| frame.is("__rust_end_short_backtrace"));
+        .position(|frame| frame.is_function("__rust_end_short_backtrace"));
     if let Some(panic) = panic {
         let machinery = frames[panic..].iter().take_while(|frame| frame.is_std());
         frames.drain(..panic + machinery.count());
     }
     if let Some(entry) = frames
         .iter()
-        .position(|frame| frame.is("__rust_begin_short_backtrace"))
+        .position(|frame| frame.is_function("__rust_begin_short_backtrace"))
     {
         frames.truncate(entry);
     }
@@ -58,7 +58,7 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 }
 
 /// Writes a backtrace anew: its [`frames`], as std writes them, with relative paths. Frames of
-/// runtimes are counted: `… 41 frames of tokio, 3 of std`.
+/// runtimes are skipped: `… 41 frames of tokio, 3 of std`.
 ///
 /// `file` is the source file of the panic, if it is known. It says which directory paths are
 /// relative to.
@@ -81,7 +81,7 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     let frames = frames(text);
     let root = file.and_then(|file| root(&frames, file));
     let mut out = String::new();
-    let mut counted = Counted::default();
+    let mut skipped = SkippedFrames::default();
     let mut shown = 0;
     let mut rest = frames.iter().peekable();
     // Of an error, the frames that captured it come first.
@@ -91,34 +91,34 @@ pub fn shorten(text: &str, file: Option<&str>) -> String {
     }
     while let Some(frame) = rest.next() {
         match frame.owner() {
-            Owner::Runtime(name) => counted.add(name),
+            Owner::Runtime(name) => skipped.add(name),
             Owner::Program | Owner::Library if shown == MAX_FRAMES => {
-                counted.write(&mut out);
+                skipped.write(&mut out);
                 // Writing to a `String` does not fail.
                 let _ = writeln!(out, "      … {} more frames", 1 + rest.count());
                 return out;
             }
             Owner::Program | Owner::Library => {
-                counted.write(&mut out);
+                skipped.write(&mut out);
                 frame.write(&mut out, root);
                 shown += 1;
             }
         }
     }
-    counted.write(&mut out);
+    skipped.write(&mut out);
     out
 }
 
 /// Returns the remark that stands for a backtrace where more than `limit` are asked for in a second.
 #[must_use]
-pub fn too_many(limit: u32) -> String {
+pub fn limit_notice(limit: u32) -> String {
     format!("(none: more than {limit} in a second)")
 }
 
 /// Returns the path of a source file without the directory of the machine that built it:
 /// `src/price.rs`, `sqlx-core-0.8.6/src/pool.rs`.
 #[must_use]
-pub fn relative(path: &str) -> &str {
+pub fn relative_path(path: &str) -> &str {
     relative_to(path, None)
 }
 
@@ -128,9 +128,9 @@ fn is_runtime(frame: &Frame<'_>) -> bool {
 
 /// Counts frames in a row, by whose they are.
 #[derive(Default)]
-struct Counted(Vec<(&'static str, usize)>);
+struct SkippedFrames(Vec<(&'static str, usize)>);
 
-impl Counted {
+impl SkippedFrames {
     fn add(&mut self, name: &'static str) {
         match self.0.iter_mut().find(|(other, _)| *other == name) {
             Some((_, count)) => *count += 1,
@@ -174,7 +174,7 @@ impl Frame<'_> {
     }
 
     fn owner(&self) -> Owner {
-        let by_path = self.file.map(owner_of_path);
+        let by_path = self.file.map(path_owner);
         match (by_path, runtime_named(crate_of(&self.function))) {
             // A program may have a copy of spanwise.
             (None, Some(runtime)) | (Some(Owner::Program), Some(runtime @ "spanwise")) => {
@@ -191,7 +191,7 @@ impl Frame<'_> {
         self.owner() == Owner::Runtime("std")
     }
 
-    fn is(&self, function: &str) -> bool {
+    fn is_function(&self, function: &str) -> bool {
         // `__rust_end_short_backtrace::<…>` or `__rust_begin_short_backtrace<…>`.
         let path = self.function.split('<').next().unwrap_or_default();
         path.trim_end_matches("::").ends_with(function)
@@ -204,7 +204,7 @@ fn parse(text: &str) -> Vec<Frame<'_>> {
         let line = line.trim();
         if let Some(place) = line.strip_prefix("at ") {
             if let Some(frame) = frames.last_mut() {
-                locate(frame, place);
+                set_location(frame, place);
             }
             continue;
         }
@@ -223,7 +223,7 @@ fn parse(text: &str) -> Vec<Frame<'_>> {
     frames
 }
 
-fn locate<'a>(frame: &mut Frame<'a>, place: &'a str) {
+fn set_location<'a>(frame: &mut Frame<'a>, place: &'a str) {
     let mut parts = place.rsplitn(3, ':');
     let (column, line, path) = (parts.next(), parts.next(), parts.next());
     if let (Some(column), Some(line), Some(path)) = (column, line, path) {
@@ -239,7 +239,7 @@ fn name_modules(frames: &mut [Frame<'_>]) {
     for at in (0..frames.len()).rev() {
         let (inner, outer) = frames.split_at_mut(at + 1);
         let frame = &mut inner[at];
-        if frame.function.contains("::") || frame.file.map(owner_of_path) != Some(Owner::Program) {
+        if frame.function.contains("::") || frame.file.map(path_owner) != Some(Owner::Program) {
             continue;
         }
         let mut same_file = outer.iter().filter(|outer| outer.file == frame.file);
@@ -318,7 +318,7 @@ const RUNTIMES: [(&str, &[&str]); 16] = [
 ];
 
 /// The runtime of a dependency: `tokio` of `tokio_postgres`.
-fn runtime_of(krate: &str) -> Option<&'static str> {
+fn runtime_of_crate(krate: &str) -> Option<&'static str> {
     find_runtime(krate, |_, _| true)
 }
 
@@ -344,23 +344,23 @@ fn find_runtime(krate: &str, is_part: impl Fn(&[&str], &str) -> bool) -> Option<
         .then_some(*name)
 }
 
-fn owner_of_path(path: &str) -> Owner {
-    let path = relative(path);
-    let is_of_c =
+fn path_owner(path: &str) -> Owner {
+    let path = relative_path(path);
+    let is_libc =
         path.contains("sysdeps/") || path.starts_with("nptl/") || path.starts_with("csu/");
     if path.starts_with("library/") {
         Owner::Runtime("std")
-    } else if is_of_c {
+    } else if is_libc {
         Owner::Runtime("libc")
     } else if let Some(package) = package_of(path) {
         let krate = package.replace('-', "_");
-        runtime_of(&krate).map_or(Owner::Library, Owner::Runtime)
+        runtime_of_crate(&krate).map_or(Owner::Library, Owner::Runtime)
     } else {
         Owner::Program
     }
 }
 
-/// The package of a dependency, by its [relative] path: `tokio` of `tokio-1.54.1/src/lib.rs`.
+/// The package of a dependency, by its [relative](relative_path) path: `tokio` of `tokio-1.54.1/src/lib.rs`.
 fn package_of(path: &str) -> Option<&str> {
     let (directory, path) = path.split_once('/')?;
     match directory {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_go_from_the_panic_to_main() {
+    fn frames_run_from_panic_to_main() {
         let expected = [
             ("shop::price", true),
             ("core::iter::traits::iterator::Iterator::map", false),
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn shortened_text_has_the_frames_of_program_and_libraries() {
+    fn shorten_keeps_program_and_library_frames() {
         let expected = "   7: shop::price
              at src/price.rs:12:9
       … 1 frame of std
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn names_decide_where_no_path_is_known() {
+    fn owner_is_guessed_from_names_without_paths() {
         let lines = BACKTRACE
             .lines()
             .filter(|line| !line.trim().starts_with("at "));
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_relative() {
+    fn relative_path_drops_build_directories() {
         for (path, expected) in [
             ("./src/main.rs", "src/main.rs"),
             ("src/main.rs", "src/main.rs"),
@@ -548,7 +548,7 @@ mod tests {
             ("", ""),
             ("/", ""),
         ] {
-            assert_eq!(relative(path), expected, "{path}");
+            assert_eq!(relative_path(path), expected, "{path}");
         }
         // The file of the panic says where the others are.
         let text = "0: shop::a\n at /build/shop/crates/a/src/lib.rs:1:2\n\
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_backtrace_is_empty_and_long_ones_are_cut() {
+    fn shorten_ignores_other_text_and_limits_frames() {
         for text in ["", "disabled backtrace", "a: b\n: c\n at d", "at x:1:2"] {
             assert_eq!(shorten(text, None), "", "{text}");
         }
@@ -576,8 +576,8 @@ mod tests {
     }
 
     #[test]
-    fn crates_have_owners() {
-        let owner = |path: &str| match owner_of_path(path) {
+    fn path_owner_recognizes_crates() {
+        let owner = |path: &str| match path_owner(path) {
             Owner::Program => "program",
             Owner::Library => "library",
             Owner::Runtime(name) => name,
@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn crate_named_after_a_runtime_is_the_program_s() {
+    fn crates_named_like_runtimes_are_in_app() {
         for krate in [
             "log_ingest",
             "tower_api",

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn many_callsites_are_found_in_few_steps() {
+    fn lookup_needs_few_comparisons() {
         for (count, average, worst) in [(1_000, 2.5, 8), (30_000, 5.0, 14)] {
             let (plans, all) = (CallsitePlans::default(), callsites(count));
             for (number, callsite) in all.iter().enumerate() {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_ask_at_once_get_one_plan() {
+    fn concurrent_lookups_get_one_plan() {
         let (plans, all) = (CallsitePlans::default(), callsites(2_000));
         let found = std::thread::scope(|scope| {
             let find = || -> Vec<*const usize> {

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coarse_clock_goes_on_and_is_never_ahead() {
+    fn coarse_clock_advances_and_is_never_ahead() {
         let clock = Clock::system();
         let (start, coarse) = (clock.monotonic(), clock.monotonic_coarse());
         let mut last = coarse;

@@ -17,7 +17,7 @@ use crate::{Context, REDACTED};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold {
     ratio: f64,
-    least: u64,
+    min_randomness: u64,
 }
 
 const BITS: u32 = 56;
@@ -30,7 +30,7 @@ impl Threshold {
         // Not a number is in no range.
         (0.0..=1.0).contains(&ratio).then(|| Self {
             ratio,
-            least: ((1.0 - ratio) * ALL as f64).round() as u64,
+            min_randomness: ((1.0 - ratio) * ALL as f64).round() as u64,
         })
     }
 
@@ -43,20 +43,20 @@ impl Threshold {
     /// True if nothing is left out.
     #[must_use]
     pub fn keeps_all(self) -> bool {
-        self.least == 0
+        self.min_randomness == 0
     }
 
     /// Whether nothing at all is kept.
     #[must_use]
     pub fn keeps_none(self) -> bool {
-        self.least == ALL
+        self.min_randomness == ALL
     }
 
     /// Whether what has this number is kept.
     #[inline]
     #[must_use]
-    pub fn keeps(self, number: u64) -> bool {
-        number >= self.least
+    pub fn keeps(self, randomness: u64) -> bool {
+        randomness >= self.min_randomness
     }
 }
 
@@ -82,23 +82,25 @@ pub fn randomness_from_entries<'k, 'v>(
             _ => {}
         }
     }
-    trace.map(of_trace).or_else(|| request.map(of_text))
+    trace
+        .map(trace_randomness)
+        .or_else(|| request.map(text_randomness))
 }
 
 /// The low 56 bits, which the W3C wants to be random. An id of another form is taken for any text.
-fn of_trace(id: &str) -> u64 {
+fn trace_randomness(id: &str) -> u64 {
     let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let low = hex.then(|| u64::from_str_radix(&id[18..], 16));
     match low {
         Some(Ok(low)) => low,
-        _ => of_text(id),
+        _ => text_randomness(id),
     }
 }
 
 /// The same in each process and each version: FNV-1a, mixed.
-fn of_text(text: &str) -> u64 {
+fn text_randomness(text: &str) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-    number(mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, fnv)))
+    low_bits(mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, fnv)))
 }
 
 /// A number for an event that is part of nothing.
@@ -136,7 +138,7 @@ impl SampleRng {
             }
             Some(seeded) => seeded.fetch_add(GAMMA, Ordering::Relaxed),
         };
-        number(mix(state))
+        low_bits(mix(state))
     }
 }
 
@@ -145,7 +147,7 @@ fn first_state() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn number(hash: u64) -> u64 {
+fn low_bits(hash: u64) -> u64 {
     hash & (ALL - 1)
 }
 
@@ -163,21 +165,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_trace_id_the_low_56_bits_count() {
+    fn trace_id_counts_by_its_low_56_bits() {
         let id = "ffffffffffffffffff00000000000001";
-        assert_eq!(of_trace(id), 1);
-        assert_eq!(of_trace(&id.replace("01", "ff")), 255);
-        assert_eq!(of_trace("not a trace id"), of_text("not a trace id"));
+        assert_eq!(trace_randomness(id), 1);
+        assert_eq!(trace_randomness(&id.replace("01", "ff")), 255);
+        assert_eq!(
+            trace_randomness("not a trace id"),
+            text_randomness("not a trace id")
+        );
     }
 
     #[test]
-    fn the_number_of_a_request_is_the_same_for_ever() {
+    fn request_randomness_is_stable() {
         // Processes of different versions must agree: a change here splits requests.
-        assert_eq!(of_text("r-1"), 0x00E3_57F5_CCC3_5F86);
+        assert_eq!(text_randomness("r-1"), 0x00E3_57F5_CCC3_5F86);
     }
 
     #[test]
-    fn the_ends_of_the_range_keep_all_and_none() {
+    fn range_ends_keep_all_and_none() {
         let (all, none) = (
             Threshold::from_ratio(1.0).unwrap(),
             Threshold::from_ratio(0.0).unwrap(),

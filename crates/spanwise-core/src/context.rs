@@ -1,6 +1,6 @@
 //! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
 
-mod late;
+mod set;
 
 use std::{cell::Cell, fmt, iter, ops::Range, sync::Arc};
 
@@ -21,13 +21,13 @@ use crate::{
     Redact, SpanData, panic_safe, redact,
 };
 
-pub use late::{decides, has_set_another_key, recorded_callsite, set};
+pub use set::{has_set_custom_key, pins_context, recorded_callsite, set};
 
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
 
 /// A context value is cut at this many bytes: it is copied to lines, headers and metric labels.
-pub const MAX_CONTEXT_VALUE: usize = 1024;
+pub const MAX_CONTEXT_VALUE_LEN: usize = 1024;
 
 /// The context of a span: what it and the spans above it said under the declared keys.
 ///
@@ -68,7 +68,7 @@ struct Entries {
 #[derive(Debug, Clone, Copy)]
 struct Key {
     name: &'static str,
-    is_decided: bool,
+    is_pinned: bool,
     /// Where its value ends in the text.
     end: u32,
 }
@@ -78,7 +78,7 @@ struct Entry<'a> {
     key: &'static str,
     value: &'a str,
     /// No other span of the program replaces it.
-    is_decided: bool,
+    is_pinned: bool,
 }
 
 impl Context {
@@ -90,14 +90,14 @@ impl Context {
         tracing::dispatcher::get_default(|dispatch| {
             let registry = dispatch.downcast_ref::<Registry>()?;
             let current = registry.current_span();
-            Some(Self::of(&registry.span(current.id()?)?))
+            Some(Self::from_span(&registry.span(current.id()?)?))
         })
         .unwrap_or_default()
     }
 
     /// The context of `span`: one look-up, however deep the span.
     #[must_use]
-    pub fn of<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
+    pub fn from_span<R: for<'s> LookupSpan<'s>>(span: &SpanRef<'_, R>) -> Self {
         SpanData::<Inherited>::find(None, span)
             .map(|node| node.read(|inherited| inherited.all.clone()))
             .unwrap_or_default()
@@ -105,12 +105,12 @@ impl Context {
 
     /// The context an event belongs to: that of its explicit parent, else of the current span.
     #[must_use]
-    pub fn of_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
+    pub fn from_event<S>(event: &Event<'_>, ctx: &LayerContext<'_, S>) -> Self
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         ctx.event_span(event)
-            .map(|span| Self::of(&span))
+            .map(|span| Self::from_span(&span))
             .unwrap_or_default()
     }
 
@@ -125,10 +125,10 @@ impl Context {
     /// The value of `key`, if [`set`] or the HTTP layer decided it: no field of a span or an event
     /// has it instead.
     #[must_use]
-    pub fn decided(&self, key: &str) -> Option<&str> {
+    pub fn pinned(&self, key: &str) -> Option<&str> {
         let mut entries = self.entries.iter().flat_map(|entries| entries.iter());
         let entry = entries.find(|entry| entry.key == key)?;
-        entry.is_decided.then_some(entry.value)
+        entry.is_pinned.then_some(entry.value)
     }
 
     /// Keys with their values: those of the outermost span first, each span's in the order of its fields.
@@ -153,7 +153,7 @@ impl Entries {
             text.push_str(entry.value);
             keys.push(Key {
                 name: entry.key,
-                is_decided: entry.is_decided,
+                is_pinned: entry.is_pinned,
                 end: text.len() as u32,
             });
         }
@@ -171,7 +171,7 @@ impl Entries {
             Entry {
                 key: key.name,
                 value,
-                is_decided: key.is_decided,
+                is_pinned: key.is_pinned,
             }
         })
     }
@@ -185,7 +185,7 @@ impl fmt::Debug for Context {
 
 struct Inherited {
     /// How many of the entries, from the last, are the span's own.
-    own: u32,
+    own_len: u32,
     all: Context,
 }
 
@@ -196,7 +196,7 @@ impl Inherited {
         let Some(outer) = outer else {
             let count = own.clone().count() as u32;
             return Self {
-                own: count,
+                own_len: count,
                 all: Context {
                     entries: (count > 0).then(|| Arc::new(Entries::new(own))),
                 },
@@ -204,10 +204,10 @@ impl Inherited {
         };
         // What was decided above stands, unless it is decided again.
         let own = own.filter(|own| {
-            own.is_decided
+            own.is_pinned
                 || !outer
                     .iter()
-                    .any(|outer| outer.key == own.key && outer.is_decided)
+                    .any(|outer| outer.key == own.key && outer.is_pinned)
         });
         let count = own.clone().count() as u32;
         let entries = if count > 0 {
@@ -218,7 +218,7 @@ impl Inherited {
             Arc::clone(outer)
         };
         Self {
-            own: count,
+            own_len: count,
             all: Context {
                 entries: Some(entries),
             },
@@ -226,7 +226,7 @@ impl Inherited {
     }
 
     fn own(&self) -> impl Iterator<Item = Entry<'_>> + Clone {
-        let own = self.own as usize;
+        let own = self.own_len as usize;
         self.all.entries.iter().flat_map(move |entries| {
             let inherited = entries.keys.len() - own;
             entries.iter().skip(inherited)
@@ -235,7 +235,7 @@ impl Inherited {
 }
 
 impl Inherit for Inherited {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
         Self::new(self.own(), parent)
     }
 }
@@ -265,11 +265,11 @@ impl Draft {
         let _ = DRAFT.try_with(|draft| draft.set(Some(self)));
     }
 
-    fn iter(&self, is_decided: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
+    fn iter(&self, is_pinned: bool) -> impl Iterator<Item = Entry<'_>> + Clone {
         self.keys.iter().map(move |(key, range)| Entry {
             key,
             value: &self.text[range.clone()],
-            is_decided,
+            is_pinned,
         })
     }
 }
@@ -285,14 +285,14 @@ pub struct ContextLayer {
     more_keys: Vec<String>,
     redact: Arc<dyn Redact>,
     plans: CallsitePlans<Plan>,
-    neighbours: FilterInterop,
+    filter_interop: FilterInterop,
 }
 
 /// What of a callsite is context.
 #[derive(Debug)]
 struct Plan {
     keys: Vec<KeyField>,
-    is_decided: bool,
+    is_pinned: bool,
     begins_unit: bool,
 }
 
@@ -334,8 +334,8 @@ impl ContextLayer {
             });
             Plan {
                 keys: keys.collect(),
-                is_decided: decides(callsite),
-                begins_unit: late::begins_unit(callsite),
+                is_pinned: pins_context(callsite),
+                begins_unit: set::begins_unit(callsite),
             }
         })
     }
@@ -359,7 +359,7 @@ impl Default for ContextLayer {
             more_keys: Vec::new(),
             redact: Arc::new(NoRedaction),
             plans: CallsitePlans::default(),
-            neighbours: FilterInterop::default(),
+            filter_interop: FilterInterop::default(),
         }
     }
 }
@@ -369,11 +369,11 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.filter_interop.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.neighbours.interest()
+        self.filter_interop.interest()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
@@ -393,7 +393,7 @@ where
             }),
             (Some(own), parent) => {
                 let node = SpanData::new(parent.as_ref(), |parent| {
-                    Inherited::new(own.iter(plan.is_decided), parent)
+                    Inherited::new(own.iter(plan.is_pinned), parent)
                 });
                 own.put_back();
                 node
@@ -417,7 +417,7 @@ where
             .and_then(|span| SpanData::<Inherited>::find(Some(self.id), &span));
         if let Some(node) = node {
             node.update(|inherited, parent| {
-                let recorded = recorded.iter(plan.is_decided);
+                let recorded = recorded.iter(plan.is_pinned);
                 let is_new = |key: &str| recorded.clone().any(|new| new.key == key);
                 let kept = inherited.own().filter(|own| !is_new(own.key));
                 Inherited::new(kept.chain(recorded.clone()), parent)
@@ -450,16 +450,16 @@ impl<'a> Collector<'a> {
             KeyVerdict::Redact => text.push_str(REDACTED),
             KeyVerdict::Text | KeyVerdict::Pass if self.redact.reads_text() => {
                 text.push_str(panic_safe::truncate_at(
-                    &redact::text_of(self.redact, key.key, value),
-                    MAX_CONTEXT_VALUE,
+                    &redact::redacted_display(self.redact, key.key, value),
+                    MAX_CONTEXT_VALUE_LEN,
                 ));
             }
             KeyVerdict::Replace => {
-                let shown = self.redact.replaced_display(key.key, value);
-                text.push_str(panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE));
+                let shown = self.redact.replace_display(key.key, value);
+                text.push_str(panic_safe::truncate_at(&shown, MAX_CONTEXT_VALUE_LEN));
             }
             KeyVerdict::Text | KeyVerdict::Pass | KeyVerdict::Trust => {
-                panic_safe::format_into(text, value, MAX_CONTEXT_VALUE);
+                panic_safe::format_into(text, value, MAX_CONTEXT_VALUE_LEN);
             }
         }
         self.added(key, start);
@@ -514,12 +514,12 @@ impl Visit for Collector<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         let Some(key) = self.key(field) else { return };
-        let is_shown_as_it_is = match key.verdicts.text {
+        let is_unchanged = match key.verdicts.text {
             KeyVerdict::Trust => true,
             KeyVerdict::Text | KeyVerdict::Pass => !self.redact.reads_text(),
             KeyVerdict::Remove | KeyVerdict::Redact | KeyVerdict::Replace => false,
         };
-        if is_shown_as_it_is && value.len() <= MAX_CONTEXT_VALUE {
+        if is_unchanged && value.len() <= MAX_CONTEXT_VALUE_LEN {
             let start = self.draft.text.len();
             self.draft.text.push_str(value);
             self.added(key, start);

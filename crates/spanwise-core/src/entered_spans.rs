@@ -78,7 +78,7 @@ struct LayerSpans<T: SpanValue> {
 struct Entered<T: SpanValue> {
     id: Id,
     /// It was entered before, and not left since.
-    again: bool,
+    is_reentry: bool,
     /// Looked up when the first event needs it.
     found: Option<Found<T>>,
 }
@@ -117,11 +117,11 @@ impl<T: SpanValue> EnteredSpans<T> {
 
     /// Notes that the thread enters a span.
     pub fn enter(&mut self, layer: LayerId, id: &Id) {
-        let entered = &mut self.of_layer(layer).entered;
-        let again = entered.iter().any(|entered| entered.id == *id);
+        let entered = &mut self.layer_spans(layer).entered;
+        let is_reentry = entered.iter().any(|entered| entered.id == *id);
         entered.push(Entered {
             id: id.clone(),
-            again,
+            is_reentry,
             found: None,
         });
     }
@@ -129,7 +129,7 @@ impl<T: SpanValue> EnteredSpans<T> {
     /// Notes that the thread leaves a span. Returns its former number, and the value if one was
     /// looked up: drop it where its destructor may run.
     pub fn exit(&mut self, layer: LayerId, id: &Id) -> Option<(u32, Option<T>)> {
-        let entered = &mut self.of_layer(layer).entered;
+        let entered = &mut self.layer_spans(layer).entered;
         let index = entered.iter().rposition(|entered| entered.id == *id)?;
         let left = entered.remove(index);
         Some((index as u32, left.found.map(|found| found.value)))
@@ -139,16 +139,16 @@ impl<T: SpanValue> EnteredSpans<T> {
     #[inline]
     #[must_use]
     pub fn at(&self, layer: LayerId, number: u32) -> Option<&T> {
-        let of_layer = match self.layers.first() {
+        let layer_spans = match self.layers.first() {
             Some(first) if first.layer == layer => first,
             _ => self.layers.iter().find(|spans| spans.layer == layer)?,
         };
-        let entered = of_layer.entered.get(number as usize)?;
+        let entered = layer_spans.entered.get(number as usize)?;
         entered.found.as_ref().map(|found| &found.value)
     }
 
     #[inline]
-    fn of_layer(&mut self, layer: LayerId) -> &mut LayerSpans<T> {
+    fn layer_spans(&mut self, layer: LayerId) -> &mut LayerSpans<T> {
         let is_first = self
             .layers
             .first()
@@ -182,11 +182,11 @@ impl<T: Clone + SpanValue> EnteredSpans<T> {
     /// Drops the value of a span that is closed: the destructor of a `T` must not log.
     #[inline(always)] // Each event asks: a call costs 1 % of a line.
     pub fn current(&mut self, layer: LayerId, table: &SpanTable<T>) -> CurrentSpan<'_, T> {
-        let entered = &mut self.of_layer(layer).entered;
+        let entered = &mut self.layer_spans(layer).entered;
         let index = match entered.last() {
             None => return CurrentSpan::None,
-            Some(last) if !last.again => entered.len() - 1,
-            Some(_) => match entered.iter().rposition(|entered| !entered.again) {
+            Some(last) if !last.is_reentry => entered.len() - 1,
+            Some(_) => match entered.iter().rposition(|entered| !entered.is_reentry) {
                 Some(index) => index,
                 None => return CurrentSpan::None,
             },

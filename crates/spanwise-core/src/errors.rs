@@ -8,7 +8,7 @@
 //! To format a backtrace costs milliseconds, and the first one more than 100. So no function here
 //! formats the `Debug` of an error further than it needs.
 
-mod copy;
+mod error_copy;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -22,9 +22,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::{PerSecond, backtrace as frames, error_chain, panic_safe, redacted::ShownError};
+use crate::{PerSecond, backtrace as frames, error_chain, panic_safe, redacted::RedactedError};
 
-pub use copy::ErrorCopy;
+pub use error_copy::ErrorCopy;
 
 /// Views `error` as a field that every sink shows with its message, its causes and its type.
 ///
@@ -97,7 +97,7 @@ where
             return (**self).as_error();
         }
         // Another error may have been at this address.
-        let _ = FORMATTED.try_with(RefCell::take);
+        let _ = LAST_BACKTRACE.try_with(RefCell::take);
         View::<T, Pointer>::new(self)
     }
 }
@@ -155,13 +155,13 @@ impl fmt::Debug for WithCauses<'_> {
 /// `shop::pay::Declined`.
 #[must_use]
 pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    if let Some(shown) = error.downcast_ref::<ShownError>() {
+    if let Some(shown) = error.downcast_ref::<RedactedError>() {
         return shown.type_name();
     }
     if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
         return copy.type_name;
     }
-    ask(error, Question::Type)?.type_name
+    query_view(error, ViewQuery::Type)?.type_name
 }
 
 /// Returns a short name of the type of `error`: `Declined`, `io::Error`.
@@ -170,21 +170,21 @@ pub fn type_name(error: &(dyn Error + 'static)) -> Option<&'static str> {
 /// it is formatted.
 #[must_use]
 pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(shown) = error.downcast_ref::<ShownError>() {
+    if let Some(shown) = error.downcast_ref::<RedactedError>() {
         return shown.original_text(short_name);
     }
     if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
         return copy.short_name.clone();
     }
-    let answer = ask(error, Question::Type);
-    if answer
+    let reply = query_view(error, ViewQuery::Type);
+    if reply
         .as_ref()
-        .map_or(error.is::<io::Error>(), |answer| answer.is_io)
+        .map_or(error.is::<io::Error>(), |reply| reply.is_io)
     {
         // Its `Debug` begins with a name of its inside.
         return Some("io::Error".to_owned());
     }
-    match answer.and_then(|answer| answer.type_name) {
+    match reply.and_then(|reply| reply.type_name) {
         Some(name) => Some(shorten(name)),
         None => name_in_debug(error),
     }
@@ -195,18 +195,18 @@ pub fn short_name(error: &(dyn Error + 'static)) -> Option<String> {
 /// Of an eleventh error in a second it is a remark instead. The text is cut at 64 KiB.
 #[must_use]
 pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
-    if let Some(shown) = error.downcast_ref::<ShownError>() {
+    if let Some(shown) = error.downcast_ref::<RedactedError>() {
         let text = shown.original_text(|error| Some(backtrace(error)?.to_string()));
         return text.map(Arc::from);
     }
     if let Some(copy) = error.downcast_ref::<ErrorCopy>() {
         return copy.backtrace.clone();
     }
-    if !ask(error, Question::Type)?.may_have_backtrace || !are_backtraces_captured() {
+    if !query_view(error, ViewQuery::Type)?.may_have_backtrace || !are_backtraces_captured() {
         return None;
     }
     let address = ptr::from_ref(error).cast::<()>();
-    let last = FORMATTED
+    let last = LAST_BACKTRACE
         .try_with(|last| last.borrow().clone())
         .ok()
         .flatten();
@@ -214,17 +214,17 @@ pub fn backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
         return last.backtrace;
     }
     let backtrace = format_backtrace(error);
-    let formatted = Formatted {
+    let formatted = CachedBacktrace {
         address,
         backtrace: backtrace.clone(),
     };
-    let _ = FORMATTED.try_with(|last| last.replace(Some(formatted)));
+    let _ = LAST_BACKTRACE.try_with(|last| last.replace(Some(formatted)));
     backtrace
 }
 
-/// A backtrace for which several sinks ask, one after the other.
+/// A backtrace for which several sinks query_view, one after the other.
 #[derive(Clone)]
-struct Formatted {
+struct CachedBacktrace {
     /// Of the error. [`err`] clears it when it gets another error at the same address.
     address: *const (),
     backtrace: Option<Arc<str>>,
@@ -244,16 +244,16 @@ pub fn short_backtrace(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 thread_local! {
-    static FORMATTED: RefCell<Option<Formatted>> = const { RefCell::new(None) };
+    static LAST_BACKTRACE: RefCell<Option<CachedBacktrace>> = const { RefCell::new(None) };
 }
 
 #[cold]
 fn format_backtrace(error: &(dyn Error + 'static)) -> Option<Arc<str>> {
-    static ALLOWED: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
-    if !ALLOWED.allows() {
-        return Some(frames::too_many(MAX_BACKTRACES_PER_SECOND).into());
+    static LIMIT: PerSecond = PerSecond::new(MAX_BACKTRACES_PER_SECOND);
+    if !LIMIT.allows() {
+        return Some(frames::limit_notice(MAX_BACKTRACES_PER_SECOND).into());
     }
-    let text = ask(error, Question::Debug)?.debug?;
+    let text = query_view(error, ViewQuery::Debug)?.debug?;
     // As anyhow and eyre write it, at the end.
     let (_, backtrace) = text.rsplit_once("\nStack backtrace:\n")?;
     Some(panic_safe::truncate_at(backtrace, MAX_BACKTRACE_LEN).into())
@@ -265,7 +265,7 @@ fn are_backtraces_captured() -> bool {
     *CAPTURED.get_or_init(|| Backtrace::capture().status() == BacktraceStatus::Captured)
 }
 
-/// An error that answers [`ask`].
+/// An error that answers [`query_view`].
 #[repr(transparent)]
 struct View<T, Kind> {
     error: T,
@@ -275,12 +275,12 @@ struct View<T, Kind> {
 /// The error in a [`View`].
 trait Viewed<Kind>: fmt::Debug {
     fn inner(&self) -> &(dyn Error + 'static);
-    fn answer(&self) -> Answer;
+    fn reply(&self) -> ViewReply;
 }
 
 /// What a [`View`] is asked for.
 #[derive(Debug, Clone, Copy)]
-enum Question {
+enum ViewQuery {
     Type,
     /// Also for the `Debug` of what is viewed.
     Debug,
@@ -288,7 +288,7 @@ enum Question {
 
 /// What a [`View`] knows.
 #[derive(Debug)]
-struct Answer {
+struct ViewReply {
     type_name: Option<&'static str>,
     is_io: bool,
     may_have_backtrace: bool,
@@ -296,20 +296,20 @@ struct Answer {
 }
 
 thread_local! {
-    static QUESTION: Cell<Question> = const { Cell::new(Question::Type) };
-    static ANSWER: Cell<Option<Answer>> = const { Cell::new(None) };
+    static QUERY: Cell<ViewQuery> = const { Cell::new(ViewQuery::Type) };
+    static REPLY: Cell<Option<ViewReply>> = const { Cell::new(None) };
 }
 
-/// Asks an error by the one method that nobody else calls. One that is no [`View`] does not answer.
-fn ask(error: &(dyn Error + 'static), question: Question) -> Option<Answer> {
-    QUESTION.set(question);
+/// Asks an error by the one method that nobody else calls. One that is no [`View`] does not reply.
+fn query_view(error: &(dyn Error + 'static), query: ViewQuery) -> Option<ViewReply> {
+    QUERY.set(query);
     // Of a thread that ends, answers are gone.
-    ANSWER.try_with(Cell::take).ok()?;
+    REPLY.try_with(Cell::take).ok()?;
     #[expect(deprecated, reason = "so nobody else calls it")]
     panic_safe::catch_panic(|| {
         error.description();
     });
-    ANSWER.try_with(Cell::take).ok()?
+    REPLY.try_with(Cell::take).ok()?
 }
 
 impl<T, Kind> View<T, Kind> {
@@ -331,7 +331,7 @@ impl<T: Error + 'static> Viewed<Concrete> for T {
         self
     }
 
-    fn answer(&self) -> Answer {
+    fn reply(&self) -> ViewReply {
         let name = std::any::type_name::<T>();
         // Of a `Box` or an `Arc`, that of the error in it.
         let pointer = name.strip_prefix("alloc::boxed::Box<");
@@ -339,7 +339,7 @@ impl<T: Error + 'static> Viewed<Concrete> for T {
         let name = pointer
             .and_then(|name| name.strip_suffix('>'))
             .unwrap_or(name);
-        Answer {
+        ViewReply {
             type_name: (!name.starts_with("dyn ")).then_some(name),
             is_io: name == std::any::type_name::<io::Error>(),
             may_have_backtrace: false,
@@ -356,8 +356,8 @@ where
         (**self).as_error()
     }
 
-    fn answer(&self) -> Answer {
-        Answer {
+    fn reply(&self) -> ViewReply {
+        ViewReply {
             type_name: None,
             is_io: self.inner().is::<io::Error>(),
             may_have_backtrace: true,
@@ -372,13 +372,13 @@ impl<T: Viewed<Kind>, Kind> Error for View<T, Kind> {
     }
 
     fn description(&self) -> &str {
-        let mut answer = self.error.answer();
-        if let Question::Debug = QUESTION.get() {
+        let mut reply = self.error.reply();
+        if let ViewQuery::Debug = QUERY.get() {
             let mut text = String::new();
             panic_safe::format_into(&mut text, format_args!("{:?}", self.error), MAX_DEBUG_LEN);
-            answer.debug = Some(text);
+            reply.debug = Some(text);
         }
-        let _ = ANSWER.try_with(|place| place.set(Some(answer)));
+        let _ = REPLY.try_with(|place| place.set(Some(reply)));
         "an error"
     }
 }
@@ -408,9 +408,9 @@ fn shorten(name: &str) -> String {
 
 /// The name with which the `Debug` of an error begins, unless that is its text.
 fn name_in_debug(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut begin = Begin(String::new());
+    let mut begin = DebugPrefix(String::new());
     let is_whole = panic_safe::catch_panic(|| write!(begin, "{error:?}"))?.is_ok();
-    let Begin(debug) = begin;
+    let DebugPrefix(debug) = begin;
     let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
     let (name, rest) = debug.split_at(debug.find(|c| !is_of_name(c)).unwrap_or(debug.len()));
     // `Declined`, `Declined(` or `Declined { `.
@@ -434,9 +434,9 @@ fn name_in_debug(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// The pieces of a `Debug` up to the one with which its fields begin.
-struct Begin(String);
+struct DebugPrefix(String);
 
-impl fmt::Write for Begin {
+impl fmt::Write for DebugPrefix {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         self.0
             .push_str(panic_safe::truncate_at(piece, MAX_NAME_LEN));

@@ -12,6 +12,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+mod per_process;
+
+pub use per_process::{Inherited, PerProcess, lock, try_lock};
+
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Returns how many forks lie between this process and the one that first asked.
@@ -28,7 +32,7 @@ pub fn generation() -> u32 {
 /// Has `before` called before each fork from now on, and `in_parent` after it, in the parent.
 ///
 /// Both must not wait for another thread without a bound.
-pub fn watch(before: fn(), in_parent: fn()) {
+pub fn on_fork(before: fn(), in_parent: fn()) {
     let _ = generation();
     let mut hooks = Box::new(Hooks {
         before,
@@ -52,7 +56,7 @@ struct Hooks {
 
 static FIRST: OnceLock<Box<Hooks>> = OnceLock::new();
 
-fn each(call: impl Fn(&Hooks)) {
+fn for_each_hook(call: impl Fn(&Hooks)) {
     let mut slot = &FIRST;
     while let Some(hooks) = slot.get() {
         // A panic must not leave through C.
@@ -65,11 +69,11 @@ fn each(call: impl Fn(&Hooks)) {
 #[expect(unsafe_code, reason = "nothing safe wraps this function of libc")]
 fn install() {
     unsafe extern "C" fn before_fork() {
-        each(|hooks| (hooks.before)());
+        for_each_hook(|hooks| (hooks.before)());
     }
 
     unsafe extern "C" fn in_parent() {
-        each(|hooks| (hooks.in_parent)());
+        for_each_hook(|hooks| (hooks.in_parent)());
     }
 
     unsafe extern "C" fn in_child() {
@@ -89,5 +93,5 @@ fn install() {
 /// Nowhere else do processes fork.
 #[cfg(not(unix))]
 fn install() {
-    let _ = each as fn(fn(&Hooks));
+    let _ = for_each_hook as fn(fn(&Hooks));
 }

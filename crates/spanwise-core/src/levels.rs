@@ -121,12 +121,12 @@ impl Levels {
     /// # Ok::<(), spanwise_core::LevelsError>(())
     /// ```
     pub fn check_spans(&self) -> Result<(), LevelsError> {
-        let least = self.targets.least_verbose();
-        let idle = self.spans.iter().filter(|span| span.level <= least);
-        let problems: Vec<String> = idle
+        let min_level = self.targets.least_verbose();
+        let redundant = self.spans.iter().filter(|span| span.level <= min_level);
+        let problems: Vec<String> = redundant
             .map(|SpanDirective { matcher, level, .. }| {
                 format!(
-                    "`{matcher}={level}` changes nothing: a span directive enables more than the rest, which is `{least}` already; \
+                    "`{matcher}={level}` changes nothing: a span directive enables more than the rest, which is `{min_level}` already; \
                      to have less of a target write `target={level}`"
                 )
             })
@@ -158,7 +158,7 @@ impl Levels {
             *level = shifted(*level, steps);
         }
         self.targets.bare = self.targets.bare.map(|level| shifted(level, steps));
-        self.without_idle_spans()
+        self.without_redundant_spans()
     }
 
     /// These levels, with the directives of `other` and without its bare level.
@@ -168,12 +168,12 @@ impl Levels {
     ///
     /// let levels: Levels = "info,shop=debug".parse()?;
     /// let other: Levels = "warn,hyper=off,[request]=trace".parse()?;
-    /// let both = levels.with_directives_of(&other);
+    /// let both = levels.with_directives_from(&other);
     /// assert_eq!(both.to_string(), "info,shop=debug,hyper=off,[request]=trace");
     /// # Ok::<(), spanwise_core::LevelsError>(())
     /// ```
     #[must_use]
-    pub fn with_directives_of(mut self, other: &Self) -> Self {
+    pub fn with_directives_from(mut self, other: &Self) -> Self {
         for (target, level) in &other.targets.targets {
             self.targets.set(target.clone(), *level);
         }
@@ -181,13 +181,13 @@ impl Levels {
             self.spans.retain(|this| this.matcher != span.matcher);
             self.spans.push(span.clone());
         }
-        self.without_idle_spans()
+        self.without_redundant_spans()
     }
 
     /// Drops span directives that change nothing, as [`check_spans`](Self::check_spans) says.
-    fn without_idle_spans(mut self) -> Self {
-        let least = self.targets.least_verbose();
-        self.spans.retain(|span| span.level > least);
+    fn without_redundant_spans(mut self) -> Self {
+        let min_level = self.targets.least_verbose();
+        self.spans.retain(|span| span.level > min_level);
         self
     }
 
@@ -209,7 +209,7 @@ impl TargetLevels {
     /// The level of `target`; `None` if no directive speaks of it.
     #[must_use]
     pub fn level(&self, target: &str) -> Option<LevelFilter> {
-        self.of_directive(target).or(self.bare)
+        self.directive_level(target).or(self.bare)
     }
 
     /// The level without a target.
@@ -218,7 +218,7 @@ impl TargetLevels {
     }
 
     /// The level that a directive with a target gives `target`; `None` if no such directive matches.
-    pub(crate) fn of_directive(&self, target: &str) -> Option<LevelFilter> {
+    pub(crate) fn directive_level(&self, target: &str) -> Option<LevelFilter> {
         let matching = self
             .targets
             .iter()
@@ -738,17 +738,17 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
 /// ```
 #[must_use]
 pub fn parse_level(word: &str) -> Option<LevelFilter> {
-    const OTHERS: [(&str, LevelFilter); 3] = [
+    const ALIASES: [(&str, LevelFilter); 3] = [
         ("warning", LevelFilter::WARN),
         ("fatal", LevelFilter::ERROR),
         ("critical", LevelFilter::ERROR),
     ];
-    let other = OTHERS
+    let alias = ALIASES
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word));
     // An empty text is a level for `tracing`.
     let named = || word.parse().ok().filter(|_| !word.is_empty());
-    other.map(|(_, level)| *level).or_else(named)
+    alias.map(|(_, level)| *level).or_else(named)
 }
 
 fn looks_like_a_level(word: &str) -> bool {

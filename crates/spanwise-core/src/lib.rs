@@ -54,6 +54,7 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
+mod backoff;
 pub mod backtrace;
 mod callsite;
 mod clock;
@@ -83,6 +84,7 @@ mod random_bits;
 mod redact;
 mod redacted;
 pub mod reentrancy;
+pub mod rfc3339;
 pub mod runtime_callsite;
 mod self_report;
 mod setting;
@@ -95,9 +97,10 @@ pub mod suggest;
 mod visibility;
 mod without_captured;
 
+pub use backoff::Backoff;
 pub use callsite::CallsitePlans;
 pub use clock::Clock;
-pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
+pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE_LEN};
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
 pub use errors::{AsError, err};

@@ -54,7 +54,7 @@ pub fn install() -> Result<(), OtherLogger> {
     static OUTCOME: OnceLock<Result<(), OtherLogger>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| {
         log::set_logger(&Bridge).map_err(|_| OtherLogger(()))?;
-        callsite::register(&WATCH);
+        callsite::register(&PROBE);
         IS_INSTALLED.store(true, Ordering::SeqCst);
         follow_levels(callsite::rebuild_interest_cache);
         Ok(())
@@ -99,30 +99,31 @@ impl Log for Bridge {
 }
 
 /// Records with more key-values cost an allocation.
-const FEW: usize = 8;
+const INLINE_FIELDS: usize = 8;
 
 /// The key-values of a record.
 #[derive(Default)]
 struct Fields<'kvs> {
-    few: [Option<(Key<'kvs>, Kept<'kvs>)>; FEW],
+    inline: [Option<(Key<'kvs>, FieldValue<'kvs>)>; INLINE_FIELDS],
     len: usize,
-    more: Vec<(Key<'kvs>, Kept<'kvs>)>,
+    overflow: Vec<(Key<'kvs>, FieldValue<'kvs>)>,
 }
 
 impl<'kvs> Fields<'kvs> {
-    fn iter(&self) -> impl Iterator<Item = (&str, &Kept<'kvs>)> {
-        let few = self.few[..self.len].iter().flatten();
-        few.chain(&self.more)
-            .map(|(key, value)| (plain_key(key.as_str()), value))
+    fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue<'kvs>)> {
+        let inline = self.inline[..self.len].iter().flatten();
+        inline
+            .chain(&self.overflow)
+            .map(|(key, value)| (unreserved_key(key.as_str()), value))
     }
 
     fn emit(&self, record: &Record<'_>) {
-        if self.more.is_empty() {
-            let mut names = [""; FEW + 1];
-            let mut values = [None; FEW + 1];
+        if self.overflow.is_empty() {
+            let mut names = [""; INLINE_FIELDS + 1];
+            let mut values = [None; INLINE_FIELDS + 1];
             self.emit_with(record, &mut names, &mut values);
         } else {
-            let len = self.len + self.more.len() + 1;
+            let len = self.len + self.overflow.len() + 1;
             self.emit_with(record, &mut vec![""; len], &mut vec![None; len]);
         }
     }
@@ -136,8 +137,8 @@ impl<'kvs> Fields<'kvs> {
         let mut len = 1;
         names[0] = "message";
         values[0] = Some(record.args() as &dyn Value);
-        // A search through the names costs less, as long as they are few.
-        let mut seen = (!self.more.is_empty()).then(HashMap::new);
+        // A search through the names costs less, as long as they are inline.
+        let mut seen = (!self.overflow.is_empty()).then(HashMap::new);
         for (key, value) in self.iter() {
             let at = match &mut seen {
                 Some(seen) => *seen.entry(key).or_insert(len),
@@ -161,13 +162,13 @@ impl<'kvs> Fields<'kvs> {
         match RuntimeCallsite::get(&origin) {
             Some(callsite) if callsite.is_enabled() => callsite.emit(&values[..len]),
             Some(_) => {}
-            None => self.emit_in_message(record),
+            None => self.emit_as_message(record),
         }
     }
 
     #[cold]
-    fn emit_in_message(&self, record: &Record<'_>) {
-        let whole = InMessage(record.args(), self);
+    fn emit_as_message(&self, record: &Record<'_>) {
+        let whole = MessageWithFields(record.args(), self);
         let mut builder = record.to_builder();
         // It never returns an error.
         let _ = tracing_log::format_trace(&builder.args(format_args!("{whole}")).build());
@@ -176,38 +177,40 @@ impl<'kvs> Fields<'kvs> {
 
 impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let mut kept = Kept::Absent;
+        let mut read = FieldValue::Absent;
         // What cannot be read is shown as it shows itself.
-        if value.visit(Keep(&mut kept)).is_err() || matches!(kept, Kept::Other) {
-            kept = Kept::Text(display(value));
+        if value.visit(ReadFieldValue(&mut read)).is_err()
+            || matches!(read, FieldValue::Unsupported)
+        {
+            read = FieldValue::Text(display(value));
         }
-        match self.few.get_mut(self.len) {
+        match self.inline.get_mut(self.len) {
             Some(slot) => {
-                *slot = Some((key, kept));
+                *slot = Some((key, read));
                 self.len += 1;
             }
-            None => self.more.push((key, kept)),
+            None => self.overflow.push((key, read)),
         }
         Ok(())
     }
 }
 
 /// A key by its own name, or by another one if an event means something else by it.
-fn plain_key(key: &str) -> &str {
-    const TAKEN: [(&str, &str); 5] = [
+fn unreserved_key(key: &str) -> &str {
+    const RESERVED: [(&str, &str); 5] = [
         ("message", "kv.message"),
         ("log.target", "kv.log.target"),
         ("log.module_path", "kv.log.module_path"),
         ("log.file", "kv.log.file"),
         ("log.line", "kv.log.line"),
     ];
-    let taken = TAKEN.iter().find(|(name, _)| *name == key);
-    taken.map_or(key, |(_, other)| other)
+    let reserved = RESERVED.iter().find(|(name, _)| *name == key);
+    reserved.map_or(key, |(_, other)| other)
 }
 
 /// A value, of the type it has.
 #[derive(Default)]
-enum Kept<'v> {
+enum FieldValue<'v> {
     #[default]
     Absent,
     Bool(bool),
@@ -218,14 +221,14 @@ enum Kept<'v> {
     F64(f64),
     Str(&'v str),
     /// To be replaced by [`Text`](Self::Text).
-    Other,
+    Unsupported,
     Text(DisplayValue<kv::Value<'v>>),
 }
 
-impl Kept<'_> {
+impl FieldValue<'_> {
     fn as_value(&self) -> Option<&dyn Value> {
         match self {
-            Self::Absent | Self::Other => None,
+            Self::Absent | Self::Unsupported => None,
             Self::Bool(value) => Some(value),
             Self::I64(value) => Some(value),
             Self::U64(value) => Some(value),
@@ -238,77 +241,77 @@ impl Kept<'_> {
     }
 }
 
-struct Keep<'k, 'v>(&'k mut Kept<'v>);
+struct ReadFieldValue<'k, 'v>(&'k mut FieldValue<'v>);
 
-impl<'v> VisitValue<'v> for Keep<'_, 'v> {
+impl<'v> VisitValue<'v> for ReadFieldValue<'_, 'v> {
     fn visit_any(&mut self, _: kv::Value<'_>) -> Result<(), kv::Error> {
-        *self.0 = Kept::Other;
+        *self.0 = FieldValue::Unsupported;
         Ok(())
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        *self.0 = Kept::Absent;
+        *self.0 = FieldValue::Absent;
         Ok(())
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        *self.0 = Kept::Bool(value);
+        *self.0 = FieldValue::Bool(value);
         Ok(())
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        *self.0 = Kept::I64(value);
+        *self.0 = FieldValue::I64(value);
         Ok(())
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        *self.0 = Kept::U64(value);
+        *self.0 = FieldValue::U64(value);
         Ok(())
     }
 
     fn visit_i128(&mut self, value: i128) -> Result<(), kv::Error> {
-        *self.0 = Kept::I128(value);
+        *self.0 = FieldValue::I128(value);
         Ok(())
     }
 
     fn visit_u128(&mut self, value: u128) -> Result<(), kv::Error> {
-        *self.0 = Kept::U128(value);
+        *self.0 = FieldValue::U128(value);
         Ok(())
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        *self.0 = Kept::F64(value);
+        *self.0 = FieldValue::F64(value);
         Ok(())
     }
 
     fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
-        *self.0 = Kept::Str(value);
+        *self.0 = FieldValue::Str(value);
         Ok(())
     }
 }
 
 /// `signed in user_id=42 via="the app"`
-struct InMessage<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
+struct MessageWithFields<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
 
-impl fmt::Display for InMessage<'_, '_> {
+impl fmt::Display for MessageWithFields<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         for (key, value) in self.1.iter() {
             match value {
-                Kept::Absent | Kept::Other => {}
-                Kept::Bool(value) => write!(f, " {key}={value}")?,
-                Kept::I64(value) => write!(f, " {key}={value}")?,
-                Kept::U64(value) => write!(f, " {key}={value}")?,
-                Kept::I128(value) => write!(f, " {key}={value}")?,
-                Kept::U128(value) => write!(f, " {key}={value}")?,
-                Kept::F64(value) => write!(f, " {key}={value}")?,
-                Kept::Str(value) => write!(f, " {key}={value:?}")?,
-                Kept::Text(value) => {
+                FieldValue::Absent | FieldValue::Unsupported => {}
+                FieldValue::Bool(value) => write!(f, " {key}={value}")?,
+                FieldValue::I64(value) => write!(f, " {key}={value}")?,
+                FieldValue::U64(value) => write!(f, " {key}={value}")?,
+                FieldValue::I128(value) => write!(f, " {key}={value}")?,
+                FieldValue::U128(value) => write!(f, " {key}={value}")?,
+                FieldValue::F64(value) => write!(f, " {key}={value}")?,
+                FieldValue::Str(value) => write!(f, " {key}={value:?}")?,
+                FieldValue::Text(value) => {
                     let mut text = String::new();
                     panic_safe::format_into(
                         &mut text,
                         format_args!("{value}"),
-                        <dyn Redact>::COLLECTED,
+                        <dyn Redact>::MAX_COLLECT_LEN,
                     );
                     write!(f, " {key}={text:?}")?;
                 }
@@ -324,24 +327,24 @@ impl fmt::Display for InMessage<'_, '_> {
 /// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so
 /// records of every level come in from then on, until the levels are set the next time.
 pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
-    let before = BY_OTHERS.load(Ordering::SeqCst);
-    EVENTS.set(LevelFilter::OFF);
-    HAS_OTHERS.set(false);
-    let own = Own(IS_OWN.replace(true));
+    let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
+    MOST_VERBOSE_EVENT.set(LevelFilter::OFF);
+    HAS_UNFILTERED.set(false);
+    let own = OwnRebuild(IN_OWN_REBUILD.replace(true));
     rebuild();
     drop(own);
     if !IS_INSTALLED.load(Ordering::SeqCst) {
         return;
     }
     // The hint of a subscriber without a `LevelLayer` is all that is known about its events.
-    let events = if HAS_OTHERS.get() {
+    let events = if HAS_UNFILTERED.get() {
         LevelFilter::current()
     } else {
-        EVENTS.get()
+        MOST_VERBOSE_EVENT.get()
     };
     log::set_max_level(events.as_log());
     // Others ask at this moment, and may have been told of more verbose levels.
-    if BY_OTHERS.load(Ordering::SeqCst) != before {
+    if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
         log::set_max_level(log::LevelFilter::Trace);
     }
 }
@@ -349,63 +352,63 @@ pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
 static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// How often subscribers were asked for their levels by somebody else than [`follow_levels`].
-static BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
+static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+    static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
     /// The most verbose level of events that a `LevelLayer` named in this rebuild.
-    static EVENTS: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
+    static MOST_VERBOSE_EVENT: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
     /// Whether a subscriber took part in this rebuild that no `LevelLayer` filters for.
-    static HAS_OTHERS: Cell<bool> = const { Cell::new(false) };
+    static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Takes note of what a `LevelLayer` enables of events, while [`follow_levels`] asks it for its hint,
 /// which counts spans too.
-pub(crate) fn note_events(most_verbose: LevelFilter) {
-    EVENTS.set(EVENTS.get().max(most_verbose));
+pub(crate) fn note_event_level(most_verbose: LevelFilter) {
+    MOST_VERBOSE_EVENT.set(MOST_VERBOSE_EVENT.get().max(most_verbose));
 }
 
-/// Whether it is the callsite of [`WATCH`]: a `LevelLayer` refuses it, so that only others want it.
-pub(crate) fn is_watch(callsite: &Metadata<'_>) -> bool {
-    callsite.callsite() == identify_callsite!(&WATCH)
+/// Whether it is the callsite of [`PROBE`]: a `LevelLayer` refuses it, so that only others want it.
+pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
+    callsite.callsite() == identify_callsite!(&PROBE)
 }
 
-struct Own(bool);
+struct OwnRebuild(bool);
 
-impl Drop for Own {
+impl Drop for OwnRebuild {
     fn drop(&mut self) {
-        IS_OWN.set(self.0);
+        IN_OWN_REBUILD.set(self.0);
     }
 }
 
 /// A callsite without events: whenever subscribers are asked for their levels, it is told.
-struct MarkTracker;
+struct LevelProbe;
 
-static WATCH: MarkTracker = MarkTracker;
+static PROBE: LevelProbe = LevelProbe;
 
-static WATCH_METADATA: Metadata<'static> = Metadata::new(
-    "watch",
+static PROBE_METADATA: Metadata<'static> = Metadata::new(
+    "probe",
     "spanwise::log_bridge",
     // The level that most subscribers want.
     Level::ERROR,
     None,
     None,
     None,
-    FieldSet::new(&[], identify_callsite!(&WATCH)),
+    FieldSet::new(&[], identify_callsite!(&PROBE)),
     Kind::EVENT,
 );
 
-impl Callsite for MarkTracker {
+impl Callsite for LevelProbe {
     fn set_interest(&self, interest: Interest) {
-        if IS_OWN.get() {
-            HAS_OTHERS.set(!interest.is_never());
+        if IN_OWN_REBUILD.get() {
+            HAS_UNFILTERED.set(!interest.is_never());
         } else {
-            BY_OTHERS.fetch_add(1, Ordering::SeqCst);
+            FOREIGN_REBUILDS.fetch_add(1, Ordering::SeqCst);
             log::set_max_level(log::LevelFilter::Trace);
         }
     }
 
     fn metadata(&self) -> &Metadata<'_> {
-        &WATCH_METADATA
+        &PROBE_METADATA
     }
 }

@@ -28,17 +28,17 @@ pub fn is_log_record(callsite: &Metadata<'_>) -> bool {
 /// elsewhere. Every other field is the program's own, also if its name begins with `log.`.
 #[must_use]
 pub fn is_origin_field(callsite: &Metadata<'_>, name: &str) -> bool {
-    ORIGIN.contains(&name) && is_log_record(callsite)
+    ORIGIN_FIELDS.contains(&name) && is_log_record(callsite)
 }
 
 /// The fields in which the bridge says where a record comes from.
-const ORIGIN: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
+const ORIGIN_FIELDS: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
 /// True for a field by which the bridge says where a record comes from. Callers that know the
 /// callsite ask [`is_origin_field`].
 #[must_use]
 pub fn is_log_field(name: &str) -> bool {
-    ORIGIN.contains(&name)
+    ORIGIN_FIELDS.contains(&name)
 }
 
 /// Where a record of the `log` crate comes from.
@@ -55,7 +55,7 @@ pub struct LogRecord {
 impl LogRecord {
     /// What `event`, an event of one of the bridge's callsites, says about its origin.
     #[must_use]
-    pub fn of(event: &Event<'_>) -> Self {
+    pub fn from_event(event: &Event<'_>) -> Self {
         let mut record = Self::default();
         event.record(&mut record);
         record

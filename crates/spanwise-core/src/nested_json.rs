@@ -59,16 +59,16 @@ enum State {
     Empty,
     Text,
     Begun,
-    Whole,
+    Ended,
 }
 
 impl MarkTracker {
     /// Tells of the next piece.
     #[inline]
-    pub fn see(&mut self, piece: &str) {
+    pub fn observe(&mut self, piece: &str) {
         match (piece.is_empty(), self.0) {
             (false, State::Text | State::Begun) => {}
-            (false, State::Empty | State::Whole) => self.0 = State::Text,
+            (false, State::Empty | State::Ended) => self.0 = State::Text,
             (true, state) => self.0 = after_mark(state, read_mark(piece)),
         }
     }
@@ -76,14 +76,14 @@ impl MarkTracker {
     /// Whether all that was seen is nested JSON, as far as its marks tell: what stands between them may be a part of it.
     #[must_use]
     pub fn is_json(self) -> bool {
-        self.0 == State::Whole
+        self.0 == State::Ended
     }
 }
 
 fn after_mark(state: State, mark: Mark) -> State {
     match (mark, state) {
         (Mark::Begin, State::Empty) => State::Begun,
-        (Mark::End, State::Begun) => State::Whole,
+        (Mark::End, State::Begun) => State::Ended,
         (_, state) => state,
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_marks_are_told_from_each_other_and_from_other_empty_texts() {
+    fn marks_differ_from_other_empty_texts() {
         assert_eq!(read_mark(begin()), Mark::Begin);
         assert_eq!(read_mark(end()), Mark::End);
         assert_eq!(read_mark(""), Mark::None);
@@ -101,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_all_between_the_marks_is_json() {
+    fn json_requires_marks_around_everything() {
         let check = |pieces: &[&str], expected: bool| {
-            let mut watch = MarkTracker::default();
-            pieces.iter().for_each(|piece| watch.see(piece));
-            assert_eq!(watch.is_json(), expected, "{pieces:?}");
+            let mut tracker = MarkTracker::default();
+            pieces.iter().for_each(|piece| tracker.observe(piece));
+            assert_eq!(tracker.is_json(), expected, "{pieces:?}");
         };
         check(&["", begin(), "{", "", "}", end(), ""], true);
         check(&["a", begin(), "{}", end()], false);

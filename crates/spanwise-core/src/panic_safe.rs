@@ -38,7 +38,7 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Appends the text of `value` to `out`, at most `limit` bytes of it, cut at a character. True if it was cut.
+/// Appends the text of `value` to `out`, at most `limit` bytes of it, cut at a character. True if it was truncated.
 ///
 /// What a panicking or failing value wrote before is taken back and replaced by [`PANICKED`] or [`FORMAT_ERROR`].
 ///
@@ -58,30 +58,34 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// assert_eq!(out, "value=<panicked while formatting>");
 /// ```
 pub fn format_into(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> bool {
-    append_value(out, value, limit).cut
+    format_value_into(out, value, limit).truncated
 }
 
 /// What was appended.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Appended {
-    pub(crate) cut: bool,
+    pub(crate) truncated: bool,
     pub(crate) is_json: bool,
 }
 
 /// [`append`], and whether it is nested JSON.
-pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: usize) -> Appended {
+pub(crate) fn format_value_into(
+    out: &mut String,
+    value: fmt::Arguments<'_>,
+    limit: usize,
+) -> Appended {
     let start = out.len();
-    let mut limited = Limited {
+    let mut limited = LimitedWriter {
         out,
         limit,
-        cut: false,
-        watch: MarkTracker::default(),
+        truncated: false,
+        tracker: MarkTracker::default(),
     };
     let outcome = catch_panic(|| fmt::write(&mut limited, value));
-    let (cut, is_json) = (limited.cut, limited.watch.is_json());
+    let (truncated, is_json) = (limited.truncated, limited.tracker.is_json());
     let replacement = match outcome {
-        Some(Ok(())) => return Appended { cut, is_json },
-        Some(Err(fmt::Error)) if cut => return Appended { cut, is_json },
+        Some(Ok(())) => return Appended { truncated, is_json },
+        Some(Err(fmt::Error)) if truncated => return Appended { truncated, is_json },
         Some(Err(fmt::Error)) => FORMAT_ERROR,
         None => PANICKED,
     };
@@ -98,13 +102,13 @@ pub(crate) fn append_value(out: &mut String, value: fmt::Arguments<'_>, limit: u
 /// ```
 /// use spanwise_core::panic_safe;
 ///
-/// assert_eq!(panic_safe::words(format_args!("key is hunter2"), 10), "key is …");
+/// assert_eq!(panic_safe::format_words(format_args!("key is hunter2"), 10), "key is …");
 /// ```
 #[must_use]
-pub fn words(value: fmt::Arguments<'_>, limit: usize) -> String {
+pub fn format_words(value: fmt::Arguments<'_>, limit: usize) -> String {
     let mut text = String::new();
-    let is_cut = format_into(&mut text, value, limit);
-    if is_cut && let Some(end) = text.rfind(char::is_whitespace) {
+    let truncated = format_into(&mut text, value, limit);
+    if truncated && let Some(end) = text.rfind(char::is_whitespace) {
         text.truncate(end);
         text.push_str(" …");
     }
@@ -121,16 +125,16 @@ pub fn truncate_at(text: &str, limit: usize) -> &str {
     &text[..end]
 }
 
-struct Limited<'a> {
+struct LimitedWriter<'a> {
     out: &'a mut String,
     limit: usize,
-    cut: bool,
-    watch: MarkTracker,
+    truncated: bool,
+    tracker: MarkTracker,
 }
 
-impl fmt::Write for Limited<'_> {
+impl fmt::Write for LimitedWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.watch.see(text);
+        self.tracker.observe(text);
         let kept = truncate_at(text, self.limit);
         self.out.push_str(kept);
         self.limit -= kept.len();
@@ -139,7 +143,7 @@ impl fmt::Write for Limited<'_> {
         }
         // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
         self.limit = 0;
-        self.cut = true;
+        self.truncated = true;
         Err(fmt::Error)
     }
 }

@@ -22,21 +22,21 @@ use tracing_subscriber::{Layer, Registry, layer::Identity, registry::LookupSpan 
 /// answer *sometimes*, and the decision is made anew for each event. Where none does, we answer *always*, which costs nothing.
 #[derive(Debug, Default)]
 pub struct FilterInterop {
-    filter: AtomicBool,
+    has_filters: AtomicBool,
 }
 
 impl FilterInterop {
     /// Looks at the stack; call it in `on_register_dispatch`, when the stack is complete.
-    pub fn observe(&self, dispatch: &Dispatch) {
+    pub fn detect(&self, dispatch: &Dispatch) {
         // A stack that is not built on `Registry` cannot be looked into: assume the worst.
         let filter = dispatch.downcast_ref::<Registry>().is_none_or(has_filters);
-        self.filter.store(filter, Ordering::Relaxed);
+        self.has_filters.store(filter, Ordering::Relaxed);
     }
 
     /// What a layer that wants every callsite answers in `register_callsite`.
     #[must_use]
     pub fn interest(&self) -> Interest {
-        if self.filter.load(Ordering::Relaxed) {
+        if self.has_filters.load(Ordering::Relaxed) {
             Interest::sometimes()
         } else {
             Interest::always()
@@ -46,7 +46,7 @@ impl FilterInterop {
     /// Whether `layer` has a filter of its own. A wrapper around such a layer must hand it every event: the filter has decided about
     /// the event before, and what it decided holds for the next one if this one does not come.
     pub fn has_filter<S: Subscriber>(layer: &impl Layer<S>) -> bool {
-        let marker = *MARKER.get_or_init(marker);
+        let marker = *FILTER_MARKER.get_or_init(filter_marker);
         marker.is_some_and(|marker| Self::contains_type(layer, marker))
     }
 
@@ -62,16 +62,16 @@ impl FilterInterop {
     }
 }
 
-static MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
+static FILTER_MARKER: OnceLock<Option<TypeId>> = OnceLock::new();
 
 /// Whether a layer filters for itself, as `with_filter` makes it; then tracing-subscriber must not take what it answers for
 /// the answer of the layers beside it.
 pub(crate) fn is_filter_marker(id: TypeId) -> bool {
-    *MARKER.get_or_init(marker) == Some(id)
+    *FILTER_MARKER.get_or_init(filter_marker) == Some(id)
 }
 
 /// `Registry` says *always* for every callsite, unless filters are registered with it: then it says what they said since it was
-/// last asked. So let a filter say *never*, and ask.
+/// last probe. So let a filter say *never*, and ask.
 fn has_filters(registry: &Registry) -> bool {
     static CALLSITE: DefaultCallsite = DefaultCallsite::new(&PROBE);
     static PROBE: Metadata<'static> = metadata! {
@@ -88,16 +88,16 @@ fn has_filters(registry: &Registry) -> bool {
 }
 
 /// The type by which tracing-subscriber asks a layer whether it filters for itself is private; so have it ask one of ours.
-fn marker() -> Option<TypeId> {
-    let asked = Asked::default();
-    let _ = Layer::<Registry>::and_then(asked.clone(), Identity::new());
-    asked.0.get().copied()
+fn filter_marker() -> Option<TypeId> {
+    let probe = TypeIdProbe::default();
+    let _ = Layer::<Registry>::and_then(probe.clone(), Identity::new());
+    probe.0.get().copied()
 }
 
 #[derive(Clone, Default)]
-struct Asked(std::sync::Arc<OnceLock<TypeId>>);
+struct TypeIdProbe(std::sync::Arc<OnceLock<TypeId>>);
 
-impl<S: Subscriber> Layer<S> for Asked {
+impl<S: Subscriber> Layer<S> for TypeIdProbe {
     #[expect(
         unsafe_code,
         reason = "the method is unsafe to call; this one hands out no pointer"

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_second_allows_as_many() {
+    fn limit_applies_to_each_second() {
         let limit = PerSecond::new(2);
         let at = |millis| limit.allows_at(Duration::from_millis(millis));
         assert_eq!([0, 10, 999].map(at), [true, true, false]);

@@ -45,7 +45,7 @@ struct Stream {
 }
 
 /// Odd, and near no multiple of a time.
-const FAR_APART: u64 = 0x9E37_79B9_7F4A_7C15;
+const PROCESS_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     #[cold]
@@ -59,7 +59,7 @@ impl Stream {
             // elsewhere: by its number, and one that has the number of another that ended by the
             // time, of which no count uses up as much as passes.
             key: RandomState::new(),
-            count: began.wrapping_add(FAR_APART.wrapping_mul(process::id().into())),
+            count: began.wrapping_add(PROCESS_STRIDE.wrapping_mul(process::id().into())),
         }
     }
 

@@ -88,7 +88,7 @@ impl RuntimeCallsite {
         let hash = origin.hash();
         let mut slot = &TABLE[(hash >> 54) as usize];
         while let Some(callsite) = slot.get() {
-            if callsite.hash == hash && origin.is_of(callsite.metadata) {
+            if callsite.hash == hash && origin.matches(callsite.metadata) {
                 return Some(callsite);
             }
             slot = &callsite.next;
@@ -166,7 +166,7 @@ impl Origin<'_> {
     }
 
     #[inline]
-    fn is_of(&self, metadata: &Metadata<'_>) -> bool {
+    fn matches(&self, metadata: &Metadata<'_>) -> bool {
         let names = metadata.fields();
         *metadata.level() == self.level
             && metadata.line() == self.line
@@ -236,7 +236,7 @@ fn insert(
     loop {
         // Another thread may have filled this slot meanwhile, with this origin or with another one.
         let there = *slot.get_or_init(|| made);
-        if there.hash == hash && origin.is_of(there.metadata) {
+        if there.hash == hash && origin.matches(there.metadata) {
             return Some(there);
         }
         slot = &there.next;
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_up_origins_have_short_chains() {
+    fn generated_origins_have_short_chains() {
         const TARGET: &str = "a_service::a_module";
         let number = |number: usize| format!("tenant-{number:06}::requests");
         let cases: [(&str, &dyn Fn(usize) -> u64); 4] = [

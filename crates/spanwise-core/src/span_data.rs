@@ -17,7 +17,7 @@ use crate::SpanValue;
 pub trait Inherit: Sized + Send + Sync + 'static {
     /// The same own part, over what `parent` has now. No lock is held meanwhile.
     #[must_use]
-    fn rebase(&self, parent: Option<&Self>) -> Self;
+    fn rebuild(&self, parent: Option<&Self>) -> Self;
 }
 
 /// Tells the instances of a layer type apart, where they keep data side by side in one span.
@@ -48,21 +48,21 @@ impl LayerId {
 /// it, without a lock, and builds the value again only if that sum changed: a record is paid for
 /// by the spans below it alone, and a tree without late records never pays.
 pub struct SpanData<T> {
-    place: Place<T>,
+    position: TreePosition<T>,
     /// How often this span was recorded into.
     records: AtomicU32,
     /// How many of the spans with this node are closed.
     closed: AtomicU32,
     first: Version<T>,
     /// The newest version, if it is not the first. Nothing is built or dropped under the lock.
-    later: Mutex<Option<Arc<Version<T>>>>,
+    latest: Mutex<Option<Arc<Version<T>>>>,
 }
 
 /// Where a node is in its tree. Two words: open spans have no room to spare.
-enum Place<T> {
+enum TreePosition<T> {
     /// Counts the late records of the tree.
     Root(AtomicU64),
-    Below {
+    Child {
         parent: Arc<SpanData<T>>,
         root: Arc<SpanData<T>>,
     },
@@ -77,12 +77,12 @@ struct Version<T> {
     valid_at: AtomicU64,
 }
 
-/// A version of a node's value that a thread read before: see [`SpanData::read_again`].
+/// A version of a node's value that a thread read before: see [`SpanData::read_cached`].
 pub struct SpanDataCache<T>(Option<Arc<Version<T>>>);
 
 thread_local! {
     /// How often this thread made a version the newest one.
-    static EVOLVED: Cell<u32> = const { Cell::new(0) };
+    static REPLACED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A value that records into its own span whenever it is built is built this often, and then stands.
@@ -94,25 +94,25 @@ const FIRST_EPOCH: u64 = 1;
 impl<T: Inherit> SpanData<T> {
     /// A node under `parent`, whose value `make` builds over the parent's.
     pub fn new(parent: Option<&Arc<Self>>, make: impl FnOnce(Option<&T>) -> T) -> Arc<Self> {
-        let (place, first) = match parent {
+        let (position, first) = match parent {
             Some(parent) => {
-                let root = match &parent.place {
-                    Place::Root(_) => parent,
-                    Place::Below { root, .. } => root,
+                let root = match &parent.position {
+                    TreePosition::Root(_) => parent,
+                    TreePosition::Child { root, .. } => root,
                 };
-                let place = Place::Below {
+                let position = TreePosition::Child {
                     parent: Arc::clone(parent),
                     root: Arc::clone(root),
                 };
                 // Before the value: a record in between is then seen to be missing.
-                let (epoch, records) = (parent.now(), parent.recorded());
+                let (epoch, records) = (parent.current_epoch(), parent.record_count());
                 let current = parent.current();
                 let first = Version {
                     value: make(Some(&current.value)),
                     above: current.above.wrapping_add(records),
                     valid_at: AtomicU64::new(epoch),
                 };
-                (place, first)
+                (position, first)
             }
             None => {
                 let first = Version {
@@ -120,15 +120,15 @@ impl<T: Inherit> SpanData<T> {
                     above: 0,
                     valid_at: AtomicU64::new(FIRST_EPOCH),
                 };
-                (Place::Root(AtomicU64::new(FIRST_EPOCH)), first)
+                (TreePosition::Root(AtomicU64::new(FIRST_EPOCH)), first)
             }
         };
         Arc::new(Self {
-            place,
+            position,
             records: AtomicU32::new(0),
             closed: AtomicU32::new(0),
             first,
-            later: Mutex::new(None),
+            latest: Mutex::new(None),
         })
     }
 
@@ -141,21 +141,21 @@ impl<T: Inherit> SpanData<T> {
 
     /// [`read`](Self::read), with what an earlier call found: locks once for each late record.
     #[inline]
-    pub fn read_again<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
-        let now = self.now();
+    pub fn read_cached<R>(&self, cache: &mut SpanDataCache<T>, f: impl FnOnce(&T) -> R) -> R {
+        let now = self.current_epoch();
         if self.first.is_valid_at(now) {
             return f(&self.first.value);
         }
         match &cache.0 {
             Some(version) if version.is_valid_at(now) => f(&version.value),
-            _ => f(&self.refresh(cache).value),
+            _ => f(&self.refresh_cache(cache).value),
         }
     }
 
     #[cold]
-    fn refresh(&self, cache: &mut SpanDataCache<T>) -> Current<'_, T> {
-        let current = self.up_to_date();
-        if let Current::Later(version) = &current {
+    fn refresh_cache(&self, cache: &mut SpanDataCache<T>) -> Current<'_, T> {
+        let current = self.refresh();
+        if let Current::Latest(version) = &current {
             cache.0 = Some(Arc::clone(version));
         }
         current
@@ -168,15 +168,15 @@ impl<T: Inherit> SpanData<T> {
     pub fn update(&self, change: impl Fn(&T, Option<&T>) -> T) {
         let epoch = self.epoch();
         let before = Cell::new(NEVER);
-        let version = self.evolve(|own| {
+        let version = self.replace_latest(|own| {
             before.set(epoch.load(Ordering::Acquire));
             let parent = self.parent().map(|parent| {
-                let records = parent.recorded();
+                let records = parent.record_count();
                 (parent.current(), records)
             });
-            let of_parent = parent.as_ref().map(|(parent, _)| &parent.value);
+            let parent_value = parent.as_ref().map(|(parent, _)| &parent.value);
             Version {
-                value: change(own, of_parent),
+                value: change(own, parent_value),
                 above: parent
                     .as_ref()
                     .map_or(0, |(parent, records)| parent.above.wrapping_add(*records)),
@@ -197,30 +197,30 @@ impl<T: Inherit> SpanData<T> {
 
     /// Makes what `build` makes of the newest value the newest, and builds it anew if there is
     /// another one meanwhile. No lock is held while it builds, or drops.
-    fn evolve(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
-        let mut newest = self.later().clone();
+    fn replace_latest(&self, build: impl Fn(&T) -> Version<T>) -> Arc<Version<T>> {
+        let mut newest = self.latest().clone();
         let mut nested = 0;
         loop {
-            let before = EVOLVED.get();
+            let before = REPLACED.get();
             let own = newest.as_deref().unwrap_or(&self.first);
             let version = Arc::new(build(&own.value));
             // Code that records into the span it builds a value of would never come to an end.
-            nested += u32::from(EVOLVED.get() != before);
-            let mut later = self.later();
-            let is_newest = match (&*later, &newest) {
+            nested += u32::from(REPLACED.get() != before);
+            let mut latest = self.latest();
+            let is_newest = match (&*latest, &newest) {
                 (Some(now), Some(newest)) => Arc::ptr_eq(now, newest),
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
             if is_newest || nested > MAX_NESTED {
-                let replaced = later.replace(Arc::clone(&version));
-                drop(later);
+                let replaced = latest.replace(Arc::clone(&version));
+                drop(latest);
                 drop((replaced, newest));
-                EVOLVED.set(EVOLVED.get().wrapping_add(1));
+                REPLACED.set(REPLACED.get().wrapping_add(1));
                 return version;
             }
-            let other = later.clone();
-            drop(later);
+            let other = latest.clone();
+            drop(latest);
             newest = other;
         }
     }
@@ -263,41 +263,41 @@ impl<T: Inherit> SpanData<T> {
 
     #[inline]
     fn epoch(&self) -> &AtomicU64 {
-        let root = match &self.place {
-            Place::Root(epoch) => return epoch,
-            Place::Below { root, .. } => root,
+        let root = match &self.position {
+            TreePosition::Root(epoch) => return epoch,
+            TreePosition::Child { root, .. } => root,
         };
-        match &root.place {
-            Place::Root(epoch) => epoch,
-            Place::Below { .. } => unreachable!("a root is below nothing"),
+        match &root.position {
+            TreePosition::Root(epoch) => epoch,
+            TreePosition::Child { .. } => unreachable!("a root is below nothing"),
         }
     }
 
     #[inline]
-    fn now(&self) -> u64 {
+    fn current_epoch(&self) -> u64 {
         self.epoch().load(Ordering::Acquire)
     }
 
     fn parent(&self) -> Option<&Self> {
-        match &self.place {
-            Place::Root(_) => None,
-            Place::Below { parent, .. } => Some(parent),
+        match &self.position {
+            TreePosition::Root(_) => None,
+            TreePosition::Child { parent, .. } => Some(parent),
         }
     }
 
     #[inline]
     fn current(&self) -> Current<'_, T> {
-        if self.first.is_valid_at(self.now()) {
+        if self.first.is_valid_at(self.current_epoch()) {
             Current::First(&self.first)
         } else {
-            self.up_to_date()
+            self.refresh()
         }
     }
 
     /// The newest version of this node, if it takes in what was recorded `above`.
-    fn newest(&self, above: u64) -> Option<Current<'_, T>> {
-        let newest = match self.later().clone() {
-            Some(version) => Current::Later(version),
+    fn latest_over(&self, above: u64) -> Option<Current<'_, T>> {
+        let newest = match self.latest().clone() {
+            Some(version) => Current::Latest(version),
             None => Current::First(&self.first),
         };
         (newest.above == above).then_some(newest)
@@ -307,17 +307,23 @@ impl<T: Inherit> SpanData<T> {
     ///
     /// Loops, not recursion: a tree may be ten thousand spans deep.
     #[cold]
-    fn up_to_date(&self) -> Current<'_, T> {
+    fn refresh(&self) -> Current<'_, T> {
         // Before the records are read: one that comes later moves it, and the next read finds it.
-        let now = self.now();
-        let above = self.above().map(Self::recorded).fold(0, u64::wrapping_add);
-        if let Some(current) = self.newest(above) {
+        let now = self.current_epoch();
+        let above = self
+            .ancestors()
+            .map(Self::record_count)
+            .fold(0, u64::wrapping_add);
+        if let Some(current) = self.latest_over(above) {
             current.valid_at.store(now, Ordering::Release);
             return current;
         }
         // The nodes from here to the root, each with the records above it.
         let mut path: Vec<(&Self, u64)> = vec![(self, 0)];
-        path.extend(self.above().map(|node| (node, Self::recorded(node))));
+        path.extend(
+            self.ancestors()
+                .map(|node| (node, Self::record_count(node))),
+        );
         let mut above = 0_u64;
         for (_, records) in path.iter_mut().rev() {
             above = above.wrapping_add(mem::replace(records, above));
@@ -325,37 +331,37 @@ impl<T: Inherit> SpanData<T> {
         let mut value = None;
         let mut stale = path.len();
         for (index, (node, above)) in path.iter().enumerate() {
-            if let Some(current) = node.newest(*above) {
+            if let Some(current) = node.latest_over(*above) {
                 current.valid_at.store(now, Ordering::Release);
                 (value, stale) = (Some(current), index);
                 break;
             }
         }
         for (node, above) in path[..stale].iter().rev() {
-            value = Some(node.rebuild(value.as_deref(), *above, now));
+            value = Some(node.rebuild_version(value.as_deref(), *above, now));
         }
         value.unwrap_or(Current::First(&self.first))
     }
 
     /// The nodes above, from the parent to the root.
-    fn above(&self) -> impl Iterator<Item = &Self> {
+    fn ancestors(&self) -> impl Iterator<Item = &Self> {
         iter::successors(self.parent(), |node| node.parent())
     }
 
-    fn recorded(&self) -> u64 {
+    fn record_count(&self) -> u64 {
         u64::from(self.records.load(Ordering::Acquire))
     }
 
-    fn rebuild(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
-        Current::Later(self.evolve(|own| Version {
-            value: own.rebase(parent.map(|parent| &parent.value)),
+    fn rebuild_version(&self, parent: Option<&Version<T>>, above: u64, now: u64) -> Current<'_, T> {
+        Current::Latest(self.replace_latest(|own| Version {
+            value: own.rebuild(parent.map(|parent| &parent.value)),
             above,
             valid_at: AtomicU64::new(now),
         }))
     }
 
-    fn later(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
-        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    fn latest(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -377,7 +383,7 @@ impl<T> SpanValue for SpanData<T> {
 
 enum Current<'a, T> {
     First(&'a Version<T>),
-    Later(Arc<Version<T>>),
+    Latest(Arc<Version<T>>),
 }
 
 impl<T> ops::Deref for Current<'_, T> {
@@ -386,7 +392,7 @@ impl<T> ops::Deref for Current<'_, T> {
     fn deref(&self) -> &Version<T> {
         match self {
             Self::First(version) => version,
-            Self::Later(version) => version,
+            Self::Latest(version) => version,
         }
     }
 }
@@ -414,9 +420,12 @@ struct Attached<T> {
 
 impl<T> SpanData<T> {
     fn take_parent(&mut self) -> Option<Arc<Self>> {
-        match mem::replace(&mut self.place, Place::Root(AtomicU64::new(NEVER))) {
-            Place::Root(_) => None,
-            Place::Below { parent, .. } => Some(parent),
+        match mem::replace(
+            &mut self.position,
+            TreePosition::Root(AtomicU64::new(NEVER)),
+        ) {
+            TreePosition::Root(_) => None,
+            TreePosition::Child { parent, .. } => Some(parent),
         }
     }
 }
@@ -434,7 +443,7 @@ impl<T> Drop for SpanData<T> {
 impl<T> fmt::Debug for SpanData<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpanData")
-            .field("root", &matches!(self.place, Place::Root(_)))
+            .field("root", &matches!(self.position, TreePosition::Root(_)))
             .finish_non_exhaustive()
     }
 }
@@ -462,7 +471,7 @@ mod tests {
     }
 
     impl Inherit for Names {
-        fn rebase(&self, parent: Option<&Self>) -> Self {
+        fn rebuild(&self, parent: Option<&Self>) -> Self {
             Self::new(&self.own, parent)
         }
     }
@@ -472,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_value_reaches_every_descendant_and_no_sibling_loses_its_own() {
+    fn late_update_reaches_descendants_only() {
         let root = node(&["r"], None);
         let left = node(&["l"], Some(&root));
         let right = node(&["x"], Some(&root));
@@ -497,7 +506,7 @@ mod tests {
         fn look_at_node(&self) {
             let node = self.node.lock().unwrap().clone();
             // Not `read`: it would build again, and so on.
-            let _ = node.map(|node| node.later().is_some());
+            let _ = node.map(|node| node.latest().is_some());
         }
 
         fn again(&self) -> Self {
@@ -511,7 +520,7 @@ mod tests {
     }
 
     impl Inherit for Counted {
-        fn rebase(&self, _: Option<&Self>) -> Self {
+        fn rebuild(&self, _: Option<&Self>) -> Self {
             self.again()
         }
     }
@@ -534,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_record_is_built_again_below_it_alone() {
+    fn late_record_rebuilds_only_descendants() {
         let (root, _) = counted(None);
         let (left, of_left) = counted(Some(&root));
         let (right, of_right) = counted(Some(&root));
@@ -550,21 +559,21 @@ mod tests {
     }
 
     #[test]
-    fn a_late_record_is_locked_for_once() {
+    fn cached_read_locks_once_per_record() {
         let root = node(&["r"], None);
         let leaf = node(&["l"], Some(&root));
         root.update(|_, _| Names::new(&["R"], None));
         let (mut of_root, mut of_leaf) = (SpanDataCache::default(), SpanDataCache::default());
-        root.read_again(&mut of_root, |_| ());
-        leaf.read_again(&mut of_leaf, |_| ());
+        root.read_cached(&mut of_root, |_| ());
+        leaf.read_cached(&mut of_leaf, |_| ());
         // With both held, a read that locks would not return.
-        let _held = (root.later(), leaf.later());
-        root.read_again(&mut of_root, |names| assert_eq!(names.all, ["R"]));
-        leaf.read_again(&mut of_leaf, |names| assert_eq!(names.all, ["l", "R"]));
+        let _held = (root.latest(), leaf.latest());
+        root.read_cached(&mut of_root, |names| assert_eq!(names.all, ["R"]));
+        leaf.read_cached(&mut of_leaf, |names| assert_eq!(names.all, ["l", "R"]));
     }
 
     #[test]
-    fn no_lock_is_held_while_values_are_built_or_dropped() {
+    fn building_and_dropping_hold_no_lock() {
         let (root, _) = counted(None);
         let (leaf, _) = counted(Some(&root));
         for node in [&root, &leaf] {
@@ -586,7 +595,7 @@ mod tests {
     }
 
     #[test]
-    fn value_that_records_into_its_span_comes_to_an_end() {
+    fn recursive_update_terminates() {
         let root = node(&["r"], None);
         let changes = AtomicU32::new(0);
         root.update(|_, _| {
@@ -599,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn late_values_of_several_threads_all_arrive() {
+    fn concurrent_updates_all_arrive() {
         struct Last {
             own: u32,
             /// Of this node and those above it.
@@ -617,7 +626,7 @@ mod tests {
             }
         }
         impl Inherit for Last {
-            fn rebase(&self, parent: Option<&Self>) -> Self {
+            fn rebuild(&self, parent: Option<&Self>) -> Self {
                 Self::new(self.own, parent)
             }
         }
@@ -650,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_tree_is_read_and_dropped_without_recursion() {
+    fn deep_tree_reads_and_drops_iteratively() {
         let root = node(&["r"], None);
         let mut leaf = Arc::clone(&root);
         for _ in 0..100_000 {

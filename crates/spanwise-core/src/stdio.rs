@@ -47,12 +47,10 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
     };
 
     /// A pipe that is ready takes this much in one go: `PIPE_BUF`, which is 512 at the least and 4096 on Linux.
-    const AT_ONCE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+    const MAX_WRITE_LEN: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
-    let reopen_nonblocking = reopen_nonblocking(stderr());
-    let stream = reopen_nonblocking
-        .as_ref()
-        .map_or(stderr(), |own| own.as_fd());
+    let reopened = reopen_nonblocking(stderr());
+    let stream = reopened.as_ref().map_or(stderr(), |own| own.as_fd());
     while !bytes.is_empty() {
         let mut ready = [PollFd::from_borrowed_fd(stream, PollFlags::OUT)];
         match poll(&mut ready, Some(&Timespec::default())) {
@@ -61,7 +59,7 @@ pub fn write_to_stderr(mut bytes: &[u8]) -> io::Result<()> {
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        match write(stream, &bytes[..bytes.len().min(AT_ONCE)]) {
+        match write(stream, &bytes[..bytes.len().min(MAX_WRITE_LEN)]) {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

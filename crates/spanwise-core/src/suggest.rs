@@ -10,7 +10,7 @@
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two edits turn any word of two letters into any other: a short word may differ by less.
-    within(
+    closest_within(
         if word.chars().count() <= 3 { 1 } else { 2 },
         word,
         candidates,
@@ -31,11 +31,11 @@ pub fn closest_name<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let letters = name.chars().filter(|c| c.is_alphabetic()).count();
-    within(if letters < 9 { 1 } else { 2 }, name, candidates)
+    closest_within(if letters < 9 { 1 } else { 2 }, name, candidates)
 }
 
-fn within<'a>(
-    most: usize,
+fn closest_within<'a>(
+    max_edits: usize,
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -45,7 +45,7 @@ fn within<'a>(
     candidates
         .into_iter()
         .map(|candidate| (edits(candidate), candidate))
-        .filter(|(edits, _)| *edits <= most)
+        .filter(|(edits, _)| *edits <= max_edits)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -59,7 +59,7 @@ fn within<'a>(
 /// ```
 #[must_use]
 pub fn closest_level(word: &str) -> Option<&'static str> {
-    let foreign = FOREIGN
+    let foreign = FOREIGN_LEVELS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word));
     foreign
@@ -70,7 +70,7 @@ pub fn closest_level(word: &str) -> Option<&'static str> {
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Names that other loggers give to levels, and that are not understood here.
-const FOREIGN: [(&str, &str); 16] = [
+const FOREIGN_LEVELS: [(&str, &str); 16] = [
     ("warnings", "warn"),
     ("err", "error"),
     ("severe", "error"),
@@ -97,13 +97,13 @@ fn edits(a: &[char], b: &[char]) -> usize {
     for (i, from) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, to) in b.iter().enumerate() {
-            let mut least = (last[j] + usize::from(from != to))
+            let mut min_edits = (last[j] + usize::from(from != to))
                 .min(last[j + 1] + 1)
                 .min(row[j] + 1);
             if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                least = least.min(before[j - 1] + 1);
+                min_edits = min_edits.min(before[j - 1] + 1);
             }
-            row.push(least);
+            row.push(min_edits);
         }
         before = last;
         last = row;

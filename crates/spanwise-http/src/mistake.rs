@@ -27,7 +27,7 @@ impl Mistake {
     fn tell_if_first(&self, what: impl FnOnce() -> String) {
         if !self.is_told.swap(true, Ordering::Relaxed) {
             // The last of it in any case: also where another one was told a moment ago.
-            SelfReport::default().last_fault(Fault::Setup, &what());
+            SelfReport::default().fault_unthrottled(Fault::Setup, &what());
         }
     }
 }

@@ -15,7 +15,7 @@ const LONGEST: usize = 4096;
 
 /// What an error says, whatever its `Display` does.
 pub(crate) fn text(error: &dyn Display) -> String {
-    panic_safe::words(format_args!("{error}"), LONGEST)
+    panic_safe::format_words(format_args!("{error}"), LONGEST)
 }
 
 /// Runs `work`, and catches its panic for [`message`].
@@ -31,6 +31,7 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> Cow<'_, str> {
     match logged_panic::location(panic) {
         // It has an event of its own, with its message.
         Some(location) => format!("panicked at {location}").into(),
-        None => panic_safe::words(format_args!("{}", logged_panic::message(panic)), LONGEST).into(),
+        None => panic_safe::format_words(format_args!("{}", logged_panic::message(panic)), LONGEST)
+            .into(),
     }
 }

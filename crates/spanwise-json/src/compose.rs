@@ -130,7 +130,7 @@ where
         let has_span = match inside {
             Inside::Current => self
                 .with_current(|node, cache| {
-                    node.read_again(cache, |fragment| self.push_fragment(draft, fragment));
+                    node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
                 })
                 .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
                 .ok(),

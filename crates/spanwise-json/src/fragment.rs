@@ -565,7 +565,7 @@ fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
 }
 
 impl Inherit for Fragment {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
         let own = Own {
             members: [&self.own(), b""],
             bits: self.own_bits.get(),

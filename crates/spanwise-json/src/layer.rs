@@ -77,7 +77,7 @@ where
             let why = format_args!(
                 "a JsonLayer does not write `{format}`: its lines are `json`; for `{format}` use the outputs of `spanwise`"
             );
-            self.report.last_fault(Fault::Setup, &why);
+            self.report.fault_unthrottled(Fault::Setup, &why);
         }
     }
 
@@ -91,7 +91,7 @@ where
     ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let record = LogRecord::of(event);
+        let record = LogRecord::from_event(event);
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
         if self.shape.table.layout == Layout::Flat {
@@ -252,7 +252,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.neighbours.detect(dispatch);
         self.report_format();
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{CONTEXT_KEYS, context::decides, log_record};
+use spanwise_core::{CONTEXT_KEYS, context::pins_context, log_record};
 use tracing_core::Metadata;
 
 use crate::{
@@ -141,7 +141,7 @@ impl Plan {
         };
         let decides = keys.iter().filter_map(|key| {
             let place = context.iter().position(|name| name == key.name())?;
-            decides(callsite).then(|| (key.bit, fragment::places(place)))
+            pins_context(callsite).then(|| (key.bit, fragment::places(place)))
         });
         let decides = decides.collect();
         Self {

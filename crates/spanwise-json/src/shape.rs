@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use spanwise_core::{CONTEXT_KEYS, KeyVerdict, MAX_CONTEXT_VALUE, Redact};
+use spanwise_core::{CONTEXT_KEYS, KeyVerdict, MAX_CONTEXT_VALUE_LEN, Redact};
 use tracing_core::Metadata;
 
 use crate::{
@@ -164,7 +164,7 @@ impl Shape {
             role: role(verdicts.text),
             role_of_bool: role(verdicts.boolean),
             max_len: if is_context {
-                options.max_field.min(MAX_CONTEXT_VALUE)
+                options.max_field.min(MAX_CONTEXT_VALUE_LEN)
             } else {
                 options.max_field
             },

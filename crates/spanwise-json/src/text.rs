@@ -45,7 +45,7 @@ impl Reading<'_> {
     /// What is shown instead of `text`, if it is something else.
     #[inline]
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
-        self.policy.instead_of(self.key, text)
+        self.policy.replacement_for(self.key, text)
     }
 
     #[inline]
@@ -140,7 +140,7 @@ fn read(line: &mut Line, value: fmt::Arguments<'_>, limit: usize, reading: Readi
     line.push_byte(b'"');
     let mut reader = Reader {
         line,
-        left: <dyn Redact>::COLLECTED,
+        left: <dyn Redact>::MAX_COLLECT_LEN,
         is_clean: true,
         cut: false,
         json: MarkTracker::default(),
@@ -332,7 +332,7 @@ struct Reader<'a> {
 impl fmt::Write for Reader<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.json.see(text);
+        self.json.observe(text);
         let fits = self.is_clean && text.len() <= self.left;
         if fits && escape::push_clean_text(self.line, text) {
             self.left -= text.len();

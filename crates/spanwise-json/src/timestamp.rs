@@ -1,9 +1,8 @@
 //! RFC 3339 timestamps, formatted once a second.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use spanwise_core::LayerId;
-use time::OffsetDateTime;
+use spanwise_core::{LayerId, rfc3339};
 
 use crate::{line::Line, local_offset::local_offset_minutes};
 
@@ -103,7 +102,7 @@ impl Timestamp {
     /// ```
     #[must_use]
     pub fn offset_minutes(self, at: SystemTime) -> i16 {
-        let (second, _) = since_epoch(at);
+        let (second, _) = rfc3339::since_epoch(at);
         self.zone.offset_minutes(second)
     }
 }
@@ -159,7 +158,7 @@ impl LastSecond {
         now: SystemTime,
         timestamp: Timestamp,
     ) {
-        let (second, nanos) = since_epoch(now);
+        let (second, nanos) = rfc3339::since_epoch(now);
         if self.of != Some((second, layer)) {
             self.start_second(open, second, timestamp);
             self.of = Some((second, layer));
@@ -168,108 +167,40 @@ impl LastSecond {
             .text
             .get_mut(self.fraction..self.fraction + timestamp.digits)
         {
-            write_fraction(digits, nanos);
+            rfc3339::write_fraction(digits, nanos);
         }
         line.push_block(&self.text, self.len);
     }
 
     #[cold]
     fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp) {
-        let offset_minutes = timestamp.zone.offset_minutes(second);
-        let offset = i64::from(offset_minutes) * 60;
-        // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
-        let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
-        let local = OffsetDateTime::from_unix_timestamp((second + offset).clamp(-last, last))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let mut text = format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            local.year(),
-            u8::from(local.month()),
-            local.day(),
-            local.hour(),
-            local.minute(),
-            local.second()
-        );
-        self.fraction = text.len();
+        let offset = timestamp.zone.offset_minutes(second);
+        let local = second.saturating_add(i64::from(offset) * 60);
+        self.len = 0;
+        self.append(open);
+        self.append(&rfc3339::date_time(local));
         if timestamp.digits > 0 {
-            text.push('.');
-            self.fraction += 1;
-            text.extend(std::iter::repeat_n('0', timestamp.digits));
+            self.append(b".");
         }
-        let minutes = offset_minutes.unsigned_abs();
-        match offset_minutes {
-            0 => text.push('Z'),
-            east => {
-                let sign = if east > 0 { '+' } else { '-' };
-                text.push_str(&format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60));
-            }
+        self.fraction = self.len;
+        self.append(&b"000000000"[..timestamp.digits]);
+        match offset {
+            0 => self.append(b"Z"),
+            _ => self.append(&rfc3339::offset(offset)),
         }
-        self.fraction += open.len();
-        self.len = (open.len() + text.len()).min(TEXT);
-        let bytes = open.iter().chain(text.as_bytes());
-        self.text
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.text.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
     }
 }
-
-/// The second since 1970, and the nanoseconds in it.
-#[inline(always)] // As a part of `push`.
-fn since_epoch(time: SystemTime) -> (i64, u32) {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
-        Err(before) => before_epoch(&before),
-    }
-}
-
-#[cold]
-fn before_epoch(before: &std::time::SystemTimeError) -> (i64, u32) {
-    let before = before.duration();
-    match before.subsec_nanos() {
-        0 => (-before.as_secs().cast_signed(), 0),
-        nanos => (-before.as_secs().cast_signed() - 1, 1_000_000_000 - nanos),
-    }
-}
-
-/// As many of the nine digits as there is room for.
-#[inline]
-fn write_fraction(digits: &mut [u8], nanos: u32) {
-    match digits.len() {
-        3 => write_digits(digits, nanos / 1_000_000),
-        6 => write_digits(digits, nanos / 1_000),
-        _ => write_digits(digits, nanos),
-    }
-}
-
-/// From the last, two at a time.
-#[inline]
-fn write_digits(digits: &mut [u8], mut rest: u32) {
-    let mut pairs = digits.rchunks_exact_mut(2);
-    for pair in &mut pairs {
-        let two = &PAIRS[(rest % 100) as usize];
-        rest /= 100;
-        pair.copy_from_slice(two);
-    }
-    if let [first] = pairs.into_remainder() {
-        *first = b'0' + (rest % 10) as u8;
-    }
-}
-
-/// `00` to `99`.
-static PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut n = 0;
-    while n < 100 {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 

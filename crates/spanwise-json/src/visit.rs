@@ -200,7 +200,7 @@ impl<'a> Encoder<'a> {
     #[inline(never)]
     fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
         let replacer = self.encoding.replacer;
-        let shown = replacer.replaced_display(plain_name(field.name()), value);
+        let shown = replacer.replace_display(plain_name(field.name()), value);
         self.at = field.index();
         self.encoded.bits |= key.bit;
         self.line.push_short(&key.member);
@@ -459,7 +459,11 @@ fn push_error_text(
             shown.push_str(": ");
         }
         let mut text = String::new();
-        panic_safe::format_into(&mut text, format_args!("{link}"), <dyn Redact>::COLLECTED);
+        panic_safe::format_into(
+            &mut text,
+            format_args!("{link}"),
+            <dyn Redact>::MAX_COLLECT_LEN,
+        );
         let instead = reading.instead_of(&text);
         hidden |= instead.is_some();
         shown.push_str(instead.as_deref().unwrap_or(&text));

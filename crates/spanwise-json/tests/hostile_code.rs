@@ -207,7 +207,7 @@ struct Beside {
 struct Data;
 
 impl Inherit for Data {
-    fn rebase(&self, _: Option<&Self>) -> Self {
+    fn rebuild(&self, _: Option<&Self>) -> Self {
         misbehave_quietly("rebase");
         Self
     }

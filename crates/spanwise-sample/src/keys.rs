@@ -57,7 +57,7 @@ impl Watched {
                 "a rule of a sampler looks at `{key}`, which no event has had so far: {advice}"
             );
             // It is told once, whatever else was told.
-            SelfReport::default().last_fault(Fault::Setup, &why);
+            SelfReport::default().fault_unthrottled(Fault::Setup, &why);
         }
     }
 }

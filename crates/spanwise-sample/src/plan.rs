@@ -107,7 +107,7 @@ impl OwnField {
     /// Whether the context may have a decided value of its name.
     #[inline]
     fn may_be_decided(&self) -> bool {
-        self.is_context_key || context::has_set_another_key()
+        self.is_context_key || context::has_set_custom_key()
     }
 }
 
@@ -312,7 +312,7 @@ pub(crate) fn choose<S>(
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    let look_up = || consistent_sampling::randomness_from_context(&Context::of_event(event, ctx));
+    let look_up = || consistent_sampling::randomness_from_context(&Context::from_event(event, ctx));
     let number = if event.is_contextual() {
         unit::number(seat, look_up)
     } else {
@@ -348,14 +348,14 @@ where
 
     fn context(&self) -> &Context {
         self.context
-            .get_or_init(|| Context::of_event(self.event, self.ctx))
+            .get_or_init(|| Context::from_event(self.event, self.ctx))
     }
 
     fn meets(&self, condition: &Condition, rule: &Rule) -> bool {
         let when = &rule.when;
         match condition {
             Condition::LogTarget => {
-                let target = log_record::LogRecord::of(self.event).target;
+                let target = log_record::LogRecord::from_event(self.event).target;
                 target.is_some_and(|target| when.means_target(&target))
             }
             Condition::Message(field) => {
@@ -388,7 +388,7 @@ where
     #[inline]
     fn own<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
         let field = field?;
-        let is_decided = field.may_be_decided() && self.context().decided(name).is_some();
+        let is_decided = field.may_be_decided() && self.context().pinned(name).is_some();
         (!is_decided).then_some(&field.field)
     }
 

@@ -435,7 +435,7 @@ impl Known {
 }
 
 fn lost(report: &SelfReport, summary: &Summary) {
-    report.last_fault(
+    report.fault_unthrottled(
         Fault::Lost,
         &format_args!(
             "{} events of {} were held back by a sampler, and no summary says so: call `Sampler::flush` before the end",

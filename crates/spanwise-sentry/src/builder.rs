@@ -458,7 +458,7 @@ impl Builder {
         let proxy = proxy_of(&dsn, &client)?;
         for doubt in doubts(&dsn, proxy.as_ref()) {
             // Each by itself: the first does not keep back the second.
-            report.last_fault(Fault::Setup, &doubt);
+            report.fault_unthrottled(Fault::Setup, &doubt);
         }
         let connection = Connection {
             proxy,

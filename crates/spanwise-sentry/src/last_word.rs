@@ -34,7 +34,7 @@ pub(crate) fn read_envelope(
             "attachment" => {
                 let text = String::from_utf8_lossy(payload);
                 // What is no text stays as it is where nothing in it is hidden.
-                match policy.hide(&text) {
+                match policy.redact_text(&text) {
                     shown if shown == text => payload.to_vec(),
                     shown => shown.into_owned().into_bytes(),
                 }
@@ -73,7 +73,7 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
     }
     match value {
         Value::String(text) => {
-            if let Some(shown) = policy.instead_of(None, text) {
+            if let Some(shown) = policy.replacement_for(None, text) {
                 *text = shown;
             }
         }
@@ -103,11 +103,11 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
                             Value::String(text) => text.clone(),
                             other => other.to_string(),
                         };
-                        *value = policy.replaced_display(key, format_args!("{text}")).into();
+                        *value = policy.replace_display(key, format_args!("{text}")).into();
                     }
                     _ => match value {
                         Value::String(text) => {
-                            if let Some(shown) = policy.instead_of(Some(key), text) {
+                            if let Some(shown) = policy.replacement_for(Some(key), text) {
                                 *text = shown;
                             }
                         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
     CallsitePlans, FilterInterop, Redacted, SpanTable,
-    context::{decides, recorded_callsite},
+    context::{pins_context, recorded_callsite},
     forward, forward_downcast, log_record,
     log_record::LogRecord,
 };
@@ -295,7 +295,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.neighbours.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
@@ -337,13 +337,13 @@ where
         if let Some(open) = self.spans.get(id) {
             let callsite = recorded_callsite(values, open.callsite);
             let fields = Fields::of(callsite, Detail::Texts, |visitor| values.record(visitor));
-            open.record(span_fields(fields), decides(callsite));
+            open.record(span_fields(fields), pins_context(callsite));
         }
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let callsite = event.metadata();
-        let record = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let record = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
         let uses = self.uses(event, record.as_ref());
         if !uses.any() {
             return;
@@ -416,7 +416,7 @@ impl Capture {
         // Itself is not there yet.
         let around = self.spans_of(Some(id), ctx);
         let decided = around.iter().filter(|span| span.decides(KEY));
-        if !decides(callsite) && decided.filter_map(value_of).next().is_some() {
+        if !pins_context(callsite) && decided.filter_map(value_of).next().is_some() {
             // Whose it is was decided above.
             return false;
         }

@@ -68,7 +68,6 @@ mod limits;
 mod logs;
 mod outbox;
 mod panics;
-mod per_process;
 mod queues;
 mod repeats;
 mod sender;

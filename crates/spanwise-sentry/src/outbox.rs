@@ -265,7 +265,7 @@ impl Outbox {
         self.counters.add_lost_at_shutdown(lost);
         if !flushed && lost > 0 {
             let why = format_args!("{lost} events were not sent to Sentry before the end");
-            self.report.last_fault(Fault::Lost, &why);
+            self.report.fault_unthrottled(Fault::Lost, &why);
         }
     }
 

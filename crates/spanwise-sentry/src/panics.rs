@@ -18,7 +18,9 @@ pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
     frames.truncate(MAX_FRAMES);
     let shown = frames.iter().map(|frame| Frame {
         function: Some(frame.function.clone()),
-        filename: frame.file.map(|file| backtrace::relative(file).to_owned()),
+        filename: frame
+            .file
+            .map(|file| backtrace::relative_path(file).to_owned()),
         lineno: frame.line.map(u64::from),
         colno: frame.column.map(u64::from),
         in_app: Some(frame.is_in_app()),

@@ -9,13 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport};
+use spanwise_core::{Fault, SelfReport, forks::PerProcess};
 
 use crate::{
     late::Late,
     logs::Logs,
     outbox::{Bounds, Outbox},
-    per_process::PerProcess,
     repeats::Repeats,
     sender::{self, Chores, Connection},
 };
@@ -78,7 +77,7 @@ impl Queues {
     /// The one of this process. In a child it is empty at first, and has a thread of its own; what
     /// the parent has is the parent's.
     pub(crate) fn here(&self) -> &Queue {
-        self.queue.here(|| self.fork())
+        self.queue.here(|_| self.fork())
     }
 
     #[cold]

@@ -16,7 +16,7 @@ use sentry_core::protocol::{Breadcrumb, Value};
 use spanwise_core::{forks, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
-use crate::{event::level_of, fields::causes, per_process};
+use crate::{event::level_of, fields::causes};
 
 /// Breadcrumbs in a ring: the newest of them. Texts of those that leave are written over by those that come.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Trail {
 
     /// `None` in a child process whose parent had it locked at the fork: then it stays locked.
     fn lock(&self) -> Option<MutexGuard<'_, Ring>> {
-        per_process::lock(&self.crumbs, self.room.generation)
+        forks::lock(&self.crumbs, self.room.generation)
     }
 }
 

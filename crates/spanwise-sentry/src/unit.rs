@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::{context::decides, panic_safe};
+use spanwise_core::{context::pins_context, panic_safe};
 use tracing_core::Metadata;
 
 use crate::{
@@ -165,11 +165,11 @@ impl Open {
     /// Whether no span inside, and no event, replaces the value of a context key.
     pub(crate) fn decides(&self, key: &str) -> bool {
         let decided = self.decided.read().unwrap_or_else(PoisonError::into_inner);
-        decides(self.callsite) || decided.contains(&key)
+        pins_context(self.callsite) || decided.contains(&key)
     }
 
     pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_decided: bool) {
-        if is_decided && !decides(self.callsite) {
+        if is_decided && !pins_context(self.callsite) {
             let mut decided = self.decided.write().unwrap_or_else(PoisonError::into_inner);
             for (name, _) in &values {
                 if !decided.contains(name) {

@@ -99,7 +99,7 @@ where
             message,
             fields,
             spans: spans_around(event, &ctx),
-            context: Context::of_event(event, &ctx),
+            context: Context::from_event(event, &ctx),
             line,
         };
         route.event(&crate::Event(Arc::new(parts)));
@@ -179,6 +179,6 @@ fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
         return callsite.target().to_owned();
     }
     fields.retain(|(name, _)| !is_log_field(name));
-    let target = LogRecord::of(event).target;
+    let target = LogRecord::from_event(event).target;
     target.unwrap_or_else(|| callsite.target().to_owned())
 }

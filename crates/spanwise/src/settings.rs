@@ -3,7 +3,7 @@
 use spanwise_core::{Sensitivity, Setting};
 use spanwise_json::Format;
 
-use crate::to_sentry;
+use crate::sinks;
 
 pub(crate) const fn setting(
     name: &'static str,
@@ -294,15 +294,15 @@ pub const SETTINGS: &[Setting] = &[
     FORCE_COLOR,
     CLICOLOR_FORCE,
     TERM,
-    to_sentry::SENTRY_DSN,
-    to_sentry::SENTRY_ENVIRONMENT,
-    to_sentry::SENTRY_RELEASE,
-    to_sentry::SENTRY_EVENT_LEVEL,
-    to_sentry::SENTRY_BREADCRUMB_LEVEL,
-    to_sentry::SENTRY_SAMPLE_RATE,
-    to_sentry::SENTRY_TRACES_SAMPLE_RATE,
-    to_sentry::SENTRY_GROUPING,
-    to_sentry::SENTRY_ENABLE_LOGS,
+    sinks::SENTRY_DSN,
+    sinks::SENTRY_ENVIRONMENT,
+    sinks::SENTRY_RELEASE,
+    sinks::SENTRY_EVENT_LEVEL,
+    sinks::SENTRY_BREADCRUMB_LEVEL,
+    sinks::SENTRY_SAMPLE_RATE,
+    sinks::SENTRY_TRACES_SAMPLE_RATE,
+    sinks::SENTRY_GROUPING,
+    sinks::SENTRY_ENABLE_LOGS,
 ];
 
 /// The prefix of the variables that are ours alone.

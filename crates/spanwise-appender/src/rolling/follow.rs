@@ -92,7 +92,9 @@ impl State {
             let left = self.salvage.iter().map(Salvage::left).sum::<u64>();
             let what = self.loss(Some(left.max(unsafe_bytes)), &error);
             // There is no later time to tell it.
-            self.settings.report.last_fault(Fault::WriteFailed, &what);
+            self.settings
+                .report
+                .fault_unthrottled(Fault::WriteFailed, &what);
             self.salvage.clear();
         }
     }

@@ -186,7 +186,7 @@ fn of_a_text_beyond_the_budget_the_tail_is_hidden() {
         "é".repeat(50_000)
     );
     let policy: &dyn Redact = &policy;
-    let shown = policy.hide(&long);
+    let shown = policy.redact_text(&long);
     assert!(shown.ends_with("[REDACTED]") && !shown.contains("hunter2"));
     assert!(shown.len() < 65 * 1024, "{}", shown.len());
     // A token that begins before the end of what is read.
@@ -196,7 +196,7 @@ fn of_a_text_beyond_the_budget_the_tail_is_hidden() {
             "x ".repeat(32_740) + &"y".repeat(shift) + " ",
             "a".repeat(36)
         );
-        assert!(!policy.hide(&token).contains("ghp_"), "{shift}");
+        assert!(!policy.redact_text(&token).contains("ghp_"), "{shift}");
     }
 }
 

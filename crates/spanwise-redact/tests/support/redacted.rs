@@ -437,12 +437,12 @@ fn written(value: fmt::Arguments<'_>) -> String {
 #[derive(Default)]
 struct Watched {
     text: String,
-    watch: MarkTracker,
+    tracker: MarkTracker,
 }
 
 impl fmt::Write for Watched {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.watch.see(text);
+        self.tracker.observe(text);
         self.text.push_str(text);
         Ok(())
     }
@@ -491,7 +491,7 @@ impl Visit for Call {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut watched = Watched::default();
         let seen = match fmt::write(&mut watched, format_args!("{value:?}")) {
-            Ok(()) if watched.watch.is_json() => Seen::Json(watched.text),
+            Ok(()) if watched.tracker.is_json() => Seen::Json(watched.text),
             _ => Seen::Debug(written(format_args!("{value:?}"))),
         };
         self.values.push((field.name(), seen));

@@ -98,7 +98,7 @@ impl<L> Recorded<L> {
         let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
         let fate = unit.fate(|| {
             let number =
-                consistent_sampling::randomness_from_context(&SpanContext::of_event(event, ctx));
+                consistent_sampling::randomness_from_context(&SpanContext::from_event(event, ctx));
             unit.choose_by_id(number.is_some());
             threshold.keeps(number.unwrap_or_else(|| shared.random.next()))
         });

@@ -19,7 +19,7 @@ impl std::fmt::Display for Declined {
 impl std::error::Error for Declined {}
 
 #[test]
-fn but_the_one_that_asked_for_them() {
+fn only_unredacted_layer_sees_secrets() {
     alone!();
     let [output, added, unredacted] = [(); 3].map(|()| Lines::default());
     let telemetry = spanwise::Builder::prod()

@@ -223,7 +223,7 @@ fn wrong_text_that_may_be_a_secret_is_not_shown() {
 /// The builder of Sentry is changed when the stack starts: its mistakes are among the others.
 #[cfg(feature = "sentry")]
 #[test]
-fn wrong_levels_of_sentry_are_reported_with_the_others() {
+fn wrong_sentry_levels_are_reported_with_the_rest() {
     alone!();
     let builder = Builder::prod()
         .output("stdot")
@@ -301,7 +301,7 @@ fn wrong_lines(builder: &Builder) -> Vec<String> {
 }
 
 #[test]
-fn an_explanation_shows_what_init_reports_as_wrong() {
+fn explanation_lists_what_init_reports() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
@@ -321,7 +321,7 @@ fn an_explanation_shows_what_init_reports_as_wrong() {
 
 /// A strict start stops at what another one warns of, so it is said once, as wrong.
 #[test]
-fn an_explanation_of_a_strict_start_shows_warnings_as_wrong() {
+fn strict_explanation_lists_warnings_as_wrong() {
     let vars = [("LOG_PRESET", "prod"), ("LOG_DRIVER", "x")];
     let builder = Builder::from_vars(vars).unwrap();
     assert!(

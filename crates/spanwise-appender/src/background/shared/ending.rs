@@ -166,7 +166,7 @@ impl Shared {
         state.reported_lost = stats.lost();
         drop(state);
         if is_news {
-            self.report.last_fault(Fault::Lost, &stats);
+            self.report.fault_unthrottled(Fault::Lost, &stats);
         }
     }
 }

@@ -384,7 +384,7 @@ const TEXTS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn quotes_blanks_and_case_change_nothing_or_are_refused() {
+fn quotes_blanks_and_case_are_ignored_or_refused() {
     let plain: [fn(&str) -> String; 10] = [
         |value| format!(" {value}"),
         |value| format!("{value}\n"),
