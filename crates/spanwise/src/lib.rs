@@ -267,7 +267,7 @@ pub use run::{Outcome, run};
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
-    Background, Bytes, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
+    Background, ByteSize, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{

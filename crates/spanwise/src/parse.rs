@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_appender::Bytes;
+use spanwise_appender::ByteSize;
 use spanwise_core::{Levels, Setting, TargetLevels, parse_level, suggest::closest};
 use spanwise_json::Format;
 use spanwise_sample::{Recorder, SampleError, Sampler};
@@ -143,7 +143,7 @@ pub(crate) fn recorder(text: &str) -> Result<Option<Recorder>, Mistake> {
             "is no level: did you mean debug? accepts {accepts}"
         )));
     }
-    if text.parse::<Bytes>().is_ok() {
+    if text.parse::<ByteSize>().is_ok() {
         return Err(Mistake::Predicate(format!(
             "is a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts {accepts}"
         )));
