@@ -23,8 +23,8 @@ use std::{
 
 use serde_core::{Serialize, Serializer};
 use spanwise_core::{
-    Context, ContextLayer, Inherit, KeyVerdict, LayerExt, LayerId, Layers, LevelLayer, Redact,
-    SelfReport, SpanData, SpanTable,
+    Context, ContextLayer, KeyVerdict, LayerExt, Layers, LevelLayer, Redact, SelfReport,
+    internal::{Inherit, LayerId, SpanData, SpanTable},
 };
 use spanwise_json::{Format, JsonLayer, SpanEvents};
 use spanwise_testing::support::parse_json;
