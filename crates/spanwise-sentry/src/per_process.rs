@@ -3,12 +3,12 @@
 //! A child has a copy of its parent's memory and one of its threads. A queue in it is the parent's
 //! to send, and a lock in it may be held by a thread that is not there.
 
-use std::{
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
-    thread,
-};
+use std::{sync::OnceLock, thread};
 
-use spanwise_core::internal::forks;
+use spanwise_core::internal::{
+    forks,
+    sync::{Mutex, MutexGuard},
+};
 
 /// A value of each process.
 #[derive(Debug)]
@@ -53,26 +53,18 @@ impl<T> PerProcess<T> {
 /// Locks `mutex`, which came to be in the process of the generation `owner`. `None` if this is a child of it, and if
 /// a thread of the parent's held the lock at the fork.
 pub(crate) fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => wait_for_lock(mutex, owner),
-    }
+    mutex.try_lock().or_else(|| wait_for_lock(mutex, owner))
 }
 
 #[cold]
 fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     if forks::generation() == owner {
-        return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+        return Some(mutex.lock());
     }
     // Another thread of this process lets go of it soon.
     (0..MAX_TRIES).find_map(|_| {
         thread::yield_now();
-        match mutex.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        mutex.try_lock()
     })
 }
 

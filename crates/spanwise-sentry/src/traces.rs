@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
@@ -29,11 +29,7 @@ pub(crate) struct Collected {
 
 /// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
 fn is_kept(share: Threshold, unit: &Unit, spans: &[Arc<Open>]) -> bool {
-    let lock = || {
-        unit.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
+    let lock = || unit.collected.lock();
     let decided = lock().is_kept;
     decided.unwrap_or_else(|| {
         let kept = number_of(unit, spans).is_some_and(|number| share.keeps(number));
@@ -66,11 +62,7 @@ pub(crate) fn finish(
     if !is_kept(share, unit, spans) {
         return None;
     }
-    let collected = || {
-        unit.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
+    let collected = || unit.collected.lock();
     if !span.begins_unit {
         let trace_id = trace_id_of(spans, unit);
         let mut collected = collected();

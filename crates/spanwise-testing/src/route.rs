@@ -5,12 +5,14 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::Duration,
 };
+
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
@@ -60,7 +62,7 @@ impl Sink {
 
     /// Nobody calls user code, which may log, while this is locked.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Caught> {
-        self.caught.lock().unwrap_or_else(PoisonError::into_inner)
+        self.caught.lock()
     }
 
     /// Waits until there are more than `seen` events. False if there are not within `timeout`.
@@ -69,7 +71,7 @@ impl Sink {
         let waited = self
             .arrived
             .wait_timeout_while(self.lock(), timeout, has_none);
-        let (caught, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (caught, _) = waited;
         caught.events.len() > seen
     }
 
@@ -228,7 +230,7 @@ fn adopted() -> Vec<Weak<Sink>> {
 }
 
 fn live_list() -> MutexGuard<'static, Vec<Weak<Sink>>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    LIVE.lock()
 }
 
 /// The sink, unless its capture has ended.

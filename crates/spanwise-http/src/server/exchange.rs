@@ -1,13 +1,14 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{error::Error, fmt::Write as _, time::Instant};
 
-use spanwise_core::{AsError, Clock, internal::errors::ErrorCopy};
+use spanwise_core::{
+    AsError, Clock,
+    internal::{
+        errors::ErrorCopy,
+        sync::{Mutex, MutexGuard},
+    },
+};
 
 use super::{names, value::Value};
 use crate::carried::Carried;
@@ -150,7 +151,7 @@ impl Exchange {
     }
 
     pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock()
     }
 
     /// All that was noted; nothing is left.

@@ -2,9 +2,10 @@
 
 use std::{
     mem,
-    sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use spanwise_core::internal::sync::MutexGuard;
 
 use super::{Failing, LINGER, Phase, Shared, State, Worker, attempt::Attempt};
 use crate::background::{buffer::Chunk, notice::Notice};
@@ -98,17 +99,11 @@ impl Shared {
             let pending = closing || state.notices.are_pending();
             if empty && lingers >= EMPTY_LINGERS && !pending {
                 state.worker = Worker::Asleep;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state);
                 lingers = 0;
             } else {
                 state.worker = Worker::Lingering;
-                (state, _) = self
-                    .work
-                    .wait_timeout(state, LINGER)
-                    .unwrap_or_else(PoisonError::into_inner);
+                (state, _) = self.work.wait_timeout(state, LINGER);
                 lingers += 1;
             }
             state.worker = Worker::Busy;
@@ -225,10 +220,7 @@ impl Shared {
             }
             // Lines that come meanwhile are no reason to wake it.
             state.worker = Worker::Busy;
-            (state, _) = self
-                .work
-                .wait_timeout(state, left.max(LINGER))
-                .unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.work.wait_timeout(state, left.max(LINGER));
         }
         false
     }
