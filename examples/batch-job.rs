@@ -27,7 +27,7 @@ fn settle_invoices(_: &Telemetry) -> ExitCode {
     let mut failed = 0;
     for (invoice_id, amount) in invoices {
         // The id is on every line inside, also in libraries.
-        let item = spanwise::unit!("invoice", invoice_id);
+        let item = spanwise::unit_span!("invoice", invoice_id);
         let settled = item.in_scope(|| settle(amount));
         failed += usize::from(!settled);
     }

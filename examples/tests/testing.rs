@@ -92,7 +92,7 @@ fn refused_order_is_logged_once_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn failed_request_says_why() {
+async fn failed_request_has_its_reason() {
     let logs = capture();
     let request = Request::post("/pay").body(Body::empty()).unwrap();
     let response: Result<Response, Infallible> = app().oneshot(request).await;
@@ -104,7 +104,7 @@ async fn failed_request_says_why() {
 }
 
 #[tokio::test]
-async fn request_and_its_task_say_who_they_are_for() {
+async fn request_and_its_task_have_the_tenant() {
     let logs = capture();
     let request = Request::get("/orders/42").body(Body::empty()).unwrap();
     let response: Result<Response, Infallible> = app().oneshot(request).await;

@@ -1,6 +1,7 @@
 //! Parts that the other crates of the workspace share. They promise nothing: any release may change
 //! or remove them.
 
+mod backoff;
 pub mod backtrace;
 mod callsite;
 pub mod consistent_sampling;
@@ -19,6 +20,7 @@ pub(crate) mod per_layer_filters;
 mod per_second;
 mod random_bits;
 pub mod reentrancy;
+pub mod rfc3339;
 pub mod runtime_callsite;
 mod sharded_counter;
 mod span_data;
@@ -28,6 +30,7 @@ pub mod suggest;
 pub mod sync;
 
 pub use self::{
+    backoff::Backoff,
     callsite::CallsitePlans,
     entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
     error_chain::error_chain,

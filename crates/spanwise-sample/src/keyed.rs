@@ -63,9 +63,7 @@ impl Keyed {
     #[cfg(test)]
     fn len(&self) -> usize {
         let shards = self.shards.iter();
-        shards
-            .map(|shard| shard.lock().entries.len())
-            .sum()
+        shards.map(|shard| shard.lock().entries.len()).sum()
     }
 }
 

@@ -16,7 +16,7 @@ use spanwise_core::{
 };
 use tracing_core::Level;
 
-use crate::limits::Category;
+use crate::rate_limits::Category;
 
 /// An envelope, ready to be sent.
 #[derive(Debug)]

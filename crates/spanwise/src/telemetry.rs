@@ -13,8 +13,8 @@ use spanwise_core::{Fault, LevelHandle, Levels, LevelsError, SelfReport, SinkSta
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
-use crate::http_server::HttpServer;
-use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
+use crate::http_options::HttpOptions;
+use crate::{outputs::Outputs, resolve::Resolved, sinks::Running};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at
 /// most five seconds. A program that ends by `std::process::exit` while it is held shuts down as
@@ -28,7 +28,7 @@ pub struct Telemetry {
     guards: Vec<FlushGuard>,
     at_exit: Option<AtExit>,
     #[cfg(feature = "http")]
-    http_server: HttpServer,
+    http_server: HttpOptions,
 }
 
 /// Tells what a sampler held back, if the program exits before the shutdown.
@@ -109,7 +109,7 @@ impl Telemetry {
             handle,
             guards,
             #[cfg(feature = "http")]
-            http_server: HttpServer {
+            http_server: HttpOptions {
                 context_keys: resolved.context.clone(),
                 ..resolved.http_server.clone()
             },

@@ -12,6 +12,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+mod per_process;
+
+pub use per_process::{Inherited, PerProcess, lock};
+
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Returns how many forks lie between this process and the one that first asked.

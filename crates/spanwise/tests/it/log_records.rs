@@ -63,7 +63,7 @@ fn origin_is_the_record_s_own() {
 /// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of
 /// `tracing`.
 #[test]
-fn fmt_shows_them_as_events() {
+fn fmt_shows_log_records_as_events() {
     alone!();
     let lines = Lines::default();
     let fmt = tracing_subscriber::fmt::layer()
