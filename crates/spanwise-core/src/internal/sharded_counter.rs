@@ -10,7 +10,7 @@ use std::{
 /// cache line from each other. It costs a fifth of an atomic addition, and 2 KiB.
 ///
 /// ```
-/// use spanwise_core::ShardedCounter;
+/// use spanwise_core::internal::ShardedCounter;
 ///
 /// let counter = ShardedCounter::default();
 /// std::thread::scope(|scope| {

@@ -19,8 +19,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
-use super::{CONTEXT_KEYS, ContextLayer};
-use crate::{Fault, Redact, SelfReport, panic_safe};
+use crate::{CONTEXT_KEYS, ContextLayer, Fault, Redact, SelfReport, internal::panic_safe};
 
 /// Sets a context key of the unit of work that the current span is part of.
 ///
@@ -30,7 +29,7 @@ use crate::{Fault, Redact, SelfReport, panic_safe};
 /// every output. Of two calls the last one counts.
 ///
 /// A policy reads the value as it reads any field. Its text is cut at
-/// [`MAX_CONTEXT_VALUE_LEN`](crate::MAX_CONTEXT_VALUE_LEN) bytes. Fields of that name in the program's
+/// [`MAX_CONTEXT_VALUE_LEN`](crate::internal::MAX_CONTEXT_VALUE_LEN) bytes. Fields of that name in the program's
 /// own spans and events do not replace it.
 ///
 /// Where it cannot be set, stderr says why, once: outside of any span, for a key that is not
@@ -103,7 +102,7 @@ fn unit(registry: &Registry) -> Option<Id> {
 }
 
 /// Whether spans of this callsite begin a unit of their own inside another.
-pub(super) fn begins_unit(callsite: &Metadata<'_>) -> bool {
+pub(crate) fn begins_unit(callsite: &Metadata<'_>) -> bool {
     callsite.fields().field("spanwise.unit").is_some()
 }
 

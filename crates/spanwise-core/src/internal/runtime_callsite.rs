@@ -45,7 +45,7 @@ pub struct Origin<'a> {
 /// A callsite for events of one [`Origin`], or for its spans.
 ///
 /// ```
-/// use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
+/// use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
 /// use tracing::Level;
 ///
 /// let origin = Origin {

@@ -18,7 +18,7 @@ use super::generation;
 /// adopts the parent's if that is safe. The values of parents stay in memory.
 ///
 /// ```
-/// use spanwise_core::forks::PerProcess;
+/// use spanwise_core::internal::forks::PerProcess;
 ///
 /// let value = PerProcess::new(1);
 /// assert_eq!(value.here(|parent| parent + 1), &1); // 2 in a child

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io};
 
-use crate::{LayerId, panic_safe};
+use crate::internal::{LayerId, panic_safe};
 
 thread_local! {
     /// A bit for each layer whose writer is called right now; layers share bits by their number.

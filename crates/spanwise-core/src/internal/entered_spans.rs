@@ -10,7 +10,7 @@ use std::{
 
 use tracing_core::span::Id;
 
-use crate::{LayerId, SpanTable};
+use crate::internal::{LayerId, SpanTable};
 
 /// A value that a layer keeps for one or more spans, and that counts how many of them are closed.
 ///
@@ -44,7 +44,7 @@ impl<T: SpanValue + ?Sized> SpanValue for Arc<T> {
 ///
 /// ```
 /// use std::sync::{Arc, atomic::AtomicU32};
-/// use spanwise_core::{CurrentSpan, EnteredSpans, LayerId, SpanTable, SpanValue};
+/// use spanwise_core::internal::{CurrentSpan, EnteredSpans, LayerId, SpanTable, SpanValue};
 /// use tracing::span::Id;
 ///
 /// struct Data { name: &'static str, closed: AtomicU32 }

@@ -9,7 +9,7 @@
 //! too, without its causes: `log` hands them on only with its feature `kv_std`, which takes one more
 //! crate. `tracing::error!(error = &err as &dyn Error)` has them.
 //!
-//! Beyond [`MAX_CALLSITES`](crate::runtime_callsite::MAX_CALLSITES) origins, as a program has that
+//! Beyond [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES) origins, as a program has that
 //! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its
 //! key-values stand at the end of the message.
 //!
@@ -42,8 +42,11 @@ use tracing_core::{
 use tracing_log::{AsLog as _, AsTrace as _};
 
 use crate::{
-    Redact, panic_safe,
-    runtime_callsite::{Origin, RuntimeCallsite},
+    Redact,
+    internal::{
+        panic_safe,
+        runtime_callsite::{Origin, RuntimeCallsite},
+    },
 };
 
 /// Makes this bridge the logger of the `log` crate. A second call changes nothing.

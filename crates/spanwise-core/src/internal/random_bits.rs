@@ -10,7 +10,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::{Clock, forks};
+use crate::{Clock, internal::forks};
 
 /// Returns 64 random bits.
 ///

@@ -11,34 +11,13 @@ use std::{
 
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::SpanValue;
+use crate::internal::{LayerId, SpanValue};
 
 /// What a span keeps for a layer: a part of its own, and what it took over from its parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
     /// The same own part, over what `parent` has now. No lock is held meanwhile.
     #[must_use]
     fn rebuild(&self, parent: Option<&Self>) -> Self;
-}
-
-/// Tells the instances of a layer type apart, where they keep data side by side in one span.
-///
-/// Without it two layers of one type share a slot, and what one was asked to hide leaks through the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LayerId(u64);
-
-impl LayerId {
-    /// An id that no other layer of this process has.
-    #[must_use]
-    pub fn unique() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Its number: they are given out one after the other.
-    #[must_use]
-    pub fn number(self) -> u64 {
-        self.0
-    }
 }
 
 /// A span's value in the tree of its unit of work.

@@ -2,7 +2,7 @@
 
 use std::{any::Any, cell::RefCell};
 
-use crate::panic_safe;
+use crate::internal::panic_safe;
 
 /// A panic of which there is an event.
 #[derive(Debug)]

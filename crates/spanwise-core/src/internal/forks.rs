@@ -60,7 +60,7 @@ fn for_each_hook(call: impl Fn(&Hooks)) {
     let mut slot = &FIRST;
     while let Some(hooks) = slot.get() {
         // A panic must not leave through C.
-        let _ = crate::panic_safe::catch_panic(|| call(hooks));
+        let _ = crate::internal::panic_safe::catch_panic(|| call(hooks));
         slot = &hooks.next;
     }
 }

@@ -4,9 +4,9 @@
 /// first; case does not count.
 ///
 /// ```
-/// assert_eq!(spanwise_core::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
-/// assert_eq!(spanwise_core::suggest::closest("jsn", ["json", "pretty"]), Some("json"));
-/// assert_eq!(spanwise_core::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
+/// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
+/// assert_eq!(spanwise_core::internal::suggest::closest("jsn", ["json", "pretty"]), Some("json"));
+/// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
 /// ```
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two edits turn any word of two letters into any other: a short word may differ by less.
@@ -20,7 +20,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// The name of a variable that `name` is taken for: within one edit, or two if it has nine letters.
 ///
 /// ```
-/// use spanwise_core::suggest::closest_name;
+/// use spanwise_core::internal::suggest::closest_name;
 ///
 /// assert_eq!(closest_name("LOG_FROMAT", ["LOG_FORMAT", "LOG_FILE"]), Some("LOG_FORMAT"));
 /// assert_eq!(closest_name("LOG_FORMATTER", ["LOG_FORMAT", "LOG_FILE"]), None);
@@ -53,9 +53,9 @@ fn closest_within<'a>(
 /// The level that `word` is taken for: spelled with a mistake, or named as other loggers do.
 ///
 /// ```
-/// assert_eq!(spanwise_core::suggest::closest_level("inof"), Some("info"));
-/// assert_eq!(spanwise_core::suggest::closest_level("verbose"), Some("debug"));
-/// assert_eq!(spanwise_core::suggest::closest_level("shop"), None);
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("verbose"), Some("debug"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("shop"), None);
 /// ```
 #[must_use]
 pub fn closest_level(word: &str) -> Option<&'static str> {

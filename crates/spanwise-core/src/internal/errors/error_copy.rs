@@ -1,17 +1,16 @@
-//! A copy of an error, for an event that comes when the error is gone.
+//! A copy of an error, for an event that is sent after the error is dropped.
 
 use std::{error::Error, fmt, sync::Arc};
 
 use super::{backtrace, short_name, type_name};
-use crate::{
+use crate::internal::{
     error_chain::{MAX_CAUSES, error_chain},
     panic_safe,
 };
 
-/// What sinks show of an error: its message, the name of its type, its backtrace, and the same of
-/// its causes, 32 at most.
+/// A copy of the message, the type name and the backtrace of an error and of its first 32 causes.
 ///
-/// Its `Debug` is the short name of the type of the original.
+/// Its `Debug` is the short type name of the original.
 pub struct ErrorCopy {
     pub(super) type_name: Option<&'static str>,
     pub(super) short_name: Option<String>,
@@ -20,11 +19,12 @@ pub struct ErrorCopy {
     source: Option<Box<Self>>,
 }
 
-/// A longer message is cut.
+/// A longer message is cut, in bytes.
 const MAX_MESSAGE_LEN: usize = 4096;
 
 impl ErrorCopy {
-    /// Copies `error` with its causes. It is best given as [`err`](crate::err) views it.
+    /// Copies `error` and its causes. Pass the result of [`err`](crate::err) to keep the type name
+    /// and the backtrace.
     #[must_use]
     pub fn new(error: &(dyn Error + 'static)) -> Self {
         let causes: Vec<_> = error_chain(error, MAX_CAUSES).collect();

@@ -9,7 +9,7 @@ use std::{
 
 use tracing_core::span::Id;
 
-use crate::SpanValue;
+use crate::internal::SpanValue;
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
@@ -19,7 +19,7 @@ use crate::SpanValue;
 /// one under it: let `T` be an `Arc`.
 ///
 /// ```
-/// use spanwise_core::SpanTable;
+/// use spanwise_core::internal::SpanTable;
 /// use tracing::span::Id;
 ///
 /// let spans = SpanTable::default();
@@ -68,7 +68,7 @@ impl<T: Clone> SpanTable<T> {
 
 impl<T: SpanValue> SpanTable<T> {
     /// [`remove`](Self::remove), and counts the span in its value: an
-    /// [`EnteredSpans`](crate::EnteredSpans) that remembers the value asks the table again.
+    /// [`EnteredSpans`](crate::internal::EnteredSpans) that remembers the value asks the table again.
     pub fn close(&self, id: &Id) -> Option<T> {
         let mut shard = self.shard(id);
         let value = shard.remove(&id.into_u64())?;

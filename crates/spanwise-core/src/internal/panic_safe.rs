@@ -8,7 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::nested_json::MarkTracker;
+use crate::internal::nested_json::MarkTracker;
 
 /// Stands where the text of a value would, when formatting it panicked.
 pub const PANICKED: &str = "<panicked while formatting>";
@@ -43,7 +43,7 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 /// What a panicking or failing value wrote before is taken back and replaced by [`PANICKED`] or [`FORMAT_ERROR`].
 ///
 /// ```
-/// use spanwise_core::panic_safe;
+/// use spanwise_core::internal::panic_safe;
 ///
 /// struct Broken;
 /// impl std::fmt::Debug for Broken {
@@ -100,7 +100,7 @@ pub(crate) fn format_value_into(
 /// A policy does not know half a secret for one, and would show it.
 ///
 /// ```
-/// use spanwise_core::panic_safe;
+/// use spanwise_core::internal::panic_safe;
 ///
 /// assert_eq!(panic_safe::format_words(format_args!("key is hunter2"), 10), "key is …");
 /// ```

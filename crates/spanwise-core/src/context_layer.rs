@@ -1,7 +1,5 @@
 //! Who a line belongs to: `request_id`, `tenant_id` and the like, inherited down the span tree.
 
-mod set;
-
 use std::{cell::Cell, fmt, iter, ops::Range, sync::Arc};
 
 use tracing::{Dispatch, Event, Subscriber};
@@ -17,11 +15,11 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    CallsitePlans, FilterInterop, Inherit, KeyVerdict, KeyVerdicts, LayerId, NoRedaction, REDACTED,
-    Redact, SpanData, panic_safe, redact,
+    KeyVerdict, NoRedaction, REDACTED, Redact,
+    context_set::{self, pins_context, recorded_callsite},
+    internal::{CallsitePlans, FilterInterop, Inherit, KeyVerdicts, LayerId, SpanData, panic_safe},
+    redact,
 };
-
-pub use set::{has_set_custom_key, pins_context, recorded_callsite, set};
 
 /// The keys that every [`ContextLayer`] knows: a span field of such a name enters the context.
 pub const CONTEXT_KEYS: [&str; 5] = ["request_id", "tenant_id", "user_id", "trace_id", "span_id"];
@@ -319,7 +317,7 @@ impl ContextLayer {
         self
     }
 
-    fn declares(&self, name: &str) -> bool {
+    pub(crate) fn declares(&self, name: &str) -> bool {
         CONTEXT_KEYS.contains(&name) || self.more_keys.iter().any(|key| key == name)
     }
 
@@ -335,7 +333,7 @@ impl ContextLayer {
             Plan {
                 keys: keys.collect(),
                 is_pinned: pins_context(callsite),
-                begins_unit: set::begins_unit(callsite),
+                begins_unit: context_set::begins_unit(callsite),
             }
         })
     }

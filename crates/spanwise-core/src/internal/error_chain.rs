@@ -2,7 +2,7 @@
 
 use std::{error::Error, ptr};
 
-use crate::panic_safe;
+use crate::internal::panic_safe;
 
 /// Causes that a copy of an error has. No sink shows more of them.
 pub(crate) const MAX_CAUSES: usize = 32;
@@ -26,7 +26,7 @@ pub(crate) const MAX_CAUSES: usize = 32;
 ///     }
 /// }
 /// let error = Refused(fmt::Error);
-/// let causes = spanwise_core::error_chain(&error, 16).map(ToString::to_string);
+/// let causes = spanwise_core::internal::error_chain(&error, 16).map(ToString::to_string);
 /// assert_eq!(causes.collect::<Vec<_>>(), [fmt::Error.to_string()]);
 /// ```
 pub fn error_chain<'a>(

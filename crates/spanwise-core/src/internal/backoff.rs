@@ -6,7 +6,7 @@ use std::{ops::RangeInclusive, time::Duration};
 ///
 /// ```
 /// use std::time::Duration;
-/// use spanwise_core::Backoff;
+/// use spanwise_core::internal::Backoff;
 ///
 /// let mut backoff = Backoff::new(Duration::from_millis(10)..=Duration::from_millis(30));
 /// let delays = [backoff.next_delay(), backoff.next_delay(), backoff.next_delay()];

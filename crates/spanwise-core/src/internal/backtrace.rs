@@ -70,7 +70,7 @@ pub fn frames(text: &str) -> Vec<Frame<'_>> {
 ///    1: tokio::runtime::task::core::Core<T,S>::poll
 ///              at /home/ada/.cargo/registry/src/index-1/tokio-1.54.1/src/runtime/task/core.rs:365:24
 ///    2: tokio::runtime::task::harness::poll_future";
-/// let short = spanwise_core::backtrace::shorten(text, Some("src/price.rs"));
+/// let short = spanwise_core::internal::backtrace::shorten(text, Some("src/price.rs"));
 /// assert_eq!(
 ///     short,
 ///     "   0: shop::price\n             at src/price.rs:12:9\n      … 2 frames of tokio\n"

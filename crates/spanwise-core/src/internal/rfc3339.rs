@@ -14,7 +14,7 @@ use std::{
 ///
 /// ```
 /// use std::time::UNIX_EPOCH;
-/// use spanwise_core::rfc3339::Utc;
+/// use spanwise_core::internal::rfc3339::Utc;
 ///
 /// assert_eq!(Utc(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000000Z");
 /// ```

@@ -14,7 +14,7 @@ use tracing_core::Metadata;
 /// is read without a lock cannot be moved.
 ///
 /// ```
-/// use spanwise_core::CallsitePlans;
+/// use spanwise_core::internal::CallsitePlans;
 /// use tracing::callsite::Callsite as _;
 ///
 /// let plans: CallsitePlans<usize> = CallsitePlans::default();
