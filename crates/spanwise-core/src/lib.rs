@@ -45,6 +45,7 @@
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
 //! | an output that is shut down with the process | [`SinkControl`] |
+//! | a sink that sends to a server over the network | [`export`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
@@ -65,6 +66,7 @@ mod entered_spans;
 mod error_chain;
 pub mod errors;
 mod event_context;
+pub mod export;
 mod flush;
 pub mod forks;
 mod forward;
