@@ -22,7 +22,7 @@
 //!     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
 //! });
 //! assert_eq!(handle.levels().to_string(), "info,sqlx=warn");
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # Parts
@@ -78,6 +78,7 @@ pub mod log_record;
 pub mod logged_panic;
 pub mod nested_json;
 pub mod panic_safe;
+mod parse_error;
 mod per_layer_filters;
 mod per_second;
 mod random_bits;
@@ -96,6 +97,7 @@ pub mod stdio;
 pub mod suggest;
 mod visibility;
 mod without_captured;
+pub mod words;
 
 pub use backoff::Backoff;
 pub use callsite::CallsitePlans;
@@ -110,7 +112,8 @@ pub use layer_ext::LayerExt;
 pub use layers::Layers;
 pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
-pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
+pub use levels::{Levels, TargetLevels, parse_level};
+pub use parse_error::{ParseError, Problem};
 pub use per_layer_filters::FilterInterop;
 pub use per_second::PerSecond;
 pub use random_bits::random_bits;
