@@ -6,7 +6,8 @@ use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
 use crate::{
-    ParseError, Problem, suggest,
+    ParseError, Problem,
+    internal::suggest,
     words::{self, Word},
 };
 
@@ -675,7 +676,7 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
 /// 5; `warning` for warn, `fatal` and `critical` for error.
 ///
 /// ```
-/// use spanwise_core::parse_level;
+/// use spanwise_core::internal::parse_level;
 /// use tracing::level_filters::LevelFilter;
 ///
 /// assert_eq!(parse_level("WARNING"), Some(LevelFilter::WARN));
