@@ -44,6 +44,7 @@
 //! | what one sink must not show | [`LayerExt::redacted`] |
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
+//! | an output that is shut down with the process | [`SinkControl`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
@@ -105,7 +106,7 @@ pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
 pub use errors::{AsError, err};
 pub use event_context::EventContext;
-pub use flush::Flush;
+pub use flush::{Flush, SinkControl};
 pub use layer_ext::LayerExt;
 pub use layers::Layers;
 pub use level_filtered::LevelFiltered;

@@ -286,7 +286,7 @@ fn work() {
         let _request = request.enter();
         info!(debug = ?Value, display = %Value, error = &Value as &dyn Error, "first");
         request.record("late", tracing::field::debug(Value));
-        info!(nested = %spanwise_json::json(&Value), password = %Value, "message {Value}");
+        info!(nested = %spanwise_json::as_json(&Value), password = %Value, "message {Value}");
         info_span!("step", late = ?Value).in_scope(|| {
             request.record("round", round + 1);
             info!(parent: &request, user_id = ?Value, "elsewhere");
@@ -296,7 +296,7 @@ fn work() {
 }
 
 #[test]
-fn hostile_code_hangs_no_thread_and_tears_no_line() {
+fn hostile_code_neither_hangs_nor_tears_lines() {
     // A hook that logs is not for here: a panic inside a hook ends the program.
     std::panic::set_hook(Box::new(|_| ()));
     let outputs: [Output; 3] = Default::default();

@@ -108,7 +108,7 @@ fn has_timestamps(cases: &[Case]) {
     let written = lines.clone();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let layer = JsonLayer::new()
-        .timestamp(Timestamp::Seconds.local())
+        .timestamp(Timestamp::seconds().local())
         .clock(clock.clone())
         .with_writer(move || lines.clone());
     let stack = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));

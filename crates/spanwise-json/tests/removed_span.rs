@@ -137,7 +137,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Closing {
 
 /// The last thread that looks at a closed span removes it, and drops what others keep in it.
 #[test]
-fn removing_a_span_inside_a_look_up_may_log() {
+fn span_removal_inside_a_lookup_may_log() {
     let (is_closing, closing) = channel();
     let (found, go_on) = channel();
     let (tell_closed, closed) = channel();

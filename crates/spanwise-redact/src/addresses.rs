@@ -51,10 +51,11 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
         && top
             .get(..4)
             .is_some_and(|xn| xn.eq_ignore_ascii_case("xn--"));
-    let well_formed = labels().all(|label| !label.is_empty());
+    let well_formed = !name.starts_with('.') && !name.as_bytes().windows(2).any(|two| two == b"..");
     // `react@18.2.0-beta.rc` is a version.
     let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
-    let is_version = labels().take(2).all(is_number);
+    let is_version =
+        name.starts_with(|c: char| c.is_ascii_digit()) && labels().take(2).all(is_number);
     let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
     ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
 }

@@ -1,7 +1,7 @@
 //! Values of SQL: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
 
 use crate::{
-    bytes::{Set, find, is_space, run, run_back, skip_space},
+    bytes::{Set, find, find2, is_space, run, run_back, skip_space},
     values, work,
 };
 
@@ -41,20 +41,36 @@ pub(crate) fn literals<'t, R>(
             continue;
         }
         while let Some(row) = row_at(bytes, at) {
-            at = row;
-            for column in 0.. {
-                let (start, end, after) = value(bytes, at);
-                if let Some(Some(rule)) = rules.get(column).filter(|_| start < end) {
-                    found(rule, start, end);
+            let (literals, end) = values_of(bytes, row);
+            at = end + usize::from(bytes.get(end) == Some(&b')'));
+            if literals.len() == rules.len() {
+                for (rule, (start, end)) in rules.iter().zip(literals) {
+                    if let Some(rule) = rule.as_ref().filter(|_| start < end) {
+                        found(rule, start, end);
+                    }
                 }
-                at = after;
-                match bytes.get(after) {
-                    Some(b',') => at += 1,
-                    _ => break,
-                }
+            } else if let Some(rule) = rules.iter().flatten().next()
+                && find2(&bytes[..end], *b"\"'", row).is_some()
+            {
+                // A backslash before a quote or a bracket was not meant as it was read.
+                found(rule, row, end);
             }
-            at += usize::from(bytes.get(at) == Some(&b')'));
         }
+    }
+}
+
+/// The values of a row that begins at `start`: what to hide of each, from where to where, and where
+/// the row ends.
+fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
+    let mut values = Vec::new();
+    let mut at = start;
+    loop {
+        let (start, end, after) = value(text, at);
+        values.push((start, end));
+        if text.get(after) != Some(&b',') {
+            return (values, after);
+        }
+        at = after + 1;
     }
 }
 
@@ -126,19 +142,20 @@ fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize 
     }
 }
 
-/// The next `,` or `)` that is in no brackets of its own, or the end.
+/// The next `,` or `)` that is in no brackets of its own and in no quotes, or the end.
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
-    let end = text[start..].iter().position(|byte| {
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
         match byte {
             b'(' => depth += 1,
             b')' if depth > 0 => depth -= 1,
-            b',' | b')' => return depth == 0,
+            b',' | b')' if depth == 0 => return at,
+            b'"' | b'\'' => at = values::closing_quote(text, at + 1, *byte, 0),
             _ => {}
         }
-        false
-    });
-    let end = end.map_or(text.len(), |end| start + end);
-    work::step(end - start);
-    end
+        work::step(1);
+        at += 1;
+    }
+    text.len()
 }

@@ -227,7 +227,7 @@ impl Index {
             }
         }
         Self {
-            literals: Literals::new(contains.iter().map(|(part, _)| part.as_str())),
+            literals: Literals::new(contains.iter().map(|(part, _)| (part.as_str(), None))),
             exact: Names::new(exact),
             contains,
             ends,

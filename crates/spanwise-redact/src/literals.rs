@@ -1,5 +1,7 @@
 //! Many literals looked for in one pass.
 
+use crate::bytes::Set;
+
 /// Literals of at least three bytes, found by their first three: a text without any costs a few
 /// instructions for two bytes.
 ///
@@ -18,23 +20,25 @@ pub(crate) struct Literals {
 const WORDS: usize = 512;
 
 impl Literals {
-    /// Literals of less than three bytes are not found.
-    pub(crate) fn new<'l>(literals: impl IntoIterator<Item = &'l str>) -> Self {
+    /// Literals of less than three bytes are not found, and those of three only before a byte of
+    /// their set, if they have one.
+    pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (&'l str, Option<Set>)>) -> Self {
         let mut bits = Box::new([0; WORDS]);
         let mut known = Vec::new();
         let mut set = |three: u32| {
             let hash = hash(three);
             bits[hash >> 6] |= 1 << (hash & 63);
         };
-        for (index, literal) in literals.into_iter().enumerate() {
+        for (index, (literal, next)) in literals.into_iter().enumerate() {
             let [a, b, c, rest @ ..] = literal.as_bytes() else {
                 continue;
             };
             set(three(*a, *b, *c));
             match rest.first() {
                 Some(d) => set(three(*b, *c, *d)),
-                // Any byte may follow.
-                None => (0..=u8::MAX).for_each(|d| set(three(*b, *c, d))),
+                None => (0..=u8::MAX)
+                    .filter(|d| next.is_none_or(|next| next.has(*d)))
+                    .for_each(|d| set(three(*b, *c, d))),
             }
             known.push((three(*a, *b, *c), index as u16));
         }
@@ -56,10 +60,20 @@ impl Literals {
     pub(crate) fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
         let bits = &*self.bits;
         let mut rest = text.get(from..)?;
+        let here = |rest: &[u8]| text.len() - rest.len();
         // Three bytes at every second place: a literal that begins there, or one place before.
+        while let Some(eight) = rest.first_chunk::<8>() {
+            let eight = u64::from_le_bytes(*eight) | u64::from_le_bytes([CASE_BIT; 8]);
+            for skip in [0, 2, 4] {
+                if is_set(bits, (eight >> (8 * skip + 8)) as u32) {
+                    return Some(here(rest) + skip);
+                }
+            }
+            rest = &rest[6..];
+        }
         while let Some(four) = rest.first_chunk::<4>() {
-            if is_set(bits, u32::from_le_bytes(*four) >> 8 | CASE) {
-                return Some(text.len() - rest.len());
+            if is_set(bits, (u32::from_le_bytes(*four) >> 8) | CASE) {
+                return Some(here(rest));
             }
             rest = &rest[2..];
         }
@@ -97,8 +111,10 @@ const fn three(a: u8, b: u8, c: u8) -> u32 {
 
 /// The case of a letter is one bit; of what is no letter that bit is the same in text and literal.
 const CASE: u32 = 0x0020_2020;
+const CASE_BIT: u8 = 0x20;
 
+/// The hash of the lower three bytes.
 #[inline(always)]
 const fn hash(three: u32) -> usize {
-    (three.wrapping_mul(0x9E37_79B1) >> 17) as usize
+    (three.wrapping_mul(0x79B9_9E00) >> 17) as usize
 }

@@ -32,6 +32,18 @@ pub(crate) const STRONG: &[&str] = &[
     "connection string(s) | connection str | conn string(s) | conn str | connect string | community string | snmp community",
 ];
 
+/// Words of other scripts, with the rule that hides a key which ends in them.
+pub(crate) const FOREIGN: &[(&str, &str)] = &[
+    ("пароль", "password"),
+    ("токен", "token"),
+    ("密码", "password"),
+    ("密碼", "password"),
+    ("口令", "password"),
+    ("パスワード", "password"),
+    ("비밀번호", "password"),
+    ("סיסמה", "password"),
+];
+
 /// Words that make a key secret if it ends in them.
 pub(crate) const SECRETS: &[&str] = &[
     "auth",

@@ -325,26 +325,28 @@ impl Policy {
     }
 
     /// What is shown of `value`, found by this rule under this name.
-    fn shown(&self, outcome: &Outcome, name: &str, value: &str) -> String {
+    fn shown(&self, outcome: &Outcome, name: &str, value: &str) -> Cow<'static, str> {
         match (outcome.action.unwrap_or(self.rules.action), name) {
-            (Action::Redact | Action::Remove, _) => REDACTED.to_owned(),
+            (Action::Redact | Action::Remove, _) => Cow::Borrowed(REDACTED),
             (Action::KeepLast(count), _) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
             (Action::Pseudonym, name) => match &self.rules.key {
-                Some(key) => key.pseudonym(Normal::new(name).last(), value),
-                None => self.no_key(),
+                Some(key) => Cow::Owned(key.pseudonym(Normal::new(name).last(), value)),
+                None => {
+                    self.report_missing_key();
+                    Cow::Borrowed(REDACTED)
+                }
             },
         }
     }
 
     #[cfg(feature = "pseudonyms")]
     #[cold]
-    fn no_key(&self) -> String {
+    fn report_missing_key(&self) {
         if !self.told.swap(true, Ordering::Relaxed) {
             let what = "pseudonyms are wanted and have no key: values are redacted instead; give one with `Policy::pseudonym_key`";
             self.report.fault(Fault::Setup, &what);
         }
-        REDACTED.to_owned()
     }
 }
 
@@ -386,7 +388,7 @@ impl Redact for Policy {
         {
             let outcome = &self.rules.outcomes[rule];
             outcome.count.fetch_add(1, Ordering::Relaxed);
-            return Cow::Owned(self.shown(outcome, key, text));
+            return self.shown(outcome, key, text);
         }
         self.hidden(Some(key), text)
     }
@@ -410,7 +412,7 @@ impl Redact for Policy {
             Decision::Hide { rule, .. } => {
                 let outcome = &self.rules.outcomes[rule];
                 outcome.count.fetch_add(1, Ordering::Relaxed);
-                self.shown(outcome, key, value)
+                self.shown(outcome, key, value).into_owned()
             }
             Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass => {
                 REDACTED.to_owned()
@@ -502,13 +504,13 @@ fn pii() -> impl Iterator<Item = usize> {
 }
 
 /// The last `count` characters, if they are no more than half.
-fn keep_last(value: &str, count: usize) -> String {
+fn keep_last(value: &str, count: usize) -> Cow<'static, str> {
     let kept = count
         .checked_sub(1)
         .and_then(|skip| value.char_indices().rev().nth(skip));
     let length = value.chars().count();
     match kept {
-        Some((from, _)) if length / 2 >= count => format!("***{}", &value[from..]),
-        _ => REDACTED.to_owned(),
+        Some((from, _)) if length / 2 >= count => Cow::Owned(format!("***{}", &value[from..])),
+        _ => Cow::Borrowed(REDACTED),
     }
 }

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    bytes::{Set, after_escape, ends_escape, find},
+    bytes::{Set, after_escape, ends_escape, find, has_at},
     literals::Literals,
     numbers,
-    tokens::{Runs, TOKENS, Then, Token},
+    tokens::{Runs, TOKENS, Then},
     urls, work,
 };
 
@@ -50,23 +50,34 @@ impl Signs {
     #[inline]
     fn of(text: &[u8]) -> Self {
         let mut signs = Self::default();
-        for part in text.chunks(MOST_COUNTED) {
-            let mut sum = 0_u64;
-            let mut add = |byte: &u8| {
-                let sign = SIGNS[usize::from(*byte)];
-                signs.seen |= sign;
-                sum = sum.wrapping_add(sign);
-            };
+        for part in text.chunks(MAX_COUNTED) {
+            let mut sum = 0;
+            let mut add = |byte: &u8| sum += SIGNS[usize::from(*byte)];
             // Eight at once, or the compiler counts them one by one.
             let (blocks, rest) = part.as_chunks::<8>();
             blocks
                 .iter()
                 .for_each(|block| block.iter().for_each(&mut add));
             rest.iter().for_each(add);
-            signs.digits += sum & COUNT;
-            signs.dots += sum >> DOT.trailing_zeros() & COUNT;
+            signs.seen |= sum;
+            signs.digits += sum & DIGIT;
+            signs.dots += sum >> DOT.trailing_zeros() & DIGIT;
         }
         signs
+    }
+
+    /// Returns whether only the beginnings of tokens have to be looked for.
+    fn has_tokens_only(self) -> bool {
+        self.seen & (AT | COLON) == 0 && self.dots < 2 && !self.may_have_numbers()
+    }
+
+    /// Returns whether keys with their values have to be looked for.
+    #[inline]
+    pub(crate) fn may_have_keys(self) -> bool {
+        self.seen & (COLON | EQUALS | PERCENT | LESS) != 0
+            || self.command_line
+            || self.mention
+            || self.insert
     }
 
     pub(crate) fn may_have_pairs(self) -> bool {
@@ -164,32 +175,27 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
     let mut signs = Signs::of(text);
     work::step(text.len());
     tokens(text, &mut signs, wanted, hits);
+    if !signs.has_tokens_only() {
+        by_marks(text, signs, wanted, hits);
+    }
+    signs
+}
+
+/// Appends what is found by the characters in it.
+// Not inlined, as most texts need none of it.
+#[inline(never)]
+fn by_marks(text: &[u8], signs: Signs, wanted: u32, hits: &mut Vec<Hit>) {
     if signs.dots >= 2 && wanted & bit(Detector::MiscPrefixed) != 0 {
         dotted(text, hits);
     }
-    let is_userinfo = |hit: &&Hit| hit.rule == Rule::Detector(Detector::UrlUserinfo);
-    let mut hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
-    hosts.sort_unstable();
+    if signs.seen & AT != 0 {
+        at_signs(text, wanted, hits);
+    }
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
         if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
             hits.push(Hit::new(start, end, Rule::Detector(detector)));
         }
     };
-    if signs.seen & AT != 0 && wanted & bit(Detector::UrlUserinfo) != 0 {
-        let mut at = 0;
-        while let Some(sign) = find(text, b'@', at) {
-            found(Detector::UrlUserinfo, urls::easy_connect(text, sign));
-            at = sign + 1;
-        }
-    }
-    if signs.seen & AT != 0 && wanted & bit(Detector::Email) != 0 {
-        // What stands before a host is hidden, and the host is shown.
-        let is_mail = |at: &usize| hosts.binary_search(at).is_err();
-        work::step(text.len());
-        for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
-            found(Detector::Email, addresses::email(text, at));
-        }
-    }
     if signs.may_have_numbers() && wanted & NUMBERS != 0 {
         each_number(text, signs, &mut found);
     }
@@ -202,7 +208,32 @@ pub(crate) fn detect(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) -> Signs {
             at = end;
         }
     }
-    signs
+}
+
+/// Appends what stands around an `@`.
+fn at_signs(text: &[u8], wanted: u32, hits: &mut Vec<Hit>) {
+    let is_userinfo = |hit: &&Hit| hit.rule == Rule::Detector(Detector::UrlUserinfo);
+    let mut hosts: Vec<usize> = hits.iter().filter(is_userinfo).map(|hit| hit.end).collect();
+    hosts.sort_unstable();
+    if wanted & bit(Detector::UrlUserinfo) != 0 {
+        let mut at = 0;
+        while let Some(sign) = find(text, b'@', at) {
+            let place = urls::easy_connect(text, sign);
+            let rule = Rule::Detector(Detector::UrlUserinfo);
+            hits.extend(place.map(|(start, end)| Hit::new(start, end, rule)));
+            at = sign + 1;
+        }
+    }
+    if wanted & bit(Detector::Email) != 0 {
+        // What stands before a host is hidden, and the host is shown.
+        let is_mail = |at: &usize| hosts.binary_search(at).is_err();
+        work::step(text.len());
+        for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
+            let place = addresses::email(text, at);
+            let rule = Rule::Detector(Detector::Email);
+            hits.extend(place.map(|(start, end)| Hit::new(start, end, rule)));
+        }
+    }
 }
 
 /// Appends what is found by how it begins, and notes what has to be read on its own.
@@ -218,7 +249,10 @@ fn tokens(text: &[u8], signs: &mut Signs, wanted: u32, hits: &mut Vec<Hit>) {
         let last = text.last_chunk::<4>().copied().unwrap_or_default();
         last.map(|byte| byte.is_ascii_digit()) != [false; 4]
     };
-    signs.mention = signs.digits > 0 && ends_with_digit() && ends_with_mention(text);
+    // No letter before it tells that a code follows: `PIN is 4821`.
+    let begins_with_pin = || has_at(text, 0, b"pin is");
+    signs.mention =
+        signs.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_mention(text));
     let Some(starts) = starts(text, least) else {
         return;
     };
@@ -412,13 +446,14 @@ struct TokenLiterals {
 }
 
 static LITERALS: LazyLock<TokenLiterals> = LazyLock::new(|| {
-    let unless_mention = |token: &Token| match token.then {
-        Then::Mention => "",
-        _ => token.literal,
-    };
+    let all = TOKENS.iter().map(|token| (token.literal, token.next()));
+    let unless_mention = TOKENS.iter().map(|token| match token.then {
+        Then::Mention => ("", None),
+        _ => (token.literal, token.next()),
+    });
     TokenLiterals {
-        all: Literals::new(TOKENS.iter().map(|token| token.literal)),
-        without_mentions: Literals::new(TOKENS.iter().map(unless_mention)),
+        all: Literals::new(all),
+        without_mentions: Literals::new(unless_mention),
     }
 });
 
@@ -431,37 +466,41 @@ const LITERAL: usize = 3;
 /// But for the password in a URL, from the `://`.
 const SHORTEST_URL: usize = 6;
 
-/// In the lowest bits digits are counted, and dots in those after them.
-const COUNT: u64 = (1 << 20) - 1;
-const MOST_COUNTED: usize = 1 << 19;
-const DIGIT: u64 = 1;
-const DOT: u64 = 1 << 20;
-const AT: u64 = 1 << 40;
-const COLON: u64 = 1 << 41;
-const EQUALS: u64 = 1 << 42;
-const DASH: u64 = 1 << 43;
-const PERCENT: u64 = 1 << 44;
-const LESS: u64 = 1 << 45;
-/// What stands before an option.
-const GAP: u64 = 1 << 46;
+/// Characters are counted in seven bits of a sum each: each constant has those of one.
+const DIGIT: u64 = 0x7F;
+const DOT: u64 = DIGIT << 7;
+const AT: u64 = DIGIT << 14;
+const COLON: u64 = DIGIT << 21;
+const EQUALS: u64 = DIGIT << 28;
+const DASH: u64 = DIGIT << 35;
+const PERCENT: u64 = DIGIT << 42;
+const LESS: u64 = DIGIT << 49;
+/// Characters before an option.
+const GAP: u64 = DIGIT << 56;
 
+/// The bytes that are counted in one sum.
+const MAX_COUNTED: usize = 120;
+
+/// What a byte adds to the sum.
 static SIGNS: [u64; 256] = {
     let mut signs = [0; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        signs[digit as usize] = DIGIT;
-        digit += 1;
+    let marks = b"0123456789.@:=-%< \"'";
+    let mut index = 0;
+    while index < marks.len() {
+        let field = match marks[index] {
+            b'0'..=b'9' => DIGIT,
+            b'.' => DOT,
+            b'@' => AT,
+            b':' => COLON,
+            b'=' => EQUALS,
+            b'-' => DASH,
+            b'%' => PERCENT,
+            b'<' => LESS,
+            _ => GAP,
+        };
+        signs[marks[index] as usize] = 1 << field.trailing_zeros();
+        index += 1;
     }
-    signs[b'.' as usize] = DOT;
-    signs[b'@' as usize] = AT;
-    signs[b':' as usize] = COLON;
-    signs[b'=' as usize] = EQUALS;
-    signs[b'-' as usize] = DASH;
-    signs[b'%' as usize] = PERCENT;
-    signs[b'<' as usize] = LESS;
-    signs[b' ' as usize] = GAP;
-    signs[b'"' as usize] = GAP;
-    signs[b'\'' as usize] = GAP;
     signs
 };
 

@@ -536,6 +536,18 @@ impl Token {
         )
     }
 
+    /// The characters of which one must follow the literal, if any but these are none.
+    pub(crate) fn next(&self) -> Option<Set> {
+        match self.then {
+            Then::Run(set, 1..) | Then::Mixed(set, 1..) | Then::Between(_, (set, 1..)) => Some(set),
+            Then::AwsKey(_) => Some(Set::UPPER_ALNUM),
+            Then::Jwt | Then::Telegram => Some(Set::BASE64URL),
+            Then::OpenAi => Some(Set::ALNUM),
+            Then::Slack => Some(Set::ALPHA),
+            _ => None,
+        }
+    }
+
     /// True if the case of the literal does not count.
     pub(crate) const fn any_case(&self) -> bool {
         matches!(

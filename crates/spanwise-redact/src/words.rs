@@ -47,6 +47,8 @@ pub(crate) struct Rules {
     /// look for them is worth it.
     inside: Vec<(String, Vec<Word>)>,
     inside_signs: Trigrams,
+    /// Words of other scripts, as keys with them are compared, each with its rule.
+    foreign: Vec<(Normal, usize)>,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
     secret_signs: Trigrams,
     signs: Trigrams,
@@ -80,6 +82,7 @@ impl Rules {
             by_last: Vec::new(),
             inside: Vec::new(),
             inside_signs: Trigrams::default(),
+            foreign: Vec::new(),
             secret_signs: Trigrams::default(),
             signs: Trigrams::default(),
         };
@@ -121,6 +124,11 @@ impl Rules {
         for word in names::ENGLISH.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
         }
+        let foreign = names::FOREIGN.iter().filter_map(|(word, rule)| {
+            let rule = rules.find(rule)?;
+            Some((Normal::new(word), rule))
+        });
+        rules.foreign = foreign.collect();
         rules.sort();
         rules
     }
@@ -217,6 +225,11 @@ impl Rules {
 
     /// What the rules that are `on` say of a key.
     pub(crate) fn read(&self, key: &Normal, on: &[bool]) -> Meaning {
+        if !key.last().is_ascii()
+            && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
+        {
+            return Meaning::Hidden(rule);
+        }
         let mut sequence = Sequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
@@ -225,6 +238,14 @@ impl Rules {
             self.push(word, &mut sequence);
         }
         self.decide(&sequence, on)
+    }
+
+    /// The rule about keys that end in the word of another script that `key` ends in.
+    #[cold]
+    fn foreign(&self, key: &[u8]) -> Option<usize> {
+        let mut foreign = self.foreign.iter();
+        let found = foreign.find(|(word, _)| key.ends_with(word.whole()))?;
+        Some(found.1)
     }
 
     fn decide(&self, sequence: &Sequence, on: &[bool]) -> Meaning {
@@ -694,6 +715,7 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
+        assert_eq!(RULES.foreign.len(), names::FOREIGN.len());
     }
 
     /// What no letters of a rule are in is not looked at.

@@ -276,7 +276,7 @@ pub use spanwise_core::{
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;

@@ -33,8 +33,8 @@ impl TimeZone {
     /// The times of lines in this zone.
     pub(crate) const fn timestamp(self) -> Timestamp {
         match self {
-            Self::Local => Timestamp::Micros.local(),
-            Self::Utc => Timestamp::Micros,
+            Self::Local => Timestamp::micros().local(),
+            Self::Utc => Timestamp::micros(),
         }
     }
 }

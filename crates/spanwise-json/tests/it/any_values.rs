@@ -148,7 +148,7 @@ proptest! {
 }
 
 #[test]
-fn the_generator_makes_collisions_late_records_and_every_type() {
+fn generator_covers_collisions_and_every_type() {
     // The properties above would hold of nothing as well: see that the cases have something in them.
     let seen = Cell::new((0, 0, 0));
     let mut runner = proptest::test_runner::TestRunner::deterministic();

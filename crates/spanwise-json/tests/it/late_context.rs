@@ -39,7 +39,7 @@ fn log_in_deep_inside() {
 }
 
 #[test]
-fn flat_lines_have_it_from_then_on() {
+fn flat_lines_show_late_context_from_then_on() {
     let lines = objects(Format::Json, log_in_deep_inside);
     let users: Vec<_> = lines.iter().map(|line| line.get("user_id")).collect();
     let ada = Value::from("ada");
@@ -53,7 +53,7 @@ fn flat_lines_have_it_from_then_on() {
 }
 
 #[test]
-fn nested_lines_have_it_in_the_object_of_the_unit_s_span() {
+fn nested_lines_show_it_in_the_root_span() {
     let lines = objects(Format::JsonNested, log_in_deep_inside);
     let unit = |line: &Map<String, Value>| line["spans"][0].clone();
     assert_eq!(unit(&lines[0]).get("user_id"), None);
@@ -90,7 +90,7 @@ fn forging_event() {
 }
 
 #[test]
-fn no_field_takes_the_place_of_what_was_decided() {
+fn no_field_replaces_fixed_context() {
     for key in CONTEXT_KEYS.into_iter().chain(["order_id"]) {
         let lines = objects(Format::Json, || {
             let _unit = info_span!("unit").entered();
@@ -126,7 +126,7 @@ fn no_field_takes_the_place_of_what_was_decided() {
 }
 
 #[test]
-fn what_nobody_decided_is_hidden_by_the_event_and_by_the_nearest_span_as_ever() {
+fn other_context_is_shadowed_by_nearer_fields() {
     let lines = objects(Format::Json, || {
         let _unit = info_span!("unit", user_id = "of unit", tenant_id = Empty).entered();
         forging_span().in_scope(|| info!("a span"));

@@ -190,7 +190,7 @@ fn long_context_value_of_a_span_is_cut_at_1_kib() {
 }
 
 #[test]
-fn json_that_is_too_long_is_not_made_to_its_end() {
+fn too_long_json_is_not_serialized_to_its_end() {
     struct Endless(Cell<u32>);
     impl serde_core::Serialize for Endless {
         fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -200,20 +200,20 @@ fn json_that_is_too_long_is_not_made_to_its_end() {
     let endless = Endless(Cell::new(0));
     let line = lines(
         |layer| layer,
-        || info!(items = %spanwise_json::json(&endless), "m"),
+        || info!(items = %spanwise_json::as_json(&endless), "m"),
     )
     .only();
     assert!(endless.0.get() < 300_000, "{}", endless.0.get());
     assert!(line["items"].as_str().unwrap().starts_with("[0,1,2,"));
     assert_eq!(line["truncated"], json!(["items"]));
-    let whole = spanwise_json::json(&endless).to_string();
+    let whole = spanwise_json::as_json(&endless).to_string();
     assert!(whole.ends_with("<cut: the JSON is longer than 1 MiB>"));
 }
 
 #[test]
-fn long_json_that_is_cut_ends_at_a_character() {
+fn truncated_json_ends_at_a_character() {
     let text = "é".repeat(600_000);
-    let shown = spanwise_json::json(&text).to_string();
+    let shown = spanwise_json::as_json(&text).to_string();
     assert!(shown.starts_with("\"éé") && shown.len() < 1024 * 1024 + 64);
 }
 

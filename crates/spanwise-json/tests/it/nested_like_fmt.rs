@@ -81,7 +81,7 @@ fn events_without_spans() {
 }
 
 #[test]
-fn events_in_spans_with_late_records_and_no_fields_at_all() {
+fn events_in_spans_with_late_records() {
     check(|| {
         let outer = info_span!("outer", z = 1, a = "text", m = ?vec![1], late = Empty);
         let _outer = outer.enter();

@@ -65,16 +65,21 @@ impl Policy {
 
     #[inline(never)]
     fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        let hits = self.hits(key, text);
+        let mut hits = Vec::new();
+        let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
+        if hits.is_empty() && !signs.may_have_keys() && !self.has_paths_into(text) {
+            return Cow::Borrowed(text);
+        }
+        let hits = self.hits(key, text, signs, hits);
         if hits.is_empty() {
             return Cow::Borrowed(text);
         }
         Cow::Owned(self.render(text, &hits))
     }
 
-    fn hits(&self, key: Option<&str>, text: &str) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
+    /// Adds what the keys hide to what the detectors found. In the order of the text.
+    #[inline(never)]
+    fn hits(&self, key: Option<&str>, text: &str, signs: Signs, mut hits: Vec<Hit>) -> Vec<Hit> {
         // Looked for if there is something to hide, and once.
         let mut document = None;
         if signs.may_have_pairs() {
@@ -347,8 +352,9 @@ impl Policy {
             out.extend(quotes.as_deref());
             // The end of a value with escapes in it may be the end of an escape, and no list is a
             // string.
-            let in_new_quotes = |c: char| quotes.is_some() && (c == '"' || c.is_control());
-            if alone && !value.contains(|c| c == '\\' || in_new_quotes(c)) {
+            let is_string =
+                quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
+            if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
                 out.push_str(&self.shown(outcome, name, value));
             } else {
                 out.push_str(REDACTED);

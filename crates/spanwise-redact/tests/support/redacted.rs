@@ -253,7 +253,7 @@ impl fmt::Debug for Written {
     }
 }
 
-/// As a value of `spanwise_json::json` writes itself.
+/// As a value of `spanwise_json::as_json` writes itself.
 struct Nested(String);
 
 impl fmt::Debug for Nested {

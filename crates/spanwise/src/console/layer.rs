@@ -105,7 +105,7 @@ impl ConsoleLayer {
             make_writer,
             clock: Clock::system(),
             time: ShowTime::Always,
-            timestamp: Timestamp::Micros,
+            timestamp: Timestamp::micros(),
             id: LayerId::unique(),
             neighbours: FilterInterop::default(),
             counters: report.sink("console"),
