@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, SinkCounters, SinkStats};
+use spanwise_core::{Fault, Flush, SelfReport, SinkStats, internal::SinkCounters};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 

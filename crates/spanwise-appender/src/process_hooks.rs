@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use spanwise_core::forks::generation;
-use spanwise_core::{forks, panic_safe};
+pub(crate) use spanwise_core::internal::forks::generation;
+use spanwise_core::internal::{forks, panic_safe};
 
 /// What wants to know.
 #[cfg_attr(

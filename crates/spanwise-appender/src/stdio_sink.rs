@@ -13,7 +13,7 @@ use rustix::{
     stdio as rustix_stdio,
 };
 
-use spanwise_core::stdio;
+use spanwise_core::internal::stdio;
 
 use crate::{
     record_sink::{RecordSink, Records, StopFlag, WriteOutcome},

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 
 use serde_core::Serialize;
-use spanwise_core::nested_json;
+use spanwise_core::internal::nested_json;
 
 use crate::{json_lexer::string_end, work};
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, io::Write as _};
 
-use spanwise_core::{EventContext, Fault, log_record::LogRecord, reentrancy};
+use spanwise_core::{
+    EventContext, Fault,
+    internal::{log_record::LogRecord, reentrancy},
+};
 use tracing::{Event, Subscriber};
 use tracing_core::{Metadata, field::Visit, span::Id};
 use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};

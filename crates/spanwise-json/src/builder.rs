@@ -4,7 +4,8 @@ use std::{io, sync::Arc};
 
 use serde_core::Serialize;
 use spanwise_core::{
-    CallsitePlans, Clock, FilterInterop, LayerId, NoRedaction, Redact, SelfReport, SpanTable,
+    Clock, NoRedaction, Redact, SelfReport,
+    internal::{CallsitePlans, FilterInterop, LayerId, SpanTable},
 };
 
 use crate::{

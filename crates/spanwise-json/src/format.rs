@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
-use spanwise_core::Grammar;
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::Grammar;
+use spanwise_core::internal::suggest::closest;
 
 /// Defines [`Format`] with the name of each, so that a format is listed once.
 macro_rules! formats {

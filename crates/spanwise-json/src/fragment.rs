@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::{Inherit, SpanData};
+use spanwise_core::internal::{Inherit, SpanData};
 use tracing_core::Metadata;
 
 use crate::{

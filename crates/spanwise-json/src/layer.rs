@@ -3,8 +3,11 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, Fault, FilterInterop, LayerId, SelfReport, SinkCounters, SpanData,
-    SpanDataCache, SpanTable, context::recorded_callsite, log_record::LogRecord,
+    Fault, SelfReport,
+    internal::{
+        CallsitePlans, CurrentSpan, FilterInterop, LayerId, SinkCounters, SpanData, SpanDataCache,
+        SpanTable, log_record::LogRecord, recorded_callsite,
+    },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{

@@ -3,24 +3,17 @@
 //! ```
 //! use spanwise_json::JsonLayer;
 //! use tracing_subscriber::prelude::*;
-//! # use std::sync::{Arc, Mutex};
-//! # #[derive(Clone, Default)] struct Buffer(Arc<Mutex<Vec<u8>>>);
-//! # impl std::io::Write for Buffer {
-//! #     fn write(&mut self, b: &[u8]) -> std::io::Result<usize> { self.0.lock().unwrap().extend(b); Ok(b.len()) }
-//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
-//! # }
-//! # let buffer = Buffer::default();
-//! # let written = buffer.clone();
+//! # let lines = spanwise_testing::support::Lines::default();
 //!
 //! let layer = JsonLayer::new(); // to stdout
-//! # let layer = layer.without_timestamp().with_writer(move || buffer.clone());
+//! # let layer = layer.without_timestamp().with_writer(lines.clone());
 //! let _default = tracing_subscriber::registry().with(layer).set_default();
 //!
 //! let request = tracing::info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
 //! let _entered = request.enter();
 //! tracing::info!(target: "shop::orders", order_id = 42, "order created");
 //! # assert_eq!(
-//! #     String::from_utf8(written.0.lock().unwrap().clone()).unwrap(),
+//! #     lines.text(),
 //! #     concat!(r#"{"level":"INFO","target":"shop::orders","message":"order created","order_id":42,"#,
 //! #         r#""request_id":"r-1","tenant_id":"acme","span":"request"}"#, "\n")
 //! # );

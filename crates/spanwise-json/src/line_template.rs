@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use spanwise_core::{CONTEXT_KEYS, KeyVerdict, MAX_CONTEXT_VALUE_LEN, Redact};
+use spanwise_core::{CONTEXT_KEYS, KeyVerdict, Redact, internal::MAX_CONTEXT_VALUE_LEN};
 use tracing_core::Metadata;
 
 use crate::{

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{CONTEXT_KEYS, context::pins_context, log_record};
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{log_record, pins_context},
+};
 use tracing_core::Metadata;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use spanwise_core::EnteredSpans;
+use spanwise_core::internal::EnteredSpans;
 
 use crate::{
     format::SAMPLE_RATE, fragment::SpanNode, line_buffer::LineBuffer, timestamp::LastSecond,

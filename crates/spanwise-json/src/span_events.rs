@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::LayerId;
+use spanwise_core::internal::LayerId;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// For which moments in the life of a span a line is written.

@@ -9,8 +9,10 @@ use std::{
 
 use spanwise_core::{
     REDACTED, Redact,
-    nested_json::{Mark, MarkTracker, read_mark},
-    panic_safe,
+    internal::{
+        nested_json::{Mark, MarkTracker, read_mark},
+        panic_safe,
+    },
 };
 
 use crate::{as_json::is_valid_json, escape, line_buffer::LineBuffer};

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use spanwise_core::{LayerId, rfc3339};
+use spanwise_core::internal::{LayerId, rfc3339};
 
 use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
 

@@ -7,9 +7,12 @@ use std::{
 };
 
 use spanwise_core::{
-    Redact, error_chain,
-    errors::{self, MAX_SHOWN_CAUSES, WithCauses},
-    panic_safe,
+    Redact,
+    internal::{
+        error_chain,
+        errors::{self, MAX_SHOWN_CAUSES, WithCauses},
+        panic_safe,
+    },
 };
 use tracing_core::{Field, field::Visit};
 

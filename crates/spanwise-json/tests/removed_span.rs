@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{
     sync::{
         Mutex,
@@ -16,7 +13,7 @@ use std::{
 
 use spanwise_core::forward_downcast;
 use spanwise_json::JsonLayer;
-use support::Lines;
+use spanwise_testing::support::Lines;
 use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher, info, info_span};
 use tracing_core::{
     span::{Attributes, Current, Id, Record},

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sentry_core::protocol::{Breadcrumb, Value};
-use spanwise_core::{forks, log_record, panic_safe};
+use spanwise_core::internal::{forks, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event_builder::level_of, fields::causes};

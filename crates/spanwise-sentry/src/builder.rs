@@ -10,7 +10,7 @@ use std::{
 use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
     Clock, Fault, Flush, LevelsError, NoRedaction, Redact, SelfReport, SettingValue, SinkControl,
-    SinkStats, TargetLevels, consistent_sampling::Threshold,
+    SinkStats, TargetLevels, internal::consistent_sampling::Threshold,
 };
 use ureq::{
     Proxy,

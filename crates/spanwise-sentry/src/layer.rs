@@ -4,10 +4,11 @@ use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
-    CallsitePlans, FilterInterop, Redacted, SpanTable,
-    context::{pins_context, recorded_callsite},
-    forward, forward_downcast, log_record,
-    log_record::LogRecord,
+    Redacted, forward, forward_downcast,
+    internal::{
+        CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
+        recorded_callsite,
+    },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::{context::pins_context, panic_safe};
+use spanwise_core::internal::{panic_safe, pins_context};
 use tracing_core::Metadata;
 
 use crate::{

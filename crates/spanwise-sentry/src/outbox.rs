@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, SinkCounters};
+use spanwise_core::{Fault, SelfReport, internal::SinkCounters};
 use tracing_core::Level;
 
 use crate::rate_limits::Category;

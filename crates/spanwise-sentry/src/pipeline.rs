@@ -14,7 +14,7 @@ use sentry_core::{
     Client, Envelope, Hub, Transport,
     protocol::{Event, Log, SpanId, Transaction},
 };
-use spanwise_core::{Clock, Fault, Redact, panic_safe};
+use spanwise_core::{Clock, Fault, Redact, internal::panic_safe};
 
 use crate::{
     breadcrumbs::MemoryBudget,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, forks::PerProcess};
+use spanwise_core::{Fault, SelfReport, internal::forks::PerProcess};
 
 use crate::{
     dedup::Deduplicator,

@@ -9,7 +9,10 @@ use std::{
 };
 
 use sentry_core::types;
-use spanwise_core::{Fault, REDACTED, SinkCounters, panic_safe};
+use spanwise_core::{
+    Fault, REDACTED,
+    internal::{SinkCounters, panic_safe},
+};
 use ureq::{
     Agent, Proxy,
     tls::{Certificate, RootCerts, TlsConfig},

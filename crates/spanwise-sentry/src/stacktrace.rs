@@ -1,7 +1,7 @@
 //! The backtrace of a panic or an error, which comes as text, as the frames that Sentry shows.
 
 use sentry_core::protocol::{Frame, Stacktrace};
-use spanwise_core::backtrace;
+use spanwise_core::internal::backtrace;
 
 /// A stack is longer only if it recurses.
 const MAX_FRAMES: usize = 100;

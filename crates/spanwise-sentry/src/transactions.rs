@@ -9,7 +9,7 @@ use std::{
 use sentry_core::protocol::{
     Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
 };
-use spanwise_core::consistent_sampling::{self, Threshold};
+use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
     event_scope::{EventScope, context_value, current_trace_id, text, transaction_name},

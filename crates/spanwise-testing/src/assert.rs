@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::suggest::closest;
 use tracing_core::Level;
 
 use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};

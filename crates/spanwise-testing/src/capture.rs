@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use spanwise_core::{ContextLayer, log_bridge, panic_safe};
+use spanwise_core::{
+    ContextLayer,
+    internal::{log_bridge, panic_safe},
+};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::{Context, suggest::closest};
+use spanwise_core::{Context, internal::suggest::closest};
 use tracing_core::Level;
 
 use crate::{

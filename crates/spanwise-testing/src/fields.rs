@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use spanwise_core::{panic_safe, suggest::closest};
+use spanwise_core::internal::{panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
 use crate::{Value, render};

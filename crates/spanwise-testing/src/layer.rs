@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spanwise_core::{
     Context, SelfReport,
-    log_record::{LogRecord, is_log_field, is_log_record},
+    internal::log_record::{LogRecord, is_log_field, is_log_record},
 };
 use spanwise_json::JsonLayer;
 use tracing::{Dispatch, Event, Subscriber};

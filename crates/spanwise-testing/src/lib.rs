@@ -90,7 +90,7 @@
 //! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
-//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::log_bridge::install()`. |
+//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::internal::log_bridge::install()`. |
 
 mod assert;
 mod capture;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::suggest::closest;
 
 use crate::{Event, Span, Value};
 

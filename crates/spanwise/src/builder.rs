@@ -11,7 +11,7 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, internal::log_bridge,
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};

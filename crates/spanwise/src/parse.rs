@@ -3,7 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use spanwise_appender::ByteSize;
-use spanwise_core::{Levels, Setting, TargetLevels, parse_level, suggest::closest};
+use spanwise_core::{
+    Levels, Setting, TargetLevels,
+    internal::{parse_level, suggest::closest},
+};
 use spanwise_json::Format;
 use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
@@ -96,7 +99,8 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
 pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, Mistake> {
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
-        let meant = spanwise_core::suggest::closest_level(text).filter(|level| *level != "off");
+        let meant =
+            spanwise_core::internal::suggest::closest_level(text).filter(|level| *level != "off");
         Mistake::unknown(meant, setting.accepts)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use spanwise_json::Timestamp;
 

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, LayerId, SelfReport, SinkCounters, panic_safe};
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{LayerId, SinkCounters, panic_safe},
+};
 use tracing::Level;
 
 mod direct;

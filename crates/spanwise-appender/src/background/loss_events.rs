@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use spanwise_core::{ShedCounts, SinkCounters};
+use spanwise_core::{ShedCounts, internal::SinkCounters};
 
 /// Something to say, as an event at WARN of the target `spanwise`, in the format of whatever layers there are.
 #[derive(Debug)]

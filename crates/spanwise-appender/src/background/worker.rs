@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread};
 
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 
 use super::{
     buffer::Chunk,

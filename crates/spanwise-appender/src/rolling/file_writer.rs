@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use spanwise_core::{Fault, stdio};
+use spanwise_core::{Fault, internal::stdio};
 
 use super::{
     Settings,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use crate::{ByteSize, SettingError};
 
@@ -241,7 +241,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
 fn unknown(word: &str) -> SettingError {
     let words = ["all", "free"];
     let key = word.split('=').next().unwrap_or(word);
-    let meant = match spanwise_core::suggest::closest(key, words) {
+    let meant = match spanwise_core::internal::suggest::closest(key, words) {
         Some("free") => "did you mean `free=5GiB`? ",
         Some("all") => "`all` stands alone; ",
         _ => "",

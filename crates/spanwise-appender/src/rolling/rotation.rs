@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::Grammar;
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::Grammar;
+use spanwise_core::internal::suggest::closest;
 
 use crate::{ByteSize, SettingError};
 

@@ -317,7 +317,7 @@ fn hostile_writers_do_not_take_down_the_program() {
             // Panics are told by a hook that logs, as that of the facade does.
             let print = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
-                if !spanwise_core::reentrancy::is_logging() {
+                if !spanwise_core::internal::reentrancy::is_logging() {
                     tracing::error!("a panic");
                 }
                 print(info);

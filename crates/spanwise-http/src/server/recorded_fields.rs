@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use spanwise_core::{AsError, Clock, errors::ErrorCopy};
+use spanwise_core::{AsError, Clock, internal::errors::ErrorCopy};
 
 use super::{field_names, value::Value};
 use crate::request_context::RequestContext;

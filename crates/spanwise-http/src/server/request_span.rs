@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
+use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
 use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 
 use super::TARGET;

@@ -8,7 +8,7 @@ use spanwise_json::JsonLayer;
 use tracing::{Dispatch, Span, dispatcher, info, info_span};
 use tracing_subscriber::prelude::*;
 
-use crate::support::Lines;
+use spanwise_testing::support::Lines;
 
 /// A stack of JSON and context, installed on this thread until the guard is dropped.
 fn stack() -> (Lines, Dispatch, dispatcher::DefaultGuard) {
@@ -35,7 +35,7 @@ fn current(lines: &Lines) -> Option<String> {
         Context::current().get("request_id"),
         "{line:?}"
     );
-    assert_eq!(id.is_some(), line.contains_key("span"), "{line:?}");
+    assert_eq!(id.is_some(), line.get("span").is_some(), "{line:?}");
     id
 }
 

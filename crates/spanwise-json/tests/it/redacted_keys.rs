@@ -53,7 +53,7 @@ fn shown(log: impl Fn()) -> [Value; 2] {
     let of =
         |format: Format| lines(|layer| layer.format(format).redact(Arc::new(Typed)), &log).only();
     [
-        Value::Object(of(Format::Json)),
+        of(Format::Json),
         of(Format::JsonNested)["fields"].clone(),
     ]
 }

@@ -10,8 +10,10 @@ use std::{
 
 use spanwise_core::{
     KeyVerdict, LayerExt, REDACTED, Redact,
-    nested_json::{self, MarkTracker},
-    panic_safe,
+    internal::{
+        nested_json::{self, MarkTracker},
+        panic_safe,
+    },
 };
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};

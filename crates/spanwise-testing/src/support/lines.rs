@@ -99,7 +99,9 @@ fn text(bytes: Vec<u8>) -> String {
 
 #[track_caller]
 fn objects(text: &str) -> Vec<Value> {
-    text.lines().map(parse_json).collect()
+    let objects: Vec<Value> = text.lines().map(parse_json).collect();
+    assert!(objects.iter().all(Value::is_object), "{text}");
+    objects
 }
 
 impl io::Write for Lines {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 use tracing::Level;
 
 use super::{

@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use spanwise_core::{Fault, panic_safe, reentrancy};
+use spanwise_core::{
+    Fault,
+    internal::{panic_safe, reentrancy},
+};
 
 use super::LineQueue;
 use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json as value;
 use spanwise::as_json;
-use spanwise_core::log_bridge;
+use spanwise_core::internal::log_bridge;
 use tracing::{
     debug, error,
     field::{Empty, debug, display},
