@@ -1,6 +1,6 @@
 //! [`Policy`]: the rules, and what is done with what they find.
 
-mod text;
+mod redact_text;
 
 #[cfg(feature = "pseudonyms")]
 use std::sync::atomic::AtomicBool;
@@ -19,12 +19,12 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 use crate::{
     Detector, RuleError,
-    keys::{Decision, Keys, Origin, Pattern, is_network_address},
+    builtin_rules::{RULES, Tier},
+    keys::{KeyDecision, Keys, Origin, Pattern, is_network_address},
     scan,
-    words::{RULES, Tier},
 };
 #[cfg(feature = "pseudonyms")]
-use crate::{PseudonymKey, keys::Normal};
+use crate::{PseudonymKey, keys::NormalizedKey};
 
 /// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
 ///
@@ -61,9 +61,9 @@ pub struct Policy {
 struct Rules {
     keys: Keys,
     /// What each rule about keys does.
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<RuleState>,
     /// What each detector does.
-    detectors: [Outcome; Detector::ALL.len()],
+    detectors: [RuleState; Detector::ALL.len()],
     /// One bit a detector.
     detected: u32,
     /// Only these keys are shown.
@@ -82,7 +82,7 @@ struct Allowed {
 }
 
 #[derive(Debug, Clone)]
-struct Outcome {
+struct RuleState {
     name: String,
     /// The policy's, if none is given.
     action: Option<Action>,
@@ -120,9 +120,9 @@ impl Policy {
                 outcomes: RULES
                     .named()
                     .iter()
-                    .map(|(name, _)| Outcome::new(name))
+                    .map(|(name, _)| RuleState::new(name))
                     .collect(),
-                detectors: Detector::ALL.map(|detector| Outcome::new(detector.name())),
+                detectors: Detector::ALL.map(|detector| RuleState::new(detector.name())),
                 detected: 0,
                 allowed: None,
                 action: Action::Redact,
@@ -155,7 +155,7 @@ impl Policy {
             outcome.action = action.or(outcome.action);
         }
         for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
-            self = self.look_for(detector);
+            self = self.enable_detector(detector);
             let outcome = &mut self.rules_mut().detectors[detector as usize];
             outcome.action = action.or(outcome.action);
         }
@@ -178,7 +178,7 @@ impl Policy {
     }
 
     /// [`detect`](Self::detect), with the action that it has.
-    pub(crate) fn look_for(mut self, detector: Detector) -> Self {
+    pub(crate) fn enable_detector(mut self, detector: Detector) -> Self {
         self.rules_mut().detected |= scan::bit(detector);
         self
     }
@@ -312,7 +312,7 @@ impl Policy {
         let name = pattern.to_string();
         let rule = rules.keys.hide(pattern.clone());
         if rule == rules.outcomes.len() {
-            rules.outcomes.push(Outcome::new(&name));
+            rules.outcomes.push(RuleState::new(&name));
         }
         if let Some(allowed) = &mut rules.allowed {
             allowed.hidden.push((pattern, rule));
@@ -325,13 +325,13 @@ impl Policy {
     }
 
     /// What is shown of `value`, found by this rule under this name.
-    fn shown(&self, outcome: &Outcome, name: &str, value: &str) -> Cow<'static, str> {
+    fn shown(&self, outcome: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
         match (outcome.action.unwrap_or(self.rules.action), name) {
             (Action::Redact | Action::Remove, _) => Cow::Borrowed(REDACTED),
             (Action::KeepLast(count), _) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
             (Action::Pseudonym, name) => match &self.rules.key {
-                Some(key) => Cow::Owned(key.pseudonym(Normal::new(name).last(), value)),
+                Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last(), value)),
                 None => {
                     self.report_missing_key();
                     Cow::Borrowed(REDACTED)
@@ -383,7 +383,7 @@ impl Redact for Policy {
 
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         if self.rules.keys.may_need_value(key)
-            && let Decision::HideUnlessAddress { rule } = self.rules.decide(key)
+            && let KeyDecision::HideUnlessAddress { rule } = self.rules.decide(key)
             && !is_network_address(text)
         {
             let outcome = &self.rules.outcomes[rule];
@@ -398,7 +398,7 @@ impl Redact for Policy {
     /// often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
-        let count = |rule: &Outcome| rule.count.load(Ordering::Relaxed);
+        let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
         let detectors = rules.detectors.iter();
         let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
         let keys = rules.outcomes.iter();
@@ -409,12 +409,12 @@ impl Redact for Policy {
 
     fn replace(&self, key: &str, value: &str) -> String {
         match self.rules.decide(key) {
-            Decision::Hide { rule, .. } => {
+            KeyDecision::Hide { rule, .. } => {
                 let outcome = &self.rules.outcomes[rule];
                 outcome.count.fetch_add(1, Ordering::Relaxed);
                 self.shown(outcome, key, value).into_owned()
             }
-            Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass => {
+            KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass => {
                 REDACTED.to_owned()
             }
         }
@@ -448,13 +448,13 @@ impl Rules {
     /// The verdict about a key; of one that a rule hides, the rule.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {
-            (Decision::Hide { rule, origin }, _) => Err((rule, origin)),
+            (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
             (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
                 Ok(KeyVerdict::Redact)
             }
-            (Decision::Trust, None) => Ok(KeyVerdict::Trust),
-            (Decision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
-            (Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass, _) => {
+            (KeyDecision::Trust, None) => Ok(KeyVerdict::Trust),
+            (KeyDecision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
+            (KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass, _) => {
                 Ok(KeyVerdict::Pass)
             }
         }
@@ -462,19 +462,19 @@ impl Rules {
 
     /// What is done with the field of this name. Of a policy that shows only some keys, what was
     /// added to it decides; for the texts of what it shows the other rules are asked.
-    fn decide(&self, key: &str) -> Decision {
+    fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
         };
         let mut hidden = allowed.hidden.iter();
         match hidden.find(|(pattern, _)| pattern.is_of(key)) {
             Some((_, rule)) if !self.keys.shows(key) => self.keys.hidden_by(*rule),
-            _ => Decision::Pass,
+            _ => KeyDecision::Pass,
         }
     }
 }
 
-impl Outcome {
+impl RuleState {
     /// What is done with a key that the rule hides, by this action if it has none of its own.
     fn verdict(&self, action: Action) -> KeyVerdict {
         match self.action.unwrap_or(action) {

@@ -2,7 +2,7 @@ use std::cell::Cell;
 
 use spanwise_core::Redact;
 
-use crate::{Policy, names, tokens::TOKENS};
+use crate::{Policy, builtin_keys, tokens::TOKENS};
 
 thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
@@ -113,7 +113,13 @@ fn literals_grow_as_their_text() {
 fn keys_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    let lists = [names::STRONG, names::SECRETS, names::PII, names::VISIBLE].concat();
+    let lists = [
+        builtin_keys::STRONG,
+        builtin_keys::SECRETS,
+        builtin_keys::PII,
+        builtin_keys::VISIBLE,
+    ]
+    .concat();
     let keys = lists.iter().flat_map(|line| line.split('|'));
     for (index, key) in keys.enumerate() {
         let key = key
@@ -130,7 +136,7 @@ fn keys_cost_linear_work() {
             dearest.check(&policy, "", &form.replace("{k}", &key));
         }
     }
-    for query in names::QUERY {
+    for query in builtin_keys::QUERY {
         dearest.check(&policy, "", &format!("&{query}=a"));
     }
     dearest.print();

@@ -1,7 +1,7 @@
 //! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Action, Changes, Detector, Policy};
+use spanwise_redact::{Action, Detector, Policy, PolicyOverrides};
 
 #[track_caller]
 fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
@@ -440,7 +440,7 @@ fn what_is_no_rule_is_said_so() {
         ("+a,,", "empty part"),
         ("+pass=word", "no name has"),
     ] {
-        let error = text.parse::<Changes>().unwrap_err().to_string();
+        let error = text.parse::<PolicyOverrides>().unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
     }
     for text in [
@@ -451,7 +451,7 @@ fn what_is_no_rule_is_said_so() {
         "+user.*.token,+**.ssn,+items[*].card",
         "OFF",
     ] {
-        assert!(text.parse::<Changes>().is_ok(), "{text}");
+        assert!(text.parse::<PolicyOverrides>().is_ok(), "{text}");
     }
 }
 
@@ -509,7 +509,7 @@ fn mistakes_are_told_with_what_was_meant() {
     cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
     cases.extend(["true", "YES", "1"].map(|word| (word, other(word, "on"))));
     for (text, expected) in cases {
-        let error = text.parse::<Changes>().unwrap_err();
+        let error = text.parse::<PolicyOverrides>().unwrap_err();
         assert_eq!(error.to_string(), expected, "{text}");
     }
     for rule in [
@@ -529,8 +529,8 @@ fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
     let all = "[REDACTED] [REDACTED] [REDACTED] phone=[REDACTED] /p?sig=[REDACTED]";
     let secrets = "ada@example.org 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]";
     let of = |changes: &str, policy: Policy| {
-        let changes: Changes = changes.parse().unwrap();
-        let again: Changes = changes.to_string().parse().unwrap();
+        let changes: PolicyOverrides = changes.parse().unwrap();
+        let again: PolicyOverrides = changes.to_string().parse().unwrap();
         assert_eq!(changes, again);
         changes.apply(policy).unwrap()
     };
@@ -551,7 +551,7 @@ fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
     check(&policy, KeyVerdict::Redact, "email card");
     check(&policy, KeyVerdict::Pass, "jwt phone");
     check(&of("-pii", every()), KeyVerdict::Pass, "email address zip");
-    let changes: Changes = "-url_query,+PII,+email".parse().unwrap();
+    let changes: PolicyOverrides = "-url_query,+PII,+email".parse().unwrap();
     assert_eq!(changes.to_string(), "on,+pii,+email,-urlquery");
     let kept = every().hide_with("email", Action::KeepLast(3)).unwrap();
     for changes in ["+pii", "-pii,+email"] {

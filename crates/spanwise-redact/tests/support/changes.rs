@@ -1,13 +1,13 @@
 //! `LOG_REDACT`: whatever it says, it is understood or refused, and what is understood can be done.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Changes, Policy};
+use spanwise_redact::{Policy, PolicyOverrides};
 
 pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let changes: Changes = match text.parse() {
+    let changes: PolicyOverrides = match text.parse() {
         Ok(changes) => changes,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };

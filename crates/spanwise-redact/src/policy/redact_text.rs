@@ -5,21 +5,20 @@ use std::{borrow::Cow, sync::atomic::Ordering};
 
 use spanwise_core::REDACTED;
 
-use super::{Outcome, Policy};
+use super::{Policy, RuleState};
 use crate::{
     Detector,
-    bytes::{find, is_space},
+    builtin_keys::QUERY,
+    builtin_rules::{RULES, Tier},
+    byte_class::{find, is_space},
     commands::{self, Argument},
     credential,
-    document::Document,
-    elements, encoded, inserts,
-    keys::{Decision, Normal, Origin, is_network_address},
-    mentions,
-    names::QUERY,
-    pairs::{self, Around, Hiding, Pair},
-    scan::{self, Hit, Rule, Signs},
-    words::{RULES, Tier},
-    work,
+    json_strings::JsonStrings,
+    keys::{KeyDecision, NormalizedKey, Origin, is_network_address},
+    pair_lexer::{self, ContextTracker, Pair, RuleTraits},
+    percent_encoded, prose_pairs,
+    scan::{self, CharStats, Match, Rule},
+    sql_inserts, work, xml_elements,
 };
 
 /// A rule that hides the value of a key.
@@ -33,17 +32,17 @@ struct Found {
 
 impl Found {
     /// The hit of a value, unless it tells nothing.
-    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Hit> {
+    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
-        let says = value.as_bytes();
+        let content = value.as_bytes();
         let shown = if self.built_in {
-            credential::is_nothing(says)
-                || credential::is_placeholder(says)
+            credential::is_nothing(content)
+                || credential::is_placeholder(content)
                 || self.unless_address && is_network_address(value)
         } else {
-            credential::is_absent(says)
+            credential::is_absent(content)
         };
-        (!shown).then(|| Hit::new(start, end, self.rule))
+        (!shown).then(|| Match::new(start, end, self.rule))
     }
 }
 
@@ -60,49 +59,55 @@ impl Policy {
     /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
-        self.rules.keys.has_paths() && crate::json::may_be_json(text)
+        self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
     }
 
     #[inline(never)]
     fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        let mut hits = Vec::new();
-        let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
-        if hits.is_empty() && !signs.may_have_keys() && !self.has_paths_into(text) {
+        let mut matches = Vec::new();
+        let stats = scan::detect(text.as_bytes(), self.rules.detected, &mut matches);
+        if matches.is_empty() && !stats.may_have_keys() && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
-        let hits = self.hits(key, text, signs, hits);
-        if hits.is_empty() {
+        let matches = self.matches(key, text, stats, matches);
+        if matches.is_empty() {
             return Cow::Borrowed(text);
         }
-        Cow::Owned(self.render(text, &hits))
+        Cow::Owned(self.render(text, &matches))
     }
 
     /// Adds what the keys hide to what the detectors found. In the order of the text.
     #[inline(never)]
-    fn hits(&self, key: Option<&str>, text: &str, signs: Signs, mut hits: Vec<Hit>) -> Vec<Hit> {
+    fn matches(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        stats: CharStats,
+        mut matches: Vec<Match>,
+    ) -> Vec<Match> {
         // Looked for if there is something to hide, and once.
         let mut document = None;
-        if signs.may_have_pairs() {
-            self.pairs(text, &mut document, &mut hits);
+        if stats.may_have_pairs() {
+            self.pairs(text, &mut document, &mut matches);
         }
-        self.other_pairs(text, signs, &mut hits);
+        self.other_pairs(text, stats, &mut matches);
         if self.has_paths_into(text) {
-            crate::json::by_path(key, text, &self.rules.keys, &mut hits);
+            crate::json_paths::by_path(key, text, &self.rules.keys, &mut matches);
         }
-        if hits.is_empty() {
-            return hits;
+        if matches.is_empty() {
+            return matches;
         }
         // Of two that found the same, the key says what is done with it.
-        let order = |hit: &Hit| {
-            let by_form = matches!(hit.rule, Rule::Detector(_));
-            (hit.start, std::cmp::Reverse(hit.end), by_form)
+        let order = |found: &Match| {
+            let by_form = matches!(found.rule, Rule::Detector(_));
+            (found.start, std::cmp::Reverse(found.end), by_form)
         };
-        hits.sort_by_key(order);
-        if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
-            hits = document.fit(text, hits);
-            hits.sort_by_key(order);
+        matches.sort_by_key(order);
+        if let Some(document) = document.get_or_insert_with(|| JsonStrings::of(text)) {
+            matches = document.fit(text, matches);
+            matches.sort_by_key(order);
         }
-        hits
+        matches
     }
 
     fn wants(&self, detector: Detector) -> bool {
@@ -113,9 +118,9 @@ impl Policy {
     fn rule(&self, text: &str, key: &str) -> Option<Found> {
         work::step(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
-            Decision::Hide { rule, origin } => (rule, origin, false),
-            Decision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
-            Decision::Trust | Decision::Pass => return None,
+            KeyDecision::Hide { rule, origin } => (rule, origin, false),
+            KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            KeyDecision::Trust | KeyDecision::Pass => return None,
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
         let at = (from, from + key.len());
@@ -129,7 +134,7 @@ impl Policy {
     /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
     fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
         if let Some((first, last)) = key.split_once(' ') {
-            let is_noun = pairs::NOUNS
+            let is_noun = pair_lexer::NOUNS
                 .iter()
                 .any(|noun| last.eq_ignore_ascii_case(noun));
             if !is_noun && self.rule(text, first).is_some() {
@@ -147,7 +152,7 @@ impl Policy {
         if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
             return None;
         }
-        let normal = Normal::new(pair.key);
+        let normal = NormalizedKey::new(pair.key);
         let name = normal.whole();
         let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
         let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
@@ -161,15 +166,20 @@ impl Policy {
         self.wants(detector).then_some(detector)
     }
 
-    fn pairs(&self, text: &str, document: &mut Option<Option<Document>>, hits: &mut Vec<Hit>) {
+    fn pairs(
+        &self,
+        text: &str,
+        document: &mut Option<Option<JsonStrings>>,
+        matches: &mut Vec<Match>,
+    ) {
         let bytes = text.as_bytes();
-        let mut around = Around::default();
+        let mut around = ContextTracker::default();
         let mut at = 0;
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
         // What the last pair says that the next value is called.
         let mut named = None;
-        while let Some(mut pair) = pairs::next(text, &mut at) {
+        while let Some(mut pair) = pair_lexer::next(text, &mut at) {
             // The value of a header goes on to the end of the line. One inside another is not
             // followed there again.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
@@ -203,11 +213,11 @@ impl Policy {
             });
             let Some(found) = found else { continue };
             let rule = found.rule;
-            let hiding = Hiding {
+            let hiding = RuleTraits {
                 header: is_header(pair.key),
                 built_in: found.built_in,
             };
-            let end = match document.get_or_insert_with(|| Document::of(text)) {
+            let end = match document.get_or_insert_with(|| JsonStrings::of(text)) {
                 Some(document) => pair.place(document).min(text.len()),
                 None => text.len(),
             };
@@ -234,13 +244,13 @@ impl Policy {
             if is_phone(pair.key) {
                 value.end = end_of_phone(&bytes[..end], value.start, value.end);
             }
-            let says = &bytes[value.start..value.end];
+            let content = &bytes[value.start..value.end];
             let is_it = match rule {
-                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
-                Rule::Detector(_) => says.len() == AWS_SECRET,
+                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
+                Rule::Detector(_) => content.len() == AWS_SECRET,
                 Rule::Key { .. } => {
-                    let says = text.get(value.start..value.end);
-                    !(found.unless_address && !goes_on && says.is_some_and(is_network_address))
+                    let content = text.get(value.start..value.end);
+                    !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
                 }
             };
             if !is_it {
@@ -250,7 +260,7 @@ impl Policy {
                 at = at.max(value.next(bytes));
                 continue;
             }
-            hits.push(Hit {
+            matches.push(Match {
                 start: value.start,
                 end: value.end,
                 rule,
@@ -264,55 +274,55 @@ impl Policy {
     }
 
     /// Pairs that have another form: encoded, as elements, as arguments.
-    fn other_pairs(&self, text: &str, signs: Signs, hits: &mut Vec<Hit>) {
-        if signs.may_have_encoded_pairs() {
+    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Vec<Match>) {
+        if stats.may_have_encoded_pairs() {
             let mut at = 0;
-            while let Some(pair) = encoded::next(text, &mut at) {
+            while let Some(pair) = percent_encoded::next(text, &mut at) {
                 if let Some(found) = self.rule(text, pair.key) {
                     let (start, end) = pair.value(text);
-                    hits.extend(found.hit(text, start, end));
+                    matches.extend(found.hit(text, start, end));
                     at = at.max(end);
                 }
             }
         }
-        if signs.may_have_elements() {
+        if stats.may_have_elements() {
             let mut at = 0;
-            while let Some(element) = elements::next(text, &mut at) {
+            while let Some(element) = xml_elements::next(text, &mut at) {
                 if let Some(found) = self.rule(text, element.name) {
-                    hits.extend(found.hit(text, element.start, element.end));
+                    matches.extend(found.hit(text, element.start, element.end));
                 }
             }
         }
-        if signs.may_have_inserts() {
+        if stats.may_have_inserts() {
             let rule = |name| self.rule(text, name);
-            inserts::literals(text, rule, |found, start, end| {
-                hits.extend(found.hit(text, start, end));
+            sql_inserts::literals(text, rule, |found, start, end| {
+                matches.extend(found.hit(text, start, end));
             });
         }
-        if signs.may_have_mentions() {
-            self.mentions(text, hits);
+        if stats.may_have_mentions() {
+            self.mentions(text, matches);
         }
-        if !signs.may_have_command_line() {
+        if !stats.may_have_command_line() {
             return;
         }
         commands::arguments(text, |argument| match argument {
             Argument::Option { key, start, end } => {
                 let found = self.rule(text, key);
-                hits.extend(found.and_then(|found| found.hit(text, start, end)));
+                matches.extend(found.and_then(|found| found.hit(text, start, end)));
             }
             Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
                 let rule = Rule::Detector(Detector::CommandLine);
-                hits.push(Hit::new(start, end, rule));
+                matches.push(Match::new(start, end, rule));
             }
             Argument::Secret { .. } => {}
         });
     }
 
     /// Secrets in running text: `the new password is …`.
-    fn mentions(&self, text: &str, hits: &mut Vec<Hit>) {
-        let (mut at, mut before) = (0, mentions::Before::default());
-        while let Some(mention) = mentions::next(text, &mut at, &mut before) {
-            hits.extend(mention.keys().find_map(|key| {
+    fn mentions(&self, text: &str, matches: &mut Vec<Match>) {
+        let (mut at, mut before) = (0, prose_pairs::Before::default());
+        while let Some(mention) = prose_pairs::next(text, &mut at, &mut before) {
+            matches.extend(mention.keys().find_map(|key| {
                 let found = self.rule_of_reading(text, key)?;
                 let Rule::Key { rule, .. } = found.rule else {
                     return None;
@@ -327,28 +337,30 @@ impl Policy {
         }
     }
 
-    fn render(&self, text: &str, hits: &[Hit]) -> String {
+    fn render(&self, text: &str, matches: &[Match]) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        let mut hits = hits.iter().peekable();
-        while let Some(hit) = hits.next() {
+        let mut matches = matches.iter().peekable();
+        while let Some(found) = matches.next() {
             // Hits that overlap are one.
-            let mut end = hit.end;
+            let mut end = found.end;
             let mut alone = true;
-            while let Some(next) = hits.next_if(|next| next.start < end) {
-                alone &= next.end <= hit.end && matches!(hit.rule, Rule::Key { .. });
+            while let Some(next) = matches.next_if(|next| next.start < end) {
+                alone &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
                 end = end.max(next.end);
             }
-            let (start, end) = (floor(text, hit.start.max(at)), ceil(text, end));
-            let outcome = self.outcome(hit.rule);
+            let (start, end) = (floor(text, found.start.max(at)), ceil(text, end));
+            let outcome = self.outcome(found.rule);
             outcome.count.fetch_add(1, Ordering::Relaxed);
             let value = &text[start..end];
-            let name = match hit.rule {
+            let name = match found.rule {
                 Rule::Detector(detector) => detector.name(),
                 Rule::Key { at: (from, to), .. } => &text[from..to],
             };
             out.push_str(&text[at..start]);
-            let quotes = hit.needs_quotes.map(|slashes| "\\".repeat(slashes) + "\"");
+            let quotes = found
+                .needs_quotes
+                .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             // The end of a value with escapes in it may be the end of an escape, and no list is a
             // string.
@@ -366,7 +378,7 @@ impl Policy {
         out
     }
 
-    fn outcome(&self, rule: Rule) -> &Outcome {
+    fn outcome(&self, rule: Rule) -> &RuleState {
         match rule {
             Rule::Detector(detector) => &self.rules.detectors[detector as usize],
             Rule::Key { rule, .. } => &self.rules.outcomes[rule],
@@ -431,7 +443,7 @@ fn ceil(text: &str, mut at: usize) -> usize {
 }
 
 fn is_header(key: &str) -> bool {
-    let normal = Normal::new(key);
+    let normal = NormalizedKey::new(key);
     let name = normal.last();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
