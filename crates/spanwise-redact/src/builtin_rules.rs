@@ -88,14 +88,14 @@ impl Rules {
         };
         let common = Common::new();
         let flags = [
-            (builtin_keys::ABOUT, ABOUT),
-            (builtin_keys::TRANSPARENT, TRANSPARENT),
-            (builtin_keys::REGIONS, TRANSPARENT | ALONE),
-            (builtin_keys::ALONE, ALONE),
-            (builtin_keys::QUESTIONS, QUESTION),
-            (builtin_keys::COUNTS, COUNT),
-            (builtin_keys::SUFFIXES, SUFFIX),
-            (builtin_keys::JOINED, 0),
+            (builtin_keys::DESCRIPTIVE_WORDS, ABOUT),
+            (builtin_keys::IGNORED_WORDS, TRANSPARENT),
+            (builtin_keys::REGION_WORDS, TRANSPARENT | ALONE),
+            (builtin_keys::NEVER_JOINED, ALONE),
+            (builtin_keys::QUESTION_WORDS, QUESTION),
+            (builtin_keys::COUNT_WORDS, COUNT),
+            (builtin_keys::JOINED_SUFFIXES, SUFFIX),
+            (builtin_keys::JOINED_WORDS, 0),
         ];
         for (words, flag) in flags {
             words.split_whitespace().for_each(|word| {
@@ -113,21 +113,23 @@ impl Rules {
                 rules.add_rule(line, tier, is_strong, &common);
             }
         }
-        for line in builtin_keys::VISIBLE {
+        for line in builtin_keys::SHOWN {
             alternatives(line).for_each(|phrase| rules.add_phrase(phrase, Effect::Show));
         }
-        for id in builtin_keys::TRUSTED {
+        for id in builtin_keys::TRUSTED_IDS {
             rules.add_phrase((id, "", true), Effect::Trust);
             rules.trigrams.add_phrase(id, &common);
             rules.secret_signs.add_phrase(id, &common);
         }
-        for word in builtin_keys::ENGLISH.split_whitespace() {
+        for word in builtin_keys::ENGLISH_WORDS.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
         }
-        let foreign = builtin_keys::FOREIGN.iter().filter_map(|(word, rule)| {
-            let rule = rules.find(rule)?;
-            Some((NormalizedKey::new(word), rule))
-        });
+        let foreign = builtin_keys::OTHER_SCRIPTS
+            .iter()
+            .filter_map(|(word, rule)| {
+                let rule = rules.find(rule)?;
+                Some((NormalizedKey::new(word), rule))
+            });
         rules.foreign = foreign.collect();
         rules.sort();
         rules
@@ -672,7 +674,7 @@ struct Common(Vec<u16>);
 impl Common {
     fn new() -> Self {
         let mut counts = vec![0; 1 << 15];
-        for word in [builtin_keys::COMMON, builtin_keys::ABOUT]
+        for word in [builtin_keys::COMMON_WORDS, builtin_keys::DESCRIPTIVE_WORDS]
             .join(" ")
             .split_whitespace()
         {
@@ -705,13 +707,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_of_the_lists_is_in_the_vocabulary() {
+    fn listed_words_are_in_the_vocabulary() {
         let lists = [
             builtin_keys::STRONG,
             builtin_keys::SECRETS,
             builtin_keys::PII,
-            builtin_keys::VISIBLE,
-            builtin_keys::TRUSTED,
+            builtin_keys::SHOWN,
+            builtin_keys::TRUSTED_IDS,
         ];
         for line in lists.concat() {
             for (words, plural, _) in alternatives(line) {
@@ -722,12 +724,12 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
-        assert_eq!(RULES.foreign.len(), builtin_keys::FOREIGN.len());
+        assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
     /// What no letters of a rule are in is not looked at.
     #[test]
-    fn every_rule_is_seen_from_its_letters() {
+    fn trigrams_cover_every_rule() {
         for line in [
             builtin_keys::STRONG,
             builtin_keys::SECRETS,
@@ -743,7 +745,7 @@ mod tests {
                 }
             }
         }
-        let common = builtin_keys::COMMON.split_whitespace();
+        let common = builtin_keys::COMMON_WORDS.split_whitespace();
         let seen: Vec<&str> = common
             .filter(|word| RULES.may_be_about(word, false))
             .collect();
@@ -751,13 +753,13 @@ mod tests {
     }
 
     #[test]
-    fn no_two_rules_have_the_same_words() {
+    fn rules_have_distinct_words() {
         let mut seen = std::collections::BTreeMap::new();
         for line in [
             builtin_keys::STRONG,
             builtin_keys::SECRETS,
             builtin_keys::PII,
-            builtin_keys::VISIBLE,
+            builtin_keys::SHOWN,
         ]
         .concat()
         {

@@ -241,7 +241,7 @@ impl Line {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
         for (_, flag) in self
-            .of(self.ready)
+            .flags_in(self.ready)
             .filter(|(_, flag)| !flag.letters.is_empty())
         {
             let letters = flag.letters.as_bytes();
@@ -289,7 +289,7 @@ impl Line {
         (is_several && word.last() == letters.last()).then_some(word.len())
     }
 
-    fn of(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
+    fn flags_in(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
         let flags = FLAGS.iter().enumerate();
         flags.filter(move |(index, _)| bits >> index & 1 != 0)
     }
@@ -305,7 +305,7 @@ impl Line {
         let word = &bytes[start..stop];
         let mut setting = false;
         for (_, flag) in self
-            .of(self.ready)
+            .flags_in(self.ready)
             .filter(|(_, flag)| flag.letters.is_empty())
         {
             match flag.form {
@@ -348,7 +348,7 @@ impl Line {
                 }
             }
         }
-        for (index, flag) in self.of(self.commands) {
+        for (index, flag) in self.flags_in(self.commands) {
             if !flag.after.is_empty() && flag.after.as_bytes() == word {
                 self.ready |= 1 << index;
                 self.words = 0;
@@ -463,7 +463,7 @@ mod tests {
 
     /// A row that no literal of a detector leads to is never asked.
     #[test]
-    fn each_command_of_the_table_is_read() {
+    fn all_listed_commands_are_parsed() {
         for flag in FLAGS.iter().filter(|flag| flag.command != "set") {
             let secret = match flag.form {
                 Form::AfterMark(mark) => format!("ada{}Mo0nRi55", char::from(mark)),

@@ -16,7 +16,7 @@ pub(crate) struct JsonStrings {
 
 impl JsonStrings {
     /// Nothing of a text that is no JSON.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             text: text.as_bytes(),
             at: skip_space(text.as_bytes(), 0),
@@ -39,7 +39,7 @@ impl JsonStrings {
     }
 
     /// The hits, sorted, each of them of a whole number or of parts of strings.
-    pub(crate) fn fit(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
+    pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
         for found in &mut matches {
             whole_escapes(text.as_bytes(), found);
         }
@@ -49,13 +49,13 @@ impl JsonStrings {
         for found in matches {
             match self.string_at(found.start) {
                 Some((_, end)) if found.end <= end => fitting.push(found),
-                Some(_) => self.split(text, &found, &mut fitting),
+                Some(_) => self.split_at_strings(text, &found, &mut fitting),
                 // A value that is no string gets quotes.
                 None if found.needs_quotes.is_some() => fitting.push(found),
                 None if found.start < number => {}
                 // What stands between strings is hidden with them, and is no value by itself.
                 None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
-                    self.split(text, &found, &mut fitting);
+                    self.split_at_strings(text, &found, &mut fitting);
                 }
                 None => {
                     let found = whole_number(text, &found);
@@ -68,7 +68,7 @@ impl JsonStrings {
     }
 
     /// Of a private key that goes on in other strings, the part in each of them.
-    fn split(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
+    fn split_at_strings(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
         let text = text.as_bytes();
         let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');
         let first = self.strings.partition_point(|(_, end)| *end < found.start);

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     Detector, RuleError,
-    builtin_keys::{ATTRIBUTES, HEADERS},
+    builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
     builtin_rules::{KeyMeaning, RULES, Tier, is_address},
     confusables,
     prefix_filter::PrefixFilter,
@@ -539,7 +539,7 @@ impl NormalizedKey {
         if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
             return Self::folded(key);
         }
-        Self::of(key)
+        Self::from_ascii(key)
     }
 
     #[cold]
@@ -559,10 +559,10 @@ impl NormalizedKey {
                 len += c.encode_utf8(room).len();
             }
         });
-        Self::of(str::from_utf8(&looks[..len]).unwrap_or_default())
+        Self::from_ascii(str::from_utf8(&looks[..len]).unwrap_or_default())
     }
 
-    fn of(key: &str) -> Self {
+    fn from_ascii(key: &str) -> Self {
         let mut normal = Self {
             bytes: [0; MAX_KEY_LEN],
             length: 0,
@@ -572,8 +572,10 @@ impl NormalizedKey {
         };
         let mut key = key;
         if key.contains('.') {
-            let header = HEADERS.iter().find_map(|headers| key.strip_prefix(headers));
-            normal.is_attribute = ATTRIBUTES.contains(&key);
+            let header = HEADER_PREFIXES
+                .iter()
+                .find_map(|headers| key.strip_prefix(headers));
+            normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
             key = header.unwrap_or(key);
         }
         let bytes = key.as_bytes();

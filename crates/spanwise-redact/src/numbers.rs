@@ -1,7 +1,7 @@
 //! Cards, social security numbers and bank accounts: digits that prove what they are.
 
 use crate::{
-    builtin_keys::TRUSTED,
+    builtin_keys::TRUSTED_IDS,
     byte_class::{ByteClass, is_boundary, run_end, run_start},
     work,
 };
@@ -78,7 +78,7 @@ fn is_trusted(text: &[u8], start: usize) -> bool {
         let mut pairs = trusted.map(|letter| name.next().map(|byte| (byte, letter)));
         pairs.all(|pair| pair.is_some_and(|(byte, letter)| byte.to_ascii_lowercase() == letter))
     };
-    key < start && TRUSTED.iter().any(is_name)
+    key < start && TRUSTED_IDS.iter().any(is_name)
 }
 
 /// Returns whether digits that end at `at` go on after a point: `4111111111111111.5`.

@@ -129,7 +129,7 @@ const MAX_KEY_LEN: usize = 128;
 const MAX_REMARK_LEN: usize = 32;
 
 /// Where a key stands.
-struct Found {
+struct KeySpan {
     start: usize,
     end: usize,
     /// Where the name begins that it is part of.
@@ -139,7 +139,7 @@ struct Found {
     quote: Option<Quote>,
 }
 
-impl Found {
+impl KeySpan {
     fn new(start: usize, end: usize, quote: Option<Quote>) -> Self {
         Self {
             start,
@@ -151,7 +151,7 @@ impl Found {
     }
 }
 
-fn key_before(text: &[u8], separator: usize) -> Option<Found> {
+fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
     // No separator is among them, so that each is walked over once.
     let mut end = run_start(text, separator, separator, is_space);
     let gap = &text[end..separator];
@@ -186,7 +186,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
             match rfind(&text[from..end], mark) {
                 Some(open) => {
                     let start = from + open + 1;
-                    (start < end).then(|| Found::new(start, end, Some((mark, slashes))))
+                    (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
                 }
                 // What opened the quotes was cut off.
                 None => plain_key(text, end),
@@ -207,7 +207,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
 
 /// `user[password]=`, `user[pins][]=`, `password[0]=`: a field of a form, whose brackets may be
 /// encoded.
-fn form_key(text: &[u8], end: usize) -> Option<Found> {
+fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
     // Elements of lists say nothing.
     while let Some(inside) = without_bracket(text, b']') {
@@ -253,7 +253,7 @@ fn start_of_form(text: &[u8], part: usize) -> usize {
     })
 }
 
-fn plain_key(text: &[u8], end: usize) -> Option<Found> {
+fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut start = start_of_key(text, end);
     // `\\u0026sig=`: no path has such a part.
     let escaped = after_escape(text, start);
@@ -265,7 +265,7 @@ fn plain_key(text: &[u8], end: usize) -> Option<Found> {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
     work::step(end - start);
-    (letters.take(2).count() == 2).then(|| Found::new(start, end, None))
+    (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
 /// Letters beyond ASCII may look like others: a key with them begins where it seems to.

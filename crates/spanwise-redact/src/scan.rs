@@ -48,7 +48,7 @@ pub(crate) struct CharStats {
 
 impl CharStats {
     #[inline]
-    fn of(text: &[u8]) -> Self {
+    fn from_text(text: &[u8]) -> Self {
         let mut stats = Self::default();
         for part in text.chunks(MAX_PART_LEN) {
             let mut sum = 0;
@@ -118,7 +118,7 @@ impl CharStats {
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     has_no_mark(text)
-        && starts(text, MIN_TOKEN_LEN).is_none_or(|starts| {
+        && token_starts(text, MIN_TOKEN_LEN).is_none_or(|starts| {
             TOKEN_FILTERS
                 .without_mentions
                 .next_candidate(starts, 0)
@@ -146,8 +146,8 @@ fn has_literal(text: &[u8], starts: &[u8], first: usize) -> bool {
 
 /// The part of a text in which a token may begin.
 #[inline]
-fn starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
-    Some(&text[..text.len().checked_sub(shortest)? + LITERAL])
+fn token_starts(text: &[u8], shortest: usize) -> Option<&[u8]> {
+    Some(&text[..text.len().checked_sub(shortest)? + PREFIX_LEN])
 }
 
 /// True if there is no digit in it, no `@`, no `:` and no `=`, which all stand side by side in
@@ -172,7 +172,7 @@ fn has_mark<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 
 /// Appends what the detectors of `wanted` find, in no order; one bit a detector.
 pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> CharStats {
-    let mut stats = CharStats::of(text);
+    let mut stats = CharStats::from_text(text);
     work::step(text.len());
     tokens(text, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
@@ -185,21 +185,21 @@ pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> Char
 // Not inlined, as most texts need none of it.
 #[inline(never)]
 fn detect_marks(text: &[u8], stats: CharStats, wanted: u32, matches: &mut Vec<Match>) {
-    if stats.dots >= 2 && wanted & bit(Detector::MiscPrefixed) != 0 {
+    if stats.dots >= 2 && wanted & detector_bit(Detector::MiscPrefixed) != 0 {
         discord_tokens(text, matches);
     }
     if stats.seen & AT != 0 {
         detect_at_signs(text, wanted, matches);
     }
     let mut found = |detector: Detector, place: Option<(usize, usize)>| {
-        if let Some((start, end)) = place.filter(|_| wanted & bit(detector) != 0) {
+        if let Some((start, end)) = place.filter(|_| wanted & detector_bit(detector) != 0) {
             matches.push(Match::new(start, end, Rule::Detector(detector)));
         }
     };
     if stats.may_have_numbers() && wanted & NUMBERS != 0 {
         each_number(text, stats, &mut found);
     }
-    if stats.seen & COLON != 0 && wanted & bit(Detector::Ipv6) != 0 {
+    if stats.seen & COLON != 0 && wanted & detector_bit(Detector::Ipv6) != 0 {
         let mut at = 0;
         while let Some(colon) = find(text, b':', at) {
             let start = ByteClass::IPV6.run_start(text, colon, 48).max(at);
@@ -219,7 +219,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
         .map(|found| found.end)
         .collect();
     hosts.sort_unstable();
-    if wanted & bit(Detector::UrlUserinfo) != 0 {
+    if wanted & detector_bit(Detector::UrlUserinfo) != 0 {
         let mut at = 0;
         while let Some(sign) = find(text, b'@', at) {
             let place = urls::easy_connect(text, sign);
@@ -228,7 +228,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
             at = sign + 1;
         }
     }
-    if wanted & bit(Detector::Email) != 0 {
+    if wanted & detector_bit(Detector::Email) != 0 {
         // What stands before a host is hidden, and the host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
         work::step(text.len());
@@ -242,12 +242,12 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
 
 /// Appends what is found by how it begins, and notes what has to be read on its own.
 fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Match>) {
-    let least = if stats.seen & COLON == 0 {
+    let min_len = if stats.seen & COLON == 0 {
         MIN_TOKEN_LEN
     } else {
         MIN_URL_LEN
     };
-    let may_have_option = stats.seen & DASH != 0 && stats.seen & GAP != 0;
+    let may_have_option = stats.seen & DASH != 0 && stats.seen & BLANK != 0;
     stats.command_line = may_have_option && ends_with_option(text);
     let ends_with_digit = || {
         let last = text.last_chunk::<4>().copied().unwrap_or_default();
@@ -257,7 +257,7 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     let begins_with_pin = || matches_at(text, 0, b"pin is");
     stats.mention =
         stats.digits > 0 && (begins_with_pin() || ends_with_digit() && ends_with_mention(text));
-    let Some(starts) = starts(text, least) else {
+    let Some(starts) = token_starts(text, min_len) else {
         return;
     };
     let literals: &TokenFilters = &TOKEN_FILTERS;
@@ -266,7 +266,7 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     } else {
         &literals.without_mentions
     };
-    let mut found = Found {
+    let mut found = TokenScan {
         wanted,
         runs: RunCache::new(),
         stats,
@@ -291,10 +291,10 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
 /// Returns whether an option is in the last bytes of a text, in which no token begins:
 /// ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
-    let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + LITERAL)..];
+    let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + PREFIX_LEN)..];
     work::step(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
-    near.windows(LITERAL).any(is_option)
+    near.windows(PREFIX_LEN).any(is_option)
 }
 
 /// Returns whether a key is in the last bytes of a text, in which no token begins, with a value
@@ -306,7 +306,7 @@ fn ends_with_mention(text: &[u8]) -> bool {
         let mut known = literals.candidates_at(text.get(at..).unwrap_or_default());
         known.any(|index| {
             let token = &TOKENS[index];
-            matches!(token.then, TokenTail::Mention) && token.is_at(text, at)
+            matches!(token.tail, TokenTail::Mention) && token.is_at(text, at)
         })
     };
     let mut at = text.len().saturating_sub(MIN_TOKEN_LEN);
@@ -321,14 +321,14 @@ fn ends_with_mention(text: &[u8]) -> bool {
 }
 
 /// What the search for tokens keeps from one to the next.
-struct Found<'s> {
+struct TokenScan<'s> {
     /// One bit a detector.
     wanted: u32,
     runs: RunCache,
     stats: &'s mut CharStats,
 }
 
-impl Found<'_> {
+impl TokenScan<'_> {
     #[cold]
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.candidates_at(&text[at..]).find_map(|index| {
@@ -337,7 +337,7 @@ impl Found<'_> {
             if !token.is_at(text, at) {
                 return None;
             }
-            match token.then {
+            match token.tail {
                 TokenTail::CommandLine => {
                     self.stats.command_line = true;
                     return None;
@@ -352,7 +352,7 @@ impl Found<'_> {
                 }
                 _ => {}
             }
-            if self.wanted & bit(token.detector) == 0 {
+            if self.wanted & detector_bit(token.detector) == 0 {
                 return None;
             }
             let (start, end) = token.secret(text, at, &mut self.runs)?;
@@ -365,9 +365,9 @@ impl Found<'_> {
 
 /// Appends tokens of bots: three parts, of which the second has six characters.
 fn discord_tokens(text: &[u8], matches: &mut Vec<Match>) {
-    const SHORTEST: usize = 23 + 1 + 6 + 1 + 27;
+    const MIN_LEN: usize = 23 + 1 + 6 + 1 + 27;
     let mut at = 23;
-    while text.len() >= SHORTEST
+    while text.len() >= MIN_LEN
         && let Some(dot) = find(text, b'.', at)
     {
         at = dot + 1;
@@ -438,13 +438,15 @@ impl Match {
     }
 }
 
-pub(crate) const fn bit(detector: Detector) -> u32 {
+pub(crate) const fn detector_bit(detector: Detector) -> u32 {
     1 << detector as u32
 }
 
 /// What [`each_number`] looks for.
-const NUMBERS: u32 =
-    bit(Detector::Card) | bit(Detector::Ssn) | bit(Detector::Ipv4) | bit(Detector::Iban);
+const NUMBERS: u32 = detector_bit(Detector::Card)
+    | detector_bit(Detector::Ssn)
+    | detector_bit(Detector::Ipv4)
+    | detector_bit(Detector::Iban);
 
 /// The literals of [`TOKENS`], by their place there.
 struct TokenFilters {
@@ -455,7 +457,7 @@ struct TokenFilters {
 
 static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
     let all = TOKENS.iter().map(|token| (token.literal, token.next()));
-    let unless_mention = TOKENS.iter().map(|token| match token.then {
+    let unless_mention = TOKENS.iter().map(|token| match token.tail {
         TokenTail::Mention => ("", None),
         _ => (token.literal, token.next()),
     });
@@ -469,7 +471,7 @@ static TOKEN_FILTERS: LazyLock<TokenFilters> = LazyLock::new(|| {
 const MIN_TOKEN_LEN: usize = 13;
 
 /// As much of a literal must be there for it to be found.
-const LITERAL: usize = 3;
+const PREFIX_LEN: usize = 3;
 
 /// But for the password in a URL, from the `://`.
 const MIN_URL_LEN: usize = 6;
@@ -484,7 +486,7 @@ const DASH: u64 = DIGIT << 35;
 const PERCENT: u64 = DIGIT << 42;
 const LESS: u64 = DIGIT << 49;
 /// Characters before an option.
-const GAP: u64 = DIGIT << 56;
+const BLANK: u64 = DIGIT << 56;
 
 /// The bytes that are counted in one sum.
 const MAX_PART_LEN: usize = 120;
@@ -504,7 +506,7 @@ static CHAR_COUNTS: [u64; 256] = {
             b'-' => DASH,
             b'%' => PERCENT,
             b'<' => LESS,
-            _ => GAP,
+            _ => BLANK,
         };
         stats[marks[index] as usize] = 1 << field.trailing_zeros();
         index += 1;
@@ -527,14 +529,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_any_length_is_counted() {
+    fn long_texts_are_counted() {
         let card = "4111111111111111";
         let text = format!("{}{card}", "1".repeat((1 << 20) - 16) + " ");
         assert_eq!(found(&text), [Detector::Card]);
     }
 
     #[test]
-    fn the_shortest_of_each_kind_is_found_wherever_it_stands() {
+    fn shortest_tokens_are_found_at_any_offset() {
         let ends = "a".repeat(24);
         let shortest = [
             ("eyJabcdefgh..", Detector::Jwt),

@@ -18,7 +18,7 @@ pub(crate) use token_table::TOKENS;
 pub(crate) struct Token {
     pub(crate) detector: Detector,
     pub(crate) literal: &'static str,
-    pub(crate) then: TokenTail,
+    pub(crate) tail: TokenTail,
 }
 
 /// What follows the literal.
@@ -100,7 +100,7 @@ impl Token {
             let from = at.checked_sub(word.len());
             from.is_some_and(|from| matches_at(text, from, word))
         };
-        match self.then {
+        match self.tail {
             TokenTail::Run(set, least) => {
                 let end = runs.end(set, text, after);
                 (end - after >= least).then_some((at, end))
@@ -261,8 +261,8 @@ fn pem(text: &[u8], after: usize) -> Option<usize> {
 
 /// The place after `… PRIVATE KEY-----`, in any case.
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
-    const LONGEST: usize = 100 + "PRIVATE KEY BLOCK-----".len();
-    let label = &text[start..text.len().min(start + LONGEST)];
+    const MAX_LABEL_LEN: usize = 100 + "PRIVATE KEY BLOCK-----".len();
+    let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
     work::step(label.len());
     let word = b"PRIVATE KEY";
     let key = label
@@ -518,8 +518,8 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// The text in quotes that follows one of these words, not far from `after`.
 fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
-    const NEAR: usize = 96;
-    let near = &text[..text.len().min(after + NEAR)];
+    const MAX_DISTANCE: usize = 96;
+    let near = &text[..text.len().min(after + MAX_DISTANCE)];
     work::step(near.len() - after);
     let starts = after..near.len();
     let mut starts = starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
@@ -535,7 +535,7 @@ impl Token {
     /// be looked for.
     const fn is_rest(&self) -> bool {
         matches!(
-            self.then,
+            self.tail,
             TokenTail::Uuid
                 | TokenTail::Path(..)
                 | TokenTail::Between(..)
@@ -549,7 +549,7 @@ impl Token {
 
     /// The characters of which one must follow the literal, if any but these are none.
     pub(crate) fn next(&self) -> Option<ByteClass> {
-        match self.then {
+        match self.tail {
             TokenTail::Run(set, 1..)
             | TokenTail::Mixed(set, 1..)
             | TokenTail::Between(_, (set, 1..)) => Some(set),
@@ -564,7 +564,7 @@ impl Token {
     /// True if the case of the literal does not count.
     pub(crate) const fn any_case(&self) -> bool {
         matches!(
-            self.then,
+            self.tail,
             TokenTail::Bearer
                 | TokenTail::Basic
                 | TokenTail::Pem

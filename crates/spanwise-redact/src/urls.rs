@@ -143,7 +143,7 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 /// the text around the URL ends the search, unless what follows is a host with its port or path:
 /// a password may have such quotes in it, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
-    const NEAR: usize = 64;
+    const MAX_DISTANCE: usize = 64;
     let next = next_url(text, start);
     let region = end_of_run(&text[..next], start);
     let [full, name, any] = at_signs(&text[..region], start, is_web);
@@ -156,7 +156,7 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     if full.or(name).or(any).is_some() {
         return full.or(name).or(any);
     }
-    let near = &text[..next.min(start + NEAR)];
+    let near = &text[..next.min(start + MAX_DISTANCE)];
     let line = run_end(near, word_end, |byte| {
         !matches!(byte, b'\r' | b'\n' | b'\t')
     });

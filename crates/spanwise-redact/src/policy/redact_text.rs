@@ -8,7 +8,7 @@ use spanwise_core::REDACTED;
 use super::{Policy, RuleState};
 use crate::{
     Detector,
-    builtin_keys::QUERY,
+    builtin_keys::QUERY_PARAMETERS,
     builtin_rules::{RULES, Tier},
     byte_class::{find, is_space},
     commands::{self, Argument},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A rule that hides the value of a key.
-struct Found {
+struct KeyRule {
     rule: Rule,
     /// It is of this crate, and leaves alone what is no credential.
     built_in: bool,
@@ -30,9 +30,9 @@ struct Found {
     unless_address: bool,
 }
 
-impl Found {
+impl KeyRule {
     /// The hit of a value, unless it tells nothing.
-    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Match> {
+    fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
         let content = value.as_bytes();
         let shown = if self.built_in {
@@ -49,11 +49,11 @@ impl Found {
 impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
-    pub(super) fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+    pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
-        self.read(key, text)
+        self.scan(key, text)
     }
 
     /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
@@ -63,9 +63,9 @@ impl Policy {
     }
 
     #[inline(never)]
-    fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+    fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         let mut matches = Vec::new();
-        let stats = scan::detect(text.as_bytes(), self.rules.detected, &mut matches);
+        let stats = scan::detect(text.as_bytes(), self.rules.enabled_detectors, &mut matches);
         if matches.is_empty() && !stats.may_have_keys() && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
@@ -86,9 +86,9 @@ impl Policy {
         mut matches: Vec<Match>,
     ) -> Vec<Match> {
         // Looked for if there is something to hide, and once.
-        let mut document = None;
+        let mut strings = None;
         if stats.may_have_pairs() {
-            self.pairs(text, &mut document, &mut matches);
+            self.pairs(text, &mut strings, &mut matches);
         }
         self.other_pairs(text, stats, &mut matches);
         if self.has_paths_into(text) {
@@ -103,19 +103,19 @@ impl Policy {
             (found.start, std::cmp::Reverse(found.end), by_form)
         };
         matches.sort_by_key(order);
-        if let Some(document) = document.get_or_insert_with(|| JsonStrings::of(text)) {
-            matches = document.fit(text, matches);
+        if let Some(strings) = strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+            matches = strings.align(text, matches);
             matches.sort_by_key(order);
         }
         matches
     }
 
     fn wants(&self, detector: Detector) -> bool {
-        self.rules.detected & scan::bit(detector) != 0
+        self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 
     /// The rule about a key that stands in `text`.
-    fn rule(&self, text: &str, key: &str) -> Option<Found> {
+    fn rule(&self, text: &str, key: &str) -> Option<KeyRule> {
         work::step(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
             KeyDecision::Hide { rule, origin } => (rule, origin, false),
@@ -124,7 +124,7 @@ impl Policy {
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
         let at = (from, from + key.len());
-        Some(Found {
+        Some(KeyRule {
             rule: Rule::Key { rule, at },
             built_in: origin == Origin::BuiltIn,
             unless_address,
@@ -132,7 +132,7 @@ impl Policy {
     }
 
     /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
-    fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<KeyRule> {
         if let Some((first, last)) = key.split_once(' ') {
             let is_noun = pair_lexer::NOUNS
                 .iter()
@@ -154,7 +154,10 @@ impl Policy {
         }
         let normal = NormalizedKey::new(pair.key);
         let name = normal.whole();
-        let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
+        let is_query = pair.may_be_parameter
+            && QUERY_PARAMETERS
+                .iter()
+                .any(|query| query.as_bytes() == name);
         let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
         let detector = if is_query {
             Detector::UrlQuery
@@ -169,7 +172,7 @@ impl Policy {
     fn pairs(
         &self,
         text: &str,
-        document: &mut Option<Option<JsonStrings>>,
+        strings: &mut Option<Option<JsonStrings>>,
         matches: &mut Vec<Match>,
     ) {
         let bytes = text.as_bytes();
@@ -205,7 +208,7 @@ impl Policy {
             let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair)?;
-                Some(Found {
+                Some(KeyRule {
                     rule: Rule::Detector(detector),
                     built_in: true,
                     unless_address: false,
@@ -217,20 +220,20 @@ impl Policy {
                 header: is_header(pair.key),
                 built_in: found.built_in,
             };
-            let end = match document.get_or_insert_with(|| JsonStrings::of(text)) {
-                Some(document) => pair.place(document).min(text.len()),
+            let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+                Some(strings) => pair.place(strings).min(text.len()),
                 None => text.len(),
             };
             let end = match rule {
                 // One that goes on is none: it is not followed to its end, which may be that of the
                 // text, from each such key again.
-                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
+                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET_LEN),
                 _ => end,
             };
             // What is shown is read again from each key in it: an address is looked for within a
             // bound, and what goes on is none.
             let near = if found.unless_address {
-                end.min(pair.after() + LONGEST_ADDRESS)
+                end.min(pair.after() + MAX_ADDRESS_LEN)
             } else {
                 end
             };
@@ -247,7 +250,7 @@ impl Policy {
             let content = &bytes[value.start..value.end];
             let is_it = match rule {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
-                Rule::Detector(_) => content.len() == AWS_SECRET,
+                Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
                 Rule::Key { .. } => {
                     let content = text.get(value.start..value.end);
                     !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
@@ -280,7 +283,7 @@ impl Policy {
             while let Some(pair) = percent_encoded::next(text, &mut at) {
                 if let Some(found) = self.rule(text, pair.key) {
                     let (start, end) = pair.value(text);
-                    matches.extend(found.hit(text, start, end));
+                    matches.extend(found.match_in(text, start, end));
                     at = at.max(end);
                 }
             }
@@ -289,14 +292,14 @@ impl Policy {
             let mut at = 0;
             while let Some(element) = xml_elements::next(text, &mut at) {
                 if let Some(found) = self.rule(text, element.name) {
-                    matches.extend(found.hit(text, element.start, element.end));
+                    matches.extend(found.match_in(text, element.start, element.end));
                 }
             }
         }
         if stats.may_have_inserts() {
             let rule = |name| self.rule(text, name);
             sql_inserts::literals(text, rule, |found, start, end| {
-                matches.extend(found.hit(text, start, end));
+                matches.extend(found.match_in(text, start, end));
             });
         }
         if stats.may_have_mentions() {
@@ -308,7 +311,7 @@ impl Policy {
         commands::arguments(text, |argument| match argument {
             Argument::Option { key, start, end } => {
                 let found = self.rule(text, key);
-                matches.extend(found.and_then(|found| found.hit(text, start, end)));
+                matches.extend(found.and_then(|found| found.match_in(text, start, end)));
             }
             Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
                 let rule = Rule::Detector(Detector::CommandLine);
@@ -332,7 +335,7 @@ impl Policy {
                 let (start, end) = mention
                     .value(text, key)
                     .filter(|_| tier != Some(Tier::Pii))?;
-                found.hit(text, start, end)
+                found.match_in(text, start, end)
             }));
         }
     }
@@ -350,8 +353,8 @@ impl Policy {
                 end = end.max(next.end);
             }
             let (start, end) = (floor(text, found.start.max(at)), ceil(text, end));
-            let outcome = self.outcome(found.rule);
-            outcome.count.fetch_add(1, Ordering::Relaxed);
+            let rule_state = self.state(found.rule);
+            rule_state.count.fetch_add(1, Ordering::Relaxed);
             let value = &text[start..end];
             let name = match found.rule {
                 Rule::Detector(detector) => detector.name(),
@@ -367,7 +370,7 @@ impl Policy {
             let is_string =
                 quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
             if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
-                out.push_str(&self.shown(outcome, name, value));
+                out.push_str(&self.replacement(rule_state, name, value));
             } else {
                 out.push_str(REDACTED);
             }
@@ -378,10 +381,10 @@ impl Policy {
         out
     }
 
-    fn outcome(&self, rule: Rule) -> &RuleState {
+    fn state(&self, rule: Rule) -> &RuleState {
         match rule {
             Rule::Detector(detector) => &self.rules.detectors[detector as usize],
-            Rule::Key { rule, .. } => &self.rules.outcomes[rule],
+            Rule::Key { rule, .. } => &self.rules.rule_states[rule],
         }
     }
 }
@@ -452,15 +455,15 @@ fn is_header(key: &str) -> bool {
 /// `?code=404`, `?code=NOT_FOUND`. A signature is one whatever it says.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
     let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
-    value.len() >= SHORTEST_PARAMETER && (is_signature || !credential::is_words(value))
+    value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 
 /// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter:
 /// `?code=404`.
-const SHORTEST_PARAMETER: usize = 8;
+const MIN_PARAMETER_LEN: usize = 8;
 
 /// No address of a network that is shown is longer, with the gap and the quote before it.
-const LONGEST_ADDRESS: usize = 256;
+const MAX_ADDRESS_LEN: usize = 256;
 
 /// The length of a secret access key.
-const AWS_SECRET: usize = 40;
+const AWS_SECRET_LEN: usize = 40;

@@ -280,11 +280,11 @@ pub(crate) static TOKENS: &[Token] = &[
     command("mc alias"),
 ];
 
-const fn token(detector: Detector, literal: &'static str, then: TokenTail) -> Token {
+const fn token(detector: Detector, literal: &'static str, tail: TokenTail) -> Token {
     Token {
         detector,
         literal,
-        then,
+        tail,
     }
 }
 

@@ -91,7 +91,7 @@ const ALLOWED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn its_documents_do() {
+fn documents_pass_unchanged() {
     let mut pages = files("docs", "md");
     for page in [
         "README.md",
@@ -109,7 +109,7 @@ fn its_documents_do() {
 }
 
 #[test]
-fn its_sources_do() {
+fn sources_pass_unchanged() {
     let mut sources = files("crates", "rs");
     sources.extend(files("examples", "rs"));
     // This crate speaks of nothing else, and so do the tests of what it is for.
@@ -125,7 +125,7 @@ fn its_sources_do() {
 }
 
 #[test]
-fn what_its_tests_and_examples_print_does() {
+fn printed_output_passes_unchanged() {
     let printed = root().join("crates/spanwise-redact/tests/data/printed.txt");
     assert!(fs::read_to_string(&printed).unwrap().lines().count() >= 200);
     check(&[printed], |path| path.ends_with("printed.txt"));
