@@ -11,7 +11,7 @@
 use std::{error::Error, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use spanwise::http::{fail, mark, record};
+use spanwise::http::{fail, record, record_timing};
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
     record("order.id", id);
-    mark("db"); // how long the query took, had there been one
+    record_timing("db"); // how long the query took, had there been one
     let notify = async { info!("a task that says whose it is") };
     spanwise::task::spawn(notify);
     (id < 100)

@@ -11,7 +11,7 @@
 
 use std::{collections::BTreeMap, error::Error, fmt};
 
-use spanwise::{Action, Builder, Classified, Preset, json};
+use spanwise::{Action, Builder, Classified, Preset, as_json};
 use tracing::{error, info, info_span};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let headers = BTreeMap::from([("accept", "*/*"), ("authorization", "Bearer abc123abc123")]);
         info!(password = "hunter2", ?headers, order_id = 42, "login");
         let order = BTreeMap::from([("sku", "book"), ("apiKey", "k-123")]);
-        info!(order = %json(&order), body = r#"{"card_number":"4242"}"#, "order created");
+        info!(order = %as_json(&order), body = r#"{"card_number":"4242"}"#, "order created");
 
         eprintln!("# by what a text looks like, wherever it stands:");
         info!(

@@ -123,7 +123,7 @@ async fn log_in(request: Request, next: Next) -> Response {
 async fn products() -> Json<Value> {
     let products = json!([{ "sku": "book", "price": 19.99 }, { "sku": "pen", "price": 1.5 }]);
     debug!(rows = 2_u64, "catalogue read");
-    info!(products = %spanwise::json(&products), "products listed");
+    info!(products = %spanwise::as_json(&products), "products listed");
     Json(products)
 }
 

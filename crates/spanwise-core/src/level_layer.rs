@@ -17,8 +17,12 @@ use tracing_core::{
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
 #[cfg(feature = "log")]
-use crate::log_bridge;
-use crate::{FilterInterop, Levels, LevelsError, TargetLevels, Visibility, levels, panic_safe};
+use crate::internal::log_bridge;
+use crate::{
+    Levels, LevelsError, TargetLevels,
+    internal::{FilterInterop, Visibility, panic_safe},
+    levels,
+};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
-use crate::suggest;
+use crate::internal::suggest;
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as
 /// `[request{tenant_id="acme"}]=debug`.
@@ -729,7 +729,7 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
 /// 5; `warning` for warn, `fatal` and `critical` for error.
 ///
 /// ```
-/// use spanwise_core::parse_level;
+/// use spanwise_core::internal::parse_level;
 /// use tracing::level_filters::LevelFilter;
 ///
 /// assert_eq!(parse_level("WARNING"), Some(LevelFilter::WARN));

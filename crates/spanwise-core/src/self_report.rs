@@ -13,7 +13,10 @@ use std::{
 
 use tracing_core::Level;
 
-use crate::{Redact, panic_safe, stdio};
+use crate::{
+    Redact,
+    internal::{panic_safe, stdio},
+};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///

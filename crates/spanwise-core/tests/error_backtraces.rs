@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use spanwise_core::{err, errors};
+use spanwise_core::{err, internal::errors};
 
 #[inline(never)]
 fn take_stock() -> anyhow::Error {

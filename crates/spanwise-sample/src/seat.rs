@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Fault, SelfReport, ShardedCounter};
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{CallsitePlans, ShardedCounter},
+};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 

@@ -7,7 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use spanwise_core::{CallsitePlans, EventContext, rfc3339::Utc};
+use spanwise_core::{
+    EventContext,
+    internal::{CallsitePlans, rfc3339::Utc},
+};
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,

@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, SinkCounters};
+use spanwise_core::{Fault, SelfReport, internal::SinkCounters};
 use tracing_core::Level;
 
-use crate::limits::Category;
+use crate::rate_limits::Category;
 
 /// An envelope, ready to be sent.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::{
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, internal::log_bridge,
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -343,7 +343,7 @@ impl Builder {
     }
 
     /// Sets what happens to a line when an output in the background is behind: a file, or a
-    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
@@ -584,7 +584,10 @@ impl Builder {
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
-        F: FnOnce(spanwise_sentry::Builder) -> spanwise_sentry::Builder + Send + Sync + 'static,
+        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
+            + Send
+            + Sync
+            + 'static,
     {
         self.sentry.change = Some(Box::new(change));
         self
@@ -698,7 +701,7 @@ impl Builder {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
         }
         if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
+            tracing::debug!(target: "spanwise", settings = %spanwise_json::as_json(&resolved.explanation), "configuration");
         }
         Ok(telemetry)
     }

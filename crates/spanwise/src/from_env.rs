@@ -4,7 +4,7 @@
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_core::{
-    CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, suggest::closest_name,
+    CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, internal::suggest::closest_name,
 };
 use spanwise_json::Format;
 use spanwise_redact::PolicyOverrides;

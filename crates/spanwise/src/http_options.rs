@@ -45,7 +45,7 @@ impl HttpOptions {
     /// With what the preset says of what is not said.
     pub(crate) fn or_of(self, preset: Preset) -> Self {
         let client_address = match preset {
-            Preset::Dev => ClientAddress::Whole,
+            Preset::Dev => ClientAddress::Full,
             Preset::Prod | Preset::Test | Preset::Cli => ClientAddress::Network,
         };
         Self {

@@ -172,8 +172,8 @@ pub(crate) const LOG_HTTP_TRUST: Setting = setting(
 );
 pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
     "LOG_HTTP_CLIENT_ADDRESS",
-    "network; under the preset dev whole",
-    "whole, network, none; in programs built with the feature `http`",
+    "network; under the preset dev full",
+    "full, network, none; in programs built with the feature `http`",
     "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing. Where personal data is hidden, the whole address is too.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
-use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, panic_safe};
+use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, internal::panic_safe};
 use tracing::{
     Dispatch, Event, Subscriber, error, field::Empty, info, info_span, subscriber::with_default,
     warn,

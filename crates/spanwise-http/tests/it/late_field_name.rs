@@ -43,8 +43,8 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for RecordsLate {
 }
 
 #[tokio::test]
-async fn and_costs_the_first_neither_its_event_nor_a_panic() {
-    if alone("late_field_name::and_costs_the_first_neither_its_event_nor_a_panic") {
+async fn late_name_does_not_affect_a_running_event() {
+    if alone("late_field_name::late_name_does_not_affect_a_running_event") {
         return;
     }
     let lines = Lines::default();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use spanwise_json::{JsonLayer, json};
+use spanwise_json::{JsonLayer, as_json};
 use spanwise_redact::{Classified, serialize_redacted};
 use tracing_subscriber::prelude::*;
 
@@ -46,7 +46,7 @@ fn classified_members_are_redacted_in_json() {
             code: Classified::new(481_516),
             backup: Some(Classified::new("hunter2")),
         };
-        tracing::info!(login = %json(&login), code = %login.code, backup = ?login.backup, "in");
+        tracing::info!(login = %as_json(&login), code = %login.code, backup = ?login.backup, "in");
     });
     let expected = r#""login":{"user":"ada","opaque":"[REDACTED]","code":"[REDACTED]","backup":"[REDACTED]"},"code":"[REDACTED]","backup":"Some([REDACTED])""#;
     assert!(line.contains(expected), "{line}");
@@ -72,7 +72,7 @@ fn secret_strings_are_redacted_and_can_be_exposed() {
     let line = logged(|| {
         let greeting = &settings.greeting;
         let farewell = &settings.farewell;
-        tracing::info!(settings = %json(&settings), %greeting, ?farewell, "in");
+        tracing::info!(settings = %as_json(&settings), %greeting, ?farewell, "in");
     });
     let expected = r#""settings":{"greeting":"[REDACTED]","farewell":"[REDACTED]"},"greeting":"[REDACTED]","farewell":"SecretBox<str>([REDACTED])""#;
     assert!(line.contains(expected), "{line}");

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::{Grammar, TargetLevels, parse_level, suggest};
+use spanwise_core::{
+    TargetLevels,
+    internal::{Grammar, parse_level, suggest},
+};
 
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};

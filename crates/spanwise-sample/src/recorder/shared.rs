@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{Clock, LayerId, SelfReport, ShardedCounter, SpanTable, TargetLevels};
+use spanwise_core::{
+    Clock, SelfReport, TargetLevels,
+    internal::{LayerId, ShardedCounter, SpanTable},
+};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
 use super::{RecorderStats, dump_limit::DumpLimit, memory::Memory, unit::Unit};

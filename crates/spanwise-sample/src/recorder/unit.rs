@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SpanValue};
+use spanwise_core::{Fault, internal::SpanValue};
 use tracing_core::{Level, span::Id};
 
 use super::{memory::Held, reason::Reason, ring::Ring, shared::Shared};

@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use spanwise_core::{Flush, SelfReport, Setting, TargetLevels};
+use spanwise_core::{Flush, SelfReport, Setting, SinkControl, TargetLevels};
 use spanwise_sentry::{
-    Builder as SentryBuilder, Dsn, Sentry, SentryError, SentryGuard, SentryLayer, SentryStats,
-    WrongLevels, takes_tag,
+    Dsn, InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryLayer, SentryStats,
+    is_valid_tag_name,
 };
 
 use super::{
@@ -65,8 +65,8 @@ impl FromEnv {
             release: name(vars, &SENTRY_RELEASE, check_release),
             events: vars.parsed(&SENTRY_EVENT_LEVEL),
             breadcrumbs: vars.parsed(&SENTRY_BREADCRUMB_LEVEL),
-            sample_rate: share(vars, &SENTRY_SAMPLE_RATE),
-            traces_sample_rate: share(vars, &SENTRY_TRACES_SAMPLE_RATE),
+            sample_rate: ratio(vars, &SENTRY_SAMPLE_RATE),
+            traces_sample_rate: ratio(vars, &SENTRY_TRACES_SAMPLE_RATE),
             grouping: vars.switch(&SENTRY_GROUPING),
             logs: vars.switch(&SENTRY_ENABLE_LOGS),
         }
@@ -85,7 +85,7 @@ fn dsn(vars: &mut Vars) -> Option<(Dsn, usize)> {
     }
 }
 
-fn share(vars: &mut Vars, setting: &Setting) -> Option<f64> {
+fn ratio(vars: &mut Vars, setting: &Setting) -> Option<f64> {
     let text = vars.get(setting)?;
     let share = text
         .parse()
@@ -188,7 +188,7 @@ impl Resolved {
 
 /// Returns why Sentry takes no tag of this name.
 pub(crate) fn check_tag(name: &str) -> Result<(), String> {
-    if takes_tag(name) {
+    if is_valid_tag_name(name) {
         return Ok(());
     }
     let error = SentryError::Tag(name.to_owned()).to_string();
@@ -298,11 +298,11 @@ pub(crate) fn start(
     if let Some(levels) = &env.breadcrumbs {
         builder = builder.breadcrumb_levels(levels.clone());
     }
-    if let Some(share) = env.sample_rate {
-        builder = builder.sample_rate(share);
+    if let Some(ratio) = env.sample_rate {
+        builder = builder.sample_rate(ratio);
     }
-    if let Some(share) = env.traces_sample_rate {
-        builder = builder.traces_sample_rate(share);
+    if let Some(ratio) = env.traces_sample_rate {
+        builder = builder.traces_sample_rate(ratio);
     }
     if env.grouping == Some(false) {
         builder = builder.without_grouping();
@@ -315,7 +315,7 @@ pub(crate) fn start(
     }
     let static_fields = resolved.static_fields.iter();
     // The others stop the start already.
-    let tags = static_fields.filter(|(name, value)| takes_tag(name) && !value.is_empty());
+    let tags = static_fields.filter(|(name, value)| is_valid_tag_name(name) && !value.is_empty());
     for (tag, value) in tags {
         builder = builder.static_tag(tag, value);
     }
@@ -326,20 +326,20 @@ pub(crate) fn start(
         builder = change(builder);
     }
     let started = builder.build().map_err(|error| match error {
-        SentryError::Levels(wrong) => wrong.iter().map(wrong_levels).collect(),
-        SentryError::Tag(_) => vec![format!("sentry::Builder::static_tag: {error}")],
+        SentryError::Levels(wrong) => wrong.iter().map(invalid_levels).collect(),
+        SentryError::Tag(_) => vec![format!("sentry::SentryBuilder::static_tag: {error}")],
         _ => vec![format!("{}: {error}", SENTRY_DSN.name)],
     })?;
     Ok(Started(Some(started)))
 }
 
-fn wrong_levels(wrong: &WrongLevels) -> String {
-    let WrongLevels {
+fn invalid_levels(wrong: &InvalidLevels) -> String {
+    let InvalidLevels {
         setter,
         text,
         error,
     } = wrong;
-    let shown = format!("sentry::Builder::{setter}({})", conceal::shown(text));
+    let shown = format!("sentry::SentryBuilder::{setter}({})", conceal::shown(text));
     Mistake::error(error).problem(&shown, text)
 }
 
@@ -375,7 +375,7 @@ impl Running {
 
     pub(crate) fn end(&self, end: Instant) {
         if let Self(Some(guard)) = self {
-            guard.sentry().end(end);
+            guard.sentry().shutdown_by(end);
         }
     }
 }

@@ -50,7 +50,7 @@ const SETTERS: &[Setter] = setters! {
     #[cfg(feature = "http")]
     http_trust: "LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1", "10.0.0.0/64" => ": `10.0.0.0/64`";
     #[cfg(feature = "http")]
-    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts whole, network, none";
+    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts full, network, none";
     #[cfg(feature = "sentry")]
     sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
 };
@@ -244,10 +244,11 @@ fn wrong_sentry_levels_are_reported_with_the_rest() {
         "{problems:#?}"
     );
     assert!(
-        problems[1].starts_with("sentry::Builder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
+        problems[1]
+            .starts_with("sentry::SentryBuilder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
         "{problems:#?}"
     );
-    assert!(problems[2].starts_with("sentry::Builder::breadcrumb_levels((hidden, "));
+    assert!(problems[2].starts_with("sentry::SentryBuilder::breadcrumb_levels((hidden, "));
     assert!(!problems[2].contains("9f86d08"), "{problems:#?}");
 }
 

@@ -540,7 +540,7 @@ fn http_settings_are_explained() {
     assert_line(&unset, "LOG_HTTP_CLIENT_ADDRESS = network (preset prod)");
     assert_line(
         &explain([("LOG_PRESET", "dev")]),
-        "LOG_HTTP_CLIENT_ADDRESS = whole (preset dev)",
+        "LOG_HTTP_CLIENT_ADDRESS = full (preset dev)",
     );
     let set = explain([
         ("LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1"),
@@ -561,7 +561,7 @@ fn http_settings_are_explained() {
         ]),
         [
             "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
-            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
         ]
     );
 }

@@ -350,7 +350,7 @@ const WORDS: &[(&str, &[&str])] = &[
         &["never", "always", "10.0.0.0/8,fd00::/8"],
     ),
     #[cfg(feature = "http")]
-    ("LOG_HTTP_CLIENT_ADDRESS", &["whole", "network", "none"]),
+    ("LOG_HTTP_CLIENT_ADDRESS", &["full", "network", "none"]),
     #[cfg(feature = "sentry")]
     ("SENTRY_EVENT_LEVEL", &["error", "off"]),
     #[cfg(feature = "sentry")]
