@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -20,7 +20,10 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 use crate::internal::log_bridge;
 use crate::{
     Levels, LevelsError, TargetLevels,
-    internal::{FilterInterop, Visibility, panic_safe},
+    internal::{
+        FilterInterop, Visibility, panic_safe,
+        sync::{Condvar, Mutex, MutexGuard, RwLock},
+    },
     levels,
 };
 
@@ -351,18 +354,18 @@ impl LevelState {
     }
 
     fn active(&self) -> Arc<Active> {
-        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.active.read())
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        self.control.lock()
     }
 
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().spans));
         let has_span_directives = !active.spans.is_empty();
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+        *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
@@ -386,11 +389,7 @@ impl LevelState {
                 self.apply(permanent, &mut control);
                 return;
             }
-            control = self
-                .changed
-                .wait_timeout(control, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            control = self.changed.wait_timeout(control, left).0;
         }
     }
 }

@@ -45,6 +45,7 @@
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
 //! | an output that is shut down with the process | [`SinkControl`] |
+//! | a sink that sends to a server over the network | [`export`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
@@ -60,6 +61,7 @@ mod context_layer;
 mod context_set;
 mod error_view;
 mod event_context;
+pub mod export;
 mod flush;
 mod forward;
 #[doc(hidden)]

@@ -2,8 +2,7 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
-use spanwise_core::internal::Grammar;
-use spanwise_core::internal::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
 /// Defines [`Format`] with the name of each, so that a format is listed once.
 macro_rules! formats {

@@ -1,11 +1,11 @@
 //! What all lines of a layer have in common, worked out from its options when it is first used.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
-use spanwise_core::{CONTEXT_KEYS, KeyVerdict, Redact, internal::MAX_CONTEXT_VALUE_LEN};
+use spanwise_core::{
+    CONTEXT_KEYS, KeyVerdict, Redact,
+    internal::{MAX_CONTEXT_VALUE_LEN, sync::Mutex},
+};
 use tracing_core::Metadata;
 
 use crate::{
@@ -177,7 +177,7 @@ impl LineTemplate {
     }
 
     fn bit(&self, key: &str) -> u128 {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.lock();
         let next = keys.len();
         let number = match keys.get(key) {
             Some(number) => *number,

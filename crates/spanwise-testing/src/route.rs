@@ -5,12 +5,14 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::Duration,
 };
+
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
@@ -60,7 +62,7 @@ impl CaptureStore {
 
     /// Nobody calls user code, which may log, while this is locked.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Captured> {
-        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
+        self.captured.lock()
     }
 
     /// Waits until there are more than `seen` events. False if there are not within `timeout`.
@@ -69,7 +71,7 @@ impl CaptureStore {
         let waited = self
             .arrived
             .wait_timeout_while(self.lock(), timeout, has_none);
-        let (captured, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (captured, _) = waited;
         captured.events.len() > seen
     }
 
@@ -228,7 +230,7 @@ fn adopted() -> Vec<Weak<CaptureStore>> {
 }
 
 fn live_list() -> MutexGuard<'static, Vec<Weak<CaptureStore>>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    LIVE.lock()
 }
 
 /// The store, unless its capture has ended.

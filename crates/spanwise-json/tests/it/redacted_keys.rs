@@ -52,10 +52,7 @@ impl Redact for Typed {
 fn shown(log: impl Fn()) -> [Value; 2] {
     let of =
         |format: Format| lines(|layer| layer.format(format).redact(Arc::new(Typed)), &log).only();
-    [
-        of(Format::Json),
-        of(Format::JsonNested)["fields"].clone(),
-    ]
+    [of(Format::Json), of(Format::JsonNested)["fields"].clone()]
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! A writer that keeps what is written.
 
-use std::{
-    io, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, mem, sync::Arc};
+
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -85,7 +84,7 @@ impl Lines {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
