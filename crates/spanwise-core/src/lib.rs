@@ -22,7 +22,7 @@
 //!     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
 //! });
 //! assert_eq!(handle.levels().to_string(), "info,sqlx=warn");
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # Parts
@@ -71,6 +71,7 @@ mod layers;
 mod level_filtered;
 mod level_layer;
 mod levels;
+mod parse_error;
 mod redact;
 mod redacted;
 mod self_report;
@@ -78,6 +79,7 @@ mod setting;
 mod setting_value;
 mod visibility;
 mod without_captured;
+pub mod words;
 
 pub use clock::Clock;
 pub use context_layer::{CONTEXT_KEYS, Context, ContextLayer};
@@ -88,7 +90,8 @@ pub use layer_ext::LayerExt;
 pub use layers::Layers;
 pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
-pub use levels::{Levels, LevelsError, TargetLevels};
+pub use levels::{Levels, TargetLevels};
+pub use parse_error::{ParseError, Problem};
 pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};

@@ -10,7 +10,7 @@ use std::{
 use tracing_core::Level;
 
 use super::{ExportItem, ExporterOptions, QueueLimits};
-use crate::{Clock, Fault, SelfReport, SinkCounters};
+use crate::{Clock, Fault, SelfReport, internal::SinkCounters};
 
 /// Items that wait for the sender thread, bounded in number and bytes. See the
 /// [module](crate::export).
