@@ -1,4 +1,4 @@
-//! What it costs to log the requests of a server, against `tower-http`.
+//! The cost of logging a server's requests, compared with `tower-http`.
 //!
 //! ```text
 //! cargo bench -p benches --bench http                       nanoseconds and allocations, in interleaved rounds
@@ -7,13 +7,14 @@
 //! cargo bench -p benches --bench http -- --show             the lines of one request
 //! ```
 //!
-//! A service answers at once with ten bytes, which are read to their end; lines go to a writer that does nothing. `tower-http` is set up to log as
-//! one would: its `TraceLayer` with a span at INFO, of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO, inside of
-//! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It does not know when a request ends. `bare` is the service alone, and part of all figures.
+//! A service answers at once with ten bytes, and the client reads them to the end. Lines go to a writer
+//! that discards them. `tower-http` has its usual set-up: `TraceLayer` with a span at INFO (the fields
+//! of `DefaultMakeSpan` and the request's id) and its event of each response at INFO, inside
+//! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, over `fmt().json()`. It does not see
+//! the end of a request. `bare` is the service alone, and part of all figures.
 //!
-//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose span
-//! is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no more than
-//! `quiet`.
+//! `quiet` is a request at INFO without its event, `warn` a request at WARN. At WARN the span of
+//! `tower-http` is disabled. The span of spanwise stays, so `warn` should cost no more than `quiet`.
 
 use std::{
     collections::BTreeMap,
@@ -56,18 +57,18 @@ enum Contender {
     Bare,
     TowerHttp,
     Spanwise,
-    /// With the context, as the facade has it.
+    /// With the context layer, as in the facade.
     Stack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
     Served,
-    /// At INFO, without the event of the request.
+    /// At INFO, without the request's event.
     Quiet,
-    /// At WARN, which leaves the span and no event.
+    /// At WARN: a span and no event.
     Warn,
-    /// At a level that disables all of it.
+    /// At a level that disables the span and the event.
     Disabled,
 }
 
@@ -86,7 +87,7 @@ const WORKLOADS: [Workload; 4] = [
 
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 500;
-/// Of a run that is measured, in nanoseconds.
+/// The duration of a measured run, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -170,7 +171,7 @@ impl Workload {
     }
 }
 
-/// The span of a request, as one would have it of `tower-http`.
+/// The usual span of a request with `tower-http`.
 pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     let id = request.extensions().get::<RequestId>();
     let id = id.and_then(|id| id.header_value().to_str().ok());
@@ -183,7 +184,7 @@ pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Makes its ids.
+/// The source of request ids.
 #[derive(Clone)]
 pub(crate) struct Uuids;
 
@@ -200,7 +201,7 @@ async fn answer<B>(_: Request<B>) -> Result<Response<Full<&'static [u8]>>, Infal
     Ok(Response::new(Full::new(b"ten bytes.")))
 }
 
-/// Does what a server does, without its sockets.
+/// Serves one request as a server does, without sockets.
 fn each<S, R>(requests: u64, mut service: S)
 where
     S: Service<Request<Nothing>, Response = Response<R>>,
@@ -232,7 +233,7 @@ where
     }
 }
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench that the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -261,7 +262,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` runs benches too, to check that they start.
         (None, ..) => Ok(()),
     }
 }
@@ -346,7 +347,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print_ratios(&results)
 }
 
-/// Of the whole process.
+/// The instructions of the whole process.
 fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -362,7 +363,7 @@ fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Bo
     collected.ok_or_else(|| format!("valgrind: {report}").into())
 }
 
-/// What logging adds, of what it adds with `tower-http`.
+/// The cost that logging adds, as a ratio of the cost that it adds with `tower-http`.
 fn print_ratios(results: &Results) -> Result<(), Box<dyn Error>> {
     let rows = CONTENDERS.map(|contender| {
         let ratio = |workload| {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, process::Command};
 
 use crate::{child, options::Options, table::Table};
 
-/// The difference of two runs leaves out how a process starts and warms up.
+/// Iterations of two runs. Their difference excludes the start and the warm-up of the process.
 const FEW: u64 = 500;
 const MANY: u64 = 2_500;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Table::new(options, &allocations).print("Allocations per unit")
 }
 
-/// Of this program, called with the arguments for so many units.
+/// The instructions of this program, called with the arguments for `iterations` units.
 pub(crate) fn per_unit<A>(arguments: impl Fn(u64) -> A) -> Result<f64, Box<dyn Error>>
 where
     A: IntoIterator<Item = String>,
@@ -36,7 +36,7 @@ where
     Ok(many.saturating_sub(few) as f64 / (MANY - FEW) as f64)
 }
 
-/// Of the whole process.
+/// The instructions of the whole process.
 fn total(arguments: impl IntoIterator<Item = String>) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

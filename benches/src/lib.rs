@@ -1,4 +1,4 @@
-//! What a line costs, here and with the peers.
+//! The cost of a line, here and with the peers.
 //!
 //! ```text
 //! cargo bench -p benches                       nanoseconds and allocations, in interleaved rounds
@@ -7,13 +7,13 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`]; what a policy costs, [`redaction`]; what a sampler
-//! costs, [`sampling`]; what the flight recorder does, [`recorder`]; what a server's requests cost, [`http`], and a client's calls,
-//! [`http_client`]; how many requests a second a server answers, [`load`].
+//! Other benches measure background writers ([`appender`]), redaction ([`redaction`]), samplers
+//! ([`sampling`]), the flight recorder ([`recorder`]), a server's requests ([`http`]), a client's calls
+//! ([`http_client`]) and the throughput of a server ([`load`]).
 //!
-//! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
-//! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
-//! that a slow minute of the machine hits all of them.
+//! Each pair of contender and workload runs in a process of its own, with the contender as the global
+//! default, as in services: a scoped dispatcher would cost every contender the same extra. The parent
+//! starts the processes in turns, so that a slow minute of the machine affects all of them.
 
 mod allocations;
 pub mod appender;
@@ -40,7 +40,7 @@ pub use child::show;
 pub use contender::Contender;
 pub use workload::Workload;
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench that the arguments of the process request.
 ///
 /// # Errors
 ///

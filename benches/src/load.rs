@@ -1,13 +1,16 @@
-//! How many requests a second a server answers, over real connections, with and without what logs them.
+//! Requests per second of a server over real connections, with and without logging.
 //!
 //! ```text
 //! cargo bench -p benches --bench load                 medians of 5 interleaved rounds
 //! cargo bench -p benches --bench load -- --rounds 3
 //! ```
 //!
-//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three seconds a round. The handler logs one event, and
-//! each hundredth request an error. All write to `/dev/null` in the background, as a service writes to a file: `tower-http` by `tracing_appender::non_blocking` and `fmt().json()`, `spanwise`
-//! by its facade under the preset prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share two processors with `wrk`, so a ratio is of the whole, not of the server alone.
+//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three
+//! seconds a round. The handler logs one event, and an error in every hundredth request. All write to
+//! `/dev/null` in the background, as a service writes to a file: `tower-http` with
+//! `tracing_appender::non_blocking` and `fmt().json()`, `spanwise` with its facade under the preset
+//! prod. `spanwise-sentry` adds a Sentry that accepts connections and never answers. All share two
+//! processors with `wrk`, so the ratios are of the whole, not of the server alone.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +43,7 @@ enum Contender {
     Bare,
     TowerHttp,
     Spanwise,
-    /// With a Sentry that hangs.
+    /// With a Sentry that never answers.
     Sentry,
 }
 
@@ -63,14 +66,14 @@ impl Contender {
     }
 }
 
-/// What `wrk` says of a round.
+/// The figures of a round, from the output of `wrk`.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     requests: f64,
     p99_micros: f64,
 }
 
-/// Measures, or is the server that is measured.
+/// Runs the bench, or the server under test.
 ///
 /// # Errors
 /// If `wrk` is not there, or a server does not start.
@@ -151,7 +154,7 @@ fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
     })
 }
 
-/// What is to be read, in a form that is easily read.
+/// A figure for people.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
 /// A server in a process of its own, until it is dropped.

@@ -16,12 +16,13 @@ pub(crate) struct Options {
 pub(crate) enum Mode {
     Rounds(usize),
     Instructions,
-    /// What the parent asks of a child, and people of a profiler: so many units of one contender and workload.
+    /// The units of one contender and workload. Set by the parent for a child process, and by people
+    /// who profile.
     Iterations(u64),
     Show,
     /// The texts of the redaction bench alone.
     Texts,
-    /// `cargo test` runs benches too, to see whether they start.
+    /// `cargo test` runs benches too, to check that they start.
     Nothing,
 }
 
@@ -62,7 +63,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Does what was asked for.
+    /// Runs the requested bench.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         match self.mode {
             Mode::Rounds(count) => rounds::run(self, count),
@@ -83,7 +84,7 @@ impl Options {
     }
 }
 
-/// Those that were named, or all.
+/// The named ones, or all.
 #[derive(Debug)]
 pub(crate) struct Chosen<T: 'static> {
     all: &'static [T],

@@ -1,4 +1,4 @@
-//! What the flight recorder costs, against the same lines written at once to a writer that does nothing.
+//! The cost of the flight recorder, compared with lines that are written at once to a null writer.
 //!
 //! ```text
 //! cargo bench -p benches --bench recorder                       nanoseconds and allocations, in interleaved rounds
@@ -6,8 +6,9 @@
 //! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
 //! ```
 //!
-//! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them. Those of
-//! `disabled` are of events in no span, those of `unit` of a whole unit without an event.
+//! All figures are per event, for units of work of twenty events in a span of three fields, and include
+//! the cost of the unit. `disabled` measures events outside a span, `unit` a whole unit without an
+//! event.
 
 use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Command};
 
@@ -38,13 +39,13 @@ enum Contender {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
-    /// Events at DEBUG: written here, kept and forgotten there.
+    /// Events at DEBUG: written without a recorder, buffered and discarded with one.
     Kept,
     /// Events at INFO: written by both.
     Shown,
-    /// Events at DEBUG, the last at ERROR: written by both, in the end.
+    /// Events at DEBUG, the last at ERROR: both write all of them in the end.
     Failed,
-    /// Events at TRACE, which nobody wants.
+    /// Events at TRACE, which are disabled.
     Disabled,
     /// No events.
     Unit,
@@ -62,7 +63,7 @@ const WORKLOADS: [Workload; 5] = [
 const EVENTS: u64 = 20;
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 200;
-/// Of a run that is measured, in nanoseconds.
+/// The duration of a measured run, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -116,7 +117,7 @@ impl Workload {
         if self == Self::Unit { 0 } else { EVENTS }
     }
 
-    /// By which a figure of a unit is divided.
+    /// The divisor of a unit's figure.
     fn parts(self) -> u64 {
         self.events().max(1)
     }
@@ -142,7 +143,7 @@ impl Workload {
     }
 }
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench that the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -170,7 +171,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` runs benches too, to check that they start.
         (None, ..) => Ok(()),
     }
 }
@@ -251,7 +252,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print("Instructions per event", &results)
 }
 
-/// Of the whole process.
+/// The instructions of the whole process.
 fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

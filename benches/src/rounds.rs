@@ -1,4 +1,4 @@
-//! Nanoseconds: every contender in every round, each round beginning with another.
+//! Nanoseconds in interleaved rounds: every contender in every round, in rotating order.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -8,11 +8,11 @@ use crate::{
     table::Table,
 };
 
-/// How long a child measures, in nanoseconds: long enough for its start not to matter, short enough for a slow moment of the
-/// machine to stay in one sample.
+/// The duration of a child's measurement, in nanoseconds: long enough that its start does not matter,
+/// short enough that a slow period of the machine affects one sample.
 const TIME: f64 = 60e6;
 
-/// For a first idea of how long a unit takes.
+/// The units of a first estimate.
 const TRIAL: u64 = 2_000;
 
 pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>> {
@@ -60,13 +60,13 @@ fn medians<K: Copy + Ord>(
         .collect()
 }
 
-/// Of two in the middle the higher.
+/// The median; the higher of two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// All of them, beginning with another in each round.
+/// All contenders, in an order that rotates by round.
 pub(crate) fn rotated<T: Copy>(all: &[T], round: usize) -> Vec<T> {
     let mut all = all.to_vec();
     let first = round % all.len();

@@ -1,4 +1,4 @@
-//! What a sampler in front of a layer costs.
+//! The cost of a sampler in front of a layer.
 //!
 //! ```text
 //! cargo bench -p benches --bench sampling                     half a minute
@@ -6,9 +6,10 @@
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
 //!
-//! In front of `JsonLayer` it is seen what a kept event costs more and one that is left out costs less; a line that stands for others is longer by
-//! its `sample_rate`. In front of a layer that does nothing the sampler is alone. `nested` is inside of three spans, one with a `request_id`, which a
-//! ratio follows.
+//! In front of `JsonLayer` the figures show the extra cost of a kept event and the saving of a dropped
+//! one; a line that represents others is longer by its `sample_rate`. In front of a layer that does
+//! nothing they show the sampler alone. `nested` runs inside three spans, one with a `request_id`, which
+//! a ratio follows.
 
 use std::{
     collections::BTreeMap,
@@ -32,11 +33,11 @@ use crate::{
     writers::NullWriter,
 };
 
-/// What stands in front of the layer.
+/// The sampler in front of the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Contender {
     Nothing,
-    /// A sampler whose rules are about other events.
+    /// A sampler whose rules match other events.
     Exempt,
     RatioKept,
     RatioLeftOut,
@@ -130,12 +131,12 @@ impl<S: tracing::Subscriber> Layer<S> for DoesNothing {}
 
 const WORKLOADS: [Workload; 2] = [Workload::Flat, Workload::Nested];
 
-/// Each of them is measured this often.
+/// The measurements of each contender.
 const ROUNDS: usize = 100;
-/// Few, so that those of a round meet the same machine.
+/// Short, so that the contenders of a round meet the same conditions.
 const ITERATIONS: u64 = 20_000;
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench that the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -161,14 +162,14 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         }
     }
     match (iterations, rounds) {
-        // `cargo test` runs benches too, to see whether they start.
+        // `cargo test` runs benches too, to check that they start.
         (0, 0) => Ok(()),
         (0, rounds) => compare(rounds),
         (iterations, _) => measure(contender, sink, workload, iterations),
     }
 }
 
-/// What a child does: prints what one event cost.
+/// The work of a child: prints the cost of one event.
 fn measure(
     contender: Contender,
     sink: Sink,

@@ -1,20 +1,20 @@
-//! Who is compared in what, and with whom.
+//! The contenders and workloads of each bench.
 
 use crate::{Contender, Workload, table::Results};
 
-/// What one bench target compares.
+/// The comparison of one bench target.
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) contenders: &'static [Contender],
     pub(crate) workloads: &'static [Workload],
     /// The title of the table of ratios.
     pub(crate) ratios: &'static str,
-    /// A cell of it.
+    /// One of its cells.
     pub(crate) ratio: fn(&Results, Contender, Workload) -> Option<String>,
     pub(crate) has_texts: bool,
 }
 
-/// Everybody who writes JSON.
+/// All contenders that write JSON.
 pub(crate) static PEERS: Suite = Suite {
     contenders: &Contender::ALL,
     workloads: &Workload::ALL,
@@ -23,7 +23,7 @@ pub(crate) static PEERS: Suite = Suite {
     has_texts: false,
 };
 
-/// With a policy, and without.
+/// Contenders with and without a policy.
 pub(crate) static REDACTION: Suite = Suite {
     contenders: &[
         Contender::Spanwise,
@@ -51,8 +51,8 @@ pub(crate) static REDACTION: Suite = Suite {
     has_texts: true,
 };
 
-/// How many times as much the two peers that matter cost: the one that most services have, and the fastest. The disabled event is
-/// held against bare `fmt`, since nothing is written.
+/// The cost of two peers as a multiple of ours: the most common one and the fastest. The disabled
+/// event is compared with bare `fmt`, because nothing is written.
 fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
     let own = results.get(&(contender, workload))?;
     let times = |peer| {

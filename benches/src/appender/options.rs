@@ -16,9 +16,9 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Rounds(usize),
-    /// What the parent asks of a child, and people of a profiler.
+    /// Set by the parent for a child process, and by people who profile.
     Pass(Pass),
-    /// `cargo test` runs benches too, to see whether they start.
+    /// `cargo test` runs benches too, to check that they start.
     Nothing,
 }
 
@@ -70,7 +70,7 @@ impl Options {
         self.workloads.get()
     }
 
-    /// Those that were asked for, or those of the workload.
+    /// The requested number, or the workload's.
     pub(crate) fn producers(&self, workload: Workload) -> &[u64] {
         if self.producers.is_empty() {
             workload.producers()
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Of all producers.
+    /// Over all producers.
     pub(crate) fn lines(&self, workload: Workload) -> u64 {
         self.lines.unwrap_or_else(|| workload.lines())
     }

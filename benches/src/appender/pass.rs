@@ -1,4 +1,4 @@
-//! One contender, one workload, one measure: what a child process does.
+//! One contender, one workload, one measure: the work of a child process.
 
 use std::{
     error::Error,
@@ -24,9 +24,9 @@ use crate::allocations;
 /// A measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pass {
-    /// Lines per second, nanoseconds of all processors per line, MiB of resident memory at most.
+    /// Lines per second, processor nanoseconds per line, peak resident memory in MiB.
     Speed,
-    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a thousand, of all.
+    /// The callers' waits in nanoseconds: p50, p99, p99.9 and the longest.
     Latency,
     /// Allocations per line.
     Allocations,
@@ -35,7 +35,7 @@ pub(crate) enum Pass {
 impl Pass {
     pub(crate) const ALL: [Self; 3] = [Self::Speed, Self::Latency, Self::Allocations];
 
-    /// As in `--pass`.
+    /// Its name in `--pass`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Speed => "speed",
@@ -45,37 +45,38 @@ impl Pass {
     }
 }
 
-/// What is done, and how it is watched.
+/// The work, and how it is observed.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     workload: Workload,
-    /// Of each producer, before anything is measured.
+    /// Lines per producer before the measurement begins.
     warm_up: u64,
-    /// Of each producer.
+    /// Measured lines per producer.
     units: u64,
-    /// Whether each wait is kept.
+    /// Whether to keep each wait.
     timed: bool,
 }
 
-/// What was seen of it.
+/// The observed figures.
 #[derive(Debug)]
 struct Seen {
     /// From the first call until the guard was dropped.
     time: Duration,
-    /// Of all processors in that time.
+    /// Processor time over all processors in that period.
     processors: Duration,
-    /// Of the callers, in nanoseconds, the shortest first.
+    /// The callers' waits in nanoseconds, in ascending order.
     waits: Vec<u64>,
     allocations: u64,
 }
 
-/// Rolled files may still be compressed when the program ends; it is waited for here.
+/// How long to wait for the compression of rolled files.
 const COMPRESSING: Duration = Duration::from_secs(60);
 
-/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing left to do.
+/// The pause between the warm-up and the measured lines of a paced workload, in which the writer
+/// catches up.
 const REST: Duration = Duration::from_millis(500);
 
-/// Runs what the options ask for and prints what was measured.
+/// Runs the requested pass and prints the figures.
 pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--pass needs one --contender and one --workload".into());
@@ -97,7 +98,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     match pass {
         Pass::Speed => {}
         _ if workload.is_paced() => {
-            // What is missing then is written in a quarter of a second.
+            // The missing lines are written within a quarter of a second.
             plan.warm_up = options.rotate_at / (300 * producers) * 97 / 100;
         }
         Pass::Latency => plan.warm_up = each / 10,
@@ -140,7 +141,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Has so many lines written, and counts them.
+/// Writes the lines and counts them in the files.
 ///
 /// # Errors
 ///
@@ -171,7 +172,7 @@ pub fn deliver(
 
 fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     let Opened { units, guard } = opened;
-    // All are ready; the warm-up is over; the rest may begin.
+    // All producers are ready, the warm-up is over: start.
     let gate = Barrier::new(units.len() + 1);
     let (processors_before, allocations_before, produced) = thread::scope(|scope| {
         let producers: Vec<_> = units
@@ -211,9 +212,9 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     })
 }
 
-/// When the first measured call was made, and how long each took.
+/// The time of the first measured call, and the duration of each call.
 fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, Vec<u64>)> {
-    // Written to once, so that no wait is one for the system to find memory for it.
+    // Touch the memory now, so that no wait includes a page fault.
     let mut waits = vec![u64::MAX; if plan.timed { plan.units as usize } else { 0 }];
     gate.wait();
     let warm_up = (0..plan.warm_up).try_for_each(|_| unit());
@@ -228,7 +229,7 @@ fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, V
     let mut next_burst = begin;
     for number in 0..plan.units {
         if plan.workload.is_paced() && number % BURST == 0 {
-            // One that is late does not wait, and does not leave a burst out.
+            // A late producer does not wait, and does not skip a burst.
             thread::sleep(next_burst.saturating_duration_since(Instant::now()));
             next_burst += EVERY;
         }
@@ -273,12 +274,12 @@ fn is_all(found: &Found, expected: u64, setup: Setup<'_>, each: u64) -> bool {
         Some(_) => found.bytes,
         None => super::contender::bytes(setup.producers, each),
     };
-    // None is left to be compressed but the one that is written.
+    // Only the file that is being written is uncompressed.
     let rolled = !setup.workload.rotates() || (found.packed > 0 && found.plain == 1);
     found.lines == expected && found.bytes == bytes && rolled
 }
 
-/// What reading the clock twice costs, in nanoseconds.
+/// The cost of reading the clock twice, in nanoseconds.
 pub(crate) fn clock() -> u64 {
     let mut costs: Vec<_> = (0..100_000)
         .map(|_| Instant::now().elapsed().as_nanos() as u64)
@@ -287,7 +288,7 @@ pub(crate) fn clock() -> u64 {
     costs[costs.len() / 2]
 }
 
-/// Of sorted ones: p50, p99, p99.9 and the longest.
+/// The p50, p99, p99.9 and longest of sorted waits.
 fn percentiles(waits: &[u64]) -> [u64; 4] {
     let at = |share: f64| {
         let index = (waits.len() as f64 * share) as usize;
@@ -296,7 +297,7 @@ fn percentiles(waits: &[u64]) -> [u64; 4] {
     [at(0.5), at(0.99), at(0.999), at(1.0)]
 }
 
-/// The time that all processors have spent on this process.
+/// The processor time of this process, over all processors.
 fn processors() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
@@ -305,7 +306,7 @@ fn processors() -> Duration {
     )
 }
 
-/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was there before this program was.
+/// The peak resident memory in MiB. `getrusage` would include the time before `exec`.
 fn peak_resident() -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string(Path::new("/proc/self/status"))?;
     let peak = status.lines().find_map(|line| {

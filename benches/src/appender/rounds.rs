@@ -1,4 +1,4 @@
-//! Every contender in every round, each round beginning with another.
+//! Interleaved rounds: every contender in every round, in rotating order.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -12,10 +12,10 @@ use crate::{
     table::{self, number},
 };
 
-/// What is compared in one table.
+/// The contenders and cases of one table.
 type Case = (Workload, u64);
 
-/// What the runs of one contender in one case gave.
+/// The figures of one contender in one case, over all rounds.
 #[derive(Debug, Default)]
 struct Samples {
     speed: Vec<[f64; 3]>,
@@ -72,7 +72,7 @@ impl Samples {
         let arguments = |pass| arguments(options, case, contender, pass);
         self.latency
             .push(child::numbers(&arguments(Pass::Latency))?);
-        // A pace is not a speed, and what is compressed after the guard was dropped is in no time.
+        // A paced workload has no throughput, and compression after the guard's drop is not timed.
         if !case.0.is_paced() && !case.0.rotates() {
             self.speed.push(child::numbers(&arguments(Pass::Speed))?);
             if round == 0 {
@@ -92,14 +92,14 @@ impl Samples {
     }
 }
 
-/// Of each column.
+/// The median of each column.
 fn medians<const COLUMNS: usize>(rows: &[[f64; COLUMNS]]) -> Option<[f64; COLUMNS]> {
     (!rows.is_empty()).then(|| {
         std::array::from_fn(|column| rounds::median(rows.iter().map(|row| row[column]).collect()))
     })
 }
 
-/// What makes a child do one run.
+/// The arguments for one run of a child process.
 fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) -> Vec<String> {
     let (workload, producers) = case;
     [
@@ -172,7 +172,7 @@ fn print(
     table::print(&title, "contender", &COLUMNS, rows)
 }
 
-/// How many times as long callers wait while files roll and are compressed.
+/// The ratio of the callers' waits with and without rotation and compression.
 fn print_rotation(
     options: &Options,
     cases: &[Case],

@@ -1,7 +1,8 @@
-//! The least that a buffer with a writer of its own can cost: what no contender can go below by much.
+//! A minimal buffer with a writer thread: about the lower bound for a contender.
 //!
-//! Lines are appended to one vector under a lock. A thread looks every millisecond, takes the vector, leaves an empty one there and
-//! writes what it took. No levels, no counters, nobody is woken, no error is survived; bounded it is.
+//! Callers append lines to one vector under a lock. Every millisecond a thread swaps the vector for an
+//! empty one and writes it. It has a bound, but no levels, no counters, no wake-ups and no handling of
+//! errors.
 
 use std::{
     fs::File,
@@ -12,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-/// Callers wait sooner than `Background` has them wait, but all of it stays in the caches of the processors.
+/// Smaller than the buffer of `Background`, so callers wait sooner, but it stays in the processor's
+/// caches.
 const CAPACITY: usize = 256 * 1024;
 const EVERY: Duration = Duration::from_millis(1);
 
@@ -96,7 +98,7 @@ impl Drop for SwapGuard {
         self.shared.lock().closed = true;
         self.shared.closing.notify_all();
         if let Some(thread) = self.thread.take() {
-            // It has panicked: the lines will be missed.
+            // The writer has panicked: the count of lines will show it.
             let _ = thread.join();
         }
     }

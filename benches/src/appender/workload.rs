@@ -1,19 +1,19 @@
-//! What the producers do.
+//! The workloads of the producers.
 
 use std::time::Duration;
 
 /// A load on the writer, by several threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
-    /// Prepared lines of about 300 bytes, as fast as they go.
+    /// Prepared lines of about 300 bytes, at full speed.
     Lines,
-    /// The same, while the file rolls at a size and what was rolled is compressed with gzip.
+    /// The same, while the file rolls at a size and rolled files are compressed with gzip.
     LinesRotating,
-    /// Prepared lines, twenty every millisecond and producer.
+    /// Prepared lines, twenty per millisecond and producer.
     Paced,
     /// The same, with one roll and compression soon after the beginning.
     PacedRotating,
-    /// Events with four fields, through the layers that one would install.
+    /// Events with four fields, through the usual layers.
     Flat,
     /// Requests: two spans and four events.
     Request,
@@ -34,7 +34,7 @@ impl Workload {
         Self::PacedRotating,
     ];
 
-    /// As in the tables and in `--workload`.
+    /// Its name in the tables and in `--workload`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Workload {
         }
     }
 
-    /// How many lines one unit writes.
+    /// The number of lines per unit.
     pub(crate) fn lines_per_unit(self) -> u64 {
         if self == Self::Request { 4 } else { 1 }
     }
@@ -78,7 +78,7 @@ impl Workload {
         }
     }
 
-    /// How many producers there are if nobody says.
+    /// The default number of producers.
     pub(crate) fn producers(self) -> &'static [u64] {
         if self == Self::Lines {
             &[1, 2, 4]
@@ -87,7 +87,8 @@ impl Workload {
         }
     }
 
-    /// How many lines are written if nobody says, in all: a million, or for two paced producers five seconds.
+    /// The default number of lines over all producers: a million, or five seconds of two paced
+    /// producers.
     pub(crate) fn lines(self) -> u64 {
         if self.is_paced() { 200_000 } else { 1_000_000 }
     }

@@ -1,11 +1,11 @@
-//! A line in a buffer that is never too small.
+//! A line in a buffer that is large enough for every workload.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The longest line of the workloads, the 2 KiB of text all escaped, is shorter.
+/// Longer than the longest line of the workloads: 2 KiB of text, all of it escaped.
 const CAPACITY: usize = 16 * 1024;
 
 const BLOCK: usize = 16;
@@ -86,7 +86,7 @@ impl Line {
         self.second = second;
     }
 
-    /// Of a length that the compiler knows.
+    /// A piece whose length the compiler knows.
     #[inline]
     pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.bytes[self.len..self.len + N].copy_from_slice(text);
@@ -149,9 +149,9 @@ impl Line {
         self.literal(b"\"");
     }
 
-    /// Appends what is before the first escape, and that; how many bytes of the block it was.
+    /// Appends the bytes before the first escape, and the escape. Returns the number of bytes it read.
     ///
-    /// It copies the whole block and counts what is wanted of it: that costs less than to copy that much.
+    /// It copies the whole block and moves the end: that costs less than a copy of the exact length.
     #[inline(always)]
     fn escape(&mut self, block: &[u8; BLOCK], used: usize) -> usize {
         let suspect = first_suspect(block);
@@ -170,7 +170,8 @@ impl Line {
     }
 }
 
-/// Fewer bytes than a block, in parts that need no call to `memcpy`. Spaces need no escape, and are not counted.
+/// Fewer bytes than a block, in parts that need no call of `memcpy`. Padded with spaces, which need no
+/// escape and are not counted.
 #[inline]
 fn padded(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
@@ -193,9 +194,9 @@ fn padded(tail: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// Where the first byte is that [RFC 8259, section 7] has escaped.
+/// The position of the first byte that must be escaped, by [RFC 8259, section 7].
 ///
-/// Spelled out in vector instructions: of a loop over so few bytes the compiler makes ten times as many.
+/// Vector instructions: for a loop over so few bytes the compiler emits ten times as many.
 ///
 /// [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 #[cfg(target_arch = "x86_64")]
