@@ -74,6 +74,7 @@ mod redacted;
 mod self_report;
 mod setting;
 mod setting_value;
+mod target_pattern;
 mod visibility;
 mod without_captured;
 
@@ -92,6 +93,7 @@ pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
+pub use target_pattern::TargetPattern;
 pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
 
