@@ -88,7 +88,7 @@ pub use layers::Layers;
 pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
 pub use levels::{Levels, LevelsError, TargetLevels};
-pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
+pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact, Redaction};
 pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
