@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
 use crate::{
-    Levels, LevelsError, TargetLevels,
+    Levels, ParseError, TargetLevels,
     internal::{
         FilterInterop, Visibility, panic_safe,
         sync::{Condvar, Mutex, MutexGuard, RwLock},
@@ -57,7 +57,7 @@ use crate::{
 /// levels.set_levels("shop::db=debug")?;
 /// assert!(tracing::enabled!(target: "shop::db", tracing::Level::DEBUG));
 /// assert_eq!(levels.levels().to_string(), "info,shop::db=debug");
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug)]
 pub struct LevelLayer {
@@ -163,7 +163,7 @@ impl LevelLayer {
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));
     /// assert!(!tracing::event_enabled!(Level::TRACE));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
@@ -199,7 +199,7 @@ impl LevelLayer {
     /// let layer = LevelLayer::new("warn".parse()?).span_levels(LevelFilter::OFF);
     /// let _default = tracing_subscriber::registry().with(layer).set_default();
     /// assert!(!tracing::span_enabled!(Level::ERROR));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn span_levels(self, levels: impl Into<TargetLevels>) -> Self {
@@ -250,7 +250,7 @@ impl LevelHandle {
     ///
     /// # Errors
     /// Every directive that is malformed or changes nothing; then nothing is changed.
-    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
         control.permanent = levels.clone();
@@ -265,7 +265,7 @@ impl LevelHandle {
     /// # Errors
     /// Every directive that is malformed, or that no thread could be started to put the levels
     /// back; nothing is changed then.
-    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
         let generation = control.generation + 1;
@@ -274,7 +274,7 @@ impl LevelHandle {
             .name("spanwise-levels".to_owned())
             .spawn(move || state.restore_after(duration, generation))
             .map_err(|error| {
-                LevelsError::new(format!(
+                ParseError::new(format!(
                     "the levels stay as they are: no thread to put them back could be started: {error}"
                 ))
             })?;
@@ -319,7 +319,7 @@ impl LevelHandle {
 }
 
 impl LevelState {
-    fn parse(&self, levels: &str) -> Result<Levels, LevelsError> {
+    fn parse(&self, levels: &str) -> Result<Levels, ParseError> {
         let levels = levels.parse::<Levels>()?.or(&self.defaults);
         levels.check_spans()?;
         Ok(levels)

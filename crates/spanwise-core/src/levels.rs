@@ -8,7 +8,7 @@ use std::{fmt, mem, str::FromStr};
 use tracing_core::LevelFilter;
 
 use self::{directive::Directive, span_directive::SpanDirective};
-use crate::TargetPattern;
+use crate::{ParseError, Problem, TargetPattern, words::Word};
 
 pub use directive::parse_level;
 pub(crate) use span_directive::span_filter;
@@ -46,7 +46,7 @@ pub(crate) use span_directive::span_filter;
 ///     "`inof` is not a level: did you mean `info`? (for a target of that name write \
 ///      `inof=trace`); `shop=debgu`: `debgu` is not a level: did you mean `debug`?"
 /// );
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Levels {
@@ -64,7 +64,7 @@ pub struct Levels {
 /// assert_eq!(levels.level("shop::orders"), Some(LevelFilter::INFO));
 /// assert_eq!(levels.level("hyper"), Some(LevelFilter::WARN));
 /// assert!("[request]=debug".parse::<TargetLevels>().is_err());
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetLevels {
@@ -82,7 +82,7 @@ impl Levels {
     /// let defaults: Levels = "info".parse()?;
     /// assert_eq!("shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "info,shop=debug");
     /// assert_eq!("off,shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "off,shop=debug");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn or(mut self, defaults: &Self) -> Self {
@@ -100,7 +100,7 @@ impl Levels {
     /// A span directive only adds to the enabled events and spans.
     ///
     /// # Errors
-    /// [`LevelsError`] with every span directive that has no effect.
+    /// [`ParseError`] with every span directive that has no effect.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -113,9 +113,9 @@ impl Levels {
     ///     "`[health]=warn` changes nothing: a span directive enables more than the rest, which is \
     ///      `info` already; to have less of a target write `target=warn`"
     /// );
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
-    pub fn check_spans(&self) -> Result<(), LevelsError> {
+    pub fn check_spans(&self) -> Result<(), ParseError> {
         let min_level = self.targets.least_verbose();
         let redundant = self.spans.iter().filter(|span| span.level <= min_level);
         let problems = redundant.map(|SpanDirective { matcher, level, .. }| {
@@ -124,7 +124,7 @@ impl Levels {
                  which is `{min_level}` already; to have less of a target write `target={level}`"
             )
         });
-        LevelsError::check(problems.collect())
+        ParseError::check(problems)
     }
 
     /// Moves each level by `steps`: 1 is one level more verbose. A target that is `off` stays off.
@@ -135,7 +135,7 @@ impl Levels {
     /// let levels: Levels = "warn,shop=info,hyper=off".parse()?;
     /// assert_eq!(levels.clone().shifted(1).to_string(), "info,shop=debug,hyper=off");
     /// assert_eq!(levels.shifted(-2).to_string(), "off,shop=error,hyper=off");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn shifted(mut self, steps: i8) -> Self {
@@ -158,7 +158,7 @@ impl Levels {
     /// let other: Levels = "warn,hyper=off,[request]=trace".parse()?;
     /// let both = levels.with_directives_from(&other);
     /// assert_eq!(both.to_string(), "info,shop=debug,hyper=off,[request]=trace");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn with_directives_from(mut self, other: &Self) -> Self {
@@ -236,7 +236,7 @@ impl TargetLevels {
     /// ] {
     ///     assert_eq!(captured.parse::<TargetLevels>()?.exceed(&levels), more, "{captured}");
     /// }
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn exceed(&self, levels: &Levels) -> bool {
@@ -301,12 +301,12 @@ impl From<LevelFilter> for Levels {
 }
 
 impl FromStr for Levels {
-    type Err = LevelsError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, LevelsError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut levels = Self::default();
         let mut problems = Vec::new();
-        for text in directive::split(text) {
+        for Word { text, range } in directive::directives(text) {
             let parsed = if text.contains('[') {
                 span_directive::parse(text).map(|span| levels.set_span(span))
             } else {
@@ -315,16 +315,16 @@ impl FromStr for Levels {
                     Directive::Target(target, level) => levels.targets.set(target, level),
                 })
             };
-            problems.extend(parsed.err());
+            problems.extend(parsed.err().map(|problem| Problem::new(problem).at(range)));
         }
-        LevelsError::check(problems).map(|()| levels)
+        ParseError::check(problems).map(|()| levels)
     }
 }
 
 impl FromStr for TargetLevels {
-    type Err = LevelsError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, LevelsError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let levels: Levels = text.parse()?;
         let problems = levels.spans.iter().map(|span| {
             format!(
@@ -332,7 +332,7 @@ impl FromStr for TargetLevels {
                 span.matcher
             )
         });
-        LevelsError::check(problems.collect()).map(|()| levels.targets)
+        ParseError::check(problems).map(|()| levels.targets)
     }
 }
 
@@ -362,46 +362,3 @@ impl fmt::Display for TargetLevels {
         Ok(())
     }
 }
-
-/// Every malformed directive of a text.
-///
-/// Its `Debug` is its `Display`, for a `main` that returns it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LevelsError {
-    problems: Vec<String>,
-}
-
-impl LevelsError {
-    pub(crate) fn new(problem: String) -> Self {
-        Self {
-            problems: vec![problem],
-        }
-    }
-
-    fn check(problems: Vec<String>) -> Result<(), Self> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Self { problems })
-        }
-    }
-
-    /// Returns one sentence for each malformed directive.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        self.problems.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for LevelsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("; "))
-    }
-}
-
-impl fmt::Debug for LevelsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for LevelsError {}

@@ -2,7 +2,11 @@
 
 use tracing_core::LevelFilter;
 
-use crate::{TargetPattern, internal::suggest};
+use crate::{
+    TargetPattern,
+    internal::suggest,
+    words::{self, Word},
+};
 
 pub(super) enum Directive {
     /// A level without a target.
@@ -10,20 +14,9 @@ pub(super) enum Directive {
     Target(TargetPattern, LevelFilter),
 }
 
-/// Splits at commas, except inside `[…]`, `{…}` or quotes.
-pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
-    let (mut depth, mut quoted) = (0_usize, false);
-    text.split(move |c| {
-        match c {
-            '"' => quoted = !quoted,
-            '[' | '{' if !quoted => depth += 1,
-            ']' | '}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0 && !quoted
-    })
-    .map(str::trim)
-    .filter(|directive| !directive.is_empty())
+/// Splits `text` into directives.
+pub(super) fn directives(text: &str) -> impl Iterator<Item = Word<'_>> {
+    words::split(text).filter(|word| !word.text.is_empty())
 }
 
 pub(super) fn parse(directive: &str) -> Result<Directive, String> {

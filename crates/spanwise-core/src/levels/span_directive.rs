@@ -3,7 +3,7 @@
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
-use super::directive::{not_a_level, parse_level, parse_target, split};
+use super::directive::{directives, not_a_level, parse_level, parse_target};
 
 /// `target[span{field=value}]=level`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,8 @@ fn parse_span(text: &str) -> Option<(&str, Vec<FieldMatch<'_>>)> {
         None => (text, ""),
     };
     let name = name.trim();
-    let fields: Vec<_> = split(fields)
-        .map(FieldMatch::parse)
+    let fields: Vec<_> = directives(fields)
+        .map(|field| FieldMatch::parse(field.text))
         .collect::<Option<_>>()?;
     let is_empty = name.is_empty() && fields.is_empty();
     let is_name = !name.contains(['[', ']', '{', '}', '"', '=', ',']);
