@@ -166,7 +166,7 @@ async fn async_wait_times_out_and_names_its_caller() {
     let start = format!("{}:{line}:", file!());
     assert!(said.starts_with(&start), "{said}");
     assert!(
-        said.contains("no event says \"order 43 created\"; did you mean"),
+        said.contains("no event has the message \"order 43 created\"; did you mean"),
         "{said}"
     );
 }
