@@ -1,4 +1,4 @@
-//! How long a line can become, whatever a value, a name or a span says.
+//! The maximum length of lines, for any values, names and spans.
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ use spanwise_testing::support::{Lines, parse_json};
 
 use crate::support::lines;
 
-/// A callsite with names that are known at run time.
+/// Creates a callsite with names known at run time.
 fn callsite(
     kind: Kind,
     name: &str,
@@ -52,7 +52,7 @@ fn values(count: usize) -> Vec<Option<&'static dyn Value>> {
     vec![Some(&1_u64 as &dyn Value); count]
 }
 
-/// Logs an event inside of nested spans, with these names for everything that has a name.
+/// Logs an event inside nested spans, with these names wherever there is a name.
 fn log(dispatch: &Dispatch, names: &[&str], fields: &[&str], depth: usize) {
     dispatcher::with_default(dispatch, || {
         let name = |index: usize| names[index % names.len()];
@@ -113,7 +113,7 @@ fn max_line_counts_names_and_spans() {
         .map(|index| format!("name_{index}_{}", "x".repeat(100)))
         .collect();
     let fields = names_of(&names);
-    // All fields of the spans have the names of the event's fields, or no span has a field.
+    // Either all span fields have the names of the event's fields, or no span has a field.
     for (format, fields, max_line) in [
         (Format::Json, &fields[..], 6 * 1024),
         (Format::JsonNested, &fields[..], 6 * 1024),
@@ -190,7 +190,7 @@ fn long_context_value_of_a_span_is_cut_at_1_kib() {
         line["truncated"],
         json!(["request_id", "order_id", "user_id"])
     );
-    // An event has it once.
+    // An event lists a field once.
     let event = lines(|layer| layer, || info!(request_id = long.as_str(), "m")).only();
     assert_eq!(event["request_id"].as_str().unwrap().len(), 16 * 1024);
 }

@@ -1,4 +1,4 @@
-//! Behaviour through the public API. A test that needs a process of its own is a file beside this directory.
+//! Behaviour through the public API. Tests that need a process of their own are files in `tests/`.
 
 #![allow(
     clippy::unwrap_used,

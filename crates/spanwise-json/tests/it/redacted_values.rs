@@ -34,7 +34,7 @@ impl Redact for Policy {
     }
 }
 
-/// The end of one text and the start of the next are no name with its value.
+/// The end of one text and the start of the next do not form a key and its value.
 #[test]
 fn policy_scans_each_text_of_a_nested_error() {
     let error = Failed("card 41", Some(Box::new(Failed("4111 late", None))));

@@ -1,4 +1,4 @@
-//! What a failed assertion says, whole.
+//! The complete messages of failed assertions.
 
 #![expect(
     clippy::expect_used,

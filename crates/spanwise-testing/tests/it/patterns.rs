@@ -131,7 +131,7 @@ async fn async_wait_lets_other_tasks_run() {
     );
     assert_eq!([first.message(), last.message()], ["step 0", "step 9"]);
     task.await.unwrap();
-    // What is there already needs no waiting.
+    // Present events need no waiting.
     logs.wait_for_async("step 5", Duration::ZERO).await;
 }
 
