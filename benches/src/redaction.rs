@@ -81,7 +81,8 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     table::print(title, "text", &columns, rows)
 }
 
-/// The time of one text: the least of many tries, which is what the machine does when it does nothing else.
+/// The time of one text: the least of many tries, which is what the machine does when it does
+/// nothing else.
 fn nanos(policy: &Policy, text: &str) -> f64 {
     const TRIES: usize = 25;
     const MIN_DURATION: Duration = Duration::from_micros(400);
