@@ -1,6 +1,6 @@
 //! Pairs that are percent-encoded: `password%3Dx%26user%3Dada`, also twice, and JSON in a query.
 
-use crate::bytes::{Set, find, is_space, run, run_back};
+use crate::byte_class::{ByteClass, find, is_space, run_end, run_start};
 
 /// A key before an encoded `=` or `:`.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +43,12 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>>
         {
             end = quote;
         }
-        let mut start = Set::KEY.run_back(bytes, end, MAX_KEY_LEN);
+        let mut start = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN);
         // The digits of the code before it are none of its own.
         if start > 0 && bytes[start - 1] == b'%' {
-            start = run(&bytes[..end], start, |byte| byte == b'2' || byte == b'5').min(start + 4);
-            let begun = run_back(bytes, start, 8, |byte| byte != b'%') - 1;
+            start =
+                run_end(&bytes[..end], start, |byte| byte == b'2' || byte == b'5').min(start + 4);
+            let begun = run_start(bytes, start, 8, |byte| byte != b'%') - 1;
             start = code_end(bytes, begun).min(end);
         }
         let Some(key) = text.get(start..end).filter(|key| !key.is_empty()) else {
@@ -82,7 +83,7 @@ fn code_end(text: &[u8], at: usize) -> usize {
 fn end_of_value(text: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
-        at = run(text, at, |byte| {
+        at = run_end(text, at, |byte| {
             !is_space(byte) && !b"%&\"'<>#\\".contains(&byte)
         });
         let ends = ["26", "22", "3B", "0A", "0D", "2C", "7D", "5D"];

@@ -2,13 +2,13 @@
 //!
 //! See the grammar in [`pairs`](crate::pairs). A value ends where its writer ended it: at the quote
 //! that closes it, at the bracket, at the separator in use. A mark within an unbroken run of
-//! characters ends it only if something after the mark says so ([`Stop`]): passwords have all marks
+//! characters ends it only if something after the mark says so ([`Boundary`]): passwords have all marks
 //! in them.
 
 use spanwise_core::REDACTED;
 
 use crate::{
-    bytes::{Set, backslashes_before, find, find2, is_space, run},
+    byte_class::{ByteClass, backslashes_before, find, find2, is_space, run_end},
     work,
 };
 
@@ -26,7 +26,7 @@ pub(crate) type Quote = (u8, usize);
 
 /// What a bare value is part of, which says where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ValueContext {
     /// The query of a URL; of one of the web, a fragment may follow.
     Query { is_web: bool },
     /// A member of a connection string, after a `;`: spaces may be in it.
@@ -54,13 +54,13 @@ impl Value {
 
 /// Whether a value ends at a mark that may end one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum Boundary {
     Ends,
     /// It goes on, and the next mark may be from there on.
     GoesOn(usize),
 }
 
-impl Stop {
+impl Boundary {
     /// Decides by what follows the mark at `at`.
     pub(crate) fn at(text: &[u8], at: usize) -> Self {
         let end_if = |ends: bool, next: usize| if ends { Self::Ends } else { Self::GoesOn(next) };
@@ -78,11 +78,11 @@ impl Stop {
             // What was hidden before is no bracket.
             b']' if text[..=at].ends_with(REDACTED.as_bytes()) => Self::GoesOn(at + 1),
             b')' | b']' | b'}' | b'>' | b'`' => {
-                let after = run(text, at, |byte| b")]}>`".contains(&byte));
+                let after = run_end(text, at, |byte| b")]}>`".contains(&byte));
                 Self::after_bracket(text, after)
             }
             b'\\' => {
-                let after = run(text, at, |byte| byte == b'\\');
+                let after = run_end(text, at, |byte| byte == b'\\');
                 match text.get(after) {
                     // A quote of a string in a string, or one in a value.
                     Some(b'"' | b'\'') => match Self::at(text, after) {
@@ -98,7 +98,7 @@ impl Stop {
     }
 }
 
-impl Stop {
+impl Boundary {
     /// Decides by what follows a quote, which ends nothing if a word does.
     pub(crate) fn at_quote(text: &[u8], at: usize) -> Self {
         if goes_on(text, at + 1) {
@@ -113,10 +113,10 @@ impl Stop {
     fn after_bracket(text: &[u8], after: usize) -> Self {
         // What is one of these decides for itself.
         let is_own = |byte: u8| b",;&<\\\"'".contains(&byte);
-        let marks = run(text, after, |byte| {
+        let marks = run_end(text, after, |byte| {
             byte.is_ascii_punctuation() && byte != b'_' && !is_own(byte)
         });
-        let is_word = |byte: u8| Set::WORD.has(byte) || !byte.is_ascii();
+        let is_word = |byte: u8| ByteClass::WORD.has(byte) || !byte.is_ascii();
         let ends = match text.get(marks) {
             Some(byte) if is_own(*byte) => Self::at(text, marks) == Self::Ends,
             Some(byte) => !is_word(*byte),
@@ -144,7 +144,7 @@ fn ends_sentence(marks: &[u8]) -> bool {
 /// Returns whether a word, or a mark that begins no other part of a text, stands at `at`.
 fn goes_on(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| {
-        Set::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
+        ByteClass::WORD.has(*byte) || !byte.is_ascii() || b"@$%!#*+~^=".contains(byte)
     })
 }
 
@@ -157,7 +157,9 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
     if near.get(at + 1) != Some(&b'/') {
         return false;
     }
-    let end = run(near, at + 2, |byte| Set::KEY.has(byte) || byte == b':');
+    let end = run_end(near, at + 2, |byte| {
+        ByteClass::KEY.has(byte) || byte == b':'
+    });
     let name = &near[at + 2..end];
     let before = &text[at.saturating_sub(MAX_ELEMENT_LEN)..at];
     work::step(before.len());
@@ -179,7 +181,7 @@ fn is_escape(text: &[u8], at: usize) -> bool {
         Some(b'u') => {
             let code = text.get(at + 1..at + 5);
             code.is_some_and(|code| {
-                code.starts_with(b"00") && code.iter().all(|byte| Set::HEX.has(*byte))
+                code.starts_with(b"00") && code.iter().all(|byte| ByteClass::HEX.has(*byte))
             })
         }
         Some(byte) => is_space(*byte),
@@ -189,23 +191,23 @@ fn is_escape(text: &[u8], at: usize) -> bool {
 /// Returns whether the `,`, `;` or `&` at `at` separates the value before it from another part.
 fn is_separator(text: &[u8], at: usize) -> bool {
     let spaced = text[at] == b';';
-    let escaped = run(text, at + 1, |byte| byte == b'\\');
+    let escaped = run_end(text, at + 1, |byte| byte == b'\\');
     match text.get(escaped) {
         None => true,
         // It closes the text around the pair, or opens the next key.
         Some(quote @ (b'"' | b'\'')) => {
-            let name = run(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
-                Set::KEY.has(byte) || byte == b' '
+            let name = run_end(&text[..text.len().min(escaped + 65)], escaped + 1, |byte| {
+                ByteClass::KEY.has(byte) || byte == b' '
             });
-            let closed = run(text, name, |byte| byte == b'\\');
-            let end = run(text, closed + 1, |byte| byte == b' ');
+            let closed = run_end(text, name, |byte| byte == b'\\');
+            let end = run_end(text, closed + 1, |byte| byte == b' ');
             let is_key =
                 text.get(closed) == Some(quote) && matches!(text.get(end), Some(b':' | b'='));
-            is_key || Stop::at_quote(text, escaped) == Stop::Ends
+            is_key || Boundary::at_quote(text, escaped) == Boundary::Ends
         }
         Some(b'n' | b'r') if escaped > at + 1 => true,
         Some(b'`' | b')' | b']' | b'}' | b'>' | b'{' | b'[' | b'<') => {
-            let marks = run(text, escaped, |byte| b"`)]}>{[<".contains(&byte));
+            let marks = run_end(text, escaped, |byte| b"`)]}>{[<".contains(&byte));
             !goes_on(text, marks)
         }
         Some(byte) if is_space(*byte) => true,
@@ -218,12 +220,12 @@ fn is_separator(text: &[u8], at: usize) -> bool {
 fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
     const MAX_KEY_LEN: usize = 64;
     let near = &text[..text.len().min(at + MAX_KEY_LEN)];
-    let is_part = |byte: u8| Set::KEY.has(byte) || matches!(byte, b'[' | b']');
+    let is_part = |byte: u8| ByteClass::KEY.has(byte) || matches!(byte, b'[' | b']');
     let begun = at + usize::from(matches!(near.get(at), Some(b'$' | b'@')));
-    let mut name = run(near, begun, is_part);
+    let mut name = run_end(near, begun, is_part);
     // `User ID`, `Initial Catalog`: words with a capital each.
     if spaced && near.get(name) == Some(&b' ') {
-        let words = run(near, name, |byte| {
+        let words = run_end(near, name, |byte| {
             byte.is_ascii_alphabetic() || byte == b' '
         });
         let is_word = |word: &[u8]| word.first().is_some_and(u8::is_ascii_uppercase);
@@ -232,7 +234,7 @@ fn key_follows(text: &[u8], at: usize, spaced: bool) -> bool {
             name = words;
         }
     }
-    let end = run(near, name, |byte| byte == b' ');
+    let end = run_end(near, name, |byte| byte == b' ');
     let is_encoded = || {
         let code = near.get(end..end + 3);
         code.is_some_and(|code| {
@@ -269,7 +271,7 @@ pub(crate) fn quoted(
     open: Option<Quote>,
 ) -> (usize, usize) {
     let is_quote = |at: usize| {
-        let after = run(text, at, |byte| byte == b'\\');
+        let after = run_end(text, at, |byte| byte == b'\\');
         (after - at == slashes && text.get(after) == Some(&mark)).then_some(after + 1)
     };
     if let Some(third) = is_quote(start).and_then(is_quote) {
@@ -324,9 +326,9 @@ fn end_of_quoted(
         }
         let is_word = text
             .get(after)
-            .is_some_and(|byte| Set::WORD.has(*byte) || !byte.is_ascii());
+            .is_some_and(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii());
         return if is_word && text.get(end) == Some(&mark) {
-            end_of_bare(text, after, Place::Free, Some((mark, slashes)))
+            end_of_bare(text, after, ValueContext::Free, Some((mark, slashes)))
         } else {
             end
         };
@@ -342,7 +344,12 @@ fn after_string(text: &[u8], at: usize) -> usize {
 
 /// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`,
 /// `Secret { … }`, `[…]`.
-pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<Quote>) -> usize {
+pub(crate) fn end_of_bare(
+    text: &[u8],
+    start: usize,
+    place: ValueContext,
+    open: Option<Quote>,
+) -> usize {
     let mut at = start;
     let mut word = true;
     let mut opened = false;
@@ -350,7 +357,7 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
         at += REDACTED.len();
         word = false;
     }
-    if place == Place::Member && text.get(start) == Some(&b'{') {
+    if place == ValueContext::Member && text.get(start) == Some(&b'{') {
         return end_of_braces(text, start);
     }
     // `${{ secrets.TOKEN }}`, `$(cat token)`
@@ -399,34 +406,43 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b' ' if is_scheme(&text[start..at]) => {
                 return end_of_bare(text, at + 1, place, open);
             }
-            b' ' if matches!(place, Place::Member | Place::Free) => match end_of_member(text, at) {
-                // A first member is one because another follows it.
-                Some(end) if place == Place::Member || key_follows(text, end + 1, true) => {
-                    at = end - 1
+            b' ' if matches!(place, ValueContext::Member | ValueContext::Free) => {
+                match end_of_member(text, at) {
+                    // A first member is one because another follows it.
+                    Some(end)
+                        if place == ValueContext::Member || key_follows(text, end + 1, true) =>
+                    {
+                        at = end - 1
+                    }
+                    _ => break,
                 }
-                _ => break,
-            },
+            }
             byte if is_space(*byte) => break,
-            b'#' if place == (Place::Query { is_web: true }) && is_fragment(text, at) => break,
-            b',' if matches!(place, Place::Query { .. } | Place::Member | Place::Form) => {}
-            b'&' if place == Place::Member => {}
-            b';' if place == Place::Form => {}
+            b'#' if place == (ValueContext::Query { is_web: true }) && is_fragment(text, at) => {
+                break;
+            }
+            b',' if matches!(
+                place,
+                ValueContext::Query { .. } | ValueContext::Member | ValueContext::Form
+            ) => {}
+            b'&' if place == ValueContext::Member => {}
+            b';' if place == ValueContext::Form => {}
             b')' | b']' if opened => {}
             b'\\' if is_line_break(text, at, open) => break,
-            b')' | b']' | b'}' if matches!(place, Place::Query { .. }) && url_goes_on(text, at) => {
-            }
+            b')' | b']' | b'}'
+                if matches!(place, ValueContext::Query { .. }) && url_goes_on(text, at) => {}
             b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
-                match Stop::at(text, at) {
+                match Boundary::at(text, at) {
                     // Only its separator ends a member that another one follows.
-                    Stop::Ends if place == Place::Member && b")]}<`".contains(byte) => {
+                    Boundary::Ends if place == ValueContext::Member && b")]}<`".contains(byte) => {
                         match end_of_member(text, at) {
                             Some(end) if end > at => at = end,
                             _ => break,
                         }
                         continue;
                     }
-                    Stop::Ends => break,
-                    Stop::GoesOn(next) => {
+                    Boundary::Ends => break,
+                    Boundary::GoesOn(next) => {
                         word = false;
                         at = next;
                         continue;
@@ -436,7 +452,7 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
             b'(' | b'[' | b'{' => opened = true,
             _ => {}
         }
-        word &= Set::WORD.has(*byte);
+        word &= ByteClass::WORD.has(*byte);
         at += 1;
     }
     at
@@ -445,7 +461,7 @@ pub(crate) fn end_of_bare(text: &[u8], start: usize, place: Place, open: Option<
 /// Returns whether more of a URL follows the marks at `at`.
 fn url_goes_on(text: &[u8], at: usize) -> bool {
     let is_end = |byte: u8| is_space(byte) || b"\"'\\<".contains(&byte);
-    let marks = run(text, at, |byte| {
+    let marks = run_end(text, at, |byte| {
         byte.is_ascii_punctuation() && !is_end(byte)
     });
     text.get(marks).is_some_and(|byte| !is_end(*byte))
@@ -453,14 +469,14 @@ fn url_goes_on(text: &[u8], at: usize) -> bool {
 
 /// Returns whether a line break is written out at `at`, as it is in the string that is open.
 pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
-    let after = run(text, at, |byte| byte == b'\\');
+    let after = run_end(text, at, |byte| byte == b'\\');
     let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
     is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
 }
 
 /// The place after a tab that is written out at `at`, as it is in the string that is open.
 pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
-    let after = run(text, at, |byte| byte == b'\\');
+    let after = run_end(text, at, |byte| byte == b'\\');
     let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
     is_tab.then_some(after + 1)
 }
@@ -486,7 +502,7 @@ const SCHEMES: [&str; 8] = [
 fn end_of_braces(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(brace) = find(text, b'}', at) {
-        let after = run(text, brace, |byte| byte == b'}');
+        let after = run_end(text, brace, |byte| byte == b'}');
         let is_odd = (after - brace) % 2 == 1;
         if is_odd
             && !text
@@ -502,18 +518,20 @@ fn end_of_braces(text: &[u8], start: usize) -> usize {
 
 /// Returns whether a member of a connection string begins with a backtick at `at` that is no quote:
 /// it is not closed before the next `;`, or the value goes on after that.
-pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: Place) -> bool {
-    if place != Place::Member || text.get(at) != Some(&b'`') {
+pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> bool {
+    if place != ValueContext::Member || text.get(at) != Some(&b'`') {
         return false;
     }
-    let member = &text[..run(text, at, |byte| byte != b';')];
+    let member = &text[..run_end(text, at, |byte| byte != b';')];
     let Some(close) = find(member, b'`', at + 1) else {
         return true;
     };
     match text.get(close + 1) {
         Some(b' ') => end_of_member(text, close + 1).is_some(),
         Some(b';' | b'"' | b'\'' | b'\\' | b'\r' | b'\n') | None => false,
-        Some(b')' | b']' | b'}') => close == at + 1 || Stop::at(text, close + 1) != Stop::Ends,
+        Some(b')' | b']' | b'}') => {
+            close == at + 1 || Boundary::at(text, close + 1) != Boundary::Ends
+        }
         Some(_) => true,
     }
 }
@@ -525,13 +543,13 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     let mut has_field = false;
     loop {
-        end = run(near, end, |byte| !b"=;\"\r\n".contains(&byte));
+        end = run_end(near, end, |byte| !b"=;\"\r\n".contains(&byte));
         match near.get(end)? {
             b';' if has_field && !key_follows(text, end + 1, true) => return None,
             b';' => return Some(end),
             b'=' => {
                 // ` status=200` may be the next field of a line.
-                let name = Set::KEY.run_back(near, end, end - at);
+                let name = ByteClass::KEY.run_start(near, end, end - at);
                 has_field |= end - name > 2 && near[name - 1] == b' ';
                 end += 1;
             }
@@ -543,7 +561,7 @@ fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
 /// Returns whether the `#` at `at` begins the fragment of a URL: small letters and no more, or a
 /// pair. No parameter follows one.
 fn is_fragment(text: &[u8], at: usize) -> bool {
-    let end = run(text, at + 1, |byte| {
+    let end = run_end(text, at + 1, |byte| {
         byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
     });
     let is_small = || !text[at + 1..end].iter().any(u8::is_ascii_uppercase);
@@ -556,12 +574,12 @@ fn is_fragment(text: &[u8], at: usize) -> bool {
 
 /// The place after what `Debug` puts into the brackets that open at `at`. A password in a
 /// connection string may have such a bracket, too: there a separator follows the last one.
-fn end_of_debug(text: &[u8], at: usize, place: Place) -> Option<usize> {
+fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
     let end = closing_bracket(text, at);
     let is_closed = b")]}".contains(&text[end - 1]);
     let is_end = |byte: u8| is_space(byte) || b",;)]}\"'\\".contains(&byte);
     let is_whole = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
-    (place != Place::Member || is_whole).then_some(end)
+    (place != ValueContext::Member || is_whole).then_some(end)
 }
 
 /// The place after the bracket that closes the one at `at`; the end, if none does.
@@ -607,13 +625,13 @@ pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> 
 
 /// The indented lines of a YAML block after `key: |`, if the text at `start` begins one.
 pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
-    let style = run(text, start + 1, |byte| b"+-0123456789".contains(&byte));
+    let style = run_end(text, start + 1, |byte| b"+-0123456789".contains(&byte));
     let is_block = matches!(text.get(start), Some(b'|' | b'>')) && style <= start + 3;
     let first = style + usize::from(text.get(style) == Some(&b'\r'));
     if !is_block || text.get(first) != Some(&b'\n') {
         return None;
     }
-    let from = run(text, first + 1, |byte| matches!(byte, b' ' | b'\t'));
+    let from = run_end(text, first + 1, |byte| matches!(byte, b' ' | b'\t'));
     let mut end = first + 1;
     while matches!(text.get(end), Some(b' ' | b'\t')) {
         end = find(text, b'\n', end).map_or(text.len(), |line| line + 1);
@@ -628,7 +646,7 @@ pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, u
     let is_space = |byte: u8| byte == b' ';
     let first = start + usize::from(text.get(start) == Some(&b'\r'));
     let mut line = (text.get(first) == Some(&b'\n')).then_some(first + 1)?;
-    let from = run(text, line, is_space);
+    let from = run_end(text, line, is_space);
     let column = from - line;
     let is_item = |at: usize| text[at..].starts_with(b"- ");
     if column < indent || !is_item(from) {
@@ -636,7 +654,7 @@ pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, u
     }
     let mut end = from;
     while line < text.len() {
-        let begun = run(text, line, is_space);
+        let begun = run_end(text, line, is_space);
         let goes_on = begun - line > column || begun - line == column && is_item(begun);
         if !goes_on {
             break;

@@ -1,13 +1,13 @@
 //! Many literals looked for in one pass.
 
-use crate::bytes::Set;
+use crate::byte_class::ByteClass;
 
-/// Literals of at least three bytes, found by their first three: a text without any costs a few
+/// PrefixFilter of at least three bytes, found by their first three: a text without any costs a few
 /// instructions for two bytes.
 ///
 /// Case does not count here; whoever looks checks what was found.
 #[derive(Debug, Clone)]
-pub(crate) struct Literals {
+pub(crate) struct PrefixFilter {
     /// A bit for each hash of three bytes with which a literal begins, or that stand in it after
     /// the first.
     bits: Box<[u64; WORDS]>,
@@ -19,10 +19,12 @@ pub(crate) struct Literals {
 
 const WORDS: usize = 512;
 
-impl Literals {
-    /// Literals of less than three bytes are not found, and those of three only before a byte of
+impl PrefixFilter {
+    /// PrefixFilter of less than three bytes are not found, and those of three only before a byte of
     /// their set, if they have one.
-    pub(crate) fn new<'l>(literals: impl IntoIterator<Item = (&'l str, Option<Set>)>) -> Self {
+    pub(crate) fn new<'l>(
+        literals: impl IntoIterator<Item = (&'l str, Option<ByteClass>)>,
+    ) -> Self {
         let mut bits = Box::new([0; WORDS]);
         let mut known = Vec::new();
         let mut set = |three: u32| {
@@ -57,7 +59,7 @@ impl Literals {
     /// The next place, from `from` on, where a literal may begin, or one after it.
     // Not inlined, so that nothing else competes for the registers of its loop.
     #[inline(never)]
-    pub(crate) fn next_start(&self, text: &[u8], from: usize) -> Option<usize> {
+    pub(crate) fn next_candidate(&self, text: &[u8], from: usize) -> Option<usize> {
         let bits = &*self.bits;
         let mut rest = text.get(from..)?;
         let here = |rest: &[u8]| text.len() - rest.len();
@@ -82,7 +84,7 @@ impl Literals {
     }
 
     /// The literals that may stand at the beginning of `text`, by their number.
-    pub(crate) fn starting(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+    pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let first = match text {
             [a, b, c, ..] => three(*a, *b, *c),
             _ => u32::MAX,

@@ -4,7 +4,7 @@
 //! password: no names, no animals, no `admin`, `secret`, `test` or `welcome`.
 
 /// Returns whether a list has `word`, in any case.
-pub(crate) fn is_in(list: &[&str], word: &[u8]) -> bool {
+pub(crate) fn contains_word(list: &[&str], word: &[u8]) -> bool {
     list.iter()
         .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
@@ -21,7 +21,7 @@ pub(crate) const MASKS: &[&str] = &[
 
 /// Those of them that need no brackets.
 #[rustfmt::skip]
-pub(crate) const MASKED: &[&str] = &[
+pub(crate) const MASK_WORDS: &[&str] = &[
     "redacted", "filtered", "masked", "censored", "scrubbed", "sanitized", "unset", "n/a",
 ];
 
@@ -52,7 +52,7 @@ pub(crate) const STATES: &[&str] = &[
 
 /// Words that begin a sentence and say nothing alone: hardly a password is one of them.
 #[rustfmt::skip]
-pub(crate) const OPENERS: &[&str] = &[
+pub(crate) const SENTENCE_OPENERS: &[&str] = &[
     "a", "about", "after", "all", "already", "also", "an", "and", "another", "any", "are", "as",
     "at", "attempt", "attempts", "because", "been", "before", "being", "between", "both", "but",
     "by", "byte", "bytes", "can", "can't", "cannot", "caused", "character", "characters",
@@ -78,7 +78,7 @@ pub(crate) const OPENERS: &[&str] = &[
 /// Things that a sentence may begin with: after them more words follow. After the key of a
 /// password the next one must be a verb.
 #[rustfmt::skip]
-pub(crate) const LEADS: &[&str] = &[
+pub(crate) const SENTENCE_STARTS: &[&str] = &[
     "access", "account", "agent", "algorithm", "api", "argon2", "argument", "array", "artifact",
     "asset", "attribute", "aud", "audience", "authentication", "authorization", "backend", "backup",
     "base64", "batch", "bcrypt", "binding", "blob", "block", "body", "branch", "broker", "browser",
@@ -132,7 +132,7 @@ pub(crate) const LEADS: &[&str] = &[
 
 /// Those of them that people choose as passwords.
 #[rustfmt::skip]
-pub(crate) const CHOSEN: &[&str] = &[
+pub(crate) const PASSWORD_LIKE: &[&str] = &[
     "access", "agent", "backup", "data", "database", "default", "key", "login", "machine",
     "manager", "network", "password", "passwords", "pin", "primary", "root", "secret", "secrets",
     "secure", "server", "service", "session", "shell", "system", "token", "vault", "web",
@@ -161,7 +161,7 @@ pub(crate) const VERBS: &[&str] = &[
 
 /// Words that are in no list of words for phrases, and in most sentences.
 #[rustfmt::skip]
-pub(crate) const FUNCTION: &[&str] = &[
+pub(crate) const FUNCTION_WORDS: &[&str] = &[
     "checksum", "denied", "entropy", "expected", "expired", "failed", "got", "incorrect", "invalid",
     "malformed", "mismatch", "missing", "unsupported", "words", "a", "an", "are", "as", "at", "be",
     "by", "cannot", "characters", "could", "did", "does", "for", "from", "has", "in", "is", "needs",
@@ -182,14 +182,14 @@ pub(crate) const ERRORS: &[&str] = &[
 
 /// What the names of errors begin with, and hardly a password does.
 #[rustfmt::skip]
-pub(crate) const STARTS_OF_ERRORS: &[&str] = &[
+pub(crate) const ERROR_PREFIXES: &[&str] = &[
     "bad", "expired", "incorrect", "insufficient", "invalid", "malformed", "missing",
     "unauthorized", "unexpected", "unsupported",
 ];
 
 /// What such a beginning is said of, beside [`ERRORS`].
 #[rustfmt::skip]
-pub(crate) const SUBJECTS_OF_ERRORS: &[&str] = &[
+pub(crate) const ERROR_SUBJECTS: &[&str] = &[
     "character", "characters", "code", "credential", "credentials", "data", "encoding", "field",
     "gateway", "hash", "input", "key", "login", "parameter", "password", "request", "token", "type",
     "user", "username", "value", "version",
@@ -197,7 +197,7 @@ pub(crate) const SUBJECTS_OF_ERRORS: &[&str] = &[
 
 /// What the names of errors end in, and hardly a password does.
 #[rustfmt::skip]
-pub(crate) const ENDS_OF_ERRORS: &[&str] = &[
+pub(crate) const ERROR_SUFFIXES: &[&str] = &[
     "err", "error", "errors", "exception", "fault", "failed", "failure", "invalid", "expired",
     "denied", "exceeded", "missing", "mismatch", "required", "rejected", "refused", "revoked",
     "incorrect", "forbidden", "unavailable", "unauthorized", "unauthenticated", "unsupported",
@@ -226,7 +226,7 @@ pub(crate) const MEASURES: &[&str] = &[
 
 /// Those of them that are in no list of words for phrases.
 #[rustfmt::skip]
-pub(crate) const MEASURES_OF_PHRASES: &[&str] = &[
+pub(crate) const PHRASE_UNITS: &[&str] = &[
     "attempts", "bits", "bytes", "characters", "chars", "letters", "words",
 ];
 

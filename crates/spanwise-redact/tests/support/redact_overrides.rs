@@ -1,20 +1,20 @@
 //! `LOG_REDACT`: whatever it says, it is understood or refused, and what is understood can be done.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Changes, Policy};
+use spanwise_redact::{Policy, PolicyOverrides};
 
 pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let changes: Changes = match text.parse() {
-        Ok(changes) => changes,
+    let overrides: PolicyOverrides = match text.parse() {
+        Ok(overrides) => overrides,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    assert_eq!(text.parse(), Ok(changes.clone()));
+    assert_eq!(text.parse(), Ok(overrides.clone()));
     let words: Vec<&str> = text.split(',').map(str::trim).collect();
     let is_off = words[0].eq_ignore_ascii_case("off");
-    let policy = changes.apply(Policy::secrets_and_pii());
+    let policy = overrides.apply(Policy::secrets_and_pii());
     assert_eq!(policy.is_none(), is_off);
     let Some(policy) = policy else { return };
     let shows = words.iter().any(|word| word.starts_with('-'));

@@ -4,9 +4,9 @@
 //! costs as much as the rules are long, however deep it is.
 
 use crate::{
-    bytes::{is_space, run, skip_space},
-    keys::{Keys, Normal, Segment, parts},
-    scan::{Hit, Rule},
+    byte_class::{is_space, run_end, skip_space},
+    keys::{Keys, NormalizedKey, Segment, parts},
+    scan::{Match, Rule},
     work,
 };
 
@@ -17,13 +17,13 @@ pub(crate) fn may_be_json(text: &str) -> bool {
 
 /// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the
 /// key it stands under.
-pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, hits: &mut Vec<Hit>) {
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, matches: &mut Vec<Match>) {
     let mut walk = Walk {
         text: text.as_bytes(),
         states: States::new(keys.paths(), key),
         open: Vec::new(),
         member: None,
-        hits,
+        matches,
         at: 0,
     };
     if walk.read(text).is_none() {
@@ -76,7 +76,7 @@ impl<'k> States<'k> {
     /// Goes on by a name, or by an element of a list.
     fn push(&mut self, name: Option<&str>) {
         work::step(self.width + name.map_or(0, str::len));
-        let name = name.map(Normal::new);
+        let name = name.map(NormalizedKey::new);
         let mut from = self.sets.len() - self.width;
         self.sets.resize(self.sets.len() + self.width, false);
         for (path, _) in self.rules {
@@ -86,7 +86,7 @@ impl<'k> States<'k> {
                     Segment::AnyDepth => next[at] = true,
                     Segment::Any => next[at + 1] = true,
                     Segment::Name(wanted) => {
-                        let is_it = |name: &Normal| name.whole() == wanted.as_bytes();
+                        let is_it = |name: &NormalizedKey| name.whole() == wanted.as_bytes();
                         next[at + 1] |= name.as_ref().is_some_and(is_it);
                     }
                 }
@@ -139,7 +139,7 @@ struct Walk<'t, 'k, 'h> {
     open: Vec<Open>,
     /// What the next value belongs to.
     member: Option<Member>,
-    hits: &'h mut Vec<Hit>,
+    matches: &'h mut Vec<Match>,
     at: usize,
 }
 
@@ -161,7 +161,7 @@ impl Walk<'_, '_, '_> {
                     self.close(member, false);
                 }
                 _ => {
-                    self.at = run(self.text, self.at, |byte| {
+                    self.at = run_end(self.text, self.at, |byte| {
                         !b",]}".contains(&byte) && !is_space(byte)
                     });
                     let member = self.member.take();
@@ -221,7 +221,7 @@ impl Walk<'_, '_, '_> {
         let Some(rule) = member.rule else { return };
         let quoted = self.text.get(member.start) == Some(&b'"') && !is_cut;
         let (start, end) = (member.start.min(self.at), self.at);
-        self.hits.push(Hit {
+        self.matches.push(Match {
             start: start + usize::from(quoted),
             end: end - usize::from(quoted),
             rule: Rule::Key {
@@ -238,7 +238,7 @@ impl Walk<'_, '_, '_> {
         let start = self.at + 1;
         let mut at = start;
         loop {
-            at = crate::bytes::find2(self.text, *b"\"\\", at)?;
+            at = crate::byte_class::find2(self.text, *b"\"\\", at)?;
             if self.text[at] == b'"' {
                 break;
             }

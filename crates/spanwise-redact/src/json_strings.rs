@@ -2,21 +2,21 @@
 //! the rest stays what it is.
 
 use crate::{
-    bytes::{backslashes_before, find2, run, run_back, skip_space},
-    scan::Hit,
+    byte_class::{backslashes_before, find2, run_end, run_start, skip_space},
+    scan::Match,
     work,
 };
 
 /// The strings of a text that is an object, a list or a string of JSON.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct JsonStrings {
     /// From after the quote to before it.
     strings: Vec<(usize, usize)>,
 }
 
-impl Document {
+impl JsonStrings {
     /// Nothing of a text that is no JSON.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             text: text.as_bytes(),
             at: skip_space(text.as_bytes(), 0),
@@ -39,28 +39,28 @@ impl Document {
     }
 
     /// The hits, sorted, each of them of a whole number or of parts of strings.
-    pub(crate) fn fit(&self, text: &str, mut hits: Vec<Hit>) -> Vec<Hit> {
-        for hit in &mut hits {
-            whole_escapes(text.as_bytes(), hit);
+    pub(crate) fn align(&self, text: &str, mut matches: Vec<Match>) -> Vec<Match> {
+        for found in &mut matches {
+            whole_escapes(text.as_bytes(), found);
         }
-        let mut fitting = Vec::with_capacity(hits.len());
+        let mut fitting = Vec::with_capacity(matches.len());
         // Where the last number ends that was hidden: more may be found in it.
         let mut number = 0;
-        for hit in hits {
-            match self.string_at(hit.start) {
-                Some((_, end)) if hit.end <= end => fitting.push(hit),
-                Some(_) => self.split(text, &hit, &mut fitting),
+        for found in matches {
+            match self.string_at(found.start) {
+                Some((_, end)) if found.end <= end => fitting.push(found),
+                Some(_) => self.split_at_strings(text, &found, &mut fitting),
                 // A value that is no string gets quotes.
-                None if hit.needs_quotes.is_some() => fitting.push(hit),
-                None if hit.start < number => {}
+                None if found.needs_quotes.is_some() => fitting.push(found),
+                None if found.start < number => {}
                 // What stands between strings is hidden with them, and is no value by itself.
-                None if !matches!(text.as_bytes()[hit.start], b'-' | b'0'..=b'9') => {
-                    self.split(text, &hit, &mut fitting);
+                None if !matches!(text.as_bytes()[found.start], b'-' | b'0'..=b'9') => {
+                    self.split_at_strings(text, &found, &mut fitting);
                 }
                 None => {
-                    let hit = whole_number(text, &hit);
-                    number = hit.end;
-                    fitting.push(hit);
+                    let found = whole_number(text, &found);
+                    number = found.end;
+                    fitting.push(found);
                 }
             }
         }
@@ -68,20 +68,20 @@ impl Document {
     }
 
     /// Of a private key that goes on in other strings, the part in each of them.
-    fn split(&self, text: &str, hit: &Hit, hits: &mut Vec<Hit>) {
+    fn split_at_strings(&self, text: &str, found: &Match, matches: &mut Vec<Match>) {
         let text = text.as_bytes();
         let is_name = |end: usize| text.get(skip_space(text, end + 1)) == Some(&b':');
-        let first = self.strings.partition_point(|(_, end)| *end < hit.start);
+        let first = self.strings.partition_point(|(_, end)| *end < found.start);
         let strings = self.strings[first..].iter();
-        for (start, end) in strings.take_while(|(start, _)| *start < hit.end) {
+        for (start, end) in strings.take_while(|(start, _)| *start < found.end) {
             work::step(1);
-            let is_whole = *start > hit.start;
-            let (start, end) = (hit.start.max(*start), hit.end.min(*end));
+            let is_whole = *start > found.start;
+            let (start, end) = (found.start.max(*start), found.end.min(*end));
             if start < end && !(is_whole && is_name(end)) {
-                hits.push(Hit {
+                matches.push(Match {
                     start,
                     end,
-                    ..hit.clone()
+                    ..found.clone()
                 });
             }
         }
@@ -89,19 +89,19 @@ impl Document {
 }
 
 /// An escape of which a part is hidden is hidden as a whole: the other part would be another one.
-fn whole_escapes(text: &[u8], hit: &mut Hit) {
-    hit.start -= backslashes_before(text, hit.start) % 2;
-    hit.end += backslashes_before(text, hit.end) % 2;
+fn whole_escapes(text: &[u8], found: &mut Match) {
+    found.start -= backslashes_before(text, found.start) % 2;
+    found.end += backslashes_before(text, found.end) % 2;
 }
 
 /// The number that digits are part of, which becomes a string.
-fn whole_number(text: &str, hit: &Hit) -> Hit {
+fn whole_number(text: &str, found: &Match) -> Match {
     let text = text.as_bytes();
-    Hit {
-        start: run_back(text, hit.start, hit.start, is_scalar),
-        end: run(text, hit.end, is_scalar),
+    Match {
+        start: run_start(text, found.start, found.start, is_scalar),
+        end: run_end(text, found.end, is_scalar),
         needs_quotes: Some(0),
-        ..hit.clone()
+        ..found.clone()
     }
 }
 
@@ -168,7 +168,7 @@ impl Parser<'_> {
     }
 
     fn scalar(&mut self) -> Option<()> {
-        let end = run(self.text, self.at, is_scalar);
+        let end = run_end(self.text, self.at, is_scalar);
         let scalar = std::str::from_utf8(&self.text[self.at..end]).ok()?;
         let is_number = || {
             scalar.starts_with(|c: char| c == '-' || c.is_ascii_digit())

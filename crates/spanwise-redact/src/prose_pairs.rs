@@ -14,9 +14,9 @@
 //! run of all kinds of letters is one.
 
 use crate::{
-    bytes::{Set, after_escape, find, is_space, run},
-    credential::{self, About},
-    prose, work,
+    byte_class::{ByteClass, after_escape, find, is_space, run_end},
+    credential::{self, KeySubject},
+    word_lists, work,
 };
 
 /// What stands between a key and its value.
@@ -44,11 +44,11 @@ pub(crate) type Before = [(usize, usize); 6];
 pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Option<Mention<'t>> {
     let bytes = text.as_bytes();
     loop {
-        let start = run(bytes, *at, is_space);
+        let start = run_end(bytes, *at, is_space);
         if start >= bytes.len() {
             return None;
         }
-        let end = run(bytes, start, |byte| !is_space(byte));
+        let end = run_end(bytes, start, |byte| !is_space(byte));
         if find(&bytes[..start], b'\n', *at).is_some() {
             *before = Before::default();
         }
@@ -66,14 +66,14 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Op
         if keys[1].is_none() {
             continue;
         }
-        let start = run(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
+        let start = run_end(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
         let end = start
-            + run(&bytes[start..end], 0, |byte| {
+            + run_end(&bytes[start..end], 0, |byte| {
                 !b"\"'`\\,;)]}<>".contains(&byte)
             });
-        let says = &bytes[start..end];
-        let end = start + says.len()
-            - says
+        let content = &bytes[start..end];
+        let end = start + content.len()
+            - content
                 .iter()
                 .rev()
                 .take_while(|byte| b".:!?".contains(byte))
@@ -96,17 +96,19 @@ fn link(text: &[u8], words: Before) -> Option<(Link, usize)> {
         _ => key,
     };
     let first = word(0);
-    if prose::is_in(VERBS, first) {
+    if word_lists::contains_word(VERBS, first) {
         return Some((Link::Verb, subject(1)));
     }
     if first.eq_ignore_ascii_case(b"to") {
-        let is_change = prose::is_in(&["set", "changed", "reset", "updated"], word(1));
-        let is_passive = prose::is_in(VERBS, word(2));
+        let is_change = word_lists::contains_word(&["set", "changed", "reset", "updated"], word(1));
+        let is_passive = word_lists::contains_word(VERBS, word(2));
         let key = subject(2 + usize::from(is_passive));
         return is_change.then_some((Link::Verb, key));
     }
     match first.strip_suffix(b":") {
-        Some(participle) if prose::is_in(PARTICIPLES, participle) => Some((Link::Participle, 1)),
+        Some(participle) if word_lists::contains_word(PARTICIPLES, participle) => {
+            Some((Link::Participle, 1))
+        }
         Some(_) => None,
         None => Some((Link::Blanks, 0)),
     }
@@ -134,7 +136,7 @@ const PARTICIPLES: &[&str] = &[
 fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
     let bytes = text.as_bytes();
     let begun = |(start, end): (usize, usize)| {
-        let name = Set::KEY.run_back(bytes, end, MAX_KEY_LEN.min(end - start));
+        let name = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN.min(end - start));
         let is_whole = name == start || b"\"'`([{\\".contains(&bytes[name - 1]);
         let is_option = bytes.get(name) == Some(&b'-');
         (is_whole && !is_option && end > name + 1).then(|| after_escape(bytes, name).min(end))
@@ -160,23 +162,23 @@ impl<'t> Mention<'t> {
 
     /// Where the value stands, if it is one of this key.
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
-        let says = text.as_bytes().get(self.start..self.end)?;
-        work::step(says.len());
-        let about = About::key(key);
-        if says.iter().all(u8::is_ascii_digit) {
+        let content = text.as_bytes().get(self.start..self.end)?;
+        work::step(content.len());
+        let about = KeySubject::key(key);
+        if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);
         }
-        let is_it = credential::is_value(says)
+        let is_it = credential::is_value(content)
             && match self.link {
                 Link::Verb | Link::Participle => true,
-                Link::Blanks if is_identifier(key) => !is_numbered(says),
-                Link::Blanks => is_random(says),
+                Link::Blanks if is_identifier(key) => !is_numbered(content),
+                Link::Blanks => is_random(content),
             };
         is_it.then_some((self.start, self.end))
     }
 
     /// A code: four to eight digits after a verb, six to eight after blanks, perhaps in two groups.
-    fn digits(&self, text: &[u8], about: About) -> Option<(usize, usize)> {
+    fn digits(&self, text: &[u8], about: KeySubject) -> Option<(usize, usize)> {
         let length = self.end - self.start;
         let rest = &text[self.end..];
         let group = rest
@@ -192,8 +194,8 @@ impl<'t> Mention<'t> {
         let is_pair = length == second && (3..=4).contains(&length);
         let end = self.end + if is_pair { 1 + second } else { 0 };
         let least = match (about, self.link) {
-            (About::Code, Link::Verb | Link::Participle) => 4,
-            (About::Password, Link::Verb) | (About::Code, Link::Blanks) => 6,
+            (KeySubject::Code, Link::Verb | Link::Participle) => 4,
+            (KeySubject::Password, Link::Verb) | (KeySubject::Code, Link::Blanks) => 6,
             _ => return None,
         };
         // `483920 bytes`, `20261128-4`
@@ -201,14 +203,14 @@ impl<'t> Mention<'t> {
         let is_end = next
             .first()
             .is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));
-        let next = run(next, 0, |byte| byte == b' ')..;
+        let next = run_end(next, 0, |byte| byte == b' ')..;
         let after = &rest[end - self.end..][next];
-        let unit = &after[..run(&after[..after.len().min(16)], 0, |byte| {
+        let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
             byte.is_ascii_alphabetic()
         })];
         let is_it = is_end
             && (is_pair || (least..=8).contains(&length))
-            && !prose::is_in(prose::UNITS, unit);
+            && !word_lists::contains_word(word_lists::UNITS, unit);
         is_it.then_some((self.start, end))
     }
 }
@@ -221,7 +223,7 @@ fn is_identifier(key: &str) -> bool {
 
 /// Letters and then digits: `row5512`.
 fn is_numbered(word: &[u8]) -> bool {
-    let letters = run(word, 0, |byte| byte.is_ascii_alphabetic());
+    let letters = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
     word[letters..].iter().all(u8::is_ascii_digit)
 }
 
@@ -234,5 +236,5 @@ fn is_random(word: &[u8]) -> bool {
         && has(u8::is_ascii_digit)
         && word
             .iter()
-            .all(|byte| Set::PATH.has(*byte) || *byte == b'=')
+            .all(|byte| ByteClass::PATH.has(*byte) || *byte == b'=')
 }

@@ -8,19 +8,19 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// `+employee_no,-session,+items[*].card`.
 ///
 /// ```
-/// use spanwise_redact::{Changes, Policy};
+/// use spanwise_redact::{PolicyOverrides, Policy};
 /// use spanwise_core::{KeyVerdict, Redact};
 ///
-/// let changes: Changes = "+employee_no,-session".parse()?;
+/// let changes: PolicyOverrides = "+employee_no,-session".parse()?;
 /// let policy = changes.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("employee_no"), KeyVerdict::Redact);
 /// assert_eq!(policy.key("session"), KeyVerdict::Pass);
 ///
 /// assert_eq!(changes.to_string(), "on,+employeeno,-session");
 ///
-/// assert!("off".parse::<Changes>()?.apply(Policy::secrets()).is_none());
+/// assert!("off".parse::<PolicyOverrides>()?.apply(Policy::secrets()).is_none());
 /// assert_eq!(
-///     "employee_no".parse::<Changes>().unwrap_err().to_string(),
+///     "employee_no".parse::<PolicyOverrides>().unwrap_err().to_string(),
 ///     "`employee_no` is neither `on` nor `off`: write `+employee_no` to hide that key, `-employee_no` to show it",
 /// );
 /// # Ok::<(), spanwise_redact::RuleError>(())
@@ -29,9 +29,9 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// The name of a built-in rule means all keys that it hides; any other name is one key:
 ///
 /// ```
-/// # use spanwise_redact::{Changes, Policy, RuleError};
+/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
 /// # use spanwise_core::{KeyVerdict, Redact};
-/// let changes: Changes = "-session,-user_token".parse()?;
+/// let changes: PolicyOverrides = "-session,-user_token".parse()?;
 /// let policy = changes.apply(Policy::secrets()).unwrap();
 /// assert_eq!(policy.key("tmux_session"), KeyVerdict::Pass);
 /// assert_eq!(policy.key("session_id"), KeyVerdict::Redact);
@@ -44,10 +44,10 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// means all keys and detectors of what tells of a person:
 ///
 /// ```
-/// # use spanwise_redact::{Changes, Policy, RuleError};
+/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
 /// # use spanwise_core::Redact;
 /// let shown = |changes: &str, policy: Policy| -> Result<String, RuleError> {
-///     let policy = changes.parse::<Changes>()?.apply(policy).unwrap();
+///     let policy = changes.parse::<PolicyOverrides>()?.apply(policy).unwrap();
 ///     Ok(policy.text("ada@example.org from 203.0.113.7 with 4111111111111111, zip=10115").into_owned())
 /// };
 ///
@@ -66,7 +66,7 @@ use crate::{Policy, RuleError, keys::Pattern};
 /// # Ok::<(), RuleError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changes {
+pub struct PolicyOverrides {
     on: bool,
     /// Whether what tells of a person is hidden, if it is said.
     pii: Option<bool>,
@@ -74,7 +74,7 @@ pub struct Changes {
     show: Vec<Pattern>,
 }
 
-impl Changes {
+impl PolicyOverrides {
     /// Whether they say `off`.
     #[must_use]
     pub fn is_off(&self) -> bool {
@@ -101,7 +101,7 @@ impl Changes {
         for pattern in &self.hide {
             policy = policy.hide_pattern(pattern.clone());
             if let Some(detector) = pattern.detector() {
-                policy = policy.look_for(detector);
+                policy = policy.enable_detector(detector);
             }
         }
         Some(policy)
@@ -151,7 +151,7 @@ impl Changes {
 const PII: &str = "pii";
 
 /// As `LOG_REDACT` writes them.
-impl fmt::Display for Changes {
+impl fmt::Display for PolicyOverrides {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.on { "on" } else { "off" })?;
         match self.pii {
@@ -164,7 +164,7 @@ impl fmt::Display for Changes {
     }
 }
 
-impl FromStr for Changes {
+impl FromStr for PolicyOverrides {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Self, RuleError> {

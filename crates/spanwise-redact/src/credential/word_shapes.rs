@@ -1,19 +1,19 @@
 //! What the words of a sentence look like: counts, names, paths, types, errors.
 
-use super::{About, trim, words_of};
-use crate::{bytes::Set, prose};
+use super::{KeySubject, trim, words_of};
+use crate::{byte_class::ByteClass, word_lists};
 
 /// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
-pub(super) fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
+pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
     let mut words = words_of(rest).map(|(_, word)| trim(word));
     let second = words.next();
     // Digits and words are secrets too: only what is measured is counted then, and little of it.
     let (units, most, most_of_any) = match about {
-        About::Thing | About::Person => (prose::UNITS, 7, 3),
-        About::Code | About::Password => (prose::MEASURES, 3, 0),
-        About::Phrase => (prose::MEASURES_OF_PHRASES, 3, 0),
+        KeySubject::Thing | KeySubject::Person => (word_lists::UNITS, 7, 3),
+        KeySubject::Code | KeySubject::Password => (word_lists::MEASURES, 3, 0),
+        KeySubject::Phrase => (word_lists::PHRASE_UNITS, 3, 0),
     };
-    let unit = |word: &&[u8]| prose::is_in(units, word);
+    let unit = |word: &&[u8]| word_lists::contains_word(units, word);
     let is_range = |word: &&[u8]| {
         let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
         joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
@@ -30,7 +30,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
         return digits.len() <= most;
     }
     // `3 wrong attempts`
-    let is_small = digits.len() <= 2 && matches!(about, About::Code | About::Password);
+    let is_small = digits.len() <= 2 && matches!(about, KeySubject::Code | KeySubject::Password);
     let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
     if is_small && second.is_some_and(is_plain) && third.is_some_and(|third| unit(&third)) {
         return true;
@@ -41,7 +41,7 @@ pub(super) fn is_count(digits: &[u8], rest: &[u8], about: About) -> bool {
         return true;
     }
     let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
-    about == About::Thing && is_status && second.is_none_or(is_plain)
+    about == KeySubject::Thing && is_status && second.is_none_or(is_plain)
 }
 
 /// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
@@ -51,7 +51,8 @@ pub(super) fn is_duration(word: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
     let (number, unit) = word.split_at(digits.count());
     let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
-    (1..=8).contains(&number.len()) && (is_unit || prose::is_in(prose::UNITS, unit))
+    (1..=8).contains(&number.len())
+        && (is_unit || word_lists::contains_word(word_lists::UNITS, unit))
 }
 
 /// The type of a field or of a parameter in code: `&str`, `Option<String>`, `*const`.
@@ -65,13 +66,15 @@ pub(super) fn is_type(word: &[u8]) -> bool {
     if let Some(of) = word.strip_prefix(b"&") {
         let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
         let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
-        return is_name || prose::is_in(prose::TYPES, of);
+        return is_name || word_lists::contains_word(word_lists::TYPES, of);
     }
     let Some(open) = word.iter().position(|byte| *byte == b'<') else {
         return false;
     };
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
-    prose::is_in(prose::TYPES, &word[..open]) && word.len() <= 64 && word.iter().all(is_part)
+    word_lists::contains_word(word_lists::TYPES, &word[..open])
+        && word.len() <= 64
+        && word.iter().all(is_part)
 }
 
 /// The place of a variable in a text: `{what}`. A word after it is a secret: `{noop}tulip`.
@@ -131,11 +134,11 @@ pub(super) fn is_name(word: &[u8]) -> bool {
 /// A path below a folder that every system has, or a URL without a query.
 pub(super) fn is_path(word: &[u8]) -> bool {
     if let Some(at) = word.windows(3).position(|part| part == b"://") {
-        let is_name = |byte: &u8| Set::PATH_PART.has(*byte) || b"/:".contains(byte);
+        let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
         let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
         let is_scheme = word[..at]
             .iter()
-            .all(|byte| Set::KEY.has(*byte) || *byte == b'+');
+            .all(|byte| ByteClass::KEY.has(*byte) || *byte == b'+');
         return is_scheme
             && word[at + 3..].iter().all(is_name)
             && longest.map(<[u8]>::len).max() <= Some(16);
@@ -149,15 +152,15 @@ pub(super) fn is_path(word: &[u8]) -> bool {
     };
     let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
     rest.iter()
-        .all(|byte| Set::PATH_PART.has(*byte) || *byte == b'/')
-        && (rest.len() < word.len() - 1 || prose::is_in(prose::FOLDERS, folder))
+        .all(|byte| ByteClass::PATH_PART.has(*byte) || *byte == b'/')
+        && (rest.len() < word.len() - 1 || word_lists::contains_word(word_lists::FOLDERS, folder))
 }
 
 /// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
 ///
 /// People choose such words as passwords too: after the key of one, the name must begin or end as
 /// that of an error, and has no digit.
-pub(super) fn is_error_name(word: &[u8], about: About) -> bool {
+pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
     // Brackets that open are of the name: those of its fields.
     let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
     let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
@@ -197,15 +200,21 @@ pub(super) fn is_error_name(word: &[u8], about: About) -> bool {
             parts += 1;
             // Two letters such as `Io` may be there by chance.
             known |= (part.len() > 2 || part.len() == word.len())
-                && [prose::STATES, prose::ERRORS]
+                && [word_lists::STATES, word_lists::ERRORS]
                     .iter()
-                    .any(|list| prose::is_in(list, part));
+                    .any(|list| word_lists::contains_word(list, part));
             last = [last[1], part];
             if parts == 1 {
-                begins = prose::is_in(prose::STARTS_OF_ERRORS, part);
+                begins = word_lists::contains_word(word_lists::ERROR_PREFIXES, part);
             } else {
-                let lists = [prose::STATES, prose::ERRORS, prose::SUBJECTS_OF_ERRORS];
-                others &= lists.iter().any(|list| prose::is_in(list, part));
+                let lists = [
+                    word_lists::STATES,
+                    word_lists::ERRORS,
+                    word_lists::ERROR_SUBJECTS,
+                ];
+                others &= lists
+                    .iter()
+                    .any(|list| word_lists::contains_word(list, part));
             }
             start = at;
         }
@@ -213,10 +222,10 @@ pub(super) fn is_error_name(word: &[u8], about: About) -> bool {
     let is_name = known && (parts >= 2 || is_variant) && (letters || word.len() <= 24);
     is_name
         && match about {
-            About::Thing | About::Person => true,
-            About::Password | About::Code | About::Phrase => {
-                let too = prose::is_in(&["too", "not", "no"], last[0]);
-                let ends = too || prose::is_in(prose::ENDS_OF_ERRORS, last[1]);
+            KeySubject::Thing | KeySubject::Person => true,
+            KeySubject::Password | KeySubject::Code | KeySubject::Phrase => {
+                let too = word_lists::contains_word(&["too", "not", "no"], last[0]);
+                let ends = too || word_lists::contains_word(word_lists::ERROR_SUFFIXES, last[1]);
                 letters && (ends || begins && others)
             }
         }

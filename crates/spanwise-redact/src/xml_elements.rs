@@ -1,6 +1,6 @@
 //! Elements of XML: `<password>…</password>`.
 
-use crate::bytes::{Set, find, find_text, has_at, run, skip_space};
+use crate::byte_class::{ByteClass, find, find_text, matches_at, run_end, skip_space};
 
 /// A name of an element that holds a text, and the text.
 #[derive(Debug, Clone, Copy)]
@@ -19,13 +19,13 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
         *at = tag + 1;
         // A prefix of a namespace is no part of the name.
         let mut start = tag + 1;
-        let mut end = Set::KEY.run(bytes, start);
+        let mut end = ByteClass::KEY.run_end(bytes, start);
         if bytes.get(end) == Some(&b':') {
             start = end + 1;
-            end = Set::KEY.run(bytes, start);
+            end = ByteClass::KEY.run_end(bytes, start);
         }
         let near = &bytes[..bytes.len().min(end + MAX_TAG_LEN)];
-        let close = run(near, end, |byte| !matches!(byte, b'<' | b'>'));
+        let close = run_end(near, end, |byte| !matches!(byte, b'<' | b'>'));
         let is_tag = end > start && matches!(bytes.get(end), Some(b'>' | b' ' | b'\t' | b'\n'));
         if !is_tag || near.get(close) != Some(&b'>') || near[close - 1] == b'/' {
             continue;
@@ -47,7 +47,7 @@ pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Element<'t>> {
             to
         };
         let name = &bytes[tag + 1..end];
-        let is_closed = bytes[end_tag..].starts_with(b"</") && has_at(bytes, end_tag + 2, name);
+        let is_closed = bytes[end_tag..].starts_with(b"</") && matches_at(bytes, end_tag + 2, name);
         let inside = bytes[from..to].trim_ascii_end().len();
         if !is_closed || inside == 0 {
             continue;

@@ -2,8 +2,8 @@
 
 use super::{trim, words_of};
 use crate::{
-    bytes::{Set, line_from},
-    prose,
+    byte_class::{ByteClass, line_from},
+    word_lists,
 };
 
 /// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
@@ -66,20 +66,22 @@ pub(crate) fn end_of_groups(text: &[u8]) -> usize {
         return 0;
     };
     let lists = [
-        prose::FUNCTION,
-        prose::OPENERS,
-        prose::LEADS,
-        prose::STATES,
-        prose::VERBS,
+        word_lists::FUNCTION_WORDS,
+        word_lists::SENTENCE_OPENERS,
+        word_lists::SENTENCE_STARTS,
+        word_lists::STATES,
+        word_lists::VERBS,
     ];
     let is_group = |group: &[u8]| {
         group.len() == 4
             && group.iter().all(u8::is_ascii_lowercase)
-            && !lists.iter().any(|list| prose::is_in(list, group))
+            && !lists
+                .iter()
+                .any(|list| word_lists::contains_word(list, group))
     };
     let ends = text
         .get(LENGTH)
-        .is_none_or(|byte| !Set::KEY.has(*byte) && *byte != b'=');
+        .is_none_or(|byte| !ByteClass::KEY.has(*byte) && *byte != b'=');
     let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
     if is_it { LENGTH } else { 0 }
 }

@@ -7,4 +7,4 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../crates/spanwise-redact/tests/support/mod.rs"]
 mod support;
 
-fuzz_target!(|bytes: &[u8]| support::changes::check(bytes));
+fuzz_target!(|bytes: &[u8]| support::redact_overrides::check(bytes));

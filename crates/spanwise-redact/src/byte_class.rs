@@ -6,9 +6,9 @@ use crate::work;
 
 /// A set of the characters that secrets are made of; every other byte is in none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Set(u16);
+pub(crate) struct ByteClass(u16);
 
-impl Set {
+impl ByteClass {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const HEX: Self = Self(LOWER_HEX | UPPER_HEX | DIGIT);
     pub(crate) const LOWER_HEX: Self = Self(LOWER_HEX | DIGIT);
@@ -51,20 +51,20 @@ impl Set {
 
     /// Where the characters of this set that begin at `start` end.
     #[inline]
-    pub(crate) fn run(self, text: &[u8], start: usize) -> usize {
-        run(text, start, |byte| self.has(byte))
+    pub(crate) fn run_end(self, text: &[u8], start: usize) -> usize {
+        run_end(text, start, |byte| self.has(byte))
     }
 
     /// Where the characters of this set that end at `end` begin, `most` of them at most.
     #[inline]
-    pub(crate) fn run_back(self, text: &[u8], end: usize, most: usize) -> usize {
-        run_back(text, end, most, |byte| self.has(byte))
+    pub(crate) fn run_start(self, text: &[u8], end: usize, most: usize) -> usize {
+        run_start(text, end, most, |byte| self.has(byte))
     }
 }
 
 /// Returns where the bytes that begin at `start` and are `wanted` end.
 #[inline]
-pub(crate) fn run(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
+pub(crate) fn run_end(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     let length = rest.iter().take_while(|byte| wanted(**byte)).count();
     work::step(length + 1);
@@ -73,7 +73,7 @@ pub(crate) fn run(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usi
 
 /// Returns where the bytes that end at `end` and are `wanted` begin; looks at `max` bytes at most.
 #[inline]
-pub(crate) fn run_back(text: &[u8], end: usize, max: usize, wanted: impl Fn(u8) -> bool) -> usize {
+pub(crate) fn run_start(text: &[u8], end: usize, max: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let before = &text[end.saturating_sub(max)..end];
     let length = before
         .iter()
@@ -117,11 +117,11 @@ pub(crate) fn rfind(text: &[u8], byte: u8) -> Option<usize> {
 
 /// Returns how many backslashes end at `at`.
 pub(crate) fn backslashes_before(text: &[u8], at: usize) -> usize {
-    at - run_back(text, at, at, |byte| byte == b'\\')
+    at - run_start(text, at, at, |byte| byte == b'\\')
 }
 
 /// Returns whether `text` has `word` at `at`, in any case.
-pub(crate) fn has_at(text: &[u8], at: usize, word: &[u8]) -> bool {
+pub(crate) fn matches_at(text: &[u8], at: usize, word: &[u8]) -> bool {
     let there = text.get(at..at + word.len());
     there.is_some_and(|there| there.eq_ignore_ascii_case(word))
 }
@@ -138,7 +138,7 @@ pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
 /// True if no word goes on over `at`: `\b` before or after a word character there.
 #[inline]
 pub(crate) fn is_boundary(text: &[u8], at: usize) -> bool {
-    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| Set::WORD.has(*byte));
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| ByteClass::WORD.has(*byte));
     let goes_on =
         is_word(text.get(at)) && is_word(at.checked_sub(1).and_then(|before| text.get(before)));
     !goes_on || ends_escape(text, at)
@@ -166,7 +166,7 @@ pub(crate) fn after_escape(text: &[u8], at: usize) -> usize {
         _ if at == 0 || text[at - 1] != b'\\' => at,
         Some(b'n' | b'r' | b't' | b'b' | b'f') => at + 1,
         Some(b'u') => match text.get(at + 1..at + 5) {
-            Some(code) if code.iter().all(|byte| Set::HEX.has(*byte)) => at + 5,
+            Some(code) if code.iter().all(|byte| ByteClass::HEX.has(*byte)) => at + 5,
             _ => at,
         },
         _ => at,
@@ -179,7 +179,7 @@ pub(crate) fn is_space(byte: u8) -> bool {
 
 /// The place after the white space at `start`.
 pub(crate) fn skip_space(text: &[u8], start: usize) -> usize {
-    run(text, start, is_space)
+    run_end(text, start, is_space)
 }
 
 const LOWER_HEX: u16 = 1;

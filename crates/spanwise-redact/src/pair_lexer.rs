@@ -25,7 +25,7 @@
 //!
 //! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
 //!
-//! A *run* has no white space. Its end depends on where the pair stands ([`Place`]):
+//! A *run* has no white space. Its end depends on where the pair stands ([`ValueContext`]):
 //!
 //! - in the query of a URL it ends at `&`, and at the `#` of a fragment;
 //! - after a `;` it is a member of a connection string, with spaces in it, and ends at `;`;
@@ -36,11 +36,14 @@
 //! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
 
 use crate::{
-    bytes::{Set, after_escape, backslashes_before, find2, has_at, is_space, rfind, run, run_back},
-    credential::{self, About, Reading},
-    document::Document,
+    byte_class::{
+        ByteClass, after_escape, backslashes_before, find2, is_space, matches_at, rfind, run_end,
+        run_start,
+    },
+    credential::{self, KeySubject, ValueReading},
+    json_strings::JsonStrings,
     urls,
-    values::{self, Place, Quote, Value},
+    value_end::{self, Quote, Value, ValueContext},
     work,
 };
 
@@ -126,7 +129,7 @@ const MAX_KEY_LEN: usize = 128;
 const MAX_REMARK_LEN: usize = 32;
 
 /// Where a key stands.
-struct Found {
+struct KeySpan {
     start: usize,
     end: usize,
     /// Where the name begins that it is part of.
@@ -136,7 +139,7 @@ struct Found {
     quote: Option<Quote>,
 }
 
-impl Found {
+impl KeySpan {
     fn new(start: usize, end: usize, quote: Option<Quote>) -> Self {
         Self {
             start,
@@ -148,23 +151,23 @@ impl Found {
     }
 }
 
-fn key_before(text: &[u8], separator: usize) -> Option<Found> {
+fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
     // No separator is among them, so that each is walked over once.
-    let mut end = run_back(text, separator, separator, is_space);
+    let mut end = run_start(text, separator, separator, is_space);
     let gap = &text[end..separator];
     let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
     // A tab that is written out: `key\\t=\\tvalue`.
     while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
-        end = run_back(text, end - 1, end - 1, |byte| byte == b'\\');
+        end = run_start(text, end - 1, end - 1, |byte| byte == b'\\');
     }
     // `KEY ?= …`, `key ||= …`, `**key**: …`
-    let mark = run_back(text, end, 2, |byte| b"?+|*".contains(&byte));
+    let mark = run_start(text, end, 2, |byte| b"?+|*".contains(&byte));
     if mark < end {
-        end = run_back(text, mark, 4, |byte| byte == b' ');
+        end = run_start(text, mark, 4, |byte| byte == b' ');
     }
     // `seed phrase (12 words): …`
     if gap.is_empty() && text[..end].ends_with(b")") {
-        let open = run_back(text, end - 1, MAX_REMARK_LEN, |byte| {
+        let open = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
             byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
         });
         if text[..open].ends_with(b" (") {
@@ -183,7 +186,7 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
             match rfind(&text[from..end], mark) {
                 Some(open) => {
                     let start = from + open + 1;
-                    (start < end).then(|| Found::new(start, end, Some((mark, slashes))))
+                    (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
                 }
                 // What opened the quotes was cut off.
                 None => plain_key(text, end),
@@ -204,11 +207,11 @@ fn key_before(text: &[u8], separator: usize) -> Option<Found> {
 
 /// `user[password]=`, `user[pins][]=`, `password[0]=`: a field of a form, whose brackets may be
 /// encoded.
-fn form_key(text: &[u8], end: usize) -> Option<Found> {
+fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut text = &text[..end];
     // Elements of lists say nothing.
     while let Some(inside) = without_bracket(text, b']') {
-        let index = Set::DIGIT.run_back(inside, inside.len(), 8);
+        let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
         match without_bracket(&inside[..index], b'[') {
             Some(before) => text = before,
             None => break,
@@ -230,7 +233,7 @@ fn form_key(text: &[u8], end: usize) -> Option<Found> {
         start - 1
     };
     found.name = start_of_form(text, name);
-    let outer = Set::KEY.run(&text[..name], found.name);
+    let outer = ByteClass::KEY.run_end(&text[..name], found.name);
     found.outer = (outer > found.name).then_some((found.name, outer));
     Some(found)
 }
@@ -245,12 +248,12 @@ fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
 
 /// Where the name of a field of a form begins, of which a part in brackets is at `part`.
 fn start_of_form(text: &[u8], part: usize) -> usize {
-    run_back(text, part, MAX_KEY_LEN, |byte| {
-        Set::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
+    run_start(text, part, MAX_KEY_LEN, |byte| {
+        ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
     })
 }
 
-fn plain_key(text: &[u8], end: usize) -> Option<Found> {
+fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let mut start = start_of_key(text, end);
     // `\\u0026sig=`: no path has such a part.
     let escaped = after_escape(text, start);
@@ -262,27 +265,27 @@ fn plain_key(text: &[u8], end: usize) -> Option<Found> {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
     work::step(end - start);
-    (letters.take(2).count() == 2).then(|| Found::new(start, end, None))
+    (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 
 /// Letters beyond ASCII may look like others: a key with them begins where it seems to.
 fn start_of_key(text: &[u8], end: usize) -> usize {
-    let start = Set::KEY.run_back(text, end, MAX_KEY_LEN);
+    let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
     if start == 0 || text[start - 1].is_ascii() {
         return start;
     }
-    let start = run_back(text, end, MAX_KEY_LEN, |byte| {
-        Set::KEY.has(byte) || !byte.is_ascii()
+    let start = run_start(text, end, MAX_KEY_LEN, |byte| {
+        ByteClass::KEY.has(byte) || !byte.is_ascii()
     });
     // Not in the middle of a character.
-    run(&text[..end], start, |byte| byte & 0xC0 == 0x80)
+    run_end(&text[..end], start, |byte| byte & 0xC0 == 0x80)
 }
 
 /// What stands around a place of a text: the strings and the URL that it is in.
 ///
 /// It is moved on from one key to the next, so that each byte is looked at once.
 #[derive(Debug, Default)]
-pub(crate) struct Around {
+pub(crate) struct ContextTracker {
     at: usize,
     /// One bit for each number of backslashes before a `"` that is open.
     double: u64,
@@ -295,7 +298,7 @@ pub(crate) struct Around {
     other_url: bool,
 }
 
-impl Around {
+impl ContextTracker {
     fn move_to(&mut self, text: &[u8], to: usize) {
         if to <= self.at {
             return;
@@ -365,7 +368,7 @@ impl Around {
 
 /// What is known of the rule that hides a key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hiding {
+pub(crate) struct RuleTraits {
     /// The value of a header goes on to the end of the line.
     pub(crate) header: bool,
     /// A rule of this crate leaves alone what is no credential; one of the user hides every value.
@@ -402,8 +405,8 @@ impl<'t> Pair<'t> {
             .iter()
             .any(|key| self.key.eq_ignore_ascii_case(key));
         let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
-        let start = is_it.then(|| run(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
-        let end = Set::KEY.run(near, start);
+        let start = is_it.then(|| run_end(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
+        let end = ByteClass::KEY.run_end(near, start);
         let name = text.get(start..end).filter(|name| name.len() > 1)?;
         Some((name, end))
     }
@@ -432,20 +435,20 @@ impl<'t> Pair<'t> {
             return true;
         }
         let rest = &text[..end];
-        let value = run(rest, self.after, |byte| b" \t\\".contains(&byte));
+        let value = run_end(rest, self.after, |byte| b" \t\\".contains(&byte));
         // What `Debug` puts in brackets goes on beyond them: `Secret { a: ["…"] }`.
-        let word = Set::WORD.run(rest, value);
-        let bracket = run(rest, word, |byte| byte == b' ');
+        let word = ByteClass::WORD.run_end(rest, value);
+        let bracket = run_end(rest, word, |byte| byte == b' ');
         let is_debug = rest.get(value).is_some_and(u8::is_ascii_uppercase)
             && matches!(rest.get(bracket), Some(b'{' | b'(' | b'['));
         is_debug
             || matches!(rest.get(value), None | Some(b'"' | b'\''))
-            || run(rest, value, is_space) >= end
+            || run_end(rest, value, is_space) >= end
     }
 
     /// Where the value must end that stands in JSON: at the end of the string that the key is part
     /// of.
-    pub(crate) fn place(&mut self, document: &Document) -> usize {
+    pub(crate) fn place(&mut self, document: &JsonStrings) -> usize {
         match document.string_at(self.after - 1) {
             Some((_, end)) => end,
             None => {
@@ -455,47 +458,52 @@ impl<'t> Pair<'t> {
         }
     }
 
-    fn where_is(&self, text: &[u8], around: &mut Around) -> Place {
+    fn where_is(&self, text: &[u8], around: &mut ContextTracker) -> ValueContext {
         // What is open around a key in quotes, not the quotes themselves.
         let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
         around.move_to(text, self.name.saturating_sub(quotes));
         if !self.may_be_parameter {
-            let before = run_back(text, self.name, 2, |byte| byte == b' ');
+            let before = run_start(text, self.name, 2, |byte| byte == b' ');
             let is_member = !self.colon && before > 0 && text[before - 1] == b';';
             return if is_member {
-                Place::Member
+                ValueContext::Member
             } else {
-                Place::Free
+                ValueContext::Free
             };
         }
         let is_member = text[self.name - 1] == b';';
         if around.query || around.web {
-            Place::Query {
+            ValueContext::Query {
                 is_web: !around.other_url,
             }
         } else if is_member {
-            Place::Member
+            ValueContext::Member
         } else {
-            Place::Form
+            ValueContext::Form
         }
     }
 
     /// The value; nothing if there is none, or one that tells nothing.
-    pub(crate) fn value(&self, text: &[u8], around: &mut Around, hiding: Hiding) -> Option<Value> {
+    pub(crate) fn value(
+        &self,
+        text: &[u8],
+        around: &mut ContextTracker,
+        hiding: RuleTraits,
+    ) -> Option<Value> {
         let mut start = self.after.min(text.len());
         start = match self.quote {
-            Some(_) => run(text, start, is_space),
-            None => run(text, start, |byte| matches!(byte, b' ' | b'\t')),
+            Some(_) => run_end(text, start, is_space),
+            None => run_end(text, start, |byte| matches!(byte, b' ' | b'\t')),
         };
         if text[start..].starts_with(b"** ") {
             start += 3;
         }
         let place = self.where_is(text, around);
-        while let Some(after) = values::after_tab(text, start, around.open()) {
+        while let Some(after) = value_end::after_tab(text, start, around.open()) {
             start = after;
         }
-        let slashes = run(text, start, |byte| byte == b'\\') - start;
-        let word = run(text, start, |byte| byte.is_ascii_lowercase());
+        let slashes = run_end(text, start, |byte| byte == b'\\') - start;
+        let word = run_end(text, start, |byte| byte.is_ascii_lowercase());
         let is_word = word > start && text.get(word) == Some(&b' ');
         let loose = self.colon
             && text[self.after - 1] == b':'
@@ -504,11 +512,11 @@ impl<'t> Pair<'t> {
             && hiding.built_in;
         let place = match place {
             // There is no space in a URL.
-            Place::Query { .. } if start > self.after => Place::Free,
+            ValueContext::Query { .. } if start > self.after => ValueContext::Free,
             place => place,
         };
         let mark = *text.get(start + slashes)?;
-        if let Some((start, end)) = self.below(text, start, around.open()) {
+        if let Some((start, end)) = self.value_on_next_line(text, start, around.open()) {
             return Some(Value {
                 start,
                 end,
@@ -516,7 +524,7 @@ impl<'t> Pair<'t> {
             });
         }
         if hiding.built_in
-            && (self.is_in_arn(text) || values::is_line_break(text, start, around.open()))
+            && (self.is_in_arn(text) || value_end::is_line_break(text, start, around.open()))
         {
             return None;
         }
@@ -527,9 +535,9 @@ impl<'t> Pair<'t> {
             return None;
         }
         let (value, is_quoted) = match &mark {
-            mark @ (b'"' | b'\'' | b'`') if !values::is_mark_of_member(text, start, place) => {
+            mark @ (b'"' | b'\'' | b'`') if !value_end::is_mark_of_member(text, start, place) => {
                 let start = start + slashes + 1;
-                let (start, end) = values::quoted(text, start, *mark, slashes, around.open());
+                let (start, end) = value_end::quoted(text, start, *mark, slashes, around.open());
                 let value = Value {
                     start,
                     end,
@@ -539,17 +547,17 @@ impl<'t> Pair<'t> {
             }
             _ => (self.bare(text, start, place, around, hiding, loose)?, false),
         };
-        let says = &text[value.start..value.end];
+        let content = &text[value.start..value.end];
         let shown = if !hiding.built_in {
-            credential::is_absent(says)
+            credential::is_absent(content)
         } else {
-            credential::is_nothing(says)
-                || credential::is_placeholder(says)
-                || credential::is_of_another_thing(self.key, says, &text[value.end..])
+            credential::is_nothing(content)
+                || credential::is_placeholder(content)
+                || credential::has_other_meaning(self.key, content, &text[value.end..])
                 || loose
                     && is_quoted
-                    && (self.is_of_a_parser(text, says)
-                        || self.is_of_a_sentence(text, says, value.end))
+                    && (self.is_of_a_parser(text, content)
+                        || self.is_of_a_sentence(text, content, value.end))
         };
         (!shown).then_some(value)
     }
@@ -558,12 +566,12 @@ impl<'t> Pair<'t> {
         &self,
         text: &[u8],
         start: usize,
-        place: Place,
-        around: &Around,
-        hiding: Hiding,
+        place: ValueContext,
+        around: &ContextTracker,
+        hiding: RuleTraits,
         loose: bool,
     ) -> Option<Value> {
-        let about = About::key(self.key);
+        let about = KeySubject::key(self.key);
         let needs_quotes = self
             .quote
             .filter(|(mark, _)| *mark == b'"')
@@ -573,7 +581,7 @@ impl<'t> Pair<'t> {
             end,
             needs_quotes,
         };
-        if let Some((from, to)) = values::block(text, start).filter(|_| self.colon) {
+        if let Some((from, to)) = value_end::block(text, start).filter(|_| self.colon) {
             return Some(until(from, to));
         }
         if let Some((from, to)) = self.list(text, start, about) {
@@ -582,43 +590,43 @@ impl<'t> Pair<'t> {
         let is_debug = is_debug(&text[start..]);
         let open = around.open();
         if loose && !is_debug {
-            let word = &text[start..run(text, start, |byte| byte.is_ascii_graphic())];
+            let word = &text[start..run_end(text, start, |byte| byte.is_ascii_graphic())];
             if self.is_of_a_parser(text, word) {
                 return None;
             }
-            match credential::after_colon(in_string(text, start, open), about) {
-                Reading::Prose => return None,
-                Reading::Through(length) => return Some(until(start, start + length)),
-                Reading::Value => {}
+            match credential::read_after_colon(in_string(text, start, open), about) {
+                ValueReading::Prose => return None,
+                ValueReading::Through(length) => return Some(until(start, start + length)),
+                ValueReading::Value => {}
             }
         }
         let mut end = if hiding.header && self.colon && self.quote.is_none() && !is_debug {
             if is_hidden(&text[start..]) {
                 return None;
             }
-            let end = values::end_of_header(text, start, open);
+            let end = value_end::end_of_header(text, start, open);
             // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
-            let word = Set::WORD.run(text, start);
+            let word = ByteClass::WORD.run_end(text, start);
             match text.get(word) {
                 Some(b'(' | b'[' | b'{' | b' ') => {
-                    end.max(values::end_of_bare(text, start, place, open))
+                    end.max(value_end::end_of_bare(text, start, place, open))
                 }
                 _ => end,
             }
         } else {
-            values::end_of_bare(text, start, place, open)
+            value_end::end_of_bare(text, start, place, open)
         };
         let is_alone = self.quote.is_none()
-            && place != Place::Form
-            && !matches!(place, Place::Query { .. })
+            && place != ValueContext::Form
+            && !matches!(place, ValueContext::Query { .. })
             && hiding.built_in;
-        if is_alone && about == About::Password {
+        if is_alone && about == KeySubject::Password {
             end = end.max(start + credential::end_of_groups(&text[start..]));
-        } else if is_alone && about == About::Phrase && !is_debug {
+        } else if is_alone && about == KeySubject::Phrase && !is_debug {
             end = end.max(start + credential::end_of_phrase(&text[start..]));
-        } else if loose && about == About::Code {
+        } else if loose && about == KeySubject::Code {
             end = start + credential::end_of_code(&text[start..], end - start);
-        } else if about == About::Person
+        } else if about == KeySubject::Person
             && (loose || is_alone && has_words(self.key, &text[start..end]))
         {
             end = start + credential::end_of_person(&text[start..], end - start);
@@ -627,7 +635,12 @@ impl<'t> Pair<'t> {
     }
 
     /// A credential alone on the next line, which is indented more than the key.
-    fn below(&self, text: &[u8], start: usize, open: Option<Quote>) -> Option<(usize, usize)> {
+    fn value_on_next_line(
+        &self,
+        text: &[u8],
+        start: usize,
+        open: Option<Quote>,
+    ) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         // What is longer is none: it is not followed to its end from each key again.
         const MAX_LEN: usize = 512;
@@ -636,31 +649,31 @@ impl<'t> Pair<'t> {
         }
         let line = match text.get(start)? {
             b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
-            b'\\' if values::is_line_break(text, start, open) => {
-                run(text, start, |byte| byte == b'\\') + 1
+            b'\\' if value_end::is_line_break(text, start, open) => {
+                run_end(text, start, |byte| byte == b'\\') + 1
             }
             _ => return None,
         };
         let near = &text[..text.len().min(line + MAX_INDENT)];
-        let mut from = run(near, line, |byte| byte == b' ');
-        let key = run_back(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        let mut from = run_end(near, line, |byte| byte == b' ');
+        let key = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
         if from - line <= self.name - key {
             return None;
         }
         let near = &text[..text.len().min(from + MAX_LEN)];
-        let slashes = run(near, from, |byte| byte == b'\\') - from;
+        let slashes = run_end(near, from, |byte| byte == b'\\') - from;
         let end = match near.get(from + slashes)? {
             mark @ (b'"' | b'\'') => {
                 from += slashes + 1;
-                values::closing_quote(line_end(near, from), from, *mark, slashes)
+                value_end::closing_quote(line_end(near, from), from, *mark, slashes)
             }
-            _ => values::end_of_bare(near, from, Place::Free, open),
+            _ => value_end::end_of_bare(near, from, ValueContext::Free, open),
         };
         if end == near.len() && near.len() < text.len() {
             return None;
         }
         let is_last = || {
-            let after = run(text, end, |byte| byte == b' ');
+            let after = run_end(text, end, |byte| byte == b' ');
             text.get(after)
                 .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
         };
@@ -668,18 +681,18 @@ impl<'t> Pair<'t> {
     }
 
     /// The list of YAML after the key, unless all its items are prose.
-    fn list(&self, text: &[u8], start: usize, about: About) -> Option<(usize, usize)> {
+    fn list(&self, text: &[u8], start: usize, about: KeySubject) -> Option<(usize, usize)> {
         const MAX_INDENT: usize = 64;
         if !self.colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
             return None;
         }
-        let line = run_back(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
-        let (from, to) = values::list(text, start, self.name - line)?;
+        let line = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        let (from, to) = value_end::list(text, start, self.name - line)?;
         let items = text[from..to].split(|byte| *byte == b'\n');
         let is_prose = |item: &[u8]| {
             let item = item.trim_ascii_start();
             let item = item.strip_prefix(b"- ").unwrap_or(item);
-            credential::after_colon(item, about) == Reading::Prose
+            credential::read_after_colon(item, about) == ValueReading::Prose
         };
         (!items.into_iter().all(is_prose)).then_some((from, to))
     }
@@ -689,47 +702,47 @@ impl<'t> Pair<'t> {
         if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
             return false;
         }
-        let start = run_back(text, self.name, MAX_KEY_LEN, |byte| {
-            Set::KEY.has(byte) || byte == b':' || byte == b'/'
+        let start = run_start(text, self.name, MAX_KEY_LEN, |byte| {
+            ByteClass::KEY.has(byte) || byte == b':' || byte == b'/'
         });
         text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
     }
 
     /// A name in quotes that the sentence goes on about.
     fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
-        if About::key(self.key) == About::Password {
+        if KeySubject::key(self.key) == KeySubject::Password {
             return false;
         }
-        let rest = run(text, end, |byte| b"\\\"'`".contains(&byte));
-        credential::is_subject(name, &text[rest..])
+        let rest = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_sentence_subject(name, &text[rest..])
     }
 
     /// The token that a parser did not expect: `` unexpected token: `}` ``.
-    fn is_of_a_parser(&self, text: &[u8], says: &[u8]) -> bool {
+    fn is_of_a_parser(&self, text: &[u8], content: &[u8]) -> bool {
         // `unknown password: "tulip"` is none.
         let key = self.key.as_bytes();
-        let is_token = |word: &[u8]| has_at(key, key.len().saturating_sub(word.len()), word);
+        let is_token = |word: &[u8]| matches_at(key, key.len().saturating_sub(word.len()), word);
         if !is_token(b"token") && !is_token(b"tokens") {
             return false;
         }
-        if says.len() <= 3
-            && !says
+        if content.len() <= 3
+            && !content
                 .iter()
-                .any(|byte| Set::WORD.has(*byte) || !byte.is_ascii())
+                .any(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii())
         {
             return true;
         }
-        let before = run_back(text, self.name, 1, is_space);
-        let word = run_back(text, before, 16, |byte| byte.is_ascii_alphabetic());
+        let before = run_start(text, self.name, 1, is_space);
+        let word = run_start(text, before, 16, |byte| byte.is_ascii_alphabetic());
         let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
         let is_parser = words
             .iter()
             .any(|known| text[word..before].eq_ignore_ascii_case(known));
         is_parser
-            && says.len() <= 12
-            && says
+            && content.len() <= 12
+            && content
                 .iter()
-                .all(|byte| byte.is_ascii_lowercase() || !Set::WORD.has(*byte))
+                .all(|byte| byte.is_ascii_lowercase() || !ByteClass::WORD.has(*byte))
     }
 }
 
@@ -758,10 +771,11 @@ const ATTRIBUTES: [&str; 10] = [
 fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
     let bytes = text.as_bytes();
     let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
-    let letters = Set::ALPHA.run_back(bytes, end, 16);
+    let letters = ByteClass::ALPHA.run_start(bytes, end, 16);
     let word = after_escape(bytes, letters).min(end);
     let before = letters.checked_sub(1).map(|before| bytes[before]);
-    let begins = before.is_none_or(|before| !Set::KEY.has(before) && !b"=:/".contains(&before));
+    let begins =
+        before.is_none_or(|before| !ByteClass::KEY.has(before) && !b"=:/".contains(&before));
     (begins && end > word + 1).then_some([word, letters])
 }
 
@@ -785,7 +799,7 @@ fn line_end(text: &[u8], at: usize) -> &[u8] {
 fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
     let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
     let end = match open {
-        Some((mark, slashes)) => values::closing_quote(near, start, mark, slashes),
+        Some((mark, slashes)) => value_end::closing_quote(near, start, mark, slashes),
         None => near.len(),
     };
     &text[start..end]

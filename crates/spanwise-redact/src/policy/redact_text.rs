@@ -5,25 +5,24 @@ use std::{borrow::Cow, sync::atomic::Ordering};
 
 use spanwise_core::REDACTED;
 
-use super::{Outcome, Policy};
+use super::{Policy, RuleState};
 use crate::{
     Detector,
-    bytes::{find, is_space},
+    builtin_keys::QUERY_PARAMETERS,
+    builtin_rules::{RULES, Tier},
+    byte_class::{find, is_space},
     commands::{self, Argument},
     credential,
-    document::Document,
-    elements, encoded, inserts,
-    keys::{Decision, Normal, Origin, is_network_address},
-    mentions,
-    names::QUERY,
-    pairs::{self, Around, Hiding, Pair},
-    scan::{self, Hit, Rule, Signs},
-    words::{RULES, Tier},
-    work,
+    json_strings::JsonStrings,
+    keys::{KeyDecision, NormalizedKey, Origin, is_network_address},
+    pair_lexer::{self, ContextTracker, Pair, RuleTraits},
+    percent_encoded, prose_pairs,
+    scan::{self, CharStats, Match, Rule},
+    sql_inserts, work, xml_elements,
 };
 
 /// A rule that hides the value of a key.
-struct Found {
+struct KeyRule {
     rule: Rule,
     /// It is of this crate, and leaves alone what is no credential.
     built_in: bool,
@@ -31,95 +30,101 @@ struct Found {
     unless_address: bool,
 }
 
-impl Found {
+impl KeyRule {
     /// The hit of a value, unless it tells nothing.
-    fn hit(&self, text: &str, start: usize, end: usize) -> Option<Hit> {
+    fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
-        let says = value.as_bytes();
+        let content = value.as_bytes();
         let shown = if self.built_in {
-            credential::is_nothing(says)
-                || credential::is_placeholder(says)
+            credential::is_nothing(content)
+                || credential::is_placeholder(content)
                 || self.unless_address && is_network_address(value)
         } else {
-            credential::is_absent(says)
+            credential::is_absent(content)
         };
-        (!shown).then(|| Hit::new(start, end, self.rule))
+        (!shown).then(|| Match::new(start, end, self.rule))
     }
 }
 
 impl Policy {
     /// `text`, found under `key`, with what is secret in it replaced.
     #[inline]
-    pub(super) fn hidden<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+    pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
         if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
-        self.read(key, text)
+        self.scan(key, text)
     }
 
     /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
     #[inline]
     fn has_paths_into(&self, text: &str) -> bool {
-        self.rules.keys.has_paths() && crate::json::may_be_json(text)
+        self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
     }
 
     #[inline(never)]
-    fn read<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        let mut hits = Vec::new();
-        let signs = scan::detect(text.as_bytes(), self.rules.detected, &mut hits);
-        if hits.is_empty() && !signs.may_have_keys() && !self.has_paths_into(text) {
+    fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        let mut matches = Vec::new();
+        let stats = scan::detect(text.as_bytes(), self.rules.enabled_detectors, &mut matches);
+        if matches.is_empty() && !stats.may_have_keys() && !self.has_paths_into(text) {
             return Cow::Borrowed(text);
         }
-        let hits = self.hits(key, text, signs, hits);
-        if hits.is_empty() {
+        let matches = self.matches(key, text, stats, matches);
+        if matches.is_empty() {
             return Cow::Borrowed(text);
         }
-        Cow::Owned(self.render(text, &hits))
+        Cow::Owned(self.render(text, &matches))
     }
 
     /// Adds what the keys hide to what the detectors found. In the order of the text.
     #[inline(never)]
-    fn hits(&self, key: Option<&str>, text: &str, signs: Signs, mut hits: Vec<Hit>) -> Vec<Hit> {
+    fn matches(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        stats: CharStats,
+        mut matches: Vec<Match>,
+    ) -> Vec<Match> {
         // Looked for if there is something to hide, and once.
-        let mut document = None;
-        if signs.may_have_pairs() {
-            self.pairs(text, &mut document, &mut hits);
+        let mut strings = None;
+        if stats.may_have_pairs() {
+            self.pairs(text, &mut strings, &mut matches);
         }
-        self.other_pairs(text, signs, &mut hits);
+        self.other_pairs(text, stats, &mut matches);
         if self.has_paths_into(text) {
-            crate::json::by_path(key, text, &self.rules.keys, &mut hits);
+            crate::json_paths::by_path(key, text, &self.rules.keys, &mut matches);
         }
-        if hits.is_empty() {
-            return hits;
+        if matches.is_empty() {
+            return matches;
         }
         // Of two that found the same, the key says what is done with it.
-        let order = |hit: &Hit| {
-            let by_form = matches!(hit.rule, Rule::Detector(_));
-            (hit.start, std::cmp::Reverse(hit.end), by_form)
+        let order = |found: &Match| {
+            let by_form = matches!(found.rule, Rule::Detector(_));
+            (found.start, std::cmp::Reverse(found.end), by_form)
         };
-        hits.sort_by_key(order);
-        if let Some(document) = document.get_or_insert_with(|| Document::of(text)) {
-            hits = document.fit(text, hits);
-            hits.sort_by_key(order);
+        matches.sort_by_key(order);
+        if let Some(strings) = strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+            matches = strings.align(text, matches);
+            matches.sort_by_key(order);
         }
-        hits
+        matches
     }
 
     fn wants(&self, detector: Detector) -> bool {
-        self.rules.detected & scan::bit(detector) != 0
+        self.rules.enabled_detectors & scan::detector_bit(detector) != 0
     }
 
     /// The rule about a key that stands in `text`.
-    fn rule(&self, text: &str, key: &str) -> Option<Found> {
+    fn rule(&self, text: &str, key: &str) -> Option<KeyRule> {
         work::step(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
-            Decision::Hide { rule, origin } => (rule, origin, false),
-            Decision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
-            Decision::Trust | Decision::Pass => return None,
+            KeyDecision::Hide { rule, origin } => (rule, origin, false),
+            KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            KeyDecision::Trust | KeyDecision::Pass => return None,
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
         let at = (from, from + key.len());
-        Some(Found {
+        Some(KeyRule {
             rule: Rule::Key { rule, at },
             built_in: origin == Origin::BuiltIn,
             unless_address,
@@ -127,9 +132,9 @@ impl Policy {
     }
 
     /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
-    fn rule_of_reading(&self, text: &str, key: &str) -> Option<Found> {
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<KeyRule> {
         if let Some((first, last)) = key.split_once(' ') {
-            let is_noun = pairs::NOUNS
+            let is_noun = pair_lexer::NOUNS
                 .iter()
                 .any(|noun| last.eq_ignore_ascii_case(noun));
             if !is_noun && self.rule(text, first).is_some() {
@@ -147,9 +152,12 @@ impl Policy {
         if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
             return None;
         }
-        let normal = Normal::new(pair.key);
+        let normal = NormalizedKey::new(pair.key);
         let name = normal.whole();
-        let is_query = pair.may_be_parameter && QUERY.iter().any(|query| query.as_bytes() == name);
+        let is_query = pair.may_be_parameter
+            && QUERY_PARAMETERS
+                .iter()
+                .any(|query| query.as_bytes() == name);
         let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
         let detector = if is_query {
             Detector::UrlQuery
@@ -161,15 +169,20 @@ impl Policy {
         self.wants(detector).then_some(detector)
     }
 
-    fn pairs(&self, text: &str, document: &mut Option<Option<Document>>, hits: &mut Vec<Hit>) {
+    fn pairs(
+        &self,
+        text: &str,
+        strings: &mut Option<Option<JsonStrings>>,
+        matches: &mut Vec<Match>,
+    ) {
         let bytes = text.as_bytes();
-        let mut around = Around::default();
+        let mut around = ContextTracker::default();
         let mut at = 0;
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
         // What the last pair says that the next value is called.
         let mut named = None;
-        while let Some(mut pair) = pairs::next(text, &mut at) {
+        while let Some(mut pair) = pair_lexer::next(text, &mut at) {
             // The value of a header goes on to the end of the line. One inside another is not
             // followed there again.
             let is_header_in_value = || !is_until_header && is_header(pair.key);
@@ -195,7 +208,7 @@ impl Policy {
             let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair)?;
-                Some(Found {
+                Some(KeyRule {
                     rule: Rule::Detector(detector),
                     built_in: true,
                     unless_address: false,
@@ -203,24 +216,24 @@ impl Policy {
             });
             let Some(found) = found else { continue };
             let rule = found.rule;
-            let hiding = Hiding {
+            let hiding = RuleTraits {
                 header: is_header(pair.key),
                 built_in: found.built_in,
             };
-            let end = match document.get_or_insert_with(|| Document::of(text)) {
-                Some(document) => pair.place(document).min(text.len()),
+            let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+                Some(strings) => pair.place(strings).min(text.len()),
                 None => text.len(),
             };
             let end = match rule {
                 // One that goes on is none: it is not followed to its end, which may be that of the
                 // text, from each such key again.
-                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET),
+                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET_LEN),
                 _ => end,
             };
             // What is shown is read again from each key in it: an address is looked for within a
             // bound, and what goes on is none.
             let near = if found.unless_address {
-                end.min(pair.after() + LONGEST_ADDRESS)
+                end.min(pair.after() + MAX_ADDRESS_LEN)
             } else {
                 end
             };
@@ -234,13 +247,13 @@ impl Policy {
             if is_phone(pair.key) {
                 value.end = end_of_phone(&bytes[..end], value.start, value.end);
             }
-            let says = &bytes[value.start..value.end];
+            let content = &bytes[value.start..value.end];
             let is_it = match rule {
-                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, says),
-                Rule::Detector(_) => says.len() == AWS_SECRET,
+                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
+                Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
                 Rule::Key { .. } => {
-                    let says = text.get(value.start..value.end);
-                    !(found.unless_address && !goes_on && says.is_some_and(is_network_address))
+                    let content = text.get(value.start..value.end);
+                    !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
                 }
             };
             if !is_it {
@@ -250,7 +263,7 @@ impl Policy {
                 at = at.max(value.next(bytes));
                 continue;
             }
-            hits.push(Hit {
+            matches.push(Match {
                 start: value.start,
                 end: value.end,
                 rule,
@@ -264,55 +277,55 @@ impl Policy {
     }
 
     /// Pairs that have another form: encoded, as elements, as arguments.
-    fn other_pairs(&self, text: &str, signs: Signs, hits: &mut Vec<Hit>) {
-        if signs.may_have_encoded_pairs() {
+    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Vec<Match>) {
+        if stats.may_have_encoded_pairs() {
             let mut at = 0;
-            while let Some(pair) = encoded::next(text, &mut at) {
+            while let Some(pair) = percent_encoded::next(text, &mut at) {
                 if let Some(found) = self.rule(text, pair.key) {
                     let (start, end) = pair.value(text);
-                    hits.extend(found.hit(text, start, end));
+                    matches.extend(found.match_in(text, start, end));
                     at = at.max(end);
                 }
             }
         }
-        if signs.may_have_elements() {
+        if stats.may_have_elements() {
             let mut at = 0;
-            while let Some(element) = elements::next(text, &mut at) {
+            while let Some(element) = xml_elements::next(text, &mut at) {
                 if let Some(found) = self.rule(text, element.name) {
-                    hits.extend(found.hit(text, element.start, element.end));
+                    matches.extend(found.match_in(text, element.start, element.end));
                 }
             }
         }
-        if signs.may_have_inserts() {
+        if stats.may_have_inserts() {
             let rule = |name| self.rule(text, name);
-            inserts::literals(text, rule, |found, start, end| {
-                hits.extend(found.hit(text, start, end));
+            sql_inserts::literals(text, rule, |found, start, end| {
+                matches.extend(found.match_in(text, start, end));
             });
         }
-        if signs.may_have_mentions() {
-            self.mentions(text, hits);
+        if stats.may_have_mentions() {
+            self.mentions(text, matches);
         }
-        if !signs.may_have_command_line() {
+        if !stats.may_have_command_line() {
             return;
         }
         commands::arguments(text, |argument| match argument {
             Argument::Option { key, start, end } => {
                 let found = self.rule(text, key);
-                hits.extend(found.and_then(|found| found.hit(text, start, end)));
+                matches.extend(found.and_then(|found| found.match_in(text, start, end)));
             }
             Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
                 let rule = Rule::Detector(Detector::CommandLine);
-                hits.push(Hit::new(start, end, rule));
+                matches.push(Match::new(start, end, rule));
             }
             Argument::Secret { .. } => {}
         });
     }
 
     /// Secrets in running text: `the new password is …`.
-    fn mentions(&self, text: &str, hits: &mut Vec<Hit>) {
-        let (mut at, mut before) = (0, mentions::Before::default());
-        while let Some(mention) = mentions::next(text, &mut at, &mut before) {
-            hits.extend(mention.keys().find_map(|key| {
+    fn mentions(&self, text: &str, matches: &mut Vec<Match>) {
+        let (mut at, mut before) = (0, prose_pairs::Before::default());
+        while let Some(mention) = prose_pairs::next(text, &mut at, &mut before) {
+            matches.extend(mention.keys().find_map(|key| {
                 let found = self.rule_of_reading(text, key)?;
                 let Rule::Key { rule, .. } = found.rule else {
                     return None;
@@ -322,40 +335,42 @@ impl Policy {
                 let (start, end) = mention
                     .value(text, key)
                     .filter(|_| tier != Some(Tier::Pii))?;
-                found.hit(text, start, end)
+                found.match_in(text, start, end)
             }));
         }
     }
 
-    fn render(&self, text: &str, hits: &[Hit]) -> String {
+    fn render(&self, text: &str, matches: &[Match]) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        let mut hits = hits.iter().peekable();
-        while let Some(hit) = hits.next() {
+        let mut matches = matches.iter().peekable();
+        while let Some(found) = matches.next() {
             // Hits that overlap are one.
-            let mut end = hit.end;
+            let mut end = found.end;
             let mut alone = true;
-            while let Some(next) = hits.next_if(|next| next.start < end) {
-                alone &= next.end <= hit.end && matches!(hit.rule, Rule::Key { .. });
+            while let Some(next) = matches.next_if(|next| next.start < end) {
+                alone &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
                 end = end.max(next.end);
             }
-            let (start, end) = (floor(text, hit.start.max(at)), ceil(text, end));
-            let outcome = self.outcome(hit.rule);
-            outcome.count.fetch_add(1, Ordering::Relaxed);
+            let (start, end) = (floor(text, found.start.max(at)), ceil(text, end));
+            let rule_state = self.state(found.rule);
+            rule_state.count.fetch_add(1, Ordering::Relaxed);
             let value = &text[start..end];
-            let name = match hit.rule {
+            let name = match found.rule {
                 Rule::Detector(detector) => detector.name(),
                 Rule::Key { at: (from, to), .. } => &text[from..to],
             };
             out.push_str(&text[at..start]);
-            let quotes = hit.needs_quotes.map(|slashes| "\\".repeat(slashes) + "\"");
+            let quotes = found
+                .needs_quotes
+                .map(|slashes| "\\".repeat(slashes) + "\"");
             out.extend(quotes.as_deref());
             // The end of a value with escapes in it may be the end of an escape, and no list is a
             // string.
             let is_string =
                 quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
             if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
-                out.push_str(&self.shown(outcome, name, value));
+                out.push_str(&self.replacement(rule_state, name, value));
             } else {
                 out.push_str(REDACTED);
             }
@@ -366,10 +381,10 @@ impl Policy {
         out
     }
 
-    fn outcome(&self, rule: Rule) -> &Outcome {
+    fn state(&self, rule: Rule) -> &RuleState {
         match rule {
             Rule::Detector(detector) => &self.rules.detectors[detector as usize],
-            Rule::Key { rule, .. } => &self.rules.outcomes[rule],
+            Rule::Key { rule, .. } => &self.rules.rule_states[rule],
         }
     }
 }
@@ -431,7 +446,7 @@ fn ceil(text: &str, mut at: usize) -> usize {
 }
 
 fn is_header(key: &str) -> bool {
-    let normal = Normal::new(key);
+    let normal = NormalizedKey::new(key);
     let name = normal.last();
     name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
 }
@@ -440,15 +455,15 @@ fn is_header(key: &str) -> bool {
 /// `?code=404`, `?code=NOT_FOUND`. A signature is one whatever it says.
 fn is_credential_of(key: &str, value: &[u8]) -> bool {
     let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
-    value.len() >= SHORTEST_PARAMETER && (is_signature || !credential::is_words(value))
+    value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
 }
 
 /// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter:
 /// `?code=404`.
-const SHORTEST_PARAMETER: usize = 8;
+const MIN_PARAMETER_LEN: usize = 8;
 
 /// No address of a network that is shown is longer, with the gap and the quote before it.
-const LONGEST_ADDRESS: usize = 256;
+const MAX_ADDRESS_LEN: usize = 256;
 
 /// The length of a secret access key.
-const AWS_SECRET: usize = 40;
+const AWS_SECRET_LEN: usize = 40;

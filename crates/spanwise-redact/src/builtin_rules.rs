@@ -9,14 +9,14 @@
 
 use std::sync::LazyLock;
 
-use crate::{keys::Normal, names};
+use crate::{builtin_keys, keys::NormalizedKey};
 
 /// The built-in rules.
 pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
 
 /// What the words of a key say about its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub(crate) enum KeyMeaning {
     /// This rule hides it.
     Hidden(usize),
     /// This rule hides it unless it is an address of a network.
@@ -48,10 +48,10 @@ pub(crate) struct Rules {
     inside: Vec<(String, Vec<Word>)>,
     inside_signs: Trigrams,
     /// Words of other scripts, as keys with them are compared, each with its rule.
-    foreign: Vec<(Normal, usize)>,
+    foreign: Vec<(NormalizedKey, usize)>,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
     secret_signs: Trigrams,
-    signs: Trigrams,
+    trigrams: Trigrams,
 }
 
 /// Words in their order, and what it means if a key ends in them.
@@ -84,18 +84,18 @@ impl Rules {
             inside_signs: Trigrams::default(),
             foreign: Vec::new(),
             secret_signs: Trigrams::default(),
-            signs: Trigrams::default(),
+            trigrams: Trigrams::default(),
         };
         let common = Common::new();
         let flags = [
-            (names::ABOUT, ABOUT),
-            (names::TRANSPARENT, TRANSPARENT),
-            (names::REGIONS, TRANSPARENT | ALONE),
-            (names::ALONE, ALONE),
-            (names::QUESTIONS, QUESTION),
-            (names::COUNTS, COUNT),
-            (names::SUFFIXES, SUFFIX),
-            (names::JOINED, 0),
+            (builtin_keys::DESCRIPTIVE_WORDS, ABOUT),
+            (builtin_keys::IGNORED_WORDS, TRANSPARENT),
+            (builtin_keys::REGION_WORDS, TRANSPARENT | ALONE),
+            (builtin_keys::NEVER_JOINED, ALONE),
+            (builtin_keys::QUESTION_WORDS, QUESTION),
+            (builtin_keys::COUNT_WORDS, COUNT),
+            (builtin_keys::JOINED_SUFFIXES, SUFFIX),
+            (builtin_keys::JOINED_WORDS, 0),
         ];
         for (words, flag) in flags {
             words.split_whitespace().for_each(|word| {
@@ -104,30 +104,32 @@ impl Rules {
             });
         }
         let tiers = [
-            (names::STRONG, Tier::Secrets, true),
-            (names::SECRETS, Tier::Secrets, false),
-            (names::PII, Tier::Pii, false),
+            (builtin_keys::STRONG, Tier::Secrets, true),
+            (builtin_keys::SECRETS, Tier::Secrets, false),
+            (builtin_keys::PII, Tier::Pii, false),
         ];
         for (lines, tier, is_strong) in tiers {
             for line in lines {
                 rules.add_rule(line, tier, is_strong, &common);
             }
         }
-        for line in names::VISIBLE {
+        for line in builtin_keys::SHOWN {
             alternatives(line).for_each(|phrase| rules.add_phrase(phrase, Effect::Show));
         }
-        for id in names::TRUSTED {
+        for id in builtin_keys::TRUSTED_IDS {
             rules.add_phrase((id, "", true), Effect::Trust);
-            rules.signs.add_phrase(id, &common);
+            rules.trigrams.add_phrase(id, &common);
             rules.secret_signs.add_phrase(id, &common);
         }
-        for word in names::ENGLISH.split_whitespace() {
+        for word in builtin_keys::ENGLISH_WORDS.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
         }
-        let foreign = names::FOREIGN.iter().filter_map(|(word, rule)| {
-            let rule = rules.find(rule)?;
-            Some((Normal::new(word), rule))
-        });
+        let foreign = builtin_keys::OTHER_SCRIPTS
+            .iter()
+            .filter_map(|(word, rule)| {
+                let rule = rules.find(rule)?;
+                Some((NormalizedKey::new(word), rule))
+            });
         rules.foreign = foreign.collect();
         rules.sort();
         rules
@@ -145,7 +147,7 @@ impl Rules {
                 _ => Effect::Hide(rule, is_strong),
             };
             self.add_phrase(phrase, effect);
-            self.signs.add_phrase(words, common);
+            self.trigrams.add_phrase(words, common);
             if tier == Tier::Secrets {
                 self.secret_signs.add_phrase(words, common);
             }
@@ -219,16 +221,20 @@ impl Rules {
     /// `pii`.
     #[inline]
     pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
-        let signs = if pii { &self.signs } else { &self.secret_signs };
-        signs.may_be_in(key.as_bytes())
+        let trigrams = if pii {
+            &self.trigrams
+        } else {
+            &self.secret_signs
+        };
+        trigrams.may_be_in(key.as_bytes())
     }
 
     /// What the rules that are `on` say of a key.
-    pub(crate) fn read(&self, key: &Normal, on: &[bool]) -> Meaning {
+    pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyMeaning {
         if !key.last().is_ascii()
             && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
         {
-            return Meaning::Hidden(rule);
+            return KeyMeaning::Hidden(rule);
         }
         let mut sequence = Sequence::default();
         for (word, is_last_part) in key.words() {
@@ -248,7 +254,7 @@ impl Rules {
         Some(found.1)
     }
 
-    fn decide(&self, sequence: &Sequence, on: &[bool]) -> Meaning {
+    fn decide(&self, sequence: &Sequence, on: &[bool]) -> KeyMeaning {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
         let first = [words.first(), words.get(last_part)];
@@ -259,7 +265,7 @@ impl Rules {
                 .any(|word| self.vocabulary.is(*word, flag))
         };
         if words.len() > 1 && begins(QUESTION) {
-            return Meaning::Unknown;
+            return KeyMeaning::Unknown;
         }
         let counts = begins(COUNT);
         let ending = |end: usize| {
@@ -274,22 +280,22 @@ impl Rules {
         let mut end = words.len();
         while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
             match ending(end).map(|phrase| phrase.effect) {
-                Some(Effect::Hide(rule, _)) => return Meaning::Hidden(rule),
+                Some(Effect::Hide(rule, _)) => return KeyMeaning::Hidden(rule),
                 // A line of an address is not one of a network.
                 Some(Effect::HideUnlessAddress(rule))
                     if sequence.has_numbers || end < words.len() =>
                 {
-                    return Meaning::Hidden(rule);
+                    return KeyMeaning::Hidden(rule);
                 }
-                Some(Effect::HideUnlessAddress(rule)) => return Meaning::Address(rule),
+                Some(Effect::HideUnlessAddress(rule)) => return KeyMeaning::Address(rule),
                 Some(Effect::Trust) if end == words.len() && !sequence.has_numbers => {
-                    return Meaning::Id;
+                    return KeyMeaning::Id;
                 }
-                Some(Effect::Show | Effect::Trust) => return Meaning::Unknown,
+                Some(Effect::Show | Effect::Trust) => return KeyMeaning::Unknown,
                 None => {}
             }
             if self.vocabulary.is(last, ABOUT) {
-                return Meaning::Unknown;
+                return KeyMeaning::Unknown;
             }
             if !self.vocabulary.is(last, TRANSPARENT) {
                 break;
@@ -300,7 +306,7 @@ impl Rules {
             Effect::Hide(rule, true) => Some(rule),
             _ => None,
         });
-        strong.map_or(Meaning::Unknown, Meaning::Hidden)
+        strong.map_or(KeyMeaning::Unknown, KeyMeaning::Hidden)
     }
 
     /// The phrases that these words end in, the longest first.
@@ -334,7 +340,7 @@ impl Rules {
         }
         match self.vocabulary.find(word) {
             Some(known) => sequence.push(known),
-            None if self.signs.are_in(word) => self.push_joined(word, sequence),
+            None if self.trigrams.are_in(word) => self.push_joined(word, sequence),
             None => sequence.push(OTHER),
         }
     }
@@ -668,7 +674,10 @@ struct Common(Vec<u16>);
 impl Common {
     fn new() -> Self {
         let mut counts = vec![0; 1 << 15];
-        for word in [names::COMMON, names::ABOUT].join(" ").split_whitespace() {
+        for word in [builtin_keys::COMMON_WORDS, builtin_keys::DESCRIPTIVE_WORDS]
+            .join(" ")
+            .split_whitespace()
+        {
             for letters in word.as_bytes().windows(3) {
                 counts[Self::at(letters)] += 1;
             }
@@ -698,13 +707,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_of_the_lists_is_in_the_vocabulary() {
+    fn listed_words_are_in_the_vocabulary() {
         let lists = [
-            names::STRONG,
-            names::SECRETS,
-            names::PII,
-            names::VISIBLE,
-            names::TRUSTED,
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+            builtin_keys::SHOWN,
+            builtin_keys::TRUSTED_IDS,
         ];
         for line in lists.concat() {
             for (words, plural, _) in alternatives(line) {
@@ -715,13 +724,19 @@ mod tests {
             }
         }
         assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
-        assert_eq!(RULES.foreign.len(), names::FOREIGN.len());
+        assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 
     /// What no letters of a rule are in is not looked at.
     #[test]
-    fn every_rule_is_seen_from_its_letters() {
-        for line in [names::STRONG, names::SECRETS, names::PII].concat() {
+    fn trigrams_cover_every_rule() {
+        for line in [
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+        ]
+        .concat()
+        {
             for (words, plural, _) in alternatives(line) {
                 for between in ["", "_", "2-", "["] {
                     let key = format!("x{}{plural}", words.replace(' ', between));
@@ -730,7 +745,7 @@ mod tests {
                 }
             }
         }
-        let common = names::COMMON.split_whitespace();
+        let common = builtin_keys::COMMON_WORDS.split_whitespace();
         let seen: Vec<&str> = common
             .filter(|word| RULES.may_be_about(word, false))
             .collect();
@@ -738,9 +753,16 @@ mod tests {
     }
 
     #[test]
-    fn no_two_rules_have_the_same_words() {
+    fn rules_have_distinct_words() {
         let mut seen = std::collections::BTreeMap::new();
-        for line in [names::STRONG, names::SECRETS, names::PII, names::VISIBLE].concat() {
+        for line in [
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+            builtin_keys::SHOWN,
+        ]
+        .concat()
+        {
             for (words, plural, _) in alternatives(line) {
                 for words in [words.to_owned(), format!("{words}{plural}")] {
                     let other = seen.insert(words.clone(), line);

@@ -4,7 +4,7 @@
 //! alternative is one word or several in their order. `(s)` after the last word stands for the
 //! plural, too. After a `=` the words must be the whole key, or all of it after a dot.
 
-/// Words that make a key secret wherever they stand in it, unless its end is one of [`ABOUT`].
+/// Words that make a key secret wherever they stand in it, unless its end is one of [`DESCRIPTIVE_WORDS`].
 pub(crate) const STRONG: &[&str] = &[
     "password(s) | passw | passwd(s) | pass word(s) | pass wd | passwort | kennwort | contrasena | senha | motdepasse | mot de passe | passwrd | pword",
     "passphrase(s) | pass phrase(s)",
@@ -33,7 +33,7 @@ pub(crate) const STRONG: &[&str] = &[
 ];
 
 /// Words of other scripts, with the rule that hides a key which ends in them.
-pub(crate) const FOREIGN: &[(&str, &str)] = &[
+pub(crate) const OTHER_SCRIPTS: &[(&str, &str)] = &[
     ("пароль", "password"),
     ("токен", "token"),
     ("密码", "password"),
@@ -168,7 +168,7 @@ pub(crate) const PII: &[&str] = &[
 
 /// Words that say a key is no secret and personal data of nobody if it ends in them. The longest
 /// end decides.
-pub(crate) const VISIBLE: &[&str] = &[
+pub(crate) const SHOWN: &[&str] = &[
     "public key(s) | public key token",
     "next token | page token | paging token | pagination token | continuation token | sync token | resume token | cursor token",
     "start token | starting token | =end token | stop token | first token | last token | forward token | backward token",
@@ -183,7 +183,7 @@ pub(crate) const VISIBLE: &[&str] = &[
 ];
 
 /// Ends after which a key is about a secret: its length, its name, the time of its end.
-pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
+pub(crate) const DESCRIPTIVE_WORDS: &str = "id ids uid uuid guid len length lengths size sizes count counts counter total totals sum name names \
     username type types kind kinds category class version versions ver at in on date dates day days time times timestamp ts hour \
     hours minute minutes min mins max minimum maximum sec secs second seconds ms millis month months year years expires expire \
     expired expiry expiration exp ttl age lifetime duration timeout interval period policy policies rule rules regex pattern format \
@@ -202,42 +202,43 @@ pub(crate) const ABOUT: &str = "id ids uid uuid guid len length lengths size siz
     flag flags hits misses loaded cached ready matches matched equal differ differs";
 
 /// Words that say nothing about what a value is: a key is read as if they were not at its end.
-pub(crate) const TRANSPARENT: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
+pub(crate) const IGNORED_WORDS: &str = "value values val str string text txt raw plain plaintext clear cleartext hash hashed hashes \
     digest b base hex encoded encrypted old new current previous prev confirm confirmation confirmed repeat repeated again retype \
     default initial temp temporary tmp test testing prod production preprod dev development staging stage stg qa uat sandbox live \
     preview canary local ci primary secondary main alt v json yaml yml pem full \
     github gitlab bitbucket slack discord telegram stripe paypal twilio npm pypi openai anthropic datadog cloudflare heroku";
 
 /// Regions, which say nothing either.
-pub(crate) const REGIONS: &str = "us eu uk apac asia east west north south central";
+pub(crate) const REGION_WORDS: &str = "us eu uk apac asia east west north south central";
 
 /// Words that are never written together with others.
-pub(crate) const ALONE: &str = "in at on is v b n nb min can was";
+pub(crate) const NEVER_JOINED: &str = "in at on is v b n nb min can was";
 
 /// Beginnings after which a key is a question: `has_password`.
-pub(crate) const QUESTIONS: &str = "is has have needs need requires should supports";
+pub(crate) const QUESTION_WORDS: &str = "is has have needs need requires should supports";
 
 /// Beginnings after which a key in the plural is a number: `max_api_keys`, `number_of_secrets`.
-pub(crate) const COUNTS: &str = "num number count total max min nb n";
+pub(crate) const COUNT_WORDS: &str = "num number count total max min nb n";
 
 /// Words that stand before others without a separator: `dbpassword`, `myapikey`.
-pub(crate) const JOINED: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
+pub(crate) const JOINED_WORDS: &str = "db database user usr users my admin root smtp imap pop ftp sftp mysql mssql sql pg postgres \
     postgresql redis mongo mongodb ldap login account mail http https proxy basic app client server web wifi wlan vpn ssh sudo atm \
     sim x php asp jsp connect net our your system sys service svc host site bot github gitlab slack discord telegram twitter aws \
     gcp azure google stripe paypal twilio docker npm vault kafka rabbit amqp mqtt rpc wallet two factor aspx keystore truststore middleware set \
     work private business contact sender customer";
 
 /// Words that are found at the end of any other that is not known.
-pub(crate) const SUFFIXES: &str = "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
+pub(crate) const JOINED_SUFFIXES: &str =
+    "api token pwd jwt cvv cookie csrf xsrf totp sessid privkey";
 
 /// Words of English, and names, that only look as if one of the others were in them.
-pub(crate) const ENGLISH: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
+pub(crate) const ENGLISH_WORDS: &str = "secretary secretaries secretariat secretion secretions secrete secretes secreted secretory \
     secretive secretly passwordless credentialed credentialing betoken possession obsession passport passports oauth openid \
     author authors authored authority authorities authentic authenticated authenticator unauthorized intel secretarial secretor undersecretary subsecretary \
     secretagogue";
 
 /// Words that most keys have. What is in them is no sign of a rule.
-pub(crate) const COMMON: &str = "order orders status user users latency method duration count path level target customer response \
+pub(crate) const COMMON_WORDS: &str = "order orders status user users latency method duration count path level target customer response \
     request requests retries retry bytes queue worker elapsed region attempt message error errors trace span service host port \
     node pod cluster namespace version build commit event type kind action state reason result created updated timestamp time \
     date timeout limit offset total size length index name route query table column row rows batch item items product price \
@@ -250,10 +251,10 @@ pub(crate) const COMMON: &str = "order orders status user users latency method d
     city feature flag variant experiment metric value unit label tag tags category title summary description comment note";
 
 /// Keys of ids of a fixed form: their text is not read.
-pub(crate) const TRUSTED: &[&str] = &["request id", "trace id", "span id", "parent span id"];
+pub(crate) const TRUSTED_IDS: &[&str] = &["request id", "trace id", "span id", "parent span id"];
 
 /// Attributes of the semantic conventions whose words say something else there.
-pub(crate) const ATTRIBUTES: &[&str] = &[
+pub(crate) const EXEMPT_ATTRIBUTES: &[&str] = &[
     "client.address",
     "server.address",
     "source.address",
@@ -263,7 +264,7 @@ pub(crate) const ATTRIBUTES: &[&str] = &[
 ];
 
 /// After them comes the name of a header.
-pub(crate) const HEADERS: [&str; 4] = [
+pub(crate) const HEADER_PREFIXES: [&str; 4] = [
     "http.request.header.",
     "http.response.header.",
     "rpc.grpc.request.metadata.",
@@ -271,7 +272,7 @@ pub(crate) const HEADERS: [&str; 4] = [
 ];
 
 /// Parameters of a URL that are credentials there, and words elsewhere.
-pub(crate) const QUERY: &[&str] = &[
+pub(crate) const QUERY_PARAMETERS: &[&str] = &[
     "key",
     "code",
     "sig",

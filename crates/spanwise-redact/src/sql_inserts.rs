@@ -1,8 +1,8 @@
 //! Values of SQL: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
 
 use crate::{
-    bytes::{Set, find, find2, is_space, run, run_back, skip_space},
-    values, work,
+    byte_class::{ByteClass, find, find2, is_space, run_end, run_start, skip_space},
+    value_end, work,
 };
 
 /// Of a statement with more columns only so many are read.
@@ -76,11 +76,11 @@ fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
 
 /// Whether `INTO table` stands before the bracket at `open`.
 fn follows_into(text: &[u8], open: usize) -> bool {
-    let end = run_back(text, open, MAX_NAME_LEN, is_space);
-    let name = run_back(text, end, MAX_NAME_LEN, |byte| {
-        Set::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
+    let end = run_start(text, open, MAX_NAME_LEN, is_space);
+    let name = run_start(text, end, MAX_NAME_LEN, |byte| {
+        ByteClass::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
     });
-    let word = run_back(text, name, MAX_NAME_LEN, is_space);
+    let word = run_start(text, name, MAX_NAME_LEN, is_space);
     let into = word.checked_sub(b"into".len());
     let into = into.and_then(|from| text.get(from..word));
     name < end && word < name && into.is_some_and(|into| into.eq_ignore_ascii_case(b"into"))
@@ -92,10 +92,10 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
     let mut at = start;
     let is_mark = |byte: u8| is_space(byte) || b"\"'`[]\\".contains(&byte);
     for _ in 0..MAX_COLUMNS {
-        let begin = run(bytes, at, is_mark);
-        let end = Set::KEY.run(&bytes[..bytes.len().min(begin + MAX_NAME_LEN)], begin);
+        let begin = run_end(bytes, at, is_mark);
+        let end = ByteClass::KEY.run_end(&bytes[..bytes.len().min(begin + MAX_NAME_LEN)], begin);
         name(text.get(begin..end)?);
-        at = run(bytes, end, is_mark) + 1;
+        at = run_end(bytes, end, is_mark) + 1;
         match bytes.get(at - 1)? {
             b',' => {}
             b')' => return Some(at),
@@ -107,7 +107,7 @@ fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Op
 
 /// Where the first value of the next row is.
 fn row_at(text: &[u8], at: usize) -> Option<usize> {
-    let open = run(text, at, |byte| is_space(byte) || byte == b',');
+    let open = run_end(text, at, |byte| is_space(byte) || byte == b',');
     (text.get(open) == Some(&b'(')).then_some(open + 1)
 }
 
@@ -117,7 +117,7 @@ fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
     // `N'…'`, `E'…'`
     let prefix = start + usize::from(matches!(text.get(start), Some(b'N' | b'n' | b'E' | b'e')));
     for from in [start, prefix] {
-        let slashes = run(text, from, |byte| byte == b'\\') - from;
+        let slashes = run_end(text, from, |byte| byte == b'\\') - from;
         if let Some(mark @ (b'"' | b'\'')) = text.get(from + slashes) {
             let from = from + slashes + 1;
             let end = end_of_literal(text, from, *mark, slashes);
@@ -134,7 +134,7 @@ fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
 fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
     let mut from = start;
     loop {
-        let end = values::closing_quote(text, from, mark, slashes);
+        let end = value_end::closing_quote(text, from, mark, slashes);
         if slashes > 0 || text.get(end + 1) != Some(&mark) {
             return end;
         }
@@ -151,7 +151,7 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
             b'(' => depth += 1,
             b')' if depth > 0 => depth -= 1,
             b',' | b')' if depth == 0 => return at,
-            b'"' | b'\'' => at = values::closing_quote(text, at + 1, *byte, 0),
+            b'"' | b'\'' => at = value_end::closing_quote(text, at + 1, *byte, 0),
             _ => {}
         }
         work::step(1);
