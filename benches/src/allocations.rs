@@ -1,4 +1,4 @@
-//! A counting allocator.
+//! An allocator that counts.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -8,22 +8,25 @@ use std::{
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// The system's allocator, with a count. It counts one thread, or all threads after `count_all`.
+/// The system's allocator, counted: those of the only thread, or with `THREADS` those of all, once
+/// somebody watches.
 #[derive(Debug)]
 pub struct Counting<const THREADS: bool = false>;
 
-/// Returns the number of allocations so far. A reallocation counts as one.
+/// The number of allocations; a reallocation counts as one.
 pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Counts the allocations of all threads from now on. Do not measure time while it is on.
+/// From now on, the allocations of all threads are counted. What they cost is not to be measured
+/// meanwhile.
 pub(crate) fn watch() {
     WATCHED.store(true, Ordering::Relaxed);
 }
 
-/// Three instructions for a single thread: an atomic add would charge a contender for each of its
-/// allocations. Several threads need the atomic add.
+/// Three instructions, without a locked one that would charge a contender for each of its
+/// allocations: the thread that is measured is the only one. With several threads nothing but a
+/// locked one counts right.
 #[inline]
 fn one_more<const THREADS: bool>() {
     if !THREADS {
@@ -34,28 +37,28 @@ fn one_more<const THREADS: bool>() {
 }
 
 #[expect(unsafe_code, reason = "a global allocator cannot be written without")]
-// SAFETY: every call goes to the system's allocator unchanged.
+// SAFETY: every call goes to the system's allocator as it came.
 unsafe impl<const THREADS: bool> GlobalAlloc for Counting<THREADS> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller's contract is the one of the system's allocator.
+        // SAFETY: what the caller has promised us.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller's contract is the one of the system's allocator.
+        // SAFETY: what the caller has promised us.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         one_more::<THREADS>();
-        // SAFETY: the caller's contract is the one of the system's allocator.
+        // SAFETY: what the caller has promised us.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the one of the system's allocator.
+        // SAFETY: what the caller has promised us.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -1,4 +1,4 @@
-//! One contender, one workload: the work of a child process.
+//! One contender, one workload: what a child process does.
 
 use std::{
     error::Error,
@@ -17,17 +17,17 @@ use crate::{
     writers::{Captured, NullWriter},
 };
 
-/// Units before the measurement: fill the caches and grow the buffers.
+/// Before anything is measured: caches are filled and buffers have grown.
 pub(crate) const WARM_UP: u64 = 1_000;
 
-/// The figures of one unit, as a child prints them.
+/// The cost of one unit, as a child prints it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) nanos: f64,
     pub(crate) allocations: f64,
 }
 
-/// Runs `iterations` units after the warm-up and prints the cost of one.
+/// Runs `units` units after the warm-up, and prints the cost of one.
 pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--iterations needs one --contender and one --workload".into());
@@ -63,7 +63,8 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// The thread's processor time and allocations. Other processes do not count.
+/// How long the thread works, and how often it allocates. What other processes take of its time is
+/// not counted.
 pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
     let start = thread_time();
@@ -77,7 +78,7 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// The arguments with which a child runs `iterations` units.
+/// The arguments that make a child run this many units.
 pub(crate) fn arguments(contender: Contender, workload: Workload, iterations: u64) -> [String; 6] {
     [
         "--contender".to_owned(),
@@ -89,7 +90,7 @@ pub(crate) fn arguments(contender: Contender, workload: Workload, iterations: u6
     ]
 }
 
-/// Runs a child and reads the figures that it prints.
+/// Runs a child and reads what it printed.
 pub(crate) fn run(
     contender: Contender,
     workload: Workload,

@@ -1,4 +1,4 @@
-//! The layers under comparison.
+//! The contenders.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, prelude::*, registry};
 
 use crate::Workload;
 
-/// A way to write lines, with a filter at `info` and otherwise with its defaults.
+/// A way to write lines, with a filter at `info`, and otherwise as it is by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// `JsonLayer` and `LevelLayer`.
@@ -28,21 +28,21 @@ pub enum Contender {
     Bunyan,
     /// `tracing_microjson::JsonLayer`.
     Microjson,
-    /// `tracing_subscriber::fmt()`, for the disabled event only, because its lines are not JSON.
+    /// `tracing_subscriber::fmt()`, for the disabled event only: its lines are not JSON.
     Fmt,
-    /// A `Registry` and a layer that does nothing: the lower bound of a layer.
+    /// A `Registry` and a layer that does nothing: what no layer can go below.
     Floor,
-    /// Straight-line code without `tracing` that knows the lines in advance.
+    /// No `tracing` at all, but straight-line code that knows what it will write.
     Limit,
     /// [`Spanwise`](Self::Spanwise) with the default policy.
     SpanwisePolicy,
     /// [`FmtJson`](Self::FmtJson) behind the default policy.
     FmtJsonRedacted,
-    /// The same, without a call of the layer's `event_enabled`.
+    /// The same, where the layer is not asked whether it wants an event.
     FmtJsonUnasked,
-    /// [`Floor`](Self::Floor) behind the default policy: the cost of the wrapper.
+    /// [`Floor`](Self::Floor) behind the default policy: what the wrapper itself costs.
     FloorRedacted,
-    /// The same, without a call of the layer's `event_enabled`.
+    /// The same, where the layer is not asked whether it wants an event.
     FloorUnasked,
 }
 
@@ -61,7 +61,7 @@ impl Contender {
         Self::Limit,
     ];
 
-    /// Its name in the tables and in `--contender`.
+    /// As in the tables and in `--contender`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Contender {
         }
     }
 
-    /// The same contender without redaction.
+    /// Who does the same, but hides nothing.
     pub(crate) fn without_policy(self) -> Option<Self> {
         match self {
             Self::SpanwisePolicy => Some(Self::Spanwise),
@@ -93,7 +93,7 @@ impl Contender {
         }
     }
 
-    /// Returns whether the workload applies.
+    /// Whether there is anything to measure.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
         match self {
@@ -103,7 +103,7 @@ impl Contender {
         }
     }
 
-    /// `None` for [`Limit`](Self::Limit), which needs no subscriber.
+    /// `None` for [`Limit`](Self::Limit), which needs none.
     pub(crate) fn dispatch<W>(self, make_writer: W) -> Option<Dispatch>
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

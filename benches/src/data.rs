@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// Read for every event, so that the compiler cannot encode a value in advance.
+/// Read anew for every event, so that nothing can be encoded while compiling.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub(crate) order_number: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Data {
     pub(crate) status: u64,
     pub(crate) elapsed_ms: f64,
 
-    /// 2 KiB; every twentieth byte needs an escape.
+    /// 2 KiB, of which every twentieth byte needs an escape.
     pub(crate) body: String,
 }
 
@@ -57,7 +57,8 @@ impl Data {
     }
 }
 
-/// One escape in every twenty bytes, at an irregular place that a branch predictor cannot learn.
+/// One escape at an irregular place in every twenty bytes: at a regular one, a branch predictor
+/// would know it in advance.
 fn body() -> String {
     const LEN: usize = 2048;
     const ESCAPED: [char; 4] = ['"', '\\', '\n', '\t'];

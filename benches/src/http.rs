@@ -1,4 +1,4 @@
-//! The cost of logging a server's requests, compared with `tower-http`.
+//! What it costs to log the requests of a server, against `tower-http`.
 //!
 //! ```text
 //! cargo bench -p benches --bench http                       nanoseconds and allocations, in interleaved rounds
@@ -7,14 +7,15 @@
 //! cargo bench -p benches --bench http -- --show             the lines of one request
 //! ```
 //!
-//! A service answers at once with ten bytes, and the client reads them to the end. Lines go to a writer
-//! that discards them. `tower-http` has its usual set-up: `TraceLayer` with a span at INFO (the fields
-//! of `DefaultMakeSpan` and the request's id) and its event of each response at INFO, inside
-//! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, over `fmt().json()`. It does not see
-//! the end of a request. `bare` is the service alone, and part of all figures.
+//! A service answers at once with ten bytes, which are read to their end; lines go to a writer that
+//! does nothing. `tower-http` is set up to log as one would: its `TraceLayer` with a span at INFO,
+//! of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO,
+//! inside of `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It
+//! does not know when a request ends. `bare` is the service alone, and part of all figures.
 //!
-//! `quiet` is a request at INFO without its event, `warn` a request at WARN. At WARN the span of
-//! `tower-http` is disabled. The span of spanwise stays, so `warn` should cost no more than `quiet`.
+//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose
+//! span is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no
+//! more than `quiet`.
 
 use std::{
     collections::BTreeMap,
@@ -57,18 +58,18 @@ enum Contender {
     Bare,
     TowerHttp,
     Spanwise,
-    /// With the context layer, as in the facade.
+    /// With the context, as the facade has it.
     Stack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
     Served,
-    /// At INFO, without the request's event.
+    /// At INFO, without the event of the request.
     Quiet,
-    /// At WARN: a span and no event.
+    /// At WARN, which leaves the span and no event.
     Warn,
-    /// At a level that disables the span and the event.
+    /// At a level that disables all of it.
     Disabled,
 }
 
@@ -87,7 +88,7 @@ const WORKLOADS: [Workload; 4] = [
 
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 500;
-/// The duration of a measured run, in nanoseconds.
+/// Times of measured runs, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -171,7 +172,7 @@ impl Workload {
     }
 }
 
-/// The usual span of a request with `tower-http`.
+/// The span of a request, as one would have it of `tower-http`.
 pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     let id = request.extensions().get::<RequestId>();
     let id = id.and_then(|id| id.header_value().to_str().ok());
@@ -184,7 +185,7 @@ pub(crate) fn peer_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// The source of request ids.
+/// Makes its ids.
 #[derive(Clone)]
 pub(crate) struct Uuids;
 
@@ -201,7 +202,7 @@ async fn answer<B>(_: Request<B>) -> Result<Response<Full<&'static [u8]>>, Infal
     Ok(Response::new(Full::new(b"ten bytes.")))
 }
 
-/// Serves one request as a server does, without sockets.
+/// Does what a server does, without its sockets.
 fn each<S, R>(requests: u64, mut service: S)
 where
     S: Service<Request<Nothing>, Response = Response<R>>,
@@ -233,7 +234,7 @@ where
     }
 }
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -262,7 +263,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to check that they start.
+        // `cargo test` runs benches too, to see whether they start.
         (None, ..) => Ok(()),
     }
 }
@@ -332,14 +333,14 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
 }
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
-    const FEW: u64 = 500;
-    const MANY: u64 = 2_500;
+    const SHORT_RUN: u64 = 500;
+    const LONG_RUN: u64 = 2_500;
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, FEW)?;
-            let many = total(contender, workload, MANY)?;
-            let per_request = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
+            let few = total(contender, workload, SHORT_RUN)?;
+            let many = total(contender, workload, LONG_RUN)?;
+            let per_request = many.saturating_sub(few) as f64 / (LONG_RUN - SHORT_RUN) as f64;
             results.insert((contender, workload), per_request);
         }
     }
@@ -347,7 +348,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print_ratios(&results)
 }
 
-/// The instructions of the whole process.
+/// Returns the instructions of the whole process.
 fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -363,7 +364,7 @@ fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Bo
     collected.ok_or_else(|| format!("valgrind: {report}").into())
 }
 
-/// The cost that logging adds, as a ratio of the cost that it adds with `tower-http`.
+/// What logging adds, of what it adds with `tower-http`.
 fn print_ratios(results: &Results) -> Result<(), Box<dyn Error>> {
     let rows = CONTENDERS.map(|contender| {
         let ratio = |workload| {

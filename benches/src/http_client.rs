@@ -1,13 +1,13 @@
-//! The cost of the client layer per call.
+//! What the layer of a client costs a call.
 //!
 //! ```text
 //! cargo bench -p benches --bench http_client       instructions under callgrind, allocations
 //! cargo bench -p benches --bench http_client -- --contender spanwise --iterations 1000000     one, for a profiler
 //! ```
 //!
-//! A service answers at once in place of the network. The calls run in a span with a `request_id` and
-//! a `tenant_id`, under the context layer and a `JsonLayer` without output; there is no event. `bare`
-//! is the service alone, and part of all figures.
+//! A service in place of the network answers at once. The calls are made in a span with a
+//! `request_id` and a `tenant_id`, under the context and JSON lines that nobody writes; there is no
+//! event. `bare` is the service alone, and part of all figures.
 
 use std::{
     convert::Infallible,
@@ -36,7 +36,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contender {
     Bare,
-    /// At a level that disables spans.
+    /// At a level at which there are no spans.
     Off,
     Spanwise,
     /// With two keys of baggage.
@@ -101,7 +101,7 @@ where
     Ok(())
 }
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -124,7 +124,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     match (contender, iterations) {
         (Some(contender), Some(count)) => measure(contender, count),
         (None, None) if is_bench => compare(),
-        // `cargo test` runs benches too, to check that they start.
+        // `cargo test` runs benches too, to see whether they start.
         (None, None) => Ok(()),
         _ => Err("--contender and --iterations go together".into()),
     }

@@ -1,4 +1,4 @@
-//! The cost of a line, here and with the peers.
+//! Benches: the cost of a line, with spanwise and the peers.
 //!
 //! ```text
 //! cargo bench -p benches                       nanoseconds and allocations, in interleaved rounds
@@ -7,13 +7,14 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! Other benches measure background writers ([`appender`]), redaction ([`redaction`]), samplers
-//! ([`sampling`]), the flight recorder ([`recorder`]), a server's requests ([`http`]), a client's calls
-//! ([`http_client`]) and the throughput of a server ([`load`]).
+//! Other benches: writing to a file ([`appender`]), policies ([`redaction`]), samplers
+//! ([`sampling`]), the flight recorder ([`recorder`]), requests of a server ([`http`]), calls of a
+//! client ([`http_client`]), and a server under load ([`load`]).
 //!
-//! Each pair of contender and workload runs in a process of its own, with the contender as the global
-//! default, as in services: a scoped dispatcher would cost every contender the same extra. The parent
-//! starts the processes in turns, so that a slow minute of the machine affects all of them.
+//! Each pair of contender and workload runs in a process of its own, with the contender as the
+//! global default: that is how services run, and a scoped dispatcher would cost every contender the
+//! same extra. The parent starts the processes in turns, so that a slow minute of the machine hits
+//! all of them.
 
 mod allocations;
 pub mod appender;
@@ -40,7 +41,7 @@ pub use child::show;
 pub use contender::Contender;
 pub use workload::Workload;
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
-//! Straight-line code that knows the lines of the workloads in advance.
+//! The lines of the workloads from straight-line code that knows them in advance.
 //!
-//! It does the unavoidable work: it reads the clock, formats numbers, escapes every text and writes
-//! once per event. It copies everything else. The lines equal those of `JsonLayer`.
+//! It does only what is necessary: it reads the clock, turns numbers into digits, escapes every
+//! text and writes once per event. All that is the same every time, it copies. The lines are those
+//! that `JsonLayer` writes.
 
 mod line;
 
@@ -46,7 +47,7 @@ impl<W: io::Write> Limit<W> {
             Workload::Flat | Workload::Nested => Self::flat,
             Workload::Request => Self::request,
             Workload::Escape => Self::escape,
-            // Not a contender in the others.
+            // It does not take part in the others.
             _ => return Ok(()),
         };
         for _ in 0..times {
@@ -86,7 +87,7 @@ impl<W: io::Write> Limit<W> {
         line.literal(b",\"span\":\"request\"");
         self.finish()?;
 
-        // Last here, and first in the lines of the child span, so that its place is known.
+        // The last member here goes first in the lines of the child, so its place is known.
         let Self { line, spans, .. } = self;
         spans.number(b",\"user_id\":", data.user_id);
         let of_request = spans.as_bytes().len();

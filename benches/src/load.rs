@@ -1,4 +1,5 @@
-//! Requests per second of a server over real connections, with and without logging.
+//! How many requests a second a server answers, over real connections, with and without what logs
+//! them.
 //!
 //! ```text
 //! cargo bench -p benches --bench load                 medians of 5 interleaved rounds
@@ -6,11 +7,11 @@
 //! ```
 //!
 //! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three
-//! seconds a round. The handler logs one event, and an error in every hundredth request. All write to
-//! `/dev/null` in the background, as a service writes to a file: `tower-http` with
-//! `tracing_appender::non_blocking` and `fmt().json()`, `spanwise` with its facade under the preset
-//! prod. `spanwise-sentry` adds a Sentry that accepts connections and never answers. All share two
-//! processors with `wrk`, so the ratios are of the whole, not of the server alone.
+//! seconds a round. The handler logs one event, and each hundredth request an error. All write to
+//! `/dev/null` in the background, as a service writes to a file: `tower-http` by
+//! `tracing_appender::non_blocking` and `fmt().json()`, `spanwise` by its facade under the preset
+//! prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share
+//! two processors with `wrk`, so a ratio is of the whole, not of the server alone.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +44,7 @@ enum Contender {
     Bare,
     TowerHttp,
     Spanwise,
-    /// With a Sentry that never answers.
+    /// With a Sentry that hangs.
     Sentry,
 }
 
@@ -66,14 +67,14 @@ impl Contender {
     }
 }
 
-/// The figures of a round, from the output of `wrk`.
+/// What `wrk` says of a round.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     requests: f64,
     p99_micros: f64,
 }
 
-/// Runs the bench, or the server under test.
+/// Measures, or is the server that is measured.
 ///
 /// # Errors
 /// If `wrk` is not there, or a server does not start.
@@ -154,7 +155,7 @@ fn load(contender: Contender) -> Result<Load, Box<dyn Error>> {
     })
 }
 
-/// A figure for people.
+/// What is to be read, in a form that is easily read.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
 /// A server in a process of its own, until it is dropped.

@@ -16,13 +16,13 @@ pub(crate) struct Options {
 pub(crate) enum Mode {
     Rounds(usize),
     Instructions,
-    /// The units of one contender and workload. Set by the parent for a child process, and by people
-    /// who profile.
+    /// What the parent asks of a child, and people of a profiler: this many units of one contender
+    /// and workload.
     Iterations(u64),
     Show,
     /// The texts of the redaction bench alone.
     Texts,
-    /// `cargo test` runs benches too, to check that they start.
+    /// `cargo test` runs benches too, to see whether they start.
     Nothing,
 }
 
@@ -36,8 +36,8 @@ impl Options {
         let mut options = Self {
             mode: Mode::Nothing,
             suite,
-            contenders: Chosen::of(suite.contenders, Contender::name),
-            workloads: Chosen::of(suite.workloads, Workload::name),
+            contenders: Chosen::from_all(suite.contenders, Contender::name),
+            workloads: Chosen::from_all(suite.workloads, Workload::name),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -63,7 +63,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Runs the requested bench.
+    /// Does what was asked for.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         match self.mode {
             Mode::Rounds(count) => rounds::run(self, count),
@@ -84,7 +84,7 @@ impl Options {
     }
 }
 
-/// The named ones, or all.
+/// Those that were named, or all.
 #[derive(Debug)]
 pub(crate) struct Chosen<T: 'static> {
     all: &'static [T],
@@ -93,7 +93,7 @@ pub(crate) struct Chosen<T: 'static> {
 }
 
 impl<T: Copy> Chosen<T> {
-    pub(crate) fn of(all: &'static [T], name: fn(T) -> &'static str) -> Self {
+    pub(crate) fn from_all(all: &'static [T], name: fn(T) -> &'static str) -> Self {
         Self {
             all,
             name,

@@ -1,4 +1,5 @@
-//! The cost of the flight recorder, compared with lines that are written at once to a null writer.
+//! What the flight recorder costs, against the same lines written at once to a writer that does
+//! nothing.
 //!
 //! ```text
 //! cargo bench -p benches --bench recorder                       nanoseconds and allocations, in interleaved rounds
@@ -6,9 +7,9 @@
 //! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
 //! ```
 //!
-//! All figures are per event, for units of work of twenty events in a span of three fields, and include
-//! the cost of the unit. `disabled` measures events outside a span, `unit` a whole unit without an
-//! event.
+//! All figures are per event, of units of work of twenty events each, in a span of three fields;
+//! what a unit costs is part of them. Those of `disabled` are of events in no span, those of `unit`
+//! of a whole unit without an event.
 
 use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Command};
 
@@ -39,13 +40,13 @@ enum Contender {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Workload {
-    /// Events at DEBUG: written without a recorder, buffered and discarded with one.
+    /// Events at DEBUG: written here, kept and forgotten there.
     Kept,
     /// Events at INFO: written by both.
     Shown,
-    /// Events at DEBUG, the last at ERROR: both write all of them in the end.
+    /// Events at DEBUG, the last at ERROR: written by both, in the end.
     Failed,
-    /// Events at TRACE, which are disabled.
+    /// Events at TRACE, which nobody wants.
     Disabled,
     /// No events.
     Unit,
@@ -63,7 +64,7 @@ const WORKLOADS: [Workload; 5] = [
 const EVENTS: u64 = 20;
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 200;
-/// The duration of a measured run, in nanoseconds.
+/// Times of measured runs, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -117,7 +118,7 @@ impl Workload {
         if self == Self::Unit { 0 } else { EVENTS }
     }
 
-    /// The divisor of a unit's figure.
+    /// By which a figure of a unit is divided.
     fn parts(self) -> u64 {
         self.events().max(1)
     }
@@ -143,7 +144,7 @@ impl Workload {
     }
 }
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -171,7 +172,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         (Some(_), ..) => Err("--iterations needs a --contender and a --workload".into()),
         (None, ..) if instructions => by_instructions(),
         (None, ..) if is_bench => by_rounds(),
-        // `cargo test` runs benches too, to check that they start.
+        // `cargo test` runs benches too, to see whether they start.
         (None, ..) => Ok(()),
     }
 }
@@ -235,14 +236,14 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
 }
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
-    const FEW: u64 = 50;
-    const MANY: u64 = 250;
+    const SHORT_RUN: u64 = 50;
+    const LONG_RUN: u64 = 250;
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, FEW)?;
-            let many = total(contender, workload, MANY)?;
-            let events = ((MANY - FEW) * workload.parts()) as f64;
+            let few = total(contender, workload, SHORT_RUN)?;
+            let many = total(contender, workload, LONG_RUN)?;
+            let events = ((LONG_RUN - SHORT_RUN) * workload.parts()) as f64;
             results.insert(
                 (contender, workload),
                 many.saturating_sub(few) as f64 / events,
@@ -252,7 +253,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print("Instructions per event", &results)
 }
 
-/// The instructions of the whole process.
+/// Returns the instructions of the whole process.
 fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

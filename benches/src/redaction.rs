@@ -1,4 +1,4 @@
-//! The cost of redaction.
+//! What it costs to hide secrets.
 //!
 //! ```text
 //! cargo bench -p benches --bench redaction                       all of it, in interleaved rounds; some minutes
@@ -7,20 +7,20 @@
 //! cargo bench -p benches --bench redaction -- --contender spanwise --contender spanwise-policy --workload flat-clean
 //! ```
 //!
-//! The policy is `Policy::secrets_and_pii()`, with every detector. Each layer is measured with and
-//! without it. A `redacted` layer gets every event twice, first in `event_enabled`; an `unasked` one
-//! only once.
+//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured
+//! with it and without. A layer that is `redacted` is shown every event twice, the first time to be
+//! asked whether it wants it; one that is `unasked` only once.
 //!
-//! # The workloads
-//! In `numbers` and `keys` the names of the fields decide. The policy reads only the message, and in
-//! `numbers-only` and `keys-only`, which have none, nothing. `flat-clean` and `request-clean` have
-//! clean texts, which the policy reads. `flat` and `request`, the workloads of the peers, have an
-//! e-mail address, which the policy redacts.
+//! # Workloads
+//! In `numbers` and `keys` the names of the fields decide. An ordinary event has a message too,
+//! which is a text to read; without one, as in `numbers-only` and `keys-only`, nothing is read.
+//! Every text of `flat-clean` and `request-clean` is read and found to be clean; in `flat` and
+//! `request`, which the peers are measured with, one text is an e-mail address, and is hidden.
 //!
-//! # The texts
-//! The first table has texts as services log them. The texts of the second are built to be slow: the
-//! time per byte must not grow with their length. The policy reads at most 64 KiB of a text and redacts
-//! the rest.
+//! # Texts
+//! The first table is about texts as they are logged. Those of the second one are made to be slow
+//! to read: the time for a byte must not grow with their length. The policy reads
+//! 64 KiB of a longer text, and hides the rest.
 
 use std::{
     error::Error,
@@ -37,7 +37,7 @@ use crate::{
     table::{self, number},
 };
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
     Options::parse(&REDACTION, arguments)?.run()
 }
 
-/// Prints the cost of reading texts.
+/// Prints what it costs to read texts.
 pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     let policy = Policy::secrets_and_pii();
     let rows = TEXTS.iter().map(|(name, text)| {
@@ -59,7 +59,7 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     let columns = ["bytes", "hidden", "ns"];
     table::print("Texts as they are logged", "text", &columns, rows)?;
 
-    // A path rule, so that the policy parses JSON.
+    // A rule about paths, so that JSON is followed.
     let policy = policy.hide("**.a.b.ssn")?;
     let sizes = SIZES.map(|size| format!("{} KiB", size / KIB));
     let columns: Vec<&str> = sizes
@@ -81,10 +81,11 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     table::print(title, "text", &columns, rows)
 }
 
-/// The minimum over many tries for one text: the time on an idle machine.
+/// The time of one text: the least of many tries, which is what the machine does when it does
+/// nothing else.
 fn nanos(policy: &Policy, text: &str) -> f64 {
     const TRIES: usize = 25;
-    const LEAST: Duration = Duration::from_micros(400);
+    const MIN_DURATION: Duration = Duration::from_micros(400);
     let time = |times: u32| {
         let start = Instant::now();
         for _ in 0..times {
@@ -93,7 +94,7 @@ fn nanos(policy: &Policy, text: &str) -> f64 {
         start.elapsed()
     };
     let mut times = 1;
-    while time(times) < LEAST {
+    while time(times) < MIN_DURATION {
         times *= 2;
     }
     let least = (0..TRIES).map(|_| time(times)).min().unwrap_or_default();
@@ -122,7 +123,7 @@ static TEXTS: &[(&str, &str)] = &[
 
 const KIB: usize = 1024;
 
-/// The third is the longest text that the policy reads whole.
+/// The third is the longest of which all is read.
 const SIZES: [usize; 5] = [KIB, 8 * KIB, 60 * KIB, 256 * KIB, 1024 * KIB];
 
 static SLOW: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! Nanoseconds in interleaved rounds: every contender in every round, in rotating order.
+//! Nanoseconds: every contender in every round, each round beginning with another.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -8,11 +8,11 @@ use crate::{
     table::Table,
 };
 
-/// The duration of a child's measurement, in nanoseconds: long enough that its start does not matter,
-/// short enough that a slow period of the machine affects one sample.
+/// How long a child measures, in nanoseconds: long enough for its start not to matter, short enough
+/// for a slow moment of the machine to stay in one sample.
 const TIME: f64 = 60e6;
 
-/// The units of a first estimate.
+/// For a first idea of how long a unit takes.
 const TRIAL: u64 = 2_000;
 
 pub(crate) fn run(options: &Options, rounds: usize) -> Result<(), Box<dyn Error>> {
@@ -60,13 +60,13 @@ fn medians<K: Copy + Ord>(
         .collect()
 }
 
-/// The median; the higher of two in the middle.
+/// Returns the median; the higher one of two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// All contenders, in an order that rotates by round.
+/// All of them, beginning with another in each round.
 pub(crate) fn rotated<T: Copy>(all: &[T], round: usize) -> Vec<T> {
     let mut all = all.to_vec();
     let first = round % all.len();

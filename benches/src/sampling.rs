@@ -6,10 +6,10 @@
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
 //!
-//! In front of `JsonLayer` the figures show the extra cost of a kept event and the saving of a dropped
-//! one; a line that represents others is longer by its `sample_rate`. In front of a layer that does
-//! nothing they show the sampler alone. `nested` runs inside three spans, one with a `request_id`, which
-//! a ratio follows.
+//! In front of `JsonLayer` a kept event costs more and a dropped one costs less; a line that
+//! represents others is longer by its `sample_rate`. In front of a layer that does nothing the
+//! sampler is alone. `nested` is inside of three spans, one with a `request_id`,
+//! which a ratio follows.
 
 use std::{
     collections::BTreeMap,
@@ -33,11 +33,11 @@ use crate::{
     writers::NullWriter,
 };
 
-/// The sampler in front of the layer.
+/// The wrapper around the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Contender {
     Nothing,
-    /// A sampler whose rules match other events.
+    /// A sampler whose rules are about other events.
     Exempt,
     RatioKept,
     RatioLeftOut,
@@ -131,12 +131,12 @@ impl<S: tracing::Subscriber> Layer<S> for DoesNothing {}
 
 const WORKLOADS: [Workload; 2] = [Workload::Flat, Workload::Nested];
 
-/// The measurements of each contender.
+/// Each of them is measured this often.
 const ROUNDS: usize = 100;
-/// Short, so that the contenders of a round meet the same conditions.
+/// Few, so that those of a round meet the same machine.
 const ITERATIONS: u64 = 20_000;
 
-/// Runs the bench that the arguments of the process request.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -162,14 +162,14 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
         }
     }
     match (iterations, rounds) {
-        // `cargo test` runs benches too, to check that they start.
+        // `cargo test` runs benches too, to see whether they start.
         (0, 0) => Ok(()),
         (0, rounds) => compare(rounds),
         (iterations, _) => measure(contender, sink, workload, iterations),
     }
 }
 
-/// The work of a child: prints the cost of one event.
+/// What a child does: prints what one event cost.
 fn measure(
     contender: Contender,
     sink: Sink,

@@ -1,20 +1,20 @@
-//! The contenders and workloads of each bench.
+//! Who is compared in what, and with whom.
 
 use crate::{Contender, Workload, table::Results};
 
-/// The comparison of one bench target.
+/// What one bench target compares.
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) contenders: &'static [Contender],
     pub(crate) workloads: &'static [Workload],
     /// The title of the table of ratios.
     pub(crate) ratios: &'static str,
-    /// One of its cells.
+    /// A cell of it.
     pub(crate) ratio: fn(&Results, Contender, Workload) -> Option<String>,
     pub(crate) has_texts: bool,
 }
 
-/// All contenders that write JSON.
+/// Everybody who writes JSON.
 pub(crate) static PEERS: Suite = Suite {
     contenders: &Contender::ALL,
     workloads: &Workload::ALL,
@@ -23,7 +23,7 @@ pub(crate) static PEERS: Suite = Suite {
     has_texts: false,
 };
 
-/// Contenders with and without a policy.
+/// With a policy, and without.
 pub(crate) static REDACTION: Suite = Suite {
     contenders: &[
         Contender::Spanwise,
@@ -51,8 +51,8 @@ pub(crate) static REDACTION: Suite = Suite {
     has_texts: true,
 };
 
-/// The cost of two peers as a multiple of ours: the most common one and the fastest. The disabled
-/// event is compared with bare `fmt`, because nothing is written.
+/// How many times as much the two peers that matter cost: the one that most services have, and the
+/// fastest. The disabled event is held against bare `fmt`, since nothing is written.
 fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
     let own = results.get(&(contender, workload))?;
     let times = |peer| {

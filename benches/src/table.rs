@@ -55,7 +55,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A column of names, then `columns`; a dash where there is no figure.
+/// A column of names, then those of `columns`; a dash where there is nothing to say.
 pub(crate) fn print<'n>(
     title: &str,
     named: &str,
@@ -76,7 +76,7 @@ pub(crate) fn print<'n>(
     Ok(())
 }
 
-/// Formats a number with thousands separators, and with a fraction only if it is small.
+/// With a comma for every thousand, and a fraction only where there is nothing else to see.
 pub(crate) fn number(value: f64) -> String {
     if value < 100.0 {
         let text = format!("{value:.2}");

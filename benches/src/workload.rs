@@ -1,4 +1,4 @@
-//! The logged events.
+//! The workloads.
 
 use std::hint::black_box;
 
@@ -6,29 +6,29 @@ use tracing::{debug, field::Empty, info, info_span, span::EnteredSpan};
 
 use crate::data::Data;
 
-/// One unit of work: one event, except for [`Request`](Self::Request).
+/// One unit of work: one event, but for [`Request`](Self::Request).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
     /// A literal message and four typed fields, outside any span.
     Flat,
-    /// The same event inside three spans of three fields each, entered beforehand.
+    /// The same event inside three spans of three fields each, opened and entered beforehand.
     Nested,
-    /// A span of five fields, one of them recorded late, a child span of two, four events and a
-    /// disabled one.
+    /// A span of five fields, one of them recorded late, a child of two, four events, and one that
+    /// is disabled.
     Request,
-    /// A string of 2 KiB with an escape in every twenty characters.
+    /// A string of 2 KiB with a character to escape in every twenty.
     Escape,
     /// An event below the level.
     Disabled,
-    /// A literal message, numbers and booleans: the policy reads only the message.
+    /// A literal message, and numbers and booleans: there is nothing to read but the message.
     Numbers,
-    /// The same without the message: the policy reads nothing.
+    /// The same without the message: there is nothing to read.
     NumbersOnly,
-    /// A literal message, and texts whose keys decide: two are trusted and two are redacted.
+    /// A literal message, and texts whose keys decide: two are trusted and two are hidden.
     Keys,
     /// The same without the message.
     KeysOnly,
-    /// [`Flat`](Self::Flat) with a clean text of the same length in place of the e-mail address.
+    /// [`Flat`](Self::Flat) with a harmless text of the same length instead of the e-mail address.
     FlatClean,
     /// [`Request`](Self::Request), in the same way.
     RequestClean,
@@ -44,7 +44,7 @@ impl Workload {
         Self::Disabled,
     ];
 
-    /// Its name in the tables and in `--workload`.
+    /// As in the tables and in `--workload`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Workload {
     }
 }
 
-/// Innermost first: fields are dropped, and spans exited, in this order.
+/// Innermost first: fields are dropped, and so left, in this order.
 #[derive(Debug)]
 pub(crate) struct Spans {
     _charge: EnteredSpan,

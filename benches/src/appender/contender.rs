@@ -1,4 +1,4 @@
-//! The writers under comparison.
+//! The contenders that write lines.
 
 use std::{any::Any, error::Error, fs::File, io, path::Path, sync::Arc, time::Duration};
 
@@ -17,51 +17,53 @@ use super::{
 };
 use crate::{Contender as Layers, data::Data, limit::Limit};
 
-/// A writer of files that loses nothing. Callers wait when it is behind, except with
-/// [`FlexiAsync`](Self::FlexiAsync), which uses as much memory as it needs.
+/// A writer of files that loses nothing: callers wait when it is behind, but for
+/// [`FlexiAsync`](Self::FlexiAsync), which takes as much memory as it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// `Background` over `RollingFile`.
     Spanwise,
     /// `tracing_appender::non_blocking` over `RollingFileAppender`.
     TracingAppender,
-    /// `LogRoller` behind the queue of `tracing_appender`, as its documentation says: it has none.
+    /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its
+    /// documentation has it.
     Logroller,
-    /// `FileLogWriter` with a thread and an unbounded channel: no caller waits, and memory grows.
+    /// `FileLogWriter` with a thread and an unbounded channel: nobody ever waits, and memory grows.
     FlexiAsync,
-    /// `FileLogWriter` with a buffer of 8 KiB under a lock and no thread: callers write it when full.
+    /// `FileLogWriter` with a buffer of 8 KiB under a lock, and no thread: every so often a caller
+    /// writes it.
     FlexiBuffered,
-    /// A vector under a lock, written by a thread: about the lower bound.
+    /// A vector under a lock, written by a thread: what none can go below by much.
     Limit,
 }
 
-/// The work of one producer, one unit at a time.
+/// What one producer does, one unit at a time.
 pub(crate) type Unit = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 /// A contender that is ready.
 pub(crate) struct Opened {
     /// One for each producer.
     pub(crate) units: Vec<Unit>,
-    /// Writes everything when it is dropped.
+    /// Dropped, it has everything written.
     pub(crate) guard: Box<dyn Any>,
 }
 
 /// Where the subscriber is installed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Install {
-    /// Globally, as in services; once in a process.
+    /// As services have it; once in a process.
     Globally,
     /// For tests.
     ForEachUnit,
 }
 
-/// What to open.
+/// What is to be opened.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup<'a> {
     pub(crate) workload: Workload,
     pub(crate) producers: u64,
     pub(crate) directory: &'a Path,
-    /// The size in bytes at which a file rolls, if it does.
+    /// How many bytes a file has when it rolls, if it does.
     pub(crate) rotate_at: u64,
     pub(crate) install: Install,
 }
@@ -90,9 +92,9 @@ impl Contender {
         }
     }
 
-    /// Returns whether the workload applies. Events need a layer in front of the writer, which two
-    /// contenders have. The rotating workloads skip flexi_logger: it compresses on the thread that
-    /// writes, and its queue has no bound.
+    /// Whether there is anything to measure. Events go through the layers that one would install in
+    /// front of a writer, which two of them have. flexi_logger does not take part in rolling at a
+    /// size: it compresses on the thread that writes, and its queue has no bound.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
         if workload.rotates() {
@@ -191,7 +193,7 @@ fn hand_written(writer: Swapped, events: crate::Workload) -> Unit {
 }
 
 impl Setup<'_> {
-    /// Events go to the subscriber, lines to one writer per producer.
+    /// Events go to the subscriber, lines to a writer of each producer's own.
     fn opened(
         self,
         dispatch: Option<Dispatch>,
@@ -233,7 +235,7 @@ impl Setup<'_> {
     }
 }
 
-/// The prepared lines in turn. Each producer begins with a different one.
+/// The prepared lines in turn, each producer beginning with another.
 fn line(prepared: Arc<[Vec<u8>]>, producer: u64, mut writer: Box<dyn io::Write + Send>) -> Unit {
     let mut next = first_line(producer, prepared.len());
     Box::new(move || {
@@ -247,7 +249,7 @@ fn first_line(producer: u64, lines: usize) -> usize {
     producer as usize * 61 % lines
 }
 
-/// The total length of the lines of `producers` producers that write `each` lines each.
+/// The length of all lines of `producers`, with `each` lines per producer.
 pub(crate) fn bytes(producers: u64, each: u64) -> u64 {
     let lines = lines::prepared();
     let length = |number: usize| lines[number % lines.len()].len() as u64;

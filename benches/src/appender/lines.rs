@@ -1,4 +1,4 @@
-//! Prepared lines, and the check of the lines in the files.
+//! Prepared lines, and the lines in the files.
 
 use std::{
     fs::{self, File},
@@ -8,10 +8,10 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-/// Enough different lines that gzip, with its window of 32 KiB, does not find a line again.
+/// Enough different lines that gzip, with its window of 32 KiB, does not find the same line again.
 const COUNT: u64 = 256;
 
-/// Lines as a JSON layer writes them, about 300 bytes each.
+/// As a JSON layer writes them, 300 bytes long give or take a few.
 pub(crate) fn prepared() -> Vec<Vec<u8>> {
     let mut random: u64 = 88_172_645_463_325_252;
     let mut random = move || {
@@ -45,18 +45,18 @@ pub(crate) fn prepared() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The lines in the files of a directory.
+/// What is in the files of a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
-    /// Compressed files.
+    /// Files that are compressed.
     pub(crate) packed: u64,
-    /// Uncompressed files.
+    /// Files that are not.
     pub(crate) plain: u64,
 }
 
-/// Reads all files, except hidden files and files under compression.
+/// Reads everything, but for hidden files and those that are being compressed.
 pub(crate) fn found(directory: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     for entry in fs::read_dir(directory)? {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_line_is_found() {
+    fn finds_cut_line() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("cut.log"), "{\"one\":1}\n{\"two\":").unwrap();
         let error = found(directory.path()).unwrap_err().to_string();

@@ -16,9 +16,9 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Rounds(usize),
-    /// Set by the parent for a child process, and by people who profile.
+    /// What the parent asks of a child, and people of a profiler.
     Pass(Pass),
-    /// `cargo test` runs benches too, to check that they start.
+    /// `cargo test` runs benches too, to see whether they start.
     Nothing,
 }
 
@@ -29,8 +29,8 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Chosen::of(&Contender::ALL, Contender::name),
-            workloads: Chosen::of(&Workload::ALL, Workload::name),
+            contenders: Chosen::from_all(&Contender::ALL, Contender::name),
+            workloads: Chosen::from_all(&Workload::ALL, Workload::name),
             producers: Vec::new(),
             lines: None,
             rotate_at: ROTATE_AT,
@@ -70,7 +70,7 @@ impl Options {
         self.workloads.get()
     }
 
-    /// The requested number, or the workload's.
+    /// Those that were asked for, or those of the workload.
     pub(crate) fn producers(&self, workload: Workload) -> &[u64] {
         if self.producers.is_empty() {
             workload.producers()
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Over all producers.
+    /// The number of lines of all producers.
     pub(crate) fn lines(&self, workload: Workload) -> u64 {
         self.lines.unwrap_or_else(|| workload.lines())
     }

@@ -1,4 +1,4 @@
-//! One contender, one workload, one measure: the work of a child process.
+//! One contender, one workload, one measure: what a child process does.
 
 use std::{
     error::Error,
@@ -17,16 +17,17 @@ use super::{
     contender::{Install, Opened, Setup, Unit},
     lines::{self, Found},
     options::Options,
-    workload::{BURST, EVERY},
+    workload::{BURST, BURST_INTERVAL},
 };
 use crate::allocations;
 
 /// A measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pass {
-    /// Lines per second, processor nanoseconds per line, peak resident memory in MiB.
+    /// Lines per second, nanoseconds of all processors per line, MiB of resident memory at most.
     Speed,
-    /// The callers' waits in nanoseconds: p50, p99, p99.9 and the longest.
+    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a
+    /// thousand, of all.
     Latency,
     /// Allocations per line.
     Allocations,
@@ -35,7 +36,7 @@ pub(crate) enum Pass {
 impl Pass {
     pub(crate) const ALL: [Self; 3] = [Self::Speed, Self::Latency, Self::Allocations];
 
-    /// Its name in `--pass`.
+    /// As in `--pass`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Speed => "speed",
@@ -45,38 +46,38 @@ impl Pass {
     }
 }
 
-/// The work, and how it is observed.
+/// What is done, and how it is watched.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     workload: Workload,
-    /// Lines per producer before the measurement begins.
+    /// Lines of each producer before the measurement.
     warm_up: u64,
-    /// Measured lines per producer.
+    /// Lines of each producer.
     units: u64,
-    /// Whether to keep each wait.
+    /// Whether each wait is kept.
     timed: bool,
 }
 
-/// The observed figures.
+/// What was seen of it.
 #[derive(Debug)]
 struct Seen {
     /// From the first call until the guard was dropped.
     time: Duration,
-    /// Processor time over all processors in that period.
+    /// Time of all processors in that period.
     processors: Duration,
-    /// The callers' waits in nanoseconds, in ascending order.
+    /// Waits of the callers in nanoseconds, the shortest first.
     waits: Vec<u64>,
     allocations: u64,
 }
 
-/// How long to wait for the compression of rolled files.
+/// Rolled files may still be compressed when the program ends; it is waited for here.
 const COMPRESSING: Duration = Duration::from_secs(60);
 
-/// The pause between the warm-up and the measured lines of a paced workload, in which the writer
-/// catches up.
+/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing
+/// left to do.
 const REST: Duration = Duration::from_millis(500);
 
-/// Runs the requested pass and prints the figures.
+/// Runs what the options ask for and prints what was measured.
 pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--pass needs one --contender and one --workload".into());
@@ -98,7 +99,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     match pass {
         Pass::Speed => {}
         _ if workload.is_paced() => {
-            // The missing lines are written within a quarter of a second.
+            // What is missing then is written in a quarter of a second.
             plan.warm_up = options.rotate_at / (300 * producers) * 97 / 100;
         }
         Pass::Latency => plan.warm_up = each / 10,
@@ -141,7 +142,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Writes the lines and counts them in the files.
+/// Has the lines written, and counts them.
 ///
 /// # Errors
 ///
@@ -172,7 +173,7 @@ pub fn deliver(
 
 fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     let Opened { units, guard } = opened;
-    // All producers are ready, the warm-up is over: start.
+    // All are ready; the warm-up is over; the rest may begin.
     let gate = Barrier::new(units.len() + 1);
     let (processors_before, allocations_before, produced) = thread::scope(|scope| {
         let producers: Vec<_> = units
@@ -212,9 +213,9 @@ fn run(opened: Opened, plan: Plan) -> io::Result<Seen> {
     })
 }
 
-/// The time of the first measured call, and the duration of each call.
+/// When the first measured call was made, and how long each took.
 fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, Vec<u64>)> {
-    // Touch the memory now, so that no wait includes a page fault.
+    // Written to once, so that no wait is one for the system to find memory for it.
     let mut waits = vec![u64::MAX; if plan.timed { plan.units as usize } else { 0 }];
     gate.wait();
     let warm_up = (0..plan.warm_up).try_for_each(|_| unit());
@@ -229,9 +230,9 @@ fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, V
     let mut next_burst = begin;
     for number in 0..plan.units {
         if plan.workload.is_paced() && number % BURST == 0 {
-            // A late producer does not wait, and does not skip a burst.
+            // One that is late does not wait, and does not leave a burst out.
             thread::sleep(next_burst.saturating_duration_since(Instant::now()));
-            next_burst += EVERY;
+            next_burst += BURST_INTERVAL;
         }
         let before = Instant::now();
         unit()?;
@@ -274,12 +275,12 @@ fn is_all(found: &Found, expected: u64, setup: Setup<'_>, each: u64) -> bool {
         Some(_) => found.bytes,
         None => super::contender::bytes(setup.producers, each),
     };
-    // Only the file that is being written is uncompressed.
+    // None is left to be compressed but the one that is written.
     let rolled = !setup.workload.rotates() || (found.packed > 0 && found.plain == 1);
     found.lines == expected && found.bytes == bytes && rolled
 }
 
-/// The cost of reading the clock twice, in nanoseconds.
+/// What reading the clock twice costs, in nanoseconds.
 pub(crate) fn clock() -> u64 {
     let mut costs: Vec<_> = (0..100_000)
         .map(|_| Instant::now().elapsed().as_nanos() as u64)
@@ -288,7 +289,7 @@ pub(crate) fn clock() -> u64 {
     costs[costs.len() / 2]
 }
 
-/// The p50, p99, p99.9 and longest of sorted waits.
+/// Returns p50, p99, p99.9 and the longest of sorted waits.
 fn percentiles(waits: &[u64]) -> [u64; 4] {
     let at = |share: f64| {
         let index = (waits.len() as f64 * share) as usize;
@@ -297,7 +298,7 @@ fn percentiles(waits: &[u64]) -> [u64; 4] {
     [at(0.5), at(0.99), at(0.999), at(1.0)]
 }
 
-/// The processor time of this process, over all processors.
+/// The time that all processors have spent on this process.
 fn processors() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
@@ -306,7 +307,8 @@ fn processors() -> Duration {
     )
 }
 
-/// The peak resident memory in MiB. `getrusage` would include the time before `exec`.
+/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was
+/// there before this program was.
 fn peak_resident() -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string(Path::new("/proc/self/status"))?;
     let peak = status.lines().find_map(|line| {

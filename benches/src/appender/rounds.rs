@@ -1,4 +1,4 @@
-//! Interleaved rounds: every contender in every round, in rotating order.
+//! Every contender in every round, each round beginning with another.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -12,10 +12,10 @@ use crate::{
     table::{self, number},
 };
 
-/// The contenders and cases of one table.
+/// What is compared in one table.
 type Case = (Workload, u64);
 
-/// The figures of one contender in one case, over all rounds.
+/// What the runs of one contender in one case gave.
 #[derive(Debug, Default)]
 struct Samples {
     speed: Vec<[f64; 3]>,
@@ -72,7 +72,7 @@ impl Samples {
         let arguments = |pass| arguments(options, case, contender, pass);
         self.latency
             .push(child::numbers(&arguments(Pass::Latency))?);
-        // A paced workload has no throughput, and compression after the guard's drop is not timed.
+        // A pace is not a speed, and what is compressed after the guard was dropped is in no time.
         if !case.0.is_paced() && !case.0.rotates() {
             self.speed.push(child::numbers(&arguments(Pass::Speed))?);
             if round == 0 {
@@ -92,14 +92,14 @@ impl Samples {
     }
 }
 
-/// The median of each column.
+/// The medians of each column.
 fn medians<const COLUMNS: usize>(rows: &[[f64; COLUMNS]]) -> Option<[f64; COLUMNS]> {
     (!rows.is_empty()).then(|| {
         std::array::from_fn(|column| rounds::median(rows.iter().map(|row| row[column]).collect()))
     })
 }
 
-/// The arguments for one run of a child process.
+/// What makes a child do one run.
 fn arguments(options: &Options, case: Case, contender: Contender, pass: Pass) -> Vec<String> {
     let (workload, producers) = case;
     [
@@ -172,7 +172,7 @@ fn print(
     table::print(&title, "contender", &COLUMNS, rows)
 }
 
-/// The ratio of the callers' waits with and without rotation and compression.
+/// How many times as long callers wait while files roll and are compressed.
 fn print_rotation(
     options: &Options,
     cases: &[Case],

@@ -1,8 +1,9 @@
-//! A minimal buffer with a writer thread: about the lower bound for a contender.
+//! The least that a buffer with a writer of its own can cost: what no contender can go below by
+//! much.
 //!
-//! Callers append lines to one vector under a lock. Every millisecond a thread swaps the vector for an
-//! empty one and writes it. It has a bound, but no levels, no counters, no wake-ups and no handling of
-//! errors.
+//! Lines are appended to one vector under a lock. A thread looks every millisecond, takes the
+//! vector, leaves an empty one there and writes what it took. No levels, no counters, nobody is
+//! woken, no error is survived; bounded it is.
 
 use std::{
     fs::File,
@@ -13,10 +14,10 @@ use std::{
     time::Duration,
 };
 
-/// Smaller than the buffer of `Background`, so callers wait sooner, but it stays in the processor's
-/// caches.
+/// Callers wait sooner than `Background` has them wait, but all of it stays in the caches of the
+/// processors.
 const CAPACITY: usize = 256 * 1024;
-const EVERY: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Appends lines.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ pub(crate) fn swapped(mut file: File) -> (Swapped, SwapGuard) {
                 if state.closed {
                     return;
                 }
-                let waited = of_thread.closing.wait_timeout(state, EVERY);
+                let waited = of_thread.closing.wait_timeout(state, POLL_INTERVAL);
                 (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             }
             mem::swap(&mut state.lines, &mut taken);
@@ -98,7 +99,7 @@ impl Drop for SwapGuard {
         self.shared.lock().closed = true;
         self.shared.closing.notify_all();
         if let Some(thread) = self.thread.take() {
-            // The writer has panicked: the count of lines will show it.
+            // It has panicked: the lines will be missed.
             let _ = thread.join();
         }
     }

@@ -1,19 +1,19 @@
-//! The workloads of the producers.
+//! What the producers do.
 
 use std::time::Duration;
 
 /// A load on the writer, by several threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Workload {
-    /// Prepared lines of about 300 bytes, at full speed.
+    /// Prepared lines of about 300 bytes, as fast as they go.
     Lines,
-    /// The same, while the file rolls at a size and rolled files are compressed with gzip.
+    /// The same, while the file rolls at a size and what was rolled is compressed with gzip.
     LinesRotating,
-    /// Prepared lines, twenty per millisecond and producer.
+    /// Prepared lines, twenty every millisecond and producer.
     Paced,
     /// The same, with one roll and compression soon after the beginning.
     PacedRotating,
-    /// Events with four fields, through the usual layers.
+    /// Events with four fields, through the layers that one would install.
     Flat,
     /// Requests: two spans and four events.
     Request,
@@ -21,7 +21,7 @@ pub enum Workload {
 
 /// How many lines a paced producer writes in a row, and how often.
 pub(crate) const BURST: u64 = 20;
-pub(crate) const EVERY: Duration = Duration::from_millis(1);
+pub(crate) const BURST_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Workload {
     /// In the order of the tables.
@@ -34,7 +34,7 @@ impl Workload {
         Self::PacedRotating,
     ];
 
-    /// Its name in the tables and in `--workload`.
+    /// As in the tables and in `--workload`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Workload {
         }
     }
 
-    /// The number of lines per unit.
+    /// How many lines one unit writes.
     pub(crate) fn lines_per_unit(self) -> u64 {
         if self == Self::Request { 4 } else { 1 }
     }
@@ -78,7 +78,7 @@ impl Workload {
         }
     }
 
-    /// The default number of producers.
+    /// How many producers there are if nobody says.
     pub(crate) fn producers(self) -> &'static [u64] {
         if self == Self::Lines {
             &[1, 2, 4]
@@ -87,8 +87,8 @@ impl Workload {
         }
     }
 
-    /// The default number of lines over all producers: a million, or five seconds of two paced
-    /// producers.
+    /// How many lines are written if nobody says, in all: a million, or for two paced producers
+    /// five seconds.
     pub(crate) fn lines(self) -> u64 {
         if self.is_paced() { 200_000 } else { 1_000_000 }
     }

@@ -1,11 +1,11 @@
-//! A line in a buffer that is large enough for every workload.
+//! A line in a buffer that is never too small.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Longer than the longest line of the workloads: 2 KiB of text, all of it escaped.
+/// The longest line of the workloads, the 2 KiB of text all escaped, is shorter.
 const CAPACITY: usize = 16 * 1024;
 
 const BLOCK: usize = 16;
@@ -86,7 +86,7 @@ impl Line {
         self.second = second;
     }
 
-    /// A piece whose length the compiler knows.
+    /// Appends bytes of a length that the compiler knows.
     #[inline]
     pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.bytes[self.len..self.len + N].copy_from_slice(text);
@@ -149,9 +149,10 @@ impl Line {
         self.literal(b"\"");
     }
 
-    /// Appends the bytes before the first escape, and the escape. Returns the number of bytes it read.
+    /// Appends what is before the first escape, and that; how many bytes of the block it was.
     ///
-    /// It copies the whole block and moves the end: that costs less than a copy of the exact length.
+    /// It copies the whole block and counts what is wanted of it: that costs less than to copy that
+    /// much.
     #[inline(always)]
     fn escape(&mut self, block: &[u8; BLOCK], used: usize) -> usize {
         let suspect = first_suspect(block);
@@ -170,8 +171,8 @@ impl Line {
     }
 }
 
-/// Fewer bytes than a block, in parts that need no call of `memcpy`. Padded with spaces, which need no
-/// escape and are not counted.
+/// Fewer bytes than a block, in parts that need no call to `memcpy`. Spaces need no escape, and are
+/// not counted.
 #[inline]
 fn padded(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
@@ -194,9 +195,10 @@ fn padded(tail: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// The position of the first byte that must be escaped, by [RFC 8259, section 7].
+/// Where the first byte is that [RFC 8259, section 7] has escaped.
 ///
-/// Vector instructions: for a loop over so few bytes the compiler emits ten times as many.
+/// Spelled out in vector instructions: of a loop over so few bytes the compiler makes ten times as
+/// many.
 ///
 /// [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! Fairness: all contenders write the same fields with the same values, in any layout.
+//! A fair comparison: all contenders write the same fields with the same values, in any layout.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
 use benches::{Contender, Workload, show};
 use serde_json::{Map, Value};
 
-/// The fields of the lines at one level, without the time and the list of spans.
+/// The fields of the lines at one level, without the time, which differs, and the list of spans.
 fn fields(lines: &str) -> Vec<Map<String, Value>> {
     lines
         .lines()
@@ -55,7 +55,7 @@ fn check(workload: Workload, lines: usize, fields_in_last: usize) {
     }
 }
 
-// Every count includes level, target and message, and inside spans the innermost name.
+// Level, target and message are in every count, and inside of spans the name of the innermost.
 
 #[test]
 fn flat_lines_have_four_fields() {
