@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::SettingError;
+use spanwise_core::ParseError;
 
 /// A number of bytes, written with a unit: `64MiB`, `1GB`, `512KiB`, `100B`.
 ///
@@ -20,14 +20,14 @@ use crate::SettingError;
 pub struct ByteSize(pub u64);
 
 impl FromStr for ByteSize {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         if number.is_empty() {
-            return Err(SettingError::new(format!(
+            return Err(ParseError::new(format!(
                 "`{text}` is not a size: write a whole number and a unit, such as `64MiB`"
             )));
         }
@@ -36,7 +36,7 @@ impl FromStr for ByteSize {
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(unit))
         else {
-            return Err(SettingError::new(if unit.is_empty() {
+            return Err(ParseError::new(if unit.is_empty() {
                 format!(
                     "`{text}` has no unit: write `{text}MiB`, or another of {}",
                     Units
@@ -58,7 +58,7 @@ impl FromStr for ByteSize {
             .ok()
             .and_then(|number| number.checked_mul(*factor));
         bytes.map(Self).ok_or_else(|| {
-            SettingError::new(format!(
+            ParseError::new(format!(
                 "`{text}` is out of range: a size is less than 16777216TiB"
             ))
         })

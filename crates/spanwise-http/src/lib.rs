@@ -51,7 +51,7 @@
 //!     .server_timing()
 //!     .answer_panics();
 //! # let _ = layer;
-//! # Ok::<(), spanwise_http::TrustError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # When to use it
@@ -161,8 +161,8 @@ pub use http;
 
 #[cfg(feature = "reqwest-middleware")]
 pub use client::ReqwestBuilder;
-pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
-pub use client_address::{ClientAddress, ClientAddressError, Peer};
+pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, client};
+pub use client_address::{ClientAddress, Peer};
 // For the tests and the fuzzer of the parsers alone.
 pub use request_id::RequestId;
 pub use server::{
@@ -171,4 +171,4 @@ pub use server::{
 };
 #[doc(hidden)]
 pub use test_support::reserialize_headers;
-pub use trust::{Network, Trust, TrustError};
+pub use trust::{Network, Trust};

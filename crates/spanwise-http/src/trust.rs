@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{ParseError, internal::Grammar};
 
 /// Whose word is taken for who a request belongs to, and where it comes from.
 ///
@@ -21,7 +21,7 @@ use spanwise_core::internal::Grammar;
 ///
 /// let error = "127.0.0.1/8".parse::<Trust>().unwrap_err();
 /// assert_eq!(error.to_string(), "`127.0.0.1/8` is no network: its address has bits beyond the prefix; write `127.0.0.0/8`");
-/// # Ok::<(), spanwise_http::TrustError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
@@ -43,20 +43,6 @@ pub struct Network {
     prefix: u8,
 }
 
-/// What is wrong with the text of a [`Trust`] or a [`Network`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustError {
-    text: String,
-    problem: Problem,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Problem {
-    Address,
-    Prefix { longest: u8 },
-    HostBits { instead: Network },
-}
-
 impl Trust {
     pub(crate) fn trusts(&self, sender: Option<IpAddr>) -> bool {
         match self {
@@ -72,10 +58,10 @@ impl Trust {
 impl Grammar for Trust {}
 
 impl FromStr for Trust {
-    type Err = TrustError;
+    type Err = ParseError;
 
     /// `never`, `always`, or networks and addresses with commas between them.
-    fn from_str(text: &str) -> Result<Self, TrustError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.trim() {
             never if never.eq_ignore_ascii_case("never") => Ok(Self::Never),
             always if always.eq_ignore_ascii_case("always") => Ok(Self::Always),
@@ -126,25 +112,32 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = TrustError;
+    type Err = ParseError;
 
     /// An address with the length of its prefix; one without is a network of its own.
-    fn from_str(text: &str) -> Result<Self, TrustError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let wrong = |problem| TrustError {
-            text: text.to_owned(),
-            problem,
-        };
+        let wrong = |problem: &str| ParseError::new(format!("`{text}` is no network: {problem}"));
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Address))?;
+        let written: IpAddr = address.parse().map_err(|_| {
+            wrong(
+                "it does not begin with an address; write `never`, `always`, or networks such as \
+                 `10.0.0.0/8,127.0.0.1`",
+            )
+        })?;
         let longest = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(digits) => {
                 let prefix = digits.parse().ok().filter(|prefix| *prefix <= longest);
-                prefix.ok_or_else(|| wrong(Problem::Prefix { longest }))?
+                prefix.ok_or_else(|| {
+                    wrong(&format!(
+                        "its prefix is no number from 0 to {longest}; write one such as \
+                         `10.0.0.0/8`"
+                    ))
+                })?
             }
             None => longest,
         };
@@ -158,7 +151,9 @@ impl FromStr for Network {
         if network.base == host {
             Ok(network)
         } else {
-            Err(wrong(Problem::HostBits { instead: network }))
+            Err(wrong(&format!(
+                "its address has bits beyond the prefix; write `{network}`"
+            )))
         }
     }
 }
@@ -168,22 +163,3 @@ impl fmt::Display for Network {
         write!(f, "{}/{}", self.base, self.prefix)
     }
 }
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no network: ", self.text)?;
-        match &self.problem {
-            Problem::Address => f.write_str(
-                "it does not begin with an address; write `never`, `always`, or networks such as `10.0.0.0/8,127.0.0.1`",
-            ),
-            Problem::Prefix { longest } => {
-                write!(f, "its prefix is no number from 0 to {longest}; write one such as `10.0.0.0/8`")
-            }
-            Problem::HostBits { instead } => {
-                write!(f, "its address has bits beyond the prefix; write `{instead}`")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TrustError {}

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Detector, RuleError, builtin_rules::RULES, normalized_key::NormalizedKey};
+use spanwise_core::ParseError;
+
+use crate::{Detector, builtin_rules::RULES, normalized_key::NormalizedKey};
 
 /// What a rule says about keys: a name, `*end`, `*part*`, or a path with dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,12 +111,12 @@ impl fmt::Display for Pattern {
 }
 
 impl FromStr for Pattern {
-    type Err = RuleError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, RuleError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let trimmed = text.trim();
         let wrong = |why: &str| {
-            Err(RuleError::new(format!(
+            Err(ParseError::new(format!(
                 "`{text}` names no key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
             )))
         };

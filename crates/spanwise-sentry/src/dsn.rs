@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{ParseError, internal::Grammar};
 
 use sentry_core::types;
 
@@ -17,17 +17,10 @@ use sentry_core::types;
 ///     "https://o1.ingest.sentry.io/42".parse::<Dsn>().unwrap_err().to_string(),
 ///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; copy it from the project's settings"
 /// );
-/// # Ok::<(), spanwise_sentry::DsnError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dsn(pub(crate) types::Dsn);
-
-/// What is wrong with a [`Dsn`], without the DSN.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DsnError {
-    length: usize,
-    why: String,
-}
 
 impl Dsn {
     /// How long it is, in bytes: what may be shown of it.
@@ -41,13 +34,17 @@ impl Dsn {
 impl Grammar for Dsn {}
 
 impl FromStr for Dsn {
-    type Err = DsnError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, DsnError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let error = |why: &str| DsnError {
-            length: text.len(),
-            why: why.to_owned(),
+        // The error shows no part of the text.
+        let error = |why: &str| {
+            let length = text.len();
+            ParseError::new(format!(
+                "(hidden, {length} bytes) {why}: a DSN looks like \
+                 `https://<key>@<host>/<number>`; copy it from the project's settings"
+            ))
         };
         let dsn: types::Dsn = text.parse().map_err(|problem| {
             error(match problem {
@@ -72,15 +69,3 @@ impl fmt::Debug for Dsn {
         write!(f, "Dsn({}, project {})", dsn.host(), dsn.project_id())
     }
 }
-
-impl fmt::Display for DsnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { length, why } = self;
-        write!(
-            f,
-            "(hidden, {length} bytes) {why}: a DSN looks like `https://<key>@<host>/<number>`; copy it from the project's settings"
-        )
-    }
-}
-
-impl std::error::Error for DsnError {}

@@ -78,7 +78,7 @@ mod tags;
 mod transactions;
 
 pub use builder::{InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats};
-pub use dsn::{Dsn, DsnError};
+pub use dsn::Dsn;
 pub use layer::SentryLayer;
 pub use sentry_core;
 pub use tags::is_valid_tag_name;

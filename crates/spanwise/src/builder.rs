@@ -10,9 +10,9 @@ use std::{
 use spanwise_appender::{
     Background, BackgroundBuilder, Compression, RecordSink, Retention, Rotation, WhenFull,
 };
-use spanwise_core::{Levels, Redact, SettingValue, TargetLevels};
+use spanwise_core::{Levels, ParseError, Redact, SettingValue, TargetLevels};
 use spanwise_json::Format;
-use spanwise_redact::{Policy, RuleError};
+use spanwise_redact::Policy;
 use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
@@ -314,7 +314,7 @@ impl Builder {
     /// [`Policy::secrets_and_pii`]: crate::Policy::secrets_and_pii
     pub fn redact_with<F>(mut self, change: F) -> Self
     where
-        F: Fn(Policy) -> Result<Policy, RuleError> + Send + Sync + 'static,
+        F: Fn(Policy) -> Result<Policy, ParseError> + Send + Sync + 'static,
     {
         self.redaction = Some(RedactionOverride::Changed(Box::new(change)));
         self

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use spanwise_appender::SettingError;
 use spanwise_core::ParseError;
-use spanwise_redact::RuleError;
 
 /// Why logging did not start. Nothing was installed, and nothing written.
 ///
@@ -49,23 +47,10 @@ impl fmt::Debug for InitError {
 
 impl std::error::Error for InitError {}
 
-impl From<SettingError> for InitError {
-    /// So that `main` can use `?` on rotations and the like too.
-    fn from(error: SettingError) -> Self {
-        Self::Settings(vec![error.to_string()])
-    }
-}
-
-impl From<RuleError> for InitError {
-    /// So that `main` can use `?` on rules of redaction too.
-    fn from(error: RuleError) -> Self {
-        Self::Settings(vec![error.to_string()])
-    }
-}
-
+/// So that `main` can use `?` on levels, rotations, rules of redaction and the like.
 impl From<ParseError> for InitError {
-    /// So that `main` can use `?` on levels too.
     fn from(error: ParseError) -> Self {
-        Self::Settings(error.problems().iter().map(ToString::to_string).collect())
+        let problems = error.problems().iter();
+        Self::Settings(problems.map(ToString::to_string).collect())
     }
 }

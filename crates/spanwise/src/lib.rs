@@ -286,11 +286,11 @@ pub use spanwise_core::{
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
+pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, as_json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;
-pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
+pub use spanwise_redact::{Action, Classified, Detector, Policy, serialize_redacted};
 pub use spanwise_sample as sample;
 pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
 #[cfg(feature = "sentry")]

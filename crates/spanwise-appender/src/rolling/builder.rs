@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak, atomic::AtomicBool},
 };
 
-use spanwise_core::{Clock, Fault, SelfReport};
+use spanwise_core::{Clock, Fault, ParseError, SelfReport};
 
 use super::{
     Inner, RollingFile, Settings,
@@ -27,7 +27,7 @@ use super::{
     rotation::Rotation,
 };
 use crate::{
-    ByteSize, SettingError,
+    ByteSize,
     process_hooks::{self, ProcessHooks},
 };
 
@@ -151,7 +151,7 @@ impl RollingFileBuilder {
     /// # Errors
     /// What [`build`](Self::build) would say, as far as that can be seen; not whether another process logs there.
     pub fn check(&self) -> Result<(), OpenError> {
-        let wrong = |error: SettingError| {
+        let wrong = |error: ParseError| {
             let path = &self.path;
             OpenError::new(
                 OpenErrorKind::Setting,
@@ -160,7 +160,7 @@ impl RollingFileBuilder {
         };
         self.options.compression.check().map_err(wrong)?;
         if self.options.rotation.size == Some(ByteSize(0)) {
-            return Err(wrong(SettingError::new(
+            return Err(wrong(ParseError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
             )));
         }

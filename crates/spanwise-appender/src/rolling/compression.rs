@@ -9,7 +9,7 @@ use std::{
 
 use spanwise_core::internal::{Grammar, suggest::closest};
 
-use crate::SettingError;
+use spanwise_core::ParseError;
 
 /// How rolled files are compressed, by a thread of their own. Default: not at all.
 ///
@@ -50,11 +50,11 @@ impl Compression {
         }
     }
 
-    pub(super) fn check(self) -> Result<(), SettingError> {
+    pub(super) fn check(self) -> Result<(), ParseError> {
         if self.is_compiled_in() {
             return Ok(());
         }
-        Err(SettingError::new(format!(
+        Err(ParseError::new(format!(
             "`{self}` is not compiled in: enable the cargo feature `{self}`"
         )))
     }
@@ -101,9 +101,9 @@ impl Compression {
 impl Grammar for Compression {}
 
 impl FromStr for Compression {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let word = text.trim();
         let known = Self::ALL
             .into_iter()
@@ -113,7 +113,7 @@ impl FromStr for Compression {
                 Some(meant) => format!("did you mean `{meant}`? "),
                 None => String::new(),
             };
-            return Err(SettingError::new(format!(
+            return Err(ParseError::new(format!(
                 "`{word}` is no compression: {meant}it is one of none, gzip, zstd"
             )));
         };

@@ -1,27 +1,8 @@
-//! What is wrong with a setting, and why a file was not opened.
+//! Errors of opening a file.
 
 use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
-
-/// Why a [`Rotation`](crate::Rotation), [`Retention`](crate::Retention), [`Compression`](crate::Compression) or size
-/// ([`ByteSize`](crate::ByteSize)) was not understood: the word, and what is accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingError(String);
-
-impl SettingError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for SettingError {}
 
 /// Why a [`RollingFile`](crate::RollingFile) was not opened: what happened, at which path, and what to do.
 #[derive(Debug)]

@@ -9,7 +9,9 @@ use std::{
 
 use spanwise_core::internal::Grammar;
 
-use crate::{ByteSize, SettingError};
+use spanwise_core::ParseError;
+
+use crate::ByteSize;
 
 /// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
 /// The file that is written right now is not counted, and never deleted.
@@ -31,7 +33,7 @@ use crate::{ByteSize, SettingError};
 ///     "0".parse::<Retention>().unwrap_err().to_string(),
 ///     "`0` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
@@ -164,9 +166,9 @@ impl Default for Retention {
 impl Grammar for Retention {}
 
 impl FromStr for Retention {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         if text.trim().eq_ignore_ascii_case("all") {
             return Ok(Self::all());
         }
@@ -179,7 +181,7 @@ impl FromStr for Retention {
                 Limit::Free(free) => retention.free.replace(free).is_some(),
             };
             if twice {
-                return Err(SettingError::new(format!(
+                return Err(ParseError::new(format!(
                     "`{text}` has two limits of one kind: leave out `{word}` or the other"
                 )));
             }
@@ -195,14 +197,14 @@ enum Limit {
     Free(ByteSize),
 }
 
-fn limit(word: &str) -> Result<Limit, SettingError> {
+fn limit(word: &str) -> Result<Limit, ParseError> {
     let keeps_none = || {
-        SettingError::new(format!(
+        ParseError::new(format!(
             "`{word}` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one"
         ))
     };
     let out_of_range =
-        || SettingError::new(format!("`{word}` is out of range: `all` keeps every file"));
+        || ParseError::new(format!("`{word}` is out of range: `all` keeps every file"));
     if let Some((key, size)) = word.split_once('=') {
         return match key.trim().eq_ignore_ascii_case("free") {
             true => size.parse().map(Limit::Free),
@@ -238,7 +240,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
     }
 }
 
-fn unknown(word: &str) -> SettingError {
+fn unknown(word: &str) -> ParseError {
     let words = ["all", "free"];
     let key = word.split('=').next().unwrap_or(word);
     let meant = match spanwise_core::internal::suggest::closest(key, words) {
@@ -246,7 +248,7 @@ fn unknown(word: &str) -> SettingError {
         Some("all") => "`all` stands alone; ",
         _ => "",
     };
-    SettingError::new(format!(
+    ParseError::new(format!(
         "`{word}` is no retention: {meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
          `free=5GiB`, or `all` alone"
     ))

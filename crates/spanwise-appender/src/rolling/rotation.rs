@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::internal::{Grammar, suggest::closest};
 
-use crate::{ByteSize, SettingError};
+use spanwise_core::ParseError;
+
+use crate::ByteSize;
 
 /// When a new file starts: at a size, with every interval of the clock, at the start of the process, or at whichever of them
 /// comes first.
@@ -24,7 +26,7 @@ use crate::{ByteSize, SettingError};
 ///     "`dayly` is no rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
 ///      minutely, hourly, daily, weekly, start, local, utc, never",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -117,9 +119,9 @@ impl Interval {
 impl Grammar for Rotation {}
 
 impl FromStr for Rotation {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rotation = Self::never();
         let (mut never, mut utc) = (false, false);
         for word in text.split(',').map(str::trim) {
@@ -138,12 +140,12 @@ impl FromStr for Rotation {
                 },
             };
             if twice {
-                return Err(SettingError::new(format!(
+                return Err(ParseError::new(format!(
                     "`{text}` says twice when to rotate: leave out `{word}` or the other"
                 )));
             }
         }
-        let wrong = |what| Err(SettingError::new(format!("`{text}` {what}")));
+        let wrong = |what| Err(ParseError::new(format!("`{text}` {what}")));
         match (never, rotation.is_never()) {
             (true, false) => wrong("says `never` and when to rotate: write only one of both"),
             (false, true) => wrong(
@@ -156,10 +158,10 @@ impl FromStr for Rotation {
 }
 
 /// A word that is nothing else.
-fn size(word: &str) -> Result<ByteSize, SettingError> {
+fn size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         return match word.parse()? {
-            ByteSize(0) => Err(SettingError::new(format!(
+            ByteSize(0) => Err(ParseError::new(format!(
                 "`{word}` is out of range: a file holds at least 1B; `never` keeps to one file"
             ))),
             size => Ok(size),
@@ -173,7 +175,7 @@ fn size(word: &str) -> Result<ByteSize, SettingError> {
         Some(meant) => format!("did you mean `{meant}`? "),
         None => String::new(),
     };
-    Err(SettingError::new(format!(
+    Err(ParseError::new(format!(
         "`{word}` is no rotation: {meant}it is a size such as `100MiB`, or one of \
          minutely, hourly, daily, weekly, start, local, utc, never"
     )))
