@@ -7,6 +7,8 @@ mod callsite;
 pub mod consistent_sampling;
 mod entered_spans;
 pub(crate) mod error_chain;
+pub(crate) mod error_name;
+pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod layer_id;
