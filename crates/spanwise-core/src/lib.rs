@@ -68,6 +68,7 @@
 //! [`spanwise`]: https://docs.rs/spanwise
 
 mod clock;
+mod context_callsites;
 mod context_layer;
 mod context_set;
 mod error_view;
@@ -88,13 +89,14 @@ mod redacted;
 mod self_report;
 mod setting;
 mod setting_value;
+mod span_context;
 mod target_pattern;
 mod visibility;
 mod without_captured;
 pub mod words;
 
 pub use clock::Clock;
-pub use context_layer::{CONTEXT_KEYS, Context, ContextLayer};
+pub use context_layer::ContextLayer;
 pub use error_view::{AsError, err};
 pub use event_context::EventContext;
 pub use flush::{Flush, SinkControl};
@@ -109,6 +111,7 @@ pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
+pub use span_context::{CONTEXT_KEYS, Context};
 pub use target_pattern::TargetPattern;
 pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
