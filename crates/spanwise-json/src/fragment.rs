@@ -2,15 +2,21 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::internal::{Inherit, SpanData};
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{Inherit, SpanData},
+};
 use tracing_core::Metadata;
 
 use crate::{
     altered_fields::{AlteredFields, UNALTERED},
+    builder::Options,
     escape,
     format::{FIELDS_PREFIX, KeyNames, Layout, SPANS_OMITTED},
     json_lexer::{KeySet, members},
     line_buffer::LineBuffer,
+    line_template::LineTemplate,
+    name_limits::limit_name,
 };
 
 /// A span's fragment in the tree of spans.
@@ -499,6 +505,24 @@ impl Fragment {
 }
 
 impl SpanPlan {
+    pub(crate) fn new(
+        callsite: &'static Metadata<'static>,
+        options: &Options,
+        template: &LineTemplate,
+    ) -> Self {
+        let more = options.context_keys.iter().map(String::as_str);
+        let context = CONTEXT_KEYS.into_iter().chain(more);
+        let key = |name| template.key(options, name, false).name().to_vec();
+        Self {
+            callsite,
+            key_names: template.key_names,
+            name: escape::quoted(&limit_name(callsite.name())).into(),
+            list: options.span_list,
+            max_len: options.max_line,
+            context: context.map(key).collect(),
+        }
+    }
+
     /// Renames those of `members` whose keys are `pinned`. Returns `None` if there are none.
     fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
         if pinned == 0 {
