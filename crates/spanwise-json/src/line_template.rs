@@ -135,12 +135,13 @@ impl LineTemplate {
         let verdicts = options.redact.verdicts(name);
         let role = |verdict: KeyVerdict| match verdict {
             _ if is_message => Role::Message,
-            KeyVerdict::Pass if shown => Role::Field,
-            KeyVerdict::Text if shown => Role::ScannedText,
-            KeyVerdict::Trust if shown => Role::Trusted,
-            KeyVerdict::Redact if shown => Role::Redacted,
-            KeyVerdict::Replace if shown => Role::Replaced,
-            _ => Role::Omitted,
+            _ if !shown => Role::Omitted,
+            KeyVerdict::Pass => Role::Field,
+            KeyVerdict::Text => Role::ScannedText,
+            KeyVerdict::Trust => Role::Trusted,
+            KeyVerdict::Redact => Role::Redacted,
+            KeyVerdict::Replace => Role::Replaced,
+            KeyVerdict::Remove => Role::Omitted,
         };
         let taken = match self.key_names.layout {
             Layout::Flat => {
