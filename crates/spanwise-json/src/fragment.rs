@@ -533,21 +533,21 @@ impl SpanPlan {
             place.is_some_and(|place| pinned & context_bit(place) != 0)
         };
         let keys = members(members_of).map(|member| member.quoted_key());
-        let renamed_on_conflict: Vec<(&[u8], Vec<u8>)> = keys
+        let renamed: Vec<(&[u8], Vec<u8>)> = keys
             .filter(|key| is_pinned(key))
             .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
             .collect();
-        if renamed_on_conflict.is_empty() {
+        if renamed.is_empty() {
             return None;
         }
         let mut all = Vec::with_capacity(members_of.len() + 16);
         for member in members(members_of) {
             let key = member.quoted_key();
             // The newer value replaces one that was renamed before.
-            if renamed_on_conflict.iter().any(|(_, new)| new == key) {
+            if renamed.iter().any(|(_, new)| new == key) {
                 continue;
             }
-            match renamed_on_conflict.iter().find(|(old, _)| *old == key) {
+            match renamed.iter().find(|(old, _)| *old == key) {
                 Some((_, new)) => {
                     all.push(b',');
                     all.extend_from_slice(new);
