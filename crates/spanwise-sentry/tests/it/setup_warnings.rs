@@ -82,7 +82,7 @@ fn http_proxy_used_for_https_warns() {
     }
     let text = told(&[("HTTP_PROXY", proxy)]);
     assert!(
-        text.contains("by the proxy proxy.example.com:3128 of HTTP_PROXY"),
+        text.contains("through the proxy proxy.example.com:3128 of HTTP_PROXY"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "{text}");
