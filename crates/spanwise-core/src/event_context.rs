@@ -206,7 +206,7 @@ mod tests {
             assert_eq!(EventContext::take().sample_rate, Some(0.5));
         });
         let panicking = || EventContext::scope(rate(0.1), || panic!("a sink"));
-        assert!(crate::panic_safe::catch_panic(panicking).is_none());
+        assert!(crate::internal::panic_safe::catch_panic(panicking).is_none());
         assert_eq!(EventContext::take(), EventContext::default());
     }
 }

@@ -4,7 +4,11 @@ use tracing::{Event, Subscriber};
 use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, TargetLevels, forward::forward_all_but_events, log_record};
+use crate::{
+    TargetLevels,
+    forward::forward_all_but_events,
+    internal::{CallsitePlans, log_record},
+};
 
 /// A layer that sees only the events its levels let through. Made by [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, ptr};
 
-use crate::panic_safe;
+use crate::internal::panic_safe;
 
 /// Stands where a hidden value would.
 pub const REDACTED: &str = "[REDACTED]";

@@ -32,8 +32,8 @@ use self::{
     values::Formatting,
 };
 use crate::{
-    CallsitePlans, EventContext, Fault, Redact, SelfReport, context::recorded_callsite,
-    forward_downcast,
+    EventContext, Fault, Redact, SelfReport, forward_downcast,
+    internal::{CallsitePlans, recorded_callsite},
 };
 
 pub use private_fields::PrivateFields;

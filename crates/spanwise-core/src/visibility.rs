@@ -6,7 +6,7 @@ use tracing::{Event, Subscriber};
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::layer::Context;
 
-use crate::{EventContext, LevelHandle, TargetLevels, log_record};
+use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
 /// The events that a sink shows: those that the program's levels let through, those of levels of its own, or both.
 ///
@@ -28,7 +28,7 @@ pub enum Visibility {
     Off,
 }
 
-/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::CallsitePlans) of the callsite.
+/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::internal::CallsitePlans) of the callsite.
 #[derive(Debug, Default)]
 pub struct VisibilityCache(AtomicU64);
 

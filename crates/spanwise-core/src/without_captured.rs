@@ -4,7 +4,10 @@ use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, SinkFilter, Visibility, VisibilityCache, forward, forward_downcast};
+use crate::{
+    SinkFilter, forward, forward_downcast,
+    internal::{CallsitePlans, Visibility, VisibilityCache},
+};
 
 /// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 
 /// The longest path, and the longest logged header, in bytes.
 pub(crate) const MAX_LEN: usize = 2048;

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use http::{Extensions, HeaderMap, HeaderName};
 

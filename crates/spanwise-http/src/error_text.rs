@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use spanwise_core::{logged_panic, panic_safe};
+use spanwise_core::internal::{logged_panic, panic_safe};
 
 /// What is told of an error or a panic is cut at this many bytes.
 const MAX_LEN: usize = 4096;

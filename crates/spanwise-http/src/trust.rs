@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// Whose word is taken for who a request belongs to, and where it comes from.
 ///

@@ -2,16 +2,16 @@
 
 use std::time::SystemTime;
 
-use spanwise_core::{LayerId, rfc3339};
+use spanwise_core::internal::{LayerId, rfc3339};
 
-use crate::{line::Line, local_offset::local_offset_minutes};
+use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
 
 /// How a line says when it happened: [RFC 3339], in UTC, at a fixed offset or in local time.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, Timestamp};
 ///
-/// let layer = JsonLayer::new().timestamp(Timestamp::Millis.at_offset_minutes(120));
+/// let layer = JsonLayer::new().timestamp(Timestamp::millis().at_offset_minutes(120));
 /// // "timestamp":"2026-11-20T10:46:12.123+02:00"
 /// # drop(layer);
 /// ```
@@ -32,31 +32,37 @@ enum Zone {
     Local,
 }
 
-#[expect(
-    non_upper_case_globals,
-    reason = "they read as the variants they would be, if there were no offset"
-)]
 impl Timestamp {
-    /// Whole seconds.
-    pub const Seconds: Self = Self {
-        digits: 0,
-        zone: Zone::Utc,
-    };
-    /// Three digits after the second.
-    pub const Millis: Self = Self {
-        digits: 3,
-        zone: Zone::Utc,
-    };
-    /// Six digits after the second: the default.
-    pub const Micros: Self = Self {
-        digits: 6,
-        zone: Zone::Utc,
-    };
-    /// Nine digits after the second.
-    pub const Nanos: Self = Self {
-        digits: 9,
-        zone: Zone::Utc,
-    };
+    /// Creates a timestamp in whole seconds.
+    #[must_use]
+    pub const fn seconds() -> Self {
+        Self::with_digits(0)
+    }
+
+    /// Creates a timestamp with three digits after the second.
+    #[must_use]
+    pub const fn millis() -> Self {
+        Self::with_digits(3)
+    }
+
+    /// Creates a timestamp with six digits after the second: the default.
+    #[must_use]
+    pub const fn micros() -> Self {
+        Self::with_digits(6)
+    }
+
+    /// Creates a timestamp with nine digits after the second.
+    #[must_use]
+    pub const fn nanos() -> Self {
+        Self::with_digits(9)
+    }
+
+    const fn with_digits(digits: usize) -> Self {
+        Self {
+            digits,
+            zone: Zone::Utc,
+        }
+    }
 
     /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way.
     /// Defaults to 0, shown as `Z`.
@@ -97,7 +103,7 @@ impl Timestamp {
     /// use std::time::SystemTime;
     /// use spanwise_json::Timestamp;
     ///
-    /// let timestamp = Timestamp::Millis.at_offset_minutes(120);
+    /// let timestamp = Timestamp::millis().at_offset_minutes(120);
     /// assert_eq!(timestamp.offset_minutes(SystemTime::UNIX_EPOCH), 120);
     /// ```
     #[must_use]
@@ -120,7 +126,7 @@ impl Zone {
 
 impl Default for Timestamp {
     fn default() -> Self {
-        Self::Micros
+        Self::micros()
     }
 }
 
@@ -152,7 +158,7 @@ impl LastSecond {
     #[inline(always)]
     pub(crate) fn push(
         &mut self,
-        line: &mut Line,
+        line: &mut LineBuffer,
         layer: LayerId,
         open: &[u8],
         now: SystemTime,
@@ -211,47 +217,47 @@ mod tests {
         } else {
             UNIX_EPOCH + by
         };
-        let mut line = Line::default();
+        let mut line = LineBuffer::default();
         LastSecond::default().push(&mut line, LayerId::unique(), b"", now, timestamp);
         assert_eq!(String::from_utf8_lossy(line.as_bytes()), expected);
     }
 
     #[test]
-    fn a_timestamp_is_rfc_3339_at_each_precision_and_offset() {
+    fn timestamp_has_each_precision_and_offset() {
         let then = 1_795_165_687_123_456_789;
-        check(Timestamp::Seconds, then, "2026-11-20T09:08:07Z");
-        check(Timestamp::Millis, then, "2026-11-20T09:08:07.123Z");
-        check(Timestamp::Micros, then, "2026-11-20T09:08:07.123456Z");
-        check(Timestamp::Nanos, then, "2026-11-20T09:08:07.123456789Z");
+        check(Timestamp::seconds(), then, "2026-11-20T09:08:07Z");
+        check(Timestamp::millis(), then, "2026-11-20T09:08:07.123Z");
+        check(Timestamp::micros(), then, "2026-11-20T09:08:07.123456Z");
+        check(Timestamp::nanos(), then, "2026-11-20T09:08:07.123456789Z");
         check(
-            Timestamp::Millis.at_offset_minutes(330),
+            Timestamp::millis().at_offset_minutes(330),
             then,
             "2026-11-20T14:38:07.123+05:30",
         );
         check(
-            Timestamp::Seconds.at_offset_minutes(-600),
+            Timestamp::seconds().at_offset_minutes(-600),
             then,
             "2026-11-19T23:08:07-10:00",
         );
         check(
-            Timestamp::Seconds.at_offset_minutes(i16::MIN),
+            Timestamp::seconds().at_offset_minutes(i16::MIN),
             then,
             "2026-11-19T09:09:07-23:59",
         );
     }
 
     #[test]
-    fn a_clock_before_1970_or_past_9999_still_gives_a_timestamp() {
-        check(Timestamp::Micros, -1, "1969-12-31T23:59:59.999999Z");
-        check(Timestamp::Seconds, -1_000_000_000, "1969-12-31T23:59:59Z");
+    fn clock_outside_the_calendar_has_a_timestamp() {
+        check(Timestamp::micros(), -1, "1969-12-31T23:59:59.999999Z");
+        check(Timestamp::seconds(), -1_000_000_000, "1969-12-31T23:59:59Z");
         check(
-            Timestamp::Seconds,
+            Timestamp::seconds(),
             951_782_400_000_000_000,
             "2000-02-29T00:00:00Z",
         );
-        let mut line = Line::default();
+        let mut line = LineBuffer::default();
         let far = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
-        LastSecond::default().push(&mut line, LayerId::unique(), b"", far, Timestamp::Seconds);
+        LastSecond::default().push(&mut line, LayerId::unique(), b"", far, Timestamp::seconds());
         assert_eq!(
             String::from_utf8_lossy(line.as_bytes()),
             "9999-12-31T00:00:00Z"

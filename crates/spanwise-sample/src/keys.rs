@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use spanwise_core::{Fault, SelfReport, suggest};
+use spanwise_core::{Fault, SelfReport, internal::suggest};
 
 /// Whether a key by which a rule looks at values was ever found. If it is not, that is told once.
 #[derive(Debug, Default)]

@@ -123,7 +123,7 @@ mod unit;
 mod value;
 mod when;
 
-use spanwise_core::consistent_sampling;
+use spanwise_core::internal::consistent_sampling;
 
 pub use error::SampleError;
 pub use limit::{First, Limit, Rate, first, keep, rate, ratio};

@@ -6,7 +6,10 @@ use std::{
     ptr,
 };
 
-use spanwise_core::{CONTEXT_KEYS, Context, context, log_record};
+use spanwise_core::{
+    CONTEXT_KEYS, Context,
+    internal::{has_set_custom_key, log_record},
+};
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
@@ -107,7 +110,7 @@ impl OwnField {
     /// Whether the context may have a decided value of its name.
     #[inline]
     fn may_be_decided(&self) -> bool {
-        self.is_context_key || context::has_set_custom_key()
+        self.is_context_key || has_set_custom_key()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{any::TypeId, sync::Arc};
 
-use spanwise_core::{EventContext, Fault, FilterInterop, SelfReport, forward, forward_downcast};
+use spanwise_core::{
+    EventContext, Fault, SelfReport, forward, forward_downcast, internal::FilterInterop,
+};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};

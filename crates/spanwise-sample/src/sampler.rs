@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use spanwise_core::{CallsitePlans, Clock, panic_safe};
+use spanwise_core::{
+    Clock,
+    internal::{CallsitePlans, panic_safe},
+};
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};

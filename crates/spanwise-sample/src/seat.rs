@@ -5,13 +5,19 @@ use std::{
     iter::Sum,
     ptr,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use spanwise_core::{CallsitePlans, Fault, SelfReport, ShardedCounter};
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{
+        CallsitePlans, ShardedCounter,
+        sync::{Mutex, MutexGuard},
+    },
+};
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
@@ -355,7 +361,7 @@ impl Seat {
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 }
 
@@ -367,7 +373,7 @@ impl Owed {
     }
 
     fn debt(&self) -> MutexGuard<'_, Debt> {
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+        self.debt.lock()
     }
 
     /// Settles what is owed, or `most` of it. How much that is.

@@ -2,7 +2,7 @@
 
 use std::{num::ParseIntError, str::FromStr, time::Duration};
 
-use spanwise_core::{Grammar, parse_level, suggest};
+use spanwise_core::internal::{Grammar, parse_level, suggest};
 use tracing::Level;
 
 use crate::{

@@ -126,7 +126,8 @@ fn is_inside(target: &str, prefix: &str) -> bool {
 }
 
 fn looks_like_a_level(target: &str) -> bool {
-    setting::level(target).is_some() || spanwise_core::suggest::closest_level(target).is_some()
+    setting::level(target).is_some()
+        || spanwise_core::internal::suggest::closest_level(target).is_some()
 }
 
 /// As `LOG_SAMPLE` writes it; what that has no words for stands in brackets.

@@ -9,8 +9,8 @@ use std::{
 use sentry_core::{Client, ClientOptions, TracesSamplingStrategy, protocol::Event};
 use spanwise_core::{
     Clock, Fault, NoRedaction, Redact, SelfReport, SettingValue, TargetLevels,
-    consistent_sampling::Threshold,
     export::{Deliver, Exporter, ExporterOptions, PeriodicTasks, QueueLimits},
+    internal::consistent_sampling::Threshold,
 };
 
 use crate::{

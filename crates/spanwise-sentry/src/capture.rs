@@ -8,11 +8,9 @@ use std::{
 };
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
-use spanwise_core::{
-    CallsitePlans, FilterInterop, SpanTable,
-    context::{pins_context, recorded_callsite},
-    log_record,
-    log_record::LogRecord,
+use spanwise_core::internal::{
+    CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
+    recorded_callsite,
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{

@@ -9,7 +9,7 @@ use sentry_core::{
     Hub,
     protocol::{Event, SpanId},
 };
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 
 thread_local! {
     /// Whether the client runs, and hooks of the application with it. Events that they log are not

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use sentry_core::types;
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// The address of a project, as its settings in Sentry show it.
 ///

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use spanwise_core::LevelsError;
+use spanwise_core::ParseError;
 
 /// Why [`SentryBuilder::build`](crate::SentryBuilder::build) failed.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct InvalidLevels {
     /// The text.
     pub text: String,
     /// The reason.
-    pub error: LevelsError,
+    pub error: ParseError,
 }
 
 impl fmt::Display for SentryError {

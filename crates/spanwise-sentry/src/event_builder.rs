@@ -8,7 +8,7 @@ use sentry_core::{
         Breadcrumb, Context, Event, Exception, Map, Mechanism, TraceContext, User, Value, Values,
     },
 };
-use spanwise_core::log_record::LogRecord;
+use spanwise_core::internal::log_record::LogRecord;
 use tracing_core::{Level as TracingLevel, Metadata};
 
 use crate::{

@@ -3,14 +3,10 @@
 //! Sentry's client needs thread-locals, which an exiting thread has lost. So the thread leaves its
 //! events here, and waits for nobody.
 
-use std::{
-    collections::VecDeque,
-    fmt, mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{collections::VecDeque, fmt, mem, time::Instant};
 
 use sentry_core::{Envelope, protocol::Event};
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::envelope::contents;
 
@@ -104,8 +100,7 @@ impl DeferredItems {
             if rest.is_zero() {
                 return;
             }
-            let waited = self.done.wait_timeout(state, rest);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.done.wait_timeout(state, rest);
         }
     }
 
@@ -117,7 +112,7 @@ impl DeferredItems {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
-use spanwise_core::{error_chain, errors, log_record, panic_safe};
+use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// The most bytes of a value. Sentry truncates longer ones.

@@ -2,11 +2,11 @@
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
 use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
+use spanwise_core::internal::sync::Mutex;
 use tracing_core::Level;
 
 use crate::{event_builder::EventOrigin, event_scope::EventScope, fields::Fields};
@@ -38,7 +38,7 @@ pub(crate) enum BatchState {
 
 impl LogBatch {
     pub(crate) fn push(&self, log: Log, now: Instant) -> BatchState {
-        let mut batch = self.lock();
+        let mut batch = self.0.lock();
         batch.logs.push(log);
         if batch.logs.len() >= MAX_BATCH_LEN {
             batch.due = None;
@@ -53,18 +53,14 @@ impl LogBatch {
 
     /// Takes the batch if it is due at `now`, or if there is no time.
     pub(crate) fn take_due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
-        let mut batch = self.lock();
+        let mut batch = self.0.lock();
         let is_due = |due: &mut Instant| now.is_none_or(|now| now >= *due);
         batch.due.take_if(is_due)?;
         Some(mem::take(&mut batch.logs))
     }
 
     pub(crate) fn due_at(&self) -> Option<Instant> {
-        self.lock().due
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().due
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::{
     iter,
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::SystemTime,
 };
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::{context::pins_context, panic_safe};
+use spanwise_core::internal::{
+    panic_safe, pins_context,
+    sync::{Mutex, RwLock},
+};
 use tracing_core::Metadata;
 
 use crate::{
@@ -64,13 +67,12 @@ impl Unit {
 
     /// Remembers the texts of an error event of the unit.
     pub(crate) fn report(&self, fields: &Fields) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        reported.add(fields);
+        self.reported.lock().add(fields);
     }
 
     /// Returns whether an event of the unit has reported an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
-        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
     }
 
@@ -177,21 +179,21 @@ impl OpenSpan {
     /// Returns whether the value of a context key is pinned: no span inside and no event replaces
     /// it.
     pub(crate) fn pins(&self, key: &str) -> bool {
-        let pinned = self.pinned.read().unwrap_or_else(PoisonError::into_inner);
+        let pinned = self.pinned.read();
         pins_context(self.callsite) || pinned.contains(&key)
     }
 
     /// Adds or replaces fields, and pins them if `is_pinned`.
     pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_pinned: bool) {
         if is_pinned && !pins_context(self.callsite) {
-            let mut pinned = self.pinned.write().unwrap_or_else(PoisonError::into_inner);
+            let mut pinned = self.pinned.write();
             for (name, _) in &values {
                 if !pinned.contains(name) {
                     pinned.push(name);
                 }
             }
         }
-        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = self.fields.write();
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {
                 Some(field) => field.1 = value,
@@ -205,6 +207,6 @@ impl OpenSpan {
     }
 
     pub(crate) fn with_fields<R>(&self, read: impl FnOnce(&[(&'static str, Value)]) -> R) -> R {
-        read(&self.fields.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.fields.read())
     }
 }

@@ -6,7 +6,7 @@ use sentry_core::{
     Client, Envelope,
     protocol::{Event, Log, Transaction},
 };
-use spanwise_core::{Clock, Fault, export::PeriodicTasks, panic_safe};
+use spanwise_core::{Clock, Fault, export::PeriodicTasks, internal::panic_safe};
 
 use crate::{
     breadcrumbs::MemoryBudget,

@@ -1,6 +1,9 @@
 //! What becomes of the events of a callsite: an error event, a breadcrumb, a log.
 
-use spanwise_core::{CallsitePlans, TargetLevels, log_record, log_record::LogRecord};
+use spanwise_core::{
+    TargetLevels,
+    internal::{CallsitePlans, log_record, log_record::LogRecord},
+};
 use tracing_core::{LevelFilter, Metadata};
 
 use crate::builder::Options;

@@ -1,7 +1,7 @@
 //! Stack traces, parsed from the text of a backtrace.
 
 use sentry_core::protocol::{Frame, Stacktrace};
-use spanwise_core::backtrace;
+use spanwise_core::internal::backtrace;
 
 /// The most frames of a stack. Only recursion makes a longer one.
 const MAX_FRAMES: usize = 100;

@@ -3,14 +3,14 @@
 use std::{
     borrow::Cow,
     mem,
-    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
 use sentry_core::protocol::{
     Map, Span, SpanStatus, TraceContext, TraceId, Transaction, User, Value,
 };
-use spanwise_core::consistent_sampling::{self, Threshold};
+use spanwise_core::internal::consistent_sampling::{self, Threshold};
 
 use crate::{
     event_scope::{EventScope, context_value, current_trace_id, shown_text, transaction_name},
@@ -28,20 +28,15 @@ pub(crate) struct CollectedSpans {
     spans: Vec<Span>,
 }
 
-fn collected(unit: &Unit) -> MutexGuard<'_, CollectedSpans> {
-    let collected = unit.collected.lock();
-    collected.unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Returns whether the trace of a unit is sampled.
 ///
 /// It is decided once, by the trace id or else the request id, as the event sampler decides.
 fn is_sampled(threshold: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
-    let decided = collected(unit).is_sampled;
+    let decided = unit.collected.lock().is_sampled;
     decided.unwrap_or_else(|| {
         let randomness = randomness(unit, spans);
         let keeps = randomness.is_some_and(|randomness| threshold.keeps(randomness));
-        *collected(unit).is_sampled.get_or_insert(keeps)
+        *unit.collected.lock().is_sampled.get_or_insert(keeps)
     })
 }
 
@@ -73,13 +68,13 @@ pub(crate) fn finish_span(
     }
     if !span.begins_unit {
         let trace_id = current_trace_id(spans, unit);
-        let mut collected = collected(unit);
+        let mut collected = unit.collected.lock();
         if collected.spans.len() < MAX_SPANS {
             collected.spans.push(child(span, timing, trace_id, at));
         }
         return None;
     }
-    let children = mem::take(&mut collected(unit).spans);
+    let children = mem::take(&mut unit.collected.lock().spans);
     if is_health_check(span) {
         return None;
     }

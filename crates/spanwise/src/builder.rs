@@ -4,14 +4,18 @@ use std::{
     ffi::OsString,
     fmt,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     thread::{self, ThreadId},
 };
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels,
+    internal::{
+        log_bridge,
+        sync::{Condvar, Mutex},
+    },
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -343,7 +347,7 @@ impl Builder {
     }
 
     /// Sets what happens to a line when an output in the background is behind: a file, or a
-    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
@@ -701,7 +705,7 @@ impl Builder {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
         }
         if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
+            tracing::debug!(target: "spanwise", settings = %spanwise_json::as_json(&resolved.explanation), "configuration");
         }
         Ok(telemetry)
     }
@@ -765,14 +769,12 @@ impl Claim {
     /// start calls.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
-        let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starting = STARTING.lock();
         while let Some(thread) = *starting {
             if thread == this {
                 return None;
             }
-            starting = STARTED
-                .wait(starting)
-                .unwrap_or_else(PoisonError::into_inner);
+            starting = STARTED.wait(starting);
         }
         *starting = Some(this);
         Some(Self)
@@ -781,7 +783,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *STARTING.lock() = None;
         STARTED.notify_one();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -267,16 +267,16 @@ pub use run::{Outcome, run};
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
-    Background, Bytes, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
+    Background, ByteSize, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
     PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
 pub use spanwise_redact as redact;
 #[cfg(feature = "pseudonyms")]
 pub use spanwise_redact::PseudonymKey;

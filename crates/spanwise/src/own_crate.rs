@@ -3,7 +3,7 @@
 //! A function knows the name of the program's file at most. A macro is expanded in the program's
 //! crate, and knows what cargo calls that.
 
-use spanwise_core::{TargetLevels, parse_level};
+use spanwise_core::{TargetLevels, internal::parse_level};
 
 use crate::{
     Builder, InitError, conceal, explain::Origin, parse::Mistake, program_name::ProgramName,

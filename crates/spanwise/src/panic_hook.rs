@@ -11,9 +11,12 @@ use std::{
 };
 
 use spanwise_core::{
-    PerSecond, Redact, backtrace, logged_panic, reentrancy,
-    runtime_callsite::{Origin, RuntimeCallsite},
-    stdio,
+    Redact,
+    internal::{
+        PerSecond, backtrace, logged_panic, reentrancy,
+        runtime_callsite::{Origin, RuntimeCallsite},
+        stdio,
+    },
 };
 use tracing_core::{Level, field::Value};
 

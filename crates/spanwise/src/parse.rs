@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_appender::Bytes;
-use spanwise_core::{Levels, Setting, TargetLevels, parse_level, suggest::closest};
+use spanwise_appender::ByteSize;
+use spanwise_core::{
+    Levels, Setting, TargetLevels,
+    internal::{parse_level, suggest::closest},
+};
 use spanwise_json::Format;
 use spanwise_sample::{Recorder, SampleError, Sampler};
 use tracing::level_filters::LevelFilter;
@@ -96,7 +99,8 @@ pub(crate) fn is_on(text: &str) -> Option<bool> {
 pub(crate) fn level(setting: &Setting, text: &str) -> Result<LevelFilter, Mistake> {
     let level = parse_level(text).filter(|level| *level != LevelFilter::OFF);
     level.ok_or_else(|| {
-        let meant = spanwise_core::suggest::closest_level(text).filter(|level| *level != "off");
+        let meant =
+            spanwise_core::internal::suggest::closest_level(text).filter(|level| *level != "off");
         Mistake::unknown(meant, setting.accepts)
     })
 }
@@ -143,7 +147,7 @@ pub(crate) fn recorder(text: &str) -> Result<Option<Recorder>, Mistake> {
             "is no level: did you mean debug? accepts {accepts}"
         )));
     }
-    if text.parse::<Bytes>().is_ok() {
+    if text.parse::<ByteSize>().is_ok() {
         return Err(Mistake::Predicate(format!(
             "is a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts {accepts}"
         )));

@@ -103,7 +103,7 @@ impl Builder {
         let (time, origin) = match (self.time, env.time) {
             (Some(zone), _) => (zone, Origin::Code),
             (None, Some(zone)) => (zone, variable(&LOG_TIME)),
-            (None, None) if format.is_for_people() => (preset.time(), of_preset.clone()),
+            (None, None) if format.is_human_readable() => (preset.time(), of_preset.clone()),
             (None, None) => (TimeZone::Utc, Origin::Default),
         };
         explain(&LOG_TIME, &time, &origin);
@@ -384,7 +384,7 @@ impl Resolved {
             ));
         }
         if let Err(error) = self.levels.check_spans() {
-            problems.extend(error.problems().map(str::to_owned));
+            problems.extend(error.problems().iter().map(ToString::to_string));
         }
         problems.extend(sinks::problems(self));
         if builder.is_strict || builder.env.is_strict {

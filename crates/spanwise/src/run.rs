@@ -5,7 +5,10 @@ use std::{
     process::{ExitCode, Termination},
 };
 
-use spanwise_core::{AsError, Fault, err, errors::WithCauses, reentrancy, stdio};
+use spanwise_core::{
+    AsError, Fault, err,
+    internal::{errors::WithCauses, reentrancy, stdio},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Deliver, ExportItem, PeriodicTasks, QueueLimits, queue::ExportQueue, sender::Sender};
-use crate::{Clock, Fault, SelfReport, forks::PerProcess};
+use crate::{Clock, Fault, SelfReport, internal::forks::PerProcess};
 
 /// The queue and the sender thread of an exporter, renewed in each forked child.
 ///

@@ -12,7 +12,7 @@ use super::{
     Deliver, Delivery, ExportItem, PeriodicTasks,
     queue::{ExportQueue, Queued},
 };
-use crate::{Backoff, panic_safe};
+use crate::internal::{Backoff, panic_safe};
 
 /// The delays between attempts at a server that fails.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));

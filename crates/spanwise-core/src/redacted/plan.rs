@@ -2,7 +2,7 @@
 
 use tracing_core::{Field, Metadata, callsite::Identifier};
 
-use crate::{KeyVerdict, Redact, log_record};
+use crate::{KeyVerdict, Redact, internal::log_record};
 
 /// What is done with each field of a callsite, by its index.
 #[derive(Debug)]

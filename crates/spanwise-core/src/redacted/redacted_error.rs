@@ -11,8 +11,10 @@ use tracing_core::{Field, field::Visit};
 use super::values::Source;
 use crate::{
     NoRedaction, Redact,
-    error_chain::{MAX_CAUSES, error_chain},
-    errors,
+    internal::{
+        error_chain::{MAX_CAUSES, error_chain},
+        errors,
+    },
     redact::redacted_display,
 };
 

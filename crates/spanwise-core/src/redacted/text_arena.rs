@@ -5,7 +5,7 @@ use std::{cell::Cell, error::Error, fmt, ops::Range};
 use tracing_core::field::Value;
 
 use super::values::RedactedValue;
-use crate::{Redact, panic_safe};
+use crate::{Redact, internal::panic_safe};
 
 /// The arena, bytes and errors of one event's values, in memory that the next event of this thread uses again.
 #[derive(Default)]

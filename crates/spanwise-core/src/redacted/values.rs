@@ -14,7 +14,7 @@ use super::{
     redacted_error,
     text_arena::{ByteRange, TextArena},
 };
-use crate::{NoRedaction, REDACTED, Redact, nested_json, redact::redacted_display};
+use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
 /// Formatting `Debug` and `Display` of values are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use spanwise_core::{LayerExt as _, err, errors};
+use spanwise_core::{LayerExt as _, err, internal::errors};
 use tracing::{Event, Subscriber, field::Field};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
@@ -65,7 +65,7 @@ impl SeenMessages {
     }
 
     fn of(error: &(dyn Error + 'static)) -> Self {
-        let chain = std::iter::once(error).chain(spanwise_core::error_chain(error, 16));
+        let chain = std::iter::once(error).chain(spanwise_core::internal::error_chain(error, 16));
         Self {
             texts: chain.map(ToString::to_string).collect(),
             type_name: errors::type_name(error),
@@ -325,5 +325,5 @@ fn error_copy_has_a_maximum_depth() {
         .fold(None, |cause, depth| Some(Box::new(Deep(depth, cause))));
     let error = error.unwrap();
     let copy = errors::ErrorCopy::new(&*error);
-    assert_eq!(spanwise_core::error_chain(&copy, 100).count(), 32);
+    assert_eq!(spanwise_core::internal::error_chain(&copy, 100).count(), 32);
 }

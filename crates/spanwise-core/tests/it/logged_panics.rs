@@ -1,6 +1,6 @@
 //! Which panic an event refers to.
 
-use spanwise_core::logged_panic::{forget, location, note};
+use spanwise_core::internal::logged_panic::{forget, location, note};
 
 #[test]
 fn logged_panic_is_found_by_its_payload() {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use spanwise_core::{Context, REDACTED, panic_safe};
+use spanwise_core::{Context, REDACTED, internal::panic_safe};
 use tracing::{Span, field};
 use uuid::Uuid;
 

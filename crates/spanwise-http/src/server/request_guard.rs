@@ -7,7 +7,10 @@ use http::{
     header::{self, Entry},
 };
 use http_body::Body;
-use spanwise_core::{REDACTED, errors::ErrorCopy, panic_safe};
+use spanwise_core::{
+    REDACTED,
+    internal::{errors::ErrorCopy, panic_safe},
+};
 use tracing::{Level, Span, Value, level_filters::LevelFilter};
 
 use super::{

@@ -9,7 +9,7 @@ use std::{
 
 use http::{HeaderName, Request, Response, request::Parts};
 use http_body::Body;
-use spanwise_core::{Clock, panic_safe};
+use spanwise_core::{Clock, internal::panic_safe};
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Level;

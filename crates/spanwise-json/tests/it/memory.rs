@@ -71,7 +71,7 @@ fn open_span_takes_at_most_500_bytes() {
 }
 
 #[test]
-fn spans_that_come_and_go_leave_nothing() {
+fn closed_spans_leave_no_memory() {
     let live = |count: usize| {
         let before = live_bytes();
         let layer = json().and_then(ContextLayer::default());
@@ -95,7 +95,7 @@ fn spans_that_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn long_text_of_a_request_is_held_once() {
+fn long_text_of_a_request_is_stored_once() {
     const REQUESTS: usize = 100;
     const CHILDREN: usize = 10;
     const LONG: usize = 16 * 1024;
@@ -133,10 +133,10 @@ fn long_text_of_a_request_is_held_once() {
 #[test]
 fn first_line_of_a_second_allocates_nothing() {
     let timestamps = [
-        Timestamp::Seconds,
-        Timestamp::Millis,
-        Timestamp::Micros.at_offset_minutes(-90),
-        Timestamp::Nanos.at_offset_minutes(330),
+        Timestamp::seconds(),
+        Timestamp::millis(),
+        Timestamp::micros().at_offset_minutes(-90),
+        Timestamp::nanos().at_offset_minutes(330),
     ];
     for timestamp in timestamps {
         let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_165_687));

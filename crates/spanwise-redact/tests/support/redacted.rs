@@ -10,8 +10,10 @@ use std::{
 
 use spanwise_core::{
     KeyVerdict, LayerExt, REDACTED, Redact,
-    nested_json::{self, MarkTracker},
-    panic_safe,
+    internal::{
+        nested_json::{self, MarkTracker},
+        panic_safe,
+    },
 };
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};
@@ -253,7 +255,7 @@ impl fmt::Debug for Written {
     }
 }
 
-/// As a value of `spanwise_json::json` writes itself.
+/// As a value of `spanwise_json::as_json` writes itself.
 struct Nested(String);
 
 impl fmt::Debug for Nested {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use spanwise_core::{
-    CallsitePlans, Context as SpanContext, EventContext, SinkFilter, Visibility, VisibilityCache,
-    context::recorded_callsite, forward, forward_downcast,
+    Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
+    internal::{CallsitePlans, Visibility, VisibilityCache, recorded_callsite},
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{

@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, mem::ManuallyDrop, sync::Arc};
 
-use spanwise_core::LayerId;
+use spanwise_core::internal::LayerId;
 
 use super::{
     local,

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use spanwise_core::{CurrentSpan, EnteredSpans, LayerId, SpanTable};
+use spanwise_core::internal::{CurrentSpan, EnteredSpans, LayerId, SpanTable};
 use tracing_core::span::Id;
 
 use super::{line, unit::Unit};

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::{Grammar, TargetLevels, parse_level, suggest};
+use spanwise_core::{
+    TargetLevels,
+    internal::{Grammar, parse_level, suggest},
+};
 
 use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
 use crate::{SampleError, limit::Unit, setting};
@@ -60,7 +63,7 @@ impl FromStr for RecorderBuilder {
         if !levels.is_empty() {
             match levels.join(",").parse::<TargetLevels>() {
                 Ok(levels) => builder = builder.capture(levels),
-                Err(error) => problems.extend(error.problems().map(str::to_owned)),
+                Err(error) => problems.extend(error.problems().iter().map(ToString::to_string)),
             }
         }
         SampleError::all(problems)?;

@@ -137,7 +137,7 @@ impl Seen {
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Seen {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        let target = spanwise_core::log_record::LogRecord::from_event(event).target;
+        let target = spanwise_core::internal::log_record::LogRecord::from_event(event).target;
         let target = target.unwrap_or_else(|| event.metadata().target().to_owned());
         let root = target.split("::").next().unwrap_or_default().to_owned();
         let thread = std::thread::current().name().map(str::to_owned);

@@ -1,7 +1,7 @@
 //! Traces: off by default, decided by the trace id, as the sampler of lines decides.
 
 use crate::support::{plain, sent};
-use spanwise_core::consistent_sampling::Threshold;
+use spanwise_core::internal::consistent_sampling::Threshold;
 use spanwise_sentry::SentryBuilder;
 use tracing::{error, info_span};
 
@@ -94,7 +94,7 @@ fn sampling_agrees_with_the_event_sampler() {
         .map(|one| one["contexts"]["trace"]["trace_id"].as_str().unwrap());
     let threshold = Threshold::from_ratio(0.5).unwrap();
     let kept = traces.iter().filter(|trace| {
-        let number = spanwise_core::consistent_sampling::randomness_from_entries(
+        let number = spanwise_core::internal::consistent_sampling::randomness_from_entries(
             [("trace_id", &***trace)].into_iter(),
         );
         threshold.keeps(number.unwrap())

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-use spanwise_core::{
+use spanwise_core::internal::{
     errors::{self, WithCauses},
     log_record, panic_safe,
 };

@@ -3,10 +3,12 @@
 use std::{fmt, io::Write as _, sync::Arc, time::SystemTime};
 
 use spanwise_core::{
-    CONTEXT_KEYS, Clock, Context, EventContext, Fault, FilterInterop, Inherit, LayerId,
-    LevelHandle, SelfReport, SinkCounters, SpanData,
-    log_record::{self, LogRecord},
-    reentrancy, rfc3339,
+    CONTEXT_KEYS, Clock, Context, EventContext, Fault, LevelHandle, SelfReport,
+    internal::{
+        FilterInterop, Inherit, LayerId, SinkCounters, SpanData,
+        log_record::{self, LogRecord},
+        reentrancy, rfc3339,
+    },
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
@@ -105,7 +107,7 @@ impl ConsoleLayer {
             make_writer,
             clock: Clock::system(),
             time: ShowTime::Always,
-            timestamp: Timestamp::Micros,
+            timestamp: Timestamp::micros(),
             id: LayerId::unique(),
             neighbours: FilterInterop::default(),
             counters: report.sink("console"),

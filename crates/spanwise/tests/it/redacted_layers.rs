@@ -37,7 +37,7 @@ fn only_unredacted_layer_sees_secrets() {
     );
     span.in_scope(|| {
         span.record("late", "password=hunter2");
-        info!(items = %spanwise::json(&[1, 2]), order = 42, "paid with {CARD}");
+        info!(items = %spanwise::as_json(&[1, 2]), order = 42, "paid with {CARD}");
         error!(error = &Declined as &dyn std::error::Error, "no");
         assert_eq!(Context::current().get("user_id"), Some("[REDACTED]"));
     });
