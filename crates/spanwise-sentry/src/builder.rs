@@ -201,8 +201,8 @@ impl SentryBuilder {
     /// Sets how long repetitions of an error are counted instead of sent. Defaults to 60 s; with
     /// zero, each is sent.
     ///
-    /// Errors repeat if they have the same callsite, message, error chain and transaction. After the
-    /// window, one event reports the number of repetitions.
+    /// Errors repeat if they have the same callsite, message, error chain and transaction. After
+    /// the window, one event reports the number of repetitions.
     pub fn dedup_window(mut self, window: Duration) -> Self {
         self.dedup_window = window;
         self
@@ -256,8 +256,8 @@ impl SentryBuilder {
         self
     }
 
-    /// Sets the only trusted root certificates, in PEM, for a Sentry server of your own. Defaults to
-    /// those of Mozilla.
+    /// Sets the only trusted root certificates, in PEM, for a Sentry server of your own. Defaults
+    /// to those of Mozilla.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = pem.into();
         self

@@ -52,7 +52,8 @@ pub(crate) fn proxy_for(dsn: &Dsn, options: &ClientOptions) -> Result<Option<Pro
     proxy.transpose().map_err(|_| SentryError::Proxy)
 }
 
-/// Returns what the user perhaps did not mean: a server without TLS, and `HTTP_PROXY` used for https.
+/// Returns what the user perhaps did not mean: a server without TLS, and `HTTP_PROXY` used for
+/// https.
 pub(crate) fn warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     let host = dsn.0.host();
     let mut warnings = Vec::new();

@@ -40,8 +40,8 @@ struct Entry {
     sample: Option<Sample>,
 }
 
-/// The first repetition of an error, which will report on the others. It is serialized: that takes a
-/// fraction of the memory of an event, and its bytes can be counted.
+/// The first repetition of an error, which will report on the others. It is serialized: that takes
+/// a fraction of the memory of an event, and its bytes can be counted.
 #[derive(Debug)]
 struct Sample(Box<[u8]>);
 

@@ -1,7 +1,7 @@
 //! Redaction of serialized envelopes.
 //!
-//! The layer has redacted what it passes to Sentry's client. Hooks, integrations and direct calls of
-//! the client may add to it: that is redacted here.
+//! The layer has redacted what it passes to Sentry's client. Hooks, integrations and direct calls
+//! of the client may add to it: that is redacted here.
 
 use sentry_core::protocol::Value;
 use spanwise_core::{KeyVerdict, REDACTED, Redact};

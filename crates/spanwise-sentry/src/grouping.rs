@@ -81,8 +81,8 @@ pub(crate) fn fingerprint(
     Some(parts.map(Cow::Owned).collect())
 }
 
-/// Returns the fingerprint of a panic: the function that panicked or else the file, and the message.
-/// The line is left out, since it changes with each release.
+/// Returns the fingerprint of a panic: the function that panicked or else the file, and the
+/// message. The line is left out, since it changes with each release.
 pub(crate) fn panic_fingerprint(exception: &Exception, file: Option<&str>) -> Fingerprint {
     let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
     let mut own = frames.rev().filter(|frame| frame.in_app == Some(true));
@@ -171,8 +171,8 @@ fn url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     Some((start + host, start + rest.len()))
 }
 
-/// Returns the length of a path: an absolute one, one below `.`, `..` or `~`, or one that ends with a
-/// file name.
+/// Returns the length of a path: an absolute one, one below `.`, `..` or `~`, or one that ends with
+/// a file name.
 fn path(text: &str, before: Option<char>) -> Option<usize> {
     let is_path_char = |c: char| {
         c.is_alphanumeric()

@@ -16,8 +16,8 @@ use crate::{capture::Capture, capture_scope::is_capturing, pipeline::Pipeline, r
 /// [`Sentry::builder`](crate::Sentry::builder).
 ///
 /// It filters no events of other layers. The policy of
-/// [`SentryBuilder::redact`](crate::SentryBuilder::redact) runs in front of it; further wrappers may
-/// enclose it.
+/// [`SentryBuilder::redact`](crate::SentryBuilder::redact) runs in front of it; further wrappers
+/// may enclose it.
 #[derive(Debug)]
 pub struct SentryLayer {
     inner: Redacted<Capture>,
