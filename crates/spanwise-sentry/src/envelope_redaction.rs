@@ -3,8 +3,10 @@
 //! The layer has redacted what it passes to Sentry's client. Hooks, integrations and direct calls
 //! of the client may add to it: that is redacted here.
 
+use std::borrow::Cow;
+
 use sentry_core::protocol::Value;
-use spanwise_core::{KeyVerdict, REDACTED, Redact};
+use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 /// Redacts an envelope. Values that are also in `redacted`, at the same place of the event, were
 /// redacted before.
@@ -109,23 +111,20 @@ fn keep_member(
         Value::Number(_) => verdicts.number,
         _ => verdicts.text,
     };
-    match (verdict, value) {
-        (KeyVerdict::Remove, _) => return false,
-        (KeyVerdict::Trust, _) => {}
-        (KeyVerdict::Redact, value) => *value = REDACTED.into(),
-        (KeyVerdict::Replace, value) => {
-            let text = match &*value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            *value = policy.replace_display(key, format_args!("{text}")).into();
-        }
-        (_, Value::String(text)) => {
-            if let Some(replacement) = policy.replacement_for(Some(key), text) {
-                *text = replacement;
-            }
-        }
-        (_, value) => redact_value(value, redacted, policy),
+    if matches!(verdict, KeyVerdict::Pass | KeyVerdict::Text) && !value.is_string() {
+        redact_value(value, redacted, policy);
+        return true;
     }
-    true
+    let text = || match &*value {
+        Value::String(text) => Cow::Borrowed(&**text),
+        other => Cow::Owned(other.to_string()),
+    };
+    match policy.apply(verdict, key, text) {
+        Redaction::Keep => true,
+        Redaction::Replace(text) => {
+            *value = text.into();
+            true
+        }
+        Redaction::Remove => false,
+    }
 }

@@ -1,18 +1,20 @@
 //! Rules that drop errors.
 
+use spanwise_core::TargetPattern;
+
 use crate::fields::Cause;
 
 /// Drops errors by their target, a part of their text, or the type of an error in their chain.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IgnoreRules {
-    targets: Vec<String>,
+    targets: Vec<TargetPattern>,
     messages: Vec<String>,
     errors: Vec<String>,
 }
 
 impl IgnoreRules {
     pub(crate) fn target(&mut self, target: String) {
-        self.targets.push(target);
+        self.targets.push(TargetPattern::module(target));
     }
 
     pub(crate) fn message(&mut self, part: String) {
@@ -25,11 +27,7 @@ impl IgnoreRules {
 
     /// Returns whether a rule names the target or one above it.
     pub(crate) fn ignores_target(&self, target: &str) -> bool {
-        self.targets.iter().any(|ignored| {
-            target
-                .strip_prefix(&**ignored)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        })
+        self.targets.iter().any(|ignored| ignored.matches(target))
     }
 
     /// Returns whether a rule names a part of the text, or the type of an error.
