@@ -429,16 +429,16 @@ fn invalid_rules_are_reported() {
     for (text, part) in [
         ("", "empty part"),
         ("maybe", "neither `on` nor `off`"),
-        ("off,+a", "`off` and more"),
+        ("off,+a", "combines `off`"),
         ("+", "it is empty"),
-        ("+***", "no name has"),
-        ("+ab*", "how a name begins"),
+        ("+***", "names cannot have"),
+        ("+ab*", "the beginning of a name"),
         ("+*ab*", "at least three letters"),
         ("+a.b*c.*x", "whole name"),
         ("+*.*", "whole name"),
         ("+a,-A", "hides and shows `A`"),
         ("+a,,", "empty part"),
-        ("+pass=word", "no name has"),
+        ("+pass=word", "names cannot have"),
     ] {
         let error = text.parse::<PolicyOverrides>().unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
@@ -458,16 +458,17 @@ fn invalid_rules_are_reported() {
 #[test]
 fn mistakes_are_reported_with_suggestions() {
     const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
-    let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
+    let key = |text: &str, why: &str| format!("`{text}` is not a valid key: {why}{KEY}");
     let commas = |text: &str, what: &str| {
-        format!("`{text}` has {what} in it: separate keys by commas, as in `+employee_no,-session`")
+        format!(
+            "`{text}` contains {what}: separate keys with commas, as in `+employee_no,-session`"
+        )
     };
     let other = |text: &str, meant: &str| {
         format!("`{text}` is neither `on` nor `off`: did you mean `{meant}`?")
     };
-    let list = "an element of a list is `[*]`, whichever it is";
-    let everything =
-        "it would hide everything; `Policy::allow_only` does, but for the keys it is given";
+    let list = "an array element is written `[*]`, without an index";
+    let everything = "it would hide everything; use `Policy::allow_only` to show only some keys";
     let mut cases = vec![
         (
             "+employee_no -session",
@@ -503,7 +504,7 @@ fn mistakes_are_reported_with_suggestions() {
         ),
         (
             "+pii,-PII",
-            "`+pii,-PII` hides and shows `PII`: write only one of both".to_owned(),
+            "`+pii,-PII` hides and shows `PII`: write only one of them".to_owned(),
         ),
     ];
     cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
