@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::{
     byte_class::ByteClass,
     byte_search::{ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
-    work,
+    scan_cost,
 };
 
 /// Returns the e-mail address around the `@` at `at`.
 ///
-/// Letters and digits may be of any script. Of the punctuation that RFC 5322 allows before the `@`,
+/// Letters and digits may be of any script. From the punctuation that RFC 5322 allows before the `@`,
 /// `!#$'*^~` count between letters. `/ = ? & { | }` and the backtick separate words in a log.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = start_of_local_part(text, at);
@@ -190,7 +190,7 @@ pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
 fn has_version_label(text: &[u8], start: usize) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let line = before.iter().rposition(|byte| matches!(byte, b'\n' | b';'));
     let before = &before[line.map_or(0, |at| at + 1)..];
     let gap = |byte: &u8| b" \t:='\"([".contains(byte);
@@ -269,7 +269,7 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
     } else if text[from..to].first() == Some(&b':') && text.get(from + 1) != Some(&b':') {
         from += 1;
     }
-    work::step(end - start);
+    scan_cost::add(end - start);
     while to > from
         && (text[to - 1] == b'.'
             || (text[to - 1] == b':' && text.get(to.wrapping_sub(2)) != Some(&b':')))
@@ -295,7 +295,7 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
 /// Returns whether the value of a key such as `address` is a network address, not a postal one:
 /// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
 pub(crate) fn is_network_address(value: &str) -> bool {
-    work::step(value.len());
+    scan_cost::add(value.len());
     let value = value.trim();
     let value = value
         .strip_prefix("Some(")

@@ -215,7 +215,7 @@ impl Rules {
                 (from, to)
             })
             .collect();
-        // Of phrases with the same beginning, the longest comes first.
+        // The longest of the phrases with the same beginning comes first.
         self.inside.sort_by_key(|(joined, _)| !joined.len());
     }
 

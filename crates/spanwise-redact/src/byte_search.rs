@@ -1,15 +1,15 @@
 //! Searches for bytes and runs of bytes, and for escapes around a position.
 //!
-//! All loops over a text use these functions, or report the bytes that they read to [`work`].
+//! All loops over a text use these functions, or report the bytes that they read to [`scan_cost`].
 
-use crate::{byte_class::ByteClass, work};
+use crate::{byte_class::ByteClass, scan_cost};
 
 /// Returns the end of the run of `wanted` bytes that starts at `start`.
 #[inline]
 pub(crate) fn run_end(text: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     let length = rest.iter().take_while(|byte| wanted(**byte)).count();
-    work::step(length + 1);
+    scan_cost::add(length + 1);
     start + length
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn run_start(text: &[u8], end: usize, max: usize, wanted: impl Fn(u8)
         .rev()
         .take_while(|byte| wanted(**byte))
         .count();
-    work::step(length + 1);
+    scan_cost::add(length + 1);
     end - length
 }
 
@@ -46,14 +46,14 @@ pub(crate) fn find_text(text: &[u8], needle: &[u8], from: usize) -> Option<usize
 }
 
 fn found(text: &[u8], from: usize, at: Option<usize>) -> Option<usize> {
-    work::step(at.map_or(text.len() - from, |at| at + 1));
+    scan_cost::add(at.map_or(text.len() - from, |at| at + 1));
     at.map(|at| from + at)
 }
 
 /// Returns the position of the last `byte`.
 pub(crate) fn rfind(text: &[u8], byte: u8) -> Option<usize> {
     let at = memchr::memrchr(byte, text);
-    work::step(at.map_or(text.len(), |at| text.len() - at));
+    scan_cost::add(at.map_or(text.len(), |at| text.len() - at));
     at
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn line_from(text: &[u8], from: usize, max: usize) -> &[u8] {
     let rest = &text[from.min(text.len())..text.len().min(from + max)];
     let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
     let line = &rest[..end.unwrap_or(rest.len())];
-    work::step(line.len() + 1);
+    scan_cost::add(line.len() + 1);
     line
 }
 

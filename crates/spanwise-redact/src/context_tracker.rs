@@ -2,9 +2,8 @@
 
 use crate::{
     byte_search::is_space,
-    urls,
+    scan_cost, urls,
     value_end::{Quote, ValueContext},
-    work,
 };
 
 /// The strings and the URL that enclose a position.
@@ -29,7 +28,7 @@ impl ContextTracker {
         if to <= self.at {
             return;
         }
-        work::step(to - self.at);
+        scan_cost::add(to - self.at);
         for at in self.at..to {
             let byte = text[at];
             match byte {

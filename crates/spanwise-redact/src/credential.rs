@@ -1,4 +1,4 @@
-//! Tells credentials from prose in the text after a secret key.
+//! Distinguishes credentials from prose in the text after a secret key.
 //!
 //! A secret key does not prove that a secret follows. Three readings depend on how the key and its
 //! value are written:
@@ -20,7 +20,7 @@ mod word_shapes;
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, line_from},
-    value_end, word_lists, work,
+    scan_cost, value_end, word_lists,
 };
 use word_shapes::{
     is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
@@ -78,7 +78,7 @@ impl KeySubject {
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    work::step(text.len());
+    scan_cost::add(text.len());
     text.windows(part.len())
         .any(|window| window.eq_ignore_ascii_case(part))
 }
@@ -86,7 +86,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 /// Reads the bare value after `key: `, at the start of `text`.
 pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
-    work::step(line.len());
+    scan_cost::add(line.len());
     // `Authorization: Bearer <token>`
     if is_placeholder(line) {
         return ValueReading::Prose;
@@ -152,7 +152,7 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Returns whether a word mixes letters and digits like a credential: `tulip9931`, but not `utf8`
 /// or `sha256`.
 ///
-/// Of a pair only the value counts: `order=42` has none.
+/// Only the value of a pair counts: `order=42` has none.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
     let name = ByteClass::KEY.run_end(word, 0);

@@ -6,10 +6,10 @@
 use crate::{
     byte_search::{is_space, run_end, skip_space},
     key_pattern::{Segment, parts},
-    keys::Keys,
+    key_rules::KeyRules,
     normalized_key::NormalizedKey,
     scan::{Match, Rule},
-    work,
+    scan_cost,
 };
 
 /// Returns whether the text begins as an object or an array.
@@ -19,7 +19,7 @@ pub(crate) fn may_be_json(text: &str) -> bool {
 
 /// Appends the values that path rules hide in a JSON text. A path begins at the root, or at the key
 /// of the field that contains the text.
-pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, matches: &mut Vec<Match>) {
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &KeyRules, matches: &mut Vec<Match>) {
     let mut walk = Walk {
         text: text.as_bytes(),
         states: States::new(keys.paths(), key),
@@ -77,7 +77,7 @@ impl<'k> States<'k> {
 
     /// Descends to a member, or to an element of an array.
     fn push(&mut self, name: Option<&str>) {
-        work::step(self.width + name.map_or(0, str::len));
+        scan_cost::add(self.width + name.map_or(0, str::len));
         let name = name.map(NormalizedKey::new);
         let mut from = self.sets.len() - self.width;
         self.sets.resize(self.sets.len() + self.width, false);

@@ -3,7 +3,7 @@
 use crate::{
     byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
     scan::Match,
-    work,
+    scan_cost,
 };
 
 /// The strings of a text that is a JSON object, array or string.
@@ -73,7 +73,7 @@ impl JsonStrings {
         let first = self.strings.partition_point(|(_, end)| *end < found.start);
         let strings = self.strings[first..].iter();
         for (start, end) in strings.take_while(|(start, _)| *start < found.end) {
-            work::step(1);
+            scan_cost::add(1);
             let is_whole = *start > found.start;
             let (start, end) = (found.start.max(*start), found.end.min(*end));
             if start < end && !(is_whole && is_name(end)) {

@@ -33,44 +33,45 @@
 //!
 //! # When to use it
 //!
-//! Always: passwords are logged by accident. The policy is the second line of defence. The first one
-//! is a type that cannot be logged, [`Classified`].
+//! Always: passwords are logged by accident. The policy is the second line of defence. The first
+//! one is a type that cannot be logged, [`Classified`].
 //!
-//! It does **not** find secrets without a name and a known form: a password in a sentence
-//! (`the password is tulip`), a secret split over two fields, base64, compressed text, or the
-//! `Debug` of bytes. A number under a harmless name is shown, even if it is a card number. Pairs in
-//! a list, such as `("password", "x")`, are not recognized. After `key: `, states and sentences are
-//! shown: `password: expired`. `docs/redaction.md` lists all limits.
+//! It does **not** find secrets without a name and a known form: a password in a sentence (`the
+//! password is tulip`), a secret split over two fields, base64, compressed text, or the `Debug` of
+//! bytes. A number under a harmless name is shown, even if it is a card number. Pairs in a list,
+//! such as `("password", "x")`, are not recognized. After `key: `, states and sentences are shown:
+//! `password: expired`. `docs/redaction.md` lists all limits.
 //!
 //! # Behaviour
 //!
-//! * **Keys** are sequences of words, split at punctuation, changes of case and digits. A vocabulary
-//!   splits joined words. `X-Api-Key`, `xApiKey`, `user.x_api_key` and `xapikey` end in the same
-//!   words, and the last words decide. Words such as `hash` or `prod` are ignored. Words such as
-//!   `length` or `changed_at` describe a secret, so the value is shown.
+//! * **Keys** are sequences of words, split at punctuation, changes of case and digits. A
+//!   vocabulary splits joined words. `X-Api-Key`, `xApiKey`, `user.x_api_key` and `xapikey` end in
+//!   the same words, and the last words decide. Words such as `hash` or `prod` are ignored. Words
+//!   such as `length` or `changed_at` describe a secret, so the value is shown.
 //! * **Your rules** match names in lower case without punctuation, or the part after the last dot.
 //!   They take precedence over built-in rules.
 //! * **A boolean** is shown under a key that a built-in rule hides. `address` and `ip` are decided
 //!   by their value.
 //! * **The text of every shown key is scanned**, except for `request_id`, `trace_id`, `span_id` and
 //!   `parent_span_id`.
-//! * **Attributes of the semantic conventions** with misleading words, such as `client.address`, are
-//!   exempt one by one. A header in `http.request.header.<name>` is a key of its own.
+//! * **Attributes of the semantic conventions** with misleading words, such as `client.address`,
+//!   are exempt one by one. A header in `http.request.header.<name>` is a key of its own.
 //! * **Lookalike letters** in a key are normalized: `paſſword`, and `p\u0061ssword` in JSON.
 //! * **Texts** are scanned for keys with values at every depth (`key=value`, JSON, JSON in JSON
 //!   strings, the `Debug` of structs, headers, URLs, connection strings, forms, XML, command-line
-//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Rules about paths apply inside
-//!   a text that is JSON, from its root.
+//!   options, SQL, percent-encoded pairs) and with the [`Detector`]s. Rules about paths apply
+//!   inside a text that is JSON, from its root.
 //! * **A value ends where its writer ended it**: at its quote or bracket, or at the separator in
-//!   use. A mark inside a run of characters ends it only if another key, a quote or nothing follows.
+//!   use. A mark inside a run of characters ends it only if another key, a quote or nothing
+//!   follows.
 //! * **Prose after `key: ` is shown** under a built-in key: states, sentences, names of errors,
 //!   counts, placeholders. After `=` and in quotes only booleans, absent values and placeholders
 //!   are. Your rules hide every value but an absent one.
 //! * **Private addresses are shown**: RFC 1918, RFC 4193, link-local and loopback.
 //! * **JSON stays valid**: a string keeps its quotes, any other value becomes a string.
 //! * **A clean text is borrowed** and costs no allocation. One of 40 letters takes about 20 ns.
-//! * **Time is linear** in the length of a text. The first 64 KiB of a text are scanned. The rest is
-//!   hidden, from the start of the last unbroken run before the limit.
+//! * **Time is linear** in the length of a text. The first 64 KiB of a text are scanned. The rest
+//!   is hidden, from the start of the last unbroken run before the limit.
 //! * [`Redact::counts`](spanwise_core::Redact::counts) returns how often each rule matched.
 //!
 //! # Settings
@@ -105,7 +106,7 @@ mod error;
 mod json_paths;
 mod json_strings;
 mod key_pattern;
-mod keys;
+mod key_rules;
 mod normalized_key;
 mod numbers;
 mod pair_lexer;
@@ -118,6 +119,7 @@ mod prose_pairs;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;
+mod scan_cost;
 mod sql_inserts;
 mod tokens;
 mod trigrams;
@@ -126,7 +128,6 @@ mod value_boundary;
 mod value_end;
 mod vocabulary;
 mod word_lists;
-mod work;
 mod xml_elements;
 
 pub use classified::{Classified, serialize_redacted};

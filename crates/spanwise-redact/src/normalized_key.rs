@@ -5,8 +5,8 @@ use crate::{
     confusables,
 };
 
-/// A key in lower case with letters and digits only, and with the starts of its words. Of a longer
-/// key the end is kept.
+/// A key in lower case with letters and digits only, and with the starts of its words. A longer
+/// key keeps its end.
 ///
 /// Letters that look like ASCII letters become those. JSON escapes are decoded.
 #[derive(Debug)]

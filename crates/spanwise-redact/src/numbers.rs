@@ -4,7 +4,7 @@ use crate::{
     builtin_keys::TRUSTED_IDS,
     byte_class::ByteClass,
     byte_search::{is_boundary, run_end, run_start},
-    work,
+    scan_cost,
 };
 
 /// Returns the end of a card number: in one piece, or in the groups that cards show, separated by
@@ -26,7 +26,7 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
     let (mut count, mut group, mut dots, mut at) = (0, 0, 0, start);
     let mut best = None;
     loop {
-        work::step(1);
+        scan_cost::add(1);
         match text.get(at) {
             Some(byte) if byte.is_ascii_digit() => {
                 if count == digits.len() {
@@ -176,7 +176,7 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     let (_, length) = IBAN_LENGTHS[known.ok()?];
     let mut account = [0_u8; 34];
     let (mut count, mut at) = (0, start);
-    work::step(usize::from(length));
+    scan_cost::add(usize::from(length));
     while count < usize::from(length) {
         match text.get(at) {
             Some(byte) if ByteClass::UPPER_ALNUM.has(*byte) => {

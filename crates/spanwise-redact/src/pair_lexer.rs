@@ -39,8 +39,8 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, backslashes_before, find2, is_space, rfind, run_end, run_start},
+    scan_cost,
     value_end::Quote,
-    work,
 };
 
 /// A key in a text, with the position of its value.
@@ -259,7 +259,7 @@ fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
     let letters = text[start..end]
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
-    work::step(end - start);
+    scan_cost::add(end - start);
     (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
 }
 

@@ -22,7 +22,7 @@ use crate::{
     addresses::is_network_address,
     builtin_rules::{RULES, Tier},
     key_pattern::Pattern,
-    keys::{KeyDecision, Keys, Origin},
+    key_rules::{KeyDecision, KeyRules, Origin},
     scan,
 };
 #[cfg(feature = "pseudonyms")]
@@ -61,7 +61,7 @@ pub struct Policy {
 
 #[derive(Debug, Clone)]
 struct Rules {
-    keys: Keys,
+    keys: KeyRules,
     /// The state of each rule about keys.
     rule_states: Vec<RuleState>,
     /// The state of each detector.
@@ -115,7 +115,7 @@ impl Policy {
     pub fn secrets() -> Self {
         let mut policy = Self {
             rules: Arc::new(Rules {
-                keys: Keys::secrets(),
+                keys: KeyRules::secrets(),
                 rule_states: RULES
                     .named()
                     .iter()

@@ -17,7 +17,7 @@ use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
-    word_lists, work,
+    scan_cost, word_lists,
 };
 
 /// The words between a key and its value.
@@ -168,7 +168,7 @@ impl<'t> ProsePair<'t> {
     /// Returns the value, if this key can have it.
     pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
         let content = text.as_bytes().get(self.start..self.end)?;
-        work::step(content.len());
+        scan_cost::add(content.len());
         let about = KeySubject::key(key);
         if content.iter().all(u8::is_ascii_digit) {
             return self.digits(text.as_bytes(), about);

@@ -8,8 +8,9 @@ use crate::{
     byte_search::{after_escape, ends_escape, find, matches_at},
     numbers,
     prefix_filter::PrefixFilter,
+    scan_cost,
     tokens::{RunCache, TOKENS, TokenTail},
-    urls, work,
+    urls,
 };
 
 /// A part of a text that must be replaced.
@@ -173,7 +174,7 @@ fn has_mark<const SIZE: usize>(block: &[u8; SIZE]) -> bool {
 /// Appends the matches of the `wanted` detectors, unsorted. `wanted` has one bit per detector.
 pub(crate) fn detect(text: &[u8], wanted: u32, matches: &mut Vec<Match>) -> CharStats {
     let mut stats = CharStats::from_text(text);
-    work::step(text.len());
+    scan_cost::add(text.len());
     tokens(text, &mut stats, wanted, matches);
     if !stats.has_tokens_only() {
         detect_marks(text, stats, wanted, matches);
@@ -231,7 +232,7 @@ fn detect_at_signs(text: &[u8], wanted: u32, matches: &mut Vec<Match>) {
     if wanted & detector_bit(Detector::Email) != 0 {
         // The part before a URL's host is hidden already, and its host is shown.
         let is_mail = |at: &usize| hosts.binary_search(at).is_err();
-        work::step(text.len());
+        scan_cost::add(text.len());
         for at in memchr::memchr_iter(b'@', text).filter(is_mail) {
             let place = addresses::email(text, at);
             let rule = Rule::Detector(Detector::Email);
@@ -273,7 +274,7 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
     };
     let mut at = 0;
     while let Some(start) = literals.next_candidate(starts, at) {
-        work::step(start + 2 - at);
+        scan_cost::add(start + 2 - at);
         at = start + 2;
         let found = found
             .token(literals, text, start)
@@ -291,7 +292,7 @@ fn tokens(text: &[u8], stats: &mut CharStats, wanted: u32, matches: &mut Vec<Mat
 /// Returns whether the end of a text, where no token can begin, contains an option: ` --pin 4217`.
 fn ends_with_option(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(MIN_TOKEN_LEN + PREFIX_LEN)..];
-    work::step(near.len());
+    scan_cost::add(near.len());
     let is_option = |three: &[u8]| three[1..] == *b"--" && matches!(three[0], b' ' | b'"' | b'\'');
     near.windows(PREFIX_LEN).any(is_option)
 }
@@ -309,7 +310,7 @@ fn ends_with_prose_key(text: &[u8]) -> bool {
         })
     };
     let mut at = text.len().saturating_sub(MIN_TOKEN_LEN);
-    work::step(text.len() - at);
+    scan_cost::add(text.len() - at);
     while let Some(start) = literals.next_candidate(text, at) {
         if is_key(start) || is_key(start + 1) {
             return true;
@@ -332,7 +333,7 @@ impl TokenScan<'_> {
     fn token(&mut self, literals: &PrefixFilter, text: &[u8], at: usize) -> Option<Match> {
         literals.candidates_at(&text[at..]).find_map(|index| {
             let token = &TOKENS[index];
-            work::step(token.literal.len());
+            scan_cost::add(token.literal.len());
             if !token.is_at(text, at) {
                 return None;
             }
@@ -401,7 +402,7 @@ fn each_number(
 ) {
     let to = |start: usize, end: Option<usize>| end.map(|end| (start, end));
     let mut in_word = false;
-    work::step(text.len());
+    scan_cost::add(text.len());
     for (at, byte) in text.iter().enumerate() {
         let goes_on = in_word;
         in_word = ByteClass::WORD.has(*byte);

@@ -3,7 +3,7 @@
 use crate::{
     byte_class::ByteClass,
     byte_search::{find, find2, is_space, run_end, run_start, skip_space},
-    value_end, work,
+    scan_cost, value_end,
 };
 
 /// Statements with more columns are skipped.
@@ -156,7 +156,7 @@ fn end_of_value(text: &[u8], start: usize) -> usize {
             b'"' | b'\'' => at = value_end::closing_quote(text, at + 1, *byte, 0),
             _ => {}
         }
-        work::step(1);
+        scan_cost::add(1);
         at += 1;
     }
     text.len()

@@ -9,7 +9,7 @@ use crate::{
         after_escape, backslashes_before, find, find_text, is_boundary, is_space, line_from,
         matches_at, run_end, run_start, skip_space,
     },
-    credential, urls, work,
+    credential, scan_cost, urls,
 };
 
 pub(crate) use token_table::TOKENS;
@@ -213,7 +213,7 @@ impl RunCache {
 
 /// Returns whether the characters include letters and digits.
 fn is_mixed(text: &[u8]) -> bool {
-    work::step(text.len());
+    scan_cost::add(text.len());
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
@@ -263,7 +263,7 @@ fn pem(text: &[u8], after: usize) -> Option<usize> {
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
     const MAX_LABEL_LEN: usize = 100 + "PRIVATE KEY BLOCK-----".len();
     let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
-    work::step(label.len());
+    scan_cost::add(label.len());
     let word = b"PRIVATE KEY";
     let key = label
         .windows(word.len())
@@ -341,7 +341,7 @@ fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(
         return None;
     }
     let value = &text[start..run];
-    work::step(value.len());
+    scan_cost::add(value.len());
     let any = |of: fn(&u8) -> bool| value.iter().any(of);
     let digits = any(u8::is_ascii_digit);
     let mixed = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
@@ -373,7 +373,7 @@ fn is_user_and_password(base64: &[u8]) -> bool {
     let mut bits = 0_u32;
     let mut colon = false;
     for (index, byte) in base64.iter().enumerate() {
-        work::step(1);
+        scan_cost::add(1);
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
@@ -439,7 +439,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
         return Some(value);
     }
     let before = &text[at.saturating_sub(96)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let is_statement = |word: &&[u8]| {
         let mut parts = before.windows(word.len());
         parts.any(|part| part.eq_ignore_ascii_case(word))
@@ -475,7 +475,7 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     }
     // A line of `.netrc`: `machine db login ada password x`.
     let before = &text[at.saturating_sub(96)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let mut words = before
         .rsplit(|byte| is_space(*byte))
         .filter(|word| !word.is_empty());
@@ -520,7 +520,7 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
 fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
     const MAX_DISTANCE: usize = 96;
     let near = &text[..text.len().min(after + MAX_DISTANCE)];
-    work::step(near.len() - after);
+    scan_cost::add(near.len() - after);
     let starts = after..near.len();
     let mut starts = starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
     starts.find_map(|at| {

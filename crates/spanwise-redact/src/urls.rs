@@ -9,9 +9,8 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start},
-    credential,
+    credential, scan_cost,
     value_boundary::Boundary,
-    work,
 };
 
 /// Returns the password in `scheme://user:password@host`, or the token in `https://token@host`.
@@ -248,7 +247,7 @@ fn is_host(name: &[u8]) -> bool {
 /// name without a dot is more likely part of the password if a domain follows the second `@`.
 fn is_path(text: &[u8], first: usize, second: usize) -> bool {
     let between = &text[first + 1..second];
-    work::step(between.len());
+    scan_cost::add(between.len());
     let is_url = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
     let Some(end) = between.iter().position(|byte| b"/?#".contains(byte)) else {
         return false;

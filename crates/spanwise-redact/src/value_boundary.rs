@@ -5,7 +5,7 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{is_space, run_end},
-    work,
+    scan_cost,
 };
 
 /// The role of a mark in a value.
@@ -124,7 +124,7 @@ fn is_end_tag(text: &[u8], at: usize) -> bool {
     });
     let name = &near[at + 2..end];
     let before = &text[at.saturating_sub(MAX_ELEMENT_LEN)..at];
-    work::step(before.len());
+    scan_cost::add(before.len());
     let is_start = |tag: usize| before[..tag].ends_with(b"<");
     near.get(end) == Some(&b'>')
         && !name.is_empty()

@@ -10,8 +10,8 @@ use spanwise_core::REDACTED;
 use crate::{
     byte_class::ByteClass,
     byte_search::{backslashes_before, find, find2, is_space, run_end},
+    scan_cost,
     value_boundary::{Boundary, key_follows},
-    work,
 };
 
 /// The position of a value in a text.
@@ -176,7 +176,7 @@ pub(crate) fn end_of_bare(
         word = false;
     }
     while let Some(byte) = text.get(at) {
-        work::step(1);
+        scan_cost::add(1);
         match byte {
             b'(' | b'[' | b'{' if word => {
                 word = false;
@@ -399,7 +399,7 @@ fn closing_bracket(text: &[u8], at: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = at;
     while let Some(byte) = text.get(at) {
-        work::step(1);
+        scan_cost::add(1);
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => {
@@ -428,7 +428,7 @@ pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> 
     };
     let end = closing_quote(&text[..line], start, mark, slashes);
     let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
-    work::step(end - start);
+    scan_cost::add(end - start);
     let written = text[start..end].windows(2).position(is_line_break);
     // The backslashes before the letter belong to the escape.
     written.map_or(end, |at| {

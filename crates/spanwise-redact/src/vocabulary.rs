@@ -28,7 +28,7 @@ pub(crate) struct WordSequence {
     pub(crate) has_numbers: bool,
 }
 
-/// The maximum number of words. Of a longer key the last ones are kept.
+/// The maximum number of words. A longer key keeps the last ones.
 const MAX_WORDS: usize = 24;
 
 impl WordSequence {

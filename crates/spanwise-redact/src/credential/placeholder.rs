@@ -2,7 +2,7 @@
 
 use spanwise_core::REDACTED;
 
-use crate::{value_end, word_lists, work};
+use crate::{scan_cost, value_end, word_lists};
 
 /// Returns whether a value is empty, null, a boolean, or already redacted.
 pub(crate) fn is_nothing(value: &[u8]) -> bool {
@@ -25,7 +25,7 @@ pub(crate) fn is_absent(value: &[u8]) -> bool {
 
 fn is_mask(value: &[u8]) -> bool {
     let stars = value.iter().take_while(|byte| **byte == b'*').count();
-    work::step(stars + 1);
+    scan_cost::add(stars + 1);
     let dots = std::str::from_utf8(value).is_ok_and(|value| value.chars().all(|c| c == '\u{2022}'));
     stars == value.len() || value.len() <= 96 && dots
 }
@@ -36,7 +36,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     if value.len() > 64 {
         return false;
     }
-    work::step(value.len());
+    scan_cost::add(value.len());
     let value = value.trim_ascii();
     if is_absent(value) {
         return true;

@@ -15,17 +15,17 @@ use crate::{
     context_tracker::ContextTracker,
     credential,
     json_strings::JsonStrings,
-    keys::{KeyDecision, Origin},
+    key_rules::{KeyDecision, Origin},
     normalized_key::NormalizedKey,
     pair_lexer::{self, Pair},
     pair_value::RuleTraits,
     percent_encoded, prose_pairs,
     scan::{self, CharStats, Match, Rule},
-    sql_inserts, work, xml_elements,
+    scan_cost, sql_inserts, xml_elements,
 };
 
 /// A rule that hides the value of a key.
-struct KeyRule {
+struct HidingRule {
     rule: Rule,
     /// It is a built-in rule, which shows values that are not credentials.
     built_in: bool,
@@ -33,7 +33,7 @@ struct KeyRule {
     unless_address: bool,
 }
 
-impl KeyRule {
+impl HidingRule {
     /// Returns the match for a value, unless the value reveals nothing.
     fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
         let value = text.get(start..end)?;
@@ -119,8 +119,8 @@ impl Policy {
     }
 
     /// Returns the rule that hides a key inside `text`.
-    fn rule(&self, text: &str, key: &str) -> Option<KeyRule> {
-        work::step(key.len());
+    fn rule(&self, text: &str, key: &str) -> Option<HidingRule> {
+        scan_cost::add(key.len());
         let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
             KeyDecision::Hide { rule, origin } => (rule, origin, false),
             KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
@@ -128,7 +128,7 @@ impl Policy {
         };
         let from = key.as_ptr() as usize - text.as_ptr() as usize;
         let at = (from, from + key.len());
-        Some(KeyRule {
+        Some(HidingRule {
             rule: Rule::Key { rule, at },
             built_in: origin == Origin::BuiltIn,
             unless_address,
@@ -136,7 +136,7 @@ impl Policy {
     }
 
     /// [`rule`](Self::rule) for a key that may have two words: `API key`, but not `password wrong`.
-    fn rule_of_reading(&self, text: &str, key: &str) -> Option<KeyRule> {
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<HidingRule> {
         if let Some((first, last)) = key.split_once(' ') {
             let is_noun = pair_lexer::NOUNS
                 .iter()
@@ -211,7 +211,7 @@ impl Policy {
             let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
             let found = found.or_else(|| {
                 let detector = self.detector(&pair)?;
-                Some(KeyRule {
+                Some(HidingRule {
                     rule: Rule::Detector(detector),
                     built_in: true,
                     unless_address: false,

@@ -9,7 +9,7 @@ use crate::{
 
 /// The rules about keys. Built-in rules match words of a key, user rules match whole names.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys {
+pub(crate) struct KeyRules {
     /// Whether each built-in rule is on, by its number.
     on: Vec<bool>,
     /// Whether any rule about PII is on, and whether the rule about addresses is.
@@ -55,7 +55,7 @@ pub(crate) enum Origin {
     User,
 }
 
-impl Keys {
+impl KeyRules {
     /// Creates the built-in rules of the tier of secrets.
     pub(crate) fn secrets() -> Self {
         let named = RULES.named();

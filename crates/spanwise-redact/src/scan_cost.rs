@@ -6,7 +6,7 @@
 
 /// Reports that `count` bytes are read.
 #[inline]
-pub(crate) fn step(count: usize) {
+pub(crate) fn add(count: usize) {
     #[cfg(test)]
     tests::count(count);
     #[cfg(not(test))]
