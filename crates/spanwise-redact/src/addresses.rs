@@ -10,8 +10,8 @@ use crate::{
 
 /// Returns the e-mail address around the `@` at `at`.
 ///
-/// Letters and digits may be of any script. From the punctuation that RFC 5322 allows before the `@`,
-/// `!#$'*^~` count between letters. `/ = ? & { | }` and the backtick separate words in a log.
+/// Letters and digits may be of any script. RFC 5322 allows more punctuation before the `@`:
+/// `!#$'*^~` count between letters; `/ = ? & { | }` and the backtick separate words in a log.
 pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = start_of_local_part(text, at);
     let local = &text[start..at];

@@ -1,4 +1,4 @@
-//! Secrets by their type: hidden as a field, in `Debug` and in what is serialized.
+//! Secrets hidden by their type: as a field, in `Debug` and when serialized.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ fn classified_values_are_redacted_everywhere() {
     );
 }
 
-/// A secret that can neither be shown nor serialized.
+/// A secret that can neither be formatted nor serialized.
 struct Opaque;
 
 #[derive(Serialize)]
@@ -92,7 +92,7 @@ impl io::Write for Lines {
     }
 }
 
-/// What a layer without a policy writes.
+/// Returns the output of a layer without a policy.
 fn logged(log: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();

@@ -1,4 +1,4 @@
-//! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
+//! Secret keys, and the effect of `LOG_REDACT` and user rules on them.
 
 use spanwise_core::{KeyVerdict, Redact};
 use spanwise_redact::{Action, Detector, Policy, PolicyOverrides};
@@ -167,7 +167,7 @@ fn lookalike_letters_are_normalized() {
     check(&rule, KeyVerdict::Redact, "größe GRÖßE x.groß_e");
 }
 
-/// The name of a built-in rule means all keys that it hides.
+/// The name of a built-in rule applies to all keys that the rule hides.
 #[test]
 fn built_in_rule_names_switch_the_rule() {
     let shown = Policy::secrets().show("session").unwrap();
@@ -184,7 +184,7 @@ fn built_in_rule_names_switch_the_rule() {
     let again = shown.hide("session").unwrap();
     check(&again, KeyVerdict::Redact, "session user_session");
 
-    // What is no name of a rule is one key.
+    // Any other name is one key.
     let one = Policy::secrets().show("user_session").unwrap();
     check(
         &one,
@@ -208,7 +208,7 @@ fn built_in_rule_names_switch_the_rule() {
     check(&last, KeyVerdict::Redact, "email");
 }
 
-/// A name that is shown by default does not beat a rule of the user.
+/// A user rule takes precedence over names that are shown by default.
 #[test]
 fn user_rules_for_value_apply_beside_a_name() {
     let policy = Policy::secrets_and_pii().hide("value").unwrap();
@@ -367,7 +367,7 @@ fn allow_only_accepts_further_rules() {
     check(&again, KeyVerdict::Pass, "email payer_iban");
     check(&again, KeyVerdict::Replace, "iban");
     check(&again.hide("email").unwrap(), KeyVerdict::Redact, "email");
-    // What is allowed is what was hidden before.
+    // A key that was hidden before can be allowed.
     let email = Policy::allow_only(["email"]).unwrap();
     check(&email, KeyVerdict::Pass, "email");
     assert_eq!(
@@ -409,9 +409,9 @@ fn keys_take_precedence_over_detectors() {
             r#"{"iban":"DE02120300000000202051"}"#,
             r#"{"iban":"***2051"}"#,
         ),
-        // The detector found a part of it.
+        // The detector matches a part of the value.
         ("mail='to ada@example.org'", "mail='***org'"),
-        // They overlap.
+        // The matches overlap.
         ("iban=DE02 1203 0000 0000 2020 51", "iban=[REDACTED]"),
     ] {
         assert_eq!(policy.text(text), expected);
