@@ -3,13 +3,13 @@
 //! Nothing safe wraps `atexit`, so this module is the place of that `unsafe` call.
 
 use std::{
-    sync::{Arc, Mutex, Once, PoisonError, TryLockError, Weak},
+    sync::{Arc, Once, Weak},
     thread,
     time::{Duration, Instant},
 };
 
 pub(crate) use spanwise_core::internal::forks::generation;
-use spanwise_core::internal::{forks, panic_safe};
+use spanwise_core::internal::{forks, panic_safe, sync::Mutex};
 
 /// What wants to know.
 #[cfg_attr(
@@ -55,7 +55,7 @@ pub(crate) fn install_once() {
 /// thread of its own. Not in the child of a fork, nor on other systems than Unix.
 pub fn before_exit(tell: &Arc<BeforeExit>) {
     install_once();
-    let mut tellers = TELLERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tellers = TELLERS.lock();
     tellers.retain(|(_, tell)| tell.strong_count() > 0);
     tellers.push((generation(), Arc::downgrade(tell)));
 }
@@ -67,7 +67,7 @@ static TELLERS: Mutex<Vec<(u32, Weak<BeforeExit>)>> = Mutex::new(Vec::new());
 
 fn tell_before_exit(deadline: Instant) {
     // Who holds the lock right now, or held it at a fork, is not waited for.
-    let Ok(tellers) = TELLERS.try_lock().map(|tellers| tellers.clone()) else {
+    let Some(tellers) = TELLERS.try_lock().map(|tellers| tellers.clone()) else {
         return;
     };
     let here = tellers.iter().filter(|(of, _)| *of == generation());
@@ -80,7 +80,7 @@ fn tell_before_exit(deadline: Instant) {
 /// Tells `one` of forks and of the end, for as long as it lives.
 pub(crate) fn watch(one: Weak<dyn ProcessHooks>) {
     install_once();
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = ALL.lock();
     all.retain(|one| one.strong_count() > 0);
     all.push(one);
 }
@@ -90,10 +90,9 @@ fn each(act: impl Fn(&dyn ProcessHooks)) {
     let mut tries = 0;
     let all = loop {
         match ALL.try_lock() {
-            Ok(all) => break all.clone(),
-            Err(TryLockError::Poisoned(all)) => break all.into_inner().clone(),
-            Err(TryLockError::WouldBlock) if tries == 100 => return,
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(100)),
+            Some(all) => break all.clone(),
+            None if tries == 100 => return,
+            None => thread::sleep(Duration::from_micros(100)),
         }
         tries += 1;
     };

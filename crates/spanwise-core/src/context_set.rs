@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     fmt,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,7 +19,10 @@ use tracing_core::{
 };
 use tracing_subscriber::{Registry, registry::LookupSpan};
 
-use crate::{CONTEXT_KEYS, ContextLayer, Fault, Redact, SelfReport, internal::panic_safe};
+use crate::{
+    CONTEXT_KEYS, ContextLayer, Fault, Redact, SelfReport,
+    internal::{panic_safe, sync::Mutex},
+};
 
 /// Sets a context key of the unit of work that the current span is part of.
 ///
@@ -178,7 +181,7 @@ struct KeyCallsite {
 impl KeyCallsite {
     fn for_key(key: &str) -> &'static Self {
         static MADE: Mutex<Vec<&KeyCallsite>> = Mutex::new(Vec::new());
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = MADE.lock();
         let is_it = |callsite: &&&Self| callsite.metadata().fields().field(key).is_some();
         if let Some(callsite) = made.iter().find(is_it) {
             return callsite;

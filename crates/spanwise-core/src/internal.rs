@@ -27,6 +27,7 @@ mod span_data;
 mod span_table;
 pub mod stdio;
 pub mod suggest;
+pub mod sync;
 
 pub use self::{
     backoff::Backoff,

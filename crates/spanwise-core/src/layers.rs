@@ -10,7 +10,8 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
-    forward_downcast, internal::per_layer_filters::is_filter_marker, internal::reentrancy::InLayers,
+    forward_downcast,
+    internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
 };
 
 /// Layers in a row, each of which sees every event and span.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -19,8 +19,11 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 #[cfg(feature = "log")]
 use crate::internal::log_bridge;
 use crate::{
-    Levels, LevelsError, TargetLevels,
-    internal::{FilterInterop, Visibility, panic_safe},
+    Levels, ParseError, TargetLevels,
+    internal::{
+        FilterInterop, Visibility, panic_safe,
+        sync::{Condvar, Mutex, MutexGuard, RwLock},
+    },
     levels,
 };
 
@@ -54,7 +57,7 @@ use crate::{
 /// levels.set_levels("shop::db=debug")?;
 /// assert!(tracing::enabled!(target: "shop::db", tracing::Level::DEBUG));
 /// assert_eq!(levels.levels().to_string(), "info,shop::db=debug");
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug)]
 pub struct LevelLayer {
@@ -160,7 +163,7 @@ impl LevelLayer {
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));
     /// assert!(!tracing::event_enabled!(Level::TRACE));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
@@ -196,7 +199,7 @@ impl LevelLayer {
     /// let layer = LevelLayer::new("warn".parse()?).span_levels(LevelFilter::OFF);
     /// let _default = tracing_subscriber::registry().with(layer).set_default();
     /// assert!(!tracing::span_enabled!(Level::ERROR));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn span_levels(self, levels: impl Into<TargetLevels>) -> Self {
@@ -247,7 +250,7 @@ impl LevelHandle {
     ///
     /// # Errors
     /// Every directive that is malformed or changes nothing; then nothing is changed.
-    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
         control.permanent = levels.clone();
@@ -262,7 +265,7 @@ impl LevelHandle {
     /// # Errors
     /// Every directive that is malformed, or that no thread could be started to put the levels
     /// back; nothing is changed then.
-    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         let levels = self.state.parse(levels)?;
         let mut control = self.state.control();
         let generation = control.generation + 1;
@@ -271,7 +274,7 @@ impl LevelHandle {
             .name("spanwise-levels".to_owned())
             .spawn(move || state.restore_after(duration, generation))
             .map_err(|error| {
-                LevelsError::new(format!(
+                ParseError::new(format!(
                     "the levels stay as they are: no thread to put them back could be started: {error}"
                 ))
             })?;
@@ -316,7 +319,7 @@ impl LevelHandle {
 }
 
 impl LevelState {
-    fn parse(&self, levels: &str) -> Result<Levels, LevelsError> {
+    fn parse(&self, levels: &str) -> Result<Levels, ParseError> {
         let levels = levels.parse::<Levels>()?.or(&self.defaults);
         levels.check_spans()?;
         Ok(levels)
@@ -351,18 +354,18 @@ impl LevelState {
     }
 
     fn active(&self) -> Arc<Active> {
-        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.active.read())
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        self.control.lock()
     }
 
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().spans));
         let has_span_directives = !active.spans.is_empty();
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+        *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
@@ -386,11 +389,7 @@ impl LevelState {
                 self.apply(permanent, &mut control);
                 return;
             }
-            control = self
-                .changed
-                .wait_timeout(control, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            control = self.changed.wait_timeout(control, left).0;
         }
     }
 }

@@ -22,7 +22,7 @@
 //!     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
 //! });
 //! assert_eq!(handle.levels().to_string(), "info,sqlx=warn");
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # Parts
@@ -45,6 +45,7 @@
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
 //! | an output that is shut down with the process | [`SinkControl`] |
+//! | a sink that sends to a server over the network | [`export`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
@@ -60,6 +61,7 @@ mod context_layer;
 mod context_set;
 mod error_view;
 mod event_context;
+pub mod export;
 mod flush;
 mod forward;
 #[doc(hidden)]
@@ -69,13 +71,16 @@ mod layers;
 mod level_filtered;
 mod level_layer;
 mod levels;
+mod parse_error;
 mod redact;
 mod redacted;
 mod self_report;
 mod setting;
 mod setting_value;
+mod target_pattern;
 mod visibility;
 mod without_captured;
+pub mod words;
 
 pub use clock::Clock;
 pub use context_layer::{CONTEXT_KEYS, Context, ContextLayer};
@@ -86,12 +91,14 @@ pub use layer_ext::LayerExt;
 pub use layers::Layers;
 pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
-pub use levels::{Levels, LevelsError, TargetLevels};
-pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
+pub use levels::{Levels, TargetLevels};
+pub use parse_error::{ParseError, Problem};
+pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact, Redaction};
 pub use redacted::{PrivateFields, Redacted};
 pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
 pub use setting_value::SettingValue;
+pub use target_pattern::TargetPattern;
 pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
 

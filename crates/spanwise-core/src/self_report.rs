@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt, io,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, TryLockError, Weak,
+        Arc, LazyLock, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -15,7 +15,10 @@ use tracing_core::Level;
 
 use crate::{
     Redact,
-    internal::{panic_safe, stdio},
+    internal::{
+        panic_safe, stdio,
+        sync::{Mutex, MutexGuard},
+    },
 };
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
@@ -171,10 +174,8 @@ impl SelfReport {
         let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
         // Whoever tells this kind of fault right now tells it for us.
-        let mut last_printed = match counter.last_printed.try_lock() {
-            Ok(last_printed) => last_printed,
-            Err(TryLockError::Poisoned(last_printed)) => last_printed.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
+        let Some(mut last_printed) = counter.last_printed.try_lock() else {
+            return;
         };
         let since = match *last_printed {
             Some(last) if now.saturating_duration_since(last.at) < interval => return,
@@ -226,9 +227,8 @@ impl Inner {
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
-                Ok(sinks) => return Some(sinks),
-                Err(TryLockError::Poisoned(sinks)) => return Some(sinks.into_inner()),
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(50)),
+                Some(sinks) => return Some(sinks),
+                None => thread::sleep(Duration::from_micros(50)),
             }
         }
         None

@@ -11,15 +11,15 @@ use crate::{Levels, TargetLevels};
 /// as it is.
 ///
 /// ```
-/// use spanwise_core::{Levels, LevelsError, SettingValue};
+/// use spanwise_core::{Levels, ParseError, SettingValue};
 ///
-/// fn levels(levels: impl Into<SettingValue<Levels>>) -> Result<Option<Levels>, (String, LevelsError)> {
+/// fn levels(levels: impl Into<SettingValue<Levels>>) -> Result<Option<Levels>, (String, ParseError)> {
 ///     levels.into().read(str::parse)
 /// }
 /// assert_eq!(levels(" warn,shop=debug\n"), levels("warn,shop=debug".parse::<Levels>().unwrap()));
 /// assert_eq!(levels(" "), Ok(None));
 /// let (text, error) = levels("inof").unwrap_err();
-/// assert_eq!((&*text, error.problems().count()), ("inof", 1));
+/// assert_eq!((&*text, error.problems().len()), ("inof", 1));
 /// ```
 #[derive(Debug, Clone)]
 pub struct SettingValue<T>(Input<T>);

@@ -23,7 +23,7 @@ fn each_set_error_is_reported_once() {
     if env::var_os(CHILD).is_some() {
         return make_all_mistakes();
     }
-    let test = "each_mistake_is_told_once_with_the_way_out";
+    let test = "each_set_error_is_reported_once";
     let output = Command::new(env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(CHILD, "1")

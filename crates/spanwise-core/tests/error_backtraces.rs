@@ -37,7 +37,7 @@ fn runs_with(value: &str, test: &str) -> bool {
 
 #[test]
 fn anyhow_errors_have_backtraces() {
-    if !runs_with("1", "errors_of_anyhow_have_theirs") {
+    if !runs_with("1", "anyhow_errors_have_backtraces") {
         return;
     }
     let error = take_stock().context("order 7");
@@ -80,7 +80,7 @@ fn anyhow_errors_have_backtraces() {
 
 #[test]
 fn uncaptured_backtraces_are_not_formatted() {
-    if !runs_with("0", "none_is_formatted_where_none_was_captured") {
+    if !runs_with("0", "uncaptured_backtraces_are_not_formatted") {
         return;
     }
     assert_eq!(errors::backtrace(err(&take_stock())), None);

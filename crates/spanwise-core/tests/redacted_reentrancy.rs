@@ -7,7 +7,8 @@ mod support;
 use std::{fmt, sync::mpsc, thread, time::Duration};
 
 use spanwise_core::{LayerExt, PrivateFields};
-use support::redaction::{Everything, Lines, SECRET, no_hunter};
+use spanwise_testing::support::Lines;
+use support::redaction::{Everything, SECRET, no_hunter};
 use tracing::{Span, field::Empty, info, info_span};
 use tracing_subscriber::{fmt as text, prelude::*};
 

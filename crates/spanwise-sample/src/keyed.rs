@@ -11,8 +11,10 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher, RandomState},
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::atomic::AtomicU64,
 };
+
+use spanwise_core::internal::sync::Mutex;
 
 use crate::meter::{Bucket, Verdict};
 
@@ -47,9 +49,7 @@ impl Keyed {
     pub(crate) fn take(&self, key: u64, limit: Bucket, now: u64) -> Verdict {
         // The table takes its bits from both ends.
         let shard = (key >> 32) as usize % SHARDS;
-        let mut shard = self.shards[shard]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shards[shard].lock();
         let (bucket, origin) = shard.bucket(key, now);
         match origin {
             Origin::Own => limit.take(bucket, now),
@@ -63,9 +63,7 @@ impl Keyed {
     #[cfg(test)]
     fn len(&self) -> usize {
         let shards = self.shards.iter();
-        shards
-            .map(|shard| shard.lock().unwrap().entries.len())
-            .sum()
+        shards.map(|shard| shard.lock().entries.len()).sum()
     }
 }
 
@@ -340,7 +338,7 @@ mod tests {
         }
         assert_eq!(keyed.len(), KEYS);
         for shard in &keyed.shards {
-            let shard = shard.lock().unwrap();
+            let shard = shard.lock();
             assert_eq!(shard.entries.capacity(), KEYS_A_SHARD);
             // 4,096 slots, an eighth of which stays empty.
             assert!(shard.slots.capacity() <= 3584);

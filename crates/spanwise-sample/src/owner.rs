@@ -1,7 +1,6 @@
 //! Whose the events are that were held back from a rate for each value of a field.
 
-use std::sync::{Mutex, PoisonError};
-
+use spanwise_core::internal::sync::Mutex;
 use tracing_core::field::Value;
 
 /// A key and its value: of the first few values of a callsite that are held back before they are told; the others are told together.
@@ -49,7 +48,7 @@ pub(crate) const MAX_VALUE_LEN: usize = 1000;
 /// The name of a field for callsites that are made while the program runs. One for each name, for ever: rules name few.
 pub(crate) fn name_for_ever(name: &str) -> &'static str {
     static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = NAMES.lock();
     if let Some(known) = names.iter().find(|known| **known == name) {
         return known;
     }

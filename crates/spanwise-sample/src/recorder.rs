@@ -25,7 +25,7 @@
 //! assert_eq!(lines.messages(), messages);
 //! let stats = "2 kept, 1 written, 1 forgotten, 0 evicted, 0 too long, 0 suppressed, 0 refused, 0 held in 0 bytes";
 //! assert_eq!(recorder.stats().to_string(), stats); // forgotten: of the order that was there
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! prints (without the targets)

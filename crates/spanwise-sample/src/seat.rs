@@ -5,7 +5,7 @@ use std::{
     iter::Sum,
     ptr,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,7 +13,10 @@ use std::{
 
 use spanwise_core::{
     Fault, SelfReport,
-    internal::{CallsitePlans, ShardedCounter},
+    internal::{
+        CallsitePlans, ShardedCounter,
+        sync::{Mutex, MutexGuard},
+    },
 };
 use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
@@ -358,7 +361,7 @@ impl Seat {
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 }
 
@@ -370,7 +373,7 @@ impl Owed {
     }
 
     fn debt(&self) -> MutexGuard<'_, Debt> {
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
+        self.debt.lock()
     }
 
     /// Settles what is owed, or `most` of it. How much that is.

@@ -5,9 +5,11 @@
 //! totals are left.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    Arc, Weak,
     atomic::{AtomicBool, Ordering},
 };
+
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use crate::{
     sampler::WeakSampler,
@@ -71,6 +73,6 @@ impl Sinks {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

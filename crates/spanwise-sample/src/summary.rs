@@ -3,13 +3,13 @@
 use std::{
     cell::Cell,
     fmt, ptr,
-    sync::{LazyLock, Mutex, OnceLock, PoisonError},
+    sync::{LazyLock, OnceLock},
     time::SystemTime,
 };
 
 use spanwise_core::{
     EventContext,
-    internal::{CallsitePlans, rfc3339::Utc},
+    internal::{CallsitePlans, rfc3339::Utc, sync::Mutex},
 };
 use tracing::{Dispatch, Event, dispatcher};
 use tracing_core::{
@@ -87,7 +87,7 @@ impl Told {
     ) -> &'static Metadata<'static> {
         static ALL: LazyLock<CallsitePlans<About>> = LazyLock::new(CallsitePlans::default);
         let about = ALL.get(callsite, |_| About::default());
-        let mut about = about.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut about = about.lock();
         if let Some((_, known)) = about.iter().find(|(known, _)| *known == key) {
             return known;
         }

@@ -6,14 +6,17 @@ use std::{
     fmt,
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::SystemTime,
 };
 
 use sentry_core::protocol::{Breadcrumb, Value};
-use spanwise_core::internal::{forks, log_record, panic_safe};
+use spanwise_core::internal::{
+    forks, log_record, panic_safe,
+    sync::{Mutex, MutexGuard},
+};
 use tracing_core::{Field, Metadata, field::Visit};
 
 use crate::{event_builder::level_of, fields::causes};
@@ -124,7 +127,7 @@ impl BreadcrumbRing {
 impl Drop for BreadcrumbRing {
     fn drop(&mut self) {
         let ring = self.breadcrumbs.get_mut();
-        let bytes = ring.unwrap_or_else(PoisonError::into_inner).bytes;
+        let bytes = ring.bytes;
         self.memory.give_back(bytes);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
-    Clock, Fault, Flush, LevelsError, NoRedaction, Redact, SelfReport, SettingValue, SinkControl,
+    Clock, Fault, Flush, NoRedaction, ParseError, Redact, SelfReport, SettingValue, SinkControl,
     SinkStats, TargetLevels, internal::consistent_sampling::Threshold,
 };
 use ureq::{
@@ -100,7 +100,7 @@ pub struct InvalidLevels {
     /// The text.
     pub text: String,
     /// What is wrong with it.
-    pub error: LevelsError,
+    pub error: ParseError,
 }
 
 /// What became of the events that reached the layer, besides those that [`SinkStats`] counts: they were not to be sent.

@@ -4,9 +4,10 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use sentry_core::protocol::Event;
 
@@ -158,7 +159,7 @@ impl Deduplicator {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }
 

@@ -3,12 +3,9 @@
 //! Sentry's client needs thread-locals, and a thread that ends has lost them. So it hands over its
 //! events, and waits for nobody.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{collections::VecDeque, mem, time::Instant};
+
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use sentry_core::{Envelope, protocol::Event};
 
@@ -105,7 +102,7 @@ impl DeferredItems {
                 return;
             }
             let waited = self.done.wait_timeout(state, rest);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            (state, _) = waited;
         }
     }
 
@@ -117,6 +114,6 @@ impl DeferredItems {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{
     mem,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
+
+use spanwise_core::internal::sync::Mutex;
 
 use sentry_core::protocol::{Log, LogAttribute, LogLevel, Map};
 use tracing_core::Level;
@@ -32,7 +33,7 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl LogBatch {
     pub(crate) fn push(&self, log: Log, now: Instant) -> BatchState {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let (logs, until) = &mut *waiting;
         logs.push(log);
         if logs.len() >= MAX_BATCH_LEN {
@@ -50,7 +51,7 @@ impl LogBatch {
 
     /// The bundle, if it has waited long enough at `now`; in any case without a time.
     pub(crate) fn due(&self, now: Option<Instant>) -> Option<Vec<Log>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let (logs, until) = &mut *waiting;
         let is_due = until.is_some_and(|until| now.is_none_or(|now| now >= until));
         is_due.then(|| {
@@ -60,7 +61,7 @@ impl LogBatch {
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         waiting.1
     }
 }

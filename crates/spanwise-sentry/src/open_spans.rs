@@ -1,9 +1,12 @@
 //! What belongs together: a request, a job, a message, with all the spans under it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, atomic::AtomicBool};
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 use sentry_core::protocol::{SpanId, TraceId, Value};
-use spanwise_core::internal::{panic_safe, pins_context};
+use spanwise_core::internal::{
+    panic_safe, pins_context,
+    sync::{Mutex, RwLock},
+};
 use tracing_core::Metadata;
 
 use crate::{
@@ -111,13 +114,13 @@ impl Unit {
 
     /// Keeps what an error event of the unit says.
     pub(crate) fn report(&self, fields: &Fields) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         reported.add(fields);
     }
 
     /// Whether an event of the unit has reported an error of `fields`.
     pub(crate) fn has_reported(&self, fields: &Fields) -> bool {
-        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let reported = self.reported.lock();
         fields.errors.iter().any(|chain| reported.has(chain))
     }
 
@@ -166,20 +169,20 @@ impl OpenSpan {
 
     /// Whether no span inside, and no event, replaces the value of a context key.
     pub(crate) fn decides(&self, key: &str) -> bool {
-        let decided = self.decided.read().unwrap_or_else(PoisonError::into_inner);
+        let decided = self.decided.read();
         pins_context(self.callsite) || decided.contains(&key)
     }
 
     pub(crate) fn record(&self, values: Vec<(&'static str, Value)>, is_decided: bool) {
         if is_decided && !pins_context(self.callsite) {
-            let mut decided = self.decided.write().unwrap_or_else(PoisonError::into_inner);
+            let mut decided = self.decided.write();
             for (name, _) in &values {
                 if !decided.contains(name) {
                     decided.push(name);
                 }
             }
         }
-        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = self.fields.write();
         for (name, value) in values {
             match fields.iter_mut().find(|(other, _)| *other == name) {
                 Some(slot) => slot.1 = value,
@@ -193,6 +196,6 @@ impl OpenSpan {
     }
 
     pub(crate) fn with_fields<R>(&self, read: impl FnOnce(&[(&'static str, Value)]) -> R) -> R {
-        read(&self.fields.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.fields.read())
     }
 }

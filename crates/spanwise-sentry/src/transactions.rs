@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
@@ -29,11 +29,7 @@ pub(crate) struct CollectedSpans {
 
 /// Whether the trace that a unit is part of is kept: decided once, by its trace id, else by its request id, as logs are sampled.
 fn is_sampled(share: Threshold, unit: &Unit, spans: &[Arc<OpenSpan>]) -> bool {
-    let lock = || {
-        unit.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
+    let lock = || unit.collected.lock();
     let decided = lock().is_sampled;
     decided.unwrap_or_else(|| {
         let kept = randomness(unit, spans).is_some_and(|number| share.keeps(number));
@@ -66,11 +62,7 @@ pub(crate) fn finish_span(
     if !is_sampled(share, unit, spans) {
         return None;
     }
-    let collected = || {
-        unit.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    };
+    let collected = || unit.collected.lock();
     if !span.begins_unit {
         let trace_id = current_trace_id(spans, unit);
         let mut collected = collected();

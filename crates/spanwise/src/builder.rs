@@ -4,14 +4,18 @@ use std::{
     ffi::OsString,
     fmt,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     thread::{self, ThreadId},
 };
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, internal::log_bridge,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels,
+    internal::{
+        log_bridge,
+        sync::{Condvar, Mutex},
+    },
 };
 use spanwise_json::Format;
 use spanwise_redact::{Policy, RuleError};
@@ -765,14 +769,12 @@ impl Claim {
     /// start calls.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
-        let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starting = STARTING.lock();
         while let Some(thread) = *starting {
             if thread == this {
                 return None;
             }
-            starting = STARTED
-                .wait(starting)
-                .unwrap_or_else(PoisonError::into_inner);
+            starting = STARTED.wait(starting);
         }
         *starting = Some(this);
         Some(Self)
@@ -781,7 +783,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *STARTING.lock() = None;
         STARTED.notify_one();
     }
 }

@@ -271,7 +271,7 @@ pub use spanwise_appender::{
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
     PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]

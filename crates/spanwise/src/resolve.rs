@@ -384,7 +384,7 @@ impl Resolved {
             ));
         }
         if let Err(error) = self.levels.check_spans() {
-            problems.extend(error.problems().map(str::to_owned));
+            problems.extend(error.problems().iter().map(ToString::to_string));
         }
         problems.extend(sinks::problems(self));
         if builder.is_strict || builder.env.is_strict {

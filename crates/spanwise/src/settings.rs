@@ -13,6 +13,7 @@ pub(crate) const fn setting(
 ) -> Setting {
     Setting {
         name,
+        key: None,
         default,
         accepts,
         sensitivity: Sensitivity::Public,

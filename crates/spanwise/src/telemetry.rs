@@ -8,7 +8,7 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
+use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, SinkStats, Stats};
 
 use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
 
@@ -203,7 +203,7 @@ impl Handle {
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
-    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels(levels)
     }
 
@@ -212,7 +212,7 @@ impl Handle {
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
-    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels_for(duration, levels)
     }
 

@@ -2,13 +2,16 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
 use spanwise_core::{
     Fault, SelfReport,
-    internal::{LayerId, SinkCounters, panic_safe},
+    internal::{
+        LayerId, SinkCounters, panic_safe,
+        sync::{Condvar, Mutex, MutexGuard},
+    },
 };
 use tracing::Level;
 
@@ -275,8 +278,8 @@ impl LineQueue {
     /// An empty one with a thread of its own; what the parent holds, the parent writes.
     fn fork(&self) -> Arc<Self> {
         let output = match self.output.try_lock() {
-            Ok(_) | Err(TryLockError::Poisoned(_)) => Arc::clone(&self.output),
-            Err(TryLockError::WouldBlock) => {
+            Some(_) => Arc::clone(&self.output),
+            None => {
                 // The parent's thread was inside of it, and is not here to come out.
                 let why = format_args!(
                     "{}: it was being written to when the process forked; the child writes to stderr",
@@ -297,7 +300,7 @@ impl LineQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes a record, or leaves it out and counts it.
@@ -411,10 +414,7 @@ impl LineQueue {
     ) -> MutexGuard<'a, State> {
         state.waiters += 1;
         let left = until.saturating_duration_since(Instant::now());
-        let (mut state, _) = self
-            .progress
-            .wait_timeout(state, left)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self.progress.wait_timeout(state, left);
         state.waiters -= 1;
         state
     }

@@ -7,8 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::internal::Grammar;
-use spanwise_core::internal::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
 use crate::SettingError;
 

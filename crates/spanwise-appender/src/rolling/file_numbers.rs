@@ -3,11 +3,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{
-        Mutex, TryLockError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+use spanwise_core::internal::sync::Mutex;
 
 use time::Date;
 
@@ -42,9 +41,7 @@ impl ScannedNumbers {
             let found = names
                 .numbers(dir, usize::MAX)
                 .inspect_err(|_| self.request())?;
-            if let Ok(mut highest) = self.highest.lock() {
-                *highest = found;
-            }
+            *self.highest.lock() = found;
         }
         Ok(())
     }
@@ -55,11 +52,7 @@ impl ScannedNumbers {
 
     /// What was found, once, without waiting.
     fn take(&self) -> Option<HighestNumbers> {
-        match self.highest.try_lock() {
-            Ok(mut highest) => highest.take(),
-            Err(TryLockError::Poisoned(highest)) => highest.into_inner().take(),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.highest.try_lock()?.take()
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
+
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use super::{
     Settings,
@@ -47,7 +49,7 @@ impl ForkSafeWriter {
     pub(super) fn lock(&self) -> io::Result<MutexGuard<'_, FileWriter>> {
         let generation = process_hooks::generation();
         if self.generation.load(Ordering::Relaxed) == generation {
-            return Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner));
+            return Ok(self.state.lock());
         }
         self.lock_in_child(generation)
     }
@@ -55,12 +57,7 @@ impl ForkSafeWriter {
     /// The parent's if it is free, with the open file, since the child may be allowed less; else one of the child's own.
     #[cold]
     fn lock_in_child(&self, generation: u32) -> io::Result<MutexGuard<'_, FileWriter>> {
-        let free = match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if let Some(state) = free {
+        if let Some(state) = self.state.try_lock() {
             self.generation.store(generation, Ordering::Relaxed);
             return Ok(state);
         }
@@ -81,10 +78,9 @@ impl ForkSafeWriter {
         }
         loop {
             match self.state.try_lock() {
-                Ok(mut state) => return state.finish(),
-                Err(TryLockError::Poisoned(state)) => return state.into_inner().finish(),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return,
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+                Some(mut state) => return state.finish(),
+                None if Instant::now() >= deadline => return,
+                None => thread::sleep(Duration::from_millis(1)),
             }
         }
     }
@@ -94,7 +90,7 @@ impl Drop for ForkSafeWriter {
     fn drop(&mut self) {
         if *self.generation.get_mut() == process_hooks::generation() {
             let state = self.state.get_mut();
-            state.unwrap_or_else(PoisonError::into_inner).finish();
+            state.finish();
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::internal::Grammar;
-use spanwise_core::internal::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
 use crate::{ByteSize, SettingError};
 

@@ -558,7 +558,7 @@ fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn(
 
 #[test]
 fn panic_flush_waits_again_after_recovery() {
-    let name = "a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain";
+    let name = "panic_flush_waits_again_after_recovery";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Stall);
         let (background, _guard, panics) = flushed_on_panic(&writer);
@@ -572,7 +572,7 @@ fn panic_flush_waits_again_after_recovery() {
 
 #[test]
 fn panicking_writer_does_not_disable_panic_flush() {
-    let name = "a_panic_of_the_writer_does_not_keep_others_from_waiting";
+    let name = "panicking_writer_does_not_disable_panic_flush";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Panic);
         let (background, _guard, panics) = flushed_on_panic(&writer);
@@ -585,7 +585,7 @@ fn panicking_writer_does_not_disable_panic_flush() {
 
 #[test]
 fn only_one_panic_waits_for_a_stalled_writer() {
-    let name = "one_panic_waits_for_an_output_that_stalls_and_not_each";
+    let name = "only_one_panic_waits_for_a_stalled_writer";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Stall);
         let (background, _guard, panics) = flushed_on_panic(&writer);

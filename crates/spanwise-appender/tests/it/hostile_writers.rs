@@ -308,36 +308,40 @@ fn try_one(act: Act, place: Place, state: State) {
 
 #[test]
 fn hostile_writers_do_not_take_down_the_program() {
-    alone(module_path!(), "no_writer_takes_the_program_along", || {
-        let log = tracing_subscriber::fmt().with_writer(ToOutput);
-        tracing::subscriber::set_global_default(log.finish()).unwrap();
-        // Panics are told by a hook that logs, as that of the facade does.
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !spanwise_core::internal::reentrancy::is_logging() {
-                tracing::error!("a panic");
-            }
-            print(info);
-        }));
-        let places = [
-            Place::Write,
-            Place::Flush,
-            Place::DropWriter,
-            Place::ErrorDisplay,
-            Place::ErrorDebug,
-            Place::DropError,
-        ];
-        for state in [
-            State::Running,
-            State::Failing,
-            State::Closing,
-            State::Direct,
-        ] {
-            for place in places {
-                for act in [Act::Log, Act::Block, Act::Panic] {
-                    try_one(act, place, state);
+    alone(
+        module_path!(),
+        "hostile_writers_do_not_take_down_the_program",
+        || {
+            let log = tracing_subscriber::fmt().with_writer(ToOutput);
+            tracing::subscriber::set_global_default(log.finish()).unwrap();
+            // Panics are told by a hook that logs, as that of the facade does.
+            let print = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                if !spanwise_core::internal::reentrancy::is_logging() {
+                    tracing::error!("a panic");
+                }
+                print(info);
+            }));
+            let places = [
+                Place::Write,
+                Place::Flush,
+                Place::DropWriter,
+                Place::ErrorDisplay,
+                Place::ErrorDebug,
+                Place::DropError,
+            ];
+            for state in [
+                State::Running,
+                State::Failing,
+                State::Closing,
+                State::Direct,
+            ] {
+                for place in places {
+                    for act in [Act::Log, Act::Block, Act::Panic] {
+                        try_one(act, place, state);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }

@@ -34,7 +34,7 @@ impl Write for EveryOther {
 fn loss_event_waiting_for_a_lock_blocks_no_caller() {
     alone(
         module_path!(),
-        "nobody_waits_for_room_while_the_writer_waits_for_them",
+        "loss_event_waiting_for_a_lock_blocks_no_caller",
         || {
             let (background, guard) = Background::builder(EveryOther(false))
                 .capacity(4096)

@@ -11,7 +11,7 @@ use spanwise_core::SelfReport;
 fn shed_lines_and_recovered_faults_are_logged() {
     alone(
         module_path!(),
-        "lines_left_out_and_a_fault_that_is_over_are_told_in_the_log",
+        "shed_lines_and_recovered_faults_are_logged",
         || {
             let writer = Steered::new(Does::Stall);
             let (background, guard) = Background::builder(writer.clone())

@@ -14,7 +14,7 @@ use std::sync::{
 
 mod per_process;
 
-pub use per_process::{Inherited, PerProcess, lock, try_lock};
+pub use per_process::{Inherited, PerProcess, lock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 

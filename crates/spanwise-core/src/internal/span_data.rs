@@ -4,14 +4,17 @@ use std::{
     cell::Cell,
     fmt, iter, mem, ops,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::internal::{LayerId, SpanValue};
+use crate::internal::{
+    LayerId, SpanValue,
+    sync::{Mutex, MutexGuard},
+};
 
 /// What a span keeps for a layer: a part of its own, and what it took over from its parent.
 pub trait Inherit: Sized + Send + Sync + 'static {
@@ -340,7 +343,7 @@ impl<T: Inherit> SpanData<T> {
     }
 
     fn latest(&self) -> MutexGuard<'_, Option<Arc<Version<T>>>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.latest.lock()
     }
 }
 
@@ -483,7 +486,7 @@ mod tests {
 
     impl Counted {
         fn look_at_node(&self) {
-            let node = self.node.lock().unwrap().clone();
+            let node = self.node.lock().clone();
             // Not `read`: it would build again, and so on.
             let _ = node.map(|node| node.latest().is_some());
         }
@@ -557,7 +560,7 @@ mod tests {
         let (leaf, _) = counted(Some(&root));
         for node in [&root, &leaf] {
             let place = node.read(|value| Arc::clone(&value.node));
-            *place.lock().unwrap() = Some(Arc::clone(node));
+            *place.lock() = Some(Arc::clone(node));
         }
         for _ in 0..3 {
             root.update(|own, _| own.again());
@@ -568,7 +571,7 @@ mod tests {
             let place = node.read(|value| Arc::clone(&value.node));
             drop(node);
             // The cycle.
-            let last = place.lock().unwrap().take();
+            let last = place.lock().take();
             drop(last);
         }
     }

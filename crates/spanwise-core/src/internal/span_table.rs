@@ -4,12 +4,15 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::atomic::Ordering,
 };
 
 use tracing_core::span::Id;
 
-use crate::internal::SpanValue;
+use crate::internal::{
+    SpanValue,
+    sync::{Mutex, MutexGuard},
+};
 
 /// A table from open spans to `T`, in shards so that threads seldom wait for each other.
 ///
@@ -52,9 +55,7 @@ impl<T> SpanTable<T> {
 
     fn shard(&self, id: &Id) -> MutexGuard<'_, Shard<T>> {
         let shard = spread(id.into_u64()) >> 59;
-        self.shards[shard as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard as usize % SHARDS].lock()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, KeyVerdict, LayerExt, Redact, context};
+use spanwise_testing::support::Lines;
 use tracing::{Instrument, Subscriber, field::Empty, info, info_span};
 use tracing_subscriber::prelude::*;
 
@@ -159,7 +160,7 @@ fn logging_or_panicking_value_is_harmless() {
 
 #[test]
 fn other_layers_see_a_record_of_the_unit_span() {
-    let lines = crate::support::redaction::Lines::default();
+    let lines = Lines::default();
     let writer = lines.clone();
     let fmt = tracing_subscriber::fmt::layer()
         .fmt_fields(spanwise_core::PrivateFields::new(

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::support::redaction::{Lines, NoHunter, SECRET, no_hunter};
+use crate::support::redaction::{NoHunter, SECRET, no_hunter};
 use spanwise_core::{Fault, LayerExt, Layers, PrivateFields, Redact, Redacted, SelfReport};
+use spanwise_testing::support::Lines;
 use tracing::{Dispatch, field::Empty, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{
     Registry,

@@ -2,9 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use crate::support::redaction::{Lines, SECRET, no_hunter};
+use crate::support::redaction::{SECRET, no_hunter};
 use proptest::prelude::*;
 use spanwise_core::LayerExt;
+use spanwise_testing::support::Lines;
 use tracing::{debug, field::Empty, info, info_span, subscriber::with_default, warn};
 use tracing_subscriber::{Registry, fmt as text, prelude::*};
 

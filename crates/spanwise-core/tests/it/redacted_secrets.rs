@@ -9,8 +9,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use crate::support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
+use crate::support::redaction::{Everything, NoHunter, SECRET, no_hunter};
 use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, internal::panic_safe};
+use spanwise_testing::support::Lines;
 use tracing::{
     Dispatch, Event, Subscriber, error, field::Empty, info, info_span, subscriber::with_default,
     warn,

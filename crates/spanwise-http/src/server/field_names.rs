@@ -1,9 +1,11 @@
 //! The names of fields that programs add to the events of requests: they are told to `tracing` when they are first seen.
 
 use std::sync::{
-    Mutex, OnceLock, PoisonError,
+    OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
+
+use spanwise_core::internal::sync::Mutex;
 
 use super::access_event::OWN_FIELDS;
 use crate::warn_once::WarnOnce;
@@ -83,7 +85,7 @@ fn add(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
 }
 
 fn add_to_others(name: &str, leaked: impl FnOnce() -> &'static str) -> Option<u8> {
-    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _adding = ADDING.lock();
     let count = count();
     // Another thread may have added it meanwhile.
     let known = find(name);

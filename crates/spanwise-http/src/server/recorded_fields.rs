@@ -1,13 +1,14 @@
 //! What code that handles a request adds to the request's event: fields, and how long things took.
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{error::Error, fmt::Write as _, time::Instant};
 
-use spanwise_core::{AsError, Clock, internal::errors::ErrorCopy};
+use spanwise_core::{
+    AsError, Clock,
+    internal::{
+        errors::ErrorCopy,
+        sync::{Mutex, MutexGuard},
+    },
+};
 
 use super::{field_names, value::Value};
 use crate::request_context::RequestContext;
@@ -150,7 +151,7 @@ impl RecordedFields {
     }
 
     pub(crate) fn values(&self) -> MutexGuard<'_, RecordedValues> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+        self.values.lock()
     }
 
     /// All that was noted; nothing is left.

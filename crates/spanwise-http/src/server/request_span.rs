@@ -1,9 +1,10 @@
 //! The span of a request, whose callsite is made when the program is set up: its fields are ours, and
 //! the keys of the context that the program adds.
 
-use std::sync::{Mutex, PoisonError};
-
-use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
+use spanwise_core::internal::{
+    runtime_callsite::{Origin, RuntimeCallsite},
+    sync::Mutex,
+};
 use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 
 use super::TARGET;
@@ -58,7 +59,7 @@ impl RequestSpan {
                 fields.push(key);
             }
         }
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = MADE.lock();
         let has_them = |callsite: &&&RuntimeCallsite| {
             let declared = callsite.metadata().fields();
             let declared = declared.iter().map(|field| field.name());

@@ -8,10 +8,11 @@ use spanwise_core::ContextLayer;
 use spanwise_http::{Peer, ServerLayer, Trust, client, server};
 use spanwise_json::JsonLayer;
 use spanwise_testing::capture;
+use spanwise_testing::support::Lines;
 use tower::{Layer as _, ServiceExt as _};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Lines, alone, the_event};
+use crate::support::{alone, the_event};
 
 type Body = Empty<&'static [u8]>;
 
@@ -86,7 +87,7 @@ async fn text_is_truncated_without_a_span() {
     let request = Request::get(&*path).body(Body::new()).unwrap();
     serve_one(server(), request, StatusCode::TOO_MANY_REQUESTS).await;
     drop(default);
-    let told = &lines.all()[0];
+    let told = &lines.objects()[0];
     assert!(told["url.path"].as_str().unwrap().len() <= MAX_LEN);
 
     let logs = capture();

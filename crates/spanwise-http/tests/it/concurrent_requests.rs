@@ -4,13 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::support::{Lines, alone, eventually, get, serve};
+use crate::support::{alone, eventually, get, serve};
 use axum::{Router, extract::Path, http::StatusCode, routing::get as on_get};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use spanwise_core::{ContextLayer, LevelLayer, Levels};
 use spanwise_http::{record, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use tokio::net::TcpStream;
 use tracing::{Instrument, Span};
 use tracing_subscriber::prelude::*;
@@ -82,7 +83,7 @@ async fn concurrent_requests_have_their_own_ids() {
         let key = "\"http.response.status_code\":";
         assert!(line.matches(key).count() <= 1, "{line}");
     }
-    let lines = lines.all();
+    let lines = lines.objects();
     assert_eq!(lines.len(), 3 * all);
     let mut served = HashSet::new();
     for line in &lines {

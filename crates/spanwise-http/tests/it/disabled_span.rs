@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 
-use crate::support::{Lines, alone};
+use crate::support::alone;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{LevelLayer, Levels};
 use spanwise_http::{ClientAddress, Peer, record, record_timing, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use tower::{Layer, ServiceExt};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -61,7 +62,7 @@ async fn event_has_all_fields_without_a_span() {
     assert_ids_and_timings(&headers);
     serve_one(StatusCode::OK).await;
 
-    let lines = lines.all();
+    let lines = lines.objects();
     assert_eq!(lines.len(), 1, "{lines:?}");
     let line = &lines[0];
     assert_eq!(line["level"], "ERROR");

@@ -8,10 +8,11 @@ use http_body_util::Empty;
 use spanwise_core::ContextLayer;
 use spanwise_http::{ServerFuture, record, record_timing, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use tower::{Layer, Service};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Lines, alone};
+use crate::support::alone;
 
 type Body = Empty<&'static [u8]>;
 type Handler = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
@@ -60,7 +61,7 @@ fn no_panic_with_a_registry() {
         .with(JsonLayer::new().with_writer(lines.clone()))
         .init();
     end_a_thread();
-    let lines = lines.all();
+    let lines = lines.objects();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["outcome"], "cancelled");
 }

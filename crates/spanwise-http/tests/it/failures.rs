@@ -7,12 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Lines, the_event, told};
+use crate::support::{the_event, told};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Clock, ContextLayer};
 use spanwise_http::{ServerLayer, fail, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use spanwise_testing::{Value, capture};
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Instrument as _, Level, info_span, instrument};
@@ -275,7 +276,7 @@ async fn failure_without_a_span_is_logged() {
     })
     .await;
     drop(default);
-    let line = &lines.all()[0];
+    let line = &lines.objects()[0];
     assert_eq!(line["message"], "request failed");
     assert_eq!(line["error"]["message"], "the payment could not be taken");
     assert_eq!(line["error"]["chain"][1], "connection reset");

@@ -3,18 +3,19 @@
 
 #![cfg(feature = "axum")]
 
-use crate::support::{Lines, alone, eventually, get, send, serve};
+use crate::support::{alone, eventually, get, send, serve};
 use axum::{Router, body::Body, routing::get as on_get};
 use http::{Request, StatusCode, Version};
 use serde_json::Value;
 use spanwise::{Builder, Recorder};
 use spanwise_http::server;
+use spanwise_testing::support::Lines;
 use tokio::sync::mpsc;
 
 /// The lines of the request to `path`, which `is_done` once one of them says how it ended.
 async fn lines_of(lines: &Lines, path: &str) -> Vec<Value> {
     let of_path = || {
-        let mut all = lines.all();
+        let mut all = lines.objects();
         all.retain(|line| line["http.route"] == path);
         all
     };

@@ -6,11 +6,12 @@ use std::{
     sync::{Mutex, atomic::AtomicBool, atomic::Ordering},
 };
 
-use crate::support::{Lines, alone};
+use crate::support::alone;
 use http::{Request, Response};
 use http_body_util::Empty;
 use spanwise_http::{record, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use tower::{Layer, ServiceExt};
 use tracing::{Metadata, Span, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::{layer::Context, prelude::*};
@@ -63,7 +64,7 @@ async fn late_name_does_not_affect_a_running_event() {
     served.await.unwrap();
 
     assert!(RECORDED.load(Ordering::Relaxed));
-    let lines = lines.all();
+    let lines = lines.objects();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["outcome"], "ok");
     assert_eq!(lines[0]["g"], 7);

@@ -1,13 +1,9 @@
 //! Secrets hidden by their type: as a field, in `Debug` and when serialized.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use serde::Serialize;
 use spanwise_json::{JsonLayer, as_json};
 use spanwise_redact::{Classified, serialize_redacted};
+use spanwise_testing::support::Lines;
 use tracing_subscriber::prelude::*;
 
 #[test]
@@ -78,26 +74,10 @@ fn secret_strings_are_redacted_and_can_be_exposed() {
     assert!(line.contains(expected), "{line}");
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Returns the output of a layer without a policy.
 fn logged(log: impl FnOnce()) -> String {
     let lines = Lines::default();
-    let writer = lines.clone();
-    let layer = JsonLayer::new().with_writer(move || writer.clone());
+    let layer = JsonLayer::new().with_writer(lines.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    lines.text()
 }

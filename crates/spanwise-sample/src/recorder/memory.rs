@@ -1,6 +1,8 @@
 //! The memory of all units together: how much there may be, and whose is taken when it is full.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 use super::{
     by_size::{BySize, Place},
@@ -114,6 +116,6 @@ impl Memory {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -63,7 +63,7 @@ impl FromStr for RecorderBuilder {
         if !levels.is_empty() {
             match levels.join(",").parse::<TargetLevels>() {
                 Ok(levels) => builder = builder.capture(levels),
-                Err(error) => problems.extend(error.problems().map(str::to_owned)),
+                Err(error) => problems.extend(error.problems().iter().map(ToString::to_string)),
             }
         }
         SampleError::all(problems)?;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
+        Arc, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -10,7 +10,10 @@ use std::{
 
 use spanwise_core::{
     Clock, SelfReport, TargetLevels,
-    internal::{LayerId, ShardedCounter, SpanTable},
+    internal::{
+        LayerId, ShardedCounter, SpanTable,
+        sync::{Mutex, RwLock},
+    },
 };
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
@@ -92,7 +95,7 @@ impl Shared {
 
     /// Calls `f` with the unit that `span` is in, in each sink that knows one.
     pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
-        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sinks = self.sinks.lock();
         let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
         for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
             f(unit);
@@ -127,7 +130,7 @@ impl Sink {
             )),
             callsites: RwLock::default(),
         });
-        let mut sinks = shared.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = shared.sinks.lock();
         sinks.retain(|sink| sink.strong_count() > 0);
         sinks.push(Arc::downgrade(&sink));
         drop(sinks);
@@ -135,20 +138,14 @@ impl Sink {
     }
 
     pub(crate) fn number(&self, callsite: &'static Metadata<'static>) -> u32 {
-        let mut callsites = self
-            .callsites
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut callsites = self.callsites.write();
         callsites.push(callsite);
         // A program with two billion callsites does not compile.
         (callsites.len() - 1) as u32
     }
 
     pub(crate) fn callsite(&self, number: u32) -> Option<&'static Metadata<'static>> {
-        let callsites = self
-            .callsites
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let callsites = self.callsites.read();
         callsites.get(number as usize).copied()
     }
 }

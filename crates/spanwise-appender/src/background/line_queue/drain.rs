@@ -2,9 +2,10 @@
 
 use std::{
     mem,
-    sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use spanwise_core::internal::sync::MutexGuard;
 
 use super::{Failing, LINGER, LineQueue, Phase, State, Worker, sink_call::Attempt};
 use crate::background::{buffer::Chunk, loss_events::LossEvent};
@@ -99,17 +100,11 @@ impl LineQueue {
             let pending = closing || state.loss_events.is_pending();
             if empty && lingers >= MAX_EMPTY_LINGERS && !pending {
                 state.worker = Worker::Asleep;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state);
                 lingers = 0;
             } else {
                 state.worker = Worker::Lingering;
-                (state, _) = self
-                    .work
-                    .wait_timeout(state, LINGER)
-                    .unwrap_or_else(PoisonError::into_inner);
+                (state, _) = self.work.wait_timeout(state, LINGER);
                 lingers += 1;
             }
             state.worker = Worker::Busy;
@@ -226,10 +221,7 @@ impl LineQueue {
             }
             // Lines that come meanwhile are no reason to wake it.
             state.worker = Worker::Busy;
-            (state, _) = self
-                .work
-                .wait_timeout(state, left.max(LINGER))
-                .unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.work.wait_timeout(state, left.max(LINGER));
         }
         false
     }

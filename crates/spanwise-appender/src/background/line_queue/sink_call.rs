@@ -3,15 +3,11 @@
 //! The writer behind a sink and the errors that it returns are somebody else's code: they may log, block or panic. So none of it
 //! runs under the lock of the state. What is left of an error is its kind and its text, which is made here and nowhere else.
 
-use std::{
-    cell::Cell,
-    io, mem,
-    sync::{Mutex, PoisonError},
-};
+use std::{cell::Cell, io, mem};
 
 use spanwise_core::{
     Fault,
-    internal::{panic_safe, reentrancy},
+    internal::{panic_safe, reentrancy, sync::Mutex},
 };
 
 use super::LineQueue;
@@ -177,7 +173,7 @@ impl LineQueue {
 
     /// A sink that panics costs what it was given. One that does so twice is replaced by stderr.
     fn call_sink<R>(&self, call: impl FnOnce(&mut dyn RecordSink) -> R) -> io::Result<R> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut output = self.output.lock();
         let inside = InsideSink::enter(self);
         let mut returned = None;
         let act = || returned = Some(call(&mut *output.sink));

@@ -19,7 +19,7 @@ fn partially_written_record_is_removed() {
     let wrapper = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "-"];
     within(
         module_path!(),
-        "a_record_that_fits_in_part_is_taken_out_again",
+        "partially_written_record_is_removed",
         &wrapper,
         |dir| {
             let (clock, report) = (clock(), SelfReport::silent());
@@ -74,7 +74,7 @@ fn missing_permission_is_reported_at_the_start() {
     };
     within(
         module_path!(),
-        "who_may_not_write_is_told_so_at_the_start",
+        "missing_permission_is_reported_at_the_start",
         &wrapper,
         |dir| {
             let locked = dir.join("locked");
@@ -115,7 +115,7 @@ fn unwritable_directory_only_stops_rolling() {
     };
     within(
         module_path!(),
-        "a_directory_that_may_not_be_written_any_more_only_stops_rolling",
+        "unwritable_directory_only_stops_rolling",
         &wrapper,
         |dir| {
             let (clock, report, logs) = (clock(), SelfReport::silent(), dir.join("logs"));
@@ -147,7 +147,7 @@ fn local_time_is_right_when_clocks_go_back() {
     let wrapper = ["env", "TZ=CET-1CEST,M3.5.0,M10.5.0/3"];
     within(
         module_path!(),
-        "local_hours_and_days_are_right_when_clocks_are_put_back",
+        "local_time_is_right_when_clocks_go_back",
         &wrapper,
         |dir| {
             // 2026-10-24 21:30 UTC is 23:30 in Berlin; clocks are put back at 01:00 UTC.

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
 };
+
+use crate::internal::sync::{Mutex, MutexGuard};
 
 use super::generation;
 
@@ -123,28 +125,19 @@ impl<T> PerProcess<T> {
 ///
 /// Returns `None` in a child of that process if a thread of the parent held the lock at the fork.
 pub fn lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
-    try_lock(mutex).or_else(|| wait_for_lock(mutex, owner))
+    mutex.try_lock().or_else(|| wait_for_lock(mutex, owner))
 }
 
 #[cold]
 fn wait_for_lock<T>(mutex: &Mutex<T>, owner: u32) -> Option<MutexGuard<'_, T>> {
     if generation() == owner {
-        return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+        return Some(mutex.lock());
     }
     // A thread of this process releases it soon.
     (0..MAX_TRIES).find_map(|_| {
         thread::yield_now();
-        try_lock(mutex)
+        mutex.try_lock()
     })
-}
-
-/// Locks `mutex` if nobody holds it. A poisoned lock is as good as any other.
-pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
 }
 
 const MAX_TRIES: u32 = 1000;
