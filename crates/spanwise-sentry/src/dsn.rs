@@ -1,12 +1,13 @@
-//! Where events go.
+//! The DSN, which is the address of a project in Sentry.
 
 use std::{fmt, str::FromStr};
 
+use sentry_core::types;
 use spanwise_core::{ParseError, internal::Grammar};
 
-use sentry_core::types;
-
-/// The address of a project, as its settings in Sentry show it. A credential, which is never shown, not by `Debug` either.
+/// The address of a project, as its settings in Sentry show it.
+///
+/// It contains a credential. Neither `Debug` nor an error shows it.
 ///
 /// ```
 /// use spanwise_sentry::Dsn;
@@ -15,7 +16,8 @@ use sentry_core::types;
 /// assert_eq!(format!("{dsn:?}"), "Dsn(o1.ingest.sentry.io, project 42)");
 /// assert_eq!(
 ///     "https://o1.ingest.sentry.io/42".parse::<Dsn>().unwrap_err().to_string(),
-///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; copy it from the project's settings"
+///     "(hidden, 30 bytes) has no key: a DSN looks like `https://<key>@<host>/<number>`; \
+///      copy it from the project's settings"
 /// );
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
@@ -23,10 +25,10 @@ use sentry_core::types;
 pub struct Dsn(pub(crate) types::Dsn);
 
 impl Dsn {
-    /// How long it is, in bytes: what may be shown of it.
+    /// Returns the length of its text in bytes, which may be shown.
     #[must_use]
     pub fn length(&self) -> usize {
-        // Written with a colon after the key, which is left out where no secret key follows.
+        // `Display` of the inner type adds a colon after a key without a secret key.
         self.0.to_string().len() - usize::from(self.0.secret_key().is_none())
     }
 }
@@ -39,10 +41,10 @@ impl FromStr for Dsn {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
         // The error shows no part of the text.
-        let error = |why: &str| {
+        let error = |reason: &str| {
             let length = text.len();
             ParseError::new(format!(
-                "(hidden, {length} bytes) {why}: a DSN looks like \
+                "(hidden, {length} bytes) {reason}: a DSN looks like \
                  `https://<key>@<host>/<number>`; copy it from the project's settings"
             ))
         };
@@ -50,12 +52,12 @@ impl FromStr for Dsn {
             error(match problem {
                 types::ParseDsnError::InvalidScheme => "begins with neither http nor https",
                 types::ParseDsnError::NoUsername => "has no key",
-                types::ParseDsnError::NoProjectId => "has no project",
-                types::ParseDsnError::InvalidProjectId(_) => "ends in no project",
-                types::ParseDsnError::InvalidUrl => "is no address",
+                types::ParseDsnError::NoProjectId => "has no project id",
+                types::ParseDsnError::InvalidProjectId(_) => "does not end in a project id",
+                types::ParseDsnError::InvalidUrl => "is not a URL",
             })
         })?;
-        // A host that no address can be made of is seen only when an event is sent.
+        // The inner type accepts it, and fails only when an event is sent.
         if dsn.host().is_empty() {
             return Err(error("has no host"));
         }
