@@ -7,22 +7,22 @@ use std::cell::Cell;
 #[non_exhaustive]
 pub struct EventContext {
     /// The share of events such as this one that are handed on: above 0 and below 1. This one stands for the others too. A wrapper adds
-    /// its own by [`share`](Self::share) or [`share_of_traces`](Self::share_of_traces).
+    /// its own by [`multiply_sample_rate`](Self::multiply_sample_rate) or [`limit_trace_rate`](Self::limit_trace_rate).
     pub sample_rate: Option<f64>,
     /// The part of it that follows the id of the trace or of the request.
     trace_rate: Option<f64>,
     /// The line is kept, and written later or never.
     pub buffered: bool,
     /// It tells of other events that were shown or would have been: it is shown whatever the levels say of it.
-    pub tells: bool,
+    pub force_emit: bool,
     /// All events such as this one are handed on: no wrapper further in leaves it out.
-    pub whole: bool,
+    pub exempt_from_sampling: bool,
 }
 
 thread_local! {
     static CURRENT: Current = const {
         Current {
-            said: Cell::new(NOTHING),
+            flags: Cell::new(NOTHING),
             sample_rate: Cell::new(0.0),
             trace_rate: Cell::new(0.0),
         }
@@ -31,7 +31,7 @@ thread_local! {
 
 struct Current {
     /// A bit for each thing that is said, in one number: most events have to know no more than that nothing is.
-    said: Cell<u8>,
+    flags: Cell<u8>,
     /// As far as its bit says so.
     sample_rate: Cell<f64>,
     trace_rate: Cell<f64>,
@@ -41,32 +41,32 @@ const NOTHING: u8 = 0;
 const SAMPLE_RATE: u8 = 1;
 const TRACE_RATE: u8 = 1 << 1;
 const BUFFERED: u8 = 1 << 2;
-const TELLS: u8 = 1 << 3;
-const WHOLE: u8 = 1 << 4;
+const FORCE_EMIT: u8 = 1 << 3;
+const EXEMPT_FROM_SAMPLING: u8 = 1 << 4;
 
 impl EventContext {
-    /// Calls `hand_on`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
+    /// Calls `forward`, during which the first sink that asks gets what `change` makes of what was said by wrappers further out.
     #[inline]
-    pub fn scope<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
+    pub fn scope<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
         if Self::is_set() {
-            return Self::with_more(change, hand_on);
+            return Self::with_more(change, forward);
         }
         let mut said = Self::default();
         change(&mut said);
         said.set();
         let _restored = Silent;
-        hand_on()
+        forward()
     }
 
     /// Something is said already.
     #[inline(never)]
-    fn with_more<R>(change: impl FnOnce(&mut Self), hand_on: impl FnOnce() -> R) -> R {
-        let outer = CURRENT.with(|current| current.read(current.said.get()));
+    fn with_more<R>(change: impl FnOnce(&mut Self), forward: impl FnOnce() -> R) -> R {
+        let outer = CURRENT.with(|current| current.read(current.flags.get()));
         let mut inner = outer;
         change(&mut inner);
         inner.set();
         let _restored = Restored(outer);
-        hand_on()
+        forward()
     }
 
     /// What is said of the event that a sink was just handed. A sink takes it before it looks at the values: an event that is
@@ -74,19 +74,19 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn take() -> Self {
-        CURRENT.with(|current| current.read(current.said.replace(NOTHING)))
+        CURRENT.with(|current| current.read(current.flags.replace(NOTHING)))
     }
 
     /// Of events such as this one a `share` is handed on, chosen without regard to any other share.
     #[inline]
-    pub fn share(&mut self, share: f64) {
+    pub fn multiply_sample_rate(&mut self, share: f64) {
         self.sample_rate = Some(self.sample_rate.unwrap_or(1.0) * share);
     }
 
     /// Of events such as this one those are handed on whose trace, or request, is among a `share` of them. Who is in a share is in every larger
     /// one too: of two such shares the smaller one counts, not their product.
     #[inline]
-    pub fn share_of_traces(&mut self, share: f64) {
+    pub fn limit_trace_rate(&mut self, share: f64) {
         let known = self.trace_rate.unwrap_or(1.0);
         if share >= known {
             return;
@@ -103,13 +103,13 @@ impl EventContext {
     #[inline]
     #[must_use]
     pub fn is_set() -> bool {
-        CURRENT.with(|current| current.said.get()) != NOTHING
+        CURRENT.with(|current| current.flags.get()) != NOTHING
     }
 
-    /// Whether [`tells`](Self::tells) is said of the event at hand, which is not taken by it.
+    /// Whether [`force_emit`](Self::force_emit) is said of the event at hand, which is not taken by it.
     #[inline]
-    pub(crate) fn tells() -> bool {
-        CURRENT.with(|current| current.said.get()) & TELLS != 0
+    pub(crate) fn forces_emit() -> bool {
+        CURRENT.with(|current| current.flags.get()) & FORCE_EMIT != 0
     }
 
     #[inline]
@@ -126,13 +126,13 @@ impl EventContext {
             }
             let flags = [
                 (self.buffered, BUFFERED),
-                (self.tells, TELLS),
-                (self.whole, WHOLE),
+                (self.force_emit, FORCE_EMIT),
+                (self.exempt_from_sampling, EXEMPT_FROM_SAMPLING),
             ];
             for (flag, bit) in flags {
                 said |= if flag { bit } else { NOTHING };
             }
-            current.said.set(said);
+            current.flags.set(said);
         });
     }
 }
@@ -148,8 +148,8 @@ impl Current {
             sample_rate: is(SAMPLE_RATE).then(|| self.sample_rate.get()),
             trace_rate: is(TRACE_RATE).then(|| self.trace_rate.get()),
             buffered: is(BUFFERED),
-            tells: is(TELLS),
-            whole: is(WHOLE),
+            force_emit: is(FORCE_EMIT),
+            exempt_from_sampling: is(EXEMPT_FROM_SAMPLING),
         }
     }
 }
@@ -169,7 +169,7 @@ struct Silent;
 impl Drop for Silent {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.with(|current| current.said.set(NOTHING));
+        CURRENT.with(|current| current.flags.set(NOTHING));
     }
 }
 
@@ -180,12 +180,12 @@ mod tests {
     #[test]
     fn of_shares_of_traces_the_smallest_counts_and_others_are_multiplied() {
         let mut said = EventContext::default();
-        said.share_of_traces(0.1);
-        said.share_of_traces(0.5);
+        said.limit_trace_rate(0.1);
+        said.limit_trace_rate(0.5);
         assert_eq!(said.sample_rate, Some(0.1));
-        said.share(0.5);
+        said.multiply_sample_rate(0.5);
         assert_eq!(said.sample_rate, Some(0.05));
-        said.share_of_traces(0.02);
+        said.limit_trace_rate(0.02);
         let rate = said.sample_rate.unwrap();
         assert!((rate - 0.01).abs() < 1e-12, "{rate}");
     }

@@ -24,7 +24,7 @@
 //!     for attempt in 0..8 {
 //!         tracing::info!(target: "sqlx::query", attempt, "slow");
 //!     }
-//!     sampler.flush(); // at the end of the program, before the outputs are flushed
+//!     sampler.emit_summaries(); // at the end of the program, before the outputs are flushed
 //! });
 //! # let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
 //! # let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -44,13 +44,13 @@
 //!
 //! ```
 //! use spanwise_core::{ContextLayer, LayerExt};
-//! use spanwise_sample::{SampleExt, Sampler, When, keep, rate, ratio};
+//! use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler};
 //! use tracing_subscriber::prelude::*;
 //!
 //! let sampler = Sampler::builder()
-//!     .rule(When::field("tenant_id", "acme"), keep())
-//!     .rule(When::target("shop::api"), rate(100).burst(500).per("tenant_id"))
-//!     .rule(When::any(), ratio(0.25)?)
+//!     .rule(EventMatcher::field("tenant_id", "acme"), Limit::keep())
+//!     .rule(EventMatcher::target("shop::api"), Rate::per_second(100).burst(500).per_value_of("tenant_id"))
+//!     .rule(EventMatcher::any(), Limit::ratio(0.25)?)
 //!     .build();
 //! # let (stdout, file) = (spanwise_json::JsonLayer::new().with_writer(std::io::sink), spanwise_json::JsonLayer::new().with_writer(std::io::sink));
 //! let stack = tracing_subscriber::registry()
@@ -66,7 +66,7 @@
 //! # Ok::<(), spanwise_sample::SampleError>(())
 //! ```
 //!
-//! # When to use it
+//! # EventMatcher to use it
 //!
 //! Where a sink costs by the line, and the tenth line says what the others do. The choice is made when an event is seen, and is not revised ([head
 //! sampling]): whether the request will fail is not known then.
@@ -83,9 +83,9 @@
 //! * **Limits are per callsite**, and count at the callsite itself; so do records of the `log` crate, which share one callsite a level only behind `tracing-log`, for each rule. With
 //!   [`Rate::per`] they are per value too, of at most 10,000 pairs of callsite and value a rule.
 //! * **Nothing is lost in silence**: see [`Sampled`] for how what is shown counts what was logged, and [`SamplerStats`].
-//! * **A summary waits for an event.** It is told when its period is over and the next event reaches the sink, or by [`Sampler::flush`]: call that at the
+//! * **A summary waits for an event.** It is told when its period is over and the next event reaches the sink, or by [`Sampler::emit_summaries`]: call that at the
 //!   end. A layer that is dropped before complains on stderr.
-//! * **Sinks that share a sampler agree**: an event that reaches several is decided about, and counted against a limit, once. What `sample_rate` and
+//! * **SinkRegistry that share a sampler agree**: an event that reaches several is decided about, and counted against a limit, once. What `sample_rate` and
 //!   `suppressed` say is of the sink's own events, where a filter keeps some of them from it.
 //! * **Cost**: about 10 ns for an event that is kept by a ratio, in a request or not, and 15 ns with a limit. Nothing is allocated.
 //! * **Limits are exact by the clock they go by**, which is some milliseconds late if what they measure takes a tenth of a second or more.
@@ -102,36 +102,36 @@
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 
+mod decision_cache;
 mod error;
-mod keyed;
+mod event_matcher;
+mod field_text;
 mod keys;
 mod limit;
-mod memo;
-mod meter;
+mod limiter;
+mod limiter_clock;
+mod lru_buckets;
 mod owner;
+mod parse;
 mod plan;
 pub mod recorder;
 mod sampled;
 mod sampler;
-mod seat;
-mod setting;
 mod share;
-mod sinks;
+mod sink_registry;
 mod summary;
-mod time;
-mod unit;
-mod value;
-mod when;
+mod suppression;
+mod trace_cache;
 
 use spanwise_core::consistent_sampling;
 
 pub use error::SampleError;
-pub use limit::{First, Limit, Rate, first, keep, rate, ratio};
+pub use event_matcher::EventMatcher;
+pub use limit::{First, Limit, Rate};
 pub use recorder::{
-    Recorded, Recorder, RecorderBuilder, RecorderLine, RecorderStats, RecorderWriter, UnitGuard,
-    flush_unit, watch,
+    CancellationGuard, Recorded, Recorder, RecorderBuilder, RecorderLine, RecorderStats,
+    RecorderWriter, detect_cancellation, dump_current_unit,
 };
 pub use sampled::{SampleExt, Sampled};
 pub use sampler::{Sampler, SamplerBuilder};
-pub use seat::SamplerStats;
-pub use when::When;
+pub use suppression::SamplerStats;

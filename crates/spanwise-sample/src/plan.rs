@@ -12,38 +12,39 @@ use tracing_core::{Field, Metadata};
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
-    Limit, When,
+    EventMatcher, Limit,
     consistent_sampling::{self, SampleRng, Threshold},
-    keyed::Keyed,
+    field_text,
     keys::Watched,
     limit::Kind,
-    meter::{Bucket, Meter, Verdict},
+    limiter::{Decision, Limiter, TokenBucket},
+    limiter_clock::LimiterClock,
+    lru_buckets::LruBuckets,
     owner::{self, OwnValue, Owner},
-    seat::{self, Seat},
-    share::Share,
+    share::SampleRate,
     summary,
-    time::Time,
-    unit, value,
+    suppression::{self, SinkState},
+    trace_cache,
 };
 
 /// One rule of a sampler.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub(crate) when: When,
+    pub(crate) when: EventMatcher,
     pub(crate) limit: Limit,
     /// The buckets, if the limit has one a value.
-    pub(crate) keyed: Keyed,
-    /// Whether each of the [fields](When::fields) is found, and the one of the limit.
+    pub(crate) buckets: LruBuckets,
+    /// Whether each of the [fields](EventMatcher::fields) is found, and the one of the limit.
     watched: Box<[Watched]>,
 }
 
 impl Rule {
-    pub(crate) fn new(when: When, limit: Limit) -> Self {
+    pub(crate) fn new(when: EventMatcher, limit: Limit) -> Self {
         let keys = when.fields.len() + 1;
         Self {
             when,
             limit,
-            keyed: Keyed::default(),
+            buckets: LruBuckets::default(),
             watched: (0..keys).map(|_| Watched::default()).collect(),
         }
     }
@@ -63,7 +64,7 @@ pub(crate) enum Plan {
     /// All that counts is the request.
     Ratio(Threshold),
     /// All that counts is how many they are.
-    Limit(Meter),
+    Limit(Limiter),
     Rules(Rules),
 }
 
@@ -75,7 +76,7 @@ pub(crate) struct Rules(Box<[Candidate]>);
 struct Candidate {
     rule: usize,
     conditions: Box<[Condition]>,
-    amount: Amount,
+    amount: CompiledLimit,
 }
 
 /// What has to be seen of each event.
@@ -84,7 +85,7 @@ enum Condition {
     /// Of a record of the `log` crate, whose callsite is the bridge's.
     LogTarget,
     Message(Field),
-    /// By its place in [`When::fields`]; the context is asked where the callsite has no such field.
+    /// By its place in [`EventMatcher::fields`]; the context is asked where the callsite has no such field.
     Field(usize, Option<OwnField>),
 }
 
@@ -97,7 +98,7 @@ struct OwnField {
 }
 
 impl OwnField {
-    fn of(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
+    fn new(callsite: &'static Metadata<'static>, name: &str) -> Option<Self> {
         Some(Self {
             field: callsite.fields().field(name)?,
             is_context_key: CONTEXT_KEYS.contains(&name),
@@ -113,18 +114,18 @@ impl OwnField {
 
 /// How much of them is kept.
 #[derive(Debug)]
-enum Amount {
+enum CompiledLimit {
     All,
     Ratio(Threshold),
-    Metered(Meter),
+    Metered(Limiter),
     /// None is kept that would stand for the others.
     Nothing,
     /// A bucket for each value of the field, or of the context.
-    Buckets(Bucket, Option<OwnField>),
+    Buckets(TokenBucket, Option<OwnField>),
 }
 
 impl Plan {
-    pub(crate) fn of(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
+    pub(crate) fn new(callsite: &'static Metadata<'static>, rules: &[Rule]) -> Self {
         if summary::is_summary(callsite) {
             return Self::Summary;
         }
@@ -135,7 +136,7 @@ impl Plan {
                 candidates.push(Candidate {
                     rule: index,
                     conditions,
-                    amount: Amount::new(&rule.limit, callsite),
+                    amount: CompiledLimit::new(&rule.limit, callsite),
                 });
                 if decides {
                     break;
@@ -144,18 +145,18 @@ impl Plan {
         }
         if candidates
             .iter()
-            .all(|candidate| matches!(candidate.amount, Amount::All))
+            .all(|candidate| matches!(candidate.amount, CompiledLimit::All))
         {
             return Self::Keep;
         }
         let is_alone = matches!(candidates.as_slice(), [only] if only.conditions.is_empty());
         match candidates.pop() {
             Some(Candidate {
-                amount: Amount::Ratio(threshold),
+                amount: CompiledLimit::Ratio(threshold),
                 ..
             }) if is_alone => Self::Ratio(threshold),
             Some(Candidate {
-                amount: Amount::Metered(meter),
+                amount: CompiledLimit::Metered(meter),
                 ..
             }) if is_alone => Self::Limit(meter),
             last => {
@@ -171,10 +172,10 @@ impl Rules {
     pub(crate) fn verdict<S>(
         &self,
         rules: &[Rule],
-        asked: &Asked<'_, '_, S>,
+        asked: &Evaluation<'_, '_, S>,
         random: &SampleRng,
-        time: &Time,
-    ) -> Verdict
+        time: &LimiterClock,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -188,14 +189,14 @@ impl Rules {
                 return candidate.amount.verdict(rule, asked, random, time);
             }
         }
-        Verdict::Keep
+        Decision::Keep
     }
 }
 
 impl Rules {
     /// Whose an event is that was held back by a bucket of a value.
     #[cold]
-    pub(crate) fn owner<S>(&self, rules: &[Rule], asked: &Asked<'_, '_, S>) -> Option<Owner>
+    pub(crate) fn owner<S>(&self, rules: &[Rule], asked: &Evaluation<'_, '_, S>) -> Option<Owner>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -203,14 +204,14 @@ impl Rules {
             let mut conditions = candidate.conditions.iter();
             conditions.all(|condition| asked.meets(condition, &rules[candidate.rule]))
         })?;
-        let (Amount::Buckets(_, field), Kind::Rate(rate)) =
+        let (CompiledLimit::Buckets(_, field), Kind::Rate(rate)) =
             (&decided.amount, &rules[decided.rule].limit.0)
         else {
             return None;
         };
-        let key = owner::name_for_ever(rate.per.as_ref()?);
+        let key = owner::name_for_ever(rate.key.as_ref()?);
         let own = asked.own(field.as_ref(), key);
-        let own = own.and_then(|field| value::own(asked.event, field, owner::MAX_VALUE_LEN));
+        let own = own.and_then(|field| field_text::own(asked.event, field, owner::MAX_VALUE_LEN));
         let value = match own {
             Some(whole) => whole?,
             None => {
@@ -224,7 +225,10 @@ impl Rules {
 }
 
 /// What is left to be seen of each event; nothing if the rule is about none of the callsite.
-fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[Condition]>> {
+fn conditions(
+    when: &EventMatcher,
+    callsite: &'static Metadata<'static>,
+) -> Option<Box<[Condition]>> {
     let mut conditions = Vec::new();
     if !when.means_level(*callsite.level()) {
         return None;
@@ -245,54 +249,55 @@ fn conditions(when: &When, callsite: &'static Metadata<'static>) -> Option<Box<[
         conditions.push(Condition::Message(callsite.fields().field("message")?));
     }
     for (index, (key, _)) in when.fields.iter().enumerate() {
-        conditions.push(Condition::Field(index, OwnField::of(callsite, key)));
+        conditions.push(Condition::Field(index, OwnField::new(callsite, key)));
     }
     Some(conditions.into())
 }
 
-impl Amount {
+impl CompiledLimit {
     fn new(limit: &Limit, callsite: &'static Metadata<'static>) -> Self {
         match &limit.0 {
             Kind::Keep => Self::All,
             Kind::Ratio(threshold) if threshold.keeps_all() => Self::All,
             Kind::Ratio(threshold) if threshold.keeps_none() => Self::Nothing,
             Kind::Ratio(threshold) => Self::Ratio(*threshold),
-            Kind::Rate(rate) => match &rate.per {
-                None => Self::Metered(Meter::bucket(rate)),
-                Some(key) => Self::Buckets(Bucket::new(rate), OwnField::of(callsite, key)),
+            Kind::Rate(rate) => match &rate.key {
+                None => Self::Metered(Limiter::bucket(rate)),
+                Some(key) => Self::Buckets(TokenBucket::new(rate), OwnField::new(callsite, key)),
             },
-            Kind::First(first) => Self::Metered(Meter::count(*first)),
+            Kind::First(first) => Self::Metered(Limiter::count(*first)),
         }
     }
 
     fn verdict<S>(
         &self,
         rule: &Rule,
-        asked: &Asked<'_, '_, S>,
+        asked: &Evaluation<'_, '_, S>,
         random: &SampleRng,
-        time: &Time,
-    ) -> Verdict
+        time: &LimiterClock,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match self {
-            Self::All => Verdict::Keep,
+            Self::All => Decision::Keep,
             Self::Ratio(threshold) => {
-                let chosen = choose(asked.event, asked.ctx, asked.seat, *threshold, random);
-                chosen.map_or(Verdict::SampledOut, Verdict::Share)
+                let chosen =
+                    sample_by_trace(asked.event, asked.ctx, asked.sink, *threshold, random);
+                chosen.map_or(Decision::SampledOut, Decision::KeepWithRatio)
             }
             Self::Metered(meter) => meter.verdict(time),
-            Self::Nothing => Verdict::HeldBack {
+            Self::Nothing => Decision::Suppress {
                 now: time.coarse(),
-                until: seat::AT_THE_END,
+                until: suppression::ON_FLUSH,
                 key: 0,
             },
             Self::Buckets(bucket, field) => {
                 // The value is read before anything is locked, and the clock after.
                 let key = asked.key(rule, field.as_ref());
                 let now = bucket.time(time);
-                match rule.keyed.take(key, *bucket, now) {
-                    Verdict::HeldBack { now, until, .. } => Verdict::HeldBack { now, until, key },
+                match rule.buckets.take(key, *bucket, now) {
+                    Decision::Suppress { now, until, .. } => Decision::Suppress { now, until, key },
                     kept => kept,
                 }
             }
@@ -302,46 +307,50 @@ impl Amount {
 
 /// What an event is one of, if the request that it is part of is among the chosen; of an event outside, if it is itself.
 #[inline]
-pub(crate) fn choose<S>(
+pub(crate) fn sample_by_trace<S>(
     event: &Event<'_>,
     ctx: &LayerContext<'_, S>,
-    seat: &Seat,
+    sink: &SinkState,
     threshold: Threshold,
     random: &SampleRng,
-) -> Option<Share>
+) -> Option<SampleRate>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     let look_up = || consistent_sampling::randomness_from_context(&Context::of_event(event, ctx));
     let number = if event.is_contextual() {
-        unit::number(seat, look_up)
+        trace_cache::randomness(sink, look_up)
     } else {
         look_up()
     };
     let keeps = threshold.keeps(number.unwrap_or_else(|| random.next()));
-    keeps.then_some(Share {
-        share: threshold.ratio(),
-        of_traces: number.is_some(),
+    keeps.then_some(SampleRate {
+        ratio: threshold.ratio(),
+        by_trace: number.is_some(),
     })
 }
 
 /// An event, and its context once somebody wants it.
-pub(crate) struct Asked<'a, 'e, S> {
+pub(crate) struct Evaluation<'a, 'e, S> {
     event: &'a Event<'e>,
     ctx: &'a LayerContext<'a, S>,
-    seat: &'a Seat,
+    sink: &'a SinkState,
     context: OnceCell<Context>,
 }
 
-impl<'a, 'e, S> Asked<'a, 'e, S>
+impl<'a, 'e, S> Evaluation<'a, 'e, S>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    pub(crate) fn new(event: &'a Event<'e>, ctx: &'a LayerContext<'a, S>, seat: &'a Seat) -> Self {
+    pub(crate) fn new(
+        event: &'a Event<'e>,
+        ctx: &'a LayerContext<'a, S>,
+        sink: &'a SinkState,
+    ) -> Self {
         Self {
             event,
             ctx,
-            seat,
+            sink,
             context: OnceCell::new(),
         }
     }
@@ -360,12 +369,13 @@ where
             }
             Condition::Message(field) => {
                 let start = when.message.as_deref().unwrap_or_default();
-                value::equals(self.event, field, start, true).unwrap_or(false)
+                field_text::equals(self.event, field, start, true).unwrap_or(false)
             }
             Condition::Field(index, field) => {
                 let (key, wanted) = &when.fields[*index];
                 let own = self.own(field.as_ref(), key);
-                let own = own.and_then(|field| value::equals(self.event, field, wanted, false));
+                let own =
+                    own.and_then(|field| field_text::equals(self.event, field, wanted, false));
                 let watched = &rule.watched[*index];
                 match own.or_else(|| Some(self.context().get(key)? == wanted)) {
                     Some(met) => {
@@ -394,10 +404,10 @@ where
 
     /// For the value by which `rule` tells buckets apart, at this callsite.
     fn key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
-        let mut hasher = rule.keyed.hasher();
+        let mut hasher = rule.buckets.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
         let own = field.filter(|field| !field.may_be_decided());
-        if own.is_some_and(|own| value::hash(self.event, &own.field, &mut hasher)) {
+        if own.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
             rule.watched_key().found();
         } else {
             self.hash_with_context(rule, field, &mut hasher);
@@ -411,15 +421,15 @@ where
         let Kind::Rate(rate) = &rule.limit.0 else {
             return;
         };
-        let Some(name) = &rate.per else { return };
+        let Some(name) = &rate.key else { return };
         let own = self.own(field, name);
-        if own.is_some_and(|field| value::hash(self.event, field, hasher)) {
+        if own.is_some_and(|field| field_text::hash(self.event, field, hasher)) {
             return rule.watched_key().found();
         }
         match self.context().get(name) {
             Some(value) => {
                 rule.watched_key().found();
-                value::hash_text(value, hasher);
+                field_text::hash_text(value, hasher);
             }
             // It is right, and has no value here.
             None if field.is_some() => {}

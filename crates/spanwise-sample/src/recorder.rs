@@ -74,8 +74,8 @@
 //! | `status` | a span of the unit has, or gets, `http.response.status_code`, `http.status_code`, `status` or `status_code` from 500 to 599, or `otel.status_code` `ERROR` |
 //! | `slow` | it takes as long as [`slow`](RecorderBuilder::slow): with the next event in it, or when it ends |
 //! | `panic` | a panic is logged by a panic hook at ERROR, or leaves a span of the unit |
-//! | `cancelled` | its future is dropped before it is done: of one that is [watched](watch), has a [`UnitGuard`], or records `spanwise.cancelled = true` |
-//! | `asked` | code [asks for it](flush_unit) |
+//! | `cancelled` | its future is dropped before it is done: of one that is [watched](detect_cancellation), has a [`CancellationGuard`], or records `spanwise.cancelled = true` |
+//! | `asked` | code [asks for it](dump_current_unit) |
 //! | `old` | it is held for [tail sampling](#tail-sampling), and 30 s old |
 //!
 //! From then to its end the unit writes through: its events of captured levels are shown at once. A unit that ends quietly is forgotten.
@@ -113,7 +113,7 @@
 //! ```
 //!
 //! * Events at WARN and above, and events in no unit, are shown at once, as ever.
-//! * Which units are chosen follows the trace id, or else the request id, as with [`ratio`](crate::ratio): each process, and each
+//! * Which units are chosen follows the trace id, or else the request id, as with [`ratio`](crate::Limit::ratio): each process, and each
 //!   sampler of that share, chooses the same traces. Without either it is random. It is decided at the first event that depends
 //!   on it. The events of a chosen unit are shown at once; what is below the sink's level is kept as in any unit.
 //! * A unit that is 30 s old waits no longer: it is written, with the next event in it or when it ends, and from then on what is shown at its
@@ -128,7 +128,7 @@
 //! A [sampler](crate::Sampler) belongs inside of the recorder, around the layer that [`Recorder::sink`] is given. It leaves out of what is shown,
 //! and nothing of what is kept; an event at ERROR that it leaves out is a reason all the same. With tail sampling it also leaves nothing out of a
 //! unit that fails: what it would have left out at INFO and below is held as the rest is, and from the failure on it is not asked. Where both
-//! follow the same id their shares are not multiplied: of `tail(0.2)` and `ratio(0.05)` the smaller one is shown, and `sample_rate` says so.
+//! follow the same id their shares are not multiplied: of `tail(0.2)` and `Limit::ratio(0.05)` the smaller one is shown, and `sample_rate` says so.
 //! A limit counts the events of all units, of which those of the chosen are shown.
 //!
 //! ```
@@ -164,7 +164,7 @@
 //!         tracing::error!("no such order");
 //!     }
 //! }
-//! sampler.flush(); // at the end of the program, before the outputs are flushed
+//! sampler.emit_summaries(); // at the end of the program, before the outputs are flushed
 //! let of_42 = ["what was kept of a unit of work follows", "received", "miss", "looked up", "no such order"];
 //! assert_eq!(lines.messages()[..5], of_42);
 //! # assert_eq!(others.messages(), ["received", "miss", "received", "miss", "no such order"]);
@@ -203,23 +203,23 @@
 //!   A target that is `off` is not kept either.
 //! * *Another output shows the DEBUG lines.* It needs [`LayerExt::without_captured`](spanwise_core::LayerExt::without_captured).
 //! * *A unit that failed shows none.* A filter inside of the recorder keeps the header from the layer: wrap what [`Recorder::sink`]
-//!   returns, not what it is given. And a future is watched inside of its span: `watch(future).instrument(span)`.
+//!   returns, not what it is given. And a future is watched inside of its span: `detect_cancellation(future).instrument(span)`.
 //! * *Nothing is sampled.* A sampler belongs [inside](#with-a-sampler).
 //! * *The layer shows them itself.* It does not write to the writer that [`Recorder::sink`] gave it.
 
 mod builder;
-mod by_size;
+mod cancellation;
+mod chunk_pool;
 mod dump_limit;
-mod guard;
 mod header;
 mod layer;
 mod line;
 mod local;
-mod memory;
-mod reason;
-mod ring;
-mod setting;
-mod shared;
+mod parse;
+mod record_ring;
+mod recorder_state;
+mod size_ranking;
+mod trigger;
 mod unit;
 mod writer;
 
@@ -228,17 +228,17 @@ use std::{fmt, sync::Arc};
 use spanwise_core::{Levels, SinkFilter, TargetLevels};
 
 pub use builder::RecorderBuilder;
-pub use guard::{UnitGuard, flush_unit, watch};
+pub use cancellation::{CancellationGuard, detect_cancellation, dump_current_unit};
 pub use layer::Recorded;
 pub(crate) use line::{keep_instead, plainly};
-pub(crate) use shared::Shared;
-use shared::Sink;
+pub(crate) use recorder_state::RecorderState;
+use recorder_state::SinkState;
 pub use writer::{RecorderLine, RecorderWriter};
 
 /// Keeps what is below the level of its sinks, unit by unit. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    shared: Arc<Shared>,
+    shared: Arc<RecorderState>,
 }
 
 impl Recorder {
@@ -255,7 +255,7 @@ impl Recorder {
 
     /// Whether it may keep anything that `levels` do not show: by the levels of what it keeps, or by [tail](RecorderBuilder::tail) sampling.
     #[must_use]
-    pub fn keeps_more_than(&self, levels: &Levels) -> bool {
+    pub fn captures_beyond(&self, levels: &Levels) -> bool {
         self.shared.options.tail.is_some() || self.shared.options.capture.exceed(levels)
     }
 
@@ -274,7 +274,7 @@ impl Recorder {
         sink_filter: impl Into<SinkFilter>,
         layer: impl FnOnce(RecorderWriter<W>) -> L,
     ) -> Recorded<L> {
-        let sink = Sink::new(&self.shared);
+        let sink = SinkState::new(&self.shared);
         let inner = layer(RecorderWriter::new(Arc::clone(&sink), make_writer));
         Recorded::new(inner, sink, sink_filter.into())
     }

@@ -9,12 +9,13 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
     Sampler,
-    meter::Verdict,
+    limiter::Decision,
     plan::Plan,
     recorder,
-    seat::{SamplerStats, Seat},
-    share::Share,
-    summary, unit,
+    share::SampleRate,
+    summary,
+    suppression::{SamplerStats, SinkState},
+    trace_cache,
 };
 
 /// A layer that sees only the events that its [`Sampler`] keeps. Made by [`SampleExt::sampled`](crate::SampleExt::sampled).
@@ -23,12 +24,12 @@ use crate::{
 ///
 /// * A kept event that stands for others says so: `sample_rate` 0.01 is one of a hundred. Layers that know
 ///   [`EventContext`] show it, as ours do.
-/// * What a [`rate`](crate::rate) or [`first`](crate::first) held back, or a [`ratio`](crate::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
+/// * What a [`rate`](crate::Rate) or [`first`](crate::First) held back, or a [`ratio`](crate::Limit::ratio) of 0, and no `sample_rate` stands for, is told in one event, *events suppressed*, with
 ///   the fields `suppressed` (how many), `callsite` (file and line), `first` and `last` (times), and of a
 ///   rate for each value of a field that field: of the first eight values at a callsite each has a summary of its own, the others have one together,
 ///   as have values of more than 1,000 bytes. It has the level and the target of the
 ///   events it is about. It is told once a period (a tick of `first`; of `rate` the time it is for, at least a second) per callsite: with the next
-///   event that reaches the layer after it, or by [`Sampler::flush`]; of a ratio of 0 by that alone.
+///   event that reaches the layer after it, or by [`Sampler::emit_summaries`]; of a ratio of 0 by that alone.
 ///
 /// So the events that reached the layer can be counted by what it shows: each shown one for 1 / `sample_rate`, and those that are `suppressed`.
 ///
@@ -48,7 +49,7 @@ use crate::{
 pub struct Sampled<L> {
     inner: L,
     sampler: Sampler,
-    seat: Arc<Seat>,
+    sink: Arc<SinkState>,
     report: SelfReport,
     /// Why the sampler is one that keeps everything: what is inside must see all events.
     off: Option<&'static str>,
@@ -63,7 +64,7 @@ pub trait SampleExt: Sized {
     fn sampled(self, sampler: Sampler) -> Sampled<Self> {
         Sampled {
             inner: self,
-            seat: sampler.seat(),
+            sink: sampler.sink(),
             sampler,
             report: SelfReport::default(),
             off: None,
@@ -84,53 +85,53 @@ impl<L> Sampled<L> {
     /// What became of the events that reached this layer.
     #[must_use]
     pub fn stats(&self) -> SamplerStats {
-        self.seat.stats()
+        self.sink.stats()
     }
 
     /// Does what was said of an event.
     #[inline]
-    fn follow<S>(&self, verdict: Verdict, event: &Event<'_>, ctx: Context<'_, S>)
+    fn apply<S>(&self, verdict: Decision, event: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
     {
-        self.tell_due(verdict.time(), &ctx);
+        self.emit_due_summaries(verdict.time(), &ctx);
         match verdict {
-            Verdict::Keep => {
-                self.seat.kept();
+            Decision::Keep => {
+                self.sink.kept();
                 self.inner.on_event(event, ctx);
             }
-            Verdict::Share(share) => {
-                self.seat.kept();
-                self.hand_on(event, ctx, share);
+            Decision::KeepWithRatio(share) => {
+                self.sink.kept();
+                self.forward(event, ctx, share);
             }
-            Verdict::StandsFor { others, .. } => {
-                self.seat.kept();
-                match self.seat.stands_for(event.metadata(), others) {
+            Decision::KeepFor { others, .. } => {
+                self.sink.kept();
+                match self.sink.take_represented(event.metadata(), others) {
                     0 => self.inner.on_event(event, ctx),
-                    others => self.hand_on(event, ctx, one_of(others + 1)),
+                    others => self.forward(event, ctx, one_of(others + 1)),
                 }
             }
-            Verdict::SampledOut => self.seat.sampled_out(),
-            Verdict::HeldBack { now, until, key } => self.hold_back(event, &ctx, now, until, key),
+            Decision::SampledOut => self.sink.sampled_out(),
+            Decision::Suppress { now, until, key } => self.suppress(event, &ctx, now, until, key),
         }
     }
 
     /// Counts an event that a limit holds back.
     #[inline]
-    fn hold_back<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, now: u64, until: u64, key: u64)
+    fn suppress<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, now: u64, until: u64, key: u64)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         if key == 0 {
-            self.seat.held_back(event.metadata(), now, until);
+            self.sink.suppress(event.metadata(), now, until);
         } else {
-            self.hold_back_of(event, ctx, now, until, key);
+            self.suppress_by_value(event, ctx, now, until, key);
         }
     }
 
     #[inline(never)]
-    fn hold_back_of<S>(
+    fn suppress_by_value<S>(
         &self,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
@@ -140,9 +141,10 @@ impl<L> Sampled<L> {
     ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let owner = || self.sampler.owner(event, ctx, &self.seat);
+        let owner = || self.sampler.owner(event, ctx, &self.sink);
         let callsite = event.metadata();
-        self.seat.held_back_of(callsite, now, until, key, owner);
+        self.sink
+            .suppress_by_value(callsite, now, until, key, owner);
     }
 
     /// An event of which a wrapper further out says something.
@@ -154,7 +156,7 @@ impl<L> Sampled<L> {
     {
         // A value that is read to decide may log: it is not said of that event.
         let said = EventContext::take();
-        let hand_on = |share: Option<Share>| {
+        let forward = |share: Option<SampleRate>| {
             let change = |again: &mut EventContext| {
                 *again = said;
                 if let Some(share) = share {
@@ -163,31 +165,31 @@ impl<L> Sampled<L> {
             };
             EventContext::scope(change, || self.inner.on_event(event, ctx.clone()));
         };
-        if said.whole || said.tells {
-            return hand_on(None);
+        if said.exempt_from_sampling || said.force_emit {
+            return forward(None);
         }
         let verdict = match self.sampler.plan(event.metadata()) {
-            Plan::Keep | Plan::Summary => Verdict::Keep,
+            Plan::Keep | Plan::Summary => Decision::Keep,
             Plan::Ratio(threshold) => {
-                let share = self.sampler.share(*threshold, event, ctx, &self.seat);
-                share.map_or(Verdict::SampledOut, Verdict::Share)
+                let share = self.sampler.share(*threshold, event, ctx, &self.sink);
+                share.map_or(Decision::SampledOut, Decision::KeepWithRatio)
             }
-            Plan::Limit(meter) => self.sampler.limit(meter, event, &self.seat),
-            Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.seat),
+            Plan::Limit(meter) => self.sampler.limit(meter, event, &self.sink),
+            Plan::Rules(rules) => self.sampler.verdict(rules, event, ctx, &self.sink),
         };
-        self.tell_due(verdict.time(), ctx);
+        self.emit_due_summaries(verdict.time(), ctx);
         let share = match verdict {
-            Verdict::Keep => None,
-            Verdict::Share(share) => Some(share),
-            Verdict::StandsFor { others, .. } => {
-                let others = self.seat.stands_for(event.metadata(), others);
+            Decision::Keep => None,
+            Decision::KeepWithRatio(share) => Some(share),
+            Decision::KeepFor { others, .. } => {
+                let others = self.sink.take_represented(event.metadata(), others);
                 (others > 0).then(|| one_of(others + 1))
             }
-            Verdict::SampledOut | Verdict::HeldBack { .. } => {
-                if let Verdict::HeldBack { now, until, key } = verdict {
-                    self.hold_back(event, ctx, now, until, key);
+            Decision::SampledOut | Decision::Suppress { .. } => {
+                if let Decision::Suppress { now, until, key } = verdict {
+                    self.suppress(event, ctx, now, until, key);
                 } else {
-                    self.seat.sampled_out();
+                    self.sink.sampled_out();
                 }
                 if said.buffered || recorder::keep_instead() {
                     // It is counted as left out. Should its request fail it is shown, and counts for nothing.
@@ -200,56 +202,56 @@ impl<L> Sampled<L> {
                 return;
             }
         };
-        self.seat.kept();
-        hand_on(share.filter(|_| !said.buffered));
+        self.sink.kept();
+        forward(share.filter(|_| !said.buffered));
     }
 
     /// Tells what is to be told by `now`. As long as there is nothing to tell, the clock is not read.
     #[inline]
-    fn tell_due<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
+    fn emit_due_summaries<S>(&self, now: Option<u64>, ctx: &Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        if self.seat.is_owed()
-            && let Some(now) = self.seat.due_time(now)
+        if self.sink.has_unreported()
+            && let Some(now) = self.sink.due_time(now)
         {
-            while let Some(summary) = self.seat.next_until(now) {
-                summary.with_event(|event| self.tell(event, ctx.clone()));
+            while let Some(summary) = self.sink.next_summary(now) {
+                summary.with_event(|event| self.emit_summary(event, ctx.clone()));
             }
         }
     }
 
     /// Hands on an event that stands for others too.
-    fn hand_on<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, share: Share)
+    fn forward<S>(&self, event: &Event<'_>, ctx: Context<'_, S>, share: SampleRate)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        let hand_on = || self.inner.on_event(event, ctx);
-        EventContext::scope(|said| share.say(said), hand_on);
+        let forward = || self.inner.on_event(event, ctx);
+        EventContext::scope(|said| share.say(said), forward);
     }
 
     /// Hands on a summary. What is said of the event that is at hand, and what becomes of its line, is not said of it.
-    fn tell<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
         let change = |said: &mut EventContext| {
             *said = EventContext::default();
-            said.tells = true;
+            said.force_emit = true;
         };
-        let hand_on = || self.inner.on_event(summary, ctx);
-        recorder::plainly(|| EventContext::scope(change, hand_on));
+        let forward = || self.inner.on_event(summary, ctx);
+        recorder::plainly(|| EventContext::scope(change, forward));
     }
 }
 
 /// The share of an event that stands for so many, itself included.
-fn one_of(events: u64) -> Share {
-    Share {
-        share: 1.0 / events as f64,
-        of_traces: false,
+fn one_of(events: u64) -> SampleRate {
+    SampleRate {
+        ratio: 1.0 / events as f64,
+        by_trace: false,
     }
 }
 
@@ -266,7 +268,8 @@ where
         self.inner.on_layer(subscriber);
         self.off = if FilterInterop::has_filter(&self.inner) {
             Some(AROUND_FILTER)
-        } else if FilterInterop::contains_type(&self.inner, TypeId::of::<recorder::Shared>()) {
+        } else if FilterInterop::contains_type(&self.inner, TypeId::of::<recorder::RecorderState>())
+        {
             Some(AROUND_RECORDER)
         } else {
             return;
@@ -276,37 +279,37 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.inner.on_register_dispatch(dispatch);
-        self.seat.reached_by(dispatch);
+        self.sink.reached_by(dispatch);
         if let Some(advice) = self.off {
             self.report.fault(Fault::Setup, &advice);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
-        self.seat.changed();
+        self.sink.changed();
         self.inner.on_record(id, values, ctx);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        unit::moved(&self.seat);
+        trace_cache::invalidate(&self.sink);
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        unit::moved(&self.seat);
+        trace_cache::invalidate(&self.sink);
         self.inner.on_exit(id, ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
         self.inner.on_close(id, ctx);
         // After what the inner layer logs, which finds the span as long as it is not removed.
-        self.seat.changed();
+        self.sink.changed();
     }
 
     #[inline]
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        if summary::arrives_at(&self.seat, event) {
-            self.tell(event, ctx);
+        if summary::arrives_at(&self.sink, event) {
+            self.emit_summary(event, ctx);
             // It is for nobody else.
             return false;
         }
@@ -321,35 +324,35 @@ where
         }
         match self.sampler.plan(event.metadata()) {
             Plan::Keep => {
-                self.tell_due(None, &ctx);
-                self.seat.kept();
+                self.emit_due_summaries(None, &ctx);
+                self.sink.kept();
                 self.inner.on_event(event, ctx);
             }
             Plan::Ratio(threshold) => {
-                self.tell_due(None, &ctx);
-                match self.sampler.share(*threshold, event, &ctx, &self.seat) {
+                self.emit_due_summaries(None, &ctx);
+                match self.sampler.share(*threshold, event, &ctx, &self.sink) {
                     Some(share) => {
-                        self.seat.kept();
-                        self.hand_on(event, ctx, share);
+                        self.sink.kept();
+                        self.forward(event, ctx, share);
                     }
-                    None => self.seat.sampled_out(),
+                    None => self.sink.sampled_out(),
                 }
             }
             Plan::Limit(meter) => {
-                let verdict = self.sampler.limit(meter, event, &self.seat);
-                self.follow(verdict, event, ctx);
+                let verdict = self.sampler.limit(meter, event, &self.sink);
+                self.apply(verdict, event, ctx);
             }
             Plan::Rules(rules) => {
-                let verdict = self.sampler.verdict(rules, event, &ctx, &self.seat);
-                self.follow(verdict, event, ctx);
+                let verdict = self.sampler.verdict(rules, event, &ctx, &self.sink);
+                self.apply(verdict, event, ctx);
             }
             // It was sent here, and a layer further out did not pass on the question, so that now all get it.
-            Plan::Summary if summary::arrives_at(&self.seat, event) => {
-                self.tell(event, ctx);
+            Plan::Summary if summary::arrives_at(&self.sink, event) => {
+                self.emit_summary(event, ctx);
             }
             // It is another sampler's.
             Plan::Summary => {
-                self.seat.kept();
+                self.sink.kept();
                 self.inner.on_event(event, ctx);
             }
         }
@@ -358,7 +361,7 @@ where
 
 impl<L> Drop for Sampled<L> {
     fn drop(&mut self) {
-        self.seat.close(&self.report);
+        self.sink.close(&self.report);
     }
 }
 

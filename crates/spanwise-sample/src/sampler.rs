@@ -11,32 +11,32 @@ use tracing_core::Metadata;
 use tracing_subscriber::{layer::Context as LayerContext, registry::LookupSpan};
 
 use crate::{
-    Limit, When,
+    EventMatcher, Limit,
     consistent_sampling::{SampleRng, Threshold},
-    memo,
-    meter::{Meter, Verdict},
+    decision_cache,
+    limiter::{Decision, Limiter},
+    limiter_clock::LimiterClock,
     owner::Owner,
-    plan::{self, Asked, Plan, Rule, Rules},
-    seat::{SamplerStats, Seat},
-    share::Share,
-    sinks::Sinks,
-    time::Time,
+    plan::{self, Evaluation, Plan, Rule, Rules},
+    share::SampleRate,
+    sink_registry::SinkRegistry,
+    suppression::{SamplerStats, SinkState},
 };
 
 /// Rules that say which events are kept, for one sink or for several. Cheap to clone; clones are the same sampler.
 ///
-/// The first rule that is about an event decides; an event that no rule is about is kept. Sinks that share a sampler keep and leave out the same
+/// The first rule that is about an event decides; an event that no rule is about is kept. SinkRegistry that share a sampler keep and leave out the same
 /// events: it decides once for an event, whoever asks, and an event counts once against a limit.
 ///
 /// ```
-/// use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
+/// use spanwise_sample::{EventMatcher, First, Limit, Rate, Sampler};
 /// use tracing::Level;
 ///
 /// let sampler = Sampler::builder()
-///     .rule(When::field("tenant_id", "acme"), keep())
-///     .rule(When::target("sqlx"), rate(5).burst(20).per("tenant_id"))
-///     .rule(When::message("cache miss"), first(10).then_every(100))
-///     .rule(When::level(Level::INFO), ratio(0.1)?)
+///     .rule(EventMatcher::field("tenant_id", "acme"), Limit::keep())
+///     .rule(EventMatcher::target("sqlx"), Rate::per_second(5).burst(20).per_value_of("tenant_id"))
+///     .rule(EventMatcher::message("cache miss"), First::new(10).then_every(100))
+///     .rule(EventMatcher::level(Level::INFO), Limit::ratio(0.1)?)
 ///     .build();
 /// assert_eq!(
 ///     sampler.to_string(),
@@ -61,11 +61,11 @@ use crate::{
 ///
 /// | after the `=` | |
 /// | --- | --- |
-/// | `0.1` | [`ratio`](crate::ratio)`(0.1)` |
-/// | `5/s`, `100/m`, `5/10s` | [`rate`](crate::rate): so many within that time, of each callsite |
+/// | `0.1` | [`ratio`](crate::Limit::ratio)`(0.1)` |
+/// | `5/s`, `100/m`, `5/10s` | [`rate`](crate::Rate): so many within that time, of each callsite |
 /// | `5/s/20` | with bursts of 20 |
 /// | `5/s@tenant_id` | for each value of `tenant_id` |
-/// | `first:10` | [`first`](crate::first)`(10)`: the first 10 in each second, of each callsite |
+/// | `first:10` | [`first`](crate::First)`(10)`: the first 10 in each second, of each callsite |
 /// | `first:10/100` | and then every 100th |
 /// | `first:10/100/m`, `first:10/m` | in each minute |
 ///
@@ -78,9 +78,9 @@ pub(crate) struct WeakSampler(Weak<Inner>);
 
 impl WeakSampler {
     /// A sink is about to be dropped.
-    pub(crate) fn remove(&self, seat: &Seat) {
+    pub(crate) fn remove(&self, sink: &SinkState) {
         if let Some(inner) = self.0.upgrade() {
-            inner.sinks.remove(seat);
+            inner.sinks.remove(sink);
         }
     }
 }
@@ -95,8 +95,8 @@ struct Inner {
     rules: Vec<Rule>,
     plans: CallsitePlans<Plan>,
     random: SampleRng,
-    time: Time,
-    sinks: Sinks,
+    time: LimiterClock,
+    sinks: SinkRegistry,
 }
 
 impl Sampler {
@@ -109,11 +109,11 @@ impl Sampler {
     ///
     /// A summary is otherwise told when its time is over, and an event comes by: without one it would be lost with the process. It goes through the
     /// dispatcher that the sink is part of, from any thread, and takes as long as the sinks take. A sink that panics costs its own summaries.
-    pub fn flush(&self) {
+    pub fn emit_summaries(&self) {
         // Not under a lock: a sink may be anybody's.
-        for seat in self.0.sinks.live() {
+        for sink in self.0.sinks.live() {
             // This may be the end of a program that panics already.
-            let _ = panic_safe::catch_panic(|| seat.flush());
+            let _ = panic_safe::catch_panic(|| sink.flush());
         }
     }
 
@@ -124,7 +124,7 @@ impl Sampler {
         self.0.sinks.stats()
     }
 
-    pub(crate) fn seat(&self) -> Arc<Seat> {
+    pub(crate) fn sink(&self) -> Arc<SinkState> {
         let sampler = WeakSampler(Arc::downgrade(&self.0));
         self.0.sinks.add(self.0.time.clone(), sampler)
     }
@@ -134,7 +134,7 @@ impl Sampler {
         let inner = &*self.0;
         inner
             .plans
-            .get(callsite, |callsite| Plan::of(callsite, &inner.rules))
+            .get(callsite, |callsite| Plan::new(callsite, &inner.rules))
     }
 
     /// What an event is kept as one of that only a ratio is about.
@@ -144,32 +144,32 @@ impl Sampler {
         threshold: Threshold,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        seat: &Seat,
-    ) -> Option<Share>
+        sink: &SinkState,
+    ) -> Option<SampleRate>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
-        let decide = || plan::choose(event, ctx, seat, threshold, &inner.random);
-        if !inner.sinks.are_several() {
+        let decide = || plan::sample_by_trace(event, ctx, sink, threshold, &inner.random);
+        if !inner.sinks.is_shared() {
             return decide();
         }
-        let verdict = memo::recall(self.id(), event.metadata(), seat, || {
-            decide().map_or(Verdict::SampledOut, Verdict::Share)
+        let verdict = decision_cache::get_or_decide(self.id(), event.metadata(), sink, || {
+            decide().map_or(Decision::SampledOut, Decision::KeepWithRatio)
         });
         match verdict {
-            Verdict::Share(share) => Some(share),
+            Decision::KeepWithRatio(share) => Some(share),
             _ => None,
         }
     }
 
     /// What holds for an event that only a limit of its callsite is about.
     #[inline]
-    pub(crate) fn limit(&self, meter: &Meter, event: &Event<'_>, seat: &Seat) -> Verdict {
+    pub(crate) fn limit(&self, meter: &Limiter, event: &Event<'_>, sink: &SinkState) -> Decision {
         let inner = &*self.0;
         let decide = || meter.verdict(&inner.time);
-        if inner.sinks.are_several() {
-            memo::recall(self.id(), event.metadata(), seat, decide)
+        if inner.sinks.is_shared() {
+            decision_cache::get_or_decide(self.id(), event.metadata(), sink, decide)
         } else {
             decide()
         }
@@ -181,18 +181,18 @@ impl Sampler {
         rules: &Rules,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        seat: &Seat,
-    ) -> Verdict
+        sink: &SinkState,
+    ) -> Decision
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let inner = &*self.0;
         let decide = || {
-            let asked = Asked::new(event, ctx, seat);
+            let asked = Evaluation::new(event, ctx, sink);
             rules.verdict(&inner.rules, &asked, &inner.random, &inner.time)
         };
-        if inner.sinks.are_several() {
-            memo::recall(self.id(), event.metadata(), seat, decide)
+        if inner.sinks.is_shared() {
+            decision_cache::get_or_decide(self.id(), event.metadata(), sink, decide)
         } else {
             decide()
         }
@@ -204,13 +204,13 @@ impl Sampler {
         &self,
         event: &Event<'_>,
         ctx: &LayerContext<'_, S>,
-        seat: &Seat,
+        sink: &SinkState,
     ) -> Option<Owner>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         match self.plan(event.metadata()) {
-            Plan::Rules(rules) => rules.owner(&self.0.rules, &Asked::new(event, ctx, seat)),
+            Plan::Rules(rules) => rules.owner(&self.0.rules, &Evaluation::new(event, ctx, sink)),
             _ => None,
         }
     }
@@ -218,8 +218,8 @@ impl Sampler {
     /// An event begins: what was said of the last one of its callsite is over.
     #[inline]
     pub(crate) fn begin(&self, event: &Event<'_>) {
-        if self.0.sinks.are_several() {
-            memo::forget(self.id(), event.metadata());
+        if self.0.sinks.is_shared() {
+            decision_cache::clear(self.id(), event.metadata());
         }
     }
 
@@ -257,7 +257,7 @@ pub struct SamplerBuilder {
 
 impl SamplerBuilder {
     /// Adds a rule. Those before it are asked first.
-    pub fn rule(mut self, when: When, limit: impl Into<Limit>) -> Self {
+    pub fn rule(mut self, when: EventMatcher, limit: impl Into<Limit>) -> Self {
         self.rules.push(Rule::new(when, limit.into()));
         self
     }
@@ -281,8 +281,8 @@ impl SamplerBuilder {
             rules: self.rules,
             plans: CallsitePlans::default(),
             random: self.seed.map(SampleRng::seeded).unwrap_or_default(),
-            time: Time::of(self.clock),
-            sinks: Sinks::default(),
+            time: LimiterClock::new(self.clock),
+            sinks: SinkRegistry::default(),
         }))
     }
 }

@@ -4,19 +4,19 @@ use spanwise_core::EventContext;
 
 /// What an event is kept as one of.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Share {
-    pub(crate) share: f64,
+pub(crate) struct SampleRate {
+    pub(crate) ratio: f64,
     /// Of traces or requests, not of events each for itself.
-    pub(crate) of_traces: bool,
+    pub(crate) by_trace: bool,
 }
 
-impl Share {
+impl SampleRate {
     #[inline]
     pub(crate) fn say(self, said: &mut EventContext) {
-        if self.of_traces {
-            said.share_of_traces(self.share);
+        if self.by_trace {
+            said.limit_trace_rate(self.ratio);
         } else {
-            said.share(self.share);
+            said.multiply_sample_rate(self.ratio);
         }
     }
 }

@@ -16,7 +16,7 @@ use tracing_core::{
     span::Id,
 };
 
-use crate::{owner::Owner, seat::Seat};
+use crate::{owner::Owner, suppression::SinkState};
 
 /// Events of one callsite that were held back.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ static MESSAGE: &str = "events suppressed";
 const FIELDS: [&str; 5] = ["message", "suppressed", "callsite", "first", "last"];
 
 impl Summary {
-    /// Calls `hand_on` with the event that says it. It belongs to no span: those that are open when it is told have nothing to do with it.
-    pub(crate) fn with_event<R>(&self, hand_on: impl FnOnce(&Event<'_>) -> R) -> R {
+    /// Calls `forward` with the event that says it. It belongs to no span: those that are open when it is told have nothing to do with it.
+    pub(crate) fn with_event<R>(&self, forward: impl FnOnce(&Event<'_>) -> R) -> R {
         // A field of a name that is taken would be there twice.
         let owner = self
             .owner
@@ -59,7 +59,7 @@ impl Summary {
         let values = metadata
             .fields()
             .value_set_all(&values[..metadata.fields().len()]);
-        hand_on(&Event::new_child_of(None::<Id>, metadata, &values))
+        forward(&Event::new_child_of(None::<Id>, metadata, &values))
     }
 }
 
@@ -126,32 +126,32 @@ impl Callsite for Told {
 }
 
 thread_local! {
-    /// The seat that a summary is on its way to, if one is.
-    static ADDRESSEE: Cell<*const Seat> = const { Cell::new(ptr::null()) };
+    /// The sink that a summary is on its way to, if one is.
+    static ADDRESSEE: Cell<*const SinkState> = const { Cell::new(ptr::null()) };
 }
 
-/// Sends a summary to the sink at `seat`, and to no other, through the dispatcher. False if it did not arrive.
+/// Sends a summary to the sink at `sink`, and to no other, through the dispatcher. False if it did not arrive.
 ///
 /// The levels may have changed since: what stands before the sink is to let it through all the same.
 ///
 /// Only a dispatcher can give a layer the context that it wants with an event. So the summary is dispatched as an event, and before any layer would get
 /// it all are asked whether it is enabled: the one it is for takes it then, and says that it is not.
-pub(crate) fn send(seat: &Seat, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
-    ADDRESSEE.set(seat);
+pub(crate) fn send(sink: &SinkState, dispatch: Option<&Dispatch>, summary: &Summary) -> bool {
+    ADDRESSEE.set(sink);
     let dispatch = |event: &Event<'_>| match dispatch {
         Some(dispatch) => dispatch.event(event),
         None => dispatcher::get_default(|dispatch| dispatch.event(event)),
     };
     summary.with_event(|event| {
-        EventContext::scope(|said| said.tells = true, || dispatch(event));
+        EventContext::scope(|said| said.force_emit = true, || dispatch(event));
     });
     ADDRESSEE.replace(ptr::null()).is_null()
 }
 
-/// Whether this is the summary that was sent to `seat`; it arrives once.
+/// Whether this is the summary that was sent to `sink`; it arrives once.
 #[inline]
-pub(crate) fn arrives_at(seat: &Seat, event: &Event<'_>) -> bool {
-    let arrives = ptr::eq(ADDRESSEE.get(), seat) && is_summary(event.metadata());
+pub(crate) fn arrives_at(sink: &SinkState, event: &Event<'_>) -> bool {
+    let arrives = ptr::eq(ADDRESSEE.get(), sink) && is_summary(event.metadata());
     if arrives {
         ADDRESSEE.set(ptr::null());
     }

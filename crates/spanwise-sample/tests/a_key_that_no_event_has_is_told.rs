@@ -7,7 +7,7 @@
 mod support;
 
 use spanwise_core::{ContextLayer, SelfReport};
-use spanwise_sample::{SampleExt, Sampler, When, ratio};
+use spanwise_sample::{EventMatcher, Limit, SampleExt, Sampler};
 use support::Lines;
 use tracing::{info, info_span};
 use tracing_subscriber::prelude::*;
@@ -26,7 +26,7 @@ fn told(sampler: &Sampler, log: impl FnOnce()) -> u64 {
         .with(lines.layer().sampled(sampler.clone()));
     tracing::subscriber::with_default(stack, || {
         log();
-        sampler.flush();
+        sampler.emit_summaries();
     });
     faults() - before
 }
@@ -47,8 +47,10 @@ fn once_a_rule_and_only_if_it_is_never_there() {
     };
     // At once where the event has nearly that key, of its own or in its context.
     assert_eq!(told(&parsed("info=5/s@tenent_id"), requests(10)), 1);
-    let near = || When::field("rout", "/health");
-    let near = Sampler::builder().rule(near(), ratio(0.0).unwrap()).build();
+    let near = || EventMatcher::field("rout", "/health");
+    let near = Sampler::builder()
+        .rule(near(), Limit::ratio(0.0).unwrap())
+        .build();
     assert_eq!(told(&near, requests(10)), 1);
     assert_eq!(told(&parsed("info=5/s@tenant_id"), requests(10)), 0);
     assert_eq!(told(&parsed("info=5/s@route"), requests(10)), 0);
@@ -66,7 +68,9 @@ fn once_a_rule_and_only_if_it_is_never_there() {
     // A key that is nothing like the others may be missing for a while: that all share a bucket is told in the end.
     assert_eq!(told(&parsed("info=5/s@customer"), requests(999)), 0);
     assert_eq!(told(&parsed("info=5/s@customer"), requests(2000)), 1);
-    let seldom = When::field("customer", "acme");
-    let seldom = Sampler::builder().rule(seldom, ratio(0.5).unwrap()).build();
+    let seldom = EventMatcher::field("customer", "acme");
+    let seldom = Sampler::builder()
+        .rule(seldom, Limit::ratio(0.5).unwrap())
+        .build();
     assert_eq!(told(&seldom, requests(2000)), 0);
 }

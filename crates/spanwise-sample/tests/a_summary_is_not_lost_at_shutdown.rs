@@ -63,7 +63,7 @@ fn a_summary_goes_to_the_sampled_sinks_and_to_no_other() {
         );
     }
     // From a thread that logs nothing, as from a guard or from the panic hook.
-    std::thread::spawn(move || [shared, own].map(|sampler| sampler.flush()))
+    std::thread::spawn(move || [shared, own].map(|sampler| sampler.emit_summaries()))
         .join()
         .unwrap();
     for (lines, suppressed) in [(&one, 3), (&two, 3), (&theirs, 4)] {
@@ -106,7 +106,7 @@ fn a_wrapper_that_asks_nobody_does_not_lose_it() {
     tracing::subscriber::with_default(stack, || {
         log();
         assert_eq!((lines.take().len(), other.take().len()), (3, 3));
-        sampler.flush();
+        sampler.emit_summaries();
     });
     let suppressed = lines.take_each("suppressed");
     assert!(suppressed.contains(&3.into()), "{suppressed:?}");
@@ -161,7 +161,7 @@ fn a_summary_is_told_though_its_level_is_switched_off_meanwhile() {
             assert_eq!(lines.take().len(), 3, "{index}");
             handle.set_levels("error").unwrap();
             (0..5).for_each(|_| info!("off"));
-            sampler.flush();
+            sampler.emit_summaries();
         });
         let told = lines.take();
         assert_eq!(told.len(), 1, "{index}");

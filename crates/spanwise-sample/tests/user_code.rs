@@ -33,7 +33,8 @@ use spanwise_core::{
 };
 use spanwise_json::JsonLayer;
 use spanwise_sample::{
-    Recorder, SampleExt as _, Sampler, UnitGuard, When, first, flush_unit, rate, ratio,
+    CancellationGuard, EventMatcher, First, Limit, Rate, Recorder, SampleExt as _, Sampler,
+    dump_current_unit,
 };
 use tracing::{
     Event, Level, Span, Subscriber, debug, dispatcher, error, field::Empty, info, info_span, warn,
@@ -197,9 +198,9 @@ fn do_it(deed: Deed) {
             Span::current().record("status", 500);
         }
         Deed::FlushUnit => {
-            flush_unit();
+            dump_current_unit();
         }
-        Deed::FlushSampler => stack.sampler.flush(),
+        Deed::FlushSampler => stack.sampler.emit_summaries(),
         Deed::ReadStats => {
             let _ = (stack.sampler.stats(), stack.recorder.stats().to_string());
         }
@@ -217,7 +218,7 @@ fn do_it(deed: Deed) {
                     error!("by another thread");
                 });
                 debug!("by another thread");
-                STACK.get().unwrap().sampler.flush();
+                STACK.get().unwrap().sampler.emit_summaries();
             });
             other.join().unwrap();
         }
@@ -336,12 +337,15 @@ fn install() {
         .max_lines_per_second(u32::MAX)
         .build();
     let sampler = Sampler::builder()
-        .rule(When::field("rule", "no such value"), ratio(0.0).unwrap())
         .rule(
-            When::message("limited").and_level(Level::WARN),
-            rate(1).within(Duration::from_secs(3600)).per("limit"),
+            EventMatcher::field("rule", "no such value"),
+            Limit::ratio(0.0).unwrap(),
         )
-        .rule(When::message("first"), first(1).then_every(3))
+        .rule(
+            EventMatcher::message("limited").and_level(Level::WARN),
+            Rate::new(1, Duration::from_secs(3600)).per_value_of("limit"),
+        )
+        .rule(EventMatcher::message("first"), First::new(1).then_every(3))
         .clock(clock)
         .build();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
@@ -407,7 +411,7 @@ fn act(state: State) {
     match state {
         State::Written => in_unit(&|| error!(value = ?Value(Place::EventValue), "failed")),
         State::Cancelled => in_unit(&|| {
-            let _guard = UnitGuard::new();
+            let _guard = CancellationGuard::new();
             debug!(value = ?Value(Place::EventValue), "in the future");
         }),
         State::Outside | State::Quiet | State::Through => {}

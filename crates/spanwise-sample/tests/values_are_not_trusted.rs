@@ -10,7 +10,7 @@ use std::{
 };
 
 use spanwise_core::ContextLayer;
-use spanwise_sample::{SampleExt, Sampler, When, keep, rate};
+use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler};
 use support::Lines;
 use tracing::info;
 use tracing_subscriber::prelude::*;
@@ -69,11 +69,14 @@ fn a_value_that_misbehaves_costs_no_event() {
     let (one, other) = (Lines::default(), Lines::default());
     let sampler = Sampler::builder()
         .rule(
-            When::field("tenant_id", "acme").and_message("left"),
-            rate(0),
+            EventMatcher::field("tenant_id", "acme").and_message("left"),
+            Rate::per_second(0),
         )
-        .rule(When::message("few"), rate(1).per("tenant_id"))
-        .rule(When::any(), keep())
+        .rule(
+            EventMatcher::message("few"),
+            Rate::per_second(1).per_value_of("tenant_id"),
+        )
+        .rule(EventMatcher::any(), Limit::keep())
         .build();
     tracing_subscriber::registry()
         .with(ContextLayer::default())
@@ -104,7 +107,7 @@ fn a_value_that_misbehaves_costs_no_event() {
     assert_eq!(count("few: panic"), 1);
     assert_eq!(count("few: log"), 1);
     assert!(count("of a value") >= 2);
-    sampler.flush();
+    sampler.emit_summaries();
 }
 
 #[test]
@@ -112,8 +115,14 @@ fn a_value_without_end_is_read_no_further_than_needed() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = Lines::default();
     let sampler = Sampler::builder()
-        .rule(When::field("tenant_id", "acme"), rate(0))
-        .rule(When::any(), rate(1).per("tenant_id"))
+        .rule(
+            EventMatcher::field("tenant_id", "acme"),
+            Rate::per_second(0),
+        )
+        .rule(
+            EventMatcher::any(),
+            Rate::per_second(1).per_value_of("tenant_id"),
+        )
         .build();
     let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
     tracing::subscriber::with_default(stack, || {
@@ -121,6 +130,6 @@ fn a_value_without_end_is_read_no_further_than_needed() {
             info!(tenant_id = ?Endless, "endless");
         }
         assert_eq!(lines.take().len(), 1);
-        sampler.flush();
+        sampler.emit_summaries();
     });
 }

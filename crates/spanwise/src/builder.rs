@@ -685,7 +685,7 @@ impl Builder {
             report.fault(Fault::Setup, &why);
         }
         if let Some(recorder) = &resolved.recorder
-            && !recorder.keeps_more_than(&resolved.levels)
+            && !recorder.captures_beyond(&resolved.levels)
         {
             let (variable, levels) = (resolved.name_of(&LOG_RECORDER), &resolved.levels);
             let why = format_args!(

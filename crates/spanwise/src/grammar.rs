@@ -145,7 +145,7 @@ pub(crate) fn recorder(text: &str) -> Result<Option<Recorder>, Mistake> {
     }
     if text.parse::<Bytes>().is_ok() {
         return Err(Mistake::Predicate(format!(
-            "is a size: how much is kept is said in code, by `Recorder::builder().unit_bytes(…).process_bytes(…)`; accepts {accepts}"
+            "is a size: how much is kept is said in code, by `Recorder::builder().max_unit_bytes(…).max_process_bytes(…)`; accepts {accepts}"
         )));
     }
     text.parse()

@@ -282,7 +282,9 @@ pub use spanwise_redact as redact;
 pub use spanwise_redact::PseudonymKey;
 pub use spanwise_redact::{Action, Classified, Detector, Policy, RuleError, serialize_redacted};
 pub use spanwise_sample as sample;
-pub use spanwise_sample::{Recorder, Sampler, UnitGuard, flush_unit, watch};
+pub use spanwise_sample::{
+    CancellationGuard, Recorder, Sampler, detect_cancellation, dump_current_unit,
+};
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
 pub use telemetry::{Handle, Report, Telemetry};

@@ -312,7 +312,7 @@ impl Handle {
         };
         let (done, told) = mpsc::channel();
         let tell = move || {
-            sampler.flush();
+            sampler.emit_summaries();
             let _ = done.send(());
         };
         let is_told = thread::Builder::new()

@@ -6,8 +6,8 @@ use spanwise_core::{Clock, SelfReport, TargetLevels};
 
 use super::{
     Recorder,
-    ring::CHUNK,
-    shared::{Options, Shared},
+    record_ring::CHUNK_LEN,
+    recorder_state::{Options, RecorderState},
 };
 use crate::{SampleError, consistent_sampling::Threshold};
 
@@ -60,27 +60,27 @@ impl RecorderBuilder {
     }
 
     /// Keeps at most so many bytes of lines a unit: the newest. Default: 64 KiB.
-    pub fn unit_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.unit_bytes = bytes;
+    pub fn max_unit_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_unit_bytes = bytes;
         self
     }
 
     /// Keeps at most so many lines a unit: the newest. Default: 1,000.
-    pub fn unit_records(mut self, records: usize) -> Self {
-        self.options.limits.unit_records = records;
+    pub fn max_unit_records(mut self, records: usize) -> Self {
+        self.options.limits.max_unit_records = records;
         self
     }
 
     /// Keeps at most so many bytes of all units together; when it is more, the unit that holds most
     /// loses its lines. A unit with a line takes 4 KiB at least. Default: 64 MiB.
-    pub fn process_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.process_bytes = bytes;
+    pub fn max_process_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_process_bytes = bytes;
         self
     }
 
     /// Keeps no line that is longer than this many bytes. Default: 16 KiB.
-    pub fn record_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.record_bytes = bytes;
+    pub fn max_record_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.max_record_bytes = bytes;
         self
     }
 
@@ -121,10 +121,14 @@ impl RecorderBuilder {
         } = self;
         let limits = &mut options.limits;
         // What can never fit need not be tried.
-        let most = limits.unit_bytes.min(limits.process_bytes.max(CHUNK));
-        limits.record_bytes = limits.record_bytes.min(most.saturating_sub(CHUNK / 2));
+        let most = limits
+            .max_unit_bytes
+            .min(limits.max_process_bytes.max(CHUNK_LEN));
+        limits.max_record_bytes = limits
+            .max_record_bytes
+            .min(most.saturating_sub(CHUNK_LEN / 2));
         Recorder {
-            shared: Arc::new(Shared::new(options, report)),
+            shared: Arc::new(RecorderState::new(options, report)),
         }
     }
 }

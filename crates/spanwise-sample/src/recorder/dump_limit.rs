@@ -7,30 +7,30 @@
 
 use std::sync::atomic::AtomicU64;
 
-use super::reason::Reason;
+use super::trigger::Trigger;
 use crate::{
-    meter::Bucket,
-    rate,
-    time::{Precision, Time},
+    Rate,
+    limiter::TokenBucket,
+    limiter_clock::{LimiterClock, Precision},
 };
 
 #[derive(Debug)]
 pub(crate) struct DumpLimit {
-    all: Bucket,
+    all: TokenBucket,
     /// With half of the burst: it finds the bucket empty while the other half is left.
-    half: Bucket,
+    half: TokenBucket,
     bucket: AtomicU64,
-    time: Time,
+    time: LimiterClock,
 }
 
 /// What a unit takes at least, so that the number of units is limited too.
-const MIN_LINES: u64 = 20;
+const MIN_LINES_PER_UNIT: u64 = 20;
 
 impl DumpLimit {
-    pub(crate) fn new(lines_per_second: u32, time: Time) -> Self {
+    pub(crate) fn new(lines_per_second: u32, time: LimiterClock) -> Self {
         Self {
-            all: Bucket::new(&rate(lines_per_second)),
-            half: Bucket::new(&rate(lines_per_second).burst(lines_per_second / 2)),
+            all: TokenBucket::new(&Rate::per_second(lines_per_second)),
+            half: TokenBucket::new(&Rate::per_second(lines_per_second).burst(lines_per_second / 2)),
             bucket: AtomicU64::new(0),
             time,
         }
@@ -38,19 +38,20 @@ impl DumpLimit {
 
     /// Whether a unit with so many lines may be written now: if there is anything left, as lines
     /// cannot be told apart.
-    pub(crate) fn admits(&self, reason: Reason, lines: u64) -> bool {
+    pub(crate) fn admits(&self, reason: Trigger, lines: u64) -> bool {
         let limit = match reason {
             // A client decides whether it waits, and how long it takes.
-            Reason::Cancelled | Reason::Slow | Reason::Old => self.half,
-            Reason::Error | Reason::Status | Reason::Panic | Reason::Asked => self.all,
+            Trigger::Cancelled | Trigger::Slow | Trigger::Expired => self.half,
+            Trigger::Error | Trigger::Status | Trigger::Panic | Trigger::Requested => self.all,
         };
-        limit.take_many(&self.bucket, self.now(), lines.max(MIN_LINES))
+        limit.take_many(&self.bucket, self.now(), lines.max(MIN_LINES_PER_UNIT))
     }
 
     /// A unit with so many lines was admitted, and is not written.
     pub(crate) fn give_back(&self, lines: u64) {
         // A line costs as much of the half as of all.
-        self.all.give_back(&self.bucket, lines.max(MIN_LINES));
+        self.all
+            .give_back(&self.bucket, lines.max(MIN_LINES_PER_UNIT));
     }
 
     /// A line passes through, whatever is left.

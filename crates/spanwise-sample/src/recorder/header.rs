@@ -5,7 +5,7 @@ use tracing_core::{
     Kind, Level, Metadata, callsite::DefaultCallsite, field::FieldSet, metadata, span::Id,
 };
 
-use super::reason::Reason;
+use super::trigger::Trigger;
 
 static CALLSITE: DefaultCallsite = DefaultCallsite::new(&HEADER);
 
@@ -18,13 +18,13 @@ static HEADER: Metadata<'static> = metadata! {
     kind: Kind::EVENT
 };
 
-/// Calls `hand_on` with the header of a unit, in the unit's span.
+/// Calls `forward` with the header of a unit, in the unit's span.
 pub(crate) fn with(
     span: Option<Id>,
-    reason: Reason,
+    reason: Trigger,
     records: u64,
     evicted: u64,
-    hand_on: impl FnOnce(&Event<'_>),
+    forward: impl FnOnce(&Event<'_>),
 ) {
     let fields: &FieldSet = HEADER.fields();
     let [Some(message), Some(why), Some(kept), Some(left)] =
@@ -44,5 +44,5 @@ pub(crate) fn with(
         (&left, Some(&evicted)),
     ];
     let values = fields.value_set(&values);
-    hand_on(&Event::new_child_of(span, &HEADER, &values));
+    forward(&Event::new_child_of(span, &HEADER, &values));
 }

@@ -22,16 +22,16 @@ use super::{
     header,
     line::{self, Line},
     local,
-    reason::{Reason, SpanPlan},
-    shared::{Shared, Sink},
-    unit::{Fate, Unit, What},
+    recorder_state::{RecorderState, SinkState},
+    trigger::{SpanPlan, Trigger},
+    unit::{RecordTag, TailDecision, Unit},
 };
-use crate::{consistent_sampling, share::Share};
+use crate::{consistent_sampling, share::SampleRate};
 
 /// A layer that writes lines, behind a [`Recorder`](super::Recorder). Made by [`Recorder::sink`](super::Recorder::sink).
 pub struct Recorded<L> {
     inner: L,
-    sink: Arc<Sink>,
+    sink: Arc<SinkState>,
     sink_filter: SinkFilter,
     capture: SinkFilter,
     plans: CallsitePlans<Plan>,
@@ -47,7 +47,7 @@ struct Plan {
 }
 
 impl<L> Recorded<L> {
-    pub(crate) fn new(inner: L, sink: Arc<Sink>, sink_filter: SinkFilter) -> Self {
+    pub(crate) fn new(inner: L, sink: Arc<SinkState>, sink_filter: SinkFilter) -> Self {
         Self {
             inner,
             sink_filter,
@@ -96,26 +96,26 @@ impl<L> Recorded<L> {
             return None;
         };
         let show = || line::plainly(|| self.inner.on_event(event, ctx.clone()));
-        let fate = unit.fate(|| {
+        let tail_decision = unit.tail_decision(|| {
             let number =
                 consistent_sampling::randomness_from_context(&SpanContext::of_event(event, ctx));
             unit.choose_by_id(number.is_some());
             threshold.keeps(number.unwrap_or_else(|| shared.random.next()))
         });
-        match fate {
-            Fate::Shown if unit.is_through() => whole(show),
-            Fate::Shown => show(),
-            Fate::Chosen => {
-                let share = Share {
-                    share: threshold.ratio(),
-                    of_traces: unit.is_chosen_by_id(),
+        match tail_decision {
+            TailDecision::Show if unit.is_through() => whole(show),
+            TailDecision::Show => show(),
+            TailDecision::ShowSampled => {
+                let share = SampleRate {
+                    ratio: threshold.ratio(),
+                    by_trace: unit.is_chosen_by_id(),
                 };
-                let chosen = Line::Chosen(unit, What::held(number));
+                let chosen = Line::Chosen(unit, RecordTag::held(number));
                 let show = || self.inner.on_event(event, ctx.clone());
                 let show = || line::with(self.sink.id, chosen, show);
                 EventContext::scope(|said| share.say(said), show);
             }
-            Fate::Held => return Some(unit),
+            TailDecision::Hold => return Some(unit),
         }
         None
     }
@@ -164,13 +164,13 @@ impl<L> Recorded<L> {
             self.write_out(unit, reason, ctx);
         }
         if level == Level::ERROR && thread::panicking() {
-            self.write_out(&self.sink.outside, Reason::Panic, ctx);
+            self.write_out(&self.sink.outside, Trigger::Panic, ctx);
         }
     }
 
     /// Writes what was kept of the unit, behind a header, unless somebody else does already.
     #[cold]
-    fn write_out<S>(&self, unit: &Arc<Unit>, reason: Reason, ctx: &Context<'_, S>)
+    fn write_out<S>(&self, unit: &Arc<Unit>, reason: Trigger, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
         L: Layer<S>,
@@ -181,14 +181,14 @@ impl<L> Recorded<L> {
         let (records, evicted) = (batch.records, batch.evicted);
         let span = unit.span().cloned();
         header::with(span, reason, records, evicted, |event| {
-            let hand_on = || self.inner.on_event(event, ctx.clone());
+            let forward = || self.inner.on_event(event, ctx.clone());
             // What was said of the event at hand is not said of this one.
             let change = |said: &mut EventContext| {
                 *said = EventContext::default();
-                said.tells = true;
+                said.force_emit = true;
             };
             EventContext::scope(change, || {
-                line::with(self.sink.id, Line::Header(batch), hand_on)
+                line::with(self.sink.id, Line::Header(batch), forward)
             });
         });
     }
@@ -202,7 +202,7 @@ impl<L> Recorded<L> {
         if thread::panicking()
             && let Some(unit) = self.unit_at(id, ctx)
         {
-            self.write_out(&unit, Reason::Panic, ctx);
+            self.write_out(&unit, Trigger::Panic, ctx);
         }
     }
 }
@@ -227,12 +227,12 @@ impl<L> Recorded<L> {
         }
         let (unit, what) = if is_shown {
             match self.show_or_hold(plan.number, unit, event, &ctx) {
-                Some(unit) => (unit, What::held(plan.number)),
+                Some(unit) => (unit, RecordTag::held(plan.number)),
                 None => return,
             }
         } else {
             let unit = unit.unwrap_or_else(|| Arc::clone(&self.sink.outside));
-            (unit, What::captured(plan.number))
+            (unit, RecordTag::captured(plan.number))
         };
         if unit.is_through() {
             self.sink.dumps.passes();
@@ -242,7 +242,7 @@ impl<L> Recorded<L> {
         // What is held for tail sampling would be shown: a sampler counts it.
         let keep = |said: &mut EventContext| {
             said.buffered = true;
-            said.whole |= !is_shown;
+            said.exempt_from_sampling |= !is_shown;
         };
         EventContext::scope(keep, || {
             line::with(self.sink.id, kept, || self.inner.on_event(event, ctx));
@@ -277,10 +277,10 @@ where
             && event.is_contextual()
             && let Some(place) = local::quiet_place(id, &self.sink.units)
         {
-            let what = What::captured(plan.number);
+            let what = RecordTag::captured(plan.number);
             let keep = |said: &mut EventContext| {
                 said.buffered = true;
-                said.whole = true;
+                said.exempt_from_sampling = true;
             };
             return EventContext::scope(keep, || {
                 line::with_entered(id, place, what, || self.inner.on_event(event, ctx));
@@ -352,7 +352,7 @@ where
     forward!(inner: on_follows_from, on_id_change);
     forward_downcast!(this, id => {
         // By this, code finds the recorder of its stack.
-        if id == TypeId::of::<Shared>() {
+        if id == TypeId::of::<RecorderState>() {
             Some(ptr::from_ref(&*this.sink.shared).cast())
         } else {
             this.inner.downcast_raw(id)
@@ -360,9 +360,9 @@ where
     });
 }
 
-/// Calls `hand_on` with an event of a unit that failed: no sampler further in leaves it out.
-fn whole(hand_on: impl FnOnce()) {
-    EventContext::scope(|said| said.whole = true, hand_on);
+/// Calls `forward` with an event of a unit that failed: no sampler further in leaves it out.
+fn whole(forward: impl FnOnce()) {
+    EventContext::scope(|said| said.exempt_from_sampling = true, forward);
 }
 
 impl<L: fmt::Debug> fmt::Debug for Recorded<L> {

@@ -9,17 +9,17 @@ use spanwise_core::LayerId;
 
 use super::{
     local,
-    unit::{Batch, Unit, What},
+    unit::{Dump, RecordTag, Unit},
 };
 
 #[derive(Debug)]
 pub(crate) enum Line {
     /// It is kept in a unit.
-    Kept(Arc<Unit>, What),
+    Kept(Arc<Unit>, RecordTag),
     /// It is shown, unless a sampler further in leaves it out: then it is kept.
-    Chosen(Arc<Unit>, What),
+    Chosen(Arc<Unit>, RecordTag),
     /// It is a header: what was kept follows it.
-    Header(Box<Batch>),
+    Header(Box<Dump>),
 }
 
 /// What is said of it.
@@ -30,7 +30,7 @@ enum Said {
     Apart,
     /// It is kept in the unit of a span that the thread is in: of this one of those that the sink [knows](local). So the unit is found without being
     /// counted as in use, which costs as much as all the rest.
-    Entered(LayerId, u32, What),
+    Entered(LayerId, u32, RecordTag),
 }
 
 thread_local! {
@@ -46,45 +46,45 @@ fn say(what: Said) {
     SAID.with(|said| said.set(what));
 }
 
-/// Calls `hand_on`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
-pub(crate) fn with(id: LayerId, line: Line, hand_on: impl FnOnce()) {
+/// Calls `forward`, during which the next line of the sink `id` is this one. If none is written, what it was to be is dropped.
+pub(crate) fn with(id: LayerId, line: Line, forward: impl FnOnce()) {
     let outer = Outer(take_any());
     put(id, line);
     let unused = Unused;
-    hand_on();
+    forward();
     drop(unused);
     drop(outer);
 }
 
-/// Calls `hand_on`, during which the next line of the sink `id` is kept in the unit of the entered span at `entered`.
+/// Calls `forward`, during which the next line of the sink `id` is kept in the unit of the entered span at `entered`.
 #[inline(always)]
-pub(crate) fn with_entered(id: LayerId, entered: u32, what: What, hand_on: impl FnOnce()) {
+pub(crate) fn with_entered(id: LayerId, entered: u32, what: RecordTag, forward: impl FnOnce()) {
     if !matches!(SAID.get(), Said::Nothing) {
-        return inside_another(id, entered, what, hand_on);
+        return inside_another(id, entered, what, forward);
     }
     say(Said::Entered(id, entered, what));
     let unused = Unused;
-    hand_on();
+    forward();
     drop(unused);
 }
 
 /// While a line of a layer further out is being made.
 #[cold]
-fn inside_another(id: LayerId, entered: u32, what: What, hand_on: impl FnOnce()) {
+fn inside_another(id: LayerId, entered: u32, what: RecordTag, forward: impl FnOnce()) {
     let outer = Outer(take_any());
-    with_entered(id, entered, what, hand_on);
+    with_entered(id, entered, what, forward);
     drop(outer);
 }
 
-/// Calls `hand_on`, during which lines are nothing but lines.
+/// Calls `forward`, during which lines are nothing but lines.
 #[inline]
-pub(crate) fn plainly(hand_on: impl FnOnce()) {
+pub(crate) fn plainly(forward: impl FnOnce()) {
     if matches!(SAID.get(), Said::Nothing) {
         // Whoever sets it in between takes it back.
-        return hand_on();
+        return forward();
     }
     let outer = Outer(take_any());
-    hand_on();
+    forward();
     drop(outer);
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn is_entered(id: LayerId) -> bool {
 pub(crate) fn keep_entered(id: LayerId, line: &[u8]) -> bool {
     match SAID.get() {
         Said::Entered(of, entered, what) if of == id => {
-            let kept = local::with_unit(id, entered, |unit| unit.keep_quickly(what, line));
+            let kept = local::with_unit(id, entered, |unit| unit.try_buffer_fast(what, line));
             if kept == Some(true) {
                 say(Said::Nothing);
                 return true;

@@ -1,7 +1,7 @@
 //! A unit of work: what is kept of it, and whether it is written.
 
-mod batch;
-mod keep;
+mod buffering;
+mod dump;
 
 use std::{
     sync::{
@@ -15,15 +15,17 @@ use std::{
 use spanwise_core::{Fault, SpanValue};
 use tracing_core::{Level, span::Id};
 
-use super::{memory::Held, reason::Reason, ring::Ring, shared::Shared};
+use super::{
+    chunk_pool::PoolLease, record_ring::RecordRing, recorder_state::RecorderState, trigger::Trigger,
+};
 
-pub(crate) use batch::Batch;
-pub(crate) use keep::{Kept, What};
+pub(crate) use buffering::{BufferOutcome, RecordTag};
+pub(crate) use dump::Dump;
 
 /// One unit of one sink.
 #[derive(Debug)]
 pub(crate) struct Unit {
-    shared: Arc<Shared>,
+    shared: Arc<RecorderState>,
     /// `None` where events are kept that are in no unit.
     span: Option<Id>,
     /// Where its age counts.
@@ -47,28 +49,28 @@ pub(crate) struct Unit {
 #[derive(Debug, Default)]
 struct State {
     phase: Phase,
-    ring: Ring,
-    held: Held,
+    ring: RecordRing,
+    held: PoolLease,
     /// Records that left for others, or were too long; for the header.
     evicted: u64,
     /// It is being written, and something more happened than that it is old.
     has_failed: bool,
     /// Why it was to be written, when too many others had been.
-    suppressed: Option<Reason>,
+    suppressed: Option<Trigger>,
 }
 
 /// What becomes of an event that the sink shows, with tail sampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Shown,
+pub(crate) enum TailDecision {
+    Show,
     /// Shown, and it stands for those of the units that were not chosen.
-    Chosen,
-    Held,
+    ShowSampled,
+    Hold,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Choice {
+enum TailChoice {
     /// Nobody had to know.
     Open,
     Chosen,
@@ -79,25 +81,25 @@ enum Choice {
 enum Phase {
     /// Nothing happened: lines are kept.
     #[default]
-    Quiet,
+    Buffering,
     /// What was kept is being written. Lines of other threads are kept, so that they come after it.
-    Writing,
+    Dumping,
     /// Lines are written at once.
-    Through,
+    PassThrough,
     Ended,
 }
 
 /// How long a unit is held for tail sampling.
-const LONGEST: Duration = Duration::from_secs(30);
+const TAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Unit {
-    pub(crate) fn new(shared: &Arc<Shared>, span: Option<Id>) -> Arc<Self> {
+    pub(crate) fn new(shared: &Arc<RecorderState>, span: Option<Id>) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(shared),
             span,
             started: shared.is_timed.then(|| shared.options.clock.instant()),
             asked: AtomicU8::new(0),
-            choice: AtomicU8::new(Choice::Open as u8),
+            choice: AtomicU8::new(TailChoice::Open as u8),
             is_by_id: AtomicBool::new(false),
             is_old: AtomicBool::new(false),
             through: AtomicBool::new(false),
@@ -116,7 +118,7 @@ impl Unit {
     }
 
     /// Has the unit written with its next event or when it ends.
-    pub(crate) fn ask(&self, reason: Reason) {
+    pub(crate) fn ask(&self, reason: Trigger) {
         let number = reason as u8;
         let asked = &self.asked;
         let first = asked.compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
@@ -126,32 +128,32 @@ impl Unit {
     }
 
     /// Why the unit is to be written, if it is: at an event of `level` in it, or when it ends.
-    pub(crate) fn reason(&self, level: Option<Level>) -> Option<Reason> {
+    pub(crate) fn reason(&self, level: Option<Level>) -> Option<Trigger> {
         if self.is_through() {
             return None;
         }
         if level == Some(Level::ERROR) {
             return Some(if thread::panicking() {
-                Reason::Panic
+                Trigger::Panic
             } else {
-                Reason::Error
+                Trigger::Error
             });
         }
         self.span.as_ref()?;
-        if let Some(asked) = Reason::from_number(self.asked.load(Ordering::Acquire)) {
+        if let Some(asked) = Trigger::from_number(self.asked.load(Ordering::Acquire)) {
             return Some(asked);
         }
         let slow = self.shared.options.slow;
-        let is_held = self.choice.load(Ordering::Acquire) == Choice::Held as u8
+        let is_held = self.choice.load(Ordering::Acquire) == TailChoice::Held as u8
             && !self.is_old.load(Ordering::Acquire);
         if slow.is_none() && !is_held {
             return None;
         }
         let age = self.age();
         if slow.is_some_and(|slow| age >= slow) {
-            Some(Reason::Slow)
-        } else if is_held && age >= LONGEST {
-            Some(Reason::Old)
+            Some(Trigger::Slow)
+        } else if is_held && age >= TAIL_TIMEOUT {
+            Some(Trigger::Expired)
         } else {
             None
         }
@@ -165,19 +167,19 @@ impl Unit {
     }
 
     /// What becomes of an event that the sink shows: `choose` says, once a unit, whether it is among those that are shown in any case.
-    pub(crate) fn fate(&self, choose: impl FnOnce() -> bool) -> Fate {
+    pub(crate) fn tail_decision(&self, choose: impl FnOnce() -> bool) -> TailDecision {
         if self.is_through() || self.is_old.load(Ordering::Acquire) {
-            return Fate::Shown;
+            return TailDecision::Show;
         }
-        let (open, chosen) = (Choice::Open as u8, Choice::Chosen as u8);
+        let (open, chosen) = (TailChoice::Open as u8, TailChoice::Chosen as u8);
         let mut choice = self.choice.load(Ordering::Acquire);
         if choice == open {
             // An old one has nothing to wait for.
-            let is_chosen = self.age() >= LONGEST || choose();
+            let is_chosen = self.age() >= TAIL_TIMEOUT || choose();
             let ours = if is_chosen {
-                Choice::Chosen
+                TailChoice::Chosen
             } else {
-                Choice::Held
+                TailChoice::Held
             } as u8;
             let first =
                 self.choice
@@ -186,16 +188,16 @@ impl Unit {
         }
         if choice != chosen {
             // What is held is written first when it is old.
-            return Fate::Held;
+            return TailDecision::Hold;
         }
-        if self.age() >= LONGEST {
+        if self.age() >= TAIL_TIMEOUT {
             self.is_old.store(true, Ordering::Release);
-            return Fate::Shown;
+            return TailDecision::Show;
         }
-        Fate::Chosen
+        TailDecision::ShowSampled
     }
 
-    /// Says, before [`fate`](Self::fate) is, by what the unit is chosen.
+    /// StatusField, before [`tail_decision`](Self::tail_decision) is, by what the unit is chosen.
     pub(crate) fn choose_by_id(&self, is_by_id: bool) {
         self.is_by_id.store(is_by_id, Ordering::Relaxed);
     }
@@ -215,14 +217,14 @@ impl Unit {
         if state.has_failed {
             self.answered();
         }
-        if state.phase == Phase::Writing {
+        if state.phase == Phase::Dumping {
             let through = self.span.is_some() && state.has_failed;
             // From here its events are shown at once, and what it keeps is kept on.
             self.is_old.store(!state.has_failed, Ordering::Release);
             state.phase = if through {
-                Phase::Through
+                Phase::PassThrough
             } else {
-                Phase::Quiet
+                Phase::Buffering
             };
             self.through.store(through, Ordering::Release);
         }

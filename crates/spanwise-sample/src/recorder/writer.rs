@@ -1,4 +1,4 @@
-//! The way of a line: to the output, into a unit, or before the lines of one.
+//! The destination of a line: to the output, into a unit, or before the lines of one.
 
 use std::{fmt, io, sync::Arc};
 
@@ -7,8 +7,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
     line::{self, Line},
-    shared::{Counters, Sink},
-    unit::{Batch, Kept, Unit, What},
+    recorder_state::{Counters, SinkState},
+    unit::{BufferOutcome, Dump, RecordTag, Unit},
 };
 
 /// The writer of a recorded layer: [`Recorder::sink`](super::Recorder::sink) hands it to whoever makes the layer.
@@ -16,36 +16,36 @@ use super::{
 /// The layer has to write each line by one call of `write` or `write_all`, as `JsonLayer` and `fmt` do.
 #[derive(Debug)]
 pub struct RecorderWriter<W> {
-    sink: Arc<Sink>,
+    sink: Arc<SinkState>,
     make_writer: W,
 }
 
 /// Takes one line. Made by a [`RecorderWriter`].
 pub struct RecorderLine<'a, W: MakeWriter<'a>> {
-    sink: &'a Sink,
+    sink: &'a SinkState,
     make_writer: &'a W,
-    way: Way<W::Writer>,
+    destination: Destination<W::Writer>,
 }
 
-enum Way<W> {
-    Out(W),
+enum Destination<W> {
+    Output(W),
     /// Into the unit of a span that the thread is in.
-    Entered,
-    Kept(Arc<Unit>, What),
+    EnteredUnit,
+    Unit(Arc<Unit>, RecordTag),
     /// Until it is written.
-    Header(Option<(W, Box<Batch>)>),
+    Header(Option<(W, Box<Dump>)>),
 }
 
-impl<W> Way<W> {
+impl<W> Destination<W> {
     /// What is said of the line that is written now.
     #[inline]
-    fn taken<'a, M>(sink: &Sink, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
+    fn taken<'a, M>(sink: &SinkState, make_writer: &'a M, writer: impl FnOnce(&'a M) -> W) -> Self
     where
         M: MakeWriter<'a, Writer = W>,
     {
         match line::take(sink.id) {
-            None | Some(Line::Chosen(..)) => Self::Out(writer(make_writer)),
-            Some(Line::Kept(unit, what)) => Self::Kept(unit, what),
+            None | Some(Line::Chosen(..)) => Self::Output(writer(make_writer)),
+            Some(Line::Kept(unit, what)) => Self::Unit(unit, what),
             Some(Line::Header(batch)) => {
                 // The header goes where the most severe of the lines goes: an output for severe lines that gets none of them gets no header either.
                 let callsites = batch.callsites.iter();
@@ -61,7 +61,7 @@ impl<W> Way<W> {
 }
 
 impl<W> RecorderWriter<W> {
-    pub(crate) fn new(sink: Arc<Sink>, make_writer: W) -> Self {
+    pub(crate) fn new(sink: Arc<SinkState>, make_writer: W) -> Self {
         Self { sink, make_writer }
     }
 
@@ -74,10 +74,10 @@ impl<W> RecorderWriter<W> {
         RecorderLine {
             sink,
             make_writer,
-            way: if line::is_entered(sink.id) {
-                Way::Entered
+            destination: if line::is_entered(sink.id) {
+                Destination::EnteredUnit
             } else {
-                Way::taken(sink, make_writer, writer)
+                Destination::taken(sink, make_writer, writer)
             },
         }
     }
@@ -112,10 +112,10 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
 
     /// The header, and then all lines of the unit. One that is refused does not stop the others.
     fn write_kept(&mut self, header: &[u8]) -> io::Result<()> {
-        let Way::Header(header_way) = &mut self.way else {
+        let Destination::Header(pending) = &mut self.destination else {
             return Ok(());
         };
-        let Some((mut writer, mut batch)) = header_way.take() else {
+        let Some((mut writer, mut batch)) = pending.take() else {
             return Ok(());
         };
         let mut result = io::Write::write_all(&mut writer, header);
@@ -153,7 +153,7 @@ impl Drop for Settled<'_> {
 
 impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Way::Out(writer) = &mut self.way {
+        if let Destination::Output(writer) = &mut self.destination {
             return writer.write(line);
         }
         self.write_all(line).map(|()| line.len())
@@ -161,21 +161,21 @@ impl<'a, W: MakeWriter<'a>> io::Write for RecorderLine<'a, W> {
 
     #[inline]
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        if let Way::Entered = self.way {
+        if let Destination::EnteredUnit = self.destination {
             if line::keep_entered(self.sink.id, line) {
                 return Ok(());
             }
             // It is full, written meanwhile, or left by a value of the line.
-            self.way = Way::taken(self.sink, self.make_writer, W::make_writer);
+            self.destination = Destination::taken(self.sink, self.make_writer, W::make_writer);
         }
         self.write_elsewhere(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.way {
-            Way::Out(writer) => writer.flush(),
+        match &mut self.destination {
+            Destination::Output(writer) => writer.flush(),
             // Each writer was done with its line.
-            Way::Entered | Way::Kept(..) | Way::Header(_) => Ok(()),
+            Destination::EnteredUnit | Destination::Unit(..) | Destination::Header(_) => Ok(()),
         }
     }
 }
@@ -184,17 +184,17 @@ impl<'a, W: MakeWriter<'a>> RecorderLine<'a, W> {
     #[inline(never)]
     fn write_elsewhere(&mut self, line: &[u8]) -> io::Result<()> {
         use io::Write as _;
-        match &mut self.way {
-            Way::Out(writer) => writer.write_all(line),
-            Way::Entered => Ok(()),
-            Way::Kept(unit, what) => match unit.keep(*what, line) {
-                Kept::Taken => Ok(()),
-                Kept::Through => {
+        match &mut self.destination {
+            Destination::Output(writer) => writer.write_all(line),
+            Destination::EnteredUnit => Ok(()),
+            Destination::Unit(unit, what) => match unit.keep(*what, line) {
+                BufferOutcome::Taken => Ok(()),
+                BufferOutcome::PassThrough => {
                     let callsite = what.callsite();
                     self.write_late(callsite, line)
                 }
             },
-            Way::Header(..) => self.write_kept(line),
+            Destination::Header(..) => self.write_kept(line),
         }
     }
 }

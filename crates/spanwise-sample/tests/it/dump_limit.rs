@@ -13,7 +13,7 @@ use std::{
 use crate::recorder_support::{Lines, stack, stack_to};
 use spanwise_core::{Clock, Fault, KeyVerdict, LevelLayer, Redact, SelfReport};
 use spanwise_json::JsonLayer;
-use spanwise_sample::{Recorder, RecorderBuilder, UnitGuard};
+use spanwise_sample::{CancellationGuard, Recorder, RecorderBuilder};
 use tracing::{
     Dispatch, Event, Subscriber, debug, dispatcher, error, info, info_span,
     span::{Attributes, Id},
@@ -33,7 +33,7 @@ fn start(builder: RecorderBuilder) -> (Dispatch, Lines, Recorder, Clock, SelfRep
 /// A request that its client resets.
 fn reset(lines: u32) {
     let _request = info_span!("request").entered();
-    let guard = UnitGuard::new();
+    let guard = CancellationGuard::new();
     (0..lines).for_each(|n| debug!(n, "a step"));
     drop(guard);
 }

@@ -3,7 +3,7 @@
 use crate::{recorder_support::stack, support::wait_until};
 use proptest::prelude::*;
 use spanwise_core::SelfReport;
-use spanwise_sample::{Recorder, flush_unit};
+use spanwise_sample::{Recorder, dump_current_unit};
 use tracing::{Span, debug, dispatcher, error, field::Empty, info, info_span};
 
 #[derive(Debug, Clone)]
@@ -38,10 +38,10 @@ proptest! {
     #[test]
     fn each_record_that_was_captured_ends_in_one_place(steps in prop::collection::vec(step(), 1..150)) {
         let builder = Recorder::builder()
-            .unit_bytes(8 * 1024)
-            .unit_records(10)
-            .process_bytes(20 * 1024)
-            .record_bytes(2500)
+            .max_unit_bytes(8 * 1024)
+            .max_unit_records(10)
+            .max_process_bytes(20 * 1024)
+            .max_record_bytes(2500)
             .report(&SelfReport::silent());
         let (dispatch, lines, recorder, _) = stack(builder);
         let mut debugs = 0;
@@ -82,7 +82,7 @@ proptest! {
                     }
                     Step::Ask(unit) => {
                         if let Some(span) = at(unit, &open) {
-                            span.in_scope(|| assert!(flush_unit()));
+                            span.in_scope(|| assert!(dump_current_unit()));
                         }
                     }
                     Step::Close(unit) => {

@@ -6,7 +6,8 @@ use crate::recorder_support::{Lines, stack, start};
 use spanwise_core::{Clock, LayerExt as _, LevelLayer};
 use spanwise_json::JsonLayer;
 use spanwise_sample::{
-    Recorder, RecorderBuilder, SampleExt as _, Sampler, UnitGuard, When, first, flush_unit, watch,
+    CancellationGuard, EventMatcher, First, Recorder, RecorderBuilder, SampleExt as _, Sampler,
+    detect_cancellation, dump_current_unit,
 };
 use tracing::{
     Instrument as _, Level, debug, debug_span, dispatcher, error, field::Empty, info, info_span,
@@ -190,14 +191,16 @@ fn a_future_that_is_dropped_unfinished_is_a_reason() {
         std::future::pending::<()>().await;
     };
     check(Recorder::builder(), Some("cancelled"), || {
-        poll_once(watch(unfinished()).instrument(info_span!("request")));
+        poll_once(detect_cancellation(unfinished()).instrument(info_span!("request")));
     });
     check(Recorder::builder(), None, || {
-        poll_once(watch(async { debug!("a step") }).instrument(info_span!("request")));
+        poll_once(
+            detect_cancellation(async { debug!("a step") }).instrument(info_span!("request")),
+        );
     });
     check(Recorder::builder(), Some("cancelled"), || {
         let _request = info_span!("request").entered();
-        let _guard = UnitGuard::new();
+        let _guard = CancellationGuard::new();
         debug!("a step");
     });
     check(Recorder::builder(), Some("cancelled"), || {
@@ -217,12 +220,12 @@ fn code_can_ask_for_it() {
     check(Recorder::builder(), Some("asked"), || {
         let _request = info_span!("request").entered();
         debug!("a step");
-        assert!(flush_unit());
-        assert!(flush_unit());
+        assert!(dump_current_unit());
+        assert!(dump_current_unit());
     });
     check(Recorder::builder(), None, || {
-        assert!(!flush_unit());
-        info_span!("other").in_scope(|| assert!(flush_unit()));
+        assert!(!dump_current_unit());
+        info_span!("other").in_scope(|| assert!(dump_current_unit()));
     });
 }
 
@@ -345,7 +348,10 @@ fn what_a_sampler_says_of_the_event_is_not_said_of_what_came_before() {
     let lines = Lines::default();
     // The last of three errors stands for all of them.
     let sampler = Sampler::builder()
-        .rule(When::level(Level::ERROR), first(0).then_every(3))
+        .rule(
+            EventMatcher::level(Level::ERROR),
+            First::new(0).then_every(3),
+        )
         .build();
     let json = recorder.sink(lines.clone(), levels.handle(), |writer| {
         JsonLayer::new().with_writer(writer).sampled(sampler)

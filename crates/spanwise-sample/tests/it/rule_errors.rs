@@ -1,6 +1,6 @@
 //! What is said of rules that are none.
 
-use spanwise_sample::{Sampler, When, first, keep, rate, ratio};
+use spanwise_sample::{EventMatcher, First, Limit, Rate, Sampler};
 use tracing::Level;
 
 fn problem(text: &str) -> String {
@@ -194,16 +194,22 @@ fn what_is_written_back_reads_the_same() {
 #[test]
 fn rules_that_a_setting_cannot_say_are_shown_too() {
     let sampler = Sampler::builder()
-        .rule(When::target("shop").and_level(Level::WARN), rate(5))
-        .rule(When::name("miss").and_field("tenant_id", "a\"b"), keep())
-        .rule(When::any(), first(1))
+        .rule(
+            EventMatcher::target("shop").and_level(Level::WARN),
+            Rate::per_second(5),
+        )
+        .rule(
+            EventMatcher::name("miss").and_field("tenant_id", "a\"b"),
+            Limit::keep(),
+        )
+        .rule(EventMatcher::any(), First::new(1))
         .build();
     assert_eq!(
         sampler.to_string(),
         r#"shop[level="warn"]=5/s,[name="miss" tenant_id="a\"b"]=1,[]=first:1"#
     );
     assert_eq!(format!("{:?}", Sampler::builder().build()), "Sampler()");
-    assert!(ratio(f64::INFINITY).is_err());
+    assert!(Limit::ratio(f64::INFINITY).is_err());
 }
 
 /// As in every setting of levels.

@@ -13,7 +13,7 @@ use std::{
 use crate::support::{Count, Lines};
 use proptest::prelude::*;
 use spanwise_core::{Clock, ContextLayer, KeyVerdict, LayerExt, Redact};
-use spanwise_sample::{SampleExt, Sampler, SamplerBuilder, When, rate, ratio};
+use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuilder};
 use tracing::{debug, info, warn};
 use tracing_subscriber::{Layer, filter, prelude::*};
 
@@ -120,7 +120,7 @@ fn a_summary_says_whose_the_events_are_of_a_few_values() {
         info!(target: "shop", "of no tenant");
     }
     lines.take();
-    sampler.flush();
+    sampler.emit_summaries();
     let told = lines.take();
     assert_eq!(told.len(), 3);
     assert_eq!(told[0]["user"], "[REDACTED]");
@@ -153,8 +153,11 @@ impl Redact for NoUsers {
 fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
     let (lines, clock) = (Lines::default(), clock());
     let sampler = Sampler::builder()
-        .rule(When::field("user", "robot"), ratio(0.0).unwrap())
-        .rule(When::target("shop"), rate(1))
+        .rule(
+            EventMatcher::field("user", "robot"),
+            Limit::ratio(0.0).unwrap(),
+        )
+        .rule(EventMatcher::target("shop"), Rate::per_second(1))
         .clock(clock.clone())
         .build();
     let stack = tracing_subscriber::registry().with(lines.layer().sampled(sampler.clone()));
@@ -176,9 +179,9 @@ fn of_a_share_of_nothing_all_is_told_at_the_end_and_not_before() {
     clock.advance(Duration::from_secs(100));
     warn!("another");
     assert_eq!(lines.take_each("message"), ["another"]);
-    sampler.flush();
+    sampler.emit_summaries();
     assert_eq!(lines.take_each("suppressed"), [4]);
-    sampler.flush();
+    sampler.emit_summaries();
     assert!(lines.take().is_empty());
     let stats = sampler.stats().to_string();
     assert_eq!(stats, "4 kept, 0 sampled out, 11 suppressed");
@@ -271,7 +274,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         assert_eq!(OPEN.load(Ordering::Relaxed), !of_filtered.is_empty());
         shown += of_one.len();
     }
-    sampler.flush();
+    sampler.emit_summaries();
     // 5 a second for half a minute: each counted once, though three sinks asked.
     assert!(shown > 150);
     assert_eq!(before.events(), between.events());
@@ -329,10 +332,10 @@ proptest! {
                         warned += if callsite == 2 { u64::from(events) } else { 0 };
                     }
                     Step::Wait(ms) => clock.advance(Duration::from_millis(ms.into())),
-                    Step::Flush => sampler.flush(),
+                    Step::Flush => sampler.emit_summaries(),
                 }
             }
-            sampler.flush();
+            sampler.emit_summaries();
         });
         prop_assert_eq!(count.stand_for(), logged);
         prop_assert_eq!(warnings.stand_for(), warned);
@@ -365,7 +368,7 @@ fn threads_lose_no_event_between_them() {
                 });
             }
         });
-        sampler.flush();
+        sampler.emit_summaries();
         assert_eq!(count.stand_for(), THREADS * EVENTS, "{rules}");
         assert!(count.events() < THREADS * EVENTS);
         let stats = sampler.stats();

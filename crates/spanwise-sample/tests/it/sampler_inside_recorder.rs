@@ -3,7 +3,7 @@
 use crate::recorder_support::Lines;
 use spanwise_core::{ContextLayer, Fault, LevelLayer, SelfReport};
 use spanwise_json::JsonLayer;
-use spanwise_sample::{Recorder, RecorderBuilder, SampleExt as _, Sampler, When, ratio};
+use spanwise_sample::{EventMatcher, Limit, Recorder, RecorderBuilder, SampleExt as _, Sampler};
 use tracing::{debug, error, info, info_span, subscriber::DefaultGuard};
 use tracing_subscriber::prelude::*;
 
@@ -46,7 +46,7 @@ fn what_is_kept_is_whole_and_what_is_shown_is_sampled() {
         error!("failed");
         debug!("another");
     });
-    sampler.flush();
+    sampler.emit_summaries();
     let kept = [HEADER, "a step", "a step", "a step", "failed", "another"];
     assert_eq!(lines.messages()[..2], ["usual", "usual"]);
     assert_eq!(lines.messages()[2..8], kept);
@@ -87,7 +87,7 @@ fn two_samplers_of_the_same_traces_do_not_multiply_their_shares() {
     let json = JsonLayer::new().with_writer(lines.clone());
     let half: Sampler = "info=0.5".parse().unwrap();
     let tenth = Sampler::builder()
-        .rule(When::any(), ratio(0.1).unwrap())
+        .rule(EventMatcher::any(), Limit::ratio(0.1).unwrap())
         .build();
     let _default = tracing_subscriber::registry()
         .with(ContextLayer::default())

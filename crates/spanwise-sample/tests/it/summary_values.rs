@@ -22,7 +22,7 @@ fn summary(log: impl Fn()) -> Value {
         log();
         lines.take();
         log();
-        sampler.flush();
+        sampler.emit_summaries();
     });
     let mut shown = lines.take();
     assert_eq!(shown.len(), 1, "{shown:?}");

@@ -41,7 +41,7 @@ fn a_unit_that_logs_for_long_keeps_the_newest() {
 #[test]
 fn a_unit_keeps_so_many_records() {
     let _alone = alone();
-    let (dispatch, lines, recorder, _) = stack(Recorder::builder().unit_records(3));
+    let (dispatch, lines, recorder, _) = stack(Recorder::builder().max_unit_records(3));
     let _default = dispatcher::set_default(&dispatch);
     info_span!("request").in_scope(|| {
         for n in 0..10 {
@@ -59,7 +59,7 @@ fn units_that_are_open_at_once_share_the_memory_and_the_oldest_goes_first() {
     let _alone = alone();
     let report = SelfReport::silent();
     let builder = Recorder::builder()
-        .process_bytes(MIB as usize)
+        .max_process_bytes(MIB as usize)
         .report(&report);
     let (dispatch, lines, recorder, _) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);
@@ -98,7 +98,7 @@ fn many_units_stay_within_the_memory() {
     let _alone = alone();
     let (dispatch, _, recorder, _) = stack(
         Recorder::builder()
-            .process_bytes(MIB as usize)
+            .max_process_bytes(MIB as usize)
             .report(&SelfReport::silent()),
     );
     let _default = dispatcher::set_default(&dispatch);
@@ -127,7 +127,7 @@ fn a_span_that_is_never_closed_holds_no_memory_for_ever() {
     let _alone = alone();
     let report = SelfReport::silent();
     let builder = Recorder::builder()
-        .process_bytes(MIB as usize)
+        .max_process_bytes(MIB as usize)
         .report(&report);
     let (dispatch, _, recorder, _) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);
@@ -234,7 +234,7 @@ fn the_unit_that_holds_most_goes_first() {
     let _alone = alone();
     // Sixteen chunks.
     let builder = Recorder::builder()
-        .process_bytes(64 * 1024)
+        .max_process_bytes(64 * 1024)
         .report(&SelfReport::silent());
     let (dispatch, lines, recorder, _) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);
@@ -273,7 +273,7 @@ fn the_unit_that_holds_most_goes_first() {
 fn the_largest_unit_that_logs_on_loses_its_oldest_lines_alone() {
     let _alone = alone();
     let builder = Recorder::builder()
-        .process_bytes(32 * 1024)
+        .max_process_bytes(32 * 1024)
         .report(&SelfReport::silent());
     let (dispatch, lines, recorder, _) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);

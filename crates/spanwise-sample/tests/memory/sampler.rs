@@ -49,7 +49,7 @@ fn an_event_allocates_nothing() {
     assert_eq!(inside, 0);
     assert!(all < 20, "{all}");
     assert_eq!(one.events(), other.events());
-    sampler.flush();
+    sampler.emit_summaries();
 }
 
 fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
@@ -70,7 +70,7 @@ fn a_hundred_thousand_tenants_take_less_than_a_megabyte() {
     let kept = count.events();
     assert!((10_000..11_000).contains(&kept), "{kept}");
     assert_plateau(bytes, log(100_000));
-    sampler.flush();
+    sampler.emit_summaries();
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_sink_that_is_gone_leaves_nothing_behind() {
                     info!("limited");
                     debug!("sampled");
                 }
-                sampler.flush();
+                sampler.emit_summaries();
             });
         }
         held()
@@ -121,5 +121,5 @@ fn a_sink_keeps_the_same_memory_under_ten_times_the_load() {
     };
     let once = log(20_000);
     assert_plateau(once, log(200_000));
-    sampler.flush();
+    sampler.emit_summaries();
 }

@@ -13,7 +13,7 @@ use axum::{Router, body::Body, extract::State, http::Request, routing::get};
 use serde_json::Value;
 use spanwise::{
     Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
-    sample::{Limit, SampleExt, When, rate, ratio},
+    sample::{EventMatcher, Limit, Rate, SampleExt},
     unit,
 };
 use tower::ServiceExt as _;
@@ -291,7 +291,7 @@ fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
 
 #[test]
 fn in_conditions_of_a_sampler() {
-    let none = || ratio(0.0).unwrap();
+    let none = || Limit::ratio(0.0).unwrap();
     for (key, value) in DECIDED {
         let forged = if key == "span_id" {
             FORGED_SPAN
@@ -299,7 +299,7 @@ fn in_conditions_of_a_sampler() {
             FORGED
         };
         let shown = |wanted: &str| {
-            let rule = || When::field(key, wanted);
+            let rule = || EventMatcher::field(key, wanted);
             let sampler = Sampler::builder()
                 .rule(rule(), none())
                 .rule(rule().and_level(Level::ERROR), none())
@@ -322,8 +322,10 @@ fn in_conditions_of_a_sampler() {
 #[test]
 fn in_limits_for_each_value() {
     for (key, value) in DECIDED {
-        let limit: Limit = rate(1).within(Duration::from_secs(86_400)).per(key).into();
-        let sampler = Sampler::builder().rule(When::any(), limit).build();
+        let limit: Limit = Rate::new(1, Duration::from_secs(86_400))
+            .per_value_of(key)
+            .into();
+        let sampler = Sampler::builder().rule(EventMatcher::any(), limit).build();
         let (default, output) = sampled(&sampler);
         let unit = unit!("decided").entered();
         context::set(key, value);
@@ -340,7 +342,7 @@ fn in_limits_for_each_value() {
         }
         drop(unit);
         assert_eq!(output.objects().len(), 1, "{key}: {}", output.text());
-        sampler.flush();
+        sampler.emit_summaries();
         let lines = output.objects();
         assert_eq!(lines[1]["suppressed"], 19, "{}", output.text());
         assert_eq!(lines[1][key], value, "{}", output.text());
@@ -357,7 +359,7 @@ fn in_shares_of_a_sampler_and_of_tail_sampling() {
     let chosen = |forges: bool, by_tail: bool| -> Vec<String> {
         let output = Lines::default();
         let sampler = Sampler::builder()
-            .rule(When::any(), ratio(0.5).unwrap())
+            .rule(EventMatcher::any(), Limit::ratio(0.5).unwrap())
             .build();
         let recorder: Recorder = "debug,tail=0.5".parse().unwrap();
         let levels = spanwise::LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());

@@ -3,7 +3,7 @@
 
 /// Lists of holders, one for each size.
 #[derive(Debug)]
-pub(crate) struct BySize<T> {
+pub(crate) struct SizeRanking<T> {
     slots: Vec<Slot<T>>,
     vacant: Option<usize>,
     /// By the size of those in it.
@@ -32,7 +32,7 @@ struct List {
 #[derive(Debug)]
 pub(crate) struct Place(usize);
 
-impl<T> BySize<T> {
+impl<T> SizeRanking<T> {
     /// Adds a holder of the size 1.
     pub(crate) fn push(&mut self, value: T) -> Place {
         let slot = Slot {
@@ -114,7 +114,7 @@ impl<T> BySize<T> {
     }
 }
 
-impl<T> Default for BySize<T> {
+impl<T> Default for SizeRanking<T> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
@@ -150,7 +150,7 @@ mod tests {
         /// Against a list that is searched.
         #[test]
         fn the_largest_is_found(steps in prop::collection::vec(step(), 0..200)) {
-            let mut by_size = BySize::default();
+            let mut by_size = SizeRanking::default();
             // In the order in which they came to their size.
             let mut expected: Vec<(usize, usize, Option<Place>)> = Vec::new();
             for (id, step) in steps.into_iter().enumerate() {

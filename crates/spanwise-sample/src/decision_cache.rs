@@ -4,47 +4,47 @@ use std::{cell::RefCell, ptr};
 
 use tracing_core::Metadata;
 
-use crate::{meter::Verdict, seat::Seat};
+use crate::{limiter::Decision, suppression::SinkState};
 
 #[derive(Clone, Copy)]
-struct Said {
+struct CachedDecision {
     sampler: usize,
     callsite: usize,
-    /// A bit for each seat that was told.
+    /// A bit for each sink that was told.
     told: u64,
-    verdict: Verdict,
+    verdict: Decision,
 }
 
-const NOTHING: Said = Said {
+const NOTHING: CachedDecision = CachedDecision {
     sampler: 0,
     callsite: 0,
     told: 0,
-    verdict: Verdict::Keep,
+    verdict: Decision::Keep,
 };
 
 /// Events are nested if a value logs while it is formatted. Of more than so many at once the outermost may be asked about, and counted, again.
-const EVENTS: usize = 8;
+const MAX_NESTED_EVENTS: usize = 8;
 
 thread_local! {
-    static SAID: RefCell<([Said; EVENTS], usize)> = const { RefCell::new(([NOTHING; EVENTS], 0)) };
+    static SAID: RefCell<([CachedDecision; MAX_NESTED_EVENTS], usize)> = const { RefCell::new(([NOTHING; MAX_NESTED_EVENTS], 0)) };
 }
 
 /// What was said of the current event of `callsite`, or else what `decide` says now.
 ///
 /// An event has no identity of its own: a wrapper may have rebuilt it. But each sink is asked by `event_enabled` before any gets the event, so that
-/// what was said of the event before it is [forgotten](forget) by then. Should a foreign wrapper swallow that call, a sink that asks a second time
+/// what was said of the event before it is [forgotten](clear) by then. Should a foreign wrapper swallow that call, a sink that asks a second time
 /// asks about another event.
-pub(crate) fn recall(
+pub(crate) fn get_or_decide(
     sampler: usize,
     callsite: &'static Metadata<'static>,
-    seat: &Seat,
-    decide: impl FnOnce() -> Verdict,
-) -> Verdict {
+    sink: &SinkState,
+    decide: impl FnOnce() -> Decision,
+) -> Decision {
     let callsite = address(callsite);
     let known = SAID.with_borrow_mut(|(said, _)| {
         let known = said.iter_mut().find(|said| said.is(sampler, callsite))?;
-        if known.told & seat.bit() == 0 {
-            known.told |= seat.bit();
+        if known.told & sink.bit() == 0 {
+            known.told |= sink.bit();
             return Some(known.verdict);
         }
         *known = NOTHING;
@@ -58,13 +58,13 @@ pub(crate) fn recall(
     SAID.with_borrow_mut(|(said, next)| {
         let said_before = said.iter().position(|said| said.is(sampler, callsite));
         let place = said_before.unwrap_or_else(|| {
-            *next = (*next + 1) % EVENTS;
+            *next = (*next + 1) % MAX_NESTED_EVENTS;
             *next
         });
-        said[place] = Said {
+        said[place] = CachedDecision {
             sampler,
             callsite,
-            told: seat.bit(),
+            told: sink.bit(),
             verdict,
         };
     });
@@ -72,7 +72,7 @@ pub(crate) fn recall(
 }
 
 /// Forgets what was said of an event of `callsite`: another one begins.
-pub(crate) fn forget(sampler: usize, callsite: &'static Metadata<'static>) {
+pub(crate) fn clear(sampler: usize, callsite: &'static Metadata<'static>) {
     let callsite = address(callsite);
     SAID.with_borrow_mut(|(said, _)| {
         if let Some(known) = said.iter_mut().find(|said| said.is(sampler, callsite)) {
@@ -81,7 +81,7 @@ pub(crate) fn forget(sampler: usize, callsite: &'static Metadata<'static>) {
     });
 }
 
-impl Said {
+impl CachedDecision {
     fn is(&self, sampler: usize, callsite: usize) -> bool {
         self.callsite == callsite && self.sampler == sampler
     }

@@ -4,20 +4,20 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{Bucket, Phase, State, Unit};
 use crate::recorder::{
+    chunk_pool::PoolLease,
     dump_limit::DumpLimit,
-    memory::Held,
-    reason::Reason,
-    ring::{Head, Ring},
+    record_ring::{RecordHeader, RecordRing},
+    trigger::Trigger,
 };
 
 /// What was kept of a unit, on its way to the output. If nothing is taken from it, all is as before it was begun; if only some is, the rest
 /// counts as failed.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct Dump {
     unit: Arc<Unit>,
     /// It admitted the batch.
     limit: Arc<DumpLimit>,
-    ring: Ring,
+    ring: RecordRing,
     progress: Progress,
     /// For the header.
     pub(crate) records: u64,
@@ -38,7 +38,7 @@ enum Progress {
 
 /// How many lines that other threads kept meanwhile are written before the unit writes through in any case: they may log for ever, and faster
 /// than the output takes it.
-const LATE: u64 = 2000;
+const MAX_LATE_LINES: u64 = 2000;
 
 impl Unit {
     /// Begins to write what is kept. `None` if that has begun already, or the unit has ended, or
@@ -46,16 +46,16 @@ impl Unit {
     /// writes through all the same, unless it is just old.
     pub(crate) fn begin(
         self: &Arc<Self>,
-        reason: Reason,
+        reason: Trigger,
         limit: &Arc<DumpLimit>,
-    ) -> Option<Box<Batch>> {
+    ) -> Option<Box<Dump>> {
         let mut state = self.state();
-        let fails = reason != Reason::Old;
-        if state.phase != Phase::Quiet {
+        let fails = reason != Trigger::Expired;
+        if state.phase != Phase::Buffering {
             state.has_failed |= fails;
             return None;
         }
-        if reason == Reason::Old && self.is_old.load(Ordering::Acquire) {
+        if reason == Trigger::Expired && self.is_old.load(Ordering::Acquire) {
             // Another thread was faster.
             return None;
         }
@@ -64,19 +64,19 @@ impl Unit {
         let is_suppressed =
             (!is_empty || writes_through) && !limit.admits(reason, state.ring.records() as u64);
         // That it is old too is no news of one that failed.
-        let before = state.suppressed.filter(|_| reason == Reason::Old);
+        let before = state.suppressed.filter(|_| reason == Trigger::Expired);
         state.suppressed = is_suppressed.then(|| before.unwrap_or(reason));
         if is_suppressed {
             return None;
         }
         state.has_failed |= fails;
         if is_empty {
-            state.phase = Phase::Writing;
+            state.phase = Phase::Dumping;
             self.written(&mut state);
             return None;
         }
-        state.phase = Phase::Writing;
-        Some(Box::new(Batch {
+        state.phase = Phase::Dumping;
+        Some(Box::new(Dump {
             evicted: state.evicted,
             records: state.ring.records() as u64,
             callsites: {
@@ -85,7 +85,7 @@ impl Unit {
                 callsites.dedup();
                 callsites
             },
-            ring: Ring::default(),
+            ring: RecordRing::default(),
             unit: Arc::clone(self),
             limit: Arc::clone(limit),
             progress: Progress::Begun,
@@ -93,7 +93,7 @@ impl Unit {
     }
 
     /// The lines that were kept since, or none: then the unit writes through.
-    fn next_round(&self, last: bool) -> Option<Ring> {
+    fn next_round(&self, last: bool) -> Option<RecordRing> {
         let mut state = self.state();
         state.evicted = 0;
         let ring = (state.ring.records() > 0).then(|| self.take(&mut state));
@@ -103,15 +103,15 @@ impl Unit {
         ring
     }
 
-    fn take(&self, state: &mut State) -> Ring {
-        self.shared.memory.leave(&mut state.held);
+    fn take(&self, state: &mut State) -> RecordRing {
+        self.shared.memory.detach(&mut state.held);
         std::mem::take(&mut state.ring)
     }
 }
 
-impl Batch {
+impl Dump {
     /// The next line, in `line`: those there were, and then those that other threads kept since.
-    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<Head> {
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
         loop {
             let head = self.ring.pop_oldest(line);
             let late = match self.progress {
@@ -122,7 +122,7 @@ impl Batch {
             if head.is_some() {
                 return head;
             }
-            let is_last = late >= LATE;
+            let is_last = late >= MAX_LATE_LINES;
             let Some(next) = self.unit.next_round(is_last) else {
                 self.progress = Progress::Done;
                 return None;
@@ -138,28 +138,30 @@ impl Batch {
             self.unit
                 .shared
                 .memory
-                .give_back(empty, &mut Held::default());
+                .give_back(empty, &mut PoolLease::default());
         }
     }
 }
 
-impl Drop for Batch {
+impl Drop for Dump {
     fn drop(&mut self) {
         let unit = &self.unit;
         let failed = self.ring.records() as u64;
         unit.shared.counters.failed.add(failed);
         let ring = std::mem::take(&mut self.ring);
-        unit.shared.memory.give_back(ring, &mut Held::default());
+        unit.shared
+            .memory
+            .give_back(ring, &mut PoolLease::default());
         if self.progress == Progress::Done {
             return;
         }
         let mut state = unit.state();
-        if state.phase != Phase::Writing {
+        if state.phase != Phase::Dumping {
             return;
         }
         if self.progress == Progress::Begun {
             // The sink did not write the header: it is inside its own writer, or filters. The next reason tries again.
-            state.phase = Phase::Quiet;
+            state.phase = Phase::Buffering;
             self.limit.give_back(self.records);
         } else {
             // The writer panicked: what came since would not fare better.

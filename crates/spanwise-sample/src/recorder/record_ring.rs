@@ -3,13 +3,13 @@
 use std::{collections::VecDeque, ops::Range};
 
 /// The least that a unit with a line takes.
-pub(crate) const CHUNK: usize = 4 * 1024;
+pub(crate) const CHUNK_LEN: usize = 4 * 1024;
 
-pub(crate) type Chunk = Box<[u8; CHUNK]>;
+pub(crate) type Chunk = Box<[u8; CHUNK_LEN]>;
 
 /// A queue of records that follow each other in its chunks without a gap: the callsite's number, the length, the line.
 #[derive(Debug, Default)]
-pub(crate) struct Ring {
+pub(crate) struct RecordRing {
     chunks: VecDeque<Chunk>,
     /// Emptied from the front, to be used at the back.
     idle: Vec<Chunk>,
@@ -21,17 +21,17 @@ pub(crate) struct Ring {
 
 /// A record, but for its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct RecordHeader {
     pub(crate) callsite: u32,
     len: u32,
 }
 
-const HEAD: usize = 8;
+const HEADER_LEN: usize = 8;
 
-impl Ring {
+impl RecordRing {
     /// What a line takes.
     pub(crate) fn size_of(line: &[u8]) -> usize {
-        HEAD + line.len()
+        HEADER_LEN + line.len()
     }
 
     pub(crate) fn records(&self) -> usize {
@@ -65,11 +65,11 @@ impl Ring {
 
     /// Appends a record if the chunk at hand has room for it.
     #[inline]
-    pub(crate) fn push_if_simple(&mut self, callsite: u32, line: &[u8]) -> bool {
+    pub(crate) fn try_push_contiguous(&mut self, callsite: u32, line: &[u8]) -> bool {
         let size = Self::size_of(line);
         let at = self.start + self.len;
-        let chunk = self.chunks.get_mut(at / CHUNK);
-        let place = chunk.and_then(|chunk| chunk[at % CHUNK..].get_mut(..size));
+        let chunk = self.chunks.get_mut(at / CHUNK_LEN);
+        let place = chunk.and_then(|chunk| chunk[at % CHUNK_LEN..].get_mut(..size));
         let Some((head, rest)) = place.and_then(|place| place.split_first_chunk_mut()) else {
             return false;
         };
@@ -82,7 +82,7 @@ impl Ring {
 
     /// Appends a record that there is room for.
     pub(crate) fn push(&mut self, callsite: u32, line: &[u8]) {
-        if !self.push_if_simple(callsite, line) {
+        if !self.try_push_contiguous(callsite, line) {
             self.append(&head_of(callsite, line));
             self.append(line);
             self.records += 1;
@@ -94,7 +94,7 @@ impl Ring {
         let Some(head) = self.head() else {
             return false;
         };
-        self.advance(HEAD + head.len as usize);
+        self.advance(HEADER_LEN + head.len as usize);
         self.records -= 1;
         true
     }
@@ -104,17 +104,17 @@ impl Ring {
         let mut at = self.start;
         (0..self.records).map(move |_| {
             let head = self.head_at(at);
-            at += HEAD + head.len as usize;
+            at += HEADER_LEN + head.len as usize;
             head.callsite
         })
     }
 
     /// Takes the oldest record; its line replaces what is in `line`.
-    pub(crate) fn pop_oldest(&mut self, line: &mut Vec<u8>) -> Option<Head> {
+    pub(crate) fn pop_oldest(&mut self, line: &mut Vec<u8>) -> Option<RecordHeader> {
         let head = self.head()?;
         line.clear();
         line.resize(head.len as usize, 0);
-        self.copy(self.start + HEAD, line);
+        self.copy(self.start + HEADER_LEN, line);
         self.drop_oldest();
         Some(head)
     }
@@ -127,25 +127,25 @@ impl Ring {
         self.chunks.drain(..).chain(self.idle.drain(..))
     }
 
-    fn head(&self) -> Option<Head> {
+    fn head(&self) -> Option<RecordHeader> {
         if self.records == 0 {
             return None;
         }
         Some(self.head_at(self.start))
     }
 
-    fn head_at(&self, offset: usize) -> Head {
-        let mut head = [0; HEAD];
+    fn head_at(&self, offset: usize) -> RecordHeader {
+        let mut head = [0; HEADER_LEN];
         self.copy(offset, &mut head);
         let head = u64::from_le_bytes(head);
-        Head {
+        RecordHeader {
             callsite: (head >> 32) as u32,
             len: head as u32,
         }
     }
 
     fn free(&self) -> usize {
-        self.chunks.len() * CHUNK - self.start - self.len
+        self.chunks.len() * CHUNK_LEN - self.start - self.len
     }
 
     /// In pieces, since it ends in another chunk than it begins in.
@@ -172,15 +172,15 @@ impl Ring {
     fn advance(&mut self, by: usize) {
         self.start += by;
         self.len -= by;
-        while self.start >= CHUNK {
+        while self.start >= CHUNK_LEN {
             // The records before `start` were in it.
             self.idle.extend(self.chunks.pop_front());
-            self.start -= CHUNK;
+            self.start -= CHUNK_LEN;
         }
     }
 }
 
-fn head_of(callsite: u32, line: &[u8]) -> [u8; HEAD] {
+fn head_of(callsite: u32, line: &[u8]) -> [u8; HEADER_LEN] {
     // Lines are limited to much less than 4 GiB.
     ((u64::from(callsite) << 32) | line.len() as u64).to_le_bytes()
 }
@@ -188,8 +188,8 @@ fn head_of(callsite: u32, line: &[u8]) -> [u8; HEAD] {
 /// Where bytes from `offset` on are: in which chunk, and how many of them there.
 #[inline]
 fn place(offset: usize, len: usize) -> (usize, Range<usize>) {
-    let start = offset % CHUNK;
-    (offset / CHUNK, start..CHUNK.min(start + len))
+    let start = offset % CHUNK_LEN;
+    (offset / CHUNK_LEN, start..CHUNK_LEN.min(start + len))
 }
 
 #[cfg(test)]
@@ -202,16 +202,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_comes_out_is_what_went_in(steps in prop::collection::vec((0_usize..3 * CHUNK, any::<u32>(), 0_usize..3), 0..200)) {
-            let mut ring = Ring::default();
+        fn what_comes_out_is_what_went_in(steps in prop::collection::vec((0_usize..3 * CHUNK_LEN, any::<u32>(), 0_usize..3), 0..200)) {
+            let mut ring = RecordRing::default();
             let mut expected = VecDeque::new();
             let mut chunks = 0;
             let mut line = Vec::new();
             for (len, callsite, pops) in steps {
                 let bytes: Vec<u8> = (0..len).map(|at| (at as u32 ^ callsite) as u8).collect();
-                while !ring.has_room(Ring::size_of(&bytes)) {
+                while !ring.has_room(RecordRing::size_of(&bytes)) {
                     chunks += 1;
-                    ring.add_chunk(Box::new([0; CHUNK]));
+                    ring.add_chunk(Box::new([0; CHUNK_LEN]));
                 }
                 ring.push(callsite, &bytes);
                 expected.push_back((callsite, bytes));
@@ -221,7 +221,7 @@ mod tests {
                 }
                 prop_assert!(ring.callsites().eq(expected.iter().map(|(callsite, _)| *callsite)));
                 prop_assert_eq!(ring.records(), expected.len());
-                prop_assert_eq!(ring.len(), expected.iter().map(|(_, bytes)| Ring::size_of(bytes)).sum::<usize>());
+                prop_assert_eq!(ring.len(), expected.iter().map(|(_, bytes)| RecordRing::size_of(bytes)).sum::<usize>());
             }
             prop_assert_eq!(ring.drain_chunks().count(), chunks);
         }

@@ -9,13 +9,13 @@ use std::{
 use spanwise_core::Fault;
 
 use super::{Bucket, Phase, State, Unit};
-use crate::recorder::{ring::Ring, shared::Shared};
+use crate::recorder::{record_ring::RecordRing, recorder_state::RecorderState};
 
 /// A line that is to be kept: the number of its callsite, and a bit. In one number, since it goes through a cell.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct What(u32);
+pub(crate) struct RecordTag(u32);
 
-impl What {
+impl RecordTag {
     const HELD: u32 = 1 << 31;
 
     /// It is below what is shown.
@@ -41,29 +41,29 @@ impl What {
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum BufferOutcome {
     /// It was taken.
     Taken,
     /// Meanwhile the unit writes through.
-    Through,
+    PassThrough,
 }
 
 /// How often a line that finds the memory full takes some of the largest unit's.
-const ATTEMPTS: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 impl Unit {
-    /// Keeps a line that [`What::captured`] says nothing more of than that it is to be kept, if there is room for it. False if it was not.
+    /// Keeps a line that [`RecordTag::captured`] says nothing more of than that it is to be kept, if there is room for it. False if it was not.
     #[inline]
-    pub(crate) fn keep_quickly(&self, what: What, line: &[u8]) -> bool {
-        let Shared {
+    pub(crate) fn try_buffer_fast(&self, what: RecordTag, line: &[u8]) -> bool {
+        let RecorderState {
             options, counters, ..
         } = &*self.shared;
         let mut state = self.state();
-        let kept = state.phase == Phase::Quiet
+        let kept = state.phase == Phase::Buffering
             && !what.is_held()
-            && line.len() <= options.limits.record_bytes
-            && !self.is_full(&state, Ring::size_of(line))
-            && state.ring.push_if_simple(what.callsite(), line);
+            && line.len() <= options.limits.max_record_bytes
+            && !self.is_full(&state, RecordRing::size_of(line))
+            && state.ring.try_push_contiguous(what.callsite(), line);
         if kept {
             counters.captured.count();
         }
@@ -73,18 +73,18 @@ impl Unit {
     /// Keeps a line, at the cost of others: the unit's older ones where it has too many, those of
     /// the largest unit where all have too many.
     #[inline(never)]
-    pub(crate) fn keep(self: &Arc<Self>, what: What, line: &[u8]) -> Kept {
+    pub(crate) fn keep(self: &Arc<Self>, what: RecordTag, line: &[u8]) -> BufferOutcome {
         let limits = &self.shared.options.limits;
-        let fits = line.len() <= limits.record_bytes;
-        let size = Ring::size_of(line);
-        for _ in 0..ATTEMPTS {
+        let fits = line.len() <= limits.max_record_bytes;
+        let size = RecordRing::size_of(line);
+        for _ in 0..MAX_ATTEMPTS {
             let mut state = self.state();
             match state.phase {
-                Phase::Through => return Kept::Through,
-                Phase::Quiet if what.is_held() && self.is_old.load(Ordering::Acquire) => {
-                    return Kept::Through;
+                Phase::PassThrough => return BufferOutcome::PassThrough,
+                Phase::Buffering if what.is_held() && self.is_old.load(Ordering::Acquire) => {
+                    return BufferOutcome::PassThrough;
                 }
-                Phase::Quiet | Phase::Writing | Phase::Ended => {}
+                Phase::Buffering | Phase::Dumping | Phase::Ended => {}
             }
             if state.phase == Phase::Ended || !fits {
                 let bucket = if fits {
@@ -95,19 +95,19 @@ impl Unit {
                 self.shared.counters.captured.count();
                 bucket.add(1);
                 state.evicted += 1;
-                return Kept::Taken;
+                return BufferOutcome::Taken;
             }
-            if state.phase == Phase::Writing && self.is_full(&state, size) {
+            if state.phase == Phase::Dumping && self.is_full(&state, size) {
                 // What came before the reason is what is wanted, and is announced already.
                 self.shared.counters.captured.count();
                 self.shared.counters.evicted.add(1);
                 state.evicted += 1;
-                return Kept::Taken;
+                return BufferOutcome::Taken;
             }
             if self.make_room(&mut state, size) {
                 state.ring.push(what.callsite(), line);
                 self.shared.counters.captured.count();
-                return Kept::Taken;
+                return BufferOutcome::Taken;
             }
             drop(state);
             self.evict_largest(size);
@@ -116,13 +116,14 @@ impl Unit {
         self.shared.counters.captured.count();
         self.shared.counters.evicted.add(1);
         self.state().evicted += 1;
-        Kept::Taken
+        BufferOutcome::Taken
     }
 
     #[inline]
     fn is_full(&self, state: &State, size: usize) -> bool {
         let limits = &self.shared.options.limits;
-        state.ring.records() >= limits.unit_records || state.ring.len() + size > limits.unit_bytes
+        state.ring.records() >= limits.max_unit_records
+            || state.ring.len() + size > limits.max_unit_bytes
     }
 
     /// False if there is no memory left.
@@ -157,7 +158,7 @@ impl Unit {
             largest.evict()
         };
         if records > 0 {
-            let most = self.shared.options.limits.process_bytes;
+            let most = self.shared.options.limits.max_process_bytes;
             let why = format_args!(
                 "{records} lines of a unit of work: all units together have filled their {most} bytes"
             );

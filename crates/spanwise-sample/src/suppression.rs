@@ -16,16 +16,16 @@ use tracing::{Dispatch, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
 use crate::{
+    limiter_clock::{LimiterClock, Precision},
     owner::{OWNERS, Owner},
     sampler::WeakSampler,
     summary::{self, Summary},
-    time::{Precision, Time},
 };
 
 /// The place of a sink at a sampler.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    /// From 1, and no other seat's, of no other sampler.
+pub(crate) struct SinkState {
+    /// From 1, and no other sink's, of no other sampler.
     id: u64,
     /// Among those of its sampler.
     number: usize,
@@ -35,38 +35,38 @@ pub(crate) struct Seat {
     changes: AtomicU64,
     /// Whether a thread remembers a trace or a request for this sink.
     is_remembered: AtomicBool,
-    time: Time,
+    time: LimiterClock,
     dispatch: OnceLock<WeakDispatch>,
     kept: ShardedCounter,
     sampled_out: ShardedCounter,
     /// Of what was held back, what a later event stands for.
-    stood_for: AtomicU64,
-    owed: CallsitePlans<Owed>,
+    represented: AtomicU64,
+    owed: CallsitePlans<CallsiteSuppression>,
     /// Callsites with something held back, and when to tell it: first come, first told.
     pending: Mutex<Vec<(&'static Metadata<'static>, u64)>>,
-    /// When the next of them is to be told.
+    /// EventMatcher the next of them is to be told.
     next_due: AtomicU64,
 }
 
 /// What was held back of one callsite. One more of it takes no lock.
 #[derive(Debug, Default)]
-struct Owed {
+struct CallsiteSuppression {
     /// Ever.
-    held_back: AtomicU64,
-    /// When the last one was.
+    suppressed: AtomicU64,
+    /// EventMatcher the last one was.
     last: AtomicU64,
-    /// What the debt knows of those that are not settled: a [`Known`].
-    known: AtomicU8,
-    debt: Mutex<Debt>,
+    /// What the debt knows of those that are not settled: a [`SummaryDue`].
+    due: AtomicU8,
+    debt: Mutex<Unreported>,
 }
 
 #[derive(Debug, Default)]
-struct Debt {
+struct Unreported {
     /// Of what was held back, what was told or is stood for.
     settled: u64,
-    /// When the first one was that is not.
+    /// EventMatcher the first one was that is not.
     first: u64,
-    /// When it is to be told, as far as it is pending.
+    /// EventMatcher it is to be told, as far as it is pending.
     pending: Option<u64>,
     /// Of what is not settled, by whose it is.
     of: Vec<Of>,
@@ -86,11 +86,11 @@ struct Of {
 /// Nothing is.
 const NEVER: u64 = u64::MAX;
 
-/// When that is to be told of which nothing is shown: by a flush, and not before.
-pub(crate) const AT_THE_END: u64 = NEVER;
+/// EventMatcher that is to be told of which nothing is shown: by a flush, and not before.
+pub(crate) const ON_FLUSH: u64 = NEVER;
 
-impl Seat {
-    pub(crate) fn new(number: usize, time: Time, sampler: WeakSampler) -> Self {
+impl SinkState {
+    pub(crate) fn new(number: usize, time: LimiterClock, sampler: WeakSampler) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
@@ -102,7 +102,7 @@ impl Seat {
             dispatch: OnceLock::new(),
             kept: ShardedCounter::default(),
             sampled_out: ShardedCounter::default(),
-            stood_for: AtomicU64::new(0),
+            represented: AtomicU64::new(0),
             owed: CallsitePlans::default(),
             pending: Mutex::default(),
             next_due: AtomicU64::new(NEVER),
@@ -162,28 +162,28 @@ impl Seat {
 
     /// An event is held back, to be told at `until`.
     #[inline]
-    pub(crate) fn held_back(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
+    pub(crate) fn suppress(&self, callsite: &'static Metadata<'static>, now: u64, until: u64) {
         let owed = self.owed(callsite);
         owed.count(now);
         // Whoever settles takes this back before it reads the number: one that it did not count sees it here.
-        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
-            self.first_held_back(callsite, owed, now, until);
+        if owed.due.load(Ordering::Acquire) < SummaryDue::from_deadline(until) as u8 {
+            self.suppress_first(callsite, owed, now, until);
         }
     }
 
     #[cold]
-    fn first_held_back(
+    fn suppress_first(
         &self,
         callsite: &'static Metadata<'static>,
-        owed: &Owed,
+        owed: &CallsiteSuppression,
         now: u64,
         until: u64,
     ) {
-        self.make_known(callsite, &mut owed.debt(), owed, now, until);
+        self.schedule_summary(callsite, &mut owed.debt(), owed, now, until);
     }
 
     /// An event of the bucket `key` is held back, of those that a limit has for each value of a field. If it is new, `owner` is asked whose it is.
-    pub(crate) fn held_back_of(
+    pub(crate) fn suppress_by_value(
         &self,
         callsite: &'static Metadata<'static>,
         now: u64,
@@ -201,61 +201,67 @@ impl Seat {
             debt.count_new(key, now, owner);
         }
         owed.count(now);
-        if owed.known.load(Ordering::Acquire) < Known::of(until) as u8 {
-            self.make_known(callsite, &mut debt, owed, now, until);
+        if owed.due.load(Ordering::Acquire) < SummaryDue::from_deadline(until) as u8 {
+            self.schedule_summary(callsite, &mut debt, owed, now, until);
         }
     }
 
     /// What was held back is the first since the last time something was settled, or is to be told sooner than that.
     #[cold]
-    fn make_known(
+    fn schedule_summary(
         &self,
         callsite: &'static Metadata<'static>,
-        debt: &mut Debt,
-        owed: &Owed,
+        debt: &mut Unreported,
+        owed: &CallsiteSuppression,
         now: u64,
         until: u64,
     ) {
-        let known = owed.known.load(Ordering::Acquire);
-        if known >= Known::of(until) as u8 || owed.held_back.load(Ordering::Acquire) == debt.settled
+        let known = owed.due.load(Ordering::Acquire);
+        if known >= SummaryDue::from_deadline(until) as u8
+            || owed.suppressed.load(Ordering::Acquire) == debt.settled
         {
             // Another thread was faster, with the first one or with settling.
             return;
         }
-        if known == Known::Nothing as u8 {
+        if known == SummaryDue::None as u8 {
             debt.first = now;
         }
         match debt.pending {
             None => self.pending().push((callsite, until)),
             // One rule waits for the end, another does not.
-            Some(AT_THE_END) if until < AT_THE_END => {
+            Some(ON_FLUSH) if until < ON_FLUSH => {
                 let mut pending = self.pending();
                 let same = pending.iter_mut().filter(|(of, _)| ptr::eq(*of, callsite));
                 same.for_each(|(_, due)| *due = until);
             }
             Some(pending) => {
-                owed.known
-                    .store(Known::of(pending) as u8, Ordering::Release);
+                owed.due
+                    .store(SummaryDue::from_deadline(pending) as u8, Ordering::Release);
                 return;
             }
         }
         debt.pending = Some(until);
-        owed.known.store(Known::of(until) as u8, Ordering::Release);
+        owed.due
+            .store(SummaryDue::from_deadline(until) as u8, Ordering::Release);
         self.next_due.fetch_min(until, Ordering::Relaxed);
     }
 
     /// An event is about to be handed on that is to stand for so many others. It stands for those that this sink is owed: it may have been told of some,
     /// another thread may not have counted the last one yet, a filter may have kept some from it.
-    pub(crate) fn stands_for(&self, callsite: &'static Metadata<'static>, others: u32) -> u64 {
+    pub(crate) fn take_represented(
+        &self,
+        callsite: &'static Metadata<'static>,
+        others: u32,
+    ) -> u64 {
         let owed = self.owed(callsite);
         let others = owed.settle(&mut owed.debt(), others.into());
-        self.stood_for.fetch_add(others, Ordering::Relaxed);
+        self.represented.fetch_add(others, Ordering::Relaxed);
         others
     }
 
     /// Whether there is anything to tell, now or later.
     #[inline]
-    pub(crate) fn is_owed(&self) -> bool {
+    pub(crate) fn has_unreported(&self) -> bool {
         self.next_due.load(Ordering::Relaxed) != NEVER
     }
 
@@ -268,7 +274,7 @@ impl Seat {
 
     /// What is to be told by `until`, one at a time: no lock is held while it is told.
     #[cold]
-    pub(crate) fn next_until(&self, until: u64) -> Option<Summary> {
+    pub(crate) fn next_summary(&self, until: u64) -> Option<Summary> {
         loop {
             let callsite = {
                 let mut pending = self.pending();
@@ -322,7 +328,7 @@ impl Seat {
 
     /// Tells all there is to tell, without an event at hand.
     pub(crate) fn flush(&self) {
-        while let Some(summary) = self.next_until(NEVER) {
+        while let Some(summary) = self.next_summary(NEVER) {
             let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade);
             if !summary::send(self, dispatch.as_ref(), &summary) {
                 lost(&SelfReport::default(), &summary);
@@ -332,7 +338,7 @@ impl Seat {
 
     /// The sink is gone: complains about what it was not told.
     pub(crate) fn close(&self, report: &SelfReport) {
-        while let Some(summary) = self.next_until(NEVER) {
+        while let Some(summary) = self.next_summary(NEVER) {
             lost(report, &summary);
         }
         self.sampler.remove(self);
@@ -340,18 +346,18 @@ impl Seat {
 
     pub(crate) fn stats(&self) -> SamplerStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let held_back = self.owed.iter().map(|owed| load(&owed.held_back)).sum();
-        let stood_for = load(&self.stood_for).min(held_back);
+        let suppressed = self.owed.iter().map(|owed| load(&owed.suppressed)).sum();
+        let represented = load(&self.represented).min(suppressed);
         SamplerStats {
             kept: self.kept.total(),
-            sampled_out: self.sampled_out.total() + stood_for,
-            suppressed: held_back - stood_for,
+            sampled_out: self.sampled_out.total() + represented,
+            suppressed: suppressed - represented,
         }
     }
 
     #[inline]
-    fn owed(&self, callsite: &'static Metadata<'static>) -> &Owed {
-        self.owed.get(callsite, |_| Owed::default())
+    fn owed(&self, callsite: &'static Metadata<'static>) -> &CallsiteSuppression {
+        self.owed.get(callsite, |_| CallsiteSuppression::default())
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
@@ -359,35 +365,35 @@ impl Seat {
     }
 }
 
-impl Owed {
+impl CallsiteSuppression {
     #[inline]
     fn count(&self, now: u64) {
         self.last.store(now, Ordering::Relaxed);
-        self.held_back.fetch_add(1, Ordering::AcqRel);
+        self.suppressed.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn debt(&self) -> MutexGuard<'_, Debt> {
+    fn debt(&self) -> MutexGuard<'_, Unreported> {
         self.debt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Settles what is owed, or `most` of it. How much that is.
-    fn settle(&self, debt: &mut Debt, most: u64) -> u64 {
-        self.known.store(Known::Nothing as u8, Ordering::Release);
+    fn settle(&self, debt: &mut Unreported, most: u64) -> u64 {
+        self.due.store(SummaryDue::None as u8, Ordering::Release);
         // A change, though of nothing, so that it has its place among the others.
-        let held_back = self.held_back.fetch_add(0, Ordering::AcqRel);
-        let settled = (held_back - debt.settled).min(most);
+        let suppressed = self.suppressed.fetch_add(0, Ordering::AcqRel);
+        let settled = (suppressed - debt.settled).min(most);
         debt.settled += settled;
-        if debt.settled != held_back
+        if debt.settled != suppressed
             && let Some(pending) = debt.pending
         {
-            self.known
-                .store(Known::of(pending) as u8, Ordering::Release);
+            self.due
+                .store(SummaryDue::from_deadline(pending) as u8, Ordering::Release);
         }
         settled
     }
 }
 
-impl Debt {
+impl Unreported {
     /// Counts an event of a value that is known; false if it is not.
     fn count_known(&mut self, key: u64, now: u64) -> bool {
         let known = self.of.iter_mut().find(|of| of.key == key);
@@ -415,21 +421,21 @@ impl Debt {
 /// What a debt knows of what is held back.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
-enum Known {
-    Nothing,
-    /// It is to be told [at the end](AT_THE_END).
-    ForTheEnd,
+enum SummaryDue {
+    None,
+    /// It is to be told [at the end](ON_FLUSH).
+    OnFlush,
     /// It is to be told when its time comes.
-    ForItsTime,
+    AtTime,
 }
 
-impl Known {
+impl SummaryDue {
     #[inline]
-    fn of(until: u64) -> Self {
-        if until == AT_THE_END {
-            Self::ForTheEnd
+    fn from_deadline(until: u64) -> Self {
+        if until == ON_FLUSH {
+            Self::OnFlush
         } else {
-            Self::ForItsTime
+            Self::AtTime
         }
     }
 }
@@ -438,7 +444,7 @@ fn lost(report: &SelfReport, summary: &Summary) {
     report.last_fault(
         Fault::Lost,
         &format_args!(
-            "{} events of {} were held back by a sampler, and no summary says so: call `Sampler::flush` before the end",
+            "{} events of {} were held back by a sampler, and no summary says so: call `Sampler::emit_summaries` before the end",
             summary.suppressed,
             summary::Place(summary.callsite)
         ),

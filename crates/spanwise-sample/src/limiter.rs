@@ -7,25 +7,25 @@ use std::{
 
 use crate::{
     limit::{First, Rate, SECOND},
-    share::Share,
-    time::{Precision, Time},
+    limiter_clock::{LimiterClock, Precision},
+    share::SampleRate,
 };
 
 /// What a limit says of one event. Times are nanoseconds of the sampler's [`Time`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     Keep,
     /// Kept, as the others of this share are not.
-    Share(Share),
+    KeepWithRatio(SampleRate),
     /// Left out for good: the kept ones say their share.
     SampledOut,
     /// Kept; it stands for itself and so many others, which were held back before it.
-    StandsFor {
+    KeepFor {
         others: u32,
         now: u64,
     },
     /// Held back at `now`: to be told at `until`, unless another event comes to stand for it.
-    HeldBack {
+    Suppress {
         now: u64,
         until: u64,
         /// Of the bucket, if there is one for each value of a field; else 0.
@@ -33,45 +33,45 @@ pub(crate) enum Verdict {
     },
 }
 
-impl Verdict {
+impl Decision {
     /// What time it is, if that was asked for.
     #[inline]
     pub(crate) fn time(self) -> Option<u64> {
         match self {
-            Self::StandsFor { now, .. } | Self::HeldBack { now, .. } => Some(now),
-            Self::Keep | Self::Share(_) | Self::SampledOut => None,
+            Self::KeepFor { now, .. } | Self::Suppress { now, .. } => Some(now),
+            Self::Keep | Self::KeepWithRatio(_) | Self::SampledOut => None,
         }
     }
 }
 
 /// A limit at one callsite.
 #[derive(Debug)]
-pub(crate) enum Meter {
-    Bucket(Bucket, AtomicU64),
-    Count(Count, AtomicU64),
+pub(crate) enum Limiter {
+    TokenBucket(TokenBucket, AtomicU64),
+    WindowCounter(WindowCounter, AtomicU64),
 }
 
-impl Meter {
+impl Limiter {
     pub(crate) fn bucket(rate: &Rate) -> Self {
-        Self::Bucket(Bucket::new(rate), AtomicU64::new(0))
+        Self::TokenBucket(TokenBucket::new(rate), AtomicU64::new(0))
     }
 
     pub(crate) fn count(first: First) -> Self {
-        Self::Count(Count::new(first), AtomicU64::new(0))
+        Self::WindowCounter(WindowCounter::new(first), AtomicU64::new(0))
     }
 
     #[inline]
-    pub(crate) fn verdict(&self, time: &Time) -> Verdict {
+    pub(crate) fn verdict(&self, time: &LimiterClock) -> Decision {
         match self {
-            Self::Bucket(bucket, state) => bucket.take_shared(state, bucket.time(time)),
-            Self::Count(count, state) => count.next(state, time.now(count.precision)),
+            Self::TokenBucket(bucket, state) => bucket.take_shared(state, bucket.time(time)),
+            Self::WindowCounter(count, state) => count.next(state, time.now(count.precision)),
         }
     }
 }
 
 /// A token bucket. Its level is kept as the time at which it would be full again (the generic cell rate algorithm): 0, long ago, is a full bucket.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
+pub(crate) struct TokenBucket {
     /// In which one token comes; none if none ever comes.
     interval: Option<u64>,
     /// How far from full it may be.
@@ -81,10 +81,10 @@ pub(crate) struct Bucket {
     precision: Precision,
 }
 
-impl Bucket {
+impl TokenBucket {
     pub(crate) fn new(rate: &Rate) -> Self {
         let interval =
-            (rate.events > 0).then(|| (nanos(rate.within) / u64::from(rate.events)).max(1));
+            (rate.events > 0).then(|| (nanos(rate.period) / u64::from(rate.events)).max(1));
         let burst = rate.burst.unwrap_or(rate.events).max(1);
         // What does not come to a burst before the coarse clock goes on is not lost.
         let burst_takes = interval
@@ -95,18 +95,18 @@ impl Bucket {
             tolerance: interval
                 .unwrap_or_default()
                 .saturating_mul(u64::from(burst) - 1),
-            period: nanos(rate.within.max(SECOND)),
+            period: nanos(rate.period.max(SECOND)),
             precision: Precision::to_measure(burst_takes),
         }
     }
 
     #[inline]
-    pub(crate) fn time(&self, time: &Time) -> u64 {
+    pub(crate) fn time(&self, time: &LimiterClock) -> u64 {
         time.now(self.precision)
     }
 
     /// Takes a token out of a bucket that is changed by one thread at a time.
-    pub(crate) fn take(self, bucket: &mut u64, now: u64) -> Verdict {
+    pub(crate) fn take(self, bucket: &mut u64, now: u64) -> Decision {
         let next = self.next(*bucket, now);
         *bucket = next.unwrap_or(*bucket);
         self.verdict(next, now)
@@ -114,7 +114,7 @@ impl Bucket {
 
     /// Takes a token out of a bucket that threads share.
     #[inline]
-    pub(crate) fn take_shared(self, bucket: &AtomicU64, now: u64) -> Verdict {
+    pub(crate) fn take_shared(self, bucket: &AtomicU64, now: u64) -> Decision {
         let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
             self.next(bucket, now)
         });
@@ -167,10 +167,10 @@ impl Bucket {
     }
 
     #[inline]
-    fn verdict(self, taken: Option<u64>, now: u64) -> Verdict {
+    fn verdict(self, taken: Option<u64>, now: u64) -> Decision {
         match taken {
-            Some(_) => Verdict::Keep,
-            None => Verdict::HeldBack {
+            Some(_) => Decision::Keep,
+            None => Decision::Suppress {
                 now,
                 until: now.saturating_add(self.period),
                 key: 0,
@@ -181,7 +181,7 @@ impl Bucket {
 
 /// Counts events by ticks: in a number, that of the tick in the upper half, the count in the lower one.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Count {
+pub(crate) struct WindowCounter {
     first: u32,
     every: u32,
     /// Of a tick.
@@ -191,9 +191,9 @@ pub(crate) struct Count {
     precision: Precision,
 }
 
-impl Count {
+impl WindowCounter {
     fn new(limit: First) -> Self {
-        let length = nanos(limit.tick).max(1);
+        let length = nanos(limit.period).max(1);
         Self {
             first: limit.events,
             every: limit.every,
@@ -204,7 +204,7 @@ impl Count {
     }
 
     #[inline]
-    fn next(self, state: &AtomicU64, now: u64) -> Verdict {
+    fn next(self, state: &AtomicU64, now: u64) -> Decision {
         let tick = self.tick(now);
         let mut known = state.load(Ordering::Relaxed);
         let count = loop {
@@ -222,14 +222,14 @@ impl Count {
         };
         let over = count.saturating_sub(self.first);
         if over == 0 {
-            Verdict::Keep
+            Decision::Keep
         } else if self.every > 0 && over.is_multiple_of(self.every) && count < u32::MAX {
-            Verdict::StandsFor {
+            Decision::KeepFor {
                 others: self.every - 1,
                 now,
             }
         } else {
-            Verdict::HeldBack {
+            Decision::Suppress {
                 now,
                 until: tick.saturating_add(1).saturating_mul(self.length),
                 key: 0,
@@ -255,17 +255,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{first, rate};
+    use crate::{First, Rate};
 
     const MS: u64 = 1_000_000;
 
     #[test]
     fn a_bucket_lets_a_burst_through_and_then_its_rate() {
-        let bucket = Bucket::new(&rate(10).burst(3));
+        let bucket = TokenBucket::new(&Rate::per_second(10).burst(3));
         let state = AtomicU64::new(0);
         let kept = |from: u64, to: u64| {
             (from..to)
-                .filter(|ms| bucket.take_shared(&state, ms * MS) == Verdict::Keep)
+                .filter(|ms| bucket.take_shared(&state, ms * MS) == Decision::Keep)
                 .collect::<Vec<_>>()
         };
         // A token each 100 ms.
@@ -276,22 +276,26 @@ mod tests {
 
     #[test]
     fn no_rate_keeps_nothing() {
-        let (bucket, mut state) = (Bucket::new(&rate(0)), 0);
+        let (bucket, mut state) = (TokenBucket::new(&Rate::per_second(0)), 0);
         assert!(matches!(
             bucket.take(&mut state, 99 * MS),
-            Verdict::HeldBack { .. }
+            Decision::Suppress { .. }
         ));
     }
 
     #[test]
     fn counting_starts_again_with_each_tick() {
-        let limit = Count::new(first(2).then_every(3).within(Duration::from_millis(10)));
+        let limit = WindowCounter::new(
+            First::new(2)
+                .then_every(3)
+                .within(Duration::from_millis(10)),
+        );
         let state = AtomicU64::new(0);
         let kept = |tick: u64, events: u32| {
             (1..=events)
                 .filter(|_| {
                     let verdict = limit.next(&state, tick * 10 * MS);
-                    !matches!(verdict, Verdict::HeldBack { .. })
+                    !matches!(verdict, Decision::Suppress { .. })
                 })
                 .count()
         };
@@ -302,14 +306,14 @@ mod tests {
         assert_eq!(kept((1 << 33) + 5, 10), 4);
         let now = ((1 << 33) + 5) * 10 * MS;
         let last = limit.next(&state, now);
-        assert_eq!(last, Verdict::StandsFor { others: 2, now });
+        assert_eq!(last, Decision::KeepFor { others: 2, now });
     }
 
     proptest! {
         #[test]
         fn the_tick_is_what_division_says(now: u64, length in 1_u64.., factor: u64) {
             for now in [now, factor.wrapping_mul(length), factor.wrapping_mul(length).wrapping_sub(1)] {
-                let count = Count::new(first(1).within(Duration::from_nanos(length)));
+                let count = WindowCounter::new(First::new(1).within(Duration::from_nanos(length)));
                 prop_assert_eq!(count.tick(now), now / count.length);
             }
         }

@@ -4,23 +4,23 @@ use std::fmt;
 
 use tracing::Level;
 
-use crate::setting;
+use crate::parse;
 
 /// Which events a rule is about: all conditions hold at once. The default is about every event but those at ERROR and WARN.
 ///
 /// An event at ERROR or WARN is only meant by a rule that names its level.
 ///
 /// ```
-/// use spanwise_sample::When;
+/// use spanwise_sample::EventMatcher;
 /// use tracing::Level;
 ///
-/// let noisy = When::target("shop::cache").and_level(Level::INFO);
-/// let miss = When::message("cache miss");
-/// let acme = When::field("tenant_id", "acme");
+/// let noisy = EventMatcher::target("shop::cache").and_level(Level::INFO);
+/// let miss = EventMatcher::message("cache miss");
+/// let acme = EventMatcher::field("tenant_id", "acme");
 /// # let _ = (noisy, miss, acme);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct When {
+pub struct EventMatcher {
     pub(crate) target: Option<String>,
     pub(crate) level: Option<Level>,
     pub(crate) name: Option<String>,
@@ -28,7 +28,7 @@ pub struct When {
     pub(crate) fields: Vec<(String, String)>,
 }
 
-impl When {
+impl EventMatcher {
     /// Every event, but for ERROR and WARN.
     #[must_use]
     pub fn any() -> Self {
@@ -126,11 +126,11 @@ fn is_inside(target: &str, prefix: &str) -> bool {
 }
 
 fn looks_like_a_level(target: &str) -> bool {
-    setting::level(target).is_some() || spanwise_core::suggest::closest_level(target).is_some()
+    parse::level(target).is_some() || spanwise_core::suggest::closest_level(target).is_some()
 }
 
 /// As `LOG_SAMPLE` writes it; what that has no words for stands in brackets.
-impl fmt::Display for When {
+impl fmt::Display for EventMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             target,

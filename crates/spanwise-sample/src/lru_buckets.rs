@@ -14,37 +14,37 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
-use crate::meter::{Bucket, Verdict};
+use crate::limiter::{Decision, TokenBucket};
 
-/// The buckets of one rule: at most [`KEYS`]. In shards, so that threads seldom wait for each
+/// The buckets of one rule: at most [`MAX_KEYS`]. In shards, so that threads seldom wait for each
 /// other.
 #[derive(Debug)]
-pub(crate) struct Keyed {
+pub(crate) struct LruBuckets {
     random: RandomState,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<LruShard>; SHARDS],
     /// The bucket that values share which took the place of one in use.
     overflow: AtomicU64,
 }
 
-pub(crate) const KEYS: usize = 10_000;
+pub(crate) const MAX_KEYS: usize = 10_000;
 const SHARDS: usize = 8;
-const KEYS_A_SHARD: usize = KEYS / SHARDS;
+const KEYS_PER_SHARD: usize = MAX_KEYS / SHARDS;
 
 /// At most so many of a shard are values that occurred more than once: some room is always left for
 /// new ones.
-const MAX_FREQUENT: usize = KEYS_A_SHARD * 4 / 5;
+const MAX_FREQUENT: usize = KEYS_PER_SHARD * 4 / 5;
 
 /// Nanoseconds after which a bucket that is full again belongs to nobody: a minute.
-const UNUSED: u64 = 60_000_000_000;
+const UNUSED_TIMEOUT: u64 = 60_000_000_000;
 
-impl Keyed {
+impl LruBuckets {
     /// For a key: nobody who writes values knows which of them meet.
     pub(crate) fn hasher(&self) -> DefaultHasher {
         self.random.build_hasher()
     }
 
     /// Takes a token out of the bucket of `key`.
-    pub(crate) fn take(&self, key: u64, limit: Bucket, now: u64) -> Verdict {
+    pub(crate) fn take(&self, key: u64, limit: TokenBucket, now: u64) -> Decision {
         // The table takes its bits from both ends.
         let shard = (key >> 32) as usize % SHARDS;
         let mut shard = self.shards[shard]
@@ -69,7 +69,7 @@ impl Keyed {
     }
 }
 
-impl Default for Keyed {
+impl Default for LruBuckets {
     fn default() -> Self {
         Self {
             random: RandomState::new(),
@@ -90,7 +90,7 @@ enum Origin {
 
 /// Entries in two lists, each in the order of their use, whose links are indices.
 #[derive(Debug, Default)]
-struct Shard {
+struct LruShard {
     slots: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
     entries: Vec<Entry>,
     /// Values that occurred once, as far as the table remembers.
@@ -118,7 +118,7 @@ struct List {
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-impl Shard {
+impl LruShard {
     fn bucket(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
         let (slot, origin) = match self.slots.get(&key) {
             Some(&slot) => {
@@ -165,8 +165,8 @@ impl Shard {
     fn add(&mut self, key: u64, now: u64) -> (u32, Origin) {
         if self.entries.capacity() == 0 {
             // All at once: once a rule is in use it allocates no more. A table that is half full takes new keys for old without growing.
-            self.entries.reserve_exact(KEYS_A_SHARD);
-            self.slots.reserve(2 * KEYS_A_SHARD);
+            self.entries.reserve_exact(KEYS_PER_SHARD);
+            self.slots.reserve(2 * KEYS_PER_SHARD);
         }
         let entry = Entry {
             key,
@@ -175,7 +175,7 @@ impl Shard {
             older: NONE,
             is_frequent: false,
         };
-        let (slot, origin) = if self.entries.len() < KEYS_A_SHARD {
+        let (slot, origin) = if self.entries.len() < KEYS_PER_SHARD {
             self.entries.push(entry);
             ((self.entries.len() - 1) as u32, Origin::Own)
         } else {
@@ -196,7 +196,7 @@ impl Shard {
         let is_unused = |slot: &u32| {
             // The bucket says when it is full again, and each use puts that off.
             let entry = self.entries.get(*slot as usize);
-            entry.is_some_and(|entry| now.saturating_sub(entry.bucket) >= UNUSED)
+            entry.is_some_and(|entry| now.saturating_sub(entry.bucket) >= UNUSED_TIMEOUT)
         };
         let oldest = [self.once.oldest, self.frequent.oldest];
         match oldest.into_iter().find(is_unused) {
@@ -274,15 +274,15 @@ impl Hasher for AsItIs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rate;
+    use crate::Rate;
 
     const SECOND: u64 = 1_000_000_000;
 
     /// A shard that is full of values that occurred once, at this time, with a bucket that is in
     /// use until then.
-    fn full(now: u64) -> Shard {
-        let mut shard = Shard::default();
-        for key in 0..KEYS_A_SHARD as u64 {
+    fn full(now: u64) -> LruShard {
+        let mut shard = LruShard::default();
+        for key in 0..KEYS_PER_SHARD as u64 {
             let (bucket, origin) = shard.bucket(key, now);
             assert_eq!((*bucket, origin), (0, Origin::Own));
             *bucket = now + 1;
@@ -290,7 +290,7 @@ mod tests {
         shard
     }
 
-    fn origin(shard: &mut Shard, key: u64, now: u64) -> Origin {
+    fn origin(shard: &mut LruShard, key: u64, now: u64) -> Origin {
         let (bucket, origin) = shard.bucket(key, now);
         *bucket = now + 1;
         origin
@@ -305,18 +305,18 @@ mod tests {
         }
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "still there");
         assert_eq!(origin(&mut shard, 8, SECOND), Origin::TakenOver, "gone");
-        assert_eq!(shard.entries.len(), KEYS_A_SHARD);
-        assert_eq!(shard.slots.len(), KEYS_A_SHARD);
+        assert_eq!(shard.entries.len(), KEYS_PER_SHARD);
+        assert_eq!(shard.slots.len(), KEYS_PER_SHARD);
     }
 
     #[test]
     fn new_values_find_room_among_frequent_ones() {
         let mut shard = full(SECOND);
-        for key in 0..KEYS_A_SHARD as u64 {
+        for key in 0..KEYS_PER_SHARD as u64 {
             origin(&mut shard, key, SECOND);
         }
         assert_eq!(shard.frequent.len, MAX_FREQUENT);
-        assert_eq!(shard.once.len, KEYS_A_SHARD - MAX_FREQUENT);
+        assert_eq!(shard.once.len, KEYS_PER_SHARD - MAX_FREQUENT);
         assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::TakenOver);
         assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::Own);
     }
@@ -324,24 +324,24 @@ mod tests {
     #[test]
     fn a_bucket_is_free_a_minute_after_it_is_full_again() {
         let mut shard = full(SECOND);
-        let almost = SECOND + UNUSED;
+        let almost = SECOND + UNUSED_TIMEOUT;
         assert_eq!(origin(&mut shard, 1_000_000, almost), Origin::TakenOver);
         assert_eq!(origin(&mut shard, 1_000_001, almost + 1), Origin::Own);
     }
 
     #[test]
     fn any_number_of_values_takes_the_room_of_ten_thousand() {
-        let keyed = Keyed::default();
-        let limit = Bucket::new(&rate(5));
+        let keyed = LruBuckets::default();
+        let limit = TokenBucket::new(&Rate::per_second(5));
         for value in 0..100_000_u64 {
             let mut hasher = keyed.hasher();
             hasher.write_u64(value);
             keyed.take(hasher.finish(), limit, SECOND);
         }
-        assert_eq!(keyed.len(), KEYS);
+        assert_eq!(keyed.len(), MAX_KEYS);
         for shard in &keyed.shards {
             let shard = shard.lock().unwrap();
-            assert_eq!(shard.entries.capacity(), KEYS_A_SHARD);
+            assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
             // 4,096 slots, an eighth of which stays empty.
             assert!(shard.slots.capacity() <= 3584);
         }

@@ -8,18 +8,18 @@ use tracing_core::{Field, Metadata, field::Visit};
 /// Why a unit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Reason {
+pub(crate) enum Trigger {
     Error = 1,
     Status,
     Slow,
     Panic,
     Cancelled,
-    Asked,
+    Requested,
     /// It is held for tail sampling, and must not be any longer.
-    Old,
+    Expired,
 }
 
-impl Reason {
+impl Trigger {
     /// As in the header.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -28,8 +28,8 @@ impl Reason {
             Self::Slow => "slow",
             Self::Panic => "panic",
             Self::Cancelled => "cancelled",
-            Self::Asked => "asked",
-            Self::Old => "old",
+            Self::Requested => "asked",
+            Self::Expired => "old",
         }
     }
 
@@ -39,8 +39,8 @@ impl Reason {
             Self::Error | Self::Status | Self::Panic => "failed",
             Self::Slow => "was slow",
             Self::Cancelled => "was cancelled",
-            Self::Asked => "was asked for",
-            Self::Old => "went on for long",
+            Self::Requested => "was asked for",
+            Self::Expired => "went on for long",
         }
     }
 
@@ -51,8 +51,8 @@ impl Reason {
             Self::Slow,
             Self::Panic,
             Self::Cancelled,
-            Self::Asked,
-            Self::Old,
+            Self::Requested,
+            Self::Expired,
         ];
         all.into_iter().find(|reason| *reason as u8 == number)
     }
@@ -63,7 +63,7 @@ pub(crate) const UNIT: &str = "spanwise.unit";
 
 /// What a field of a span may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Says {
+enum StatusField {
     /// A status of HTTP: from 500 to 599 the unit failed.
     Http,
     /// A status of OpenTelemetry: `ERROR`.
@@ -72,13 +72,13 @@ enum Says {
     Cancelled,
 }
 
-const FIELDS: [(&str, Says); 6] = [
-    ("http.response.status_code", Says::Http),
-    ("http.status_code", Says::Http),
-    ("status", Says::Http),
-    ("status_code", Says::Http),
-    ("otel.status_code", Says::Otel),
-    ("spanwise.cancelled", Says::Cancelled),
+const FIELDS: [(&str, StatusField); 6] = [
+    ("http.response.status_code", StatusField::Http),
+    ("http.status_code", StatusField::Http),
+    ("status", StatusField::Http),
+    ("status_code", StatusField::Http),
+    ("otel.status_code", StatusField::Otel),
+    ("spanwise.cancelled", StatusField::Cancelled),
 ];
 
 /// What the fields of a span's callsite may say.
@@ -86,7 +86,7 @@ const FIELDS: [(&str, Says); 6] = [
 pub(crate) struct SpanPlan {
     pub(crate) is_unit: bool,
     /// By their index.
-    fields: Vec<(usize, Says)>,
+    fields: Vec<(usize, StatusField)>,
 }
 
 impl SpanPlan {
@@ -103,11 +103,11 @@ impl SpanPlan {
 
     /// Why the unit is to be written, by what is recorded.
     #[inline]
-    pub(crate) fn reason(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Reason> {
+    pub(crate) fn reason(&self, record: impl FnOnce(&mut dyn Visit)) -> Option<Trigger> {
         if self.fields.is_empty() {
             return None;
         }
-        let mut look = Look {
+        let mut look = TriggerVisitor {
             fields: &self.fields,
             reason: None,
         };
@@ -116,13 +116,13 @@ impl SpanPlan {
     }
 }
 
-struct Look<'a> {
-    fields: &'a [(usize, Says)],
-    reason: Option<Reason>,
+struct TriggerVisitor<'a> {
+    fields: &'a [(usize, StatusField)],
+    reason: Option<Trigger>,
 }
 
-impl Look<'_> {
-    fn says(&self, field: &Field) -> Option<Says> {
+impl TriggerVisitor<'_> {
+    fn says(&self, field: &Field) -> Option<StatusField> {
         let known = self
             .fields
             .iter()
@@ -131,8 +131,8 @@ impl Look<'_> {
     }
 
     fn number(&mut self, field: &Field, value: u64) {
-        if self.says(field) == Some(Says::Http) && (500..600).contains(&value) {
-            self.reason = Some(Reason::Status);
+        if self.says(field) == Some(StatusField::Http) && (500..600).contains(&value) {
+            self.reason = Some(Trigger::Status);
         }
     }
 
@@ -140,27 +140,29 @@ impl Look<'_> {
         let text = text.trim();
         match self.says(field) {
             // `500`, and `500 Internal Server Error`, as the `http` crate displays it.
-            Some(Says::Http) => {
+            Some(StatusField::Http) => {
                 let digits = text.split(|c: char| !c.is_ascii_digit()).next();
                 if let Some(Ok(number)) = digits.map(str::parse) {
                     self.number(field, number);
                 }
             }
             // Also the `Debug` of a variant that has a description.
-            Some(Says::Otel)
+            Some(StatusField::Otel)
                 if text
                     .get(..5)
                     .is_some_and(|start| start.eq_ignore_ascii_case("error")) =>
             {
-                self.reason = Some(Reason::Status);
+                self.reason = Some(Trigger::Status);
             }
-            Some(Says::Cancelled) if text == "true" => self.reason = Some(Reason::Cancelled),
-            Some(Says::Otel | Says::Cancelled) | None => {}
+            Some(StatusField::Cancelled) if text == "true" => {
+                self.reason = Some(Trigger::Cancelled)
+            }
+            Some(StatusField::Otel | StatusField::Cancelled) | None => {}
         }
     }
 }
 
-impl Visit for Look<'_> {
+impl Visit for TriggerVisitor<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.number(field, value);
     }
@@ -170,8 +172,8 @@ impl Visit for Look<'_> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if value && self.says(field) == Some(Says::Cancelled) {
-            self.reason = Some(Reason::Cancelled);
+        if value && self.says(field) == Some(StatusField::Cancelled) {
+            self.reason = Some(Trigger::Cancelled);
         }
     }
 
@@ -182,11 +184,11 @@ impl Visit for Look<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.says(field).is_some() {
             let mut text = String::new();
-            panic_safe::format_into(&mut text, format_args!("{value:?}"), LONGEST);
+            panic_safe::format_into(&mut text, format_args!("{value:?}"), MAX_STATUS_LEN);
             self.text(field, &text);
         }
     }
 }
 
 /// Bytes of a status that are read.
-const LONGEST: usize = 64;
+const MAX_STATUS_LEN: usize = 64;

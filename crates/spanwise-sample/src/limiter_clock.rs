@@ -6,7 +6,7 @@ use spanwise_core::Clock;
 
 /// A clock in nanoseconds, that only goes forward.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Time(Clock);
+pub(crate) struct LimiterClock(Clock);
 
 /// How exactly a limit has to know the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub(crate) enum Precision {
 }
 
 /// What is shorter is measured exactly: the coarse clock would step over parts of it.
-const SHORT: u64 = 100_000_000;
+const MIN_COARSE: u64 = 100_000_000;
 
 impl Precision {
     /// For what lasts so many nanoseconds.
     pub(crate) fn to_measure(nanos: u64) -> Self {
-        if nanos < SHORT {
+        if nanos < MIN_COARSE {
             Self::Exact
         } else {
             Self::Coarse
@@ -30,8 +30,8 @@ impl Precision {
     }
 }
 
-impl Time {
-    pub(crate) fn of(clock: Clock) -> Self {
+impl LimiterClock {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self(clock)
     }
 

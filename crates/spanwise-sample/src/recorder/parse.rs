@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use spanwise_core::{Grammar, TargetLevels, parse_level, suggest};
 
-use super::{Recorder, RecorderBuilder, shared::LINES_PER_SECOND};
-use crate::{SampleError, limit::Unit, setting};
+use super::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
+use crate::{SampleError, limit::Unit, parse};
 
 /// What `LOG_RECORDER` takes: the levels of what is kept, as `RUST_LOG` writes them, `slow=1s` for
 /// [`slow`](RecorderBuilder::slow),
@@ -43,11 +43,11 @@ impl FromStr for RecorderBuilder {
             }
             said.push(name);
             let set = match name {
-                "slow" => setting::parse_time(value).map(|time| builder.clone().slow(time)),
+                "slow" => parse::parse_time(value).map(|time| builder.clone().slow(time)),
                 "lines" => {
                     parse_lines(value).map(|lines| builder.clone().max_lines_per_second(lines))
                 }
-                _ => setting::parse_share(value).and_then(|share| {
+                _ => parse::parse_share(value).and_then(|share| {
                     let set = builder.clone().tail(share);
                     set.map_err(|error| error.to_string())
                 }),
@@ -92,7 +92,7 @@ fn parse_lines(text: &str) -> Result<u32, String> {
     match text.strip_suffix("/s").map(str::parse) {
         Some(Ok(lines @ 1..)) => Ok(lines),
         _ => Err(format!(
-            "`{text}` is not a number of lines in a second: write one from 1 on, such as {LINES_PER_SECOND}/s"
+            "`{text}` is not a number of lines in a second: write one from 1 on, such as {DEFAULT_LINES_PER_SECOND}/s"
         )),
     }
 }
@@ -115,7 +115,7 @@ impl fmt::Display for Recorder {
             write!(f, ",tail={}", tail.ratio())?;
         }
         let lines = options.limits.lines_per_second;
-        if lines != LINES_PER_SECOND {
+        if lines != DEFAULT_LINES_PER_SECOND {
             write!(f, ",lines={lines}/s")?;
         }
         Ok(())

@@ -6,18 +6,18 @@
 
 use std::cell::Cell;
 
-use crate::seat::Seat;
+use crate::suppression::SinkState;
 
 #[derive(Clone, Copy)]
 struct Last {
-    seat: u64,
+    sink: u64,
     changes: u64,
     number: Option<u64>,
 }
 
-/// No seat has this id.
+/// No sink has this id.
 const NONE: Last = Last {
-    seat: 0,
+    sink: 0,
     changes: 0,
     number: None,
 };
@@ -26,32 +26,32 @@ thread_local! {
     static LAST: Cell<Last> = const { Cell::new(NONE) };
 }
 
-/// The number of what the current span is part of, as the layer at `seat` sees it.
+/// The number of what the current span is part of, as the layer at `sink` sees it.
 #[inline]
-pub(crate) fn number(seat: &Seat, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
-    let (id, changes) = (seat.id(), seat.changes());
+pub(crate) fn randomness(sink: &SinkState, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
+    let (id, changes) = (sink.id(), sink.changes());
     let last = LAST.get();
-    if last.seat == id && last.changes == changes {
+    if last.sink == id && last.changes == changes {
         return last.number;
     }
-    seat.remembered();
+    sink.remembered();
     remember(id, changes, look_up())
 }
 
 #[cold]
-fn remember(seat: u64, changes: u64, number: Option<u64>) -> Option<u64> {
+fn remember(sink: u64, changes: u64, number: Option<u64>) -> Option<u64> {
     LAST.set(Last {
-        seat,
+        sink,
         changes,
         number,
     });
     number
 }
 
-/// The thread enters or leaves a span that the layer at `seat` sees.
+/// The thread enters or leaves a span that the layer at `sink` sees.
 #[inline]
-pub(crate) fn moved(seat: &Seat) {
-    if LAST.get().seat == seat.id() {
+pub(crate) fn invalidate(sink: &SinkState) {
+    if LAST.get().sink == sink.id() {
         LAST.set(NONE);
     }
 }

@@ -10,64 +10,64 @@ use std::sync::{
 };
 
 use crate::{
+    limiter_clock::LimiterClock,
     sampler::WeakSampler,
-    seat::{SamplerStats, Seat},
-    time::Time,
+    suppression::{SamplerStats, SinkState},
 };
 
 #[derive(Debug, Default)]
-pub(crate) struct Sinks {
+pub(crate) struct SinkRegistry {
     state: Mutex<State>,
     /// Whether there is more than one.
-    are_several: AtomicBool,
+    is_shared: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// By their numbers.
-    live: Vec<(usize, Weak<Seat>)>,
+    live: Vec<(usize, Weak<SinkState>)>,
     gone: SamplerStats,
 }
 
-impl Sinks {
-    pub(crate) fn add(&self, time: Time, sampler: WeakSampler) -> Arc<Seat> {
+impl SinkRegistry {
+    pub(crate) fn add(&self, time: LimiterClock, sampler: WeakSampler) -> Arc<SinkState> {
         let mut state = self.state();
         let is_taken = |number: &usize| state.live.iter().any(|(taken, _)| taken == number);
         let number = (0..).find(|number| !is_taken(number)).unwrap_or_default();
-        let seat = Arc::new(Seat::new(number, time, sampler));
-        state.live.push((number, Arc::downgrade(&seat)));
+        let sink = Arc::new(SinkState::new(number, time, sampler));
+        state.live.push((number, Arc::downgrade(&sink)));
         self.count(&state);
-        seat
+        sink
     }
 
     /// The sink is about to be dropped.
-    pub(crate) fn remove(&self, seat: &Seat) {
+    pub(crate) fn remove(&self, sink: &SinkState) {
         let mut state = self.state();
-        state.live.retain(|(number, _)| *number != seat.number());
-        state.gone = [state.gone, seat.stats()].into_iter().sum();
+        state.live.retain(|(number, _)| *number != sink.number());
+        state.gone = [state.gone, sink.stats()].into_iter().sum();
         self.count(&state);
     }
 
-    pub(crate) fn live(&self) -> Vec<Arc<Seat>> {
+    pub(crate) fn live(&self) -> Vec<Arc<SinkState>> {
         let state = self.state();
         let live = state.live.iter();
-        live.filter_map(|(_, seat)| seat.upgrade()).collect()
+        live.filter_map(|(_, sink)| sink.upgrade()).collect()
     }
 
     pub(crate) fn stats(&self) -> SamplerStats {
         let state = self.state();
-        let live = state.live.iter().filter_map(|(_, seat)| seat.upgrade());
-        live.map(|seat| seat.stats()).chain([state.gone]).sum()
+        let live = state.live.iter().filter_map(|(_, sink)| sink.upgrade());
+        live.map(|sink| sink.stats()).chain([state.gone]).sum()
     }
 
     #[inline]
-    pub(crate) fn are_several(&self) -> bool {
-        self.are_several.load(Ordering::Relaxed)
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
     }
 
     fn count(&self, state: &State) {
-        let are_several = state.live.len() > 1;
-        self.are_several.store(are_several, Ordering::Relaxed);
+        let is_shared = state.live.len() > 1;
+        self.is_shared.store(is_shared, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{
-    by_size::{BySize, Place},
-    ring::{CHUNK, Chunk, Ring},
+    record_ring::{CHUNK_LEN, Chunk, RecordRing},
+    size_ranking::{Place, SizeRanking},
     unit::Unit,
 };
 
 /// Gives out chunks, at most so many.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct ChunkPool {
     most: usize,
     state: Mutex<State>,
 }
@@ -21,23 +21,23 @@ struct State {
     used: usize,
     free: Vec<Chunk>,
     /// Without a chunk, but with room for a list of some.
-    rings: Vec<Ring>,
+    rings: Vec<RecordRing>,
     /// The units that hold chunks, by how many.
-    holders: BySize<Weak<Unit>>,
+    holders: SizeRanking<Weak<Unit>>,
 }
 
 /// A unit without a line may ask for its first chunk, and so enter the list of those that hold some.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Option<Place>);
+pub(crate) struct PoolLease(Option<Place>);
 
 /// Chunks kept for the next unit: 4 MiB. What is above is given back to the system.
-const FREE: usize = 1024;
-const RINGS: usize = 256;
+const MAX_FREE_CHUNKS: usize = 1024;
+const MAX_FREE_RINGS: usize = 256;
 
-impl Memory {
+impl ChunkPool {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
-            most: (bytes / CHUNK).max(1),
+            most: (bytes / CHUNK_LEN).max(1),
             state: Mutex::default(),
         }
     }
@@ -46,7 +46,12 @@ impl Memory {
     /// [evicted](Self::largest) first.
     ///
     /// The unit's lock may be held.
-    pub(crate) fn add_chunk(&self, unit: &Arc<Unit>, ring: &mut Ring, held: &mut Held) -> bool {
+    pub(crate) fn add_chunk(
+        &self,
+        unit: &Arc<Unit>,
+        ring: &mut RecordRing,
+        held: &mut PoolLease,
+    ) -> bool {
         let mut state = self.state();
         if state.used == self.most {
             return false;
@@ -63,7 +68,7 @@ impl Memory {
         }
         let chunk = state.free.pop();
         drop(state);
-        ring.add_chunk(chunk.unwrap_or_else(|| Box::new([0; CHUNK])));
+        ring.add_chunk(chunk.unwrap_or_else(|| Box::new([0; CHUNK_LEN])));
         true
     }
 
@@ -77,14 +82,14 @@ impl Memory {
     }
 
     /// The unit holds nothing any more, but for what `ring` took with it.
-    pub(crate) fn leave(&self, held: &mut Held) {
+    pub(crate) fn detach(&self, held: &mut PoolLease) {
         if let Some(place) = held.0.take() {
             self.state().holders.remove(place);
         }
     }
 
     /// Takes the memory of `ring`, whose records are settled.
-    pub(crate) fn give_back(&self, mut ring: Ring, held: &mut Held) {
+    pub(crate) fn give_back(&self, mut ring: RecordRing, held: &mut PoolLease) {
         if held.0.is_none() && !ring.has_memory() {
             // Of a unit that never held a line, or gave all back already.
             return;
@@ -98,11 +103,11 @@ impl Memory {
         } = &mut *state;
         for chunk in ring.drain_chunks() {
             *used -= 1;
-            if free.len() < FREE {
+            if free.len() < MAX_FREE_CHUNKS {
                 free.push(chunk);
             }
         }
-        if rings.len() < RINGS {
+        if rings.len() < MAX_FREE_RINGS {
             // Empty, but with its lists.
             rings.push(ring);
         }
@@ -110,7 +115,7 @@ impl Memory {
 
     /// Bytes that units hold right now.
     pub(crate) fn used(&self) -> usize {
-        self.state().used * CHUNK
+        self.state().used * CHUNK_LEN
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,7 @@ use std::{
 
 use tracing::dispatcher;
 
-use super::{reason::Reason, shared::Shared, unit::Unit};
+use super::{recorder_state::RecorderState, trigger::Trigger, unit::Unit};
 
 /// Has what was kept of the current unit of work written, and the unit write through from there, although nothing fails: in front of the
 /// next event of the unit, or when it ends. False if the thread is in no unit, or there is no recorder.
@@ -18,7 +18,7 @@ use super::{reason::Reason, shared::Shared, unit::Unit};
 /// # let (_default, lines) = support::start();
 /// let _job = tracing::info_span!("job", id = 7).entered();
 /// tracing::debug!("the odd way");
-/// assert!(spanwise_sample::flush_unit());
+/// assert!(spanwise_sample::dump_current_unit());
 /// tracing::info!("done"); // and before it: a header with `"reason":"asked"`, and "the odd way"
 /// # assert_eq!(lines.messages(), ["what was kept of a unit of work follows", "the odd way", "done"]);
 /// ```
@@ -26,26 +26,26 @@ use super::{reason::Reason, shared::Shared, unit::Unit};
     clippy::must_use_candidate,
     reason = "outside of a unit there is nothing to write"
 )]
-pub fn flush_unit() -> bool {
+pub fn dump_current_unit() -> bool {
     let mut found = false;
     for_each_unit(|unit| {
-        unit.ask(Reason::Asked);
+        unit.ask(Trigger::Requested);
         found = true;
     });
     found
 }
 
-/// Says that the current unit of work was cancelled, unless it is told that it was completed before it is dropped.
+/// StatusField that the current unit of work was cancelled, unless it is told that it was completed before it is dropped.
 ///
 /// A future that is dropped before it is done says nothing to a layer: its span is closed as if it were done. This guard, held in the future
 /// from its first poll, does: what was kept of the unit is then written, with `"reason":"cancelled"`, before the next event of the unit or
-/// when it ends. [`watch`] does all of it for a future. Outside of a unit it does nothing.
+/// when it ends. [`detect_cancellation`] does all of it for a future. Outside of a unit it does nothing.
 ///
 /// ```
 /// # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
 /// # let (_default, lines) = support::start();
 /// let job = tracing::info_span!("job", id = 7).entered();
-/// let guard = spanwise_sample::UnitGuard::new();
+/// let guard = spanwise_sample::CancellationGuard::new();
 /// tracing::debug!("a step");
 /// drop(guard); // without `guard.complete()`
 /// drop(job);
@@ -53,12 +53,12 @@ pub fn flush_unit() -> bool {
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping it says that the unit was cancelled"]
-pub struct UnitGuard {
+pub struct CancellationGuard {
     /// One a sink.
     units: Vec<Weak<Unit>>,
 }
 
-impl UnitGuard {
+impl CancellationGuard {
     /// Guards the unit that the thread is in now.
     pub fn new() -> Self {
         let mut units = Vec::new();
@@ -72,18 +72,18 @@ impl UnitGuard {
     }
 }
 
-impl Default for UnitGuard {
+impl Default for CancellationGuard {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for UnitGuard {
+impl Drop for CancellationGuard {
     fn drop(&mut self) {
         let reason = if thread::panicking() {
-            Reason::Panic
+            Trigger::Panic
         } else {
-            Reason::Cancelled
+            Trigger::Cancelled
         };
         for unit in self.units.iter().filter_map(Weak::upgrade) {
             unit.ask(reason);
@@ -91,7 +91,7 @@ impl Drop for UnitGuard {
     }
 }
 
-/// Has the unit written if `future` is dropped before it is done. Put it inside of the span: `watch(future).instrument(span)`.
+/// Has the unit written if `future` is dropped before it is done. Put it inside of the span: `detect_cancellation(future).instrument(span)`.
 ///
 /// ```
 /// # #[allow(dead_code)] mod support { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorder_support/mod.rs")); }
@@ -103,7 +103,7 @@ impl Drop for UnitGuard {
 ///     tracing::debug!("waiting for the client");
 ///     std::future::pending::<()>().await;
 /// };
-/// let request = spanwise_sample::watch(handler).instrument(tracing::info_span!("request"));
+/// let request = spanwise_sample::detect_cancellation(handler).instrument(tracing::info_span!("request"));
 /// let task = tokio::spawn(request);
 /// tokio::task::yield_now().await;
 /// task.abort();
@@ -111,8 +111,8 @@ impl Drop for UnitGuard {
 /// # });
 /// # assert_eq!(lines.messages(), ["what was kept of a unit of work follows", "waiting for the client"]);
 /// ```
-pub async fn watch<F: Future>(future: F) -> F::Output {
-    let guard = UnitGuard::new();
+pub async fn detect_cancellation<F: Future>(future: F) -> F::Output {
+    let guard = CancellationGuard::new();
     let output = future.await;
     guard.complete();
     output
@@ -120,7 +120,7 @@ pub async fn watch<F: Future>(future: F) -> F::Output {
 
 fn for_each_unit(mut f: impl FnMut(Arc<Unit>)) {
     dispatcher::get_default(|dispatch| {
-        let shared = dispatch.downcast_ref::<Shared>()?;
+        let shared = dispatch.downcast_ref::<RecorderState>()?;
         let current = dispatch.current_span();
         shared.for_each_unit_of(current.id()?, &mut f);
         Some(())

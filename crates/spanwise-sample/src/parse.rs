@@ -5,9 +5,7 @@ use std::{num::ParseIntError, str::FromStr, time::Duration};
 use spanwise_core::{Grammar, parse_level, suggest};
 use tracing::Level;
 
-use crate::{
-    Limit, SampleError, Sampler, SamplerBuilder, When, first, keep, limit::UNITS, rate, ratio,
-};
+use crate::{EventMatcher, First, Limit, Rate, SampleError, Sampler, SamplerBuilder, limit::UNITS};
 
 /// The rules that a text names, in the order in which they are asked. See [`Sampler`].
 ///
@@ -28,7 +26,7 @@ impl FromStr for SamplerBuilder {
     type Err = SampleError;
 
     fn from_str(text: &str) -> Result<Self, SampleError> {
-        let mut rules: Vec<(When, Limit)> = Vec::new();
+        let mut rules: Vec<(EventMatcher, Limit)> = Vec::new();
         let mut problems: Vec<String> = Vec::new();
         let mut before = "";
         for word in text.split(',').map(str::trim) {
@@ -63,7 +61,7 @@ impl FromStr for Sampler {
 }
 
 /// The rule that a word says. `before` is the word before it, of which it may be a part by mistake.
-fn parse(word: &str, before: &str) -> Result<(When, Limit), String> {
+fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
     if word.is_empty() {
         return Err(
             "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas"
@@ -117,9 +115,9 @@ pub(crate) fn level(name: &str) -> Option<Level> {
     parse_level(name)?.into_level()
 }
 
-fn parse_when(name: &str) -> Result<When, String> {
+fn parse_when(name: &str) -> Result<EventMatcher, String> {
     if let Some(level) = level(name) {
-        return Ok(When::level(level));
+        return Ok(EventMatcher::level(level));
     }
     let target = name.strip_suffix("::").unwrap_or(name);
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.' | '/');
@@ -144,7 +142,7 @@ fn parse_when(name: &str) -> Result<When, String> {
         Some(level) => Err(format!(
             "`{name}` is not a level: did you mean `{level}`? (a target of that name is written `{name}::`)"
         )),
-        None => Ok(When::target(target)),
+        None => Ok(EventMatcher::target(target)),
     }
 }
 
@@ -167,11 +165,11 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
         ));
     }
     match text.parse::<f64>() {
-        Ok(1.0) => Ok(keep()),
+        Ok(1.0) => Ok(Limit::keep()),
         Ok(count) if count > 1.0 && count.fract() == 0.0 => Err(format!(
             "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for {text} a second of each place in the code write {text}/s"
         )),
-        Ok(share) if share.is_finite() => ratio(share).map_err(|error| error.to_string()),
+        Ok(share) if share.is_finite() => Limit::ratio(share).map_err(|error| error.to_string()),
         _ if ["off", "none", "no", "false"]
             .iter()
             .any(|off| text.eq_ignore_ascii_case(off)) =>
@@ -230,7 +228,7 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
             "`{text}` does not say in which time: write {events}/{of}s for {events} in {of} seconds{share}"
         ));
     }
-    let mut limit = rate(events).within(parse_time(time)?);
+    let mut limit = Rate::new(events, parse_time(time)?);
     if let Some(burst) = parts.next() {
         limit = match parse_count(burst)? {
             0 => {
@@ -247,7 +245,7 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
         ));
     }
     if let Some(key) = key {
-        limit = limit.per(key);
+        limit = limit.per_value_of(key);
     }
     Ok(limit.into())
 }
@@ -260,7 +258,7 @@ fn parse_first(text: &str) -> Result<Limit, String> {
         ));
     }
     let mut parts = text.split('/');
-    let mut limit = first(parse_count(parts.next().unwrap_or_default())?);
+    let mut limit = First::new(parse_count(parts.next().unwrap_or_default())?);
     let mut part = parts.next();
     if let Some(every) = part.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())) {
         limit = limit.then_every(parse_count(every)?);

@@ -11,17 +11,17 @@ use std::{
 use spanwise_core::{Clock, LayerId, SelfReport, ShardedCounter, SpanTable, TargetLevels};
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
-use super::{RecorderStats, dump_limit::DumpLimit, memory::Memory, unit::Unit};
+use super::{RecorderStats, chunk_pool::ChunkPool, dump_limit::DumpLimit, unit::Unit};
 use crate::{
     consistent_sampling::{SampleRng, Threshold},
-    time::Time,
+    limiter_clock::LimiterClock,
 };
 
 /// Of one recorder.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RecorderState {
     pub(crate) options: Options,
-    pub(crate) memory: Memory,
+    pub(crate) memory: ChunkPool,
     pub(crate) counters: Counters,
     pub(crate) report: SelfReport,
     /// Units that code asked to have written, and that are not yet.
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) is_timed: bool,
     /// For the units that are part of no trace.
     pub(crate) random: SampleRng,
-    sinks: Mutex<Vec<Weak<Sink>>>,
+    sinks: Mutex<Vec<Weak<SinkState>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,15 +45,15 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    pub(crate) unit_bytes: usize,
-    pub(crate) unit_records: usize,
-    pub(crate) process_bytes: usize,
-    pub(crate) record_bytes: usize,
+    pub(crate) max_unit_bytes: usize,
+    pub(crate) max_unit_records: usize,
+    pub(crate) max_process_bytes: usize,
+    pub(crate) max_record_bytes: usize,
     pub(crate) lines_per_second: u32,
 }
 
 /// Ten units of the largest size, or 500 small ones: more examples than anybody reads.
-pub(crate) const LINES_PER_SECOND: u32 = 10_000;
+pub(crate) const DEFAULT_LINES_PER_SECOND: u32 = 10_000;
 
 impl Default for Options {
     fn default() -> Self {
@@ -62,21 +62,21 @@ impl Default for Options {
             slow: None,
             tail: None,
             limits: Limits {
-                unit_bytes: 64 * 1024,
-                unit_records: 1000,
-                process_bytes: 64 * 1024 * 1024,
-                record_bytes: 16 * 1024,
-                lines_per_second: LINES_PER_SECOND,
+                max_unit_bytes: 64 * 1024,
+                max_unit_records: 1000,
+                max_process_bytes: 64 * 1024 * 1024,
+                max_record_bytes: 16 * 1024,
+                lines_per_second: DEFAULT_LINES_PER_SECOND,
             },
             clock: Clock::system(),
         }
     }
 }
 
-impl Shared {
+impl RecorderState {
     pub(crate) fn new(options: Options, report: SelfReport) -> Self {
         Self {
-            memory: Memory::new(options.limits.process_bytes),
+            memory: ChunkPool::new(options.limits.max_process_bytes),
             is_timed: options.slow.is_some() || options.tail.is_some(),
             options,
             counters: Counters::default(),
@@ -99,8 +99,8 @@ impl Shared {
 
 /// Of one sink.
 #[derive(Debug)]
-pub(crate) struct Sink {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct SinkState {
+    pub(crate) shared: Arc<RecorderState>,
     pub(crate) id: LayerId,
     /// The unit of each open span.
     pub(crate) units: SpanTable<Arc<Unit>>,
@@ -111,8 +111,8 @@ pub(crate) struct Sink {
     callsites: RwLock<Vec<&'static Metadata<'static>>>,
 }
 
-impl Sink {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Self> {
+impl SinkState {
+    pub(crate) fn new(shared: &Arc<RecorderState>) -> Arc<Self> {
         let sink = Arc::new(Self {
             shared: Arc::clone(shared),
             id: LayerId::unique(),
@@ -120,7 +120,7 @@ impl Sink {
             outside: Unit::new(shared, None),
             dumps: Arc::new(DumpLimit::new(
                 shared.options.limits.lines_per_second,
-                Time::of(shared.options.clock.clone()),
+                LimiterClock::new(shared.options.clock.clone()),
             )),
             callsites: RwLock::default(),
         });
@@ -177,7 +177,7 @@ impl Counter {
 }
 
 impl Counters {
-    pub(crate) fn stats(&self, memory: &Memory) -> RecorderStats {
+    pub(crate) fn stats(&self, memory: &ChunkPool) -> RecorderStats {
         let mut stats = RecorderStats {
             written: self.written.now(),
             forgotten: self.forgotten.now(),
