@@ -77,6 +77,7 @@ pub mod log_record;
 pub mod logged_panic;
 pub mod nested_json;
 pub mod panic_safe;
+mod parse_error;
 mod per_layer_filters;
 mod per_second;
 mod random_bits;
@@ -101,7 +102,12 @@ pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
 pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
 pub use error_chain::error_chain;
 pub use errors::{AsError, err};
-pub use event_context::EventContext;
+pub use event_context::{
+    EnteredLine, EventContext, LineDisposition, MustSeeAllEvents, SampleRate, SummaryAddress,
+};
+pub use parse_error::ParseError;
+#[doc(hidden)]
+pub mod internal;
 pub use flush::Flush;
 pub use layer_ext::LayerExt;
 pub use layers::Layers;

@@ -1,4 +1,4 @@
-//! What a sampler said of the event that this thread is at, for the other sinks that share it.
+//! The decision about this thread's current event, for all sinks that share a sampler.
 
 use std::{cell::RefCell, ptr};
 
@@ -8,85 +8,94 @@ use crate::{limiter::Decision, suppression::SinkState};
 
 #[derive(Clone, Copy)]
 struct CachedDecision {
+    /// The address of the sampler.
     sampler: usize,
+    /// The address of the callsite.
     callsite: usize,
-    /// A bit for each sink that was told.
-    told: u64,
-    verdict: Decision,
+    /// A bit for each sink that got the decision.
+    sinks: u64,
+    decision: Decision,
 }
 
-const NOTHING: CachedDecision = CachedDecision {
+const EMPTY: CachedDecision = CachedDecision {
     sampler: 0,
     callsite: 0,
-    told: 0,
-    verdict: Decision::Keep,
+    sinks: 0,
+    decision: Decision::Keep,
 };
 
-/// Events are nested if a value logs while it is formatted. Of more than so many at once the outermost may be asked about, and counted, again.
+/// Events are nested if a value logs while it is formatted. If more are nested, the decision about
+/// the outermost one may be made, and counted, again.
 const MAX_NESTED_EVENTS: usize = 8;
 
-thread_local! {
-    static SAID: RefCell<([CachedDecision; MAX_NESTED_EVENTS], usize)> = const { RefCell::new(([NOTHING; MAX_NESTED_EVENTS], 0)) };
+struct Cache {
+    entries: [CachedDecision; MAX_NESTED_EVENTS],
+    /// The entry that was replaced last.
+    last: usize,
 }
 
-/// What was said of the current event of `callsite`, or else what `decide` says now.
+thread_local! {
+    static CACHE: RefCell<Cache> = const {
+        RefCell::new(Cache { entries: [EMPTY; MAX_NESTED_EVENTS], last: 0 })
+    };
+}
+
+/// Returns the cached decision about the current event of `callsite`, or calls `decide`.
 ///
-/// An event has no identity of its own: a wrapper may have rebuilt it. But each sink is asked by `event_enabled` before any gets the event, so that
-/// what was said of the event before it is [forgotten](clear) by then. Should a foreign wrapper swallow that call, a sink that asks a second time
-/// asks about another event.
+/// An event has no identity: a wrapper may have rebuilt it. But `event_enabled` is called for all
+/// sinks before any gets the event, and [clears](clear) the decision about the last one. If another
+/// wrapper swallows that call, the second request of a sink is about another event.
 pub(crate) fn get_or_decide(
     sampler: usize,
     callsite: &'static Metadata<'static>,
     sink: &SinkState,
     decide: impl FnOnce() -> Decision,
 ) -> Decision {
-    let callsite = address(callsite);
-    let known = SAID.with_borrow_mut(|(said, _)| {
-        let known = said.iter_mut().find(|said| said.is(sampler, callsite))?;
-        if known.told & sink.bit() == 0 {
-            known.told |= sink.bit();
-            return Some(known.verdict);
+    let callsite = ptr::from_ref(callsite) as usize;
+    let cached = CACHE.with_borrow_mut(|cache| {
+        let cached = cache.find(sampler, callsite)?;
+        if cached.sinks & sink.bit() == 0 {
+            cached.sinks |= sink.bit();
+            return Some(cached.decision);
         }
-        *known = NOTHING;
+        *cached = EMPTY;
         None
     });
-    // Decided without the thread's memory in hand: a value that is read for it may log.
-    let verdict = match known {
-        Some(verdict) => return verdict,
+    // The cache is not borrowed here: a value that is read to decide may log.
+    let decision = match cached {
+        Some(decision) => return decision,
         None => decide(),
     };
-    SAID.with_borrow_mut(|(said, next)| {
-        let said_before = said.iter().position(|said| said.is(sampler, callsite));
-        let place = said_before.unwrap_or_else(|| {
-            *next = (*next + 1) % MAX_NESTED_EVENTS;
-            *next
-        });
-        said[place] = CachedDecision {
+    CACHE.with_borrow_mut(|cache| {
+        let cached = CachedDecision {
             sampler,
             callsite,
-            told: sink.bit(),
-            verdict,
+            sinks: sink.bit(),
+            decision,
         };
+        if let Some(known) = cache.find(sampler, callsite) {
+            *known = cached;
+        } else {
+            cache.last = (cache.last + 1) % MAX_NESTED_EVENTS;
+            cache.entries[cache.last] = cached;
+        }
     });
-    verdict
+    decision
 }
 
-/// Forgets what was said of an event of `callsite`: another one begins.
+/// Clears the decision about the last event of `callsite`: the next event begins.
 pub(crate) fn clear(sampler: usize, callsite: &'static Metadata<'static>) {
-    let callsite = address(callsite);
-    SAID.with_borrow_mut(|(said, _)| {
-        if let Some(known) = said.iter_mut().find(|said| said.is(sampler, callsite)) {
-            *known = NOTHING;
+    let callsite = ptr::from_ref(callsite) as usize;
+    CACHE.with_borrow_mut(|cache| {
+        if let Some(cached) = cache.find(sampler, callsite) {
+            *cached = EMPTY;
         }
     });
 }
 
-impl CachedDecision {
-    fn is(&self, sampler: usize, callsite: usize) -> bool {
-        self.callsite == callsite && self.sampler == sampler
+impl Cache {
+    fn find(&mut self, sampler: usize, callsite: usize) -> Option<&mut CachedDecision> {
+        let mut entries = self.entries.iter_mut();
+        entries.find(|entry| entry.callsite == callsite && entry.sampler == sampler)
     }
-}
-
-fn address(callsite: &'static Metadata<'static>) -> usize {
-    ptr::from_ref(callsite) as usize
 }

@@ -1,14 +1,16 @@
-//! Which events a rule is about.
+//! Matchers: the conditions of a rule.
 
 use std::fmt;
 
+use spanwise_core::suggest;
 use tracing::Level;
 
 use crate::parse;
 
-/// Which events a rule is about: all conditions hold at once. The default is about every event but those at ERROR and WARN.
+/// Selects the events that a rule applies to: all conditions must hold. The default matches every
+/// event except those at ERROR and WARN.
 ///
-/// An event at ERROR or WARN is only meant by a rule that names its level.
+/// Events at ERROR and WARN match only if the level is a condition.
 ///
 /// ```
 /// use spanwise_sample::EventMatcher;
@@ -29,90 +31,92 @@ pub struct EventMatcher {
 }
 
 impl EventMatcher {
-    /// Every event, but for ERROR and WARN.
+    /// Matches every event except those at ERROR and WARN.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// Events of this target, or of one inside it: `shop` means `shop::db` too, and not `shopping`. A hyphen also means an underscore.
+    /// Matches events of this target, or of a target inside it: `shop` matches `shop::db`, and not
+    /// `shopping`. A hyphen also matches an underscore.
     #[must_use]
     pub fn target(target: impl Into<String>) -> Self {
         Self::any().and_target(target)
     }
 
-    /// Events at exactly this level.
+    /// Matches events at exactly this level.
     #[must_use]
     pub fn level(level: Level) -> Self {
         Self::any().and_level(level)
     }
 
-    /// Events of callsites of this name: `info!(name: "cache_miss", …)`.
+    /// Matches events whose callsite has this name: `info!(name: "cache_miss", …)`.
     #[must_use]
     pub fn name(name: impl Into<String>) -> Self {
         Self::any().and_name(name)
     }
 
-    /// Events whose message starts with this text. The message is read of each event: a name is cheaper.
+    /// Matches events whose message starts with this text. The message of each event is formatted
+    /// for it: a name is cheaper.
     #[must_use]
     pub fn message(start: impl Into<String>) -> Self {
         Self::any().and_message(start)
     }
 
-    /// Events whose field `key` has this value, as text; where the event has no such field, the [`Context`](spanwise_core::Context) counts.
+    /// Matches events whose field `key` has this value, as text. If the event has no such field, the
+    /// value of the [`Context`](spanwise_core::Context) counts.
     ///
-    /// A `Debug` or `Display` is called for it once more than the sink calls it. One that panics equals nothing.
+    /// A `Debug` or `Display` is called once more for it. A value that panics equals nothing.
     #[must_use]
     pub fn field(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::any().and_field(key, value)
     }
 
-    /// See [`target`](Self::target).
+    /// Adds a condition, see [`target`](Self::target).
     #[must_use]
     pub fn and_target(mut self, target: impl Into<String>) -> Self {
         self.target = Some(target.into());
         self
     }
 
-    /// See [`level`](Self::level).
+    /// Adds a condition, see [`level`](Self::level).
     #[must_use]
     pub fn and_level(mut self, level: Level) -> Self {
         self.level = Some(level);
         self
     }
 
-    /// See [`name`](Self::name).
+    /// Adds a condition, see [`name`](Self::name).
     #[must_use]
     pub fn and_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// See [`message`](Self::message).
+    /// Adds a condition, see [`message`](Self::message).
     #[must_use]
     pub fn and_message(mut self, start: impl Into<String>) -> Self {
         self.message = Some(start.into());
         self
     }
 
-    /// See [`field`](Self::field).
+    /// Adds a condition, see [`field`](Self::field).
     #[must_use]
     pub fn and_field(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.push((key.into(), value.into()));
         self
     }
 
-    pub(crate) fn means_level(&self, level: Level) -> bool {
+    pub(crate) fn matches_level(&self, level: Level) -> bool {
         match self.level {
             Some(named) => named == level,
             None => level > Level::WARN,
         }
     }
 
-    pub(crate) fn means_target(&self, target: &str) -> bool {
-        self.target
-            .as_ref()
-            .is_none_or(|prefix| is_inside(target, prefix))
+    pub(crate) fn matches_target(&self, target: &str) -> bool {
+        let prefix = self.target.as_ref();
+        prefix.is_none_or(|prefix| is_inside(target, prefix))
     }
 }
 
@@ -126,10 +130,10 @@ fn is_inside(target: &str, prefix: &str) -> bool {
 }
 
 fn looks_like_a_level(target: &str) -> bool {
-    parse::level(target).is_some() || spanwise_core::suggest::closest_level(target).is_some()
+    parse::level(target).is_some() || suggest::closest_level(target).is_some()
 }
 
-/// As `LOG_SAMPLE` writes it; what that has no words for stands in brackets.
+/// Writes the syntax of `LOG_SAMPLE`. Conditions that it has no syntax for are in brackets.
 impl fmt::Display for EventMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -140,21 +144,21 @@ impl fmt::Display for EventMatcher {
             fields,
         } = self;
         let level = level.map(|level| level.as_str().to_ascii_lowercase());
-        let more = name.is_some() || message.is_some() || !fields.is_empty();
+        let has_more = name.is_some() || message.is_some() || !fields.is_empty();
         match (target, &level) {
             (Some(target), None) if looks_like_a_level(target) => {
                 write!(f, "{target}::")?;
             }
             (Some(target), _) => f.write_str(target)?,
-            (None, Some(level)) if !more => return f.write_str(level),
+            (None, Some(level)) if !has_more => return f.write_str(level),
             (None, _) => {}
         }
-        if target.is_some() && !more && level.is_none() {
+        if target.is_some() && !has_more && level.is_none() {
             return Ok(());
         }
         f.write_str("[")?;
         let mut space = "";
-        let mut word = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| -> fmt::Result {
+        let mut condition = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| -> fmt::Result {
             write!(f, "{space}{key}={value:?}")?;
             space = " ";
             Ok(())
@@ -162,11 +166,11 @@ impl fmt::Display for EventMatcher {
         let named = [("level", &level), ("name", name), ("message", message)];
         for (key, value) in named {
             if let Some(value) = value {
-                word(f, key, value)?;
+                condition(f, key, value)?;
             }
         }
         for (key, value) in fields {
-            word(f, key, value)?;
+            condition(f, key, value)?;
         }
         f.write_str("]")
     }
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_ends_where_a_module_does() {
+    fn target_matches_whole_modules() {
         for (target, prefix, inside) in [
             ("shop", "shop", true),
             ("shop::db", "shop", true),

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{SampleError, consistent_sampling::Threshold};
+use spanwise_core::{ParseError, consistent_sampling::Threshold, internal::DurationUnits};
 
 /// How many of the matching events are kept: all, a ratio, a [`Rate`], or the [`First`] of each
 /// period.
@@ -45,10 +45,10 @@ impl Limit {
     /// If `ratio` is not between 0 and 1.
     ///
     /// [consistent]: https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
-    pub fn ratio(ratio: f64) -> Result<Self, SampleError> {
+    pub fn ratio(ratio: f64) -> Result<Self, ParseError> {
         match Threshold::from_ratio(ratio) {
             Some(threshold) => Ok(Self(Kind::Ratio(threshold))),
-            None => Err(SampleError::new(format!(
+            None => Err(ParseError::new(format!(
                 "`{ratio}` is out of range: a ratio lies between 0 and 1; use 1 to keep every event"
             ))),
         }
@@ -164,7 +164,7 @@ impl fmt::Display for Limit {
             Kind::Keep => f.write_str("1"),
             Kind::Ratio(threshold) => write!(f, "{}", threshold.ratio()),
             Kind::Rate(rate) => {
-                write!(f, "{}/{}", rate.events, Unit(rate.period))?;
+                write!(f, "{}/{}", rate.events, DurationUnits(rate.period))?;
                 if let Some(burst) = rate.burst {
                     write!(f, "/{burst}")?;
                 }
@@ -176,7 +176,7 @@ impl fmt::Display for Limit {
                     write!(f, "/{}", first.every)?;
                 }
                 if first.period != SECOND {
-                    write!(f, "/{}", Unit(first.period))?;
+                    write!(f, "/{}", DurationUnits(first.period))?;
                 }
                 Ok(())
             }
@@ -184,28 +184,4 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Displays a duration as a unit with an optional factor: `s`, `10s`, `m`.
-pub(crate) struct Unit(pub(crate) Duration);
-
-pub(crate) const UNITS: [(&str, Duration); 4] = [
-    ("h", Duration::from_secs(3600)),
-    ("m", Duration::from_secs(60)),
-    ("s", SECOND),
-    ("ms", Duration::from_millis(1)),
-];
-
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        let fits = UNITS
-            .iter()
-            .find(|(_, unit)| millis > 0 && millis.is_multiple_of(unit.as_millis()));
-        match fits {
-            Some((name, unit)) if *unit == self.0 => f.write_str(name),
-            Some((name, unit)) => write!(f, "{}{name}", millis / unit.as_millis()),
-            None => write!(f, "{:?}", self.0),
-        }
-    }
-}
+const SECOND: Duration = Duration::from_secs(1);

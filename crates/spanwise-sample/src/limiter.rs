@@ -1,40 +1,39 @@
-//! What a limit allows, and what of that is used at one callsite: one number, changed without a lock.
+//! Limiters: the state of a limit at one callsite, in one number that is changed without a lock.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use crate::{
-    limit::{First, Rate, SECOND},
-    limiter_clock::{LimiterClock, Precision},
-    share::SampleRate,
+use spanwise_core::{
+    SampleRate,
+    internal::{LimiterClock, Precision, TokenBucket},
 };
 
-/// What a limit says of one event. Times are nanoseconds of the sampler's [`Time`].
+use crate::limit::{First, Rate};
+
+/// What a limit decides about one event. Times are nanoseconds of the [`LimiterClock`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Decision {
     Keep,
-    /// Kept, as the others of this share are not.
+    /// Kept, and represents the events that this ratio drops.
     KeepWithRatio(SampleRate),
-    /// Left out for good: the kept ones say their share.
+    /// Dropped. Kept events represent it through their ratio.
     SampledOut,
-    /// Kept; it stands for itself and so many others, which were held back before it.
+    /// Kept, and represents up to this many suppressed events before it.
     KeepFor {
         others: u32,
         now: u64,
     },
-    /// Held back at `now`: to be told at `until`, unless another event comes to stand for it.
+    /// Dropped and counted. A summary is due at `until`, unless a later event represents it.
     Suppress {
         now: u64,
         until: u64,
-        /// Of the bucket, if there is one for each value of a field; else 0.
-        key: u64,
     },
 }
 
 impl Decision {
-    /// What time it is, if that was asked for.
+    /// Returns the time, if the limit read it.
     #[inline]
     pub(crate) fn time(self) -> Option<u64> {
         match self {
@@ -44,174 +43,114 @@ impl Decision {
     }
 }
 
-/// A limit at one callsite.
+/// A limit and its state at one callsite.
 #[derive(Debug)]
 pub(crate) enum Limiter {
-    TokenBucket(TokenBucket, AtomicU64),
-    WindowCounter(WindowCounter, AtomicU64),
+    Rate(RateLimiter, AtomicU64),
+    First(WindowCounter, AtomicU64),
 }
 
 impl Limiter {
-    pub(crate) fn bucket(rate: &Rate) -> Self {
-        Self::TokenBucket(TokenBucket::new(rate), AtomicU64::new(0))
+    pub(crate) fn for_rate(rate: &Rate) -> Self {
+        Self::Rate(RateLimiter::new(rate), AtomicU64::new(0))
     }
 
-    pub(crate) fn count(first: First) -> Self {
-        Self::WindowCounter(WindowCounter::new(first), AtomicU64::new(0))
+    pub(crate) fn for_first(first: First) -> Self {
+        Self::First(WindowCounter::new(first), AtomicU64::new(0))
     }
 
     #[inline]
-    pub(crate) fn verdict(&self, time: &LimiterClock) -> Decision {
+    pub(crate) fn decide(&self, clock: &LimiterClock) -> Decision {
         match self {
-            Self::TokenBucket(bucket, state) => bucket.take_shared(state, bucket.time(time)),
-            Self::WindowCounter(count, state) => count.next(state, time.now(count.precision)),
+            Self::Rate(rate, level) => rate.take_shared(level, rate.now(clock)),
+            Self::First(counter, state) => counter.next(state, clock.now(counter.precision)),
         }
     }
 }
 
-/// A token bucket. Its level is kept as the time at which it would be full again (the generic cell rate algorithm): 0, long ago, is a full bucket.
+/// A token bucket, and the period of its summaries.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenBucket {
-    /// In which one token comes; none if none ever comes.
-    interval: Option<u64>,
-    /// How far from full it may be.
-    tolerance: u64,
-    /// In which what is held back is summed up.
+pub(crate) struct RateLimiter {
+    bucket: TokenBucket,
     period: u64,
-    precision: Precision,
 }
 
-impl TokenBucket {
+impl RateLimiter {
     pub(crate) fn new(rate: &Rate) -> Self {
-        let interval =
-            (rate.events > 0).then(|| (nanos(rate.period) / u64::from(rate.events)).max(1));
-        let burst = rate.burst.unwrap_or(rate.events).max(1);
-        // What does not come to a burst before the coarse clock goes on is not lost.
-        let burst_takes = interval
-            .unwrap_or(u64::MAX)
-            .saturating_mul(u64::from(burst));
+        let burst = rate.burst.unwrap_or(rate.events);
         Self {
-            interval,
-            tolerance: interval
-                .unwrap_or_default()
-                .saturating_mul(u64::from(burst) - 1),
-            period: nanos(rate.period.max(SECOND)),
-            precision: Precision::to_measure(burst_takes),
+            bucket: TokenBucket::new(rate.events, rate.period, burst),
+            period: nanos(rate.period.max(Duration::from_secs(1))),
         }
     }
 
     #[inline]
-    pub(crate) fn time(&self, time: &LimiterClock) -> u64 {
-        time.now(self.precision)
+    pub(crate) fn now(&self, clock: &LimiterClock) -> u64 {
+        self.bucket.now(clock)
     }
 
-    /// Takes a token out of a bucket that is changed by one thread at a time.
-    pub(crate) fn take(self, bucket: &mut u64, now: u64) -> Decision {
-        let next = self.next(*bucket, now);
-        *bucket = next.unwrap_or(*bucket);
-        self.verdict(next, now)
-    }
-
-    /// Takes a token out of a bucket that threads share.
+    /// Takes a token from a bucket that one thread changes at a time.
     #[inline]
-    pub(crate) fn take_shared(self, bucket: &AtomicU64, now: u64) -> Decision {
-        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
-            self.next(bucket, now)
-        });
-        self.verdict(taken.ok(), now)
+    pub(crate) fn take(self, level: &mut u64, now: u64) -> Decision {
+        self.decision(self.bucket.take(level, now), now)
     }
 
-    /// Takes so many tokens if there is one: what is missing then is owed. Whether it did.
-    pub(crate) fn take_many(self, bucket: &AtomicU64, now: u64, tokens: u64) -> bool {
-        let others = self.cost(tokens.saturating_sub(1));
-        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
-            Some(self.next(bucket, now)?.saturating_add(others))
-        });
-        taken.is_ok()
+    /// Takes a token from a bucket that threads share.
+    #[inline]
+    pub(crate) fn take_shared(self, level: &AtomicU64, now: u64) -> Decision {
+        self.decision(self.bucket.take_shared(level, now), now)
     }
 
-    /// Gives back what [`take_many`](Self::take_many) took.
-    pub(crate) fn give_back(self, bucket: &AtomicU64, tokens: u64) {
-        let cost = self.cost(tokens);
-        // The closure always has a next value.
-        let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
-            Some(bucket.saturating_sub(cost))
-        });
-    }
-
-    /// Takes a token in any case. At most a second burst is owed.
-    pub(crate) fn charge(self, bucket: &AtomicU64, now: u64) {
-        let most = now.saturating_add(self.tolerance.saturating_mul(2));
-        // The closure always has a next value.
-        let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bucket| {
-            let next = bucket.max(now).saturating_add(self.cost(1));
-            Some(next.min(most).max(bucket))
-        });
-    }
-
-    fn cost(self, tokens: u64) -> u64 {
-        self.interval.unwrap_or_default().saturating_mul(tokens)
-    }
-
-    /// A bucket that gets its first token after an interval.
+    /// Returns the level of a bucket that gets its first token after an interval.
     pub(crate) fn empty_at(self, now: u64) -> u64 {
-        let all = self.tolerance.saturating_add(self.interval.unwrap_or(0));
-        now.saturating_add(all)
+        self.bucket.empty_at(now)
     }
 
     #[inline]
-    fn next(self, full_at: u64, now: u64) -> Option<u64> {
-        let interval = self.interval?;
-        let missing = full_at.saturating_sub(now);
-        (missing <= self.tolerance).then(|| full_at.max(now).saturating_add(interval))
-    }
-
-    #[inline]
-    fn verdict(self, taken: Option<u64>, now: u64) -> Decision {
-        match taken {
-            Some(_) => Decision::Keep,
-            None => Decision::Suppress {
+    fn decision(self, is_taken: bool, now: u64) -> Decision {
+        if is_taken {
+            Decision::Keep
+        } else {
+            Decision::Suppress {
                 now,
                 until: now.saturating_add(self.period),
-                key: 0,
-            },
+            }
         }
     }
 }
 
-/// Counts events by ticks: in a number, that of the tick in the upper half, the count in the lower one.
+/// Counts events per window. The state has the window in the upper half, the count in the lower one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
     first: u32,
     every: u32,
-    /// Of a tick.
-    length: u64,
-    /// What to multiply by, of 2^64, where one would divide by the length: that takes several times as long.
+    window_len: u64,
+    /// 2^64 / `window_len`. Multiplying by it takes a fraction of the time of a division.
     inverse: u64,
     precision: Precision,
 }
 
 impl WindowCounter {
     fn new(limit: First) -> Self {
-        let length = nanos(limit.period).max(1);
+        let window_len = nanos(limit.period).max(1);
         Self {
             first: limit.events,
             every: limit.every,
-            length,
-            inverse: u64::MAX / length,
-            precision: Precision::to_measure(length),
+            window_len,
+            inverse: u64::MAX / window_len,
+            precision: Precision::for_period(window_len),
         }
     }
 
     #[inline]
     fn next(self, state: &AtomicU64, now: u64) -> Decision {
-        let tick = self.tick(now);
+        let window = self.window(now);
         let mut known = state.load(Ordering::Relaxed);
         let count = loop {
-            // A thread that read the clock a little earlier does not bring the last tick back.
-            let is_new = ((known >> 32) as u32).wrapping_sub(tick as u32) > 1;
+            // A thread that read the clock a little earlier does not bring the last window back.
+            let is_new = ((known >> 32) as u32).wrapping_sub(window as u32) > 1;
             let next = match known as u32 {
-                _ if is_new => (tick << 32) | 1,
+                _ if is_new => (window << 32) | 1,
                 u32::MAX => known,
                 _ => known + 1,
             };
@@ -231,18 +170,17 @@ impl WindowCounter {
         } else {
             Decision::Suppress {
                 now,
-                until: tick.saturating_add(1).saturating_mul(self.length),
-                key: 0,
+                until: window.saturating_add(1).saturating_mul(self.window_len),
             }
         }
     }
 
-    /// `now / length`.
+    /// Returns `now / window_len`.
     #[inline]
-    fn tick(self, now: u64) -> u64 {
-        // At most one too few: the inverse is less than one too small.
-        let tick = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
-        tick + u64::from(now - tick * self.length >= self.length)
+    fn window(self, now: u64) -> u64 {
+        // At most one too small, as the inverse is.
+        let window = ((u128::from(now) * u128::from(self.inverse)) >> 64) as u64;
+        window + u64::from(now - window * self.window_len >= self.window_len)
     }
 }
 
@@ -255,47 +193,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{First, Rate};
 
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn a_bucket_lets_a_burst_through_and_then_its_rate() {
-        let bucket = TokenBucket::new(&Rate::per_second(10).burst(3));
+    fn counting_starts_again_with_each_window() {
+        let limit = First::new(2)
+            .then_every(3)
+            .within(Duration::from_millis(10));
+        let limit = WindowCounter::new(limit);
         let state = AtomicU64::new(0);
-        let kept = |from: u64, to: u64| {
-            (from..to)
-                .filter(|ms| bucket.take_shared(&state, ms * MS) == Decision::Keep)
-                .collect::<Vec<_>>()
-        };
-        // A token each 100 ms.
-        assert_eq!(kept(5000, 5150), [5000, 5001, 5002, 5100]);
-        assert_eq!(kept(5150, 6000).len(), 8);
-        assert_eq!(kept(60_000, 60_050).len(), 3, "no more than the burst");
-    }
-
-    #[test]
-    fn no_rate_keeps_nothing() {
-        let (bucket, mut state) = (TokenBucket::new(&Rate::per_second(0)), 0);
-        assert!(matches!(
-            bucket.take(&mut state, 99 * MS),
-            Decision::Suppress { .. }
-        ));
-    }
-
-    #[test]
-    fn counting_starts_again_with_each_tick() {
-        let limit = WindowCounter::new(
-            First::new(2)
-                .then_every(3)
-                .within(Duration::from_millis(10)),
-        );
-        let state = AtomicU64::new(0);
-        let kept = |tick: u64, events: u32| {
+        let kept = |window: u64, events: u32| {
             (1..=events)
                 .filter(|_| {
-                    let verdict = limit.next(&state, tick * 10 * MS);
-                    !matches!(verdict, Decision::Suppress { .. })
+                    let decision = limit.next(&state, window * 10 * MS);
+                    !matches!(decision, Decision::Suppress { .. })
                 })
                 .count()
         };
@@ -311,10 +223,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_tick_is_what_division_says(now: u64, length in 1_u64.., factor: u64) {
-            for now in [now, factor.wrapping_mul(length), factor.wrapping_mul(length).wrapping_sub(1)] {
-                let count = WindowCounter::new(First::new(1).within(Duration::from_nanos(length)));
-                prop_assert_eq!(count.tick(now), now / count.length);
+        fn window_is_the_quotient(now: u64, len in 1_u64.., factor: u64) {
+            let multiple = factor.wrapping_mul(len);
+            for now in [now, multiple, multiple.wrapping_sub(1)] {
+                let counter = WindowCounter::new(First::new(1).within(Duration::from_nanos(len)));
+                prop_assert_eq!(counter.window(now), now / counter.window_len);
             }
         }
     }

@@ -1,12 +1,11 @@
 //! Token buckets for each value of a field, in a table of fixed size.
 //!
-//! The table keeps values that occur often apart from those that occurred once, as a segmented LRU
-//! cache does. So a flood of values that occur once each takes no bucket away from the values that
-//! a service really has.
+//! Values that occur often are kept apart from values that occurred once, as in a segmented LRU
+//! cache. So a flood of new values takes no bucket from the values that a service really has.
 //!
-//! A value that finds the table full of values in use takes the bucket of another. If it got a full
-//! bucket, a flood of values would pass whole: instead its bucket begins empty, and its event needs
-//! a token of one bucket that all such values share.
+//! If the table is full of values in use, a new value takes over the bucket of another one. With a
+//! full bucket a flood of values would pass whole. So the bucket starts empty, and the event takes
+//! a token from one bucket that all such values share.
 
 use std::{
     collections::HashMap,
@@ -14,43 +13,44 @@ use std::{
     sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
-use crate::limiter::{Decision, TokenBucket};
+use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
 
-/// The buckets of one rule: at most [`MAX_KEYS`]. In shards, so that threads seldom wait for each
+use crate::limiter::{Decision, RateLimiter};
+
+/// The buckets of one rule, at most [`MAX_KEYS`]. In shards, so that threads seldom wait for each
 /// other.
 #[derive(Debug)]
 pub(crate) struct LruBuckets {
     random: RandomState,
     shards: [Mutex<LruShard>; SHARDS],
-    /// The bucket that values share which took the place of one in use.
+    /// The bucket that values share which took over one in use.
     overflow: AtomicU64,
 }
 
-pub(crate) const MAX_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 const SHARDS: usize = 8;
 const KEYS_PER_SHARD: usize = MAX_KEYS / SHARDS;
 
-/// At most so many of a shard are values that occurred more than once: some room is always left for
-/// new ones.
+/// The most values of a shard that occurred more than once. The rest is room for new ones.
 const MAX_FREQUENT: usize = KEYS_PER_SHARD * 4 / 5;
 
-/// Nanoseconds after which a bucket that is full again belongs to nobody: a minute.
+/// Nanoseconds after which a bucket that is full again is unused: a minute.
 const UNUSED_TIMEOUT: u64 = 60_000_000_000;
 
 impl LruBuckets {
-    /// For a key: nobody who writes values knows which of them meet.
+    /// Returns a hasher for a key. It is seeded: clients cannot make values collide.
     pub(crate) fn hasher(&self) -> DefaultHasher {
         self.random.build_hasher()
     }
 
-    /// Takes a token out of the bucket of `key`.
-    pub(crate) fn take(&self, key: u64, limit: TokenBucket, now: u64) -> Decision {
-        // The table takes its bits from both ends.
+    /// Takes a token from the bucket of `key`.
+    pub(crate) fn take(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
+        // The hash table uses the bits at both ends.
         let shard = (key >> 32) as usize % SHARDS;
         let mut shard = self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (bucket, origin) = shard.bucket(key, now);
+        let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
             Origin::Own => limit.take(bucket, now),
             Origin::TakenOver => {
@@ -64,7 +64,7 @@ impl LruBuckets {
     fn len(&self) -> usize {
         let shards = self.shards.iter();
         shards
-            .map(|shard| shard.lock().unwrap().entries.len())
+            .map(|shard| shard.lock().unwrap().entries.slots())
             .sum()
     }
 }
@@ -79,187 +79,124 @@ impl Default for LruBuckets {
     }
 }
 
-/// Whose a bucket was before.
+/// The previous owner of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The value's, or nobody's.
+    /// The value itself, or none.
     Own,
-    /// Another value's, which may still be in use.
+    /// Another value, which may still be in use.
     TakenOver,
 }
 
-/// Entries in two lists, each in the order of their use, whose links are indices.
 #[derive(Debug, Default)]
 struct LruShard {
-    slots: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
-    entries: Vec<Entry>,
-    /// Values that occurred once, as far as the table remembers.
-    once: List,
+    slots: HashMap<u64, SlotId, BuildHasherDefault<IdentityHasher>>,
+    entries: LinkedSlots<Entry>,
+    /// Values that occurred once. The front is the oldest, as in the other list.
+    once: SlotList,
     /// Values that occurred again.
-    frequent: List,
+    frequent: SlotList,
 }
 
 #[derive(Debug)]
 struct Entry {
     key: u64,
     bucket: u64,
-    newer: u32,
-    older: u32,
     is_frequent: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct List {
-    newest: u32,
-    oldest: u32,
-    len: usize,
-}
-
-/// No entry.
-const NONE: u32 = u32::MAX;
-
 impl LruShard {
-    fn bucket(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
+    fn get_or_insert(&mut self, key: u64, now: u64) -> (&mut u64, Origin) {
         let (slot, origin) = match self.slots.get(&key) {
             Some(&slot) => {
-                self.used_again(slot);
+                self.touch(slot);
                 (slot, Origin::Own)
             }
-            None => self.add(key, now),
+            None => self.insert(key, now),
         };
-        (&mut self.entries[slot as usize].bucket, origin)
+        (&mut self.entries[slot].bucket, origin)
     }
 
-    fn used_again(&mut self, slot: u32) {
-        let newest = self.frequent.newest;
-        if slot == newest {
+    #[inline]
+    fn touch(&mut self, slot: SlotId) {
+        if self.frequent.back() == Some(slot) {
             return;
         }
-        let entry = &mut self.entries[slot as usize];
-        if !entry.is_frequent {
-            return self.used_for_the_second_time(slot);
+        if self.entries[slot].is_frequent {
+            self.entries.move_to_back(&mut self.frequent, slot);
+        } else {
+            self.promote(slot);
         }
-        // To the front of its own list: there is a newer one.
-        let (newer, older) = (entry.newer, entry.older);
-        (entry.newer, entry.older) = (NONE, newest);
-        self.entries[newest as usize].newer = slot;
-        self.entries[newer as usize].older = older;
-        match older {
-            NONE => self.frequent.oldest = newer,
-            older => self.entries[older as usize].newer = newer,
-        }
-        self.frequent.newest = slot;
     }
 
+    /// Moves a value that occurs for the second time to the frequent ones.
     #[cold]
-    fn used_for_the_second_time(&mut self, slot: u32) {
-        self.unlink(slot);
-        self.link(slot, true);
-        if self.frequent.len > MAX_FREQUENT {
-            let oldest = self.frequent.oldest;
-            self.unlink(oldest);
-            self.link(oldest, false);
+    fn promote(&mut self, slot: SlotId) {
+        self.entries
+            .move_to(&mut self.once, &mut self.frequent, slot);
+        self.entries[slot].is_frequent = true;
+        if self.frequent.len() > MAX_FREQUENT
+            && let Some(oldest) = self.frequent.front()
+        {
+            self.entries
+                .move_to(&mut self.frequent, &mut self.once, oldest);
+            self.entries[oldest].is_frequent = false;
         }
     }
 
-    fn add(&mut self, key: u64, now: u64) -> (u32, Origin) {
-        if self.entries.capacity() == 0 {
-            // All at once: once a rule is in use it allocates no more. A table that is half full takes new keys for old without growing.
-            self.entries.reserve_exact(KEYS_PER_SHARD);
-            self.slots.reserve(2 * KEYS_PER_SHARD);
-        }
+    fn insert(&mut self, key: u64, now: u64) -> (SlotId, Origin) {
         let entry = Entry {
             key,
             bucket: 0,
-            newer: NONE,
-            older: NONE,
             is_frequent: false,
         };
-        let (slot, origin) = if self.entries.len() < KEYS_PER_SHARD {
-            self.entries.push(entry);
-            ((self.entries.len() - 1) as u32, Origin::Own)
+        if self.entries.capacity() == 0 {
+            // All at once, so that a rule in use allocates no more. A table that is half full
+            // replaces keys without growing.
+            self.entries.reserve_exact(KEYS_PER_SHARD);
+            self.slots.reserve(2 * KEYS_PER_SHARD);
+        }
+        let replaced = if self.entries.slots() < KEYS_PER_SHARD {
+            None
         } else {
-            let (slot, origin) = self.least_useful(now);
-            self.unlink(slot);
-            self.slots.remove(&self.entries[slot as usize].key);
-            self.entries[slot as usize] = entry;
-            (slot, origin)
+            self.least_useful(now)
+        };
+        let (slot, origin) = match replaced {
+            None => (self.entries.push_back(&mut self.once, entry), Origin::Own),
+            Some((slot, origin)) => {
+                self.slots.remove(&self.entries[slot].key);
+                if self.entries[slot].is_frequent {
+                    self.entries
+                        .move_to(&mut self.frequent, &mut self.once, slot);
+                } else {
+                    self.entries.move_to_back(&mut self.once, slot);
+                }
+                self.entries[slot] = entry;
+                (slot, origin)
+            }
         };
         self.slots.insert(key, slot);
-        self.link(slot, false);
         (slot, origin)
     }
 
-    /// The entry to give up: one that is unused, or else the one that occurred once and longest
-    /// ago.
-    fn least_useful(&self, now: u64) -> (u32, Origin) {
-        let is_unused = |slot: &u32| {
-            // The bucket says when it is full again, and each use puts that off.
-            let entry = self.entries.get(*slot as usize);
-            entry.is_some_and(|entry| now.saturating_sub(entry.bucket) >= UNUSED_TIMEOUT)
-        };
-        let oldest = [self.once.oldest, self.frequent.oldest];
-        match oldest.into_iter().find(is_unused) {
-            Some(unused) => (unused, Origin::Own),
-            None => (self.once.oldest, Origin::TakenOver),
-        }
-    }
-
-    fn list(&mut self, is_frequent: bool) -> &mut List {
-        if is_frequent {
-            &mut self.frequent
-        } else {
-            &mut self.once
-        }
-    }
-
-    fn unlink(&mut self, slot: u32) {
-        let Entry {
-            newer,
-            older,
-            is_frequent,
-            ..
-        } = self.entries[slot as usize];
-        match newer {
-            NONE => self.list(is_frequent).newest = older,
-            newer => self.entries[newer as usize].older = older,
-        }
-        match older {
-            NONE => self.list(is_frequent).oldest = newer,
-            older => self.entries[older as usize].newer = newer,
-        }
-        self.list(is_frequent).len -= 1;
-    }
-
-    /// Links an entry as the newest of a list.
-    fn link(&mut self, slot: u32, is_frequent: bool) {
-        let list = self.list(is_frequent);
-        let older = std::mem::replace(&mut list.newest, slot);
-        list.len += 1;
-        match older {
-            NONE => list.oldest = slot,
-            older => self.entries[older as usize].newer = slot,
-        }
-        let entry = &mut self.entries[slot as usize];
-        (entry.newer, entry.older, entry.is_frequent) = (NONE, older, is_frequent);
-    }
-}
-
-impl Default for List {
-    fn default() -> Self {
-        Self {
-            newest: NONE,
-            oldest: NONE,
-            len: 0,
+    /// Returns the entry to replace: an unused one, or else the oldest of those that occurred once.
+    fn least_useful(&self, now: u64) -> Option<(SlotId, Origin)> {
+        // The level of a bucket is the time at which it is full again.
+        let is_unused =
+            |slot: &SlotId| now.saturating_sub(self.entries[*slot].bucket) >= UNUSED_TIMEOUT;
+        let oldest = [self.once.front(), self.frequent.front()];
+        match oldest.into_iter().flatten().find(is_unused) {
+            Some(unused) => Some((unused, Origin::Own)),
+            None => self.once.front().map(|slot| (slot, Origin::TakenOver)),
         }
     }
 }
 
-/// Keys are hashes already.
+/// Passes keys through: they are hashes already.
 #[derive(Debug, Default)]
-struct AsItIs(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn write(&mut self, _: &[u8]) {}
 
     fn write_u64(&mut self, key: u64) {
@@ -278,12 +215,11 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// A shard that is full of values that occurred once, at this time, with a bucket that is in
-    /// use until then.
+    /// Returns a shard full of values that occurred once, with buckets in use until `now`.
     fn full(now: u64) -> LruShard {
         let mut shard = LruShard::default();
         for key in 0..KEYS_PER_SHARD as u64 {
-            let (bucket, origin) = shard.bucket(key, now);
+            let (bucket, origin) = shard.get_or_insert(key, now);
             assert_eq!((*bucket, origin), (0, Origin::Own));
             *bucket = now + 1;
         }
@@ -291,13 +227,13 @@ mod tests {
     }
 
     fn origin(shard: &mut LruShard, key: u64, now: u64) -> Origin {
-        let (bucket, origin) = shard.bucket(key, now);
+        let (bucket, origin) = shard.get_or_insert(key, now);
         *bucket = now + 1;
         origin
     }
 
     #[test]
-    fn values_that_occur_often_stay() {
+    fn frequent_values_stay() {
         let mut shard = full(SECOND);
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "again");
         for key in 1_000_000..1_100_000 {
@@ -305,7 +241,7 @@ mod tests {
         }
         assert_eq!(origin(&mut shard, 7, SECOND), Origin::Own, "still there");
         assert_eq!(origin(&mut shard, 8, SECOND), Origin::TakenOver, "gone");
-        assert_eq!(shard.entries.len(), KEYS_PER_SHARD);
+        assert_eq!(shard.entries.slots(), KEYS_PER_SHARD);
         assert_eq!(shard.slots.len(), KEYS_PER_SHARD);
     }
 
@@ -315,14 +251,14 @@ mod tests {
         for key in 0..KEYS_PER_SHARD as u64 {
             origin(&mut shard, key, SECOND);
         }
-        assert_eq!(shard.frequent.len, MAX_FREQUENT);
-        assert_eq!(shard.once.len, KEYS_PER_SHARD - MAX_FREQUENT);
+        assert_eq!(shard.frequent.len(), MAX_FREQUENT);
+        assert_eq!(shard.once.len(), KEYS_PER_SHARD - MAX_FREQUENT);
         assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::TakenOver);
         assert_eq!(origin(&mut shard, 1_000_000, SECOND), Origin::Own);
     }
 
     #[test]
-    fn a_bucket_is_free_a_minute_after_it_is_full_again() {
+    fn bucket_is_free_a_minute_after_it_is_full() {
         let mut shard = full(SECOND);
         let almost = SECOND + UNUSED_TIMEOUT;
         assert_eq!(origin(&mut shard, 1_000_000, almost), Origin::TakenOver);
@@ -330,16 +266,16 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_values_takes_the_room_of_ten_thousand() {
-        let keyed = LruBuckets::default();
-        let limit = TokenBucket::new(&Rate::per_second(5));
+    fn any_number_of_values_takes_bounded_room() {
+        let buckets = LruBuckets::default();
+        let limit = RateLimiter::new(&Rate::per_second(5));
         for value in 0..100_000_u64 {
-            let mut hasher = keyed.hasher();
+            let mut hasher = buckets.hasher();
             hasher.write_u64(value);
-            keyed.take(hasher.finish(), limit, SECOND);
+            buckets.take(hasher.finish(), limit, SECOND);
         }
-        assert_eq!(keyed.len(), MAX_KEYS);
-        for shard in &keyed.shards {
+        assert_eq!(buckets.len(), MAX_KEYS);
+        for shard in &buckets.shards {
             let shard = shard.lock().unwrap();
             assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
             // 4,096 slots, an eighth of which stays empty.

@@ -1,13 +1,13 @@
-//! The words of `LOG_SAMPLE`.
+//! The grammar of `LOG_SAMPLE`.
 
-use std::{num::ParseIntError, str::FromStr, time::Duration};
+use std::{num::ParseIntError, str::FromStr};
 
-use spanwise_core::{Grammar, parse_level, suggest};
+use spanwise_core::{Grammar, ParseError, internal::parse_duration, parse_level, suggest};
 use tracing::Level;
 
-use crate::{EventMatcher, First, Limit, Rate, SampleError, Sampler, SamplerBuilder, limit::UNITS};
+use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
 
-/// The rules that a text names, in the order in which they are asked. See [`Sampler`].
+/// Parses rules in the syntax of [`Sampler`]. The most specific word comes first.
 ///
 /// ```
 /// use spanwise_sample::Sampler;
@@ -18,14 +18,14 @@ use crate::{EventMatcher, First, Limit, Rate, SampleError, Sampler, SamplerBuild
 /// assert_eq!(
 ///     "inof=0.1,sqlx=5/x".parse::<Sampler>().unwrap_err().to_string(),
 ///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written `inof::`); \
-///      `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or so many of them, such as 10s"
+///      `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
 /// );
-/// # Ok::<(), spanwise_sample::SampleError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 impl FromStr for SamplerBuilder {
-    type Err = SampleError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SampleError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rules: Vec<(EventMatcher, Limit)> = Vec::new();
         let mut problems: Vec<String> = Vec::new();
         let mut before = "";
@@ -40,8 +40,8 @@ impl FromStr for SamplerBuilder {
             }
             before = word;
         }
-        SampleError::all(problems)?;
-        // The most specific first; a level has no target.
+        ParseError::check(problems)?;
+        // A level has no target, and comes last.
         rules.sort_by_key(|(when, _)| std::cmp::Reverse(when.target.as_ref().map(String::len)));
         let builder = Self::default();
         Ok(rules
@@ -53,18 +53,19 @@ impl FromStr for SamplerBuilder {
 impl Grammar for Sampler {}
 
 impl FromStr for Sampler {
-    type Err = SampleError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SampleError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         text.parse().map(SamplerBuilder::build)
     }
 }
 
-/// The rule that a word says. `before` is the word before it, of which it may be a part by mistake.
+/// Parses a rule. `before` is the word before it, which a decimal comma may have split.
 fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
     if word.is_empty() {
         return Err(
-            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, joined by commas"
+            "an empty word: write a level or a target and what is kept of it, such as `info=0.1`, \
+             joined by commas"
                 .to_owned(),
         );
     }
@@ -81,33 +82,33 @@ fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
     Ok((named?, limit?))
 }
 
-/// Words that are meant for the whole setting, and are no target.
+/// Words that are meant for the whole setting, and are not targets.
 const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
 
-/// What is wrong with a word without `=`.
+/// Returns what is wrong with a word without `=`.
 fn no_rule(word: &str, before: &str) -> String {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let share = before
+    let ratio = before
         .rsplit_once('=')
-        .filter(|(_, share)| is_number(share));
-    if share.is_some() && is_number(word) {
-        format!("`{before},{word}`: a share is written with a point: write `{before}.{word}`")
+        .filter(|(_, ratio)| is_number(ratio));
+    if ratio.is_some() && is_number(word) {
+        format!("`{before},{word}`: a ratio is written with a point: write `{before}.{word}`")
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
-        format!(
-            "`{word}` does not say of what: write a level or a target before it, such as `info={word}`"
-        )
+        format!("`{word}` has no level or target: write one before it, such as `info={word}`")
     } else if parse_when(word).is_ok() && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on)) {
         format!(
-            "`{word}` does not say how much is kept: write `{word}=0` for nothing, `{word}=0.1` for a tenth, `{word}=5/s` for five a second"
+            "`{word}` has no limit: write `{word}=0` to keep nothing, `{word}=0.1` for a tenth, \
+             `{word}=5/s` for five per second"
         )
     } else {
         format!(
-            "`{word}` does not say of what, or how much: write a level or a target, and what is kept of it, such as `info=0.1`"
+            "`{word}` is not a rule: write a level or a target, and what is kept of it, such as \
+             `info=0.1`"
         )
     }
 }
 
-/// The level of events that a word names, as every setting understands it; a number is a target.
+/// Parses the name of a level of events. A number is a target.
 pub(crate) fn level(name: &str) -> Option<Level> {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
@@ -126,7 +127,7 @@ fn parse_when(name: &str) -> Result<EventMatcher, String> {
     }
     if name == "*" {
         return Err(
-            "there is no word for all: write each level, such as `info=0.1,debug=0.1`".to_owned(),
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1`".to_owned(),
         );
     }
     if !target.chars().all(allowed) {
@@ -134,24 +135,26 @@ fn parse_when(name: &str) -> Result<EventMatcher, String> {
     }
     match suggest::closest_level(name) {
         _ if name.eq_ignore_ascii_case("all") => Err(format!(
-            "there is no word for all: write each level, such as `info=0.1,debug=0.1` (a target of that name is written `{name}::`)"
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (a target of \
+             that name is written `{name}::`)"
         )),
         Some("off") => Err(format!(
-            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target of that name is written `{name}::`)"
+            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target of \
+             that name is written `{name}::`)"
         )),
         Some(level) => Err(format!(
-            "`{name}` is not a level: did you mean `{level}`? (a target of that name is written `{name}::`)"
+            "`{name}` is not a level: did you mean `{level}`? (a target of that name is written \
+             `{name}::`)"
         )),
         None => Ok(EventMatcher::target(target)),
     }
 }
 
-/// What there is to be said after the `=`.
-const ACCEPTED: &str = "a ratio such as 0.1, a rate such as 5/s, or first:10/100";
+const ACCEPTED_LIMITS: &str = "a ratio such as 0.1, a rate such as 5/s, or first:10/100";
 
 fn parse_limit(text: &str) -> Result<Limit, String> {
     if text.is_empty() {
-        return Err(format!("nothing after the `=`: write {ACCEPTED}"));
+        return Err(format!("nothing after the `=`: write {ACCEPTED_LIMITS}"));
     }
     if let Some(first) = text.strip_prefix("first:") {
         return parse_first(first);
@@ -161,51 +164,46 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     }
     if let Some((count, key)) = text.split_once('@') {
         return Err(format!(
-            "`{text}` does not say in which time: write {count}/s@{key}, or another time"
+            "`{text}` has no period: write {count}/s@{key}, or another period"
         ));
     }
     match text.parse::<f64>() {
         Ok(1.0) => Ok(Limit::keep()),
         Ok(count) if count > 1.0 && count.fract() == 0.0 => Err(format!(
-            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for {text} a second of each place in the code write {text}/s"
+            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for {text} \
+             per second at each callsite write {text}/s"
         )),
-        Ok(share) if share.is_finite() => Limit::ratio(share).map_err(|error| error.to_string()),
+        Ok(ratio) if ratio.is_finite() => Limit::ratio(ratio).map_err(|error| error.to_string()),
         _ if ["off", "none", "no", "false"]
             .iter()
             .any(|off| text.eq_ignore_ascii_case(off)) =>
         {
-            Err(format!("`{text}` is not {ACCEPTED}; write 0 to keep none"))
+            Err(format!(
+                "`{text}` is not {ACCEPTED_LIMITS}; write 0 to keep none"
+            ))
         }
         _ if ["on", "all", "yes", "true"]
             .iter()
             .any(|on| text.eq_ignore_ascii_case(on)) =>
         {
-            Err(format!("`{text}` is not {ACCEPTED}; write 1 to keep all"))
+            Err(format!(
+                "`{text}` is not {ACCEPTED_LIMITS}; write 1 to keep all"
+            ))
         }
-        _ => Err(match of_percent(text) {
-            Some(share) => format!("`{text}` is a share of a hundred: write {share}"),
-            None => format!("`{text}` is not {ACCEPTED}"),
+        _ => Err(match parse_percentage(text) {
+            Some(ratio) => format!("`{text}` is a percentage: write {ratio}"),
+            None => format!("`{text}` is not {ACCEPTED_LIMITS}"),
         }),
     }
 }
 
-/// What `10%` is as a share.
-fn of_percent(text: &str) -> Option<f64> {
+/// Parses `10%` as a ratio.
+fn parse_percentage(text: &str) -> Option<f64> {
     let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
     (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
-/// `0.01`, of something.
-pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(share) if share.is_finite() => Ok(share),
-        _ => Err(format!(
-            "`{text}` is not a share: write one from 0 to 1, such as 0.01"
-        )),
-    }
-}
-
-/// `5/s`, `5/s/20`, `5/s/20@tenant_id`.
+/// Parses `5/s`, `5/s/20`, `5/s/20@tenant_id`.
 fn parse_rate(text: &str) -> Result<Limit, String> {
     let (text, key) = match text.split_once('@') {
         Some((_, "")) => {
@@ -218,22 +216,22 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
     let events = parse_count(parts.next().unwrap_or_default())?;
     let time = parts.next().unwrap_or_default();
     if let (None, Ok(of @ 1..)) = (parts.clone().next(), time.parse::<u32>()) {
-        let share = f64::from(events) / f64::from(of);
-        let share = if share <= 1.0 {
-            format!(", or {share} for that share")
+        let ratio = f64::from(events) / f64::from(of);
+        let ratio = if ratio <= 1.0 {
+            format!(", or {ratio} for that ratio")
         } else {
             String::new()
         };
         return Err(format!(
-            "`{text}` does not say in which time: write {events}/{of}s for {events} in {of} seconds{share}"
+            "`{text}` has no period: write {events}/{of}s for {events} in {of} seconds{ratio}"
         ));
     }
-    let mut limit = Rate::new(events, parse_time(time)?);
+    let mut limit = Rate::new(events, parse_duration(time)?);
     if let Some(burst) = parts.next() {
         limit = match parse_count(burst)? {
             0 => {
                 return Err(format!(
-                    "`/{burst}` is too little: a burst is of one event at least; write 0 to keep none"
+                    "`/{burst}` is too little: a burst is at least one event; write 0 to keep none"
                 ));
             }
             burst => limit.burst(burst),
@@ -250,11 +248,12 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
     Ok(limit.into())
 }
 
-/// `10`, `10/100`, `10/m`, `10/100/m`.
+/// Parses `10`, `10/100`, `10/m`, `10/100/m`.
 fn parse_first(text: &str) -> Result<Limit, String> {
     if let Some((_, key)) = text.split_once('@') {
         return Err(format!(
-            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each place in the code, whatever their values"
+            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each callsite, \
+             whatever their values"
         ));
     }
     let mut parts = text.split('/');
@@ -265,12 +264,13 @@ fn parse_first(text: &str) -> Result<Limit, String> {
         part = parts.next();
     }
     if let Some(tick) = part {
-        limit = limit.within(parse_time(tick)?);
+        limit = limit.within(parse_duration(tick)?);
     }
     match parts.next() {
         None => Ok(limit.into()),
         Some(more) => Err(format!(
-            "`/{more}` is too much: write first:10, first:10/100 (and then every 100th), or first:10/100/m (in each minute)"
+            "`/{more}` is too much: write first:10, first:10/100 (and then every 100th), or \
+             first:10/100/m (in each minute)"
         )),
     }
 }
@@ -283,21 +283,4 @@ fn parse_count(text: &str) -> Result<u32, String> {
             }
             _ => format!("`{text}` is not a number of events: write a whole number, such as 5"),
         })
-}
-
-pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (count, name) = text.split_at(digits);
-    let unit = UNITS.iter().find(|(unit, _)| *unit == name);
-    let count = if count.is_empty() {
-        Ok(1)
-    } else {
-        count.parse::<u32>()
-    };
-    match (unit, count) {
-        (Some((_, unit)), Ok(count)) if count > 0 => Ok(*unit * count),
-        _ => Err(format!(
-            "`{text}` is not a time: write s, m, h or ms, or so many of them, such as 10s"
-        )),
-    }
 }

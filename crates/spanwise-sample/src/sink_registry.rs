@@ -1,16 +1,16 @@
-//! The sinks that share a sampler.
+//! The sinks of a sampler.
 //!
-//! A sampler outlives its sinks where it is kept for its statistics, or where tests and reloads
-//! make layers anew. So it does not hold what a sink has counted: of a sink that is gone only the
-//! totals are left.
+//! A sampler outlives its sinks if it is kept for its statistics, or if tests and reloads make
+//! layers anew. So the registry holds only the totals of a dropped sink.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
+use spanwise_core::internal::LimiterClock;
+
 use crate::{
-    limiter_clock::LimiterClock,
     sampler::WeakSampler,
     suppression::{SamplerStats, SinkState},
 };
@@ -18,34 +18,34 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct SinkRegistry {
     state: Mutex<State>,
-    /// Whether there is more than one.
-    is_shared: AtomicBool,
+    has_several: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// By their numbers.
+    /// With their indices.
     live: Vec<(usize, Weak<SinkState>)>,
-    gone: SamplerStats,
+    /// The totals of dropped sinks.
+    dropped: SamplerStats,
 }
 
 impl SinkRegistry {
-    pub(crate) fn add(&self, time: LimiterClock, sampler: WeakSampler) -> Arc<SinkState> {
+    pub(crate) fn add(&self, clock: LimiterClock, sampler: WeakSampler) -> Arc<SinkState> {
         let mut state = self.state();
-        let is_taken = |number: &usize| state.live.iter().any(|(taken, _)| taken == number);
-        let number = (0..).find(|number| !is_taken(number)).unwrap_or_default();
-        let sink = Arc::new(SinkState::new(number, time, sampler));
-        state.live.push((number, Arc::downgrade(&sink)));
-        self.count(&state);
+        let is_taken = |index: &usize| state.live.iter().any(|(taken, _)| taken == index);
+        let index = (0..).find(|index| !is_taken(index)).unwrap_or_default();
+        let sink = Arc::new(SinkState::new(index, clock, sampler));
+        state.live.push((index, Arc::downgrade(&sink)));
+        self.update(&state);
         sink
     }
 
-    /// The sink is about to be dropped.
+    /// Removes a sink that is being dropped.
     pub(crate) fn remove(&self, sink: &SinkState) {
         let mut state = self.state();
-        state.live.retain(|(number, _)| *number != sink.number());
-        state.gone = [state.gone, sink.stats()].into_iter().sum();
-        self.count(&state);
+        state.live.retain(|(index, _)| *index != sink.index());
+        state.dropped = [state.dropped, sink.stats()].into_iter().sum();
+        self.update(&state);
     }
 
     pub(crate) fn live(&self) -> Vec<Arc<SinkState>> {
@@ -57,17 +57,18 @@ impl SinkRegistry {
     pub(crate) fn stats(&self) -> SamplerStats {
         let state = self.state();
         let live = state.live.iter().filter_map(|(_, sink)| sink.upgrade());
-        live.map(|sink| sink.stats()).chain([state.gone]).sum()
+        live.map(|sink| sink.stats()).chain([state.dropped]).sum()
     }
 
+    /// Returns whether several sinks share the sampler.
     #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        self.is_shared.load(Ordering::Relaxed)
+    pub(crate) fn has_several(&self) -> bool {
+        self.has_several.load(Ordering::Relaxed)
     }
 
-    fn count(&self, state: &State) {
-        let is_shared = state.live.len() > 1;
-        self.is_shared.store(is_shared, Ordering::Relaxed);
+    fn update(&self, state: &State) {
+        let has_several = state.live.len() > 1;
+        self.has_several.store(has_several, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

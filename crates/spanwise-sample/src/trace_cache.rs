@@ -1,57 +1,57 @@
-//! The trace or the request that a thread is at.
+//! The trace or request that a thread is in.
 //!
-//! It is looked up once. The thread remembers it until it enters or leaves a span, or until any
-//! thread records into a span or closes one: a guard may be forgotten, so that a thread is in a span
-//! that another thread closes.
+//! It is looked up once. A thread caches it until it enters or leaves a span, or until any thread
+//! records into a span or closes one. Closing matters because a guard may be forgotten: then the
+//! thread is in a span that another thread closes.
 
 use std::cell::Cell;
 
 use crate::suppression::SinkState;
 
 #[derive(Clone, Copy)]
-struct Last {
+struct CachedTrace {
+    /// The number of the sink; 0 for none.
     sink: u64,
     changes: u64,
-    number: Option<u64>,
+    randomness: Option<u64>,
 }
 
-/// No sink has this id.
-const NONE: Last = Last {
+const EMPTY: CachedTrace = CachedTrace {
     sink: 0,
     changes: 0,
-    number: None,
+    randomness: None,
 };
 
 thread_local! {
-    static LAST: Cell<Last> = const { Cell::new(NONE) };
+    static CACHE: Cell<CachedTrace> = const { Cell::new(EMPTY) };
 }
 
-/// The number of what the current span is part of, as the layer at `sink` sees it.
+/// Returns the randomness of the trace or request of the current span, as `sink` sees it.
 #[inline]
 pub(crate) fn randomness(sink: &SinkState, look_up: impl FnOnce() -> Option<u64>) -> Option<u64> {
-    let (id, changes) = (sink.id(), sink.changes());
-    let last = LAST.get();
-    if last.sink == id && last.changes == changes {
-        return last.number;
+    let (number, changes) = (sink.id().number(), sink.trace_changes());
+    let cached = CACHE.get();
+    if cached.sink == number && cached.changes == changes {
+        return cached.randomness;
     }
-    sink.remembered();
-    remember(id, changes, look_up())
+    sink.set_trace_cached();
+    store(number, changes, look_up())
 }
 
 #[cold]
-fn remember(sink: u64, changes: u64, number: Option<u64>) -> Option<u64> {
-    LAST.set(Last {
+fn store(sink: u64, changes: u64, randomness: Option<u64>) -> Option<u64> {
+    CACHE.set(CachedTrace {
         sink,
         changes,
-        number,
+        randomness,
     });
-    number
+    randomness
 }
 
-/// The thread enters or leaves a span that the layer at `sink` sees.
+/// Clears the cache of this thread: it enters or leaves a span that `sink` sees.
 #[inline]
 pub(crate) fn invalidate(sink: &SinkState) {
-    if LAST.get().sink == sink.id() {
-        LAST.set(NONE);
+    if CACHE.get().sink == sink.id().number() {
+        CACHE.set(EMPTY);
     }
 }

@@ -14,8 +14,9 @@ use spanwise_core::{
     Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
 };
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
 use spanwise_redact::{Policy, RuleError};
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_sample::Sampler;
 use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry,

@@ -7,8 +7,9 @@ use spanwise_core::{
     CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, suggest::closest_name,
 };
 use spanwise_json::Format;
+use spanwise_recorder::Recorder;
 use spanwise_redact::Changes;
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{

@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use spanwise_appender::Bytes;
-use spanwise_core::{Levels, Setting, TargetLevels, parse_level, suggest::closest};
+use spanwise_core::{Levels, ParseError, Setting, TargetLevels, parse_level, suggest::closest};
 use spanwise_json::Format;
-use spanwise_sample::{Recorder, SampleError, Sampler};
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -150,7 +151,7 @@ pub(crate) fn recorder(text: &str) -> Result<Option<Recorder>, Mistake> {
     }
     text.parse()
         .map(Some)
-        .map_err(|error: SampleError| Mistake::error(format_args!("{error}; accepts {accepts}")))
+        .map_err(|error: ParseError| Mistake::error(format_args!("{error}; accepts {accepts}")))
 }
 
 /// What a type's own grammar says.

@@ -7,7 +7,8 @@ use spanwise_appender::{
 };
 use spanwise_core::{LayerExt as _, Layers, LevelHandle, SelfReport, Setting, SinkFilter};
 use spanwise_json::{Format, JsonLayer};
-use spanwise_sample::{Recorder, SampleExt as _};
+use spanwise_recorder::Recorder;
+use spanwise_sample::SampleExt as _;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry,

@@ -6,7 +6,8 @@ use serde_core::ser::{Serialize, SerializeMap as _, Serializer};
 use spanwise_appender::WhenFull;
 use spanwise_core::{CONTEXT_KEYS, Levels, Setting, TargetLevels};
 use spanwise_json::Format;
-use spanwise_sample::{Recorder, Sampler};
+use spanwise_recorder::Recorder;
+use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{

@@ -10,7 +10,8 @@ use std::{
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
 use spanwise_core::{Fault, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
 
-use spanwise_sample::{Recorder, RecorderStats, Sampler, SamplerStats};
+use spanwise_recorder::{Recorder, RecorderStats};
+use spanwise_sample::{Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
 use crate::http_server::HttpServer;

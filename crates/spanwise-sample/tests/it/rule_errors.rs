@@ -11,7 +11,7 @@ fn problem(text: &str) -> String {
 }
 
 #[test]
-fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
+fn each_mistake_has_word_problem_and_accepted_form() {
     for (text, said) in [
         (
             "info=1.5",
@@ -176,7 +176,7 @@ fn each_mistake_names_the_word_what_is_wrong_and_what_is_accepted() {
 }
 
 #[test]
-fn what_is_written_back_reads_the_same() {
+fn displayed_rules_parse_to_the_same() {
     for text in [
         "info=0.1",
         "shop::cache=0.01,sqlx=5/s,info=0.1",
@@ -192,7 +192,7 @@ fn what_is_written_back_reads_the_same() {
 }
 
 #[test]
-fn rules_that_a_setting_cannot_say_are_shown_too() {
+fn rules_without_syntax_are_displayed() {
     let sampler = Sampler::builder()
         .rule(
             EventMatcher::target("shop").and_level(Level::WARN),
@@ -214,7 +214,7 @@ fn rules_that_a_setting_cannot_say_are_shown_too() {
 
 /// As in every setting of levels.
 #[test]
-fn other_names_of_levels_are_understood() {
+fn other_level_names_are_accepted() {
     for (text, rule) in [
         ("warning=0.1", "warn=0.1"),
         ("WARNING=0.1", "warn=0.1"),

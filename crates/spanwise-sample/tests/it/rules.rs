@@ -37,7 +37,7 @@ fn every_level() {
 }
 
 #[test]
-fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
+fn errors_and_warnings_are_exempt_unless_named() {
     let nothing = || Limit::ratio(0.0).unwrap();
     let by_target = EventMatcher::target("it::rules");
     for rule in [EventMatcher::any(), by_target, EventMatcher::message("")] {
@@ -66,7 +66,7 @@ fn errors_and_warnings_are_kept_unless_a_rule_names_them() {
 }
 
 #[test]
-fn the_first_rule_wins() {
+fn first_matching_rule_decides() {
     let rules = || {
         Sampler::builder()
             .rule(EventMatcher::message("keep"), Limit::keep())
@@ -83,7 +83,7 @@ fn the_first_rule_wins() {
 }
 
 #[test]
-fn of_a_setting_the_most_specific_word_wins() {
+fn most_specific_word_of_setting_wins() {
     let rules = "info=0,shop=1,shop::db=0";
     let log = || {
         info!(target: "shop", "shop");
@@ -97,7 +97,7 @@ fn of_a_setting_the_most_specific_word_wins() {
 }
 
 #[test]
-fn a_field_counts_before_the_context() {
+fn field_counts_before_context() {
     let rules = || {
         Sampler::builder()
             .rule(EventMatcher::field("tenant_id", "acme"), Limit::keep())
@@ -129,7 +129,7 @@ fn a_field_counts_before_the_context() {
 }
 
 #[test]
-fn a_name_is_known_of_the_callsite() {
+fn callsite_name_matches() {
     let rules = Sampler::builder().rule(EventMatcher::name("cache_miss"), Rate::per_second(0));
     let log = || {
         info!(name: "cache_miss", "miss");
@@ -139,7 +139,7 @@ fn a_name_is_known_of_the_callsite() {
 }
 
 #[test]
-fn a_record_of_the_log_crate_has_a_target_of_its_own() {
+fn log_record_matches_by_its_own_target() {
     let log = || {
         for target in ["sqlx::query", "hyper"] {
             let record = log::Record::builder()
