@@ -1,4 +1,4 @@
-//! A library and a program that uses it: the library has `tracing`, and the program has spanwise.
+//! A library that uses `tracing`, and an application that uses the library and spanwise.
 //!
 //! ```text
 //! cargo run --example library
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let telemetry =
         spanwise::builder!().and_then(|builder| builder.default_preset(Preset::Prod).init());
     spanwise::run(telemetry, |_| {
-        let order = spanwise::unit!("order", request_id = "r-1");
+        let order = spanwise::unit_span!("order", request_id = "r-1");
         order.in_scope(|| {
             let prices = ["book", "pen", "cloud"].map(|article| pricing::price(article, 2));
             info!(total = prices.iter().flatten().sum::<u32>(), "order priced");

@@ -78,7 +78,7 @@ fn nested_values(lines: &Lines) {
         (json!({ "a": { "b": 1.25 } }), r#"{"a":{"b":1.25}}"#),
         (json!(sorted), r#"{"a":-2,"b":1}"#),
     ] {
-        tracing::info!(value = ?spanwise::json(&value), "nested");
+        tracing::info!(value = ?spanwise::as_json(&value), "nested");
         let rest = lines.rest();
         let expected = format!(r#""value":{text}"#);
         assert!(rest.contains(&expected), "{expected}: {rest}");
@@ -143,7 +143,7 @@ fn records_and_events_are_there_once(lines: &Lines) {
 fn secrets_are_hidden(lines: &Lines) {
     let login = json!({ "password": "hunter2-hunter2" });
     tracing::info!(
-        login = ?spanwise::json(&login),
+        login = ?spanwise::as_json(&login),
         password = "hunter2-hunter2",
         "login"
     );

@@ -9,23 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, SinkCounters, SinkStats};
+use spanwise_core::{Fault, Flush, SelfReport, SinkStats, internal::SinkCounters};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{
-    RollingFile,
-    sink::{Plain, Sink},
-};
+use crate::{RollingFile, record_sink::RecordSink, writer_sink::WriterSink};
 
+mod admission;
 mod buffer;
-mod ladder;
-mod notice;
-mod shared;
+mod line_queue;
+mod loss_events;
 mod worker;
 
-pub use ladder::WhenFull;
-use shared::{Shared, deadline_after};
+pub use admission::WhenFull;
+use line_queue::{LineQueue, deadline_after};
 
 /// Takes lines without making anybody wait for a disk or a reader, and writes them on a thread of its own.
 ///
@@ -59,7 +56,7 @@ use shared::{Shared, deadline_after};
 /// `exec` and `_exit` end a program without running any of its code. Call [`flush`](Self::flush) before them.
 #[derive(Clone)]
 pub struct Background {
-    shared: Arc<Shared>,
+    queue: Arc<LineQueue>,
 }
 
 /// Keeps the thread of a [`Background`]. Dropping it writes what is held, which takes at most five seconds.
@@ -84,7 +81,7 @@ pub struct Report {
 /// Chooses how a [`Background`] behaves.
 #[must_use = "no thread is started until `build` is called"]
 pub struct BackgroundBuilder {
-    sink: Box<dyn Sink>,
+    sink: Box<dyn RecordSink>,
     options: Options,
     report: SelfReport,
 }
@@ -100,8 +97,8 @@ struct Options {
 }
 
 const PANIC_TIMEOUT: Duration = Duration::from_millis(500);
-const DROP_DEADLINE: Duration = Duration::from_secs(5);
-const LEAST_CAPACITY: usize = 4 * 1024;
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+const MIN_CAPACITY: usize = 4 * 1024;
 
 impl Background {
     /// Writes to `writer`: a [`RollingFile`], `std::io::stdout()`, `std::io::stderr()`, or any other.
@@ -110,19 +107,13 @@ impl Background {
     /// to 4 KiB are not mixed with those of other processes, and a reader that stalls does not delay the shutdown. Any other writer
     /// gets many lines in one `write`; a line of which it took a part is completed when it takes more.
     pub fn builder(writer: impl Write + Send + 'static) -> BackgroundBuilder {
-        let (sink, name) = sink_of(writer);
-        BackgroundBuilder {
-            sink,
-            options: Options {
-                name: name.to_owned(),
-                capacity: 8 * 1024 * 1024,
-                when_full: WhenFull::default(),
-                sync_on: None,
-                flush_on_panic: false,
-                direct: false,
-            },
-            report: SelfReport::default(),
-        }
+        let (sink, name) = sink_for(writer);
+        BackgroundBuilder::new(sink, name)
+    }
+
+    /// Writes to an output of your own: see [`RecordSink`].
+    pub fn for_sink(sink: impl RecordSink + 'static) -> BackgroundBuilder {
+        BackgroundBuilder::new(Box::new(sink), "sink")
     }
 
     /// Takes lines of this level.
@@ -138,7 +129,7 @@ impl Background {
     /// What became of the lines so far.
     #[must_use]
     pub fn stats(&self) -> SinkStats {
-        self.shared.here().counters.stats()
+        self.queue.here().counters.stats()
     }
 
     /// Writes all lines taken so far, waiting at most `deadline` for it.
@@ -146,7 +137,7 @@ impl Background {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if some are still held at the deadline; what the writer said, if it refuses lines.
     pub fn flush(&self, deadline: Duration) -> io::Result<()> {
-        self.shared.here().flush(deadline_after(deadline))
+        self.queue.here().flush(deadline_after(deadline))
     }
 
     /// [`flush`](Self::flush), for a panic hook. Once one waited for `at_most` in vain, the next ones
@@ -155,25 +146,40 @@ impl Background {
     /// # Errors
     /// Those of [`flush`](Self::flush).
     pub fn flush_in_panic(&self, at_most: Duration) -> io::Result<()> {
-        self.shared.here().flush_in_panic(at_most)
+        self.queue.here().flush_in_panic(at_most)
     }
 }
 
 impl Flush for Background {
     fn flush(&self, deadline: Instant) -> io::Result<()> {
-        self.shared.here().flush(deadline)
+        self.queue.here().flush(deadline)
     }
 }
 
 impl fmt::Debug for Background {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Background")
-            .field("options", &self.shared.options)
+            .field("options", &self.queue.options)
             .finish_non_exhaustive()
     }
 }
 
 impl BackgroundBuilder {
+    fn new(sink: Box<dyn RecordSink>, name: &str) -> Self {
+        Self {
+            sink,
+            options: Options {
+                name: name.to_owned(),
+                capacity: 8 * 1024 * 1024,
+                when_full: WhenFull::default(),
+                sync_on: None,
+                flush_on_panic: false,
+                direct: false,
+            },
+            report: SelfReport::default(),
+        }
+    }
+
     /// Sets the name under which it is counted and complains. Default: `stdout`, `stderr`, `file` or `writer`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = name.into();
@@ -182,11 +188,11 @@ impl BackgroundBuilder {
 
     /// Sets how many bytes of lines it holds before it is full; one line may go beyond. Default: 8 MiB; at least 4 KiB.
     pub fn capacity(mut self, bytes: usize) -> Self {
-        self.options.capacity = bytes.max(LEAST_CAPACITY);
+        self.options.capacity = bytes.max(MIN_CAPACITY);
         self
     }
 
-    /// Sets what happens to lines when it fills. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// Sets what happens to lines when it fills. Default: [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.options.when_full = when_full;
         self
@@ -228,9 +234,9 @@ impl BackgroundBuilder {
     /// What the system says when it has no thread to give.
     pub fn build(self) -> io::Result<(Background, FlushGuard)> {
         let counters: Arc<SinkCounters> = self.report.sink(self.options.name.clone());
-        let shared = Shared::start(self.options, self.sink, counters, self.report)?;
-        let background = Background { shared };
-        if background.shared.options.flush_on_panic {
+        let queue = LineQueue::start(self.options, self.sink, counters, self.report)?;
+        let background = Background { queue };
+        if background.queue.options.flush_on_panic {
             background.clone().flush_in_panic_hook();
         }
         let guard = FlushGuard {
@@ -260,7 +266,7 @@ impl FlushGuard {
 
     fn end(&self, deadline: Duration) -> Report {
         self.background
-            .shared
+            .queue
             .here()
             .shutdown(deadline_after(deadline))
     }
@@ -268,7 +274,7 @@ impl FlushGuard {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.end(DROP_DEADLINE);
+        self.end(DROP_TIMEOUT);
     }
 }
 
@@ -302,7 +308,7 @@ impl<'a> MakeWriter<'a> for Background {
     type Writer = BackgroundWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        self.writer(UNKNOWN)
+        self.writer(UNKNOWN_LEVEL)
     }
 
     #[inline]
@@ -312,18 +318,18 @@ impl<'a> MakeWriter<'a> for Background {
 }
 
 /// How a line of unknown level is treated: as one that may be important.
-const UNKNOWN: Level = Level::WARN;
+const UNKNOWN_LEVEL: Level = Level::WARN;
 
 impl Background {
     fn flush_in_panic_hook(self) {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let shared = self.shared.here();
-            if let Err(error) = shared.flush_in_panic(PANIC_TIMEOUT) {
-                let report = &shared.report;
+            let queue = self.queue.here();
+            if let Err(error) = queue.flush_in_panic(PANIC_TIMEOUT) {
+                let report = &queue.report;
                 if cfg!(panic = "abort") {
                     // What is held now is lost, and nobody comes to say so later.
-                    report.last_fault(Fault::Lost, &error);
+                    report.fault_unthrottled(Fault::Lost, &error);
                 } else {
                     report.fault(Fault::FlushFailed, &error);
                 }
@@ -335,25 +341,25 @@ impl Background {
     #[inline]
     fn append(&self, level: Level, record: &[u8]) {
         if !record.is_empty() {
-            self.shared.here().append(level, record);
+            self.queue.here().append(level, record);
         }
     }
 }
 
 impl Write for Background {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.append(UNKNOWN, record);
+        self.append(UNKNOWN_LEVEL, record);
         Ok(record.len())
     }
 
     /// Waits until what was taken is written, for at most five seconds.
     fn flush(&mut self) -> io::Result<()> {
-        Self::flush(self, DROP_DEADLINE)
+        Self::flush(self, DROP_TIMEOUT)
     }
 }
 
 /// The writer as what it is, where that is more than any writer, and what to call it.
-fn sink_of<W: Write + Send + 'static>(writer: W) -> (Box<dyn Sink>, &'static str) {
+fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'static str) {
     let mut writer = Some(writer);
     let any: &mut dyn Any = &mut writer;
     if let Some(file) = any
@@ -369,30 +375,30 @@ fn sink_of<W: Write + Send + 'static>(writer: W) -> (Box<dyn Sink>, &'static str
         return (stderr_sink(), "stderr");
     }
     match writer {
-        Some(writer) => (Box::new(Plain::new(writer)), "writer"),
+        Some(writer) => (Box::new(WriterSink::new(writer)), "writer"),
         // It was a `RollingFile`, which returned above.
-        None => (Box::new(Plain::new(io::sink())), "writer"),
+        None => (Box::new(WriterSink::new(io::sink())), "writer"),
     }
 }
 
 #[cfg(unix)]
-fn stdout_sink() -> Box<dyn Sink> {
-    use crate::stream::{Stream, StreamSink};
-    Box::new(StreamSink::new(Stream::Stdout))
+fn stdout_sink() -> Box<dyn RecordSink> {
+    use crate::stdio_sink::{StdStream, StdioSink};
+    Box::new(StdioSink::new(StdStream::Stdout))
 }
 
 #[cfg(unix)]
-fn stderr_sink() -> Box<dyn Sink> {
-    use crate::stream::{Stream, StreamSink};
-    Box::new(StreamSink::new(Stream::Stderr))
+fn stderr_sink() -> Box<dyn RecordSink> {
+    use crate::stdio_sink::{StdStream, StdioSink};
+    Box::new(StdioSink::new(StdStream::Stderr))
 }
 
 #[cfg(not(unix))]
-fn stdout_sink() -> Box<dyn Sink> {
-    Box::new(Plain::new(io::stdout()))
+fn stdout_sink() -> Box<dyn RecordSink> {
+    Box::new(WriterSink::new(io::stdout()))
 }
 
 #[cfg(not(unix))]
-fn stderr_sink() -> Box<dyn Sink> {
-    Box::new(Plain::new(io::stderr()))
+fn stderr_sink() -> Box<dyn RecordSink> {
+    Box::new(WriterSink::new(io::stderr()))
 }

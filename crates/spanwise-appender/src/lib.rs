@@ -66,19 +66,21 @@
 //! * *Lines are missing:* look for `lines were left out` in the log, or at [`Background::stats`].
 
 mod background;
-mod process;
+mod byte_size;
+mod process_hooks;
+mod record_sink;
 mod rolling;
-mod sink;
-mod size;
 #[cfg(unix)]
-mod stream;
+mod stdio_sink;
+mod writer_sink;
 
 pub use background::{
     Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
 };
-pub use process::{BeforeExit, before_exit};
+pub use byte_size::ByteSize;
+pub use process_hooks::{BeforeExit, before_exit};
+pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 pub use rolling::{
     Compression, Interval, OpenError, OpenErrorKind, Retention, RollingFile, RollingFileBuilder,
     Rotation, SettingError,
 };
-pub use size::Bytes;

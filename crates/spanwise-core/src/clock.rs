@@ -1,9 +1,11 @@
 //! Time that tests can set.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+use crate::internal::sync::{Mutex, MutexGuard};
 
 /// Where a layer takes its time from: the system's clock by default, or one that a test moves by hand.
 ///
@@ -122,7 +124,7 @@ impl Manual {
 }
 
 fn locked(manual: &Mutex<Manual>) -> MutexGuard<'_, Manual> {
-    manual.lock().unwrap_or_else(PoisonError::into_inner)
+    manual.lock()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coarse_clock_goes_on_and_is_never_ahead() {
+    fn coarse_clock_advances_and_is_never_ahead() {
         let clock = Clock::system();
         let (start, coarse) = (clock.monotonic(), clock.monotonic_coarse());
         let mut last = coarse;

@@ -13,7 +13,7 @@
 
 use std::{any::Any, cell::Cell, fmt, mem::ManuallyDrop, sync::Arc};
 
-use crate::LayerId;
+use crate::internal::LayerId;
 
 /// What the wrappers around a sink know about one event. The default is an event without wrappers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -608,7 +608,7 @@ impl fmt::Debug for LineDisposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panic_safe::catch_panic;
+    use crate::internal::panic_safe::catch_panic;
 
     fn rate(rate: f64) -> impl FnOnce(&mut EventContext) {
         move |context| context.sample_rate = Some(rate)

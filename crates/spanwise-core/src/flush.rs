@@ -26,3 +26,14 @@ where
         self(deadline)
     }
 }
+
+/// An output that is shut down when the program ends, such as an exporter.
+pub trait SinkControl: Flush {
+    /// Returns the name of the output, such as `sentry`.
+    fn name(&self) -> &str;
+
+    /// Delivers what it can until `deadline`, and counts the rest as lost at shutdown.
+    ///
+    /// It returns by `deadline`. Everything that arrives later is counted as lost, too.
+    fn shutdown_by(&self, deadline: Instant);
+}

@@ -1,11 +1,63 @@
-//! Parts that the crates of spanwise share. Nothing here is covered by semantic versioning.
+//! Parts that the other crates of the workspace share. They promise nothing: any release may change
+//! or remove them.
 
+mod backoff;
+pub mod backtrace;
+mod callsite;
+pub mod consistent_sampling;
 mod duration;
+mod entered_spans;
+pub(crate) mod error_chain;
+pub mod errors;
+pub mod forks;
+mod layer_id;
 mod limiter_clock;
 mod linked_slots;
+#[cfg(feature = "log")]
+pub mod log_bridge;
+pub mod log_record;
+pub mod logged_panic;
+pub mod nested_json;
+pub mod panic_safe;
+pub(crate) mod per_layer_filters;
+mod per_second;
+mod random_bits;
+pub mod reentrancy;
+pub mod rfc3339;
+pub mod runtime_callsite;
+mod sharded_counter;
+mod span_data;
+mod span_table;
+pub mod stdio;
+pub mod suggest;
+pub mod sync;
 mod token_bucket;
 
-pub use duration::{DurationUnits, parse_duration};
-pub use limiter_clock::{LimiterClock, Precision};
-pub use linked_slots::{LinkedSlots, SlotId, SlotList};
-pub use token_bucket::TokenBucket;
+pub use self::{
+    backoff::Backoff,
+    callsite::CallsitePlans,
+    duration::{DurationUnits, parse_duration},
+    entered_spans::{CurrentSpan, EnteredSpans, SpanValue},
+    error_chain::error_chain,
+    layer_id::LayerId,
+    limiter_clock::{LimiterClock, Precision},
+    linked_slots::{LinkedSlots, SlotId, SlotList},
+    per_layer_filters::FilterInterop,
+    per_second::PerSecond,
+    random_bits::random_bits,
+    sharded_counter::ShardedCounter,
+    span_data::{Inherit, SpanData, SpanDataCache},
+    span_table::SpanTable,
+    token_bucket::TokenBucket,
+};
+pub use crate::{
+    context_layer::MAX_CONTEXT_VALUE_LEN,
+    context_set::{has_set_custom_key, pins_context, recorded_callsite},
+    error_view::{Concrete, Dynamic, Pointer},
+    event_context::{EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SummaryAddress},
+    levels::parse_level,
+    redact::KeyVerdicts,
+    self_report::SinkCounters,
+    setting_value::Grammar,
+    visibility::{Visibility, VisibilityCache},
+};

@@ -24,7 +24,7 @@ pub trait LayerExt: Sized {
     /// let errors = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     /// let stack = tracing_subscriber::registry().with(errors.with_levels("error,shop::payments=warn".parse()?));
     /// # drop(stack);
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     fn with_levels(self, levels: TargetLevels) -> LevelFiltered<Self> {
         LevelFiltered::new(self, levels)

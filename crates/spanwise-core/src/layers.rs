@@ -9,7 +9,10 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{forward_downcast, per_layer_filters::is_filter_marker, reentrancy::InLayers};
+use crate::{
+    forward_downcast,
+    internal::{per_layer_filters::is_filter_marker, reentrancy::InLayers},
+};
 
 /// Layers in a row, each of which sees every event and span.
 ///

@@ -4,7 +4,11 @@ use tracing::{Event, Subscriber};
 use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, TargetLevels, forward::forward_all_but_events, log_record};
+use crate::{
+    TargetLevels,
+    forward::forward_all_but_events,
+    internal::{CallsitePlans, log_record},
+};
 
 /// A layer that sees only the events its levels let through. Made by [`LayerExt::with_levels`](crate::LayerExt::with_levels).
 ///
@@ -21,7 +25,7 @@ enum Decision {
     Pass,
     Drop,
     /// All records that `tracing-log` hands on share one callsite per level; their target is a value of the event.
-    ByRecord,
+    PerRecord,
 }
 
 impl<L> LevelFiltered<L> {
@@ -38,8 +42,8 @@ impl<L> LevelFiltered<L> {
         match self.plans.get(callsite, |callsite| self.decide(callsite)) {
             Decision::Pass => true,
             Decision::Drop => false,
-            Decision::ByRecord => {
-                let target = log_record::LogRecord::of(event).target;
+            Decision::PerRecord => {
+                let target = log_record::LogRecord::from_event(event).target;
                 *callsite.level() <= self.level(target.as_deref().unwrap_or(callsite.target()))
             }
         }
@@ -47,7 +51,7 @@ impl<L> LevelFiltered<L> {
 
     fn decide(&self, callsite: &Metadata<'_>) -> Decision {
         if log_record::is_log_record(callsite) {
-            Decision::ByRecord
+            Decision::PerRecord
         } else if *callsite.level() <= self.level(callsite.target()) {
             Decision::Pass
         } else {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -17,8 +17,15 @@ use tracing_core::{
 use tracing_subscriber::{EnvFilter, Layer, layer::Context};
 
 #[cfg(feature = "log")]
-use crate::log_bridge;
-use crate::{FilterInterop, Levels, LevelsError, TargetLevels, Visibility, levels, panic_safe};
+use crate::internal::log_bridge;
+use crate::{
+    Levels, ParseError, TargetLevels,
+    internal::{
+        FilterInterop, Visibility, panic_safe,
+        sync::{Condvar, Mutex, MutexGuard, RwLock},
+    },
+    levels,
+};
 
 /// Decides what is enabled at all: the one layer that does, for every other layer of the stack.
 ///
@@ -50,28 +57,28 @@ use crate::{FilterInterop, Levels, LevelsError, TargetLevels, Visibility, levels
 /// levels.set_levels("shop::db=debug")?;
 /// assert!(tracing::enabled!(target: "shop::db", tracing::Level::DEBUG));
 /// assert_eq!(levels.levels().to_string(), "info,shop::db=debug");
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug)]
 pub struct LevelLayer {
-    shared: Arc<Shared>,
-    neighbours: FilterInterop,
+    state: Arc<LevelState>,
+    filter_interop: FilterInterop,
 }
 
 /// Reads and changes the levels of a [`LevelLayer`]. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LevelHandle {
-    shared: Arc<Shared>,
+    state: Arc<LevelState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LevelState {
     /// Held only to copy or swap the pointer, never while a layer is called.
     active: RwLock<Arc<Active>>,
     has_span_directives: AtomicBool,
     /// Moves on with each change of `active`, after it: who keeps what followed from the levels
     /// asks again.
-    changes: AtomicU64,
+    version: AtomicU64,
     /// Events that are let through for who keeps them, and nobody else.
     captured: OnceLock<TargetLevels>,
     /// [`SpanRule::default`] until it is set.
@@ -85,7 +92,7 @@ struct Shared {
 struct Control {
     /// What a temporary setting falls back to.
     permanent: Levels,
-    /// Counts the changes, so that a temporary setting knows whether it still stands.
+    /// Counts the version, so that a temporary setting knows whether it still stands.
     generation: u64,
 }
 
@@ -119,10 +126,10 @@ impl LevelLayer {
     pub fn new(levels: Levels) -> Self {
         let defaults = levels.or(&LevelFilter::INFO.into());
         let active = Active::new(defaults.clone(), &[]);
-        let shared = Shared {
+        let state = LevelState {
             has_span_directives: AtomicBool::new(!active.spans.is_empty()),
             active: RwLock::new(Arc::new(active)),
-            changes: AtomicU64::new(0),
+            version: AtomicU64::new(0),
             captured: OnceLock::new(),
             span_rule: OnceLock::new(),
             control: Mutex::new(Control {
@@ -133,8 +140,8 @@ impl LevelLayer {
             changed: Condvar::new(),
         };
         Self {
-            shared: Arc::new(shared),
-            neighbours: FilterInterop::default(),
+            state: Arc::new(state),
+            filter_interop: FilterInterop::default(),
         }
     }
 
@@ -156,12 +163,12 @@ impl LevelLayer {
     /// assert!(tracing::event_enabled!(Level::DEBUG));
     /// assert!(!tracing::span_enabled!(Level::DEBUG));
     /// assert!(!tracing::event_enabled!(Level::TRACE));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn capture(self, levels: impl Into<TargetLevels>) -> Self {
         // Said twice, the first stands.
-        let _ = self.shared.captured.set(levels.into());
+        let _ = self.state.captured.set(levels.into());
         self
     }
 
@@ -192,7 +199,7 @@ impl LevelLayer {
     /// let layer = LevelLayer::new("warn".parse()?).span_levels(LevelFilter::OFF);
     /// let _default = tracing_subscriber::registry().with(layer).set_default();
     /// assert!(!tracing::span_enabled!(Level::ERROR));
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn span_levels(self, levels: impl Into<TargetLevels>) -> Self {
@@ -208,7 +215,7 @@ impl LevelLayer {
 
     fn with_span_rule(self, rule: SpanRule) -> Self {
         // Said twice, the first stands.
-        let _ = self.shared.span_rule.set(rule);
+        let _ = self.state.span_rule.set(rule);
         self
     }
 
@@ -216,13 +223,13 @@ impl LevelLayer {
     #[must_use]
     pub fn handle(&self) -> LevelHandle {
         LevelHandle {
-            shared: Arc::clone(&self.shared),
+            state: Arc::clone(&self.state),
         }
     }
 
     fn for_each_filter(&self, call: impl Fn(&EnvFilter)) {
-        if self.shared.has_span_directives.load(Ordering::Acquire) {
-            let active = self.shared.active();
+        if self.state.has_span_directives.load(Ordering::Acquire) {
+            let active = self.state.active();
             for span in &active.spans {
                 // A filter on a field's value formats the value, which may panic: then this span
                 // does not match.
@@ -236,18 +243,18 @@ impl LevelHandle {
     /// The levels in force.
     #[must_use]
     pub fn levels(&self) -> Levels {
-        self.shared.active().levels.clone()
+        self.state.active().levels.clone()
     }
 
     /// Sets the levels, and ends a temporary setting. Without a bare level the default's remains.
     ///
     /// # Errors
     /// Every directive that is malformed or changes nothing; then nothing is changed.
-    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
-        let levels = self.shared.parse(levels)?;
-        let mut control = self.shared.control();
+    pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
+        let levels = self.state.parse(levels)?;
+        let mut control = self.state.control();
         control.permanent = levels.clone();
-        self.shared.apply(levels, &mut control);
+        self.state.apply(levels, &mut control);
         Ok(())
     }
 
@@ -258,43 +265,43 @@ impl LevelHandle {
     /// # Errors
     /// Every directive that is malformed, or that no thread could be started to put the levels
     /// back; nothing is changed then.
-    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
-        let levels = self.shared.parse(levels)?;
-        let mut control = self.shared.control();
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
+        let levels = self.state.parse(levels)?;
+        let mut control = self.state.control();
         let generation = control.generation + 1;
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         thread::Builder::new()
             .name("spanwise-levels".to_owned())
-            .spawn(move || shared.fall_back_after(duration, generation))
+            .spawn(move || state.restore_after(duration, generation))
             .map_err(|error| {
-                LevelsError::new(format!(
+                ParseError::new(format!(
                     "the levels stay as they are: no thread to put them back could be started: {error}"
                 ))
             })?;
-        self.shared.apply(levels, &mut control);
+        self.state.apply(levels, &mut control);
         Ok(())
     }
 
     /// The most verbose level that any event may have now.
     #[must_use]
     pub fn most_verbose_event(&self) -> LevelFilter {
-        self.shared.active().levels.most_verbose_event()
+        self.state.active().levels.most_verbose_event()
     }
 
     /// Counts the changes of the levels.
     #[inline]
-    pub(crate) fn changes(&self) -> u64 {
-        self.shared.changes.load(Ordering::Acquire)
+    pub(crate) fn version(&self) -> u64 {
+        self.state.version.load(Ordering::Acquire)
     }
 
     /// What the levels say of an event that is in no span.
-    pub(crate) fn verdict(&self, target: &str, level: Level) -> Visibility {
-        Visibility::of(level, self.shared.active().levels.targets.level(target))
+    pub(crate) fn visibility(&self, target: &str, level: Level) -> Visibility {
+        Visibility::from_level(level, self.state.active().levels.targets.level(target))
     }
 
     /// Whether there is a span in which an event of this level would be let through.
     pub(crate) fn depends_on_span(&self, level: Level) -> bool {
-        self.shared
+        self.state
             .active()
             .spans
             .iter()
@@ -307,12 +314,12 @@ impl LevelHandle {
         metadata: &Metadata<'_>,
         ctx: &Context<'_, S>,
     ) -> bool {
-        self.shared.active().enables_here(metadata, ctx)
+        self.state.active().enables_here(metadata, ctx)
     }
 }
 
-impl Shared {
-    fn parse(&self, levels: &str) -> Result<Levels, LevelsError> {
+impl LevelState {
+    fn parse(&self, levels: &str) -> Result<Levels, ParseError> {
         let levels = levels.parse::<Levels>()?.or(&self.defaults);
         levels.check_spans()?;
         Ok(levels)
@@ -325,20 +332,21 @@ impl Shared {
         let target = metadata.target();
         // Also what is only asked about, as `enabled!` does, since it is asked before an event.
         !metadata.is_span()
-            && Visibility::of(*metadata.level(), captured.level(target)) == Visibility::Visible
+            && Visibility::from_level(*metadata.level(), captured.level(target))
+                == Visibility::Visible
             && active.levels.targets.level(target) != Some(LevelFilter::OFF)
     }
 
     /// Whether it is enabled by its target, whatever span it is in.
     fn enables_everywhere(&self, active: &Active, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
-        let most = if metadata.is_span() {
+        let max = if metadata.is_span() {
             self.span_rule().level(&active.levels, target)
         } else {
             let level = active.levels.targets.level(target);
             level.unwrap_or(LevelFilter::OFF)
         };
-        *metadata.level() <= most
+        *metadata.level() <= max
     }
 
     fn span_rule(&self) -> &SpanRule {
@@ -346,21 +354,21 @@ impl Shared {
     }
 
     fn active(&self) -> Arc<Active> {
-        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.active.read())
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        self.control.lock()
     }
 
     fn apply(&self, levels: Levels, control: &mut Control) {
         control.generation += 1;
         let active = Arc::new(Active::new(levels, &self.active().spans));
         let has_span_directives = !active.spans.is_empty();
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
+        *self.active.write() = active;
         self.has_span_directives
             .store(has_span_directives, Ordering::Release);
-        self.changes.fetch_add(1, Ordering::Release);
+        self.version.fetch_add(1, Ordering::Release);
         self.changed.notify_all();
         #[cfg(feature = "log")]
         log_bridge::follow_levels(callsite::rebuild_interest_cache);
@@ -368,7 +376,7 @@ impl Shared {
         callsite::rebuild_interest_cache();
     }
 
-    fn fall_back_after(&self, duration: Duration, generation: u64) {
+    fn restore_after(&self, duration: Duration, generation: u64) {
         let Some(end) = Instant::now().checked_add(duration) else {
             return;
         };
@@ -381,11 +389,7 @@ impl Shared {
                 self.apply(permanent, &mut control);
                 return;
             }
-            control = self
-                .changed
-                .wait_timeout(control, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            control = self.changed.wait_timeout(control, left).0;
         }
     }
 }
@@ -393,21 +397,21 @@ impl Shared {
 impl SpanRule {
     /// The level of the spans of `target`, where these are the levels of events.
     fn level(&self, events: &Levels, target: &str) -> LevelFilter {
-        let of_events = events.targets.level(target).unwrap_or(LevelFilter::OFF);
+        let event_level = events.targets.level(target).unwrap_or(LevelFilter::OFF);
         let levels = match self {
-            Self::FollowsEvents => return of_events,
+            Self::FollowsEvents => return event_level,
             Self::Levels(levels) => levels,
         };
-        if let Some(level) = levels.of_directive(target) {
+        if let Some(level) = levels.directive_level(target) {
             level
-        } else if events.targets.of_directive(target) == Some(LevelFilter::OFF) {
+        } else if events.targets.directive_level(target) == Some(LevelFilter::OFF) {
             LevelFilter::OFF
         } else if let Some(level) = levels.bare() {
             level
         } else if events.disable_everything() {
             LevelFilter::OFF
         } else {
-            of_events.max(LevelFilter::INFO)
+            event_level.max(LevelFilter::INFO)
         }
     }
 
@@ -417,13 +421,16 @@ impl SpanRule {
             // A span that a directive names must be seen whatever its own level.
             return LevelFilter::TRACE;
         }
-        let of_events = events.targets.most_verbose();
+        let event_level = events.targets.most_verbose();
         match self {
-            Self::FollowsEvents => of_events,
+            Self::FollowsEvents => event_level,
             Self::Levels(levels) if levels.bare().is_some() || events.disable_everything() => {
                 levels.most_verbose()
             }
-            Self::Levels(levels) => levels.most_verbose().max(of_events).max(LevelFilter::INFO),
+            Self::Levels(levels) => levels
+                .most_verbose()
+                .max(event_level)
+                .max(LevelFilter::INFO),
         }
     }
 }
@@ -470,26 +477,26 @@ impl Active {
 
 impl<S: Subscriber> Layer<S> for LevelLayer {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.filter_interop.detect(dispatch);
     }
 
     fn register_callsite(&self, callsite: &'static Metadata<'static>) -> Interest {
         #[cfg(feature = "log")]
-        if log_bridge::is_watch(callsite) {
+        if log_bridge::is_probe(callsite) {
             return Interest::never();
         }
-        let active = self.shared.active();
-        let mut by_span = false;
+        let active = self.state.active();
+        let mut depends_on_span = false;
         for span in &active.spans {
             // Each filter must hear of each callsite: this is where it learns which spans it means.
             let interest = Layer::<S>::register_callsite(&*span.filter, callsite);
             let named = callsite.is_span() && interest.is_always();
-            by_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
+            depends_on_span |= named || (!interest.is_never() && *callsite.level() <= span.level);
         }
-        let shared = &self.shared;
-        if shared.enables_everywhere(&active, callsite) || shared.captures(&active, callsite) {
-            self.neighbours.interest()
-        } else if by_span {
+        let state = &self.state;
+        if state.enables_everywhere(&active, callsite) || state.captures(&active, callsite) {
+            self.filter_interop.interest()
+        } else if depends_on_span {
             Interest::sometimes()
         } else {
             Interest::never()
@@ -498,21 +505,21 @@ impl<S: Subscriber> Layer<S> for LevelLayer {
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
         // Not cached by callsite: what asks `log_enabled!` comes with metadata of its own here.
-        let shared = &self.shared;
-        let active = shared.active();
-        shared.enables_everywhere(&active, metadata)
-            || shared.captures(&active, metadata)
+        let state = &self.state;
+        let active = state.active();
+        state.enables_everywhere(&active, metadata)
+            || state.captures(&active, metadata)
             || active.enables_here(metadata, &ctx)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        let captured = self.shared.captured.get();
+        let captured = self.state.captured.get();
         let captured = captured.map_or(LevelFilter::OFF, TargetLevels::most_verbose);
-        let active = self.shared.active();
+        let active = self.state.active();
         let events = active.levels.most_verbose_event().max(captured);
         #[cfg(feature = "log")]
-        log_bridge::note_events(events);
-        Some(events.max(self.shared.span_rule().most_verbose(&active.levels)))
+        log_bridge::note_event_level(events);
+        Some(events.max(self.state.span_rule().most_verbose(&active.levels)))
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

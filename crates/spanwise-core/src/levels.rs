@@ -5,7 +5,11 @@ use std::{fmt, str::FromStr};
 use tracing_core::LevelFilter;
 use tracing_subscriber::{EnvFilter, filter};
 
-use crate::suggest;
+use crate::{
+    ParseError, Problem,
+    internal::suggest,
+    words::{self, Word},
+};
 
 /// The levels of a whole program: `info,sqlx=warn,shop::db=trace`, and span directives such as
 /// `[request{tenant_id="acme"}]=debug`.
@@ -38,7 +42,7 @@ use crate::suggest;
 ///     "`inof` is not a level: did you mean `info`? (for a target of that name write `inof=trace`); \
 ///      `shop=debgu`: `debgu` is not a level: did you mean `debug`?"
 /// );
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Levels {
@@ -57,7 +61,7 @@ pub struct Levels {
 /// assert_eq!(levels.level("shop::orders"), Some(LevelFilter::INFO));
 /// assert_eq!(levels.level("hyper"), Some(LevelFilter::WARN));
 /// assert!("[request]=debug".parse::<TargetLevels>().is_err());
-/// # Ok::<(), spanwise_core::LevelsError>(())
+/// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetLevels {
@@ -86,7 +90,7 @@ impl Levels {
     /// let defaults: Levels = "info".parse()?;
     /// assert_eq!("shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "info,shop=debug");
     /// assert_eq!("off,shop=debug".parse::<Levels>()?.or(&defaults).to_string(), "off,shop=debug");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn or(mut self, defaults: &Self) -> Self {
@@ -105,7 +109,7 @@ impl Levels {
     /// A span directive adds to what is enabled, and takes nothing away.
     ///
     /// # Errors
-    /// [`LevelsError`] with every directive that changes nothing.
+    /// [`ParseError`] with every directive that changes nothing.
     ///
     /// ```
     /// use spanwise_core::Levels;
@@ -118,24 +122,20 @@ impl Levels {
     ///     "`[health]=warn` changes nothing: a span directive enables more than the rest, which is `info` already; \
     ///      to have less of a target write `target=warn`"
     /// );
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
-    pub fn check_spans(&self) -> Result<(), LevelsError> {
-        let least = self.targets.least_verbose();
-        let idle = self.spans.iter().filter(|span| span.level <= least);
-        let problems: Vec<String> = idle
+    pub fn check_spans(&self) -> Result<(), ParseError> {
+        let min_level = self.targets.least_verbose();
+        let redundant = self.spans.iter().filter(|span| span.level <= min_level);
+        let problems: Vec<String> = redundant
             .map(|SpanDirective { matcher, level, .. }| {
                 format!(
-                    "`{matcher}={level}` changes nothing: a span directive enables more than the rest, which is `{least}` already; \
+                    "`{matcher}={level}` changes nothing: a span directive enables more than the rest, which is `{min_level}` already; \
                      to have less of a target write `target={level}`"
                 )
             })
             .collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(LevelsError { problems })
-        }
+        ParseError::check(problems)
     }
 
     /// These levels, each moved by `steps`: 1 is one level more verbose. A target that is `off`
@@ -147,7 +147,7 @@ impl Levels {
     /// let levels: Levels = "warn,shop=info,hyper=off".parse()?;
     /// assert_eq!(levels.clone().shifted(1).to_string(), "info,shop=debug,hyper=off");
     /// assert_eq!(levels.shifted(-2).to_string(), "off,shop=error,hyper=off");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn shifted(mut self, steps: i8) -> Self {
@@ -158,7 +158,7 @@ impl Levels {
             *level = shifted(*level, steps);
         }
         self.targets.bare = self.targets.bare.map(|level| shifted(level, steps));
-        self.without_idle_spans()
+        self.without_redundant_spans()
     }
 
     /// These levels, with the directives of `other` and without its bare level.
@@ -168,12 +168,12 @@ impl Levels {
     ///
     /// let levels: Levels = "info,shop=debug".parse()?;
     /// let other: Levels = "warn,hyper=off,[request]=trace".parse()?;
-    /// let both = levels.with_directives_of(&other);
+    /// let both = levels.with_directives_from(&other);
     /// assert_eq!(both.to_string(), "info,shop=debug,hyper=off,[request]=trace");
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
-    pub fn with_directives_of(mut self, other: &Self) -> Self {
+    pub fn with_directives_from(mut self, other: &Self) -> Self {
         for (target, level) in &other.targets.targets {
             self.targets.set(target.clone(), *level);
         }
@@ -181,13 +181,13 @@ impl Levels {
             self.spans.retain(|this| this.matcher != span.matcher);
             self.spans.push(span.clone());
         }
-        self.without_idle_spans()
+        self.without_redundant_spans()
     }
 
     /// Drops span directives that change nothing, as [`check_spans`](Self::check_spans) says.
-    fn without_idle_spans(mut self) -> Self {
-        let least = self.targets.least_verbose();
-        self.spans.retain(|span| span.level > least);
+    fn without_redundant_spans(mut self) -> Self {
+        let min_level = self.targets.least_verbose();
+        self.spans.retain(|span| span.level > min_level);
         self
     }
 
@@ -209,7 +209,7 @@ impl TargetLevels {
     /// The level of `target`; `None` if no directive speaks of it.
     #[must_use]
     pub fn level(&self, target: &str) -> Option<LevelFilter> {
-        self.of_directive(target).or(self.bare)
+        self.directive_level(target).or(self.bare)
     }
 
     /// The level without a target.
@@ -218,7 +218,7 @@ impl TargetLevels {
     }
 
     /// The level that a directive with a target gives `target`; `None` if no such directive matches.
-    pub(crate) fn of_directive(&self, target: &str) -> Option<LevelFilter> {
+    pub(crate) fn directive_level(&self, target: &str) -> Option<LevelFilter> {
         let matching = self
             .targets
             .iter()
@@ -238,7 +238,7 @@ impl TargetLevels {
     /// for (captured, more) in [("debug", true), ("info", false), ("shop=trace", true), ("shop=debug", false)] {
     ///     assert_eq!(captured.parse::<TargetLevels>()?.exceed(&levels), more, "{captured}");
     /// }
-    /// # Ok::<(), spanwise_core::LevelsError>(())
+    /// # Ok::<(), spanwise_core::ParseError>(())
     /// ```
     #[must_use]
     pub fn exceed(&self, levels: &Levels) -> bool {
@@ -317,13 +317,13 @@ impl From<LevelFilter> for Levels {
 }
 
 impl FromStr for Levels {
-    type Err = LevelsError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, LevelsError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut levels = Self::default();
         let mut problems = Vec::new();
-        for directive in split(text) {
-            match parse(directive) {
+        for directive in directives(text) {
+            match parse(directive.text) {
                 Ok(Directive::Bare(level)) => levels.targets.bare = Some(level),
                 Ok(Directive::Target(target, level)) => levels.targets.set(target, level),
                 Ok(Directive::Span(directive)) => {
@@ -332,21 +332,17 @@ impl FromStr for Levels {
                         .retain(|other| other.matcher != directive.matcher);
                     levels.spans.push(directive);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(Problem::new(problem).at(directive.range)),
             }
         }
-        if problems.is_empty() {
-            Ok(levels)
-        } else {
-            Err(LevelsError { problems })
-        }
+        ParseError::check(problems).map(|()| levels)
     }
 }
 
 impl FromStr for TargetLevels {
-    type Err = LevelsError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, LevelsError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let levels: Levels = text.parse()?;
         let problems: Vec<String> = levels
             .spans
@@ -358,11 +354,7 @@ impl FromStr for TargetLevels {
                 )
             })
             .collect();
-        if problems.is_empty() {
-            Ok(levels.targets)
-        } else {
-            Err(LevelsError { problems })
-        }
+        ParseError::check(problems).map(|()| levels.targets)
     }
 }
 
@@ -393,61 +385,14 @@ impl fmt::Display for TargetLevels {
     }
 }
 
-/// Directives that are none, all of a text at once.
-///
-/// Its `Debug` is its `Display`, for a `main` that returns it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LevelsError {
-    problems: Vec<String>,
-}
-
-impl LevelsError {
-    pub(crate) fn new(problem: String) -> Self {
-        Self {
-            problems: vec![problem],
-        }
-    }
-
-    /// One sentence for each directive that was not understood.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        self.problems.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for LevelsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("; "))
-    }
-}
-
-impl fmt::Debug for LevelsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for LevelsError {}
-
 enum Directive {
     Bare(LevelFilter),
     Target(String, LevelFilter),
     Span(SpanDirective),
 }
 
-/// At commas, but not at those inside `[…]`, `{…}` or quotes.
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    let (mut depth, mut quoted) = (0_usize, false);
-    text.split(move |c| {
-        match c {
-            '"' => quoted = !quoted,
-            '[' | '{' if !quoted => depth += 1,
-            ']' | '}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0 && !quoted
-    })
-    .map(str::trim)
-    .filter(|directive| !directive.is_empty())
+fn directives(text: &str) -> impl Iterator<Item = Word<'_>> {
+    words::split(text).filter(|word| !word.text.is_empty())
 }
 
 fn parse(directive: &str) -> Result<Directive, String> {
@@ -537,7 +482,9 @@ fn parse_span(directive: &str) -> Result<SpanDirective, String> {
         return Err(malformed());
     }
     let fields: Option<Vec<FieldMatch<'_>>> = match fields {
-        Some(fields) => split(fields).map(FieldMatch::parse).collect(),
+        Some(fields) => directives(fields)
+            .map(|field| FieldMatch::parse(field.text))
+            .collect(),
         None => Some(Vec::new()),
     };
     let fields = fields.ok_or_else(malformed)?;
@@ -729,7 +676,7 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
 /// 5; `warning` for warn, `fatal` and `critical` for error.
 ///
 /// ```
-/// use spanwise_core::parse_level;
+/// use spanwise_core::internal::parse_level;
 /// use tracing::level_filters::LevelFilter;
 ///
 /// assert_eq!(parse_level("WARNING"), Some(LevelFilter::WARN));
@@ -738,17 +685,17 @@ fn parse_target(target: &str, directive: &str) -> Result<String, String> {
 /// ```
 #[must_use]
 pub fn parse_level(word: &str) -> Option<LevelFilter> {
-    const OTHERS: [(&str, LevelFilter); 3] = [
+    const ALIASES: [(&str, LevelFilter); 3] = [
         ("warning", LevelFilter::WARN),
         ("fatal", LevelFilter::ERROR),
         ("critical", LevelFilter::ERROR),
     ];
-    let other = OTHERS
+    let alias = ALIASES
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word));
     // An empty text is a level for `tracing`.
     let named = || word.parse().ok().filter(|_| !word.is_empty());
-    other.map(|(_, level)| *level).or_else(named)
+    alias.map(|(_, level)| *level).or_else(named)
 }
 
 fn looks_like_a_level(word: &str) -> bool {

@@ -22,7 +22,7 @@
 //!     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
 //! });
 //! assert_eq!(handle.levels().to_string(), "info,sqlx=warn");
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! # Parts
@@ -44,6 +44,8 @@
 //! | what one sink must not show | [`LayerExt::redacted`] |
 //! | counters and complaints about logging itself | [`SelfReport`] |
 //! | an output that can be flushed | [`Flush`] |
+//! | an output that is shut down with the process | [`SinkControl`] |
+//! | a sink that sends to a server over the network | [`export`] |
 //! | time that tests can set | [`Clock`] |
 //! | which traces are kept, where not all are | [`chance`] |
 //! | ids that no other thread or process has | [`random_bits`] |
@@ -54,76 +56,51 @@
 //!
 //! [`spanwise`]: https://docs.rs/spanwise
 
-pub mod backtrace;
-mod callsite;
 mod clock;
-pub mod consistent_sampling;
-pub mod context;
-mod entered_spans;
-mod error_chain;
-pub mod errors;
+mod context_layer;
+mod context_set;
+mod error_view;
 mod event_context;
+pub mod export;
 mod flush;
-pub mod forks;
 mod forward;
+#[doc(hidden)]
+pub mod internal;
 mod layer_ext;
 mod layers;
 mod level_filtered;
 mod level_layer;
 mod levels;
-#[cfg(feature = "log")]
-pub mod log_bridge;
-pub mod log_record;
-pub mod logged_panic;
-pub mod nested_json;
-pub mod panic_safe;
 mod parse_error;
-mod per_layer_filters;
-mod per_second;
-mod random_bits;
 mod redact;
 mod redacted;
-pub mod reentrancy;
-pub mod runtime_callsite;
 mod self_report;
 mod setting;
 mod setting_value;
-mod sharded_counter;
-mod span_data;
-mod span_table;
-pub mod stdio;
-pub mod suggest;
 mod visibility;
 mod without_captured;
+pub mod words;
 
-pub use callsite::CallsitePlans;
 pub use clock::Clock;
-pub use context::{CONTEXT_KEYS, Context, ContextLayer, MAX_CONTEXT_VALUE};
-pub use entered_spans::{CurrentSpan, EnteredSpans, SpanValue};
-pub use error_chain::error_chain;
-pub use errors::{AsError, err};
-pub use event_context::{
-    EnteredLine, EventContext, LineDisposition, MustSeeAllEvents, SampleRate, SummaryAddress,
-};
-pub use parse_error::ParseError;
-#[doc(hidden)]
-pub mod internal;
-pub use flush::Flush;
+pub use context_layer::{CONTEXT_KEYS, Context, ContextLayer};
+pub use error_view::{AsError, err};
+pub use event_context::EventContext;
+pub use flush::{Flush, SinkControl};
 pub use layer_ext::LayerExt;
 pub use layers::Layers;
 pub use level_filtered::LevelFiltered;
 pub use level_layer::{LevelHandle, LevelLayer};
-pub use levels::{Levels, LevelsError, TargetLevels, parse_level};
-pub use per_layer_filters::FilterInterop;
-pub use per_second::PerSecond;
-pub use random_bits::random_bits;
-pub use redact::{KeyVerdict, KeyVerdicts, NoRedaction, REDACTED, Redact};
+pub use levels::{Levels, TargetLevels};
+pub use parse_error::{ParseError, Problem};
+pub use redact::{KeyVerdict, NoRedaction, REDACTED, Redact};
 pub use redacted::{PrivateFields, Redacted};
-pub use self_report::{Fault, SelfReport, ShedCounts, SinkCounters, SinkStats, Stats};
+pub use self_report::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 pub use setting::{Sensitivity, Setting};
-pub use setting_value::{Grammar, SettingValue};
-pub use sharded_counter::ShardedCounter;
-pub use span_data::{Inherit, LayerId, SpanData, SpanDataCache};
-pub use span_table::SpanTable;
-pub use visibility::{SinkFilter, Visibility, VisibilityCache};
+pub use setting_value::SettingValue;
+pub use visibility::SinkFilter;
 pub use without_captured::WithoutCaptured;
+
+/// Context values that are set while a unit of work runs.
+pub mod context {
+    pub use crate::context_set::set;
+}

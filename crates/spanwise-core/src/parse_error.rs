@@ -1,45 +1,132 @@
-//! The error of a text that does not follow a grammar.
+//! The error of every text that a setting accepts.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, ops::Range};
 
-/// Why the text of a setting was not understood: for each mistake the word, what is wrong with it,
-/// and what is accepted.
+/// Why a text is not a valid value: one [`Problem`] for each mistake.
 ///
-/// Its `Debug` is its `Display`, for a `main` that returns it.
+/// Every grammar of the workspace fails with this type. `Debug` shows the same text as `Display`,
+/// so that a `main` that returns the error shows it well.
+///
+/// ```
+/// use spanwise_core::Levels;
+///
+/// let error = "inof,shop=debgu".parse::<Levels>().unwrap_err();
+/// assert_eq!(error.problems().len(), 2);
+/// assert!(error.to_string().starts_with("`inof` is not a level: did you mean `info`?"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParseError {
-    problems: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+/// One mistake in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The word that is wrong, if the reason does not name it.
+    pub word: Option<String>,
+    /// Where the wrong word is, in bytes of the text, if that is known.
+    pub range: Option<Range<usize>>,
+    /// What is wrong.
+    pub reason: String,
+    /// What to write instead, if the reason does not say it.
+    pub hint: Option<String>,
 }
 
 impl ParseError {
-    /// Creates the error of one mistake.
-    pub fn new(problem: impl Into<String>) -> Self {
-        Self {
-            problems: vec![problem.into()],
-        }
+    /// Creates an error with one problem, from a sentence that names the wrong word itself.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self::from(Problem::new(reason))
     }
 
-    /// Creates the error of several mistakes.
+    /// Creates an error that reads "`word` reason: hint".
+    pub fn word(
+        word: impl Into<String>,
+        reason: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::from(Problem {
+            word: Some(word.into()),
+            hint: Some(hint.into()),
+            ..Problem::new(reason)
+        })
+    }
+
+    /// Returns an error with these problems, if there are any.
     ///
     /// # Errors
-    /// If there is one.
-    pub fn check(problems: Vec<String>) -> Result<(), Self> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Self { problems })
+    /// If there is at least one problem.
+    pub fn check<P: Into<Problem>>(problems: impl IntoIterator<Item = P>) -> Result<(), Self> {
+        let problems: Vec<Problem> = problems.into_iter().map(Into::into).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Self { problems }),
         }
     }
 
-    /// Returns one sentence per mistake.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        self.problems.iter().map(String::as_str)
+    /// Appends a hint to the last problem: what the setting accepts.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
+        if let Some(last) = self.problems.last_mut() {
+            let text = last.hint.as_mut().unwrap_or(&mut last.reason);
+            *text = format!("{text}; {hint}");
+        }
+        self
+    }
+
+    /// Returns the problems in the order of the text.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl Problem {
+    /// Creates a problem from a sentence that names the wrong word itself.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            word: None,
+            range: None,
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    /// Sets where the wrong word is, in bytes of the text.
+    #[must_use]
+    pub fn at(mut self, range: Range<usize>) -> Self {
+        self.range = Some(range);
+        self
+    }
+}
+
+impl From<Problem> for ParseError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problems: vec![problem],
+        }
+    }
+}
+
+impl From<ParseError> for Vec<Problem> {
+    fn from(error: ParseError) -> Self {
+        error.problems
+    }
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::new(reason)
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("; "))
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
     }
 }
 
@@ -50,3 +137,16 @@ impl fmt::Debug for ParseError {
 }
 
 impl Error for ParseError {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(word) = &self.word {
+            write!(f, "`{word}` ")?;
+        }
+        f.write_str(&self.reason)?;
+        match &self.hint {
+            Some(hint) => write!(f, ": {hint}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, ptr};
 
-use crate::panic_safe;
+use crate::internal::panic_safe;
 
 /// Stands where a hidden value would.
 pub const REDACTED: &str = "[REDACTED]";
@@ -82,28 +82,28 @@ pub trait Redact: fmt::Debug + Send + Sync + 'static {
 
 impl dyn Redact {
     /// A policy is shown no more bytes of a text than this.
-    pub const BUDGET: usize = 64 * 1024;
+    pub const MAX_SCAN_LEN: usize = 64 * 1024;
 
-    /// Who collects a text for [`hide`](#method.hide) collects so many bytes of it: one character
+    /// Who collects a text for [`redact_text`](#method.redact_text) collects so many bytes of it: one character
     /// more than the policy is shown, so that it is seen that there was more.
-    pub const COLLECTED: usize = Self::BUDGET + 4;
+    pub const MAX_COLLECT_LEN: usize = Self::MAX_SCAN_LEN + 4;
 
     /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
-    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.hide_with(text, |text| self.text(text))
+    pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redact_with(text, |text| self.text(text))
     }
 
     /// [`value`](Redact::value), or [`REDACTED`] if the policy panics: a sink calls this one.
-    pub fn hide_value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
-        self.hide_with(text, |text| self.value(key, text))
+    pub fn redact_value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        self.redact_with(text, |text| self.value(key, text))
     }
 
     /// What is shown instead of `text`, which may stand under a key, if that is something else.
     #[must_use]
-    pub fn instead_of(&self, key: Option<&str>, text: &str) -> Option<String> {
+    pub fn replacement_for(&self, key: Option<&str>, text: &str) -> Option<String> {
         let shown = match key {
-            Some(key) => self.hide_value(key, text),
-            None => self.hide(text),
+            Some(key) => self.redact_value(key, text),
+            None => self.redact_text(text),
         };
         match shown {
             // Borrowed is not enough: it may be borrowed from elsewhere.
@@ -113,18 +113,18 @@ impl dyn Redact {
     }
 
     #[inline]
-    fn hide_with<'t>(
+    fn redact_with<'t>(
         &self,
         text: &'t str,
-        hide: impl FnOnce(&'t str) -> Cow<'t, str>,
+        redact: impl FnOnce(&'t str) -> Cow<'t, str>,
     ) -> Cow<'t, str> {
-        let read = if text.len() > Self::BUDGET {
-            before_budget(text)
+        let scanned = if text.len() > Self::MAX_SCAN_LEN {
+            scanned_part(text)
         } else {
             text
         };
-        let shown = panic_safe::catch_panic(|| hide(read)).unwrap_or(Cow::Borrowed(REDACTED));
-        if read.len() == text.len() {
+        let shown = panic_safe::catch_panic(|| redact(scanned)).unwrap_or(Cow::Borrowed(REDACTED));
+        if scanned.len() == text.len() {
             return shown;
         }
         Cow::Owned(shown.into_owned() + REDACTED)
@@ -134,20 +134,20 @@ impl dyn Redact {
     /// shows nothing: [`KeyVerdict::Redact`].
     #[must_use]
     pub fn verdicts(&self, key: &str) -> KeyVerdicts {
-        let of = |ask: &dyn Fn() -> KeyVerdict| {
+        let guarded = |ask: &dyn Fn() -> KeyVerdict| {
             panic_safe::catch_panic(ask).unwrap_or(KeyVerdict::Redact)
         };
-        let text = of(&|| self.key(key));
+        let text = guarded(&|| self.key(key));
         KeyVerdicts {
             text,
             number: text.without_text(),
-            boolean: of(&|| self.key_of_bool(key)).without_text(),
+            boolean: guarded(&|| self.key_of_bool(key)).without_text(),
         }
     }
 
     /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
     #[must_use]
-    pub fn replaced(&self, key: &str, value: &str) -> String {
+    pub fn replace_text(&self, key: &str, value: &str) -> String {
         panic_safe::catch_panic(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
     }
 
@@ -156,12 +156,12 @@ impl dyn Redact {
     ///
     /// A value that is longer than a policy reads is [`REDACTED`].
     #[must_use]
-    pub fn replaced_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
+    pub fn replace_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
         let mut text = String::new();
-        if panic_safe::format_into(&mut text, value, Self::BUDGET) {
+        if panic_safe::format_into(&mut text, value, Self::MAX_SCAN_LEN) {
             return REDACTED.to_owned();
         }
-        self.replaced(key, &text)
+        self.replace_text(key, &text)
     }
 }
 
@@ -230,7 +230,7 @@ impl Redact for NoRedaction {
     }
 }
 
-pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
+pub(crate) const MAX_SCAN_LEN: usize = <dyn Redact>::MAX_SCAN_LEN;
 
 /// The part of a text that a policy reads: without the last unbroken run before the cut.
 ///
@@ -238,8 +238,8 @@ pub(crate) const BUDGET: usize = <dyn Redact>::BUDGET;
 /// ends at white space, or after a string, list or object of JSON. Groups of digits or capitals
 /// before it go too: they may be those of a card or an account, which has spaces in it.
 #[cold]
-fn before_budget(text: &str) -> &str {
-    let text = panic_safe::truncate_at(text, BUDGET);
+fn scanned_part(text: &str) -> &str {
+    let text = panic_safe::truncate_at(text, MAX_SCAN_LEN);
     let bytes = text.as_bytes();
     let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
     let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
@@ -262,8 +262,12 @@ const MAX_GROUPS: usize = 9;
 const MAX_GROUP_LEN: usize = 8;
 
 /// The text of `value` as `policy` lets it be shown, before it is cut.
-pub(crate) fn text_of(policy: &dyn Redact, key: &str, value: fmt::Arguments<'_>) -> String {
+pub(crate) fn redacted_display(
+    policy: &dyn Redact,
+    key: &str,
+    value: fmt::Arguments<'_>,
+) -> String {
     let mut text = String::new();
-    panic_safe::format_into(&mut text, value, <dyn Redact>::COLLECTED);
-    policy.instead_of(Some(key), &text).unwrap_or(text)
+    panic_safe::format_into(&mut text, value, <dyn Redact>::MAX_COLLECT_LEN);
+    policy.replacement_for(Some(key), &text).unwrap_or(text)
 }

@@ -1,12 +1,12 @@
 //! A layer that never sees a secret.
 
-mod error;
-mod fields;
-mod glance;
+mod fmt_conflict;
+mod plan;
+mod precheck;
 mod private_fields;
-mod read;
-mod shared;
-mod texts;
+mod rebuild;
+mod redacted_error;
+mod text_arena;
 mod values;
 
 use std::{
@@ -27,17 +27,17 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use self::{
-    fields::Plan,
-    shared::{Answer, Has},
-    values::When,
+    fmt_conflict::{HasFormatter, QueryReply},
+    plan::FieldPlan,
+    values::Formatting,
 };
 use crate::{
-    CallsitePlans, EventContext, Fault, Redact, SelfReport, context::recorded_callsite,
-    forward_downcast,
+    EventContext, Fault, Redact, SelfReport, forward_downcast,
+    internal::{CallsitePlans, recorded_callsite},
 };
 
-pub(crate) use error::ShownError;
 pub use private_fields::PrivateFields;
+pub(crate) use redacted_error::RedactedError;
 
 /// A layer in front of which a policy stands. Made by [`LayerExt::redacted`](crate::LayerExt::redacted).
 ///
@@ -56,7 +56,7 @@ pub use private_fields::PrivateFields;
 pub struct Redacted<L> {
     inner: L,
     policy: Arc<dyn Redact>,
-    plans: CallsitePlans<Plan>,
+    plans: CallsitePlans<FieldPlan>,
     report: SelfReport,
     /// Its formatted fields are another layer's too, so it is not told anything.
     shares_fields: AtomicBool,
@@ -94,33 +94,33 @@ impl<L> Redacted<L> {
 
     /// Calls `forward` with the values the layer inside may see, or with none if it may see the original ones.
     #[inline]
-    fn show<R>(
+    fn with_shown_values<R>(
         &self,
         callsite: &'static Metadata<'static>,
-        when: When,
+        formatting: Formatting,
         record: &dyn Fn(&mut dyn Visit),
         forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
     ) -> R {
         let plan = self
             .plans
-            .get(callsite, |callsite| Plan::of(callsite, &*self.policy));
+            .get(callsite, |callsite| FieldPlan::new(callsite, &*self.policy));
         if plan.shows_all() {
             return forward(None);
         }
-        values::show(plan, &*self.policy, when, record, forward)
+        values::with_redacted(plan, &*self.policy, formatting, record, forward)
     }
 
-    /// [`show`](Self::show) for events.
+    /// [`with_shown_values`](Self::with_shown_values) for events.
     #[inline]
-    fn show_event<R>(
+    fn with_shown_event<R>(
         &self,
         event: &Event<'_>,
-        when: When,
+        formatting: Formatting,
         forward: impl FnOnce(&Event<'_>) -> R,
     ) -> R {
         let callsite = event.metadata();
         let record = |visitor: &mut dyn Visit| event.record(visitor);
-        self.show(callsite, when, &record, |values| {
+        self.with_shown_values(callsite, formatting, &record, |values| {
             let Some(values) = values else {
                 return forward(event);
             };
@@ -136,14 +136,14 @@ impl<L> Redacted<L> {
     }
 
     #[inline]
-    fn is_on(&self) -> bool {
+    fn is_active(&self) -> bool {
         !self.shares_fields.load(Ordering::Relaxed)
     }
 }
 
 thread_local! {
     /// How often a redacted layer was asked whether it wants something.
-    static ASKED: Cell<u64> = const { Cell::new(0) };
+    static ENABLED_CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
 impl<S, L> Layer<S> for Redacted<L>
@@ -155,7 +155,7 @@ where
         self.inner.on_register_dispatch(dispatch);
         if self.shares_fields_with_others(dispatch) {
             self.shares_fields.store(true, Ordering::Relaxed);
-            self.report.fault(Fault::Setup, &shared::ADVICE);
+            self.report.fault(Fault::Setup, &fmt_conflict::ADVICE);
         }
     }
 
@@ -168,7 +168,7 @@ where
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        ASKED.set(ASKED.get().wrapping_add(1));
+        ENABLED_CALLS.set(ENABLED_CALLS.get().wrapping_add(1));
         self.inner.enabled(metadata, ctx)
     }
 
@@ -178,18 +178,18 @@ where
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
         self.wants_every_event
-            || self.show_event(event, When::Asked, |event| {
+            || self.with_shown_event(event, Formatting::Lazy, |event| {
                 self.inner.event_enabled(event, ctx)
             })
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        if !self.is_on() {
+        if !self.is_active() {
             return;
         }
         let callsite = attrs.metadata();
         let record = |visitor: &mut dyn Visit| attrs.record(visitor);
-        self.show(callsite, When::Now, &record, |values| {
+        self.with_shown_values(callsite, Formatting::Eager, &record, |values| {
             let Some(values) = values else {
                 return self.inner.on_new_span(attrs, id, ctx);
             };
@@ -205,12 +205,12 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         // Of a span that nobody knows, the fields are not known either.
-        let Some(callsite) = ctx.metadata(id).filter(|_| self.is_on()) else {
+        let Some(callsite) = ctx.metadata(id).filter(|_| self.is_active()) else {
             return;
         };
         let callsite = recorded_callsite(values, callsite);
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.show(callsite, When::Now, &record, |shown| {
+        self.with_shown_values(callsite, Formatting::Eager, &record, |shown| {
             let Some(shown) = shown else {
                 return self.inner.on_record(id, values, ctx);
             };
@@ -220,20 +220,20 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
-        if self.is_on() {
+        if self.is_active() {
             self.inner.on_follows_from(id, follows, ctx);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if !self.is_on() {
+        if !self.is_active() {
             return;
         }
         // What is said of this event must not go to one that its values log.
         let said = EventContext::take();
-        let asked = ASKED.get();
-        self.show_event(event, When::Now, |event| {
-            if ASKED.get() != asked {
+        let calls_before = ENABLED_CALLS.get();
+        self.with_shown_event(event, Formatting::Eager, |event| {
+            if ENABLED_CALLS.get() != calls_before {
                 // A value has logged, or asked whether it would be: a filter inside remembers what it said of that.
                 let _ = self.inner.enabled(event.metadata(), ctx.clone())
                     && self.inner.event_enabled(event, ctx.clone());
@@ -247,19 +247,19 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.is_on() {
+        if self.is_active() {
             self.inner.on_enter(id, ctx);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if self.is_on() {
+        if self.is_active() {
             self.inner.on_exit(id, ctx);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        if self.is_on() {
+        if self.is_active() {
             self.inner.on_close(id, ctx);
         }
     }
@@ -268,12 +268,12 @@ where
         self.inner.on_id_change(old, new, ctx);
     }
 
-    forward_downcast!(this, id => match this.answer(id) {
-        Answer::Inside => this.inner.downcast_raw(id),
-        Answer::Nothing => None,
-        Answer::Has(formatter) => this
+    forward_downcast!(this, id => match this.reply(id) {
+        QueryReply::Inner => this.inner.downcast_raw(id),
+        QueryReply::Hidden => None,
+        QueryReply::HasFormatter(formatter) => this
             .inner
             .downcast_raw(formatter)
-            .map(|_| ptr::from_ref(&Has).cast()),
+            .map(|_| ptr::from_ref(&HasFormatter).cast()),
     });
 }

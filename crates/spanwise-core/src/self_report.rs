@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt, io,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, TryLockError, Weak,
+        Arc, LazyLock, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -13,7 +13,13 @@ use std::{
 
 use tracing_core::Level;
 
-use crate::{Redact, panic_safe, stdio};
+use crate::{
+    Redact,
+    internal::{
+        panic_safe, stdio,
+        sync::{Mutex, MutexGuard},
+    },
+};
 
 /// Where layers report what became of their events, and what went wrong. Cheap to clone; clones share their counters.
 ///
@@ -34,19 +40,19 @@ struct Inner {
 #[derive(Debug, Default)]
 struct FaultCounter {
     count: AtomicU64,
-    told: Mutex<Option<Told>>,
+    last_printed: Mutex<Option<LastPrinted>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Told {
+struct LastPrinted {
     at: Instant,
     count: u64,
 }
 
-const QUIET: Duration = Duration::from_secs(10);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A detail is cut at this many bytes.
-const LONGEST_DETAIL: usize = 512;
+const MAX_DETAIL_LEN: usize = 512;
 
 /// A kind of failure of logging itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +103,16 @@ impl SelfReport {
     /// A report of its own, with counters from zero, that tells faults on stderr.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(true)
+        Self::with_stderr(true)
     }
 
     /// A report of its own that only counts.
     #[must_use]
     pub fn silent() -> Self {
-        Self::with(false)
+        Self::with_stderr(false)
     }
 
-    fn with(stderr: bool) -> Self {
+    fn with_stderr(stderr: bool) -> Self {
         Self(Arc::new(Inner {
             stderr,
             redact: OnceLock::new(),
@@ -139,16 +145,16 @@ impl SelfReport {
     /// Counts a fault, and tells it on stderr unless one of its kind was told in the last ten seconds.
     #[cold]
     pub fn fault(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_tell(fault, detail, QUIET);
+        self.count_and_print(fault, detail, REPEAT_INTERVAL);
     }
 
     /// Counts a fault, and tells it on stderr whatever was told before: there is no later time to tell it.
     #[cold]
-    pub fn last_fault(&self, fault: Fault, detail: &dyn fmt::Display) {
-        self.count_and_tell(fault, detail, Duration::ZERO);
+    pub fn fault_unthrottled(&self, fault: Fault, detail: &dyn fmt::Display) {
+        self.count_and_print(fault, detail, Duration::ZERO);
     }
 
-    fn count_and_tell(&self, fault: Fault, detail: &dyn fmt::Display, quiet: Duration) {
+    fn count_and_print(&self, fault: Fault, detail: &dyn fmt::Display, interval: Duration) {
         let counter = &self.0.faults[fault as usize];
         let count = counter.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.0.stderr {
@@ -156,21 +162,23 @@ impl SelfReport {
         }
         // Before the lock: the detail may be anybody's `Display`.
         let mut text = String::new();
-        panic_safe::format_into(&mut text, format_args!("{detail}"), <dyn Redact>::COLLECTED);
+        panic_safe::format_into(
+            &mut text,
+            format_args!("{detail}"),
+            <dyn Redact>::MAX_COLLECT_LEN,
+        );
         let text = match self.0.redact.get() {
-            Some(policy) => policy.hide(&text),
+            Some(policy) => policy.redact_text(&text),
             None => Cow::Borrowed(&*text),
         };
-        let text = panic_safe::truncate_at(&text, LONGEST_DETAIL);
+        let text = panic_safe::truncate_at(&text, MAX_DETAIL_LEN);
         let now = Instant::now();
         // Whoever tells this kind of fault right now tells it for us.
-        let mut told = match counter.told.try_lock() {
-            Ok(told) => told,
-            Err(TryLockError::Poisoned(told)) => told.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
+        let Some(mut last_printed) = counter.last_printed.try_lock() else {
+            return;
         };
-        let since = match *told {
-            Some(last) if now.saturating_duration_since(last.at) < quiet => return,
+        let since = match *last_printed {
+            Some(last) if now.saturating_duration_since(last.at) < interval => return,
             Some(last) => count.saturating_sub(last.count),
             None => count,
         };
@@ -183,7 +191,7 @@ impl SelfReport {
         // Nothing is left to tell if stderr itself fails. If it is only behind, the next fault of this kind tries again.
         let written = stdio::write_to_stderr(line.as_bytes());
         if !written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            *told = Some(Told { at: now, count });
+            *last_printed = Some(LastPrinted { at: now, count });
         }
     }
 
@@ -219,9 +227,8 @@ impl Inner {
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
-                Ok(sinks) => return Some(sinks),
-                Err(TryLockError::Poisoned(sinks)) => return Some(sinks.into_inner()),
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(50)),
+                Some(sinks) => return Some(sinks),
+                None => thread::sleep(Duration::from_micros(50)),
             }
         }
         None

@@ -6,6 +6,8 @@
 pub struct Setting {
     /// As it stands in the environment: `LOG_FORMAT`.
     pub name: &'static str,
+    /// Its path in a configuration file, if it has one: `format`, `file.rotate`.
+    pub key: Option<&'static str>,
     /// What holds when it is unset, written as a user would.
     pub default: &'static str,
     /// What it accepts, written as a user would.

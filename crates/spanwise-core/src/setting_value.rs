@@ -11,21 +11,21 @@ use crate::{Levels, TargetLevels};
 /// as it is.
 ///
 /// ```
-/// use spanwise_core::{Levels, LevelsError, SettingValue};
+/// use spanwise_core::{Levels, ParseError, SettingValue};
 ///
-/// fn levels(levels: impl Into<SettingValue<Levels>>) -> Result<Option<Levels>, (String, LevelsError)> {
+/// fn levels(levels: impl Into<SettingValue<Levels>>) -> Result<Option<Levels>, (String, ParseError)> {
 ///     levels.into().read(str::parse)
 /// }
 /// assert_eq!(levels(" warn,shop=debug\n"), levels("warn,shop=debug".parse::<Levels>().unwrap()));
 /// assert_eq!(levels(" "), Ok(None));
 /// let (text, error) = levels("inof").unwrap_err();
-/// assert_eq!((&*text, error.problems().count()), ("inof", 1));
+/// assert_eq!((&*text, error.problems().len()), ("inof", 1));
 /// ```
 #[derive(Debug, Clone)]
-pub struct SettingValue<T>(Kind<T>);
+pub struct SettingValue<T>(Input<T>);
 
 #[derive(Debug, Clone)]
-enum Kind<T> {
+enum Input<T> {
     Value(T),
     Text(String),
 }
@@ -49,8 +49,8 @@ impl<T> SettingValue<T> {
         read: impl FnOnce(&str) -> Result<U, E>,
     ) -> Result<Option<U>, (String, E)> {
         let text = match self.0 {
-            Kind::Value(value) => return Ok(Some(value.into())),
-            Kind::Text(text) => text,
+            Input::Value(value) => return Ok(Some(value.into())),
+            Input::Text(text) => text,
         };
         let text = text.trim();
         if text.is_empty() {
@@ -64,13 +64,13 @@ impl<T> SettingValue<T> {
 
 impl<T: Grammar> From<T> for SettingValue<T> {
     fn from(value: T) -> Self {
-        Self(Kind::Value(value))
+        Self(Input::Value(value))
     }
 }
 
 impl<T: Grammar> From<&str> for SettingValue<T> {
     fn from(text: &str) -> Self {
-        Self(Kind::Text(text.to_owned()))
+        Self(Input::Text(text.to_owned()))
     }
 }
 
@@ -82,7 +82,7 @@ impl<T: Grammar> From<&String> for SettingValue<T> {
 
 impl<T: Grammar> From<String> for SettingValue<T> {
     fn from(text: String) -> Self {
-        Self(Kind::Text(text))
+        Self(Input::Text(text))
     }
 }
 

@@ -6,7 +6,7 @@ use tracing::{Event, Subscriber};
 use tracing_core::{Level, LevelFilter, Metadata};
 use tracing_subscriber::layer::Context;
 
-use crate::{EventContext, LevelHandle, TargetLevels, log_record};
+use crate::{EventContext, LevelHandle, TargetLevels, internal::log_record};
 
 /// The events that a sink shows: those that the program's levels let through, those of levels of its own, or both.
 ///
@@ -28,7 +28,7 @@ pub enum Visibility {
     Off,
 }
 
-/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::CallsitePlans) of the callsite.
+/// What an [`SinkFilter`] said of a callsite. It belongs into the [plan](crate::internal::CallsitePlans) of the callsite.
 #[derive(Debug, Default)]
 pub struct VisibilityCache(AtomicU64);
 
@@ -49,23 +49,23 @@ impl SinkFilter {
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Visibility {
-        let changes = self.program.as_ref().map_or(0, LevelHandle::changes);
+        let version = self.program.as_ref().map_or(0, LevelHandle::version);
         let cached = cache.0.load(Ordering::Relaxed);
-        let verdict = if cached == stamp(changes, EMIT) {
+        let visibility = if cached == stamp(version, VISIBLE) {
             return Visibility::Visible;
-        } else if cached == stamp(changes, BELOW) {
+        } else if cached == stamp(version, BELOW_LEVEL) {
             Visibility::BelowLevel
         } else {
-            self.ask(cache, changes, event, ctx)
+            self.evaluate(cache, version, event, ctx)
         };
-        if verdict != Visibility::Visible && EventContext::forces_emit() {
+        if visibility != Visibility::Visible && EventContext::forces_emit() {
             return Visibility::Visible;
         }
-        verdict
+        visibility
     }
 
     /// Whether an event of `metadata` may be shown, as far as can be told before there is one.
-    pub(crate) fn may_emit<S: Subscriber>(
+    pub(crate) fn may_show<S: Subscriber>(
         &self,
         metadata: &Metadata<'_>,
         ctx: &Context<'_, S>,
@@ -75,19 +75,19 @@ impl SinkFilter {
             return true;
         }
         let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
-        let by_sink = sink.is_none_or(|most| level <= most);
+        let by_sink = sink.is_none_or(|max| level <= max);
         let by_program = self.program.as_ref().is_none_or(|program| {
-            program.verdict(target, level) == Visibility::Visible
+            program.visibility(target, level) == Visibility::Visible
                 || program.depends_on_span(level) && program.enabled_by_span(metadata, ctx)
         });
         by_sink && by_program
     }
 
     #[inline(never)]
-    fn ask<S: Subscriber>(
+    fn evaluate<S: Subscriber>(
         &self,
         cache: &VisibilityCache,
-        changes: u64,
+        version: u64,
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Visibility {
@@ -95,42 +95,42 @@ impl SinkFilter {
         let level = *callsite.level();
         let mut target = callsite.target();
         let is_log = log_record::is_log_record(callsite);
-        let record = is_log.then(|| log_record::LogRecord::of(event));
-        if let Some(of_record) = record.as_ref().and_then(|log| log.target.as_deref()) {
-            target = of_record;
+        let record = is_log.then(|| log_record::LogRecord::from_event(event));
+        if let Some(record_target) = record.as_ref().and_then(|log| log.target.as_deref()) {
+            target = record_target;
         }
         let sink = match self.sink.as_ref().and_then(|sink| sink.level(target)) {
-            Some(most) => Visibility::of(level, Some(most)),
+            Some(max) => Visibility::from_level(level, Some(max)),
             // The program's levels decide about a target that this sink's levels do not name.
             None => Visibility::Visible,
         };
         let Some(program) = &self.program else {
             if !is_log {
-                cache.keep(changes, sink);
+                cache.store(version, sink);
             }
             return sink;
         };
-        let mut verdict = program.verdict(target, level);
-        if verdict != Visibility::Visible && program.depends_on_span(level) {
+        let mut visibility = program.visibility(target, level);
+        if visibility != Visibility::Visible && program.depends_on_span(level) {
             // It is in the target of a directive as well that nothing else is let through of.
             if program.enabled_by_span(callsite, ctx) {
-                verdict = Visibility::Visible;
+                visibility = Visibility::Visible;
             }
-            return verdict.and(sink);
+            return visibility.and(sink);
         }
-        let verdict = verdict.and(sink);
+        let visibility = visibility.and(sink);
         if !is_log {
-            cache.keep(changes, verdict);
+            cache.store(version, visibility);
         }
-        verdict
+        visibility
     }
 }
 
 impl Visibility {
-    pub(crate) fn of(level: Level, most: Option<LevelFilter>) -> Self {
-        match most {
+    pub(crate) fn from_level(level: Level, max: Option<LevelFilter>) -> Self {
+        match max {
             Some(LevelFilter::OFF) => Self::Off,
-            Some(most) if level <= most => Self::Visible,
+            Some(max) if level <= max => Self::Visible,
             _ => Self::BelowLevel,
         }
     }
@@ -145,23 +145,23 @@ impl Visibility {
 }
 
 impl VisibilityCache {
-    fn keep(&self, changes: u64, verdict: Visibility) {
-        let code = match verdict {
-            Visibility::Visible => EMIT,
-            Visibility::BelowLevel => BELOW,
+    fn store(&self, version: u64, visibility: Visibility) {
+        let code = match visibility {
+            Visibility::Visible => VISIBLE,
+            Visibility::BelowLevel => BELOW_LEVEL,
             // Asked about seldom: nothing enables it but another layer.
             Visibility::Off => return,
         };
-        self.0.store(stamp(changes, code), Ordering::Relaxed);
+        self.0.store(stamp(version, code), Ordering::Relaxed);
     }
 }
 
-const EMIT: u64 = 1;
-const BELOW: u64 = 2;
+const VISIBLE: u64 = 1;
+const BELOW_LEVEL: u64 = 2;
 
 /// Never 0, which is what nobody has asked about yet.
-fn stamp(changes: u64, code: u64) -> u64 {
-    changes << 2 | code
+fn stamp(version: u64, code: u64) -> u64 {
+    version << 2 | code
 }
 
 impl From<LevelHandle> for SinkFilter {

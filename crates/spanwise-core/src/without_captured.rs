@@ -4,7 +4,10 @@ use tracing::{Event, Subscriber};
 use tracing_core::Metadata;
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::{CallsitePlans, SinkFilter, Visibility, VisibilityCache, forward, forward_downcast};
+use crate::{
+    SinkFilter, forward, forward_downcast,
+    internal::{CallsitePlans, Visibility, VisibilityCache},
+};
 
 /// A layer that sees no event which is let through only to be kept. Made by [`LayerExt::without_captured`](crate::LayerExt::without_captured).
 #[derive(Debug)]
@@ -23,7 +26,7 @@ impl<L> WithoutCaptured<L> {
         }
     }
 
-    fn verdict<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Visibility {
+    fn visibility<S: Subscriber>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Visibility {
         let cache = self
             .plans
             .get(event.metadata(), |_| VisibilityCache::default());
@@ -42,16 +45,16 @@ where
 
     /// A filter inside remembers what it says of an event until it is handed it: of one that it will not be handed it is not asked.
     fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
-        metadata.is_event() && !self.sink_filter.may_emit(metadata, &ctx)
+        metadata.is_event() && !self.sink_filter.may_show(metadata, &ctx)
             || self.inner.enabled(metadata, ctx)
     }
 
     fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
-        self.verdict(event, &ctx) != Visibility::Visible || self.inner.event_enabled(event, ctx)
+        self.visibility(event, &ctx) != Visibility::Visible || self.inner.event_enabled(event, ctx)
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.verdict(event, &ctx) == Visibility::Visible {
+        if self.visibility(event, &ctx) == Visibility::Visible {
             self.inner.on_event(event, ctx);
         }
     }

@@ -25,14 +25,14 @@ impl Baggage {
     /// What the sender gave. A member that is malformed is left out, and so is what follows after 64 members or 8,192 bytes.
     ///
     /// Who is not trusted must not be asked. A value may be any text: who takes one for an id checks that it looks like one.
-    pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let mut baggage = Self::default();
-        let mut room = LONGEST;
+        let mut room = MAX_BAGGAGE_LEN;
         for line in headers.get_all(BAGGAGE) {
             for member in line.as_bytes().split(|byte| *byte == b',') {
                 // Each but the first stands behind a comma.
-                let takes = member.len() + usize::from(room < LONGEST);
-                if takes > room || baggage.members.len() == MOST {
+                let takes = member.len() + usize::from(room < MAX_BAGGAGE_LEN);
+                if takes > room || baggage.members.len() == MAX_MEMBERS {
                     return baggage;
                 }
                 room -= takes;
@@ -79,7 +79,7 @@ impl Member {
         }
         Some(Self {
             key: key.to_owned(),
-            value: decoded(value),
+            value: percent_decode(value),
             properties,
         })
     }
@@ -88,7 +88,7 @@ impl Member {
 fn key_and_value(text: &[u8]) -> Option<(&str, &str)> {
     let equals = text.iter().position(|byte| *byte == b'=')?;
     let value = text[equals + 1..].trim_ascii();
-    let value = value.iter().all(stands_for_itself).then_some(value)?;
+    let value = value.iter().all(is_baggage_octet).then_some(value)?;
     Some((token(&text[..equals])?, str::from_utf8(value).ok()?))
 }
 
@@ -101,12 +101,12 @@ fn token(text: &[u8]) -> Option<&str> {
 }
 
 /// A `baggage-octet`: ASCII that can be seen, except `"`, `,`, `;` and `\`.
-fn stands_for_itself(byte: &u8) -> bool {
+fn is_baggage_octet(byte: &u8) -> bool {
     byte.is_ascii_graphic() && !b"\",;\\".contains(byte)
 }
 
 /// Without percent-encoding. What is no UTF-8 becomes U+FFFD, as the specification asks.
-fn decoded(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
@@ -146,7 +146,7 @@ impl Outgoing {
         }
         self.text.extend([key, "="]);
         for byte in value.bytes() {
-            if stands_for_itself(&byte) && byte != b'%' {
+            if is_baggage_octet(&byte) && byte != b'%' {
                 self.text.push(char::from(byte));
             } else {
                 let digit = |digit: u8| char::from(b"0123456789ABCDEF"[usize::from(digit)]);
@@ -156,7 +156,7 @@ impl Outgoing {
         if !properties.is_empty() {
             self.text.extend([";", properties]);
         }
-        if self.text.len() > LONGEST || self.members == MOST {
+        if self.text.len() > MAX_BAGGAGE_LEN || self.members == MAX_MEMBERS {
             self.text.truncate(before);
         } else {
             self.members += 1;
@@ -172,8 +172,8 @@ impl Outgoing {
 }
 
 /// What the specification asks of everybody is what is taken, and sent: no more than this many bytes and members.
-const LONGEST: usize = 8192;
-const MOST: usize = 64;
+const MAX_BAGGAGE_LEN: usize = 8192;
+const MAX_MEMBERS: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -133,12 +133,12 @@ impl Options {
     fn ids_go_to(&self, host: Option<&str>) -> bool {
         self.ids_to
             .as_ref()
-            .is_none_or(|hosts| host.is_some_and(|host| hosts.contain(host)))
+            .is_none_or(|hosts| host.is_some_and(|host| hosts.contains(host)))
     }
 
     fn baggage_goes_to(&self, host: Option<&str>) -> bool {
         let hosts = self.baggage_to.as_ref();
-        hosts.is_some_and(|hosts| host.is_some_and(|host| hosts.contain(host)))
+        hosts.is_some_and(|hosts| host.is_some_and(|host| hosts.contains(host)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use http::{Extensions, HeaderMap, HeaderName};
 
@@ -27,11 +27,11 @@ use crate::trust::{Network, Trust};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// How much of a client's address is logged, as `client.address`. As a text `whole`, `network` or `none`.
+/// How much of a client's address is logged, as `client.address`. As a text `full`, `network` or `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAddress {
     /// All of it: personal data, in the European Union and elsewhere.
-    Whole,
+    Full,
     /// Its network: the first 24 bits of an IPv4 address, 48 of an IPv6 one, such as `192.0.2.0/24`.
     #[default]
     Network,
@@ -41,12 +41,12 @@ pub enum ClientAddress {
 
 impl ClientAddress {
     /// What is shown of `host`.
-    pub(crate) fn shown(self, host: IpAddr) -> Option<Shown> {
+    pub(crate) fn shown(self, host: IpAddr) -> Option<ShownAddress> {
         match self {
-            Self::Whole => Some(Shown::Whole(host)),
+            Self::Full => Some(ShownAddress::Full(host)),
             Self::Network => {
                 let prefix = if host.is_ipv4() { 24 } else { 48 };
-                Some(Shown::Network(Network::around(host, prefix)))
+                Some(ShownAddress::Network(Network::around(host, prefix)))
             }
             Self::Omitted => None,
         }
@@ -56,7 +56,7 @@ impl ClientAddress {
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Whole => "whole",
+            Self::Full => "full",
             Self::Network => "network",
             Self::Omitted => "none",
         })
@@ -69,7 +69,7 @@ impl FromStr for ClientAddress {
     type Err = ClientAddressError;
 
     fn from_str(text: &str) -> Result<Self, ClientAddressError> {
-        let all = [Self::Whole, Self::Network, Self::Omitted];
+        let all = [Self::Full, Self::Network, Self::Omitted];
         all.into_iter()
             .find(|one| text.trim().eq_ignore_ascii_case(&one.to_string()))
             .ok_or(ClientAddressError)
@@ -82,22 +82,22 @@ pub struct ClientAddressError;
 
 impl fmt::Display for ClientAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown: accepts whole, network, none")
+        f.write_str("unknown: accepts full, network, none")
     }
 }
 
 impl Error for ClientAddressError {}
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shown {
-    Whole(IpAddr),
+pub(crate) enum ShownAddress {
+    Full(IpAddr),
     Network(Network),
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for ShownAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Whole(address) => address.fmt(f),
+            Self::Full(address) => address.fmt(f),
             Self::Network(network) => network.fmt(f),
         }
     }
@@ -120,7 +120,11 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 /// trusted, before which anybody may have written.
 ///
 /// Where every sender is trusted, only the sender is. It says whom it saw, and what that one said is hearsay.
-pub(crate) fn client(peer: Option<IpAddr>, trust: &Trust, headers: &HeaderMap) -> Option<IpAddr> {
+pub(crate) fn resolve_client(
+    peer: Option<IpAddr>,
+    trust: &Trust,
+    headers: &HeaderMap,
+) -> Option<IpAddr> {
     let mut client = peer;
     if !trust.trusts(client) {
         return client; // most often; no need to look for the header

@@ -3,7 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
-use spanwise_core::{Clock, random_bits};
+use spanwise_core::{Clock, internal::random_bits};
 use uuid::Uuid;
 
 /// The longest request id that is taken over, in bytes.

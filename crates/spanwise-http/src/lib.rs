@@ -87,7 +87,7 @@
 //! | --- | --- | --- | --- |
 //! | `ok` | `request served` | INFO | a status below 400, sent to its end |
 //! | `client_error` | `request served` | INFO; WARN for 408, 429 and [`warn_on`](ServerLayer::warn_on) | 4xx, sent to its end |
-//! | `server_error` | `request failed` | ERROR; INFO by [`expected`](ServerLayer::expected) | 5xx, sent to its end; or the service failed, or the program called [`fail`]: then `error` says why |
+//! | `server_error` | `request failed` | ERROR; INFO by [`expect_status`](ServerLayer::expect_status) | 5xx, sent to its end; or the service failed, or the program called [`fail`]: then `error` says why |
 //! | `cancelled` | `request failed` | WARN | dropped before its end: the client left, or a timeout around the layer struck |
 //! | `cancelled` | `request served` | INFO | the client left a stream that ran well: `text/event-stream`, or of unknown length |
 //! | `panicked` | `request failed` | ERROR | the handler or the body panicked; `error` refers to the event that the facade's panic hook logged, else says what |
@@ -96,7 +96,7 @@
 //! Its fields are `http.response.status_code`, `duration_ms` (to the end), `ttfb_ms` (to the head of the response), `response_bytes` (of the body, as the service gave it),
 //! `outcome`, `slow` (`true`, where it is), `error`, for gRPC `rpc.grpc.status_code`,
 //! `http.response.header.x-request-id` if the service set one of its own, and what [`record`],
-//! [`mark`] and [`ServerLayer::header`] add. Where the span has a route in place of a path, the
+//! [`record_timing`] and [`ServerLayer::header`] add. Where the span has a route in place of a path, the
 //! event has `url.path`, unless the outcome is `ok` ([`url_path`](ServerLayer::url_path) adds it to
 //! all). What is slower than [`slow`](ServerLayer::slow) is logged at WARN at least.
 //!
@@ -111,7 +111,7 @@
 //!   not told.
 //! * A panic goes on as it came, after it was told; a panic hook that logs, such as the facade's, logs an event of its own before. Where panics abort, there is
 //!   no event.
-//! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`mark`] then work where the handler
+//! * Where the span is disabled the event is told if its level is enabled, and says itself what the span would. [`record`] and [`record_timing`] then work where the handler
 //!   itself runs, not in tasks it spawns.
 //! * Text of a client is bounded: `url.path` and each header have at most 2,048 bytes, and what is
 //!   longer ends in `…`.
@@ -120,7 +120,7 @@
 //!   made, up to 128 names and 774
 //!   callsites in all. Where events are sampled or limited a callsite,
 //!   those of two callsites are counted apart.
-//! * It needs a subscriber built on `Registry` for [`record`] and [`mark`] to be found from spawned tasks.
+//! * It needs a subscriber built on `Registry` for [`record`] and [`record_timing`] to be found from spawned tasks.
 //!
 //! # Features
 //!
@@ -142,20 +142,20 @@
 //! | the first panic holds up a worker for 100 to 200 ms in a debug build | Its backtrace: the symbols of the program are read for it, once. Nothing of this crate. |
 
 mod baggage;
-mod carried;
+mod bounded_text;
 mod client;
 mod client_address;
-mod client_text;
+mod error_text;
 mod id;
 mod method;
-mod mistake;
-mod passed_on;
-mod queries;
+mod request_context;
 mod request_id;
-mod said;
 mod server;
+mod test_support;
 mod trace_context;
 mod trust;
+mod url_queries;
+mod warn_once;
 
 pub use http;
 
@@ -164,11 +164,11 @@ pub use client::ReqwestBuilder;
 pub use client::{ClientFuture, ClientLayer, ClientService, Hosts, HostsError, client};
 pub use client_address::{ClientAddress, ClientAddressError, Peer};
 // For the tests and the fuzzer of the parsers alone.
-#[doc(hidden)]
-pub use passed_on::passed_on;
 pub use request_id::RequestId;
 pub use server::{
-    ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, Value, fail, mark, record,
-    server,
+    ResponseBody, ServerFuture, ServerLayer, ServerService, Statuses, Value, fail, record,
+    record_timing, server,
 };
+#[doc(hidden)]
+pub use test_support::reserialize_headers;
 pub use trust::{Network, Trust, TrustError};

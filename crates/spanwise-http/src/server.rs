@@ -2,23 +2,23 @@
 
 mod access_event;
 mod body;
-mod ending;
-mod exchange;
+mod field_names;
 mod future;
-mod names;
 mod options;
 mod outcome;
 mod plain_path;
+mod recorded_fields;
 mod request;
+mod request_guard;
 mod request_span;
 mod service;
 mod statuses;
 mod value;
 
 pub use body::ResponseBody;
-pub(crate) use exchange::Exchange;
-pub use exchange::{fail, mark, record};
 pub use future::ServerFuture;
+pub(crate) use recorded_fields::RecordedFields;
+pub use recorded_fields::{fail, record, record_timing};
 pub use service::{ServerLayer, ServerService, server};
 pub use statuses::Statuses;
 pub use value::Value;

@@ -16,7 +16,7 @@ pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) struct TraceContext {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
-    /// Of those that came, the [`KNOWN`].
+    /// Of those that came, the [`KNOWN_FLAGS`].
     pub(crate) flags: u8,
     /// As it came, of all its header lines; empty where there is none.
     pub(crate) state: String,
@@ -26,7 +26,7 @@ pub(crate) struct TraceContext {
 pub(crate) const SAMPLED: u8 = 0b0000_0001;
 
 /// [`SAMPLED`], and that the trace id was drawn at random, which is passed on (Level 2). Others are sent as zero.
-const KNOWN: u8 = SAMPLED | 0b0000_0010;
+const KNOWN_FLAGS: u8 = SAMPLED | 0b0000_0010;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceId(pub(crate) [u8; 16]);
@@ -36,13 +36,13 @@ pub(crate) struct SpanId(pub(crate) [u8; 8]);
 
 impl TraceContext {
     /// What the caller sent. `None` where there is no `traceparent`, more than one, or one that is malformed: then `tracestate` means nothing.
-    pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else {
             return None;
         };
         let mut context = Self::parse(line.as_bytes())?;
-        context.state = state(headers).unwrap_or_default();
+        context.state = parse_tracestate(headers).unwrap_or_default();
         Some(context)
     }
 
@@ -64,7 +64,7 @@ impl TraceContext {
         let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
         bytes(&head[3..35], &mut trace_id)?;
         bytes(&head[36..52], &mut span_id)?;
-        let flags = byte(&head[53..55])? & KNOWN;
+        let flags = byte(&head[53..55])? & KNOWN_FLAGS;
         (trace_id != [0; 16] && span_id != [0; 8]).then(|| Self {
             trace_id: TraceId(trace_id),
             span_id: SpanId(span_id),
@@ -74,7 +74,7 @@ impl TraceContext {
     }
 
     /// A trace that begins here.
-    pub(crate) fn begin(trace_id: TraceId) -> Self {
+    pub(crate) fn new_trace(trace_id: TraceId) -> Self {
         Self {
             trace_id,
             span_id: SpanId(id::fresh_span_id()),
@@ -95,7 +95,7 @@ impl TraceContext {
     pub(crate) fn traceparent(&self) -> HeaderValue {
         let mut text = String::with_capacity(55);
         let (trace_id, span_id) = (self.trace_id.digits(), self.span_id.digits());
-        let flags = Digits::<2>::of(&[self.flags]);
+        let flags = HexDigits::<2>::from_bytes(&[self.flags]);
         text.extend([
             "00-",
             trace_id.as_str(),
@@ -122,7 +122,7 @@ impl TraceContext {
 /// more than 32: it is dropped whole then.
 ///
 /// A member whose key came before is dropped alone: the first one is the newest.
-fn state(headers: &HeaderMap) -> Option<String> {
+fn parse_tracestate(headers: &HeaderMap) -> Option<String> {
     let mut joined = String::new();
     let mut keys = Vec::new();
     let mut members = 0;
@@ -132,7 +132,7 @@ fn state(headers: &HeaderMap) -> Option<String> {
             if member.is_empty() {
                 continue; // allowed, and says nothing
             }
-            let key = key_of(member)?;
+            let key = member_key(member)?;
             members += 1;
             if members > 32 {
                 return None;
@@ -151,7 +151,7 @@ fn state(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The key of a member that is well formed.
-fn key_of(member: &str) -> Option<&str> {
+fn member_key(member: &str) -> Option<&str> {
     let (key, value) = member.split_once('=')?;
     let of_a_value = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
     let fits = (1..=256).contains(&value.len())
@@ -199,7 +199,7 @@ fn byte(digits: &[u8]) -> Option<u8> {
 }
 
 /// Lower-case hexadecimal digits: the text of an id, which is asked for by each sink and costs a `Display` much.
-pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
+pub(crate) struct HexDigits<const COUNT: usize>([u8; COUNT]);
 
 /// The digits of eight bytes at once: each half of a byte gets a byte of its own.
 #[inline]
@@ -220,9 +220,9 @@ fn digits_of_eight(bytes: u64) -> [u8; 16] {
     (halves + ONES * u128::from(b'0') + letters * to_letter).to_be_bytes()
 }
 
-impl<const COUNT: usize> Digits<COUNT> {
+impl<const COUNT: usize> HexDigits<COUNT> {
     #[inline]
-    fn of(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         let mut digits = [b'0'; COUNT];
         for (digits, bytes) in digits.chunks_mut(16).zip(bytes.chunks(8)) {
             let mut eight = [0; 8];
@@ -239,14 +239,14 @@ impl<const COUNT: usize> Digits<COUNT> {
 }
 
 impl TraceId {
-    pub(crate) fn digits(self) -> Digits<32> {
-        Digits::of(&self.0)
+    pub(crate) fn digits(self) -> HexDigits<32> {
+        HexDigits::from_bytes(&self.0)
     }
 }
 
 impl SpanId {
-    pub(crate) fn digits(self) -> Digits<16> {
-        Digits::of(&self.0)
+    pub(crate) fn digits(self) -> HexDigits<16> {
+        HexDigits::from_bytes(&self.0)
     }
 }
 

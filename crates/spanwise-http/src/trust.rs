@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// Whose word is taken for who a request belongs to, and where it comes from.
 ///
@@ -52,7 +52,7 @@ pub struct TrustError {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
-    Beginning,
+    Address,
     Prefix { longest: u8 },
     HostBits { instead: Network },
 }
@@ -139,7 +139,7 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Beginning))?;
+        let written: IpAddr = address.parse().map_err(|_| wrong(Problem::Address))?;
         let longest = if written.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(digits) => {
@@ -173,7 +173,7 @@ impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is no network: ", self.text)?;
         match &self.problem {
-            Problem::Beginning => f.write_str(
+            Problem::Address => f.write_str(
                 "it does not begin with an address; write `never`, `always`, or networks such as `10.0.0.0/8,127.0.0.1`",
             ),
             Problem::Prefix { longest } => {

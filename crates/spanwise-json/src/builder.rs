@@ -4,14 +4,16 @@ use std::{io, sync::Arc};
 
 use serde_core::Serialize;
 use spanwise_core::{
-    CallsitePlans, Clock, FilterInterop, LayerId, NoRedaction, Redact, SelfReport, SpanTable,
+    Clock, NoRedaction, Redact, SelfReport,
+    internal::{CallsitePlans, FilterInterop, LayerId, SpanTable},
 };
 
 use crate::{
-    Format, JsonLayer, SpanEvents, Timestamp, escape,
-    line::Line,
-    shape::Shape,
-    value::{self, CUT, Text},
+    Format, JsonLayer, SpanEvents, Timestamp,
+    as_json::{self, JsonText, TRUNCATION_MARK},
+    escape,
+    line_buffer::LineBuffer,
+    line_template::LineTemplate,
 };
 
 /// The plain choices, apart from what the layer needs to work.
@@ -39,18 +41,18 @@ pub(crate) struct Options {
 }
 
 /// The least either limit can be: room for a timestamp, a level and a word.
-const LEAST: usize = 256;
+const MIN_LIMIT: usize = 256;
 
 /// The fields of a span are at most 64 of these: less than 4 GiB.
-const MAX_FIELD: usize = 16 * 1024 * 1024;
+const MAX_FIELD_LIMIT: usize = 16 * 1024 * 1024;
 
-const MAX_LINE: usize = 1024 * 1024 * 1024;
+const MAX_LINE_LIMIT: usize = 1024 * 1024 * 1024;
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             format: Format::Json,
-            timestamp: Some(Timestamp::Micros),
+            timestamp: Some(Timestamp::micros()),
             target: true,
             source_location: false,
             thread_name: false,
@@ -82,12 +84,12 @@ impl JsonLayer {
     pub fn new() -> Self {
         Self {
             make_writer: io::stdout,
-            shape: Shape::new(&Options::default()),
+            template: LineTemplate::new(&Options::default()),
             options: Options::default(),
             id: LayerId::unique(),
             plans: CallsitePlans::default(),
             spans: SpanTable::default(),
-            neighbours: FilterInterop::default(),
+            filter_interop: FilterInterop::default(),
             counters: SelfReport::default().sink("json"),
             report: SelfReport::default(),
         }
@@ -106,11 +108,11 @@ impl<W> JsonLayer<W> {
         JsonLayer {
             make_writer,
             options: self.options,
-            shape: self.shape,
+            template: self.template,
             id: self.id,
             plans: self.plans,
             spans: self.spans,
-            neighbours: self.neighbours,
+            filter_interop: self.filter_interop,
             counters: self.counters,
             report: self.report,
         }
@@ -119,13 +121,13 @@ impl<W> JsonLayer<W> {
     /// Sets what a line looks like. Defaults to [`Format::Json`].
     ///
     /// This layer writes lines that programs read. The outputs of `spanwise` write those for people:
-    /// given such a [format](Format::is_for_people), it reports a fault, and its lines are JSON.
+    /// given such a [format](Format::is_human_readable), it reports a fault, and its lines are JSON.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         self.set(|options| options.format = format)
     }
 
-    /// Sets how a line says when it happened. Default: [`Timestamp::Micros`] in UTC.
+    /// Sets how a line says when it happened. Default: [`Timestamp::micros()`] in UTC.
     #[must_use]
     pub fn timestamp(self, timestamp: Timestamp) -> Self {
         self.set(|options| options.timestamp = Some(timestamp))
@@ -177,7 +179,7 @@ impl<W> JsonLayer<W> {
     /// 16 KiB; at least 256 bytes, at most 16 MiB.
     #[must_use]
     pub fn max_field(self, bytes: usize) -> Self {
-        self.set(|options| options.max_field = bytes.clamp(LEAST, MAX_FIELD))
+        self.set(|options| options.max_field = bytes.clamp(MIN_LIMIT, MAX_FIELD_LIMIT))
     }
 
     /// Sets how long a line may be, in bytes. Of a longer one it leaves fields out: first those of
@@ -186,7 +188,7 @@ impl<W> JsonLayer<W> {
     /// static fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
-        self.set(|options| options.max_line = bytes.clamp(LEAST, MAX_LINE))
+        self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))
     }
 
     /// Declares one more context key, as
@@ -224,13 +226,13 @@ impl<W> JsonLayer<W> {
     #[must_use]
     pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
-        let encoded = match value::to_text(&value) {
-            Ok(Text::Whole(json)) => {
-                let mut line = Line::default();
+        let encoded = match as_json::to_text(&value) {
+            Ok(JsonText::Complete(json)) => {
+                let mut line = LineBuffer::default();
                 escape::push_json(&mut line, &json);
                 line.as_bytes().to_vec()
             }
-            Ok(Text::Cut(text)) => escape::quoted(&(text + CUT)),
+            Ok(JsonText::Truncated(text)) => escape::quoted(&(text + TRUNCATION_MARK)),
             Err(error) => escape::quoted(&format!("<not serialisable as JSON: {error}>")),
         };
         self.set(|options| {
@@ -268,7 +270,7 @@ impl<W> JsonLayer<W> {
 
     fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
-        self.shape = Shape::new(&self.options);
+        self.template = LineTemplate::new(&self.options);
         self
     }
 }

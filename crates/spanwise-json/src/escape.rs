@@ -5,17 +5,17 @@
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
-use crate::line::{Line, SMALL, small_block};
+use crate::line_buffer::{BLOCK_LEN, LineBuffer, small_block};
 
 /// Appends `text` as a JSON string.
 #[inline]
-pub(crate) fn push_quoted(line: &mut Line, text: &str) {
+pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     let bytes = text.as_bytes();
     // Most texts are short and need no escape: the quotes and at most two blocks, which overlap, in one piece of room.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
-            && suspects::<true>(first) == BLOCK
-            && suspects::<true>(last) == BLOCK
+            && find_escape::<true>(first) == BLOCK
+            && find_escape::<true>(last) == BLOCK
         {
             let room = line.room::<{ 2 * BLOCK + 2 }>();
             room[0] = b'"';
@@ -27,7 +27,7 @@ pub(crate) fn push_quoted(line: &mut Line, text: &str) {
         }
     } else {
         let block = small_block(bytes);
-        if suspects::<true>(&block) >= bytes.len() {
+        if find_escape::<true>(&block) >= bytes.len() {
             let room = line.room::<{ BLOCK + 2 }>();
             room[0] = b'"';
             room[1..=BLOCK].copy_from_slice(&block);
@@ -40,7 +40,7 @@ pub(crate) fn push_quoted(line: &mut Line, text: &str) {
 }
 
 #[inline(never)]
-fn push_any_quoted(line: &mut Line, text: &str) {
+fn push_any_quoted(line: &mut LineBuffer, text: &str) {
     line.push_byte(b'"');
     push_text(line, text);
     line.push_byte(b'"');
@@ -48,7 +48,7 @@ fn push_any_quoted(line: &mut Line, text: &str) {
 
 /// Appends `text` as the inside of a JSON string.
 #[inline]
-pub(crate) fn push_text(line: &mut Line, text: &str) {
+pub(crate) fn push_text(line: &mut LineBuffer, text: &str) {
     if !push_clean::<true>(line, text.as_bytes()) {
         push_pieces::<true>(line, text.as_bytes());
     }
@@ -56,45 +56,45 @@ pub(crate) fn push_text(line: &mut Line, text: &str) {
 
 /// The same for a text that is short and needs no escape, as most do; false, and nothing appended, if it is none.
 #[inline]
-pub(crate) fn push_clean_text(line: &mut Line, text: &str) -> bool {
+pub(crate) fn push_clean_text(line: &mut LineBuffer, text: &str) -> bool {
     push_clean::<true>(line, text.as_bytes())
 }
 
 /// Appends `json`, compact JSON as serde_json writes it, with those characters escaped that serde_json leaves as they are.
-pub(crate) fn push_json(line: &mut Line, json: &str) {
+pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
     push_pieces::<false>(line, json.as_bytes());
 }
 
 /// `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
-    let mut line = Line::default();
+    let mut line = LineBuffer::default();
     push_quoted(&mut line, text);
     line.as_bytes().to_vec()
 }
 
-pub(crate) const BLOCK: usize = SMALL;
+pub(crate) const BLOCK: usize = BLOCK_LEN;
 
 /// Text is escaped in pieces of about this many bytes, so that room is made once a piece.
-const PIECE: usize = 1024;
+const PIECE_LEN: usize = 1024;
 
 /// What a piece can become: each byte `\u001b`, and a block written ahead.
-const ROOM: usize = 6 * (PIECE + BLOCK) + BLOCK;
+const ROOM_LEN: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
 
 /// Most texts are short and need no escape: at most two blocks, which overlap. False if this is not one.
 #[inline(always)]
-fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
+fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
     else {
         let block = small_block(text);
-        let clean = suspects::<ALL>(&block) >= text.len();
+        let clean = find_escape::<ALL>(&block) >= text.len();
         if clean {
             line.push_block(&block, text.len());
         }
         return clean;
     };
     let clean = text.len() <= 2 * BLOCK
-        && suspects::<ALL>(first) == BLOCK
-        && suspects::<ALL>(last) == BLOCK;
+        && find_escape::<ALL>(first) == BLOCK
+        && find_escape::<ALL>(last) == BLOCK;
     if clean {
         let room = line.room::<{ 2 * BLOCK }>();
         room[..BLOCK].copy_from_slice(first);
@@ -106,10 +106,10 @@ fn push_clean<const ALL: bool>(line: &mut Line, text: &[u8]) -> bool {
 
 /// With `ALL` false, the characters that JSON itself is made of stay as they are.
 #[inline(never)]
-fn push_pieces<const ALL: bool>(line: &mut Line, text: &[u8]) {
+fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
-        let (read, written) = push_piece::<ALL>(line.room::<ROOM>(), rest);
+        let (read, written) = push_piece::<ALL>(line.room::<ROOM_LEN>(), rest);
         line.advance(written);
         rest = &rest[read..];
     }
@@ -117,30 +117,30 @@ fn push_pieces<const ALL: bool>(line: &mut Line, text: &[u8]) {
 
 /// Escapes into `room` until `text` ends or a piece of it is done; how many bytes were read and written.
 #[inline]
-fn push_piece<const ALL: bool>(room: &mut [u8; ROOM], text: &[u8]) -> (usize, usize) {
+fn push_piece<const ALL: bool>(room: &mut [u8; ROOM_LEN], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
-    let end = text.len().saturating_sub(PIECE);
+    let end = text.len().saturating_sub(PIECE_LEN);
     // One comparison for both: a piece is left, and a block is.
     let last_block = BLOCK.max(end + 1);
     while rest.len() >= last_block
         && let Some(block) = rest.first_chunk::<BLOCK>()
     {
-        let clean = suspects::<ALL>(block);
+        let clean = find_escape::<ALL>(block);
         room[written..written + BLOCK].copy_from_slice(block);
         rest = &rest[clean..];
         written += clean;
         if clean < BLOCK {
-            (rest, written) = push_suspect(room, rest, written);
+            (rest, written) = push_escaped(room, rest, written);
         }
     }
     while rest.len() > end && rest.len() < BLOCK {
         let block = small_block(rest);
-        let clean = suspects::<ALL>(&block).min(rest.len());
+        let clean = find_escape::<ALL>(&block).min(rest.len());
         room[written..written + BLOCK].copy_from_slice(&block);
         rest = &rest[clean..];
         written += clean;
         if !rest.is_empty() {
-            (rest, written) = push_suspect(room, rest, written);
+            (rest, written) = push_escaped(room, rest, written);
         }
     }
     (text.len() - rest.len(), written)
@@ -148,19 +148,27 @@ fn push_piece<const ALL: bool>(room: &mut [u8; ROOM], text: &[u8]) -> (usize, us
 
 /// Writes the character at the start of `text`, escaped if it is what it looks like.
 #[inline]
-fn push_suspect<'t>(room: &mut [u8; ROOM], text: &'t [u8], written: usize) -> (&'t [u8], usize) {
-    let escape = &ASCII[usize::from(text[0])];
-    let len = usize::from(escape[ESCAPE - 1]);
+fn push_escaped<'t>(
+    room: &mut [u8; ROOM_LEN],
+    text: &'t [u8],
+    written: usize,
+) -> (&'t [u8], usize) {
+    let escape = &ASCII_ESCAPES[usize::from(text[0])];
+    let len = usize::from(escape[ESCAPE_SLOT - 1]);
     if len == 0 {
-        return push_wide(room, text, written);
+        return push_multibyte(room, text, written);
     }
-    room[written..written + ESCAPE].copy_from_slice(escape);
+    room[written..written + ESCAPE_SLOT].copy_from_slice(escape);
     (&text[1..], written + len)
 }
 
 /// Of a character of two or three bytes the first byte only raises suspicion.
 #[cold]
-fn push_wide<'t>(room: &mut [u8; ROOM], text: &'t [u8], written: usize) -> (&'t [u8], usize) {
+fn push_multibyte<'t>(
+    room: &mut [u8; ROOM_LEN],
+    text: &'t [u8],
+    written: usize,
+) -> (&'t [u8], usize) {
     let (character, rest) = text.split_at(if text[0] == 0xC2 { 2 } else { 3 });
     let code = match *character {
         // U+0080–U+009F
@@ -173,15 +181,15 @@ fn push_wide<'t>(room: &mut [u8; ROOM], text: &'t [u8], written: usize) -> (&'t 
             return (rest, written + character.len());
         }
     };
-    room[written..written + ESCAPE].copy_from_slice(&unicode(code));
+    room[written..written + ESCAPE_SLOT].copy_from_slice(&unicode(code));
     (rest, written + 6)
 }
 
-const ESCAPE: usize = 8;
+const ESCAPE_SLOT: usize = 8;
 
 /// The escapes of the bytes that stand for themselves, each with its length at its end; 0 where there is none.
-static ASCII: [[u8; ESCAPE]; 256] = {
-    let mut escapes = [[0; ESCAPE]; 256];
+static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
+    let mut escapes = [[0; ESCAPE_SLOT]; 256];
     let mut byte = 0;
     while byte < 0x80 {
         let short = match byte as u8 {
@@ -204,7 +212,7 @@ static ASCII: [[u8; ESCAPE]; 256] = {
     escapes
 };
 
-const fn unicode(code: u16) -> [u8; ESCAPE] {
+const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let digits = [
         code >> 12 & 0xF,
@@ -227,17 +235,17 @@ const fn unicode(code: u16) -> [u8; ESCAPE] {
 
 /// How many bytes come before the first that may be a quote or a backslash.
 #[inline]
-pub(crate) fn plain(block: &[u8; BLOCK]) -> usize {
-    suspects::<true>(block)
+pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
+    find_escape::<true>(block)
 }
 
 /// How many bytes come before the first that may need an escape.
 #[inline]
-fn suspects<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-    return vector::suspects::<ALL>(block);
+    return vector::find_escape::<ALL>(block);
     #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-    words::suspects::<ALL>(block)
+    words::find_escape::<ALL>(block)
 }
 
 /// With the vectors that every x86-64 has: a quarter of the instructions of [`words`] on a long text.
@@ -255,7 +263,7 @@ mod vector {
         unsafe_code,
         reason = "rustc does not know that what is compiled for SSE2 may call what needs SSE2"
     )]
-    pub(super) fn suspects<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
         // SAFETY: the only duty of the caller is to run on a processor with SSE2; this module is only compiled for such.
         unsafe { find::<ALL>(block) }
     }
@@ -289,7 +297,7 @@ mod words {
     const HIGHS: u64 = 0x8080_8080_8080_8080;
 
     #[inline]
-    pub(super) fn suspects<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
+    pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
         let (low, high) = halves(block);
         let first = |half: u64| find::<ALL>(half).trailing_zeros() as usize / 8;
         match first(low) {
@@ -355,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_escaped_as_the_rules_say_wherever_it_stands_in_a_block() {
+    fn each_character_is_escaped_anywhere_in_a_block() {
         for c in ('\0'..='\u{3000}').chain(['\u{feff}', '\u{1f980}', '\u{10ffff}']) {
             check(&c.to_string());
         }
@@ -371,19 +379,19 @@ mod tests {
 
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[test]
-    fn both_scans_find_the_same() {
+    fn both_scans_agree() {
         for byte in 0..=255 {
             for at in 0..BLOCK {
                 let mut block = *b"sixteen letters.";
                 block[at] = byte;
                 assert_eq!(
-                    words::suspects::<true>(&block),
-                    vector::suspects::<true>(&block),
+                    words::find_escape::<true>(&block),
+                    vector::find_escape::<true>(&block),
                     "{byte:#x} at {at}"
                 );
                 assert_eq!(
-                    words::suspects::<false>(&block),
-                    vector::suspects::<false>(&block),
+                    words::find_escape::<false>(&block),
+                    vector::find_escape::<false>(&block),
                     "{byte:#x} at {at}"
                 );
             }

@@ -2,8 +2,7 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
-use spanwise_core::Grammar;
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
 /// Defines [`Format`] with the name of each, so that a format is listed once.
 macro_rules! formats {
@@ -64,7 +63,7 @@ formats! {
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// Line for line what that prints, without its faults, and with the causes of an error: see the
+    /// LineBuffer for line what that prints, without its faults, and with the causes of an error: see the
     /// [crate docs](crate#json-nested).
     Pretty = "pretty":
     /// For people: the event on one line, where it happened on the next. Written by the outputs of
@@ -125,7 +124,7 @@ pub(crate) enum Layout {
 
 /// The names and the layout of a format.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct KeyNames {
     pub(crate) layout: Layout,
     pub(crate) timestamp: &'static str,
     pub(crate) level: &'static str,
@@ -151,15 +150,15 @@ pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 pub(crate) const FIELDS: &str = "fields";
 
 /// Stands before the name of a user's field that is a key of the line itself.
-pub(crate) const DISPLACED: &str = "fields.";
+pub(crate) const FIELDS_PREFIX: &str = "fields.";
 
 /// Stands before the name of a static field that is one.
-pub(crate) const ADDED: &str = "added.";
+pub(crate) const ADDED_PREFIX: &str = "added.";
 
 impl Format {
     /// Returns whether a person reads the lines, and not a program.
     #[must_use]
-    pub const fn is_for_people(&self) -> bool {
+    pub const fn is_human_readable(&self) -> bool {
         match self {
             Self::Json | Self::JsonNested => false,
             Self::Pretty | Self::Compact | Self::Short => true,
@@ -170,15 +169,15 @@ impl Format {
     /// be taken by a [static field](crate::JsonLayer::add).
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {
-        let takes = |format: &Self| format.table().own_keys().contains(&key);
+        let takes = |format: &Self| format.key_names().reserved().contains(&key);
         Self::ALL.iter().any(takes)
             || key == FIELDS
-            || key.starts_with(DISPLACED)
-            || key.starts_with(ADDED)
+            || key.starts_with(FIELDS_PREFIX)
+            || key.starts_with(ADDED_PREFIX)
     }
 
     /// The names in a line; of a format for people those that are used instead.
-    pub(crate) const fn table(&self) -> &'static Table {
+    pub(crate) const fn key_names(&self) -> &'static KeyNames {
         match self {
             Self::Json | Self::Pretty | Self::Compact | Self::Short => &JSON,
             Self::JsonNested => &JSON_NESTED,
@@ -186,7 +185,7 @@ impl Format {
     }
 }
 
-const JSON: Table = Table {
+const JSON: KeyNames = KeyNames {
     layout: Layout::Flat,
     timestamp: "timestamp",
     level: "level",
@@ -200,7 +199,7 @@ const JSON: Table = Table {
     thread_id: "thread_id",
 };
 
-const JSON_NESTED: Table = Table {
+const JSON_NESTED: KeyNames = KeyNames {
     layout: Layout::Nested,
     file: "filename",
     line: "line_number",
@@ -209,10 +208,10 @@ const JSON_NESTED: Table = Table {
     ..JSON
 };
 
-impl Table {
+impl KeyNames {
     /// The keys that a static field may not take, whether or not a line shows them. Those of the
     /// location are free for the fields of lines that show none.
-    pub(crate) fn own_keys(&self) -> [&'static str; 15] {
+    pub(crate) fn reserved(&self) -> [&'static str; 15] {
         [
             self.timestamp,
             self.level,

@@ -2,15 +2,15 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::{Inherit, SpanData};
+use spanwise_core::internal::{Inherit, SpanData};
 use tracing_core::Metadata;
 
 use crate::{
+    altered_fields::{AlteredFields, UNALTERED},
     escape,
-    format::{DISPLACED, Layout, SPANS_OMITTED, Table},
-    line::Line,
-    members::{Keys, members},
-    notes::{NO_NOTES, Notes},
+    format::{FIELDS_PREFIX, KeyNames, Layout, SPANS_OMITTED},
+    json_lexer::{KeySet, members},
+    line_buffer::LineBuffer,
 };
 
 /// A span's fragment, shared with the spans below it.
@@ -18,17 +18,17 @@ pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///
-/// An open span is mostly this: it has no room to spare. Short texts are copied from the parent,
+/// An open span is mostly this: it has no room to spare. PaddedBytes texts are copied from the parent,
 /// since one copy is the fastest way into a line; long ones are shared.
 #[derive(Debug)]
 pub(crate) struct Fragment {
-    label: Arc<Label>,
+    span_plan: Arc<SpanPlan>,
     /// Flat: the first members, then `,"span":…`. Nested: the last objects of the spans around,
     /// each with a comma before it, then the span's own object.
     bytes: Box<[u8]>,
     /// Flat: further members, after those in `bytes`. Nested: objects, before those in `bytes`.
     shared: Option<Arc<Shared>>,
-    notes: Option<Box<AllNotes>>,
+    altered: Option<Box<SpanAlteredFields>>,
     own_bits: Bits,
     bits: Bits,
     /// The length of the span's own members, which come first in a flat fragment.
@@ -38,16 +38,16 @@ pub(crate) struct Fragment {
     /// Where in `bytes` the names of all spans are, where they are listed.
     names: [u32; 2],
     depth: u32,
-    /// The context keys that were decided here, and here or above.
-    own_decided: Places,
-    decided: Places,
+    /// The context keys that were pinned here, and here or above.
+    own_pinned: ContextBits,
+    pinned: ContextBits,
 }
 
-/// A bit for each of the [`Label::context`] keys; those from the sixteenth on share the last.
-pub(crate) type Places = u16;
+/// A bit for each of the [`SpanPlan::context`] keys; those from the sixteenth on share the last.
+pub(crate) type ContextBits = u16;
 
-pub(crate) fn places(place: usize) -> Places {
-    1 << place.min(Places::BITS as usize - 1)
+pub(crate) fn context_bit(place: usize) -> ContextBits {
+    1 << place.min(ContextBits::BITS as usize - 1)
 }
 
 /// The bits of keys, aligned as everything around them: a `u128` would cost an open span 16 bytes.
@@ -68,9 +68,9 @@ impl Bits {
 
 /// What is the same for all spans of a callsite.
 #[derive(Debug)]
-pub(crate) struct Label {
+pub(crate) struct SpanPlan {
     pub(crate) callsite: &'static Metadata<'static>,
-    pub(crate) table: &'static Table,
+    pub(crate) key_names: &'static KeyNames,
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
     pub(crate) list: bool,
@@ -89,97 +89,101 @@ struct Shared {
 
 /// What a line says of the fields of its spans.
 #[derive(Debug)]
-struct AllNotes {
-    own: Notes,
-    all: Notes,
+struct SpanAlteredFields {
+    own: AlteredFields,
+    all: AlteredFields,
     /// As they stand in a line.
     members: Vec<u8>,
 }
 
 /// `spans` lists no more than this many.
-const MOST_SPANS: usize = 64;
+const MAX_LISTED_SPANS: usize = 64;
 
 /// What is longer than this many bytes is shared between spans, and not copied.
-const SHARED_FROM: usize = 512;
+const MIN_SHARED_LEN: usize = 512;
 
 /// The members that one visit of a span's fields gave.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Own<'a> {
+pub(crate) struct OwnMembers<'a> {
     /// One after the other.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
-    pub(crate) decided: Places,
-    pub(crate) notes: &'a Notes,
+    pub(crate) pinned: ContextBits,
+    pub(crate) altered: &'a AlteredFields,
 }
 
 impl Fragment {
-    pub(crate) fn new(label: &Arc<Label>, own: Own<'_>, parent: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        span_plan: &Arc<SpanPlan>,
+        own: OwnMembers<'_>,
+        parent: Option<&Self>,
+    ) -> Self {
         let own_len = own.members[0].len() + own.members[1].len();
         let mut fragment = Self {
-            label: Arc::clone(label),
+            span_plan: Arc::clone(span_plan),
             bytes: Box::default(),
             shared: None,
-            notes: None,
+            altered: None,
             own_bits: Bits::new(own.bits),
             bits: Bits::new(own.bits),
             own_len: own_len as u32,
             split: 0,
             names: [0, 0],
             depth: parent.map_or(0, |parent| parent.depth) + 1,
-            own_decided: own.decided,
-            decided: own.decided | parent.map_or(0, |parent| parent.decided),
+            own_pinned: own.pinned,
+            pinned: own.pinned | parent.map_or(0, |parent| parent.pinned),
         };
-        let mut notes = own.notes.clone();
-        match label.table.layout {
-            Layout::Flat => fragment.build_flat(own.members, parent, &mut notes),
-            Layout::Nested => fragment.build_nested(own.members, parent, &mut notes),
+        let mut altered = own.altered.clone();
+        match span_plan.key_names.layout {
+            Layout::Flat => fragment.build_flat(own.members, parent, &mut altered),
+            Layout::Nested => fragment.build_nested(own.members, parent, &mut altered),
         }
-        if !notes.is_empty() {
-            fragment.notes = Some(Box::new(AllNotes {
-                own: own.notes.clone(),
-                members: notes.to_members(),
-                all: notes,
+        if !altered.is_empty() {
+            fragment.altered = Some(Box::new(SpanAlteredFields {
+                own: own.altered.clone(),
+                members: altered.to_members(),
+                all: altered,
             }));
         }
         fragment
     }
 
     /// The same span after `recorded`, under `parent`.
-    pub(crate) fn record(&self, recorded: Own<'_>, parent: Option<&Self>) -> Self {
+    pub(crate) fn record(&self, recorded: OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
         let bits = self.own_bits.get() | recorded.bits;
         let own = self.own();
-        let mut notes = Notes::default();
+        let mut altered = AlteredFields::default();
         let mut kept = Vec::new();
         // If no field had a value before, the new ones come after the old.
         let old = if self.own_bits.get() & recorded.bits == 0 {
-            notes.clone_from(self.own_notes());
+            altered.clone_from(self.own_altered());
             &*own
         } else {
-            let keys = Keys::of(new);
+            let keys = KeySet::new(new);
             let own = members(&own).filter(|old| !keys.contains(old.quoted_key()));
             own.for_each(|member| kept.extend(member.bytes));
-            notes.add(self.own_notes(), |name| !keys.contains(name));
+            altered.add(self.own_altered(), |name| !keys.contains(name));
             &kept
         };
-        notes.add(recorded.notes, |_| true);
-        let own = Own {
+        altered.add(recorded.altered, |_| true);
+        let own = OwnMembers {
             members: [old, new],
             bits,
-            decided: self.own_decided | recorded.decided,
-            notes: &notes,
+            pinned: self.own_pinned | recorded.pinned,
+            altered: &altered,
         };
-        Self::new(&self.label, own, parent)
+        Self::new(&self.span_plan, own, parent)
     }
 
     pub(crate) fn callsite(&self) -> &'static Metadata<'static> {
-        self.label.callsite
+        self.span_plan.callsite
     }
 
     /// The span's own members.
     fn own(&self) -> Cow<'_, [u8]> {
         let own_len = self.own_len as usize;
-        match self.label.table.layout {
+        match self.span_plan.key_names.layout {
             Layout::Flat if own_len <= self.head().len() => Cow::Borrowed(&self.bytes[..own_len]),
             Layout::Flat => {
                 let mut own = Vec::with_capacity(own_len);
@@ -194,14 +198,16 @@ impl Fragment {
             Layout::Nested => {
                 // `{"a":1,"b":2,"name":"s"}`: of it, `{"a":1,"b":2`, or nothing.
                 let object = self.object();
-                let end = object.len() - NAME.len() - self.label.name.len() - 1;
+                let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 Cow::Borrowed(&object[..end - 1])
             }
         }
     }
 
-    fn own_notes(&self) -> &Notes {
-        self.notes.as_ref().map_or(&NO_NOTES, |notes| &notes.own)
+    fn own_altered(&self) -> &AlteredFields {
+        self.altered
+            .as_ref()
+            .map_or(&UNALTERED, |altered| &altered.own)
     }
 
     fn pieces(&self) -> &[Arc<[u8]>] {
@@ -217,7 +223,7 @@ impl Fragment {
         &self.bytes[..self.split as usize]
     }
 
-    /// Own and inherited members, part by part, in a flat line.
+    /// OwnMembers and inherited members, part by part, in a flat line.
     pub(crate) fn member_parts(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.pieces().iter().map(|piece| &**piece);
         std::iter::once(self.head()).chain(pieces)
@@ -229,7 +235,7 @@ impl Fragment {
 
     /// Appends the members and what comes after them in a flat line.
     #[inline]
-    pub(crate) fn push_flat(&self, line: &mut Line) {
+    pub(crate) fn push_flat(&self, line: &mut LineBuffer) {
         match &self.shared {
             None => line.push(&self.bytes),
             Some(_) => self.push_parts(line),
@@ -237,7 +243,7 @@ impl Fragment {
     }
 
     #[inline(never)]
-    fn push_parts(&self, line: &mut Line) {
+    fn push_parts(&self, line: &mut LineBuffer) {
         self.member_parts().for_each(|part| line.push(part));
         line.push(self.tail());
     }
@@ -269,7 +275,7 @@ impl Fragment {
 
     /// Appends the objects of all spans, joined by commas.
     #[inline]
-    pub(crate) fn push_objects(&self, line: &mut Line) {
+    pub(crate) fn push_objects(&self, line: &mut LineBuffer) {
         match &self.shared {
             None if self.omitted() == 0 => line.push(&self.bytes[1..]),
             _ => self.push_object_parts(line),
@@ -277,7 +283,7 @@ impl Fragment {
     }
 
     #[inline(never)]
-    fn push_object_parts(&self, line: &mut Line) {
+    fn push_object_parts(&self, line: &mut LineBuffer) {
         let (pieces, last) = self.object_parts();
         let parts = pieces.iter().map(|piece| &**piece).chain([last]);
         for (index, part) in parts.filter(|part| !part.is_empty()).enumerate() {
@@ -291,68 +297,72 @@ impl Fragment {
     }
 
     #[inline]
-    pub(crate) fn note_members(&self) -> &[u8] {
-        self.notes.as_ref().map_or(&[], |notes| &notes.members)
+    pub(crate) fn altered_members(&self) -> &[u8] {
+        self.altered
+            .as_ref()
+            .map_or(&[], |altered| &altered.members)
     }
 
-    /// `members` under other keys where their own are decided in this span or above.
-    pub(crate) fn without_decided(&self, members: &[u8]) -> Option<Vec<u8>> {
-        self.label.without(self.decided, members)
+    /// `members` under other keys where their own are pinned in this span or above.
+    pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
+        self.span_plan.without(self.pinned, members)
     }
 
-    pub(crate) fn notes(&self) -> &Notes {
-        self.notes.as_ref().map_or(&NO_NOTES, |notes| &notes.all)
+    pub(crate) fn altered(&self) -> &AlteredFields {
+        self.altered
+            .as_ref()
+            .map_or(&UNALTERED, |altered| &altered.all)
     }
 
     /// How many spans `spans` leaves out.
     pub(crate) fn omitted(&self) -> usize {
-        (self.depth as usize).saturating_sub(MOST_SPANS)
+        (self.depth as usize).saturating_sub(MAX_LISTED_SPANS)
     }
 
-    fn build_flat(&mut self, own: [&[u8]; 2], parent: Option<&Self>, notes: &mut Notes) {
-        let label = Arc::clone(&self.label);
+    fn build_flat(&mut self, own: [&[u8]; 2], parent: Option<&Self>, altered: &mut AlteredFields) {
+        let span_plan = Arc::clone(&self.span_plan);
         let own_len = self.own_len as usize;
         let inherited = parent.map(Self::head).unwrap_or_default();
         let total = own_len + parent.map_or(0, Self::members_len);
-        let is_plain = own_len + inherited.len() <= SHARED_FROM
-            && total <= label.max_len
+        let is_plain = own_len + inherited.len() <= MIN_SHARED_LEN
+            && total <= span_plan.max_len
             && parent.is_none_or(|parent| self.own_bits.get() & parent.bits() == 0);
-        let tail_len = label.table.span.len() + 4 + label.name.len();
+        let tail_len = span_plan.key_names.span.len() + 4 + span_plan.name.len();
         let mut bytes = Vec::new();
         if is_plain {
             bytes.reserve_exact(own_len + inherited.len() + tail_len);
             own.iter().for_each(|own| bytes.extend_from_slice(own));
             bytes.extend_from_slice(inherited);
             if let Some(parent) = parent {
-                notes.add(parent.notes(), |_| true);
+                altered.add(parent.altered(), |_| true);
                 self.shared.clone_from(&parent.shared);
             }
         } else {
             let own = own.concat();
-            let decided = parent.map_or(0, |parent| parent.decided) & !self.own_decided;
-            match label.without(decided, &own) {
+            let pinned = parent.map_or(0, |parent| parent.pinned) & !self.own_pinned;
+            match span_plan.without(pinned, &own) {
                 Some(own) => {
                     self.own_len = own.len() as u32;
                     // Whatever key an event has, it is looked for.
                     self.own_bits = Bits::new(u128::MAX);
                     self.bits = self.own_bits;
-                    self.assemble(&own, parent, notes, &mut bytes);
+                    self.build_shared(&own, parent, altered, &mut bytes);
                 }
-                None => self.assemble(&own, parent, notes, &mut bytes),
+                None => self.build_shared(&own, parent, altered, &mut bytes),
             }
         }
         self.bits = Bits::new(self.bits() | parent.map_or(0, Self::bits));
         self.split = bytes.len() as u32;
-        push_key(&mut bytes, label.table.span);
-        bytes.extend_from_slice(&label.name);
-        if label.list {
+        push_key(&mut bytes, span_plan.key_names.span);
+        bytes.extend_from_slice(&span_plan.name);
+        if span_plan.list {
             self.push_names(&mut bytes, parent);
         }
         self.bytes = bytes.into();
     }
 
     fn push_names(&mut self, bytes: &mut Vec<u8>, parent: Option<&Self>) {
-        push_key(bytes, self.label.table.spans);
+        push_key(bytes, self.span_plan.key_names.spans);
         bytes.push(b'[');
         let start = bytes.len();
         if let Some(parent) = parent {
@@ -363,7 +373,7 @@ impl Fragment {
             if bytes.len() > start {
                 bytes.push(b',');
             }
-            bytes.extend_from_slice(&self.label.name);
+            bytes.extend_from_slice(&self.span_plan.name);
         }
         self.names = [start as u32, bytes.len() as u32];
         bytes.push(b']');
@@ -376,27 +386,27 @@ impl Fragment {
     /// The members where something is long, a key of the parent is one of ours too, or not all of
     /// the parent's fit.
     #[cold]
-    fn assemble(
+    fn build_shared(
         &mut self,
         own: &[u8],
         parent: Option<&Self>,
-        notes: &mut Notes,
+        altered: &mut AlteredFields,
         head: &mut Vec<u8>,
     ) {
-        let mut parts = Parts {
+        let mut parts = MemberPieces {
             head,
             pieces: Vec::new(),
         };
-        if own.len() <= SHARED_FROM {
+        if own.len() <= MIN_SHARED_LEN {
             parts.push(own);
         } else {
             split_long(own, |piece| parts.pieces.push(piece.into()));
         }
         if let Some(parent) = parent {
-            let keys = Keys::of(own);
+            let keys = KeySet::new(own);
             // What was cut or left out above is so here too, unless this span has a value of that name.
-            notes.add(parent.notes(), |name| !keys.contains(name));
-            let mut room = self.label.max_len.saturating_sub(own.len());
+            altered.add(parent.altered(), |name| !keys.contains(name));
+            let mut room = self.span_plan.max_len.saturating_sub(own.len());
             let mut take = |part: &[u8], whole: &mut dyn FnMut()| -> Vec<u8> {
                 let is_own = |key: &[u8]| keys.contains(key);
                 if part.len() <= room && !members(part).any(|member| is_own(member.quoted_key())) {
@@ -410,7 +420,7 @@ impl Fragment {
                         room -= member.bytes.len();
                         kept.extend_from_slice(member.bytes);
                     } else {
-                        notes.cut.push(member.quoted_key());
+                        altered.truncated.push(member.quoted_key());
                     }
                 }
                 kept
@@ -422,30 +432,37 @@ impl Fragment {
                 parts.push(&kept);
             }
         }
-        self.shared = Shared::of(parts.pieces);
+        self.shared = Shared::from_pieces(parts.pieces);
     }
 
-    fn build_nested(&mut self, own: [&[u8]; 2], parent: Option<&Self>, notes: &mut Notes) {
-        let label = Arc::clone(&self.label);
+    fn build_nested(
+        &mut self,
+        own: [&[u8]; 2],
+        parent: Option<&Self>,
+        altered: &mut AlteredFields,
+    ) {
+        let span_plan = Arc::clone(&self.span_plan);
         let own = match own {
             [own, b""] => Cow::Borrowed(own),
             own => Cow::Owned(own.concat()),
         };
         let (pieces, outer) = parent.map(Self::object_parts).unwrap_or_default();
         let pieces_len: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let (pieces, outer) = if pieces_len + outer.len() + own.len() <= label.max_len {
+        let (pieces, outer) = if pieces_len + outer.len() + own.len() <= span_plan.max_len {
             if let Some(parent) = parent {
-                notes.add(parent.notes(), |_| true);
+                altered.add(parent.altered(), |_| true);
             }
             (pieces, outer)
         } else {
             // The outer objects are the first to go; the span's own comes last.
-            notes.cut.push(&escape::quoted(label.table.spans));
+            altered
+                .truncated
+                .push(&escape::quoted(span_plan.key_names.spans));
             (&[][..], &b""[..])
         };
         let mut sorted: Vec<_> = members(&own).collect();
         sorted.sort_by_key(|member| member.quoted_key());
-        let object_len = own.len() + NAME.len() + label.name.len() + 3;
+        let object_len = own.len() + NAME_KEY.len() + span_plan.name.len() + 3;
         let mut bytes = Vec::with_capacity(outer.len() + object_len);
         bytes.extend_from_slice(outer);
         bytes.extend_from_slice(b",{");
@@ -453,14 +470,14 @@ impl Fragment {
             bytes.extend_from_slice(&member.bytes[1..]);
             bytes.push(b',');
         }
-        bytes.extend_from_slice(NAME);
-        bytes.extend_from_slice(&label.name);
+        bytes.extend_from_slice(NAME_KEY);
+        bytes.extend_from_slice(&span_plan.name);
         bytes.push(b'}');
-        if bytes.len() <= SHARED_FROM {
+        if bytes.len() <= MIN_SHARED_LEN {
             let all = parent.filter(|parent| parent.pieces().len() == pieces.len());
             self.shared = match all {
                 Some(parent) => parent.shared.clone(),
-                None => Shared::of(pieces.to_vec()),
+                None => Shared::from_pieces(pieces.to_vec()),
             };
             self.split = outer.len() as u32;
             self.bytes = bytes.into();
@@ -471,41 +488,41 @@ impl Fragment {
             pieces.push(outer.into());
         }
         let object = &bytes[outer.len()..];
-        if object.len() > SHARED_FROM {
+        if object.len() > MIN_SHARED_LEN {
             pieces.push(object.into());
         } else {
             self.bytes = object.into();
         }
-        self.shared = Shared::of(pieces);
+        self.shared = Shared::from_pieces(pieces);
     }
 }
 
-impl Label {
-    /// `members` under other keys where their own are among `decided`; `None` where none is.
-    fn without(&self, decided: Places, members_of: &[u8]) -> Option<Vec<u8>> {
-        if decided == 0 {
+impl SpanPlan {
+    /// `members` under other keys where their own are among `pinned`; `None` where none is.
+    fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
+        if pinned == 0 {
             return None;
         }
-        let is_decided = |key: &[u8]| {
+        let is_pinned = |key: &[u8]| {
             let place = self.context.iter().position(|known| known == key);
-            place.is_some_and(|place| decided & places(place) != 0)
+            place.is_some_and(|place| pinned & context_bit(place) != 0)
         };
         let keys = members(members_of).map(|member| member.quoted_key());
-        let displaced: Vec<(&[u8], Vec<u8>)> = keys
-            .filter(|key| is_decided(key))
-            .map(|key| (key, [b"\"", DISPLACED.as_bytes(), &key[1..]].concat()))
+        let renamed_on_conflict: Vec<(&[u8], Vec<u8>)> = keys
+            .filter(|key| is_pinned(key))
+            .map(|key| (key, [b"\"", FIELDS_PREFIX.as_bytes(), &key[1..]].concat()))
             .collect();
-        if displaced.is_empty() {
+        if renamed_on_conflict.is_empty() {
             return None;
         }
         let mut all = Vec::with_capacity(members_of.len() + 16);
         for member in members(members_of) {
             let key = member.quoted_key();
-            // What was displaced before gives way to the newer value.
-            if displaced.iter().any(|(_, new)| new == key) {
+            // What was renamed_on_conflict before gives way to the newer value.
+            if renamed_on_conflict.iter().any(|(_, new)| new == key) {
                 continue;
             }
-            match displaced.iter().find(|(old, _)| *old == key) {
+            match renamed_on_conflict.iter().find(|(old, _)| *old == key) {
                 Some((_, new)) => {
                     all.push(b',');
                     all.extend_from_slice(new);
@@ -519,7 +536,7 @@ impl Label {
 }
 
 impl Shared {
-    fn of(pieces: Vec<Arc<[u8]>>) -> Option<Arc<Self>> {
+    fn from_pieces(pieces: Vec<Arc<[u8]>>) -> Option<Arc<Self>> {
         let len = pieces.iter().map(|piece| piece.len()).sum();
         (!pieces.is_empty()).then(|| {
             Arc::new(Self {
@@ -531,15 +548,15 @@ impl Shared {
 }
 
 /// The members of a flat fragment while they are put together.
-struct Parts<'a> {
+struct MemberPieces<'a> {
     head: &'a mut Vec<u8>,
     pieces: Vec<Arc<[u8]>>,
 }
 
-impl Parts<'_> {
+impl MemberPieces<'_> {
     /// Appends a copy of some members.
     fn push(&mut self, members: &[u8]) {
-        if self.pieces.is_empty() && self.head.len() + members.len() <= SHARED_FROM {
+        if self.pieces.is_empty() && self.head.len() + members.len() <= MIN_SHARED_LEN {
             self.head.extend_from_slice(members);
         } else if !members.is_empty() {
             self.pieces.push(members.into());
@@ -553,7 +570,7 @@ fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     let (mut start, mut end) = (0, 0);
     for member in members(bytes) {
         let len = member.bytes.len();
-        if end > start && end - start + len > SHARED_FROM {
+        if end > start && end - start + len > MIN_SHARED_LEN {
             push(&bytes[start..end]);
             start = end;
         }
@@ -565,19 +582,19 @@ fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
 }
 
 impl Inherit for Fragment {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
-        let own = Own {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
+        let own = OwnMembers {
             members: [&self.own(), b""],
             bits: self.own_bits.get(),
-            decided: self.own_decided,
-            notes: self.own_notes(),
+            pinned: self.own_pinned,
+            altered: self.own_altered(),
         };
-        Self::new(&self.label, own, parent)
+        Self::new(&self.span_plan, own, parent)
     }
 }
 
 /// Before the name in a nested object.
-const NAME: &[u8] = b"\"name\":";
+const NAME_KEY: &[u8] = b"\"name\":";
 
 fn push_key(bytes: &mut Vec<u8>, key: &str) {
     bytes.extend_from_slice(b",\"");

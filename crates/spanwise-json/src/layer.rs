@@ -3,8 +3,11 @@
 use std::{io, sync::Arc};
 
 use spanwise_core::{
-    CallsitePlans, CurrentSpan, Fault, FilterInterop, LayerId, SelfReport, SinkCounters, SpanData,
-    SpanDataCache, SpanTable, context::recorded_callsite, log_record::LogRecord,
+    Fault, SelfReport,
+    internal::{
+        CallsitePlans, CurrentSpan, FilterInterop, LayerId, SinkCounters, SpanData, SpanDataCache,
+        SpanTable, log_record::LogRecord, recorded_callsite,
+    },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -16,16 +19,16 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::Looku
 
 use crate::{
     SpanEvents,
+    altered_fields::UNALTERED,
+    assemble::{SpanScope, keep_last},
     builder::Options,
-    compose::{Inside, keep_last},
     escape,
     format::Layout,
-    fragment::{Fragment, Own, SpanNode},
-    local::{self, Scratch},
-    notes::NO_NOTES,
+    fragment::{Fragment, OwnMembers, SpanNode},
+    line_template::{LineTemplate, push_member, text_policy},
     plan::Plan,
-    shape::{Shape, push_member, text_policy},
-    span_events::{self, Change, Shown},
+    scratch::{self, Scratch},
+    span_events::{self, HumanDuration, SpanChange},
     visit::{Encoded, Encoding, Pass, encode},
 };
 
@@ -38,11 +41,11 @@ use crate::{
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
     pub(crate) options: Options,
-    pub(crate) shape: Shape,
+    pub(crate) template: LineTemplate,
     pub(crate) id: LayerId,
     pub(crate) plans: CallsitePlans<Plan>,
     pub(crate) spans: SpanTable<SpanNode>,
-    pub(crate) neighbours: FilterInterop,
+    pub(crate) filter_interop: FilterInterop,
     pub(crate) counters: Arc<SinkCounters>,
     pub(crate) report: SelfReport,
 }
@@ -54,16 +57,16 @@ where
     #[inline]
     fn plan(&self, callsite: &'static Metadata<'static>) -> &Plan {
         self.plans.get(callsite, |callsite| {
-            Plan::new(callsite, &self.options, &self.shape)
+            Plan::new(callsite, &self.options, &self.template)
         })
     }
 
     pub(crate) fn encoding<'a>(&'a self, plan: &'a Plan, of_event: bool) -> Encoding<'a> {
-        let shape = &self.shape;
+        let template = &self.template;
         Encoding {
             clean_message: &plan.clean_message,
-            layout: shape.table.layout,
-            policy: text_policy(shape, &self.options),
+            layout: template.key_names.layout,
+            policy: text_policy(template, &self.options),
             replacer: &self.options.redact,
             lists_redacted: self.options.redacted_list,
             of_event,
@@ -73,11 +76,11 @@ where
     /// Reports a format that this layer does not write.
     fn report_format(&self) {
         let format = &self.options.format;
-        if format.is_for_people() {
+        if format.is_human_readable() {
             let why = format_args!(
                 "a JsonLayer does not write `{format}`: its lines are `json`; for `{format}` use the outputs of `spanwise`"
             );
-            self.report.last_fault(Fault::Setup, &why);
+            self.report.fault_unthrottled(Fault::Setup, &why);
         }
     }
 
@@ -86,36 +89,37 @@ where
         &self,
         event: &Event<'_>,
         plan: &Plan,
-        inside: &Inside<'_>,
+        scope: &SpanScope<'_>,
         ctx: &Context<'_, S>,
     ) where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let record = LogRecord::of(event);
+        let record = LogRecord::from_event(event);
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
-        if self.shape.table.layout == Layout::Flat {
+        if self.template.key_names.layout == Layout::Flat {
             let mut member = Vec::new();
             let target = record
                 .target
                 .as_deref()
                 .unwrap_or(event.metadata().target());
-            self.shape.push_target(&mut member, &self.options, target);
+            self.template
+                .push_target(&mut member, &self.options, target);
             draft.scratch.line.push(&member);
-            draft.parts.fields_start = draft.scratch.line.len();
+            draft.offsets.fields_start = draft.scratch.line.len();
         }
         draft.log = Some(&record);
         self.push_fields(&mut draft, event);
-        self.finish(&mut draft, inside, ctx);
+        self.finish(&mut draft, scope, ctx);
         scratch.put_back();
     }
 
     /// Calls `f` with the members that `record` gives of a span's fields.
-    fn with_own<R>(
+    fn encode_own<R>(
         &self,
         plan: &Plan,
         record: impl Fn(&mut dyn Visit),
-        f: impl FnOnce(Own<'_>) -> R,
+        f: impl FnOnce(OwnMembers<'_>) -> R,
     ) -> R {
         let mut scratch = Scratch::take();
         let line = &mut scratch.line;
@@ -128,18 +132,18 @@ where
             &mut encoded,
             record,
         );
-        if plan.repeats {
+        if plan.has_repeated_keys {
             keep_last(line, 0);
         }
-        if encoded.hidden != 0 {
-            encoded.note_hidden(plan);
+        if encoded.redacted_bits != 0 {
+            encoded.add_redacted_by_key(plan);
         }
-        let Encoded { bits, notes, .. } = encoded;
-        let result = f(Own {
+        let Encoded { bits, altered, .. } = encoded;
+        let result = f(OwnMembers {
             members: [line.as_bytes(), b""],
             bits,
-            decided: plan.decided(bits),
-            notes: notes.as_deref().unwrap_or(&NO_NOTES),
+            pinned: plan.pinned(bits),
+            altered: altered.as_deref().unwrap_or(&UNALTERED),
         });
         scratch.put_back();
         result
@@ -168,7 +172,7 @@ where
         &self,
         f: impl FnOnce(&SpanNode, &mut SpanDataCache<Fragment>) -> R,
     ) -> Result<R, Option<Id>> {
-        let found = local::with_entered(|entered| match entered.current(self.id, &self.spans) {
+        let found = scratch::with_entered(|entered| match entered.current(self.id, &self.spans) {
             CurrentSpan::Known { value, cache, .. } => Ok(f(value, cache)),
             // It is closed, or older than the layer.
             CurrentSpan::Unknown(id) => Err(Some(id.clone())),
@@ -193,36 +197,41 @@ where
 
     /// A line about a span itself.
     #[cold]
-    fn span_event<S>(&self, message: &str, id: &Id, change: Change, ctx: &Context<'_, S>)
+    fn span_event<S>(&self, message: &str, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         let Some(span) = ctx.span(id) else { return };
-        let times = span_events::change(&span, self.id, self.options.clock.instant(), change);
+        let times =
+            span_events::record_change(&span, self.id, self.options.clock.instant(), change);
         let callsite = span.metadata();
         let plan = self.plan(callsite);
-        let table = self.shape.table;
+        let table = self.template.key_names;
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
         // As `fmt` does, in its format: without a timestamp no line has a time.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
-        if matches!(change, Change::Closed) && has_times {
+        if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
-                push_member(&mut members, key, &escape::quoted(&Shown(time).to_string()));
+                push_member(
+                    &mut members,
+                    key,
+                    &escape::quoted(&HumanDuration(time).to_string()),
+                );
             }
         }
         draft.scratch.line.push(&members);
         // Any key of a span may be one that this line has already.
         draft.encoded.bits = u128::MAX;
-        self.finish(&mut draft, &Inside::Span(id), ctx);
+        self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();
     }
 
     /// Keeps the times of a span, and writes a line if one is wanted of `event`.
     #[inline]
-    fn span_changed<S>(&self, event: SpanEvents, id: &Id, change: Change, ctx: &Context<'_, S>)
+    fn span_changed<S>(&self, event: SpanEvents, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -232,16 +241,16 @@ where
         }
         if wanted.contains(event) {
             let message = match change {
-                Change::Opened => "new",
-                Change::Entered => "enter",
-                Change::Left => "exit",
-                Change::Closed => "close",
+                SpanChange::New => "new",
+                SpanChange::Entered => "enter",
+                SpanChange::Exited => "exit",
+                SpanChange::Closed => "close",
             };
             self.span_event(message, id, change, ctx);
         } else if wanted.contains(SpanEvents::CLOSE)
             && let Some(span) = ctx.span(id)
         {
-            span_events::change(&span, self.id, self.options.clock.instant(), change);
+            span_events::record_change(&span, self.id, self.options.clock.instant(), change);
         }
     }
 }
@@ -252,43 +261,49 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.filter_interop.detect(dispatch);
         self.report_format();
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.neighbours.interest()
+        self.filter_interop.interest()
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let plan = self.plan(event.metadata());
-        let inside = match event.parent() {
-            Some(parent) => Inside::Span(parent),
-            None if event.is_contextual() => Inside::Current,
-            None => Inside::NoSpan,
+        let scope = match event.parent() {
+            Some(parent) => SpanScope::Explicit(parent),
+            None if event.is_contextual() => SpanScope::Current,
+            None => SpanScope::Root,
         };
         if plan.is_log {
-            return self.log_event(event, plan, &inside, &ctx);
+            return self.log_event(event, plan, &scope, &ctx);
         }
         let mut scratch = Scratch::take();
         let mut draft = self.begin(&mut scratch, plan, event.metadata());
         self.push_fields(&mut draft, event);
-        self.finish(&mut draft, &inside, &ctx);
+        self.finish(&mut draft, &scope, &ctx);
         scratch.put_back();
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let plan = self.plan(attrs.metadata());
-        let Some(label) = &plan.label else { return };
+        let Some(span_plan) = &plan.span_plan else {
+            return;
+        };
         let parent = self.parent_of(attrs, &ctx);
         // Values are formatted before anything of the span is locked.
-        let node = self.with_own(
+        let node = self.encode_own(
             plan,
             |visitor| attrs.record(visitor),
-            |own| SpanData::new(parent.as_ref(), |parent| Fragment::new(label, own, parent)),
+            |own| {
+                SpanData::new(parent.as_ref(), |parent| {
+                    Fragment::new(span_plan, own, parent)
+                })
+            },
         );
         self.spans.insert(id, node);
-        self.span_changed(SpanEvents::NEW, id, Change::Opened, &ctx);
+        self.span_changed(SpanEvents::NEW, id, SpanChange::New, &ctx);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -297,7 +312,7 @@ where
         };
         let callsite = recorded_callsite(values, node.read(Fragment::callsite));
         let record = |visitor: &mut dyn Visit| values.record(visitor);
-        self.with_own(self.plan(callsite), record, |own| {
+        self.encode_own(self.plan(callsite), record, |own| {
             if !own.members[0].is_empty() {
                 node.update(|fragment, parent| fragment.record(own, parent));
             }
@@ -305,18 +320,18 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        local::with_entered(|entered| entered.enter(self.id, id));
-        self.span_changed(SpanEvents::ENTER, id, Change::Entered, &ctx);
+        scratch::with_entered(|entered| entered.enter(self.id, id));
+        self.span_changed(SpanEvents::ENTER, id, SpanChange::Entered, &ctx);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
         // What was looked up is dropped when the thread's spans are not borrowed any more.
-        drop(local::with_entered(|entered| entered.exit(self.id, id)));
-        self.span_changed(SpanEvents::EXIT, id, Change::Left, &ctx);
+        drop(scratch::with_entered(|entered| entered.exit(self.id, id)));
+        self.span_changed(SpanEvents::EXIT, id, SpanChange::Exited, &ctx);
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.span_changed(SpanEvents::CLOSE, &id, Change::Closed, &ctx);
+        self.span_changed(SpanEvents::CLOSE, &id, SpanChange::Closed, &ctx);
         self.spans.close(&id);
     }
 }

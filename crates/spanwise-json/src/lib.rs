@@ -3,24 +3,17 @@
 //! ```
 //! use spanwise_json::JsonLayer;
 //! use tracing_subscriber::prelude::*;
-//! # use std::sync::{Arc, Mutex};
-//! # #[derive(Clone, Default)] struct Buffer(Arc<Mutex<Vec<u8>>>);
-//! # impl std::io::Write for Buffer {
-//! #     fn write(&mut self, b: &[u8]) -> std::io::Result<usize> { self.0.lock().unwrap().extend(b); Ok(b.len()) }
-//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
-//! # }
-//! # let buffer = Buffer::default();
-//! # let written = buffer.clone();
+//! # let lines = spanwise_testing::support::Lines::default();
 //!
 //! let layer = JsonLayer::new(); // to stdout
-//! # let layer = layer.without_timestamp().with_writer(move || buffer.clone());
+//! # let layer = layer.without_timestamp().with_writer(lines.clone());
 //! let _default = tracing_subscriber::registry().with(layer).set_default();
 //!
 //! let request = tracing::info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
 //! let _entered = request.enter();
 //! tracing::info!(target: "shop::orders", order_id = 42, "order created");
 //! # assert_eq!(
-//! #     String::from_utf8(written.0.lock().unwrap().clone()).unwrap(),
+//! #     lines.text(),
 //! #     concat!(r#"{"level":"INFO","target":"shop::orders","message":"order created","order_id":42,"#,
 //! #         r#""request_id":"r-1","tenant_id":"acme","span":"request"}"#, "\n")
 //! # );
@@ -45,7 +38,7 @@
 //! * **No key twice, ever.** Of a name that is in several places the nearest value stands: the event's, then the innermost
 //!   span's. A field whose name is a key of the line itself (`level`, `timestamp`, a span's `message`, …), or begins with `fields.`,
 //!   is written as `fields.<name>`, `file` and `line` only where the source location is shown: nothing is lost, and a field cannot forge a line. So is a field that is called as a key of
-//!   the context which the HTTP layer or `spanwise_core::context::set` decided.
+//!   the context which the HTTP layer or `spanwise_core::context::set` pinned.
 //! * A field recorded late is on every line that follows, also of the spans inside.
 //! * An explicit parent (`parent: &span`) decides whose fields are shown; `parent: None` has none.
 //! * Records of the `log` crate show their own target, file and line.
@@ -60,7 +53,7 @@
 //! | `&str`, `%x`, `?x` | string |
 //! | `&[u8]` | string of lowercase hex |
 //! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes; a text in [`json-nested`](#json-nested) |
-//! | `%`[`json(&x)`](json()) | nested JSON of anything that serialises |
+//! | `%`[`as_json(&x)`](as_json()) | nested JSON of anything that serialises |
 //!
 //! Strings are escaped so that a line is one line and does nothing to a terminal: beyond [RFC 8259] also DEL, C1 controls, U+2028,
 //! U+2029 and bidirectional controls.
@@ -73,7 +66,7 @@
 //! `"truncated":["body"]`, at most 64 names and then `"…"`. A span shows at most 64 fields, `spans` at
 //! most 64 names. A name of a field, a span, a target or a thread takes at most 256 bytes of a line:
 //! of a longer one you see the start, `…` and 16 digits that tell it from others. Of a path you see
-//! the last 1,024 bytes. [`json()`] stops at 1 MiB.
+//! the last 1,024 bytes. [`as_json()`] stops at 1 MiB.
 //! A `Debug` that panics or fails costs its own text only: `"<panicked while formatting>"`, `"<format error>"`.
 //!
 //! A line that the writer refuses is lost, counted, and said so on stderr: see [`SelfReport`](spanwise_core::SelfReport).
@@ -85,14 +78,14 @@
 //!
 //! # `json-nested`
 //!
-//! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23 prints, so that changing over changes no
+//! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().as_json()` 0.3.23 prints, so that changing over changes no
 //! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
 //! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
 //! before keywords. As there, NaN and the infinities are `null`, and a closing span has no times
 //! where lines have no timestamp.
 //!
 //! Two kinds of values differ. An error is one text here too, and its causes follow its message:
-//! `charge failed: no connection: connection refused`. `fmt` drops the causes. [`json()`] is nested
+//! `charge failed: no connection: connection refused`. `fmt` drops the causes. [`as_json()`] is nested
 //! here, and a text there.
 //!
 //! # Cost
@@ -102,30 +95,30 @@
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 
+mod altered_fields;
+mod as_json;
+mod assemble;
 mod builder;
-mod compose;
 mod escape;
 mod format;
 mod fragment;
+mod json_lexer;
 mod layer;
-mod line;
-mod local;
+mod line_buffer;
+mod line_template;
 mod local_offset;
-mod members;
-mod names;
-mod notes;
-mod oversize;
+mod name_limits;
 mod plan;
-mod shape;
+mod scratch;
 mod span_events;
-mod text;
+mod text_value;
 mod timestamp;
-mod value;
+mod truncate;
 mod visit;
 mod work;
 
+pub use as_json::{AsJson, as_json};
 pub use format::{Format, FormatError};
 pub use layer::JsonLayer;
 pub use span_events::SpanEvents;
 pub use timestamp::Timestamp;
-pub use value::{Json, json};

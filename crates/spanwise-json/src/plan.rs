@@ -5,34 +5,37 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use spanwise_core::{CONTEXT_KEYS, context::decides, log_record};
+use spanwise_core::{
+    CONTEXT_KEYS,
+    internal::{log_record, pins_context},
+};
 use tracing_core::Metadata;
 
 use crate::{
+    altered_fields::AlteredFields,
     builder::Options,
     escape,
     format::Layout,
-    fragment::{self, Label, Places},
-    line::Short,
-    names::bounded,
-    notes::Notes,
-    shape::Shape,
-    visit::hidden_bit,
+    fragment::{self, ContextBits, SpanPlan},
+    line_buffer::PaddedBytes,
+    line_template::LineTemplate,
+    name_limits::limit_name,
+    visit::redacted_bit,
 };
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// From the timestamp to the first field.
-    pub(crate) head: Short<64>,
+    pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[Key]>,
     /// The message is a field that comes after others, and must be written before them.
-    pub(crate) message_late: bool,
+    pub(crate) message_not_first: bool,
     /// Two fields have one key.
-    pub(crate) repeats: bool,
+    pub(crate) has_repeated_keys: bool,
     pub(crate) is_log: bool,
-    /// The fields that are hidden because of their key, a bit each, and what a line says of them if all of them had a value.
-    pub(crate) hidden: u128,
-    pub(crate) redacted: Vec<u8>,
+    /// The fields that are redacted_bits because of their key, a bit each, and what a line says of them if all of them had a value.
+    pub(crate) redacted_bits: u128,
+    pub(crate) redacted_member: Vec<u8>,
     /// A message that the policy was asked about and shows: most callsites have but one.
     pub(crate) clean_message: OnceLock<Box<str>>,
     /// Between the fields of the event and what the spans add.
@@ -40,18 +43,18 @@ pub(crate) struct Plan {
     /// After what the spans add, where a thread is named before the end.
     pub(crate) location: Vec<u8>,
     /// To the end of the line.
-    pub(crate) close: Short<32>,
+    pub(crate) close: PaddedBytes<32>,
     /// Of a span's callsite.
-    pub(crate) label: Option<Arc<Label>>,
-    /// The context keys that this callsite decides: the bit of each, and its place in
-    /// [`Label::context`].
-    decides: Box<[(u128, Places)]>,
+    pub(crate) span_plan: Option<Arc<SpanPlan>>,
+    /// The context keys that this callsite pins: the bit of each, and its place in
+    /// [`SpanPlan::context`].
+    pins: Box<[(u128, ContextBits)]>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Key {
     /// `,"key":`
-    pub(crate) member: Short<32>,
+    pub(crate) member: PaddedBytes<32>,
     /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
     pub(crate) bit: u128,
     /// Of all values but booleans.
@@ -69,29 +72,29 @@ pub(crate) enum Role {
     Message = 1,
     Field = 2,
     /// Shown, without its value.
-    Hidden = 4,
+    Redacted = 4,
     /// A field whose text the policy does not read.
     Trusted = 8,
     /// Shown as what the policy makes of its value.
     Replaced = 16,
-    /// A field whose texts the policy reads and whose numbers are hidden.
-    Text = 32,
+    /// A field whose texts the policy reads and whose numbers are redacted_bits.
+    ScannedText = 32,
 }
 
 impl Plan {
     pub(crate) fn new(
         callsite: &'static Metadata<'static>,
         options: &Options,
-        shape: &Shape,
+        template: &LineTemplate,
     ) -> Self {
         let is_log = log_record::is_log_record(callsite);
         let keys: Box<[Key]> = callsite
             .fields()
             .iter()
             .map(|field| {
-                let mut key = shape.key(options, field.name(), callsite.is_event());
+                let mut key = template.key(options, field.name(), callsite.is_event());
                 if log_record::is_origin_field(callsite, field.name())
-                    || (callsite.is_span() && field.index() >= MOST_FIELDS)
+                    || (callsite.is_span() && field.index() >= MAX_SPAN_FIELDS)
                 {
                     key.role = Role::Omitted;
                     key.role_of_bool = Role::Omitted;
@@ -105,81 +108,83 @@ impl Plan {
         };
         let message = keys.iter().position(|key| key.role == Role::Message);
         let mut seen = HashSet::new();
-        let repeats = !shown().all(|key| seen.insert(key.member.as_bytes()));
+        let has_repeated_keys = !shown().all(|key| seen.insert(key.member.as_bytes()));
 
-        let (mut hidden, mut notes) = (0, Notes::default());
+        let (mut redacted_bits, mut altered) = (0, AlteredFields::default());
         for (index, key) in keys.iter().enumerate() {
-            if key.role == Role::Hidden {
-                hidden |= hidden_bit(index);
-                notes.redacted.push(key.name());
+            if key.role == Role::Redacted {
+                redacted_bits |= redacted_bit(index);
+                altered.redacted.push(key.name());
             }
         }
         let (mut after_fields, mut location) = (Vec::new(), Vec::new());
         if !is_log {
             let line = callsite.line().map(u64::from);
-            match shape.table.layout {
-                Layout::Flat => shape.push_location(&mut location, options, callsite.file(), line),
+            match template.key_names.layout {
+                Layout::Flat => {
+                    template.push_location(&mut location, options, callsite.file(), line)
+                }
                 Layout::Nested => {
-                    shape.push_target(&mut after_fields, options, callsite.target());
-                    shape.push_location(&mut after_fields, options, callsite.file(), line);
+                    template.push_target(&mut after_fields, options, callsite.target());
+                    template.push_location(&mut after_fields, options, callsite.file(), line);
                 }
             }
         }
         // The source location stands before the thread: where there is none, it is part of the end.
         let mut close = Vec::new();
-        if !shape.has_threads {
+        if !template.has_threads {
             close.append(&mut location);
         }
-        close.extend(&shape.close);
+        close.extend(&template.close);
         let context: Box<[Vec<u8>]> = if callsite.is_span() {
             let more = options.context_keys.iter().map(String::as_str);
             let names = CONTEXT_KEYS.into_iter().chain(more);
-            let key = |name| shape.key(options, name, false).name().to_vec();
+            let key = |name| template.key(options, name, false).name().to_vec();
             names.map(key).collect()
         } else {
             Box::default()
         };
-        let decides = keys.iter().filter_map(|key| {
+        let pins = keys.iter().filter_map(|key| {
             let place = context.iter().position(|name| name == key.name())?;
-            decides(callsite).then(|| (key.bit, fragment::places(place)))
+            pins_context(callsite).then(|| (key.bit, fragment::context_bit(place)))
         });
-        let decides = decides.collect();
+        let pins = pins.collect();
         Self {
-            head: Short::new(shape.head(options, callsite, is_log)),
-            message_late: shape.table.layout == Layout::Flat
+            head: PaddedBytes::new(template.head(options, callsite, is_log)),
+            message_not_first: template.key_names.layout == Layout::Flat
                 && message.is_some_and(|index| index > 0),
-            repeats,
+            has_repeated_keys,
             is_log,
-            hidden,
-            redacted: if options.redacted_list {
-                notes.to_members()
+            redacted_bits,
+            redacted_member: if options.redacted_list {
+                altered.to_members()
             } else {
                 Vec::new()
             },
             clean_message: OnceLock::new(),
             after_fields,
             location,
-            close: Short::new(close),
-            label: callsite.is_span().then(|| {
-                Arc::new(Label {
+            close: PaddedBytes::new(close),
+            span_plan: callsite.is_span().then(|| {
+                Arc::new(SpanPlan {
                     callsite,
-                    table: shape.table,
-                    name: escape::quoted(&bounded(callsite.name())).into(),
+                    key_names: template.key_names,
+                    name: escape::quoted(&limit_name(callsite.name())).into(),
                     list: options.span_list,
                     max_len: options.max_line,
                     context,
                 })
             }),
             keys,
-            decides,
+            pins,
         }
     }
 
-    /// Which context keys are decided by a span that has values for the keys of these bits.
+    /// Which context keys are pinned by a span that has values for the keys of these bits.
     #[inline]
-    pub(crate) fn decided(&self, bits: u128) -> Places {
-        let has_value = self.decides.iter().filter(|(bit, _)| bits & bit != 0);
-        has_value.fold(0, |places, (_, place)| places | place)
+    pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
+        let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
+        has_value.fold(0, |context_bit, (_, place)| context_bit | place)
     }
 }
 
@@ -192,4 +197,4 @@ impl Key {
 }
 
 /// A span shows no more fields than this.
-const MOST_FIELDS: usize = 64;
+const MAX_SPAN_FIELDS: usize = 64;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::LayerId;
+use spanwise_core::internal::LayerId;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// For which moments in the life of a span a line is written.
@@ -52,7 +52,7 @@ impl ops::BitOr for SpanEvents {
 
 /// How long a span has been entered, and how long not. Kept in the span, for each layer that wants it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
+pub(crate) struct SpanTimes {
     layer: LayerId,
     pub(crate) busy: Duration,
     pub(crate) idle: Duration,
@@ -61,7 +61,7 @@ pub(crate) struct Times {
     since: Instant,
 }
 
-impl Times {
+impl SpanTimes {
     fn new(layer: LayerId, now: Instant) -> Self {
         Self {
             layer,
@@ -73,7 +73,7 @@ impl Times {
     }
 
     /// Adds the time since the last change to what the span was until now.
-    fn settle(&mut self, now: Instant) {
+    fn add_elapsed(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
         if self.entered > 0 {
             self.busy += passed
@@ -86,51 +86,51 @@ impl Times {
 
 /// What happens to a span's times.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Change {
-    Opened,
+pub(crate) enum SpanChange {
+    New,
     Entered,
-    Left,
+    Exited,
     Closed,
 }
 
 /// The times of `span` after `change`.
-pub(crate) fn change<R: for<'s> LookupSpan<'s>>(
+pub(crate) fn record_change<R: for<'s> LookupSpan<'s>>(
     span: &SpanRef<'_, R>,
     layer: LayerId,
     now: Instant,
-    change: Change,
-) -> Times {
+    change: SpanChange,
+) -> SpanTimes {
     let mut extensions = span.extensions_mut();
-    if extensions.get_mut::<AllTimes>().is_none() {
-        extensions.insert(AllTimes::default());
+    if extensions.get_mut::<TimesByLayer>().is_none() {
+        extensions.insert(TimesByLayer::default());
     }
-    let Some(AllTimes(all)) = extensions.get_mut::<AllTimes>() else {
+    let Some(TimesByLayer(all)) = extensions.get_mut::<TimesByLayer>() else {
         unreachable!("inserted above, under the same lock")
     };
     let index = all
         .iter()
         .position(|times| times.layer == layer)
         .unwrap_or_else(|| {
-            all.push(Times::new(layer, now));
+            all.push(SpanTimes::new(layer, now));
             all.len() - 1
         });
     let times = &mut all[index];
-    times.settle(now);
+    times.add_elapsed(now);
     match change {
-        Change::Entered => times.entered += 1,
-        Change::Left => times.entered = times.entered.saturating_sub(1),
-        Change::Opened | Change::Closed => {}
+        SpanChange::Entered => times.entered += 1,
+        SpanChange::Exited => times.entered = times.entered.saturating_sub(1),
+        SpanChange::New | SpanChange::Closed => {}
     }
     *times
 }
 
 #[derive(Debug, Default)]
-struct AllTimes(Vec<Times>);
+struct TimesByLayer(Vec<SpanTimes>);
 
 /// A duration as tracing-subscriber shows it: three digits and a unit.
-pub(crate) struct Shown(pub(crate) Duration);
+pub(crate) struct HumanDuration(pub(crate) Duration);
 
-impl fmt::Display for Shown {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut amount = self.0.as_nanos() as f64;
         for unit in ["ns", "µs", "ms", "s"] {
@@ -154,9 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_has_three_digits_and_a_unit() {
+    fn duration_has_three_digits_and_a_unit() {
         let check = |nanos, expected| {
-            assert_eq!(Shown(Duration::from_nanos(nanos)).to_string(), expected);
+            assert_eq!(
+                HumanDuration(Duration::from_nanos(nanos)).to_string(),
+                expected
+            );
         };
         check(0, "0.00ns");
         check(12_340, "12.3µs");

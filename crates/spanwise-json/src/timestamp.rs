@@ -1,18 +1,17 @@
 //! RFC 3339 timestamps, formatted once a second.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use spanwise_core::LayerId;
-use time::OffsetDateTime;
+use spanwise_core::internal::{LayerId, rfc3339};
 
-use crate::{line::Line, local_offset::local_offset_minutes};
+use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
 
 /// How a line says when it happened: [RFC 3339], in UTC, at a fixed offset or in local time.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, Timestamp};
 ///
-/// let layer = JsonLayer::new().timestamp(Timestamp::Millis.at_offset_minutes(120));
+/// let layer = JsonLayer::new().timestamp(Timestamp::millis().at_offset_minutes(120));
 /// // "timestamp":"2026-11-20T10:46:12.123+02:00"
 /// # drop(layer);
 /// ```
@@ -33,31 +32,37 @@ enum Zone {
     Local,
 }
 
-#[expect(
-    non_upper_case_globals,
-    reason = "they read as the variants they would be, if there were no offset"
-)]
 impl Timestamp {
-    /// Whole seconds.
-    pub const Seconds: Self = Self {
-        digits: 0,
-        zone: Zone::Utc,
-    };
-    /// Three digits after the second.
-    pub const Millis: Self = Self {
-        digits: 3,
-        zone: Zone::Utc,
-    };
-    /// Six digits after the second: the default.
-    pub const Micros: Self = Self {
-        digits: 6,
-        zone: Zone::Utc,
-    };
-    /// Nine digits after the second.
-    pub const Nanos: Self = Self {
-        digits: 9,
-        zone: Zone::Utc,
-    };
+    /// Creates a timestamp in whole seconds.
+    #[must_use]
+    pub const fn seconds() -> Self {
+        Self::with_digits(0)
+    }
+
+    /// Creates a timestamp with three digits after the second.
+    #[must_use]
+    pub const fn millis() -> Self {
+        Self::with_digits(3)
+    }
+
+    /// Creates a timestamp with six digits after the second: the default.
+    #[must_use]
+    pub const fn micros() -> Self {
+        Self::with_digits(6)
+    }
+
+    /// Creates a timestamp with nine digits after the second.
+    #[must_use]
+    pub const fn nanos() -> Self {
+        Self::with_digits(9)
+    }
+
+    const fn with_digits(digits: usize) -> Self {
+        Self {
+            digits,
+            zone: Zone::Utc,
+        }
+    }
 
     /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way.
     /// Defaults to 0, shown as `Z`.
@@ -98,12 +103,12 @@ impl Timestamp {
     /// use std::time::SystemTime;
     /// use spanwise_json::Timestamp;
     ///
-    /// let timestamp = Timestamp::Millis.at_offset_minutes(120);
+    /// let timestamp = Timestamp::millis().at_offset_minutes(120);
     /// assert_eq!(timestamp.offset_minutes(SystemTime::UNIX_EPOCH), 120);
     /// ```
     #[must_use]
     pub fn offset_minutes(self, at: SystemTime) -> i16 {
-        let (second, _) = since_epoch(at);
+        let (second, _) = rfc3339::since_epoch(at);
         self.zone.offset_minutes(second)
     }
 }
@@ -121,7 +126,7 @@ impl Zone {
 
 impl Default for Timestamp {
     fn default() -> Self {
-        Self::Micros
+        Self::micros()
     }
 }
 
@@ -153,13 +158,13 @@ impl LastSecond {
     #[inline(always)]
     pub(crate) fn push(
         &mut self,
-        line: &mut Line,
+        line: &mut LineBuffer,
         layer: LayerId,
         open: &[u8],
         now: SystemTime,
         timestamp: Timestamp,
     ) {
-        let (second, nanos) = since_epoch(now);
+        let (second, nanos) = rfc3339::since_epoch(now);
         if self.of != Some((second, layer)) {
             self.start_second(open, second, timestamp);
             self.of = Some((second, layer));
@@ -168,108 +173,40 @@ impl LastSecond {
             .text
             .get_mut(self.fraction..self.fraction + timestamp.digits)
         {
-            write_fraction(digits, nanos);
+            rfc3339::write_fraction(digits, nanos);
         }
         line.push_block(&self.text, self.len);
     }
 
     #[cold]
     fn start_second(&mut self, open: &[u8], second: i64, timestamp: Timestamp) {
-        let offset_minutes = timestamp.zone.offset_minutes(second);
-        let offset = i64::from(offset_minutes) * 60;
-        // A clock set to a year that the calendar does not know (past 9999) stands still at its last second.
-        let last = time::Date::MAX.midnight().assume_utc().unix_timestamp();
-        let local = OffsetDateTime::from_unix_timestamp((second + offset).clamp(-last, last))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let mut text = format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            local.year(),
-            u8::from(local.month()),
-            local.day(),
-            local.hour(),
-            local.minute(),
-            local.second()
-        );
-        self.fraction = text.len();
+        let offset = timestamp.zone.offset_minutes(second);
+        let local = second.saturating_add(i64::from(offset) * 60);
+        self.len = 0;
+        self.append(open);
+        self.append(&rfc3339::date_time(local));
         if timestamp.digits > 0 {
-            text.push('.');
-            self.fraction += 1;
-            text.extend(std::iter::repeat_n('0', timestamp.digits));
+            self.append(b".");
         }
-        let minutes = offset_minutes.unsigned_abs();
-        match offset_minutes {
-            0 => text.push('Z'),
-            east => {
-                let sign = if east > 0 { '+' } else { '-' };
-                text.push_str(&format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60));
-            }
+        self.fraction = self.len;
+        self.append(&b"000000000"[..timestamp.digits]);
+        match offset {
+            0 => self.append(b"Z"),
+            _ => self.append(&rfc3339::offset(offset)),
         }
-        self.fraction += open.len();
-        self.len = (open.len() + text.len()).min(TEXT);
-        let bytes = open.iter().chain(text.as_bytes());
-        self.text
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.text.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
     }
 }
-
-/// The second since 1970, and the nanoseconds in it.
-#[inline(always)] // As a part of `push`.
-fn since_epoch(time: SystemTime) -> (i64, u32) {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
-        Err(before) => before_epoch(&before),
-    }
-}
-
-#[cold]
-fn before_epoch(before: &std::time::SystemTimeError) -> (i64, u32) {
-    let before = before.duration();
-    match before.subsec_nanos() {
-        0 => (-before.as_secs().cast_signed(), 0),
-        nanos => (-before.as_secs().cast_signed() - 1, 1_000_000_000 - nanos),
-    }
-}
-
-/// As many of the nine digits as there is room for.
-#[inline]
-fn write_fraction(digits: &mut [u8], nanos: u32) {
-    match digits.len() {
-        3 => write_digits(digits, nanos / 1_000_000),
-        6 => write_digits(digits, nanos / 1_000),
-        _ => write_digits(digits, nanos),
-    }
-}
-
-/// From the last, two at a time.
-#[inline]
-fn write_digits(digits: &mut [u8], mut rest: u32) {
-    let mut pairs = digits.rchunks_exact_mut(2);
-    for pair in &mut pairs {
-        let two = &PAIRS[(rest % 100) as usize];
-        rest /= 100;
-        pair.copy_from_slice(two);
-    }
-    if let [first] = pairs.into_remainder() {
-        *first = b'0' + (rest % 10) as u8;
-    }
-}
-
-/// `00` to `99`.
-static PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut n = 0;
-    while n < 100 {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
@@ -280,47 +217,47 @@ mod tests {
         } else {
             UNIX_EPOCH + by
         };
-        let mut line = Line::default();
+        let mut line = LineBuffer::default();
         LastSecond::default().push(&mut line, LayerId::unique(), b"", now, timestamp);
         assert_eq!(String::from_utf8_lossy(line.as_bytes()), expected);
     }
 
     #[test]
-    fn a_timestamp_is_rfc_3339_at_each_precision_and_offset() {
+    fn timestamp_has_each_precision_and_offset() {
         let then = 1_795_165_687_123_456_789;
-        check(Timestamp::Seconds, then, "2026-11-20T09:08:07Z");
-        check(Timestamp::Millis, then, "2026-11-20T09:08:07.123Z");
-        check(Timestamp::Micros, then, "2026-11-20T09:08:07.123456Z");
-        check(Timestamp::Nanos, then, "2026-11-20T09:08:07.123456789Z");
+        check(Timestamp::seconds(), then, "2026-11-20T09:08:07Z");
+        check(Timestamp::millis(), then, "2026-11-20T09:08:07.123Z");
+        check(Timestamp::micros(), then, "2026-11-20T09:08:07.123456Z");
+        check(Timestamp::nanos(), then, "2026-11-20T09:08:07.123456789Z");
         check(
-            Timestamp::Millis.at_offset_minutes(330),
+            Timestamp::millis().at_offset_minutes(330),
             then,
             "2026-11-20T14:38:07.123+05:30",
         );
         check(
-            Timestamp::Seconds.at_offset_minutes(-600),
+            Timestamp::seconds().at_offset_minutes(-600),
             then,
             "2026-11-19T23:08:07-10:00",
         );
         check(
-            Timestamp::Seconds.at_offset_minutes(i16::MIN),
+            Timestamp::seconds().at_offset_minutes(i16::MIN),
             then,
             "2026-11-19T09:09:07-23:59",
         );
     }
 
     #[test]
-    fn a_clock_before_1970_or_past_9999_still_gives_a_timestamp() {
-        check(Timestamp::Micros, -1, "1969-12-31T23:59:59.999999Z");
-        check(Timestamp::Seconds, -1_000_000_000, "1969-12-31T23:59:59Z");
+    fn clock_outside_the_calendar_has_a_timestamp() {
+        check(Timestamp::micros(), -1, "1969-12-31T23:59:59.999999Z");
+        check(Timestamp::seconds(), -1_000_000_000, "1969-12-31T23:59:59Z");
         check(
-            Timestamp::Seconds,
+            Timestamp::seconds(),
             951_782_400_000_000_000,
             "2000-02-29T00:00:00Z",
         );
-        let mut line = Line::default();
+        let mut line = LineBuffer::default();
         let far = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
-        LastSecond::default().push(&mut line, LayerId::unique(), b"", far, Timestamp::Seconds);
+        LastSecond::default().push(&mut line, LayerId::unique(), b"", far, Timestamp::seconds());
         assert_eq!(
             String::from_utf8_lossy(line.as_bytes()),
             "9999-12-31T00:00:00Z"

@@ -7,20 +7,23 @@ use std::{
 };
 
 use spanwise_core::{
-    Redact, error_chain,
-    errors::{self, MAX_SHOWN_CAUSES, WithCauses},
-    panic_safe,
+    Redact,
+    internal::{
+        error_chain,
+        errors::{self, MAX_SHOWN_CAUSES, WithCauses},
+        panic_safe,
+    },
 };
 use tracing_core::{Field, field::Visit};
 
 use crate::{
+    altered_fields::AlteredFields,
     escape,
     format::Layout,
-    line::Line,
-    notes::Notes,
+    line_buffer::LineBuffer,
+    line_template::plain_name,
     plan::{Key, Plan, Role},
-    shape::plain_name,
-    text::{self, Missing, Reading},
+    text_value::{self, Alteration, TextPolicy},
 };
 
 /// How values are encoded.
@@ -42,36 +45,36 @@ pub(crate) struct Encoding<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
-    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
+    All = Role::Message as u8 | Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
     Message = Role::Message as u8,
-    AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::Text as u8,
+    AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
 }
 
 /// What became of the fields.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     /// The fields that are hidden because of their key, a bit each.
-    pub(crate) hidden: u128,
+    pub(crate) redacted_bits: u128,
     /// The bits of the keys that had a value.
     pub(crate) bits: u128,
     /// Seldom there are any.
-    pub(crate) notes: Option<Box<Notes>>,
+    pub(crate) altered: Option<Box<AlteredFields>>,
 }
 
 impl Encoded {
-    pub(crate) fn notes(&mut self) -> &mut Notes {
-        self.notes.get_or_insert_default()
+    pub(crate) fn altered(&mut self) -> &mut AlteredFields {
+        self.altered.get_or_insert_default()
     }
 
-    /// Notes the fields that are hidden because of their key.
+    /// AlteredFields the fields that are hidden because of their key.
     #[cold]
-    pub(crate) fn note_hidden(&mut self, plan: &Plan) {
-        if plan.redacted.is_empty() {
+    pub(crate) fn add_redacted_by_key(&mut self, plan: &Plan) {
+        if plan.redacted_member.is_empty() {
             return;
         }
         for (index, key) in plan.keys.iter().enumerate() {
-            if key.role == Role::Hidden && self.hidden & hidden_bit(index) != 0 {
-                self.notes().redacted.push(key.name());
+            if key.role == Role::Redacted && self.redacted_bits & redacted_bit(index) != 0 {
+                self.altered().redacted.push(key.name());
             }
         }
     }
@@ -82,7 +85,7 @@ impl Encoded {
 /// A value that panics costs its own text: what it wrote is taken back, and the fields after it are visited anew.
 #[inline(always)]
 pub(crate) fn encode(
-    line: &mut Line,
+    line: &mut LineBuffer,
     keys: &[Key],
     pass: Pass,
     encoding: Encoding<'_>,
@@ -100,14 +103,14 @@ pub(crate) fn encode(
         value_start: 0,
     };
     while panic_safe::catch_panic(|| record(&mut encoder)).is_none() {
-        if !encoder.give_up_value() {
+        if !encoder.replace_panicked_value() {
             return;
         }
     }
 }
 
 struct Encoder<'a> {
-    line: &'a mut Line,
+    line: &'a mut LineBuffer,
     keys: &'a [Key],
     pass: Pass,
     encoding: Encoding<'a>,
@@ -129,7 +132,9 @@ impl<'a> Encoder<'a> {
     /// [`begin`](Self::begin) for a number.
     #[inline]
     fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
-        self.begin_as(field, self.pass as u8 & !(Role::Text as u8), |key| key.role)
+        self.begin_as(field, self.pass as u8 & !(Role::ScannedText as u8), |key| {
+            key.role
+        })
     }
 
     #[inline]
@@ -146,7 +151,7 @@ impl<'a> Encoder<'a> {
         }
         self.at = index;
         self.encoded.bits |= key.bit;
-        self.line.push_short(&key.member);
+        self.line.push_padded(&key.member);
         self.value_start = self.line.len();
         Some(key)
     }
@@ -177,17 +182,18 @@ impl<'a> Encoder<'a> {
             return;
         }
         match role(key) {
-            Role::Hidden | Role::Text => {
+            Role::Redacted | Role::ScannedText => {
                 self.at = field.index();
                 self.encoded.bits |= key.bit;
-                self.line.push_short(&key.member);
-                self.line.push_block(HIDDEN, HIDDEN.trim_ascii_end().len());
-                if key.role == Role::Hidden {
-                    self.encoded.hidden |= hidden_bit(field.index());
+                self.line.push_padded(&key.member);
+                self.line
+                    .push_block(REDACTED_BLOCK, REDACTED_BLOCK.trim_ascii_end().len());
+                if key.role == Role::Redacted {
+                    self.encoded.redacted_bits |= redacted_bit(field.index());
                 } else {
-                    self.end(Missing {
-                        hidden: true,
-                        ..Missing::default()
+                    self.end(Alteration {
+                        redacted: true,
+                        ..Alteration::default()
                     });
                 }
             }
@@ -200,55 +206,55 @@ impl<'a> Encoder<'a> {
     #[inline(never)]
     fn replace(&mut self, field: &Field, key: &Key, value: fmt::Arguments<'_>) {
         let replacer = self.encoding.replacer;
-        let shown = replacer.replaced_display(plain_name(field.name()), value);
+        let shown = replacer.replace_display(plain_name(field.name()), value);
         self.at = field.index();
         self.encoded.bits |= key.bit;
-        self.line.push_short(&key.member);
-        let missing = text::push_str(self.line, &shown, key.max_len, None);
-        self.end(Missing {
-            hidden: true,
-            ..missing
+        self.line.push_padded(&key.member);
+        let alteration = text_value::push_str(self.line, &shown, key.max_len, None);
+        self.end(Alteration {
+            redacted: true,
+            ..alteration
         });
     }
 
     /// Whom to ask about the text of the value being encoded.
     #[inline]
-    fn reading(&self, key: &Key, field: &Field) -> Option<Reading<'a>> {
+    fn text_policy(&self, key: &Key, field: &Field) -> Option<TextPolicy<'a>> {
         let policy = self.encoding.policy?;
         let (key, clean) = match key.role {
             Role::Trusted => return None,
             Role::Message => (None, Some(self.encoding.clean_message)),
-            Role::Field | Role::Text | Role::Omitted | Role::Hidden | Role::Replaced => {
+            Role::Field | Role::ScannedText | Role::Omitted | Role::Redacted | Role::Replaced => {
                 (Some(plain_name(field.name())), None)
             }
         };
-        Some(Reading { policy, key, clean })
+        Some(TextPolicy { policy, key, clean })
     }
 
     #[inline]
-    fn end(&mut self, missing: Missing) {
-        if missing.cut || missing.hidden {
-            self.note(missing);
+    fn end(&mut self, alteration: Alteration) {
+        if alteration.truncated || alteration.redacted {
+            self.note(alteration);
         }
     }
 
     #[cold]
-    fn note(&mut self, missing: Missing) {
+    fn note(&mut self, alteration: Alteration) {
         let Some(key) = self.keys.get(self.at) else {
             return;
         };
-        let notes = self.encoded.notes();
-        if missing.cut {
-            notes.cut.push(key.name());
+        let altered = self.encoded.altered();
+        if alteration.truncated {
+            altered.truncated.push(key.name());
         }
-        if missing.hidden && self.encoding.lists_redacted {
-            notes.redacted.push(key.name());
+        if alteration.redacted && self.encoding.lists_redacted {
+            altered.redacted.push(key.name());
         }
     }
 
     /// Replaces the value that panicked; false if none was being encoded.
     #[cold]
-    fn give_up_value(&mut self) -> bool {
+    fn replace_panicked_value(&mut self) -> bool {
         if self.value_start == 0 || self.at < self.resume_at {
             return false;
         }
@@ -261,9 +267,9 @@ impl<'a> Encoder<'a> {
     #[inline]
     fn display(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.begin(field) {
-            let reading = self.reading(key, field);
-            let missing = text::push_display(self.line, value, key.max_len, reading);
-            self.end(missing);
+            let text_policy = self.text_policy(key, field);
+            let alteration = text_value::push_display(self.line, value, key.max_len, text_policy);
+            self.end(alteration);
         } else {
             self.skip(field, value);
         }
@@ -274,8 +280,8 @@ impl Encoder<'_> {
     /// A number that is shown as a string.
     fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.begin_number(field) {
-            let missing = text::push_display(self.line, value, key.max_len, None);
-            self.end(missing);
+            let alteration = text_value::push_display(self.line, value, key.max_len, None);
+            self.end(alteration);
         } else {
             self.skip(field, value);
         }
@@ -355,9 +361,9 @@ impl Visit for Encoder<'_> {
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
         if let Some(key) = self.begin(field) {
-            let reading = self.reading(key, field);
-            let missing = text::push_str(self.line, value, key.max_len, reading);
-            self.end(missing);
+            let text_policy = self.text_policy(key, field);
+            let alteration = text_value::push_str(self.line, value, key.max_len, text_policy);
+            self.end(alteration);
         } else {
             self.skip(field, format_args!("{value}"));
         }
@@ -369,63 +375,65 @@ impl Visit for Encoder<'_> {
         };
         // A policy reads what they say, not their digits.
         let instead = self
-            .reading(key, field)
-            .and_then(|reading| reading.instead_of(&String::from_utf8_lossy(value)));
+            .text_policy(key, field)
+            .and_then(|text_policy| text_policy.instead_of(&String::from_utf8_lossy(value)));
         let limit = key.max_len;
-        let missing = match (instead, self.encoding.layout, self.encoding.of_event) {
-            (Some(shown), _, _) => Missing {
-                hidden: true,
-                ..text::push_str(self.line, &shown, limit, None)
+        let alteration = match (instead, self.encoding.layout, self.encoding.of_event) {
+            (Some(shown), _, _) => Alteration {
+                redacted: true,
+                ..text_value::push_str(self.line, &shown, limit, None)
             },
             (None, Layout::Flat, _) => {
-                text::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
+                text_value::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
             }
             // As `fmt().json()` shows them, which is another way in a span than in an event.
             (None, Layout::Nested, true) => {
                 let digits = SpacedHex(value);
-                text::push_display(self.line, format_args!("[{digits}]"), limit, None)
+                text_value::push_display(self.line, format_args!("[{digits}]"), limit, None)
             }
             (None, Layout::Nested, false) => {
                 let numbers = serde_json::json!(value).to_string();
                 self.line.push(numbers.as_bytes());
-                Missing::default()
+                Alteration::default()
             }
         };
-        self.end(missing);
+        self.end(alteration);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{value}"));
         };
-        let (max_len, reading) = (key.max_len, self.reading(key, field));
+        let (max_len, text_policy) = (key.max_len, self.text_policy(key, field));
         if self.encoding.layout == Layout::Nested {
-            let missing = push_error_text(self.line, value, max_len, reading);
-            return self.end(missing);
+            let alteration = push_error_text(self.line, value, max_len, text_policy);
+            return self.end(alteration);
         }
         match errors::type_name(value) {
             Some(name) => {
                 self.line.push(b"{\"type\":");
-                text::push_str(self.line, name, max_len, None);
+                text_value::push_str(self.line, name, max_len, None);
                 self.line.push(b",\"message\":");
             }
             None => self.line.push(b"{\"message\":"),
         }
-        let mut missing = text::push_display(self.line, format_args!("{value}"), max_len, reading);
+        let mut alteration =
+            text_value::push_display(self.line, format_args!("{value}"), max_len, text_policy);
         self.line.push(b",\"chain\":[");
         for (index, cause) in error_chain(value, MAX_SHOWN_CAUSES).enumerate() {
             if index > 0 {
                 self.line.push_byte(b',');
             }
-            missing |= text::push_display(self.line, format_args!("{cause}"), max_len, reading);
+            alteration |=
+                text_value::push_display(self.line, format_args!("{cause}"), max_len, text_policy);
         }
         self.line.push(b"]");
         if let Some(backtrace) = errors::short_backtrace(value) {
             self.line.push(b",\"backtrace\":");
-            missing |= text::push_str(self.line, &backtrace, max_len, reading);
+            alteration |= text_value::push_str(self.line, &backtrace, max_len, text_policy);
         }
         self.line.push_byte(b'}');
-        self.end(missing);
+        self.end(alteration);
     }
 
     #[inline]
@@ -437,44 +445,51 @@ impl Visit for Encoder<'_> {
 /// An error with its causes as one string. The policy reads each of their texts on its own, as it
 /// does where they are apart: the end of one and the start of the next are no name and its value.
 fn push_error_text(
-    line: &mut Line,
+    line: &mut LineBuffer,
     error: &(dyn Error + 'static),
     max_len: usize,
-    reading: Option<Reading<'_>>,
-) -> Missing {
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
     let has_cause = error_chain(error, 1).next().is_some();
-    let Some(reading) = reading.filter(|_| has_cause) else {
-        return text::push_display(
+    let Some(text_policy) = text_policy.filter(|_| has_cause) else {
+        return text_value::push_display(
             line,
             format_args!("{}", WithCauses(error)),
             max_len,
-            reading,
+            text_policy,
         );
     };
     let mut shown = String::new();
-    let mut hidden = false;
+    let mut redacted = false;
     let links = iter::once(error).chain(error_chain(error, MAX_SHOWN_CAUSES));
     for (index, link) in links.enumerate() {
         if index > 0 {
             shown.push_str(": ");
         }
         let mut text = String::new();
-        panic_safe::format_into(&mut text, format_args!("{link}"), <dyn Redact>::COLLECTED);
-        let instead = reading.instead_of(&text);
-        hidden |= instead.is_some();
+        panic_safe::format_into(
+            &mut text,
+            format_args!("{link}"),
+            <dyn Redact>::MAX_COLLECT_LEN,
+        );
+        let instead = text_policy.instead_of(&text);
+        redacted |= instead.is_some();
         shown.push_str(instead.as_deref().unwrap_or(&text));
     }
-    let missing = text::push_str(line, &shown, max_len, None);
-    Missing { hidden, ..missing }
+    let alteration = text_value::push_str(line, &shown, max_len, None);
+    Alteration {
+        redacted,
+        ..alteration
+    }
 }
 
 /// Of a callsite with more fields than there are bits, some share one.
-pub(crate) fn hidden_bit(index: usize) -> u128 {
+pub(crate) fn redacted_bit(index: usize) -> u128 {
     1 << (index % 128)
 }
 
 /// [`REDACTED`] as a JSON string, in one block.
-const HIDDEN: &[u8; 16] = b"\"[REDACTED]\"    ";
+const REDACTED_BLOCK: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 struct Hex<'a>(&'a [u8]);
 

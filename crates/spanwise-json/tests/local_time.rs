@@ -10,13 +10,13 @@
 use std::{
     env,
     process::Command,
-    sync::{Arc, Mutex},
     thread,
     time::{Duration, SystemTime},
 };
 
 use spanwise_core::Clock;
 use spanwise_json::{JsonLayer, Timestamp};
+use spanwise_testing::support::Lines;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// Seconds since 1970, and the line's timestamp.
@@ -70,19 +70,6 @@ const ZONES: &[(&str, &[Case])] = &[
 
 const ZONE: &str = "SPANWISE_TEST_ZONE";
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn local_time_follows_the_rules_of_the_zone() {
     if let Ok(zone) = env::var(ZONE) {
@@ -105,12 +92,11 @@ fn local_time_follows_the_rules_of_the_zone() {
 
 fn has_timestamps(cases: &[Case]) {
     let lines = Lines::default();
-    let written = lines.clone();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let layer = JsonLayer::new()
-        .timestamp(Timestamp::Seconds.local())
+        .timestamp(Timestamp::seconds().local())
         .clock(clock.clone())
-        .with_writer(move || lines.clone());
+        .with_writer(lines.clone());
     let stack = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
     for (seconds, _) in cases {
         clock.set(SystemTime::UNIX_EPOCH + Duration::from_secs(*seconds));
@@ -119,7 +105,7 @@ fn has_timestamps(cases: &[Case]) {
         // Also in a program with several threads.
         thread::scope(|scope| scope.spawn(log).join().unwrap());
     }
-    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let text = lines.text();
     let expected = cases
         .iter()
         .flat_map(|(_, timestamp)| [timestamp, timestamp]);

@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::{
     sync::{
         Mutex,
@@ -16,7 +13,7 @@ use std::{
 
 use spanwise_core::forward_downcast;
 use spanwise_json::JsonLayer;
-use support::Lines;
+use spanwise_testing::support::Lines;
 use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher, info, info_span};
 use tracing_core::{
     span::{Attributes, Current, Id, Record},
@@ -137,7 +134,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Closing {
 
 /// The last thread that looks at a closed span removes it, and drops what others keep in it.
 #[test]
-fn removing_a_span_inside_a_look_up_may_log() {
+fn span_removal_inside_a_lookup_may_log() {
     let (is_closing, closing) = channel();
     let (found, go_on) = channel();
     let (tell_closed, closed) = channel();

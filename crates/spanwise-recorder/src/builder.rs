@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use spanwise_core::{Clock, ParseError, SelfReport, TargetLevels, consistent_sampling::Threshold};
+use spanwise_core::{
+    Clock, ParseError, SelfReport, TargetLevels, internal::consistent_sampling::Threshold,
+};
 
 use crate::{
     Recorder,

@@ -1,12 +1,13 @@
 //! The memory of all units together, in chunks.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::{
     record_ring::{CHUNK_LEN, Chunk, RecordRing},
     size_ranking::{Place, SizeRanking},
     unit::Unit,
 };
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
 
 /// Gives out a limited number of chunks, and knows which unit holds most.
 #[derive(Debug)]
@@ -121,6 +122,6 @@ impl ChunkPool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{any::Any, cell::RefCell, sync::Arc};
 
-use spanwise_core::{CurrentSpan, EnteredLine, EnteredSpans, LayerId, SpanTable};
+use spanwise_core::internal::{CurrentSpan, EnteredLine, EnteredSpans, LayerId, SpanTable};
 use tracing_core::span::Id;
 
 use crate::unit::Unit;

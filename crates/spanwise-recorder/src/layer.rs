@@ -8,11 +8,13 @@ use std::{
 };
 
 use spanwise_core::{
-    CallsitePlans, Context as SpanContext, EnteredLine, EventContext, LineDisposition,
-    MustSeeAllEvents, SampleRate, SinkFilter, Visibility, VisibilityCache,
-    consistent_sampling::{Threshold, randomness_from_context},
-    context::recorded_callsite,
-    forward, forward_downcast,
+    Context as SpanContext, EventContext, SinkFilter, forward, forward_downcast,
+    internal::{
+        CallsitePlans, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, Visibility,
+        VisibilityCache,
+        consistent_sampling::{Threshold, randomness_from_context},
+        recorded_callsite,
+    },
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{
@@ -197,7 +199,7 @@ impl<L> Recorded<L> {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let randomness = randomness_from_context(&SpanContext::of_event(event, ctx));
+        let randomness = randomness_from_context(&SpanContext::from_event(event, ctx));
         let by_trace = randomness.is_some();
         let random = &self.sink.recorder.random;
         if !threshold.keeps(randomness.unwrap_or_else(|| random.next())) {

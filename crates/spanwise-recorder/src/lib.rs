@@ -27,7 +27,7 @@
 //! // The line of the order that exists is forgotten.
 //! let stats = recorder.stats();
 //! assert_eq!((stats.captured, stats.written, stats.forgotten), (2, 1, 1));
-//! # Ok::<(), spanwise_core::LevelsError>(())
+//! # Ok::<(), spanwise_core::ParseError>(())
 //! ```
 //!
 //! prints (without the targets)

@@ -3,9 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use spanwise_core::{
-    Grammar, ParseError, TargetLevels,
-    internal::{DurationUnits, parse_duration},
-    parse_level, suggest,
+    ParseError, TargetLevels,
+    internal::{DurationUnits, Grammar, parse_duration, parse_level, suggest},
 };
 
 use crate::{Recorder, RecorderBuilder, recorder_state::DEFAULT_LINES_PER_SECOND};
@@ -56,7 +55,7 @@ impl FromStr for RecorderBuilder {
         if !levels.is_empty() {
             match levels.join(",").parse::<TargetLevels>() {
                 Ok(levels) => builder = builder.capture(levels),
-                Err(error) => problems.extend(error.problems().map(str::to_owned)),
+                Err(error) => problems.extend(error.problems().iter().map(ToString::to_string)),
             }
         }
         ParseError::check(problems)?;

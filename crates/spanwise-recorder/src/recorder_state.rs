@@ -2,15 +2,19 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
+        Arc, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use spanwise_core::{
-    Clock, LayerId, SelfReport, ShardedCounter, SpanTable, TargetLevels,
-    consistent_sampling::{SampleRng, Threshold},
+    Clock, SelfReport, TargetLevels,
+    internal::{
+        LayerId, ShardedCounter, SpanTable,
+        consistent_sampling::{SampleRng, Threshold},
+        sync::{Mutex, RwLock},
+    },
 };
 use tracing_core::{LevelFilter, Metadata, span::Id};
 
@@ -89,7 +93,7 @@ impl RecorderState {
 
     /// Calls `f` with the unit that `span` is in, in each sink that knows one.
     pub(crate) fn for_each_unit_of(&self, span: &Id, mut f: impl FnMut(Arc<Unit>)) {
-        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sinks = self.sinks.lock();
         let sinks: Vec<_> = sinks.iter().filter_map(Weak::upgrade).collect();
         for unit in sinks.iter().filter_map(|sink| sink.units.get(span)) {
             f(unit);
@@ -125,10 +129,7 @@ impl SinkState {
             )),
             callsites: RwLock::default(),
         });
-        let mut sinks = recorder
-            .sinks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = recorder.sinks.lock();
         sinks.retain(|sink| sink.strong_count() > 0);
         sinks.push(Arc::downgrade(&sink));
         drop(sinks);
@@ -136,20 +137,14 @@ impl SinkState {
     }
 
     pub(crate) fn add_callsite(&self, callsite: &'static Metadata<'static>) -> u32 {
-        let mut callsites = self
-            .callsites
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut callsites = self.callsites.write();
         callsites.push(callsite);
         // A program with a billion callsites does not compile.
         (callsites.len() - 1) as u32
     }
 
     pub(crate) fn callsite(&self, number: u32) -> Option<&'static Metadata<'static>> {
-        let callsites = self
-            .callsites
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let callsites = self.callsites.read();
         callsites.get(number as usize).copied()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Why a unit writes its buffer.

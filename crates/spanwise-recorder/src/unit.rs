@@ -5,14 +5,20 @@ mod dump;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SpanValue};
+use spanwise_core::{
+    Fault,
+    internal::{
+        SpanValue,
+        sync::{Mutex, MutexGuard},
+    },
+};
 use tracing_core::{Level, span::Id};
 
 use crate::{
@@ -288,7 +294,7 @@ impl Unit {
 
     #[inline]
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use spanwise_core::{EnteredLine, LineDisposition};
+use spanwise_core::internal::{EnteredLine, LineDisposition};
 use tracing_core::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 

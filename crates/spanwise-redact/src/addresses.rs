@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    bytes::{Set, ends_escape, is_boundary, out_of_escape, rfind, run, run_back},
+    byte_class::{ByteClass, ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
     work,
 };
 
@@ -20,9 +20,9 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let domain = at + 1;
     let longest = &text[domain..text.len().min(domain + 254)];
-    let end = domain + run(longest, 0, is_domain);
+    let end = domain + run_end(longest, 0, is_domain);
     // A domain may have letters of any script, and those of a text without spaces may follow it.
-    let ascii = || domain + run(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
+    let ascii = || domain + run_end(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
     let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii()))?;
     Some((start, end))
 }
@@ -51,20 +51,21 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
         && top
             .get(..4)
             .is_some_and(|xn| xn.eq_ignore_ascii_case("xn--"));
-    let well_formed = labels().all(|label| !label.is_empty());
+    let well_formed = !name.starts_with('.') && !name.as_bytes().windows(2).any(|two| two == b"..");
     // `react@18.2.0-beta.rc` is a version.
     let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
-    let is_version = labels().take(2).all(is_number);
+    let is_version =
+        name.starts_with(|c: char| c.is_ascii_digit()) && labels().take(2).all(is_number);
     let ends = end == text.len() || !text[end].is_ascii() || is_boundary(text, end);
     ((is_top || is_punycode) && well_formed && !is_version && ends).then_some(end)
 }
 
 fn start_of_local_part(text: &[u8], at: usize) -> usize {
     let least = at.saturating_sub(64);
-    let is_part = |byte: u8| Set::LOCAL_PART.has(byte) || !byte.is_ascii();
+    let is_part = |byte: u8| ByteClass::LOCAL_PART.has(byte) || !byte.is_ascii();
     let mut start = at;
     loop {
-        start = run_back(text, start, start - least, is_part);
+        start = run_start(text, start, start - least, is_part);
         let joins = start > least + 1
             && start < at
             && b"!#$'*^~".contains(&text[start - 1])
@@ -102,7 +103,7 @@ fn letters_only(domain: &[u8]) -> &str {
 }
 
 fn is_domain(byte: u8) -> bool {
-    Set::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
+    ByteClass::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
 }
 
 /// The character that ends at `at`, and its length.
@@ -140,7 +141,7 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
             }
             end += 1;
         }
-        let digits = run(&text[..text.len().min(end + 4)], end, |byte| {
+        let digits = run_end(&text[..text.len().min(end + 4)], end, |byte| {
             byte.is_ascii_digit()
         }) - end;
         let number = &text[end..end + digits];
@@ -156,14 +157,14 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
-    let is_shown = is_nobodys(address)
-        || is_network(text, end, &address.octets(), 24)
-        || is_called_version(text, start);
+    let is_shown = is_special_use_v4(address)
+        || is_large_network(text, end, &address.octets(), 24)
+        || has_version_label(text, start);
     (!is_shown).then_some(end)
 }
 
 /// Returns whether the address tells of no person: private, link-local, loopback and the like.
-pub(crate) fn is_nobodys(address: Ipv4Addr) -> bool {
+pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
         || address.is_link_local()
@@ -173,18 +174,18 @@ pub(crate) fn is_nobodys(address: Ipv4Addr) -> bool {
 }
 
 /// [`is_nobodys`] of an address of version 6, or of the address of version 4 in it.
-pub(crate) fn is_nobodys_v6(address: Ipv6Addr) -> bool {
+pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
     address.is_loopback()
         || address.is_unspecified()
         || address.is_unique_local()
         || address.is_unicast_link_local()
         || address.is_multicast()
-        || address.to_ipv4_mapped().is_some_and(is_nobodys)
+        || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
 /// Returns whether the words before four numbers say that they are a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
-fn is_called_version(text: &[u8], start: usize) -> bool {
+fn has_version_label(text: &[u8], start: usize) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
     work::step(before.len());
@@ -197,7 +198,7 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
         .map_or(0, |at| at + 1);
     let word = before[..word_end]
         .iter()
-        .rposition(|byte| !Set::KEY.has(*byte));
+        .rposition(|byte| !ByteClass::KEY.has(*byte));
     let word = &before[word.map_or(0, |at| at + 1)..word_end];
     let ends = [
         &b"version"[..],
@@ -225,11 +226,11 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
 /// True if what follows the address that ends at `at` makes it the name of a network that many
 /// share: `203.0.113.0/24`. One of more bits than `longest`, or with an address in it, is as good
 /// as the address.
-fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
+fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
     };
-    let digits = run(rest, 0, |byte| byte.is_ascii_digit());
+    let digits = run_end(rest, 0, |byte| byte.is_ascii_digit());
     let bits = match &rest[..digits] {
         [one] => usize::from(one - b'0'),
         [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
@@ -237,7 +238,7 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     };
     let goes_on = rest
         .get(digits)
-        .is_some_and(|byte| Set::WORD.has(*byte) || *byte == b'/');
+        .is_some_and(|byte| ByteClass::WORD.has(*byte) || *byte == b'/');
     let host_is_zero = address.iter().enumerate().all(|(at, byte)| {
         let kept = bits.saturating_sub(at * 8).min(8);
         u32::from(*byte) & (0xFF_u32 >> kept) == 0
@@ -248,7 +249,7 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
 /// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no
 /// version, as `nginx/1.25.3.1` is.
 fn is_in_path(text: &[u8], at: usize) -> bool {
-    let start = Set::KEY.run_back(text, at, 64);
+    let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
@@ -257,11 +258,11 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // The digits of `\u003c` are among them.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
-    if to < text.len() && Set::WORD.has(text[to]) {
+    if to < text.len() && ByteClass::WORD.has(text[to]) {
         return None;
     }
     // `addr:fe80::1` has a key before it, which ends in a hex digit or not.
-    if from > 0 && Set::WORD.has(text[from - 1]) && !ends_escape(text, from) {
+    if from > 0 && ByteClass::WORD.has(text[from - 1]) && !ends_escape(text, from) {
         from += text[from..to].iter().position(|byte| *byte == b':')? + 1;
     } else if text[from..to].first() == Some(&b':') && text.get(from + 1) != Some(&b':') {
         from += 1;
@@ -285,6 +286,6 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;
-    let is_shown = is_nobodys_v6(address) || is_network(text, to, &address.octets(), 48);
+    let is_shown = is_special_use_v6(address) || is_large_network(text, to, &address.octets(), 48);
     (!is_shown).then_some((from, to))
 }

@@ -3,10 +3,11 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
-    Detector, RuleError, confusables,
-    literals::Literals,
-    names::{ATTRIBUTES, HEADERS},
-    words::{Meaning, RULES, Tier, is_address},
+    Detector, RuleError,
+    builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
+    builtin_rules::{KeyMeaning, RULES, Tier, is_address},
+    confusables,
+    prefix_filter::PrefixFilter,
     work,
 };
 
@@ -31,7 +32,7 @@ pub(crate) struct Keys {
 struct Index {
     exact: Names,
     contains: Vec<(String, usize)>,
-    literals: Literals,
+    literals: PrefixFilter,
     ends: Vec<(String, usize)>,
     paths: Vec<(Vec<Segment>, usize)>,
 }
@@ -57,7 +58,7 @@ pub(crate) enum Segment {
 
 /// What the rules say of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(crate) enum KeyDecision {
     /// By this rule.
     Hide { rule: usize, origin: Origin },
     /// By this built-in rule, unless the value is an address of a network, see
@@ -139,17 +140,17 @@ impl Keys {
         self.shown.push(pattern);
     }
 
-    pub(crate) fn decide(&self, key: &str) -> Decision {
+    pub(crate) fn decide(&self, key: &str) -> KeyDecision {
         if self.rules.is_empty() && self.shown.is_empty() && !RULES.may_be_about(key, self.pii) {
-            return Decision::Pass;
+            return KeyDecision::Pass;
         }
         self.decide_by_words(key)
     }
 
-    fn decide_by_words(&self, key: &str) -> Decision {
-        let normal = Normal::new(key);
+    fn decide_by_words(&self, key: &str) -> KeyDecision {
+        let normal = NormalizedKey::new(key);
         if !self.shown.is_empty() && self.is_shown(&normal, key) {
-            return Decision::Pass;
+            return KeyDecision::Pass;
         }
         if !self.rules.is_empty()
             && let Some(rule) = self.index.find(&normal, key)
@@ -157,13 +158,13 @@ impl Keys {
             return self.hidden_by(rule);
         }
         if normal.is_attribute || !RULES.may_be_about(key, self.pii) {
-            return Decision::Pass;
+            return KeyDecision::Pass;
         }
         match RULES.read(&normal, &self.on) {
-            Meaning::Hidden(rule) => self.hidden_by(rule),
-            Meaning::Address(rule) => Decision::HideUnlessAddress { rule },
-            Meaning::Id => Decision::Trust,
-            Meaning::Unknown => Decision::Pass,
+            KeyMeaning::Hidden(rule) => self.hidden_by(rule),
+            KeyMeaning::Address(rule) => KeyDecision::HideUnlessAddress { rule },
+            KeyMeaning::Id => KeyDecision::Trust,
+            KeyMeaning::Unknown => KeyDecision::Pass,
         }
     }
 
@@ -178,23 +179,23 @@ impl Keys {
             )
     }
 
-    pub(crate) fn hidden_by(&self, rule: usize) -> Decision {
+    pub(crate) fn hidden_by(&self, rule: usize) -> KeyDecision {
         let origin = if rule < self.on.len() {
             Origin::BuiltIn
         } else {
             Origin::User
         };
-        Decision::Hide { rule, origin }
+        KeyDecision::Hide { rule, origin }
     }
 
-    fn is_shown(&self, key: &Normal, written: &str) -> bool {
+    fn is_shown(&self, key: &NormalizedKey, written: &str) -> bool {
         let mut shown = self.shown.iter();
         shown.any(|pattern| pattern.matches(key, written))
     }
 
     /// Whether the user shows it.
     pub(crate) fn shows(&self, key: &str) -> bool {
-        self.is_shown(&Normal::new(key), key)
+        self.is_shown(&NormalizedKey::new(key), key)
     }
 
     /// How many rules hide, and how many show.
@@ -227,7 +228,7 @@ impl Index {
             }
         }
         Self {
-            literals: Literals::new(contains.iter().map(|(part, _)| part.as_str())),
+            literals: PrefixFilter::new(contains.iter().map(|(part, _)| (part.as_str(), None))),
             exact: Names::new(exact),
             contains,
             ends,
@@ -237,7 +238,7 @@ impl Index {
 
     /// The rule that hides a key: one about its whole name before one about a path, a part or an
     /// end of it.
-    fn find(&self, key: &Normal, written: &str) -> Option<usize> {
+    fn find(&self, key: &NormalizedKey, written: &str) -> Option<usize> {
         let (whole, last) = (key.whole(), key.last());
         let ends = || {
             self.ends
@@ -260,12 +261,12 @@ impl Index {
             let rest = name.get(at..)?;
             let mut parts = self
                 .literals
-                .starting(rest)
+                .candidates_at(rest)
                 .map(|part| &self.contains[part]);
             parts.find(|(part, _)| rest.starts_with(part.as_bytes()))
         };
         let mut at = 0;
-        while let Some(start) = self.literals.next_start(name, at) {
+        while let Some(start) = self.literals.next_candidate(name, at) {
             if let Some((_, rule)) = part_at(start).or_else(|| part_at(start + 1)) {
                 return Some(*rule);
             }
@@ -282,7 +283,7 @@ impl Index {
     }
 
     fn path_of(&self, parts: &[&str]) -> Option<usize> {
-        let parts: Vec<Normal> = parts.iter().map(|part| Normal::new(part)).collect();
+        let parts: Vec<NormalizedKey> = parts.iter().map(|part| NormalizedKey::new(part)).collect();
         let found = self.paths.iter().find(|(path, _)| is_on_path(path, &parts));
         found.map(|(_, rule)| *rule)
     }
@@ -337,7 +338,7 @@ pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|part| !part.is_empty())
 }
 
-fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
+fn is_on_path(path: &[Segment], parts: &[NormalizedKey]) -> bool {
     // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no
     // more than its length.
     let mut reached = vec![false; path.len() + 1];
@@ -366,14 +367,15 @@ fn is_on_path(path: &[Segment], parts: &[Normal]) -> bool {
 }
 
 impl Pattern {
-    fn matches(&self, key: &Normal, written: &str) -> bool {
+    fn matches(&self, key: &NormalizedKey, written: &str) -> bool {
         match self {
             Self::Exact(name) => key.last() == name.as_bytes() || key.whole() == name.as_bytes(),
             Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
             Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
-            Self::Path(path) => {
-                is_on_path(path, &parts(written).map(Normal::new).collect::<Vec<_>>())
-            }
+            Self::Path(path) => is_on_path(
+                path,
+                &parts(written).map(NormalizedKey::new).collect::<Vec<_>>(),
+            ),
         }
     }
 
@@ -387,11 +389,11 @@ impl Pattern {
     pub(crate) fn detector(&self) -> Option<Detector> {
         let Self::Exact(name) = self else { return None };
         let mut all = Detector::ALL.into_iter();
-        all.find(|detector| Normal::new(detector.name()).whole() == name.as_bytes())
+        all.find(|detector| NormalizedKey::new(detector.name()).whole() == name.as_bytes())
     }
 
     pub(crate) fn is_of(&self, key: &str) -> bool {
-        self.matches(&Normal::new(key), key)
+        self.matches(&NormalizedKey::new(key), key)
     }
 }
 
@@ -427,7 +429,7 @@ impl FromStr for Pattern {
             )))
         };
         let name = |part: &str| {
-            let normal = Normal::new(part);
+            let normal = NormalizedKey::new(part);
             String::from_utf8_lossy(normal.whole()).into_owned()
         };
         let no_name = ['=', ',', ':', ';', '"', '\''];
@@ -519,7 +521,7 @@ fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
 ///
 /// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
 #[derive(Debug)]
-pub(crate) struct Normal {
+pub(crate) struct NormalizedKey {
     bytes: [u8; MAX_KEY_LEN],
     length: usize,
     /// Where the part after the last dot begins.
@@ -532,12 +534,12 @@ pub(crate) struct Normal {
 
 const MAX_KEY_LEN: usize = 128;
 
-impl Normal {
+impl NormalizedKey {
     pub(crate) fn new(key: &str) -> Self {
         if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
             return Self::folded(key);
         }
-        Self::of(key)
+        Self::from_ascii(key)
     }
 
     #[cold]
@@ -557,10 +559,10 @@ impl Normal {
                 len += c.encode_utf8(room).len();
             }
         });
-        Self::of(str::from_utf8(&looks[..len]).unwrap_or_default())
+        Self::from_ascii(str::from_utf8(&looks[..len]).unwrap_or_default())
     }
 
-    fn of(key: &str) -> Self {
+    fn from_ascii(key: &str) -> Self {
         let mut normal = Self {
             bytes: [0; MAX_KEY_LEN],
             length: 0,
@@ -570,8 +572,10 @@ impl Normal {
         };
         let mut key = key;
         if key.contains('.') {
-            let header = HEADERS.iter().find_map(|headers| key.strip_prefix(headers));
-            normal.is_attribute = ATTRIBUTES.contains(&key);
+            let header = HEADER_PREFIXES
+                .iter()
+                .find_map(|headers| key.strip_prefix(headers));
+            normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
             key = header.unwrap_or(key);
         }
         let bytes = key.as_bytes();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::suggest;
+use spanwise_core::internal::suggest;
 use tracing::Level;
 
 use crate::parse;

@@ -5,7 +5,7 @@ use std::{
     hash::Hasher,
 };
 
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 use tracing::Event;
 use tracing_core::{Field, field::Visit};
 

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use spanwise_core::{ParseError, consistent_sampling::Threshold, internal::DurationUnits};
+use spanwise_core::{
+    ParseError,
+    internal::{DurationUnits, consistent_sampling::Threshold},
+};
 
 /// How many of the matching events are kept: all, a ratio, a [`Rate`], or the [`First`] of each
 /// period.

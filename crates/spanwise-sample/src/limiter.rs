@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use spanwise_core::{
-    SampleRate,
-    internal::{LimiterClock, Precision, TokenBucket},
-};
+use spanwise_core::internal::{LimiterClock, Precision, SampleRate, TokenBucket};
 
 use crate::limit::{First, Rate};
 

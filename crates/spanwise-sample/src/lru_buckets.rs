@@ -10,10 +10,10 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher, RandomState},
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::atomic::AtomicU64,
 };
 
-use spanwise_core::internal::{LinkedSlots, SlotId, SlotList};
+use spanwise_core::internal::{LinkedSlots, SlotId, SlotList, sync::Mutex};
 
 use crate::limiter::{Decision, RateLimiter};
 
@@ -47,9 +47,7 @@ impl LruBuckets {
     pub(crate) fn take(&self, key: u64, limit: RateLimiter, now: u64) -> Decision {
         // The hash table uses the bits at both ends.
         let shard = (key >> 32) as usize % SHARDS;
-        let mut shard = self.shards[shard]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shards[shard].lock();
         let (bucket, origin) = shard.get_or_insert(key, now);
         match origin {
             Origin::Own => limit.take(bucket, now),
@@ -63,9 +61,7 @@ impl LruBuckets {
     #[cfg(test)]
     fn len(&self) -> usize {
         let shards = self.shards.iter();
-        shards
-            .map(|shard| shard.lock().unwrap().entries.slots())
-            .sum()
+        shards.map(|shard| shard.lock().entries.slots()).sum()
     }
 }
 
@@ -276,7 +272,7 @@ mod tests {
         }
         assert_eq!(buckets.len(), MAX_KEYS);
         for shard in &buckets.shards {
-            let shard = shard.lock().unwrap();
+            let shard = shard.lock();
             assert_eq!(shard.entries.capacity(), KEYS_PER_SHARD);
             // 4,096 slots, an eighth of which stays empty.
             assert!(shard.slots.capacity() <= 3584);

@@ -2,7 +2,10 @@
 
 use std::{num::ParseIntError, str::FromStr};
 
-use spanwise_core::{Grammar, ParseError, internal::parse_duration, parse_level, suggest};
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, parse_duration, parse_level, suggest},
+};
 use tracing::Level;
 
 use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};

@@ -7,11 +7,12 @@ use std::{
 };
 
 use spanwise_core::{
-    CONTEXT_KEYS, Context, SampleRate,
-    consistent_sampling::{SampleRng, Threshold, randomness_from_context},
-    context,
-    internal::LimiterClock,
-    log_record,
+    CONTEXT_KEYS, Context,
+    internal::{
+        LimiterClock, SampleRate,
+        consistent_sampling::{SampleRng, Threshold, randomness_from_context},
+        has_set_custom_key, log_record,
+    },
 };
 use tracing::{Event, Subscriber};
 use tracing_core::{Field, Metadata};
@@ -100,8 +101,8 @@ impl OwnField {
 
     /// Returns whether the context may have a decided value of this name, which counts instead.
     #[inline]
-    fn may_be_decided(&self) -> bool {
-        self.is_context_key || context::has_set_another_key()
+    fn may_be_pinned(&self) -> bool {
+        self.is_context_key || has_set_custom_key()
     }
 }
 
@@ -270,7 +271,7 @@ pub(crate) fn sample_by_trace<S>(
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    let look_up = || randomness_from_context(&Context::of_event(event, ctx));
+    let look_up = || randomness_from_context(&Context::from_event(event, ctx));
     let randomness = if event.is_contextual() {
         trace_cache::randomness(sink, look_up)
     } else {
@@ -310,13 +311,13 @@ where
 
     fn context(&self) -> &Context {
         self.context
-            .get_or_init(|| Context::of_event(self.event, self.ctx))
+            .get_or_init(|| Context::from_event(self.event, self.ctx))
     }
 
     fn meets(&self, condition: &Condition, matcher: &EventMatcher) -> bool {
         match condition {
             Condition::LogTarget => {
-                let target = log_record::LogRecord::of(self.event).target;
+                let target = log_record::LogRecord::from_event(self.event).target;
                 target.is_some_and(|target| matcher.matches_target(&target))
             }
             Condition::Message(field) => {
@@ -332,19 +333,19 @@ where
         }
     }
 
-    /// Returns the event's own field, unless the context has a decided value of that name.
+    /// Returns the event's own field, unless the context has a pinned value of that name.
     #[inline]
     fn own_field<'f>(&self, field: Option<&'f OwnField>, name: &str) -> Option<&'f Field> {
         let field = field?;
-        let is_decided = field.may_be_decided() && self.context().decided(name).is_some();
-        (!is_decided).then_some(&field.field)
+        let is_pinned = field.may_be_pinned() && self.context().pinned(name).is_some();
+        (!is_pinned).then_some(&field.field)
     }
 
     /// Returns the key of the bucket for this callsite and the value of the rule's field.
     fn bucket_key(&self, rule: &Rule, field: Option<&OwnField>) -> u64 {
         let mut hasher = rule.buckets.hasher();
         hasher.write_usize(ptr::from_ref(self.event.metadata()) as usize);
-        let own = field.filter(|field| !field.may_be_decided());
+        let own = field.filter(|field| !field.may_be_pinned());
         if !own.is_some_and(|own| field_text::hash(self.event, &own.field, &mut hasher)) {
             self.hash_with_context(rule, field, &mut hasher);
         }

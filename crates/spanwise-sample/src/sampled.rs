@@ -3,8 +3,8 @@
 use std::{any::TypeId, ptr, sync::Arc};
 
 use spanwise_core::{
-    EventContext, Fault, FilterInterop, MustSeeAllEvents, SampleRate, SelfReport, SummaryAddress,
-    forward, forward_downcast,
+    EventContext, Fault, SelfReport, forward, forward_downcast,
+    internal::{FilterInterop, MustSeeAllEvents, SampleRate, SummaryAddress},
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};

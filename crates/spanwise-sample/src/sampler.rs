@@ -6,10 +6,12 @@ use std::{
 };
 
 use spanwise_core::{
-    CallsitePlans, Clock, SampleRate,
-    consistent_sampling::{SampleRng, Threshold},
-    internal::LimiterClock,
-    panic_safe,
+    Clock,
+    internal::{
+        CallsitePlans, LimiterClock, SampleRate,
+        consistent_sampling::{SampleRng, Threshold},
+        panic_safe,
+    },
 };
 use tracing::{Event, Subscriber};
 use tracing_core::Metadata;

@@ -4,11 +4,14 @@
 //! layers anew. So the registry holds only the totals of a dropped sink.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    Arc, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
-use spanwise_core::internal::LimiterClock;
+use spanwise_core::internal::{
+    LimiterClock,
+    sync::{Mutex, MutexGuard},
+};
 
 use crate::{
     sampler::WeakSampler,
@@ -72,6 +75,6 @@ impl SinkRegistry {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

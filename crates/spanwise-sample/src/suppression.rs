@@ -6,15 +6,18 @@ use std::{
     iter::Sum,
     ptr,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use spanwise_core::{
-    CallsitePlans, Fault, LayerId, SelfReport, ShardedCounter, SummaryAddress,
-    internal::{LimiterClock, Precision},
+    Fault, SelfReport,
+    internal::{
+        CallsitePlans, LayerId, LimiterClock, Precision, ShardedCounter, SummaryAddress,
+        sync::{Mutex, MutexGuard},
+    },
 };
 use tracing::{Dispatch, dispatcher, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
@@ -306,15 +309,13 @@ impl SinkState {
     }
 
     fn pending(&self) -> MutexGuard<'_, Vec<(&'static Metadata<'static>, u64)>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 }
 
 impl CallsiteSuppression {
     fn unreported(&self) -> MutexGuard<'_, Unreported> {
-        self.unreported
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.unreported.lock()
     }
 
     fn set_due(&self, due: SummaryDue) {
@@ -349,7 +350,7 @@ impl SummaryDue {
 }
 
 fn report_lost(report: &SelfReport, summary: &Summary) {
-    report.last_fault(
+    report.fault_unthrottled(
         Fault::Lost,
         &format_args!(
             "{} events of {} were suppressed by a sampler, and no summary reports them: call \

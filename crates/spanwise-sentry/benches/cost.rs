@@ -18,7 +18,7 @@ use std::{process::Command, sync::Arc};
 
 use sentry_core::{Client, ClientOptions, Hub};
 use spanwise_redact::Policy;
-use spanwise_sentry::{Builder, Sentry};
+use spanwise_sentry::{Sentry, SentryBuilder};
 use tracing::{Dispatch, dispatcher, error, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, prelude::*};
 
@@ -77,7 +77,7 @@ fn total(contender: &str, workload: &str, count: u64) -> u64 {
 }
 
 fn stack(contender: &str) -> Dispatch {
-    let ours = |change: fn(Builder) -> Builder| {
+    let ours = |change: fn(SentryBuilder) -> SentryBuilder| {
         // Nothing is ever sent there.
         let builder = Sentry::builder("http://key@127.0.0.1:9/1".parse().unwrap());
         let (layer, guard) = change(builder).build().unwrap();
@@ -90,7 +90,8 @@ fn stack(contender: &str) -> Dispatch {
         "floor" => base.with(Floor).into(),
         "spanwise-sentry" => base.with(ours(|builder| builder)).into(),
         "spanwise-sentry, policy" => {
-            let policed = |builder: Builder| builder.redact(Arc::new(Policy::secrets_and_pii()));
+            let policed =
+                |builder: SentryBuilder| builder.redact(Arc::new(Policy::secrets_and_pii()));
             base.with(ours(policed)).into()
         }
         "spanwise-sentry, traces 1 %" => base

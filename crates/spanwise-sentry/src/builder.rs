@@ -9,8 +9,8 @@ use std::{
 
 use sentry_core::{Client, ClientOptions, Hub, protocol::Event, types::Scheme};
 use spanwise_core::{
-    Clock, Fault, Flush, LevelsError, NoRedaction, Redact, SelfReport, SettingValue, SinkStats,
-    TargetLevels, consistent_sampling::Threshold,
+    Clock, Fault, Flush, NoRedaction, ParseError, Redact, SelfReport, SettingValue, SinkControl,
+    SinkStats, TargetLevels, internal::consistent_sampling::Threshold,
 };
 use ureq::{
     Proxy,
@@ -19,20 +19,20 @@ use ureq::{
 
 use crate::{
     Dsn, SentryLayer,
-    around::Keys,
+    breadcrumbs::MemoryBudget,
+    event_scope::TagKeys,
     grouping::Grouping,
-    ignore::Ignore,
+    ignore_rules::IgnoreRules,
     outbox::Bounds,
-    queues::{Counts, Queues},
-    sender::{Chores, Connection},
-    sink::{Post, Sink, is_ending},
-    trail::Room,
+    pipeline::{Pipeline, QueueTransport, is_thread_exiting},
+    process_state::{Counts, ProcessStates},
+    sender::{Connection, PeriodicTasks},
 };
 
 /// A project of Sentry's, while events are sent to it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sentry {
-    sink: Arc<Sink>,
+    pipeline: Arc<Pipeline>,
 }
 
 /// Ends the sending when it is dropped: hold it in `main`.
@@ -45,7 +45,7 @@ pub struct SentryGuard {
 
 /// Chooses what is sent to Sentry, and how. Start with [`Sentry::builder`].
 #[must_use = "nothing is sent until `build` is called"]
-pub struct Builder {
+pub struct SentryBuilder {
     dsn: Dsn,
     pub(crate) options: Options,
     client: ClientOptions,
@@ -54,11 +54,11 @@ pub struct Builder {
     timeout: Duration,
     bounds: Bounds,
     root_certificates: Vec<u8>,
-    repeats_within: Duration,
+    dedup_window: Duration,
     report: SelfReport,
     clock: Clock,
     static_tags: Vec<(String, String)>,
-    mistakes: Vec<WrongLevels>,
+    invalid_levels: Vec<InvalidLevels>,
 }
 
 /// What is asked while events are made.
@@ -68,8 +68,8 @@ pub(crate) struct Options {
     pub(crate) breadcrumbs: TargetLevels,
     pub(crate) logs: Option<TargetLevels>,
     pub(crate) traces: Option<Threshold>,
-    pub(crate) keys: Keys,
-    pub(crate) ignore: Ignore,
+    pub(crate) keys: TagKeys,
+    pub(crate) ignore: IgnoreRules,
     pub(crate) grouping: Grouping,
     pub(crate) policy: Option<Arc<dyn Redact>>,
 }
@@ -79,14 +79,14 @@ pub(crate) struct Options {
 #[non_exhaustive]
 pub enum SentryError {
     /// A share that is not between 0 and 1: of what, and the share.
-    Share(&'static str, f64),
+    SampleRate(&'static str, f64),
     /// The texts of levels that are wrong.
-    Levels(Vec<WrongLevels>),
+    Levels(Vec<InvalidLevels>),
     /// A static tag that Sentry does not take.
     Tag(String),
     /// The certificates are not in the form of PEM.
     Certificates,
-    /// The proxy of the [`Builder::options`] is no address of one. It is not shown: it may hold a password.
+    /// The proxy of the [`SentryBuilder::options`] is no address of one. It is not shown: it may hold a password.
     Proxy,
     /// No thread could be started that sends.
     Thread(io::Error),
@@ -94,13 +94,13 @@ pub enum SentryError {
 
 /// A text that stands for no levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrongLevels {
-    /// The name of the setter of [`Builder`] that it was given to.
+pub struct InvalidLevels {
+    /// The name of the setter of [`SentryBuilder`] that it was given to.
     pub setter: &'static str,
     /// The text.
     pub text: String,
     /// What is wrong with it.
-    pub error: LevelsError,
+    pub error: ParseError,
 }
 
 /// What became of the events that reached the layer, besides those that [`SinkStats`] counts: they were not to be sent.
@@ -114,44 +114,44 @@ pub struct SentryStats {
     /// Errors that a rule ignores.
     pub ignored: u64,
     /// Errors that the sample rate or a hook of the program's left out.
-    pub left_out: u64,
+    pub discarded: u64,
     /// Tags that Sentry would not take, by their name or because they are empty. They are fields of
     /// the event instead.
     pub refused_tags: u64,
 }
 
 /// An envelope waits for so long, all in all.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For the breadcrumbs of all units.
-const ROOM: usize = 32 * 1024 * 1024;
+const BREADCRUMB_MEMORY: usize = 32 * 1024 * 1024;
 
 /// What is asked to last for longer lasts for so long: not every duration can be added to a time.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The guard, when it is dropped, waits for so long.
-const DROP_DEADLINE: Duration = Duration::from_secs(2);
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Sentry {
     /// Begins to choose. Nothing is read from the environment.
-    pub fn builder(dsn: Dsn) -> Builder {
+    pub fn builder(dsn: Dsn) -> SentryBuilder {
         let mut client = ClientOptions::new();
         client.server_name = host_name().map(Into::into);
-        Builder {
+        SentryBuilder {
             dsn,
             options: Options::default(),
             static_tags: Vec::new(),
-            mistakes: Vec::new(),
+            invalid_levels: Vec::new(),
             client,
             sample_rate: 1.0,
             traces_sample_rate: 0.0,
-            timeout: TIMEOUT,
+            timeout: SEND_TIMEOUT,
             bounds: Bounds {
                 parcels: 4096,
                 bytes: 32 * 1024 * 1024,
             },
             root_certificates: Vec::new(),
-            repeats_within: Duration::from_secs(60),
+            dedup_window: Duration::from_secs(60),
             report: SelfReport::default(),
             clock: Clock::system(),
         }
@@ -163,20 +163,20 @@ impl Sentry {
         let load = |counter: &std::sync::atomic::AtomicU64| {
             counter.load(std::sync::atomic::Ordering::Relaxed)
         };
-        let Some(queue) = self.sink.queues.here_if_any() else {
+        let Some(queue) = self.pipeline.states.existing() else {
             return SentryStats::default();
         };
         let Counts {
             ignored,
             repeated,
-            left_out,
+            discarded,
             refused_tags,
         } = &queue.counts;
         SentryStats {
             sent: queue.outbox.counters.stats(),
             repeated: load(repeated),
             ignored: load(ignored),
-            left_out: load(left_out),
+            discarded: load(discarded),
             refused_tags: load(refused_tags),
         }
     }
@@ -185,30 +185,23 @@ impl Sentry {
     /// queued, counted.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
-        Arc::clone(&self.sink.client)
+        Arc::clone(&self.pipeline.client)
     }
 
     /// Binds the client to the main hub and to that of this thread.
     pub fn bind(&self) {
         Hub::main().bind_client(Some(self.client()));
-        if !is_ending() {
+        if !is_thread_exiting() {
             Hub::current().bind_client(Some(self.client()));
         }
-    }
-
-    /// Sends what can be sent until `deadline`, and ends. What could not be sent is counted as lost. Events that come later are lost, too.
-    pub fn end(&self, deadline: Instant) {
-        self.sink.let_go(deadline);
-        self.sink.end_late();
-        self.sink.queues.end(deadline);
     }
 }
 
 impl Flush for Sentry {
     /// Waits for what is on its way to Sentry. A server that cannot be reached is not waited for.
     fn flush(&self, deadline: Instant) -> io::Result<()> {
-        self.sink.let_go(deadline);
-        let queue = self.sink.queues.here_if_any();
+        self.pipeline.drain(deadline);
+        let queue = self.pipeline.states.existing();
         if queue.is_none_or(|queue| queue.outbox.flush(deadline)) {
             return Ok(());
         }
@@ -216,6 +209,18 @@ impl Flush for Sentry {
             io::ErrorKind::TimedOut,
             "not all events are with Sentry",
         ))
+    }
+}
+
+impl SinkControl for Sentry {
+    fn name(&self) -> &'static str {
+        "sentry"
+    }
+
+    fn shutdown_by(&self, deadline: Instant) {
+        self.pipeline.drain(deadline);
+        self.pipeline.end_deferred();
+        self.pipeline.states.end(deadline);
     }
 }
 
@@ -227,7 +232,7 @@ impl SentryGuard {
     )]
     pub fn shutdown(mut self, deadline: Duration) -> SentryStats {
         self.has_ended = true;
-        self.sentry.end(after(deadline));
+        self.sentry.shutdown_by(after(deadline));
         self.sentry.stats()
     }
 
@@ -241,16 +246,16 @@ impl SentryGuard {
 impl Drop for SentryGuard {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.sentry.end(after(DROP_DEADLINE));
+            self.sentry.shutdown_by(after(DROP_TIMEOUT));
         }
     }
 }
 
 fn after(duration: Duration) -> Instant {
-    Instant::now() + duration.min(LONGEST)
+    Instant::now() + duration.min(MAX_TIMEOUT)
 }
 
-impl Builder {
+impl SentryBuilder {
     /// Sets the release, such as `shop@1.4.0`. Default: none.
     pub fn release(mut self, release: impl Into<String>) -> Self {
         self.client.release = Some(release.into().into());
@@ -295,7 +300,7 @@ impl Builder {
         match levels.read(str::parse) {
             Ok(levels) => levels,
             Err((text, error)) => {
-                self.mistakes.push(WrongLevels {
+                self.invalid_levels.push(InvalidLevels {
                     setter,
                     text,
                     error,
@@ -356,8 +361,8 @@ impl Builder {
     /// Sets for how long an error that comes again, from the same place with the same message and the same chain, in the same
     /// transaction, is only counted: then
     /// one event tells how often. Default: 60 s; with zero each of them is sent.
-    pub fn repeats_within(mut self, window: Duration) -> Self {
-        self.repeats_within = window;
+    pub fn dedup_window(mut self, window: Duration) -> Self {
+        self.dedup_window = window;
         self
     }
 
@@ -435,19 +440,19 @@ impl Builder {
             dsn,
             mut options,
             static_tags,
-            mistakes,
+            invalid_levels,
             mut client,
             sample_rate,
             traces_sample_rate,
             timeout,
             bounds,
             root_certificates,
-            repeats_within,
+            dedup_window,
             report,
             clock,
         } = self;
-        if !mistakes.is_empty() {
-            return Err(SentryError::Levels(mistakes));
+        if !invalid_levels.is_empty() {
+            return Err(SentryError::Levels(invalid_levels));
         }
         for (tag, value) in static_tags {
             if !options.keys.add_static(&tag, &value.into()) {
@@ -456,48 +461,48 @@ impl Builder {
         }
         let certificates = read_certificates(&root_certificates)?;
         let proxy = proxy_of(&dsn, &client)?;
-        for doubt in doubts(&dsn, proxy.as_ref()) {
+        for warning in setup_warnings(&dsn, proxy.as_ref()) {
             // Each by itself: the first does not keep back the second.
-            report.last_fault(Fault::Setup, &doubt);
+            report.fault_unthrottled(Fault::Setup, &warning);
         }
         let connection = Connection {
             proxy,
             dsn: dsn.0.clone(),
             user_agent: client.user_agent.to_string(),
-            timeout: timeout.min(LONGEST),
+            timeout: timeout.min(MAX_TIMEOUT),
             root_certificates: certificates,
         };
         client.dsn = Some(dsn.0);
         let share =
-            |what, share| Threshold::from_ratio(share).ok_or(SentryError::Share(what, share));
+            |what, share| Threshold::from_ratio(share).ok_or(SentryError::SampleRate(what, share));
         client = client.sample_rate(share("sample rate", sample_rate)?.ratio() as f32);
         let traces = share("traces sample rate", traces_sample_rate)?;
         options.traces = (traces.ratio() > 0.0).then_some(traces);
         client.traces_sampling_strategy = sentry_core::TracesSamplingStrategy::Disabled;
-        let window = repeats_within.min(LONGEST);
-        let queues = Arc::new(Queues::new(connection, bounds, window, report));
-        let post = Post {
-            queues: Arc::clone(&queues),
+        let window = dedup_window.min(MAX_TIMEOUT);
+        let states = Arc::new(ProcessStates::new(connection, bounds, window, report));
+        let transport = QueueTransport {
+            states: Arc::clone(&states),
             policy: options.policy.clone(),
         };
-        client.transport = Some(Arc::new(Arc::new(post)));
+        client.transport = Some(Arc::new(Arc::new(transport)));
         let policy: Arc<dyn Redact> = match &options.policy {
             Some(policy) => Arc::clone(policy),
             None => Arc::new(NoRedaction),
         };
-        let sink = Arc::new(Sink {
+        let pipeline = Arc::new(Pipeline {
             client: Arc::new(Client::with_options(client)),
-            queues: Arc::clone(&queues),
+            states: Arc::clone(&states),
             options,
-            room: Room::new(ROOM),
+            memory: MemoryBudget::new(BREADCRUMB_MEMORY),
             clock,
         });
-        let chores: Arc<dyn Chores> = Arc::<Sink>::clone(&sink);
-        let chores: Weak<dyn Chores> = Arc::downgrade(&chores);
-        queues.start(chores).map_err(SentryError::Thread)?;
-        let layer = SentryLayer::new(&sink, policy);
+        let tasks: Arc<dyn PeriodicTasks> = Arc::<Pipeline>::clone(&pipeline);
+        let tasks: Weak<dyn PeriodicTasks> = Arc::downgrade(&tasks);
+        states.start(tasks).map_err(SentryError::Thread)?;
+        let layer = SentryLayer::new(&pipeline, policy);
         let guard = SentryGuard {
-            sentry: Sentry { sink },
+            sentry: Sentry { pipeline },
             has_ended: false,
         };
         Ok((layer, guard))
@@ -540,15 +545,15 @@ fn is_local(host: &str) -> bool {
 }
 
 /// What of the way to Sentry was perhaps not meant.
-fn doubts(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
+fn setup_warnings(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
     let host = dsn.0.host();
-    let mut doubts = Vec::new();
+    let mut setup_warnings = Vec::new();
     let is_https = match dsn.0.scheme() {
         Scheme::Http => false,
         Scheme::Https => true,
     };
     if !is_https && !is_local(host) {
-        doubts.push(format!(
+        setup_warnings.push(format!(
             "events and the key of the DSN go to {host} as anybody on the way can read them: the DSN begins with http; \
              use https"
         ));
@@ -569,12 +574,12 @@ fn doubts(dsn: &Dsn, proxy: Option<&Proxy>) -> Vec<String> {
             .is_ok_and(|url| proxy.is_no_proxy(&url))
     {
         let (by, port) = (proxy.host(), proxy.port());
-        doubts.push(format!(
+        setup_warnings.push(format!(
             "events go to {host} by the proxy {by}:{port} of HTTP_PROXY, though over https: set HTTPS_PROXY if that is meant, or \
              NO_PROXY={host}"
         ));
     }
-    doubts
+    setup_warnings
 }
 
 /// Whether one of the variables holds an address that the HTTP client takes for a proxy.
@@ -599,9 +604,9 @@ fn host_name() -> Option<String> {
     None
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for SentryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("SentryBuilder")
             .field("dsn", &self.dsn)
             .field("options", &self.options)
             .finish_non_exhaustive()
@@ -611,11 +616,11 @@ impl fmt::Debug for Builder {
 impl fmt::Display for SentryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Share(what, share) => {
+            Self::SampleRate(what, share) => {
                 write!(f, "the {what} {share} is out of range: it lies between 0 and 1; use 1 to send everything")
             }
             Self::Levels(wrong) => {
-                let texts = wrong.iter().map(|WrongLevels { setter, text, error }| {
+                let texts = wrong.iter().map(|InvalidLevels { setter, text, error }| {
                     format!("{setter}({text:?}): {error}")
                 });
                 f.write_str(&texts.collect::<Vec<_>>().join("; "))
@@ -636,9 +641,11 @@ impl std::error::Error for SentryError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(error) => Some(error),
-            Self::Share(..) | Self::Levels(_) | Self::Tag(_) | Self::Certificates | Self::Proxy => {
-                None
-            }
+            Self::SampleRate(..)
+            | Self::Levels(_)
+            | Self::Tag(_)
+            | Self::Certificates
+            | Self::Proxy => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use sentry_core::types;
 

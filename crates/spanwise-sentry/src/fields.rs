@@ -3,18 +3,18 @@
 use std::{error::Error, fmt, iter, sync::Arc};
 
 use sentry_core::protocol::Value;
-use spanwise_core::{error_chain, errors, log_record, panic_safe};
+use spanwise_core::internal::{error_chain, errors, log_record, panic_safe};
 use tracing_core::{Field, Metadata, field::Visit};
 
 /// Sentry cuts values itself; what is longer than this is not sent at all.
-pub(crate) const LONGEST_VALUE: usize = 4 * 1024;
-pub(crate) const LONGEST_MESSAGE: usize = 8 * 1024;
+pub(crate) const MAX_VALUE_LEN: usize = 4 * 1024;
+pub(crate) const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
 /// A panic's backtrace is read, and never sent as text.
-const LONGEST_BACKTRACE: usize = 64 * 1024;
+const MAX_BACKTRACE_LEN: usize = 64 * 1024;
 
 /// Errors of a chain, at most.
-const LONGEST_CHAIN: usize = 32;
+const MAX_CHAIN_LEN: usize = 32;
 
 /// What an event or a span says.
 #[derive(Debug, Default)]
@@ -25,12 +25,12 @@ pub(crate) struct Fields {
     pub(crate) errors: Vec<Vec<Cause>>,
     /// Of a record of the `log` crate some fields say where it comes from.
     is_log_record: bool,
-    detail: Detail,
+    detail: ErrorDetail,
 }
 
 /// How much of the errors is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Detail {
+pub(crate) enum ErrorDetail {
     /// Their texts.
     #[default]
     Texts,
@@ -51,9 +51,9 @@ pub(crate) struct Cause {
 
 impl Fields {
     /// The fields of an event or a span of `callsite`, which `record` gives to a visitor.
-    pub(crate) fn of(
+    pub(crate) fn record(
         callsite: &Metadata<'_>,
-        detail: Detail,
+        detail: ErrorDetail,
         record: impl FnOnce(&mut dyn Visit),
     ) -> Self {
         let mut fields = Self {
@@ -67,23 +67,23 @@ impl Fields {
 
     /// What the event says in words: its message, or, as of `#[instrument(err)]`, its error.
     pub(crate) fn take_message(&mut self) -> Option<String> {
-        let text_of_error = || {
+        let error_text = || {
             let at = self
                 .values
                 .iter()
-                .position(|(name, value)| is_text_of_error(name) && value.is_string())?;
+                .position(|(name, value)| is_error_field(name) && value.is_string())?;
             match self.values.remove(at) {
                 (_, Value::String(text)) => Some(text),
                 _ => None,
             }
         };
-        self.message.take().or_else(text_of_error)
+        self.message.take().or_else(error_text)
     }
 
     /// The message, else what an error says.
-    pub(crate) fn says(&self) -> Option<&str> {
+    pub(crate) fn text_or_error(&self) -> Option<&str> {
         let message = self.message.as_deref();
-        let text = || self.texts_of_errors().first().copied();
+        let text = || self.error_texts().first().copied();
         let cause = || {
             self.errors
                 .iter()
@@ -95,10 +95,10 @@ impl Fields {
     }
 
     /// What the errors among the fields say that came as texts.
-    pub(crate) fn texts_of_errors(&self) -> Vec<&str> {
+    pub(crate) fn error_texts(&self) -> Vec<&str> {
         let texts = self.values.iter();
         texts
-            .filter(|(name, _)| is_text_of_error(name))
+            .filter(|(name, _)| is_error_field(name))
             .filter_map(|(_, value)| value.as_str())
             .collect()
     }
@@ -124,12 +124,12 @@ impl Fields {
     }
 
     fn add_text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let longest = match field.name() {
-            "message" => LONGEST_MESSAGE,
-            "panic.backtrace" => LONGEST_BACKTRACE,
-            _ => LONGEST_VALUE,
+        let max_len = match field.name() {
+            "message" => MAX_MESSAGE_LEN,
+            "panic.backtrace" => MAX_BACKTRACE_LEN,
+            _ => MAX_VALUE_LEN,
         };
-        let text = text_of(value, longest);
+        let text = truncated_text(value, max_len);
         if field.name() == "message" {
             self.message = Some(text);
         } else {
@@ -139,13 +139,13 @@ impl Fields {
 }
 
 /// The names that errors are logged by: `error!(%err)`, `error!(?e)`, `#[instrument(err)]`.
-fn is_text_of_error(name: &str) -> bool {
+fn is_error_field(name: &str) -> bool {
     matches!(name, "error" | "err" | "e" | "exception.message")
 }
 
-pub(crate) fn text_of(value: fmt::Arguments<'_>, longest: usize) -> String {
+pub(crate) fn truncated_text(value: fmt::Arguments<'_>, max_len: usize) -> String {
     let mut text = String::new();
-    if panic_safe::format_into(&mut text, value, longest) {
+    if panic_safe::format_into(&mut text, value, max_len) {
         text.push('…');
     }
     text
@@ -179,7 +179,7 @@ impl Visit for Fields {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let _ = field;
-        let chain = causes(value).map(|error| Cause::of(error, self.detail));
+        let chain = causes(value).map(|error| Cause::from_error(error, self.detail));
         self.errors.push(chain.collect());
     }
 
@@ -192,14 +192,14 @@ impl Visit for Fields {
 pub(crate) fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    iter::once(error).chain(error_chain(error, LONGEST_CHAIN - 1))
+    iter::once(error).chain(error_chain(error, MAX_CHAIN_LEN - 1))
 }
 
 impl Cause {
-    fn of(error: &(dyn Error + 'static), detail: Detail) -> Self {
-        let text = text_of(format_args!("{error}"), LONGEST_VALUE);
+    fn from_error(error: &(dyn Error + 'static), detail: ErrorDetail) -> Self {
+        let text = truncated_text(format_args!("{error}"), MAX_VALUE_LEN);
         let (mut name, mut module, mut backtrace) = (None, None, None);
-        if detail == Detail::Exceptions {
+        if detail == ErrorDetail::Exceptions {
             name = errors::short_name(error);
             let path = errors::type_name(error).and_then(|name| name.split('<').next());
             module = path.and_then(|path| Some(path.rsplit_once("::")?.0.to_owned()));

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use sentry_core::protocol::Exception;
-use spanwise_core::panic_safe;
+use spanwise_core::internal::panic_safe;
 
 use crate::fields::{Cause, Fields};
 

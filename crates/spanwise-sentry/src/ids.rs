@@ -7,7 +7,7 @@ use sentry_core::{
     protocol::{SpanId, TraceId},
     types::Uuid,
 };
-use spanwise_core::random_bits;
+use spanwise_core::internal::random_bits;
 
 pub(crate) fn new_event_id() -> Uuid {
     // Version 4: 122 random bits.

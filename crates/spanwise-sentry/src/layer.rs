@@ -4,10 +4,11 @@ use std::sync::{Arc, atomic::Ordering};
 
 use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
-    CallsitePlans, FilterInterop, Redacted, SpanTable,
-    context::{decides, recorded_callsite},
-    forward, forward_downcast, log_record,
-    log_record::LogRecord,
+    Redacted, forward, forward_downcast,
+    internal::{
+        CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
+        recorded_callsite,
+    },
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::{
@@ -17,42 +18,42 @@ use tracing_core::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use crate::{
-    event::{self, Place},
-    fields::{Detail, Fields, text_of},
-    ids, logs,
-    queues::Counts,
-    repeats, sender,
-    sink::{Sink, count, is_capturing},
-    traces,
-    trail::{Crumb, MOST},
-    unit::{Open, Timing, Unit},
+    breadcrumbs::{MAX_BREADCRUMBS, StoredBreadcrumb},
+    dedup,
+    event_builder::{self, EventOrigin},
+    fields::{ErrorDetail, Fields, truncated_text},
+    ids, log_batch,
+    open_spans::{OpenSpan, Timing, Unit},
+    pipeline::{Pipeline, count, is_capturing},
+    process_state::Counts,
+    sender, transactions,
 };
 
 /// Sends errors to Sentry, each with what its request is and what was logged in it before. Made by [`Sentry::builder`](crate::Sentry::builder).
 ///
-/// It filters for nobody. Other wrappers may stand in front of it; the policy of [`Builder::redact`](crate::Builder::redact) does already.
+/// It filters for nobody. Other wrappers may stand in front of it; the policy of [`SentryBuilder::redact`](crate::SentryBuilder::redact) does already.
 #[derive(Debug)]
 pub struct SentryLayer {
     inner: Redacted<Capture>,
-    sink: Arc<Sink>,
+    pipeline: Arc<Pipeline>,
     plans: CallsitePlans<Plan>,
 }
 
 /// Behind the policy: it sees what may be sent.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    sink: Arc<Sink>,
+    pipeline: Arc<Pipeline>,
     plans: CallsitePlans<Plan>,
     begins: CallsitePlans<bool>,
-    spans: SpanTable<Arc<Open>>,
+    spans: SpanTable<Arc<OpenSpan>>,
     /// For what is logged outside of any span.
     outside: Arc<Unit>,
-    neighbours: FilterInterop,
+    filter_interop: FilterInterop,
 }
 
 /// What an event of a callsite is for Sentry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Uses {
+struct Routing {
     event: bool,
     breadcrumb: bool,
     log: bool,
@@ -61,23 +62,23 @@ struct Uses {
 /// All records of the `log` crate share one callsite per level; their target is a value of the event.
 #[derive(Debug, Clone, Copy)]
 enum Plan {
-    Uses(Uses),
+    Routing(Routing),
     ByRecord,
 }
 
 impl Plan {
-    fn of(callsite: &Metadata<'_>, sink: &Sink) -> Self {
+    fn for_callsite(callsite: &Metadata<'_>, pipeline: &Pipeline) -> Self {
         if log_record::is_log_record(callsite) {
             Self::ByRecord
         } else {
-            Self::Uses(Uses::of(callsite, callsite.target(), sink))
+            Self::Routing(Routing::for_target(callsite, callsite.target(), pipeline))
         }
     }
 }
 
-impl Uses {
-    fn of(callsite: &Metadata<'_>, target: &str, sink: &Sink) -> Self {
-        let options = &sink.options;
+impl Routing {
+    fn for_target(callsite: &Metadata<'_>, target: &str, pipeline: &Pipeline) -> Self {
+        let options = &pipeline.options;
         let level = *callsite.level();
         let is_wanted = |levels: &spanwise_core::TargetLevels, default: LevelFilter| {
             level <= levels.level(target).unwrap_or(default)
@@ -98,22 +99,22 @@ impl Uses {
 }
 
 impl SentryLayer {
-    pub(crate) fn new(sink: &Arc<Sink>, policy: Arc<dyn spanwise_core::Redact>) -> Self {
+    pub(crate) fn new(pipeline: &Arc<Pipeline>, policy: Arc<dyn spanwise_core::Redact>) -> Self {
         use spanwise_core::LayerExt as _;
         let capture = Capture {
-            sink: Arc::clone(sink),
+            pipeline: Arc::clone(pipeline),
             plans: CallsitePlans::default(),
             begins: CallsitePlans::default(),
             spans: SpanTable::default(),
-            outside: Unit::new(None, &sink.room),
-            neighbours: FilterInterop::default(),
+            outside: Unit::new(None, &pipeline.memory),
+            filter_interop: FilterInterop::default(),
         };
         Self {
             inner: capture
                 .redacted(policy)
-                .report(sink.queues.report.clone())
+                .report(pipeline.states.report.clone())
                 .wants_every_event(),
-            sink: Arc::clone(sink),
+            pipeline: Arc::clone(pipeline),
             plans: CallsitePlans::default(),
         }
     }
@@ -122,18 +123,17 @@ impl SentryLayer {
     #[inline]
     fn wants(&self, event: &Event<'_>) -> bool {
         let callsite = event.metadata();
-        match self
-            .plans
-            .get(callsite, |callsite| Plan::of(callsite, &self.sink))
-        {
-            Plan::Uses(uses) => uses.any() && !is_own_doing(),
-            Plan::ByRecord => !is_own_doing(),
+        match self.plans.get(callsite, |callsite| {
+            Plan::for_callsite(callsite, &self.pipeline)
+        }) {
+            Plan::Routing(routing) => routing.any() && !is_own_event(),
+            Plan::ByRecord => !is_own_event(),
         }
     }
 }
 
 /// What is logged while something is sent.
-fn is_own_doing() -> bool {
+fn is_own_event() -> bool {
     sender::is_this_thread() || is_capturing()
 }
 
@@ -161,22 +161,26 @@ where
 }
 
 impl Capture {
-    fn uses(&self, event: &Event<'_>, record: Option<&LogRecord>) -> Uses {
+    fn routing(&self, event: &Event<'_>, record: Option<&LogRecord>) -> Routing {
         let callsite = event.metadata();
-        let plan = self
-            .plans
-            .get(callsite, |callsite| Plan::of(callsite, &self.sink));
+        let plan = self.plans.get(callsite, |callsite| {
+            Plan::for_callsite(callsite, &self.pipeline)
+        });
         match *plan {
-            Plan::Uses(uses) => uses,
+            Plan::Routing(routing) => routing,
             Plan::ByRecord => {
                 let target = record.and_then(|record| record.target.as_deref());
-                Uses::of(callsite, target.unwrap_or(callsite.target()), &self.sink)
+                Routing::for_target(
+                    callsite,
+                    target.unwrap_or(callsite.target()),
+                    &self.pipeline,
+                )
             }
         }
     }
 
-    /// The open spans around an event or a span, the innermost first.
-    fn spans_of<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<Open>>
+    /// The open spans scope an event or a span, the innermost first.
+    fn scope_spans<S>(&self, id: Option<&Id>, ctx: &Context<'_, S>) -> Vec<Arc<OpenSpan>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -191,9 +195,10 @@ impl Capture {
     fn add_breadcrumb(&self, event: &Event<'_>, unit: &Unit, record: Option<LogRecord>) {
         let target = record.and_then(|record| record.target);
         let old = local::take();
-        let mut crumb = Crumb::over(old, event.metadata(), self.sink.clock.now(), target);
-        event.record(&mut crumb);
-        if let Some(old) = unit.trail.push(crumb) {
+        let mut breadcrumb =
+            StoredBreadcrumb::reusing(old, event.metadata(), self.pipeline.clock.now(), target);
+        event.record(&mut breadcrumb);
+        if let Some(old) = unit.breadcrumbs.push(breadcrumb) {
             local::keep(old);
         }
     }
@@ -201,38 +206,38 @@ impl Capture {
     fn send<S>(
         &self,
         event: &Event<'_>,
-        uses: Uses,
-        place: Place<'_>,
+        routing: Routing,
+        origin: EventOrigin<'_>,
         id: Option<&Id>,
         unit: &Unit,
         ctx: &Context<'_, S>,
     ) where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let options = &self.sink.options;
-        let detail = match uses.event {
-            true => Detail::Exceptions,
-            false => Detail::Texts,
+        let options = &self.pipeline.options;
+        let detail = match routing.event {
+            true => ErrorDetail::Exceptions,
+            false => ErrorDetail::Texts,
         };
-        let fields = Fields::of(place.callsite, detail, |visitor| event.record(visitor));
-        let counts = &self.sink.queues.here().counts;
-        let at = self.sink.clock.now();
-        let around = || {
-            let spans = self.spans_of(id, ctx);
-            options.keys.around(&spans, unit, &fields.values)
+        let fields = Fields::record(origin.callsite, detail, |visitor| event.record(visitor));
+        let counts = &self.pipeline.states.current().counts;
+        let at = self.pipeline.clock.now();
+        let scope = || {
+            let spans = self.scope_spans(id, ctx);
+            options.keys.scope(&spans, unit, &fields.values)
         };
-        if uses.log {
-            let log = logs::log(place, &fields, &around(), at);
-            self.sink.push_log(log);
+        if routing.log {
+            let log = log_batch::log(origin, &fields, &scope(), at);
+            self.pipeline.push_log(log);
         }
-        if !uses.event {
+        if !routing.event {
             return;
         }
         // A warning does not say why a request failed, nor does what is of no request that is known.
-        let tells_why = *place.callsite.level() == Level::ERROR
+        let tells_why = *origin.callsite.level() == Level::ERROR
             && !std::ptr::eq(unit, &raw const *self.outside);
         let has_failed = tells_why && unit.has_failed.swap(true, Ordering::Relaxed);
-        let is_ignored = options.ignore.has_target(place.target())
+        let is_ignored = options.ignore.ignores_target(origin.target())
             || options
                 .ignore
                 .has(fields.message.as_deref(), &fields.errors);
@@ -241,21 +246,21 @@ impl Capture {
         }
         // The event of a request is news where no error came before, or where it has another one.
         let is_news = !has_failed || !fields.errors.is_empty() && !unit.has_reported(&fields);
-        if place.target() == ACCESS && !is_news {
+        if origin.target() == ACCESS_TARGET && !is_news {
             return count(&counts.repeated);
         }
         if tells_why {
             unit.report(&fields);
         }
-        let around = around();
-        let key = repeats::key((
-            &around.transaction,
-            std::ptr::from_ref(place.callsite) as usize,
-            place
+        let scope = scope();
+        let key = dedup::key((
+            &scope.transaction,
+            std::ptr::from_ref(origin.callsite) as usize,
+            origin
                 .record
                 .map(|record| (&record.target, &record.file, record.line)),
             &fields.message,
-            fields.texts_of_errors(),
+            fields.error_texts(),
             fields.text("panic.location"),
             fields
                 .errors
@@ -264,14 +269,14 @@ impl Capture {
                 .map(|cause| (&cause.ty, &cause.text))
                 .collect::<Vec<_>>(),
         ));
-        self.sink.see(key, move || {
+        self.pipeline.send_deduplicated(key, move || {
             let Counts { refused_tags, .. } = counts;
-            refused_tags.fetch_add(around.tags.refused, Ordering::Relaxed);
-            event::event(
-                place,
+            refused_tags.fetch_add(scope.tags.refused, Ordering::Relaxed);
+            event_builder::build_event(
+                origin,
                 fields,
                 options.grouping,
-                around,
+                scope,
                 breadcrumbs(unit),
                 at,
             )
@@ -283,10 +288,10 @@ impl Capture {
 fn breadcrumbs(unit: &Unit) -> Vec<Breadcrumb> {
     let mut all: Vec<Breadcrumb> = unit
         .all()
-        .flat_map(|unit| unit.trail.breadcrumbs())
+        .flat_map(|unit| unit.breadcrumbs.breadcrumbs())
         .collect();
     all.sort_by_key(|breadcrumb| breadcrumb.timestamp);
-    let first = all.len().saturating_sub(MOST);
+    let first = all.len().saturating_sub(MAX_BREADCRUMBS);
     all.split_off(first)
 }
 
@@ -295,96 +300,99 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.filter_interop.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        self.neighbours.interest()
+        self.filter_interop.interest()
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let callsite = attrs.metadata();
         // Formats values: before anything is locked.
-        let fields = Fields::of(callsite, Detail::Texts, |visitor| attrs.record(visitor));
+        let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
+            attrs.record(visitor)
+        });
         let fields = span_fields(fields);
         let parent = ctx
             .span(id)
             .and_then(|span| span.parent())
             .and_then(|parent| self.spans.get(&parent.id()));
         let (unit, begins_unit) = match &parent {
-            None => (Unit::new(None, &self.sink.room), true),
+            None => (Unit::new(None, &self.pipeline.memory), true),
             Some(parent)
-                if self.is_another_unit(callsite, &fields, id, &ctx)
-                    && parent.unit.may_hold_others() =>
+                if self.is_another_unit(callsite, &fields, id, &ctx) && parent.unit.can_nest() =>
             {
-                (Unit::new(Some(&parent.unit), &self.sink.room), true)
+                (Unit::new(Some(&parent.unit), &self.pipeline.memory), true)
             }
             Some(parent) => (Arc::clone(&parent.unit), false),
         };
-        let timing = self.sink.options.traces.map(|_| {
+        let timing = self.pipeline.options.traces.map(|_| {
             let parent = parent.as_ref().and_then(|parent| parent.timing.as_ref());
             Timing {
                 span_id: own_span_id(&fields).unwrap_or_else(ids::new_span_id),
                 parent: parent.map(|timing| timing.span_id),
-                started: self.sink.clock.now(),
+                started: self.pipeline.clock.now(),
             }
         });
-        let open = Open::new(callsite, fields, unit, begins_unit, timing);
+        let open = OpenSpan::new(callsite, fields, unit, begins_unit, timing);
         self.spans.insert(id, open);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         if let Some(open) = self.spans.get(id) {
             let callsite = recorded_callsite(values, open.callsite);
-            let fields = Fields::of(callsite, Detail::Texts, |visitor| values.record(visitor));
-            open.record(span_fields(fields), decides(callsite));
+            let fields = Fields::record(callsite, ErrorDetail::Texts, |visitor| {
+                values.record(visitor)
+            });
+            open.record(span_fields(fields), pins_context(callsite));
         }
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let callsite = event.metadata();
-        let record = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
-        let uses = self.uses(event, record.as_ref());
-        if !uses.any() {
+        let record = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
+        let routing = self.routing(event, record.as_ref());
+        if !routing.any() {
             return;
         }
         let id = ctx.event_span(event).map(|span| span.id());
         let open = id.as_ref().and_then(|id| self.spans.get(id));
         let unit = open.as_ref().map_or(&self.outside, |open| &open.unit);
-        if uses.event || uses.log {
-            let place = Place {
+        if routing.event || routing.log {
+            let origin = EventOrigin {
                 callsite,
                 record: record.as_ref(),
             };
-            self.send(event, uses, place, id.as_ref(), unit, &ctx);
+            self.send(event, routing, origin, id.as_ref(), unit, &ctx);
         }
-        if uses.breadcrumb {
+        if routing.breadcrumb {
             self.add_breadcrumb(event, unit, record);
         }
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        let Some(share) = self.sink.options.traces else {
+        let Some(share) = self.pipeline.options.traces else {
             self.spans.remove(&id);
             return;
         };
-        let spans = self.spans_of(Some(&id), &ctx);
+        let spans = self.scope_spans(Some(&id), &ctx);
         let Some(span) = self.spans.remove(&id) else {
             return;
         };
-        if is_own_doing() {
+        if is_own_event() {
             return;
         }
-        let around = || self.sink.options.keys.around(&spans, &span.unit, &[]);
-        let at = self.sink.clock.now();
-        if let Some(transaction) = traces::finish(share, &span, &spans, around, at) {
-            self.sink.send_transaction(transaction);
+        let scope = || self.pipeline.options.keys.scope(&spans, &span.unit, &[]);
+        let at = self.pipeline.clock.now();
+        if let Some(transaction) = transactions::finish_span(share, &span, &spans, scope, at) {
+            self.pipeline.send_transaction(transaction);
         }
     }
 }
 
 impl Capture {
-    /// Whether a span is a unit of its own, or names another request than the spans around it.
+    /// Whether a span is a unit of its own, or names another request than the spans scope it.
     fn is_another_unit<S>(
         &self,
         callsite: &'static Metadata<'static>,
@@ -407,25 +415,25 @@ impl Capture {
         let Some((_, own)) = fields.iter().find(|(name, _)| *name == KEY) else {
             return false;
         };
-        let value_of = |span: &Arc<Open>| {
+        let value_of = |span: &Arc<OpenSpan>| {
             span.with_fields(|fields| {
                 let (_, value) = fields.iter().find(|(name, _)| *name == KEY)?;
                 Some(value.clone())
             })
         };
         // Itself is not there yet.
-        let around = self.spans_of(Some(id), ctx);
-        let decided = around.iter().filter(|span| span.decides(KEY));
-        if !decides(callsite) && decided.filter_map(value_of).next().is_some() {
+        let scope = self.scope_spans(Some(id), ctx);
+        let decided = scope.iter().filter(|span| span.decides(KEY));
+        if !pins_context(callsite) && decided.filter_map(value_of).next().is_some() {
             // Whose it is was decided above.
             return false;
         }
-        around.iter().find_map(value_of).as_ref() != Some(own)
+        scope.iter().find_map(value_of).as_ref() != Some(own)
     }
 }
 
 /// The target of the event with which spanwise-http says that a request is served.
-pub(crate) const ACCESS: &str = "spanwise_http::server";
+pub(crate) const ACCESS_TARGET: &str = "spanwise_http::server";
 
 /// A span with this field is a unit of its own.
 const UNIT: &str = "spanwise.unit";
@@ -442,7 +450,7 @@ fn span_fields(mut fields: Fields) -> Vec<(&'static str, Value)> {
     {
         fields.values.push((
             "error",
-            text_of(format_args!("{}", cause.text), crate::fields::LONGEST_VALUE).into(),
+            truncated_text(format_args!("{}", cause.text), crate::fields::MAX_VALUE_LEN).into(),
         ));
     }
     fields.values
@@ -453,22 +461,25 @@ fn own_span_id(fields: &[(&'static str, Value)]) -> Option<SpanId> {
     value.as_str()?.parse().ok()
 }
 
-/// A crumb that left, to be written over by the next of this thread.
+/// A breadcrumb that left, to be written over by the next of this thread.
 mod local {
     use std::cell::Cell;
 
-    use crate::trail::Crumb;
+    use crate::breadcrumbs::StoredBreadcrumb;
 
     thread_local! {
-        static LEFT: Cell<Option<Box<Crumb>>> = const { Cell::new(None) };
+        static LEFT: Cell<Option<Box<StoredBreadcrumb>>> = const { Cell::new(None) };
     }
 
-    pub(super) fn take() -> Option<Crumb> {
-        LEFT.try_with(Cell::take).ok().flatten().map(|crumb| *crumb)
+    pub(super) fn take() -> Option<StoredBreadcrumb> {
+        LEFT.try_with(Cell::take)
+            .ok()
+            .flatten()
+            .map(|breadcrumb| *breadcrumb)
     }
 
-    pub(super) fn keep(crumb: Crumb) {
+    pub(super) fn keep(breadcrumb: StoredBreadcrumb) {
         // A thread that ends keeps nothing.
-        let _ = LEFT.try_with(|left| left.set(Some(Box::new(crumb))));
+        let _ = LEFT.try_with(|left| left.set(Some(Box::new(breadcrumb))));
     }
 }

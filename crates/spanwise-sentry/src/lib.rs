@@ -37,8 +37,8 @@
 //!
 //! # What does not
 //!
-//! What the policy of [`Builder::redact`] hides, whoever puts it in. The same error again within a minute, which one event tells of with
-//! a count. What the server refuses, or what waits for it beyond the [queue](Builder::queue): [`Sentry::stats`] counts it, and stderr
+//! What the policy of [`SentryBuilder::redact`] hides, whoever puts it in. The same error again within a minute, which one event tells of with
+//! a count. What the server refuses, or what waits for it beyond the [queue](SentryBuilder::queue): [`Sentry::stats`] counts it, and stderr
 //! tells it.
 //!
 //! Nobody waits for Sentry. One thread sends, with a timeout for everything; at the deadline of the shutdown it is left behind.
@@ -46,40 +46,39 @@
 //! # Beside sentry's own crates
 //!
 //! It is built on the client and the protocol of [`sentry_core`] 0.49, with a transport of its own. [`Sentry::bind`] binds that client to a hub,
-//! so that `sentry::capture_message` and the like go the same way; integrations go into [`Builder::options`]. The layers of `sentry-tracing`
+//! so that `sentry::capture_message` and the like go the same way; integrations go into [`SentryBuilder::options`]. The layers of `sentry-tracing`
 //! are not used, and not needed beside it.
 //!
 //! # Troubleshooting
 //!
 //! `docs/sentry.md` of the repository has a page of it.
 
-mod around;
+mod breadcrumbs;
 mod builder;
+mod dedup;
 mod dsn;
-mod event;
+mod envelope_redaction;
+mod event_builder;
+mod event_scope;
+mod exiting_threads;
 mod fields;
 mod grouping;
 mod ids;
-mod ignore;
-mod last_word;
-mod late;
+mod ignore_rules;
 mod layer;
-mod limits;
-mod logs;
+mod log_batch;
+mod open_spans;
 mod outbox;
-mod panics;
-mod per_process;
-mod queues;
-mod repeats;
+mod pipeline;
+mod process_state;
+mod rate_limits;
 mod sender;
-mod sink;
+mod stacktrace;
 mod tags;
-mod traces;
-mod trail;
-mod unit;
+mod transactions;
 
-pub use builder::{Builder, Sentry, SentryError, SentryGuard, SentryStats, WrongLevels};
+pub use builder::{InvalidLevels, Sentry, SentryBuilder, SentryError, SentryGuard, SentryStats};
 pub use dsn::{Dsn, DsnError};
 pub use layer::SentryLayer;
 pub use sentry_core;
-pub use tags::takes_tag;
+pub use tags::is_valid_tag_name;

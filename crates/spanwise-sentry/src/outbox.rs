@@ -3,14 +3,20 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, SelfReport, SinkCounters};
+use spanwise_core::{
+    Fault, SelfReport,
+    internal::{
+        SinkCounters,
+        sync::{Condvar, Mutex, MutexGuard},
+    },
+};
 use tracing_core::Level;
 
-use crate::limits::Category;
+use crate::rate_limits::Category;
 
 /// An envelope, ready to be sent.
 #[derive(Debug)]
@@ -169,16 +175,10 @@ impl Outbox {
             }
             let until = [tick, wait].into_iter().flatten().min();
             state = match until {
-                None => self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.work.wait(state),
                 Some(until) => {
                     let rest = until.saturating_duration_since(now);
-                    let (state, _) = self
-                        .work
-                        .wait_timeout(state, rest)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let (state, _) = self.work.wait_timeout(state, rest);
                     state
                 }
             };
@@ -239,10 +239,7 @@ impl Outbox {
             if rest.is_zero() || state.refused >= own || state.ended {
                 break false;
             }
-            let (next, _) = self
-                .done
-                .wait_timeout(state, rest)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (next, _) = self.done.wait_timeout(state, rest);
             state = next;
         };
         state.hurry -= 1;
@@ -265,7 +262,7 @@ impl Outbox {
         self.counters.add_lost_at_shutdown(lost);
         if !flushed && lost > 0 {
             let why = format_args!("{lost} events were not sent to Sentry before the end");
-            self.report.last_fault(Fault::Lost, &why);
+            self.report.fault_unthrottled(Fault::Lost, &why);
         }
     }
 
@@ -274,7 +271,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -9,15 +9,18 @@ use std::{
 };
 
 use sentry_core::types;
-use spanwise_core::{Fault, REDACTED, SinkCounters, panic_safe};
+use spanwise_core::{
+    Fault, REDACTED,
+    internal::{SinkCounters, panic_safe},
+};
 use ureq::{
     Agent, Proxy,
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
 use crate::{
-    limits::Limits,
     outbox::{Next, Outbox, Parcel, pause},
+    rate_limits::RateLimits,
 };
 
 /// How a server is talked to.
@@ -31,7 +34,7 @@ pub(crate) struct Connection {
 }
 
 /// What else the thread does, at the times it says.
-pub(crate) trait Chores: Send + Sync + 'static {
+pub(crate) trait PeriodicTasks: Send + Sync + 'static {
     /// When there is something to do next.
     fn next(&self) -> Option<Instant>;
     fn run(&self, now: Instant);
@@ -42,9 +45,9 @@ pub(crate) trait Chores: Send + Sync + 'static {
 enum Role {
     None,
     /// It talks to the server.
-    Sends,
+    Sending,
     /// It sends, and now calls what the program has given us.
-    DoesChores,
+    RunsTasks,
 }
 
 thread_local! {
@@ -65,25 +68,25 @@ pub(crate) fn is_this_thread() -> bool {
 /// hold the key of the DSN.
 #[inline]
 pub(crate) fn is_sending() -> bool {
-    role() == Role::Sends
+    role() == Role::Sending
 }
 
 /// An envelope that was not sent by then is given up: nobody looks for it any more.
-const OLDEST: Duration = Duration::from_secs(10 * 60);
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// Of an answer no more is read.
-const LONGEST_ANSWER: u64 = 16 * 1024;
+const MAX_ANSWER_LEN: u64 = 16 * 1024;
 
 pub(crate) fn start(
     outbox: Arc<Outbox>,
     connection: Connection,
-    chores: Weak<dyn Chores>,
+    tasks: Weak<dyn PeriodicTasks>,
 ) -> io::Result<()> {
     thread::Builder::new()
         .name("spanwise-sentry".to_owned())
         .spawn(move || {
-            ROLE.set(Role::Sends);
-            Sender::new(outbox, connection).run(&chores);
+            ROLE.set(Role::Sending);
+            Sender::new(outbox, connection).run(&tasks);
         })
         .map(drop)
 }
@@ -95,7 +98,7 @@ struct Sender {
     auth: String,
     /// The keys of the DSN, which nobody is told.
     keys: Vec<String>,
-    limits: Limits,
+    limits: RateLimits,
     failures: u32,
     not_before: Option<Instant>,
 }
@@ -143,23 +146,23 @@ impl Sender {
                 .filter(|key| !key.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             failures: 0,
             not_before: None,
         }
     }
 
-    fn run(mut self, chores: &Weak<dyn Chores>) {
+    fn run(mut self, tasks: &Weak<dyn PeriodicTasks>) {
         loop {
-            let tick = chores.upgrade().and_then(|chores| chores.next());
+            let tick = tasks.upgrade().and_then(|tasks| tasks.next());
             match self.outbox.next(tick, self.not_before) {
                 Next::Send(parcel) => self.send(parcel),
                 Next::Tick => {
-                    if let Some(chores) = chores.upgrade() {
-                        ROLE.set(Role::DoesChores);
-                        chores.run(Instant::now());
-                        drop(chores);
-                        ROLE.set(Role::Sends);
+                    if let Some(tasks) = tasks.upgrade() {
+                        ROLE.set(Role::RunsTasks);
+                        tasks.run(Instant::now());
+                        drop(tasks);
+                        ROLE.set(Role::Sending);
                     }
                 }
                 Next::End => return,
@@ -188,7 +191,7 @@ impl Sender {
             Outcome::Failed(why) => {
                 self.failures += 1;
                 self.not_before = Some(Instant::now() + pause(self.failures));
-                if now.saturating_duration_since(parcel.queued) > OLDEST {
+                if now.saturating_duration_since(parcel.queued) > MAX_AGE {
                     return self.refused(&why);
                 }
                 self.outbox.put_back(parcel);
@@ -234,7 +237,7 @@ impl Sender {
             Instant::now(),
         );
         // Read to its end, so that the connection can be used again.
-        let body = response.body_mut().with_config().limit(LONGEST_ANSWER);
+        let body = response.body_mut().with_config().limit(MAX_ANSWER_LEN);
         let answer = body.read_to_string().unwrap_or_default();
         let said = |answer: &str| {
             let answer: String = answer.chars().take(200).collect();

@@ -24,7 +24,7 @@ impl Tags {
             return false;
         }
         let value = value_text(value);
-        let is_valid = takes_tag(key) && !value.is_empty();
+        let is_valid = is_valid_tag_name(key) && !value.is_empty();
         if is_valid {
             self.tags.insert(key.to_owned(), value);
         } else {
@@ -61,7 +61,7 @@ fn is_nothing(value: &Value) -> bool {
 /// Returns whether Sentry takes a tag of this name: at most 32 ASCII letters, digits, `_`, `.`, `:`
 /// and `-`, and none of the names that Sentry has for itself.
 #[must_use]
-pub fn takes_tag(key: &str) -> bool {
+pub fn is_valid_tag_name(key: &str) -> bool {
     // Sentry keeps these for itself, and drops tags of these names without a word.
     const RESERVED: [&str; 5] = ["release", "dist", "user", "filename", "function"];
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);

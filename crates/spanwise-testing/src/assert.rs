@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::suggest::closest;
 use tracing_core::Level;
 
-use crate::{Arrival, Capture, Event, Pattern, Span, render, secret::Secret};
+use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};
 
 /// A leaked secret is often in every line of a request: the first places tell enough.
-const MOST_PLACES: usize = 10;
+const MAX_SHOWN_PLACES: usize = 10;
 
 impl Capture {
     /// The only event with this message, or of this [`Pattern`].
@@ -22,7 +22,7 @@ impl Capture {
     pub fn one<'a>(&self, pattern: impl Into<Pattern<'a>>) -> Event {
         let pattern = pattern.into();
         let events = self.events();
-        let mut matching = events.iter().filter(|event| pattern.is_met(event));
+        let mut matching = events.iter().filter(|event| pattern.matches(event));
         match (matching.next(), matching.count()) {
             (Some(event), 0) => event.clone(),
             (None, _) => self.fail_without(&pattern, &events),
@@ -45,7 +45,7 @@ impl Capture {
     pub fn none<'a>(&self, pattern: impl Into<Pattern<'a>>) {
         let pattern = pattern.into();
         let events = self.events();
-        let count = events.iter().filter(|event| pattern.is_met(event)).count();
+        let count = events.iter().filter(|event| pattern.matches(event)).count();
         if count > 0 {
             self.fail(
                 &events,
@@ -80,7 +80,7 @@ impl Capture {
     pub fn count<'a>(&self, pattern: impl Into<Pattern<'a>>) -> usize {
         let pattern = pattern.into();
         let events = self.events();
-        events.iter().filter(|event| pattern.is_met(event)).count()
+        events.iter().filter(|event| pattern.matches(event)).count()
     }
 
     /// Returns whether an event has this message, or is of this [`Pattern`].
@@ -131,14 +131,14 @@ impl Capture {
         let start = Instant::now();
         let mut seen = 0;
         loop {
-            let new = self.sink.lock().events[seen..].to_vec();
+            let new = self.store.lock().events[seen..].to_vec();
             // A closure may log: nothing is locked.
-            if let Some(event) = new.iter().find(|event| pattern.is_met(event)) {
+            if let Some(event) = new.iter().find(|event| pattern.matches(event)) {
                 return event.clone();
             }
             seen += new.len();
             let left = timeout.checked_sub(start.elapsed());
-            if !left.is_some_and(|left| self.sink.wait(seen, left)) {
+            if !left.is_some_and(|left| self.store.wait(seen, left)) {
                 self.fail_without(&pattern, &self.events());
             }
         }
@@ -166,8 +166,8 @@ impl Capture {
         &'a self,
         pattern: impl Into<Pattern<'a>>,
         timeout: Duration,
-    ) -> Arrival<'a> {
-        Arrival::new(self, pattern.into(), timeout)
+    ) -> WaitFor<'a> {
+        WaitFor::new(self, pattern.into(), timeout)
     }
 
     /// Asserts that `secret` was written nowhere: not in the JSON line of any event, and in no message, field of an event or of a
@@ -194,28 +194,28 @@ impl Capture {
             "nothing to look for: an empty text is everywhere"
         );
         let secret = Secret::new(secret);
-        let places = secret.places(&self.sink.lock());
+        let places = secret.places(&self.store.lock());
         if places.is_empty() {
             return;
         }
-        let more = match places.len().saturating_sub(MOST_PLACES) {
+        let more = match places.len().saturating_sub(MAX_SHOWN_PLACES) {
             0 => String::new(),
             more => format!("\n    … and {more} more"),
         };
         let shown = secret.shown();
         // What is printed when the test ends must not show it either.
-        self.sink.lock().hidden.push(secret);
+        self.store.lock().hidden.push(secret);
         panic!(
             "{shown} was logged, in {}:{}{more}",
             render::count(places.len(), "place"),
-            render::lines(&places[..places.len().min(MOST_PLACES)]),
+            render::lines(&places[..places.len().min(MAX_SHOWN_PLACES)]),
         );
     }
 
     /// Fails with a list of all events, which is not printed again when the test ends.
     #[track_caller]
     fn fail(&self, events: &[Event], why: fmt::Arguments<'_>) -> ! {
-        let list = self.sink.list(events);
+        let list = self.store.list(events);
         panic!("{why}\n{list}");
     }
 
@@ -226,13 +226,13 @@ impl Capture {
 
     /// That none of the events is of this pattern, with what could be meant.
     pub(crate) fn why_none(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
-        let unrouted = self.sink.lock().unrouted_events.clone();
+        let unrouted = self.store.lock().unrouted_events.clone();
         format!(
             "no event {}{}\n{}{}",
             pattern.predicate(1),
-            pattern.near(events),
-            self.sink.list(events),
-            render::unrouted_hint(&unrouted, |event| pattern.is_met(event))
+            pattern.suggestion(events),
+            self.store.list(events),
+            render::unrouted_hint(&unrouted, |event| pattern.matches(event))
         )
     }
 }

@@ -7,12 +7,15 @@ use std::{
     thread,
 };
 
-use spanwise_core::{ContextLayer, log_bridge, panic_safe};
+use spanwise_core::{
+    ContextLayer,
+    internal::{log_bridge, panic_safe},
+};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{
     CaptureLayer, Event, Span,
-    route::{self, Owner, Sink},
+    route::{self, CaptureStore, Owner},
 };
 
 /// Captures what is logged on this thread, and in the spans opened on it wherever they go, until
@@ -43,9 +46,9 @@ pub fn capture() -> Capture {
         "cannot capture: the subscriber of this thread has no `CaptureLayer`, so that nothing would be captured; \
          add `.with(spanwise_testing::CaptureLayer::default())` to it, or install none in tests"
     );
-    let sink = Sink::start();
-    route::adopt_thread(Arc::downgrade(&sink));
-    Capture { sink }
+    let store = CaptureStore::start();
+    route::adopt_thread(Arc::downgrade(&store));
+    Capture { store }
 }
 
 /// What was logged since [`capture`] returned this. Dropping it ends the capture and forgets all of
@@ -56,20 +59,20 @@ pub fn capture() -> Capture {
 /// with the failure.
 #[must_use = "the capture ends when this is dropped"]
 pub struct Capture {
-    pub(crate) sink: Arc<Sink>,
+    pub(crate) store: Arc<CaptureStore>,
 }
 
 impl Capture {
     /// The events captured so far, in the order in which they arrived.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        self.sink.lock().events.clone()
+        self.store.lock().events.clone()
     }
 
     /// The spans opened so far, closed or not, with the fields they have now.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
-        let records = self.sink.lock().spans.clone();
+        let records = self.store.lock().spans.clone();
         records.iter().map(|record| record.snapshot()).collect()
     }
 
@@ -77,7 +80,7 @@ impl Capture {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
-            sink: Arc::downgrade(&self.sink),
+            store: Arc::downgrade(&self.store),
         }
     }
 }
@@ -85,21 +88,21 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         if thread::panicking()
-            && let Some(list) = self.sink.list_unlisted()
+            && let Some(list) = self.store.list_unlisted()
         {
             print(&list);
         }
-        self.sink.end();
-        route::release_thread(&Arc::downgrade(&self.sink));
+        self.store.end();
+        route::release_thread(&Arc::downgrade(&self.store));
     }
 }
 
 impl fmt::Debug for Capture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let caught = self.sink.lock();
+        let captured = self.store.lock();
         f.debug_struct("Capture")
-            .field("events", &caught.events.len())
-            .field("spans", &caught.spans.len())
+            .field("events", &captured.events.len())
+            .field("spans", &captured.spans.len())
             .finish_non_exhaustive()
     }
 }
@@ -118,16 +121,16 @@ impl fmt::Debug for Capture {
 /// ```
 #[derive(Clone)]
 pub struct Handle {
-    sink: Owner,
+    store: Owner,
 }
 
 impl Handle {
     /// Makes this thread belong to the capture until the guard is dropped. Without effect once the
     /// capture has ended.
     pub fn enter(&self) -> Entered {
-        route::adopt_thread(Weak::clone(&self.sink));
+        route::adopt_thread(Weak::clone(&self.store));
         Entered {
-            sink: Weak::clone(&self.sink),
+            store: Weak::clone(&self.store),
             of_this_thread: PhantomData,
         }
     }
@@ -142,13 +145,13 @@ impl fmt::Debug for Handle {
 /// While it lives, its thread belongs to a capture. Made by [`Handle::enter`].
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
-    sink: Owner,
+    store: Owner,
     of_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        route::release_thread(&self.sink);
+        route::release_thread(&self.store);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use spanwise_core::{Context, suggest::closest};
+use spanwise_core::{Context, internal::suggest::closest};
 use tracing_core::Level;
 
 use crate::{
@@ -29,13 +29,13 @@ use crate::{
 ///     .assert_field("elapsed", 0.25)
 ///     .assert_context("tenant_id", "acme")
 ///     .assert_in_span("request");
-/// assert!(event.line().starts_with(b"{\"timestamp\":"));
+/// assert!(event.json_line().starts_with(b"{\"timestamp\":"));
 /// ```
 #[derive(Clone)]
-pub struct Event(pub(crate) Arc<Parts>);
+pub struct Event(pub(crate) Arc<EventData>);
 
 /// The parts of an [`Event`].
-pub(crate) struct Parts {
+pub(crate) struct EventData {
     pub(crate) level: Level,
     pub(crate) target: String,
     pub(crate) message: String,
@@ -89,7 +89,7 @@ impl Event {
 
     /// The bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for it, with the line break.
     #[must_use]
-    pub fn line(&self) -> &[u8] {
+    pub fn json_line(&self) -> &[u8] {
         &self.0.line
     }
 
@@ -158,7 +158,7 @@ impl Event {
         if let Some(value) = self.field(name) {
             self.fail(format_args!(
                 "field `{name}` is {}, expected no such field",
-                value.described()
+                value.describe()
             ));
         }
         self

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use spanwise_core::{panic_safe, suggest::closest};
+use spanwise_core::internal::{panic_safe, suggest::closest};
 use tracing_core::{Field, field::Visit};
 
 use crate::{Value, render};
@@ -15,10 +15,10 @@ use crate::{Value, render};
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 /// More than any test needs, and an end to a `Debug` that has none.
-pub(crate) const LONGEST_TEXT: usize = 1024 * 1024;
+pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
 /// At most this many causes of an error are kept: a chain may be a cycle.
-const MOST_CAUSES: usize = 16;
+const MAX_CAUSES: usize = 16;
 
 /// The fields that `record` shows. Runs user code, which may log, read spans or panic: call it with no lock held.
 pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
@@ -39,14 +39,14 @@ pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<
         Some(value) if value.matches(expected) => None,
         Some(value) => Some(format!(
             "field `{name}` is {}, expected {}",
-            value.described(),
-            expected.described()
+            value.describe(),
+            expected.describe()
         )),
         None => {
             let near = closest(name, fields.iter().map(|(key, _)| *key));
             Some(format!(
                 "there is no field `{name}`, expected {}{}",
-                expected.described(),
+                expected.describe(),
                 render::did_you_mean(near)
             ))
         }
@@ -90,7 +90,7 @@ impl Visit for Collector {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, panic_safe::truncate_at(value, LONGEST_TEXT));
+        self.add(field, panic_safe::truncate_at(value, MAX_TEXT_LEN));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
@@ -101,7 +101,7 @@ impl Visit for Collector {
         let message = text(format_args!("{value}"));
         let mut causes = Vec::new();
         let mut cause = source(value);
-        while let (Some(error), true) = (cause, causes.len() < MOST_CAUSES) {
+        while let (Some(error), true) = (cause, causes.len() < MAX_CAUSES) {
             causes.push(text(format_args!("{error}")));
             cause = source(error);
         }
@@ -115,7 +115,7 @@ impl Visit for Collector {
 
 fn text(value: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    panic_safe::format_into(&mut text, value, LONGEST_TEXT);
+    panic_safe::format_into(&mut text, value, MAX_TEXT_LEN);
     text
 }
 

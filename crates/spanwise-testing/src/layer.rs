@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spanwise_core::{
     Context, SelfReport,
-    log_record::{LogRecord, is_log_field, is_log_record},
+    internal::log_record::{LogRecord, is_log_field, is_log_record},
 };
 use spanwise_json::JsonLayer;
 use tracing::{Dispatch, Event, Subscriber};
@@ -19,9 +19,10 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Span, event,
-    fields::{self, Fields, LONGEST_TEXT},
-    line::{self, LineWriter},
+    Span,
+    encoded_line::{self, EncodedLineWriter},
+    event,
+    fields::{self, Fields, MAX_TEXT_LEN},
     route::{self, Owner, Route},
     span::SpanRecord,
 };
@@ -47,19 +48,19 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct CaptureLayer {
-    json: JsonLayer<LineWriter>,
+    json: JsonLayer<EncodedLineWriter>,
 }
 
 /// No line is shortened: what is looked for in it must be there.
-const LONGEST_LINE: usize = 64 * LONGEST_TEXT;
+const MAX_LINE_LEN: usize = 64 * MAX_TEXT_LEN;
 
 impl Default for CaptureLayer {
     fn default() -> Self {
         let json = JsonLayer::new()
-            .max_field(LONGEST_TEXT)
-            .max_line(LONGEST_LINE)
+            .max_field(MAX_TEXT_LEN)
+            .max_line(MAX_LINE_LEN)
             .report(&SelfReport::silent())
-            .with_writer(LineWriter);
+            .with_writer(EncodedLineWriter);
         Self { json }
     }
 }
@@ -77,7 +78,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: LayerContext<'_, S>) {
-        if line::is_repeating() {
+        if encoded_line::is_paused() {
             return;
         }
         let route = Route::new(&[
@@ -89,24 +90,24 @@ where
         }
         // Both of these format the event's values, and so may come back here.
         let mut fields = fields::collect(|visitor| event.record(visitor));
-        let line = line::written_by(|| {
-            line::repeated(|| self.json.on_event(event, ctx.clone()));
+        let line = encoded_line::encode_line(|| {
+            encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
         });
         let (message, target) = (take_message(&mut fields), take_target(&mut fields, event));
-        let parts = event::Parts {
+        let parts = event::EventData {
             level: *event.metadata().level(),
             target,
             message,
             fields,
             spans: spans_around(event, &ctx),
-            context: Context::of_event(event, &ctx),
+            context: Context::from_event(event, &ctx),
             line,
         };
         route.event(&crate::Event(Arc::new(parts)));
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: LayerContext<'_, S>) {
-        let is_repeating = line::is_repeating();
+        let is_paused = encoded_line::is_paused();
         let fields = fields::collect(|visitor| attrs.record(visitor));
         if let Some(span) = ctx.span(id) {
             let route = Route::new(&[
@@ -116,11 +117,11 @@ where
             let record = Arc::new(SpanRecord::new(attrs.metadata(), fields, route.owner()));
             // `replace`, since a second layer of this type in the stack would find the slot taken.
             span.extensions_mut().replace(Arc::clone(&record));
-            if !is_repeating {
+            if !is_paused {
                 route.span(&record);
             }
         }
-        line::repeated(|| self.json.on_new_span(attrs, id, ctx.clone()));
+        encoded_line::paused(|| self.json.on_new_span(attrs, id, ctx.clone()));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: LayerContext<'_, S>) {
@@ -131,7 +132,7 @@ where
                 route::recorded_into_unowned(&record);
             }
         }
-        line::repeated(|| self.json.on_record(id, values, ctx.clone()));
+        encoded_line::paused(|| self.json.on_record(id, values, ctx.clone()));
     }
 
     fn on_enter(&self, id: &Id, ctx: LayerContext<'_, S>) {
@@ -179,6 +180,6 @@ fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
         return callsite.target().to_owned();
     }
     fields.retain(|(name, _)| !is_log_field(name));
-    let target = LogRecord::of(event).target;
+    let target = LogRecord::from_event(event).target;
     target.unwrap_or_else(|| callsite.target().to_owned())
 }

@@ -90,26 +90,28 @@
 //! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
-//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::log_bridge::install()`. |
+//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::internal::log_bridge::install()`. |
 
-mod arrival;
 mod assert;
 mod capture;
+mod encoded_line;
 mod event;
 mod fields;
 mod layer;
-mod line;
 mod pattern;
 mod render;
 mod route;
 mod secret;
 mod span;
+#[doc(hidden)]
+pub mod support;
 mod value;
+mod wait_for;
 
-pub use arrival::Arrival;
 pub use capture::{Capture, Entered, Handle, capture};
 pub use event::Event;
 pub use layer::CaptureLayer;
 pub use pattern::{Pattern, matching, when};
 pub use span::Span;
 pub use value::Value;
+pub use wait_for::WaitFor;

@@ -28,7 +28,7 @@ enum Kind<'a> {
     Message(&'a str),
     Regex(Regex),
     Closure {
-        holds: Box<dyn Fn(&Event) -> bool + 'a>,
+        condition: Box<dyn Fn(&Event) -> bool + 'a>,
         written_at: &'static Location<'static>,
     },
 }
@@ -51,24 +51,24 @@ pub fn matching(regex: &str) -> Pattern<'static> {
 /// Events for which a closure returns `true`.
 #[must_use]
 #[track_caller]
-pub fn when<'a>(holds: impl Fn(&Event) -> bool + 'a) -> Pattern<'a> {
+pub fn when<'a>(condition: impl Fn(&Event) -> bool + 'a) -> Pattern<'a> {
     Pattern(Kind::Closure {
-        holds: Box::new(holds),
+        condition: Box::new(condition),
         written_at: Location::caller(),
     })
 }
 
 impl Pattern<'_> {
-    pub(crate) fn is_met(&self, event: &Event) -> bool {
+    pub(crate) fn matches(&self, event: &Event) -> bool {
         match &self.0 {
             Kind::Message(message) => event.message() == *message,
             Kind::Regex(regex) => regex.is_match(event.message()),
-            Kind::Closure { holds, .. } => holds(event),
+            Kind::Closure { condition, .. } => condition(event),
         }
     }
 
     /// `; did you mean "…"?`, where one of the events is nearly such a one.
-    pub(crate) fn near(&self, events: &[Event]) -> String {
+    pub(crate) fn suggestion(&self, events: &[Event]) -> String {
         match self.0 {
             Kind::Message(message) => render::near_message(events, message),
             Kind::Regex(_) | Kind::Closure { .. } => String::new(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::suggest::closest;
 
 use crate::{Event, Span, Value};
 
@@ -15,10 +15,10 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
 }
 
 /// A text in a failure is cut at this many characters.
-const LONGEST_SHOWN: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// A failure lists this many events, the latest.
-const MOST_SHOWN: usize = 100;
+const MAX_LISTED_EVENTS: usize = 100;
 
 pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
     let mut line = format!("{} ", event.level());
@@ -57,7 +57,7 @@ pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     if events.is_empty() {
         return "nothing was captured".to_owned();
     }
-    let left_out = events.len().saturating_sub(MOST_SHOWN);
+    let left_out = events.len().saturating_sub(MAX_LISTED_EVENTS);
     let mut text = format!("captured {}:", count(events.len(), "event"));
     if left_out > 0 {
         text += &format!("\n    … {left_out} earlier …");
@@ -67,10 +67,10 @@ pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
 }
 
 /// Those of the unrouted events that are looked for, with what to do about it; empty if none is.
-pub(crate) fn unrouted_hint(unrouted: &[Event], is_met: impl Fn(&Event) -> bool) -> String {
+pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool) -> String {
     let matching: Vec<Event> = unrouted
         .iter()
-        .filter(|event| is_met(event))
+        .filter(|event| matches(event))
         .cloned()
         .collect();
     if matching.is_empty() {
@@ -139,7 +139,7 @@ fn one_line(text: &str) -> String {
 }
 
 fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
     }

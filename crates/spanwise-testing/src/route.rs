@@ -5,26 +5,28 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::Duration,
 };
 
+use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
+
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
 /// What one capture holds. Its [`Capture`](crate::Capture) guard owns it; everything else refers to it weakly.
 #[derive(Debug, Default)]
-pub(crate) struct Sink {
-    caught: Mutex<Caught>,
+pub(crate) struct CaptureStore {
+    captured: Mutex<Captured>,
     arrived: Condvar,
     /// That nothing refers to it strongly would say too little: a thread about to hand it an event does for a moment.
     ended: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Caught {
+pub(crate) struct Captured {
     pub(crate) events: Vec<Event>,
     pub(crate) spans: Vec<Arc<SpanRecord>>,
     /// Those that belong to no capture, or to one that is over, while this one lived.
@@ -39,18 +41,18 @@ pub(crate) struct Caught {
 }
 
 /// The captures that live.
-static LIVE: Mutex<Vec<Weak<Sink>>> = Mutex::new(Vec::new());
+static LIVE: Mutex<Vec<Weak<CaptureStore>>> = Mutex::new(Vec::new());
 
 thread_local! {
     /// The captures that adopted this thread, the latest last.
-    static ADOPTED: RefCell<Vec<Weak<Sink>>> = const { RefCell::new(Vec::new()) };
+    static ADOPTED: RefCell<Vec<Weak<CaptureStore>>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Sink {
+impl CaptureStore {
     pub(crate) fn start() -> Arc<Self> {
-        let sink = Arc::new(Self::default());
-        live_list().push(Arc::downgrade(&sink));
-        sink
+        let store = Arc::new(Self::default());
+        live_list().push(Arc::downgrade(&store));
+        store
     }
 
     pub(crate) fn end(self: &Arc<Self>) {
@@ -59,26 +61,26 @@ impl Sink {
     }
 
     /// Nobody calls user code, which may log, while this is locked.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Caught> {
-        self.caught.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Captured> {
+        self.captured.lock()
     }
 
     /// Waits until there are more than `seen` events. False if there are not within `timeout`.
     pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
-        let has_none = |caught: &mut Caught| caught.events.len() <= seen;
+        let has_none = |captured: &mut Captured| captured.events.len() <= seen;
         let waited = self
             .arrived
             .wait_timeout_while(self.lock(), timeout, has_none);
-        let (caught, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        caught.events.len() > seen
+        let (captured, _) = waited;
+        captured.events.len() > seen
     }
 
     /// Has a task woken once there are more than `seen` events. False if there are already.
     pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
-        let mut caught = self.lock();
-        let is_early = caught.events.len() <= seen;
-        if is_early && !caught.wakers.iter().any(|known| known.will_wake(waker)) {
-            caught.wakers.push(waker.clone());
+        let mut captured = self.lock();
+        let is_early = captured.events.len() <= seen;
+        if is_early && !captured.wakers.iter().any(|known| known.will_wake(waker)) {
+            captured.wakers.push(waker.clone());
         }
         is_early
     }
@@ -92,20 +94,20 @@ impl Sink {
 
     /// `events`, for a failure.
     pub(crate) fn list(&self, events: &[Event]) -> String {
-        let mut caught = self.lock();
-        caught.listed = Some(events.len());
-        caught.list(events)
+        let mut captured = self.lock();
+        captured.listed = Some(events.len());
+        captured.list(events)
     }
 
     /// All events, unless the last failure listed them.
     pub(crate) fn list_unlisted(&self) -> Option<String> {
-        let caught = self.lock();
-        let is_listed = caught.listed == Some(caught.events.len());
-        (!is_listed).then(|| caught.list(&caught.events))
+        let captured = self.lock();
+        let is_listed = captured.listed == Some(captured.events.len());
+        (!is_listed).then(|| captured.list(&captured.events))
     }
 }
 
-impl Caught {
+impl Captured {
     fn list(&self, events: &[Event]) -> String {
         render::list(events, &|text| {
             let hidden = self.hidden.iter();
@@ -120,14 +122,14 @@ impl Caught {
 }
 
 /// The capture that a span belongs to; it may be over.
-pub(crate) type Owner = Weak<Sink>;
+pub(crate) type Owner = Weak<CaptureStore>;
 
 /// Where an event or a span goes.
 #[derive(Debug)]
 pub(crate) enum Route {
-    To(Arc<Sink>),
+    To(Arc<CaptureStore>),
     /// It is nobody's: each capture that lives keeps it aside.
-    Unrouted(Vec<Arc<Sink>>),
+    Unrouted(Vec<Arc<CaptureStore>>),
 }
 
 impl Route {
@@ -138,8 +140,8 @@ impl Route {
     pub(crate) fn new(owners: &[Option<Owner>; 2]) -> Self {
         let adopted = adopted();
         let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
-        if let Some(sink) = claims.find_map(live) {
-            return Self::To(sink);
+        if let Some(store) = claims.find_map(live) {
+            return Self::To(store);
         }
         let claimed = !adopted.is_empty() || owners.iter().any(Option::is_some);
         let mut all: Vec<_> = live_list().iter().filter_map(live).collect();
@@ -159,20 +161,20 @@ impl Route {
 
     pub(crate) fn owner(&self) -> Option<Owner> {
         match self {
-            Self::To(sink) => Some(Arc::downgrade(sink)),
+            Self::To(store) => Some(Arc::downgrade(store)),
             Self::Unrouted(_) => None,
         }
     }
 
     pub(crate) fn event(&self, event: &Event) {
         match self {
-            Self::To(sink) => {
-                sink.lock().events.push(event.clone());
-                sink.wake();
+            Self::To(store) => {
+                store.lock().events.push(event.clone());
+                store.wake();
             }
             Self::Unrouted(live) => {
-                for sink in live {
-                    sink.lock().unrouted_events.push(event.clone());
+                for store in live {
+                    store.lock().unrouted_events.push(event.clone());
                 }
             }
         }
@@ -180,10 +182,10 @@ impl Route {
 
     pub(crate) fn span(&self, span: &Arc<SpanRecord>) {
         match self {
-            Self::To(sink) => sink.lock().spans.push(Arc::clone(span)),
+            Self::To(store) => store.lock().spans.push(Arc::clone(span)),
             Self::Unrouted(live) => {
-                for sink in live {
-                    sink.lock().unrouted_spans.push(Arc::clone(span));
+                for store in live {
+                    store.lock().unrouted_spans.push(Arc::clone(span));
                 }
             }
         }
@@ -194,51 +196,52 @@ impl Route {
 /// they are.
 pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
     let all: Vec<_> = live_list().iter().filter_map(live).collect();
-    for sink in all {
-        let spans = &mut sink.lock().unrouted_spans;
+    for store in all {
+        let spans = &mut store.lock().unrouted_spans;
         if !spans.iter().rev().any(|known| Arc::ptr_eq(known, span)) {
             spans.push(Arc::clone(span));
         }
     }
 }
 
-/// Makes this thread belong to `sink`. A thread that is ending belongs to nobody.
-pub(crate) fn adopt_thread(sink: Weak<Sink>) {
+/// Makes this thread belong to `store`. A thread that is ending belongs to nobody.
+pub(crate) fn adopt_thread(store: Weak<CaptureStore>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();
-        adopted.retain(|sink| live(sink).is_some());
-        adopted.push(sink);
+        adopted.retain(|store| live(store).is_some());
+        adopted.push(store);
     });
 }
 
-/// Takes one adoption by `sink` back. Guards may be dropped in any order, and a capture on any thread.
-pub(crate) fn release_thread(sink: &Weak<Sink>) {
+/// Takes one adoption by `store` back. Guards may be dropped in any order, and a capture on any thread.
+pub(crate) fn release_thread(store: &Weak<CaptureStore>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();
-        if let Some(index) = adopted.iter().rposition(|known| known.ptr_eq(sink)) {
+        if let Some(index) = adopted.iter().rposition(|known| known.ptr_eq(store)) {
             adopted.remove(index);
         }
     });
 }
 
-fn adopted() -> Vec<Weak<Sink>> {
+fn adopted() -> Vec<Weak<CaptureStore>> {
     ADOPTED
         .try_with(|adopted| adopted.borrow().clone())
         .unwrap_or_default()
 }
 
-fn live_list() -> MutexGuard<'static, Vec<Weak<Sink>>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+fn live_list() -> MutexGuard<'static, Vec<Weak<CaptureStore>>> {
+    LIVE.lock()
 }
 
-/// The sink, unless its capture has ended.
-pub(crate) fn live(sink: &Owner) -> Option<Arc<Sink>> {
-    sink.upgrade()
-        .filter(|sink| !sink.ended.load(Ordering::Acquire))
+/// The store, unless its capture has ended.
+pub(crate) fn live(store: &Owner) -> Option<Arc<CaptureStore>> {
+    store
+        .upgrade()
+        .filter(|store| !store.ended.load(Ordering::Acquire))
 }
 
-fn is(weak: &Weak<Sink>, sink: &Arc<Sink>) -> bool {
-    std::ptr::eq(weak.as_ptr(), Arc::as_ptr(sink))
+fn is(weak: &Weak<CaptureStore>, store: &Arc<CaptureStore>) -> bool {
+    std::ptr::eq(weak.as_ptr(), Arc::as_ptr(store))
 }
 
 #[cfg(test)]
@@ -246,13 +249,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_capture_that_has_ended_takes_nothing_even_while_a_thread_still_holds_it() {
-        let sink = Sink::start();
-        let owner = Arc::downgrade(&sink);
-        let held_by_another_thread = Arc::clone(&sink);
+    fn ended_capture_takes_nothing_while_still_held() {
+        let store = CaptureStore::start();
+        let owner = Arc::downgrade(&store);
+        let held_by_another_thread = Arc::clone(&store);
         let is_ours = || matches!(Route::new(&[Some(owner.clone()), None]), Route::To(_));
         assert!(is_ours());
-        sink.end();
+        store.end();
         assert!(!is_ours());
         drop(held_by_another_thread);
     }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{Event, Value, render, route::Caught, span::SpanRecord};
+use crate::{Event, Value, render, route::Captured, span::SpanRecord};
 
 /// A text to look for, in each form it may have been written in.
 pub(crate) struct Secret {
@@ -12,7 +12,7 @@ pub(crate) struct Secret {
 }
 
 /// A shorter secret, written as numbers, would be found in any list of numbers.
-const LEAST_AS_BYTES: usize = 4;
+const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
     pub(crate) fn new(plain: &str) -> Self {
@@ -20,7 +20,7 @@ impl Secret {
         // Inside JSON, as when a body is logged as text; and inside the `Debug` of a struct.
         forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
         forms.push(inner(&format!("{plain:?}")));
-        if plain.len() >= LEAST_AS_BYTES {
+        if plain.len() >= MIN_BYTES_FORM_LEN {
             // The `Debug` of a `Vec<u8>`; and bytes as `JsonLayer` shows them.
             forms.push(inner(&format!("{:?}", plain.as_bytes())));
             forms.push(Value::Bytes(plain.into()).to_string());
@@ -34,18 +34,18 @@ impl Secret {
     }
 
     /// Where it was captured: each place with its event or span, the secret in it hidden.
-    pub(crate) fn places(&self, caught: &Caught) -> Vec<String> {
+    pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
-        for event in &caught.events {
+        for event in &captured.events {
             self.places_in_event(event, "the event", &mut places);
         }
-        for event in &caught.unrouted_events {
+        for event in &captured.unrouted_events {
             self.places_in_event(event, "an event of no capture:", &mut places);
         }
-        for span in &caught.spans {
+        for span in &captured.spans {
             self.places_in_span(span, "the span", &mut places);
         }
-        for span in &caught.unrouted_spans {
+        for span in &captured.unrouted_spans {
             self.places_in_span(span, "a span of no capture:", &mut places);
         }
         places
@@ -88,7 +88,7 @@ impl Secret {
         for (key, _) in event.context().iter().filter(|(_, text)| self.is_in(text)) {
             found.push(format!("`{key}` in the context of"));
         }
-        if found.is_empty() && self.is_in_line(event.line()) {
+        if found.is_empty() && self.is_in_line(event.json_line()) {
             found.push("the JSON line of".to_owned());
         }
         if !found.is_empty() {

@@ -1,9 +1,8 @@
 //! A captured span.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
+
+use spanwise_core::internal::sync::Mutex;
 
 use tracing_core::{Level, Metadata};
 
@@ -115,7 +114,7 @@ impl SpanRecord {
 
     /// Takes over values recorded late; each keeps the place of the value it replaces.
     pub(crate) fn record(&self, late: Fields) {
-        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;
         // Events that hold the old list keep it.
         let fields = Arc::make_mut(fields);
@@ -129,7 +128,7 @@ impl SpanRecord {
 
     /// The span as it is now.
     pub(crate) fn snapshot(&self) -> Span {
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = self.recorded.lock();
         Span {
             metadata: self.metadata,
             fields: Arc::clone(&recorded.fields),
@@ -137,7 +136,7 @@ impl SpanRecord {
     }
 
     pub(crate) fn replaced(&self) -> Fields {
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = self.recorded.lock();
         recorded.replaced.clone()
     }
 }

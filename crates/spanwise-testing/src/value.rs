@@ -57,7 +57,7 @@ impl Value {
     }
 
     /// With its kind, so that the number 42 and the text "42" look different in a failure.
-    pub(crate) fn described(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
             Self::Int(_) | Self::BigInt(_) => format!("the integer {self}"),

@@ -6,7 +6,7 @@ use spanwise_testing::capture;
 use tracing::{info, info_span};
 
 #[test]
-fn a_capture_that_is_alone_takes_what_nobody_claims() {
+fn lone_capture_takes_unclaimed_events() {
     let first = capture();
     let left_over = info_span!("left over");
     drop(first);

@@ -6,7 +6,7 @@ use tracing::{Level, info, info_span};
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
 
 #[test]
-fn a_stack_of_your_own_captures() {
+fn own_stack_captures() {
     tracing_subscriber::registry()
         .with(ContextLayer::default().key("order_id"))
         .with(

@@ -4,14 +4,18 @@ use std::{
     ffi::OsString,
     fmt,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     thread::{self, ThreadId},
 };
 
 use spanwise_appender::{Compression, Retention, Rotation, WhenFull};
 use spanwise_core::{
     ContextLayer, Fault, LayerExt as _, Layers, LevelLayer, Levels, Redact, SelfReport,
-    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels, log_bridge,
+    Sensitivity, Setting, SettingValue, SinkFilter, TargetLevels,
+    internal::{
+        log_bridge,
+        sync::{Condvar, Mutex},
+    },
 };
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
@@ -26,13 +30,13 @@ use tracing_subscriber::{
 
 use crate::{
     Color, Explanation, InitError, Output, PanicBacktrace, Preset, Telemetry, TimeZone, conceal,
-    files::Files,
+    file_options::FileOptions,
     from_env::FromEnv,
     global_subscriber,
-    grammar::{self, Mistake},
     outputs::Outputs,
     own_crate::OwnCrate,
     panic_hook,
+    parse::{self, Mistake},
     redaction::InCode,
     resolve::Resolved,
     settings::{
@@ -40,12 +44,12 @@ use crate::{
         LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
         LOG_SAMPLE, LOG_SPANS, LOG_TIME, RUST_LOG,
     },
+    sinks,
     static_fields::StaticFields,
-    to_sentry,
 };
 #[cfg(feature = "http")]
 use crate::{
-    http_server::HttpServer,
+    http_options::HttpOptions,
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
@@ -86,14 +90,14 @@ pub struct Builder {
     pub(crate) output_level: Option<LevelFilter>,
     pub(crate) writer: Option<BoxMakeWriter>,
     pub(crate) when_full: WhenFull,
-    pub(crate) files: Files,
+    pub(crate) files: FileOptions,
     pub(crate) redaction: Option<InCode>,
     /// Nothing if it is said to be off.
     pub(crate) sampler: Option<Option<Sampler>>,
     /// Nothing if it is said to be off.
     pub(crate) recorder: Option<Option<Recorder>>,
     #[cfg(feature = "http")]
-    pub(crate) http_server: HttpServer,
+    pub(crate) http_server: HttpOptions,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) service: Option<(String, String)>,
@@ -103,24 +107,24 @@ pub struct Builder {
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_hook: Option<bool>,
     pub(crate) panic_backtrace: Option<PanicBacktrace>,
-    pub(crate) sentry: to_sentry::InCode,
+    pub(crate) sentry: sinks::InCode,
     pub(crate) is_strict: bool,
     /// About texts that setters were given.
     pub(crate) mistakes: Vec<String>,
     layers: Vec<UserLayer>,
 }
 
-/// Adds a layer of the user's to the stack, behind what stands in front of it.
-type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, &Front<'_>) + Send + Sync>;
+/// Adds a layer of the user's to the stack, behind what stands in guards of it.
+type UserLayer = Box<dyn FnOnce(&mut Layers<Registry>, &LayerGuards<'_>) + Send + Sync>;
 
-/// What stands in front of the layers of a user's.
-struct Front<'a> {
+/// What stands in guards of the layers of a user's.
+struct LayerGuards<'a> {
     policy: Option<&'a Arc<dyn Redact>>,
     /// Where a recorder has more let through than they are to see.
     sink_filter: Option<SinkFilter>,
 }
 
-impl Front<'_> {
+impl LayerGuards<'_> {
     fn push<L>(&self, layers: &mut Layers<Registry>, layer: L)
     where
         L: Layer<Registry> + Send + Sync,
@@ -138,7 +142,7 @@ impl Builder {
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
     pub fn from_env() -> Result<Self, InitError> {
-        Self::env_prefix(settings::PREFIX)
+        Self::from_env_with_prefix(settings::PREFIX)
     }
 
     /// What the environment says, with `SHOP_LOG_FORMAT` for `LOG_FORMAT` if `prefix` is
@@ -146,7 +150,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`InitError::Settings`] with every setting that is wrong.
-    pub fn env_prefix(prefix: &str) -> Result<Self, InitError> {
+    pub fn from_env_with_prefix(prefix: &str) -> Result<Self, InitError> {
         Self::read(prefix.trim_end_matches('_'), std::env::vars_os())
     }
 
@@ -216,12 +220,12 @@ impl Builder {
             output_level: None,
             writer: None,
             when_full: WhenFull::default(),
-            files: Files::default(),
+            files: FileOptions::default(),
             redaction: None,
             sampler: None,
             recorder: None,
             #[cfg(feature = "http")]
-            http_server: HttpServer::default(),
+            http_server: HttpOptions::default(),
             context: Vec::new(),
             static_fields: StaticFields::default(),
             service: None,
@@ -231,7 +235,7 @@ impl Builder {
             time: None,
             panic_hook: None,
             panic_backtrace: None,
-            sentry: to_sentry::InCode::default(),
+            sentry: sinks::InCode::default(),
             is_strict: false,
             mistakes: Vec::new(),
             layers: Vec::new(),
@@ -262,7 +266,7 @@ impl Builder {
 
     /// Sets the preset.
     pub fn preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
+        let read = |text: &str| parse::named(&LOG_PRESET, &Preset::NAMED, text);
         let preset = self.given("preset", &LOG_PRESET, preset.into(), read);
         self.preset = preset.or(self.preset);
         self
@@ -271,7 +275,7 @@ impl Builder {
     /// Sets the preset that holds where neither code nor environment says, instead of asking
     /// whether stderr is a terminal.
     pub fn default_preset(mut self, preset: impl Into<SettingValue<Preset>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_PRESET, &Preset::NAMED, text);
+        let read = |text: &str| parse::named(&LOG_PRESET, &Preset::NAMED, text);
         let preset = self.given("default_preset", &LOG_PRESET, preset.into(), read);
         self.default_preset = preset.or(self.default_preset);
         self
@@ -281,14 +285,14 @@ impl Builder {
     /// preset's. Without a bare level the preset's remains for the rest. With a bare `warn`, add
     /// `spanwise_http=info` to see the requests that are served.
     pub fn default_levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        let levels = self.given("default_levels", &RUST_LOG, levels.into(), grammar::levels);
+        let levels = self.given("default_levels", &RUST_LOG, levels.into(), parse::levels);
         self.default_levels = levels.or(self.default_levels);
         self
     }
 
     /// Sets the levels of events; without a bare level the preset's remains for the rest.
     pub fn levels(mut self, levels: impl Into<SettingValue<Levels>>) -> Self {
-        let levels = self.given("levels", &RUST_LOG, levels.into(), grammar::levels);
+        let levels = self.given("levels", &RUST_LOG, levels.into(), parse::levels);
         self.levels = levels.or(self.levels);
         self
     }
@@ -296,19 +300,14 @@ impl Builder {
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
     /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
-        let levels = self.given(
-            "span_levels",
-            &LOG_SPANS,
-            levels.into(),
-            grammar::span_levels,
-        );
+        let levels = self.given("span_levels", &LOG_SPANS, levels.into(), parse::span_levels);
         self.span_levels = levels.or(self.span_levels);
         self
     }
 
     /// Sets what a line looks like.
     pub fn format(mut self, format: impl Into<SettingValue<Format>>) -> Self {
-        let format = self.given("format", &LOG_FORMAT, format.into(), grammar::format);
+        let format = self.given("format", &LOG_FORMAT, format.into(), parse::format);
         self.format = format.or(self.format);
         self
     }
@@ -316,14 +315,14 @@ impl Builder {
     /// Sets the time zone of the times in lines. Defaults to UTC; under [`Preset::Dev`] and
     /// [`Preset::Cli`] `pretty`, `compact` and `short` have local times.
     pub fn time(mut self, zone: impl Into<SettingValue<TimeZone>>) -> Self {
-        let zone = self.given("time", &LOG_TIME, zone.into(), grammar::time_zone);
+        let zone = self.given("time", &LOG_TIME, zone.into(), parse::time_zone);
         self.time = zone.or(self.time);
         self
     }
 
     /// Sets where lines go.
     pub fn output(mut self, output: impl Into<SettingValue<Output>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_OUTPUT, &Output::NAMED, text);
+        let read = |text: &str| parse::named(&LOG_OUTPUT, &Output::NAMED, text);
         let output = self.given("output", &LOG_OUTPUT, output.into(), read);
         self.output = output.or(self.output);
         self
@@ -332,7 +331,7 @@ impl Builder {
     /// Sets the least severe level that [`output`](Self::output), or
     /// [`with_writer`](Self::with_writer), gets. Defaults to whatever is logged.
     pub fn output_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        let read = |text: &str| grammar::level(&LOG_OUTPUT_LEVEL, text);
+        let read = |text: &str| parse::level(&LOG_OUTPUT_LEVEL, text);
         let level = self.given("output_level", &LOG_OUTPUT_LEVEL, level.into(), read);
         self.output_level = level.or(self.output_level);
         self
@@ -349,7 +348,7 @@ impl Builder {
     }
 
     /// Sets what happens to a line when an output in the background is behind: a file, or a
-    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::Ladder`] with 100 ms.
+    /// standard stream under [`Preset::Prod`]. Default: [`WhenFull::ShedByLevel`] with 100 ms.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
@@ -364,7 +363,7 @@ impl Builder {
 
     /// Sets the least severe level that [`file`](Self::file) gets. Default: whatever is logged.
     pub fn file_level(mut self, level: impl Into<SettingValue<LevelFilter>>) -> Self {
-        let read = |text: &str| grammar::level(&LOG_FILE_LEVEL, text);
+        let read = |text: &str| parse::level(&LOG_FILE_LEVEL, text);
         let level = self.given("file_level", &LOG_FILE_LEVEL, level.into(), read);
         self.files.level = level.or(self.files.level);
         self
@@ -382,7 +381,7 @@ impl Builder {
             "file_rotation",
             &LOG_FILE_ROTATE,
             rotation.into(),
-            grammar::parsed,
+            parse::parsed,
         );
         self.files.rotation = rotation.or(self.files.rotation);
         self
@@ -394,7 +393,7 @@ impl Builder {
             "file_retention",
             &LOG_FILE_KEEP,
             retention.into(),
-            grammar::parsed,
+            parse::parsed,
         );
         self.files.retention = retention.or(self.files.retention);
         self
@@ -407,7 +406,7 @@ impl Builder {
             "file_compression",
             &LOG_FILE_COMPRESS,
             compression.into(),
-            grammar::parsed,
+            parse::parsed,
         );
         self.files.compression = compression.or(self.files.compression);
         self
@@ -462,7 +461,7 @@ impl Builder {
     /// Leaves out of the outputs what `sampler` says, with a count of it. Layers that are
     /// [added](Self::with) see every event. Default: none.
     pub fn sample(mut self, sampler: impl Into<SettingValue<Sampler>>) -> Self {
-        let sampler = self.given("sample", &LOG_SAMPLE, sampler.into(), grammar::sampler);
+        let sampler = self.given("sample", &LOG_SAMPLE, sampler.into(), parse::sampler);
         self.sampler = sampler.or(self.sampler);
         self
     }
@@ -470,12 +469,7 @@ impl Builder {
     /// Keeps for each request what `recorder` captures, and writes it to the outputs if the request
     /// fails. Layers that are [added](Self::with) see no more than without it. Default: none.
     pub fn recorder(mut self, recorder: impl Into<SettingValue<Recorder>>) -> Self {
-        let recorder = self.given(
-            "recorder",
-            &LOG_RECORDER,
-            recorder.into(),
-            grammar::recorder,
-        );
+        let recorder = self.given("recorder", &LOG_RECORDER, recorder.into(), parse::recorder);
         self.recorder = recorder.or(self.recorder);
         self
     }
@@ -484,7 +478,7 @@ impl Builder {
     /// whose `X-Forwarded-For` it believes. Defaults to nobody's.
     #[cfg(feature = "http")]
     pub fn http_trust(mut self, trust: impl Into<SettingValue<spanwise_http::Trust>>) -> Self {
-        let trust = self.given("http_trust", &LOG_HTTP_TRUST, trust.into(), grammar::parsed);
+        let trust = self.given("http_trust", &LOG_HTTP_TRUST, trust.into(), parse::parsed);
         self.http_server.trust = trust.or(self.http_server.trust);
         self
     }
@@ -500,7 +494,7 @@ impl Builder {
             "http_client_address",
             &LOG_HTTP_CLIENT_ADDRESS,
             address.into(),
-            grammar::parsed,
+            parse::parsed,
         );
         self.http_server.client_address = address.or(self.http_server.client_address);
         self
@@ -540,7 +534,7 @@ impl Builder {
     /// Sets whether `pretty`, `compact` and `short` have colours in the output. Defaults to
     /// [`Color::Auto`].
     pub fn color(mut self, color: impl Into<SettingValue<Color>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_COLOR, &Color::NAMED, text);
+        let read = |text: &str| parse::named(&LOG_COLOR, &Color::NAMED, text);
         let color = self.given("color", &LOG_COLOR, color.into(), read);
         self.color = color.or(self.color);
         self
@@ -563,7 +557,7 @@ impl Builder {
     /// Sets how much of its backtrace the event of a panic has. Defaults to
     /// [`PanicBacktrace::Short`].
     pub fn panic_backtrace(mut self, backtrace: impl Into<SettingValue<PanicBacktrace>>) -> Self {
-        let read = |text: &str| grammar::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
+        let read = |text: &str| parse::named(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED, text);
         let backtrace = self.given(
             "panic_backtrace",
             &LOG_PANIC_BACKTRACE,
@@ -585,12 +579,7 @@ impl Builder {
     /// ```
     #[cfg(feature = "sentry")]
     pub fn sentry_dsn(mut self, dsn: impl Into<SettingValue<spanwise_sentry::Dsn>>) -> Self {
-        let dsn = self.given(
-            "sentry_dsn",
-            &to_sentry::SENTRY_DSN,
-            dsn.into(),
-            grammar::parsed,
-        );
+        let dsn = self.given("sentry_dsn", &sinks::SENTRY_DSN, dsn.into(), parse::parsed);
         self.sentry.dsn = dsn.or(self.sentry.dsn);
         self
     }
@@ -600,7 +589,10 @@ impl Builder {
     #[cfg(feature = "sentry")]
     pub fn sentry<F>(mut self, change: F) -> Self
     where
-        F: FnOnce(spanwise_sentry::Builder) -> spanwise_sentry::Builder + Send + Sync + 'static,
+        F: FnOnce(spanwise_sentry::SentryBuilder) -> spanwise_sentry::SentryBuilder
+            + Send
+            + Sync
+            + 'static,
     {
         self.sentry.change = Some(Box::new(change));
         self
@@ -611,9 +603,9 @@ impl Builder {
     /// of their own are welcome.
     pub fn with(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
-            .push(Box::new(move |layers, front| match front.policy {
-                Some(policy) => front.push(layers, layer.redacted(Arc::clone(policy))),
-                None => front.push(layers, layer),
+            .push(Box::new(move |layers, guards| match guards.policy {
+                Some(policy) => guards.push(layers, layer.redacted(Arc::clone(policy))),
+                None => guards.push(layers, layer),
             }));
         self
     }
@@ -622,7 +614,7 @@ impl Builder {
     /// themselves, such as the types of errors, and shows them to nobody.
     pub fn with_unredacted(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers
-            .push(Box::new(move |layers, front| front.push(layers, layer)));
+            .push(Box::new(move |layers, guards| guards.push(layers, layer)));
         self
     }
 
@@ -667,7 +659,7 @@ impl Builder {
         let report = SelfReport::default();
         let panic_hook = self.panic_hook.unwrap_or(resolved.preset != Preset::Test);
         let problems = resolved.problems(&self);
-        let sentry = to_sentry::start(&resolved, std::mem::take(&mut self.sentry), &report);
+        let sentry = sinks::start(&resolved, std::mem::take(&mut self.sentry), &report);
         let outputs = Outputs::open(&resolved, problems, sentry.is_err(), &report);
         let (outputs, sentry) = match (outputs, sentry) {
             (Ok(outputs), Ok(sentry)) => (outputs, sentry),
@@ -707,14 +699,14 @@ impl Builder {
             panic_hook::install(telemetry.handle(), options);
         }
         for warning in &resolved.warnings {
-            report.last_fault(Fault::Setup, warning);
+            report.fault_unthrottled(Fault::Setup, warning);
             tracing::warn!(target: "spanwise", "{warning}");
         }
         if resolved.preset == Preset::Prod && resolved.redaction.policy.is_none() {
             tracing::warn!(target: "spanwise", "redaction is off: secrets are logged as they are");
         }
         if resolved.preset == Preset::Prod {
-            tracing::debug!(target: "spanwise", settings = %spanwise_json::json(&resolved.explanation), "configuration");
+            tracing::debug!(target: "spanwise", settings = %spanwise_json::as_json(&resolved.explanation), "configuration");
         }
         Ok(telemetry)
     }
@@ -723,7 +715,7 @@ impl Builder {
         self,
         resolved: &Resolved,
         mut outputs: Outputs,
-        sentry: to_sentry::Started,
+        sentry: sinks::Started,
         report: &SelfReport,
     ) -> (Dispatch, Telemetry) {
         let mut context = ContextLayer::default();
@@ -737,16 +729,16 @@ impl Builder {
         }
         let handle = levels.handle();
         let sink_filter = || SinkFilter::from(handle.clone());
-        let front = Front {
+        let guards = LayerGuards {
             policy: resolved.redaction.policy.as_ref(),
             sink_filter: resolved.recorder.as_ref().map(|_| sink_filter()),
         };
-        if let Some(policy) = front.policy {
+        if let Some(policy) = guards.policy {
             context = context.redact(Arc::clone(policy));
         }
         let mut layers = Layers::<Registry>::default();
         layers.push(context);
-        let sink_filter = front.sink_filter.as_ref();
+        let sink_filter = guards.sink_filter.as_ref();
         outputs.push_layers(
             &mut layers,
             resolved,
@@ -755,9 +747,9 @@ impl Builder {
             sink_filter,
             report,
         );
-        let sentry = sentry.push_layer(|layer| front.push(&mut layers, layer));
+        let sentry = sentry.push_layer(|layer| guards.push(&mut layers, layer));
         for push in self.layers {
-            push(&mut layers, &front);
+            push(&mut layers, &guards);
         }
         let stack = Registry::default().with(layers).with(levels);
         (
@@ -778,14 +770,12 @@ impl Claim {
     /// start calls.
     fn wait() -> Option<Self> {
         let this = thread::current().id();
-        let mut starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starting = STARTING.lock();
         while let Some(thread) = *starting {
             if thread == this {
                 return None;
             }
-            starting = STARTED
-                .wait(starting)
-                .unwrap_or_else(PoisonError::into_inner);
+            starting = STARTED.wait(starting);
         }
         *starting = Some(this);
         Some(Self)
@@ -794,7 +784,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *STARTING.lock() = None;
         STARTED.notify_one();
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use spanwise_appender::SettingError;
-use spanwise_core::LevelsError;
+use spanwise_core::ParseError;
 use spanwise_redact::RuleError;
 
 /// Why logging did not start. Nothing was installed, and nothing written.
@@ -63,9 +63,9 @@ impl From<RuleError> for InitError {
     }
 }
 
-impl From<LevelsError> for InitError {
+impl From<ParseError> for InitError {
     /// So that `main` can use `?` on levels too.
-    fn from(error: LevelsError) -> Self {
-        Self::Settings(error.problems().map(str::to_owned).collect())
+    fn from(error: ParseError) -> Self {
+        Self::Settings(error.problems().iter().map(ToString::to_string).collect())
     }
 }

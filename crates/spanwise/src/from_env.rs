@@ -4,20 +4,21 @@
 use std::{ffi::OsString, fmt, path::PathBuf, str::FromStr};
 
 use spanwise_core::{
-    CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, suggest::closest_name,
+    CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, internal::suggest::closest_name,
 };
 use spanwise_json::Format;
 use spanwise_recorder::Recorder;
-use spanwise_redact::Changes;
+use spanwise_redact::PolicyOverrides;
 use spanwise_sample::Sampler;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
     Color, Output, PanicBacktrace, Preset, TimeZone, conceal,
-    files::Files,
-    grammar::{self, Mistake},
-    http_server::HttpServer,
-    own_crate, redaction,
+    file_options::FileOptions,
+    http_options::HttpOptions,
+    own_crate,
+    parse::{self, Mistake},
+    redaction,
     settings::{
         APP_ENV, CLICOLOR_FORCE, ENVIRONMENT, FORCE_COLOR, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE,
         LOG_FILE, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_PER_PROCESS,
@@ -26,8 +27,8 @@ use crate::{
         LOG_SPANS, LOG_STRICT, LOG_TIME, NO_COLOR, OTEL_SERVICE_NAME, RUST_ENV, RUST_LOG,
         SERVICE_NAME, SERVICE_VERSION, SETTINGS, TERM, name_of,
     },
+    sinks,
     static_fields::StaticFields,
-    to_sentry,
     warning::Warning,
 };
 
@@ -46,7 +47,7 @@ pub(crate) struct FromEnv {
     pub(crate) shared_color: Option<(Color, String)>,
     pub(crate) time: Option<TimeZone>,
     pub(crate) panic_backtrace: Option<PanicBacktrace>,
-    pub(crate) files: Files,
+    pub(crate) files: FileOptions,
     pub(crate) redaction: redaction::FromEnv,
     pub(crate) sampler: Option<Sampler>,
     /// Nothing if it is said to be off.
@@ -55,7 +56,7 @@ pub(crate) struct FromEnv {
         not(feature = "http"),
         expect(dead_code, reason = "for the part that serves")
     )]
-    pub(crate) http_server: HttpServer,
+    pub(crate) http_server: HttpOptions,
     pub(crate) context: Vec<String>,
     pub(crate) static_fields: StaticFields,
     pub(crate) service_name: Option<(String, String)>,
@@ -65,7 +66,7 @@ pub(crate) struct FromEnv {
         not(feature = "sentry"),
         expect(dead_code, reason = "for the part that sends")
     )]
-    pub(crate) sentry: to_sentry::FromEnv,
+    pub(crate) sentry: sinks::FromEnv,
     pub(crate) is_strict: bool,
     /// About names that mean nothing here.
     pub(crate) warnings: Vec<Warning>,
@@ -80,29 +81,29 @@ impl FromEnv {
     ) -> (Self, Vec<String>) {
         let mut vars = Vars::read(prefix, vars);
         let preset = vars.one_of(&LOG_PRESET, &Preset::NAMED);
-        let format = vars.value(&LOG_FORMAT, grammar::format);
+        let format = vars.value(&LOG_FORMAT, parse::format);
         let output = vars.one_of(&LOG_OUTPUT, &Output::NAMED);
         let output_level = vars.level(&LOG_OUTPUT_LEVEL);
         let levels = vars.levels();
         let own_targets = vars.value(&LOG_OWN, own_crate::targets);
-        let span_levels = vars.value(&LOG_SPANS, grammar::span_levels);
+        let span_levels = vars.value(&LOG_SPANS, parse::span_levels);
         let color = vars.one_of_our_own(&LOG_COLOR, |text| {
-            grammar::named(&LOG_COLOR, &Color::NAMED, text)
+            parse::named(&LOG_COLOR, &Color::NAMED, text)
         });
         let shared_color = vars.shared_color();
-        let time = vars.one_of_our_own(&LOG_TIME, grammar::time_zone);
+        let time = vars.one_of_our_own(&LOG_TIME, parse::time_zone);
         let panic_backtrace = vars.one_of(&LOG_PANIC_BACKTRACE, &PanicBacktrace::NAMED);
         let files = vars.files(preset);
         let redaction = vars.redaction();
-        let sampler = vars.value(&LOG_SAMPLE, grammar::sampler).flatten();
-        let recorder = vars.value(&LOG_RECORDER, grammar::recorder);
-        let http_server = HttpServer::read(&mut vars);
+        let sampler = vars.value(&LOG_SAMPLE, parse::sampler).flatten();
+        let recorder = vars.value(&LOG_RECORDER, parse::recorder);
+        let http_server = HttpOptions::read(&mut vars);
         let context = vars.context();
         let static_fields = StaticFields::read(&mut vars);
         let environment = vars.first(&[APP_ENV, RUST_ENV, ENVIRONMENT]);
         let service_name = vars.first(&[SERVICE_NAME, OTEL_SERVICE_NAME]);
         let service_version = vars.get(&SERVICE_VERSION);
-        let sentry = to_sentry::FromEnv::read(&mut vars);
+        let sentry = sinks::FromEnv::read(&mut vars);
         vars.warn_of_unknown();
         let is_strict = vars.switch(&LOG_STRICT) == Some(true);
         let by_environment = environment
@@ -265,7 +266,7 @@ impl Vars {
     }
 
     fn one_of<T: Copy>(&mut self, setting: &Setting, named: &[(&'static str, T)]) -> Option<T> {
-        self.value(setting, |text| grammar::named(setting, named, text))
+        self.value(setting, |text| parse::named(setting, named, text))
     }
 
     /// [`one_of`](Self::one_of), but for a switch, which many programs have under this name: it
@@ -276,7 +277,7 @@ impl Vars {
         read: impl Fn(&str) -> Result<T, Mistake>,
     ) -> Option<T> {
         let value = self.get(setting);
-        if value.as_deref().and_then(grammar::is_on).is_none() {
+        if value.as_deref().and_then(parse::is_on).is_none() {
             return self.value(setting, read);
         }
         let name = self.name(setting);
@@ -289,18 +290,18 @@ impl Vars {
 
     /// What is on or off.
     pub(crate) fn switch(&mut self, setting: &Setting) -> Option<bool> {
-        self.value(setting, |text| grammar::switch(setting, text))
+        self.value(setting, |text| parse::switch(setting, text))
     }
 
     /// The level of one output.
     fn level(&mut self, setting: &Setting) -> Option<LevelFilter> {
-        self.value(setting, |text| grammar::level(setting, text))
+        self.value(setting, |text| parse::level(setting, text))
     }
 
     fn levels(&mut self) -> Option<(Levels, String)> {
         let mut found: Vec<(Levels, String)> = Vec::new();
         for setting in [RUST_LOG, LOG_LEVEL] {
-            let levels = self.value(&setting, grammar::levels);
+            let levels = self.value(&setting, parse::levels);
             found.extend(levels.map(|levels| (levels, self.name(&setting))));
         }
         if let [(one, first), (other, second)] = found.as_slice()
@@ -342,21 +343,21 @@ impl Vars {
         None
     }
 
-    fn files(&mut self, preset: Option<Preset>) -> Files {
-        let files = Files {
+    fn files(&mut self, preset: Option<Preset>) -> FileOptions {
+        let files = FileOptions {
             rotation: self.parsed(&LOG_FILE_ROTATE),
             retention: self.parsed(&LOG_FILE_KEEP),
             compression: self.parsed(&LOG_FILE_COMPRESS),
             level: self.level(&LOG_FILE_LEVEL),
             per_process: self.switch(&LOG_FILE_PER_PROCESS),
-            ..Files::default()
+            ..FileOptions::default()
         };
         // Under the preset test no file is opened, so its path may be of another machine. If code
         // chooses another preset after all, the start checks the path.
         let checked = (preset != Some(Preset::Test)).then_some(&files);
         let file = self.path(&LOG_FILE, checked);
         let error_file = self.path(&LOG_ERROR_FILE, checked);
-        Files {
+        FileOptions {
             file,
             error_file,
             ..files
@@ -364,7 +365,7 @@ impl Vars {
     }
 
     fn redaction(&mut self) -> redaction::FromEnv {
-        let changes: Option<Changes> = self.parsed(&LOG_REDACT);
+        let changes: Option<PolicyOverrides> = self.parsed(&LOG_REDACT);
         let name = self.name(&LOG_REDACT_KEY_FILE);
         if !cfg!(feature = "pseudonyms") {
             if self.is_set(&LOG_REDACT_KEY_FILE) {
@@ -376,7 +377,7 @@ impl Vars {
             return redaction::FromEnv { changes, key: None };
         }
         let key_file = self.get(&LOG_REDACT_KEY_FILE);
-        let is_off = changes.as_ref().is_some_and(Changes::is_off);
+        let is_off = changes.as_ref().is_some_and(PolicyOverrides::is_off);
         if key_file.is_some() && is_off {
             let redact = self.name(&LOG_REDACT);
             self.problem(format!(
@@ -407,12 +408,12 @@ impl Vars {
 
     /// The value as what its type's own grammar says.
     pub(crate) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, setting: &Setting) -> Option<T> {
-        self.value(setting, grammar::parsed)
+        self.value(setting, parse::parsed)
     }
 
     /// The path of a file; also one that none can be opened at, since its other settings belong to
     /// it. It is checked together with these settings.
-    fn path(&mut self, setting: &Setting, checked: Option<&Files>) -> Option<PathBuf> {
+    fn path(&mut self, setting: &Setting, checked: Option<&FileOptions>) -> Option<PathBuf> {
         let Some(value) = self.get(setting) else {
             let is_set = self.is_set(setting);
             return self.raw(setting).filter(|_| is_set).map(Into::into);
@@ -423,7 +424,7 @@ impl Vars {
         Some(value.into())
     }
 
-    fn check_path(&mut self, setting: &Setting, value: &str, files: &Files) {
+    fn check_path(&mut self, setting: &Setting, value: &str, files: &FileOptions) {
         if is_to_be_expanded(value) {
             let shown = self.shown(setting, value);
             return self.problem(format!("{shown}{NOT_EXPANDED}"));
@@ -449,7 +450,7 @@ impl Vars {
             .filter(|key| !key.is_empty())
             .map(str::to_owned)
             .collect();
-        if let Some(wrong) = keys.iter().find(|key| !grammar::is_field_name(key)) {
+        if let Some(wrong) = keys.iter().find(|key| !parse::is_field_name(key)) {
             let accepts = LOG_CONTEXT.accepts;
             let error = format!("`{wrong}` is not a field name: accepts {accepts}");
             self.wrong(&LOG_CONTEXT, &value, &error);

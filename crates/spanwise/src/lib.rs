@@ -68,7 +68,7 @@
 //! Tasks and threads do not have the span by themselves. `spanwise::task::spawn(work)` (feature
 //! `tokio`) gives it to a task, as `tokio::spawn(work.in_current_span())` does, and
 //! `thread::spawn(task::in_current(work))` to a thread: see [`task`]. For work that no request
-//! brings there is [`unit!`].
+//! brings there is [`unit_span!`].
 //!
 //! # Errors
 //!
@@ -106,7 +106,7 @@
 //! A setter takes a text as well, as the variable has it: `.levels("warn,shop=debug")`. The error
 //! of [`Builder::init`] lists all texts that are wrong.
 //!
-//! # Files
+//! # FileOptions
 //!
 //! `LOG_FILE=/var/log/shop/shop.log` writes lines to that file as well, [`Builder::file`] does so
 //! in code. It rolls daily and at 100 MiB, and the newest 14 rolled files are kept;
@@ -219,45 +219,45 @@
 //!   `RUST_LOG=warn` disables no span at INFO.
 //! * *A line has another request's context:* a guard of that request's span was forgotten while the
 //!   span is open, so later spans of the thread are its children. Open a request's span as a root,
-//!   with `parent: None`, [`unit!`](crate::unit) or the HTTP layer.
+//!   with `parent: None`, [`unit_span!`](crate::unit_span) or the HTTP layer.
 //! * *The last lines are missing:* the [`Telemetry`] was dropped before them, or a signal ended the
 //!   program: handle SIGTERM.
 //! * *`spanwise: …` on stderr:* logging itself has a fault; [`Handle::stats`] counts them.
 
 mod builder;
-mod color;
+mod color_choice;
 mod conceal;
 mod console;
 mod error;
 mod explain;
+mod file_options;
 mod file_paths;
-mod files;
 mod from_env;
 mod global_subscriber;
-mod grammar;
-mod http_server;
+mod http_options;
 mod output;
 mod outputs;
 mod own_crate;
 mod panic_backtrace;
 mod panic_hook;
+mod parse;
 mod preset;
-mod program;
+mod program_name;
 mod redaction;
 mod resolve;
 mod run;
 mod settings;
+mod sinks;
 mod static_fields;
 pub mod task;
 mod tee;
 mod telemetry;
 mod time_zone;
-mod to_sentry;
 mod verbosity;
 mod warning;
 
 pub use builder::Builder;
-pub use color::Color;
+pub use color_choice::Color;
 pub use error::InitError;
 pub use explain::Explanation;
 pub use output::Output;
@@ -267,16 +267,16 @@ pub use run::{Outcome, run};
 pub use settings::SETTINGS;
 pub use spanwise_appender as appender;
 pub use spanwise_appender::{
-    Background, Bytes, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
+    Background, ByteSize, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
 };
 pub use spanwise_core as core;
 pub use spanwise_core::{
-    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, LevelsError,
+    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
     PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
 };
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, json};
+pub use spanwise_json::{Format, FormatError, JsonLayer, SpanEvents, Timestamp, as_json};
 pub use spanwise_recorder as record;
 pub use spanwise_recorder::{CancellationGuard, Recorder, detect_cancellation, dump_current_unit};
 pub use spanwise_redact as redact;
@@ -322,11 +322,11 @@ pub fn explain() -> Result<Explanation, InitError> {
 /// Enter it, or give it to `.instrument(…)`.
 ///
 /// ```
-/// let job = spanwise::unit!("job", job_id = "j-7", tenant_id = "acme");
+/// let job = spanwise::unit_span!("job", job_id = "j-7", tenant_id = "acme");
 /// job.in_scope(|| tracing::info!("working"));
 /// ```
 #[macro_export]
-macro_rules! unit {
+macro_rules! unit_span {
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__private::tracing::info_span!(parent: None::<$crate::__private::tracing::Id>, $name $(, $($fields)*)?)
     };

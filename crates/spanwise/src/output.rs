@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// Where lines go.
 ///

@@ -1,4 +1,4 @@
-//! The outputs of a running stack: opened, and put behind the layers that make their lines.
+//! The outputs of a running stack: opened, and put opened the layers that make their lines.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -30,19 +30,19 @@ pub(crate) struct Outputs {
     pub(crate) backgrounds: Vec<Background>,
     pub(crate) guards: Vec<FlushGuard>,
     pub(crate) files: Vec<RollingFile>,
-    behind: Vec<Behind>,
+    opened: Vec<BackgroundOutput>,
 }
 
-/// An output, and what its lines look like.
-struct Behind {
-    look: Look,
+/// An output, and what its lines rendering like.
+struct BackgroundOutput {
+    rendering: Rendering,
     level: LevelFilter,
     background: Background,
 }
 
-/// Outputs with the same look share their lines.
+/// Outputs with the same rendering share their lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Look {
+struct Rendering {
     format: Format,
     color: bool,
     is_file: bool,
@@ -58,7 +58,7 @@ impl Outputs {
         report: &SelfReport,
     ) -> Result<Self, Vec<String>> {
         let mut outputs = Self::default();
-        let plain = Look {
+        let plain = Rendering {
             format: resolved.format.clone(),
             color: false,
             // The lines of other formats are the same everywhere: they are encoded once.
@@ -108,13 +108,13 @@ impl Outputs {
             if resolved.preset != Preset::Prod {
                 builder = builder.direct();
             }
-            let look = Look {
+            let rendering = Rendering {
                 color: resolved.color.applies(resolved.output.is_terminal()),
                 is_file: false,
                 ..plain
             };
             let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
-            let started = outputs.start(builder, look, level, resolved.when_full, report);
+            let started = outputs.start(builder, rendering, level, resolved.when_full, report);
             let name = resolved.output.name();
             problems.extend(started.err().map(|error| no_thread(name, &error)));
         }
@@ -128,7 +128,7 @@ impl Outputs {
     fn start(
         &mut self,
         builder: BackgroundBuilder,
-        look: Look,
+        rendering: Rendering,
         level: LevelFilter,
         when_full: WhenFull,
         report: &SelfReport,
@@ -136,15 +136,15 @@ impl Outputs {
         let (background, guard) = builder.when_full(when_full).report(report).build()?;
         self.backgrounds.push(background.clone());
         self.guards.push(guard);
-        self.behind.push(Behind {
-            look,
+        self.opened.push(BackgroundOutput {
+            rendering,
             level,
             background,
         });
         Ok(())
     }
 
-    /// Adds the layers that make the lines: one for all outputs that share a look.
+    /// Adds the layers that make the lines: one for all outputs that share a rendering.
     pub(crate) fn push_layers(
         &mut self,
         layers: &mut Layers<Registry>,
@@ -160,12 +160,14 @@ impl Outputs {
             levels,
             sink_filter,
         };
-        let mut behind = std::mem::take(&mut self.behind);
-        while let Some(Behind { look, .. }) = behind.first() {
-            let look = look.clone();
-            let (same, others) = behind.into_iter().partition(|one| one.look == look);
-            behind = others;
-            let same: Vec<Behind> = same;
+        let mut opened = std::mem::take(&mut self.opened);
+        while let Some(BackgroundOutput { rendering, .. }) = opened.first() {
+            let rendering = rendering.clone();
+            let (same, others) = opened
+                .into_iter()
+                .partition(|one| one.rendering == rendering);
+            opened = others;
+            let same: Vec<BackgroundOutput> = same;
             let tee = Tee::new(
                 same.into_iter()
                     .map(|one| (one.level, one.background))
@@ -173,20 +175,20 @@ impl Outputs {
             );
             let level = tee.level();
             // The outputs count what becomes of a line; that it was handed to them needs no counting.
-            sinks.push(look, tee, level, &SelfReport::silent());
+            sinks.push(rendering, tee, level, &SelfReport::silent());
         }
         let writer = match (writer, resolved.output) {
             (Some(writer), _) => writer,
             (None, Output::TestHarness) => BoxMakeWriter::new(TestWriter::new),
             (None, _) => return,
         };
-        let look = Look {
+        let rendering = Rendering {
             format: resolved.format.clone(),
             color: resolved.color.applies(false),
             is_file: false,
         };
         let level = resolved.output_level.unwrap_or(LevelFilter::TRACE);
-        sinks.push(look, writer, level, report);
+        sinks.push(rendering, writer, level, report);
     }
 }
 
@@ -226,7 +228,7 @@ struct Sinks<'a> {
 }
 
 impl Sinks<'_> {
-    fn push<W>(&mut self, look: Look, writer: W, level: LevelFilter, report: &SelfReport)
+    fn push<W>(&mut self, rendering: Rendering, writer: W, level: LevelFilter, report: &SelfReport)
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
@@ -253,22 +255,22 @@ impl Sinks<'_> {
                 }
             };
         }
-        let time = if look.format == Format::Short && !look.is_file {
+        let time = if rendering.format == Format::Short && !rendering.is_file {
             ShowTime::FromDebug(self.levels.clone(), level)
         } else {
             ShowTime::Always
         };
         let policy = &resolved.redaction.policy;
-        match (style(&look.format), policy) {
-            (None, _) => push!(|writer| json(look.format, resolved, writer, report)),
+        match (style(&rendering.format), policy) {
+            (None, _) => push!(|writer| json(rendering.format, resolved, writer, report)),
             (Some(style), Some(policy)) => push!(|writer| {
-                let console = console(style, look.color, resolved, writer, report);
+                let console = console(style, rendering.color, resolved, writer, report);
                 let console = console.show_time(time.clone());
                 console.redacted(Arc::clone(policy)).wants_every_event()
             }),
             (Some(style), None) => {
                 push!(
-                    |writer| console(style, look.color, resolved, writer, report)
+                    |writer| console(style, rendering.color, resolved, writer, report)
                         .show_time(time.clone())
                 )
             }

@@ -3,10 +3,10 @@
 //! A function knows the name of the program's file at most. A macro is expanded in the program's
 //! crate, and knows what cargo calls that.
 
-use spanwise_core::{TargetLevels, parse_level};
+use spanwise_core::{TargetLevels, internal::parse_level};
 
 use crate::{
-    Builder, InitError, conceal, explain::Origin, grammar::Mistake, program::Program,
+    Builder, InitError, conceal, explain::Origin, parse::Mistake, program_name::ProgramName,
     settings::LOG_OWN,
 };
 
@@ -41,7 +41,7 @@ pub struct OwnCrate {
 /// ```
 ///
 /// `init_from_env!("SHOPCTL_LOG")` reads the variables with a prefix of their own, such as
-/// `SHOPCTL_LOG_FORMAT`: see [`Builder::env_prefix`](crate::Builder::env_prefix).
+/// `SHOPCTL_LOG_FORMAT`: see [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix).
 #[macro_export]
 macro_rules! init_from_env {
     ($($prefix:expr)? $(,)?) => {
@@ -59,7 +59,7 @@ macro_rules! init_from_env {
 /// # Ok::<(), spanwise::InitError>(())
 /// ```
 ///
-/// With a prefix it reads the environment as [`Builder::env_prefix`](crate::Builder::env_prefix)
+/// With a prefix it reads the environment as [`Builder::from_env_with_prefix`](crate::Builder::from_env_with_prefix)
 /// does. [`Builder::prod`](crate::Builder::prod) and the others that read no variable do not know
 /// the crate: they are told by [`service`](crate::Builder::service) and
 /// [`own_targets`](crate::Builder::own_targets).
@@ -91,7 +91,7 @@ macro_rules! builder {
 /// # Errors
 /// [`InitError::Settings`] with every setting that is wrong.
 pub fn from_env_in_crate(own: OwnCrate, prefix: &str) -> Result<Builder, InitError> {
-    Builder::env_prefix(prefix).map(|mut builder| {
+    Builder::from_env_with_prefix(prefix).map(|mut builder| {
         builder.own_crate = Some(own);
         builder
     })
@@ -134,7 +134,7 @@ impl Builder {
     /// The own targets, and who named them.
     pub(crate) fn resolve_own_targets(
         &self,
-        program: &Program,
+        program: &ProgramName,
         variable: impl FnOnce() -> Origin,
     ) -> (Vec<String>, Origin) {
         if !self.own_targets.is_empty() {

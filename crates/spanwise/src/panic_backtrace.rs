@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 /// How much of its backtrace the event of a panic has: `LOG_PANIC_BACKTRACE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,9 +11,12 @@ use std::{
 };
 
 use spanwise_core::{
-    PerSecond, Redact, backtrace, logged_panic, reentrancy,
-    runtime_callsite::{Origin, RuntimeCallsite},
-    stdio,
+    Redact,
+    internal::{
+        PerSecond, backtrace, logged_panic, reentrancy,
+        runtime_callsite::{Origin, RuntimeCallsite},
+        stdio,
+    },
 };
 use tracing_core::{Level, field::Value};
 
@@ -107,7 +110,7 @@ fn log(
     lost_lines: impl FnOnce() -> u64,
 ) -> Option<u64> {
     let location = info.location();
-    let file = location.map(|location| backtrace::relative(location.file()));
+    let file = location.map(|location| backtrace::relative_path(location.file()));
     let origin = |file| {
         RuntimeCallsite::get(&Origin {
             level: Level::ERROR,
@@ -150,7 +153,7 @@ fn captured(how: PanicBacktrace, file: Option<&str>) -> Option<String> {
         return None;
     }
     if !ALLOWED.allows() {
-        return Some(backtrace::too_many(MAX_BACKTRACES_PER_SECOND));
+        return Some(backtrace::limit_notice(MAX_BACKTRACES_PER_SECOND));
     }
     let full = Backtrace::force_capture().to_string();
     Some(match how {
@@ -175,7 +178,7 @@ fn is_program_s(hook: &Hook, of_std: [&Hook; 2]) -> bool {
 fn print_instead(info: &PanicHookInfo<'_>, policy: Option<&dyn Redact>) -> bool {
     let message = logged_panic::message(info.payload());
     let shown = policy
-        .and_then(|policy| policy.instead_of(None, message))
+        .and_then(|policy| policy.replacement_for(None, message))
         .map_or(Cow::Borrowed(message), Cow::Owned);
     let thread = thread::current();
     let name = thread.name().unwrap_or("<unnamed>");

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::IsTerminal as _};
 
-use spanwise_core::{Grammar, Levels};
+use spanwise_core::{Levels, internal::Grammar};
 use spanwise_json::Format;
 use tracing::level_filters::LevelFilter;
 

@@ -13,9 +13,9 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     Builder, Color, Explanation, Output, PanicBacktrace, Preset, TimeZone, conceal,
     explain::Origin,
-    files::Files,
-    grammar::is_field_name,
-    program::Program,
+    file_options::FileOptions,
+    parse::is_field_name,
+    program_name::ProgramName,
     redaction::{InCode, Redaction},
     settings::{
         self, APP_ENV, LOG_COLOR, LOG_CONTEXT, LOG_ERROR_FILE, LOG_FILE, LOG_FILE_COMPRESS,
@@ -24,13 +24,13 @@ use crate::{
         LOG_RECORDER, LOG_REDACT, LOG_REDACT_KEY_FILE, LOG_SAMPLE, LOG_SPANS, LOG_STATIC_FIELDS,
         LOG_TIME, RUST_LOG, SERVICE_NAME, SERVICE_VERSION,
     },
+    sinks,
     static_fields::StaticFields,
-    to_sentry,
     warning::Warning,
 };
 #[cfg(feature = "http")]
 use crate::{
-    http_server::HttpServer,
+    http_options::HttpOptions,
     settings::{LOG_HTTP_CLIENT_ADDRESS, LOG_HTTP_TRUST},
 };
 
@@ -47,7 +47,7 @@ impl Builder {
             explanation.add(settings::name_of(setting, prefix), value, origin.clone());
         };
         let variable = |setting: &Setting| Origin::Variable(settings::name_of(setting, prefix));
-        let program = Program::current();
+        let program = ProgramName::current();
 
         let (preset, origin) = match (self.preset, &env.preset) {
             (Some(preset), _) => (preset, Origin::Code),
@@ -104,7 +104,7 @@ impl Builder {
         let (time, origin) = match (self.time, env.time) {
             (Some(zone), _) => (zone, Origin::Code),
             (None, Some(zone)) => (zone, variable(&LOG_TIME)),
-            (None, None) if format.is_for_people() => (preset.time(), of_preset.clone()),
+            (None, None) if format.is_human_readable() => (preset.time(), of_preset.clone()),
             (None, None) => (TimeZone::Utc, Origin::Default),
         };
         explain(&LOG_TIME, &time, &origin);
@@ -140,7 +140,7 @@ impl Builder {
 
         // Tests that run where a service is configured do not write to its files.
         let env_files = match preset {
-            Preset::Test => Files::default(),
+            Preset::Test => FileOptions::default(),
             Preset::Dev | Preset::Prod | Preset::Cli => env.files.clone(),
         };
         let files = self.files.or(&env_files);
@@ -254,7 +254,7 @@ impl Builder {
             version,
             environment,
         };
-        let sentry = to_sentry::resolve(self, preset, &service, &mut explain);
+        let sentry = sinks::resolve(self, preset, &service, &mut explain);
 
         let (color, origin) = match (self.color, env.color) {
             (Some(color), _) => (color, Origin::Code),
@@ -318,12 +318,12 @@ pub(crate) struct Resolved {
     /// Lines go to a writer of the program's instead of the output.
     pub(crate) has_writer: bool,
     pub(crate) when_full: WhenFull,
-    pub(crate) files: Files,
+    pub(crate) files: FileOptions,
     pub(crate) redaction: Redaction,
     pub(crate) sampler: Option<Sampler>,
     pub(crate) recorder: Option<Recorder>,
     #[cfg(feature = "http")]
-    pub(crate) http_server: HttpServer,
+    pub(crate) http_server: HttpOptions,
     /// Of the variables.
     pub(crate) prefix: String,
     pub(crate) context: Vec<String>,
@@ -334,7 +334,7 @@ pub(crate) struct Resolved {
         not(feature = "sentry"),
         expect(dead_code, reason = "for the part that sends")
     )]
-    pub(crate) sentry: Option<to_sentry::Resolved>,
+    pub(crate) sentry: Option<sinks::Resolved>,
     pub(crate) color: Color,
     /// About names of variables.
     pub(crate) warnings: Vec<Warning>,
@@ -385,9 +385,9 @@ impl Resolved {
             ));
         }
         if let Err(error) = self.levels.check_spans() {
-            problems.extend(error.problems().map(str::to_owned));
+            problems.extend(error.problems().iter().map(ToString::to_string));
         }
-        problems.extend(to_sentry::problems(self));
+        problems.extend(sinks::problems(self));
         if builder.is_strict || builder.env.is_strict {
             problems.extend(self.warnings.iter().map(Warning::problem));
         }
@@ -455,7 +455,7 @@ fn explain_http(
     explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
     variable: impl Fn(&Setting) -> Origin,
     of_preset: &Origin,
-) -> HttpServer {
+) -> HttpOptions {
     let (code, env) = (&builder.http_server, &builder.env.http_server);
     let origin = |in_code: bool, in_env: bool, setting: &Setting, else_of: &Origin| match (
         in_code, in_env,
@@ -481,9 +481,9 @@ fn explain_http(
 /// The entries about files; those that need a file only if there is one.
 fn explain_files(
     explain: &mut impl FnMut(&Setting, &dyn fmt::Display, &Origin),
-    files: &Files,
-    code: &Files,
-    env: &Files,
+    files: &FileOptions,
+    code: &FileOptions,
+    env: &FileOptions,
     variable: impl Fn(&Setting) -> Origin,
     none: &Origin,
 ) {

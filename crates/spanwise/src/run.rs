@@ -5,7 +5,10 @@ use std::{
     process::{ExitCode, Termination},
 };
 
-use spanwise_core::{AsError, Fault, err, errors::WithCauses, reentrancy, stdio};
+use spanwise_core::{
+    AsError, Fault, err,
+    internal::{errors::WithCauses, reentrancy, stdio},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::{Handle, InitError, Telemetry, telemetry::SHUTDOWN_TIMEOUT};
@@ -102,7 +105,7 @@ impl Failure {
         // A line that is lost meanwhile may be this one.
         if self.lost_before != Some(handle.lost_lines()) && !is_off {
             let why = format_args!("no output took the error of the program: {}", self.text);
-            handle.report().last_fault(Fault::Lost, &why);
+            handle.report().fault_unthrottled(Fault::Lost, &why);
         }
     }
 }

@@ -3,7 +3,7 @@
 use spanwise_core::{Sensitivity, Setting};
 use spanwise_json::Format;
 
-use crate::to_sentry;
+use crate::sinks;
 
 pub(crate) const fn setting(
     name: &'static str,
@@ -13,6 +13,7 @@ pub(crate) const fn setting(
 ) -> Setting {
     Setting {
         name,
+        key: None,
         default,
         accepts,
         sensitivity: Sensitivity::Public,
@@ -172,8 +173,8 @@ pub(crate) const LOG_HTTP_TRUST: Setting = setting(
 );
 pub(crate) const LOG_HTTP_CLIENT_ADDRESS: Setting = setting(
     "LOG_HTTP_CLIENT_ADDRESS",
-    "network; under the preset dev whole",
-    "whole, network, none; in programs built with the feature `http`",
+    "network; under the preset dev full",
+    "full, network, none; in programs built with the feature `http`",
     "How much is told of where a client is: its whole address, the /24 or /48 it is in, or nothing. Where personal data is hidden, the whole address is too.",
 );
 pub(crate) const LOG_CONTEXT: Setting = setting(
@@ -294,15 +295,15 @@ pub const SETTINGS: &[Setting] = &[
     FORCE_COLOR,
     CLICOLOR_FORCE,
     TERM,
-    to_sentry::SENTRY_DSN,
-    to_sentry::SENTRY_ENVIRONMENT,
-    to_sentry::SENTRY_RELEASE,
-    to_sentry::SENTRY_EVENT_LEVEL,
-    to_sentry::SENTRY_BREADCRUMB_LEVEL,
-    to_sentry::SENTRY_SAMPLE_RATE,
-    to_sentry::SENTRY_TRACES_SAMPLE_RATE,
-    to_sentry::SENTRY_GROUPING,
-    to_sentry::SENTRY_ENABLE_LOGS,
+    sinks::SENTRY_DSN,
+    sinks::SENTRY_ENVIRONMENT,
+    sinks::SENTRY_RELEASE,
+    sinks::SENTRY_EVENT_LEVEL,
+    sinks::SENTRY_BREADCRUMB_LEVEL,
+    sinks::SENTRY_SAMPLE_RATE,
+    sinks::SENTRY_TRACES_SAMPLE_RATE,
+    sinks::SENTRY_GROUPING,
+    sinks::SENTRY_ENABLE_LOGS,
 ];
 
 /// The prefix of the variables that are ours alone.

@@ -8,7 +8,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 use spanwise_core::{CONTEXT_KEYS, KeyVerdict, REDACTED, Redact};
 use spanwise_json::Format;
 
-use crate::{conceal, from_env::Vars, grammar, settings::LOG_STATIC_FIELDS, to_sentry};
+use crate::{conceal, from_env::Vars, parse, settings::LOG_STATIC_FIELDS, sinks};
 
 /// Names and values, in the order of the line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,8 +139,10 @@ impl StaticFields {
         let shown = self.0.iter().filter_map(|(name, value)| {
             let value = match policy.verdicts(name).text {
                 KeyVerdict::Trust => value.clone(),
-                KeyVerdict::Pass | KeyVerdict::Text => policy.hide_value(name, value).into_owned(),
-                KeyVerdict::Replace => policy.replaced(name, value),
+                KeyVerdict::Pass | KeyVerdict::Text => {
+                    policy.redact_value(name, value).into_owned()
+                }
+                KeyVerdict::Replace => policy.replace_text(name, value),
                 KeyVerdict::Remove => return None,
                 _ => REDACTED.to_owned(),
             };
@@ -165,7 +167,7 @@ fn setter(name: &str) -> String {
 /// finds what would stop the one in production, so it does not depend on a DSN.
 fn check(name: &str, value: &str) -> Result<(), String> {
     let shown = conceal::shown(name);
-    if !grammar::is_field_name(name) || name.len() > MAX_NAME_LEN {
+    if !parse::is_field_name(name) || name.len() > MAX_NAME_LEN {
         return Err(format!(
             "{shown} is not a field name: write at most {MAX_NAME_LEN} letters, digits, `_`, `.` and `-`"
         ));
@@ -180,7 +182,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
             "`{name}` is a key of the context, whose values change: choose another name"
         ));
     }
-    to_sentry::check_tag(name)?;
+    sinks::check_tag(name)?;
     if value.is_empty() {
         return Err(format!("{shown} has no value: write one, or leave it out"));
     }

@@ -42,25 +42,25 @@
 //! # async fn send_mail() {}
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! use spanwise::{Context, unit};
+//! use spanwise::{Context, unit_span};
 //! use tracing::Instrument;
 //!
 //! let context = Context::current();
-//! let job = unit!("mail", request_id = context.get("request_id"));
+//! let job = unit_span!("mail", request_id = context.get("request_id"));
 //! tokio::spawn(send_mail().instrument(job));
 //! # });
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
 #[cfg(feature = "tokio")]
-mod on_tokio;
+mod tokio;
 
 use std::fmt::{self, Write};
 
 use tracing::{Dispatch, Span, dispatcher};
 
 #[cfg(feature = "tokio")]
-pub use on_tokio::{JoinSet, spawn, spawn_blocking};
+pub use self::tokio::{JoinSet, spawn, spawn_blocking};
 
 /// Wraps a closure so that it runs in the current span, under the current subscriber, on whatever
 /// thread calls it.
@@ -71,9 +71,9 @@ pub use on_tokio::{JoinSet, spawn, spawn_blocking};
 /// # use tracing_subscriber::prelude::*;
 /// # let layer = spanwise::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
-/// use spanwise::{Context, task, unit};
+/// use spanwise::{Context, task, unit_span};
 ///
-/// let _job = unit!("job", tenant_id = "acme").entered();
+/// let _job = unit_span!("job", tenant_id = "acme").entered();
 /// let thread = std::thread::spawn(task::in_current(|| {
 ///     assert_eq!(Context::current().get("tenant_id"), Some("acme"));
 /// }));

@@ -8,14 +8,14 @@ use std::{
 };
 
 use spanwise_appender::{Background, BeforeExit, FlushGuard, RollingFile, before_exit};
-use spanwise_core::{Fault, LevelHandle, Levels, LevelsError, SelfReport, SinkStats, Stats};
+use spanwise_core::{Fault, LevelHandle, Levels, ParseError, SelfReport, SinkStats, Stats};
 
 use spanwise_recorder::{Recorder, RecorderStats};
 use spanwise_sample::{Sampler, SamplerStats};
 
 #[cfg(feature = "http")]
-use crate::http_server::HttpServer;
-use crate::{outputs::Outputs, resolve::Resolved, to_sentry::Running};
+use crate::http_options::HttpOptions;
+use crate::{outputs::Outputs, resolve::Resolved, sinks::Running};
 
 /// Keeps logging whole until the program ends: hold it in `main`. Dropping it shuts down, in at
 /// most five seconds. A program that ends by `std::process::exit` while it is held shuts down as
@@ -29,7 +29,7 @@ pub struct Telemetry {
     guards: Vec<FlushGuard>,
     at_exit: Option<AtExit>,
     #[cfg(feature = "http")]
-    http_server: HttpServer,
+    http_server: HttpOptions,
 }
 
 /// Tells what a sampler held back, if the program exits before the shutdown.
@@ -110,7 +110,7 @@ impl Telemetry {
             handle,
             guards,
             #[cfg(feature = "http")]
-            http_server: HttpServer {
+            http_server: HttpOptions {
                 context_keys: resolved.context.clone(),
                 ..resolved.http_server.clone()
             },
@@ -204,7 +204,7 @@ impl Handle {
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
-    pub fn set_levels(&self, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels(&self, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels(levels)
     }
 
@@ -213,7 +213,7 @@ impl Handle {
     ///
     /// # Errors
     /// Every directive that is malformed; nothing is changed then.
-    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), LevelsError> {
+    pub fn set_levels_for(&self, duration: Duration, levels: &str) -> Result<(), ParseError> {
         self.levels.set_levels_for(duration, levels)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
 use spanwise_json::Timestamp;
 
@@ -33,8 +33,8 @@ impl TimeZone {
     /// The times of lines in this zone.
     pub(crate) const fn timestamp(self) -> Timestamp {
         match self {
-            Self::Local => Timestamp::Micros.local(),
-            Self::Utc => Timestamp::Micros,
+            Self::Local => Timestamp::micros().local(),
+            Self::Utc => Timestamp::micros(),
         }
     }
 }

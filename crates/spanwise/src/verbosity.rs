@@ -50,7 +50,7 @@ impl Builder {
                 (levels.clone().or(&defaults), Origin::Variable(name.clone()))
             }
             (None, Some((levels, _))) => {
-                let levels = defaults.shifted(steps).with_directives_of(levels);
+                let levels = defaults.shifted(steps).with_directives_from(levels);
                 (levels, Origin::Verbosity)
             }
             (None, None) if steps == 0 => (defaults, default_origin),

@@ -1,5 +1,5 @@
 //! tokio-console is served what it needs, and lines are what they are without it.
-#![cfg(tokio_unstable)]
+#![cfg(all(tokio_unstable, target_os = "linux"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -39,7 +39,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Has the lines of this request name the trace that OpenTelemetry exports.
+/// Puts the ids of the trace that OpenTelemetry exports on the lines of this request.
 async fn take_over_trace(request: Request, next: Next) -> Response {
     let context = Span::current().context();
     let ids = context.span().span_context().clone();

@@ -32,7 +32,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Adds whose work it is: the request and the tenant as tags, the user as the user.
+/// Adds the context: the request and the tenant as tags, the user as the user.
 fn with_context(mut event: Event<'static>) -> Event<'static> {
     for (key, value) in spanwise::Context::current().iter() {
         if key == "user_id" {

@@ -12,7 +12,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// Logs the error inside of the unit: its line then names the job.
 fn job(_telemetry: &Telemetry) -> ExitCode {
-    let _job = spanwise::unit!("job", job = "expire-sessions").entered();
+    let _job = spanwise::unit_span!("job", job = "expire-sessions").entered();
     if let Err(failure) = expire_sessions() {
         error!(error = spanwise::err(&failure), "job failed");
         return ExitCode::FAILURE;

@@ -13,7 +13,7 @@ pub(crate) async fn main() -> Result<(), Error> {
 }
 
 async fn invoke(event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let unit = spanwise::unit!("invocation", request_id = event.context.request_id);
+    let unit = spanwise::unit_span!("invocation", request_id = event.context.request_id);
     handle(event.payload).instrument(unit).await
 }
 

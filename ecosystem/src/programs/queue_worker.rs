@@ -27,7 +27,7 @@ async fn consume(_telemetry: &Telemetry) -> anyhow::Result<()> {
     for (offset, line) in std::io::stdin().lines().enumerate() {
         match serde_json::from_str::<Message>(&line?) {
             Ok(message) => {
-                let unit = spanwise::unit!(
+                let unit = spanwise::unit_span!(
                     "job",
                     job_id = message.id,
                     request_id = message.request_id,

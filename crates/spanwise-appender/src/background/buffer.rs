@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use crate::sink::Records;
+use crate::record_sink::Records;
 
 /// Whole records, appended one by one.
 #[derive(Debug, Default)]
@@ -12,10 +12,10 @@ pub(crate) struct Chunk {
 }
 
 /// A chunk of this many bytes stays in the processor's cache until it is written.
-const CHUNK: usize = 256 * 1024;
+const MAX_CHUNK_LEN: usize = 256 * 1024;
 
 /// In a small buffer chunks are smaller, since there is room only once a whole one is written; but no smaller than this.
-const LEAST_CHUNK: usize = 64 * 1024;
+const MIN_CHUNK_LEN: usize = 64 * 1024;
 
 impl Chunk {
     fn with_capacity(bytes: usize) -> Self {
@@ -40,10 +40,7 @@ impl Chunk {
     }
 
     pub(crate) fn records(&self) -> Records<'_> {
-        Records {
-            bytes: &self.bytes,
-            ends: &self.ends,
-        }
+        Records::new(&self.bytes, &self.ends)
     }
 
     /// Takes `count` records off the front.
@@ -62,19 +59,21 @@ pub(crate) struct Buffer {
     filling: Chunk,
     free: Vec<Chunk>,
     chunk: usize,
-    most_free: usize,
+    max_free: usize,
 }
 
 impl Buffer {
     pub(crate) fn new(capacity: usize) -> Self {
-        let chunk = (capacity / 16).clamp(LEAST_CHUNK, CHUNK).min(capacity);
+        let chunk = (capacity / 16)
+            .clamp(MIN_CHUNK_LEN, MAX_CHUNK_LEN)
+            .min(capacity);
         Self {
             full: VecDeque::new(),
             filling: Chunk::with_capacity(chunk),
             free: Vec::new(),
             chunk,
             // What an ordinary burst needs; a larger one gives its memory back when it is over.
-            most_free: (capacity / 8 / chunk).max(2),
+            max_free: (capacity / 8 / chunk).max(2),
         }
     }
 
@@ -132,7 +131,7 @@ impl Buffer {
 
     /// What a burst has needed and an ordinary one does not, to be dropped.
     pub(crate) fn surplus(&mut self) -> Vec<Chunk> {
-        let ordinary = self.free.len().min(self.most_free);
+        let ordinary = self.free.len().min(self.max_free);
         self.free.split_off(ordinary)
     }
 

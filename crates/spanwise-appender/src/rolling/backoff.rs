@@ -12,14 +12,14 @@ pub(super) struct Backoff(Option<Failing>);
 
 #[derive(Debug)]
 struct Failing {
-    error: Kept,
+    error: SavedError,
     delay: Duration,
     until: Option<Instant>,
 }
 
 /// An error, to be returned until the next attempt.
 #[derive(Debug)]
-enum Kept {
+enum SavedError {
     System(i32),
     Other(io::ErrorKind, String),
 }
@@ -47,8 +47,8 @@ impl Backoff {
         let delay = (last * 2).clamp(Duration::from_millis(10), Duration::from_millis(500));
         self.0 = Some(Failing {
             error: match error.raw_os_error() {
-                Some(code) => Kept::System(code),
-                None => Kept::Other(error.kind(), error.to_string()),
+                Some(code) => SavedError::System(code),
+                None => SavedError::Other(error.kind(), error.to_string()),
             },
             delay,
             until: now.checked_add(delay),
@@ -60,7 +60,7 @@ impl Backoff {
     }
 }
 
-impl Kept {
+impl SavedError {
     fn again(&self) -> io::Error {
         match self {
             Self::System(code) => io::Error::from_raw_os_error(*code),

@@ -9,26 +9,26 @@ use spanwise_core::{Clock, Fault, SelfReport};
 
 use super::{
     Inner, RollingFile, Settings,
-    check::{
-        absolute, cannot_make_dir, cannot_open, check_dir, check_length, check_name, distrust,
-        in_use, not_a_file, untrusted,
-    },
+    active_file::OpenFailure,
     compression::Compression,
-    current::NotOpened,
-    error::{OpenError, OpenErrorKind, Why},
-    forked::Guarded,
+    error::{DisplayIoError, OpenError, OpenErrorKind},
+    file_names::{FileNames, RolledId},
+    file_numbers::FileNumbers,
+    file_writer::{FileWriter, open},
+    forked::ForkSafeWriter,
     fs::{self, Create, Dir, Meta},
     housekeeping::Housekeeper,
-    lock::{Attempt, Lock},
-    name::{Names, Rolled},
-    number::Numbers,
+    path_checks::{
+        absolute, cannot_make_dir, cannot_open, check_dir, check_length, check_name, check_trust,
+        in_use, not_a_file, untrusted,
+    },
+    path_lock::{LockOutcome, PathLock},
     retention::Retention,
     rotation::Rotation,
-    state::{State, open},
 };
 use crate::{
-    Bytes, SettingError,
-    process::{self, Lives},
+    ByteSize, SettingError,
+    process_hooks::{self, ProcessHooks},
 };
 
 /// Sets up a [`RollingFile`]; starts with [`RollingFile::builder`].
@@ -159,20 +159,20 @@ impl RollingFileBuilder {
             )
         };
         self.options.compression.check().map_err(wrong)?;
-        if self.options.rotation.size == Some(Bytes(0)) {
+        if self.options.rotation.size == Some(ByteSize(0)) {
             return Err(wrong(SettingError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
             )));
         }
         check_name(&self.path)?;
-        let names = Names::new(&absolute(&self.path)?, 1);
+        let names = FileNames::new(&absolute(&self.path)?, 1);
         self.check_length(&names)?;
         if let Ok(there) = Meta::at(names.current()) {
-            if let Some(kind) = there.other_kind() {
+            if let Some(kind) = there.non_file_kind() {
                 return Err(not_a_file(names.current(), kind));
             }
             if let Ok(dir) = Dir::open(names.dir())
-                && let Some(distrust) = distrust(&there, &names, &dir, self.options.mode)
+                && let Some(distrust) = check_trust(&there, &names, &dir, self.options.mode)
             {
                 return Err(untrusted(names.current(), distrust));
             }
@@ -187,7 +187,7 @@ impl RollingFileBuilder {
     }
 
     /// No name that is ever given is too long for the disk: of all rolled files, under each form, for each process.
-    fn check_length(&self, names: &Names) -> Result<(), OpenError> {
+    fn check_length(&self, names: &FileNames) -> Result<(), OpenError> {
         let Options {
             rotation,
             compression,
@@ -196,10 +196,10 @@ impl RollingFileBuilder {
             ..
         } = &self.options;
         let longest =
-            |names: &Names| names.longest(!rotation.is_never(), *compression, *link_latest);
+            |names: &FileNames| names.longest(!rotation.is_never(), *compression, *link_latest);
         match per_process {
             true => {
-                let last = Names::new(names.current(), MOST_PROCESSES);
+                let last = FileNames::new(names.current(), MAX_PROCESSES);
                 check_length(names, longest(&last))
             }
             false => check_length(names, longest(names)),
@@ -225,7 +225,7 @@ impl RollingFileBuilder {
             ..
         } = self.options;
         let path = absolute(&self.path)?;
-        let names = Names::new(&path, 1);
+        let names = FileNames::new(&path, 1);
         fs::create_dirs(names.dir()).map_err(|error| cannot_make_dir(names.dir(), error))?;
         let dir = Dir::open(names.dir()).map_err(|error| cannot_open(names.dir(), error))?;
         let (names, lock, last) = match per_process {
@@ -246,22 +246,22 @@ impl RollingFileBuilder {
             report,
         });
         let path = settings.names.current();
-        settings.remove_next(&dir);
-        settings.finish_roll(&dir);
+        settings.remove_leftover_next(&dir);
+        settings.finish_interrupted_roll(&dir);
         let current = open(&settings, &dir, Create::IfMissing).map_err(|error| match error {
-            NotOpened::Kind(kind) => not_a_file(path, kind),
-            NotOpened::Untrusted(distrust) => untrusted(path, distrust),
-            NotOpened::Io(error) => cannot_open(path, error),
+            OpenFailure::Kind(kind) => not_a_file(path, kind),
+            OpenFailure::Untrusted(distrust) => untrusted(path, distrust),
+            OpenFailure::Io(error) => cannot_open(path, error),
         })?;
-        settings.take_latest(&dir);
-        let reopen_asked = Arc::new(AtomicBool::new(false));
+        settings.update_latest_link(&dir);
+        let reopen_requested = Arc::new(AtomicBool::new(false));
         #[cfg(all(unix, feature = "sighup"))]
-        let hangup = match self.options.reopen_on_sighup {
+        let sighup = match self.options.reopen_on_sighup {
             true => Some(
-                super::hangup::Hangup::watch(&reopen_asked).map_err(|error| {
+                super::sighup::SighupFlag::watch(&reopen_requested).map_err(|error| {
                     let message = format!(
                         "cannot watch for SIGHUP to reopen {path:?}: {}",
-                        Why(&error)
+                        DisplayIoError(&error)
                     );
                     OpenError::new(OpenErrorKind::Other, message).caused_by(error)
                 })?,
@@ -270,68 +270,70 @@ impl RollingFileBuilder {
         };
         let mut housekeeper = Housekeeper::new();
         housekeeper.wake(&settings, &dir);
-        let numbers = Numbers::new(last);
-        let state = State::new(
+        let numbers = FileNumbers::new(last);
+        let state = FileWriter::new(
             Arc::clone(&settings),
             dir,
             current,
             numbers,
             lock,
             housekeeper,
-            reopen_asked,
+            reopen_requested,
         );
         let inner = Arc::new(Inner {
-            state: Guarded::new(Arc::clone(&settings), state),
+            state: ForkSafeWriter::new(Arc::clone(&settings), state),
             settings,
             #[cfg(all(unix, feature = "sighup"))]
-            _hangup: hangup,
+            _hangup: sighup,
         });
-        let watched: Weak<dyn Lives> = Arc::<Inner>::downgrade(&inner);
-        process::watch(watched);
+        let watched: Weak<dyn ProcessHooks> = Arc::<Inner>::downgrade(&inner);
+        process_hooks::watch(watched);
         Ok(RollingFile(inner))
     }
 }
 
-type Locked = (Names, Option<Lock>, Option<Rolled>);
+type Locked = (FileNames, Option<PathLock>, Option<RolledId>);
 
 fn lock(
-    names: Names,
+    names: FileNames,
     dir: &Dir,
     rotation: &Rotation,
     report: &SelfReport,
 ) -> Result<Locked, OpenError> {
-    match Lock::try_take(&names, dir) {
-        Ok(Attempt::InUse(pid)) => Err(in_use(&names, pid)),
+    match PathLock::try_take(&names, dir) {
+        Ok(LockOutcome::InUse(pid)) => Err(in_use(&names, pid)),
         Ok(attempt) => Ok(locked(names, attempt, report)),
         // Nothing else needs the directory to be writable.
-        Err(error) if rotation.is_never() => Ok(locked(names, Attempt::Unsupported(error), report)),
+        Err(error) if rotation.is_never() => {
+            Ok(locked(names, LockOutcome::Unsupported(error), report))
+        }
         Err(error) => Err(cannot_open(&names.path(&names.lock()), error)),
     }
 }
 
 fn lock_first_free(path: &Path, dir: &Dir, report: &SelfReport) -> Result<Locked, OpenError> {
-    for slot in 1..=MOST_PROCESSES {
-        let names = Names::new(path, slot);
-        match Lock::try_take(&names, dir) {
-            Ok(Attempt::InUse(_)) => {}
+    for slot in 1..=MAX_PROCESSES {
+        let names = FileNames::new(path, slot);
+        match PathLock::try_take(&names, dir) {
+            Ok(LockOutcome::InUse(_)) => {}
             Ok(attempt) => return Ok(locked(names, attempt, report)),
             Err(error) => return Err(cannot_open(&names.path(&names.lock()), error)),
         }
     }
-    Err(in_use(&Names::new(path, MOST_PROCESSES), None))
+    Err(in_use(&FileNames::new(path, MAX_PROCESSES), None))
 }
 
-fn locked(names: Names, attempt: Attempt, report: &SelfReport) -> Locked {
+fn locked(names: FileNames, attempt: LockOutcome, report: &SelfReport) -> Locked {
     match attempt {
-        Attempt::Taken(lock, last) => (names, Some(lock), last),
-        Attempt::InUse(_) => (names, None, None),
-        Attempt::Unsupported(error) => {
+        LockOutcome::Taken(lock, last) => (names, Some(lock), last),
+        LockOutcome::InUse(_) => (names, None, None),
+        LockOutcome::Unsupported(error) => {
             report.fault(
                 Fault::Setup,
                 &format_args!(
                     "cannot lock {}: {}; see to it that one process logs there",
                     names.path(&names.lock()).display(),
-                    Why(&error)
+                    DisplayIoError(&error)
                 ),
             );
             (names, None, None)
@@ -339,4 +341,4 @@ fn locked(names: Names, attempt: Attempt, report: &SelfReport) -> Locked {
     }
 }
 
-const MOST_PROCESSES: u32 = 10_000;
+const MAX_PROCESSES: u32 = 10_000;

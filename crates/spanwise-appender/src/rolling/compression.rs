@@ -7,8 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::Grammar;
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
 use crate::SettingError;
 
@@ -130,7 +129,7 @@ impl fmt::Display for Compression {
 }
 
 fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
-    let mut buffer = vec![0; STEP];
+    let mut buffer = vec![0; COPY_LEN];
     let mut copied = 0;
     loop {
         let read = fill(from, &mut buffer)?;
@@ -143,7 +142,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
 }
 
 fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (vec![0; STEP], vec![0; STEP]);
+    let (mut a, mut b) = (vec![0; COPY_LEN], vec![0; COPY_LEN]);
     loop {
         let (read_a, read_b) = (fill(&mut one, &mut a)?, fill(other, &mut b)?);
         if a[..read_a] != b[..read_b] {
@@ -169,14 +168,14 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-const STEP: usize = 64 * 1024;
+const COPY_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_compression_reads_back_as_it_is_written_or_names_its_feature() {
+    fn compression_round_trips_or_names_its_feature() {
         for compression in Compression::ALL {
             match compression.to_string().parse::<Compression>() {
                 Ok(read) => assert_eq!(read, compression),

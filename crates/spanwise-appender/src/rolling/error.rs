@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io};
 use super::fs::Distrust;
 
 /// Why a [`Rotation`](crate::Rotation), [`Retention`](crate::Retention), [`Compression`](crate::Compression) or size
-/// ([`Bytes`](crate::Bytes)) was not understood: the word, and what is accepted.
+/// ([`ByteSize`](crate::ByteSize)) was not understood: the word, and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError(String);
 
@@ -89,9 +89,9 @@ impl Error for OpenError {
 }
 
 /// What the system said, as part of a sentence.
-pub(super) struct Why<'a>(pub(super) &'a io::Error);
+pub(super) struct DisplayIoError<'a>(pub(super) &'a io::Error);
 
-impl fmt::Display for Why<'_> {
+impl fmt::Display for DisplayIoError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         let mut letters = text.chars();
@@ -116,7 +116,7 @@ pub(super) struct Untrusted(pub(super) Distrust);
 #[cfg(unix)]
 impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = super::fs::user();
+        let user = super::fs::current_user();
         match self.0 {
             Distrust::Owner(owner) => write!(
                 f,

@@ -3,39 +3,41 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
+use spanwise_core::internal::sync::{Mutex, MutexGuard};
+
 use super::{
     Settings,
+    file_numbers::FileNumbers,
+    file_writer::FileWriter,
+    file_writer::open,
     fs::{Create, Dir},
     housekeeping::Housekeeper,
-    number::Numbers,
-    state::State,
-    state::open,
 };
-use crate::process;
+use crate::process_hooks;
 
-/// A [`State`] for whichever thread has it locked.
-pub(super) struct Guarded {
+/// A [`FileWriter`] for whichever thread has it locked.
+pub(super) struct ForkSafeWriter {
     settings: Arc<Settings>,
-    state: Mutex<State>,
+    state: Mutex<FileWriter>,
     /// The process in which nobody holds the lock who is not there.
     generation: AtomicU32,
     /// That of a child that cannot have ours.
     forked: OnceLock<Box<Self>>,
 }
 
-impl Guarded {
-    pub(super) fn new(settings: Arc<Settings>, state: State) -> Self {
+impl ForkSafeWriter {
+    pub(super) fn new(settings: Arc<Settings>, state: FileWriter) -> Self {
         Self {
             settings,
             state: Mutex::new(state),
-            generation: AtomicU32::new(process::generation()),
+            generation: AtomicU32::new(process_hooks::generation()),
             forked: OnceLock::new(),
         }
     }
@@ -44,69 +46,63 @@ impl Guarded {
     ///
     /// # Errors
     /// A child, which cannot have the file of its parent, cannot open it either.
-    pub(super) fn lock(&self) -> io::Result<MutexGuard<'_, State>> {
-        let generation = process::generation();
+    pub(super) fn lock(&self) -> io::Result<MutexGuard<'_, FileWriter>> {
+        let generation = process_hooks::generation();
         if self.generation.load(Ordering::Relaxed) == generation {
-            return Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner));
+            return Ok(self.state.lock());
         }
         self.lock_in_child(generation)
     }
 
     /// The parent's if it is free, with the open file, since the child may be allowed less; else one of the child's own.
     #[cold]
-    fn lock_in_child(&self, generation: u32) -> io::Result<MutexGuard<'_, State>> {
-        let free = match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if let Some(state) = free {
+    fn lock_in_child(&self, generation: u32) -> io::Result<MutexGuard<'_, FileWriter>> {
+        if let Some(state) = self.state.try_lock() {
             self.generation.store(generation, Ordering::Relaxed);
             return Ok(state);
         }
         if let Some(forked) = self.forked.get() {
             return forked.lock();
         }
-        let state = State::in_child(&self.settings)?;
+        let state = FileWriter::in_child(&self.settings)?;
         let fresh = Box::new(Self::new(Arc::clone(&self.settings), state));
         self.forked.get_or_init(|| fresh).lock()
     }
 }
 
-impl Guarded {
+impl ForkSafeWriter {
     /// At the end of the process: sees that what was written is in a file that has a name, unless another thread writes all the while.
     pub(super) fn finish(&self, deadline: Instant) {
-        if self.generation.load(Ordering::Relaxed) != process::generation() {
+        if self.generation.load(Ordering::Relaxed) != process_hooks::generation() {
             return;
         }
         loop {
             match self.state.try_lock() {
-                Ok(mut state) => return state.finish(),
-                Err(TryLockError::Poisoned(state)) => return state.into_inner().finish(),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return,
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+                Some(mut state) => return state.finish(),
+                None if Instant::now() >= deadline => return,
+                None => thread::sleep(Duration::from_millis(1)),
             }
         }
     }
 }
 
-impl Drop for Guarded {
+impl Drop for ForkSafeWriter {
     fn drop(&mut self) {
-        if *self.generation.get_mut() == process::generation() {
+        if *self.generation.get_mut() == process_hooks::generation() {
             let state = self.state.get_mut();
-            state.unwrap_or_else(PoisonError::into_inner).finish();
+            state.finish();
         }
     }
 }
 
-impl State {
+impl FileWriter {
     /// One that knows nothing of its parent's but where the file is, which the parent has locked for both.
     fn in_child(settings: &Arc<Settings>) -> io::Result<Self> {
-        let dir = Dir::in_place(&settings.dir)?;
+        let dir = Dir::current(&settings.dir)?;
         let mut current = open(settings, &dir, Create::IfMissing)?;
         // Half a line there is one that the parent is about to write.
-        current.is_whole();
-        let numbers = Numbers::new(None);
+        current.assume_complete_line();
+        let numbers = FileNumbers::new(None);
         let housekeeper = Housekeeper::new();
         let settings = Arc::clone(settings);
         let mut state = Self::new(

@@ -25,10 +25,10 @@ pub(super) fn is_same(one: &Meta, other: &Meta) -> bool {
 
 impl Dir {
     /// The directory if it is at its path, or else the one that took its place.
-    pub(super) fn in_place(dir: &Arc<Self>) -> io::Result<Arc<Self>> {
+    pub(super) fn current(dir: &Arc<Self>) -> io::Result<Arc<Self>> {
         match dir.is_in_place() {
             true => Ok(Arc::clone(dir)),
-            false => dir.successor().map(Arc::new),
+            false => dir.open_replacement().map(Arc::new),
         }
     }
 }

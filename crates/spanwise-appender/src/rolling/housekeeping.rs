@@ -16,25 +16,25 @@ use spanwise_core::Fault;
 use super::{
     Settings,
     compression::Compression,
-    error::Why,
+    error::DisplayIoError,
+    file_names::{Form, RolledFile},
+    file_numbers::ScannedNumbers,
     fs::{self, Dir, Meta},
-    name::{Entry, Form},
-    number::FoundNumbers,
-    retention::{Kept, Retention},
+    retention::{FileInfo, Retention},
 };
-use crate::process;
+use crate::process_hooks;
 
 /// A thread that looks at the directory whenever it is told to. It ends when this is dropped, and what it does with it.
 #[derive(Debug)]
 pub(super) struct Housekeeper {
     /// With the generation of the process whose thread it is: a fork has none. It is told in which directory to look.
     thread: Option<(u32, SyncSender<Arc<Dir>>)>,
-    found: Arc<FoundNumbers>,
+    found: Arc<ScannedNumbers>,
 }
 
 impl Housekeeper {
     pub(super) fn new() -> Self {
-        process::begin_to_watch();
+        process_hooks::install_once();
         Self {
             thread: None,
             found: Arc::default(),
@@ -42,13 +42,13 @@ impl Housekeeper {
     }
 
     /// The numbers that the thread meets.
-    pub(super) fn found(&self) -> &FoundNumbers {
+    pub(super) fn found(&self) -> &ScannedNumbers {
         &self.found
     }
 
     /// Tells the thread to look, and starts it if there is none. False if there is none to be had.
     pub(super) fn wake(&mut self, settings: &Arc<Settings>, dir: &Arc<Dir>) -> bool {
-        let generation = process::generation();
+        let generation = process_hooks::generation();
         if let Some((of, _)) = &self.thread
             && *of != generation
             && let Some((_, parents)) = self.thread.take()
@@ -80,7 +80,7 @@ impl Housekeeper {
                     Fault::Setup,
                     &format_args!(
                         "cannot start the thread that compresses and deletes rolled files: {}",
-                        Why(&error)
+                        DisplayIoError(&error)
                     ),
                 );
                 false
@@ -89,28 +89,28 @@ impl Housekeeper {
     }
 }
 
-fn run(settings: &Settings, found: &FoundNumbers, woken: &Receiver<Arc<Dir>>) {
+fn run(settings: &Settings, found: &ScannedNumbers, woken: &Receiver<Arc<Dir>>) {
     while let Ok(dir) = woken.recv() {
         if let Err(error) = settings.sweep(found, &dir)
             // A directory that was removed holds nothing to look after.
             && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         {
             let dir = settings.names.dir().display();
-            settings.complain(&format_args!(
+            settings.report_fault(&format_args!(
                 "cannot look for rolled files in {dir}: {}",
-                Why(&error)
+                DisplayIoError(&error)
             ));
         }
     }
 }
 
 impl Settings {
-    fn complain(&self, what: &dyn std::fmt::Display) {
+    fn report_fault(&self, what: &dyn std::fmt::Display) {
         self.report.fault(Fault::Setup, what);
     }
 
-    fn sweep(&self, found: &FoundNumbers, dir: &Dir) -> io::Result<()> {
-        found.look(&self.names, dir)?;
+    fn sweep(&self, found: &ScannedNumbers, dir: &Dir) -> io::Result<()> {
+        found.scan(&self.names, dir)?;
         for unfinished in self
             .names
             .list(dir)?
@@ -124,7 +124,7 @@ impl Settings {
         let mut entries = self.names.list(dir)?;
         entries.sort_unstable();
         for same in entries.chunk_by(|one, other| one.rolled == other.rolled) {
-            let Err(error) = self.pack(same, dir) else {
+            let Err(error) = self.compress(same, dir) else {
                 continue;
             };
             match error.kind() {
@@ -132,10 +132,10 @@ impl Settings {
                 io::ErrorKind::NotFound => continue,
                 kind => {
                     let name = self.names.rolled(same[0].rolled, Form::Plain);
-                    self.complain(&format_args!(
+                    self.report_fault(&format_args!(
                         "cannot compress rolled log file {}: {}",
                         self.names.path(&name).display(),
-                        Why(&error)
+                        DisplayIoError(&error)
                     ));
                     if kind == io::ErrorKind::StorageFull {
                         break;
@@ -147,7 +147,7 @@ impl Settings {
     }
 
     /// Removes what a process left that was ended while it packed. One that still packs has it locked.
-    fn remove_abandoned(&self, unfinished: Entry, dir: &Dir) {
+    fn remove_abandoned(&self, unfinished: RolledFile, dir: &Dir) {
         let name = self.names.rolled(unfinished.rolled, unfinished.form);
         let Ok(file) = dir.open_to_read(&name) else {
             return;
@@ -158,7 +158,7 @@ impl Settings {
     }
 
     /// Packs a rolled file, given the forms that it lies there in.
-    fn pack(&self, forms: &[Entry], dir: &Dir) -> io::Result<()> {
+    fn compress(&self, forms: &[RolledFile], dir: &Dir) -> io::Result<()> {
         let rolled = forms[0].rolled;
         if forms[0].form != Form::Plain {
             return Ok(());
@@ -166,14 +166,14 @@ impl Settings {
         let plain_name = self.names.rolled(rolled, Form::Plain);
         let packed = forms[1..].iter().find(|entry| !entry.form.is_unfinished());
         if let Some(packed) = packed {
-            return self.remove_twin(&plain_name, *packed, dir);
+            return self.remove_duplicate(&plain_name, *packed, dir);
         }
         let Some((unfinished, whole)) = Form::packed(self.compression) else {
             return Ok(());
         };
         let mut plain = dir.open_to_read(&plain_name)?;
         let before = plain.metadata()?;
-        if Meta::of(&plain)?.other_kind().is_some() {
+        if Meta::from_file(&plain)?.non_file_kind().is_some() {
             return Ok(());
         }
         let name = self.names.rolled(rolled, unfinished);
@@ -212,7 +212,12 @@ impl Settings {
     }
 
     /// Removes a plain file whose packed one is whole: a process was ended between making the one and removing the other.
-    fn remove_twin(&self, plain_name: &OsStr, packed: Entry, dir: &Dir) -> io::Result<()> {
+    fn remove_duplicate(
+        &self,
+        plain_name: &OsStr,
+        packed: RolledFile,
+        dir: &Dir,
+    ) -> io::Result<()> {
         let packed_name = self.names.rolled(packed.rolled, packed.form);
         let by = packed.form.compression().unwrap_or(Compression::None);
         if by.check().is_err() {
@@ -234,13 +239,13 @@ impl Settings {
     }
 
     fn delete(&self, retention: &Retention, dir: &Dir) -> io::Result<()> {
-        for name in self.going(retention, dir)? {
+        for name in self.to_delete(retention, dir)? {
             match dir.remove(&name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.complain(&format_args!(
+                    self.report_fault(&format_args!(
                         "cannot delete old log file {}: {}",
                         self.names.path(&name).display(),
-                        Why(&error)
+                        DisplayIoError(&error)
                     ));
                 }
                 _ => {}
@@ -250,52 +255,57 @@ impl Settings {
     }
 
     /// The files that a retention does not keep.
-    fn going(&self, retention: &Retention, dir: &Dir) -> io::Result<Vec<OsString>> {
+    fn to_delete(&self, retention: &Retention, dir: &Dir) -> io::Result<Vec<OsString>> {
         if retention.keeps_all() {
             return Ok(Vec::new());
         }
         let mut entries = self.names.list(dir)?;
         entries.retain(|entry| !entry.form.is_unfinished());
         entries.sort_unstable_by(|one, other| other.cmp(one));
-        let same: Vec<&[Entry]> = entries
+        let same: Vec<&[RolledFile]> = entries
             .chunk_by(|one, other| one.rolled == other.rolled)
             .collect();
-        let kept: Vec<Kept> = match retention.only_counts() {
-            true => vec![Kept::default(); same.len()],
+        let kept: Vec<FileInfo> = match retention.only_counts() {
+            true => vec![FileInfo::default(); same.len()],
             false => same.iter().map(|forms| self.kept(forms, dir)).collect(),
         };
         let free = retention
             .asks_for_free_space()
             .then(|| dir.free_space())
             .flatten();
-        let goes = retention.goes(&kept, self.clock.now(), free);
-        let going = same.iter().zip(goes).filter(|(_, goes)| *goes);
-        let going = going.flat_map(|(forms, _)| forms.iter());
-        Ok(going
+        let to_delete = retention.to_delete(&kept, self.clock.now(), free);
+        let to_delete = same
+            .iter()
+            .zip(to_delete)
+            .filter(|(_, to_delete)| *to_delete);
+        let to_delete = to_delete.flat_map(|(forms, _)| forms.iter());
+        Ok(to_delete
             .map(|entry| self.names.rolled(entry.rolled, entry.form))
             .collect())
     }
 
     /// The paths of the files that retention would delete now.
     pub(super) fn dry_run(&self) -> io::Result<Vec<PathBuf>> {
-        let going = self.going(&self.retention, &Dir::open(self.names.dir())?)?;
-        Ok(going.iter().map(|name| self.names.path(name)).collect())
+        let to_delete = self.to_delete(&self.retention, &Dir::open(self.names.dir())?)?;
+        Ok(to_delete.iter().map(|name| self.names.path(name)).collect())
     }
 
-    fn kept(&self, forms: &[Entry], dir: &Dir) -> Kept {
+    fn kept(&self, forms: &[RolledFile], dir: &Dir) -> FileInfo {
         let metas = forms
             .iter()
             .map(|entry| dir.meta(&self.names.rolled(entry.rolled, entry.form)));
-        metas.flatten().fold(Kept::default(), |kept, meta| Kept {
-            bytes: kept.bytes.saturating_add(meta.len()),
-            on_disk: kept.on_disk.saturating_add(meta.on_disk()),
-            modified: kept.modified.max(meta.modified()),
-        })
+        metas
+            .flatten()
+            .fold(FileInfo::default(), |kept, meta| FileInfo {
+                bytes: kept.bytes.saturating_add(meta.len()),
+                on_disk: kept.on_disk.saturating_add(meta.on_disk()),
+                modified: kept.modified.max(meta.modified()),
+            })
     }
 }
 
 fn is_at(file: &File, name: &OsStr, dir: &Dir) -> bool {
-    match (Meta::of(file), dir.meta(name)) {
+    match (Meta::from_file(file), dir.meta(name)) {
         (Ok(file), Ok(there)) => fs::is_same(&file, &there),
         _ => false,
     }

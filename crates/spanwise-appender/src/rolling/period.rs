@@ -28,7 +28,7 @@ enum Key {
 }
 
 impl Period {
-    pub(super) fn of(time: SystemTime, rotation: &Rotation) -> Self {
+    pub(super) fn at(time: SystemTime, rotation: &Rotation) -> Self {
         let mut time = utc(time);
         if rotation.local {
             // A system that does not know its zone has UTC.
@@ -67,8 +67,8 @@ pub(super) fn minute(time: SystemTime) -> i64 {
 
 fn utc(time: SystemTime) -> OffsetDateTime {
     // A day is left for the offset at both ends of what has a date with a year of four digits.
-    const LAST: i64 = 253_402_300_799 - 86_400;
-    let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, LAST);
+    const MAX_SECONDS: i64 = 253_402_300_799 - 86_400;
+    let seconds = seconds(time).clamp(-62_167_219_200 + 86_400, MAX_SECONDS);
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
@@ -89,23 +89,23 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: u64) -> SystemTime {
+    fn time_at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn intervals_start_where_the_calendar_says() {
+    fn intervals_follow_the_calendar() {
         // 2026-11-20 was a Friday.
         let friday = 1_795_132_800;
         let check = |interval, from: u64, same: u64, other: u64| {
             let rotation = Rotation::never().every(interval);
-            let period = Period::of(at(from), &rotation);
+            let period = Period::at(time_at(from), &rotation);
             assert!(
-                period.is_same(Period::of(at(same), &rotation)),
+                period.is_same(Period::at(time_at(same), &rotation)),
                 "{interval:?}"
             );
             assert!(
-                !period.is_same(Period::of(at(other), &rotation)),
+                !period.is_same(Period::at(time_at(other), &rotation)),
                 "{interval:?}"
             );
         };
@@ -121,20 +121,20 @@ mod tests {
             friday + 3 * 86_400,
         );
         let always = Rotation::never();
-        assert!(Period::of(at(0), &always).is_same(Period::of(at(friday), &always)));
+        assert!(Period::at(time_at(0), &always).is_same(Period::at(time_at(friday), &always)));
         assert_eq!(
-            Period::of(at(friday), &always).date.to_string(),
+            Period::at(time_at(friday), &always).date.to_string(),
             "2026-11-20"
         );
     }
 
     #[test]
-    fn a_time_without_a_date_is_the_nearest_that_has_one() {
+    fn time_without_a_date_becomes_the_nearest_date() {
         let rotation = Rotation::default();
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
-        assert_eq!(Period::of(far, &rotation).date.year(), 9999);
+        assert_eq!(Period::at(far, &rotation).date.year(), 9999);
         let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
-        assert_eq!(Period::of(early, &rotation).date.year(), 0);
+        assert_eq!(Period::at(early, &rotation).date.year(), 0);
         assert_eq!(
             minute(SystemTime::UNIX_EPOCH - Duration::from_millis(1)),
             -1

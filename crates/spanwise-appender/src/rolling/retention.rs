@@ -7,9 +7,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use spanwise_core::Grammar;
+use spanwise_core::internal::Grammar;
 
-use crate::{Bytes, SettingError};
+use crate::{ByteSize, SettingError};
 
 /// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
 /// The file that is written right now is not counted, and never deleted.
@@ -21,11 +21,11 @@ use crate::{Bytes, SettingError};
 /// opened, when it rolls and when the disk is full.
 ///
 /// ```
-/// use spanwise_appender::{Bytes, Retention};
+/// use spanwise_appender::{ByteSize, Retention};
 /// use std::{num::NonZeroUsize, time::Duration};
 ///
 /// let two_weeks = Duration::from_secs(14 * 24 * 60 * 60);
-/// assert_eq!(Retention::all().age(two_weeks).total(Bytes(1 << 30)), "14d,1GiB".parse()?);
+/// assert_eq!(Retention::all().age(two_weeks).total(ByteSize(1 << 30)), "14d,1GiB".parse()?);
 /// assert_eq!("30d, free=5GiB, 14".parse::<Retention>()?.to_string(), "14 files,30d,free=5GiB");
 /// assert_eq!(
 ///     "0".parse::<Retention>().unwrap_err().to_string(),
@@ -37,8 +37,8 @@ use crate::{Bytes, SettingError};
 pub struct Retention {
     files: Option<NonZeroUsize>,
     age: Option<Duration>,
-    total: Option<Bytes>,
-    free: Option<Bytes>,
+    total: Option<ByteSize>,
+    free: Option<ByteSize>,
 }
 
 impl Retention {
@@ -69,14 +69,14 @@ impl Retention {
 
     /// As many of the newest stay as have `total` bytes together, as they lie on the disk: compressed if they are.
     #[must_use]
-    pub const fn total(mut self, total: Bytes) -> Self {
+    pub const fn total(mut self, total: ByteSize) -> Self {
         self.total = Some(total);
         self
     }
 
     /// The oldest go while the disk has less than `free` bytes free. None goes if the system does not say what is free.
     #[must_use]
-    pub const fn free(mut self, free: Bytes) -> Self {
+    pub const fn free(mut self, free: ByteSize) -> Self {
         self.free = Some(free);
         self
     }
@@ -105,9 +105,14 @@ impl Retention {
     }
 
     /// Which of the files go, newest first as they are given. `free`: bytes that the disk has free, if known.
-    pub(super) fn goes(&self, files: &[Kept], now: SystemTime, free: Option<u64>) -> Vec<bool> {
+    pub(super) fn to_delete(
+        &self,
+        files: &[FileInfo],
+        now: SystemTime,
+        free: Option<u64>,
+    ) -> Vec<bool> {
         let mut total = 0_u64;
-        let mut goes: Vec<bool> = Vec::with_capacity(files.len());
+        let mut to_delete: Vec<bool> = Vec::with_capacity(files.len());
         for (index, file) in files.iter().enumerate() {
             total = total.saturating_add(file.bytes);
             let too_many = self.files.is_some_and(|files| index >= files.get());
@@ -116,27 +121,30 @@ impl Retention {
                 matches!(since, Some(Ok(since)) if since > age)
             });
             let too_large = self.total.is_some_and(|limit| total > limit.0);
-            goes.push(too_many || too_old || too_large);
+            to_delete.push(too_many || too_old || too_large);
         }
         if let (Some(wanted), Some(free)) = (self.free, free) {
-            let going = files.iter().zip(&goes).filter(|(_, goes)| **goes);
-            let mut free = going.fold(free, |free, (file, _)| free.saturating_add(file.on_disk));
-            for (file, goes) in files.iter().zip(&mut goes).rev() {
+            let deleted = files
+                .iter()
+                .zip(&to_delete)
+                .filter(|(_, deleted)| **deleted);
+            let mut free = deleted.fold(free, |free, (file, _)| free.saturating_add(file.on_disk));
+            for (file, deleted) in files.iter().zip(&mut to_delete).rev() {
                 if free >= wanted.0 {
                     break;
                 }
-                if !std::mem::replace(goes, true) {
+                if !std::mem::replace(deleted, true) {
                     free = free.saturating_add(file.on_disk);
                 }
             }
         }
-        goes
+        to_delete
     }
 }
 
 /// What the limits ask of a rolled file.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Kept {
+pub(super) struct FileInfo {
     pub(super) bytes: u64,
     pub(super) on_disk: u64,
     pub(super) modified: Option<SystemTime>,
@@ -183,8 +191,8 @@ impl FromStr for Retention {
 enum Limit {
     Files(NonZeroUsize),
     Age(Duration),
-    Total(Bytes),
-    Free(Bytes),
+    Total(ByteSize),
+    Free(ByteSize),
 }
 
 fn limit(word: &str) -> Result<Limit, SettingError> {
@@ -206,7 +214,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
     if number.is_empty() {
         return Err(unknown(word));
     }
-    if let Some((_, seconds)) = AGES.iter().find(|(name, _)| *name == unit) {
+    if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
         let seconds = number
             .parse()
             .ok()
@@ -225,7 +233,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
             .ok_or_else(keeps_none);
     }
     match word.parse()? {
-        Bytes(0) => Err(keeps_none()),
+        ByteSize(0) => Err(keeps_none()),
         total => Ok(Limit::Total(total)),
     }
 }
@@ -233,7 +241,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
 fn unknown(word: &str) -> SettingError {
     let words = ["all", "free"];
     let key = word.split('=').next().unwrap_or(word);
-    let meant = match spanwise_core::suggest::closest(key, words) {
+    let meant = match spanwise_core::internal::suggest::closest(key, words) {
         Some("free") => "did you mean `free=5GiB`? ",
         Some("all") => "`all` stands alone; ",
         _ => "",
@@ -263,7 +271,7 @@ fn age(age: Duration) -> String {
     let seconds = age
         .as_secs()
         .saturating_add(u64::from(age.subsec_nanos() > 0));
-    let units = AGES.iter().filter(|(name, _)| *name != "w");
+    let units = AGE_UNITS.iter().filter(|(name, _)| *name != "w");
     let mut fitting = units.filter(|(_, unit)| seconds.is_multiple_of(*unit));
     let (name, unit) = fitting.next().unwrap_or(&("s", 1));
     format!("{}{name}", seconds / unit)
@@ -271,7 +279,7 @@ fn age(age: Duration) -> String {
 
 const DAY: u64 = 24 * 60 * 60;
 
-const AGES: [(&str, u64); 5] = [
+const AGE_UNITS: [(&str, u64); 5] = [
     ("w", 7 * DAY),
     ("d", DAY),
     ("h", 60 * 60),
@@ -284,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retention_reads_back_as_it_is_written() {
+    fn retention_round_trips() {
         for (text, shown) in [
             ("14,30d,10GiB,free=5GiB", "14 files,30d,10GiB,free=5GiB"),
             ("free = 5GiB , 2w", "14d,free=5GiB"),
@@ -300,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_retention_is_said_so() {
+    fn invalid_retentions_explain_themselves() {
         for (text, part) in [
             ("", "is no retention"),
             ("0", "keeps no file"),
@@ -321,23 +329,23 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_holds() {
+    fn every_limit_applies() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let files: Vec<Kept> = [10, 20, 30, 40]
+        let files: Vec<FileInfo> = [10, 20, 30, 40]
             .into_iter()
-            .map(|age| Kept {
+            .map(|age| FileInfo {
                 bytes: 100,
                 on_disk: 4096,
                 modified: Some(now - Duration::from_secs(age)),
             })
             .collect();
         let check = |retention: &str, free, stay: usize| {
-            let goes = retention
+            let to_delete = retention
                 .parse::<Retention>()
                 .unwrap()
-                .goes(&files, now, free);
+                .to_delete(&files, now, free);
             assert_eq!(
-                goes,
+                to_delete,
                 (0..4).map(|index| index >= stay).collect::<Vec<_>>(),
                 "{retention}"
             );

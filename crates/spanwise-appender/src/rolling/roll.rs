@@ -6,41 +6,42 @@ use spanwise_core::Fault;
 use time::Date;
 
 use super::{
-    current::{Current, NotOpened},
-    error::Why,
+    active_file::{ActiveFile, OpenFailure},
+    error::DisplayIoError,
+    file_names::{Form, RolledId},
+    file_writer::{FileWriter, open},
     fs::{self, Create, Dir, Meta},
-    name::{Form, Rolled},
-    state::{State, open},
 };
 
-impl State {
+impl FileWriter {
     /// Starts a new file if a record of `next` bytes asks for one. Should that fail, the old file is written on, and it is tried
     /// again later; an error only if there is no file to write to.
     pub(super) fn roll_if_due(&mut self, next: u64) -> io::Result<()> {
-        if !self.is_due(next)
+        if !self.is_roll_due(next)
             || self
-                .rolling
+                .roll_backoff
                 .refusal(|| self.settings.clock.instant())
                 .is_some()
         {
             return Ok(());
         }
         // Somebody may have moved, cut or rolled the file since it was last looked at.
-        if !self.look_at_path(true)? || !self.is_due(next) {
+        if !self.check_path(true)? || !self.is_roll_due(next) {
             return Ok(());
         }
         match self.roll() {
-            Ok(Rolling::Done) => self.rolling.worked(),
+            Ok(RollOutcome::Done) => self.roll_backoff.worked(),
             // The numbers in a large directory are not known for a moment: the old file is written on.
-            Ok(Rolling::Later) => {}
+            Ok(RollOutcome::Later) => {}
             Err(error) => {
-                self.rolling.failed(&error, self.settings.clock.instant());
+                self.roll_backoff
+                    .failed(&error, self.settings.clock.instant());
                 let path = self.settings.names.current().display();
                 self.settings.report.fault(
                     Fault::Setup,
                     &format_args!(
                         "cannot start a new log file after {path}: {}; the old one is written on",
-                        Why(&error)
+                        DisplayIoError(&error)
                     ),
                 );
             }
@@ -50,11 +51,11 @@ impl State {
 
     /// Makes the next file under another name, moves the old one aside, then the new one to its place. A step that fails takes back
     /// those before it.
-    fn roll(&mut self) -> io::Result<Rolling> {
+    fn roll(&mut self) -> io::Result<RollOutcome> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
-        let date = self.current.period.unwrap_or(self.period_now()).date;
+        let date = self.current.period.unwrap_or(self.current_period()).date;
         if self.next_number(date)?.is_none() {
-            return Ok(Rolling::Later);
+            return Ok(RollOutcome::Later);
         }
         let (next, current) = (settings.names.next(), settings.names.current_name());
         let fresh = self.open_next()?;
@@ -77,17 +78,17 @@ impl State {
         self.current = fresh;
         self.roll_at_start = false;
         // What took its place may be the next file of a fork that rolled in this moment.
-        self.look_at_path(true)?;
+        self.check_path(true)?;
         if let Some(lock) = &self.lock {
             lock.remember(Some(rolled));
         }
-        settings.keep_latest(&dir);
+        settings.restore_latest_link(&dir);
         self.housekeeper.wake(&settings, &dir);
-        Ok(Rolling::Done)
+        Ok(RollOutcome::Done)
     }
 
     /// The next number, if it is known: the housekeeping reads a large directory. Without a thread for that it is read here.
-    fn next_number(&mut self, date: Date) -> io::Result<Option<Rolled>> {
+    fn next_number(&mut self, date: Date) -> io::Result<Option<RolledId>> {
         let Self {
             settings,
             dir,
@@ -96,19 +97,19 @@ impl State {
             ..
         } = self;
         let names = &settings.names;
-        let was_known = numbers.is_asked_for();
+        let was_known = numbers.is_scan_pending();
         let next = numbers.next(date, names, dir, housekeeper.found())?;
         if next.is_some() || was_known || housekeeper.wake(settings, dir) {
             return Ok(next);
         }
-        numbers.look_at_all(names, dir, housekeeper.found());
+        numbers.scan_all(names, dir, housekeeper.found());
         numbers.next(date, names, dir, housekeeper.found())
     }
 
-    fn open_next(&self) -> io::Result<Current> {
+    fn open_next(&self) -> io::Result<ActiveFile> {
         match open(&self.settings, &self.dir, Create::New) {
-            Err(NotOpened::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.settings.remove_next(&self.dir);
+            Err(OpenFailure::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.settings.remove_leftover_next(&self.dir);
                 Ok(open(&self.settings, &self.dir, Create::New)?)
             }
             opened => Ok(opened?),
@@ -116,10 +117,10 @@ impl State {
     }
 
     /// Gives the old file the next name that is free.
-    fn move_aside(&mut self, date: Date) -> io::Result<Rolled> {
+    fn move_aside(&mut self, date: Date) -> io::Result<RolledId> {
         let (settings, dir) = (Arc::clone(&self.settings), Arc::clone(&self.dir));
         let (names, current) = (&settings.names, settings.names.current_name());
-        for attempt in 0..MOST_ATTEMPTS {
+        for attempt in 0..MAX_ATTEMPTS {
             let Some(rolled) = self.next_number(date)? else {
                 break;
             };
@@ -131,16 +132,15 @@ impl State {
             };
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    self.numbers.give(rolled);
+                    self.numbers.mark_used(rolled);
                     if attempt == 0 {
-                        self.numbers
-                            .look_again(names, &dir, self.housekeeper.found());
+                        self.numbers.rescan(names, &dir, self.housekeeper.found());
                     }
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    self.numbers.give(rolled);
-                    if fs::is_same(&Meta::of(&self.current.file)?, &dir.meta(&name)?) {
+                    self.numbers.mark_used(rolled);
+                    if fs::is_same(&Meta::from_file(&self.current.file)?, &dir.meta(&name)?) {
                         return Ok(rolled);
                     }
                     // Another process rolled in this moment, and what was moved is its new file.
@@ -158,14 +158,14 @@ impl State {
 
 /// What came of an attempt to roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rolling {
+enum RollOutcome {
     Done,
     Later,
 }
 
 impl super::Settings {
     /// Removes the next file if a process ended before it took its place. It is empty then, or has its place and still this name.
-    pub(super) fn remove_next(&self, dir: &Dir) {
+    pub(super) fn remove_leftover_next(&self, dir: &Dir) {
         let next = self.names.next();
         if dir
             .meta(&next)
@@ -176,7 +176,7 @@ impl super::Settings {
     }
 
     /// Moves the file aside if a process ended while it did: it has its rolled name, and still the current one.
-    pub(super) fn finish_roll(&self, dir: &Dir) {
+    pub(super) fn finish_interrupted_roll(&self, dir: &Dir) {
         let current = self.names.current_name();
         let Ok(file) = dir.meta(current) else { return };
         if file.is_file() && file.links() > 1 && !self.names.own_links(&file, dir).is_empty() {
@@ -186,4 +186,4 @@ impl super::Settings {
 }
 
 /// A directory that may not be read does not tell which numbers are free.
-const MOST_ATTEMPTS: u32 = 10_000;
+const MAX_ATTEMPTS: u32 = 10_000;

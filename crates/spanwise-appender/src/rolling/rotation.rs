@@ -2,10 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use spanwise_core::Grammar;
-use spanwise_core::suggest::closest;
+use spanwise_core::internal::{Grammar, suggest::closest};
 
-use crate::{Bytes, SettingError};
+use crate::{ByteSize, SettingError};
 
 /// When a new file starts: at a size, with every interval of the clock, at the start of the process, or at whichever of them
 /// comes first.
@@ -15,11 +14,11 @@ use crate::{Bytes, SettingError};
 /// Default: `daily,100MiB`.
 ///
 /// ```
-/// use spanwise_appender::{Bytes, Interval, Rotation};
+/// use spanwise_appender::{ByteSize, Interval, Rotation};
 ///
 /// assert_eq!("local, 100MiB, daily".parse::<Rotation>()?.to_string(), "daily,100MiB,local");
 /// assert_eq!(Rotation::never().every(Interval::Hourly), "hourly".parse()?);
-/// assert_eq!(Rotation::never().at_size(Bytes(1 << 20)).at_start().to_string(), "1MiB,start");
+/// assert_eq!(Rotation::never().at_size(ByteSize(1 << 20)).at_start().to_string(), "1MiB,start");
 /// assert_eq!(
 ///     "dayly".parse::<Rotation>().unwrap_err().to_string(),
 ///     "`dayly` is no rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
@@ -29,7 +28,7 @@ use crate::{Bytes, SettingError};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    pub(super) size: Option<Bytes>,
+    pub(super) size: Option<ByteSize>,
     pub(super) every: Option<Interval>,
     pub(super) start: bool,
     pub(super) local: bool,
@@ -62,7 +61,7 @@ impl Rotation {
 
     /// Starts a new file before one would pass `size`; only a record that is larger by itself does. It is more than zero.
     #[must_use]
-    pub const fn at_size(mut self, size: Bytes) -> Self {
+    pub const fn at_size(mut self, size: ByteSize) -> Self {
         self.size = Some(size);
         self
     }
@@ -98,7 +97,7 @@ impl Default for Rotation {
     fn default() -> Self {
         Self::never()
             .every(Interval::Daily)
-            .at_size(Bytes(100 << 20))
+            .at_size(ByteSize(100 << 20))
     }
 }
 
@@ -157,10 +156,10 @@ impl FromStr for Rotation {
 }
 
 /// A word that is nothing else.
-fn size(word: &str) -> Result<Bytes, SettingError> {
+fn size(word: &str) -> Result<ByteSize, SettingError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         return match word.parse()? {
-            Bytes(0) => Err(SettingError::new(format!(
+            ByteSize(0) => Err(SettingError::new(format!(
                 "`{word}` is out of range: a file holds at least 1B; `never` keeps to one file"
             ))),
             size => Ok(size),
@@ -199,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rotation_reads_back_as_it_is_written() {
+    fn rotation_round_trips() {
         for (text, shown) in [
             ("100MiB,daily", "daily,100MiB"),
             ("hourly", "hourly"),
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rotation_is_said_so() {
+    fn invalid_rotations_explain_themselves() {
         for (text, part) in [
             ("", "is no rotation"),
             ("dailly", "did you mean `daily`?"),

@@ -5,23 +5,17 @@ use tempfile::tempdir;
 use std::time::Duration;
 
 use super::*;
-use crate::Bytes;
+use crate::ByteSize;
 
 /// Records of a line each.
-fn write(file: &RollingFile, lines: &[&str]) -> Written {
+fn write(file: &RollingFile, lines: &[&str]) -> WriteOutcome {
     let bytes: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let ends: Vec<usize> = bytes.match_indices('\n').map(|(at, _)| at + 1).collect();
-    file.write_records(
-        Records {
-            bytes: bytes.as_bytes(),
-            ends: &ends,
-        },
-        false,
-    )
+    file.write_records(Records::new(bytes.as_bytes(), &ends), Retry::AfterBackoff)
 }
 
 fn at_size(dir: &Path, size: u64) -> RollingFileBuilder {
-    let rotation = Rotation::never().at_size(Bytes(size));
+    let rotation = Rotation::never().at_size(ByteSize(size));
     let builder = RollingFile::builder(dir.join("app.log")).rotation(rotation);
     builder
         .retention(Retention::all())
@@ -43,11 +37,11 @@ fn contents(file: &RollingFile) -> Vec<String> {
 }
 
 #[test]
-fn a_batch_is_split_between_its_records_only() {
+fn batch_is_split_between_records_only() {
     let dir = tempdir().unwrap();
     let file = at_size(dir.path(), 6).build().unwrap();
     let written = write(&file, &["a", "b", "c", "d", "longer than that", "e", "f"]);
-    assert_eq!((written.delivered, written.failed), (7, 0));
+    assert_eq!((written.delivered, written.refused), (7, 0));
     assert!(written.error.is_none());
     assert_eq!(
         contents(&file),
@@ -56,18 +50,18 @@ fn a_batch_is_split_between_its_records_only() {
 }
 
 #[test]
-fn nothing_is_a_batch_too() {
+fn empty_batch_is_written() {
     let dir = tempdir().unwrap();
     let file = at_size(dir.path(), 6).build().unwrap();
     let written = write(&file, &[]);
-    assert_eq!((written.delivered, written.failed), (0, 0));
+    assert_eq!((written.delivered, written.refused), (0, 0));
     assert!(written.error.is_none());
 }
 
 #[cfg(unix)]
 #[test]
-fn what_is_not_taken_is_still_to_be_written_unless_there_is_a_fallback() {
-    for (falls_back, failed) in [(false, 0), (true, 2)] {
+fn refused_records_are_retried_without_a_fallback() {
+    for (falls_back, refused) in [(false, 0), (true, 2)] {
         let dir = tempdir().unwrap();
         let clock = Clock::manual(std::time::SystemTime::UNIX_EPOCH);
         let mut builder = at_size(&dir.path().join("logs"), 1000).clock(clock.clone());
@@ -80,7 +74,7 @@ fn what_is_not_taken_is_still_to_be_written_unless_there_is_a_fallback() {
         clock.advance(Duration::from_secs(1));
         for _ in 0..2 {
             let written = write(&file, &["to stderr", "to stderr, too"]);
-            assert_eq!((written.delivered, written.failed), (0, failed));
+            assert_eq!((written.delivered, written.refused), (0, refused));
             let kind = written.error.map(|error| error.kind());
             assert_eq!(kind, Some(io::ErrorKind::AlreadyExists));
         }

@@ -23,7 +23,7 @@ fn does() -> impl Strategy<Value = Does> {
 fn when_full() -> impl Strategy<Value = WhenFull> {
     prop_oneof![
         Just(WhenFull::Shed),
-        (0..5_u64).prop_map(|ms| WhenFull::Ladder(Duration::from_millis(ms))),
+        (0..5_u64).prop_map(|ms| WhenFull::ShedByLevel(Duration::from_millis(ms))),
         (0..5_u64).prop_map(|ms| WhenFull::Block(Duration::from_millis(ms))),
     ]
 }
@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_the_writer_does(
+    fn every_line_is_counted_exactly_once(
         script in prop::collection::vec((does(), 1..200_usize), 1..8),
         end in prop_oneof![3 => Just(Does::Take), 1 => does()],
         when_full in when_full(),

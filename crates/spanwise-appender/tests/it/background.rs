@@ -32,7 +32,7 @@ fn write(background: &Background, level: Level, line: &str) {
 }
 
 #[test]
-fn what_was_written_before_a_flush_is_there_after_it() {
+fn flush_writes_every_earlier_line() {
     let writer = Steered::new(Does::Take);
     let (mut background, _guard) = start(&writer);
     background.write_all(b"one\n").unwrap();
@@ -42,7 +42,7 @@ fn what_was_written_before_a_flush_is_there_after_it() {
 }
 
 #[test]
-fn lines_that_gather_are_written_at_once() {
+fn gathered_lines_are_written_in_one_call() {
     let writer = Steered::new(Does::Stall);
     let (mut background, guard) = start(&writer);
     background.write_all(b"first\n").unwrap();
@@ -57,7 +57,7 @@ fn lines_that_gather_are_written_at_once() {
 }
 
 #[test]
-fn a_line_longer_than_the_buffer_is_written_whole() {
+fn line_longer_than_the_buffer_stays_whole() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = builder(&writer)
         .capacity(4096)
@@ -74,11 +74,11 @@ fn a_line_longer_than_the_buffer_is_written_whole() {
 }
 
 #[test]
-fn low_levels_are_left_out_first_and_come_back_when_the_buffer_is_half_of_that() {
+fn low_levels_are_shed_first_and_return_at_half() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
         .capacity(10_000)
-        .when_full(WhenFull::Ladder(Duration::ZERO))
+        .when_full(WhenFull::ShedByLevel(Duration::ZERO))
         .build()
         .unwrap();
     let line = "x".repeat(99);
@@ -119,11 +119,11 @@ fn low_levels_are_left_out_first_and_come_back_when_the_buffer_is_half_of_that()
 }
 
 #[test]
-fn a_warning_waits_for_room() {
+fn warning_waits_for_room() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
         .capacity(4096)
-        .when_full(WhenFull::Ladder(SOON))
+        .when_full(WhenFull::ShedByLevel(SOON))
         .build()
         .unwrap();
     write(&background, Level::WARN, &"x".repeat(5000));
@@ -138,7 +138,7 @@ fn a_warning_waits_for_room() {
 }
 
 #[test]
-fn nobody_waits_when_lines_are_to_be_shed() {
+fn shed_policy_makes_nobody_wait() {
     let writer = Steered::new(Does::Stall);
     let (mut background, guard) = builder(&writer)
         .capacity(4096)
@@ -155,7 +155,7 @@ fn nobody_waits_when_lines_are_to_be_shed() {
 }
 
 #[test]
-fn a_full_output_costs_nothing_while_the_buffer_has_room() {
+fn failing_writer_loses_nothing_while_there_is_room() {
     let writer = Steered::new(Does::TakeThenFail(0));
     let (mut background, guard) = start(&writer);
     for n in 0..100 {
@@ -175,7 +175,7 @@ fn a_full_output_costs_nothing_while_the_buffer_has_room() {
 }
 
 #[test]
-fn half_a_line_is_completed_when_the_writer_takes_more() {
+fn partial_line_is_completed_by_the_next_write() {
     let writer = Steered::new(Does::TakeThenFail(3));
     let (mut background, guard) = start(&writer);
     background.write_all(b"hello\nworld\n").unwrap();
@@ -186,7 +186,7 @@ fn half_a_line_is_completed_when_the_writer_takes_more() {
 }
 
 #[test]
-fn half_a_line_whose_end_is_lost_is_ended_before_the_next() {
+fn lost_partial_line_is_ended_before_the_next() {
     let writer = Steered::new(Does::TakeThenFail(3));
     let (mut background, guard) = start(&writer);
     background.write_all(b"hello\n").unwrap();
@@ -209,7 +209,7 @@ fn short_writes_are_finished() {
 }
 
 #[test]
-fn lines_for_a_reader_that_is_gone_are_counted_at_once() {
+fn lines_for_a_closed_pipe_are_counted_at_once() {
     let writer = Steered::new(Does::Close);
     let (mut background, guard) = start(&writer);
     for _ in 0..10 {
@@ -221,7 +221,7 @@ fn lines_for_a_reader_that_is_gone_are_counted_at_once() {
 }
 
 #[test]
-fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
+fn shutdown_keeps_its_timeout_and_counts_the_rest() {
     let writer = Steered::new(Does::Stall);
     let (mut background, guard) = start(&writer);
     for _ in 0..10 {
@@ -234,7 +234,7 @@ fn a_shutdown_keeps_its_deadline_and_counts_what_is_left() {
 }
 
 #[test]
-fn lines_after_the_shutdown_are_written_by_who_logs_them() {
+fn callers_write_after_the_shutdown() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = start(&writer);
     background.write_all(b"before\n").unwrap();
@@ -245,7 +245,7 @@ fn lines_after_the_shutdown_are_written_by_who_logs_them() {
 }
 
 #[test]
-fn a_writer_that_panics_once_goes_on() {
+fn writer_that_panics_once_goes_on() {
     let writer = Steered::new(Does::Panic);
     let (mut background, guard) = start(&writer);
     background.write_all(b"lost\n").unwrap();
@@ -258,7 +258,7 @@ fn a_writer_that_panics_once_goes_on() {
 }
 
 #[test]
-fn a_line_can_be_in_the_kernel_when_its_caller_returns() {
+fn sync_on_writes_before_the_caller_returns() {
     let writer = Steered::new(Does::Take);
     let (background, _guard) = builder(&writer).sync_on(Level::ERROR).build().unwrap();
     for n in 0..100 {
@@ -269,7 +269,7 @@ fn a_line_can_be_in_the_kernel_when_its_caller_returns() {
 }
 
 #[test]
-fn it_takes_the_lines_of_fmt() {
+fn fmt_layer_writes_through_it() {
     let writer = Steered::new(Does::Take);
     let (background, guard) = start(&writer);
     let log = tracing_subscriber::fmt().with_writer(background).finish();
@@ -279,7 +279,7 @@ fn it_takes_the_lines_of_fmt() {
 }
 
 #[test]
-fn a_line_that_must_be_in_the_kernel_is_so_even_if_it_fills_the_buffer() {
+fn sync_on_works_for_a_line_that_fills_the_buffer() {
     let writer = Steered::new(Does::Stall);
     let (background, _guard) = builder(&writer)
         .capacity(4096)
@@ -297,7 +297,7 @@ fn a_line_that_must_be_in_the_kernel_is_so_even_if_it_fills_the_buffer() {
 }
 
 #[test]
-fn a_flush_is_an_error_if_a_shutdown_gives_the_lines_up() {
+fn flush_fails_if_a_shutdown_abandons_lines() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = start(&writer);
     write(&background, Level::INFO, "a");
@@ -320,7 +320,7 @@ fn a_flush_is_an_error_if_a_shutdown_gives_the_lines_up() {
 }
 
 #[test]
-fn a_writer_that_panics_when_it_is_dropped_goes_to_stderr_too() {
+fn writer_that_panics_on_drop_is_replaced() {
     struct Bad;
     impl Write for Bad {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -353,7 +353,7 @@ fn a_writer_that_panics_when_it_is_dropped_goes_to_stderr_too() {
 }
 
 #[test]
-fn lines_behind_one_that_a_panic_tore_are_whole() {
+fn lines_after_one_torn_by_a_panic_are_whole() {
     #[derive(Clone, Default)]
     struct Tears(Arc<Mutex<Vec<u8>>>, Arc<AtomicUsize>);
     impl Write for Tears {
@@ -388,11 +388,11 @@ fn lines_behind_one_that_a_panic_tore_are_whole() {
 }
 
 #[test]
-fn one_line_waits_for_an_output_that_stalls_and_not_each() {
+fn only_one_line_waits_for_a_stalled_writer() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
         .capacity(4096)
-        .when_full(WhenFull::Ladder(Duration::from_secs(1)))
+        .when_full(WhenFull::ShedByLevel(Duration::from_secs(1)))
         .build()
         .unwrap();
     write(&background, Level::WARN, "first");
@@ -410,12 +410,12 @@ fn one_line_waits_for_an_output_that_stalls_and_not_each() {
 }
 
 #[test]
-fn a_buffer_that_fills_reports_no_loss_before_there_is_one() {
+fn filling_buffer_reports_no_loss_before_one() {
     let writer = Steered::new(Does::Stall);
     let report = SelfReport::silent();
     let (background, guard) = Background::builder(writer.clone())
         .capacity(10_000)
-        .when_full(WhenFull::Ladder(Duration::ZERO))
+        .when_full(WhenFull::ShedByLevel(Duration::ZERO))
         .report(&report)
         .build()
         .unwrap();
@@ -432,7 +432,7 @@ fn a_buffer_that_fills_reports_no_loss_before_there_is_one() {
 }
 
 #[test]
-fn callers_complete_what_the_output_took_in_part() {
+fn callers_complete_a_partial_line() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = builder(&writer).direct().build().unwrap();
     writer.set(Does::TakeThenFail(3));
@@ -448,7 +448,7 @@ fn callers_complete_what_the_output_took_in_part() {
 }
 
 #[test]
-fn what_callers_left_is_written_when_the_last_handle_goes() {
+fn dropping_the_last_handle_writes_held_lines() {
     let writer = Steered::new(Does::Take);
     let (mut background, guard) = builder(&writer).direct().build().unwrap();
     writer.set(Does::TakeThenFail(0));
@@ -480,7 +480,7 @@ fn stalled_past_the_shutdown(report: &SelfReport) -> (Steered, Background) {
 const HELD: [&str; 3] = ["line 1", "line 2", "line 3"];
 
 #[test]
-fn a_writer_that_recovers_after_the_shutdown_writes_what_is_held_in_short_writes() {
+fn writer_recovered_after_shutdown_gets_held_lines() {
     let (writer, background) = stalled_past_the_shutdown(&SelfReport::silent());
     writer.set(Does::TakeAtMost(3));
     wait_for("all is written", || background.stats().delivered == 3);
@@ -489,7 +489,7 @@ fn a_writer_that_recovers_after_the_shutdown_writes_what_is_held_in_short_writes
 }
 
 #[test]
-fn what_a_writer_refuses_after_the_shutdown_is_reported_and_kept() {
+fn refusal_after_shutdown_is_reported_and_held() {
     let report = SelfReport::silent();
     let (writer, background) = stalled_past_the_shutdown(&report);
     // The line that was given up is taken, the next are not.
@@ -506,7 +506,7 @@ fn what_a_writer_refuses_after_the_shutdown_is_reported_and_kept() {
 }
 
 #[test]
-fn one_line_waits_behind_a_writer_that_outlasts_the_shutdown_and_not_each() {
+fn only_one_line_waits_behind_a_stuck_writer() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = start(&writer);
     write(&background, Level::WARN, "given up");
@@ -557,8 +557,8 @@ fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn(
 }
 
 #[test]
-fn a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain() {
-    let name = "a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain";
+fn panic_flush_waits_again_after_recovery() {
+    let name = "panic_flush_waits_again_after_recovery";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Stall);
         let (background, _guard, panics) = flushed_on_panic(&writer);
@@ -571,8 +571,8 @@ fn a_panic_waits_for_an_output_that_recovered_since_one_waited_in_vain() {
 }
 
 #[test]
-fn a_panic_of_the_writer_does_not_keep_others_from_waiting() {
-    let name = "a_panic_of_the_writer_does_not_keep_others_from_waiting";
+fn panicking_writer_does_not_disable_panic_flush() {
+    let name = "panicking_writer_does_not_disable_panic_flush";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Panic);
         let (background, _guard, panics) = flushed_on_panic(&writer);
@@ -584,8 +584,8 @@ fn a_panic_of_the_writer_does_not_keep_others_from_waiting() {
 }
 
 #[test]
-fn one_panic_waits_for_an_output_that_stalls_and_not_each() {
-    let name = "one_panic_waits_for_an_output_that_stalls_and_not_each";
+fn only_one_panic_waits_for_a_stalled_writer() {
+    let name = "only_one_panic_waits_for_a_stalled_writer";
     alone(module_path!(), name, || {
         let writer = Steered::new(Does::Stall);
         let (background, _guard, panics) = flushed_on_panic(&writer);

@@ -4,9 +4,9 @@
 //! something to it from outside, and counts what is in the output: lost, doubled, torn, out of order.
 
 mod driver;
-mod ends;
 mod files;
 mod judge;
+mod process_end;
 mod process_life;
 mod record;
 mod streams;

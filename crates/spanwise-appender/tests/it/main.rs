@@ -13,12 +13,13 @@
 
 mod accounting;
 mod background;
-#[cfg(unix)]
-mod exit;
 #[cfg(target_os = "linux")]
 mod faults;
-mod hostile;
-mod notices;
-mod notices_under_lock;
+mod hostile_writers;
+mod loss_event_deadlock;
+mod loss_events;
+#[cfg(unix)]
+mod process_exit;
+mod record_sink;
 mod rolling;
 mod support;

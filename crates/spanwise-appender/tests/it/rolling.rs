@@ -1,21 +1,21 @@
 //! Rolling files.
 
 #[cfg(unix)]
-mod by_clock;
-#[cfg(unix)]
-mod by_size;
+mod clock_rotation;
 #[cfg(all(unix, feature = "gzip", feature = "zstd"))]
 mod compression;
 #[cfg(unix)]
-mod limits;
+mod external_changes;
 #[cfg(unix)]
-mod meddling;
+mod opening;
 #[cfg(unix)]
 mod retention;
 #[cfg(all(unix, feature = "sighup"))]
 mod sighup;
 #[cfg(unix)]
-mod start;
+mod size_rotation;
 mod support;
 #[cfg(unix)]
-mod trust;
+mod system_limits;
+#[cfg(unix)]
+mod untrusted_files;

@@ -8,65 +8,65 @@ use tracing_core::{
 };
 
 use super::{
-    error,
-    fields::Plan,
-    glance::glance,
-    read::Reader,
-    texts::{Place, Texts},
+    plan::FieldPlan,
+    precheck::needs_redaction,
+    rebuild::Rebuilder,
+    redacted_error,
+    text_arena::{ByteRange, TextArena},
 };
-use crate::{NoRedaction, REDACTED, Redact, nested_json, redact::text_of};
+use crate::{NoRedaction, REDACTED, Redact, internal::nested_json, redact::redacted_display};
 
-/// When `Debug` and `Display` of values are called.
+/// Formatting `Debug` and `Display` of values are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(super) enum Formatting {
     /// Once, before the values are handed on, so that what is read is what is shown.
-    Now,
+    Eager,
     /// If somebody looks, for who seldom does.
-    Asked,
+    Lazy,
 }
 
 /// Calls `forward` with the values that `record` shows, as `plan` says; with none if they may be seen as they are.
-pub(super) fn show<R>(
-    plan: &Plan,
+pub(super) fn with_redacted<R>(
+    plan: &FieldPlan,
     policy: &dyn Redact,
-    when: When,
+    formatting: Formatting,
     record: &dyn Fn(&mut dyn Visit),
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
-    if !plan.always_differs() && !glance(plan, policy, record) {
+    if !plan.always_redacts() && !needs_redaction(plan, policy, record) {
         return forward(None);
     }
-    with_room(plan.len(), |slots: &mut [Slot]| {
-        let mut reader = Reader::new(plan, policy, when, slots);
-        record(&mut reader);
-        let (texts, differs, errors) = reader.finish();
+    with_stack_slice(plan.len(), |slots: &mut [RedactedValue]| {
+        let mut rebuilder = Rebuilder::new(plan, policy, formatting, slots);
+        record(&mut rebuilder);
+        let (arena, differs, errors) = rebuilder.finish();
         let result = if differs {
             let source = Source { policy, record };
             match errors {
-                Some(number) => error::with_originals(number, &source, || {
-                    forward_slots(slots, &texts, &source, forward)
+                Some(number) => redacted_error::with_originals(number, &source, || {
+                    forward_slots(slots, &arena, &source, forward)
                 }),
-                None => forward_slots(slots, &texts, &source, forward),
+                None => forward_slots(slots, &arena, &source, forward),
             }
         } else {
             forward(None)
         };
-        texts.put_back();
+        arena.put_back();
         result
     })
 }
 
 fn forward_slots<R>(
-    slots: &[Slot],
-    texts: &Texts,
+    slots: &[RedactedValue],
+    arena: &TextArena,
     source: &Source<'_>,
     forward: impl FnOnce(Option<&[Option<&dyn Value>]>) -> R,
 ) -> R {
-    with_room(slots.len(), |shown: &mut [Shown<'_>]| {
+    with_stack_slice(slots.len(), |shown: &mut [AsValue<'_>]| {
         for (index, (slot, shown)) in slots.iter().zip(&mut *shown).enumerate() {
-            *shown = slot.shown(index, texts, source);
+            *shown = slot.shown(index, arena, source);
         }
-        with_room(slots.len(), |values: &mut [Option<&dyn Value>]| {
+        with_stack_slice(slots.len(), |values: &mut [Option<&dyn Value>]| {
             for (value, shown) in values.iter_mut().zip(&*shown) {
                 *value = shown.value();
             }
@@ -76,28 +76,28 @@ fn forward_slots<R>(
 }
 
 /// Callsites of more fields than this cost allocations.
-const MANY: usize = 32;
+const MAX_STACK_FIELDS: usize = 32;
 
 /// The fewer, the less there is to be made ready.
-const FEW: usize = 8;
+const SMALL_STACK_FIELDS: usize = 8;
 
 #[inline]
-fn with_room<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
-    if len <= FEW {
-        let mut room: [T; FEW] = array::from_fn(|_| T::default());
-        f(&mut room[..len])
-    } else if len <= MANY {
-        let mut room: [T; MANY] = array::from_fn(|_| T::default());
-        f(&mut room[..len])
+fn with_stack_slice<T: Default, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
+    if len <= SMALL_STACK_FIELDS {
+        let mut slice: [T; SMALL_STACK_FIELDS] = array::from_fn(|_| T::default());
+        f(&mut slice[..len])
+    } else if len <= MAX_STACK_FIELDS {
+        let mut slice: [T; MAX_STACK_FIELDS] = array::from_fn(|_| T::default());
+        f(&mut slice[..len])
     } else {
-        let mut room: Vec<T> = (0..len).map(|_| T::default()).collect();
-        f(&mut room)
+        let mut slice: Vec<T> = (0..len).map(|_| T::default()).collect();
+        f(&mut slice)
     }
 }
 
-/// A value that was read, of the type it had. Texts, bytes and errors are kept in [`Texts`].
+/// A value that was read, of the type it had. TextArena, bytes and errors are kept in [`TextArena`].
 #[derive(Clone, Copy, Default)]
-pub(super) enum Slot {
+pub(super) enum RedactedValue {
     #[default]
     Nothing,
     Hidden,
@@ -107,19 +107,19 @@ pub(super) enum Slot {
     I128(i128),
     U128(u128),
     F64(f64),
-    Str(Place),
-    Debug(Place),
+    Str(ByteRange),
+    Debug(ByteRange),
     /// What `Debug` wrote is nested JSON.
-    Json(Place),
-    Bytes(Place),
+    Json(ByteRange),
+    Bytes(ByteRange),
     Error(usize),
     /// To be formatted if somebody looks; true if the policy reads it.
-    Later(bool),
+    Lazy(bool),
 }
 
-/// A [`Slot`] as something that has a `Value`.
+/// A [`RedactedValue`] as something that has a `Value`.
 #[derive(Default)]
-enum Shown<'a> {
+enum AsValue<'a> {
     #[default]
     Nothing,
     Value(&'a dyn Value),
@@ -127,7 +127,7 @@ enum Shown<'a> {
     Bytes(&'a [u8]),
     Debug(DebugValue<Formatted<'a>>),
     Json(DebugValue<FormattedJson<'a>>),
-    Later(DebugValue<Later<'a>>),
+    Lazy(DebugValue<LazyValue<'a>>),
 }
 
 /// Where the values come from, and who reads them.
@@ -136,24 +136,29 @@ pub(super) struct Source<'a> {
     pub(super) record: &'a dyn Fn(&mut dyn Visit),
 }
 
-impl Slot {
+impl RedactedValue {
     #[inline]
-    fn shown<'a>(&'a self, index: usize, texts: &'a Texts, source: &'a Source<'a>) -> Shown<'a> {
+    fn shown<'a>(
+        &'a self,
+        index: usize,
+        arena: &'a TextArena,
+        source: &'a Source<'a>,
+    ) -> AsValue<'a> {
         match self {
-            Self::Nothing => Shown::Nothing,
-            Self::Hidden => Shown::Str(REDACTED),
-            Self::Bool(value) => Shown::Value(value),
-            Self::I64(value) => Shown::Value(value),
-            Self::U64(value) => Shown::Value(value),
-            Self::I128(value) => Shown::Value(value),
-            Self::U128(value) => Shown::Value(value),
-            Self::F64(value) => Shown::Value(value),
-            Self::Str(place) => Shown::Str(texts.text(*place)),
-            Self::Debug(place) => Shown::Debug(debug(Formatted(texts.text(*place)))),
-            Self::Json(place) => Shown::Json(debug(FormattedJson(texts.text(*place)))),
-            Self::Bytes(place) => Shown::Bytes(texts.bytes(*place)),
-            Self::Error(index) => Shown::Value(texts.error(*index)),
-            Self::Later(reads) => Shown::Later(debug(Later {
+            Self::Nothing => AsValue::Nothing,
+            Self::Hidden => AsValue::Str(REDACTED),
+            Self::Bool(value) => AsValue::Value(value),
+            Self::I64(value) => AsValue::Value(value),
+            Self::U64(value) => AsValue::Value(value),
+            Self::I128(value) => AsValue::Value(value),
+            Self::U128(value) => AsValue::Value(value),
+            Self::F64(value) => AsValue::Value(value),
+            Self::Str(range) => AsValue::Str(arena.text(*range)),
+            Self::Debug(range) => AsValue::Debug(debug(Formatted(arena.text(*range)))),
+            Self::Json(range) => AsValue::Json(debug(FormattedJson(arena.text(*range)))),
+            Self::Bytes(range) => AsValue::Bytes(arena.bytes(*range)),
+            Self::Error(index) => AsValue::Value(arena.error(*index)),
+            Self::Lazy(reads) => AsValue::Lazy(debug(LazyValue {
                 index,
                 reads: *reads,
                 source,
@@ -162,7 +167,7 @@ impl Slot {
     }
 }
 
-impl Shown<'_> {
+impl AsValue<'_> {
     #[inline]
     fn value(&self) -> Option<&dyn Value> {
         match self {
@@ -172,7 +177,7 @@ impl Shown<'_> {
             Self::Bytes(bytes) => Some(bytes),
             Self::Debug(text) => Some(text),
             Self::Json(json) => Some(json),
-            Self::Later(text) => Some(text),
+            Self::Lazy(text) => Some(text),
         }
     }
 }
@@ -200,15 +205,15 @@ impl fmt::Debug for FormattedJson<'_> {
 
 /// What a `Debug` would write, read by the policy each time somebody looks.
 #[derive(Clone, Copy)]
-struct Later<'a> {
+struct LazyValue<'a> {
     index: usize,
     reads: bool,
     source: &'a Source<'a>,
 }
 
-impl fmt::Debug for Later<'_> {
+impl fmt::Debug for LazyValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct One<'a, 'f, 'w>(&'a Later<'a>, &'f mut fmt::Formatter<'w>, fmt::Result);
+        struct One<'a, 'f, 'w>(&'a LazyValue<'a>, &'f mut fmt::Formatter<'w>, fmt::Result);
         impl Visit for One<'_, '_, '_> {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
                 if field.index() == self.0.index {
@@ -217,7 +222,7 @@ impl fmt::Debug for Later<'_> {
                     } else {
                         &NoRedaction
                     };
-                    let text = text_of(policy, field.name(), format_args!("{value:?}"));
+                    let text = redacted_display(policy, field.name(), format_args!("{value:?}"));
                     self.2 = self.1.write_str(&text);
                 }
             }

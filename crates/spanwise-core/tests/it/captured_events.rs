@@ -1,6 +1,6 @@
 //! What is let through to be kept reaches the layers that keep it, and those that show events see what they always saw.
 
-use crate::support::Seen;
+use crate::support::SeenMessages;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, SinkFilter, WithoutCaptured};
 use tracing::{Level, debug, debug_span, info, info_span, level_filters::LevelFilter, trace};
 use tracing_subscriber::prelude::*;
@@ -9,12 +9,17 @@ use tracing_subscriber::prelude::*;
 fn stack(
     levels: &str,
     captured: &str,
-) -> (Seen, Seen, LevelHandle, tracing::subscriber::DefaultGuard) {
+) -> (
+    SeenMessages,
+    SeenMessages,
+    LevelHandle,
+    tracing::subscriber::DefaultGuard,
+) {
     let levels = LevelLayer::new(levels.parse().unwrap())
         .capture(captured.parse::<spanwise_core::TargetLevels>().unwrap());
     let handle = levels.handle();
-    let (keeps, shows) = (Seen::default(), Seen::default());
-    let shown: WithoutCaptured<Seen> = shows.clone().without_captured(handle.clone());
+    let (keeps, shows) = (SeenMessages::default(), SeenMessages::default());
+    let shown: WithoutCaptured<SeenMessages> = shows.clone().without_captured(handle.clone());
     let guard = tracing_subscriber::registry()
         .with(keeps.clone())
         .with(shown)
@@ -33,7 +38,7 @@ fn log() {
 }
 
 #[test]
-fn a_captured_event_reaches_those_who_keep_it() {
+fn captured_event_reaches_only_the_recorder() {
     let (keeps, shows, _, _default) = stack("info,noise=off,hyper=warn", "debug,hyper=info");
     log();
     assert_eq!(keeps.take(), ["info", "debug", "hyper info"]);
@@ -41,7 +46,7 @@ fn a_captured_event_reaches_those_who_keep_it() {
 }
 
 #[test]
-fn what_is_asked_before_an_event_is_answered_as_the_event_is() {
+fn enabled_agrees_with_the_event() {
     let (.., _default) = stack("info", "debug");
     assert!(tracing::enabled!(Level::DEBUG));
     assert!(tracing::event_enabled!(Level::DEBUG));
@@ -51,7 +56,7 @@ fn what_is_asked_before_an_event_is_answered_as_the_event_is() {
 }
 
 #[test]
-fn a_change_of_the_levels_holds_for_what_is_shown() {
+fn level_changes_apply_to_visibility() {
     let (keeps, shows, levels, _default) = stack("info", "debug");
     for (now, shown) in [
         ("debug", vec!["debug"]),
@@ -72,9 +77,9 @@ fn a_change_of_the_levels_holds_for_what_is_shown() {
 }
 
 #[test]
-fn levels_of_the_sink_hold_besides_those_of_the_program() {
+fn sink_levels_apply_beside_program_levels() {
     let levels = LevelLayer::new("info,shop=debug".parse().unwrap()).capture(LevelFilter::TRACE);
-    let shows = Seen::default();
+    let shows = SeenMessages::default();
     let sink_filter =
         SinkFilter::from(levels.handle()).with_levels("shop=info,quiet=off".parse().unwrap());
     let _default = tracing_subscriber::registry()
@@ -90,9 +95,9 @@ fn levels_of_the_sink_hold_besides_those_of_the_program() {
 }
 
 #[test]
-fn records_of_the_log_crate_are_told_apart_by_their_own_target() {
+fn log_records_are_judged_by_their_own_target() {
     let levels = LevelLayer::new("info,loud=debug".parse().unwrap()).capture(LevelFilter::DEBUG);
-    let (keeps, shows) = (Seen::default(), Seen::default());
+    let (keeps, shows) = (SeenMessages::default(), SeenMessages::default());
     let _default = tracing_subscriber::registry()
         .with(keeps.clone())
         .with(shows.clone().without_captured(levels.handle()))

@@ -18,7 +18,7 @@ fn pairs<const N: usize>(pairs: [(&'static str, &str); N]) -> Vec<(&'static str,
 }
 
 #[test]
-fn outside_a_span_or_without_the_layer_it_is_empty() {
+fn context_is_empty_without_span_or_layer() {
     assert!(Context::current().is_empty());
     let _default = tracing_subscriber::registry().set_default();
     let _span = info_span!("s", request_id = "r").entered();
@@ -26,7 +26,7 @@ fn outside_a_span_or_without_the_layer_it_is_empty() {
 }
 
 #[test]
-fn the_nearest_value_wins_and_other_fields_do_not_enter() {
+fn nearest_declared_value_wins() {
     let _default = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .set_default();
@@ -44,7 +44,7 @@ fn the_nearest_value_wins_and_other_fields_do_not_enter() {
 }
 
 #[test]
-fn a_late_record_reaches_the_spans_below() {
+fn late_record_reaches_child_spans() {
     let layer = ContextLayer::default().key("order_id");
     let _default = tracing_subscriber::registry().with(layer).set_default();
     let request = info_span!("request", request_id = Empty, order_id = Empty);
@@ -61,7 +61,7 @@ fn a_late_record_reaches_the_spans_below() {
 }
 
 #[test]
-fn a_root_span_starts_anew_and_an_explicit_parent_is_followed() {
+fn context_follows_the_explicit_parent() {
     let _default = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .set_default();
@@ -84,7 +84,7 @@ async fn a_task_that_is_given_the_span_has_its_context() {
 }
 
 #[test]
-fn a_long_or_broken_value_is_cut_or_named() {
+fn long_or_broken_values_are_contained() {
     struct Broken;
     impl std::fmt::Display for Broken {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,7 +105,7 @@ fn a_long_or_broken_value_is_cut_or_named() {
 }
 
 #[test]
-fn a_policy_decides_what_of_a_value_is_kept() {
+fn policy_applies_to_context_values() {
     #[derive(Debug)]
     struct Policy;
     impl Redact for Policy {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use spanwise_core::{LayerExt as _, err, errors};
+use spanwise_core::{LayerExt as _, err, internal::errors};
 use tracing::{Event, Subscriber, field::Field};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
@@ -49,13 +49,13 @@ const TYPE: &str = "it::errors::Declined";
 
 /// What a layer sees of the errors among the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct SeenMessages {
     texts: Vec<String>,
     type_name: Option<&'static str>,
     short_name: Option<String>,
 }
 
-impl Seen {
+impl SeenMessages {
     fn new(texts: &[&str], type_name: Option<&'static str>, short_name: Option<&str>) -> Self {
         Self {
             texts: texts.iter().copied().map(str::to_owned).collect(),
@@ -65,7 +65,7 @@ impl Seen {
     }
 
     fn of(error: &(dyn Error + 'static)) -> Self {
-        let chain = std::iter::once(error).chain(spanwise_core::error_chain(error, 16));
+        let chain = std::iter::once(error).chain(spanwise_core::internal::error_chain(error, 16));
         Self {
             texts: chain.map(ToString::to_string).collect(),
             type_name: errors::type_name(error),
@@ -75,15 +75,15 @@ impl Seen {
 }
 
 #[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<Seen>>>);
+struct Errors(Arc<Mutex<Vec<SeenMessages>>>);
 
 impl<S: Subscriber> Layer<S> for Errors {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        struct Find(Vec<Seen>);
+        struct Find(Vec<SeenMessages>);
         impl tracing::field::Visit for Find {
             fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
             fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
-                self.0.push(Seen::of(value));
+                self.0.push(SeenMessages::of(value));
             }
         }
         let mut find = Find(Vec::new());
@@ -94,7 +94,7 @@ impl<S: Subscriber> Layer<S> for Errors {
 
 /// What a layer and a redacted layer see of `error` as a field, and of nothing else.
 #[track_caller]
-fn check(error: &(dyn Error + 'static), expected: &Seen) {
+fn check(error: &(dyn Error + 'static), expected: &SeenMessages) {
     let (plain, redacted) = (Errors::default(), Errors::default());
     let subscriber = tracing_subscriber::registry()
         .with(plain.clone())
@@ -106,9 +106,9 @@ fn check(error: &(dyn Error + 'static), expected: &Seen) {
 }
 
 #[test]
-fn errors_of_every_type_have_their_chain_and_name() {
-    let known = Seen::new(&["declined", "reset"], Some(TYPE), Some("Declined"));
-    let unknown = Seen {
+fn err_keeps_chain_and_name_of_every_type() {
+    let known = SeenMessages::new(&["declined", "reset"], Some(TYPE), Some("Declined"));
+    let unknown = SeenMessages {
         type_name: None,
         ..known.clone()
     };
@@ -141,28 +141,28 @@ fn errors_of_every_type_have_their_chain_and_name() {
 }
 
 #[test]
-fn context_of_anyhow_and_eyre_is_part_of_the_chain() {
+fn anyhow_and_eyre_context_is_in_the_chain() {
     let texts = ["order 7", "payment", "declined", "reset"];
     let chain = anyhow::Error::new(declined())
         .context("payment")
         .context("order 7");
-    check(err(&chain), &Seen::new(&texts, None, Some("Error")));
+    check(err(&chain), &SeenMessages::new(&texts, None, Some("Error")));
     let chain = eyre::Report::new(declined())
         .wrap_err("payment")
         .wrap_err("order 7");
-    check(err(&chain), &Seen::new(&texts, None, Some("Error")));
+    check(err(&chain), &SeenMessages::new(&texts, None, Some("Error")));
     check(
         err(&anyhow::anyhow!("no {}", "stock")),
-        &Seen::new(&["no stock"], None, None),
+        &SeenMessages::new(&["no stock"], None, None),
     );
     check(
         err(&eyre::eyre!("no stock")),
-        &Seen::new(&["no stock"], None, None),
+        &SeenMessages::new(&["no stock"], None, None),
     );
 }
 
 #[test]
-fn functions_of_any_error_take_what_err_takes() {
+fn generic_functions_take_what_err_takes() {
     fn message<Kind>(error: &impl spanwise_core::AsError<Kind>) -> String {
         error.as_error().to_string()
     }
@@ -171,16 +171,16 @@ fn functions_of_any_error_take_what_err_takes() {
 }
 
 #[test]
-fn debug_is_formatted_up_to_the_name_at_most() {
+fn debug_is_formatted_up_to_the_name() {
     let before = DEBUG_CALLS.get();
-    let unknown = Seen::new(&["declined", "reset"], None, Some("Declined"));
+    let unknown = SeenMessages::new(&["declined", "reset"], None, Some("Declined"));
     check(&declined() as &dyn Error, &unknown);
     check(err(&anyhow::Error::new(declined())), &unknown);
     assert_eq!(DEBUG_CALLS.get(), before);
 }
 
 #[test]
-fn names_come_from_the_debug_where_the_type_is_unknown() {
+fn unknown_type_is_named_from_its_debug() {
     #[derive(Debug)]
     enum Failure {
         Unit,
@@ -251,7 +251,7 @@ fn names_come_from_the_debug_where_the_type_is_unknown() {
 }
 
 #[test]
-fn panicking_errors_cost_their_own_texts() {
+fn panicking_errors_lose_only_their_text() {
     struct Broken;
     impl fmt::Debug for Broken {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -275,7 +275,7 @@ fn panicking_errors_cost_their_own_texts() {
 }
 
 #[test]
-fn kept_copies_show_what_the_errors_show() {
+fn error_copy_shows_what_the_error_shows() {
     let boxed: Box<dyn Error + Send + Sync> = declined().into();
     let anyhow = anyhow::Error::new(declined()).context("order 7");
     let text = anyhow::anyhow!("no stock");
@@ -284,9 +284,12 @@ fn kept_copies_show_what_the_errors_show() {
     let views = [err(&plain), err(&boxed), err(&anyhow), err(&text), dynamic];
     for view in views {
         let kept = errors::ErrorCopy::new(view);
-        assert_eq!(Seen::of(&kept), Seen::of(view));
+        assert_eq!(SeenMessages::of(&kept), SeenMessages::of(view));
         // A copy of a copy is the same.
-        assert_eq!(Seen::of(&errors::ErrorCopy::new(&kept)), Seen::of(view));
+        assert_eq!(
+            SeenMessages::of(&errors::ErrorCopy::new(&kept)),
+            SeenMessages::of(view)
+        );
     }
 
     let seen = Errors::default();
@@ -316,11 +319,11 @@ impl Error for Deep {
 }
 
 #[test]
-fn deep_error_keeps_as_many_causes_as_any_sink_shows() {
+fn error_copy_has_a_maximum_depth() {
     let error = (0..100)
         .rev()
         .fold(None, |cause, depth| Some(Box::new(Deep(depth, cause))));
     let error = error.unwrap();
     let copy = errors::ErrorCopy::new(&*error);
-    assert_eq!(spanwise_core::error_chain(&copy, 100).count(), 32);
+    assert_eq!(spanwise_core::internal::error_chain(&copy, 100).count(), 32);
 }

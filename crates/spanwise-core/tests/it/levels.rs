@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::Seen;
+use crate::support::SeenMessages;
 use spanwise_core::{LayerExt, LevelHandle, LevelLayer, Levels, TargetLevels};
 use tracing::{
     Level, Span, debug, debug_span, enabled, error, error_span, field::Empty, info, info_span,
@@ -11,8 +11,8 @@ use tracing::{
 use tracing_subscriber::prelude::*;
 
 /// A stack with these levels, in force until the guard is dropped.
-fn install(levels: &str) -> (Seen, LevelHandle, tracing::subscriber::DefaultGuard) {
-    let seen = Seen::default();
+fn install(levels: &str) -> (SeenMessages, LevelHandle, tracing::subscriber::DefaultGuard) {
+    let seen = SeenMessages::default();
     let layer = LevelLayer::new(levels.parse().unwrap());
     let handle = layer.handle();
     let stack = tracing_subscriber::registry()
@@ -22,7 +22,7 @@ fn install(levels: &str) -> (Seen, LevelHandle, tracing::subscriber::DefaultGuar
 }
 
 #[test]
-fn a_target_s_level_is_that_of_its_longest_match() {
+fn longest_matching_target_decides() {
     let (seen, _, _default) = install("warn,shop=info,shop::db=off,my-crate=debug");
     info!(target: "other", "no");
     warn!(target: "other", "other");
@@ -35,7 +35,7 @@ fn a_target_s_level_is_that_of_its_longest_match() {
 }
 
 #[test]
-fn without_a_bare_level_the_default_remains() {
+fn default_level_remains_without_a_bare_level() {
     let (seen, handle, _default) = install("info");
     handle.set_levels("shop=debug").unwrap();
     info!(target: "other", "other");
@@ -50,7 +50,7 @@ fn without_a_bare_level_the_default_remains() {
 }
 
 #[test]
-fn a_span_directive_enables_what_happens_in_the_spans_it_names() {
+fn span_directive_enables_events_in_its_spans() {
     let (seen, handle, _default) = install("info,[request{tenant_id=acme}]=debug");
     let log = |tenant: &'static str| {
         let request = info_span!("request", tenant_id = tenant);
@@ -75,7 +75,7 @@ fn a_span_directive_enables_what_happens_in_the_spans_it_names() {
 }
 
 #[test]
-fn a_new_level_for_a_span_directive_holds_for_the_spans_that_are_open() {
+fn changed_span_level_applies_to_open_spans() {
     let (seen, handle, _default) = install("info,[request{id=7}]=debug");
     let request = info_span!("request", id = Empty);
     request.record("id", 7);
@@ -88,7 +88,7 @@ fn a_new_level_for_a_span_directive_holds_for_the_spans_that_are_open() {
 }
 
 #[test]
-fn a_value_that_panics_in_a_span_directive_breaks_nothing() {
+fn panicking_value_does_not_break_span_directives() {
     struct Broken;
     impl std::fmt::Debug for Broken {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -164,7 +164,7 @@ fn levels_of_events_leave_spans_enabled() {
         for (events, spans, expected) in cases {
             let spans: TargetLevels = spans.parse().unwrap();
             let layer = LevelLayer::new(events.parse().unwrap()).span_levels(spans.clone());
-            let filtered = Seen::default().with_filter(LevelFilter::ERROR);
+            let filtered = SeenMessages::default().with_filter(LevelFilter::ERROR);
             let stack = tracing_subscriber::registry();
             let _default = if is_filtered {
                 stack.with(filtered).with(layer).set_default()
@@ -180,7 +180,7 @@ fn levels_of_events_leave_spans_enabled() {
 #[test]
 fn enabled_spans_enable_no_event() {
     for spans in ["", "trace", "info,hyper=trace"] {
-        let seen = Seen::default();
+        let seen = SeenMessages::default();
         let layer = LevelLayer::new("warn".parse().unwrap())
             .span_levels(spans.parse::<TargetLevels>().unwrap());
         let stack = tracing_subscriber::registry().with(seen.clone());
@@ -197,7 +197,7 @@ fn enabled_spans_enable_no_event() {
 }
 
 #[test]
-fn spans_follow_events_where_they_are_told_to() {
+fn spans_follow_events_uses_event_levels() {
     let layer = LevelLayer::new("warn,hyper=debug".parse().unwrap()).spans_follow_events();
     let handle = layer.handle();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -209,7 +209,7 @@ fn spans_follow_events_where_they_are_told_to() {
 }
 
 #[test]
-fn spans_stay_as_the_levels_change() {
+fn level_changes_leave_spans_enabled() {
     let (_, handle, _default) = install("info");
     for levels in ["warn", "error", "off,shop=warn", "info"] {
         handle.set_levels(levels).unwrap();
@@ -221,8 +221,8 @@ fn spans_stay_as_the_levels_change() {
 }
 
 #[test]
-fn span_directive_enables_spans_that_the_level_of_spans_does_not() {
-    let seen = Seen::default();
+fn span_directive_adds_to_span_levels() {
+    let seen = SeenMessages::default();
     let layer =
         LevelLayer::new("warn,[request]=debug".parse().unwrap()).span_levels(LevelFilter::OFF);
     let stack = tracing_subscriber::registry().with(seen.clone());
@@ -234,10 +234,10 @@ fn span_directive_enables_spans_that_the_level_of_spans_does_not() {
 }
 
 #[test]
-fn every_malformed_directive_is_named_with_what_was_meant() {
+fn malformed_directives_get_suggestions() {
     let check = |levels: &str, expected: &[&str]| {
         let error = levels.parse::<Levels>().unwrap_err();
-        assert_eq!(error.problems().count(), expected.len(), "{error}");
+        assert_eq!(error.problems().len(), expected.len(), "{error}");
         for part in expected {
             assert!(error.to_string().contains(part), "{error}");
         }
@@ -258,7 +258,7 @@ fn every_malformed_directive_is_named_with_what_was_meant() {
 }
 
 #[test]
-fn directive_that_cannot_match_is_refused() {
+fn directive_that_cannot_match_is_rejected() {
     for (levels, problem) in [
         (
             "info,h2:warn",
@@ -308,7 +308,7 @@ fn directive_that_cannot_match_is_refused() {
 }
 
 #[test]
-fn span_directive_with_too_many_numbers_is_refused() {
+fn span_directive_limits_numbers() {
     let fields = |count: usize| {
         let fields: Vec<String> = (0..count).map(|field| format!("f{field}=1")).collect();
         fields.join(",")
@@ -331,7 +331,7 @@ fn span_directive_with_too_many_numbers_is_refused() {
 }
 
 #[test]
-fn value_of_a_span_directive_is_a_pattern() {
+fn span_directive_value_is_a_pattern() {
     for (value, matching, others) in [
         ("acme-[0-9]+", &["acme-17"][..], &["acme-", "acme-x"][..]),
         ("[^=,{]+", &["acme"], &["a=b", "a,b", "a{b"]),
@@ -371,7 +371,7 @@ fn value_of_a_span_directive_is_a_pattern() {
 }
 
 #[test]
-fn levels_have_other_names_and_any_case() {
+fn level_aliases_and_case_are_accepted() {
     for (levels, shown) in [
         ("WARNING", "warn"),
         ("Warning,shop=FATAL", "warn,shop=error"),
@@ -388,7 +388,7 @@ fn levels_have_other_names_and_any_case() {
 }
 
 #[test]
-fn span_directive_matches_a_value_however_it_was_recorded() {
+fn span_directive_matches_any_way_of_recording() {
     for directive in [
         "[request{tenant=acme}]=debug",
         "[request{tenant=\"acme\"}]=debug",
@@ -427,7 +427,7 @@ fn span_directive_matches_a_value_however_it_was_recorded() {
 }
 
 #[test]
-fn span_directive_that_changes_nothing_is_refused() {
+fn redundant_span_directive_is_rejected() {
     let (_, handle, _default) = install("info");
     for (levels, changes) in [
         ("[health]=warn", false),
@@ -447,7 +447,7 @@ fn span_directive_that_changes_nothing_is_refused() {
 }
 
 #[test]
-fn what_env_filter_accepts_is_accepted() {
+fn everything_env_filter_accepts_is_accepted() {
     for levels in [
         "",
         "info",
@@ -478,7 +478,7 @@ fn what_env_filter_accepts_is_accepted() {
 }
 
 #[test]
-fn levels_set_for_a_while_fall_back_by_themselves() {
+fn temporary_levels_are_restored() {
     let (seen, handle, _default) = install("info");
     handle
         .set_levels_for(Duration::from_millis(50), "debug")
@@ -495,7 +495,7 @@ fn levels_set_for_a_while_fall_back_by_themselves() {
 }
 
 #[test]
-fn setting_levels_ends_a_temporary_setting() {
+fn set_levels_ends_temporary_levels() {
     let (_, handle, _default) = install("info");
     handle
         .set_levels_for(Duration::from_secs(3600), "trace")
@@ -515,8 +515,8 @@ fn setting_levels_ends_a_temporary_setting() {
 }
 
 #[test]
-fn a_leveled_sink_sees_its_levels_and_its_neighbour_all() {
-    let (errors, all) = (Seen::default(), Seen::default());
+fn with_levels_affects_only_its_own_layer() {
+    let (errors, all) = (SeenMessages::default(), SeenMessages::default());
     let leveled = errors
         .clone()
         .with_levels("error,shop=info".parse().unwrap());
@@ -534,7 +534,7 @@ fn a_leveled_sink_sees_its_levels_and_its_neighbour_all() {
 }
 
 #[test]
-fn shifted_levels_stay_in_their_order() {
+fn shifted_levels_keep_their_order() {
     for (levels, steps, shifted) in [
         ("warn", 0, "warn"),
         ("warn", 1, "info"),
@@ -559,7 +559,7 @@ fn shifted_levels_stay_in_their_order() {
 }
 
 #[test]
-fn directives_are_kept_over_other_levels() {
+fn with_directives_from_merges_directives() {
     for (levels, other, both) in [
         ("info", "error", "info"),
         ("info", "hyper=off", "info,hyper=off"),
@@ -568,7 +568,7 @@ fn directives_are_kept_over_other_levels() {
         ("info", "[request]=debug", "info,[request]=debug"),
     ] {
         let parsed: Levels = levels.parse().unwrap();
-        let parsed = parsed.with_directives_of(&other.parse().unwrap());
+        let parsed = parsed.with_directives_from(&other.parse().unwrap());
         assert_eq!(parsed.to_string(), both, "{levels} and {other}");
         assert!(parsed.check_spans().is_ok(), "{levels} and {other}");
     }

@@ -1,9 +1,9 @@
 //! Which panic an event refers to.
 
-use spanwise_core::logged_panic::{forget, location, note};
+use spanwise_core::internal::logged_panic::{forget, location, note};
 
 #[test]
-fn logged_panic_is_found_by_its_payload_alone() {
+fn logged_panic_is_found_by_its_payload() {
     let payload: Box<String> = Box::new("boom".to_owned());
     note(&payload, "src/price.rs:12:9");
     // One with the same message, of another thread.

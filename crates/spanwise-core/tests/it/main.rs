@@ -14,14 +14,14 @@ mod support;
 
 mod captured_events;
 mod context;
+mod context_set;
 mod errors;
-mod filtered_neighbours;
-mod late_context;
 mod levels;
 mod logged_panics;
+mod per_layer_filters;
 mod redacted_allocations;
 mod redacted_fmt_fields;
 mod redacted_keys;
+mod redacted_passthrough;
 mod redacted_secrets;
-mod redacted_unchanged;
-mod wrappers_forward;
+mod wrapper_forwarding;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::support::redaction::{Lines, NoHunter, SECRET, no_hunter};
+use crate::support::redaction::{NoHunter, SECRET, no_hunter};
 use spanwise_core::{Fault, LayerExt, Layers, PrivateFields, Redact, Redacted, SelfReport};
+use spanwise_testing::support::Lines;
 use tracing::{Dispatch, field::Empty, info, info_span, level_filters::LevelFilter};
 use tracing_subscriber::{
     Registry,
@@ -29,7 +30,7 @@ fn faults(report: &SelfReport) -> Vec<(Fault, u64)> {
 }
 
 #[test]
-fn this_is_what_happens_where_it_is_not_seen() {
+fn undetected_shared_fields_leak() {
     // A formatter of one's own, that nothing here can name: the redacted layer leaks. It is why `PrivateFields` is there.
     let (plain, redacted) = (Lines::default(), Lines::default());
     let stack = Registry::default()
@@ -66,7 +67,7 @@ macro_rules! redacted {
 }
 
 #[test]
-fn private_fields_share_nothing_in_either_order() {
+fn private_fields_share_nothing() {
     macro_rules! check {
         ($fmt:expr) => {
             let (plain, redacted) = (Lines::default(), Lines::default());
@@ -97,7 +98,7 @@ fn private_fields_share_nothing_in_either_order() {
 }
 
 #[test]
-fn a_redacted_layer_that_shares_fields_is_switched_off_and_says_so() {
+fn shared_fields_disable_the_redacted_layer() {
     let (theirs, ours) = (Lines::default(), Lines::default());
     let report = SelfReport::silent();
     let mut stacks = 0;
@@ -139,7 +140,7 @@ fn a_redacted_layer_that_shares_fields_is_switched_off_and_says_so() {
 }
 
 #[test]
-fn layers_behind_one_policy_may_share_and_others_may_not() {
+fn fields_are_shared_only_behind_one_policy() {
     let report = SelfReport::silent();
     let stack = |first: Arc<dyn Redact>, second: Arc<dyn Redact>| -> Dispatch {
         let lines = Lines::default();
@@ -155,9 +156,9 @@ fn layers_behind_one_policy_may_share_and_others_may_not() {
 }
 
 #[test]
-fn a_redacted_layer_of_another_kind_is_left_alone() {
+fn redacted_layer_without_fields_stays_active() {
     let report = SelfReport::silent();
-    let others = crate::support::Seen::default();
+    let others = crate::support::SeenMessages::default();
     let redacted = others.clone().redacted(no_hunter()).report(report.clone());
     let stack = Dispatch::new(
         Registry::default()
@@ -166,7 +167,7 @@ fn a_redacted_layer_of_another_kind_is_left_alone() {
     );
     assert_eq!(faults(&report), []);
     // Afterwards look-ups find what they always find.
-    assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<crate::support::Seen>>());
+    assert!(stack.is::<DefaultFields>() && stack.is::<Redacted<crate::support::SeenMessages>>());
     let alone = fmt::layer::<Registry>().redacted(Arc::new(NoHunter));
     assert!(Dispatch::new(Registry::default().with(alone)).is::<DefaultFields>());
 }

@@ -52,7 +52,7 @@ fn shown(log: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn a_boolean_has_a_verdict_of_its_own() {
+fn booleans_have_their_own_verdict() {
     assert_eq!(
         shown(|| info!(hidden = true, gone = false, last = true, strict = true, "m")),
         [
@@ -68,7 +68,7 @@ fn a_boolean_has_a_verdict_of_its_own() {
 }
 
 #[test]
-fn the_value_decides_about_a_text_and_numbers_are_hidden() {
+fn text_verdict_scans_texts_and_redacts_numbers() {
     assert_eq!(
         shown(|| info!(address = "localhost", n = 1)),
         ["event address=str:localhost n=i64:1"]
@@ -93,7 +93,7 @@ fn the_value_decides_about_a_text_and_numbers_are_hidden() {
 }
 
 #[test]
-fn a_context_key_is_decided_as_a_field_is() {
+fn context_keys_follow_key_verdicts() {
     let layer = ContextLayer::default()
         .key("hidden")
         .key("strict")
@@ -109,7 +109,7 @@ fn a_context_key_is_decided_as_a_field_is() {
 }
 
 #[test]
-fn a_callsite_that_imitates_the_bridge_is_redacted() {
+fn callsite_imitating_the_bridge_is_redacted() {
     let calls = shown(|| {
         info!(target: "log", { log.target = "x", log.password = "mossy7", log.file = "a" }, "m");
     });

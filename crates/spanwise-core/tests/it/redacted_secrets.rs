@@ -9,8 +9,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use crate::support::redaction::{Everything, Lines, NoHunter, SECRET, no_hunter};
-use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, panic_safe};
+use crate::support::redaction::{Everything, NoHunter, SECRET, no_hunter};
+use spanwise_core::{KeyVerdict, LayerExt, REDACTED, Redact, internal::panic_safe};
+use spanwise_testing::support::Lines;
 use tracing::{
     Dispatch, Event, Subscriber, error, field::Empty, info, info_span, subscriber::with_default,
     warn,
@@ -105,7 +106,7 @@ fn log_record() {
 }
 
 #[test]
-fn a_secret_in_an_event_is_hidden_and_values_keep_their_type() {
+fn event_secrets_are_hidden_and_types_kept() {
     check(
         || info!(text = SECRET, display = %SECRET, debug = ?login(), "message {SECRET}"),
         &[concat!(
@@ -138,7 +139,7 @@ fn a_secret_in_an_event_is_hidden_and_values_keep_their_type() {
 }
 
 #[test]
-fn a_stand_in_is_made_of_any_value_and_a_trusted_one_is_not_read() {
+fn replace_and_trust_apply_to_any_type() {
     check(
         || {
             info!(card = 4711, "m");
@@ -158,7 +159,7 @@ fn a_stand_in_is_made_of_any_value_and_a_trusted_one_is_not_read() {
 }
 
 #[test]
-fn secrets_in_spans_and_late_records_are_hidden() {
+fn span_and_late_record_secrets_are_hidden() {
     check(
         || {
             let span = info_span!(
@@ -187,7 +188,7 @@ fn secrets_in_spans_and_late_records_are_hidden() {
 }
 
 #[test]
-fn parents_stay_what_they_are() {
+fn parents_are_preserved() {
     check(
         || {
             let outer = info_span!("outer").entered();
@@ -212,7 +213,7 @@ fn parents_stay_what_they_are() {
 }
 
 #[test]
-fn an_error_stays_an_error_with_its_chain_and_the_name_of_its_type() {
+fn redacted_error_keeps_chain_and_type_name() {
     check(
         || error!(error = &failed() as &dyn Error),
         &[concat!(
@@ -223,7 +224,7 @@ fn an_error_stays_an_error_with_its_chain_and_the_name_of_its_type() {
 }
 
 #[test]
-fn an_endless_or_panicking_chain_is_cut() {
+fn endless_or_panicking_chain_is_cut() {
     #[derive(Debug)]
     struct Cyclic;
     impl fmt::Display for Cyclic {
@@ -275,7 +276,7 @@ fn an_endless_or_panicking_chain_is_cut() {
 }
 
 #[test]
-fn debug_of_an_error_runs_if_the_layer_asks() {
+fn error_debug_runs_only_on_demand() {
     thread_local! {
         static COUNT: Cell<u32> = const { Cell::new(0) };
     }
@@ -312,7 +313,7 @@ fn debug_of_an_error_runs_if_the_layer_asks() {
 }
 
 #[test]
-fn a_value_that_fails_costs_its_own_text() {
+fn failing_value_loses_only_its_text() {
     struct Panics;
     impl fmt::Debug for Panics {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -342,7 +343,7 @@ fn a_value_that_fails_costs_its_own_text() {
 }
 
 #[test]
-fn what_was_read_is_what_is_shown() {
+fn scanned_text_is_the_text_shown() {
     /// Harmless the first time.
     struct Changing(Cell<u32>);
     impl fmt::Debug for Changing {
@@ -372,7 +373,7 @@ fn what_was_read_is_what_is_shown() {
 }
 
 #[test]
-fn a_filter_s_question_before_the_event_shows_no_secret_either() {
+fn event_enabled_sees_no_secret() {
     let everything = Everything::default();
     let layer = everything.clone().redacted(no_hunter());
     with_default(tracing_subscriber::registry().with(layer), || {
@@ -391,7 +392,7 @@ fn a_filter_s_question_before_the_event_shows_no_secret_either() {
 }
 
 #[test]
-fn of_a_text_over_the_budget_the_end_is_hidden() {
+fn text_beyond_the_scan_limit_is_hidden() {
     let long = "word ".repeat(13_000) + &"x".repeat(600) + SECRET;
     let shown = "word ".repeat(13_000) + "[REDACTED]";
     check(
@@ -408,7 +409,7 @@ fn of_a_text_over_the_budget_the_end_is_hidden() {
 }
 
 #[test]
-fn a_callsite_may_have_many_fields() {
+fn callsite_with_many_fields_is_redacted() {
     check(
         || {
             info!(
@@ -440,7 +441,7 @@ fn a_callsite_may_have_many_fields() {
 }
 
 #[test]
-fn a_policy_that_panics_hides_and_one_that_lends_from_elsewhere_is_believed() {
+fn panicking_policy_hides_the_value() {
     #[derive(Debug)]
     struct Broken;
     impl Redact for Broken {
@@ -477,7 +478,7 @@ fn a_policy_that_panics_hides_and_one_that_lends_from_elsewhere_is_believed() {
 }
 
 #[test]
-fn a_policy_of_keys_alone_changes_nothing_else() {
+fn key_only_policy_changes_nothing_else() {
     #[derive(Debug)]
     struct Keys;
     impl Redact for Keys {
@@ -505,7 +506,7 @@ fn a_policy_of_keys_alone_changes_nothing_else() {
 }
 
 #[test]
-fn a_log_record_keeps_where_it_comes_from() {
+fn log_record_keeps_its_origin() {
     type Found = (String, String, String, u32);
     #[derive(Clone, Default)]
     struct Origin(Arc<Mutex<Vec<Found>>>);
@@ -550,7 +551,7 @@ fn a_log_record_keeps_where_it_comes_from() {
 }
 
 #[test]
-fn no_secret_is_in_what_fmt_writes() {
+fn fmt_output_has_no_secret() {
     let (text, json) = (Lines::default(), Lines::default());
     let events = FmtSpan::NEW | FmtSpan::CLOSE;
     let policy = no_hunter();
@@ -577,7 +578,7 @@ fn no_secret_is_in_what_fmt_writes() {
 }
 
 #[test]
-fn a_layer_that_shows_itself_through_the_dispatcher_is_found() {
+fn inner_layer_downcasts_through_redacted() {
     /// As OpenTelemetry's layer: what is outside of layers gets at it by a type of its own.
     struct WithContext(fn(&Dispatch) -> String);
     struct Traces {
@@ -620,7 +621,7 @@ fn a_layer_that_shows_itself_through_the_dispatcher_is_found() {
 }
 
 #[test]
-fn a_thread_that_ends_may_still_log() {
+fn ending_thread_may_still_log() {
     thread_local! {
         static LAST: OnceLock<LogsAtTheEnd> = const { OnceLock::new() };
     }
@@ -645,7 +646,7 @@ fn a_thread_that_ends_may_still_log() {
 }
 
 #[test]
-fn a_value_that_looks_as_it_did_keeps_its_type() {
+fn unchanged_value_keeps_its_type() {
     /// Shows the same of what it hides.
     #[derive(Debug)]
     struct Stars;

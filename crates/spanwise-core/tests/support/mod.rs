@@ -7,7 +7,7 @@
     reason = "a test ends where something is wrong"
 )]
 
-pub mod noted;
+pub mod call_recorder;
 pub mod redaction;
 
 use std::{
@@ -20,9 +20,9 @@ use tracing_subscriber::{Layer, layer::Context};
 
 /// Keeps the messages of the events it sees; clones share them.
 #[derive(Clone, Default, Debug)]
-pub struct Seen(Arc<Mutex<Vec<String>>>);
+pub struct SeenMessages(Arc<Mutex<Vec<String>>>);
 
-impl Seen {
+impl SeenMessages {
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -32,7 +32,7 @@ impl Seen {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Seen {
+impl<S: Subscriber> Layer<S> for SeenMessages {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         struct Message(String);
         impl tracing::field::Visit for Message {

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     error::Error,
-    fmt, io,
+    fmt,
     sync::{Arc, Mutex},
 };
 
@@ -13,7 +13,7 @@ use tracing_core::{
     Interest,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, registry::LookupSpan};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 /// Hides this word in every text.
 pub const SECRET: &str = "hunter2";
@@ -164,31 +164,5 @@ impl tracing::field::Visit for Shown {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, "debug", format_args!("{value:?}"));
         assert!(!format!("{value:#?}").contains(SECRET));
-    }
-}
-
-/// Where a `fmt` layer writes; clones share it.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    pub fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

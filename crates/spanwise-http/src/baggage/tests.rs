@@ -4,7 +4,7 @@ use super::*;
 
 /// `key=value;properties`, each with its decoded value, as they are understood.
 fn read(lines: &[&str]) -> Vec<String> {
-    let baggage = Baggage::of_headers(&headers(lines));
+    let baggage = Baggage::from_headers(&headers(lines));
     let shown = baggage.iter().map(|(key, member)| {
         let separator = if member.properties.is_empty() {
             ""
@@ -34,7 +34,7 @@ fn written(members: &[(&str, &str, &str)]) -> Option<String> {
 }
 
 #[test]
-fn the_examples_of_the_specification_hold() {
+fn examples_of_the_specification_parse() {
     assert_eq!(
         read(&[
             "key1=value1;property1;property2, key2 = value2, key3=value3; propertyKey=propertyValue"
@@ -73,7 +73,7 @@ fn the_examples_of_the_specification_hold() {
 }
 
 #[test]
-fn members_and_properties_are_told_apart() {
+fn members_and_properties_are_separated() {
     for (line, expected) in [
         ("SomeKey=SomeValue", &["SomeKey=SomeValue"][..]),
         ("SomeKey=SomeValue=equals", &["SomeKey=SomeValue=equals"]),
@@ -125,7 +125,7 @@ fn values_are_percent_encoded() {
 }
 
 #[test]
-fn what_is_no_encoding_is_taken_as_it_stands() {
+fn invalid_encoding_is_kept_as_text() {
     for (line, value) in [
         ("k=%", "%"),
         ("k=%2", "%2"),
@@ -141,7 +141,7 @@ fn what_is_no_encoding_is_taken_as_it_stands() {
 }
 
 #[test]
-fn a_malformed_member_costs_itself_alone() {
+fn only_a_malformed_member_is_dropped() {
     for member in [
         "", "=", "=v", "k", ";p", "k=v v", "k=\"v\"", "k=\\", "a b=v", "k@=v", "(k)=v", "k=v;p p",
         "k=v;=x", "k=v;p=\"",
@@ -155,20 +155,20 @@ fn a_malformed_member_costs_itself_alone() {
     let mut headers = headers(&["a=1"]);
     let bytes = b"b=\xC3\xA9,c=3";
     headers.append(BAGGAGE, HeaderValue::from_bytes(bytes).unwrap());
-    let baggage = Baggage::of_headers(&headers);
+    let baggage = Baggage::from_headers(&headers);
     assert!(baggage.get("b").is_none());
     assert_eq!(baggage.get("c").unwrap().value, "3");
 }
 
 #[test]
-fn of_a_key_that_comes_twice_the_last_stands() {
+fn last_of_a_repeated_key_wins() {
     assert_eq!(read(&["a=1,b=2", "a=3"]), ["b=2", "a=3"]);
     // Keys differ by case.
     assert_eq!(read(&["a=1,A=2"]), ["a=1", "A=2"]);
 }
 
 #[test]
-fn what_the_specification_asks_everybody_to_pass_on_is_passed_on() {
+fn required_minimum_is_propagated() {
     let members: Vec<_> = (0..64).map(|at| format!("key{at}=value")).collect();
     assert_eq!(read(&[&members.join(",")]), members);
     let lines: Vec<_> = members.iter().map(String::as_str).collect();
@@ -181,7 +181,7 @@ fn what_the_specification_asks_everybody_to_pass_on_is_passed_on() {
 }
 
 #[test]
-fn what_is_beyond_the_limits_is_left_out() {
+fn members_beyond_the_limits_are_dropped() {
     let members: Vec<_> = (0..70).map(|at| format!("key{at}=value")).collect();
     assert_eq!(read(&[&members.join(",")]), members[..64]);
 
@@ -202,7 +202,7 @@ fn what_is_beyond_the_limits_is_left_out() {
 }
 
 #[test]
-fn a_key_that_no_header_can_hold_is_not_written() {
+fn invalid_key_is_not_written() {
     assert_eq!(
         written(&[("a b", "1", ""), ("ä", "1", ""), ("", "1", "")]),
         None

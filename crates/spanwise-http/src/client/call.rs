@@ -3,19 +3,18 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use spanwise_core::{Context, REDACTED, panic_safe};
+use spanwise_core::{Context, REDACTED, internal::panic_safe};
 use tracing::{Span, field};
 use uuid::Uuid;
 
 use super::{Options, hosts::without_brackets};
 use crate::{
     baggage::{BAGGAGE, Baggage, Outgoing},
-    carried::Carried,
-    client_text::bounded,
-    id, method,
-    queries::without_queries,
-    said,
-    trace_context::{Digits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+    bounded_text::bounded,
+    error_text, id, method,
+    request_context::RequestContext,
+    trace_context::{HexDigits, TRACEPARENT, TRACESTATE, TraceContext, TraceId},
+    url_queries::without_queries,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,14 +46,14 @@ impl Call {
         headers: &mut HeaderMap,
     ) -> Self {
         let context = Context::current();
-        let carried = Carried::current();
+        let request_context = RequestContext::current();
         let by_hand = headers.contains_key(TRACEPARENT);
         let trace = if by_hand {
-            TraceContext::of_headers(headers)
+            TraceContext::from_headers(headers)
         } else {
-            Some(match &carried {
-                Some(carried) => carried.trace.child(),
-                None => TraceContext::begin(trace_id_of(&context)),
+            Some(match &request_context {
+                Some(request_context) => request_context.trace.child(),
+                None => TraceContext::new_trace(trace_id_of(&context)),
             })
         };
         let trace_id = trace.as_ref().map(|trace| trace.trace_id.digits());
@@ -67,8 +66,8 @@ impl Call {
             server.address = target.host.map(|host| panic_safe::truncate_at(without_brackets(host), MAX_HOST_LEN)),
             server.port = target.port,
             url.path = &*bounded(target.path),
-            trace_id = trace_id.as_ref().map(Digits::as_str),
-            span_id = span_id.as_ref().map(Digits::as_str),
+            trace_id = trace_id.as_ref().map(HexDigits::as_str),
+            span_id = span_id.as_ref().map(HexDigits::as_str),
             http.response.status_code = field::Empty,
             otel.status_code = field::Empty,
             error = field::Empty,
@@ -77,11 +76,11 @@ impl Call {
         if options.ids_go_to(target.host) {
             set(headers, X_REQUEST_ID, || match context.get("request_id") {
                 Some(id) => value_of_an_id(id),
-                None => carried.as_ref()?.request_id.clone(),
+                None => request_context.as_ref()?.request_id.clone(),
             });
             if !by_hand && let Some(trace) = &trace {
                 // A span that is off is nobody's parent.
-                let told = carried.as_ref().filter(|_| span.is_disabled());
+                let told = request_context.as_ref().filter(|_| span.is_disabled());
                 headers.insert(
                     TRACEPARENT,
                     told.map_or(trace, |told| &told.trace).traceparent(),
@@ -90,11 +89,13 @@ impl Call {
             }
         }
         if options.baggage_goes_to(target.host) {
-            let received = carried.as_ref().map(|carried| &carried.baggage);
+            let received = request_context
+                .as_ref()
+                .map(|request_context| &request_context.baggage);
             set(headers, BAGGAGE, || {
-                let own_tenant = carried
+                let own_tenant = request_context
                     .as_ref()
-                    .and_then(|carried| carried.tenant_id.as_deref());
+                    .and_then(|request_context| request_context.tenant_id.as_deref());
                 baggage(&options.baggage, &context, own_tenant, received)
             });
         }
@@ -102,17 +103,17 @@ impl Call {
         if let Some(trace) = trace
             && !span.is_disabled()
         {
-            let served = carried.as_deref();
-            let carried = Carried {
+            let served = request_context.as_deref();
+            let request_context = RequestContext {
                 trace,
                 baggage: served
                     .map(|served| served.baggage.clone())
                     .unwrap_or_default(),
                 request_id: served.and_then(|served| served.request_id.clone()),
                 tenant_id: served.and_then(|served| served.tenant_id.clone()),
-                exchange: None,
+                recorded: None,
             };
-            Arc::new(carried).attach(&span);
+            Arc::new(request_context).attach(&span);
         }
         Self { span, ended: false }
     }
@@ -137,7 +138,7 @@ impl Call {
         self.span.record("otel.status_code", "ERROR");
         if !self.span.is_disabled() {
             // Here, and not in the layers, which may hold a lock of the span while they format.
-            let text = said::text(error);
+            let text = error_text::text(error);
             self.span.record("error", &*without_queries(&text));
         }
     }

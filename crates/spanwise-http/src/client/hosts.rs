@@ -25,9 +25,9 @@ pub struct Hosts {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
-    Is(String),
+    Exact(String),
     /// With the dot it begins with.
-    EndsIn(String),
+    Suffix(String),
 }
 
 /// Why a text is no list of [`Hosts`].
@@ -39,11 +39,11 @@ pub struct HostsError {
 
 impl Hosts {
     /// Whether the list has `host`, in brackets or not.
-    pub(crate) fn contain(&self, host: &str) -> bool {
-        let host = normal(host);
+    pub(crate) fn contains(&self, host: &str) -> bool {
+        let host = normalize(host);
         self.patterns.iter().any(|pattern| match pattern {
-            Pattern::Is(name) => host.eq_ignore_ascii_case(name),
-            Pattern::EndsIn(end) => {
+            Pattern::Exact(name) => host.eq_ignore_ascii_case(name),
+            Pattern::Suffix(end) => {
                 let split = host.len().checked_sub(end.len()).filter(|at| *at > 0);
                 split
                     .and_then(|at| host.get(at..))
@@ -75,7 +75,7 @@ impl Pattern {
             name: Some(name.to_owned()),
         };
         if without_brackets(name).parse::<Ipv6Addr>().is_ok() {
-            return Ok(Self::Is(normal(name).into_owned()));
+            return Ok(Self::Exact(normalize(name).into_owned()));
         }
         let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let is_name = |name: &str| {
@@ -86,23 +86,23 @@ impl Pattern {
         match name.strip_prefix("*.") {
             // What ends in a number is an address, whose end says nothing about who it belongs to.
             Some(end) if is_name(end) && !ends_in_a_number(end) => {
-                Ok(Self::EndsIn(format!(".{}", normal(end))))
+                Ok(Self::Suffix(format!(".{}", normalize(end))))
             }
-            None if is_name(name) => Ok(Self::Is(normal(name).into_owned())),
+            None if is_name(name) => Ok(Self::Exact(normalize(name).into_owned())),
             _ => Err(refused()),
         }
     }
 }
 
 fn ends_in_a_number(name: &str) -> bool {
-    normal(name)
+    normalize(name)
         .rsplit('.')
         .next()
         .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// One spelling of a host: an IPv6 address without brackets and as short as it goes, a name without the dot of the root.
-fn normal(host: &str) -> Cow<'_, str> {
+fn normalize(host: &str) -> Cow<'_, str> {
     let host = without_brackets(host);
     if host.contains(':')
         && let Ok(address) = host.parse::<Ipv6Addr>()

@@ -9,7 +9,7 @@ use tracing::{Instrument, Level, Span, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, prelude::*};
 
 use super::*;
-use crate::{baggage::Baggage, carried::Carried, trace_context::TraceContext};
+use crate::{baggage::Baggage, request_context::RequestContext, trace_context::TraceContext};
 
 /// A request that came with these headers is served: the span of it.
 fn served(received: &[(&'static str, &'static str)]) -> Span {
@@ -17,19 +17,19 @@ fn served(received: &[(&'static str, &'static str)]) -> Span {
     for (name, value) in received {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    let caller = TraceContext::of_headers(&headers).unwrap();
+    let caller = TraceContext::from_headers(&headers).unwrap();
     let span = tracing::info_span!(target: "server", "http.request", request_id = "r-1", tenant_id = "acme");
-    let carried = Carried {
+    let request_context = RequestContext {
         trace: TraceContext {
             span_id: SERVING,
             ..caller
         },
-        baggage: Baggage::of_headers(&headers),
+        baggage: Baggage::from_headers(&headers),
         request_id: None,
         tenant_id: None,
-        exchange: None,
+        recorded: None,
     };
-    Arc::new(carried).attach(&span);
+    Arc::new(request_context).attach(&span);
     span
 }
 
@@ -42,7 +42,8 @@ const PARENT: (&str, &str) = (
 /// What a call to `warehouse` sends, made in `span`.
 async fn sent(layer: ClientLayer, span: Span) -> HeaderMap {
     let network = service_fn(async |request: Request<()>| {
-        let inside = Carried::current().map(|carried| carried.trace.traceparent());
+        let inside =
+            RequestContext::current().map(|request_context| request_context.trace.traceparent());
         let mut headers = request.into_parts().0.headers;
         headers.extend(inside.map(|inside| (INSIDE, inside)));
         Ok::<_, Infallible>(Response::new(headers))
@@ -63,7 +64,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 #[tokio::test]
-async fn a_call_is_a_span_of_the_trace_that_is_served() {
+async fn call_is_a_span_of_the_served_trace() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default());
     let _default = stack.set_default();
     let span = served(&[PARENT, ("tracestate", "rojo=1"), ("tracestate", "congo=2")]);
@@ -87,7 +88,7 @@ async fn a_call_is_a_span_of_the_trace_that_is_served() {
 }
 
 #[tokio::test]
-async fn a_call_whose_span_is_off_names_the_span_that_is_on() {
+async fn disabled_call_span_sends_the_server_span() {
     let all_but_ours = Targets::new()
         .with_default(Level::TRACE)
         .with_target("spanwise_http::client", LevelFilter::OFF);
@@ -105,7 +106,7 @@ async fn a_call_whose_span_is_off_names_the_span_that_is_on() {
 }
 
 #[tokio::test]
-async fn baggage_that_was_received_goes_on_under_declared_keys() {
+async fn received_baggage_is_sent_for_declared_keys() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default());
     let _default = stack.set_default();
     let received = [
@@ -132,7 +133,7 @@ async fn baggage_that_was_received_goes_on_under_declared_keys() {
 }
 
 #[tokio::test]
-async fn properties_stay_with_a_value_that_is_the_same() {
+async fn properties_stay_with_an_equal_value() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("tier"));
     let _default = stack.set_default();
     let layer = client()

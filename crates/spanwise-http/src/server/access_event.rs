@@ -13,7 +13,7 @@ use tracing_core::{
     identify_callsite,
 };
 
-use super::{TARGET, names};
+use super::{TARGET, field_names};
 
 /// The fields of every event, and their places in [`Own`].
 pub(crate) const OWN_FIELDS: [&str; OWN] = [
@@ -56,7 +56,7 @@ impl AccessEvent {
         if level > tracing::level_filters::STATIC_MAX_LEVEL || level > LevelFilter::current() {
             return None;
         }
-        let callsite = AccessCallsite::of(level, !span.is_disabled());
+        let callsite = AccessCallsite::get(level, !span.is_disabled());
         let wanted = match callsite.interest.load(Ordering::Relaxed) {
             NEVER => false,
             ALWAYS => true,
@@ -76,7 +76,7 @@ impl AccessEvent {
         if metadata.fields().len() <= OWN {
             self.send_in::<OWN>(span, metadata, own, added);
         } else {
-            self.send_in::<{ OWN + names::MOST }>(span, metadata, own, added);
+            self.send_in::<{ OWN + field_names::MAX_NAMES }>(span, metadata, own, added);
         }
     }
 
@@ -121,15 +121,15 @@ const ALWAYS: u8 = 2;
 impl AccessCallsite {
     /// A field cannot be added to a callsite, so each new name makes a new one. They stay for good, as callsites do, and are as many as
     /// there are names.
-    fn of(level: Level, in_span: bool) -> &'static Self {
-        static MADE: [[OnceLock<&'static AccessCallsite>; names::MOST + 1]; 6] =
-            [const { [const { OnceLock::new() }; names::MOST + 1] }; 6];
+    fn get(level: Level, in_span: bool) -> &'static Self {
+        static MADE: [[OnceLock<&'static AccessCallsite>; field_names::MAX_NAMES + 1]; 6] =
+            [const { [const { OnceLock::new() }; field_names::MAX_NAMES + 1] }; 6];
         let kind = match level {
             Level::ERROR => 0,
             Level::WARN => 1,
             _ => 2,
         } + if in_span { 0 } else { 3 };
-        let names = names::count();
+        let names = field_names::count();
         MADE[kind][names].get_or_init(|| Self::make(level, in_span, names))
     }
 
@@ -137,7 +137,7 @@ impl AccessCallsite {
     fn make(level: Level, in_span: bool, names: usize) -> &'static Self {
         let own = if in_span { OWN_IN_SPAN } else { OWN };
         let fields = OWN_FIELDS[..own].iter().copied();
-        let fields: Vec<_> = fields.chain(names::all().take(names)).collect();
+        let fields: Vec<_> = fields.chain(field_names::all().take(names)).collect();
         let callsite: &'static Self = Box::leak(Box::new(Self {
             own,
             interest: AtomicU8::new(SOMETIMES),

@@ -11,8 +11,8 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::ending::{End, Ending};
-use crate::said::{catch, message, text};
+use super::request_guard::{Completion, RequestGuard};
+use crate::error_text::{catch_panic, message, text};
 
 pin_project! {
     /// The body of a response of a [`ServerService`](crate::ServerService): that of the service, read in the request's span.
@@ -24,30 +24,30 @@ pin_project! {
         // Whether there is nothing more to read from it, as far as it says.
         is_read: bool,
         // Not there once the request's event was told.
-        ending: Option<Ending>,
+        guard: Option<RequestGuard>,
     }
 
     impl<R> PinnedDrop for ResponseBody<R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let Some(ending) = this.ending else { return };
+            let Some(guard) = this.guard else { return };
             if !*this.is_read {
-                ending.before_drop();
+                guard.record_cancelled();
             }
-            ending.inside_drop(|| this.inner.set(None));
+            guard.in_span_on_drop(|| this.inner.set(None));
             if *this.is_read {
-                ending.end(End::Whole);
+                guard.end(Completion::BodyEnd);
             }
         }
     }
 }
 
 impl<R: Body> ResponseBody<R> {
-    pub(crate) fn new(inner: R, ending: Option<Ending>) -> Self {
+    pub(crate) fn new(inner: R, guard: Option<RequestGuard>) -> Self {
         Self {
             is_read: inner.is_end_stream(),
             inner: Some(inner),
-            ending,
+            guard,
         }
     }
 }
@@ -58,7 +58,7 @@ impl<R> Default for ResponseBody<R> {
         Self {
             inner: None,
             is_read: true,
-            ending: None,
+            guard: None,
         }
     }
 }
@@ -89,15 +89,15 @@ where
             }
             None => (Poll::Ready(None), true),
         };
-        let Some(ending) = this.ending else {
+        let Some(guard) = this.guard else {
             return poll().0;
         };
-        let polled = ending.inside(|| catch(poll));
+        let polled = guard.in_span(|| catch_panic(poll));
         let (polled, is_read) = match polled {
             Ok(polled) => polled,
             Err(panic) => {
-                ending.end(End::Panicked(&message(&*panic)));
-                *this.ending = None;
+                guard.end(Completion::Panic(&message(&*panic)));
+                *this.guard = None;
                 resume_unwind(panic);
             }
         };
@@ -105,20 +105,20 @@ where
             Poll::Pending => return polled,
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    ending.count(data.remaining());
+                    guard.count(data.remaining());
                 } else if let Some(trailers) = frame.trailers_ref() {
-                    ending.read_trailers(trailers);
+                    guard.read_trailers(trailers);
                 }
                 if !is_read && !frame.is_trailers() {
                     return polled;
                 }
-                ending.end(End::Whole);
+                guard.end(Completion::BodyEnd);
             }
-            Poll::Ready(Some(Err(error))) => ending.end(End::BodyFailed(&text(error))),
-            Poll::Ready(None) => ending.end(End::Whole),
+            Poll::Ready(Some(Err(error))) => guard.end(Completion::BodyError(&text(error))),
+            Poll::Ready(None) => guard.end(Completion::BodyEnd),
         }
         *this.is_read = true;
-        *this.ending = None;
+        *this.guard = None;
         polled
     }
 

@@ -14,9 +14,9 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::ResponseBody,
-    ending::{End, Ending},
+    request_guard::{Completion, RequestGuard},
 };
-use crate::said::{catch, message, text};
+use crate::error_text::{catch_panic, message, text};
 
 pub(crate) type Panic = Box<dyn Any + Send>;
 
@@ -29,22 +29,22 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         panic: Option<Panic>,
-        ending: Option<Ending>,
+        guard: Option<RequestGuard>,
     }
 
     impl<F> PinnedDrop for ServerFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(ending) = this.ending {
-                ending.before_drop();
-                ending.inside_drop(|| this.inner.set(None));
+            if let Some(guard) = this.guard {
+                guard.record_cancelled();
+                guard.in_span_on_drop(|| this.inner.set(None));
             }
         }
     }
 }
 
 impl<F> ServerFuture<F> {
-    pub(crate) fn new(called: Result<F, Panic>, ending: Ending) -> Self {
+    pub(crate) fn new(called: Result<F, Panic>, guard: RequestGuard) -> Self {
         let (inner, panic) = match called {
             Ok(inner) => (Some(inner), None),
             Err(panic) => (None, Some(panic)),
@@ -52,7 +52,7 @@ impl<F> ServerFuture<F> {
         Self {
             inner,
             panic,
-            ending: Some(ending),
+            guard: Some(guard),
         }
     }
 }
@@ -69,14 +69,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let inner = &mut this.inner;
-        let Some(ending) = this.ending.as_mut() else {
+        let Some(guard) = this.guard.as_mut() else {
             // As an async block has it.
             panic!("`ServerFuture` polled after completion");
         };
         let polled = match this.panic.take() {
             Some(panic) => Err(panic),
-            None => ending.inside(|| {
-                catch(|| {
+            None => guard.in_span(|| {
+                catch_panic(|| {
                     let Some(running) = inner.as_mut().as_pin_mut() else {
                         return Poll::Pending; // never: it is there until it is ready or has panicked
                     };
@@ -92,25 +92,25 @@ where
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(mut response))) => {
-                ending.begin(&mut response);
-                let ending = this.ending.take();
-                Poll::Ready(Ok(response.map(|inner| ResponseBody::new(inner, ending))))
+                guard.begin(&mut response);
+                let guard = this.guard.take();
+                Poll::Ready(Ok(response.map(|inner| ResponseBody::new(inner, guard))))
             }
             Ok(Poll::Ready(Err(error))) => {
-                ending.end(End::Failed(&text(&error)));
-                *this.ending = None;
+                guard.end(Completion::ServiceError(&text(&error)));
+                *this.guard = None;
                 Poll::Ready(Err(error))
             }
             Err(panic) => {
-                ending.inside(|| inner.set(None));
-                let answer = ending.options.answer_panics.then(|| {
+                guard.in_span(|| inner.set(None));
+                let answer = guard.options.answer_panics.then(|| {
                     let mut response = Response::new(ResponseBody::default());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    ending.begin(&mut response);
+                    guard.begin(&mut response);
                     response
                 });
-                ending.end(End::Panicked(&message(&*panic)));
-                *this.ending = None;
+                guard.end(Completion::Panic(&message(&*panic)));
+                *this.guard = None;
                 match answer {
                     Some(answer) => Poll::Ready(Ok(answer)),
                     None => resume_unwind(panic),

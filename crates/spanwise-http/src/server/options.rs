@@ -18,7 +18,7 @@ pub(crate) struct Options {
     pub(crate) tenant_baggage: bool,
     pub(crate) client_address: ClientAddress,
     pub(crate) slow: Option<Duration>,
-    pub(crate) quiet: Vec<Quiet>,
+    pub(crate) quiet: Vec<QuietPath>,
     /// The levels of statuses; of several rules for one status the last counts.
     pub(crate) levels: Vec<(Statuses, Level)>,
     /// Whether `url.path` is logged where the outcome is `ok`, too.
@@ -36,22 +36,22 @@ pub(crate) struct Options {
 /// Where the tenant of a request comes from.
 #[derive(Clone)]
 pub(crate) enum Tenant {
-    Unknown,
+    None,
     Header(HeaderName),
-    By(Arc<TenantOf>),
+    Function(Arc<TenantFn>),
 }
 
-pub(crate) type TenantOf = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+pub(crate) type TenantFn = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
 /// A path whose requests are told only if they fail.
 #[derive(Debug, Clone)]
-pub(crate) enum Quiet {
+pub(crate) enum QuietPath {
     Path(String),
     /// It, and all below.
     Below(String),
 }
 
-impl Quiet {
+impl QuietPath {
     /// `None` if no path is ever so.
     pub(crate) fn new(path: &str) -> Option<Self> {
         let (root, quiet): (_, fn(String) -> Self) = match path.strip_suffix("/*") {
@@ -64,7 +64,7 @@ impl Quiet {
     }
 
     /// Whether requests to `path`, which is [plain](plain_path::is_plain), are quiet.
-    pub(crate) fn is_about(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Path(quiet) => path == quiet,
             Self::Below(root) => path
@@ -77,13 +77,13 @@ impl Quiet {
 impl Options {
     /// Whether requests to `path` are told only if they fail.
     pub(crate) fn is_quiet(&self, path: &str) -> bool {
-        self.quiet.iter().any(|quiet| quiet.is_about(path)) && plain_path::is_plain(path)
+        self.quiet.iter().any(|quiet| quiet.matches(path)) && plain_path::is_plain(path)
     }
 
     /// The level that a rule sets for responses of `status`.
-    pub(crate) fn level_of(&self, status: u16) -> Option<Level> {
+    pub(crate) fn status_level(&self, status: u16) -> Option<Level> {
         let mut rules = self.levels.iter().rev();
-        let rule = rules.find(|(statuses, _)| statuses.contain(status));
+        let rule = rules.find(|(statuses, _)| statuses.contains(status));
         rule.map(|(_, level)| *level)
     }
 }
@@ -93,7 +93,7 @@ impl Default for Options {
         Self {
             trust: Trust::default(),
             request_id_headers: vec![HeaderName::from_static("x-request-id")],
-            tenant: Tenant::Unknown,
+            tenant: Tenant::None,
             tenant_baggage: false,
             client_address: ClientAddress::default(),
             slow: None,
@@ -116,9 +116,9 @@ impl Default for Options {
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("Unknown"),
+            Self::None => f.write_str("None"),
             Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
-            Self::By(_) => f.write_str("By(..)"),
+            Self::Function(_) => f.write_str("Function(..)"),
         }
     }
 }

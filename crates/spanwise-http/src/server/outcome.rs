@@ -10,7 +10,7 @@ pub(crate) enum Outcome {
     /// The client left, or the caller of the service waited no longer.
     Cancelled,
     /// The client left a stream that has no other end, and that ran well until then.
-    Left,
+    StreamLeft,
     Panicked,
     /// The body failed after its head was sent.
     StreamAborted,
@@ -18,7 +18,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The outcome of a response that was sent to its end.
-    pub(crate) fn of(status: u16) -> Self {
+    pub(crate) fn from_status(status: u16) -> Self {
         match status {
             500.. => Self::ServerError,
             400.. => Self::ClientError,
@@ -31,7 +31,7 @@ impl Outcome {
     /// An error of the client stays one: the program says what was wrong with the request.
     pub(crate) fn failed(self) -> Self {
         match self {
-            Self::Ok | Self::ServerError | Self::Cancelled | Self::Left => Self::ServerError,
+            Self::Ok | Self::ServerError | Self::Cancelled | Self::StreamLeft => Self::ServerError,
             Self::ClientError | Self::Panicked | Self::StreamAborted => self,
         }
     }
@@ -41,7 +41,7 @@ impl Outcome {
             Self::Ok => "ok",
             Self::ClientError => "client_error",
             Self::ServerError => "server_error",
-            Self::Cancelled | Self::Left => "cancelled",
+            Self::Cancelled | Self::StreamLeft => "cancelled",
             Self::Panicked => "panicked",
             Self::StreamAborted => "stream_aborted",
         }
@@ -49,17 +49,17 @@ impl Outcome {
 
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::Ok | Self::ClientError | Self::Left => "request served",
+            Self::Ok | Self::ClientError | Self::StreamLeft => "request served",
             Self::ServerError | Self::Cancelled | Self::Panicked | Self::StreamAborted => {
                 "request failed"
             }
         }
     }
 
-    /// The level where no [rule](super::options::Options::level_of) names the status.
+    /// The level where no [rule](super::options::Options::status_level) names the status.
     pub(crate) fn level(self) -> Level {
         match self {
-            Self::Ok | Self::ClientError | Self::Left => Level::INFO,
+            Self::Ok | Self::ClientError | Self::StreamLeft => Level::INFO,
             Self::Cancelled => Level::WARN,
             Self::ServerError | Self::Panicked | Self::StreamAborted => Level::ERROR,
         }
@@ -69,7 +69,7 @@ impl Outcome {
 /// The status of HTTP that says what a status of gRPC says, as `google.rpc.Code` has it.
 ///
 /// A code that nobody knows is `UNKNOWN`, as gRPC says.
-pub(crate) fn status_of_grpc(code: i32) -> u16 {
+pub(crate) fn grpc_to_http_status(code: i32) -> u16 {
     match code {
         0 => 200,          // ok
         1 => 499,          // cancelled

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_may_be_read_otherwise_are_not_plain() {
+    fn ambiguous_paths_are_not_plain() {
         let dots = [
             "..",
             ".",
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_plain() {
+    fn ordinary_paths_are_plain() {
         for path in [
             "/",
             "/health",

@@ -11,39 +11,38 @@ use tracing::{Span, level_filters::LevelFilter};
 use uuid::Uuid;
 
 use super::{
-    ending::{Ending, X_REQUEST_ID, value},
-    exchange::Exchange,
     options::{Options, Tenant},
+    recorded_fields::RecordedFields,
+    request_guard::{RequestGuard, X_REQUEST_ID, value},
 };
 use crate::{
     baggage::Baggage,
-    carried::Carried,
-    client_address,
-    client_text::bounded,
-    id, method,
-    mistake::Mistake,
+    bounded_text::bounded,
+    client_address, id, method,
+    request_context::RequestContext,
     request_id::RequestId,
     trace_context::{TraceContext, TraceId},
     trust::Trust,
+    warn_once::WarnOnce,
 };
 
 /// What the end of a request needs of its beginning.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct RequestInfo {
     pub(crate) id: RequestId,
     pub(crate) is_quiet: bool,
-    verb: Verb,
+    method_kind: MethodKind,
     /// Those that are told, by the index of their field.
     pub(crate) headers: Vec<(u8, HeaderValue)>,
     /// Where the span has a route in place of a path: the values in it, one of which may be what was wrong. A share of what the request has,
     /// not a copy.
     pub(crate) routed_path: Option<PathAndQuery>,
     /// What the span would say, where it is disabled.
-    pub(crate) apart: Option<Box<Apart>>,
+    pub(crate) spanless: Option<Box<SpanlessFields>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Apart {
+pub(crate) struct SpanlessFields {
     pub(crate) method: &'static str,
     pub(crate) route: Option<String>,
     pub(crate) path: Option<String>,
@@ -52,50 +51,50 @@ pub(crate) struct Apart {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+enum MethodKind {
     Head,
     Connect,
     Other,
 }
 
-impl Received {
+impl RequestInfo {
     /// Whether the response to such a request has no body, whatever it says.
     pub(crate) fn has_no_response_body(&self, status: StatusCode) -> bool {
-        match self.verb {
-            Verb::Head => true,
-            Verb::Connect => status.is_success(),
-            Verb::Other => false,
+        match self.method_kind {
+            MethodKind::Head => true,
+            MethodKind::Connect => status.is_success(),
+            MethodKind::Other => false,
         }
     }
 }
 
 /// Opens the span of `request`, for which code of the program's may have found out whose it is, and
 /// shows its id to what is inside.
-pub(crate) fn receive<B>(
+pub(crate) fn begin_request<B>(
     options: &Arc<Options>,
     request: &mut Request<B>,
     tenant_id: Option<&str>,
-) -> Ending {
-    let ending = read(options, request, tenant_id);
-    let id = &ending.request.id;
+) -> RequestGuard {
+    let guard = read(options, request, tenant_id);
+    let id = &guard.request.id;
     // An id that was not believed is nobody's.
     request
         .headers_mut()
         .insert(X_REQUEST_ID, id.header_value().clone());
     request.extensions_mut().insert(id.clone());
-    ending
+    guard
 }
 
-fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> Ending {
+fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>) -> RequestGuard {
     let (headers, extensions) = (request.headers(), request.extensions());
     let peer = client_address::peer(extensions);
     if peer.is_none() && matches!(options.trust, Trust::Networks(_)) {
-        NO_PEER.tell(no_peer);
+        NO_PEER.warn(no_peer);
     }
     let trusted = options.trust.trusts(peer).then_some(headers);
 
-    let sent_trace = trusted.and_then(TraceContext::of_headers);
-    let begin = |number: Uuid| TraceContext::begin(TraceId(number.into_bytes()));
+    let sent_trace = trusted.and_then(TraceContext::from_headers);
+    let begin = |number: Uuid| TraceContext::new_trace(TraceId(number.into_bytes()));
     let sent_id = trusted.and_then(|headers| sent_id(options, headers));
     let (id, trace) = match (sent_id, &sent_trace) {
         (Some(id), Some(trace)) => (id, trace.child()),
@@ -113,19 +112,19 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
         }
     };
     let tenant_header = match &options.tenant {
-        Tenant::Header(name) => trusted.and_then(|headers| only(headers, name)),
-        Tenant::Unknown | Tenant::By(_) => None,
+        Tenant::Header(name) => trusted.and_then(|headers| single_header(headers, name)),
+        Tenant::None | Tenant::Function(_) => None,
     };
-    let mut baggage = trusted.map(Baggage::of_headers).unwrap_or_default();
+    let mut baggage = trusted.map(Baggage::from_headers).unwrap_or_default();
     let tenant_member = match &options.tenant {
-        Tenant::Header(_) | Tenant::Unknown if options.tenant_baggage => baggage.get("tenant_id"),
-        Tenant::Header(_) | Tenant::Unknown | Tenant::By(_) => None,
+        Tenant::Header(_) | Tenant::None if options.tenant_baggage => baggage.get("tenant_id"),
+        Tenant::Header(_) | Tenant::None | Tenant::Function(_) => None,
     };
     let tenant_member = tenant_member.and_then(|member| id::tenant_id_text(&member.value));
     let tenant_id = tenant_id
         .or_else(|| tenant_header.and_then(id::tenant_id))
         .or(tenant_member);
-    let client = client_address::client(peer, &options.trust, headers)
+    let client = client_address::resolve_client(peer, &options.trust, headers)
         .and_then(|client| options.client_address.shown(client));
 
     let uri = uri(request);
@@ -154,8 +153,8 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
     } else {
         Span::none()
     };
-    let apart = || {
-        Box::new(Apart {
+    let spanless = || {
+        Box::new(SpanlessFields {
             method,
             route: route.map(str::to_owned),
             path: shown_path.map(str::to_owned),
@@ -163,48 +162,48 @@ fn read<B>(options: &Arc<Options>, request: &Request<B>, tenant_id: Option<&str>
             trace_id: trace.trace_id.to_string(),
         })
     };
-    let is_apart = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
-    let apart = is_apart.then(apart);
+    let is_spanless = span.is_disabled() && LevelFilter::current() != LevelFilter::OFF;
+    let spanless = is_spanless.then(spanless);
     let own_tenant = tenant_id.filter(|_| span.is_disabled()).map(str::to_owned);
-    let takes_tenant = tenant_member.is_some() && tenant_id == tenant_member;
+    let uses_member = tenant_member.is_some() && tenant_id == tenant_member;
     // A trusted sender passes on what others told it. Under the keys of the context, a service
     // passes on what it took over alone.
-    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || takes_tenant && key == "tenant_id");
+    baggage.retain(|key| !CONTEXT_KEYS.contains(&key) || uses_member && key == "tenant_id");
     let start = options.clock.instant();
-    let carried = Arc::new(Carried {
+    let request_context = Arc::new(RequestContext {
         trace,
         baggage,
         request_id: span.is_disabled().then(|| id.header_value().clone()),
         tenant_id: own_tenant,
-        exchange: Some(Exchange::new(options.clock.clone(), start)),
+        recorded: Some(RecordedFields::new(options.clock.clone(), start)),
     });
-    let is_carried = Arc::clone(&carried).attach(&span);
-    Ending {
+    let span_has_context = Arc::clone(&request_context).attach(&span);
+    RequestGuard {
         options: Arc::clone(options),
         span,
         start,
-        carried,
-        is_carried,
-        request: Received {
+        request_context,
+        span_has_context,
+        request: RequestInfo {
             id,
             is_quiet: options.is_quiet(path),
-            verb: match *request.method() {
-                Method::HEAD => Verb::Head,
-                Method::CONNECT => Verb::Connect,
-                _ => Verb::Other,
+            method_kind: match *request.method() {
+                Method::HEAD => MethodKind::Head,
+                Method::CONNECT => MethodKind::Connect,
+                _ => MethodKind::Other,
             },
-            headers: told_headers(options, headers),
+            headers: logged_headers(options, headers),
             routed_path: route.and_then(|_| uri.path_and_query().cloned()),
-            apart,
+            spanless,
         },
         head: None,
         bytes: 0,
-        is_told: false,
+        is_logged: false,
     }
 }
 
 /// With networks to trust, nobody is as long as this is not mended.
-static NO_PEER: Mistake = Mistake::new();
+static NO_PEER: WarnOnce = WarnOnce::new();
 
 fn no_peer() -> String {
     "networks are trusted, but where a request comes from is not known: serve with \
@@ -215,18 +214,18 @@ fn no_peer() -> String {
 /// The first id in the headers that may hold one.
 fn sent_id(options: &Options, headers: &HeaderMap) -> Option<RequestId> {
     let names = options.request_id_headers.iter();
-    let mut sent = names.filter_map(|name| only(headers, name));
+    let mut sent = names.filter_map(|name| single_header(headers, name));
     sent.find_map(RequestId::from_header)
 }
 
 /// The value of a header that was sent once: of two nobody knows which one another service believes.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let line = lines.next()?;
     lines.next().is_none().then_some(line)
 }
 
-fn told_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
+fn logged_headers(options: &Options, headers: &HeaderMap) -> Vec<(u8, HeaderValue)> {
     let mut told = Vec::new();
     for (name, index) in &options.headers {
         let lines = headers.get_all(name).iter();

@@ -1,13 +1,14 @@
 //! The span of a request, whose callsite is made when the program is set up: its fields are ours, and
 //! the keys of the context that the program adds.
 
-use std::sync::{Mutex, PoisonError};
-
-use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
+use spanwise_core::internal::{
+    runtime_callsite::{Origin, RuntimeCallsite},
+    sync::Mutex,
+};
 use tracing::{Level, Span, Value, level_filters::STATIC_MAX_LEVEL};
 
 use super::TARGET;
-use crate::mistake::Mistake;
+use crate::warn_once::WarnOnce;
 
 /// Our fields, and their places in [`Own`]. All keys of the context are among them, for
 /// `Span::record`.
@@ -42,11 +43,11 @@ impl RequestSpan {
     /// With the keys of the context in `more`.
     pub(crate) fn new(more: &[String]) -> Self {
         static MADE: Mutex<Vec<&RuntimeCallsite>> = Mutex::new(Vec::new());
-        static TOO_MANY: Mistake = Mistake::new();
+        static TOO_MANY: WarnOnce = WarnOnce::new();
         let mut fields = OWN_FIELDS.to_vec();
         for key in more {
             if fields.len() == OWN + MAX_MORE_KEYS {
-                TOO_MANY.tell(|| {
+                TOO_MANY.warn(|| {
                     format!(
                         "`http.request` declares {MAX_MORE_KEYS} keys of the context, and not \
                          `{key}`: use `context::set` for it"
@@ -58,7 +59,7 @@ impl RequestSpan {
                 fields.push(key);
             }
         }
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = MADE.lock();
         let has_them = |callsite: &&&RuntimeCallsite| {
             let declared = callsite.metadata().fields();
             let declared = declared.iter().map(|field| field.name());

@@ -9,21 +9,21 @@ use std::{
 
 use http::{HeaderName, Request, Response, request::Parts};
 use http_body::Body;
-use spanwise_core::{Clock, panic_safe};
+use spanwise_core::{Clock, internal::panic_safe};
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Level;
 
 use super::{
     body::ResponseBody,
+    field_names,
     future::ServerFuture,
-    names,
-    options::{Options, Quiet, Tenant},
+    options::{Options, QuietPath, Tenant},
     request,
     request_span::RequestSpan,
     statuses::Statuses,
 };
-use crate::{client_address::ClientAddress, id, said, trust::Trust};
+use crate::{client_address::ClientAddress, error_text, id, trust::Trust};
 
 /// Gives each request a span, an id, and one event when it truly ends. See the [crate docs](crate).
 ///
@@ -88,7 +88,7 @@ impl ServerLayer {
     /// Of any other, and of code that panics, there is no tenant. One that is known later, as from a login, can be recorded where it is
     /// known: `Span::current().record("tenant_id", …)` in the request's span.
     pub fn tenant(self, of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.set(|options| options.tenant = Tenant::By(Arc::new(of)))
+        self.set(|options| options.tenant = Tenant::Function(Arc::new(of)))
     }
 
     /// How much of the client's address is logged. Default: [`ClientAddress::Network`].
@@ -113,7 +113,7 @@ impl ServerLayer {
     /// `/*`, with a query, or with a part for which no request is quiet.
     #[track_caller]
     pub fn quiet(self, path: &str) -> Self {
-        let Some(quiet) = Quiet::new(path) else {
+        let Some(quiet) = QuietPath::new(path) else {
             let path = path.escape_debug();
             panic!("`{path}` is no path; write `/health`, or `/internal/*` for all below")
         };
@@ -130,11 +130,11 @@ impl ServerLayer {
     /// # Panics
     /// If no response can have such a status, or if the range is empty.
     #[track_caller]
-    pub fn expected(self, statuses: impl Into<Statuses>) -> Self {
+    pub fn expect_status(self, statuses: impl Into<Statuses>) -> Self {
         self.level(statuses, Level::INFO)
     }
 
-    /// Sets the level of responses with these statuses to WARN, as [`expected`](Self::expected)
+    /// Sets the level of responses with these statuses to WARN, as [`expect_status`](Self::expect_status)
     /// sets it to INFO. Defaults to 408 and 429.
     ///
     /// # Panics
@@ -162,13 +162,13 @@ impl ServerLayer {
     /// If it is no name of a header.
     pub fn header(self, name: &str) -> Self {
         let name = header_name(name);
-        match names::header(&name) {
+        match field_names::header(&name) {
             Some(index) => self.set(|options| options.headers.push((name, index))),
             None => self,
         }
     }
 
-    /// Sends what was [marked](crate::mark) before the response began to the client, as `Server-Timing`, which browsers show.
+    /// Sends what was [marked](crate::record_timing) before the response began to the client, as `Server-Timing`, which browsers show.
     pub fn server_timing(self) -> Self {
         self.set(|options| options.server_timing = true)
     }
@@ -244,17 +244,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut request, tenant_id) = match &self.options.tenant {
-            Tenant::By(of) => {
+            Tenant::Function(of) => {
                 let (parts, body) = request.into_parts();
                 let tenant_id = panic_safe::catch_panic(|| of(&parts)).flatten();
                 let tenant_id = tenant_id.filter(|text| id::is_presentable(text));
                 (Request::from_parts(parts, body), tenant_id)
             }
-            Tenant::Header(_) | Tenant::Unknown => (request, None),
+            Tenant::Header(_) | Tenant::None => (request, None),
         };
-        let ending = request::receive(&self.options, &mut request, tenant_id.as_deref());
+        let guard = request::begin_request(&self.options, &mut request, tenant_id.as_deref());
         let inner = &mut self.inner;
-        let called = ending.inside(|| said::catch(|| inner.call(request)));
-        ServerFuture::new(called, ending)
+        let called = guard.in_span(|| error_text::catch_panic(|| inner.call(request)));
+        ServerFuture::new(called, guard)
     }
 }

@@ -5,15 +5,15 @@ use std::ops::{Range, RangeInclusive};
 use http::StatusCode;
 
 /// One status of a response, or a range of them: see
-/// [`ServerLayer::expected`](crate::ServerLayer::expected).
+/// [`ServerLayer::expect_status`](crate::ServerLayer::expect_status).
 ///
 /// ```
 /// use spanwise_http::http::StatusCode;
 ///
 /// let layer = spanwise_http::server()
 ///     .warn_on(400..500)
-///     .expected(404)
-///     .expected(StatusCode::GONE..=StatusCode::PAYLOAD_TOO_LARGE);
+///     .expect_status(404)
+///     .expect_status(StatusCode::GONE..=StatusCode::PAYLOAD_TOO_LARGE);
 /// # let _ = layer;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Statuses {
 }
 
 impl Statuses {
-    pub(crate) fn contain(self, status: u16) -> bool {
+    pub(crate) fn contains(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
     }
 

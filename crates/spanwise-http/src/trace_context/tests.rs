@@ -13,7 +13,7 @@ fn read(lines: &[(&'static str, &str)]) -> Option<TraceContext> {
         // As in HTTP/2, where nothing takes white space away.
         headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    TraceContext::of_headers(&headers)
+    TraceContext::from_headers(&headers)
 }
 
 fn trace_id(traceparent: &str) -> Option<String> {
@@ -34,7 +34,7 @@ fn state(lines: &[&str]) -> String {
 }
 
 #[test]
-fn the_examples_of_the_specification_hold() {
+fn examples_of_the_specification_parse() {
     let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let context = read(&[
         ("traceparent", sampled),
@@ -61,7 +61,7 @@ fn the_examples_of_the_specification_hold() {
 }
 
 #[test]
-fn a_traceparent_of_version_00_is_read_to_the_letter() {
+fn traceparent_version_00_parses_strictly() {
     let malformed = [
         // longer
         "00-12345678901234567890123456789012-1234567890123456-01.",
@@ -110,15 +110,15 @@ fn a_traceparent_of_version_00_is_read_to_the_letter() {
 }
 
 #[test]
-fn a_traceparent_is_no_text_but_bytes() {
+fn traceparent_with_other_bytes_is_invalid() {
     let mut headers = HeaderMap::new();
     let bytes = b"00-1234567890123456789012345678901\xC3\xA9-234567890123456-01";
     headers.insert(TRACEPARENT, HeaderValue::from_bytes(bytes).unwrap());
-    assert_eq!(TraceContext::of_headers(&headers), None);
+    assert_eq!(TraceContext::from_headers(&headers), None);
 }
 
 #[test]
-fn of_a_later_version_is_read_what_version_00_knows() {
+fn later_version_reads_the_known_fields() {
     let later = [
         "cc-12345678901234567890123456789012-1234567890123456-01",
         "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
@@ -142,7 +142,7 @@ fn of_a_later_version_is_read_what_version_00_knows() {
 }
 
 #[test]
-fn only_flags_that_are_known_go_on() {
+fn only_known_flags_are_propagated() {
     for (received, sent) in [
         ("00", "00"),
         ("01", "01"),
@@ -159,7 +159,7 @@ fn only_flags_that_are_known_go_on() {
 }
 
 #[test]
-fn white_space_around_a_traceparent_is_none_of_it() {
+fn traceparent_is_trimmed() {
     for (before, after) in [(" ", ""), ("\t", ""), ("", " "), ("", "\t"), ("\t ", " \t")] {
         assert_eq!(trace_id(&format!("{before}{VALID}{after}")).unwrap(), TRACE);
     }
@@ -170,7 +170,7 @@ fn white_space_around_a_traceparent_is_none_of_it() {
 }
 
 #[test]
-fn a_traceparent_that_comes_twice_is_none() {
+fn repeated_traceparent_is_invalid() {
     let other = "00-12345678901234567890123456789011-1234567890123456-01";
     assert_eq!(
         read(&[("traceparent", other), ("traceparent", VALID)]),
@@ -184,12 +184,12 @@ fn a_traceparent_that_comes_twice_is_none() {
 }
 
 #[test]
-fn names_are_those_of_the_specification_in_any_case() {
+fn header_names_ignore_case() {
     for name in ["traceparent", "TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         headers.insert(name, HeaderValue::from_static(VALID));
-        assert!(TraceContext::of_headers(&headers).is_some());
+        assert!(TraceContext::from_headers(&headers).is_some());
     }
     assert_eq!(read(&[("trace-parent", VALID)]), None);
     assert_eq!(read(&[("trace.parent", VALID)]), None);
@@ -198,13 +198,13 @@ fn names_are_those_of_the_specification_in_any_case() {
 }
 
 #[test]
-fn a_state_without_a_traceparent_is_none() {
+fn tracestate_needs_a_traceparent() {
     assert_eq!(read(&[("tracestate", "foo=1")]), None);
     assert_eq!(read(&[("traceparent", ""), ("tracestate", "foo=1")]), None);
 }
 
 #[test]
-fn the_lines_of_a_state_are_one_list_in_their_order() {
+fn tracestate_lines_join_in_order() {
     assert_eq!(state(&["foo=1,bar=2"]), "foo=1,bar=2");
     assert_eq!(
         state(&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]),
@@ -217,7 +217,7 @@ fn the_lines_of_a_state_are_one_list_in_their_order() {
 }
 
 #[test]
-fn white_space_around_the_members_of_a_state_is_none_of_them() {
+fn tracestate_members_are_trimmed() {
     for line in [
         "foo=1 \t , \t bar=2, \t baz=3",
         "foo=1\t \t,\t \tbar=2,\t \tbaz=3",
@@ -232,7 +232,7 @@ fn white_space_around_the_members_of_a_state_is_none_of_them() {
 }
 
 #[test]
-fn of_a_key_that_comes_twice_the_first_goes_on() {
+fn first_of_a_repeated_state_key_wins() {
     for (lines, sent) in [
         (&["foo=1,foo=1"][..], "foo=1"),
         (&["foo=1,foo=2"], "foo=1"),
@@ -246,7 +246,7 @@ fn of_a_key_that_comes_twice_the_first_goes_on() {
 }
 
 #[test]
-fn all_characters_of_the_specification_are_taken() {
+fn all_valid_state_characters_are_accepted() {
     let letters: String = ('a'..='z').collect();
     let key = format!("{letters}0123456789_-*/@");
     let value: String = (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect();
@@ -265,7 +265,7 @@ fn all_characters_of_the_specification_are_taken() {
 }
 
 #[test]
-fn other_characters_cost_the_state() {
+fn invalid_character_drops_the_state() {
     for line in [
         "foo =1",
         "FOO=1",
@@ -289,11 +289,11 @@ fn other_characters_cost_the_state() {
         TRACESTATE,
         HeaderValue::from_bytes(b"foo=\xC3\xA9").unwrap(),
     );
-    assert_eq!(TraceContext::of_headers(&headers).unwrap().state, "");
+    assert_eq!(TraceContext::from_headers(&headers).unwrap().state, "");
 }
 
 #[test]
-fn a_state_keeps_within_its_limits() {
+fn state_beyond_its_limits_is_dropped() {
     let members = |count: usize| {
         let members: Vec<_> = (1..=count)
             .map(|at| format!("bar{at:02}={at:02}"))
@@ -324,7 +324,7 @@ fn a_state_keeps_within_its_limits() {
 }
 
 #[test]
-fn a_child_is_another_span_of_the_same_trace() {
+fn child_is_another_span_of_the_trace() {
     let parent = read(&[("traceparent", VALID), ("tracestate", "foo=1")]).unwrap();
     let (one, two) = (parent.child(), parent.child());
     for child in [&one, &two] {
@@ -337,7 +337,7 @@ fn a_child_is_another_span_of_the_same_trace() {
 }
 
 #[test]
-fn ids_of_a_trace_are_lower_case_digits() {
+fn trace_ids_are_lower_case_digits() {
     assert_eq!(TraceId::parse(TRACE).unwrap().to_string(), TRACE);
     for text in [
         "",
@@ -364,7 +364,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn members_go_on_as_level_2_says(
+    fn members_follow_level_2(
         keys in proptest::collection::vec(
             prop_oneof![6 => "[a-c0-1@_*/-]{1,3}", 1 => "[ -~]{0,3}", 1 => "[a-b@]{254,258}"], 0..36,
         ),

@@ -6,7 +6,7 @@ use crate::support::headers::check;
 use proptest::{prelude::*, sample::select};
 
 #[test]
-fn of_the_seeds_of_the_fuzzer() {
+fn fuzz_seeds_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/http_headers");
     let seeds: Vec<_> = fs::read_dir(folder).unwrap().collect();
     assert!(!seeds.is_empty());
@@ -57,12 +57,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn of_lines_that_are_nearly_right(lines in prop::collection::vec(line(), 0..5)) {
+    fn almost_valid_lines_round_trip(lines in prop::collection::vec(line(), 0..5)) {
         check(lines.join("\n").as_bytes());
     }
 
     #[test]
-    fn of_any_bytes(name in select(&["traceparent", "tracestate", "baggage", "x-request-id"][..]), value: Vec<u8>) {
+    fn any_bytes_round_trip(name in select(&["traceparent", "tracestate", "baggage", "x-request-id"][..]), value: Vec<u8>) {
         check(&[name.as_bytes(), b": ", &value].concat());
     }
 }
@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn of_long_values(value in "[%a-c=,;]{8100,8300}") {
+    fn long_values_round_trip(value in "[%a-c=,;]{8100,8300}") {
         check(format!("baggage: {value}").as_bytes());
     }
 }

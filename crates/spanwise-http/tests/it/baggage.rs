@@ -35,7 +35,7 @@ async fn redirecting() -> Service {
 const ALL: &str = "tenant_id=K%C3%A4se%20&%20Co,order_id=42";
 
 #[tokio::test]
-async fn of_two_hosts_one_gets_the_declared_keys() {
+async fn baggage_goes_to_allowed_hosts_only() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
     let (one, other) = (Service::content().await, Service::content().await);
@@ -53,7 +53,7 @@ async fn of_two_hosts_one_gets_the_declared_keys() {
 }
 
 #[tokio::test]
-async fn without_a_list_no_host_gets_any() {
+async fn no_baggage_without_allowed_hosts() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default());
     let _default = stack.set_default();
     let service = Service::content().await;
@@ -64,7 +64,7 @@ async fn without_a_list_no_host_gets_any() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_hidden_stays_here() {
+async fn redacted_value_is_not_sent() {
     let policy = Policy::secrets().hide("tenant_id").unwrap();
     let context = ContextLayer::default()
         .key("order_id")
@@ -77,7 +77,7 @@ async fn a_value_that_is_hidden_stays_here() {
 }
 
 #[tokio::test]
-async fn a_request_id_that_is_hidden_stays_here() {
+async fn redacted_request_id_is_not_sent() {
     let policy = Policy::secrets().hide("request_id").unwrap();
     let context = ContextLayer::default().redact(Arc::new(policy));
     let _default = tracing_subscriber::registry().with(context).set_default();
@@ -89,7 +89,7 @@ async fn a_request_id_that_is_hidden_stays_here() {
 }
 
 #[tokio::test]
-async fn only_the_uri_says_where_a_request_goes() {
+async fn host_header_does_not_choose_the_host() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
     let network = tower::service_fn(async |request: Request<()>| {
@@ -119,7 +119,7 @@ async fn only_the_uri_says_where_a_request_goes() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_without_it() {
+async fn redirect_to_another_host_drops_baggage() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
     let (shop, elsewhere) = (redirecting().await, Service::content().await);
@@ -146,7 +146,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn the_ids_of_the_request_go_along() {
+    async fn request_ids_are_sent() {
         let logs = spanwise_testing::capture();
         let service = Service::content().await;
         let span = tracing::info_span!("job", request_id = "r-1", tenant_id = "acme");
@@ -169,7 +169,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn a_call_that_fails_shows_no_query() {
+    async fn failed_call_shows_no_query() {
         let logs = spanwise_testing::capture();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/?sku=book", listener.local_addr().unwrap());
@@ -184,7 +184,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn of_two_hosts_one_gets_the_declared_keys() {
+    async fn baggage_goes_to_allowed_hosts_only() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();
         let service = Service::content().await;
@@ -197,7 +197,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn a_redirect_that_would_take_it_along_fails_the_call() {
+    async fn redirect_that_leaks_baggage_fails_the_call() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
         let _default = stack.set_default();
         let (shop, elsewhere) = (redirecting().await, Service::content().await);
@@ -217,7 +217,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn a_redirect_that_would_take_the_ids_along_fails_the_call() {
+    async fn redirect_that_leaks_ids_fails_the_call() {
         let stack = tracing_subscriber::registry().with(ContextLayer::default());
         let _default = stack.set_default();
         let (shop, elsewhere) = (redirecting().await, Service::content().await);
@@ -329,7 +329,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn middleware_in_front_makes_a_span_of_each_attempt() {
+    async fn each_retried_attempt_has_its_span() {
         let _logs = spanwise_testing::capture();
         let service = Service::content().await;
         let builder = client().reqwest(reqwest::Client::builder());
@@ -349,7 +349,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn redirect_policy_of_the_program_holds() {
+    async fn redirect_policy_of_the_application_applies() {
         let shop = redirecting().await;
         let path = format!("/?{}", shop.url("localhost", "/"));
         let builder = client().reqwest(reqwest::Client::builder());
@@ -389,7 +389,7 @@ mod reqwest_ {
     }
 
     #[tokio::test]
-    async fn a_redirect_without_end_ends() {
+    async fn endless_redirect_ends() {
         let shop = Service::start(|uri| Redirect::temporary(uri.path()).into_response()).await;
         let error = with(to_localhost())
             .get(shop.url("localhost", "/"))

@@ -7,8 +7,8 @@ use tower::ServiceExt as _;
 use tracing::Instrument;
 
 #[tokio::test]
-async fn a_trace_goes_along_and_nothing_else() {
-    if alone("calls_without_subscriber::a_trace_goes_along_and_nothing_else") {
+async fn only_a_trace_is_sent() {
+    if alone("calls_without_subscriber::only_a_trace_is_sent") {
         return;
     }
     let service = Service::content().await;

@@ -27,8 +27,8 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for CountsRecords {
 }
 
 #[test]
-fn whoever_writes_fields_as_they_come_writes_it_once() {
-    if alone("cancelled_span::whoever_writes_fields_as_they_come_writes_it_once") {
+fn cancellation_is_recorded_once() {
+    if alone("cancelled_span::cancellation_is_recorded_once") {
         return;
     }
     tracing_subscriber::registry().with(CountsRecords).init();

@@ -33,13 +33,13 @@ async fn address(trust: &str, shown: ClientAddress, peer: &str, lines: &[&[u8]])
 }
 
 async fn whole(trust: &str, peer: &str, lines: &[&[u8]]) -> String {
-    address(trust, ClientAddress::Whole, peer, lines).await
+    address(trust, ClientAddress::Full, peer, lines).await
 }
 
 const PROXY: &str = "10.0.0.1:443";
 
 #[tokio::test]
-async fn a_peer_that_is_not_trusted_is_the_client() {
+async fn untrusted_peer_is_the_client() {
     for trust in ["never", "192.168.0.0/16"] {
         let client = whole(trust, "203.0.113.9:5", &[b"198.51.100.1"]).await;
         assert_eq!(client, "203.0.113.9");
@@ -47,14 +47,14 @@ async fn a_peer_that_is_not_trusted_is_the_client() {
 }
 
 #[tokio::test]
-async fn a_trusted_peer_says_for_whom_it_asks() {
+async fn trusted_peer_names_the_client() {
     let client = whole("10.0.0.0/8", PROXY, &[b"198.51.100.1"]).await;
     assert_eq!(client, "198.51.100.1");
     assert_eq!(whole("10.0.0.0/8", PROXY, &[]).await, "10.0.0.1");
 }
 
 #[tokio::test]
-async fn what_stands_before_a_hop_that_is_not_trusted_is_forged() {
+async fn hops_before_an_untrusted_hop_are_ignored() {
     let cases: [&[&[u8]]; 3] = [
         &[b"127.0.0.1, 10.9.9.9, 198.51.100.1, 10.0.0.2"],
         // All lines are one list.
@@ -67,7 +67,7 @@ async fn what_stands_before_a_hop_that_is_not_trusted_is_forged() {
 }
 
 #[tokio::test]
-async fn who_trusts_every_sender_believes_what_the_sender_wrote_itself() {
+async fn trust_always_reads_the_last_hop_only() {
     // A gateway adds whom it sees to what that one sent.
     let cases: [&[&[u8]]; 2] = [
         &[b"192.0.2.1, 198.51.100.1"],
@@ -83,7 +83,7 @@ async fn who_trusts_every_sender_believes_what_the_sender_wrote_itself() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_ends_the_walk() {
+async fn invalid_hop_ends_the_walk() {
     let long = "9".repeat(100_000);
     let garbage: [&[u8]; 8] = [
         b"unknown",
@@ -102,7 +102,7 @@ async fn what_is_no_address_ends_the_walk() {
 }
 
 #[tokio::test]
-async fn a_hop_may_have_a_port_and_brackets() {
+async fn hop_may_have_a_port_and_brackets() {
     let cases: [(&[u8], &str); 5] = [
         (b"192.0.2.1:8080", "192.0.2.1"),
         (b"2001:db8::1", "2001:db8::1"),
@@ -116,7 +116,7 @@ async fn a_hop_may_have_a_port_and_brackets() {
 }
 
 #[tokio::test]
-async fn a_mapped_address_is_that_of_ipv4() {
+async fn mapped_address_is_shown_as_ipv4() {
     let peer = "[::ffff:10.0.0.1]:443";
     assert_eq!(whole("never", peer, &[]).await, "10.0.0.1");
     let client = whole("10.0.0.0/8", peer, &[b"::ffff:192.0.2.1"]).await;
@@ -138,7 +138,7 @@ async fn only_the_network_is_shown_by_default() {
 }
 
 #[test]
-fn networks_are_read_to_the_letter() {
+fn networks_parse_strictly() {
     let read = |text: &str| text.parse::<Trust>().map(|trust| trust.to_string());
     assert_eq!(read(" never "), Ok("never".into()));
     for always in ["always", "Always", "ALWAYS"] {

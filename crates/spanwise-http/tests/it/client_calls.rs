@@ -16,7 +16,7 @@ use tracing::{Instrument, Level};
 const UUID: &str = "0192f3a1-7c2e-7d44-8d29-2f1b9c5e6a70";
 
 #[tokio::test]
-async fn the_ids_of_the_request_go_along() {
+async fn request_ids_are_sent() {
     let logs = spanwise_testing::capture();
     let service = Service::content().await;
     let url = service.url("localhost", "/stock?sku=book");
@@ -56,7 +56,7 @@ async fn the_ids_of_the_request_go_along() {
 }
 
 #[tokio::test]
-async fn what_is_logged_in_a_call_has_its_span_id() {
+async fn events_in_a_call_have_its_span_id() {
     let logs = spanwise_testing::capture();
     let network = tower::service_fn(async |request: Request<()>| {
         tracing::info!("sending");
@@ -76,7 +76,7 @@ async fn what_is_logged_in_a_call_has_its_span_id() {
 }
 
 #[tokio::test]
-async fn a_job_says_what_its_trace_is() {
+async fn call_uses_the_trace_of_the_job() {
     let _logs = spanwise_testing::capture();
     let service = Service::content().await;
     let url = service.url("127.0.0.1", "/");
@@ -106,7 +106,7 @@ async fn a_job_says_what_its_trace_is() {
 }
 
 #[tokio::test]
-async fn a_call_outside_of_everything_begins_a_trace() {
+async fn call_outside_any_span_starts_a_trace() {
     let _logs = spanwise_testing::capture();
     let service = Service::content().await;
     let client = over_the_network(client());
@@ -122,7 +122,7 @@ async fn a_call_outside_of_everything_begins_a_trace() {
 }
 
 #[tokio::test]
-async fn what_the_caller_has_set_is_kept() {
+async fn headers_set_by_the_caller_are_kept() {
     let logs = spanwise_testing::capture();
     let service = Service::content().await;
     let layer = client()
@@ -156,7 +156,7 @@ async fn what_the_caller_has_set_is_kept() {
 }
 
 #[tokio::test]
-async fn ids_go_to_whom_they_may_go() {
+async fn ids_go_to_allowed_hosts_only() {
     let _logs = spanwise_testing::capture();
     let service = Service::content().await;
     let client = over_the_network(client().ids_to("localhost".parse().unwrap()));
@@ -171,7 +171,7 @@ async fn ids_go_to_whom_they_may_go() {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_marks_the_span() {
+async fn server_error_marks_the_span() {
     for (status, marked) in [(204, false), (404, false), (503, true)] {
         let logs = spanwise_testing::capture();
         let status = StatusCode::from_u16(status).unwrap();
@@ -185,7 +185,7 @@ async fn a_service_that_fails_marks_the_span() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_says_so_on_its_span() {
+async fn failed_call_records_its_error() {
     let logs = spanwise_testing::capture();
     // A port that was free a moment ago, and that nobody listens on.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -203,7 +203,7 @@ async fn a_call_that_fails_says_so_on_its_span() {
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_told_costs_no_more_than_its_text() {
+async fn panicking_error_loses_only_its_text() {
     struct Broken;
     impl std::fmt::Display for Broken {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -220,7 +220,7 @@ async fn an_error_that_cannot_be_told_costs_no_more_than_its_text() {
 }
 
 #[tokio::test]
-async fn an_error_shows_no_query() {
+async fn error_shows_no_query() {
     let logs = spanwise_testing::capture();
     let network = tower::service_fn(async |request: Request<()>| {
         Err::<Response, _>(format!("cannot send to {}: refused", request.uri()))
@@ -233,7 +233,7 @@ async fn an_error_shows_no_query() {
 }
 
 #[tokio::test]
-async fn an_error_is_cut() {
+async fn long_error_is_truncated() {
     let logs = spanwise_testing::capture();
     let network = tower::service_fn(async |_: Request<()>| Err::<Response, _>("e".repeat(100_000)));
     let client = ServiceBuilder::new().layer(client()).service(network);
@@ -244,7 +244,7 @@ async fn an_error_is_cut() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_says_so_on_its_span() {
+async fn dropped_call_records_it() {
     let logs = spanwise_testing::capture();
     let never = tower::service_fn(|_: Request<()>| {
         future::pending::<Result<http::Response<()>, std::io::Error>>()
@@ -257,7 +257,7 @@ async fn a_call_that_is_given_up_says_so_on_its_span() {
 }
 
 #[tokio::test]
-async fn a_method_of_ones_own_makes_no_new_value() {
+async fn custom_method_is_other() {
     let logs = spanwise_testing::capture();
     let service = Service::content().await;
     let mut request = get(&service.url("127.0.0.1", "/"));
@@ -268,7 +268,7 @@ async fn a_method_of_ones_own_makes_no_new_value() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_at_the_same_time_keep_apart() {
+async fn concurrent_calls_do_not_mix() {
     const CALLS: usize = 300;
     let logs = spanwise_testing::capture();
     let handle = logs.handle();
@@ -333,7 +333,7 @@ impl<B: Clone, R> Policy<Request<B>, http::Response<R>, hyper_util::client::lega
 }
 
 #[tokio::test]
-async fn each_attempt_is_a_span_of_one_trace() {
+async fn attempts_are_spans_of_one_trace() {
     let logs = spanwise_testing::capture();
     let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(2));
     let service = Service::start(move |_| {

@@ -23,7 +23,7 @@ use crate::support::{get, send, serve, text, the_event};
 
 /// Of a request, nothing is lost in the tasks of a server: its span begins in them.
 #[tokio::test]
-async fn tasks_of_a_server_lose_no_request() {
+async fn server_tasks_log_every_request() {
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let logs = capture();
         let handler = async || {
@@ -64,7 +64,7 @@ where
 
 /// The span around a connection is lost in the tasks of HTTP/2, unless the executor keeps it.
 #[tokio::test]
-async fn executor_can_keep_the_span_of_a_connection() {
+async fn executor_may_enter_a_connection_span() {
     for (version, keep_span, expected) in [
         (Version::HTTP_11, false, &["connection"][..]),
         (Version::HTTP_2, false, &[]),

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Lines, the_event, told};
+use crate::support::{the_event, told};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use spanwise_core::{Clock, ContextLayer};
 use spanwise_http::{ServerLayer, fail, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use spanwise_testing::{Value, capture};
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Instrument as _, Level, info_span, instrument};
@@ -102,7 +103,7 @@ async fn failed_request_is_one_error_line_with_its_cause() {
 }
 
 #[tokio::test]
-async fn every_type_of_error_is_taken() {
+async fn fail_accepts_every_error_type() {
     type Boxed = Box<dyn Error + Send + Sync>;
     let cases: [(&str, fn()); 4] = [
         ("an error", || fail(&declined())),
@@ -139,7 +140,7 @@ async fn task_of_the_request_can_fail_it() {
 }
 
 #[tokio::test]
-async fn fail_takes_errors_of_any_type() {
+async fn fail_accepts_generic_errors() {
     let boxed: fn() -> StatusCode = || {
         let error: Box<dyn Error + Send + Sync> = declined().into();
         fail(&error);
@@ -158,7 +159,7 @@ async fn fail_takes_errors_of_any_type() {
 }
 
 #[tokio::test]
-async fn failure_decides_over_the_response() {
+async fn failure_overrides_the_response() {
     let cases = [
         (200, Level::ERROR, "server_error", "request failed"),
         (404, Level::INFO, "client_error", "request served"),
@@ -183,7 +184,7 @@ async fn failure_decides_over_the_response() {
 }
 
 #[tokio::test]
-async fn failure_of_a_client_that_left_is_no_less_one() {
+async fn failure_of_a_cancelled_request_is_logged() {
     let logs = capture();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let left = serve(server().clock(clock), async || {
@@ -199,7 +200,7 @@ async fn failure_of_a_client_that_left_is_no_less_one() {
 }
 
 #[tokio::test]
-async fn last_failure_counts_and_a_panic_more() {
+async fn last_failure_counts_unless_it_panics() {
     let logs = capture();
     serve(server(), async || {
         fail(&io::Error::other("the first"));
@@ -229,7 +230,7 @@ async fn last_failure_counts_and_a_panic_more() {
 }
 
 #[tokio::test]
-async fn failure_after_the_event_of_its_request_is_an_event_of_its_own() {
+async fn failure_after_the_request_is_its_own_event() {
     let logs = capture();
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     let task = std::sync::Mutex::new(None);
@@ -261,7 +262,7 @@ async fn failure_after_the_event_of_its_request_is_an_event_of_its_own() {
 }
 
 #[tokio::test]
-async fn failure_without_a_span_is_logged_too() {
+async fn failure_without_a_span_is_logged() {
     let lines = Lines::default();
     let off = tracing_subscriber::filter::filter_fn(|metadata| metadata.is_event());
     let stack = tracing_subscriber::registry()
@@ -275,14 +276,14 @@ async fn failure_without_a_span_is_logged_too() {
     })
     .await;
     drop(default);
-    let line = &lines.all()[0];
+    let line = &lines.objects()[0];
     assert_eq!(line["message"], "request failed");
     assert_eq!(line["error"]["message"], "the payment could not be taken");
     assert_eq!(line["error"]["chain"][1], "connection reset");
 }
 
 #[tokio::test]
-async fn long_error_shows_no_half_of_a_secret() {
+async fn truncated_error_shows_no_partial_secret() {
     // The limit of 4096 bytes falls into the token.
     let filler = "ab ".repeat(1363);
     let error = io::Error::other(format!("{filler}token-0123456789 and more"));
@@ -321,7 +322,7 @@ impl Error for Odd {
 }
 
 #[tokio::test]
-async fn odd_errors_do_no_harm() {
+async fn hostile_errors_are_harmless() {
     let logs = capture();
     serve(server(), async || {
         fail(&Odd);
@@ -340,7 +341,7 @@ async fn odd_errors_do_no_harm() {
 }
 
 #[test]
-fn failure_outside_of_a_request_is_an_event_each_time() {
+fn failure_outside_a_request_is_its_own_event() {
     let logs = capture();
     fail(&declined());
     fail(&declined());

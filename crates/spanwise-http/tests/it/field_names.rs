@@ -20,8 +20,8 @@ use tracing_subscriber::prelude::*;
 type Body = Empty<&'static [u8]>;
 
 #[tokio::test]
-async fn a_program_has_at_most_128_names_and_is_told_of_more() {
-    if alone("field_names::a_program_has_at_most_128_names_and_is_told_of_more") {
+async fn names_beyond_128_are_refused_and_reported() {
+    if alone("field_names::names_beyond_128_are_refused_and_reported") {
         return;
     }
     let logs = capture();
@@ -71,8 +71,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Callsites {
 }
 
 #[tokio::test]
-async fn names_cost_a_bounded_number_of_callsites() {
-    if alone("field_names::names_cost_a_bounded_number_of_callsites") {
+async fn number_of_callsites_is_bounded() {
+    if alone("field_names::number_of_callsites_is_bounded") {
         return;
     }
     let made = Arc::<AtomicUsize>::default();

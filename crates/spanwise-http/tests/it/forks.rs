@@ -50,8 +50,8 @@ fn write(to: &Path) {
 }
 
 #[test]
-fn ids_of_children_are_their_own() {
-    if alone("forks::ids_of_children_are_their_own") {
+fn forked_children_draw_different_ids() {
+    if alone("forks::forked_children_draw_different_ids") {
         return;
     }
     let folder = std::env::temp_dir().join(format!("spanwise-forks-{}", std::process::id()));

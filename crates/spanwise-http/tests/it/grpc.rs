@@ -28,7 +28,7 @@ use tower::util::MapRequestLayer;
 use tracing::Level;
 
 #[tokio::test]
-async fn a_unary_call_that_succeeds_is_ok() {
+async fn successful_unary_call_is_ok() {
     let logs = capture();
     let answer = unary(connect().await, "ok").await;
     assert_eq!(answer.unwrap(), "ok");
@@ -45,7 +45,7 @@ async fn a_unary_call_that_succeeds_is_ok() {
 }
 
 #[tokio::test]
-async fn a_unary_call_that_fails_says_so_in_its_head() {
+async fn failed_unary_call_has_its_status_in_the_head() {
     for (code, level, outcome) in CODES {
         let logs = capture();
         let answer = unary(connect().await, code_name(code)).await;
@@ -55,7 +55,7 @@ async fn a_unary_call_that_fails_says_so_in_its_head() {
 }
 
 #[tokio::test]
-async fn a_stream_says_so_in_its_trailers() {
+async fn stream_has_its_status_in_the_trailers() {
     for (code, level, outcome) in CODES {
         let logs = capture();
         let mut answers = stream(connect().await, code_name(code)).await;
@@ -84,7 +84,7 @@ async fn a_stream_says_so_in_its_trailers() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_cancels_it() {
+async fn client_that_leaves_a_stream_cancels_it() {
     let logs = capture();
     let channel = connect().await;
     let mut answers = stream(channel, "endless").await;

@@ -91,7 +91,7 @@ impl Said {
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
-async fn a_request_without_an_id_gets_a_new_one_that_is_its_trace_too() {
+async fn new_request_id_is_the_trace_id() {
     let logs = capture();
     let sent = serve_one(trusting(), HeaderMap::new()).await;
     let said = Said::of(&logs).await;
@@ -102,7 +102,7 @@ async fn a_request_without_an_id_gets_a_new_one_that_is_its_trace_too() {
 }
 
 #[tokio::test]
-async fn a_trusted_sender_says_who_it_belongs_to() {
+async fn trusted_headers_are_adopted() {
     let logs = capture();
     let sent = serve_one(
         trusting(),
@@ -125,7 +125,7 @@ async fn a_trusted_sender_says_who_it_belongs_to() {
 }
 
 #[tokio::test]
-async fn without_an_id_that_of_the_trace_is_taken() {
+async fn request_id_defaults_to_the_trace_id() {
     let logs = capture();
     let sent = serve_one(
         trusting(),
@@ -140,7 +140,7 @@ async fn without_an_id_that_of_the_trace_is_taken() {
 }
 
 #[tokio::test]
-async fn the_first_of_the_configured_names_that_holds_an_id_wins() {
+async fn first_valid_id_header_wins() {
     let layer = || trusting().request_id_headers(["X-Correlation-Id", "x-amzn-trace"]);
     let cases = [
         (
@@ -166,7 +166,7 @@ async fn the_first_of_the_configured_names_that_holds_an_id_wins() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_believed_in_anything() {
+async fn untrusted_headers_are_ignored() {
     let all = || {
         headers(&[
             ("x-request-id", b"forged-id"),
@@ -190,7 +190,7 @@ async fn nobody_else_is_believed_in_anything() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_code_finds_is_taken_as_it_is() {
+async fn tenant_function_sets_the_tenant() {
     let logs = capture();
     let layer = server().tenant(|request| {
         let host = request.headers.get("host")?.to_str().ok()?;
@@ -203,7 +203,7 @@ async fn a_tenant_that_code_finds_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_code_finds_is_neither_long_nor_of_control_characters() {
+async fn invalid_tenant_of_a_function_is_dropped() {
     let longest = "t".repeat(128);
     let cases = [
         (longest.clone(), Some(longest.clone())),
@@ -221,7 +221,7 @@ async fn a_tenant_that_code_finds_is_neither_long_nor_of_control_characters() {
 }
 
 #[tokio::test]
-async fn code_that_panics_finds_no_tenant() {
+async fn panicking_tenant_function_finds_none() {
     let logs = capture();
     let layer = server().tenant(|request| {
         let host = request.headers["host"].to_str().ok()?;
@@ -234,7 +234,7 @@ async fn code_that_panics_finds_no_tenant() {
 }
 
 #[tokio::test]
-async fn what_does_not_look_like_an_id_is_logged_nowhere() {
+async fn invalid_id_is_never_logged() {
     let long = "hostile".repeat(150_000);
     let texts: [&[u8]; 9] = [
         b"",
@@ -265,7 +265,7 @@ async fn what_does_not_look_like_an_id_is_logged_nowhere() {
 }
 
 #[tokio::test]
-async fn a_tenant_is_stricter_than_a_request_id() {
+async fn tenant_is_stricter_than_a_request_id() {
     let long = "t".repeat(129);
     for id in [
         "Root=1-67891233-abcdef",
@@ -291,7 +291,7 @@ async fn a_tenant_is_stricter_than_a_request_id() {
 /// What code inside of the layer finds: the header and the extension of the request, and what it
 /// sets in the response.
 #[tokio::test]
-async fn the_id_is_visible_inside() {
+async fn id_is_visible_to_the_service() {
     let sent = |id: &'static str| headers(&[("x-request-id", id.as_bytes())]);
     for (layer, headers, expected) in [
         (server(), HeaderMap::new(), None),
@@ -335,7 +335,7 @@ async fn the_id_is_visible_inside() {
 }
 
 #[tokio::test]
-async fn an_id_that_the_service_sets_is_kept_and_told_too() {
+async fn id_set_by_the_service_is_kept_and_logged() {
     for own in [
         "of-the-service".to_owned(),
         format!("own {}", "w".repeat(5000)),
@@ -361,7 +361,7 @@ async fn an_id_that_the_service_sets_is_kept_and_told_too() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_sent_twice_is_none() {
+async fn repeated_id_header_is_ignored() {
     for name in ["x-request-id", "x-tenant-id", "traceparent"] {
         let values = match name {
             "traceparent" => [TRACEPARENT; 2],
@@ -377,7 +377,7 @@ async fn an_id_that_is_sent_twice_is_none() {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_malformed_in_any_of_its_fields_is_none() {
+async fn malformed_traceparent_is_ignored() {
     let malformed = [
         "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -403,7 +403,7 @@ async fn a_trace_that_is_malformed_in_any_of_its_fields_is_none() {
 }
 
 #[tokio::test]
-async fn a_line_break_in_a_header_reaches_no_line() {
+async fn line_break_in_a_header_reaches_no_line() {
     let logs = capture();
     let layer = server().trust(Trust::Always).tenant_header("x-tenant-id");
     let app = Router::new().route("/", on_get(|| async {})).layer(layer);
@@ -426,7 +426,7 @@ async fn a_line_break_in_a_header_reaches_no_line() {
 }
 
 #[test]
-fn new_ids_differ_whatever_the_number_of_threads() {
+fn new_ids_differ_across_threads() {
     let threads: Vec<_> = (0..8)
         .map(|_| {
             std::thread::spawn(|| {

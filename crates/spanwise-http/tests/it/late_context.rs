@@ -29,7 +29,7 @@ async fn serve<F: Future<Output = ()>>(handler: impl Fn() -> F) {
 }
 
 #[tokio::test]
-async fn the_request_s_span_declares_every_key() {
+async fn request_span_declares_every_context_key() {
     let logs = spanwise_testing::capture();
     serve(async || {
         let declared = |key| Span::current().has_field(key);
@@ -44,7 +44,7 @@ async fn the_request_s_span_declares_every_key() {
 }
 
 #[tokio::test]
-async fn further_keys_are_declared() {
+async fn further_context_keys_are_declared() {
     let stack = tracing_subscriber::registry().with(ContextLayer::default().key("order_id"));
     let _default = stack.set_default();
     let layers = [
@@ -74,7 +74,7 @@ async fn further_keys_are_declared() {
 }
 
 #[tokio::test]
-async fn what_is_set_in_a_handler_is_on_the_request_s_event_and_in_the_baggage_of_its_calls() {
+async fn context_set_in_a_handler_reaches_event_and_calls() {
     let logs = spanwise_testing::capture();
     let warehouse = Service::content().await;
     let layer = client()
@@ -95,7 +95,7 @@ async fn what_is_set_in_a_handler_is_on_the_request_s_event_and_in_the_baggage_o
 }
 
 #[tokio::test]
-async fn no_span_inside_replaces_what_the_layer_decided() {
+async fn inner_span_does_not_replace_layer_context() {
     let _logs = spanwise_testing::capture();
     serve(async || {
         let before = Context::current();

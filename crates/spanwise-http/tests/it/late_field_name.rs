@@ -6,11 +6,12 @@ use std::{
     sync::{Mutex, atomic::AtomicBool, atomic::Ordering},
 };
 
-use crate::support::{Lines, alone};
+use crate::support::alone;
 use http::{Request, Response};
 use http_body_util::Empty;
 use spanwise_http::{record, server};
 use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
 use tower::{Layer, ServiceExt};
 use tracing::{Metadata, Span, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::{layer::Context, prelude::*};
@@ -43,8 +44,8 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for RecordsLate {
 }
 
 #[tokio::test]
-async fn and_costs_the_first_neither_its_event_nor_a_panic() {
-    if alone("late_field_name::and_costs_the_first_neither_its_event_nor_a_panic") {
+async fn late_name_does_not_affect_a_running_event() {
+    if alone("late_field_name::late_name_does_not_affect_a_running_event") {
         return;
     }
     let lines = Lines::default();
@@ -63,7 +64,7 @@ async fn and_costs_the_first_neither_its_event_nor_a_panic() {
     served.await.unwrap();
 
     assert!(RECORDED.load(Ordering::Relaxed));
-    let lines = lines.all();
+    let lines = lines.objects();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["outcome"], "ok");
     assert_eq!(lines[0]["g"], 7);

@@ -37,7 +37,7 @@ async fn serve_one(layer: ServerLayer, path: &str, status: StatusCode, takes: Du
 }
 
 #[tokio::test]
-async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
+async fn slow_request_is_at_least_a_warning() {
     let slow = LIMIT + Duration::from_millis(1);
     let cases = [
         (StatusCode::OK, LIMIT, Level::INFO),
@@ -47,7 +47,7 @@ async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
     ];
     for (status, takes, level) in cases {
         let logs = capture();
-        let layer = server().slow(LIMIT).expected(StatusCode::NOT_FOUND);
+        let layer = server().slow(LIMIT).expect_status(StatusCode::NOT_FOUND);
         serve_one(layer, "/", status, takes).await;
         let event = the_event(&logs).await;
         event.assert_level(level);
@@ -60,7 +60,7 @@ async fn a_slow_request_is_a_warning_at_least_and_says_that_it_is_slow() {
 }
 
 #[tokio::test]
-async fn rules_say_the_levels_of_statuses() {
+async fn status_rules_set_levels() {
     const E: Level = Level::ERROR;
     const W: Level = Level::WARN;
     const I: Level = Level::INFO;
@@ -75,19 +75,19 @@ async fn rules_say_the_levels_of_statuses() {
             [I, I, W, W, W, W, W, I, E, E],
         ),
         (
-            server().expected(StatusCode::TOO_MANY_REQUESTS),
+            server().expect_status(StatusCode::TOO_MANY_REQUESTS),
             [I, I, I, I, I, W, I, I, E, E],
         ),
         // The last that names it counts.
         (
-            server().warn_on(400..=499).expected(404),
+            server().warn_on(400..=499).expect_status(404),
             [I, I, W, W, I, W, W, W, E, E],
         ),
         (
-            server().expected(404).warn_on(400..=499),
+            server().expect_status(404).warn_on(400..=499),
             [I, I, W, W, W, W, W, W, E, E],
         ),
-        (server().expected(503), [I, I, I, I, I, W, W, I, E, I]),
+        (server().expect_status(503), [I, I, I, I, I, W, W, I, E, I]),
         (server().warn_on(302), [I, W, I, I, I, W, W, I, E, E]),
     ];
     for (layer, levels) in cases {
@@ -101,7 +101,7 @@ async fn rules_say_the_levels_of_statuses() {
 }
 
 #[test]
-fn statuses_that_no_response_has_are_refused() {
+fn impossible_statuses_panic() {
     let refused = |set_up: &dyn Fn() -> ServerLayer| {
         let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(set_up));
         refused
@@ -111,8 +111,8 @@ fn statuses_that_no_response_has_are_refused() {
             .clone()
     };
     let cases: [(&dyn Fn() -> ServerLayer, &str); 5] = [
-        (&|| server().expected(0), "0..=0"),
-        (&|| server().expected(1000), "1000..=1000"),
+        (&|| server().expect_status(0), "0..=0"),
+        (&|| server().expect_status(1000), "1000..=1000"),
         #[expect(clippy::reversed_empty_ranges, reason = "it is a mistake of a program")]
         (&|| server().warn_on(499..=400), "499..=400"),
         (&|| server().warn_on(400..400), "400..=399"),
@@ -123,11 +123,11 @@ fn statuses_that_no_response_has_are_refused() {
         let expected = format!("`{range}` is no range of statuses; write `404`, or `400..=499`");
         assert_eq!(said, expected);
     }
-    let _ = server().expected(100).warn_on(999);
+    let _ = server().expect_status(100).warn_on(999);
 }
 
 #[tokio::test]
-async fn a_quiet_path_is_told_only_if_it_fails() {
+async fn quiet_path_is_logged_only_on_failure() {
     let layer = || server().quiet("/health").quiet("/internal/*").slow(LIMIT);
     let silent = [
         "/health",
@@ -171,7 +171,7 @@ async fn a_quiet_path_is_told_only_if_it_fails() {
 }
 
 #[test]
-fn a_quiet_path_that_no_request_has_is_refused() {
+fn impossible_quiet_path_panics() {
     for path in [
         "",
         "health",
@@ -197,7 +197,7 @@ fn a_quiet_path_that_no_request_has_is_refused() {
 
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn in_a_nested_router_a_path_is_the_whole_one() {
+async fn nested_router_matches_the_full_path() {
     // One without a fallback of its own leaves what it does not know to the router around it, which has no layer.
     let nested = Router::new()
         .route("/health", on_get(|| async {}))
@@ -217,7 +217,7 @@ async fn in_a_nested_router_a_path_is_the_whole_one() {
 }
 
 #[tokio::test]
-async fn the_duration_goes_to_the_end_of_the_body() {
+async fn duration_includes_the_body() {
     let logs = capture();
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let (feeder, body) = fed::<Infallible>();
@@ -252,7 +252,7 @@ async fn the_duration_goes_to_the_end_of_the_body() {
 }
 
 #[tokio::test]
-async fn a_method_that_nobody_knows_is_other() {
+async fn unknown_method_is_other() {
     let logs = capture();
     let service = tower::service_fn(|_: Request<Body>| async {
         Ok::<_, Infallible>(Response::new(Body::new()))
@@ -268,7 +268,7 @@ async fn a_method_that_nobody_knows_is_other() {
 }
 
 #[tokio::test]
-async fn the_span_of_a_request_has_no_parent() {
+async fn request_span_has_no_parent() {
     let logs = capture();
     let connection = tracing::info_span!("connection");
     let served = serve_one(server(), "/", StatusCode::OK, Duration::ZERO);
@@ -279,7 +279,7 @@ async fn the_span_of_a_request_has_no_parent() {
 }
 
 #[tokio::test]
-async fn a_failing_status_is_on_the_span_too() {
+async fn server_error_status_is_on_the_span() {
     let logs = capture();
     serve_one(server(), "/", StatusCode::BAD_GATEWAY, Duration::ZERO).await;
     the_event(&logs).await;

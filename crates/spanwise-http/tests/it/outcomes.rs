@@ -46,7 +46,7 @@ async fn boom() -> &'static str {
 }
 
 #[tokio::test]
-async fn a_response_that_was_sent_is_ok() {
+async fn sent_response_is_ok() {
     for version in VERSIONS {
         let logs = capture();
         let app = Router::new().route("/orders/{id}", on_get(|| async { "an order" }));
@@ -77,7 +77,7 @@ async fn a_response_that_was_sent_is_ok() {
 }
 
 #[tokio::test]
-async fn a_status_says_how_it_ended() {
+async fn status_decides_the_outcome() {
     let cases = [
         (302, Level::INFO, "ok", SERVED),
         (400, Level::INFO, "client_error", SERVED),
@@ -108,7 +108,7 @@ async fn a_status_says_how_it_ended() {
 }
 
 #[tokio::test]
-async fn a_path_without_a_route_is_told_by_itself() {
+async fn path_without_a_route_is_logged() {
     let logs = capture();
     let app = Router::new().route("/", any(never)).layer(server());
     let app = Router::new().fallback_service(app);
@@ -121,7 +121,7 @@ async fn a_path_without_a_route_is_told_by_itself() {
 }
 
 #[tokio::test]
-async fn path_of_a_route_is_logged_unless_all_is_well() {
+async fn path_with_a_route_is_logged_on_failure() {
     let answer = async |Path(status): Path<u16>| StatusCode::from_u16(status).unwrap();
     let cases = [
         (
@@ -161,7 +161,7 @@ async fn path_of_a_route_is_logged_unless_all_is_well() {
 }
 
 #[tokio::test]
-async fn path_of_a_route_is_logged_without_a_response() {
+async fn path_is_logged_without_a_response() {
     let logs = capture();
     let app = Router::new().route("/{id}", on_get(boom)).layer(server());
     let response = send(serve(app).await, Version::HTTP_11, get("/42")).await;
@@ -177,7 +177,7 @@ async fn path_of_a_route_is_logged_without_a_response() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_ends_the_connection() {
+async fn panicking_handler_ends_the_connection() {
     for version in VERSIONS {
         let logs = capture();
         let app = Router::new().route("/", on_get(boom)).layer(server());
@@ -194,7 +194,7 @@ async fn a_handler_that_panics_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_answered_with_500_if_so_asked() {
+async fn answer_panics_answers_500() {
     for version in VERSIONS {
         let logs = capture();
         let app = Router::new().route("/", on_get(boom));
@@ -217,7 +217,7 @@ async fn a_handler_that_panics_is_answered_with_500_if_so_asked() {
 }
 
 #[tokio::test]
-async fn a_service_that_panics_before_it_has_a_future_panicked() {
+async fn panic_in_call_is_logged() {
     let logs = capture();
     let service = tower::service_fn(|_: Request<Body>| {
         if true {
@@ -240,7 +240,7 @@ async fn a_service_that_panics_before_it_has_a_future_panicked() {
 }
 
 #[tokio::test]
-async fn what_a_panic_says_is_cut() {
+async fn long_panic_message_is_truncated() {
     let logs = capture();
     let service = tower::service_fn(async |_: Request<Body>| {
         if true {
@@ -259,7 +259,7 @@ async fn what_a_panic_says_is_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_before_the_response_cancels_it() {
+async fn leaving_before_the_response_cancels() {
     for version in VERSIONS {
         let logs = capture();
         let (started, mut has_started) = mpsc::unbounded_channel();
@@ -295,7 +295,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_in_the_middle_of_the_response_cancels_it() {
+async fn leaving_during_the_response_cancels() {
     for version in VERSIONS {
         let logs = capture();
         let (feeder, body) = fed::<Infallible>();
@@ -325,7 +325,7 @@ async fn a_client_that_leaves_in_the_middle_of_the_response_cancels_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_aborted() {
+async fn failing_body_is_a_stream_abort() {
     for version in VERSIONS {
         let logs = capture();
         let (feeder, body) = fed::<io::Error>();
@@ -353,7 +353,7 @@ async fn a_body_that_fails_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_body_that_panics_panicked() {
+async fn panicking_body_is_a_panic() {
     for version in VERSIONS {
         let logs = capture();
         let body = || http_body_util::StreamBody::new(Panics);
@@ -386,7 +386,7 @@ impl tokio_stream::Stream for Panics {
 }
 
 #[tokio::test]
-async fn a_body_of_many_frames_is_counted() {
+async fn bytes_of_all_frames_are_counted() {
     // Together more than the windows of HTTP/2.
     const CHUNK: usize = 1 << 16;
     for version in VERSIONS {
@@ -415,7 +415,7 @@ async fn a_body_of_many_frames_is_counted() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_has_to_read_is_no_cancelled_request() {
+async fn body_that_needs_no_reading_is_not_cancelled() {
     let full = |headers: HeaderMap| async move { (headers, "a text").into_response() };
     for version in VERSIONS {
         for (method, status) in [
@@ -445,7 +445,7 @@ async fn a_body_that_nobody_has_to_read_is_no_cancelled_request() {
 }
 
 #[tokio::test]
-async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
+async fn declared_length_ends_the_body() {
     let logs = capture();
     let (feeder, body) = fed::<Infallible>();
     let data = Frame::data(Bytes::from_static(b"12345"));
@@ -467,7 +467,7 @@ async fn a_body_of_a_declared_length_ends_with_its_last_byte() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_before_its_declared_length_is_aborted() {
+async fn short_body_is_a_stream_abort() {
     for version in VERSIONS {
         let logs = capture();
         let (feeder, body) = fed::<Infallible>();
@@ -495,7 +495,7 @@ async fn a_body_that_ends_before_its_declared_length_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_connection_that_changes_to_websocket_is_one_request() {
+async fn websocket_upgrade_is_one_request() {
     let logs = capture();
     let handler = async |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async |mut socket| {
@@ -535,7 +535,7 @@ async fn a_connection_that_changes_to_websocket_is_one_request() {
 }
 
 #[tokio::test]
-async fn a_timeout_around_the_layer_cancels_and_one_inside_answers() {
+async fn outer_timeout_cancels_inner_timeout_answers() {
     let timeout = || {
         let to_status = |_: tower::BoxError| async { StatusCode::REQUEST_TIMEOUT };
         ServiceBuilder::new()
@@ -559,7 +559,7 @@ async fn a_timeout_around_the_layer_cancels_and_one_inside_answers() {
 }
 
 #[tokio::test]
-async fn a_service_without_a_response_is_a_server_error() {
+async fn service_error_is_a_server_error() {
     let logs = capture();
     let service = tower::service_fn(|_: Request<Empty<Bytes>>| async {
         Err::<http::Response<Body>, _>(io::Error::other("no backend"))
@@ -576,7 +576,7 @@ async fn a_service_without_a_response_is_a_server_error() {
 }
 
 #[tokio::test]
-async fn what_a_body_logs_is_in_the_span_of_its_request() {
+async fn body_events_are_in_the_request_span() {
     let logs = capture();
     let (feeder, body) = fed::<Infallible>();
     feeder

@@ -53,7 +53,7 @@ async fn ask(url: &str, bank: &Service) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn where_each_trusts_the_one_before() {
+async fn trace_goes_through_services_that_trust() {
     let logs = spanwise_testing::capture();
     let bank = Service::content().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
@@ -96,7 +96,7 @@ async fn where_each_trusts_the_one_before() {
 }
 
 #[tokio::test]
-async fn what_nobody_trusts_ends_at_the_door() {
+async fn untrusted_context_ends_at_the_edge() {
     let _logs = spanwise_testing::capture();
     let bank = Service::content().await;
     let warehouse = asking(bank.url("localhost", "/"), Trust::Always).await;
@@ -112,7 +112,7 @@ async fn what_nobody_trusts_ends_at_the_door() {
 }
 
 #[tokio::test]
-async fn they_go_through_services_whose_spans_are_off() {
+async fn trace_goes_through_disabled_spans() {
     let off = Targets::new().with_target("spanwise_http", LevelFilter::OFF);
     let stack = tracing_subscriber::registry()
         .with(off)

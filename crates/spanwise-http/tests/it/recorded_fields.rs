@@ -9,7 +9,7 @@ use crate::support::the_event;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Empty;
 use spanwise_core::Clock;
-use spanwise_http::{ServerLayer, mark, record, server};
+use spanwise_http::{ServerLayer, record, record_timing, server};
 use spanwise_testing::capture;
 use tower::{Layer, ServiceExt};
 use tracing::{Instrument, Span};
@@ -40,7 +40,7 @@ fn request() -> Request<Body> {
 }
 
 #[tokio::test]
-async fn what_is_recorded_is_a_field_of_its_kind() {
+async fn recorded_values_keep_their_type() {
     let logs = capture();
     serve_one(server(), request(), async || {
         record("order.id", 42);
@@ -65,7 +65,7 @@ async fn what_is_recorded_is_a_field_of_its_kind() {
 }
 
 #[tokio::test]
-async fn what_one_request_records_is_not_in_the_event_of_another() {
+async fn recorded_fields_stay_in_their_request() {
     for value in ["first", "second"] {
         let logs = capture();
         serve_one(server(), request(), async || record("mine", value)).await;
@@ -77,7 +77,7 @@ async fn what_one_request_records_is_not_in_the_event_of_another() {
 }
 
 #[tokio::test]
-async fn the_last_value_of_a_name_stands() {
+async fn last_value_of_a_name_wins() {
     let logs = capture();
     serve_one(server(), request(), async || {
         record("attempt", 1);
@@ -88,7 +88,7 @@ async fn the_last_value_of_a_name_stands() {
 }
 
 #[tokio::test]
-async fn spans_and_tasks_inside_of_the_request_belong_to_it() {
+async fn inner_spans_and_tasks_belong_to_the_request() {
     let logs = capture();
     serve_one(server(), request(), async || {
         let load = async {
@@ -108,9 +108,9 @@ async fn spans_and_tasks_inside_of_the_request_belong_to_it() {
 }
 
 #[tokio::test]
-async fn outside_of_a_request_and_after_it_nothing_happens() {
+async fn record_outside_a_request_does_nothing() {
     record("nobody.asked", 1);
-    mark("nobody.asked");
+    record_timing("nobody.asked");
     let logs = capture();
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let wait = std::cell::Cell::new(Some(wait));
@@ -135,19 +135,19 @@ async fn outside_of_a_request_and_after_it_nothing_happens() {
 }
 
 #[tokio::test]
-async fn a_mark_says_how_long_it_was_since_the_last() {
+async fn timing_is_since_the_last_timing() {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let logs = capture();
     let layer = server().clock(clock.clone()).server_timing();
     let sent = serve_one(layer, request(), async || {
         clock.advance(Duration::from_micros(1500));
-        mark("auth");
+        record_timing("auth");
         clock.advance(Duration::from_millis(20));
-        mark("db");
+        record_timing("db");
         clock.advance(Duration::from_millis(3));
-        mark("not a token");
+        record_timing("not a token");
         clock.advance(Duration::from_millis(30));
-        mark("db");
+        record_timing("db");
         clock.advance(Duration::from_millis(100));
     })
     .await;
@@ -162,14 +162,14 @@ async fn a_mark_says_how_long_it_was_since_the_last() {
 }
 
 #[tokio::test]
-async fn the_client_is_told_no_timings_unless_asked() {
+async fn server_timing_is_off_by_default() {
     let _logs = capture(); // else the event goes to another test's
-    let sent = serve_one(server(), request(), async || mark("db")).await;
+    let sent = serve_one(server(), request(), async || record_timing("db")).await;
     assert!(!sent.contains_key("server-timing"));
 }
 
 #[tokio::test]
-async fn headers_are_told_if_they_are_asked_for() {
+async fn selected_headers_are_logged() {
     let logs = capture();
     let mut with_headers = request();
     let headers = with_headers.headers_mut();
@@ -200,7 +200,7 @@ async fn headers_are_told_if_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_field_of_the_events_own_cannot_be_changed() {
+async fn built_in_field_cannot_be_replaced() {
     let logs = capture();
     serve_one(server(), request(), async || {
         record("outcome", "splendid");

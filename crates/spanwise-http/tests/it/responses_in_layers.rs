@@ -13,7 +13,7 @@ use tower::{Layer, Service, ServiceBuilder};
 type Body = Empty<&'static [u8]>;
 
 #[tokio::test]
-async fn a_layer_that_answers_by_itself_has_an_empty_body_to_do_so() {
+async fn layer_can_answer_with_an_empty_body() {
     let logs = capture();
     // In one `ServiceBuilder`, where axum does not make all bodies of one type.
     let layers = ServiceBuilder::new()
@@ -35,7 +35,7 @@ async fn a_layer_that_answers_by_itself_has_an_empty_body_to_do_so() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_printed_shows_nothing_of_its_request() {
+async fn debug_of_a_response_shows_no_request_data() {
     let logs = capture();
     let service = tower::service_fn(|_: Request<Body>| {
         spanwise_http::record("order.note", "a note of the order");

@@ -37,7 +37,7 @@ const CASES: [(u16, &str, Option<&str>, Level); 9] = [
 ];
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_is_no_warning() {
+async fn client_that_leaves_a_stream_is_not_a_warning() {
     for (status, kind, length, level) in CASES {
         let logs = capture();
         let (feeder, body) = fed::<Infallible>();

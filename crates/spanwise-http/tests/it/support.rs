@@ -7,11 +7,10 @@ pub(crate) mod headers;
 
 use std::{
     convert::Infallible,
-    env, io,
+    env,
     net::SocketAddr,
     pin::Pin,
     process::{Command, Output},
-    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,13 +21,11 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::Value;
 use spanwise_testing::{Capture, Event};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Serves `router` on loopback, and tells it who connects.
 pub(crate) async fn serve(router: Router) -> SocketAddr {
@@ -136,43 +133,6 @@ impl<E> Body for Fed<E> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
         Poll::Ready(ready!(self.frames.poll_recv(cx)))
-    }
-}
-
-/// A writer that keeps what is written.
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    pub(crate) fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap();
-        str::from_utf8(&bytes).unwrap().to_owned()
-    }
-
-    /// Each of them as JSON.
-    pub(crate) fn all(&self) -> Vec<Value> {
-        let text = self.text();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use spanwise_json::JsonLayer;
 use tracing::{Dispatch, Span, dispatcher, info, info_span};
 use tracing_subscriber::prelude::*;
 
-use crate::support::Lines;
+use spanwise_testing::support::Lines;
 
 /// A stack of JSON and context, installed on this thread until the guard is dropped.
 fn stack() -> (Lines, Dispatch, dispatcher::DefaultGuard) {
@@ -35,7 +35,7 @@ fn current(lines: &Lines) -> Option<String> {
         Context::current().get("request_id"),
         "{line:?}"
     );
-    assert_eq!(id.is_some(), line.contains_key("span"), "{line:?}");
+    assert_eq!(id.is_some(), line.get("span").is_some(), "{line:?}");
     id
 }
 
@@ -77,7 +77,7 @@ fn forgotten_guard_leaves_no_closed_span() {
 }
 
 #[test]
-fn forgotten_guard_without_events_leaves_none() {
+fn forgotten_guard_without_events_leaves_no_span() {
     let (lines, _dispatch, _guard) = stack();
     let span = info_span!("request", request_id = "r-1");
     enter_and_forget(&span);
@@ -86,7 +86,7 @@ fn forgotten_guard_without_events_leaves_none() {
 }
 
 #[test]
-fn exit_on_another_thread_leaves_nothing() {
+fn exit_on_another_thread_leaves_no_span() {
     let (lines, dispatch, _guard) = stack();
     let outer = info_span!("request", request_id = "outer");
     let _outer = outer.enter();
@@ -136,7 +136,7 @@ fn span_on_two_threads_stays_until_both_are_done() {
 }
 
 #[test]
-fn reentered_span_is_left_once_for_each_entry() {
+fn reentered_span_needs_one_exit_per_entry() {
     let (lines, _dispatch, _guard) = stack();
     let [a, b] = ["a", "b"].map(|id| info_span!(parent: None, "request", request_id = id));
     let _a = a.enter();
@@ -148,7 +148,7 @@ fn reentered_span_is_left_once_for_each_entry() {
 }
 
 #[test]
-fn reused_id_stands_for_the_new_span() {
+fn reused_id_means_the_new_span() {
     let (lines, _dispatch, _guard) = stack();
     let first = info_span!("request", request_id = "first");
     enter(&first);

@@ -5,7 +5,7 @@ use spanwise_json::{Format, JsonLayer};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 #[test]
-fn name_is_read_back_in_any_case() {
+fn name_parses_in_any_case() {
     for name in Format::NAMES {
         let format: Format = name.parse().unwrap();
         assert_eq!(format.name(), *name);
@@ -28,7 +28,7 @@ fn name_is_read_back_in_any_case() {
 }
 
 #[test]
-fn format_for_people_is_a_fault_of_the_json_layer() {
+fn human_readable_format_is_a_setup_fault() {
     let faults = |format| {
         let report = SelfReport::silent();
         let layer = JsonLayer::new().format(format).report(&report);

@@ -13,7 +13,9 @@ use tracing::{
 };
 use tracing_core::{Interest, Kind, identify_callsite};
 
-use crate::support::{Lines, lines, object};
+use spanwise_testing::support::{Lines, parse_json};
+
+use crate::support::lines;
 
 /// A callsite with names that are known at run time.
 fn callsite(
@@ -90,12 +92,16 @@ fn long_names_are_cut_and_stay_different() {
         log(&crate::support::dispatch(layer), &names, &names, 3);
         let text = written.text();
         assert!(text.len() < 8 * 1024, "{format:?}: {}", text.len());
-        let line = object(text.trim_end());
+        let line = parse_json(text.trim_end());
         let fields = match format {
             Format::Json => &line,
-            _ => line["fields"].as_object().unwrap(),
+            _ => &line["fields"],
         };
-        let cut = fields.keys().filter(|key| key.contains('…'));
+        let cut = fields
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| key.contains('…'));
         assert_eq!(cut.count(), 2, "{text}");
         assert!(line["target"].as_str().unwrap().contains('…'));
     }
@@ -129,7 +135,7 @@ fn max_line_counts_names_and_spans() {
         );
         let text = written.text();
         assert!(text.len() <= max_line, "{format:?}: {}", text.len());
-        let line = object(text.trim_end());
+        let line = parse_json(text.trim_end());
         let named = line["truncated"].as_array().unwrap();
         let last = named.last().unwrap();
         assert!(last == "…" || named.contains(&json!("spans")), "{named:?}");
@@ -149,7 +155,7 @@ fn list_of_names_ends_at_64() {
         &names_of(&names),
         0,
     );
-    let line = object(written.text().trim_end());
+    let line = parse_json(written.text().trim_end());
     let named = line["truncated"].as_array().unwrap();
     assert_eq!((named.len(), &named[64]), (65, &json!("…")));
 }
@@ -190,7 +196,7 @@ fn long_context_value_of_a_span_is_cut_at_1_kib() {
 }
 
 #[test]
-fn json_that_is_too_long_is_not_made_to_its_end() {
+fn too_long_json_is_not_serialized_to_its_end() {
     struct Endless(Cell<u32>);
     impl serde_core::Serialize for Endless {
         fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -200,20 +206,20 @@ fn json_that_is_too_long_is_not_made_to_its_end() {
     let endless = Endless(Cell::new(0));
     let line = lines(
         |layer| layer,
-        || info!(items = %spanwise_json::json(&endless), "m"),
+        || info!(items = %spanwise_json::as_json(&endless), "m"),
     )
     .only();
     assert!(endless.0.get() < 300_000, "{}", endless.0.get());
     assert!(line["items"].as_str().unwrap().starts_with("[0,1,2,"));
     assert_eq!(line["truncated"], json!(["items"]));
-    let whole = spanwise_json::json(&endless).to_string();
+    let whole = spanwise_json::as_json(&endless).to_string();
     assert!(whole.ends_with("<cut: the JSON is longer than 1 MiB>"));
 }
 
 #[test]
-fn long_json_that_is_cut_ends_at_a_character() {
+fn truncated_json_ends_at_a_character() {
     let text = "é".repeat(600_000);
-    let shown = spanwise_json::json(&text).to_string();
+    let shown = spanwise_json::as_json(&text).to_string();
     assert!(shown.starts_with("\"éé") && shown.len() < 1024 * 1024 + 64);
 }
 

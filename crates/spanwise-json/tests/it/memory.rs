@@ -1,15 +1,18 @@
-//! What open spans take. The registry's own bytes are apart: a stack that keeps nothing of spans
+//! What lines and open spans take. The registry's own bytes are apart: a stack that keeps nothing of spans
 //! has them too.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
-use spanwise_core::ContextLayer;
-use spanwise_json::{Format, JsonLayer};
+use spanwise_core::{Clock, ContextLayer};
+use spanwise_json::{Format, JsonLayer, Timestamp};
 use tracing::{Dispatch, Span, Subscriber, dispatcher, field::Empty, info, info_span};
 use tracing_core::span::{Attributes, Id};
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*, registry::LookupSpan};
 
-use crate::allocations::live_bytes;
+use crate::allocations::{allocations, live_bytes};
 
 const SPANS: usize = 4_000;
 
@@ -68,7 +71,7 @@ fn open_span_takes_at_most_500_bytes() {
 }
 
 #[test]
-fn spans_that_come_and_go_leave_nothing() {
+fn closed_spans_leave_no_memory() {
     let live = |count: usize| {
         let before = live_bytes();
         let layer = json().and_then(ContextLayer::default());
@@ -92,7 +95,7 @@ fn spans_that_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn long_text_of_a_request_is_held_once() {
+fn long_text_of_a_request_is_stored_once() {
     const REQUESTS: usize = 100;
     const CHILDREN: usize = 10;
     const LONG: usize = 16 * 1024;
@@ -124,5 +127,30 @@ fn long_text_of_a_request_is_held_once() {
         // Both texts, as the span had them before and after the late one; the children share.
         let texts = 4 * LONG as i64;
         assert!(taken <= texts + 20 * 1024, "{format:?}: {taken}");
+    }
+}
+
+#[test]
+fn first_line_of_a_second_allocates_nothing() {
+    let timestamps = [
+        Timestamp::seconds(),
+        Timestamp::millis(),
+        Timestamp::micros().at_offset_minutes(-90),
+        Timestamp::nanos().at_offset_minutes(330),
+    ];
+    for timestamp in timestamps {
+        let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_165_687));
+        let layer = json().timestamp(timestamp).clock(clock.clone());
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+        dispatcher::with_default(&dispatch, || {
+            let log = |number: u64| info!(number, "in a second of its own");
+            log(0);
+            let before = allocations();
+            for number in 0..10 {
+                clock.advance(Duration::from_millis(86_399_999));
+                log(number);
+            }
+            assert_eq!(allocations() - before, 0, "{timestamp:?}");
+        });
     }
 }

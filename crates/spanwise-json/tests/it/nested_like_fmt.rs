@@ -13,13 +13,10 @@
 
 use std::error::Error;
 
-use crate::support::{
-    Lines,
-    any::{self, Any, Case, case},
-    clock,
-};
+use crate::support::any::{self, Any, Case, case};
 use proptest::prelude::*;
 use spanwise_json::{Format, JsonLayer};
+use spanwise_testing::support::{Lines, fixed_clock};
 use tracing::{debug, error, field::Empty, info, info_span, warn};
 use tracing_subscriber::{fmt, prelude::*};
 
@@ -36,7 +33,7 @@ fn check(log: impl Fn()) {
     let (ours, theirs) = (Lines::default(), Lines::default());
     let layer = JsonLayer::new()
         .format(Format::JsonNested)
-        .clock(clock())
+        .clock(fixed_clock())
         .with_writer(ours.clone());
     let fmt = fmt::layer()
         .json()
@@ -81,7 +78,7 @@ fn events_without_spans() {
 }
 
 #[test]
-fn events_in_spans_with_late_records_and_no_fields_at_all() {
+fn events_in_spans_with_late_records() {
     check(|| {
         let outer = info_span!("outer", z = 1, a = "text", m = ?vec![1], late = Empty);
         let _outer = outer.enter();
@@ -188,7 +185,7 @@ proptest! {
     #[test]
     fn any_fields_in_any_spans(case in case().prop_map(comparable)) {
         let (ours, theirs) = (Lines::default(), Lines::default());
-        let layer = JsonLayer::new().format(Format::JsonNested).clock(clock()).with_writer(ours.clone());
+        let layer = JsonLayer::new().format(Format::JsonNested).clock(fixed_clock()).with_writer(ours.clone());
         any::log(&case, &crate::support::dispatch(layer));
         let case = with_causes_in_messages(case);
         any::log(&case, &crate::support::dispatch(fmt::layer().json().with_timer(Then).with_writer(theirs.clone())));

@@ -74,7 +74,7 @@ impl Any {
             Self::Display(value) => f(&field::display(value)),
             Self::Debug(value) => f(&field::debug(value)),
             Self::Bytes(value) => f(&value.as_slice()),
-            Self::Json(value) => f(&field::display(spanwise_json::json(value))),
+            Self::Json(value) => f(&field::display(spanwise_json::as_json(value))),
             Self::Error(chain) => {
                 let error = Chain::of(chain);
                 f(&(&error as &(dyn std::error::Error + 'static)))

@@ -1,6 +1,6 @@
 //! A recorder passes on every call, and `downcast_raw` finds what is inside.
 
-use crate::noted::Noted;
+use crate::call_recorder::CallRecorder;
 use spanwise_core::Layers;
 use spanwise_recorder::{Recorded, Recorder};
 use tracing::{
@@ -21,14 +21,14 @@ impl Layer<Registry> for Caller {
 
 #[test]
 fn recorded_layer_forwards_everything() {
-    let noted = Noted::default();
-    let recorded = |noted: &Noted| -> Recorded<Noted> {
+    let noted = CallRecorder::default();
+    let recorded = |noted: &CallRecorder| -> Recorded<CallRecorder> {
         Recorder::default().sink(std::io::sink, LevelFilter::INFO, |_| noted.clone())
     };
     let stack = tracing_subscriber::registry().with(recorded(&noted));
     let dispatch = Dispatch::new(stack);
-    assert!(dispatch.downcast_ref::<Noted>().is_some());
-    assert!(dispatch.downcast_ref::<Recorded<Noted>>().is_some());
+    assert!(dispatch.downcast_ref::<CallRecorder>().is_some());
+    assert!(dispatch.downcast_ref::<Recorded<CallRecorder>>().is_some());
     assert!(dispatch.downcast_ref::<String>().is_none());
     tracing::dispatcher::with_default(&dispatch, || {
         let span = info_span!("span", status = tracing::field::Empty);

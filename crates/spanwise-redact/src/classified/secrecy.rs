@@ -1,7 +1,7 @@
 //! Secrets of the crate `secrecy` inside of [`Classified`].
 //!
 //! `SecretString` hides itself from `Debug`, and has neither `Display` nor `Serialize`: a struct
-//! with one cannot be logged by `json(&value)`. Inside of [`Classified`] it can, and still clears
+//! with one cannot be logged by `as_json(&value)`. Inside of [`Classified`] it can, and still clears
 //! its memory.
 
 use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroize};

@@ -1,17 +1,13 @@
 //! Secrets by their type: hidden as a field, in `Debug` and in what is serialized.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use serde::Serialize;
-use spanwise_json::{JsonLayer, json};
+use spanwise_json::{JsonLayer, as_json};
 use spanwise_redact::{Classified, serialize_redacted};
+use spanwise_testing::support::Lines;
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn a_classified_value_shows_itself_to_nobody() {
+fn classified_values_are_redacted_everywhere() {
     let secret = Classified::from("hunter2");
     assert_eq!(
         format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
@@ -38,7 +34,7 @@ struct Login {
 }
 
 #[test]
-fn a_classified_member_is_hidden_in_json() {
+fn classified_members_are_redacted_in_json() {
     let line = logged(|| {
         let login = Login {
             user: "ada",
@@ -46,7 +42,7 @@ fn a_classified_member_is_hidden_in_json() {
             code: Classified::new(481_516),
             backup: Some(Classified::new("hunter2")),
         };
-        tracing::info!(login = %json(&login), code = %login.code, backup = ?login.backup, "in");
+        tracing::info!(login = %as_json(&login), code = %login.code, backup = ?login.backup, "in");
     });
     let expected = r#""login":{"user":"ada","opaque":"[REDACTED]","code":"[REDACTED]","backup":"[REDACTED]"},"code":"[REDACTED]","backup":"Some([REDACTED])""#;
     assert!(line.contains(expected), "{line}");
@@ -54,7 +50,7 @@ fn a_classified_member_is_hidden_in_json() {
 
 #[cfg(feature = "secrecy")]
 #[test]
-fn a_secret_string_is_hidden_and_can_be_exposed() {
+fn secret_strings_are_redacted_and_can_be_exposed() {
     use secrecy::{ExposeSecret, SecretString};
 
     #[derive(Serialize)]
@@ -72,32 +68,16 @@ fn a_secret_string_is_hidden_and_can_be_exposed() {
     let line = logged(|| {
         let greeting = &settings.greeting;
         let farewell = &settings.farewell;
-        tracing::info!(settings = %json(&settings), %greeting, ?farewell, "in");
+        tracing::info!(settings = %as_json(&settings), %greeting, ?farewell, "in");
     });
     let expected = r#""settings":{"greeting":"[REDACTED]","farewell":"[REDACTED]"},"greeting":"[REDACTED]","farewell":"SecretBox<str>([REDACTED])""#;
     assert!(line.contains(expected), "{line}");
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a layer without a policy writes.
 fn logged(log: impl FnOnce()) -> String {
     let lines = Lines::default();
-    let writer = lines.clone();
-    let layer = JsonLayer::new().with_writer(move || writer.clone());
+    let layer = JsonLayer::new().with_writer(lines.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    lines.text()
 }

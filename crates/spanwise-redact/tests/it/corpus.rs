@@ -1,18 +1,12 @@
 //! Two corpora of real texts: the secrets of the first are hidden, the second comes through.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    fmt::Write as _,
-    io,
-    ops::Range,
-    sync::{Arc, Mutex},
-};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _, ops::Range, sync::Arc};
 
 use serde_json::Value;
 use spanwise_core::Redact;
 use spanwise_json::JsonLayer;
 use spanwise_redact::Policy;
+use spanwise_testing::support::Lines;
 use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -178,35 +172,18 @@ fn policies() -> [(Tier, Policy); 2] {
     ]
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The lines that a `JsonLayer` with this policy writes for texts as the values of one field.
 fn logged(policy: &Policy, samples: &[Sample]) -> Vec<String> {
     let lines = Lines::default();
-    let writer = lines.clone();
     let layer = JsonLayer::new()
         .redact(Arc::new(policy.clone()))
-        .with_writer(move || writer.clone());
+        .with_writer(lines.clone());
     with_default(tracing_subscriber::registry().with(layer), || {
         for sample in samples {
             tracing::info!(note = &*sample.text, "read");
         }
     });
-    let bytes = std::mem::take(&mut *lines.0.lock().unwrap());
-    let text = String::from_utf8(bytes).unwrap();
-    text.lines().map(str::to_owned).collect()
+    lines.take().lines().map(str::to_owned).collect()
 }
 
 fn note(line: &str) -> String {
@@ -316,7 +293,7 @@ fn secrets_are_hidden_wherever_they_stand() {
 }
 
 #[test]
-fn harmless_texts_come_through() {
+fn harmless_texts_pass_unchanged() {
     let samples = samples(include_str!("../data/harmless.txt"));
     let mut failures = Vec::new();
     for (tier, policy) in policies() {

@@ -10,8 +10,10 @@ use std::{
 
 use spanwise_core::{
     KeyVerdict, LayerExt, REDACTED, Redact,
-    nested_json::{self, MarkTracker},
-    panic_safe,
+    internal::{
+        nested_json::{self, MarkTracker},
+        panic_safe,
+    },
 };
 use spanwise_redact::{Action, Policy};
 use tracing::{Dispatch, Event, Subscriber, callsite::Callsite};
@@ -253,7 +255,7 @@ impl fmt::Debug for Written {
     }
 }
 
-/// As a value of `spanwise_json::json` writes itself.
+/// As a value of `spanwise_json::as_json` writes itself.
 struct Nested(String);
 
 impl fmt::Debug for Nested {
@@ -437,12 +439,12 @@ fn written(value: fmt::Arguments<'_>) -> String {
 #[derive(Default)]
 struct Watched {
     text: String,
-    watch: MarkTracker,
+    tracker: MarkTracker,
 }
 
 impl fmt::Write for Watched {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.watch.see(text);
+        self.tracker.observe(text);
         self.text.push_str(text);
         Ok(())
     }
@@ -491,7 +493,7 @@ impl Visit for Call {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut watched = Watched::default();
         let seen = match fmt::write(&mut watched, format_args!("{value:?}")) {
-            Ok(()) if watched.watch.is_json() => Seen::Json(watched.text),
+            Ok(()) if watched.tracker.is_json() => Seen::Json(watched.text),
             _ => Seen::Debug(written(format_args!("{value:?}"))),
         };
         self.values.push((field.name(), seen));

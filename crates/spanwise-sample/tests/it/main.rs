@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
-#[path = "../../../spanwise-core/tests/support/noted.rs"]
+#[path = "../../../spanwise-core/tests/support/call_recorder.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is shared with other crates")]
-mod noted;
+mod call_recorder;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,6 +1,6 @@
 //! The wrapper passes on every call, and `downcast_raw` finds what is inside.
 
-use crate::noted::Noted;
+use crate::call_recorder::CallRecorder;
 use spanwise_sample::{SampleExt, Sampled, Sampler};
 use tracing::{
     Dispatch, Level, info, info_span,
@@ -34,11 +34,11 @@ const ALL_BUT_EVENTS: [&str; 12] = [
 #[test]
 fn sampled_layer_forwards_all_but_dropped_events() {
     for (rules, gets_events) in [("info=1", true), ("info=0", false)] {
-        let noted = Noted::default();
-        let sampled: Sampled<Noted> = noted.clone().sampled(rules.parse().unwrap());
+        let noted = CallRecorder::default();
+        let sampled: Sampled<CallRecorder> = noted.clone().sampled(rules.parse().unwrap());
         let dispatch: Dispatch = tracing_subscriber::registry().with(sampled).into();
-        assert!(dispatch.downcast_ref::<Sampled<Noted>>().is_some());
-        assert!(dispatch.downcast_ref::<Noted>().is_some());
+        assert!(dispatch.downcast_ref::<Sampled<CallRecorder>>().is_some());
+        assert!(dispatch.downcast_ref::<CallRecorder>().is_some());
         assert!(dispatch.downcast_ref::<Sampler>().is_none());
         tracing::dispatcher::with_default(&dispatch, log);
         let calls = noted.all();
@@ -53,13 +53,13 @@ fn sampled_layer_forwards_all_but_dropped_events() {
 #[test]
 fn id_change_is_forwarded() {
     // `Registry` never changes an id: call the method.
-    struct Caller(Sampled<Noted>);
+    struct Caller(Sampled<CallRecorder>);
     impl Layer<Registry> for Caller {
         fn on_new_span(&self, _: &Attributes<'_>, id: &Id, ctx: Context<'_, Registry>) {
             self.0.on_id_change(id, id, ctx);
         }
     }
-    let noted = Noted::default();
+    let noted = CallRecorder::default();
     let sampled = noted.clone().sampled(Sampler::builder().build());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(Caller(sampled)), || {
         let _span = info_span!("span");

@@ -2,14 +2,14 @@
 
 use std::error::Error;
 
-use crate::support::{crumbs, one, payment_failed, plain, sent};
+use crate::support::{breadcrumbs, one, payment_failed, plain, sent};
 use serde_json::json;
 use spanwise_core::TargetLevels;
-use spanwise_sentry::Builder;
+use spanwise_sentry::SentryBuilder;
 use tracing::{error, info, info_span, warn};
 
 #[test]
-fn with_the_whole_chain_of_its_causes() {
+fn error_has_its_whole_cause_chain() {
     let (receiver, stats) = sent(plain, || {
         error!(
             error = &payment_failed() as &dyn Error,
@@ -43,7 +43,7 @@ fn with_the_whole_chain_of_its_causes() {
 }
 
 #[test]
-fn with_tags_user_and_trace_of_its_request() {
+fn event_has_tags_user_and_trace_of_its_request() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     let (receiver, _) = sent(
         |builder| {
@@ -88,7 +88,7 @@ fn with_tags_user_and_trace_of_its_request() {
 }
 
 #[test]
-fn with_the_breadcrumbs_of_its_request_and_of_no_other() {
+fn breadcrumbs_are_those_of_the_request() {
     let (receiver, _) = sent(plain, || {
         info!("outside");
         let _listener = info_span!("listener").entered();
@@ -111,8 +111,11 @@ fn with_the_breadcrumbs_of_its_request_and_of_no_other() {
         });
     });
     let events = receiver.events();
-    assert_eq!(crumbs(&events[0]), ["listening", "begun", "slow"]);
-    assert_eq!(crumbs(&events[1]), ["listening", "begun", "slow", "failed"]);
+    assert_eq!(breadcrumbs(&events[0]), ["listening", "begun", "slow"]);
+    assert_eq!(
+        breadcrumbs(&events[1]),
+        ["listening", "begun", "slow", "failed"]
+    );
     let begun = &events[0]["breadcrumbs"]["values"][1];
     assert_eq!(
         begun["data"],
@@ -123,7 +126,7 @@ fn with_the_breadcrumbs_of_its_request_and_of_no_other() {
 }
 
 #[test]
-fn with_the_newest_hundred_breadcrumbs() {
+fn newest_hundred_breadcrumbs_are_sent() {
     let (receiver, _) = sent(plain, || {
         let _request = info_span!("request").entered();
         for step in 0..250 {
@@ -132,15 +135,15 @@ fn with_the_newest_hundred_breadcrumbs() {
         error!("failed");
     });
     let event = one(&receiver);
-    let crumbs = crumbs(&event);
+    let breadcrumbs = breadcrumbs(&event);
     assert_eq!(
-        (crumbs.len(), crumbs[0], crumbs[99]),
+        (breadcrumbs.len(), breadcrumbs[0], breadcrumbs[99]),
         (100, "step 150", "step 249")
     );
 }
 
 #[test]
-fn without_a_message_its_error_is_the_message() {
+fn error_text_is_the_message_if_there_is_none() {
     #[tracing::instrument(err)]
     fn pay() -> Result<(), crate::support::PaymentFailed> {
         Err(payment_failed())
@@ -150,7 +153,7 @@ fn without_a_message_its_error_is_the_message() {
 }
 
 #[test]
-fn from_the_log_crate_with_where_it_was_logged() {
+fn log_record_has_its_own_target_file_and_line() {
     use tracing_log::AsTrace as _;
     let (receiver, _) = sent(plain, || {
         let record = log::Record::builder()
@@ -171,8 +174,8 @@ fn from_the_log_crate_with_where_it_was_logged() {
 
 /// Only the bridge of the `log` crate says by `log.…` where a record comes from.
 #[test]
-fn with_fields_of_its_own_that_begin_with_log() {
-    let logs = |builder: Builder| builder.logs("info".parse::<TargetLevels>().unwrap());
+fn own_fields_named_like_log_fields_are_sent() {
+    let logs = |builder: SentryBuilder| builder.logs("info".parse::<TargetLevels>().unwrap());
     let (receiver, _) = sent(logs, || {
         let span = info_span!(
             "upload",
@@ -238,7 +241,7 @@ const TAGS: [(&str, &str, Option<&str>); 17] = [
 ];
 
 #[test]
-fn with_tags_that_sentry_takes() {
+fn only_valid_tags_are_sent_as_tags() {
     for (name, value, tag) in TAGS {
         for on_span in [false, true] {
             let (receiver, stats) = sent(plain, || tagged(name, value, on_span));

@@ -34,7 +34,7 @@ fn assert_all_counted(stats: &SentryStats, errors: u64) {
 }
 
 #[test]
-fn a_thousand_errors_at_once_all_arrive() {
+fn burst_of_a_thousand_errors_arrives() {
     let (receiver, stats) = sent(crate::support::plain, || {
         for number in 0..1000 {
             error!("failed {number}");
@@ -45,7 +45,7 @@ fn a_thousand_errors_at_once_all_arrive() {
 }
 
 #[test]
-fn one_that_never_answers_is_not_waited_for_beyond_the_deadline() {
+fn silent_server_is_left_at_the_deadline() {
     for behaviour in [Behaviour::Hang, Behaviour::Deaf, Behaviour::Drip] {
         let receiver = Receiver::behaving(behaviour.clone());
         let (stats, took) = log_for(&receiver, 100, Duration::from_millis(300));
@@ -55,7 +55,7 @@ fn one_that_never_answers_is_not_waited_for_beyond_the_deadline() {
 }
 
 #[test]
-fn one_that_cannot_be_reached_is_not_waited_for_at_all() {
+fn unreachable_server_does_not_delay_shutdown() {
     let receiver = Receiver::behaving(Behaviour::Close);
     for dsn in [
         receiver.dsn(),
@@ -80,7 +80,7 @@ fn one_that_cannot_be_reached_is_not_waited_for_at_all() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_not_trusted() {
+fn untrusted_server_gets_nothing() {
     // What answers is no TLS at all.
     let receiver = Receiver::behaving(Behaviour::Garbage);
     let dsn = receiver.dsn().replace("http:", "https:");
@@ -94,7 +94,7 @@ fn a_certificate_that_nobody_vouches_for_is_not_trusted() {
 }
 
 #[test]
-fn one_that_was_away_gets_what_waited() {
+fn recovered_server_gets_the_queued_events() {
     let receiver = Receiver::behaving(Behaviour::Answer(503, &[]));
     let (layer, guard) = builder(&receiver).build().unwrap();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -102,7 +102,7 @@ fn one_that_was_away_gets_what_waited() {
     receiver.wait_for(1);
     let sentry = guard.sentry();
     assert!(sentry.flush(Instant::now() + IN_TIME).is_err());
-    receiver.behave(crate::support::TAKES);
+    receiver.behave(crate::support::ACCEPT);
     error!("when it was back");
     assert!(sentry.flush(Instant::now() + IN_TIME).is_ok());
     let stats = guard.shutdown(IN_TIME);
@@ -110,7 +110,7 @@ fn one_that_was_away_gets_what_waited() {
 }
 
 #[test]
-fn one_that_limits_the_rate_is_left_in_peace() {
+fn rate_limit_of_the_server_is_respected() {
     let receiver = Receiver::behaving(Behaviour::Answer(429, &[("retry-after", "0")]));
     let (layer, guard) = builder(&receiver).build().unwrap();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -122,7 +122,7 @@ fn one_that_limits_the_rate_is_left_in_peace() {
     assert!(guard.sentry().flush(Instant::now() + IN_TIME).is_ok());
     assert_eq!(receiver.bodies().len(), 1);
     // A wait of nothing at all is a second.
-    receiver.behave(crate::support::TAKES);
+    receiver.behave(crate::support::ACCEPT);
     let until = Instant::now() + IN_TIME;
     while guard.sentry().stats().sent.delivered == 0 {
         assert!(Instant::now() < until, "nothing is sent any more");
@@ -136,7 +136,7 @@ fn one_that_limits_the_rate_is_left_in_peace() {
 }
 
 #[test]
-fn what_is_refused_is_counted_and_not_sent_again() {
+fn refused_event_is_counted_and_not_retried() {
     for status in [301, 400, 403, 413] {
         let receiver = Receiver::behaving(Behaviour::Answer(status, &[("location", "/elsewhere")]));
         let (stats, _) = log_for(&receiver, 3, IN_TIME);
@@ -146,7 +146,7 @@ fn what_is_refused_is_counted_and_not_sent_again() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_queue_is_counted() {
+fn events_beyond_the_queue_are_counted() {
     let receiver = Receiver::behaving(Behaviour::Hang);
     for (envelopes, bytes) in [(10, usize::MAX), (usize::MAX, 20_000)] {
         let builder = builder(&receiver).queue(envelopes, bytes);
@@ -162,7 +162,7 @@ fn what_does_not_fit_into_the_queue_is_counted() {
 }
 
 #[test]
-fn what_comes_after_the_end_is_counted() {
+fn events_after_shutdown_are_counted() {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver).build().unwrap();
     let _default = tracing_subscriber::registry().with(layer).set_default();
@@ -173,7 +173,7 @@ fn what_comes_after_the_end_is_counted() {
 }
 
 #[test]
-fn a_proxy_that_is_no_address_stops_the_start() {
+fn invalid_proxy_stops_the_start() {
     let receiver = Receiver::start();
     let builder = builder(&receiver).options(|mut options| {
         options.http_proxy = Some("no proxy at all://".into());

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::Flush as _;
+use spanwise_core::{Flush as _, SinkControl as _};
 use tracing::error;
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Behaviour, Receiver, TAKES, alone, builder};
+use crate::support::{ACCEPT, Behaviour, Receiver, alone, builder};
 
 const IN_TIME: Duration = Duration::from_secs(60);
 
@@ -20,8 +20,8 @@ fn fail(what: &str) {
 }
 
 #[test]
-fn a_child_sends_its_own() {
-    if alone("forks::a_child_sends_its_own") {
+fn child_sends_its_own_events() {
+    if alone("forks::child_sends_its_own_events") {
         return;
     }
     let receiver = Receiver::behaving(Behaviour::Answer(503, &[]));
@@ -34,7 +34,7 @@ fn a_child_sends_its_own() {
     fail("in the parent");
     receiver.wait_for(1);
     assert_eq!(sentry.stats().repeated, 1);
-    receiver.behave(TAKES);
+    receiver.behave(ACCEPT);
 
     in_child(|| {
         let stats = sentry.stats();
@@ -57,7 +57,7 @@ fn a_child_sends_its_own() {
             (1 + 1 + 2, 0),
             "{stats:?}"
         );
-        sentry.end(Instant::now() + IN_TIME);
+        sentry.shutdown_by(Instant::now() + IN_TIME);
         fail("after the end");
         assert!(sentry.stats().sent.lost_at_shutdown >= 1);
     });
@@ -86,8 +86,8 @@ fn a_child_sends_its_own() {
 }
 
 #[test]
-fn after_the_end_a_child_sends_nothing() {
-    if alone("forks::after_the_end_a_child_sends_nothing") {
+fn child_after_shutdown_sends_nothing() {
+    if alone("forks::child_after_shutdown_sends_nothing") {
         return;
     }
     let receiver = Receiver::start();
@@ -105,8 +105,8 @@ fn after_the_end_a_child_sends_nothing() {
 
 /// Forks while another thread logs, so that a lock may be held.
 #[test]
-fn a_fork_in_the_middle_of_events_hangs_nobody() {
-    if alone("forks::a_fork_in_the_middle_of_events_hangs_nobody") {
+fn fork_while_another_thread_logs_does_not_hang() {
+    if alone("forks::fork_while_another_thread_logs_does_not_hang") {
         return;
     }
     let receiver = Receiver::start();

@@ -9,7 +9,7 @@ use tracing::error;
 use crate::support::{one, payment_failed, plain, sent};
 
 /// Texts that are one issue.
-const TOGETHER: &[&[&str]] = &[
+const SAME_ISSUE: &[&[&str]] = &[
     &[
         "order 42 failed",
         "order 7 failed",
@@ -105,7 +105,7 @@ const TOGETHER: &[&[&str]] = &[
 ];
 
 /// Texts that are different issues.
-const APART: &[(&str, &str)] = &[
+const DIFFERENT_ISSUES: &[(&str, &str)] = &[
     ("order 42 failed", "payment 42 failed"),
     ("order 42 failed", "order 42 timed out"),
     ("connection refused", "connection reset"),
@@ -150,41 +150,53 @@ impl fmt::Display for Failed {
 
 impl Error for Failed {}
 
-fn of_message(text: &str) -> Value {
+fn message_fingerprint(text: &str) -> Value {
     fingerprint(|| error!("{text}"))
 }
 
-fn of_error(text: &'static str) -> Value {
+fn error_fingerprint(text: &'static str) -> Value {
     fingerprint(|| error!(error = err(&Failed(text)), "failed"))
 }
 
 #[test]
-fn texts_that_differ_in_what_changes_are_together() {
-    for texts in TOGETHER {
+fn texts_differing_in_variables_are_one_issue() {
+    for texts in SAME_ISSUE {
         let [first, others @ ..] = *texts else {
             continue;
         };
-        let (message, error) = (of_message(first), of_error(first));
+        let (message, error) = (message_fingerprint(first), error_fingerprint(first));
         for other in others {
-            assert_eq!(of_message(other), message, "{first:?} and {other:?}");
-            assert_eq!(of_error(other), error, "{first:?} and {other:?}");
+            assert_eq!(
+                message_fingerprint(other),
+                message,
+                "{first:?} and {other:?}"
+            );
+            assert_eq!(error_fingerprint(other), error, "{first:?} and {other:?}");
         }
     }
 }
 
 #[test]
-fn texts_that_say_something_else_are_apart() {
-    for (one, other) in APART {
-        assert_ne!(of_message(one), of_message(other), "{one:?} and {other:?}");
-        assert_ne!(of_error(one), of_error(other), "{one:?} and {other:?}");
+fn different_texts_are_different_issues() {
+    for (one, other) in DIFFERENT_ISSUES {
+        assert_ne!(
+            message_fingerprint(one),
+            message_fingerprint(other),
+            "{one:?} and {other:?}"
+        );
+        assert_ne!(
+            error_fingerprint(one),
+            error_fingerprint(other),
+            "{one:?} and {other:?}"
+        );
     }
 }
 
 #[test]
-fn each_text_of_a_group_is_apart_from_other_groups() {
+fn groups_have_different_fingerprints() {
     let mut seen: Vec<(Value, &str)> = Vec::new();
-    for texts in TOGETHER {
-        let print = of_message(texts[0]);
+    for texts in SAME_ISSUE {
+        let print = message_fingerprint(texts[0]);
         let same = seen.iter().find(|(other, _)| *other == print);
         assert!(same.is_none(), "{:?} and {same:?}", texts[0]);
         seen.push((print, texts[0]));
@@ -192,7 +204,7 @@ fn each_text_of_a_group_is_apart_from_other_groups() {
 }
 
 #[test]
-fn target_and_types_keep_errors_apart() {
+fn target_and_error_type_separate_issues() {
     let here = fingerprint(|| error!("failed"));
     let there = fingerprint(|| error!(target: "shop::other", "failed"));
     assert_ne!(here, there);
@@ -218,7 +230,7 @@ fn target_and_types_keep_errors_apart() {
 }
 
 #[test]
-fn field_overrides_it() {
+fn fingerprint_field_overrides_grouping() {
     let log = || error!(fingerprint = "payments", "order 42 failed");
     let (receiver, _) = sent(plain, log);
     let event = one(&receiver);
@@ -230,11 +242,11 @@ fn field_overrides_it() {
     assert_eq!(number, json!(["7"]));
     // An empty one says nothing.
     let empty = fingerprint(|| error!(fingerprint = "", "failed"));
-    assert_eq!(empty, of_message("failed"));
+    assert_eq!(empty, message_fingerprint("failed"));
 }
 
 #[test]
-fn sentry_decides_where_it_is_off() {
+fn without_grouping_sends_no_fingerprint() {
     let (receiver, _) = sent(
         |builder| builder.without_grouping(),
         || error!("order 42 failed"),
@@ -248,7 +260,7 @@ fn sentry_decides_where_it_is_off() {
 }
 
 #[test]
-fn panics_are_together_by_function_and_message() {
+fn panics_group_by_function_and_message() {
     let panic = |message: &str, line: u32| {
         let place = format!("src/price.rs:{line}:5");
         let backtrace = format!("0: shop::price\n at ./src/price.rs:{line}:5\n1: shop::main");
@@ -266,7 +278,7 @@ fn panics_are_together_by_function_and_message() {
 }
 
 #[test]
-fn failed_requests_without_an_error_are_issues_by_route_and_outcome() {
+fn failed_requests_group_by_route_and_outcome() {
     let serve = |id: &str, route: &str, outcome: &str| {
         let span = tracing::info_span!(
             "http.request",

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::support::{Receiver, alone, builder, crumbs};
+use crate::support::{Receiver, alone, breadcrumbs, builder};
 use tokio::{sync::Barrier, task};
 use tracing::{Instrument, error, info, info_span};
 use tracing_subscriber::prelude::*;
@@ -10,8 +10,8 @@ use tracing_subscriber::prelude::*;
 const REQUESTS: usize = 40;
 
 #[test]
-fn tags_user_and_breadcrumbs_are_those_of_the_request() {
-    if alone("isolation::tags_user_and_breadcrumbs_are_those_of_the_request") {
+fn concurrent_requests_do_not_mix() {
+    if alone("isolation::concurrent_requests_do_not_mix") {
         return;
     }
     let receiver = Receiver::start();
@@ -51,16 +51,19 @@ fn tags_user_and_breadcrumbs_are_those_of_the_request() {
         );
         assert_eq!(event["tags"]["tenant_id"], format!("t-{}", number % 2));
         assert_eq!(event["user"]["id"], number.to_string());
-        let crumbs = crumbs(event);
-        assert!(crumbs.contains(&&*format!("{number} begins")), "{crumbs:?}");
+        let breadcrumbs = breadcrumbs(event);
         assert!(
-            crumbs.contains(&&*format!("{number} goes on in a task")),
-            "{from}: {crumbs:?}"
+            breadcrumbs.contains(&&*format!("{number} begins")),
+            "{breadcrumbs:?}"
+        );
+        assert!(
+            breadcrumbs.contains(&&*format!("{number} goes on in a task")),
+            "{from}: {breadcrumbs:?}"
         );
         let own = format!("{number} ");
         assert!(
-            crumbs.iter().all(|crumb| crumb.starts_with(&own)),
-            "{number}: {crumbs:?}"
+            breadcrumbs.iter().all(|crumb| crumb.starts_with(&own)),
+            "{number}: {breadcrumbs:?}"
         );
         // Both errors of a request are of one trace.
         let trace = &event["contexts"]["trace"]["trace_id"];

@@ -15,7 +15,7 @@ const SPAN: &str = "b7ad6b7169203331";
 const FORGED_SPAN: &str = "1111111111111111";
 
 /// Sends what `log` logs, with a context that has the further key `order_id`.
-fn event_of(log: impl FnOnce()) -> Value {
+fn sent_event(log: impl FnOnce()) -> Value {
     let receiver = Receiver::start();
     let (layer, guard) = builder(&receiver).tag("order_id").build().unwrap();
     let stack = tracing_subscriber::registry()
@@ -27,8 +27,8 @@ fn event_of(log: impl FnOnce()) -> Value {
 }
 
 #[test]
-fn what_is_set_deep_inside_is_the_user_and_the_tags_of_later_events() {
-    let event = event_of(|| {
+fn context_set_inside_is_on_later_events() {
+    let event = sent_event(|| {
         let _unit = info_span!("unit").entered();
         info_span!("authenticate").in_scope(|| {
             context::set("user_id", "ada");
@@ -44,7 +44,7 @@ fn what_is_set_deep_inside_is_the_user_and_the_tags_of_later_events() {
 }
 
 /// What an event says of a key.
-fn said(event: &Value, key: &str) -> Value {
+fn context_value(event: &Value, key: &str) -> Value {
     match key {
         "user_id" => event["user"]["id"].clone(),
         "trace_id" | "span_id" => event["contexts"]["trace"][key].clone(),
@@ -53,14 +53,14 @@ fn said(event: &Value, key: &str) -> Value {
 }
 
 #[test]
-fn no_field_of_a_span_or_an_event_replaces_it() {
+fn fields_do_not_replace_set_context() {
     for key in CONTEXT_KEYS.into_iter().chain(["order_id"]) {
         let decided = match key {
             "trace_id" => TRACE,
             "span_id" => SPAN,
             _ => "decided",
         };
-        let event = event_of(|| {
+        let event = sent_event(|| {
             let _unit = info_span!("unit").entered();
             context::set(key, decided);
             let forged = info_span!(
@@ -86,17 +86,17 @@ fn no_field_of_a_span_or_an_event_replaces_it() {
                 "failed"
             );
         });
-        assert_eq!(said(&event, key), decided, "{key}: {event:#}");
+        assert_eq!(context_value(&event, key), decided, "{key}: {event:#}");
     }
 }
 
 #[test]
-fn what_nobody_decided_is_that_of_the_nearest_as_ever() {
-    let event = event_of(|| {
+fn nearest_field_wins_without_set_context() {
+    let event = sent_event(|| {
         let _unit = info_span!("unit", user_id = "outer", tenant_id = "outer").entered();
         let _inner = info_span!("inner", user_id = "inner").entered();
         error!(tenant_id = "event", "failed");
     });
-    assert_eq!(said(&event, "user_id"), "inner");
-    assert_eq!(said(&event, "tenant_id"), "event");
+    assert_eq!(context_value(&event, "user_id"), "inner");
+    assert_eq!(context_value(&event, "tenant_id"), "event");
 }

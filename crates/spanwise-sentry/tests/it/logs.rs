@@ -2,7 +2,7 @@
 
 use crate::support::{plain, sent};
 use spanwise_core::TargetLevels;
-use spanwise_sentry::Builder;
+use spanwise_sentry::SentryBuilder;
 use tracing::{debug, info, info_span};
 use tracing_subscriber::prelude::*;
 
@@ -15,14 +15,14 @@ fn log() {
 }
 
 #[test]
-fn not_by_default() {
+fn logs_are_off_by_default() {
     let (receiver, _) = sent(plain, log);
     assert!(receiver.bodies().is_empty());
 }
 
 #[test]
-fn in_bundles_with_what_their_request_says() {
-    let logged = |builder: Builder| {
+fn logs_come_in_batches_with_request_data() {
+    let logged = |builder: SentryBuilder| {
         builder
             .logs("info".parse::<TargetLevels>().unwrap())
             .release("shop@1")
@@ -47,7 +47,7 @@ fn in_bundles_with_what_their_request_says() {
 }
 
 #[test]
-fn in_a_few_seconds_where_nothing_else_is_sent() {
+fn single_log_is_sent_without_other_traffic() {
     let receiver = crate::support::Receiver::start();
     let logs = crate::support::builder(&receiver).logs(tracing::level_filters::LevelFilter::INFO);
     let (layer, _guard) = logs.build().unwrap();
@@ -57,8 +57,8 @@ fn in_a_few_seconds_where_nothing_else_is_sent() {
 }
 
 #[test]
-fn one_without_a_message_says_what_its_error_says() {
-    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+fn log_without_message_has_the_error_text() {
+    let logged = |builder: SentryBuilder| builder.logs(tracing::level_filters::LevelFilter::INFO);
     let (receiver, _) = sent(logged, || {
         let error = crate::support::payment_failed();
         tracing::warn!(%error);
@@ -71,8 +71,8 @@ fn one_without_a_message_says_what_its_error_says() {
 }
 
 #[test]
-fn the_stack_of_a_panic_is_not_sent_as_text() {
-    let logged = |builder: Builder| builder.logs(tracing::level_filters::LevelFilter::INFO);
+fn panic_backtrace_is_not_sent_as_text() {
+    let logged = |builder: SentryBuilder| builder.logs(tracing::level_filters::LevelFilter::INFO);
     let (receiver, _) = sent(logged, || {
         tracing::error!(
             panic.backtrace = "   0: shop::pay\n   1: shop::main",

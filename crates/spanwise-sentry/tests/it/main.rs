@@ -12,20 +12,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod doubts;
-mod ending_thread;
+mod dedup;
 mod events;
+mod exiting_thread;
 mod failing_server;
-mod feedback;
 #[cfg(unix)]
 mod forks;
 mod grouping;
-mod hook_logs;
+mod hook_events;
 mod hooks;
 mod isolation;
 mod late_context;
 mod logs;
 mod memory;
-mod repeats;
-mod secrets;
+mod redaction;
+mod self_logging;
+mod setup_warnings;
 mod transactions;

@@ -9,7 +9,7 @@ use std::{
 use tracing::{error, info, info_span};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Behaviour, Receiver, alone, builder, crumbs, plain, sent};
+use crate::support::{Behaviour, Receiver, alone, breadcrumbs, builder, plain, sent};
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -60,8 +60,8 @@ fn breadcrumbs_of_open_requests_are_bounded() {
         requests[0].in_scope(|| error!("failed"));
     });
     let event = crate::support::one(&receiver);
-    let crumbs = crumbs(&event);
-    assert_eq!(crumbs.last(), Some(&"step 99"));
+    let breadcrumbs = breadcrumbs(&event);
+    assert_eq!(breadcrumbs.last(), Some(&"step 99"));
 }
 
 /// Errors that come again keep a sample each, of half a megabyte here, and 8 MiB together. None is

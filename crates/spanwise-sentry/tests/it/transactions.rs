@@ -1,11 +1,11 @@
 //! Traces: off by default, decided by the trace id, as the sampler of lines decides.
 
 use crate::support::{plain, sent};
-use spanwise_core::consistent_sampling::Threshold;
-use spanwise_sentry::Builder;
+use spanwise_core::internal::consistent_sampling::Threshold;
+use spanwise_sentry::SentryBuilder;
 use tracing::{error, info_span};
 
-fn traced(builder: Builder) -> Builder {
+fn traced(builder: SentryBuilder) -> SentryBuilder {
     builder.traces_sample_rate(1.0)
 }
 
@@ -26,13 +26,13 @@ fn request(trace_id: &str) {
 }
 
 #[test]
-fn they_are_not_sent_by_default() {
+fn transactions_are_off_by_default() {
     let (receiver, _) = sent(plain, || request("0af7651916cd43dd8448eb211c80319c"));
     assert!(receiver.bodies().is_empty());
 }
 
 #[test]
-fn a_root_span_is_a_transaction_with_those_under_it() {
+fn root_span_is_a_transaction_with_child_spans() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     let (receiver, stats) = sent(traced, || request(TRACE));
     let transactions = receiver.items("transaction");
@@ -60,7 +60,7 @@ fn a_root_span_is_a_transaction_with_those_under_it() {
 }
 
 #[test]
-fn an_error_belongs_to_the_transaction_it_happened_in() {
+fn error_has_the_trace_of_its_transaction() {
     let (receiver, _) = sent(traced, || {
         let _job = info_span!("job").entered();
         error!("failed");
@@ -77,8 +77,8 @@ fn an_error_belongs_to_the_transaction_it_happened_in() {
 }
 
 #[test]
-fn half_of_them_are_those_that_a_sampler_of_lines_keeps() {
-    let half = |builder: Builder| builder.traces_sample_rate(0.5);
+fn sampling_agrees_with_the_event_sampler() {
+    let half = |builder: SentryBuilder| builder.traces_sample_rate(0.5);
     let traces: Vec<String> = (0..200_u64)
         .map(|number| {
             format!(
@@ -94,7 +94,7 @@ fn half_of_them_are_those_that_a_sampler_of_lines_keeps() {
         .map(|one| one["contexts"]["trace"]["trace_id"].as_str().unwrap());
     let threshold = Threshold::from_ratio(0.5).unwrap();
     let kept = traces.iter().filter(|trace| {
-        let number = spanwise_core::consistent_sampling::randomness_from_entries(
+        let number = spanwise_core::internal::consistent_sampling::randomness_from_entries(
             [("trace_id", &***trace)].into_iter(),
         );
         threshold.keeps(number.unwrap())
@@ -105,7 +105,7 @@ fn half_of_them_are_those_that_a_sampler_of_lines_keeps() {
 }
 
 #[test]
-fn a_health_check_is_no_transaction() {
+fn health_check_is_not_a_transaction() {
     let (receiver, _) = sent(traced, || {
         let _probe = info_span!("http.request", url.path = "/healthz").entered();
     });

@@ -20,18 +20,18 @@ use std::{
 
 use serde_json::Value;
 use spanwise_core::SelfReport;
-use spanwise_sentry::{Builder, Sentry, SentryGuard, SentryLayer, SentryStats};
+use spanwise_sentry::{Sentry, SentryBuilder, SentryGuard, SentryLayer, SentryStats};
 
 #[allow(unused_imports, reason = "each test takes what it needs")]
-pub use receiver::{Behaviour, Receiver, TAKES};
+pub use receiver::{ACCEPT, Behaviour, Receiver};
 
-pub fn builder(receiver: &Receiver) -> Builder {
+pub fn builder(receiver: &Receiver) -> SentryBuilder {
     Sentry::builder(receiver.dsn().parse().unwrap()).report(SelfReport::silent())
 }
 
 /// Sends to a receiver what `log` logs, with a layer that `change` changes, in a plain stack; and returns what came.
 pub fn sent(
-    change: impl FnOnce(Builder) -> Builder,
+    change: impl FnOnce(SentryBuilder) -> SentryBuilder,
     log: impl FnOnce(),
 ) -> (Receiver, SentryStats) {
     use tracing_subscriber::prelude::*;
@@ -42,7 +42,7 @@ pub fn sent(
     (receiver, stats)
 }
 
-pub fn plain(builder: Builder) -> Builder {
+pub fn plain(builder: SentryBuilder) -> SentryBuilder {
     builder
 }
 
@@ -55,7 +55,7 @@ pub fn one(receiver: &Receiver) -> Value {
 }
 
 /// What the breadcrumbs of an event say.
-pub fn crumbs(event: &Value) -> Vec<&str> {
+pub fn breadcrumbs(event: &Value) -> Vec<&str> {
     let values = event["breadcrumbs"]["values"].as_array();
     let values = values.into_iter().flatten();
     values

@@ -34,7 +34,7 @@ pub enum Behaviour {
     Echo,
 }
 
-pub const TAKES: Behaviour = Behaviour::Answer(200, &[]);
+pub const ACCEPT: Behaviour = Behaviour::Answer(200, &[]);
 
 #[derive(Clone)]
 pub struct Receiver {
@@ -50,7 +50,7 @@ struct Shared {
 
 impl Receiver {
     pub fn start() -> Self {
-        Self::behaving(TAKES)
+        Self::behaving(ACCEPT)
     }
 
     pub fn behaving(behaviour: Behaviour) -> Self {

@@ -36,7 +36,7 @@ const ORDER: &str =
     r#"INFO request{tenant_id="acme"}: shop: order created order_id=42 name="x\ny" ok=true"#;
 
 #[test]
-fn a_message_that_nobody_said_lists_what_was_said_and_what_is_near() {
+fn missing_message_lists_events_and_suggests() {
     let logs = order();
     assert_eq!(
         failure(|| logs.one("ordr created")),
@@ -55,7 +55,7 @@ fn a_message_that_nobody_said_lists_what_was_said_and_what_is_near() {
 }
 
 #[test]
-fn nothing_at_all_is_said_so() {
+fn empty_capture_is_reported() {
     let logs = capture();
     assert_eq!(
         failure(|| logs.one("hello")),
@@ -64,7 +64,7 @@ fn nothing_at_all_is_said_so() {
 }
 
 #[test]
-fn a_message_said_twice_is_not_one() {
+fn two_events_are_not_one() {
     let logs = capture();
     info!(target: "t", n = 1, "twice");
     info!(target: "t", n = 2, "twice");
@@ -76,7 +76,7 @@ fn a_message_said_twice_is_not_one() {
 }
 
 #[test]
-fn an_event_that_must_not_be_is_counted() {
+fn unexpected_events_are_counted() {
     let logs = order();
     let said = failure(|| logs.none("order created"));
     assert!(
@@ -86,7 +86,7 @@ fn an_event_that_must_not_be_is_counted() {
 }
 
 #[test]
-fn a_value_shows_its_kind() {
+fn value_shows_its_kind() {
     let logs = order();
     let event = logs.one("order created");
     let check = |said: String, why: &str| assert_eq!(said, format!("{why}\n    {ORDER}"));
@@ -118,7 +118,7 @@ fn a_value_shows_its_kind() {
 }
 
 #[test]
-fn level_target_span_and_context_show_what_they_are() {
+fn mismatches_show_the_actual_value() {
     let logs = order();
     let event = logs.one("order created");
     let check = |said: String, why: &str| assert_eq!(said, format!("{why}\n    {ORDER}"));
@@ -156,7 +156,7 @@ fn level_target_span_and_context_show_what_they_are() {
 }
 
 #[test]
-fn a_span_that_was_not_opened_lists_those_that_were() {
+fn missing_span_lists_opened_spans() {
     let logs = order();
     assert_eq!(
         failure(|| logs.one_span("reqest")),
@@ -173,7 +173,7 @@ fn a_span_that_was_not_opened_lists_those_that_were() {
 }
 
 #[test]
-fn waiting_in_vain_lists_what_was_captured() {
+fn timed_out_wait_lists_captured_events() {
     let logs = order();
     let said = failure(|| logs.wait_for("never", Duration::from_millis(1)));
     assert!(
@@ -183,7 +183,7 @@ fn waiting_in_vain_lists_what_was_captured() {
 }
 
 #[test]
-fn an_event_of_an_unrouted_thread_is_told_with_what_to_do() {
+fn unrouted_event_is_reported_with_a_remedy() {
     let logs = capture();
     let _other = thread::spawn(capture).join().unwrap();
     thread::spawn(|| info!(target: "t", "on a plain thread"))
@@ -198,7 +198,7 @@ fn an_event_of_an_unrouted_thread_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_long_text_is_cut_and_a_long_list_too() {
+fn long_texts_and_lists_are_shortened() {
     let logs = capture();
     for n in 0..150 {
         info!(target: "t", n, text = "x".repeat(500), "long");
@@ -215,7 +215,7 @@ fn a_long_text_is_cut_and_a_long_list_too() {
 }
 
 #[test]
-fn a_failure_points_at_the_test() {
+fn failure_points_at_the_test() {
     let logs = capture();
     let place = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let seen = std::sync::Arc::clone(&place);

@@ -7,4 +7,5 @@ mod patterns;
 mod printed;
 mod routing;
 mod secrets;
+mod support;
 mod values;

@@ -38,7 +38,7 @@ fn each_kind_is_counted_and_found() {
 }
 
 #[test]
-fn failures_say_what_was_looked_for() {
+fn failures_name_the_pattern() {
     let logs = orders();
     let said = failure(|| logs.one(matching("order")));
     assert!(
@@ -79,7 +79,7 @@ fn errors_are_listed_alone() {
 }
 
 #[test]
-fn closure_that_logs_while_it_is_asked_is_no_deadlock() {
+fn logging_closure_does_not_deadlock() {
     let logs = orders();
     let logs_itself = || {
         when(|event| {
@@ -95,7 +95,7 @@ fn closure_that_logs_while_it_is_asked_is_no_deadlock() {
 }
 
 #[test]
-fn waiting_is_for_any_kind() {
+fn wait_accepts_any_pattern() {
     let logs = capture();
     let handle = logs.handle();
     let worker = thread::spawn(move || {
@@ -116,7 +116,7 @@ fn waiting_is_for_any_kind() {
 }
 
 #[tokio::test]
-async fn waiting_in_async_code_lets_other_tasks_run() {
+async fn async_wait_lets_other_tasks_run() {
     let logs = capture();
     let task = tokio::spawn(async {
         for n in 0..10 {
@@ -136,7 +136,7 @@ async fn waiting_in_async_code_lets_other_tasks_run() {
 }
 
 #[tokio::test]
-async fn waiting_in_async_code_takes_events_of_threads() {
+async fn async_wait_sees_events_of_threads() {
     let logs = capture();
     let handle = logs.handle();
     let worker = thread::spawn(move || {
@@ -149,7 +149,7 @@ async fn waiting_in_async_code_takes_events_of_threads() {
 }
 
 #[tokio::test]
-async fn waiting_in_async_code_ends_in_time_and_says_where() {
+async fn async_wait_times_out_and_names_its_caller() {
     let logs = orders();
     let line = line!() + 1;
     let arrival = logs.wait_for_async("order 43 created", Duration::from_millis(1));

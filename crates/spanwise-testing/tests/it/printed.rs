@@ -44,8 +44,8 @@ fn log_an_order() {
 }
 
 #[test]
-fn when_a_test_fails_by_itself() {
-    let output = output_of("when_a_test_fails_by_itself", || {
+fn events_of_a_failing_test_are_printed() {
+    let output = output_of("events_of_a_failing_test_are_printed", || {
         let _logs = capture();
         log_an_order();
         panic!("for a reason of its own");
@@ -55,8 +55,8 @@ fn when_a_test_fails_by_itself() {
 }
 
 #[test]
-fn once_when_an_assertion_has_listed_it() {
-    let output = output_of("once_when_an_assertion_has_listed_it", || {
+fn events_listed_by_an_assertion_print_once() {
+    let output = output_of("events_listed_by_an_assertion_print_once", || {
         let logs = capture();
         log_an_order();
         logs.one("order refused");
@@ -65,8 +65,8 @@ fn once_when_an_assertion_has_listed_it() {
 }
 
 #[test]
-fn when_an_assertion_is_about_one_event() {
-    let output = output_of("when_an_assertion_is_about_one_event", || {
+fn single_event_assertion_prints_the_list() {
+    let output = output_of("single_event_assertion_prints_the_list", || {
         let logs = capture();
         log_an_order();
         info!("more");
@@ -76,8 +76,8 @@ fn when_an_assertion_is_about_one_event() {
 }
 
 #[test]
-fn without_a_secret_that_was_found() {
-    let output = output_of("without_a_secret_that_was_found", || {
+fn found_secret_is_not_printed() {
+    let output = output_of("found_secret_is_not_printed", || {
         let logs = capture();
         info!(card = "4111111111111111", "paid");
         logs.assert_never_logged("4111111111111111");
@@ -88,8 +88,8 @@ fn without_a_secret_that_was_found() {
 }
 
 #[test]
-fn when_a_test_on_a_runtime_fails() {
-    let output = output_of("when_a_test_on_a_runtime_fails", || {
+fn failing_test_on_a_runtime_prints_the_list() {
+    let output = output_of("failing_test_on_a_runtime_prints_the_list", || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let _logs = capture();

@@ -50,7 +50,7 @@ fn captures_on_many_threads_do_not_mix() {
 }
 
 #[test]
-fn a_span_carries_the_capture_to_another_thread() {
+fn span_carries_the_capture_to_another_thread() {
     let logs = capture();
     let _other_test = start_another_capture();
     let work = info_span!("work");
@@ -79,7 +79,7 @@ fn a_span_carries_the_capture_to_another_thread() {
 }
 
 #[test]
-fn an_explicit_parent_says_more_than_the_thread() {
+fn explicit_parent_outranks_the_thread() {
     let logs = capture();
     let ours = info_span!("ours", tenant_id = "acme");
     let theirs = thread::spawn(move || {
@@ -156,7 +156,7 @@ fn two_runtimes_of_two_tests_do_not_mix() {
 }
 
 #[test]
-fn a_handle_adopts_a_thread_until_its_guard_is_dropped() {
+fn handle_adopts_a_thread_until_guard_drops() {
     let logs = capture();
     let _other_test = start_another_capture();
     let handle = logs.handle();
@@ -173,7 +173,7 @@ fn a_handle_adopts_a_thread_until_its_guard_is_dropped() {
 }
 
 #[test]
-fn a_thread_can_be_waited_for() {
+fn wait_for_sees_another_thread() {
     let logs = capture();
     let (start, started) = mpsc::channel();
     let worker = info_span!("worker");
@@ -191,7 +191,7 @@ fn a_thread_can_be_waited_for() {
 }
 
 #[test]
-fn the_latest_capture_of_a_thread_takes_its_events_and_the_earlier_one_takes_over_again() {
+fn latest_capture_of_a_thread_takes_its_events() {
     let outer = capture();
     info!("one");
     let inner = capture();
@@ -203,7 +203,7 @@ fn the_latest_capture_of_a_thread_takes_its_events_and_the_earlier_one_takes_ove
 }
 
 #[test]
-fn a_capture_can_end_on_another_thread() {
+fn capture_may_end_on_another_thread() {
     let logs = capture();
     thread::spawn(move || drop(logs)).join().unwrap();
     let logs = capture();
@@ -212,7 +212,7 @@ fn a_capture_can_end_on_another_thread() {
 }
 
 #[test]
-fn a_span_of_a_capture_that_has_ended_belongs_to_the_thread_it_is_used_on() {
+fn span_of_ended_capture_follows_the_thread() {
     let first = capture();
     let shared = info_span!("shared");
     drop(first);
@@ -222,7 +222,7 @@ fn a_span_of_a_capture_that_has_ended_belongs_to_the_thread_it_is_used_on() {
 }
 
 #[test]
-fn a_task_that_outlives_its_test_does_not_disturb_the_next_one() {
+fn task_outliving_its_test_stays_out_of_the_next() {
     let first = capture();
     let straggler = info_span!("straggler");
     drop(first);
@@ -234,7 +234,7 @@ fn a_task_that_outlives_its_test_does_not_disturb_the_next_one() {
 }
 
 #[test]
-fn late_records_are_seen_by_the_events_after_them() {
+fn later_events_see_late_records() {
     let logs = capture();
     let request = info_span!("request", user_id = tracing::field::Empty, attempt = 1);
     let _entered = request.enter();
@@ -253,7 +253,7 @@ fn late_records_are_seen_by_the_events_after_them() {
 }
 
 #[test]
-fn every_span_is_listed_whether_it_is_closed_or_not() {
+fn open_and_closed_spans_are_listed() {
     let logs = capture();
     drop(info_span!("closed", id = 1));
     let _open = info_span!("open", id = 2);

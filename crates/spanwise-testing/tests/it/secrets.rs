@@ -30,14 +30,14 @@ fn leak(logs: &Capture, secret: &str) -> String {
 }
 
 #[test]
-fn what_was_not_logged_is_not_found() {
+fn unlogged_secret_is_not_found() {
     let logs = capture();
     info_span!("pay", last4 = "1111").in_scope(|| info!(amount = 42, "paid"));
     logs.assert_never_logged(CARD);
 }
 
 #[test]
-fn in_a_message() {
+fn message_is_searched() {
     let logs = capture();
     info!("charging {CARD}");
     assert_eq!(
@@ -48,7 +48,7 @@ fn in_a_message() {
 }
 
 #[test]
-fn in_a_field_whatever_its_type() {
+fn fields_of_every_type_are_searched() {
     let logs = capture();
     info!(card = CARD, "text");
     info!(card = 4_111_111_111_111_111_u64, "number");
@@ -65,7 +65,7 @@ fn in_a_field_whatever_its_type() {
 }
 
 #[test]
-fn in_a_debug_that_escapes_it() {
+fn escaped_debug_is_searched() {
     #[derive(Debug)]
     #[expect(dead_code, reason = "read by `Debug`")]
     struct Login {
@@ -80,14 +80,14 @@ fn in_a_debug_that_escapes_it() {
 }
 
 #[test]
-fn in_a_json_body_that_was_logged_as_text() {
+fn json_body_logged_as_text_is_searched() {
     let logs = capture();
     info!(body = r#"{"password":"a\"b\\cdef"}"#, "received");
     assert!(leak(&logs, "a\"b\\cdef").contains("field `body`"));
 }
 
 #[test]
-fn in_an_error_and_in_the_causes_of_one() {
+fn errors_and_their_causes_are_searched() {
     #[derive(Debug)]
     struct Declined(Option<Box<Self>>, String);
     impl fmt::Display for Declined {
@@ -113,7 +113,7 @@ fn in_an_error_and_in_the_causes_of_one() {
 }
 
 #[test]
-fn in_the_field_of_a_span_with_or_without_an_event() {
+fn span_fields_are_searched() {
     let logs = capture();
     drop(info_span!("pay", card = CARD));
     let said = leak(&logs, CARD);
@@ -132,7 +132,7 @@ fn in_the_field_of_a_span_with_or_without_an_event() {
 }
 
 #[test]
-fn in_a_late_record_even_if_it_is_replaced() {
+fn replaced_late_records_are_searched() {
     let logs = capture();
     let span = info_span!("pay", card = tracing::field::Empty);
     span.record("card", CARD);
@@ -145,7 +145,7 @@ fn in_a_late_record_even_if_it_is_replaced() {
 }
 
 #[test]
-fn in_a_thread_that_belongs_to_no_test() {
+fn unrouted_events_are_searched() {
     let secret = "unrouted-5500005555555559";
     let logs = capture();
     let other = thread::spawn(capture).join().unwrap();
@@ -171,7 +171,7 @@ fn in_a_thread_that_belongs_to_no_test() {
 }
 
 #[test]
-fn in_a_late_record_of_a_span_that_is_older_than_the_capture() {
+fn late_records_of_older_spans_are_searched() {
     let secret = "older-340000000000009";
     let (span, first) = {
         let first = capture();
@@ -187,7 +187,7 @@ fn in_a_late_record_of_a_span_that_is_older_than_the_capture() {
 }
 
 #[test]
-fn only_as_much_is_shown_as_does_not_give_it_away() {
+fn failure_shows_only_the_start_of_a_secret() {
     let logs = capture();
     info!("pin 1234");
     assert!(leak(&logs, "1234").starts_with("\"12…\" (4 bytes) was logged"));
@@ -195,7 +195,7 @@ fn only_as_much_is_shown_as_does_not_give_it_away() {
 }
 
 #[test]
-fn the_failure_in_the_crate_docs_is_what_it_says() {
+fn failure_in_the_crate_docs_is_real() {
     let logs = capture();
     let request = info_span!("request", tenant_id = "acme", token = "tok_4242424242");
     request.in_scope(|| info!(target: "shop", order_id = 42, "order created"));
@@ -206,7 +206,7 @@ fn the_failure_in_the_crate_docs_is_what_it_says() {
 }
 
 #[test]
-fn many_places_are_counted_and_the_first_are_shown() {
+fn many_places_are_counted_and_ten_shown() {
     let logs = capture();
     for _ in 0..14 {
         info!(card = CARD, "paid");
@@ -221,6 +221,6 @@ fn many_places_are_counted_and_the_first_are_shown() {
 
 #[test]
 #[should_panic(expected = "an empty text is everywhere")]
-fn nothing_cannot_be_looked_for() {
+fn empty_secret_is_refused() {
     capture().assert_never_logged("");
 }

@@ -7,7 +7,7 @@ use spanwise_testing::{Value, capture};
 use tracing::{Span, info, info_span};
 
 #[test]
-fn every_type_of_value_is_compared_as_what_it_is() {
+fn values_compare_by_their_type() {
     let logs = capture();
     info!(
         yes = true,
@@ -55,12 +55,12 @@ fn every_type_of_value_is_compared_as_what_it_is() {
 }
 
 #[test]
-fn the_line_is_what_a_json_layer_writes() {
+fn json_line_is_what_a_json_layer_writes() {
     let logs = capture();
     info_span!("request", request_id = "r-1")
         .in_scope(|| info!(order_id = 42, "a \"quoted\" text"));
     let event = logs.one("a \"quoted\" text");
-    let line = std::str::from_utf8(event.line()).unwrap();
+    let line = std::str::from_utf8(event.json_line()).unwrap();
     assert!(
         line.ends_with(
             "\"message\":\"a \\\"quoted\\\" text\",\"order_id\":42,\"request_id\":\"r-1\",\"span\":\"request\"}\n"
@@ -70,7 +70,7 @@ fn the_line_is_what_a_json_layer_writes() {
 }
 
 #[test]
-fn a_debug_that_panics_costs_its_own_text() {
+fn panicking_debug_loses_only_its_text() {
     struct Broken;
     impl fmt::Debug for Broken {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +90,7 @@ fn a_debug_that_panics_costs_its_own_text() {
     event.spans()[0]
         .assert_field("broken", "<panicked while formatting>")
         .assert_field("late", "<panicked while formatting>");
-    let line = std::str::from_utf8(event.line()).unwrap();
+    let line = std::str::from_utf8(event.json_line()).unwrap();
     assert!(
         line.contains(r#""broken":"<panicked while formatting>","fine":1"#),
         "{line}"
@@ -98,7 +98,7 @@ fn a_debug_that_panics_costs_its_own_text() {
 }
 
 #[test]
-fn an_error_that_panics_anywhere_costs_its_own_text() {
+fn panicking_error_loses_only_its_text() {
     #[derive(Debug)]
     struct Broken;
     impl fmt::Display for Broken {
@@ -151,7 +151,7 @@ fn error_equals_its_message_with_or_without_causes() {
 }
 
 #[test]
-fn a_debug_that_logs_and_reads_its_span_is_captured_once_with_each_line_in_its_place() {
+fn logging_debug_is_captured_once_in_order() {
     /// Logs, opens a span, records into the current one, and asks for the context, each time it is
     /// formatted.
     struct Talkative(Cell<u32>);
@@ -185,7 +185,9 @@ fn a_debug_that_logs_and_reads_its_span_is_captured_once_with_each_line_in_its_p
         .assert_in_span("request");
     outer.assert_field("value", "Some(\"r-1\")").spans()[0].assert_field("seen", true);
     let has = |event: &spanwise_testing::Event, text: &str| {
-        String::from_utf8_lossy(event.line()).matches(text).count()
+        String::from_utf8_lossy(event.json_line())
+            .matches(text)
+            .count()
     };
     assert_eq!(
         (
@@ -202,7 +204,7 @@ fn a_debug_that_logs_and_reads_its_span_is_captured_once_with_each_line_in_its_p
 }
 
 #[test]
-fn a_debug_that_logs_in_a_span_field_or_a_late_record_is_captured_once() {
+fn logging_debug_of_a_span_is_captured_once() {
     struct Talkative;
     impl fmt::Debug for Talkative {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -219,7 +221,7 @@ fn a_debug_that_logs_in_a_span_field_or_a_late_record_is_captured_once() {
 }
 
 #[test]
-fn a_debug_may_ask_the_capture_itself() {
+fn debug_may_query_the_capture() {
     struct Curious<'a>(&'a spanwise_testing::Capture);
     impl fmt::Debug for Curious<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,14 +235,14 @@ fn a_debug_may_ask_the_capture_itself() {
 }
 
 #[test]
-fn the_last_of_two_fields_of_one_name_counts() {
+fn last_of_two_equal_fields_counts() {
     let logs = capture();
     info!(n = 1, n = 2, "twice");
     logs.one("twice").assert_field("n", 2);
 }
 
 #[test]
-fn an_event_without_a_message_has_an_empty_one() {
+fn event_without_message_has_an_empty_one() {
     let logs = capture();
     info!(n = 1);
     logs.one("").assert_field("n", 1);

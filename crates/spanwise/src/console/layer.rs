@@ -1,17 +1,14 @@
 //! The layer that writes them.
 
-use std::{
-    fmt,
-    io::Write as _,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, io::Write as _, sync::Arc, time::SystemTime};
 
 use spanwise_core::{
-    CONTEXT_KEYS, Clock, Context, EventContext, Fault, FilterInterop, Inherit, LayerId,
-    LevelHandle, SelfReport, SinkCounters, SpanData,
-    log_record::{self, LogRecord},
-    reentrancy,
+    CONTEXT_KEYS, Clock, Context, EventContext, Fault, LevelHandle, SelfReport,
+    internal::{
+        FilterInterop, Inherit, LayerId, SinkCounters, SpanData,
+        log_record::{self, LogRecord},
+        reentrancy, rfc3339,
+    },
 };
 use spanwise_json::Timestamp;
 use tracing::{Dispatch, Event, Subscriber, level_filters::LevelFilter};
@@ -27,8 +24,8 @@ use tracing_subscriber::{
 };
 
 use super::{
-    paint::Paint,
-    text::{Fields, push_message, push_name, push_value},
+    color::AnsiColor,
+    fields::{Fields, push_message, push_name, push_value},
 };
 
 /// One line an event, or two.
@@ -43,7 +40,7 @@ pub(crate) enum Style {
 
 pub(crate) struct ConsoleLayer {
     style: Style,
-    paint: Paint,
+    color: AnsiColor,
     /// Besides [`CONTEXT_KEYS`].
     context_keys: Vec<String>,
     make_writer: BoxMakeWriter,
@@ -84,10 +81,10 @@ struct SpanPath {
 }
 
 /// Of a longer path the inner end is shown.
-const LONGEST_PATH: usize = 2048;
+const MAX_PATH_LEN: usize = 2048;
 
 /// A context value longer than this is shown by its last characters, which tell two UUIDs apart.
-const LONGEST_ID: usize = 12;
+const MAX_ID_LEN: usize = 12;
 
 /// Begins a line that goes on with a value.
 const CONTINUED: &str = "\n             | ";
@@ -105,12 +102,12 @@ impl ConsoleLayer {
     ) -> Self {
         Self {
             style,
-            paint: Paint(color),
+            color: AnsiColor(color),
             context_keys,
             make_writer,
             clock: Clock::system(),
             time: ShowTime::Always,
-            timestamp: Timestamp::Micros,
+            timestamp: Timestamp::micros(),
             id: LayerId::unique(),
             neighbours: FilterInterop::default(),
             counters: report.sink("console"),
@@ -141,7 +138,7 @@ impl ConsoleLayer {
 
     fn line(&self, event: &Event<'_>, fields: &Fields, path: &str, context: &Context) -> String {
         let callsite = event.metadata();
-        let log = log_record::is_log_record(callsite).then(|| LogRecord::of(event));
+        let log = log_record::is_log_record(callsite).then(|| LogRecord::from_event(event));
         let target = log
             .as_ref()
             .and_then(|log| log.target.as_deref())
@@ -150,7 +147,7 @@ impl ConsoleLayer {
             Some(log) => (log.file.as_deref(), log.line),
             None => (callsite.file(), callsite.line().map(u64::from)),
         };
-        let paint = self.paint;
+        let color = self.color;
         let continued = match self.style {
             Style::Pretty => Some(CONTINUED),
             Style::Short => Some(CONTINUED_SHORT),
@@ -160,7 +157,7 @@ impl ConsoleLayer {
         if self.time.is_shown() {
             let now = self.clock.now();
             let offset = self.timestamp.offset_minutes(now);
-            paint.dim(&mut out, |out| push_time(out, now, offset));
+            color.dim(&mut out, |out| push_time(out, now, offset));
             out.push(' ');
         }
         let level = *callsite.level();
@@ -169,29 +166,29 @@ impl ConsoleLayer {
             // It may be the first of the line.
             Style::Short => format!("{level:<5}"),
         };
-        paint.level(&mut out, level, &name);
+        color.level(&mut out, level, &name);
         out.push(' ');
         if self.style == Style::Compact {
-            paint.dim(&mut out, |out| {
+            color.dim(&mut out, |out| {
                 push_name(out, target);
                 out.push(':');
             });
             out.push(' ');
         }
         if let Some(message) = &fields.message {
-            paint.bold(&mut out, |out| push_message(out, message, continued));
+            color.bold(&mut out, |out| push_message(out, message, continued));
         }
         for (name, value) in &fields.others {
             if !out.ends_with(' ') {
                 out.push(' ');
             }
-            paint.dim(&mut out, |out| {
+            color.dim(&mut out, |out| {
                 push_name(out, name);
                 out.push('=');
             });
             value.push(&mut out, continued);
         }
-        paint.dim(&mut out, |out| {
+        color.dim(&mut out, |out| {
             match self.style {
                 Style::Pretty => {
                     out.push_str("\n             ");
@@ -246,7 +243,7 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        self.neighbours.observe(dispatch);
+        self.neighbours.detect(dispatch);
     }
 
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
@@ -307,7 +304,7 @@ where
         let path = node
             .map(|node| node.read(|path| path.path.clone()))
             .unwrap_or_default();
-        let context = span.as_ref().map(Context::of).unwrap_or_default();
+        let context = span.as_ref().map(Context::from_span).unwrap_or_default();
         drop(span);
         self.write(
             &self.line(event, &fields, &path, &context),
@@ -334,15 +331,15 @@ impl SpanPath {
             }
             path.push('}');
         }
-        if path.len() > LONGEST_PATH {
-            path = format!("…{}", last(&path, LONGEST_PATH));
+        if path.len() > MAX_PATH_LEN {
+            path = format!("…{}", last(&path, MAX_PATH_LEN));
         }
         Self { name, own, path }
     }
 }
 
 impl Inherit for SpanPath {
-    fn rebase(&self, parent: Option<&Self>) -> Self {
+    fn rebuild(&self, parent: Option<&Self>) -> Self {
         Self::new(self.name, self.own.clone(), parent)
     }
 }
@@ -355,26 +352,22 @@ impl fmt::Debug for ConsoleLayer {
     }
 }
 
-/// The time of day, to the millisecond, so many minutes east of Greenwich.
+/// Appends the time of day to the millisecond, at `offset_minutes` east of Greenwich.
 fn push_time(out: &mut String, now: SystemTime, offset_minutes: i16) {
-    const DAY: i64 = 86_400;
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Less than a day, so it can be added to an offset.
-    let of_day = (since.as_secs() % DAY.cast_unsigned()).cast_signed();
-    let seconds = (of_day + i64::from(offset_minutes) * 60).rem_euclid(DAY);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    out.push_str(&format!(
-        "{hours:02}:{minutes:02}:{seconds:02}.{:03}",
-        since.subsec_millis()
-    ));
+    let (second, nanos) = rfc3339::since_epoch(now);
+    let date_time = rfc3339::date_time(second.saturating_add(i64::from(offset_minutes) * 60));
+    let mut text = *b"00:00:00.000";
+    text[..8].copy_from_slice(&date_time[11..]);
+    rfc3339::write_fraction(&mut text[9..], nanos);
+    out.extend(text.map(char::from));
 }
 
 /// An id as a person tells it from another.
 fn short(id: &str) -> String {
-    if id.len() <= LONGEST_ID {
+    if id.len() <= MAX_ID_LEN {
         return id.to_owned();
     }
-    format!("…{}", last(id, LONGEST_ID - 4))
+    format!("…{}", last(id, MAX_ID_LEN - 4))
 }
 
 /// The longest end of `text` that is at most `limit` bytes and begins at a character.

@@ -4,7 +4,7 @@
 use spanwise_testing::{CaptureLayer, capture};
 
 #[test]
-fn so_that_a_service_can_test_its_rules() {
+fn captured_events_are_redacted() {
     alone!();
     let policy = spanwise::Policy::secrets().hide("badge").unwrap();
     let builder = spanwise::Builder::test().redact(policy);

@@ -3,7 +3,7 @@
 use crate::support::Lines;
 
 #[test]
-fn with_the_origin_of_each_value() {
+fn configuration_event_has_every_origin() {
     alone!();
     let lines = Lines::default();
     let vars = [

@@ -24,7 +24,7 @@ fn short_line_has_level_message_and_fields() {
 }
 
 #[test]
-fn one_line_an_event_with_its_context_once_and_short() {
+fn compact_line_shows_context_once_and_short() {
     alone!();
     let lines = Lines::default();
     let _telemetry = spanwise::Builder::test()

@@ -4,7 +4,7 @@ use crate::support::Lines;
 use tracing::{info, info_span};
 
 #[test]
-fn a_line_for_what_and_a_line_for_where() {
+fn pretty_writes_event_and_place_on_two_lines() {
     alone!();
     let lines = Lines::default();
     let _telemetry = spanwise::Builder::dev()

@@ -19,7 +19,7 @@ impl fmt::Debug for Logs {
 }
 
 #[test]
-fn in_an_event_a_span_and_a_late_record() {
+fn debug_that_logs_does_not_deadlock() {
     alone!();
     crate::support::bounded(|| {
         let (json, console, _telemetry) = crate::support::install();

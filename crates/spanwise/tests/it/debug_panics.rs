@@ -24,7 +24,7 @@ impl fmt::Display for Fails {
 }
 
 #[test]
-fn in_an_event_a_span_a_record_and_a_message() {
+fn debug_that_panics_costs_only_its_text() {
     alone!();
     crate::support::bounded(|| {
         let (json, console, _telemetry) = crate::support::install();

@@ -29,7 +29,7 @@ impl fmt::Debug for Reads {
 }
 
 #[test]
-fn in_an_event_a_span_and_a_late_record() {
+fn debug_that_reads_the_span_does_not_deadlock() {
     alone!();
     crate::support::bounded(|| {
         let (json, console, _telemetry) = crate::support::install();

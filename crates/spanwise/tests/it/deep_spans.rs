@@ -4,7 +4,7 @@
 use tracing::{field::Empty, info, info_span};
 
 #[test]
-fn the_line_at_the_bottom_is_short_and_has_the_context_of_the_top() {
+fn deepest_line_is_short_and_has_context() {
     alone!();
     crate::support::bounded(|| {
         let (json, _, _telemetry) = crate::support::install();

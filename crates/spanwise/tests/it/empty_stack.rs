@@ -3,7 +3,7 @@
 use crate::support::Lines;
 
 #[test]
-fn a_layer_of_the_user_s_sees_what_the_levels_let_through() {
+fn added_layer_sees_enabled_events() {
     alone!();
     let theirs = Lines::default();
     let telemetry = spanwise::Builder::prod()

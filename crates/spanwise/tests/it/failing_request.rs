@@ -6,7 +6,7 @@ use spanwise::{Builder, JsonLayer};
 use tracing::{debug, error, info, info_span};
 
 #[test]
-fn in_order_and_before_the_error() {
+fn buffered_lines_come_before_the_error() {
     alone!();
     let (output, added, raw) = (Lines::default(), Lines::default(), Lines::default());
     let vars = [("LOG_PRESET", "prod"), ("LOG_RECORDER", "debug")];

@@ -19,7 +19,7 @@ impl fmt::Debug for Counted<'_> {
 }
 
 #[test]
-fn each_file_gets_its_levels_of_lines_that_are_encoded_once() {
+fn each_file_gets_lines_of_its_levels() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use spanwise::{
     Builder, Context, ContextLayer, Format, JsonLayer, Recorder, Sampler, Telemetry, context,
     sample::{EventMatcher, Limit, Rate, SampleExt},
-    unit,
+    unit_span,
 };
 use tower::ServiceExt as _;
 use tracing::{Level, debug, error, field::Empty, info, info_span, subscriber::DefaultGuard};
@@ -93,7 +93,7 @@ type Decided = BTreeMap<String, Vec<(&'static str, String)>>;
 /// In a unit for each key, decides that one alone and forges all.
 fn decide_one() -> Decided {
     let decide = |(key, value): (&'static str, &str)| {
-        let _unit = unit!("decided").entered();
+        let _unit = unit_span!("decided").entered();
         context::set(key, value);
         log_in_each_way(key);
         (key.to_owned(), vec![(key, value.to_owned())])
@@ -180,7 +180,7 @@ async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
 }
 
 #[tokio::test]
-async fn in_json() {
+async fn json_shows_the_decided_context() {
     alone!();
     for (line, decided) in lines(Format::Json).await {
         let object: Value = serde_json::from_str(&line).unwrap();
@@ -194,7 +194,7 @@ async fn in_json() {
 /// The layout has no place for context of its own: each span shows its fields, and the one in which
 /// a value was decided keeps it.
 #[tokio::test]
-async fn in_nested_json() {
+async fn nested_json_shows_the_decided_context() {
     alone!();
     for (line, decided) in lines(Format::JsonNested).await {
         let object: Value = serde_json::from_str(&line).unwrap();
@@ -206,7 +206,7 @@ async fn in_nested_json() {
 }
 
 #[tokio::test]
-async fn in_lines_for_people() {
+async fn compact_shows_the_decided_context() {
     alone!();
     for (line, decided) in lines(Format::Compact).await {
         let (_, around) = line.rsplit_once(" | ").unwrap();
@@ -215,7 +215,7 @@ async fn in_lines_for_people() {
 }
 
 #[tokio::test]
-async fn in_pretty_lines_for_people() {
+async fn pretty_shows_the_decided_context() {
     alone!();
     // The context is on the second line.
     let (output, builder) = builder();
@@ -254,7 +254,7 @@ fn check_text(around: &str, line: &str, decided: &[(&str, String)]) {
 
 #[cfg(feature = "sentry")]
 #[tokio::test]
-async fn in_sentry() {
+async fn sentry_has_the_decided_context() {
     alone!();
     let receiver = crate::receiver::Receiver::start();
     let (_, builder) = builder();
@@ -290,7 +290,7 @@ fn sampled(sampler: &Sampler) -> (DefaultGuard, Lines) {
 }
 
 #[test]
-fn in_conditions_of_a_sampler() {
+fn sampler_conditions_use_the_decided_context() {
     let none = || Limit::ratio(0.0).unwrap();
     for (key, value) in DECIDED {
         let forged = if key == "span_id" {
@@ -305,7 +305,7 @@ fn in_conditions_of_a_sampler() {
                 .rule(rule().and_level(Level::ERROR), none())
                 .build();
             let (_default, output) = sampled(&sampler);
-            let _unit = unit!("decided").entered();
+            let _unit = unit_span!("decided").entered();
             context::set(key, value);
             log_in_each_way(key);
             let lines = output.objects();
@@ -320,14 +320,14 @@ fn in_conditions_of_a_sampler() {
 }
 
 #[test]
-fn in_limits_for_each_value() {
+fn limits_by_value_use_the_decided_context() {
     for (key, value) in DECIDED {
         let limit: Limit = Rate::new(1, Duration::from_secs(86_400))
             .per_value_of(key)
             .into();
         let sampler = Sampler::builder().rule(EventMatcher::any(), limit).build();
         let (default, output) = sampled(&sampler);
-        let unit = unit!("decided").entered();
+        let unit = unit_span!("decided").entered();
         context::set(key, value);
         for n in 0..20 {
             info!(
@@ -352,7 +352,7 @@ fn in_limits_for_each_value() {
 
 /// Who is among the chosen follows the ids that are decided.
 #[test]
-fn in_shares_of_a_sampler_and_of_tail_sampling() {
+fn ratios_use_the_decided_trace_id() {
     let traces =
         (1..=64_u64).map(|n| format!("{n:016x}{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     let traces: Vec<String> = traces.collect();
@@ -385,7 +385,7 @@ fn in_shares_of_a_sampler_and_of_tail_sampling() {
         };
         let _default = tracing::dispatcher::set_default(&dispatch);
         for trace in &traces {
-            let _unit = unit!("decided").entered();
+            let _unit = unit_span!("decided").entered();
             context::set("trace_id", trace);
             context::set("request_id", "r-1");
             let _forged = forges.then(|| forged!(info_span!("forged",)).entered());

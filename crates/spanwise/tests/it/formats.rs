@@ -11,7 +11,7 @@ use std::{
 use proptest::prelude::*;
 use serde_json::Value;
 use spanwise::{Builder, Format, JsonLayer, Output};
-use spanwise_core::runtime_callsite::{Origin, RuntimeCallsite};
+use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
 use tracing::{Level, info_span};
 use tracing_core::{
     Callsite, Interest, Kind, Metadata,

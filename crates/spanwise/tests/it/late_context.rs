@@ -67,7 +67,7 @@ fn vars<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[tokio::test]
-async fn lines_of_json_and_the_recorder_s_header_have_it() {
+async fn json_and_recorder_header_have_late_context() {
     alone!();
     let output = Lines::default();
     let telemetry = Builder::from_vars(vars(&[]))
@@ -116,7 +116,7 @@ async fn lines_of_json_and_the_recorder_s_header_have_it() {
 }
 
 #[tokio::test]
-async fn lines_for_people_have_it() {
+async fn console_lines_have_late_context() {
     alone!();
     let output = Lines::default();
     let telemetry = Builder::test()
@@ -162,7 +162,7 @@ async fn sentry_has_the_user_and_the_tags() {
 }
 
 #[test]
-fn no_field_replaces_it_in_lines_for_people() {
+fn console_field_does_not_replace_context() {
     alone!();
     let output = Lines::default();
     let _telemetry = Builder::test()

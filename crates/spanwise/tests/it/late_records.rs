@@ -5,7 +5,7 @@ use tracing::{field::Empty, info, info_span};
 use crate::support::live_bytes;
 
 #[test]
-fn memory_is_flat_and_the_last_value_stands() {
+fn repeated_records_keep_memory_flat() {
     alone!();
     let (json, _, _telemetry) = crate::support::install();
     let span = info_span!("loop", progress = Empty, request_id = Empty, text = Empty);

@@ -16,7 +16,7 @@ impl<S: Subscriber> Layer<S> for Panics {
 }
 
 #[test]
-fn and_our_line_is_written_all_the_same() {
+fn line_is_written_beside_a_panicking_layer() {
     alone!();
     let lines = Lines::default();
     let _telemetry = spanwise::Builder::prod()

@@ -90,7 +90,7 @@ fn json_in_local_time_has_the_offset() {
 }
 
 #[test]
-fn zone_is_chosen_by_code_before_variable_before_preset() {
+fn zone_from_code_beats_variable_beats_preset() {
     let explained = |builder: Builder| {
         let text = builder.explain().to_string();
         let line = text

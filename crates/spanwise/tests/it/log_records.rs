@@ -63,7 +63,7 @@ fn origin_is_the_record_s_own() {
 /// A layer of anybody's, which knows nothing of `log`, sees what it would see of a macro of
 /// `tracing`.
 #[test]
-fn fmt_shows_them_as_events() {
+fn fmt_shows_log_records_as_events() {
     alone!();
     let lines = Lines::default();
     let fmt = tracing_subscriber::fmt::layer()
@@ -195,8 +195,8 @@ fn many_key_values_and_origins_are_all_shown() {
     assert_eq!(lines.with_message("forty")["key_39"], 39);
 
     // More targets than are kept apart: nothing is lost, and what is secret stays hidden.
-    let many = 3 * spanwise::core::runtime_callsite::MAX_CALLSITES / 2;
-    let long = "x".repeat(2 * spanwise::core::runtime_callsite::MAX_TEXT_LEN);
+    let many = 3 * spanwise::core::internal::runtime_callsite::MAX_CALLSITES / 2;
+    let long = "x".repeat(2 * spanwise::core::internal::runtime_callsite::MAX_TEXT_LEN);
     for n in 0..many {
         log::info!(target: &format!("conn-{n}"), n, password = "mossy7-road"; "open");
     }
@@ -264,7 +264,7 @@ fn value_that_fails_to_format_costs_its_text() {
     let lines = Lines::default();
     let _telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
     // Too long for a callsite of its own: the pairs stand in the message.
-    let long = "x".repeat(2 * spanwise::core::runtime_callsite::MAX_TEXT_LEN);
+    let long = "x".repeat(2 * spanwise::core::internal::runtime_callsite::MAX_TEXT_LEN);
     let kvs = [("broken", kv::Value::from_display(&Fails)), ("n", 7.into())];
     for target in ["shop", &long] {
         let mut record = log::Record::builder();

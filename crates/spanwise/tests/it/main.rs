@@ -49,7 +49,6 @@ mod formats;
 mod late_context;
 mod late_records;
 mod layer_panics;
-mod left_out_counts;
 mod local_time;
 mod log_records;
 mod outputs;
@@ -58,11 +57,12 @@ mod panicking_handler;
 mod panics;
 mod planted_secrets;
 mod planting;
+mod racing_starts;
 mod readme;
 mod recorder_and_layers;
-mod recorder_keeps_nothing;
 mod recorder_levels;
 mod recorder_order;
+mod recorder_without_effect;
 mod redacted_layers;
 #[cfg(feature = "axum")]
 mod requests;
@@ -70,16 +70,16 @@ mod sampler_and_recorder;
 mod sampler_and_tail;
 mod second_init;
 #[cfg(feature = "sentry")]
-mod sentry_away;
-#[cfg(feature = "sentry")]
 mod sentry_errors;
 mod setter_texts;
 mod settings;
 mod span_order;
 mod spans_at_every_level;
-mod starts;
 mod static_fields;
+mod suppressed_counts;
 #[cfg(all(feature = "axum", feature = "tokio"))]
 mod tasks;
+#[cfg(feature = "sentry")]
+mod unreachable_sentry;
 mod writer_fails;
 mod writer_logs;

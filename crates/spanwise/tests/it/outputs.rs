@@ -62,7 +62,7 @@ fn code_beats_the_variable_for_the_level() {
 }
 
 #[test]
-fn level_of_an_output_that_is_not_there_is_wrong() {
+fn level_without_an_output_is_refused() {
     alone!();
     let vars = [
         ("LOG_PRESET", "prod"),
@@ -82,7 +82,7 @@ fn level_of_an_output_that_is_not_there_is_wrong() {
 
 /// What is set, and whether lines of a writer, which is no terminal, have colours.
 #[test]
-fn colours_are_chosen_by_whom_comes_first() {
+fn first_source_of_colours_wins() {
     for (vars, expected) in [
         (&[][..], "auto (default)"),
         (&[("NO_COLOR", "1")], "never (NO_COLOR)"),

@@ -52,7 +52,7 @@ fn with_target<'a>(lines: &'a [Value], target: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_one_event_with_a_short_backtrace() {
+async fn panic_is_one_event_with_a_short_backtrace() {
     alone!();
     let lines = Lines::default();
     let telemetry = Builder::prod().with_writer(lines.clone()).init().unwrap();
@@ -153,21 +153,21 @@ fn assert_own_frame(own: Option<Value>) {
 
 #[cfg(feature = "sentry")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_one_issue_at_its_own_place() {
+async fn panic_is_one_issue_at_its_own_place() {
     alone!();
     assert_own_frame(issue("short").await.1);
 }
 
 #[cfg(feature = "sentry")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_one_issue_with_a_full_backtrace() {
+async fn panic_with_full_backtrace_is_one_issue() {
     alone!();
     assert_own_frame(issue("full").await.1);
 }
 
 #[cfg(feature = "sentry")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_one_issue_without_a_backtrace() {
+async fn panic_without_backtrace_is_one_issue() {
     alone!();
     let (event, own) = issue("off").await;
     assert_eq!(own, None, "{event:#}");

@@ -48,7 +48,7 @@ static PLAN: LazyLock<(Vec<Planting>, Needles)> = LazyLock::new(|| {
 });
 
 #[test]
-fn none_is_in_what_a_layer_writes() {
+fn layers_write_no_planted_secret() {
     let policy = Arc::new(Policy::secrets_and_pii());
     let (plan, needles) = &*PLAN;
     let (name, sink) = SINKS[0];
@@ -63,14 +63,14 @@ fn none_is_in_what_a_layer_writes() {
 }
 
 #[test]
-fn none_is_in_what_a_program_writes() {
+fn programs_write_no_planted_secret() {
     assert_none(&wrongs_of_programs(
-        "planted_secrets::none_is_in_what_a_program_writes",
+        "planted_secrets::programs_write_no_planted_secret",
     ));
 }
 
 #[test]
-fn a_policy_of_secrets_alone_hides_them_too() {
+fn policy_of_secrets_alone_hides_them() {
     let mut plan = everything();
     plan.retain(|planting| planting.tier == Tier::Secret);
     let (name, sink) = SINKS[0];
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn none_is_in_what_is_written_whatever_stands_around_it(
+    fn surrounding_text_reveals_no_secret(
         (before, after) in (harmless(), harmless()),
         (kind, place) in (0..KINDS.len(), 0..PLACES.len()),
         (key, key_place) in (0..KEYS.len(), 0..FIELDS.len() + TEXTS.len()),
@@ -126,7 +126,7 @@ static KEYS: LazyLock<Vec<(&'static str, Tier, bool)>> = LazyLock::new(all_keys)
 const ALL: &str = "a layer of one's own";
 
 #[test]
-fn the_search_finds_what_nothing_hides() {
+fn search_finds_unhidden_secrets() {
     let (plan, needles) = &*PLAN;
     // One layer shows all of it; for the others one kind and one key will do, in every place.
     let (name, sink) = SINKS.iter().find(|(name, _)| *name == ALL).unwrap();

@@ -3,7 +3,7 @@
 use crate::support::Lines;
 
 #[test]
-fn but_for_the_time() {
+fn readme_line_is_the_line_written() {
     alone!();
     let readme = include_str!("../../../../README.md");
     let lines = Lines::default();

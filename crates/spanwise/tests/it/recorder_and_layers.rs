@@ -22,7 +22,7 @@ impl fmt::Debug for Once {
 }
 
 #[test]
-fn not_even_from_one_with_a_filter() {
+fn added_layers_see_no_captured_event() {
     alone!();
     let (output, users) = (Lines::default(), Lines::default());
     let json = JsonLayer::new().with_writer(users.clone());

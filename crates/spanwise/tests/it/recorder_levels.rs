@@ -6,7 +6,7 @@ use spanwise::{Builder, Output};
 use tracing::{debug, error, info, info_span};
 
 #[test]
-fn to_a_file_and_not_to_the_error_file() {
+fn buffered_lines_go_to_the_file_only() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

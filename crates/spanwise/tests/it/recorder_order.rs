@@ -47,7 +47,7 @@ impl MakeWriter<'_> for Slow {
 }
 
 #[test]
-fn and_what_has_no_room_is_counted() {
+fn recorder_keeps_order_and_counts_overflow() {
     alone!();
     crate::support::bounded(|| {
         let ((arrived, at_header), (go, go_on)) = (mpsc::channel(), mpsc::channel());

@@ -19,7 +19,7 @@ impl std::fmt::Display for Declined {
 impl std::error::Error for Declined {}
 
 #[test]
-fn but_the_one_that_asked_for_them() {
+fn only_unredacted_layer_sees_secrets() {
     alone!();
     let [output, added, unredacted] = [(); 3].map(|()| Lines::default());
     let telemetry = spanwise::Builder::prod()
@@ -37,7 +37,7 @@ fn but_the_one_that_asked_for_them() {
     );
     span.in_scope(|| {
         span.record("late", "password=hunter2");
-        info!(items = %spanwise::json(&[1, 2]), order = 42, "paid with {CARD}");
+        info!(items = %spanwise::as_json(&[1, 2]), order = 42, "paid with {CARD}");
         error!(error = &Declined as &dyn std::error::Error, "no");
         assert_eq!(Context::current().get("user_id"), Some("[REDACTED]"));
     });

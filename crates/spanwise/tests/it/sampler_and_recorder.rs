@@ -8,7 +8,7 @@ use spanwise::Builder;
 use tracing::{debug, error, info, info_span};
 
 #[test]
-fn and_a_summary_is_shown() {
+fn dump_is_whole_and_the_rest_is_counted() {
     alone!();
     let output = Lines::default();
     let vars = [

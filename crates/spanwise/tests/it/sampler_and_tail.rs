@@ -12,7 +12,7 @@ const TAIL: f64 = 0.2;
 const RATIO: f64 = 0.05;
 
 #[test]
-fn and_what_is_shown_counts_what_was_logged() {
+fn sample_rates_add_up_to_what_was_logged() {
     alone!();
     let output = Lines::default();
     let vars = [

@@ -4,7 +4,7 @@ use crate::support::Lines;
 use spanwise::{Builder, InitError};
 
 #[test]
-fn the_second_says_so_and_the_first_goes_on() {
+fn second_init_is_an_error() {
     alone!();
     let (first, second) = (Lines::default(), Lines::default());
     let telemetry = Builder::prod().with_writer(first.clone()).init().unwrap();

@@ -13,7 +13,7 @@ use tracing_subscriber::prelude::*;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 #[test]
-fn each_with_its_request() {
+fn sentry_errors_have_their_request() {
     alone!();
     let receiver = Receiver::start();
     let lines = Lines::default();

@@ -50,7 +50,7 @@ const SETTERS: &[Setter] = setters! {
     #[cfg(feature = "http")]
     http_trust: "LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1", "10.0.0.0/64" => ": `10.0.0.0/64`";
     #[cfg(feature = "http")]
-    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts whole, network, none";
+    http_client_address: "LOG_HTTP_CLIENT_ADDRESS", "none", "all" => ": unknown: accepts full, network, none";
     #[cfg(feature = "sentry")]
     sentry_dsn: "SENTRY_DSN", "https://key@sentry.example.com/42", "sentry.example.com" => ": (hidden, 18 bytes)";
 };
@@ -223,7 +223,7 @@ fn wrong_text_that_may_be_a_secret_is_not_shown() {
 /// The builder of Sentry is changed when the stack starts: its mistakes are among the others.
 #[cfg(feature = "sentry")]
 #[test]
-fn wrong_levels_of_sentry_are_reported_with_the_others() {
+fn wrong_sentry_levels_are_reported_with_the_rest() {
     alone!();
     let builder = Builder::prod()
         .output("stdot")
@@ -244,10 +244,11 @@ fn wrong_levels_of_sentry_are_reported_with_the_others() {
         "{problems:#?}"
     );
     assert!(
-        problems[1].starts_with("sentry::Builder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
+        problems[1]
+            .starts_with("sentry::SentryBuilder::event_levels(\"warn,shop=debgu\"): `shop=debgu`"),
         "{problems:#?}"
     );
-    assert!(problems[2].starts_with("sentry::Builder::breadcrumb_levels((hidden, "));
+    assert!(problems[2].starts_with("sentry::SentryBuilder::breadcrumb_levels((hidden, "));
     assert!(!problems[2].contains("9f86d08"), "{problems:#?}");
 }
 
@@ -301,7 +302,7 @@ fn wrong_lines(builder: &Builder) -> Vec<String> {
 }
 
 #[test]
-fn an_explanation_shows_what_init_reports_as_wrong() {
+fn explanation_lists_what_init_reports() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.log");
@@ -321,7 +322,7 @@ fn an_explanation_shows_what_init_reports_as_wrong() {
 
 /// A strict start stops at what another one warns of, so it is said once, as wrong.
 #[test]
-fn an_explanation_of_a_strict_start_shows_warnings_as_wrong() {
+fn strict_explanation_lists_warnings_as_wrong() {
     let vars = [("LOG_PRESET", "prod"), ("LOG_DRIVER", "x")];
     let builder = Builder::from_vars(vars).unwrap();
     assert!(

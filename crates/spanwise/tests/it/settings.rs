@@ -26,7 +26,7 @@ fn assert_line(text: &str, line: &str) {
 }
 
 #[test]
-fn the_preset_is_chosen_by_name_else_by_the_deployment() {
+fn preset_is_named_or_from_the_deployment() {
     assert_line(
         &explain([("LOG_PRESET", "test"), ("APP_ENV", "production")]),
         "LOG_PRESET = test (LOG_PRESET)",
@@ -94,7 +94,7 @@ fn values_are_trimmed_and_empty_is_unset() {
 }
 
 #[test]
-fn the_service_is_named_by_its_own_variables_before_opentelemetry_s() {
+fn service_variables_beat_opentelemetry_s() {
     let text = explain([
         ("OTEL_SERVICE_NAME", "otel"),
         ("SERVICE_NAME", "shop"),
@@ -110,7 +110,7 @@ fn the_service_is_named_by_its_own_variables_before_opentelemetry_s() {
 }
 
 #[test]
-fn environment_is_set_or_left_out() {
+fn unset_environment_is_omitted() {
     assert_line(
         &explain([("LOG_PRESET", "prod")]),
         "APP_ENV = none (not set)",
@@ -145,7 +145,7 @@ fn own_targets_have_debug_under_dev() {
 }
 
 #[test]
-fn own_target_that_matches_nothing_stops_the_start() {
+fn own_target_without_match_is_refused() {
     alone!();
     let wrong = [
         ("shop=debug", "`shop=debug` is not a target"),
@@ -178,7 +178,7 @@ fn own_target_that_matches_nothing_stops_the_start() {
 }
 
 #[test]
-fn log_level_stands_in_for_rust_log_which_wins() {
+fn rust_log_beats_log_level() {
     assert_line(
         &explain([("LOG_LEVEL", "warn")]),
         "LOG_LEVEL = warn (LOG_LEVEL)",
@@ -245,7 +245,7 @@ fn every_setting_is_defined_once_and_documented() {
 }
 
 #[test]
-fn what_is_said_about_files_is_explained() {
+fn file_settings_are_explained() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("logs/shop.log");
     let path = path.to_str().unwrap();
@@ -317,7 +317,7 @@ fn preset_test_starts_beside_files_of_a_service() {
 }
 
 #[test]
-fn what_is_wrong_about_files_is_said_all_at_once() {
+fn wrong_file_settings_are_reported_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let all = problems([
         ("LOG_FILE", "/"),
@@ -347,7 +347,7 @@ fn what_is_wrong_about_files_is_said_all_at_once() {
 }
 
 #[test]
-fn redaction_is_on_in_every_preset_unless_somebody_says_off() {
+fn redaction_is_on_in_every_preset() {
     alone!();
     let line = |vars: &[(&str, &str)], expected: &str| {
         let text = Builder::from_vars(vars.iter().copied()).unwrap().explain();
@@ -395,7 +395,7 @@ fn redaction_is_on_in_every_preset_unless_somebody_says_off() {
 
 #[cfg(feature = "pseudonyms")]
 #[test]
-fn a_key_of_pseudonyms_is_read_and_never_shown() {
+fn pseudonym_key_is_read_and_never_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key");
     let key = "0123456789abcdef0123456789abcdef";
@@ -442,7 +442,7 @@ fn a_key_of_pseudonyms_is_read_and_never_shown() {
 }
 
 #[test]
-fn a_setting_for_a_file_that_is_not_there_is_wrong() {
+fn file_setting_without_a_file_is_refused() {
     alone!();
     let start = |builder: Builder| match builder.init() {
         Err(InitError::Settings(problems)) => problems,
@@ -472,7 +472,7 @@ fn a_setting_for_a_file_that_is_not_there_is_wrong() {
 }
 
 #[test]
-fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
+fn wrong_sampling_and_recorder_stop_the_start() {
     let all = problems([
         ("LOG_SAMPLE", "info=1.5,shop=5/x,=0.1"),
         ("LOG_RECORDER", "debgu"),
@@ -534,13 +534,13 @@ fn what_is_wrong_about_sampling_and_the_recorder_stops_the_start() {
 
 #[test]
 #[cfg(feature = "http")]
-fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
+fn http_settings_are_explained() {
     let unset = explain([("LOG_PRESET", "prod")]);
     assert_line(&unset, "LOG_HTTP_TRUST = never (default)");
     assert_line(&unset, "LOG_HTTP_CLIENT_ADDRESS = network (preset prod)");
     assert_line(
         &explain([("LOG_PRESET", "dev")]),
-        "LOG_HTTP_CLIENT_ADDRESS = whole (preset dev)",
+        "LOG_HTTP_CLIENT_ADDRESS = full (preset dev)",
     );
     let set = explain([
         ("LOG_HTTP_TRUST", "10.0.0.0/8,127.0.0.1"),
@@ -561,14 +561,14 @@ fn whom_to_trust_and_what_to_show_of_clients_is_explained() {
         ]),
         [
             "LOG_HTTP_TRUST=\"10.0.0.0/33\": `10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`",
-            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts whole, network, none",
+            "LOG_HTTP_CLIENT_ADDRESS=\"half\": unknown: accepts full, network, none",
         ]
     );
 }
 
 #[cfg(feature = "sentry")]
 #[test]
-fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
+fn sentry_settings_are_explained_without_the_dsn() {
     const DSN: (&str, &str) = ("SENTRY_DSN", "https://0123456789@sentry.example.com/42\n");
     let text = explain([
         DSN,
@@ -611,7 +611,7 @@ fn what_is_said_about_sentry_is_explained_and_a_dsn_is_not_shown() {
 
 #[cfg(feature = "sentry")]
 #[test]
-fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
+fn wrong_sentry_settings_are_reported_at_once() {
     alone!();
     let all = problems([
         ("SENTRY_DSN", "https://sentry.example.com/hunter2"),
@@ -648,7 +648,7 @@ fn what_is_wrong_about_sentry_is_said_all_at_once_without_the_dsn() {
 }
 
 #[test]
-fn default_levels_stand_in_for_the_preset() {
+fn default_levels_replace_the_preset_s() {
     for (rust_log, line) in [
         (None, "RUST_LOG = info,sqlx=warn (code)"),
         (

@@ -292,7 +292,7 @@ fn code_beats_the_variable_for_spans() {
 }
 
 #[test]
-fn recorder_keeps_what_is_below_the_levels_of_events() {
+fn recorder_buffers_below_event_levels() {
     alone!();
     let (output, fmt) = (Lines::default(), Lines::default());
     let layer = tracing_subscriber::fmt::layer().with_writer(fmt.clone());

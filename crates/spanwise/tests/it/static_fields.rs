@@ -16,7 +16,7 @@ fn problems(builder: Builder) -> Vec<String> {
 }
 
 #[test]
-fn every_line_of_json_has_them_in_every_output() {
+fn every_json_line_has_static_fields() {
     alone!();
     let directory = tempfile::tempdir().unwrap();
     let (path, errors) = (
@@ -66,7 +66,7 @@ fn every_line_of_json_has_them_in_every_output() {
 }
 
 #[test]
-fn nested_lines_have_them_beside_their_fields() {
+fn nested_json_has_static_fields_at_the_top() {
     alone!();
     let lines = Lines::default();
     let _telemetry = Builder::prod()
@@ -86,7 +86,7 @@ fn nested_lines_have_them_beside_their_fields() {
 }
 
 #[test]
-fn lines_for_people_do_not_repeat_them() {
+fn console_lines_omit_static_fields() {
     alone!();
     let lines = Lines::default();
     let _telemetry = Builder::test()
@@ -99,7 +99,7 @@ fn lines_for_people_do_not_repeat_them() {
 }
 
 #[test]
-fn names_of_the_line_and_of_the_context_stop_the_start() {
+fn reserved_and_context_names_are_refused() {
     alone!();
     let reserved = [
         "timestamp",
@@ -223,7 +223,7 @@ fn policy_hides_a_secret_from_the_start() {
 
 #[cfg(feature = "sentry")]
 #[test]
-fn sentry_has_them_as_tags() {
+fn sentry_events_have_static_fields_as_tags() {
     alone!();
     let receiver = crate::receiver::Receiver::start();
     let telemetry = Builder::prod()
@@ -291,7 +291,7 @@ fn wrong_tag_of_a_change_names_its_setter() {
     let builder = Builder::prod().sentry_dsn("http://key@localhost:9/42");
     let problems = problems(builder.sentry(|sentry| sentry.static_tag("release", "1")));
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let expected = "sentry::Builder::static_tag: `release` is no tag that Sentry takes: ";
+    let expected = "sentry::SentryBuilder::static_tag: `release` is no tag that Sentry takes: ";
     assert!(problems[0].starts_with(expected), "{problems:?}");
 }
 

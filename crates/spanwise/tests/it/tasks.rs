@@ -193,7 +193,7 @@ async fn event_of_the_request_does_not_wait_for_a_task() {
 }
 
 #[tokio::test]
-async fn recorder_writes_the_request_of_a_task_that_fails_later() {
+async fn recorder_writes_request_of_failed_task() {
     alone!();
     let [before, after] = serve_detaching(recording("debug"), || (), true).await;
     assert_eq!(before, ["order read", "request served"]);
@@ -202,7 +202,7 @@ async fn recorder_writes_the_request_of_a_task_that_fails_later() {
 }
 
 #[tokio::test]
-async fn tail_sampling_holds_the_request_until_its_task_ends() {
+async fn tail_sampling_waits_for_the_task() {
     alone!();
     let [before, after] = serve_detaching(recording("debug,tail=0"), || (), true).await;
     assert_eq!(before, [""; 0]);

@@ -40,7 +40,7 @@ impl io::Write for Hostile {
 }
 
 #[test]
-fn and_neither_the_program_nor_the_thread() {
+fn failing_writer_loses_only_its_lines() {
     alone!();
     crate::support::bounded(|| {
         let hostile = Hostile::default();

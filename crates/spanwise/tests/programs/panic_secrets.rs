@@ -14,11 +14,11 @@ use crate::{Test, victim};
 pub(crate) const TEST: Test = Test {
     name: "panic_secrets",
     run: || {
-        the_message_is_shown_without_the_secret();
-        a_panic_without_a_secret_is_printed_by_std();
-        a_hook_of_the_program_s_gets_the_panic_as_it_is();
+        panic_message_is_shown_without_the_secret();
+        panic_without_a_secret_is_printed_by_std();
+        hook_set_by_the_program_gets_the_panic();
         what_logging_says_about_itself_is_without_it_too();
-        a_panic_forges_no_line_on_stderr();
+        panic_forges_no_line_on_stderr();
     },
     victims: &[
         ("panics", panics),
@@ -90,7 +90,7 @@ fn hostile_panics() -> Result<(), InitError> {
     Ok(())
 }
 
-fn a_panic_forges_no_line_on_stderr() {
+fn panic_forges_no_line_on_stderr() {
     let (_, stderr) = run("hostile-panics");
     assert!(!stderr.contains(['\u{1b}', '\u{202e}']), "{stderr:?}");
     assert!(
@@ -115,7 +115,7 @@ fn run(how: &str) -> (String, String) {
     (text(stdout), text(stderr))
 }
 
-fn the_message_is_shown_without_the_secret() {
+fn panic_message_is_shown_without_the_secret() {
     let (stdout, stderr) = run("panics");
     assert!(
         !stdout.contains(TOKEN) && !stderr.contains(TOKEN),
@@ -135,7 +135,7 @@ fn the_message_is_shown_without_the_secret() {
     );
 }
 
-fn a_panic_without_a_secret_is_printed_by_std() {
+fn panic_without_a_secret_is_printed_by_std() {
     let (_, stderr) = run("panics-without-output");
     assert!(
         stderr.contains("\nout of stock\nnote: run with `RUST_BACKTRACE=1`"),
@@ -143,7 +143,7 @@ fn a_panic_without_a_secret_is_printed_by_std() {
     );
 }
 
-fn a_hook_of_the_program_s_gets_the_panic_as_it_is() {
+fn hook_set_by_the_program_gets_the_panic() {
     let (stdout, stderr) = run("panics-with-hook");
     assert!(!stdout.contains(TOKEN), "{stdout}");
     assert!(

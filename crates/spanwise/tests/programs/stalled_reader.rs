@@ -64,7 +64,7 @@ fn panic_twice() -> Result<(), InitError> {
 }
 
 fn run() {
-    lines_that_nobody_reads_are_told();
+    unread_lines_are_reported();
     panic_after_a_stalled_one_is_waited_for();
 }
 
@@ -89,7 +89,7 @@ fn panic_after_a_stalled_one_is_waited_for() {
     reader.join().unwrap().unwrap();
 }
 
-fn lines_that_nobody_reads_are_told() {
+fn unread_lines_are_reported() {
     let mut program = victim("stalled-reader")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

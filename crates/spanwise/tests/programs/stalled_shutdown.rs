@@ -55,7 +55,8 @@ fn serve() -> Result<(), InitError> {
 fn fill_stdout() {
     use std::{fs::File, io::Write as _, os::fd::AsFd as _};
 
-    let stdout = spanwise::core::stdio::reopen_nonblocking(std::io::stdout().as_fd()).unwrap();
+    let stdout =
+        spanwise::core::internal::stdio::reopen_nonblocking(std::io::stdout().as_fd()).unwrap();
     let mut stdout = File::from(stdout);
     // Less and less, down to a byte.
     for size in [4096, 1] {

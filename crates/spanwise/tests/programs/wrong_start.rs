@@ -11,7 +11,7 @@ pub(crate) const TEST: Test = Test {
     name: "wrong_start",
     run: || {
         wrong_settings_are_listed_at_once();
-        a_right_start_writes_json_to_stdout();
+        valid_start_writes_json_to_stdout();
     },
     victims: &[("service", serve)],
 };
@@ -64,7 +64,7 @@ Error: logging did not start, settings are wrong:
     );
 }
 
-fn a_right_start_writes_json_to_stdout() {
+fn valid_start_writes_json_to_stdout() {
     let output = run(&[
         ("LOG_PRESET", " prod\n".as_ref()),
         ("LOG_DRIVER", "somebody else's".as_ref()),

@@ -1,10 +1,7 @@
 use super::*;
 
 fn lines(chunk: &Chunk) -> Vec<&[u8]> {
-    let records = chunk.records();
-    (0..records.ends.len())
-        .map(|index| &records.bytes[records.start_of(index)..records.ends[index]])
-        .collect()
+    chunk.records().iter().collect()
 }
 
 #[test]
@@ -26,7 +23,7 @@ fn records_come_out_whole_and_in_order() {
 }
 
 #[test]
-fn records_taken_off_the_front_leave_the_others_whole() {
+fn removing_front_records_keeps_the_rest_whole() {
     let mut chunk = Chunk::with_capacity(64);
     for record in ["one", "two", "three"] {
         chunk.bytes.extend(record.as_bytes());
@@ -37,9 +34,9 @@ fn records_taken_off_the_front_leave_the_others_whole() {
 }
 
 #[test]
-fn a_burst_gives_its_memory_back() {
-    let mut buffer = Buffer::new(32 * CHUNK);
-    (0..32 * CHUNK / 1024).for_each(|_| buffer.push(&[b'x'; 1024]));
+fn burst_releases_its_memory() {
+    let mut buffer = Buffer::new(32 * MAX_CHUNK_LEN);
+    (0..32 * MAX_CHUNK_LEN / 1024).for_each(|_| buffer.push(&[b'x'; 1024]));
     let mut popped = Vec::new();
     while let Some(chunk) = buffer.pop() {
         popped.push(chunk);

@@ -19,7 +19,7 @@ pub(in super::super) struct Meta(Metadata);
 pub(in super::super) struct Identity;
 
 impl Meta {
-    pub(in super::super) fn of(file: &File) -> io::Result<Self> {
+    pub(in super::super) fn from_file(file: &File) -> io::Result<Self> {
         file.metadata().map(Self)
     }
 
@@ -59,7 +59,7 @@ impl Meta {
         self.0.is_symlink()
     }
 
-    pub(in super::super) fn other_kind(&self) -> Option<&'static str> {
+    pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
         let kind = self.0.file_type();
         match () {
             () if kind.is_symlink() => Some("a symbolic link"),
@@ -87,7 +87,7 @@ impl Dir {
         self.path.is_dir()
     }
 
-    pub(in super::super) fn successor(&self) -> io::Result<Self> {
+    pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
         create_dirs(&self.path)?;
         Self::open(&self.path)
     }
@@ -166,7 +166,7 @@ impl Dir {
     }
 
     /// The longest name and the longest path, in bytes. Windows counts letters, of which none is longer than three bytes in a name.
-    pub(in super::super) fn longest(_: &Path) -> (usize, usize) {
+    pub(in super::super) fn max_lengths(_: &Path) -> (usize, usize) {
         (255, 32_000)
     }
 }

@@ -41,7 +41,7 @@ pub(in super::super) struct Identity {
     reason = "the types are others on other systems"
 )]
 impl Meta {
-    pub(in super::super) fn of(file: &File) -> io::Result<Self> {
+    pub(in super::super) fn from_file(file: &File) -> io::Result<Self> {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
@@ -106,7 +106,7 @@ impl Meta {
     }
 
     /// What it is, if not a regular file.
-    pub(in super::super) fn other_kind(&self) -> Option<&'static str> {
+    pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
         match self.kind() {
             FileType::RegularFile => None,
             FileType::Directory => Some("a directory"),
@@ -119,7 +119,7 @@ impl Meta {
 }
 
 /// The user as whom this process acts.
-pub(in super::super) fn user() -> u32 {
+pub(in super::super) fn current_user() -> u32 {
     geteuid().as_raw()
 }
 
@@ -166,7 +166,7 @@ impl Dir {
     ///
     /// # Errors
     /// Another user's, one that everybody may write to, and one that a link leads to are not written to.
-    pub(in super::super) fn successor(&self) -> io::Result<Self> {
+    pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
             Err(io::Error::new(
@@ -188,7 +188,7 @@ impl Dir {
         if !at_resolved.is_ok_and(|at| super::is_same(&at, &theirs)) {
             return refuse("a symbolic link leads to it");
         }
-        if ![user(), ROOT, ours.owner()].contains(&theirs.owner()) {
+        if ![current_user(), ROOT, ours.owner()].contains(&theirs.owner()) {
             return refuse("it belongs to another user");
         }
         let is_open = |meta: &Meta| meta.mode() & 0o1002 == 0o0002;
@@ -326,7 +326,7 @@ impl Dir {
     }
 
     /// The longest name and the longest path that it takes, in bytes.
-    pub(in super::super) fn longest(path: &Path) -> (usize, usize) {
+    pub(in super::super) fn max_lengths(path: &Path) -> (usize, usize) {
         let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
         let name = name.and_then(|most| usize::try_from(most).ok());
         let path = if cfg!(target_os = "linux") {
@@ -343,8 +343,8 @@ const PRIVATE: u32 = 0o600;
 
 /// Takes a file that is ours from everybody else.
 pub(in super::super) fn make_private(file: &File) {
-    if let Ok(meta) = Meta::of(file)
-        && meta.owner() == user()
+    if let Ok(meta) = Meta::from_file(file)
+        && meta.owner() == current_user()
         && meta.mode() & 0o077 != 0
     {
         // A file system without permissions leaves it as it is.
@@ -378,7 +378,7 @@ pub(in super::super) fn distrust(
             return Some(Distrust::Links(foreign));
         }
     }
-    let is_foreign = ![user(), ROOT].contains(&file.owner());
+    let is_foreign = ![current_user(), ROOT].contains(&file.owner());
     let is_open = file.mode() & OTHERS_WRITE & !mode != 0;
     if !is_foreign && !is_open {
         return None;

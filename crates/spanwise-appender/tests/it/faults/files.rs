@@ -148,7 +148,7 @@ fn recover(victim: &mut Victim) {
 }
 
 #[test]
-fn a_full_disk_loses_what_does_not_fit_and_says_so() {
+fn full_disk_reports_the_lines_it_loses() {
     const TEST: &str = "a full disk";
     for (rotation, compression) in [("never", "none"), ("128KiB", "none"), ("128KiB", "gzip")] {
         if compression == "gzip" && !have(TEST, &["the feature gzip", "gzip"]) {
@@ -201,7 +201,7 @@ fn a_full_disk_loses_what_does_not_fit_and_says_so() {
 }
 
 #[test]
-fn a_directory_that_is_removed_is_made_again() {
+fn removed_directory_is_created_again() {
     for rotation in ["never", "16KiB"] {
         let logs = Logs::new();
         let mut victim = logs.setup().with("rotation", rotation).start();
@@ -222,7 +222,7 @@ fn a_directory_that_is_removed_is_made_again() {
 }
 
 #[test]
-fn a_file_that_is_deleted_or_moved_is_started_again() {
+fn deleted_or_moved_file_is_created_again() {
     for moved in [false, true] {
         for rotation in ["never", "16KiB"] {
             let logs = Logs::new();
@@ -249,7 +249,7 @@ fn a_file_that_is_deleted_or_moved_is_started_again() {
 }
 
 #[test]
-fn a_file_that_is_moved_is_left_at_once_when_asked() {
+fn moved_file_is_left_at_once_on_request() {
     let logs = Logs::new();
     let mut victim = logs.setup().start();
     victim.log(500, 0);
@@ -264,7 +264,7 @@ fn a_file_that_is_moved_is_left_at_once_when_asked() {
 }
 
 #[test]
-fn a_logrotate_that_creates_or_copies_loses_nothing() {
+fn logrotate_create_and_copytruncate_lose_nothing() {
     if !have("logrotate", &["logrotate", "root"]) {
         return;
     }
@@ -308,7 +308,7 @@ fn a_logrotate_that_creates_or_copies_loses_nothing() {
 }
 
 #[test]
-fn a_directory_without_permission_stops_the_start() {
+fn unwritable_directory_stops_the_start() {
     if !have("permissions", &["setpriv", "root"]) {
         return;
     }
@@ -326,7 +326,7 @@ const NOBODY: [&str; 4] = [
 ];
 
 #[test]
-fn a_permission_that_is_taken_costs_nothing() {
+fn revoked_permission_loses_nothing() {
     if !have("permissions", &["setpriv", "root"]) {
         return;
     }
@@ -376,7 +376,7 @@ fn injected(logs: &Logs, inject: &str) -> Setup {
 }
 
 #[test]
-fn writes_that_are_interrupted_or_fail_now_and_then_lose_nothing() {
+fn interrupted_and_failed_writes_lose_nothing() {
     if !have("failing writes", &["strace"]) {
         return;
     }
@@ -400,7 +400,7 @@ fn writes_that_are_interrupted_or_fail_now_and_then_lose_nothing() {
 }
 
 #[test]
-fn a_kill_while_files_roll_and_are_packed_leaves_nothing_half_made() {
+fn kill_during_roll_leaves_no_partial_file() {
     let gzip = have(
         "a kill while files are packed",
         &["the feature gzip", "gzip"],
@@ -477,7 +477,7 @@ const DAY: i64 = 24 * 60 * 60;
 const HOUR: i64 = 60 * 60;
 
 #[test]
-fn a_clock_that_jumps_loses_nothing() {
+fn jumping_clock_loses_nothing() {
     if !have("a clock that jumps", &[FAKETIME]) {
         return;
     }
@@ -513,7 +513,7 @@ fn a_clock_that_jumps_loses_nothing() {
 }
 
 #[test]
-fn each_hour_has_a_file_also_when_summer_time_begins_and_ends() {
+fn each_hour_has_a_file_across_dst_changes() {
     if !have(
         "summer time",
         &[FAKETIME, "/usr/share/zoneinfo/Europe/Berlin"],
@@ -544,7 +544,7 @@ fn each_hour_has_a_file_also_when_summer_time_begins_and_ends() {
 }
 
 #[test]
-fn a_second_process_at_a_path_is_refused_or_has_a_name_of_its_own() {
+fn second_process_is_refused_or_gets_its_own_name() {
     let logs = Logs::new();
     let setup = || logs.setup().with("rotation", "16KiB");
     let mut first = setup().start();
@@ -576,7 +576,7 @@ fn a_second_process_at_a_path_is_refused_or_has_a_name_of_its_own() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_once() {
+fn non_files_are_refused_at_once() {
     if !have("a named pipe", &["mkfifo"]) {
         return;
     }
@@ -592,7 +592,7 @@ fn what_is_no_file_is_refused_at_once() {
 }
 
 #[test]
-fn a_direct_file_is_looked_at_when_the_process_ends() {
+fn direct_file_is_checked_at_process_exit() {
     for end in ["return", "exit", "panic"] {
         let logs = Logs::new();
         let output = format!("direct:{}/app.log", logs.text());
@@ -605,7 +605,7 @@ fn a_direct_file_is_looked_at_when_the_process_ends() {
 }
 
 #[test]
-fn a_thread_that_logs_reads_no_large_directory() {
+fn logging_thread_reads_no_large_directory() {
     const OLD: u64 = 8_000;
     if !have("reads of a directory", &["strace"]) {
         return;
@@ -651,7 +651,7 @@ fn a_thread_that_logs_reads_no_large_directory() {
 }
 
 #[test]
-fn names_that_look_alike_are_left_alone() {
+fn similar_names_are_left_alone() {
     let logs = Logs::new();
     let look_alikes = [
         "app.log-payroll.db",
@@ -684,7 +684,7 @@ fn names_that_look_alike_are_left_alone() {
 }
 
 #[test]
-fn a_line_of_ten_megabytes_stays_whole() {
+fn ten_megabyte_line_stays_whole() {
     let logs = Logs::new();
     let mut victim = logs
         .setup()
@@ -699,7 +699,7 @@ fn a_line_of_ten_megabytes_stays_whole() {
 }
 
 #[test]
-fn many_rotations_within_a_second_overwrite_nothing() {
+fn many_rotations_in_a_second_overwrite_nothing() {
     let logs = Logs::new();
     let mut victim = logs.setup().with("rotation", "4KiB").start();
     victim.log(4_000, 0);
@@ -714,7 +714,7 @@ fn many_rotations_within_a_second_overwrite_nothing() {
 }
 
 #[test]
-fn a_process_out_of_descriptors_writes_on_and_rolls_later() {
+fn descriptor_exhaustion_defers_the_roll() {
     if !have("no descriptors", &["prlimit"]) {
         return;
     }
@@ -741,7 +741,7 @@ fn a_process_out_of_descriptors_writes_on_and_rolls_later() {
 }
 
 #[test]
-fn a_limit_of_file_sizes_ends_who_does_not_ignore_the_signal_and_costs_others_lines() {
+fn file_size_limit_kills_or_loses_lines() {
     if !have("file sizes", &["prlimit", "env"]) {
         return;
     }
@@ -767,7 +767,7 @@ fn a_limit_of_file_sizes_ends_who_does_not_ignore_the_signal_and_costs_others_li
 }
 
 #[test]
-fn a_child_writes_to_the_file_of_its_parent() {
+fn child_writes_to_the_file_of_its_parent() {
     for rotation in ["never", "16KiB"] {
         let logs = Logs::new();
         let mut victim = logs.setup().with("rotation", rotation).start();
@@ -787,7 +787,7 @@ fn a_child_writes_to_the_file_of_its_parent() {
 }
 
 #[test]
-fn a_child_of_a_program_that_writes_to_the_file_itself_does_not_wait_for_a_lock_of_its_parent() {
+fn child_does_not_wait_for_the_parents_file_lock() {
     let logs = Logs::new();
     let output = format!("direct:{}/app.log", logs.text());
     let setup = Setup::new().with("output", output).with("threads", 3);

@@ -182,7 +182,7 @@ fn count(text: &[u8], part: &[u8]) -> usize {
 }
 
 #[test]
-fn it_counts_what_is_wrong() {
+fn judge_counts_each_kind_of_damage() {
     let line = |number| record(7, number, 60);
     let output = [
         line(0),

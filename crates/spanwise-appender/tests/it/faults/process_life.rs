@@ -28,7 +28,7 @@ fn burst_then(records: u64, words: &[&str]) -> (Ended, Verdict) {
 }
 
 #[test]
-fn a_burst_just_before_the_end_is_written_however_a_program_ends_on_its_own() {
+fn burst_before_every_kind_of_end_is_written() {
     for words in [
         &["return"][..],
         &["drop", "return"],
@@ -47,7 +47,7 @@ fn a_burst_just_before_the_end_is_written_however_a_program_ends_on_its_own() {
 }
 
 #[test]
-fn a_panic_that_aborts_loses_nothing_if_its_hook_flushes() {
+fn aborting_panic_with_flushing_hook_loses_nothing() {
     let (ended, verdict) = burst_then(20_000, &["abort 5000"]);
     assert_eq!(ended.status.signal(), Some(libc::SIGABRT));
     assert!(ended.counts.knows);
@@ -56,7 +56,7 @@ fn a_panic_that_aborts_loses_nothing_if_its_hook_flushes() {
 }
 
 #[test]
-fn a_program_that_exits_while_another_thread_shuts_down_loses_nothing() {
+fn exit_during_shutdown_loses_nothing() {
     let mut victim = Setup::new().start();
     victim.log(20_000, 0);
     let stdout = victim.take_stdout();
@@ -69,7 +69,7 @@ fn a_program_that_exits_while_another_thread_shuts_down_loses_nothing() {
 }
 
 #[test]
-fn a_shutdown_in_little_time_writes_what_a_willing_reader_takes() {
+fn short_shutdown_writes_what_the_reader_takes() {
     let mut victim = Setup::new().start();
     let stdout = victim.read_stdout();
     victim.log(10, 0);
@@ -79,7 +79,7 @@ fn a_shutdown_in_little_time_writes_what_a_willing_reader_takes() {
 }
 
 #[test]
-fn a_program_that_ends_while_its_threads_log_ends() {
+fn exit_while_threads_log_ends() {
     for small in [false, true] {
         let mut victim = Setup::new()
             .with("threads", 3)
@@ -105,7 +105,7 @@ fn a_program_that_ends_while_its_threads_log_ends() {
 }
 
 #[test]
-fn a_kill_costs_no_more_than_the_buffer() {
+fn kill_loses_at_most_the_buffer() {
     const CAPACITY: u64 = 256 * 1024;
     let mut worst = 0;
     for (signal, pause) in [
@@ -136,7 +136,7 @@ fn a_kill_costs_no_more_than_the_buffer() {
 }
 
 #[test]
-fn a_line_that_was_waited_for_survives_a_kill() {
+fn synced_line_survives_a_kill() {
     let mut victim = Setup::new()
         .with("levels", "all")
         .with("sync_on", "error")
@@ -152,7 +152,7 @@ fn a_line_that_was_waited_for_survives_a_kill() {
 }
 
 #[test]
-fn a_slow_disk_delays_nobody_and_loses_nothing_at_the_end() {
+fn slow_disk_delays_no_caller_and_loses_nothing() {
     if !have("a slow disk", &["strace"]) {
         return;
     }
@@ -188,7 +188,7 @@ fn a_slow_disk_delays_nobody_and_loses_nothing_at_the_end() {
 }
 
 #[test]
-fn a_child_logs_and_its_parent_goes_on() {
+fn child_and_parent_both_log() {
     let mut victim = Setup::new().start();
     let stdout = victim.read_stdout();
     victim.log(500, 0);
@@ -205,7 +205,7 @@ fn a_child_logs_and_its_parent_goes_on() {
 }
 
 #[test]
-fn a_child_of_a_program_that_logs_flat_out_logs_too() {
+fn child_of_a_busy_parent_logs() {
     for output in ["pipe", "file"] {
         for _ in 0..3 {
             let setup = Setup::new();
@@ -242,7 +242,7 @@ fn a_child_of_a_program_that_logs_flat_out_logs_too() {
 }
 
 #[test]
-fn many_forks_of_a_program_that_logs_flat_out_lose_nothing() {
+fn many_forks_of_a_busy_parent_lose_nothing() {
     let mut victim = Setup::new().start();
     let stdout = victim.read_stdout();
     victim.ask("go 10");
@@ -259,7 +259,7 @@ fn many_forks_of_a_program_that_logs_flat_out_lose_nothing() {
 }
 
 #[test]
-fn a_fork_while_nobody_reads_takes_a_moment_and_the_child_says_where_its_lines_are() {
+fn fork_with_stalled_reader_does_not_block() {
     let mut victim = Setup::new().with("when_full", "shed").start();
     let stderr = victim.read_stderr();
     victim.log(5_000, 0);
@@ -281,7 +281,7 @@ fn a_fork_while_nobody_reads_takes_a_moment_and_the_child_says_where_its_lines_a
 }
 
 #[test]
-fn a_daemon_keeps_what_its_parent_logged_just_before() {
+fn daemon_keeps_the_last_lines_of_its_parent() {
     for _ in 0..5 {
         let mut victim = Setup::new().with("threads", 1).start();
         let stdout = victim.read_stdout();

@@ -36,7 +36,7 @@ fn read_some(from: &mut impl Read, bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_reader_that_goes_away_costs_the_lines_and_not_the_program() {
+fn closed_pipe_loses_lines_and_not_the_program() {
     let mut victim = Setup::new().start();
     let stderr = victim.read_stderr();
     victim.close_stdout();
@@ -52,7 +52,7 @@ fn a_reader_that_goes_away_costs_the_lines_and_not_the_program() {
 }
 
 #[test]
-fn both_streams_may_be_closed() {
+fn closed_standard_streams_are_tolerated() {
     for output in ["stdout", "stderr"] {
         let mut victim = Setup::new().with("output", output).start();
         victim.close_stdout();
@@ -67,7 +67,7 @@ fn both_streams_may_be_closed() {
 }
 
 #[test]
-fn a_full_device_loses_what_it_says_and_the_program_ends_at_the_deadline() {
+fn full_device_reports_losses_and_ends_in_time() {
     for both in [false, true] {
         let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
         let stderr = if both { full().into() } else { Stdio::null() };
@@ -104,7 +104,7 @@ fn stall(when_full: &str, capacity: usize, records: u64, pause: u64) -> (Ended, 
 }
 
 #[test]
-fn a_reader_that_stalls_delays_nobody_and_what_is_left_out_is_counted() {
+fn stalled_reader_delays_nobody_and_shed_is_counted() {
     let mut victim = Setup::new()
         .with("when_full", "shed")
         .with("capacity", 256 * 1024)
@@ -135,7 +135,7 @@ fn a_reader_that_stalls_delays_nobody_and_what_is_left_out_is_counted() {
 }
 
 #[test]
-fn the_ladder_leaves_out_the_least_severe_first() {
+fn least_severe_levels_are_shed_first() {
     // More than fits, but not by WARN and ERROR alone.
     let (ended, stdout) = stall("ladder:0", 256 * 1024, 1_600, 0);
     ended.counts.assert_they_add_up();
@@ -153,7 +153,7 @@ fn the_ladder_leaves_out_the_least_severe_first() {
 }
 
 #[test]
-fn a_rung_of_the_ladder_is_left_at_half_its_mark() {
+fn shedding_ends_at_half_of_its_threshold() {
     const CAPACITY: usize = 1024 * 1024;
     let mut victim = Setup::new()
         .with("when_full", "ladder:0")
@@ -187,7 +187,7 @@ fn a_rung_of_the_ladder_is_left_at_half_its_mark() {
 }
 
 #[test]
-fn a_line_is_written_soon_whenever_it_comes() {
+fn line_is_written_soon_whenever_it_comes() {
     let mut victim = Setup::new().with("threads", 1).start();
     let mut stdout = victim.take_stdout();
     for round in 0..100 {
@@ -200,7 +200,7 @@ fn a_line_is_written_soon_whenever_it_comes() {
 }
 
 #[test]
-fn who_waits_for_a_stalled_reader_gives_up() {
+fn caller_gives_up_on_a_stalled_reader() {
     // The buffer is full long before: each of the others waits, and would wait for ever.
     let mut victim = Setup::new()
         .with("when_full", "block:20")
@@ -218,7 +218,7 @@ fn who_waits_for_a_stalled_reader_gives_up() {
 }
 
 #[test]
-fn who_blocks_loses_nothing_to_a_slow_reader() {
+fn blocking_callers_lose_nothing_to_a_slow_reader() {
     let mut victim = Setup::new().with("capacity", 64 * 1024).start();
     let stdout = victim.read_small_stdout();
     victim.log(5_000, 0);
@@ -229,7 +229,7 @@ fn who_blocks_loses_nothing_to_a_slow_reader() {
 }
 
 #[test]
-fn a_reader_that_never_comes_back_does_not_hold_up_the_end() {
+fn stalled_reader_does_not_delay_the_shutdown() {
     let mut victim = Setup::new().start();
     let stderr = victim.read_stderr();
     victim.log(10_000, 0);
@@ -274,7 +274,7 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 }
 
 #[test]
-fn terminals_that_nobody_reads_hold_nobody_up() {
+fn unread_terminals_block_nobody() {
     let ((person, stdout), (other_person, stderr)) = (terminal(), terminal());
     let mut victim = Setup::new()
         .with("when_full", "shed")
@@ -291,7 +291,7 @@ fn terminals_that_nobody_reads_hold_nobody_up() {
 }
 
 #[test]
-fn a_stalled_reader_does_not_hold_up_the_end_of_a_program_that_does_nothing_about_it() {
+fn stalled_reader_does_not_delay_the_exit() {
     let mut victim = Setup::new().start();
     victim.log(10_000, 0);
     victim.tell("return");
@@ -335,7 +335,7 @@ fn assert_unmixed(output: &[u8], ended: &[Ended], sizes: [usize; 2]) {
 }
 
 #[test]
-fn two_programs_at_one_pipe_do_not_tear_lines_of_up_to_4_kib() {
+fn two_programs_on_a_pipe_keep_4_kib_lines_whole() {
     for sizes in [[100, 101], [4_096, 4_095]] {
         let (reader, writer) = std::io::pipe().unwrap();
         let reading = Reading::start(reader);
@@ -347,7 +347,7 @@ fn two_programs_at_one_pipe_do_not_tear_lines_of_up_to_4_kib() {
 }
 
 #[test]
-fn two_programs_at_one_file_do_not_tear_lines() {
+fn two_programs_on_a_file_keep_lines_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let open = || {
@@ -380,7 +380,7 @@ fn memory_is_bounded_while_nobody_reads() {
 }
 
 #[test]
-fn a_program_with_little_memory_lives_while_nobody_reads() {
+fn program_with_little_memory_survives_a_stall() {
     if !super::driver::have("little memory", &["prlimit"]) {
         return;
     }

@@ -77,7 +77,7 @@ mod unix {
             let at_most = Duration::from_millis(millis.parse().expect("milliseconds"));
             match name {
                 "block" => WhenFull::Block(at_most),
-                "ladder" => WhenFull::Ladder(at_most),
+                "ladder" => WhenFull::ShedByLevel(at_most),
                 "shed" => WhenFull::Shed,
                 other => panic!("when_full={other}"),
             }

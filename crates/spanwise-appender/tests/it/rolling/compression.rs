@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::support::{clock, eventually, log, names, noon, read};
-use spanwise_appender::{Bytes, Compression, Retention, RollingFile, Rotation};
+use spanwise_appender::{ByteSize, Compression, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
 use tempfile::tempdir;
 
 fn packing(dir: &Path, compression: Compression, report: &SelfReport) -> RollingFile {
     let builder = RollingFile::builder(dir.join("app.log"))
-        .rotation(Rotation::never().at_size(Bytes(10_000)));
+        .rotation(Rotation::never().at_size(ByteSize(10_000)));
     let builder = builder.retention(Retention::all()).compression(compression);
     builder.clock(clock()).report(report).build().unwrap()
 }
@@ -42,7 +42,7 @@ fn gzip(path: &Path, text: &str) {
 }
 
 #[test]
-fn a_rolled_file_is_packed_with_its_mode_and_time() {
+fn compressed_file_keeps_mode_and_time() {
     for (compression, suffix) in [(Compression::Gzip, "gz"), (Compression::Zstd, "zst")] {
         let (dir, report) = (tempdir().unwrap(), SelfReport::silent());
         let file = packing(dir.path(), compression, &report);
@@ -70,7 +70,7 @@ fn a_rolled_file_is_packed_with_its_mode_and_time() {
 }
 
 #[test]
-fn what_a_process_left_that_was_ended_is_finished() {
+fn interrupted_compression_is_finished() {
     let (dir, report) = (tempdir().unwrap(), SelfReport::silent());
     let at = |name: &str| -> PathBuf { dir.path().join(name) };
     fs::write(at("app.2026-11-19.1.log"), "first\n").unwrap();
@@ -93,7 +93,7 @@ fn what_a_process_left_that_was_ended_is_finished() {
 }
 
 #[test]
-fn a_packed_file_that_holds_something_else_replaces_nothing() {
+fn different_compressed_file_replaces_nothing() {
     let (dir, report) = (tempdir().unwrap(), SelfReport::silent());
     let at = |name: &str| -> PathBuf { dir.path().join(name) };
     fs::write(at("app.2026-11-19.1.log"), "records\n").unwrap();
@@ -110,7 +110,7 @@ fn a_packed_file_that_holds_something_else_replaces_nothing() {
 }
 
 #[test]
-fn a_file_that_somebody_packs_right_now_is_left_to_them() {
+fn file_being_compressed_elsewhere_is_left_alone() {
     let (dir, report) = (tempdir().unwrap(), SelfReport::silent());
     let at = |name: &str| -> PathBuf { dir.path().join(name) };
     fs::write(at("app.2026-11-19.1.log"), "records\n").unwrap();
@@ -126,7 +126,7 @@ fn a_file_that_somebody_packs_right_now_is_left_to_them() {
 }
 
 #[test]
-fn work_told_before_the_last_handle_goes_is_done() {
+fn housekeeping_finishes_after_the_last_handle() {
     let (dir, report) = (tempdir().unwrap(), SelfReport::silent());
     let file = packing(dir.path(), Compression::Zstd, &report);
     let line = "x".repeat(9_000);

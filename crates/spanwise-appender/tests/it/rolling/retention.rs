@@ -10,13 +10,13 @@ use std::{
 use crate::support::dir_in_memory;
 
 use super::support::{DAY, HOUR, clock, eventually, log, names, noon};
-use spanwise_appender::{Bytes, Retention, RollingFile, Rotation};
+use spanwise_appender::{ByteSize, Retention, RollingFile, Rotation};
 use spanwise_core::{Fault, SelfReport};
 use tempfile::tempdir;
 
 fn keeping(dir: &Path, retention: Retention) -> RollingFile {
     let builder =
-        RollingFile::builder(dir.join("app.log")).rotation(Rotation::never().at_size(Bytes(2)));
+        RollingFile::builder(dir.join("app.log")).rotation(Rotation::never().at_size(ByteSize(2)));
     builder.retention(retention).clock(clock()).build().unwrap()
 }
 
@@ -45,17 +45,17 @@ fn five(dir: &Path) {
 }
 
 #[test]
-fn each_limit_is_kept_from_the_start() {
+fn every_limit_applies_from_the_start() {
     let files = |files| Retention::all().files(NonZeroUsize::new(files).unwrap());
     for (retention, stay) in [
         (Retention::all(), 5),
         (files(3), 3),
         (files(9), 5),
         (Retention::all().age(2 * DAY + HOUR), 3),
-        (Retention::all().total(Bytes(250)), 2),
-        (files(4).age(3 * DAY + HOUR).total(Bytes(150)), 1),
-        (Retention::all().free(Bytes(1)), 5),
-        (Retention::all().free(Bytes(u64::MAX)), 0),
+        (Retention::all().total(ByteSize(250)), 2),
+        (files(4).age(3 * DAY + HOUR).total(ByteSize(150)), 1),
+        (Retention::all().free(ByteSize(1)), 5),
+        (Retention::all().free(ByteSize(u64::MAX)), 0),
     ] {
         let dir = tempdir().unwrap();
         five(dir.path());
@@ -82,7 +82,7 @@ fn each_limit_is_kept_from_the_start() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_go() {
+fn dry_run_lists_the_files_to_delete() {
     let dir = tempdir().unwrap();
     // The last that is done at the start.
     let old = rolled(dir.path(), "app.2026-11-01.1.log", 1000, DAY);
@@ -103,7 +103,7 @@ fn a_dry_run_says_what_would_go() {
 }
 
 #[test]
-fn old_files_go_when_a_file_rolls() {
+fn roll_deletes_old_files() {
     let dir = tempdir().unwrap();
     let file = keeping(dir.path(), "3".parse().unwrap());
     for n in 0..10 {
@@ -119,7 +119,7 @@ fn old_files_go_when_a_file_rolls() {
 }
 
 #[test]
-fn look_alikes_are_never_touched() {
+fn similar_names_are_never_touched() {
     let dir = tempdir().unwrap();
     let foreign = [
         "app.log-payroll.db",
@@ -160,7 +160,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
     }
     let report = SelfReport::silent();
     let builder = RollingFile::builder(dir.path().join("app.log"))
-        .rotation(Rotation::never().at_size(Bytes(2)));
+        .rotation(Rotation::never().at_size(ByteSize(2)));
     let file = builder
         .retention("10".parse().unwrap())
         .clock(clock())
@@ -184,7 +184,7 @@ fn many_old_files_are_numbered_on_and_deleted() {
 }
 
 #[test]
-fn the_last_number_is_not_passed() {
+fn numbers_stop_at_the_maximum() {
     let dir = tempdir().unwrap();
     let last = dir.path().join("app.2026-11-20.999999999999999999.log");
     fs::write(&last, "").unwrap();
@@ -202,8 +202,9 @@ fn the_last_number_is_not_passed() {
     assert_eq!(report.stats().faults, [(Fault::Setup, 1)]);
     fs::rename(&last, dir.path().join("elsewhere")).unwrap();
     clock.advance(DAY);
-    // It rolls once the directory was read, which a thread does.
+    // It rolls once a thread has scanned the directory. A scan from before the rename is used once.
     eventually("a file of the next day", || {
+        clock.advance(Duration::from_secs(1));
         log(&file, "c");
         !fs::read(file.path()).unwrap().starts_with(b"a")
     });

@@ -7,7 +7,7 @@ use spanwise_appender::{RollingFile, Rotation};
 use tempfile::tempdir;
 
 #[test]
-fn the_next_record_is_in_the_file_that_the_path_names() {
+fn sighup_reopens_the_path() {
     let dir = tempdir().unwrap();
     let builder = RollingFile::builder(dir.path().join("app.log"))
         .rotation(Rotation::never())

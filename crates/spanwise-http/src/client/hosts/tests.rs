@@ -3,15 +3,15 @@ use super::*;
 fn check(list: &str, inside: &[&str], outside: &[&str]) {
     let hosts: Hosts = list.parse().unwrap();
     for host in inside {
-        assert!(hosts.contain(host), "{list} contains {host}");
+        assert!(hosts.contains(host), "{list} contains {host}");
     }
     for host in outside {
-        assert!(!hosts.contain(host), "{list} does not contain {host}");
+        assert!(!hosts.contains(host), "{list} does not contain {host}");
     }
 }
 
 #[test]
-fn a_name_is_one_host() {
+fn name_matches_one_host() {
     check(
         "warehouse",
         &["warehouse", "WAREHOUSE", "warehouse."],
@@ -29,7 +29,7 @@ fn a_name_is_one_host() {
 }
 
 #[test]
-fn a_star_is_every_host_below() {
+fn star_matches_hosts_below() {
     check(
         "*.internal",
         &["a.internal", "a.b.internal", "A.INTERNAL", "a.internal."],
@@ -48,7 +48,7 @@ fn a_star_is_every_host_below() {
 }
 
 #[test]
-fn an_address_is_compared_as_such() {
+fn addresses_compare_by_value() {
     check(
         "127.0.0.1",
         &["127.0.0.1"],
@@ -59,7 +59,7 @@ fn an_address_is_compared_as_such() {
 }
 
 #[test]
-fn a_list_has_commas() {
+fn list_is_separated_by_commas() {
     check(
         " warehouse , *.internal ,",
         &["warehouse", "a.internal"],
@@ -68,7 +68,7 @@ fn a_list_has_commas() {
 }
 
 #[test]
-fn what_is_no_host_is_refused() {
+fn invalid_hosts_are_refused() {
     for list in [
         "*",
         "*.",

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use http::{HeaderMap, HeaderValue};
-use spanwise_http::passed_on;
+use spanwise_http::reserialize_headers;
 
 /// Reads the bytes as lines of `name: value`; of other names than these there is nothing to check.
 pub fn check(bytes: &[u8]) {
@@ -23,8 +23,12 @@ pub fn check(bytes: &[u8]) {
             received.append(*name, value);
         }
     }
-    let sent = passed_on(&received);
-    assert_eq!(passed_on(&sent), sent, "what was written reads otherwise");
+    let sent = reserialize_headers(&received);
+    assert_eq!(
+        reserialize_headers(&sent),
+        sent,
+        "what was written reads otherwise"
+    );
     for (name, value) in &sent {
         assert!(value.to_str().is_ok(), "{name} is no text");
         assert_eq!(sent.get_all(name).iter().count(), 1, "{name} came twice");

@@ -10,9 +10,9 @@ use std::{
 use crate::receiver::Receiver;
 use spanwise::{
     Builder, Telemetry,
-    sentry::{Builder as SentryBuilder, Sentry, SentryLayer},
+    sentry::{Sentry, SentryBuilder, SentryLayer},
 };
-use spanwise_core::{Redact, SelfReport};
+use spanwise_core::{Redact, SelfReport, SinkControl as _};
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, layer::Context, registry::LookupSpan};
 
@@ -25,7 +25,7 @@ fn patient(builder: SentryBuilder) -> SentryBuilder {
     builder
         .queue(usize::MAX, usize::MAX)
         .timeout(PATIENCE)
-        .repeats_within(Duration::ZERO)
+        .dedup_window(Duration::ZERO)
         .traces_sample_rate(1.0)
 }
 
@@ -42,7 +42,7 @@ pub fn layer(
     let sentry = guard.sentry();
     // The guard would not wait for long.
     let ending = Ending(Some(Box::new(move || {
-        sentry.end(Instant::now() + PATIENCE);
+        sentry.shutdown_by(Instant::now() + PATIENCE);
         write(&receiver, &mut lines.clone());
         drop(guard);
     })));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Map, json as value};
-use spanwise::json;
+use spanwise::as_json;
 use tracing::{Event, Metadata, Span, callsite::Identifier, field::Value, info};
 use tracing_core::{Callsite, Interest, Kind, Level, field::FieldSet};
 
@@ -88,7 +88,7 @@ pub const FIELDS: &[KeyPlace] = &[
         event(
             n,
             it.key,
-            &tracing::field::display(json(&value!([it.text, it.number]))),
+            &tracing::field::display(as_json(&value!([it.text, it.number]))),
         );
     }),
     ("a field of a span, as str", |n, it| {
@@ -130,13 +130,13 @@ pub const TEXTS: &[KeyPlace] = &[
         );
     }),
     ("nested JSON", |planting, it| {
-        info!(planting, body = %json(&value!({"a": [{"b": {"n": 1, it.key: it.text}}]})));
+        info!(planting, body = %as_json(&value!({"a": [{"b": {"n": 1, it.key: it.text}}]})));
     }),
     ("a number in nested JSON", |planting, it| {
-        info!(planting, body = %json(&value!({"a": {it.key: it.number, "n": 1}})));
+        info!(planting, body = %as_json(&value!({"a": {it.key: it.number, "n": 1}})));
     }),
     ("a list in nested JSON", |planting, it| {
-        info!(planting, body = %json(&value!({it.key: [it.text, {"n": it.text}]})));
+        info!(planting, body = %as_json(&value!({it.key: [it.text, {"n": it.text}]})));
     }),
     ("JSON in a field", |planting, it| {
         info!(
@@ -158,7 +158,7 @@ pub const TEXTS: &[KeyPlace] = &[
     ("JSON in JSON in nested JSON", |planting, it| {
         let inner = value!({"n": 1, it.key: it.text}).to_string();
         let outer = value!({"inner": inner}).to_string();
-        info!(planting, body = %json(&value!({"outer": outer})));
+        info!(planting, body = %as_json(&value!({"outer": outer})));
     }),
     ("JSON in JSON, by Debug", |planting, it| {
         let inner = value!({it.key: it.text, "n": 1}).to_string();

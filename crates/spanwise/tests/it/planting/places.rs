@@ -7,8 +7,8 @@ use std::{
 };
 
 use serde_json::json as value;
-use spanwise::json;
-use spanwise_core::log_bridge;
+use spanwise::as_json;
+use spanwise_core::internal::log_bridge;
 use tracing::{
     debug, error,
     field::{Empty, debug, display},
@@ -82,10 +82,10 @@ pub const PLACES: &[Place] = &[
         error!(planting, error = ?Failed::deep(text, 2), "failed");
     }),
     ("nested JSON", |planting, text| {
-        info!(planting, body = %json(&value!({"a": [{"b": {"note": text}}, 2]})));
+        info!(planting, body = %as_json(&value!({"a": [{"b": {"note": text}}, 2]})));
     }),
     ("nested JSON, by Debug", |planting, text| {
-        info!(planting, body = ?json(&value!([[[text]]])));
+        info!(planting, body = ?as_json(&value!([[[text]]])));
     }),
     ("a list of JSON, by its own Debug", |planting, text| {
         info!(planting, body = ?value!({"n": 1, "notes": [text, [text]]}));
@@ -168,7 +168,7 @@ pub const PLACES: &[Place] = &[
         info_span!("request", bytes = text.as_bytes()).in_scope(|| info!(planting));
     }),
     ("nested JSON of a span", |planting, text| {
-        info_span!("request", body = %json(&value!({"a": [text]}))).in_scope(|| info!(planting));
+        info_span!("request", body = %as_json(&value!({"a": [text]}))).in_scope(|| info!(planting));
     }),
     ("a span around the span", |planting, text| {
         let _outer = info_span!("outer", text, n = 1).entered();

@@ -107,7 +107,7 @@ fn mistake_beside_another_setting_is_in_the_list() {
 
 /// Two by two: each is told once, whatever the other.
 #[test]
-fn mistakes_of_all_kinds_are_told_together() {
+fn mistakes_of_all_kinds_are_reported_together() {
     alone!();
     for (one, begin) in TOGETHER {
         for (other, other_begin) in TOGETHER {

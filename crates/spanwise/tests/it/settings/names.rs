@@ -94,7 +94,7 @@ fn color_of_another_program_does_not_count() {
 }
 
 #[test]
-fn part_that_is_not_there_is_a_warning() {
+fn setting_of_a_missing_part_is_a_warning() {
     for (name, value, feature, is_there) in [
         (
             "SENTRY_DSN",
@@ -134,7 +134,7 @@ fn part_that_is_not_there_is_a_warning() {
 }
 
 #[test]
-fn strict_makes_them_errors() {
+fn strict_turns_warnings_into_errors() {
     alone!();
     let vars = [("LOG_FROMAT", "json"), ("LOG_DRIVER", "x")];
     let warnings = explained(&vars);

@@ -350,7 +350,7 @@ const WORDS: &[(&str, &[&str])] = &[
         &["never", "always", "10.0.0.0/8,fd00::/8"],
     ),
     #[cfg(feature = "http")]
-    ("LOG_HTTP_CLIENT_ADDRESS", &["whole", "network", "none"]),
+    ("LOG_HTTP_CLIENT_ADDRESS", &["full", "network", "none"]),
     #[cfg(feature = "sentry")]
     ("SENTRY_EVENT_LEVEL", &["error", "off"]),
     #[cfg(feature = "sentry")]
@@ -384,7 +384,7 @@ const TEXTS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn quotes_blanks_and_case_change_nothing_or_are_refused() {
+fn quotes_blanks_and_case_are_ignored_or_refused() {
     let plain: [fn(&str) -> String; 10] = [
         |value| format!(" {value}"),
         |value| format!("{value}\n"),

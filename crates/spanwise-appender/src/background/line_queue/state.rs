@@ -1,0 +1,301 @@
+//! The state behind the lock of a line queue.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use spanwise_core::internal::{Backoff, SinkCounters};
+use tracing::Level;
+
+use super::sink_call::{Attempt, SinkError};
+use crate::background::{
+    Options,
+    admission::{Admission, AdmissionControl},
+    buffer::{Buffer, Chunk},
+    loss_events::{LossEvent, PendingLossEvents, Recovery},
+};
+
+pub(crate) struct State {
+    pub(super) buffer: Buffer,
+    pub(super) counts: Counts,
+    pub(super) health: Health,
+    pub(super) wakeups: Wakeups,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) loss_events: PendingLossEvents,
+}
+
+/// Records by their fate. Records are settled once, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Records that the buffer accepted.
+    pub(super) accepted: u64,
+    /// Records of those whose fate is known.
+    pub(super) settled: u64,
+    /// Records of those that were lost.
+    pub(super) failed: u64,
+    /// Bytes of the others: in the buffer, or in a chunk that is being written.
+    pub(super) held: usize,
+}
+
+impl Counts {
+    pub(super) const fn unsettled(&self) -> u64 {
+        self.accepted - self.settled
+    }
+}
+
+/// Whether the output takes records, and which ones the buffer accepts because of that.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) admission: AdmissionControl,
+    /// Since the output refused records, until it takes some.
+    pub(super) failing: Option<Failing>,
+    pub(super) last_error: Option<io::ErrorKind>,
+    /// `Counts::settled` at the end of a wait for room in vain. While it is the same, nobody waits.
+    pub(super) last_failed_wait: Option<u64>,
+    /// The same for a flush during a panic.
+    pub(super) last_failed_panic_flush: Option<u64>,
+}
+
+/// An output that refuses records.
+#[derive(Debug)]
+pub(super) struct Failing {
+    since: Instant,
+    pub(super) attempts: u64,
+    /// Records that were lost meanwhile.
+    lost: u64,
+    /// The first error.
+    error: String,
+    backoff: Backoff,
+    pub(super) retry_at: Instant,
+}
+
+/// The delays before an output that refused records is tried again.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10)..=Duration::from_millis(500));
+
+impl Health {
+    /// Whether the output failed, and is not to be tried again yet.
+    pub(super) fn is_backing_off(&self) -> bool {
+        let is_ahead = |failing: &Failing| failing.retry_at > Instant::now();
+        self.failing.as_ref().is_some_and(is_ahead)
+    }
+
+    /// Notes the result of an attempt to write, after which `left` records of it are still held.
+    /// Returns the end of a failure.
+    fn update(&mut self, attempt: Attempt, left: usize) -> Option<Recovery> {
+        let Attempt {
+            delivered,
+            refused,
+            error,
+            timed_out,
+        } = attempt;
+        let Some(SinkError { kind, text }) = error else {
+            let has_recovered = !timed_out || delivered > 0;
+            let failing = self.failing.take_if(|_| has_recovered)?;
+            return Some(Recovery {
+                lost: failing.lost,
+                after: failing.since.elapsed(),
+                error: failing.error,
+            });
+        };
+        let now = Instant::now();
+        self.last_error = Some(kind);
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            attempts: 0,
+            lost: 0,
+            error: text,
+            backoff: BACKOFF,
+            retry_at: now,
+        });
+        failing.attempts += 1;
+        failing.lost += refused as u64;
+        if delivered > 0 {
+            failing.backoff.reset();
+        }
+        let delay = failing.backoff.next_delay();
+        // Without held records, the next line is the next attempt.
+        failing.retry_at = if left == 0 { now } else { now + delay };
+        None
+    }
+}
+
+/// Who waits for what.
+#[derive(Debug)]
+pub(super) struct Wakeups {
+    pub(super) worker: Worker,
+    /// All held records are wanted at once.
+    pub(super) urgent: bool,
+    /// How many threads wait for progress.
+    pub(super) waiters: usize,
+    /// When they were last notified of settled records.
+    pub(super) progress_at: Option<Instant>,
+}
+
+/// The state of the writer thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    /// It works, or was notified.
+    Busy,
+    /// It lets lines gather for [`LINGER_INTERVAL`](super::LINGER_INTERVAL).
+    Lingering,
+    /// It waits for a line.
+    Asleep,
+}
+
+impl Wakeups {
+    /// Notes a new line. Returns whether to notify the writer thread.
+    #[inline]
+    pub(super) fn line_added(&mut self, is_urgent: bool, is_worth_waking: bool) -> bool {
+        let wakes = match self.worker {
+            Worker::Busy => false,
+            Worker::Lingering => is_urgent || is_worth_waking,
+            Worker::Asleep => true,
+        };
+        self.urgent |= is_urgent;
+        if wakes {
+            self.worker = Worker::Busy;
+        }
+        wakes
+    }
+}
+
+/// What the queue and its threads do, from the start to the end.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    pub(super) phase: Phase,
+    /// The first line starts the writer thread: this is the queue of a child process.
+    pub(super) starts_worker: bool,
+    /// The writer thread exists, though it may be stuck in the sink.
+    pub(super) has_worker: bool,
+    /// A thread has the turn: it calls the sink, or is about to.
+    pub(super) writing: bool,
+    /// The process forks: nothing new may begin.
+    pub(super) forking: bool,
+    /// Rises when all held records are abandoned. Chunks from before that are counted already.
+    pub(super) epoch: u64,
+    /// The sink was finished.
+    pub(super) finished: bool,
+    /// The number of lost lines at the last report of the total.
+    pub(super) loss_reported: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The writer thread writes.
+    Running,
+    /// The writer thread ends once nothing is held.
+    Closing,
+    /// There is no writer thread: callers write.
+    Direct,
+}
+
+impl State {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            buffer: Buffer::new(options.capacity),
+            counts: Counts::default(),
+            health: Health {
+                admission: AdmissionControl::new(options.when_full, options.capacity),
+                failing: None,
+                last_error: None,
+                last_failed_wait: None,
+                last_failed_panic_flush: None,
+            },
+            wakeups: Wakeups {
+                worker: Worker::Busy,
+                urgent: false,
+                waiters: 0,
+                progress_at: None,
+            },
+            lifecycle: Lifecycle {
+                phase: Phase::Direct,
+                starts_worker: false,
+                has_worker: false,
+                writing: false,
+                forking: false,
+                epoch: 0,
+                finished: false,
+                loss_reported: 0,
+            },
+            loss_events: PendingLossEvents::default(),
+        }
+    }
+
+    /// Whether there will be no room soon: the output fails, or somebody waited in vain and it has
+    /// taken nothing since.
+    #[inline]
+    pub(super) fn is_stalled(&self) -> bool {
+        self.health.failing.is_some() || self.health.last_failed_wait == Some(self.counts.settled)
+    }
+
+    #[inline]
+    pub(super) fn admit(&self, level: Level) -> Admission {
+        let is_stalled = self.is_stalled();
+        self.health.admission.admit(level, self.counts.held, is_stalled)
+    }
+
+    /// Accepts a record.
+    #[inline]
+    pub(super) fn push(&mut self, record: &[u8]) {
+        self.buffer.push(record);
+        self.counts.held += record.len();
+        self.counts.accepted += 1;
+        self.health.admission.filled(self.counts.held);
+    }
+
+    /// Takes the oldest records out of the buffer, and the turn with them.
+    pub(super) fn take_turn(&mut self) -> Option<Chunk> {
+        let chunk = self.buffer.pop()?;
+        self.lifecycle.writing = true;
+        Some(chunk)
+    }
+
+    /// Counts the fate of the oldest records, which have `bytes` bytes. `left`: records that were to
+    /// be written with them and are still held.
+    pub(super) fn settle(
+        &mut self,
+        bytes: usize,
+        attempt: Attempt,
+        left: usize,
+        counters: &SinkCounters,
+    ) {
+        let (delivered, refused) = (attempt.delivered as u64, attempt.refused as u64);
+        counters.add_delivered(delivered);
+        counters.add_write_failed(refused);
+        self.counts.held -= bytes;
+        self.counts.settled += delivered + refused;
+        self.counts.failed += refused;
+        self.health.admission.drained(self.counts.held);
+        if let Some(recovery) = self.health.update(attempt, left) {
+            self.loss_events.recovered(recovery);
+        }
+    }
+
+    /// Counts all held records as lost. From then on callers write. Returns their number.
+    pub(super) fn abandon(&mut self) -> u64 {
+        let lost = self.counts.unsettled();
+        self.counts.settled = self.counts.accepted;
+        self.counts.failed += lost;
+        self.counts.held = 0;
+        self.buffer.clear();
+        self.health.admission.drained(0);
+        if lost > 0 {
+            self.health.last_error.get_or_insert(io::ErrorKind::TimedOut);
+        }
+        self.lifecycle.epoch += 1;
+        self.lifecycle.phase = Phase::Direct;
+        lost
+    }
+
+    /// Returns the event about missing lines that is due; `is_last` if this is the last chance.
+    pub(super) fn due_loss_event(
+        &mut self,
+        counters: &SinkCounters,
+        capacity: usize,
+        is_last: bool,
+    ) -> Option<LossEvent> {
+        let is_calm = !self.health.admission.is_shedding() && self.counts.held < capacity / 2;
+        self.loss_events.due(counters, is_calm, is_last)
+    }
+}

@@ -1,0 +1,136 @@
+//! Sizes with a unit.
+
+use std::{fmt, str::FromStr};
+
+use crate::SettingError;
+
+/// A number of bytes, written with a unit: `64MiB`, `1GB`, `512KiB`, `100B`.
+///
+/// ```
+/// use spanwise_appender::ByteSize;
+///
+/// assert_eq!("64MiB".parse(), Ok(ByteSize(64 * 1024 * 1024)));
+/// assert_eq!(ByteSize(1_000_000_000).to_string(), "1GB");
+/// assert_eq!(
+///     "10".parse::<ByteSize>().unwrap_err().to_string(),
+///     "`10` has no unit: write `10MiB`, or another of B, KiB, MiB, GiB, TiB, KB, MB, GB, TB",
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ByteSize(pub u64);
+
+impl FromStr for ByteSize {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let text = text.trim();
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        if number.is_empty() {
+            return Err(SettingError::new(format!(
+                "`{text}` is not a size: write a whole number and a unit, such as `64MiB`"
+            )));
+        }
+        let unit = unit.trim_start();
+        let Some((_, factor)) = UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+        else {
+            return Err(SettingError::new(if unit.is_empty() {
+                format!(
+                    "`{text}` has no unit: write `{text}MiB`, or another of {}",
+                    Units
+                )
+            } else {
+                let meant = match unit.to_ascii_uppercase().as_str() {
+                    "K" | "M" | "G" | "T" => {
+                        format!("did you mean `{number}{}iB`? ", unit.to_ascii_uppercase())
+                    }
+                    _ => String::new(),
+                };
+                format!(
+                    "`{text}` is not a size: {meant}write a whole number and one of {Units}, such as `64MiB`"
+                )
+            }));
+        };
+        let bytes = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(*factor));
+        bytes.map(Self).ok_or_else(|| {
+            SettingError::new(format!(
+                "`{text}` is out of range: a size is less than 16777216TiB"
+            ))
+        })
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// In the largest unit that leaves a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
+        // The binary units first: 1000KiB is more often meant than 1024KB.
+        let (name, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
+        write!(f, "{}{name}", self.0 / factor)
+    }
+}
+
+struct Units;
+
+impl fmt::Display for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("B, KiB, MiB, GiB, TiB, KB, MB, GB, TB")
+    }
+}
+
+const UNITS: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_round_trip() {
+        for (text, bytes, shown) in [
+            ("64MiB", 64 << 20, "64MiB"),
+            ("1GB", 1_000_000_000, "1GB"),
+            ("512 kib", 512 << 10, "512KiB"),
+            ("100B", 100, "100B"),
+            ("1024B", 1024, "1KiB"),
+            ("0B", 0, "0B"),
+            ("18446744073709551615B", u64::MAX, "18446744073709551615B"),
+        ] {
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+            assert_eq!(ByteSize(bytes).to_string(), shown);
+            assert_eq!(shown.parse(), Ok(ByteSize(bytes)));
+        }
+    }
+
+    #[test]
+    fn invalid_sizes_explain_themselves() {
+        for (text, part) in [
+            ("", "is not a size"),
+            ("MiB", "is not a size"),
+            ("-1MiB", "is not a size"),
+            ("1.5GiB", "whole number"),
+            ("10", "has no unit: write `10MiB`"),
+            ("10M", "did you mean `10MiB`?"),
+            ("10XB", "one of B, KiB"),
+            ("99999999999999999999TiB", "out of range"),
+            ("16777216TiB", "out of range"),
+        ] {
+            let error = text.parse::<ByteSize>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The interface of an output that writes whole records.
+
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::RollingFile;
+
+/// An output of a [`Background`](crate::Background) that writes whole records.
+///
+/// Implement it for outputs that are not byte streams: a message queue, datagrams, a network
+/// protocol with acknowledgements. For byte streams, [`Background::builder`] takes any
+/// [`io::Write`].
+///
+/// The writer thread calls it with many records at once, and counts each record by the
+/// [`WriteOutcome`]. After a shutdown, or with [`direct`], the threads that log call it; one at a
+/// time. A sink that panics loses the records of that call. After the second panic, stderr replaces
+/// it. Lines that the sink itself logs to the same output are refused.
+///
+/// ```
+/// use std::{io::Write as _, net::UdpSocket, time::Duration};
+/// use spanwise_appender::{Background, RecordSink, Records, StopFlag, WriteOutcome};
+///
+/// /// Sends each record as one datagram.
+/// struct Datagrams(UdpSocket);
+///
+/// impl RecordSink for Datagrams {
+///     fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+///         for (sent, record) in records.iter().enumerate() {
+///             if let Err(error) = self.0.send(record) {
+///                 return WriteOutcome::stopped_at(records, sent, error);
+///             }
+///         }
+///         WriteOutcome::all(records)
+///     }
+/// }
+///
+/// let collector = UdpSocket::bind("127.0.0.1:0")?;
+/// let socket = UdpSocket::bind("127.0.0.1:0")?;
+/// socket.connect(collector.local_addr()?)?;
+/// let (mut background, guard) = Background::for_sink(Datagrams(socket)).name("udp").build()?;
+/// background.write_all(b"order created\n")?;
+///
+/// let report = guard.shutdown(Duration::from_secs(5));
+/// assert_eq!((report.delivered, report.lost), (1, 0));
+/// let mut datagram = [0; 64];
+/// let length = collector.recv(&mut datagram)?;
+/// assert_eq!(&datagram[..length], b"order created\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// [`Background::builder`]: crate::Background::builder
+/// [`direct`]: crate::BackgroundBuilder::direct
+pub trait RecordSink: Send {
+    /// Writes the records, from the first one on.
+    ///
+    /// A sink that waits for its reader checks `stop` while it waits. Soon after the flag is set, it
+    /// returns [`WriteOutcome::stopped_at`] with [`io::ErrorKind::TimedOut`].
+    fn write(&mut self, records: Records<'_>, stop: &StopFlag) -> WriteOutcome;
+
+    /// Finishes the output at a shutdown, once all records are written. Does nothing by default.
+    fn finish(&mut self) {}
+}
+
+/// A sequence of whole records. A record usually is a line and ends with a newline.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    /// All records, one after the other.
+    bytes: &'a [u8],
+    /// The end of each record in `bytes`, ascending; the last is the length of `bytes`.
+    ends: &'a [usize],
+}
+
+impl<'a> Records<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], ends: &'a [usize]) -> Self {
+        Self { bytes, ends }
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns whether there is no record. A sink is not called without records.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Returns all records as one slice, without anything between them.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns an iterator over the records.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let Self { bytes, ends } = *self;
+        ends.iter().enumerate().map(move |(index, end)| {
+            let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+            &bytes[start..*end]
+        })
+    }
+
+    /// Returns how many records lie within the first `length` bytes as a whole.
+    #[must_use]
+    pub fn count_within(&self, length: usize) -> usize {
+        self.ends.partition_point(|end| *end <= length)
+    }
+
+    pub(crate) const fn ends(&self) -> &'a [usize] {
+        self.ends
+    }
+
+    /// Where the record at `index` starts, or where the last one ends.
+    pub(crate) fn start_of(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+/// The fate of [`Records`]: the first `delivered` are written, the next `refused` are lost.
+///
+/// The rest is written later: at once without an `error`, otherwise after a delay of up to half a
+/// second.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct WriteOutcome {
+    /// Records that the output has as a whole.
+    pub delivered: usize,
+    /// Records after those that are lost, or are elsewhere. They are counted as failed, and not
+    /// tried again.
+    pub refused: usize,
+    /// Why not all records were delivered. `None` if the output takes more at once.
+    pub error: Option<io::Error>,
+}
+
+impl WriteOutcome {
+    /// Creates the outcome of a write of all records.
+    #[must_use]
+    pub const fn all(records: Records<'_>) -> Self {
+        Self::partial(records.len())
+    }
+
+    /// Creates the outcome of a write of the first `delivered` records. The sink is called with the
+    /// rest at once.
+    #[must_use]
+    pub const fn partial(delivered: usize) -> Self {
+        Self {
+            delivered,
+            refused: 0,
+            error: None,
+        }
+    }
+
+    /// Creates the outcome of a write that failed after the first `delivered` records.
+    ///
+    /// The rest is tried again later. It is refused if `error` means that the reader is gone for
+    /// good: a broken pipe, a closed connection, a `write` that takes no bytes, or a closed file
+    /// descriptor.
+    #[must_use]
+    pub fn stopped_at(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
+        match is_permanent(&error) {
+            true => Self::refused(records, delivered, error),
+            false => Self {
+                error: Some(error),
+                ..Self::partial(delivered)
+            },
+        }
+    }
+
+    /// Creates the outcome of a write that failed after the first `delivered` records, and whose
+    /// rest is not tried again.
+    #[must_use]
+    pub fn refused(records: Records<'_>, delivered: usize, error: io::Error) -> Self {
+        Self {
+            delivered,
+            refused: records.len().saturating_sub(delivered),
+            error: Some(error),
+        }
+    }
+}
+
+/// Whether the reader is gone and does not come back.
+fn is_permanent(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, WriteZero};
+    const EBADF: i32 = 9;
+    let gone = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        NotConnected,
+        WriteZero,
+    ];
+    gone.contains(&error.kind()) || (cfg!(unix) && error.raw_os_error() == Some(EBADF))
+}
+
+/// A signal that a sink stops waiting for its reader.
+#[derive(Debug, Default)]
+pub struct StopFlag {
+    stopped: AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl StopFlag {
+    /// Creates a flag that is set from `deadline` on.
+    pub(crate) const fn with_deadline(deadline: Instant) -> Self {
+        Self {
+            stopped: AtomicBool::new(false),
+            deadline: Some(deadline),
+        }
+    }
+
+    pub(crate) fn set(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Relaxed);
+    }
+
+    /// Returns whether the sink is to stop.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.timeout(Duration::MAX).is_zero()
+    }
+
+    /// Returns how long a sink may wait before it checks the flag again: `max`, or less if the flag
+    /// will be set before that.
+    #[must_use]
+    pub fn timeout(&self, max: Duration) -> Duration {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.map_or(max, |left| left.min(max))
+    }
+}
+
+/// When to try again an output that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Now,
+    AfterBackoff,
+}
+
+impl RecordSink for RollingFile {
+    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+        // The background writer waits between attempts itself.
+        self.write_records(records, Retry::Now)
+    }
+
+    /// Writes again what a file held that was deleted since it was last checked.
+    fn finish(&mut self) {
+        // Errors are in the self-report already.
+        let _ = self.flush();
+    }
+}

@@ -1,0 +1,137 @@
+//! An output for any writer, and the state of its last line.
+
+use std::io::{self, Write};
+
+use crate::record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
+
+/// How an output ends, after writes that may have been cut short.
+#[derive(Debug, Default)]
+pub(crate) enum LineEnd {
+    /// With a whole record, or it is empty.
+    #[default]
+    Complete,
+    /// With these first bytes of a record.
+    Partial(Vec<u8>),
+    /// With a record whose newline is missing, or unknown. A newline comes before anything else.
+    MissingNewline,
+}
+
+impl LineEnd {
+    /// Returns how many bytes of `records` are written already: a part of the first record, if it is
+    /// the one that was cut. `None` if a newline must come first.
+    pub(crate) fn resume(&self, records: Records<'_>) -> Option<usize> {
+        let first = &records.as_bytes()[..records.start_of(records.len().min(1))];
+        match self {
+            Self::Complete => Some(0),
+            Self::Partial(start) if first.starts_with(start) => Some(start.len()),
+            Self::Partial(_) | Self::MissingNewline => None,
+        }
+    }
+
+    /// Notes that the first `written` bytes of the records are written.
+    pub(crate) fn advance(&mut self, records: Records<'_>, written: usize) -> WriteOutcome {
+        let delivered = records.count_within(written);
+        let start = &records.as_bytes()[records.start_of(delivered)..written];
+        *self = match start.is_empty() {
+            true => Self::Complete,
+            false => Self::Partial(start.to_vec()),
+        };
+        WriteOutcome::partial(delivered)
+    }
+
+    /// Notes that an error followed the first `written` bytes of the records. A record that lacks
+    /// only its newline counts as delivered: the newline is written before the next record.
+    pub(crate) fn stopped_at(
+        &mut self,
+        records: Records<'_>,
+        written: usize,
+        error: io::Error,
+    ) -> WriteOutcome {
+        let mut delivered = self.advance(records, written).delivered;
+        if matches!(self, Self::Partial(_))
+            && records.start_of(delivered + 1) == written + 1
+            && records.as_bytes()[written] == b'\n'
+        {
+            delivered += 1;
+            *self = Self::MissingNewline;
+        }
+        WriteOutcome::stopped_at(records, delivered, error)
+    }
+}
+
+/// An output for any writer.
+#[derive(Debug)]
+pub(crate) struct WriterSink<W> {
+    writer: W,
+    line_end: LineEnd,
+}
+
+impl<W> WriterSink<W> {
+    pub(crate) fn new(writer: W) -> Self {
+        Self {
+            writer,
+            line_end: LineEnd::default(),
+        }
+    }
+}
+
+impl<W: Write + Send> RecordSink for WriterSink<W> {
+    /// Makes one call of `write`, since a further one may block forever or panic: what the first one
+    /// took is counted before that.
+    fn write(&mut self, records: Records<'_>, _: &StopFlag) -> WriteOutcome {
+        let resumed = match self.line_end.resume(records) {
+            Some(resumed) => resumed,
+            None => {
+                if let Err(error) = self.writer.write_all(b"\n") {
+                    return WriteOutcome::stopped_at(records, 0, error);
+                }
+                self.line_end = LineEnd::Complete;
+                0
+            }
+        };
+        let rest = &records.as_bytes()[resumed..];
+        let written = loop {
+            let error = match self.writer.write(rest) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(written) => break resumed + written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            return self.line_end.stopped_at(records, resumed, error);
+        };
+        if written < records.as_bytes().len() {
+            return self.line_end.advance(records, written);
+        }
+        self.line_end = LineEnd::Complete;
+        match self.writer.flush() {
+            Ok(()) => WriteOutcome::all(records),
+            // The writer took the records and may still have them: a second write could repeat them.
+            Err(error) => WriteOutcome::refused(records, 0, error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_without_its_newline_counts_as_delivered() {
+        let records = Records::new(b"ab\n\ncd", &[3, 4, 6]);
+        let delivered = (0..6).map(|written| {
+            let error = io::ErrorKind::StorageFull.into();
+            let mut line_end = LineEnd::default();
+            line_end.stopped_at(records, written, error).delivered
+        });
+        assert_eq!(delivered.collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn only_the_partial_record_is_resumed() {
+        let records = Records::new(b"abc\nabd\n", &[4, 8]);
+        assert_eq!(LineEnd::Complete.resume(records), Some(0));
+        assert_eq!(LineEnd::Partial(b"ab".to_vec()).resume(records), Some(2));
+        assert_eq!(LineEnd::Partial(b"b".to_vec()).resume(records), None);
+        assert_eq!(LineEnd::MissingNewline.resume(records), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! Queues and sender threads for exporters: sinks that send to a server over the network.
+//!
+//! An exporter encodes events as items and [pushes](ExportQueue::push) them. One thread per process
+//! takes the items in order and hands each to a transport, which implements [`Deliver`]. Nobody
+//! else waits for the server.
+//!
+//! * **Memory** is bounded in items and in bytes. An item that does not fit is dropped.
+//! * **Order:** items at ERROR are sent first, and displace other items that wait.
+//! * **Retries:** if the server fails, the thread waits for a back-off, or as long as the server
+//!   requests. Then it sends the same item again, until that is too old.
+//! * **Flush and shutdown** end by their deadline. They do not wait for the back-off, nor for a
+//!   server that fails once more.
+//! * **Accounting:** each event that was pushed is in exactly one of the [`SinkCounters`]: delivered,
+//!   write failed (refused, or too old), shed, or lost at shutdown.
+//! * **Forks:** a child starts with an empty queue and a thread of its own. Items that wait in the
+//!   parent are the parent's to send.
+//!
+//! ```
+//! use std::{sync::{Arc, Weak}, time::{Duration, Instant}};
+//! use spanwise_core::export::{Deliver, Delivery, ExportItem, Exporter, ExporterOptions};
+//! use tracing_core::Level;
+//!
+//! struct Line(String);
+//!
+//! impl ExportItem for Line {
+//!     fn events(&self) -> u64 {
+//!         1
+//!     }
+//!
+//!     fn bytes(&self) -> usize {
+//!         self.0.len()
+//!     }
+//!
+//!     fn level(&self) -> Level {
+//!         Level::INFO
+//!     }
+//! }
+//!
+//! struct Stdout;
+//!
+//! impl Deliver<Line> for Stdout {
+//!     fn deliver(&mut self, line: &Line) -> Delivery {
+//!         println!("{}", line.0); // in place of a request
+//!         Delivery::Delivered
+//!     }
+//! }
+//!
+//! let options = ExporterOptions::new("stdout", "the terminal");
+//! let exporter = Exporter::new(options, || Box::new(Stdout), || ());
+//! exporter.start(None)?;
+//! exporter.current().queue.push(Line("hello".to_owned()));
+//! exporter.shutdown_by(Instant::now() + Duration::from_secs(60));
+//! assert_eq!(exporter.current().queue.counters().stats().delivered, 1);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod exporter;
+mod queue;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use tracing_core::Level;
+
+pub use self::{
+    exporter::{Exporter, ExporterOptions, ProcessExporter},
+    queue::ExportQueue,
+    sender::{is_delivering, is_sender_thread},
+};
+#[cfg(doc)]
+use crate::SinkCounters;
+
+/// What an exporter sends at once, such as an encoded event or a batch of logs.
+pub trait ExportItem: Send + 'static {
+    /// Returns the number of events in the item. Each of them is counted.
+    fn events(&self) -> u64;
+
+    /// Returns the memory that the item takes while it waits, in bytes.
+    fn bytes(&self) -> usize;
+
+    /// Returns the level under which its events are counted if they are dropped.
+    ///
+    /// Items at ERROR are sent first. They may fill the queue and displace other items; all others
+    /// together take up to half of it.
+    fn level(&self) -> Level;
+}
+
+/// The transport of an exporter, which is called by its sender thread only.
+pub trait Deliver<T>: Send {
+    /// Sends `item` to the server and waits for the answer, with a timeout.
+    ///
+    /// A panic counts as [`Delivery::Failed`].
+    fn deliver(&mut self, item: &T) -> Delivery;
+}
+
+/// The result of sending an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The server took it.
+    Delivered,
+    /// The server will never take it, for this reason. It is counted as a failed write.
+    Refused(String),
+    /// A rate limit of the server forbids to send it. It is counted as a failed write, and the
+    /// back-off of earlier failures stays.
+    RateLimited(String),
+    /// The server cannot be reached, or failed. The item is sent again.
+    Failed {
+        /// The reason, for the line on stderr.
+        reason: String,
+        /// The time that the server requests before the next attempt, as by `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Work that an exporter has its sender thread do between items, such as sending a batch whose
+/// time has come.
+pub trait PeriodicTasks: Send + Sync + 'static {
+    /// Returns when there is something to do. After it becomes earlier, call
+    /// [`ExportQueue::wake`].
+    fn next_run(&self) -> Option<Instant>;
+
+    /// Does what is due at `now`.
+    fn run(&self, now: Instant);
+}
+
+/// How much an [`ExportQueue`] holds, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// The most items. Defaults to 4,096.
+    pub items: usize,
+    /// The most bytes of all items. Defaults to 32 MiB.
+    pub bytes: usize,
+    /// The age at which an item is given up after another failure. Defaults to 10 minutes.
+    pub max_age: Duration,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self {
+            items: 4096,
+            bytes: 32 * 1024 * 1024,
+            max_age: Duration::from_secs(10 * 60),
+        }
+    }
+}

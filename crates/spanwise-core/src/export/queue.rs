@@ -1,0 +1,403 @@
+//! The bounded queue between the application and the sender thread.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tracing_core::Level;
+
+use super::{ExportItem, ExporterOptions, QueueLimits};
+use crate::{Clock, Fault, SelfReport, internal::SinkCounters};
+
+/// Items that wait for the sender thread, bounded in number and bytes. See the
+/// [module](crate::export).
+pub struct ExportQueue<T> {
+    state: Mutex<State<T>>,
+    /// Wakes the sender thread.
+    work: Condvar,
+    /// Wakes the callers of [`flush`](Self::flush).
+    settled: Condvar,
+    limits: QueueLimits,
+    /// The server, as the texts of faults name it.
+    destination: &'static str,
+    pub(super) clock: Clock,
+    counters: Arc<SinkCounters>,
+    report: SelfReport,
+}
+
+struct State<T> {
+    /// Items at ERROR.
+    errors: Lane<T>,
+    others: Lane<T>,
+    /// The item that is being sent. It keeps its room, since it may come back.
+    in_flight: Option<InFlight>,
+    /// The number of threads in `flush`. They do not wait for the back-off.
+    flushing: u32,
+    /// Numbers the calls of `flush`.
+    flushes: u64,
+    /// The last call of `flush` before the item in flight was taken.
+    in_flight_flush: u64,
+    /// The last call of `flush` during which the server failed.
+    failed_flush: u64,
+    /// Whether something changed since the sender thread last looked.
+    is_signalled: bool,
+    has_ended: bool,
+    /// Whether the shutdown lost something.
+    has_lost: bool,
+}
+
+struct Lane<T> {
+    items: VecDeque<Queued<T>>,
+    bytes: usize,
+}
+
+struct InFlight {
+    events: u64,
+    bytes: usize,
+}
+
+/// An item, with the time when it was pushed.
+pub(super) struct Queued<T> {
+    pub(super) item: T,
+    pub(super) since: Instant,
+}
+
+impl<T: ExportItem> ExportQueue<T> {
+    /// Creates a queue that counts under the name of the exporter. Its sender thread is started by
+    /// an [`Exporter`](super::Exporter).
+    #[must_use]
+    pub(super) fn new(options: &ExporterOptions) -> Self {
+        Self {
+            state: Mutex::new(State::default()),
+            work: Condvar::new(),
+            settled: Condvar::new(),
+            limits: options.limits,
+            destination: options.destination,
+            clock: options.clock.clone(),
+            counters: options.report.sink(options.name),
+            report: options.report.clone(),
+        }
+    }
+
+    /// Adds an item. If there is no room for it, it is dropped and counted.
+    ///
+    /// An item at ERROR first displaces the newest other items.
+    pub fn push(&self, item: T) {
+        let queued = Queued {
+            item,
+            since: self.clock.instant(),
+        };
+        let mut state = self.lock();
+        if state.has_ended {
+            drop(state);
+            self.counters.add_lost_at_shutdown(queued.item.events());
+            return;
+        }
+        let is_error = queued.item.level() == Level::ERROR;
+        let mut dropped = Vec::new();
+        while is_error && !state.has_room(&queued.item, self.limits) {
+            match state.others.pop_back() {
+                Some(other) => dropped.push(other),
+                None => break,
+            }
+        }
+        let has_room = is_error || state.others.is_below_half(&queued.item, self.limits);
+        if has_room && state.has_room(&queued.item, self.limits) {
+            state.lane(&queued.item).push_back(queued);
+            state.is_signalled = true;
+        } else {
+            dropped.push(queued);
+        }
+        drop(state);
+        self.work.notify_one();
+        if !dropped.is_empty() {
+            self.shed(&dropped);
+        }
+    }
+
+    #[cold]
+    fn shed(&self, dropped: &[Queued<T>]) {
+        for Queued { item, .. } in dropped {
+            for _ in 0..item.events() {
+                self.counters.shed(item.level());
+            }
+        }
+        let reason = format_args!("{} is behind: dropping events", self.destination);
+        self.report.fault(Fault::Shed, &reason);
+    }
+
+    /// Makes the sender thread ask [`PeriodicTasks`](super::PeriodicTasks) for their next run.
+    pub fn wake(&self) {
+        self.lock().is_signalled = true;
+        self.work.notify_one();
+    }
+
+    /// Waits until everything that was pushed is sent.
+    ///
+    /// The server is asked again at once, even if it failed before.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if the deadline comes first, if the server fails, or if the queue
+    /// is shut down with losses.
+    pub fn flush(&self, deadline: Instant) -> io::Result<()> {
+        let mut state = self.lock();
+        state.flushing += 1;
+        state.flushes += 1;
+        let own_flush = state.flushes;
+        state.is_signalled = true;
+        self.work.notify_all();
+        let is_flushed = loop {
+            if state.is_empty() {
+                break !state.has_lost;
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() || state.failed_flush >= own_flush || state.has_ended {
+                break false;
+            }
+            let waited = self.settled.wait_timeout(state, rest);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        };
+        state.flushing -= 1;
+        drop(state);
+        if is_flushed {
+            return Ok(());
+        }
+        let text = format!("not all events were sent to {}", self.destination);
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    }
+
+    /// Sends what it can until `deadline`, and counts the rest as lost. Items that are pushed later
+    /// are counted as lost, too. The sender thread ends by itself.
+    pub fn shutdown_by(&self, deadline: Instant) {
+        let is_flushed = self.flush(deadline).is_ok();
+        let mut state = self.lock();
+        if state.has_ended {
+            return;
+        }
+        let in_flight = state.in_flight.as_ref().map_or(0, |item| item.events);
+        let lost = state.waiting_events() + in_flight;
+        *state = State {
+            has_ended: true,
+            has_lost: lost > 0,
+            flushing: state.flushing,
+            ..State::default()
+        };
+        drop(state);
+        self.work.notify_all();
+        self.settled.notify_all();
+        self.counters.add_lost_at_shutdown(lost);
+        if !is_flushed && lost > 0 {
+            let reason = format_args!(
+                "{lost} events were not sent to {} before the shutdown",
+                self.destination
+            );
+            self.report.fault_unthrottled(Fault::Lost, &reason);
+        }
+    }
+
+    /// Returns the counters of the exporter in this process, for events that never reach the queue.
+    #[must_use]
+    pub fn counters(&self) -> &SinkCounters {
+        &self.counters
+    }
+
+    /// Resets the signal that something changed. Returns whether the queue was shut down.
+    pub(super) fn acknowledge(&self) -> bool {
+        let mut state = self.lock();
+        state.is_signalled = false;
+        state.has_ended
+    }
+
+    /// Takes the next item. Before `not_before` there is one only for a caller of `flush`.
+    pub(super) fn take(&self, not_before: Option<Instant>) -> Option<Queued<T>> {
+        let mut state = self.lock();
+        // A caller that saw the server fail is about to return.
+        let is_flushing = state.flushing > 0 && state.failed_flush < state.flushes;
+        if !is_flushing && not_before.is_some_and(|at| at > self.clock.instant()) {
+            return None;
+        }
+        let errors = state.errors.pop_front();
+        let queued = errors.or_else(|| state.others.pop_front())?;
+        state.in_flight = Some(InFlight {
+            events: queued.item.events(),
+            bytes: queued.item.bytes(),
+        });
+        state.in_flight_flush = state.flushes;
+        Some(queued)
+    }
+
+    /// Waits until something changes, or until `until`.
+    pub(super) fn wait(&self, until: Option<Instant>) {
+        let state = self.lock();
+        if state.is_signalled || state.has_ended {
+            return;
+        }
+        // A wake-up without a reason is harmless: the thread looks again.
+        match until {
+            None => drop(self.work.wait(state)),
+            Some(until) => {
+                let rest = until.saturating_duration_since(self.clock.instant());
+                drop(self.work.wait_timeout(state, rest));
+            }
+        }
+    }
+
+    /// Counts the events of the item in flight as delivered.
+    pub(super) fn settle_delivered(&self) {
+        self.settle(SinkCounters::add_delivered);
+    }
+
+    /// Counts the events of the item in flight as failed writes.
+    pub(super) fn settle_refused(&self, reason: &dyn fmt::Display) {
+        if self.settle(SinkCounters::add_write_failed) {
+            self.report.fault(Fault::WriteFailed, reason);
+        }
+    }
+
+    /// Counts the events of the item in flight. Returns `false` if the shutdown counted them.
+    fn settle(&self, count: impl FnOnce(&SinkCounters, u64)) -> bool {
+        let mut state = self.lock();
+        let in_flight = state.in_flight.take();
+        let counts = in_flight.is_some();
+        if let Some(InFlight { events, .. }) = in_flight {
+            // Under the lock: a caller of `flush` sees the counters of what was sent.
+            count(&self.counters, events);
+        }
+        drop(state);
+        self.settled.notify_all();
+        counts
+    }
+
+    /// Puts back the item in flight, as the next one to send.
+    pub(super) fn put_back(&self, queued: Queued<T>, reason: &str) {
+        let mut state = self.lock();
+        // If there is none, the shutdown counted it.
+        let counts = state.in_flight.take().is_some();
+        if counts {
+            state.failed_flush = state.in_flight_flush;
+            state.lane(&queued.item).push_front(queued);
+        }
+        drop(state);
+        self.settled.notify_all();
+        if counts {
+            let reason = format_args!("cannot send to {}, retrying: {reason}", self.destination);
+            self.report.fault(Fault::FlushFailed, &reason);
+        }
+    }
+
+    pub(super) fn limits(&self) -> QueueLimits {
+        self.limits
+    }
+
+    /// Returns the items that wait, their bytes and their events.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize, u64) {
+        let state = self.lock();
+        let (items, bytes) = state.held();
+        (items, bytes, state.waiting_events())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ExportItem> State<T> {
+    fn lane(&mut self, item: &T) -> &mut Lane<T> {
+        match item.level() {
+            Level::ERROR => &mut self.errors,
+            _ => &mut self.others,
+        }
+    }
+
+    fn has_room(&self, item: &T, limits: QueueLimits) -> bool {
+        let (items, bytes) = self.held();
+        items < limits.items && bytes + item.bytes() <= limits.bytes
+    }
+
+    /// Returns the number of items, and their bytes.
+    fn held(&self) -> (usize, usize) {
+        let in_flight = self.in_flight.as_ref().map_or(0, |item| item.bytes);
+        let waiting = self.errors.items.len() + self.others.items.len();
+        (
+            waiting + usize::from(self.in_flight.is_some()),
+            self.errors.bytes + self.others.bytes + in_flight,
+        )
+    }
+
+    fn is_empty(&self) -> bool {
+        self.in_flight.is_none() && self.errors.items.is_empty() && self.others.items.is_empty()
+    }
+
+    fn waiting_events(&self) -> u64 {
+        let queued = self.errors.items.iter().chain(&self.others.items);
+        queued.map(|queued| queued.item.events()).sum()
+    }
+}
+
+impl<T: ExportItem> Lane<T> {
+    /// Returns whether the lane and `item` take up to half of the queue.
+    fn is_below_half(&self, item: &T, limits: QueueLimits) -> bool {
+        self.items.len() < limits.items / 2 && self.bytes + item.bytes() <= limits.bytes / 2
+    }
+
+    fn push_back(&mut self, queued: Queued<T>) {
+        self.bytes += queued.item.bytes();
+        self.items.push_back(queued);
+    }
+
+    fn push_front(&mut self, queued: Queued<T>) {
+        self.bytes += queued.item.bytes();
+        self.items.push_front(queued);
+    }
+
+    fn pop_front(&mut self) -> Option<Queued<T>> {
+        let queued = self.items.pop_front()?;
+        self.bytes -= queued.item.bytes();
+        Some(queued)
+    }
+
+    fn pop_back(&mut self) -> Option<Queued<T>> {
+        let queued = self.items.pop_back()?;
+        self.bytes -= queued.item.bytes();
+        Some(queued)
+    }
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self {
+            errors: Lane::default(),
+            others: Lane::default(),
+            in_flight: None,
+            flushing: 0,
+            flushes: 0,
+            in_flight_flush: 0,
+            failed_flush: 0,
+            is_signalled: false,
+            has_ended: false,
+            has_lost: false,
+        }
+    }
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
+            items: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<T> fmt::Debug for ExportQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportQueue")
+            .field("destination", &self.destination)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! The thread that sends the items of a queue.
+
+use std::{
+    cell::Cell,
+    io,
+    sync::{Arc, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Deliver, Delivery, ExportItem, PeriodicTasks,
+    queue::{ExportQueue, Queued},
+};
+use crate::internal::{Backoff, panic_safe};
+
+/// The delays between attempts at a server that fails.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1)..=Duration::from_secs(60));
+
+/// What the current thread does for an exporter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    None,
+    /// It is a sender thread.
+    Delivering,
+    /// It is a sender thread, and runs code of the application at the moment.
+    RunningTasks,
+}
+
+thread_local! {
+    static ROLE: Cell<Role> = const { Cell::new(Role::None) };
+}
+
+/// Returns whether this is the sender thread of an exporter.
+///
+/// Events that it logs are about sending. To send them would have no end.
+#[inline]
+#[must_use]
+pub fn is_sender_thread() -> bool {
+    role() != Role::None
+}
+
+/// Returns whether this is a sender thread that does not run [`PeriodicTasks`].
+///
+/// Events that it logs come from the HTTP client, and may show the credentials of the exporter.
+#[inline]
+#[must_use]
+pub fn is_delivering() -> bool {
+    role() == Role::Delivering
+}
+
+#[inline]
+fn role() -> Role {
+    // A sender thread logs nothing after its thread-locals are gone.
+    ROLE.try_with(Cell::get).unwrap_or(Role::None)
+}
+
+/// The loop of the sender thread.
+pub(super) struct Sender<T> {
+    queue: Arc<ExportQueue<T>>,
+    transport: Box<dyn Deliver<T>>,
+    tasks: Option<Weak<dyn PeriodicTasks>>,
+    backoff: Backoff,
+    /// The end of the back-off.
+    not_before: Option<Instant>,
+}
+
+/// The result of one turn of the loop.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It did something, and there may be more to do.
+    Worked,
+    /// There is nothing to do until then, unless something changes.
+    Wait(Option<Instant>),
+    Ended,
+}
+
+impl<T: ExportItem> Sender<T> {
+    pub(super) fn new(
+        queue: Arc<ExportQueue<T>>,
+        transport: Box<dyn Deliver<T>>,
+        tasks: Option<Weak<dyn PeriodicTasks>>,
+    ) -> Self {
+        Self {
+            queue,
+            transport,
+            tasks,
+            backoff: BACKOFF,
+            not_before: None,
+        }
+    }
+
+    /// Starts a thread of this name.
+    pub(super) fn spawn(mut self, name: String) -> io::Result<()> {
+        let run = move || {
+            ROLE.set(Role::Delivering);
+            self.run();
+        };
+        thread::Builder::new().name(name).spawn(run).map(drop)
+    }
+
+    fn run(&mut self) {
+        loop {
+            match self.step() {
+                Step::Worked => {}
+                Step::Wait(until) => self.queue.wait(until),
+                Step::Ended => return,
+            }
+        }
+    }
+
+    /// Runs the tasks that are due, or else sends one item.
+    pub(super) fn step(&mut self) -> Step {
+        if self.queue.acknowledge() {
+            return Step::Ended;
+        }
+        let tasks = self.tasks.as_ref().and_then(Weak::upgrade);
+        let next_run = tasks.as_ref().and_then(|tasks| tasks.next_run());
+        let now = self.queue.clock.instant();
+        if let (Some(tasks), Some(at)) = (tasks, next_run)
+            && at <= now
+        {
+            let role = ROLE.replace(Role::RunningTasks);
+            tasks.run(now);
+            drop(tasks);
+            ROLE.set(role);
+            return Step::Worked;
+        }
+        match self.queue.take(self.not_before) {
+            Some(queued) => {
+                self.send(queued);
+                Step::Worked
+            }
+            None => {
+                let retry = self.not_before.filter(|at| *at > now);
+                Step::Wait([next_run, retry].into_iter().flatten().min())
+            }
+        }
+    }
+
+    fn send(&mut self, queued: Queued<T>) {
+        let started = self.queue.clock.instant();
+        // The HTTP client and its TLS library are not ours: the thread survives their panics.
+        let delivery = panic_safe::catch_panic(|| self.transport.deliver(&queued.item));
+        let panicked = || Delivery::Failed {
+            reason: "the transport panicked".to_owned(),
+            retry_after: None,
+        };
+        match delivery.unwrap_or_else(panicked) {
+            Delivery::Delivered => {
+                self.end_backoff();
+                self.queue.settle_delivered();
+            }
+            Delivery::Refused(reason) => {
+                self.end_backoff();
+                self.queue.settle_refused(&reason);
+            }
+            Delivery::RateLimited(reason) => self.queue.settle_refused(&reason),
+            Delivery::Failed {
+                reason,
+                retry_after,
+            } => {
+                let max_age = self.queue.limits().max_age;
+                let requested = retry_after.unwrap_or_default().min(max_age);
+                let delay = self.backoff.next_delay().max(requested);
+                self.not_before = Some(self.queue.clock.instant() + delay);
+                if started.saturating_duration_since(queued.since) > max_age {
+                    self.queue.settle_refused(&reason);
+                } else {
+                    self.queue.put_back(queued, &reason);
+                }
+            }
+        }
+    }
+
+    fn end_backoff(&mut self) {
+        self.backoff.reset();
+        self.not_before = None;
+    }
+}

@@ -1,0 +1,609 @@
+//! The queue and the loop of the sender thread, with a transport that answers from a script and a
+//! clock that stands still until it is moved.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use proptest::prelude::*;
+use tracing_core::Level;
+
+use super::{
+    Deliver, Delivery, ExportItem, ExporterOptions, PeriodicTasks, QueueLimits, is_delivering,
+    is_sender_thread,
+    queue::ExportQueue,
+    sender::{Sender, Step},
+};
+use crate::{Clock, Fault, SelfReport, SinkStats};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Far beyond any wait, for a machine under load.
+const IN_TIME: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Item {
+    name: &'static str,
+    level: Level,
+    events: u64,
+    bytes: usize,
+}
+
+fn item(name: &'static str, level: Level) -> Item {
+    Item {
+        name,
+        level,
+        events: 1,
+        bytes: 1,
+    }
+}
+
+fn info(name: &'static str) -> Item {
+    item(name, Level::INFO)
+}
+
+fn error(name: &'static str) -> Item {
+    item(name, Level::ERROR)
+}
+
+impl ExportItem for Item {
+    fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn level(&self) -> Level {
+        self.level
+    }
+}
+
+/// Answers from a script; an empty script delivers.
+#[derive(Debug, Clone, Default)]
+struct Script(Arc<Mutex<ScriptState>>);
+
+#[derive(Debug, Default)]
+struct ScriptState {
+    answers: VecDeque<Answer>,
+    received: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+enum Answer {
+    Deliver(Delivery),
+    Panic,
+}
+
+impl Deliver<Item> for Script {
+    fn deliver(&mut self, item: &Item) -> Delivery {
+        let mut script = self.0.lock().unwrap();
+        script.received.push(item.name);
+        let answer = script.answers.pop_front();
+        drop(script);
+        match answer {
+            None => Delivery::Delivered,
+            Some(Answer::Deliver(delivery)) => delivery,
+            Some(Answer::Panic) => panic!("in the transport"),
+        }
+    }
+}
+
+impl Script {
+    fn answer(&self, delivery: Delivery) {
+        let answer = Answer::Deliver(delivery);
+        self.0.lock().unwrap().answers.push_back(answer);
+    }
+
+    fn fail(&self, times: usize) {
+        for _ in 0..times {
+            self.answer(failed(None));
+        }
+    }
+
+    fn received(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap().received)
+    }
+}
+
+fn failed(retry_after: Option<Duration>) -> Delivery {
+    Delivery::Failed {
+        reason: "away".to_owned(),
+        retry_after,
+    }
+}
+
+fn refused() -> Delivery {
+    Delivery::Refused("invalid".to_owned())
+}
+
+/// A queue whose sender is driven by the test.
+struct Setup {
+    queue: Arc<ExportQueue<Item>>,
+    sender: Sender<Item>,
+    script: Script,
+    clock: Clock,
+    report: SelfReport,
+}
+
+fn setup(limits: QueueLimits) -> Setup {
+    setup_with_tasks(limits, None)
+}
+
+fn setup_with_tasks(limits: QueueLimits, tasks: Option<Weak<dyn PeriodicTasks>>) -> Setup {
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
+    let report = SelfReport::silent();
+    let options = ExporterOptions {
+        limits,
+        clock: clock.clone(),
+        report: report.clone(),
+        ..ExporterOptions::new("test", "the test")
+    };
+    let queue = Arc::new(ExportQueue::new(&options));
+    let script = Script::default();
+    let transport = Box::new(script.clone());
+    Setup {
+        sender: Sender::new(Arc::clone(&queue), transport, tasks),
+        queue,
+        script,
+        clock,
+        report,
+    }
+}
+
+fn limits(items: usize, bytes: usize) -> QueueLimits {
+    QueueLimits {
+        items,
+        bytes,
+        ..QueueLimits::default()
+    }
+}
+
+impl Setup {
+    /// Lets the sender work until it waits, and returns until when, from now.
+    #[track_caller]
+    fn run(&mut self) -> Option<Duration> {
+        for _ in 0..10_000 {
+            match self.sender.step() {
+                Step::Worked => {}
+                Step::Wait(until) => {
+                    return until.map(|until| until - self.clock.instant());
+                }
+                Step::Ended => panic!("the queue was shut down"),
+            }
+        }
+        panic!("the sender never waits");
+    }
+
+    fn stats(&self) -> SinkStats {
+        self.queue.counters().stats()
+    }
+
+    fn has_reported(&self, fault: Fault) -> bool {
+        let faults = self.report.stats().faults;
+        faults.iter().any(|(reported, _)| *reported == fault)
+    }
+}
+
+#[test]
+fn errors_are_sent_first_and_in_order() {
+    let mut setup = setup(limits(10, 100));
+    for item in [info("a"), error("b"), info("c"), error("d")] {
+        setup.queue.push(item);
+    }
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["b", "d", "a", "c"]);
+    assert_eq!(setup.stats().delivered, 4);
+}
+
+#[test]
+fn error_displaces_the_newest_other_items() {
+    let mut setup = setup(limits(4, 100));
+    for item in [info("a"), info("b"), error("c"), error("d"), error("e")] {
+        setup.queue.push(item);
+    }
+    assert_eq!((setup.stats().shed.info, setup.stats().shed.error), (1, 0));
+    setup.queue.push(error("f"));
+    // Only errors are left.
+    setup.queue.push(error("g"));
+    assert_eq!((setup.stats().shed.info, setup.stats().shed.error), (2, 1));
+    assert!(setup.has_reported(Fault::Shed));
+    setup.run();
+    assert_eq!(setup.script.received(), ["c", "d", "e", "f"]);
+}
+
+#[test]
+fn other_items_take_half_of_the_queue() {
+    let setup = setup(limits(4, 100));
+    for name in ["a", "b", "c"] {
+        setup.queue.push(item(name, Level::WARN));
+    }
+    assert_eq!(setup.stats().shed.warn, 1);
+
+    let bytes = |bytes| Item {
+        bytes,
+        ..info("big")
+    };
+    let setup = self::setup(limits(100, 10));
+    setup.queue.push(bytes(3));
+    setup.queue.push(bytes(3));
+    setup.queue.push(bytes(2));
+    assert_eq!(setup.stats().shed.info, 1);
+}
+
+#[test]
+fn item_beyond_the_limit_in_bytes_is_dropped() {
+    let setup = setup(limits(10, 10));
+    let big = Item {
+        bytes: 11,
+        events: 7,
+        ..error("big")
+    };
+    setup.queue.push(big);
+    assert_eq!(setup.stats().shed.error, 7);
+}
+
+#[test]
+fn refused_item_is_counted_and_not_retried() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.answer(refused());
+    setup.queue.push(info("a"));
+    setup.queue.push(info("b"));
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["a", "b"]);
+    let stats = setup.stats();
+    assert_eq!((stats.delivered, stats.write_failed), (1, 1));
+    assert!(setup.has_reported(Fault::WriteFailed));
+}
+
+#[test]
+fn failed_item_is_retried_after_a_growing_delay() {
+    let mut setup = setup(limits(10, 100));
+    setup.script.fail(9);
+    setup.queue.push(error("a"));
+    let mut delays = Vec::new();
+    while let Some(delay) = setup.run() {
+        // Nothing is sent before.
+        assert_eq!(setup.script.received(), ["a"]);
+        setup.clock.advance(delay - Duration::from_millis(1));
+        assert_eq!(setup.run(), Some(Duration::from_millis(1)));
+        assert!(setup.script.received().is_empty());
+        setup.clock.advance(Duration::from_millis(1));
+        delays.push(delay.as_secs());
+    }
+    assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    assert_eq!(setup.stats().delivered, 1);
+    assert!(setup.has_reported(Fault::FlushFailed));
+}
+
+#[test]
+fn delivery_and_refusal_reset_the_back_off() {
+    for answer in [Delivery::Delivered, refused()] {
+        let mut setup = setup(QueueLimits::default());
+        setup.script.fail(3);
+        setup.script.answer(answer);
+        setup.script.fail(1);
+        setup.queue.push(error("a"));
+        setup.queue.push(error("b"));
+        for delay in [1, 2, 4, 1] {
+            assert_eq!(setup.run(), Some(delay * SECOND));
+            setup.clock.advance(delay * SECOND);
+        }
+        assert_eq!(setup.run(), None);
+    }
+}
+
+#[test]
+fn retry_after_extends_the_back_off() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.answer(failed(Some(90 * SECOND)));
+    // Shorter than the back-off, and longer than any item may wait.
+    setup.script.answer(failed(Some(SECOND)));
+    setup.script.answer(failed(Some(Duration::MAX)));
+    setup.queue.push(error("a"));
+    for delay in [90, 2, 600] {
+        assert_eq!(setup.run(), Some(delay * SECOND));
+        setup.clock.advance(delay * SECOND);
+    }
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.stats().delivered, 1);
+}
+
+#[test]
+fn rate_limit_does_not_reset_the_back_off() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.fail(1);
+    setup
+        .script
+        .answer(Delivery::RateLimited("slow down".to_owned()));
+    setup.script.fail(1);
+    setup.queue.push(error("a"));
+    setup.queue.push(error("b"));
+    for delay in [1, 2] {
+        assert_eq!(setup.run(), Some(delay * SECOND));
+        setup.clock.advance(delay * SECOND);
+    }
+    assert_eq!(setup.run(), None);
+    let stats = setup.stats();
+    assert_eq!((stats.delivered, stats.write_failed), (1, 1));
+}
+
+#[test]
+fn old_item_is_given_up_after_another_failure() {
+    let mut setup = setup(QueueLimits {
+        max_age: 10 * SECOND,
+        ..QueueLimits::default()
+    });
+    setup.script.fail(2);
+    setup.queue.push(error("old"));
+    setup.run();
+    setup.clock.advance(11 * SECOND);
+    setup.queue.push(error("new"));
+    assert_eq!(setup.run(), Some(2 * SECOND));
+    assert_eq!(setup.stats().write_failed, 1);
+    setup.clock.advance(2 * SECOND);
+    setup.run();
+    assert_eq!(setup.script.received(), ["old", "old", "new"]);
+    assert_eq!(setup.stats().delivered, 1);
+}
+
+#[test]
+fn panicking_transport_counts_as_a_failure() {
+    let mut setup = setup(QueueLimits::default());
+    setup
+        .script
+        .0
+        .lock()
+        .unwrap()
+        .answers
+        .push_back(Answer::Panic);
+    setup.queue.push(error("a"));
+    assert_eq!(setup.run(), Some(SECOND));
+    setup.clock.advance(SECOND);
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.stats().delivered, 1);
+}
+
+/// Flushes in a thread while the sender works here, and returns the result.
+fn flush_while_working(setup: &mut Setup) -> io::Result<()> {
+    let queue = Arc::clone(&setup.queue);
+    let flush = thread::spawn(move || queue.flush(Instant::now() + IN_TIME));
+    while !flush.is_finished() {
+        setup.sender.step();
+        thread::yield_now();
+    }
+    flush.join().unwrap()
+}
+
+#[test]
+fn flush_does_not_wait_for_the_back_off() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.fail(1);
+    setup.queue.push(error("a"));
+    setup.queue.push(info("b"));
+    assert_eq!(setup.run(), Some(SECOND));
+    // The clock stands still.
+    assert!(flush_while_working(&mut setup).is_ok());
+    assert_eq!(setup.stats().delivered, 2);
+}
+
+#[test]
+fn flush_ends_when_the_server_fails() {
+    let mut setup = setup(QueueLimits::default());
+    setup.script.fail(2);
+    setup.queue.push(error("a"));
+    setup.run();
+    let error = flush_while_working(&mut setup).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "not all events were sent to the test");
+    // The server was asked once more, and not again for the same flush.
+    assert_eq!(setup.script.received(), ["a", "a"]);
+    assert_eq!(setup.stats().lost(), 0);
+}
+
+#[test]
+fn flush_ends_at_its_deadline() {
+    let setup = setup(QueueLimits::default());
+    assert!(setup.queue.flush(Instant::now()).is_ok(), "it is empty");
+    setup.queue.push(error("a"));
+    assert!(setup.queue.flush(Instant::now()).is_err());
+}
+
+#[test]
+fn shutdown_counts_waiting_items_as_lost() {
+    let mut setup = setup(QueueLimits::default());
+    setup.queue.push(error("a"));
+    setup.run();
+    setup.queue.push(Item {
+        events: 3,
+        ..error("b")
+    });
+    setup.queue.push(info("c"));
+    setup.queue.shutdown_by(Instant::now());
+    setup.queue.shutdown_by(Instant::now());
+    assert_eq!(setup.sender.step(), Step::Ended);
+    setup.queue.push(info("d"));
+    let stats = setup.stats();
+    assert_eq!((stats.delivered, stats.lost_at_shutdown), (1, 5));
+    assert!(setup.has_reported(Fault::Lost));
+    assert!(setup.queue.flush(Instant::now() + IN_TIME).is_err());
+}
+
+/// Shuts down the queue while it delivers, and then answers.
+struct EndsMeanwhile(Arc<ExportQueue<Item>>, Delivery);
+
+impl Deliver<Item> for EndsMeanwhile {
+    fn deliver(&mut self, _: &Item) -> Delivery {
+        self.0.shutdown_by(Instant::now());
+        self.1.clone()
+    }
+}
+
+#[test]
+fn item_in_flight_at_shutdown_is_counted_once() {
+    let limited = Delivery::RateLimited(String::new());
+    for answer in [Delivery::Delivered, refused(), limited, failed(None)] {
+        let setup = setup(QueueLimits::default());
+        let queue = Arc::clone(&setup.queue);
+        let transport = Box::new(EndsMeanwhile(Arc::clone(&queue), answer.clone()));
+        let mut sender = Sender::new(queue, transport, None);
+        setup.queue.push(error("a"));
+        setup.queue.push(error("b"));
+        assert_eq!(sender.step(), Step::Worked);
+        assert_eq!(sender.step(), Step::Ended);
+        let stats = setup.stats();
+        assert_eq!((stats.lost_at_shutdown, stats.lost()), (2, 2), "{answer:?}");
+        assert_eq!(stats.delivered, 0, "{answer:?}");
+    }
+}
+
+/// Tasks whose next run a test sets.
+#[derive(Debug, Default)]
+struct Tasks {
+    next: Mutex<Option<Instant>>,
+    runs: AtomicU32,
+}
+
+impl PeriodicTasks for Tasks {
+    fn next_run(&self) -> Option<Instant> {
+        *self.next.lock().unwrap()
+    }
+
+    fn run(&self, now: Instant) {
+        assert_eq!(is_sender_thread(), true, "its events are about sending");
+        assert_eq!(is_delivering(), false, "the application's code runs");
+        let due = self.next.lock().unwrap().take();
+        assert!(due.is_some_and(|due| due <= now));
+        self.runs.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn due_tasks_run_before_items() {
+    let tasks = Arc::new(Tasks::default());
+    let weak: Weak<dyn PeriodicTasks> =
+        Arc::downgrade(&(Arc::clone(&tasks) as Arc<dyn PeriodicTasks>));
+    let mut setup = setup_with_tasks(QueueLimits::default(), Some(weak));
+    assert_eq!(setup.run(), None);
+    *tasks.next.lock().unwrap() = Some(setup.clock.instant() + 5 * SECOND);
+    assert_eq!(setup.run(), Some(5 * SECOND));
+    setup.clock.advance(5 * SECOND);
+    setup.queue.push(info("a"));
+    assert_eq!(setup.sender.step(), Step::Worked);
+    assert_eq!(tasks.runs.load(Ordering::Relaxed), 1);
+    assert!(setup.script.received().is_empty());
+    assert_eq!(setup.run(), None);
+    assert_eq!(setup.script.received(), ["a"]);
+    assert!(!is_sender_thread());
+    // Without their owner, the tasks are over.
+    *tasks.next.lock().unwrap() = Some(setup.clock.instant());
+    drop(tasks);
+    assert_eq!(setup.run(), None);
+}
+
+#[test]
+fn earlier_of_two_times_wakes_the_sender() {
+    let tasks = Arc::new(Tasks::default());
+    let weak: Weak<dyn PeriodicTasks> =
+        Arc::downgrade(&(Arc::clone(&tasks) as Arc<dyn PeriodicTasks>));
+    let mut setup = setup_with_tasks(QueueLimits::default(), Some(weak));
+    setup.script.fail(1);
+    setup.queue.push(error("a"));
+    for (task, expected) in [(3, 1), (1, 1)] {
+        *tasks.next.lock().unwrap() = Some(setup.clock.instant() + task * SECOND);
+        assert_eq!(setup.run(), Some(expected * SECOND));
+    }
+}
+
+/// A signal between the last look and the wait is not lost: `wait` would never return.
+#[test]
+fn signal_before_the_wait_is_not_lost() {
+    let setup = setup(QueueLimits::default());
+    setup.queue.acknowledge();
+    setup.queue.wake();
+    setup.queue.wait(None);
+    setup.queue.acknowledge();
+    setup.queue.push(info("a"));
+    setup.queue.wait(None);
+    setup.queue.shutdown_by(Instant::now());
+    setup.queue.wait(None);
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    Push(Item),
+    Step,
+    Advance(u32),
+    Answer(Answer),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let level = prop_oneof![
+        Just(Level::ERROR),
+        Just(Level::WARN),
+        Just(Level::INFO),
+        Just(Level::TRACE)
+    ];
+    let push = (level, 0..4_u64, 0..8_usize).prop_map(|(level, events, bytes)| {
+        Action::Push(Item {
+            name: "any",
+            level,
+            events,
+            bytes,
+        })
+    });
+    let answer = prop_oneof![
+        Just(Answer::Panic),
+        Just(Answer::Deliver(refused())),
+        Just(Answer::Deliver(Delivery::RateLimited(String::new()))),
+        Just(Answer::Deliver(failed(None))),
+        Just(Answer::Deliver(failed(Some(700 * SECOND)))),
+    ];
+    prop_oneof![
+        4 => push,
+        4 => Just(Action::Step),
+        1 => (0..400_u32).prop_map(Action::Advance),
+        2 => answer.prop_map(Action::Answer),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever happens, each event is counted once, and the limits hold.
+    #[test]
+    fn every_event_is_counted_once(actions in prop::collection::vec(action(), 0..80)) {
+        let mut setup = setup(limits(6, 24));
+        let mut pushed = 0;
+        for action in actions {
+            match action {
+                Action::Push(item) => {
+                    pushed += item.events;
+                    setup.queue.push(item);
+                }
+                Action::Step => {
+                    setup.sender.step();
+                }
+                Action::Advance(seconds) => setup.clock.advance(seconds * SECOND),
+                Action::Answer(answer) => {
+                    setup.script.0.lock().unwrap().answers.push_back(answer);
+                }
+            }
+            let (items, bytes, waiting) = setup.queue.held();
+            prop_assert!(items <= 6 && bytes <= 24, "{items} items of {bytes} bytes");
+            let stats = setup.stats();
+            prop_assert_eq!(pushed, stats.delivered + stats.lost() + waiting);
+        }
+        setup.queue.shutdown_by(Instant::now());
+        let stats = setup.stats();
+        prop_assert_eq!(pushed, stats.delivered + stats.lost());
+    }
+}

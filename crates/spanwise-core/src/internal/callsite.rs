@@ -1,0 +1,221 @@
+//! One plan per callsite: what follows from a callsite alone is worked out when it is first seen, and kept.
+
+use std::{fmt, iter, ptr, sync::OnceLock};
+
+use tracing_core::Metadata;
+
+/// A cache from callsite to `P`, lock-free to read, filled once per callsite.
+///
+/// A `tracing` callsite is static, and so is its [`Metadata`]: its address is the key. Each layer owns one cache, since what it
+/// plans depends on its own options. Nothing is ever removed: a program has as many callsites as its source.
+///
+/// Reading costs a multiplication and a comparison, and one comparison more each time that the
+/// number of callsites grows to the fourfold of some thousand: the table grows as a tree, since what
+/// is read without a lock cannot be moved.
+///
+/// ```
+/// use spanwise_core::internal::CallsitePlans;
+/// use tracing::callsite::Callsite as _;
+///
+/// let plans: CallsitePlans<usize> = CallsitePlans::default();
+/// let span = tracing::info_span!("request", id = 1, path = "/");
+/// # let _keep = tracing::subscriber::set_default(tracing_subscriber::registry());
+/// # let span = tracing::info_span!("request", id = 1, path = "/");
+/// let callsite = span.metadata().expect("a registry enables every span");
+/// assert_eq!(*plans.get(callsite, |metadata| metadata.fields().len()), 2);
+/// assert_eq!(*plans.get(callsite, |_| unreachable!("planned already")), 2);
+/// assert_eq!(plans.iter().sum::<usize>(), 2);
+/// ```
+pub struct CallsitePlans<P> {
+    buckets: Box<[Bucket<P>; BUCKETS]>,
+}
+
+type Bucket<P> = OnceLock<Box<Planned<P>>>;
+
+struct Planned<P> {
+    callsite: &'static Metadata<'static>,
+    plan: P,
+    /// Callsites that share the bucket, by further bits of their hash.
+    next: [Bucket<P>; BRANCHES],
+}
+
+/// 4 KiB a layer. A service of 1,000 callsites compares two addresses on average.
+const BUCKETS: usize = 1 << FIRST_BITS;
+const FIRST_BITS: u32 = 8;
+
+/// 64 bytes a plan.
+const BRANCHES: usize = 1 << BRANCH_BITS;
+const BRANCH_BITS: u32 = 2;
+
+impl<P> CallsitePlans<P> {
+    /// The plan of `callsite`, made by `build` if this is the first time it is asked for.
+    ///
+    /// Two threads that ask for a new callsite at once may both call `build`; one result is kept and both see it.
+    #[inline]
+    pub fn get(
+        &self,
+        callsite: &'static Metadata<'static>,
+        build: impl FnOnce(&'static Metadata<'static>) -> P,
+    ) -> &P {
+        let mut hash = hash(callsite);
+        let mut bucket = &self.buckets[take_bits(&mut hash, FIRST_BITS)];
+        while let Some(planned) = bucket.get() {
+            if ptr::eq(planned.callsite, callsite) {
+                return &planned.plan;
+            }
+            bucket = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
+        }
+        insert(bucket, hash, callsite, build(callsite))
+    }
+
+    /// All plans there are, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        let mut open: Vec<&Bucket<P>> = self.buckets.iter().collect();
+        iter::from_fn(move || {
+            loop {
+                if let Some(planned) = open.pop()?.get() {
+                    open.extend(&planned.next);
+                    return Some(&planned.plan);
+                }
+            }
+        })
+    }
+}
+
+#[inline]
+fn hash(callsite: &'static Metadata<'static>) -> u64 {
+    // Fibonacci hashing: the low bits of an address are all alike. No two addresses have one hash.
+    (ptr::from_ref(callsite) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Takes the highest bits that are left.
+#[inline]
+fn take_bits(hash: &mut u64, count: u32) -> usize {
+    let bits = *hash >> (u64::BITS - count);
+    *hash <<= count;
+    bits as usize
+}
+
+#[cold]
+fn insert<'a, P>(
+    mut bucket: &'a Bucket<P>,
+    mut hash: u64,
+    callsite: &'static Metadata<'static>,
+    plan: P,
+) -> &'a P {
+    let mut planned = Box::new(Planned {
+        callsite,
+        plan,
+        next: [const { OnceLock::new() }; BRANCHES],
+    });
+    loop {
+        // Another thread may have filled this bucket meanwhile, with this callsite or with another one.
+        let ours = bucket.set(planned).err();
+        let there = bucket.get_or_init(|| unreachable!("set above, by us or by another thread"));
+        match ours {
+            Some(refused) if !ptr::eq(there.callsite, callsite) => {
+                planned = refused;
+                bucket = &there.next[take_bits(&mut hash, BRANCH_BITS)];
+            }
+            _ => return &there.plan,
+        }
+    }
+}
+
+impl<P> Default for CallsitePlans<P> {
+    fn default() -> Self {
+        Self {
+            buckets: Box::new([const { OnceLock::new() }; BUCKETS]),
+        }
+    }
+}
+
+impl<P> fmt::Debug for CallsitePlans<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallsitePlans").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_core::{
+        Interest, Kind, Level, callsite::Callsite, field::FieldSet, identify_callsite,
+    };
+
+    use super::*;
+
+    fn callsites(count: usize) -> &'static [Metadata<'static>] {
+        struct Site;
+        impl Callsite for Site {
+            fn set_interest(&self, _: Interest) {}
+            fn metadata(&self) -> &Metadata<'_> {
+                unreachable!("never registered")
+            }
+        }
+        static SITE: Site = Site;
+        let one = |_| {
+            let fields = FieldSet::new(&[], identify_callsite!(&SITE));
+            Metadata::new("c", "t", Level::INFO, None, None, None, fields, Kind::EVENT)
+        };
+        let all: Vec<_> = (0..count).map(one).collect();
+        all.leak()
+    }
+
+    /// How many callsites are compared until this one is found.
+    fn comparisons<P>(plans: &CallsitePlans<P>, callsite: &'static Metadata<'static>) -> usize {
+        let mut hash = hash(callsite);
+        let mut bucket = &plans.buckets[take_bits(&mut hash, FIRST_BITS)];
+        let path = iter::from_fn(|| {
+            let planned = bucket.get()?;
+            bucket = &planned.next[take_bits(&mut hash, BRANCH_BITS)];
+            Some(planned.callsite)
+        });
+        1 + path.take_while(|other| !ptr::eq(*other, callsite)).count()
+    }
+
+    #[test]
+    fn lookup_needs_few_comparisons() {
+        for (count, average, worst) in [(1_000, 2.5, 8), (30_000, 5.0, 14)] {
+            let (plans, all) = (CallsitePlans::default(), callsites(count));
+            for (number, callsite) in all.iter().enumerate() {
+                assert_eq!(*plans.get(callsite, |_| number), number);
+            }
+            for (number, callsite) in all.iter().enumerate() {
+                assert_eq!(*plans.get(callsite, |_| unreachable!("planned")), number);
+            }
+            let mut seen: Vec<usize> = plans.iter().copied().collect();
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..count));
+            let steps: Vec<usize> = all
+                .iter()
+                .map(|callsite| comparisons(&plans, callsite))
+                .collect();
+            let mean = steps.iter().sum::<usize>() as f64 / count as f64;
+            let max = steps.into_iter().max().unwrap_or(0);
+            assert!(mean <= average && max <= worst, "{count}: {mean}, {max}");
+        }
+    }
+
+    #[test]
+    fn concurrent_lookups_get_one_plan() {
+        let (plans, all) = (CallsitePlans::default(), callsites(2_000));
+        let found = std::thread::scope(|scope| {
+            let find = || -> Vec<*const usize> {
+                let plan = |callsite| ptr::from_ref(plans.get(callsite, |_| 0_usize));
+                all.iter().map(plan).collect()
+            };
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope
+                        .spawn(move || find().iter().map(|plan| *plan as usize).collect::<Vec<_>>())
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+        assert_eq!(plans.iter().count(), all.len());
+    }
+}

@@ -1,0 +1,417 @@
+//! Brings records of the `log` crate to `tracing`, with their key-values as fields.
+//!
+//! A record becomes an event with the record's own target, module, file and line: layers see no
+//! difference to an event of a `tracing` macro. `log::info!(user_id = 42; "signed in")` has a field
+//! `user_id`, a number; values that are neither numbers, booleans nor text are fields by their
+//! `Display`. A key without a value (`None`) is left out. Of two equal keys the last counts. The
+//! keys `message`, `log.target`, `log.module_path`, `log.file` and `log.line` mean something else
+//! in an event: they become `kv.message` and so on. An error (`err:err`) is a field by its `Display`
+//! too, without its causes: `log` hands them on only with its feature `kv_std`, which takes one more
+//! crate. `tracing::error!(error = &err as &dyn Error)` has them.
+//!
+//! Beyond [`MAX_CALLSITES`](crate::internal::runtime_callsite::MAX_CALLSITES) origins, as a program has that
+//! makes up targets or keys, a record becomes an event as `tracing-log` makes it, and its
+//! key-values stand at the end of the message.
+//!
+//! [`install`] also keeps [`log::max_level`] at the most verbose level that a subscriber wants of
+//! events, so that a record of a level that nobody wants costs a comparison. Spans do not count.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    error::Error,
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use log::{
+    Log, Record,
+    kv::{self, Key, VisitSource, VisitValue},
+};
+use tracing_core::{
+    Kind, Level, LevelFilter, Metadata,
+    callsite::{self, Callsite},
+    dispatcher,
+    field::{DisplayValue, FieldSet, Value, display},
+    identify_callsite,
+    subscriber::Interest,
+};
+use tracing_log::{AsLog as _, AsTrace as _};
+
+use crate::{
+    Redact,
+    internal::{
+        panic_safe,
+        runtime_callsite::{Origin, RuntimeCallsite},
+    },
+};
+
+/// Makes this bridge the logger of the `log` crate. A second call changes nothing.
+///
+/// # Errors
+/// [`OtherLogger`] if the program has another logger, which stays.
+pub fn install() -> Result<(), OtherLogger> {
+    static OUTCOME: OnceLock<Result<(), OtherLogger>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| {
+        log::set_logger(&Bridge).map_err(|_| OtherLogger(()))?;
+        callsite::register(&PROBE);
+        IS_INSTALLED.store(true, Ordering::SeqCst);
+        follow_levels(callsite::rebuild_interest_cache);
+        Ok(())
+    });
+    outcome.clone()
+}
+
+/// The program has a logger already: records of the `log` crate go there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLogger(());
+
+impl fmt::Display for OtherLogger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the program has another logger for the `log` crate; set none to have its records here",
+        )
+    }
+}
+
+impl Error for OtherLogger {}
+
+struct Bridge;
+
+impl Log for Bridge {
+    /// Asked by `log_enabled!`, before there is a record.
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level().as_trace() <= LevelFilter::current()
+            && dispatcher::get_default(|dispatch| dispatch.enabled(&metadata.as_trace()))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.level().as_trace() > LevelFilter::current() {
+            return;
+        }
+        let mut fields = Fields::default();
+        // A source is anybody's code. If it fails, what it gave before stands.
+        let _ = panic_safe::catch_panic(|| record.key_values().visit(&mut fields));
+        fields.emit(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Records with more key-values cost an allocation.
+const INLINE_FIELDS: usize = 8;
+
+/// The key-values of a record.
+#[derive(Default)]
+struct Fields<'kvs> {
+    inline: [Option<(Key<'kvs>, FieldValue<'kvs>)>; INLINE_FIELDS],
+    len: usize,
+    overflow: Vec<(Key<'kvs>, FieldValue<'kvs>)>,
+}
+
+impl<'kvs> Fields<'kvs> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue<'kvs>)> {
+        let inline = self.inline[..self.len].iter().flatten();
+        inline
+            .chain(&self.overflow)
+            .map(|(key, value)| (unreserved_key(key.as_str()), value))
+    }
+
+    fn emit(&self, record: &Record<'_>) {
+        if self.overflow.is_empty() {
+            let mut names = [""; INLINE_FIELDS + 1];
+            let mut values = [None; INLINE_FIELDS + 1];
+            self.emit_with(record, &mut names, &mut values);
+        } else {
+            let len = self.len + self.overflow.len() + 1;
+            self.emit_with(record, &mut vec![""; len], &mut vec![None; len]);
+        }
+    }
+
+    fn emit_with<'f>(
+        &'f self,
+        record: &'f Record<'_>,
+        names: &mut [&'f str],
+        values: &mut [Option<&'f dyn Value>],
+    ) {
+        let mut len = 1;
+        names[0] = "message";
+        values[0] = Some(record.args() as &dyn Value);
+        // A search through the names costs less, as long as they are inline.
+        let mut seen = (!self.overflow.is_empty()).then(HashMap::new);
+        for (key, value) in self.iter() {
+            let at = match &mut seen {
+                Some(seen) => *seen.entry(key).or_insert(len),
+                None => {
+                    let at = names[1..len].iter().position(|name| *name == key);
+                    at.map_or(len, |at| at + 1)
+                }
+            };
+            names[at] = key;
+            values[at] = value.as_value();
+            len = len.max(at + 1);
+        }
+        let origin = Origin {
+            level: record.level().as_trace(),
+            target: record.target(),
+            module_path: record.module_path(),
+            file: record.file(),
+            line: record.line(),
+            fields: &names[..len],
+        };
+        match RuntimeCallsite::get(&origin) {
+            Some(callsite) if callsite.is_enabled() => callsite.emit(&values[..len]),
+            Some(_) => {}
+            None => self.emit_as_message(record),
+        }
+    }
+
+    #[cold]
+    fn emit_as_message(&self, record: &Record<'_>) {
+        let whole = MessageWithFields(record.args(), self);
+        let mut builder = record.to_builder();
+        // It never returns an error.
+        let _ = tracing_log::format_trace(&builder.args(format_args!("{whole}")).build());
+    }
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields<'kvs> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let mut read = FieldValue::Absent;
+        // What cannot be read is shown as it shows itself.
+        if value.visit(ReadFieldValue(&mut read)).is_err()
+            || matches!(read, FieldValue::Unsupported)
+        {
+            read = FieldValue::Text(display(value));
+        }
+        match self.inline.get_mut(self.len) {
+            Some(slot) => {
+                *slot = Some((key, read));
+                self.len += 1;
+            }
+            None => self.overflow.push((key, read)),
+        }
+        Ok(())
+    }
+}
+
+/// A key by its own name, or by another one if an event means something else by it.
+fn unreserved_key(key: &str) -> &str {
+    const RESERVED: [(&str, &str); 5] = [
+        ("message", "kv.message"),
+        ("log.target", "kv.log.target"),
+        ("log.module_path", "kv.log.module_path"),
+        ("log.file", "kv.log.file"),
+        ("log.line", "kv.log.line"),
+    ];
+    let reserved = RESERVED.iter().find(|(name, _)| *name == key);
+    reserved.map_or(key, |(_, other)| other)
+}
+
+/// A value, of the type it has.
+#[derive(Default)]
+enum FieldValue<'v> {
+    #[default]
+    Absent,
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Str(&'v str),
+    /// To be replaced by [`Text`](Self::Text).
+    Unsupported,
+    Text(DisplayValue<kv::Value<'v>>),
+}
+
+impl FieldValue<'_> {
+    fn as_value(&self) -> Option<&dyn Value> {
+        match self {
+            Self::Absent | Self::Unsupported => None,
+            Self::Bool(value) => Some(value),
+            Self::I64(value) => Some(value),
+            Self::U64(value) => Some(value),
+            Self::I128(value) => Some(value),
+            Self::U128(value) => Some(value),
+            Self::F64(value) => Some(value),
+            Self::Str(value) => Some(value),
+            Self::Text(value) => Some(value),
+        }
+    }
+}
+
+struct ReadFieldValue<'k, 'v>(&'k mut FieldValue<'v>);
+
+impl<'v> VisitValue<'v> for ReadFieldValue<'_, 'v> {
+    fn visit_any(&mut self, _: kv::Value<'_>) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::Unsupported;
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::Absent;
+        Ok(())
+    }
+
+    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::Bool(value);
+        Ok(())
+    }
+
+    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::I64(value);
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::U64(value);
+        Ok(())
+    }
+
+    fn visit_i128(&mut self, value: i128) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::I128(value);
+        Ok(())
+    }
+
+    fn visit_u128(&mut self, value: u128) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::U128(value);
+        Ok(())
+    }
+
+    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::F64(value);
+        Ok(())
+    }
+
+    fn visit_borrowed_str(&mut self, value: &'v str) -> Result<(), kv::Error> {
+        *self.0 = FieldValue::Str(value);
+        Ok(())
+    }
+}
+
+/// `signed in user_id=42 via="the app"`
+struct MessageWithFields<'a, 'kvs>(&'a fmt::Arguments<'a>, &'a Fields<'kvs>);
+
+impl fmt::Display for MessageWithFields<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        for (key, value) in self.1.iter() {
+            match value {
+                FieldValue::Absent | FieldValue::Unsupported => {}
+                FieldValue::Bool(value) => write!(f, " {key}={value}")?,
+                FieldValue::I64(value) => write!(f, " {key}={value}")?,
+                FieldValue::U64(value) => write!(f, " {key}={value}")?,
+                FieldValue::I128(value) => write!(f, " {key}={value}")?,
+                FieldValue::U128(value) => write!(f, " {key}={value}")?,
+                FieldValue::F64(value) => write!(f, " {key}={value}")?,
+                FieldValue::Str(value) => write!(f, " {key}={value:?}")?,
+                FieldValue::Text(value) => {
+                    let mut text = String::new();
+                    panic_safe::format_into(
+                        &mut text,
+                        format_args!("{value}"),
+                        <dyn Redact>::MAX_COLLECT_LEN,
+                    );
+                    write!(f, " {key}={text:?}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls `rebuild`, which asks all subscribers for their levels again, and has [`log::max_level`]
+/// follow.
+///
+/// Subscribers are asked at other times too, when one is made. Nobody tells when that is done, so
+/// records of every level come in from then on, until the levels are set the next time.
+pub(crate) fn follow_levels(rebuild: impl FnOnce()) {
+    let before = FOREIGN_REBUILDS.load(Ordering::SeqCst);
+    MOST_VERBOSE_EVENT.set(LevelFilter::OFF);
+    HAS_UNFILTERED.set(false);
+    let own = OwnRebuild(IN_OWN_REBUILD.replace(true));
+    rebuild();
+    drop(own);
+    if !IS_INSTALLED.load(Ordering::SeqCst) {
+        return;
+    }
+    // The hint of a subscriber without a `LevelLayer` is all that is known about its events.
+    let events = if HAS_UNFILTERED.get() {
+        LevelFilter::current()
+    } else {
+        MOST_VERBOSE_EVENT.get()
+    };
+    log::set_max_level(events.as_log());
+    // Others ask at this moment, and may have been told of more verbose levels.
+    if FOREIGN_REBUILDS.load(Ordering::SeqCst) != before {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+}
+
+static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// How often subscribers were asked for their levels by somebody else than [`follow_levels`].
+static FOREIGN_REBUILDS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static IN_OWN_REBUILD: Cell<bool> = const { Cell::new(false) };
+    /// The most verbose level of events that a `LevelLayer` named in this rebuild.
+    static MOST_VERBOSE_EVENT: Cell<LevelFilter> = const { Cell::new(LevelFilter::OFF) };
+    /// Whether a subscriber took part in this rebuild that no `LevelLayer` filters for.
+    static HAS_UNFILTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes note of what a `LevelLayer` enables of events, while [`follow_levels`] asks it for its hint,
+/// which counts spans too.
+pub(crate) fn note_event_level(most_verbose: LevelFilter) {
+    MOST_VERBOSE_EVENT.set(MOST_VERBOSE_EVENT.get().max(most_verbose));
+}
+
+/// Whether it is the callsite of [`PROBE`]: a `LevelLayer` refuses it, so that only others want it.
+pub(crate) fn is_probe(callsite: &Metadata<'_>) -> bool {
+    callsite.callsite() == identify_callsite!(&PROBE)
+}
+
+struct OwnRebuild(bool);
+
+impl Drop for OwnRebuild {
+    fn drop(&mut self) {
+        IN_OWN_REBUILD.set(self.0);
+    }
+}
+
+/// A callsite without events: whenever subscribers are asked for their levels, it is told.
+struct LevelProbe;
+
+static PROBE: LevelProbe = LevelProbe;
+
+static PROBE_METADATA: Metadata<'static> = Metadata::new(
+    "probe",
+    "spanwise::log_bridge",
+    // The level that most subscribers want.
+    Level::ERROR,
+    None,
+    None,
+    None,
+    FieldSet::new(&[], identify_callsite!(&PROBE)),
+    Kind::EVENT,
+);
+
+impl Callsite for LevelProbe {
+    fn set_interest(&self, interest: Interest) {
+        if IN_OWN_REBUILD.get() {
+            HAS_UNFILTERED.set(!interest.is_never());
+        } else {
+            FOREIGN_REBUILDS.fetch_add(1, Ordering::SeqCst);
+            log::set_max_level(log::LevelFilter::Trace);
+        }
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &PROBE_METADATA
+    }
+}

@@ -1,0 +1,224 @@
+//! [RFC 3339] date-times, written digit by digit: nothing here allocates.
+//!
+//! The calendar covers the years 0 to 9999, which have four digits. A time outside of them is shown
+//! as the first or the last of these days.
+//!
+//! [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339
+
+use std::{
+    fmt,
+    time::{SystemTime, SystemTimeError, UNIX_EPOCH},
+};
+
+/// Displays a time in UTC, in microseconds: `2026-11-20T08:46:12.123456Z`.
+///
+/// ```
+/// use std::time::UNIX_EPOCH;
+/// use spanwise_core::internal::rfc3339::Utc;
+///
+/// assert_eq!(Utc(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000000Z");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Utc(pub SystemTime);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (second, nanos) = since_epoch(self.0);
+        let mut micros = [0; 6];
+        write_fraction(&mut micros, nanos);
+        let ascii = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        let date_time = date_time(second);
+        write!(f, "{}.{}Z", ascii(&date_time), ascii(&micros))
+    }
+}
+
+/// Returns the second since 1970, negative before, and the nanoseconds within it.
+#[inline(always)] // A part of what `JsonLayer` does for each line.
+#[must_use]
+pub fn since_epoch(time: SystemTime) -> (i64, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (since.as_secs().cast_signed(), since.subsec_nanos()),
+        Err(before) => before_epoch(&before),
+    }
+}
+
+#[cold]
+fn before_epoch(before: &SystemTimeError) -> (i64, u32) {
+    let before = before.duration();
+    let second = -before.as_secs().cast_signed();
+    match before.subsec_nanos() {
+        0 => (second, 0),
+        nanos => (second - 1, 1_000_000_000 - nanos),
+    }
+}
+
+/// Returns the date and the time of day at `second` since 1970: `2026-11-20T08:46:12`. For local
+/// time, add the offset to `second`.
+#[must_use]
+pub fn date_time(second: i64) -> [u8; DATE_TIME_LEN] {
+    let second = second.clamp(FIRST_SECOND, LAST_SECOND);
+    let (year, month, day) = date(second.div_euclid(DAY));
+    let second = second.rem_euclid(DAY) as u32;
+    let mut text = *b"0000-00-00T00:00:00";
+    write_digits(&mut text[..4], year);
+    for (at, number) in [
+        (5, month),
+        (8, day),
+        (11, second / 3600),
+        (14, second / 60 % 60),
+        (17, second % 60),
+    ] {
+        write_digits(&mut text[at..at + 2], number);
+    }
+    text
+}
+
+/// The length of a date and a time of day: `2026-11-20T08:46:12`.
+pub const DATE_TIME_LEN: usize = 19;
+
+/// Returns the offset from UTC of `minutes` east of Greenwich: `+05:30`. Hours past 99 are cut off.
+#[must_use]
+pub fn offset(minutes: i16) -> [u8; 6] {
+    let mut text = *b"+00:00";
+    if minutes < 0 {
+        text[0] = b'-';
+    }
+    let minutes = u32::from(minutes.unsigned_abs());
+    write_digits(&mut text[1..3], minutes / 60);
+    write_digits(&mut text[4..], minutes % 60);
+    text
+}
+
+/// Writes the first 3, 6 or 9 digits of a fraction of `nanos` nanoseconds, as many as `digits` has.
+#[inline]
+pub fn write_fraction(digits: &mut [u8], nanos: u32) {
+    match digits.len() {
+        3 => write_digits(digits, nanos / 1_000_000),
+        6 => write_digits(digits, nanos / 1_000),
+        _ => write_digits(digits, nanos),
+    }
+}
+
+/// Writes the last digits of `number`, as many as `digits` has: from the end, two at a time.
+#[inline]
+fn write_digits(digits: &mut [u8], mut number: u32) {
+    let mut pairs = digits.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + (number % 10) as u8;
+    }
+}
+
+/// Returns the year, month and day at `days` since 1970-01-01, by the method of Howard Hinnant's
+/// [`civil_from_days`]: years that start in March have their leap day at the end, and repeat every
+/// 400 years.
+///
+/// [`civil_from_days`]: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+fn date(days: i64) -> (u32, u32, u32) {
+    let days = days + 719_468; // since 0000-03-01
+    let era = days.div_euclid(146_097);
+    let day = days.rem_euclid(146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + i64::from(month <= 2);
+    (year as u32, month as u32, day as u32)
+}
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// 0000-01-01T00:00:00Z
+const FIRST_SECOND: i64 = -62_167_219_200;
+
+/// 9999-12-31T00:00:00Z
+const LAST_SECOND: i64 = 253_402_214_400;
+
+/// `00` to `99`.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn check(second: i64, expected: &str) {
+        assert_eq!(str::from_utf8(&date_time(second)), Ok(expected));
+    }
+
+    #[test]
+    fn date_times_follow_the_calendar() {
+        check(0, "1970-01-01T00:00:00");
+        check(-1, "1969-12-31T23:59:59");
+        check(951_782_400, "2000-02-29T00:00:00");
+        check(1_735_689_599, "2024-12-31T23:59:59");
+        check(1_795_275_906, "2026-11-21T15:45:06");
+        check(4_107_542_400, "2100-03-01T00:00:00");
+        check(-62_162_121_600, "0000-02-29T00:00:00");
+        check(i64::MIN, "0000-01-01T00:00:00");
+        check(i64::MAX, "9999-12-31T00:00:00");
+    }
+
+    #[test]
+    fn each_day_follows_the_day_before() {
+        let is_leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_of = |year, month| match month {
+            2 if is_leap(year) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let mut expected = (0, 1, 1);
+        for days in FIRST_SECOND / DAY..=LAST_SECOND / DAY {
+            assert_eq!(date(days), expected);
+            let (year, month, day) = expected;
+            expected = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                (_, day) if day == days_of(year, month) => (year, month + 1, 1),
+                (_, day) => (year, month, day + 1),
+            };
+        }
+        assert_eq!(expected, (10_000, 1, 1));
+    }
+
+    #[test]
+    fn offsets_have_hours_and_minutes() {
+        for (minutes, expected) in [
+            (0, "+00:00"),
+            (330, "+05:30"),
+            (-600, "-10:00"),
+            (-1_439, "-23:59"),
+        ] {
+            assert_eq!(str::from_utf8(&offset(minutes)), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn utc_shows_microseconds() {
+        let check = |time: SystemTime, expected| assert_eq!(Utc(time).to_string(), expected);
+        let since = |nanos| UNIX_EPOCH + Duration::from_nanos(nanos);
+        check(
+            since(1_795_275_906_000_001_999),
+            "2026-11-21T15:45:06.000001Z",
+        );
+        check(since(999_999_999), "1970-01-01T00:00:00.999999Z");
+        check(
+            UNIX_EPOCH - Duration::from_nanos(1),
+            "1969-12-31T23:59:59.999999Z",
+        );
+    }
+}

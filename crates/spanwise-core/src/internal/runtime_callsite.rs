@@ -1,0 +1,332 @@
+//! Callsites made while the program runs, for events that come from elsewhere than a macro of
+//! `tracing`, and for spans whose fields a set-up decides.
+//!
+//! A record of the `log` crate and a panic have a target, a file and a line of their own. Here each
+//! origin gets a callsite when it is first seen. Every layer then sees the real origin, decides
+//! once per callsite, and costs what it costs for a macro.
+//!
+//! A callsite is never freed, since `tracing` wants it static. There are at most [`MAX_CALLSITES`],
+//! of at most [`MAX_TEXT_LEN`] bytes of text each. Looking one up takes no lock.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tracing::Span;
+use tracing_core::{
+    Event, Kind, Level, LevelFilter, Metadata, callsite, callsite::DefaultCallsite, dispatcher,
+    field::FieldSet, identify_callsite, subscriber::Interest,
+};
+
+/// Further origins get no callsite.
+pub const MAX_CALLSITES: usize = 4096;
+
+/// Names and paths of one origin may have this many bytes in all.
+pub const MAX_TEXT_LEN: usize = 2048;
+
+/// Where an event or a span comes from, and which fields it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Its level.
+    pub level: Level,
+    /// Its target.
+    pub target: &'a str,
+    /// The path of the module.
+    pub module_path: Option<&'a str>,
+    /// The source file.
+    pub file: Option<&'a str>,
+    /// The line in that file, from 1.
+    pub line: Option<u32>,
+    /// The names of the fields, each different from the others.
+    pub fields: &'a [&'a str],
+}
+
+/// A callsite for events of one [`Origin`], or for its spans.
+///
+/// ```
+/// use spanwise_core::internal::runtime_callsite::{Origin, RuntimeCallsite};
+/// use tracing::Level;
+///
+/// let origin = Origin {
+///     level: Level::WARN,
+///     target: "shop::pay",
+///     module_path: None,
+///     file: Some("src/pay.rs"),
+///     line: Some(7),
+///     fields: &["message", "order_id"],
+/// };
+/// let callsite = RuntimeCallsite::get(&origin).expect("it is one of the first");
+/// assert_eq!(callsite.metadata().line(), Some(7));
+/// if callsite.is_enabled() {
+///     callsite.emit(&[Some(&"paid"), Some(&42)]);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct RuntimeCallsite {
+    metadata: &'static Metadata<'static>,
+    /// Registers itself when it is first asked, and keeps what the subscribers said.
+    interest: DefaultCallsite,
+    hash: u64,
+    next: Slot,
+}
+
+type Slot = OnceLock<&'static RuntimeCallsite>;
+
+const BUCKETS: usize = 1024;
+
+static TABLE: [Slot; BUCKETS] = [const { OnceLock::new() }; BUCKETS];
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+impl RuntimeCallsite {
+    /// Returns the callsite of `origin`, made if it is the first time; none if there are too many,
+    /// or if its texts are too long.
+    #[inline]
+    #[must_use]
+    pub fn get(origin: &Origin<'_>) -> Option<&'static Self> {
+        let hash = origin.hash();
+        let mut slot = &TABLE[(hash >> 54) as usize];
+        while let Some(callsite) = slot.get() {
+            if callsite.hash == hash && origin.matches(callsite.metadata) {
+                return Some(callsite);
+            }
+            slot = &callsite.next;
+        }
+        insert(slot, origin, hash)
+    }
+
+    /// Makes a callsite for spans called `name`.
+    ///
+    /// It stays for good, and is not among those that [`get`](Self::get) counts: make one when the
+    /// program is set up, not for each span.
+    #[must_use]
+    pub fn new_span(name: &'static str, origin: &Origin<'_>) -> &'static Self {
+        make(name, Kind::SPAN, origin, origin.hash())
+    }
+
+    /// Opens a span that has no parent, with one value for each field of the origin. Whether a
+    /// subscriber wants it says [`is_enabled`](Self::is_enabled).
+    ///
+    /// # Panics
+    /// With debug assertions, if there are more or fewer values than fields.
+    #[inline]
+    #[must_use]
+    pub fn open_root(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) -> Span {
+        Span::new_root(self.metadata, &self.metadata.fields().value_set_all(values))
+    }
+
+    /// Returns what layers see of the callsite.
+    #[must_use]
+    pub fn metadata(&self) -> &'static Metadata<'static> {
+        self.metadata
+    }
+
+    /// Returns whether some subscriber wants an event, or a span, of this callsite now.
+    #[inline]
+    #[must_use]
+    pub fn is_enabled(&'static self) -> bool {
+        if *self.metadata.level() > LevelFilter::current() {
+            return false;
+        }
+        let interest = self.interest.interest();
+        !interest.is_never()
+            && (interest.is_always()
+                || dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)))
+    }
+
+    /// Emits an event with these values, one for each field of the origin.
+    ///
+    /// # Panics
+    /// With debug assertions, if there are more or fewer values than fields. Without them, there is
+    /// no event then.
+    #[inline]
+    #[track_caller]
+    pub fn emit(&'static self, values: &[Option<&dyn tracing_core::field::Value>]) {
+        let fields = self.metadata.fields();
+        debug_assert_eq!(values.len(), fields.len(), "one value for each field");
+        if values.len() == fields.len() {
+            Event::dispatch(self.metadata, &fields.value_set_all(values));
+        }
+    }
+}
+
+impl Origin<'_> {
+    /// Over the level, the line and all bytes of the target, the file and the names: targets and
+    /// keys that a program makes up may differ anywhere.
+    #[inline]
+    fn hash(&self) -> u64 {
+        let place = u64::from(self.line.unwrap_or_default()) << 8;
+        let mut hash = mix(SEED, place | u64::from(level_number(self.level)));
+        hash = mix_text(hash, self.target);
+        hash = mix_text(hash, self.file.unwrap_or_default());
+        // Most records have a message alone.
+        let names = self.fields.iter().skip(1);
+        names.fold(hash, |hash, name| mix_text(hash, name))
+    }
+
+    #[inline]
+    fn matches(&self, metadata: &Metadata<'_>) -> bool {
+        let names = metadata.fields();
+        *metadata.level() == self.level
+            && metadata.line() == self.line
+            && metadata.target() == self.target
+            && metadata.file() == self.file
+            && metadata.module_path() == self.module_path
+            && names.len() == self.fields.len()
+            && names
+                .iter()
+                .map(|field| field.name())
+                .eq(self.fields.iter().copied())
+    }
+
+    fn text_len(&self) -> usize {
+        let optional = [self.module_path, self.file];
+        let optional = optional.into_iter().flatten();
+        let texts = optional.chain(self.fields.iter().copied());
+        self.target.len() + texts.map(str::len).sum::<usize>()
+    }
+}
+
+const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A multiplication whose halves are both kept, as wyhash mixes words.
+#[inline]
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = u128::from(hash ^ word) * u128::from(SEED);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[inline]
+fn mix_text(hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut chunks = bytes.chunks_exact(8);
+    let mut hash = mix(hash, bytes.len() as u64);
+    for chunk in &mut chunks {
+        let word = chunk.first_chunk().copied().unwrap_or_default();
+        hash = mix(hash, u64::from_le_bytes(word));
+    }
+    let rest = chunks.remainder().iter();
+    let rest = rest.fold(0, |word, byte| word << 8 | u64::from(*byte));
+    mix(hash, rest)
+}
+
+fn level_number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+#[cold]
+fn insert(
+    mut slot: &'static Slot,
+    origin: &Origin<'_>,
+    hash: u64,
+) -> Option<&'static RuntimeCallsite> {
+    let is_full = COUNT.load(Ordering::Relaxed) >= MAX_CALLSITES;
+    if is_full || origin.text_len() > MAX_TEXT_LEN {
+        return None;
+    }
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    let made = make("event", Kind::EVENT, origin, hash);
+    loop {
+        // Another thread may have filled this slot meanwhile, with this origin or with another one.
+        let there = *slot.get_or_init(|| made);
+        if there.hash == hash && origin.matches(there.metadata) {
+            return Some(there);
+        }
+        slot = &there.next;
+    }
+}
+
+fn make(
+    name: &'static str,
+    kind: Kind,
+    origin: &Origin<'_>,
+    hash: u64,
+) -> &'static RuntimeCallsite {
+    fn leak(text: &str) -> &'static str {
+        text.to_owned().leak()
+    }
+    let fields: Vec<&'static str> = origin.fields.iter().map(|name| leak(name)).collect();
+    let identity: &'static Identity = Box::leak(Box::default());
+    let metadata = identity.metadata.get_or_init(|| {
+        Metadata::new(
+            name,
+            leak(origin.target),
+            origin.level,
+            origin.file.map(leak),
+            origin.line,
+            origin.module_path.map(leak),
+            FieldSet::new(fields.leak(), identify_callsite!(identity)),
+            kind,
+        )
+    });
+    Box::leak(Box::new(RuntimeCallsite {
+        metadata,
+        interest: DefaultCallsite::new(metadata),
+        hash,
+        next: OnceLock::new(),
+    }))
+}
+
+/// What metadata and fields are told apart by. Registered is the [`DefaultCallsite`], which takes
+/// no lock for it.
+#[derive(Default)]
+struct Identity {
+    metadata: OnceLock<Metadata<'static>>,
+}
+
+impl callsite::Callsite for Identity {
+    /// Kept by the [`DefaultCallsite`].
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.metadata
+            .get()
+            .unwrap_or_else(|| unreachable!("set before anybody sees the identity"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_origins_have_short_chains() {
+        const TARGET: &str = "a_service::a_module";
+        let number = |number: usize| format!("tenant-{number:06}::requests");
+        let cases: [(&str, &dyn Fn(usize) -> u64); 4] = [
+            ("target", &|n| hash(&number(n), "src/lib.rs", &["message"])),
+            ("file", &|n| hash(TARGET, &number(n), &["message"])),
+            ("key", &|n| {
+                hash(TARGET, "src/lib.rs", &["message", &number(n), "last"])
+            }),
+            ("short", &|n| hash(&format!("{n}-abc"), "", &["message"])),
+        ];
+        for (what, hash_of) in cases {
+            let mut chains = [0; BUCKETS];
+            for n in 0..MAX_CALLSITES {
+                chains[(hash_of(n) >> 54) as usize] += 1;
+            }
+            let longest = chains.iter().max();
+            assert!(longest < Some(&24), "{what}: {longest:?}");
+        }
+    }
+
+    fn hash(target: &str, file: &str, fields: &[&str]) -> u64 {
+        let origin = Origin {
+            level: Level::INFO,
+            target,
+            module_path: None,
+            file: Some(file),
+            line: Some(7),
+            fields,
+        };
+        origin.hash()
+    }
+}

@@ -1,0 +1,189 @@
+//! Counting on many threads.
+
+use std::{
+    cell::Cell,
+    fmt,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// A counter for what happens at every event: each thread has a shard of its own to count in, so that threads neither wait for each other nor take a
+/// cache line from each other. It costs a fifth of an atomic addition, and 2 KiB.
+///
+/// ```
+/// use spanwise_core::internal::ShardedCounter;
+///
+/// let counter = ShardedCounter::default();
+/// std::thread::scope(|scope| {
+///     for _ in 0..3 {
+///         scope.spawn(|| (0..1000).for_each(|_| counter.count()));
+///     }
+/// });
+/// assert_eq!(counter.total(), 3000);
+/// ```
+pub struct ShardedCounter {
+    shards: Box<[CounterShard; SHARDS]>,
+    /// Of the threads that have no shard: there are more of them than shards.
+    overflow: AtomicU64,
+}
+
+/// A cache line.
+#[repr(align(64))]
+struct CounterShard(AtomicU64);
+
+const SHARDS: usize = 32;
+
+impl ShardedCounter {
+    /// One more.
+    #[inline]
+    pub fn count(&self) {
+        match self.shards.get(SHARD.get()) {
+            // Nobody else writes to it.
+            Some(CounterShard(count)) => count.store(
+                count.load(Ordering::Relaxed).wrapping_add(1),
+                Ordering::Relaxed,
+            ),
+            None => self.count_slow(),
+        }
+    }
+
+    #[cold]
+    fn count_slow(&self) {
+        if SHARD.get() == UNASSIGNED {
+            lease_shard();
+            return self.count();
+        }
+        self.overflow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let shards = self.shards.iter().map(|CounterShard(count)| count);
+        shards
+            .chain([&self.overflow])
+            .map(|count| count.load(Ordering::Relaxed))
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+impl Default for ShardedCounter {
+    fn default() -> Self {
+        Self {
+            shards: Box::new([const { CounterShard(AtomicU64::new(0)) }; SHARDS]),
+            overflow: AtomicU64::new(0),
+        }
+    }
+}
+
+impl fmt::Debug for ShardedCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ShardedCounter")
+            .field(&self.total())
+            .finish()
+    }
+}
+
+/// Of a thread that has not counted yet.
+const UNASSIGNED: usize = usize::MAX;
+/// Of a thread that has none.
+const NO_SHARD: usize = usize::MAX - 1;
+
+thread_local! {
+    /// The number of this thread's shard, in every counter.
+    static SHARD: Cell<usize> = const { Cell::new(UNASSIGNED) };
+    static LEASE: ShardLease = const { ShardLease };
+}
+
+/// A bit for each shard that a thread has. By it, what a thread counted that is gone is seen by the one that has its shard next.
+static TAKEN: AtomicU32 = const {
+    assert!(SHARDS == u32::BITS as usize);
+    AtomicU32::new(0)
+};
+
+#[cold]
+fn lease_shard() {
+    // Not on a thread that is ending: nobody would give the shard back.
+    let is_alive = LEASE.try_with(|_| ()).is_ok();
+    let take_one = || {
+        let with_first_vacant = |taken: u32| (taken != u32::MAX).then(|| taken | (taken + 1));
+        let taken = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Relaxed, with_first_vacant);
+        taken.ok().map(|before| before.trailing_ones() as usize)
+    };
+    let shard = is_alive.then(take_one).flatten();
+    SHARD.set(shard.unwrap_or(NO_SHARD));
+}
+
+/// Gives the thread's shard to the next one.
+struct ShardLease;
+
+impl Drop for ShardLease {
+    fn drop(&mut self) {
+        let shard = SHARD.replace(NO_SHARD);
+        if shard < SHARDS {
+            TAKEN.fetch_and(!(1 << shard), Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    #[test]
+    fn counts_with_more_threads_than_shards() {
+        const THREADS: usize = 2 * SHARDS;
+        let counter = ShardedCounter::default();
+        for _ in 0..3 {
+            let barrier = Barrier::new(THREADS);
+            thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        counter.count();
+                        barrier.wait();
+                        (1..500).for_each(|_| counter.count());
+                    });
+                }
+            });
+        }
+        assert_eq!(counter.total(), 3 * THREADS as u64 * 500);
+        assert!(
+            counter.overflow.load(Ordering::Relaxed) > 0,
+            "some had no shard"
+        );
+        let before = counter.overflow.load(Ordering::Relaxed);
+        thread::scope(|scope| scope.spawn(|| counter.count()).join().unwrap());
+        assert_eq!(
+            counter.overflow.load(Ordering::Relaxed),
+            before,
+            "a shard was free again"
+        );
+    }
+
+    #[test]
+    fn ending_thread_still_counts() {
+        static COUNTER: std::sync::LazyLock<ShardedCounter> =
+            std::sync::LazyLock::new(ShardedCounter::default);
+        struct Last;
+        impl Drop for Last {
+            fn drop(&mut self) {
+                COUNTER.count();
+            }
+        }
+        thread_local!(static LAST: Last = const { Last });
+        for first in [true, false] {
+            let before = COUNTER.total();
+            let counting = thread::spawn(move || {
+                // What is used first ends last.
+                if first {
+                    LAST.with(|_| ());
+                }
+                COUNTER.count();
+                LAST.with(|_| ());
+            });
+            counting.join().unwrap();
+            assert_eq!(COUNTER.total() - before, 2);
+        }
+    }
+}

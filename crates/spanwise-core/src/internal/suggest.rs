@@ -1,0 +1,112 @@
+//! «Did you mean …?»
+
+/// The candidate within two edits of `word` (a letter more, less, changed, or two swapped), nearest
+/// first; case does not count.
+///
+/// ```
+/// assert_eq!(spanwise_core::internal::suggest::closest("LOG_FROMAT", ["LOG_FORMAT", "LOG_OUTPUT"]), Some("LOG_FORMAT"));
+/// assert_eq!(spanwise_core::internal::suggest::closest("jsn", ["json", "pretty"]), Some("json"));
+/// assert_eq!(spanwise_core::internal::suggest::closest("LOG_ROTATION", ["LOG_FORMAT", "LOG_OUTPUT"]), None);
+/// ```
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Two edits turn any word of two letters into any other: a short word may differ by less.
+    closest_within(
+        if word.chars().count() <= 3 { 1 } else { 2 },
+        word,
+        candidates,
+    )
+}
+
+/// The name of a variable that `name` is taken for: within one edit, or two if it has nine letters.
+///
+/// ```
+/// use spanwise_core::internal::suggest::closest_name;
+///
+/// assert_eq!(closest_name("LOG_FROMAT", ["LOG_FORMAT", "LOG_FILE"]), Some("LOG_FORMAT"));
+/// assert_eq!(closest_name("LOG_FORMATTER", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// assert_eq!(closest_name("LOG_FLIES", ["LOG_FORMAT", "LOG_FILE"]), None);
+/// ```
+pub fn closest_name<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let letters = name.chars().filter(|c| c.is_alphabetic()).count();
+    closest_within(if letters < 9 { 1 } else { 2 }, name, candidates)
+}
+
+fn closest_within<'a>(
+    max_edits: usize,
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word: Vec<char> = word.to_lowercase().chars().collect();
+    let edits =
+        |candidate: &str| edits(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
+    candidates
+        .into_iter()
+        .map(|candidate| (edits(candidate), candidate))
+        .filter(|(edits, _)| *edits <= max_edits)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The level that `word` is taken for: spelled with a mistake, or named as other loggers do.
+///
+/// ```
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("inof"), Some("info"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("verbose"), Some("debug"));
+/// assert_eq!(spanwise_core::internal::suggest::closest_level("shop"), None);
+/// ```
+#[must_use]
+pub fn closest_level(word: &str) -> Option<&'static str> {
+    let foreign = FOREIGN_LEVELS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word));
+    foreign
+        .map(|(_, level)| *level)
+        .or_else(|| closest(word, LEVELS))
+}
+
+pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Names that other loggers give to levels, and that are not understood here.
+const FOREIGN_LEVELS: [(&str, &str); 16] = [
+    ("warnings", "warn"),
+    ("err", "error"),
+    ("severe", "error"),
+    ("alert", "error"),
+    ("emergency", "error"),
+    ("notice", "info"),
+    ("information", "info"),
+    ("informational", "info"),
+    ("verbose", "debug"),
+    ("dbg", "debug"),
+    ("fine", "debug"),
+    ("finest", "trace"),
+    ("trc", "trace"),
+    ("all", "trace"),
+    ("none", "off"),
+    ("silent", "off"),
+];
+
+/// Damerau-Levenshtein distance, each pair of letters swapped at most once (optimal string
+/// alignment).
+fn edits(a: &[char], b: &[char]) -> usize {
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let mut min_edits = (last[j] + usize::from(from != to))
+                .min(last[j + 1] + 1)
+                .min(row[j] + 1);
+            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                min_edits = min_edits.min(before[j - 1] + 1);
+            }
+            row.push(min_edits);
+        }
+        before = last;
+        last = row;
+    }
+    last[b.len()]
+}

@@ -1,0 +1,107 @@
+//! A first look at values: whether they may be handed on as they are.
+
+use std::{error::Error, fmt, ptr};
+
+use tracing_core::{Field, field::Visit};
+
+use super::plan::{FieldPlan, Handling};
+use crate::Redact;
+
+/// Whether some value must not be handed on as it is. Costs less than to read and to keep them.
+pub(super) fn needs_redaction(
+    plan: &FieldPlan,
+    policy: &dyn Redact,
+    record: &dyn Fn(&mut dyn Visit),
+) -> bool {
+    let mut precheck = Precheck {
+        plan,
+        policy,
+        differs: false,
+    };
+    record(&mut precheck);
+    precheck.differs
+}
+
+struct Precheck<'a> {
+    plan: &'a FieldPlan,
+    policy: &'a dyn Redact,
+    differs: bool,
+}
+
+impl Precheck<'_> {
+    /// Notes a value of which `shows_all` tells whether the policy shows all of it.
+    #[inline]
+    fn visit(&mut self, field: &Field, shows_all: impl FnOnce(&dyn Redact, &str) -> bool) {
+        self.visit_as(self.plan.text_handling(field), field, shows_all);
+    }
+
+    /// Notes a value without a text.
+    #[inline]
+    fn visit_plain(&mut self, handling: Option<Handling>, field: &Field) {
+        self.visit_as(handling, field, |_, _| true);
+    }
+
+    #[inline]
+    fn visit_as(
+        &mut self,
+        handling: Option<Handling>,
+        field: &Field,
+        shows_all: impl FnOnce(&dyn Redact, &str) -> bool,
+    ) {
+        self.differs = self.differs
+            || match handling {
+                Some(Handling::Show) => false,
+                Some(Handling::Scan) => !shows_all(self.policy, field.name()),
+                Some(Handling::Redact | Handling::Remove | Handling::Replace) | None => true,
+            };
+    }
+}
+
+impl Visit for Precheck<'_> {
+    fn record_f64(&mut self, field: &Field, _: f64) {
+        self.visit_plain(self.plan.number_handling(field), field);
+    }
+
+    fn record_i64(&mut self, field: &Field, _: i64) {
+        self.visit_plain(self.plan.number_handling(field), field);
+    }
+
+    fn record_u64(&mut self, field: &Field, _: u64) {
+        self.visit_plain(self.plan.number_handling(field), field);
+    }
+
+    fn record_i128(&mut self, field: &Field, _: i128) {
+        self.visit_plain(self.plan.number_handling(field), field);
+    }
+
+    fn record_u128(&mut self, field: &Field, _: u128) {
+        self.visit_plain(self.plan.number_handling(field), field);
+    }
+
+    fn record_bool(&mut self, field: &Field, _: bool) {
+        self.visit_plain(self.plan.bool_handling(field), field);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.visit(field, |policy, key| shows_all(policy, key, value));
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.visit(field, |policy, key| {
+            shows_all(policy, key, &String::from_utf8_lossy(value))
+        });
+    }
+
+    fn record_error(&mut self, field: &Field, _: &(dyn Error + 'static)) {
+        self.visit(field, |_, _| false);
+    }
+
+    fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
+        self.visit(field, |_, _| false);
+    }
+}
+
+fn shows_all(policy: &dyn Redact, key: &str, text: &str) -> bool {
+    // Borrowed is not enough: it may be borrowed from elsewhere.
+    ptr::eq(&*policy.redact_value(key, text), text)
+}

@@ -1,0 +1,78 @@
+//! Lists of words joined by commas: the grammar that most settings share.
+
+use std::ops::Range;
+
+use crate::{ParseError, parse_error::Problem};
+
+/// One word of a list, without the blanks around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// The word; empty between two commas.
+    pub text: &'a str,
+    /// Where the word is, in bytes of the list.
+    pub range: Range<usize>,
+}
+
+/// Splits a list at its commas, but not at those inside `[…]`, `{…}` or double quotes.
+///
+/// ```
+/// let words = spanwise_core::words::split("info, [a{b=1,c=2}]=debug");
+/// let words: Vec<&str> = words.map(|word| word.text).collect();
+/// assert_eq!(words, ["info", "[a{b=1,c=2}]=debug"]);
+/// ```
+pub fn split(list: &str) -> impl Iterator<Item = Word<'_>> {
+    let (mut depth, mut is_quoted) = (0_usize, false);
+    let parts = list.split(move |c| {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '[' | '{' if !is_quoted => depth += 1,
+            ']' | '}' if !is_quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0 && !is_quoted
+    });
+    let mut start = 0;
+    parts.map(move |part| {
+        let text = part.trim();
+        let begin = start + (part.len() - part.trim_start().len());
+        start += part.len() + 1;
+        Word {
+            text,
+            range: begin..begin + text.len(),
+        }
+    })
+}
+
+/// Parses each word of a list, leaves out empty words, and reports the problems of all.
+///
+/// # Errors
+/// The problems of every word that `parse` refuses.
+///
+/// ```
+/// use spanwise_core::{Problem, words};
+///
+/// let number = |word: &str| word.parse::<u8>().map_err(|_| Problem::new(format!("`{word}` is not a number")));
+/// assert_eq!(words::parse_each("1, 2,,3", number), Ok(vec![1, 2, 3]));
+/// let error = words::parse_each("1,x,y", number).unwrap_err();
+/// assert_eq!(error.problems()[1].range, Some(4..5));
+/// ```
+pub fn parse_each<'a, T>(
+    list: &'a str,
+    mut parse: impl FnMut(&'a str) -> Result<T, Problem>,
+) -> Result<Vec<T>, ParseError> {
+    let mut problems = Vec::new();
+    let mut values = Vec::new();
+    for word in split(list).filter(|word| !word.text.is_empty()) {
+        match parse(word.text) {
+            Ok(value) => values.push(value),
+            Err(problem) => problems.push(problem.at(word.range)),
+        }
+    }
+    ParseError::check(problems).map(|()| values)
+}
+
+/// Returns the problem of a word whose name the list has already.
+#[must_use]
+pub fn repeated(word: &str, name: &str) -> Problem {
+    Problem::new(format!("`{word}`: `{name}` is there twice: write it once"))
+}

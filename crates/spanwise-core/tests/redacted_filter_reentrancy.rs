@@ -1,0 +1,63 @@
+//! A filter of tracing-subscriber's remembers what it said of an event until it is handed it. Behind a policy the values are read in
+//! between, and may log.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
+mod support;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use spanwise_core::LayerExt;
+use support::redaction::NoHunter;
+use tracing::{Event, Level, Subscriber, error, info};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, prelude::*};
+
+#[derive(Clone, Default)]
+struct SeenMessages(Arc<Mutex<Vec<(Level, u32)>>>);
+
+impl<S: Subscriber> Layer<S> for SeenMessages {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let place = event.metadata().line().unwrap();
+        self.0
+            .lock()
+            .unwrap()
+            .push((*event.metadata().level(), place));
+    }
+}
+
+struct Does(fn());
+
+impl fmt::Debug for Does {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0();
+        f.write_str("done")
+    }
+}
+
+#[test]
+fn redacted_filter_gets_only_enabled_events() {
+    let seen = SeenMessages::default();
+    let filtered = seen.clone().with_filter(LevelFilter::ERROR);
+    let stack = tracing_subscriber::registry()
+        .with(filtered.redacted(Arc::new(NoHunter)))
+        .with(SeenMessages::default());
+    tracing::subscriber::set_global_default(stack).unwrap();
+    let take = || std::mem::take(&mut *seen.0.lock().unwrap());
+
+    error!(v = ?Does(|| { let _ = tracing::enabled!(Level::DEBUG); }), "asks");
+    assert_eq!(take().len(), 1);
+    info!(v = ?Does(|| error!("inner")), "logs an error");
+    assert_eq!(take().len(), 1, "the inner one");
+    info!(v = ?Does(|| info!("inner")), "logs what is not wanted");
+    assert_eq!(take(), []);
+    error!(v = ?Does(|| info!("inner")), "is wanted");
+    assert_eq!(take().len(), 1);
+    for _ in 0..3 {
+        error!("plain");
+        info!("plain");
+    }
+    assert_eq!(take().len(), 3);
+}

@@ -1,0 +1,32 @@
+//! What of a caller's headers goes on to others: by which the parsers are checked, and fuzzed, from outside.
+
+use http::{HeaderMap, HeaderName};
+
+use crate::{
+    baggage::{BAGGAGE, Baggage, Outgoing},
+    id,
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
+};
+
+/// The headers that came from a trusted sender, read and written again as they would be if all of them went on unchanged.
+#[must_use]
+pub fn reserialize_headers(received: &HeaderMap) -> HeaderMap {
+    let mut sent = HeaderMap::new();
+    if let Some(trace) = TraceContext::from_headers(received) {
+        sent.insert(TRACEPARENT, trace.traceparent());
+        sent.extend(trace.tracestate().map(|state| (TRACESTATE, state)));
+    }
+    let mut baggage = Outgoing::default();
+    for (key, member) in Baggage::from_headers(received).iter() {
+        baggage.push(key, &member.value, &member.properties);
+    }
+    sent.extend(baggage.header().map(|baggage| (BAGGAGE, baggage)));
+    let id = received.get(X_REQUEST_ID);
+    sent.extend(
+        id.filter(|id| id::request_id(id).is_some())
+            .map(|id| (X_REQUEST_ID, id.clone())),
+    );
+    sent
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

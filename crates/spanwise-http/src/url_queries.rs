@@ -1,0 +1,68 @@
+//! Texts of errors, without the queries of the URLs in them.
+
+use std::borrow::Cow;
+
+/// Returns `text` without what follows `?` or `#` in each URL. A query holds what a path does not:
+/// tokens, names, addresses.
+pub(crate) fn without_queries(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(starts_path) {
+        let (before, url) = rest.split_at(at);
+        let url = &url[..url.find(ends_url).unwrap_or(url.len())];
+        // Of the text around it; a query may have them inside.
+        let url = url.trim_end_matches([')', ']', '}', '`', '\'', ',', ':', '.']);
+        let kept = url.find(['?', '#']).filter(|at| at + 1 < url.len());
+        let kept = kept.unwrap_or(url.len());
+        shown.push_str(before);
+        shown.push_str(&url[..kept]);
+        rest = &rest[at + url.len()..];
+    }
+    if shown.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// What stands before it, a scheme and a host, may be left out.
+fn starts_path(c: char) -> bool {
+    matches!(c, '/' | '?')
+}
+
+/// No URL has one of these: they are percent-encoded.
+fn ends_url(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_removed_from_texts() {
+        for (text, shown) in [
+            (
+                "error sending request for url (http://shop/a?token=canary)",
+                "error sending request for url (http://shop/a)",
+            ),
+            (
+                "http://shop/a?x=canary#canary: refused",
+                "http://shop/a: refused",
+            ),
+            ("GET /a?x=canary HTTP/1.1", "GET /a HTTP/1.1"),
+            (
+                "two: `http://a/?canary` and \"https://b/c#canary\"",
+                "two: `http://a/` and \"https://b/c\"",
+            ),
+            ("http://[::1]:80/a?x=canary", "http://[::1]:80/a"),
+            ("http://a?x=canary/y", "http://a"),
+            ("(http://a/b?ids[]=canary&(x)=canary)", "(http://a/b)"),
+            ("a/b and no url", "a/b and no url"),
+            ("is it there? no", "is it there? no"),
+            ("", ""),
+        ] {
+            assert_eq!(without_queries(text), shown);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! In processes of their own: what is let go of while a thread ends cannot panic without ending the
+//! process.
+
+use std::{cell::RefCell, convert::Infallible, future::pending, pin::Pin};
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use spanwise_core::ContextLayer;
+use spanwise_http::{ServerFuture, record, record_timing, server};
+use spanwise_json::JsonLayer;
+use spanwise_testing::support::Lines;
+use tower::{Layer, Service};
+use tracing_subscriber::prelude::*;
+
+use crate::support::alone;
+
+type Body = Empty<&'static [u8]>;
+type Handler = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+/// What a runtime holds that is kept for a thread.
+struct Kept(#[expect(dead_code, reason = "it is dropped")] ServerFuture<Handler>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        record("order.id", 42);
+        record_timing("end");
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// A thread that ends with a request in its thread-locals.
+fn end_a_thread() {
+    let thread = std::thread::spawn(|| {
+        // Known to the thread before anything of ours, and so let go of after it.
+        KEPT.set(None);
+        let service = tower::service_fn(|_: Request<Body>| -> Handler { Box::pin(pending()) });
+        let response = server().layer(service).call(Request::new(Body::new()));
+        KEPT.set(Some(Kept(response)));
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn no_panic_without_a_registry() {
+    if !alone("exiting_thread::no_panic_without_a_registry") {
+        end_a_thread();
+    }
+}
+
+#[test]
+fn no_panic_with_a_registry() {
+    if alone("exiting_thread::no_panic_with_a_registry") {
+        return;
+    }
+    let lines = Lines::default();
+    tracing_subscriber::registry()
+        .with(ContextLayer::default())
+        .with(JsonLayer::new().with_writer(lines.clone()))
+        .init();
+    end_a_thread();
+    let lines = lines.objects();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["outcome"], "cancelled");
+}

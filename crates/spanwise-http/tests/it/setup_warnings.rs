@@ -1,0 +1,85 @@
+//! Each in a process of its own, whose stderr is read.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use http_body_util::Empty;
+use spanwise_core::{Fault, SelfReport};
+use spanwise_http::{Peer, ServerLayer, Trust, record, server};
+use tower::{Layer, ServiceExt};
+use tracing_subscriber::{prelude::*, registry};
+
+use crate::support::output_alone;
+
+type Body = Empty<&'static [u8]>;
+
+async fn serve_one(layer: ServerLayer, request: Request<Body>, handler: fn()) {
+    let service = tower::service_fn(|_: Request<Body>| async {
+        handler();
+        Ok::<_, Infallible>(Response::new(Body::new()))
+    });
+    layer.layer(service).oneshot(request).await.unwrap();
+}
+
+/// The lines that `test` writes to stderr in a process of its own; `None` in that process.
+fn stderr_of(test: &str) -> Option<Vec<String>> {
+    let stderr = output_alone(test)?.stderr;
+    let stderr = String::from_utf8(stderr).unwrap();
+    Some(stderr.lines().map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn refused_names_warn_once() {
+    if let Some(told) = stderr_of("setup_warnings::refused_names_warn_once") {
+        let line = |name: &str, why: &str| {
+            format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
+        };
+        assert_eq!(told.len(), 4, "{told:#?}");
+        let taken = "they have a field of that name";
+        assert_eq!(told[0], line("outcome", taken));
+        assert_eq!(told[1], line("error", taken));
+        assert_eq!(told[2], line("", "it is empty"));
+        assert_eq!(told[3], line("name.128", "there are 128 others"));
+        return;
+    }
+    registry().init();
+    for _ in 0..3 {
+        serve_one(server(), Request::new(Body::new()), || {
+            record("outcome", "splendid");
+            record("error", "none");
+            record("", 1);
+            for number in 0..200 {
+                record(format!("name.{number}").leak(), number);
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn trusted_networks_without_a_peer_warn() {
+    if let Some(told) = stderr_of("setup_warnings::trusted_networks_without_a_peer_warn") {
+        let line = "spanwise: setup: networks are trusted, but where a request comes from is not known: serve with \
+                    `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`";
+        assert_eq!(told, ["spanwise: setup: ", line]);
+        return;
+    }
+    let from_nowhere = || Request::new(Body::new());
+    let mut from_there = from_nowhere();
+    let peer = Peer("127.0.0.1:80".parse().unwrap());
+    from_there.extensions_mut().insert(peer);
+    let trusting = || server().trust("10.0.0.0/8".parse().unwrap());
+    let faults = || SelfReport::default().stats().faults;
+
+    // Nothing is amiss with any of these.
+    serve_one(server(), from_nowhere(), || {}).await;
+    serve_one(server().trust(Trust::Always), from_nowhere(), || {}).await;
+    serve_one(trusting(), from_there, || {}).await;
+    assert_eq!(faults(), []);
+    // Another thing that was told just before does not keep it back.
+    SelfReport::default().fault(Fault::Setup, &"");
+    for _ in 0..3 {
+        serve_one(trusting(), from_nowhere(), || {}).await;
+    }
+    assert_eq!(faults(), [(Fault::Setup, 2)]);
+}

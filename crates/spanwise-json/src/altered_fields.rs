@@ -1,0 +1,137 @@
+//! What a line says of its own fields: whose values are truncated, and whose are hidden.
+
+use crate::{
+    format::{REDACTED, TRUNCATED},
+    json_lexer::string_end,
+};
+
+/// Whose values are not what was logged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AlteredFields {
+    pub(crate) truncated: QuotedKeys,
+    pub(crate) redacted: QuotedKeys,
+}
+
+/// Of a line on which every value is as it was logged.
+pub(crate) static UNALTERED: AlteredFields = AlteredFields {
+    truncated: QuotedKeys(Vec::new()),
+    redacted: QuotedKeys(Vec::new()),
+};
+
+/// Keys, each once: as JSON strings joined by commas. From a number of them on, `"…"` stands for
+/// the rest, so that neither the list nor the time it takes grows with a line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct QuotedKeys(Vec<u8>);
+
+impl AlteredFields {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.truncated.is_empty() && self.redacted.is_empty()
+    }
+
+    /// Adds what `other` says of the names that are `wanted`.
+    pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
+        self.truncated.add(&other.truncated, &wanted);
+        self.redacted.add(&other.redacted, &wanted);
+    }
+
+    /// Hands on, piece by piece, a member for each list that has names.
+    pub(crate) fn push_members(&self, mut push: impl FnMut(&[u8])) {
+        for (key, names) in [(TRUNCATED, &self.truncated), (REDACTED, &self.redacted)] {
+            if !names.is_empty() {
+                for part in [b",\"", key.as_bytes(), b"\":[", &names.0, b"]"] {
+                    push(part);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn to_members(&self) -> Vec<u8> {
+        let mut members = Vec::new();
+        self.push_members(|part| members.extend(part));
+        members
+    }
+}
+
+impl QuotedKeys {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Adds a name, which is a JSON string.
+    pub(crate) fn push(&mut self, quoted: &[u8]) {
+        if self.0.ends_with(ELLIPSIS.as_bytes()) {
+            return;
+        }
+        let mut count = 0;
+        for name in self.iter() {
+            if name == quoted {
+                return;
+            }
+            count += 1;
+        }
+        let quoted = if count < MAX_KEYS {
+            quoted
+        } else {
+            ELLIPSIS.as_bytes()
+        };
+        if !self.is_empty() {
+            self.0.push(b',');
+        }
+        self.0.extend(quoted);
+    }
+
+    /// Adds the names that `list` begins with; what comes after them.
+    pub(crate) fn add_list<'l>(&mut self, mut list: &'l [u8]) -> &'l [u8] {
+        while list.first() == Some(&b'"') {
+            let (name, rest) = list.split_at(string_end(list, 0));
+            self.push(name);
+            list = rest.strip_prefix(b",").unwrap_or(rest);
+        }
+        list
+    }
+
+    /// Leaves names out from the last until the list takes at most `max` bytes, or is `"…"`.
+    pub(crate) fn shorten(&mut self, max: usize) {
+        if self.0.len() <= max {
+            return;
+        }
+        let mut kept = 0;
+        for name in self.iter() {
+            let next = kept + name.len() + 1;
+            if next + ELLIPSIS.len() > max {
+                break;
+            }
+            kept = next;
+        }
+        self.0.truncate(kept);
+        self.0.extend_from_slice(ELLIPSIS.as_bytes());
+    }
+
+    fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
+        let wanted = other.iter().filter(|name| wanted(name));
+        wanted.for_each(|name| self.push(name));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut list = self.0.as_slice();
+        std::iter::from_fn(move || {
+            if list.is_empty() {
+                return None;
+            }
+            let (name, rest) = list.split_at(string_end(list, 0));
+            list = rest.get(1..).unwrap_or_default();
+            Some(name)
+        })
+    }
+}
+
+/// A list has this many names.
+const MAX_KEYS: usize = 64;
+
+/// Stands for those that a list leaves out.
+const ELLIPSIS: &str = "\"…\"";

@@ -1,0 +1,311 @@
+//! Nested JSON as a field's value, on stable Rust.
+
+use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
+
+use serde_core::Serialize;
+use spanwise_core::internal::nested_json;
+
+use crate::{json_lexer::string_end, work};
+
+/// Shows `value` as nested JSON in spanwise's sinks, and as strip_whitespace JSON text in anyone else's.
+///
+/// Use it with `%` or `?`:
+///
+/// ```
+/// # use spanwise_json::as_json;
+/// let items = vec![("book", 2), ("pen", 1)];
+/// tracing::info!(items = %as_json(&items), "order created");
+/// // {…,"message":"order created","items":[["book",2],["pen",1]],…}
+/// # assert_eq!(as_json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
+/// ```
+///
+/// A value that fails to serialise becomes a string that says so. An object that repeats a key
+/// keeps the last of them. Inside other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
+/// becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
+pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
+    AsJson(value)
+}
+
+/// Stands at the end of JSON that is too long.
+pub(crate) const TRUNCATION_MARK: &str = "<cut: the JSON is longer than 1 MiB>";
+
+/// A value that shows itself as JSON. Made by [`as_json()`].
+#[derive(Clone, Copy)]
+pub struct AsJson<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> fmt::Display for AsJson<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match to_text(self.0) {
+            Ok(JsonText::Complete(text)) => {
+                f.write_str(nested_json::begin())?;
+                f.write_str(&text)?;
+                f.write_str(nested_json::end())
+            }
+            Ok(JsonText::Truncated(text)) => write!(f, "{text}{TRUNCATION_MARK}"),
+            Err(error) => write!(f, "<not serialisable as JSON: {error}>"),
+        }
+    }
+}
+
+impl<T: Serialize + ?Sized> fmt::Debug for AsJson<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// JSON as text, at most [`MAX_JSON_LEN`] bytes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum JsonText {
+    Complete(String),
+    /// The start of what would be longer.
+    Truncated(String),
+}
+
+/// [`as_json()`] writes no more than this many bytes: 1 MiB.
+const MAX_JSON_LEN: usize = 1024 * 1024;
+
+/// Compact JSON in which no object repeats a key.
+///
+/// serde_json writes it so, but for what others write into it as it is: a `RawValue` may hold line breaks, and it, `#[serde(flatten)]`
+/// and hand-written maps may repeat a key.
+pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
+    let mut written = LimitedBuffer::default();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let text = match String::from_utf8(written.bytes) {
+        Ok(text) => text,
+        // Cut inside a character.
+        Err(error) => {
+            let whole = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(whole);
+            String::from_utf8(bytes).unwrap_or_default()
+        }
+    };
+    if written.is_full {
+        return Ok(JsonText::Truncated(text));
+    }
+    outcome?;
+    let text = strip_whitespace(text);
+    Ok(JsonText::Complete(
+        without_repeated_keys(&text).unwrap_or(text),
+    ))
+}
+
+/// Takes bytes up to a limit, and then nothing: the value stops there.
+#[derive(Default)]
+struct LimitedBuffer {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for LimitedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let kept = bytes.len().min(MAX_JSON_LEN - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..kept]);
+        if kept == bytes.len() {
+            return Ok(kept);
+        }
+        self.is_full = true;
+        Err(io::ErrorKind::FileTooLarge.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Without the white space between values.
+fn strip_whitespace(text: String) -> String {
+    let bytes = text.as_bytes();
+    let mut kept = Vec::new();
+    let (mut at, mut from) = (0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                at = string_end(bytes, at);
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                kept.extend_from_slice(&bytes[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if from == 0 {
+        return text;
+    }
+    kept.extend_from_slice(&bytes[from..]);
+    // Only ASCII was taken out.
+    String::from_utf8(kept).unwrap_or(text)
+}
+
+/// Of each object's members with one key only the last; nothing if no key is repeated.
+///
+/// One pass, whatever the nesting: a member that a later one replaces is noted as a range to leave
+/// out.
+fn without_repeated_keys(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    // For each object that is open its keys, each with the start of its member; `None` for an array.
+    let mut open: Vec<Option<ObjectKeys<'_>>> = Vec::new();
+    let mut replaced: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        work::step(1);
+        match bytes[at] {
+            b'{' => open.push(Some(ObjectKeys::default())),
+            b'[' => open.push(None),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => {
+                let end = string_end(bytes, at);
+                let is_key = bytes.get(end) == Some(&b':');
+                if let (true, Some(Some(members))) = (is_key, open.last_mut()) {
+                    members.add(decoded(&bytes[at..end]), at, &mut replaced);
+                }
+                at = end;
+                continue;
+            }
+            b',' => {
+                if let Some(Some(members)) = open.last_mut() {
+                    members.end_last(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if replaced.is_empty() {
+        return None;
+    }
+    replaced.sort_unstable_by_key(|range| range.start);
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for range in replaced {
+        // A range inside one that is left out already has nothing to add.
+        if range.start >= from {
+            kept.push_str(&text[from..range.start]);
+            from = range.end;
+        }
+    }
+    kept.push_str(&text[from..]);
+    Some(kept)
+}
+
+/// The members of an object so far, each with its comma, by key.
+#[derive(Default)]
+struct ObjectKeys<'a> {
+    by_key: HashMap<Cow<'a, [u8]>, usize>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl<'a> ObjectKeys<'a> {
+    fn add(&mut self, key: Cow<'a, [u8]>, start: usize, replaced: &mut Vec<Range<usize>>) {
+        self.ranges.push(start..start);
+        if let Some(before) = self.by_key.insert(key, self.ranges.len() - 1) {
+            // It is not the last member, so a comma ended it.
+            replaced.push(self.ranges[before].clone());
+        }
+    }
+
+    fn end_last(&mut self, end: usize) {
+        if let Some(last) = self.ranges.last_mut() {
+            last.end = end;
+        }
+    }
+}
+
+/// A key as it reads: one can be spelled with escapes or without.
+fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
+    match key
+        .contains(&b'\\')
+        .then(|| serde_json::from_slice::<String>(key))
+    {
+        Some(Ok(text)) => Cow::Owned([b"\"", text.as_bytes(), b"\""].concat()),
+        _ => Cow::Borrowed(key),
+    }
+}
+
+/// True if `json` is one whole value, as it should be between the marks.
+pub(crate) fn is_valid_json(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_keys_keep_the_last_at_any_depth() {
+        for (json, expected) in [
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+            (
+                r#"{"a":1,"b":2,"a":3,"c":4,"a":5}"#,
+                r#"{"b":2,"c":4,"a":5}"#,
+            ),
+            (
+                r#"[{"x":{"k\"":1,"b":[{}],"k\"":2}}]"#,
+                r#"[{"x":{"b":[{}],"k\"":2}}]"#,
+            ),
+            (
+                r#"{"a":{"b":1,"b":2},"a":{"c":1,"c":2}}"#,
+                r#"{"a":{"c":2}}"#,
+            ),
+            (
+                r#"{"a":[1,{"z":1,"z":2}],"\u0061":"x,y"}"#,
+                r#"{"\u0061":"x,y"}"#,
+            ),
+        ] {
+            assert_eq!(
+                without_repeated_keys(json).as_deref(),
+                Some(expected),
+                "{json}"
+            );
+        }
+        for json in [
+            r#"{"a":{"a":1},"b":{"a":"a"}}"#,
+            r#"["a","a",{"a":["a"]},{"a":1}]"#,
+            "1",
+            "\"\\\"\"",
+        ] {
+            assert_eq!(without_repeated_keys(json), None, "{json}");
+        }
+    }
+
+    /// Steps of `without_repeated_keys` for each byte of `json`.
+    fn steps_per_byte(json: &str) -> f64 {
+        let steps = work::count(|| {
+            without_repeated_keys(json);
+        });
+        steps as f64 / json.len() as f64
+    }
+
+    #[test]
+    fn work_is_linear_in_keys_and_nesting() {
+        let object = |count: usize, member: &dyn Fn(usize) -> String| {
+            let members: Vec<_> = (0..count).map(member).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let distinct = object(50_000, &|index| format!("\"k{index}\":1"));
+        let one_twice = object(50_000, &|index| format!("\"k{}\":1", index.max(1)));
+        let all_one = object(50_000, &|_| "\"k\":1".to_owned());
+        let pairs = object(25_000, &|index| format!("\"k{index}\":1,\"k{index}\":2"));
+        let deep = |open: &str, close: &str| open.repeat(20_000) + "1" + &close.repeat(20_000);
+        let nested = deep("{\"k\":", "}");
+        let repeated_inside = deep("{\"k\":1,\"k\":", "}");
+        let repeated_around = format!("{{\"k\":{nested},\"k\":{repeated_inside}}}");
+        for json in [
+            distinct,
+            one_twice,
+            all_one,
+            pairs,
+            nested,
+            repeated_inside,
+            repeated_around,
+            deep("[", "]"),
+        ] {
+            let steps = steps_per_byte(&json);
+            assert!(steps <= 2.0, "{steps} steps a byte: {}…", &json[..40]);
+        }
+    }
+}

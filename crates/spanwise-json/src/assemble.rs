@@ -1,0 +1,431 @@
+//! A line, from its first byte to the writer.
+
+use std::{collections::HashSet, io::Write as _};
+
+use spanwise_core::{
+    EventContext, Fault,
+    internal::{log_record::LogRecord, reentrancy},
+};
+use tracing::{Event, Subscriber};
+use tracing_core::{Metadata, field::Visit, span::Id};
+use tracing_subscriber::{fmt::MakeWriter, layer::Context, registry::LookupSpan};
+
+use crate::{
+    JsonLayer, escape,
+    format::{IS_BUFFERED, Layout, SPANS_OMITTED},
+    fragment::Fragment,
+    json_lexer::{KeySet, members},
+    line_buffer::LineBuffer,
+    line_template::push_member,
+    name_limits::limit_name,
+    plan::Plan,
+    scratch::Scratch,
+    truncate,
+    visit::{Encoded, Pass, encode},
+};
+
+/// A line on its way.
+pub(crate) struct Draft<'a> {
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) plan: &'a Plan,
+    pub(crate) encoded: Encoded,
+    pub(crate) offsets: LineOffsets,
+    /// Where it says it comes from.
+    pub(crate) metadata: &'a Metadata<'a>,
+    pub(crate) log: Option<&'a LogRecord>,
+    pub(crate) context: EventContext,
+}
+
+/// Whose fields a line shows besides the event's.
+pub(crate) enum SpanScope<'a> {
+    /// The span that is current on this thread.
+    Current,
+    Explicit(&'a Id),
+    Root,
+}
+
+/// Where the offsets of a line end, for when something must be taken out again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LineOffsets {
+    pub(crate) fields_start: usize,
+    pub(crate) fields_end: usize,
+    pub(crate) spans_end: usize,
+    /// Something was truncated already, and is named after the spans.
+    pub(crate) truncated: bool,
+}
+
+impl<W> JsonLayer<W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    /// A line up to its first field.
+    #[inline(always)]
+    pub(crate) fn begin<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        plan: &'a Plan,
+        metadata: &'a Metadata<'a>,
+    ) -> Draft<'a> {
+        let context = EventContext::take();
+        let Scratch { line, seconds, .. } = scratch;
+        if let Some(timestamp) = self.options.timestamp {
+            let second = &mut seconds[(self.id.number() % 2) as usize];
+            second.push(
+                line,
+                self.id,
+                &self.template.open,
+                self.options.clock.now(),
+                timestamp,
+            );
+        }
+        line.push_padded(&plan.head);
+        let offsets = LineOffsets {
+            fields_start: line.len(),
+            ..LineOffsets::default()
+        };
+        Draft {
+            scratch,
+            plan,
+            encoded: Encoded::default(),
+            offsets,
+            metadata,
+            log: None,
+            context,
+        }
+    }
+
+    /// The fields of the event.
+    #[inline(always)]
+    pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
+        let Draft {
+            scratch,
+            plan,
+            encoded,
+            ..
+        } = draft;
+        let line = &mut scratch.line;
+        let mut visit = |pass| {
+            let record = |visitor: &mut dyn Visit| event.record(visitor);
+            encode(
+                line,
+                &plan.keys,
+                pass,
+                self.encoding(plan, true),
+                encoded,
+                record,
+            );
+        };
+        if plan.message_not_first {
+            visit(Pass::Message);
+            visit(Pass::AllButMessage);
+        } else {
+            visit(Pass::All);
+        }
+    }
+
+    /// Everything of a line after its fields, and then out with it.
+    #[inline(always)]
+    pub(crate) fn finish<S>(
+        &self,
+        draft: &mut Draft<'_>,
+        scope: &SpanScope<'_>,
+        ctx: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        self.close_fields(draft);
+        let has_span = match scope {
+            SpanScope::Current => self
+                .with_current(|node, cache| {
+                    node.read_cached(cache, |fragment| self.push_fragment(draft, fragment));
+                })
+                .or_else(|id| id.and_then(|id| self.push_span(draft, &id, ctx)).ok_or(()))
+                .ok(),
+            SpanScope::Explicit(id) => self.push_span(draft, id, ctx),
+            SpanScope::Root => None,
+        };
+        if has_span.is_none() {
+            draft.offsets.spans_end = draft.scratch.line.len();
+            self.push_altered_fields(draft, None);
+        }
+        let EventContext {
+            sample_rate,
+            buffered,
+            ..
+        } = draft.context;
+        if draft.log.is_some() || self.template.has_threads || sample_rate.is_some() {
+            self.push_rest(draft);
+        }
+        if buffered {
+            // Here, not with the rest: in a service with a recorder most lines are.
+            draft
+                .scratch
+                .line
+                .push_block(IS_BUFFERED, IS_BUFFERED.len());
+        }
+        let Draft {
+            scratch: Scratch { line, .. },
+            plan,
+            offsets,
+            metadata,
+            ..
+        } = draft;
+        line.push_padded(&plan.close);
+        if line.len() > self.options.max_line {
+            truncate::truncate_line(
+                line,
+                offsets,
+                self.options.max_line,
+                self.template.key_names,
+            );
+        }
+        self.write(line, metadata);
+    }
+
+    /// Appends what a span adds that is looked up.
+    #[inline(never)]
+    fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let node = self.look_up(id, ctx)?;
+        node.read(|fragment| self.push_fragment(draft, fragment));
+        Some(())
+    }
+
+    /// What only some lines have after the spans: out of the way of the others.
+    #[inline(never)]
+    fn push_rest(&self, draft: &mut Draft<'_>) {
+        if let Some(log) = draft.log {
+            self.push_origin(&mut draft.scratch.line, Layout::Flat, log, draft.metadata);
+        }
+        draft.scratch.line.push(&draft.plan.location);
+        if self.template.has_threads {
+            self.push_thread(draft.scratch);
+        }
+        let sample_rate = draft.context.sample_rate;
+        let Scratch { line, rate, .. } = &mut *draft.scratch;
+        if let Some(sample_rate) = sample_rate.filter(|rate| rate.is_finite()) {
+            rate.push(line, sample_rate);
+        }
+    }
+
+    /// What comes between the fields and the spans.
+    #[inline(always)]
+    fn close_fields(&self, draft: &mut Draft<'_>) {
+        let Draft {
+            scratch,
+            plan,
+            offsets,
+            metadata,
+            log,
+            ..
+        } = draft;
+        let line = &mut scratch.line;
+        if plan.has_repeated_keys {
+            keep_last(line, offsets.fields_start);
+        }
+        offsets.fields_end = line.len();
+        if self.template.key_names.layout == Layout::Nested {
+            // Each field begins with a comma; the first one's is the brace.
+            match line.as_mut_bytes().get_mut(offsets.fields_start) {
+                Some(comma) => *comma = b'{',
+                None => line.push_byte(b'{'),
+            }
+            offsets.fields_end = line.len();
+            line.push_byte(b'}');
+            line.push(&plan.after_fields);
+            if let Some(log) = log {
+                self.push_origin(line, Layout::Nested, log, metadata);
+            }
+        }
+    }
+
+    #[inline]
+    fn push_fragment(&self, draft: &mut Draft<'_>, fragment: &Fragment) {
+        let Draft {
+            scratch,
+            encoded,
+            offsets,
+            ..
+        } = draft;
+        let line = &mut scratch.line;
+        match self.template.key_names.layout {
+            Layout::Flat if encoded.bits & fragment.bits() == 0 => {
+                offsets.spans_end = line.len() + fragment.members_len();
+                fragment.push_flat(line);
+            }
+            Layout::Flat => {
+                push_unshadowed(line, fragment, offsets);
+                offsets.spans_end = line.len();
+                line.push(fragment.tail());
+            }
+            Layout::Nested => {
+                self.push_nested(line, fragment);
+                offsets.spans_end = line.len();
+            }
+        }
+        self.push_altered_fields(draft, Some(fragment));
+    }
+
+    /// Appends what is said of the fields of the event and of the spans.
+    #[inline]
+    fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Encoded {
+            redacted_bits,
+            altered,
+            bits,
+        } = &draft.encoded;
+        let line = &mut draft.scratch.line;
+        let of_spans = spans.map(Fragment::altered_members).unwrap_or_default();
+        let of_event = *redacted_bits != 0 || altered.is_some();
+        match (of_event, of_spans.is_empty()) {
+            (false, true) => {}
+            (true, true) if altered.is_none() && *redacted_bits == draft.plan.redacted_bits => {
+                line.push(&draft.plan.redacted_member);
+            }
+            (false, false) if spans.is_some_and(|spans| bits & spans.bits() == 0) => {
+                draft.offsets.truncated =
+                    spans.is_some_and(|spans| !spans.altered().truncated.is_empty());
+                line.push(of_spans);
+            }
+            (true, _) | (false, false) => self.push_merged_altered_fields(draft, spans),
+        }
+    }
+
+    #[cold]
+    fn push_merged_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
+        let Draft {
+            scratch: Scratch { line, .. },
+            plan,
+            encoded,
+            offsets,
+            ..
+        } = draft;
+        encoded.add_redacted_by_key(plan);
+        if let Some(spans) = spans {
+            // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
+            let shadows =
+                self.template.key_names.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
+            let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
+            let keys = KeySet::new(if shadows { event } else { b"" });
+            encoded
+                .altered()
+                .add(spans.altered(), |name| !keys.contains(name));
+        }
+        let altered = encoded.altered();
+        offsets.truncated = !altered.truncated.is_empty();
+        altered.push_members(|part| line.push(part));
+    }
+
+    fn push_nested(&self, line: &mut LineBuffer, fragment: &Fragment) {
+        line.push_padded(&self.template.span);
+        line.push(fragment.object());
+        line.push_padded(&self.template.spans);
+        fragment.push_objects(line);
+        line.push_byte(b']');
+        if fragment.omitted() > 0 {
+            let mut member = Vec::new();
+            let count = fragment.omitted().to_string();
+            push_member(&mut member, SPANS_OMITTED, count.as_bytes());
+            line.push(&member);
+        }
+    }
+
+    /// Where a record of the `log` crate comes from, at the place its layout has for it.
+    #[cold]
+    fn push_origin(
+        &self,
+        line: &mut LineBuffer,
+        at: Layout,
+        log: &LogRecord,
+        metadata: &Metadata<'_>,
+    ) {
+        let template = &self.template;
+        if template.key_names.layout != at {
+            return;
+        }
+        let mut members = Vec::new();
+        if at == Layout::Nested {
+            let target = log.target.as_deref().unwrap_or(metadata.target());
+            template.push_target(&mut members, &self.options, target);
+        }
+        template.push_location(&mut members, &self.options, log.file.as_deref(), log.line);
+        line.push(&members);
+    }
+
+    fn push_thread(&self, scratch: &mut Scratch) {
+        let Scratch { line, thread, .. } = scratch;
+        let (name, id) = thread.get_or_insert_with(|| {
+            let thread = std::thread::current();
+            let id = format!("{:?}", thread.id());
+            let name = thread.name().map(|name| escape::quoted(&limit_name(name)));
+            (name, escape::quoted(&id))
+        });
+        let table = self.template.key_names;
+        let mut members = Vec::new();
+        if let (true, Some(name)) = (self.options.thread_name, name) {
+            push_member(&mut members, table.thread_name, name);
+        }
+        if self.options.thread_id {
+            push_member(&mut members, table.thread_id, id);
+        }
+        line.push(&members);
+    }
+
+    #[inline]
+    fn write(&self, line: &LineBuffer, metadata: &Metadata<'_>) {
+        let written = reentrancy::guarded_write(self.id, || {
+            self.make_writer
+                .make_writer_for(metadata)
+                .write_all(line.as_bytes())
+        });
+        match written {
+            Ok(()) => self.counters.delivered(),
+            Err(error) => self.write_failed(&error),
+        }
+    }
+
+    #[cold]
+    fn write_failed(&self, why: &dyn std::fmt::Display) {
+        self.counters.write_failed();
+        self.report.fault(
+            Fault::WriteFailed,
+            &format_args!("a line of JSON is lost: {why}"),
+        );
+    }
+}
+
+/// The members of the spans whose keys the event has not used: an event's field hides a span's, but
+/// not context that was pinned.
+#[cold]
+fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
+    let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
+    if let Some(renamed_on_conflict) = fragment.rename_pinned(&event) {
+        line.truncate(offsets.fields_start);
+        line.push(&renamed_on_conflict);
+        offsets.fields_end = line.len();
+        event = renamed_on_conflict;
+    }
+    let keys = KeySet::new(&event);
+    let of_spans = fragment.member_parts().flat_map(members);
+    for member in of_spans.filter(|member| !keys.contains(member.quoted_key())) {
+        line.push(member.bytes);
+    }
+}
+
+/// Of members with one key, keeps the last.
+#[cold]
+pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
+    let bytes = line.as_bytes()[start..].to_vec();
+    line.truncate(start);
+    let all: Vec<_> = members(&bytes).collect();
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut kept: Vec<_> = all
+        .iter()
+        .rev()
+        .filter(|member| seen.insert(member.key()))
+        .collect();
+    kept.reverse();
+    kept.iter().for_each(|member| line.push(member.bytes));
+}

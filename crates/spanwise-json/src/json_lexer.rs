@@ -1,0 +1,128 @@
+//! The members of an object that we encoded: `,"key":value,"key":value`. The first byte may be the
+//! bracket of the object: `{"key":value,"key":value`.
+
+use crate::{escape, work};
+
+/// One member: `,"key":` or `{"key":`, and its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) bytes: &'a [u8],
+    value: usize,
+}
+
+impl<'a> Member<'a> {
+    /// With the comma before it and the colon after it, as plans keep keys.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        &self.bytes[..self.value]
+    }
+
+    /// The key as a JSON string.
+    pub(crate) fn quoted_key(&self) -> &'a [u8] {
+        &self.bytes[1..self.value - 1]
+    }
+}
+
+/// Splits what we encoded ourselves; used where a line departs from the common case, so that the common case need not keep
+/// where each member begins.
+pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
+    std::iter::from_fn(move || {
+        if !matches!(bytes.first(), Some(b',' | b'{')) {
+            return None;
+        }
+        let value = string_end(bytes, 1) + 1;
+        let (member, rest) = bytes.split_at(value_end(bytes, value));
+        bytes = rest;
+        Some(Member {
+            bytes: member,
+            value,
+        })
+    })
+}
+
+/// The keys of some members, as JSON strings: to find one costs no pass over the members.
+#[derive(Debug)]
+pub(crate) struct KeySet<'a>(Vec<&'a [u8]>);
+
+impl<'a> KeySet<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let mut keys: Vec<_> = members(bytes).map(|member| member.quoted_key()).collect();
+        keys.sort_unstable();
+        Self(keys)
+    }
+
+    pub(crate) fn contains(&self, quoted: &[u8]) -> bool {
+        self.0.binary_search(&quoted).is_ok()
+    }
+}
+
+/// Where the value that begins at `start` ends: at a comma or bracket outside of it, or with the
+/// text.
+pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    while at < json.len() {
+        work::step(1);
+        match json[at] {
+            b'"' => {
+                at = string_end(json, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b',' | b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The place after the closing quote of the string that opens at `start`.
+pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < json.len() {
+        work::step(1);
+        match json[at..].first_chunk().map(escape::plain_len) {
+            Some(escape::BLOCK) => {
+                at += escape::BLOCK;
+                continue;
+            }
+            Some(plain) => at += plain,
+            None => {}
+        }
+        match json[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    json.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_split_at_their_commas() {
+        let bytes = br#","a":1,"b,\"":",\\","c":{"x":[1,2],"y":","},"d":true"#;
+        let found: Vec<(String, String)> = members(bytes)
+            .map(|member| {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                (
+                    text(member.quoted_key()),
+                    text(&member.bytes[member.key().len()..]),
+                )
+            })
+            .collect();
+        let expected = [
+            ("\"a\"", "1"),
+            ("\"b,\\\"\"", "\",\\\\\""),
+            ("\"c\"", "{\"x\":[1,2],\"y\":\",\"}"),
+            ("\"d\"", "true"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+    }
+}

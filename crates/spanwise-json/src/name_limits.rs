@@ -1,0 +1,90 @@
+//! Names as a line shows them: limit_name, and different names stay different.
+
+use std::borrow::Cow;
+
+use crate::escape;
+
+/// Returns the name of a field, a span or a target, or if it takes more than [`MAX_NAME_LEN`] bytes of
+/// a line, its start, `…` and a number that tells it from others that start alike.
+pub(crate) fn limit_name(name: &str) -> Cow<'_, str> {
+    if fits(name, MAX_NAME_LEN) {
+        return Cow::Borrowed(name);
+    }
+    let start = &name[..prefix_len(name.chars(), MAX_NAME_LEN - 19)];
+    Cow::Owned(format!("{start}…{:016x}", fingerprint(name)))
+}
+
+/// Returns the path of a source file, or if it is too long, `…` and its end.
+pub(crate) fn limit_path(path: &str) -> Cow<'_, str> {
+    if fits(path, MAX_PATH_LEN) {
+        return Cow::Borrowed(path);
+    }
+    let end = path.len() - prefix_len(path.chars().rev(), MAX_PATH_LEN - 3);
+    Cow::Owned(format!("…{}", &path[end..]))
+}
+
+fn fits(name: &str, max: usize) -> bool {
+    // No byte takes more than six.
+    name.len() <= max / 6 || (name.len() <= max && escape::quoted(name).len() - 2 <= max)
+}
+
+/// How many bytes those characters have, from the first, that take at most `max` bytes of a line.
+fn prefix_len(chars: impl Iterator<Item = char>, max: usize) -> usize {
+    let (mut prefix_len, mut room) = (0, max);
+    for character in chars {
+        let escaped = escape::quoted(character.encode_utf8(&mut [0; 4])).len() - 2;
+        if escaped > room {
+            break;
+        }
+        room -= escaped;
+        prefix_len += character.len_utf8();
+    }
+    prefix_len
+}
+
+/// FNV-1a: the same in every build.
+fn fingerprint(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The name of a field, a span, a target or a thread takes at most this many bytes of a line.
+const MAX_NAME_LEN: usize = 256;
+
+/// The path of a source file takes at most this many bytes of a line.
+const MAX_PATH_LEN: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_stay_different() {
+        let at_the_bound = "x".repeat(MAX_NAME_LEN);
+        assert_eq!(limit_name(&at_the_bound), at_the_bound);
+        let long = ["a", "b"].map(|last| "x".repeat(1_000_000) + last);
+        let [a, b] = [limit_name(&long[0]), limit_name(&long[1])];
+        assert!(
+            a.len() == MAX_NAME_LEN && b.len() == MAX_NAME_LEN && a != b,
+            "{a} {b}"
+        );
+        for name in ["\u{1}", "é", "\u{202e}", "\"", "\u{1f600}"].map(|text| text.repeat(300)) {
+            let shown = limit_name(&name);
+            let in_line = escape::quoted(&shown).len() - 2;
+            assert!(
+                in_line <= MAX_NAME_LEN && in_line > MAX_NAME_LEN - 16,
+                "{shown}"
+            );
+            assert!(shown.contains('…'));
+        }
+    }
+
+    #[test]
+    fn paths_keep_their_end() {
+        let path = format!("{}/src/main.rs", "x".repeat(2_000));
+        let shown = limit_path(&path);
+        assert!(shown.len() <= MAX_PATH_LEN && shown.starts_with('…'));
+        assert!(shown.ends_with("x/src/main.rs"), "{shown}");
+    }
+}

@@ -1,0 +1,370 @@
+//! A value's `Display` or `Debug`, streamed into the line.
+
+use std::{
+    fmt::{self, Write as _},
+    ops::BitOrAssign,
+    str,
+    sync::OnceLock,
+};
+
+use spanwise_core::{
+    REDACTED, Redact,
+    internal::{
+        nested_json::{Mark, MarkTracker, read_mark},
+        panic_safe,
+    },
+};
+
+use crate::{as_json::is_valid_json, escape, line_buffer::LineBuffer};
+
+/// Whom to ask what of a text may be shown, and what to tell of it.
+#[derive(Clone, Copy)]
+pub(crate) struct TextPolicy<'a> {
+    pub(crate) policy: &'a dyn Redact,
+    /// Of the value; a message has none.
+    pub(crate) key: Option<&'a str>,
+    /// A text of that place that the policy shows, remembered so that it is not asked again.
+    pub(crate) clean: Option<&'a OnceLock<Box<str>>>,
+}
+
+/// What a value's text in the line is not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Alteration {
+    /// Not all of it.
+    pub(crate) truncated: bool,
+    /// Not what was logged.
+    pub(crate) redacted: bool,
+}
+
+impl BitOrAssign for Alteration {
+    fn bitor_assign(&mut self, other: Self) {
+        self.truncated |= other.truncated;
+        self.redacted |= other.redacted;
+    }
+}
+
+impl TextPolicy<'_> {
+    /// What is shown instead of `text`, if it is something else.
+    #[inline]
+    pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
+        self.policy.replacement_for(self.key, text)
+    }
+
+    #[inline]
+    fn is_known_clean(&self, text: &[u8]) -> bool {
+        let clean = self.clean.and_then(OnceLock::get);
+        clean.is_some_and(|clean| clean.as_bytes() == text)
+    }
+
+    #[inline]
+    fn remember_clean(&self, text: &[u8]) {
+        if let Some(clean) = self.clean.filter(|clean| clean.get().is_none()) {
+            remember_clean(clean, text);
+        }
+    }
+}
+
+#[cold]
+fn remember_clean(clean: &OnceLock<Box<str>>, text: &[u8]) {
+    if text.len() <= MAX_CLEAN_LEN
+        && let Ok(text) = str::from_utf8(text)
+    {
+        clean.get_or_init(|| text.into());
+    }
+}
+
+/// A message that a program has written out is not much longer.
+const MAX_CLEAN_LEN: usize = 128;
+
+/// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`AsJson`](crate::AsJson) and nothing else.
+///
+/// At most `limit` bytes of it are kept. May panic, as `value` may: then the line ends anywhere.
+pub(crate) fn push_display(
+    line: &mut LineBuffer,
+    value: fmt::Arguments<'_>,
+    limit: usize,
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    match text_policy {
+        None => Alteration {
+            truncated: push_streamed(line, value, limit),
+            redacted: false,
+        },
+        Some(text_policy) => push_checked(line, value, limit, text_policy),
+    }
+}
+
+/// Appends `text` as a JSON string, cut at `limit` bytes.
+#[inline]
+pub(crate) fn push_str(
+    line: &mut LineBuffer,
+    text: &str,
+    limit: usize,
+    text_policy: Option<TextPolicy<'_>>,
+) -> Alteration {
+    let instead = text_policy.and_then(|text_policy| text_policy.instead_of(text));
+    if instead.is_none() && text.len() <= limit {
+        escape::push_quoted(line, text);
+        return Alteration::default();
+    }
+    Alteration {
+        truncated: push_cut(line, instead.as_deref().unwrap_or(text), limit),
+        redacted: instead.is_some(),
+    }
+}
+
+/// True if it was cut.
+#[cold]
+fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> bool {
+    escape::push_quoted(line, panic_safe::truncate_at(text, limit));
+    text.len() > limit
+}
+
+#[inline]
+fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize) -> bool {
+    let start = line.len();
+    line.push_byte(b'"');
+    let mut writer = StreamWriter {
+        line,
+        start,
+        left: limit,
+        state: State::Text,
+        truncated: false,
+    };
+    let outcome = writer.write_fmt(value);
+    writer.finish(outcome)
+}
+
+/// The policy wants to see the whole text before any of it is cut. It is read where it stands in the line, and stays there if it
+/// may and needs no escape.
+fn push_checked(
+    line: &mut LineBuffer,
+    value: fmt::Arguments<'_>,
+    limit: usize,
+    text_policy: TextPolicy<'_>,
+) -> Alteration {
+    let start = line.len();
+    line.push_byte(b'"');
+    let mut collector = Collector {
+        line,
+        left: <dyn Redact>::MAX_COLLECT_LEN,
+        is_clean: true,
+        truncated: false,
+        json: MarkTracker::default(),
+    };
+    let outcome = collector.write_fmt(value);
+    let Collector {
+        is_clean,
+        truncated,
+        json,
+        ..
+    } = collector;
+    if outcome.is_err() && !truncated {
+        line.truncate(start);
+        escape::push_quoted(line, panic_safe::FORMAT_ERROR);
+        return Alteration::default();
+    }
+    let text = &line.as_bytes()[start + 1..];
+    let as_it_is = is_clean && text.len() <= limit && !json.is_json();
+    if as_it_is && text_policy.is_known_clean(text) {
+        line.push_byte(b'"');
+        return Alteration::default();
+    }
+    // Only texts were written.
+    let instead = match str::from_utf8(text) {
+        Ok(text) => text_policy.instead_of(text),
+        Err(_) => Some(REDACTED.to_owned()),
+    };
+    if as_it_is && instead.is_none() {
+        text_policy.remember_clean(text);
+        line.push_byte(b'"');
+        return Alteration::default();
+    }
+    push_rewritten(line, start, instead, json, limit)
+}
+
+/// Writes anew what was read: it is something else, needs escapes, or is nested JSON.
+#[cold]
+fn push_rewritten(
+    line: &mut LineBuffer,
+    start: usize,
+    instead: Option<String>,
+    json: MarkTracker,
+    limit: usize,
+) -> Alteration {
+    let redacted = instead.is_some();
+    let text = instead.unwrap_or_else(|| line.copy_text(start + 1));
+    line.truncate(start);
+    let mut truncated = false;
+    // What a policy left of nested JSON is nested JSON, if it kept to its form.
+    if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
+        escape::push_json(line, &text);
+    } else {
+        truncated = push_cut(line, &text, limit);
+    }
+    if !redacted {
+        line.keep_text(text);
+    }
+    Alteration {
+        truncated,
+        redacted,
+    }
+}
+
+struct StreamWriter<'a> {
+    line: &'a mut LineBuffer,
+    /// Where the value begins in the line, at its quote.
+    start: usize,
+    /// How many more bytes of text are kept.
+    left: usize,
+    state: State,
+    truncated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Text,
+    /// Between the marks of nested JSON that began the value.
+    Json,
+    JsonEnded,
+}
+
+impl StreamWriter<'_> {
+    #[inline]
+    fn finish(mut self, outcome: fmt::Result) -> bool {
+        if outcome.is_err() || self.state != State::Text {
+            return self.finish_other(outcome);
+        }
+        self.line.push_byte(b'"');
+        self.truncated
+    }
+
+    /// What failed, was truncated, or is JSON.
+    #[cold]
+    fn finish_other(&mut self, outcome: fmt::Result) -> bool {
+        if outcome.is_err() && !self.truncated {
+            self.line.truncate(self.start);
+            self.line.push(&escape::quoted(panic_safe::FORMAT_ERROR));
+            return false;
+        }
+        if self.state == State::Json || (self.truncated && self.state != State::Text) {
+            self.fall_back_to_text();
+        }
+        if self.state == State::Text {
+            self.line.push_byte(b'"');
+        }
+        self.truncated
+    }
+
+    #[cold]
+    fn mark(&mut self, mark: &Mark) {
+        match (mark, self.state) {
+            (Mark::Begin, State::Text) if self.line.len() == self.start + 1 => {
+                self.line.truncate(self.start);
+                self.state = State::Json;
+            }
+            (Mark::End, State::Json) => {
+                self.state = State::JsonEnded;
+                // Somebody may stand between the marks and us, and pass on a part.
+                if !is_valid_json(&self.line.as_bytes()[self.start..]) {
+                    self.fall_back_to_text();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The JSON was not the whole value, or not whole: it is text after all.
+    #[cold]
+    fn fall_back_to_text(&mut self) {
+        let json = String::from_utf8_lossy(&self.line.as_bytes()[self.start..]).into_owned();
+        self.line.truncate(self.start);
+        self.line.push_byte(b'"');
+        escape::push_text(self.line, &json);
+        self.state = State::Text;
+    }
+}
+
+impl fmt::Write for StreamWriter<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let plain = self.state == State::Text && text.len() <= self.left && !text.is_empty();
+        if plain && escape::push_clean_text(self.line, text) {
+            self.left -= text.len();
+            return Ok(());
+        }
+        self.write_any(text)
+    }
+}
+
+impl StreamWriter<'_> {
+    #[inline(never)]
+    fn write_any(&mut self, text: &str) -> fmt::Result {
+        if text.is_empty() {
+            self.mark(&read_mark(text));
+            return Ok(());
+        }
+        if self.state == State::JsonEnded {
+            self.fall_back_to_text();
+        }
+        let fits = text.len() <= self.left;
+        let text = if fits {
+            text
+        } else {
+            panic_safe::truncate_at(text, self.left)
+        };
+        self.left -= text.len();
+        match self.state {
+            State::Json => escape::push_json(self.line, text),
+            State::Text | State::JsonEnded => escape::push_text(self.line, text),
+        }
+        if fits {
+            return Ok(());
+        }
+        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        self.left = 0;
+        self.truncated = true;
+        Err(fmt::Error)
+    }
+}
+
+/// Appends texts as they come.
+struct Collector<'a> {
+    line: &'a mut LineBuffer,
+    /// How many more bytes of text are read.
+    left: usize,
+    /// So far nothing needs an escape.
+    is_clean: bool,
+    truncated: bool,
+    json: MarkTracker,
+}
+
+impl fmt::Write for Collector<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.json.observe(text);
+        let fits = self.is_clean && text.len() <= self.left;
+        if fits && escape::push_clean_text(self.line, text) {
+            self.left -= text.len();
+            return Ok(());
+        }
+        self.write_any(text)
+    }
+}
+
+impl Collector<'_> {
+    #[inline(never)]
+    fn write_any(&mut self, text: &str) -> fmt::Result {
+        self.is_clean = false;
+        let kept = panic_safe::truncate_at(text, self.left);
+        self.left -= kept.len();
+        self.line.push(kept.as_bytes());
+        if kept.len() == text.len() {
+            return Ok(());
+        }
+        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        self.left = 0;
+        self.truncated = true;
+        Err(fmt::Error)
+    }
+}

@@ -1,0 +1,158 @@
+//! Lines that would be too long.
+
+use std::borrow::Cow;
+
+use crate::{
+    altered_fields::QuotedKeys,
+    assemble::LineOffsets,
+    escape,
+    format::{KeyNames, Layout, SPANS_OMITTED, TRUNCATED},
+    json_lexer::{Member, members},
+    line_buffer::LineBuffer,
+    line_template::push_member,
+};
+
+/// Leaves out what matters least until the line fits: the fields of the spans from the outermost,
+/// then the list of the spans, then fields of the event from the last. The message stays. The line
+/// says what is missing.
+#[cold]
+pub(crate) fn truncate_line(
+    line: &mut LineBuffer,
+    offsets: &LineOffsets,
+    max_line: usize,
+    keys: &KeyNames,
+) {
+    let bytes = line.as_bytes().to_vec();
+    let (head, rest) = bytes.split_at(offsets.fields_start);
+    let (fields, rest) = rest.split_at(offsets.fields_end - offsets.fields_start);
+    let (spans, tail) = rest.split_at(offsets.spans_end - offsets.fields_end);
+
+    let mut too_much = Excess {
+        bytes: bytes.len() - max_line,
+        names: QuotedKeys::default(),
+    };
+    // The list of names itself takes room.
+    too_much.bytes += TRUNCATED.len() + 6;
+    let message = escape::quoted(keys.message);
+    let mut tail = Cow::Borrowed(tail);
+    let (kept_spans, fields): (Vec<u8>, Vec<u8>) = match keys.layout {
+        Layout::Flat => {
+            let spans = too_much.drop_from_end(members(spans).collect(), &message);
+            tail = too_much.drop_span_list(tail, keys);
+            (
+                spans,
+                too_much.drop_from_end(members(fields).collect(), &message),
+            )
+        }
+        Layout::Nested => {
+            // `{` stands where the first comma was.
+            let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
+            // The end of the fields' object and what comes before the spans stays.
+            let before = members_start(spans, keys);
+            let kept = too_much.drop_from_end(members(&spans[before..]).collect(), &message);
+            let mut fields = match fields.len() {
+                1 => Vec::new(),
+                _ => too_much.drop_from_end(members(&fields).collect(), &message),
+            };
+            match fields.first_mut() {
+                Some(comma) => *comma = b'{',
+                None => fields.push(b'{'),
+            }
+            ([&spans[..before], &kept].concat(), fields)
+        }
+    };
+    let room = max_line.saturating_sub(head.len() + fields.len() + kept_spans.len());
+    let tail = too_much.note_in(&tail, offsets.truncated, room);
+    line.truncate(0);
+    for part in [head, &fields, &kept_spans, &tail] {
+        line.push(part);
+    }
+}
+
+struct Excess {
+    bytes: usize,
+    /// What was left out.
+    names: QuotedKeys,
+}
+
+impl Excess {
+    fn drop_from_end(&mut self, all: Vec<Member<'_>>, keep: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::new();
+        for member in all.into_iter().rev() {
+            if self.bytes == 0 || member.quoted_key() == keep {
+                kept.push(member.bytes);
+                continue;
+            }
+            self.dropped(member.quoted_key(), member.bytes.len());
+        }
+        kept.reverse();
+        kept.concat()
+    }
+
+    /// Counts what is gained by leaving out so many bytes, and naming them.
+    fn dropped(&mut self, quoted: &[u8], len: usize) {
+        let before = self.names.as_bytes().len();
+        self.names.push(quoted);
+        let named = self.names.as_bytes().len() - before;
+        self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
+    }
+
+    /// The end of a flat line, which begins with the name of the span and the list of them all.
+    fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, keys: &KeyNames) -> Cow<'t, [u8]> {
+        let mut span = Vec::new();
+        push_member(&mut span, keys.span, b"");
+        if self.bytes == 0 || !tail.starts_with(&span) {
+            return tail;
+        }
+        let listed = [keys.spans, SPANS_OMITTED].map(escape::quoted);
+        let mut all = members(&tail);
+        let name = all.next().map_or(0, |member| member.bytes.len());
+        let list: usize = all
+            .take_while(|member| listed.iter().any(|key| key == member.quoted_key()))
+            .map(|member| member.bytes.len())
+            .sum();
+        if list == 0 {
+            return tail;
+        }
+        self.dropped(&listed[0], list);
+        Cow::Owned([&tail[..name], &tail[name + list..]].concat())
+    }
+
+    /// Adds the names to the list that is there already, or a list of them: as many as there is
+    /// room for.
+    fn note_in(mut self, tail: &[u8], is_there: bool, room: usize) -> Vec<u8> {
+        let mut key = Vec::new();
+        push_member(&mut key, TRUNCATED, b"[");
+        let there = is_there
+            .then(|| tail.windows(key.len()).position(|window| window == key))
+            .flatten();
+        let (before, after) = match there {
+            Some(at) => {
+                let (before, list) = tail.split_at(at);
+                let rest = self.names.add_list(&list[key.len()..]);
+                (before, rest)
+            }
+            None if self.names.is_empty() => return tail.to_vec(),
+            None => (&b""[..], tail),
+        };
+        // The list that is there ends with the rest.
+        let end: &[u8] = if there.is_some() { b"" } else { b"]" };
+        let others = before.len() + key.len() + end.len() + after.len();
+        self.names
+            .shorten(room.saturating_sub(others).max(MIN_NAMES_LEN));
+        [before, &key, self.names.as_bytes(), end, after].concat()
+    }
+}
+
+/// A line whose message alone is too long still says so: its list of names may take this much.
+const MIN_NAMES_LEN: usize = 64;
+
+/// Where the spans' members begin, after the brace that ends the fields and the target.
+fn members_start(spans: &[u8], keys: &KeyNames) -> usize {
+    let mut key = Vec::new();
+    push_member(&mut key, keys.span, b"{");
+    spans
+        .windows(key.len())
+        .position(|window| window == key)
+        .unwrap_or(spans.len())
+}

@@ -1,0 +1,114 @@
+//! What a server says about how much it takes.
+
+use std::time::{Duration, Instant};
+
+/// What a [`Parcel`](crate::outbox::Parcel) is mostly made of, as Sentry counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Category {
+    Error,
+    Transaction,
+    Log,
+    Other,
+}
+
+/// Until when nothing of a category is taken.
+#[derive(Debug, Default)]
+pub(crate) struct RateLimits {
+    until: [Option<Instant>; 4],
+}
+
+/// What makes no sense is made to: a server that says never, or now, is asked again all the same.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Where a server says no more than that it is too much.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+
+impl RateLimits {
+    pub(crate) fn allow(&self, category: Category, now: Instant) -> bool {
+        self.until[category as usize].is_none_or(|until| now >= until)
+    }
+
+    /// Takes over what a response says: `X-Sentry-Rate-Limits`, else, with the status 429, `Retry-After`.
+    pub(crate) fn update(
+        &mut self,
+        status: u16,
+        retry_after: Option<&str>,
+        rate_limits: Option<&str>,
+        now: Instant,
+    ) {
+        if let Some(groups) = rate_limits {
+            groups.split(',').for_each(|group| self.group(group, now));
+        } else if status == 429 {
+            let wait =
+                retry_after.map_or(DEFAULT_WAIT, |text| seconds(text).unwrap_or(DEFAULT_WAIT));
+            self.until = [Some(now + wait); 4];
+        }
+    }
+
+    /// `60:error;transaction:organization:quota_exceeded`; no category is all of them.
+    fn group(&mut self, group: &str, now: Instant) {
+        let mut parts = group.trim().split(':');
+        let Some(wait) = parts.next().and_then(seconds) else {
+            return;
+        };
+        let until = Some(now + wait);
+        let categories = parts.next().unwrap_or_default();
+        for category in categories.split(';') {
+            match category.trim() {
+                "" => self.until = [until; 4],
+                "error" | "default" => self.until[Category::Error as usize] = until,
+                "transaction" | "span" => self.until[Category::Transaction as usize] = until,
+                "log_item" | "log_byte" => self.until[Category::Log as usize] = until,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A date is another form of it, which few servers use: it is not understood, and the default holds.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.trim().parse().ok()?;
+    let wait = Duration::try_from_secs_f64(seconds.ceil()).ok();
+    // Below zero and beyond all measure.
+    let wait = wait.unwrap_or(if seconds > 0.0 { MAX_WAIT } else { MIN_WAIT });
+    (!seconds.is_nan()).then(|| wait.clamp(MIN_WAIT, MAX_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<u64>) {
+        assert_eq!(seconds(text), expected.map(Duration::from_secs), "{text}");
+    }
+
+    #[test]
+    fn waits_are_between_a_second_and_an_hour() {
+        check("2", Some(2));
+        check(" 2.1 ", Some(3));
+        check("0", Some(1));
+        check("-5", Some(1));
+        check("86400", Some(3600));
+        check("1e300", Some(3600));
+        check("inf", Some(3600));
+        check("NaN", None);
+        check("Wed, 21 Oct 2026 07:28:00 GMT", None);
+    }
+
+    #[test]
+    fn a_limit_holds_for_its_categories() {
+        let now = Instant::now();
+        let mut limits = RateLimits::default();
+        let header = "60:transaction;log_item:organization, 2:error:key:quota, nonsense";
+        limits.update(200, None, Some(header), now);
+        assert!(!limits.allow(Category::Error, now) && limits.allow(Category::Other, now));
+        let later = now + Duration::from_secs(3);
+        assert!(limits.allow(Category::Error, later) && !limits.allow(Category::Log, later));
+        limits.update(429, Some("7"), None, now);
+        assert!(!limits.allow(Category::Error, later) && !limits.allow(Category::Other, later));
+        limits.update(200, Some("7"), None, later);
+        assert!(limits.allow(Category::Error, now + Duration::from_secs(8)));
+    }
+}

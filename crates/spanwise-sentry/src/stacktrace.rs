@@ -1,0 +1,67 @@
+//! The backtrace of a panic or an error, which comes as text, as the frames that Sentry shows.
+
+use sentry_core::protocol::{Frame, Stacktrace};
+use spanwise_core::internal::backtrace;
+
+/// A stack is longer only if it recurses.
+const MAX_FRAMES: usize = 100;
+
+/// Reads what std writes of a backtrace, shortened or not.
+///
+/// The frames go from the panic to the program's outermost function. Those of the program are
+/// marked.
+pub(crate) fn stacktrace(text: &str) -> Option<Stacktrace> {
+    let mut frames = backtrace::frames(text);
+    if let Some(outermost) = frames.iter().rposition(backtrace::Frame::is_in_app) {
+        frames.truncate(outermost + 1);
+    }
+    frames.truncate(MAX_FRAMES);
+    let shown = frames.iter().map(|frame| Frame {
+        function: Some(frame.function.clone()),
+        filename: frame
+            .file
+            .map(|file| backtrace::relative_path(file).to_owned()),
+        lineno: frame.line.map(u64::from),
+        colno: frame.column.map(u64::from),
+        in_app: Some(frame.is_in_app()),
+        ..Frame::default()
+    });
+    Stacktrace::from_frames_reversed(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_ends_at_the_program_and_is_no_longer_than_it_may_be() {
+        let shown = |text: &str| -> Vec<Frame> {
+            let stack = stacktrace(text);
+            stack.map(|stack| stack.frames).unwrap_or_default()
+        };
+        let text = "0: shop::price\n at /build/shop/src/price.rs:12:9\n1: tokio::poll\n\
+                    2: shop::main\n3: tokio::run\n4: std::rt::lang_start";
+        let frames = shown(text);
+        let names: Vec<_> = frames
+            .iter()
+            .map(|frame| (frame.function.as_deref(), frame.in_app))
+            .collect();
+        // Sentry wants the outermost first.
+        assert_eq!(
+            names,
+            [
+                (Some("shop::main"), Some(true)),
+                (Some("tokio::poll"), Some(false)),
+                (Some("shop::price"), Some(true)),
+            ]
+        );
+        assert_eq!(frames[2].filename.as_deref(), Some("shop/src/price.rs"));
+        assert_eq!((frames[2].lineno, frames[2].colno), (Some(12), Some(9)));
+
+        let deep: String = (0..10_000)
+            .map(|at| format!("{at}: shop::recurse\n"))
+            .collect();
+        assert_eq!(shown(&deep).len(), MAX_FRAMES);
+        assert_eq!(shown("disabled backtrace"), []);
+    }
+}

@@ -1,0 +1,146 @@
+//! No feedback: the HTTP client logs through the `log` crate while it sends, and fails; none of
+//! that is sent.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Behaviour, Receiver, alone, builder, output_alone};
+use spanwise_core::{Flush as _, TargetLevels};
+use spanwise_sentry::Sentry;
+use tracing::{error, level_filters::LevelFilter};
+use tracing_subscriber::prelude::*;
+
+#[test]
+fn http_client_logs_do_not_feed_back() {
+    if alone("self_logging::http_client_logs_do_not_feed_back") {
+        return;
+    }
+    let receiver = Receiver::behaving(Behaviour::Answer(503, &[]));
+    let all = || TargetLevels::from(LevelFilter::TRACE);
+    let builder = builder(&receiver)
+        .event_levels(all())
+        .breadcrumb_levels(all())
+        .logs(all());
+    let (layer, guard) = builder.build().unwrap();
+    let (seen, other) = Seen::new();
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(other)
+        .init();
+    let _ = tracing_log::LogTracer::init();
+    error!("failed");
+    receiver.wait_for(1);
+    let sentry = guard.sentry();
+    assert!(
+        sentry
+            .flush(Instant::now() + Duration::from_secs(60))
+            .is_err()
+    );
+    receiver.behave(crate::support::ACCEPT);
+    assert!(
+        sentry
+            .flush(Instant::now() + Duration::from_secs(60))
+            .is_ok()
+    );
+    let stats = guard.shutdown(Duration::from_secs(60));
+    // The event, and the same as a log.
+    assert_eq!((stats.sent.delivered, stats.sent.lost()), (2, 0));
+    // What another layer sees of the HTTP client is what others do with it.
+    log::info!(target: "ureq", "not of the thread that sends");
+    let seen = seen.lock().unwrap();
+    let of_ureq: Vec<_> = seen.iter().filter(|(root, _)| root == "ureq").collect();
+    let own = std::thread::current();
+    assert_eq!(
+        of_ureq,
+        [&("ureq".to_owned(), own.name().map(str::to_owned))]
+    );
+}
+
+/// What the program's own hook logs is the program's.
+#[test]
+fn hook_events_on_the_sender_thread_are_seen() {
+    if alone("self_logging::hook_events_on_the_sender_thread_are_seen") {
+        return;
+    }
+    let receiver = Receiver::start();
+    let hook = |event| {
+        tracing::info!(target: "hook", "asked");
+        Some(event)
+    };
+    let (layer, guard) = builder(&receiver)
+        .before_send(hook)
+        .dedup_window(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let (seen, other) = Seen::new();
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(other)
+        .init();
+    let sender = ("hook".to_owned(), Some("spanwise-sentry".to_owned()));
+    let until = Instant::now() + Duration::from_secs(60);
+    // Until one comes again within the millisecond, and the thread tells of it.
+    while !seen.lock().unwrap().contains(&sender) {
+        assert!(Instant::now() < until, "{seen:?}");
+        (0..2).for_each(|_| error!("failed"));
+        std::thread::yield_now();
+    }
+    guard.shutdown(Duration::from_secs(60));
+}
+
+/// Whatever is asked of the HTTP client to say, and whatever a server answers, nobody is told the
+/// key.
+#[test]
+fn dsn_key_is_never_logged() {
+    if let Some(output) = output_alone("self_logging::dsn_key_is_never_logged") {
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        let [stdout, stderr] = &texts;
+        assert!(stderr.contains("[REDACTED]"), "{stderr}");
+        assert!(!stderr.contains(KEY), "{stderr}");
+        assert!(!stdout.contains(KEY), "{stdout}");
+        // The rows of what was sent, 16 bytes each.
+        assert!(!stdout.contains("entry_key="), "{stdout}");
+        assert!(!stdout.contains("X-Sentry-Auth"), "{stdout}");
+        return;
+    }
+    let receiver = Receiver::behaving(Behaviour::Echo);
+    let (layer, guard) = Sentry::builder(receiver.dsn().parse().unwrap())
+        .build()
+        .unwrap();
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stdout))
+        .init();
+    let _ = tracing_log::LogTracer::init();
+    error!("failed");
+    receiver.wait_for(1);
+    // When this one comes, the refusal of the first was told.
+    error!("failed again");
+    receiver.wait_for(2);
+    let stats = guard.shutdown(Duration::from_secs(60));
+    assert_eq!(stats.sent.write_failed, 2);
+}
+
+const KEY: &str = "0123456789abcdef";
+
+/// The first part of a target, and the name of the thread.
+type Targets = std::sync::Arc<std::sync::Mutex<Vec<(String, Option<String>)>>>;
+
+/// What another layer sees.
+struct Seen(Targets);
+
+impl Seen {
+    fn new() -> (Targets, Self) {
+        let seen = Targets::default();
+        (seen.clone(), Self(seen))
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Seen {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let target = spanwise_core::internal::log_record::LogRecord::from_event(event).target;
+        let target = target.unwrap_or_else(|| event.metadata().target().to_owned());
+        let root = target.split("::").next().unwrap_or_default().to_owned();
+        let thread = std::thread::current().name().map(str::to_owned);
+        self.0.lock().unwrap().push((root, thread));
+    }
+}

@@ -1,0 +1,64 @@
+//! Tools for the tests of this workspace: not part of the API, and free to change.
+//!
+//! Other crates depend on this one as a dev-dependency by path, without a version. Cargo drops such
+//! a dependency when it publishes, so that `spanwise-core` and `spanwise-json`, on which this crate
+//! depends, can use it too.
+
+mod json_reader;
+mod lines;
+
+pub use json_reader::parse_json;
+pub use lines::Lines;
+
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use spanwise_core::Clock;
+
+/// The longest that a test waits: nothing takes as long, not even on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` returns `true`.
+///
+/// # Panics
+/// If it does not within [`TIMEOUT`].
+#[track_caller]
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "the condition was never met");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs `test` on a thread of its own and returns its result, so that a deadlock fails the test
+/// instead of blocking it.
+///
+/// # Panics
+/// If `test` panics, or does not return within [`TIMEOUT`].
+#[track_caller]
+pub fn bounded<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, finished) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let result = test();
+        // The receiver is gone if the test took too long.
+        let _ = done.send(());
+        result
+    });
+    if finished.recv_timeout(TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("the test hangs: a deadlock");
+    }
+    match thread.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Creates a clock that stands at 2026-11-20T09:08:07.123456Z until the test moves it.
+#[must_use]
+pub fn fixed_clock() -> Clock {
+    Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_nanos(1_795_165_687_123_456_000))
+}

@@ -1,0 +1,116 @@
+//! Waiting for an event in async code.
+
+use std::{
+    fmt,
+    panic::Location,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use crate::{Capture, Event, Pattern, route::Owner};
+
+/// The future of [`Capture::wait_for_async`].
+#[must_use = "it waits only while it is awaited"]
+pub struct WaitFor<'a> {
+    capture: &'a Capture,
+    pattern: Pattern<'a>,
+    deadline: Instant,
+    called_at: &'static Location<'static>,
+    /// How many events were looked at.
+    seen: usize,
+    timer: Option<Timer>,
+}
+
+impl<'a> WaitFor<'a> {
+    #[track_caller]
+    pub(crate) fn new(capture: &'a Capture, pattern: Pattern<'a>, timeout: Duration) -> Self {
+        Self {
+            capture,
+            pattern,
+            deadline: Instant::now() + timeout,
+            called_at: Location::caller(),
+            seen: 0,
+            timer: None,
+        }
+    }
+}
+
+impl Future for WaitFor<'_> {
+    type Output = Event;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Event> {
+        let this = &mut *self;
+        let store = &this.capture.store;
+        loop {
+            let new = store.lock().events[this.seen..].to_vec();
+            // A closure may log: nothing is locked.
+            if let Some(event) = new.iter().find(|event| this.pattern.matches(event)) {
+                return Poll::Ready(event.clone());
+            }
+            this.seen += new.len();
+            if store.wake_after(this.seen, cx.waker()) {
+                break;
+            }
+        }
+        if Instant::now() >= this.deadline {
+            let events = this.capture.events();
+            let why = this.capture.why_none(&this.pattern, &events);
+            panic!("{}: {why}", this.called_at);
+        }
+        this.timer.get_or_insert_with(|| {
+            let store = Arc::downgrade(store);
+            Timer::start(store, this.deadline)
+        });
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for WaitFor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitFor")
+            .field("pattern", &self.pattern)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A thread that wakes the tasks at the deadline: a test kit knows no executor's clock.
+struct Timer {
+    thread: Thread,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Timer {
+    fn start(store: Owner, deadline: Instant) -> Self {
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&is_stopped);
+        let wait = move || {
+            while !stopped.load(Ordering::Acquire) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    if let Some(store) = store.upgrade() {
+                        store.wake();
+                    }
+                    return;
+                }
+                thread::park_timeout(left);
+            }
+        };
+        Self {
+            thread: thread::spawn(wait).thread().clone(),
+            is_stopped,
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.is_stopped.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}

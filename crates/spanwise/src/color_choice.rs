@@ -1,0 +1,51 @@
+//! Whether lines for people have colours.
+
+use std::fmt;
+
+use spanwise_core::internal::Grammar;
+
+/// Whether `pretty`, `compact` and `short` have colours in the output; files have none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Color {
+    /// If the output is a terminal, unless `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR_FORCE` or
+    /// `TERM=dumb` is set.
+    #[default]
+    Auto,
+    /// Also where there is no terminal, such as under `docker compose`.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    pub(crate) const NAMED: [(&str, Self); 3] = [
+        (Self::Auto.name(), Self::Auto),
+        (Self::Always.name(), Self::Always),
+        (Self::Never.name(), Self::Never),
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    pub(crate) fn applies(self, is_terminal: bool) -> bool {
+        match self {
+            Self::Auto => is_terminal,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+impl Grammar for Color {}
+
+impl fmt::Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

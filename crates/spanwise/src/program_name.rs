@@ -1,0 +1,176 @@
+//! The program we are in.
+
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    path::Path,
+};
+
+/// What the file of the program is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProgramName {
+    name: String,
+}
+
+impl ProgramName {
+    pub(crate) fn current() -> Self {
+        // Where the system does not say, by what it was called.
+        let path = env::current_exe().ok();
+        let path = path.or_else(|| env::args_os().next().map(Into::into));
+        path.map(|path| Self::at(&path)).unwrap_or_default()
+    }
+
+    fn at(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Linux says so of a file that was replaced while the program runs.
+        let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
+        let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(name);
+        let in_deps = path
+            .parent()
+            .and_then(Path::file_name)
+            .is_some_and(|folder| folder == "deps");
+        let name = if in_deps { without_hash(name) } else { name };
+        if name.is_empty() {
+            Self::default()
+        } else {
+            Self {
+                name: name.to_owned(),
+            }
+        }
+    }
+
+    /// The name of the file, as it is: `shop-1.4.2`.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the targets of the program's own crate begin, as far as the name of the file tells:
+    /// `shop`.
+    ///
+    /// A file is often called after its crate, a version and a platform: `shop-1.4.2-linux-amd64`.
+    pub(crate) fn own_target(&self) -> Option<String> {
+        let mut words: Vec<&str> = self.name.split('-').collect();
+        let (first, after) = words[0].split_once('.').unwrap_or((words[0], ""));
+        words[0] = first;
+        let is_version = |word: &str| {
+            let number = word.strip_prefix('v').unwrap_or(word);
+            number.starts_with(|c: char| c.is_ascii_digit())
+        };
+        let end = words
+            .iter()
+            .skip(1)
+            .position(|word| is_version(word) || word.contains('.') || is_platform(word));
+        if !after.is_empty() {
+            words.truncate(1);
+        } else if let Some(end) = end {
+            words.truncate(end + 1);
+        }
+        let target = without_version(&words.join("_")).to_owned();
+        let is_name = !target.starts_with(|c: char| c.is_numeric())
+            && target.contains(char::is_alphabetic)
+            && target.chars().all(|c| c.is_alphanumeric() || c == '_');
+        is_name.then_some(target)
+    }
+}
+
+impl Default for ProgramName {
+    fn default() -> Self {
+        Self {
+            name: "unknown".to_owned(),
+        }
+    }
+}
+
+/// Cargo names the binaries of tests `name-0123456789abcdef`.
+fn without_hash(stem: &str) -> &str {
+    match stem.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
+            name
+        }
+        _ => stem,
+    }
+}
+
+/// `shop_1` was `shop_1.4.2`. `shop_v2` is as good a crate as any, and stays.
+fn without_version(name: &str) -> &str {
+    match name.rsplit_once('_') {
+        Some((name, number)) if !name.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+            name
+        }
+        _ => name,
+    }
+}
+
+/// Words of target triples, and what releases are called after.
+fn is_platform(word: &str) -> bool {
+    const WORDS: [&str; 21] = [
+        "linux",
+        "darwin",
+        "macos",
+        "apple",
+        "windows",
+        "win32",
+        "win64",
+        "freebsd",
+        "musl",
+        "gnu",
+        "static",
+        "amd64",
+        "arm64",
+        "armv7",
+        "aarch64",
+        "riscv64gc",
+        "i686",
+        "x86",
+        "x64",
+        "x86_64",
+        "unknown",
+    ];
+    WORDS.contains(&word.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file is called is not for a test to choose in another way.
+    #[test]
+    fn names_and_targets_of_files() {
+        for (path, name, target) in [
+            ("/usr/bin/shop", "shop", Some("shop")),
+            ("/usr/bin/shop-api", "shop-api", Some("shop_api")),
+            ("/usr/bin/shop_api", "shop_api", Some("shop_api")),
+            ("/opt/shop-1.4.2", "shop-1.4.2", Some("shop")),
+            ("/opt/shop-api-1.4.2", "shop-api-1.4.2", Some("shop_api")),
+            ("/opt/shop-v1.4.2-rc.1", "shop-v1.4.2-rc.1", Some("shop")),
+            ("/opt/shop_1.4.2", "shop_1.4.2", Some("shop")),
+            ("/opt/shop.1.4.2", "shop.1.4.2", Some("shop")),
+            ("/opt/shop-20261128", "shop-20261128", Some("shop")),
+            ("/opt/shop.new", "shop.new", Some("shop")),
+            ("/opt/shop (deleted)", "shop", Some("shop")),
+            ("/opt/shop-1.4.2 (deleted)", "shop-1.4.2", Some("shop")),
+            (
+                "/opt/shop-1.4.2-x86_64-unknown-linux-gnu",
+                "shop-1.4.2-x86_64-unknown-linux-gnu",
+                Some("shop"),
+            ),
+            ("/opt/shop-linux-amd64", "shop-linux-amd64", Some("shop")),
+            ("/opt/shop-v2", "shop-v2", Some("shop")),
+            ("/opt/h2load", "h2load", Some("h2load")),
+            ("/opt/7zip", "7zip", None),
+            ("/opt/my shop", "my shop", None),
+            ("/opt/größe", "größe", Some("größe")),
+            ("/t/deps/shop-0123456789abcdef", "shop", Some("shop")),
+            (
+                "/opt/shop-0123456789abcdef",
+                "shop-0123456789abcdef",
+                Some("shop"),
+            ),
+            ("/opt/-", "-", None),
+            ("/", "unknown", Some("unknown")),
+        ] {
+            let program = ProgramName::at(Path::new(path));
+            assert_eq!(program.name(), name, "{path}");
+            assert_eq!(program.own_target().as_deref(), target, "{path}");
+        }
+    }
+}
