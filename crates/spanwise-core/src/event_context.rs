@@ -299,7 +299,13 @@ impl LineDisposition {
             // Code inside that sets one also restores it.
             return forward();
         }
-        EventContext::take().fresh(forward)
+        Self::hide_line(forward)
+    }
+
+    #[cold]
+    fn hide_line<R>(forward: impl FnOnce() -> R) -> R {
+        let _restored = RestoreLine(current(Current::take_line));
+        forward()
     }
 
     /// Takes the disposition of the line that `sink` writes, and whether a sampler dropped its
@@ -340,11 +346,7 @@ impl EnteredLine {
         }
         let mut context = EventContext::default();
         change(&mut context);
-        current(|current| {
-            current.entered_line.set(Some(self));
-            current.store_rates(context);
-            current.flags.set(context.flags() | ENTERED_LINE);
-        });
+        self.set(context);
         let _cleared = ClearAll;
         forward()
     }
@@ -359,7 +361,17 @@ impl EnteredLine {
         let mut context = outer.context;
         let _restored = Restore(outer);
         change(&mut context);
-        self.scope(|inner| *inner = context, forward)
+        self.set(context);
+        forward()
+    }
+
+    #[inline(always)]
+    fn set(self, context: EventContext) {
+        current(|current| {
+            current.entered_line.set(Some(self));
+            current.store_rates(context);
+            current.flags.set(context.flags() | ENTERED_LINE);
+        });
     }
 
     /// Returns the line that `sink` writes now if it goes to the unit of an entered span.
@@ -546,6 +558,18 @@ impl Drop for Restore {
                 current.put_line(line);
             }
         });
+    }
+}
+
+struct RestoreLine(Option<SinkLine>);
+
+impl Drop for RestoreLine {
+    fn drop(&mut self) {
+        // First drop what was set and not taken.
+        drop(current(Current::take_line));
+        if let Some(line) = self.0.take() {
+            current(|current| current.put_line(line));
+        }
     }
 }
 

@@ -203,7 +203,7 @@ fn suppressed_lines_are_reported_with_trigger() {
     let told: Vec<_> = told.iter().map(what).collect();
     assert_eq!(
         told,
-        ["failed", "was cancelled", "went on for long", "failed"]
+        ["failed", "was cancelled", "expired", "failed"]
     );
 }
 
