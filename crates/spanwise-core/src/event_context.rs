@@ -11,7 +11,9 @@
 //! outer state when a layer panics. The thread-local has no destructor, so it works until the
 //! thread has ended.
 
-use std::{any::Any, cell::Cell, fmt, mem::ManuallyDrop, sync::Arc};
+use std::{any::Any, cell::Cell, fmt, mem::ManuallyDrop, ptr, sync::Arc};
+
+use tracing_core::Metadata;
 
 use crate::internal::LayerId;
 
@@ -90,7 +92,7 @@ thread_local! {
             trace_rate: Cell::new(0.0),
             entered_line: Cell::new(None),
             other_line: Cell::new(None),
-            summary_for: Cell::new(None),
+            summary: Cell::new(None),
         }
     };
 }
@@ -103,8 +105,8 @@ struct Current {
     entered_line: Cell<Option<EnteredLine>>,
     /// In `ManuallyDrop`, so that the thread-local has no destructor. Guards take it out.
     other_line: Cell<Option<ManuallyDrop<SinkLine>>>,
-    /// The sink that a dispatched summary is for.
-    summary_for: Cell<Option<LayerId>>,
+    /// The summary that is being dispatched.
+    summary: Cell<Option<DispatchedSummary>>,
 }
 
 /// The disposition of the next line of one sink.
@@ -130,6 +132,8 @@ const OTHER_LINE: u16 = 1 << 7;
 const SAMPLED_OUT: u16 = 1 << 8;
 /// The flags of a [`LineDisposition`].
 const LINE: u16 = ENTERED_LINE | OTHER_LINE | SAMPLED_OUT;
+/// A summary is being dispatched.
+const SUMMARY: u16 = 1 << 9;
 
 #[inline(always)] // `LocalKey::with` alone is not inlined: a call costs 1 % of a buffered line.
 fn current<R>(f: impl FnOnce(&Current) -> R) -> R {
@@ -179,7 +183,7 @@ impl EventContext {
             if flags & CONTEXT == 0 {
                 return Self::default();
             }
-            current.flags.set(flags & LINE);
+            current.flags.set(flags & !CONTEXT);
             current.context(flags)
         })
     }
@@ -236,10 +240,17 @@ impl EventContext {
         current(|current| current.flags.get()) & CONTEXT != 0
     }
 
-    /// Returns [`force_emit`](Self::force_emit) of the event at hand. Does not take it.
+    /// Returns whether sink levels do not hide the event at hand: with
+    /// [`force_emit`](Self::force_emit), or because it is a dispatched summary.
     #[inline]
-    pub(crate) fn forces_emit() -> bool {
-        current(|current| current.flags.get()) & FORCE_EMIT != 0
+    pub(crate) fn forces_emit(callsite: &Metadata<'_>) -> bool {
+        current(|current| {
+            let flags = current.flags.get();
+            flags & FORCE_EMIT != 0
+                || flags & SUMMARY != 0
+                    && (current.summary.get())
+                        .is_some_and(|summary| ptr::eq(summary.callsite, callsite))
+        })
     }
 
     #[inline]
@@ -389,7 +400,7 @@ impl EnteredLine {
     /// Notes that the line that [`current`](Self::current) returned is buffered.
     #[inline]
     pub fn finish() {
-        current(|current| current.flags.set(current.flags.get() & CONTEXT));
+        current(|current| current.flags.set(current.flags.get() & !LINE));
     }
 
     /// Notes that the thread leaves the span at `index` of those that `sink` knows. A value may do
@@ -420,39 +431,60 @@ impl EnteredLine {
     }
 }
 
-/// The address of a summary that a sampler sends through the dispatcher to one of its sinks.
-#[derive(Debug)]
-pub struct SummaryAddress;
+/// A summary that a sampler sends through the dispatcher. It reaches all layers, and is for one sink.
+#[derive(Debug, Clone, Copy)]
+pub struct DispatchedSummary {
+    sink: LayerId,
+    callsite: &'static Metadata<'static>,
+    has_arrived: bool,
+}
 
-impl SummaryAddress {
-    /// Dispatches a summary for `sink`. Returns whether the sink [took](Self::take) it.
-    pub fn scope(sink: LayerId, dispatch: impl FnOnce()) -> bool {
-        let outer = RestoreSummary(current(|current| current.summary_for.replace(Some(sink))));
-        let context = EventContext {
-            force_emit: true,
-            ..EventContext::default()
+impl DispatchedSummary {
+    /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink
+    /// [took](Self::take) it.
+    pub fn scope(
+        sink: LayerId,
+        callsite: &'static Metadata<'static>,
+        dispatch: impl FnOnce(),
+    ) -> bool {
+        let summary = Self {
+            sink,
+            callsite,
+            has_arrived: false,
         };
-        context.fresh(dispatch);
-        let arrived = current(|current| current.summary_for.get()).is_none();
-        drop(outer);
-        arrived
+        EventContext::default().fresh(|| {
+            current(|current| current.put_summary(summary));
+            dispatch();
+            Self::current().is_some_and(|summary| summary.has_arrived)
+        })
     }
 
-    /// Returns the sink that the summary at hand is for, if it was dispatched and not taken.
+    /// Returns whether the summary at hand was dispatched.
     #[must_use]
-    pub fn current() -> Option<LayerId> {
-        current(|current| current.summary_for.get())
+    pub fn is_current() -> bool {
+        Self::current().is_some()
     }
 
-    /// Returns whether the summary at hand is for `sink`. Returns true once.
+    /// Returns whether the summary at hand was dispatched for `sink`.
     #[must_use]
     pub fn take(sink: LayerId) -> bool {
+        let Some(summary) = Self::current().filter(|summary| summary.sink == sink) else {
+            return false;
+        };
+        let has_arrived = true;
         current(|current| {
-            let is_for_sink = current.summary_for.get() == Some(sink);
-            if is_for_sink {
-                current.summary_for.set(None);
-            }
-            is_for_sink
+            current.put_summary(Self {
+                has_arrived,
+                ..summary
+            });
+        });
+        true
+    }
+
+    fn current() -> Option<Self> {
+        current(|current| match current.flags.get() & SUMMARY {
+            0 => None,
+            _ => current.summary.get(),
         })
     }
 }
@@ -474,7 +506,8 @@ impl Current {
     #[inline]
     fn set(&self, context: EventContext) {
         self.store_rates(context);
-        self.flags.set(self.flags.get() & LINE | context.flags());
+        self.flags
+            .set(self.flags.get() & !CONTEXT | context.flags());
     }
 
     #[inline]
@@ -490,14 +523,19 @@ impl Current {
     fn put_line(&self, line: SinkLine) {
         let sampled_out = u16::from(line.is_sampled_out) * SAMPLED_OUT;
         self.other_line.set(Some(ManuallyDrop::new(line)));
-        let flags = self.flags.get() & CONTEXT;
+        let flags = self.flags.get() & !LINE;
         self.flags.set(flags | OTHER_LINE | sampled_out);
+    }
+
+    fn put_summary(&self, summary: DispatchedSummary) {
+        self.summary.set(Some(summary));
+        self.flags.set(self.flags.get() | SUMMARY);
     }
 
     /// Takes the disposition, whichever sink it is for. The unit of an entered span is looked up.
     fn take_line(&self) -> Option<SinkLine> {
         let flags = self.flags.get();
-        self.flags.set(flags & CONTEXT);
+        self.flags.set(flags & !LINE);
         if flags & OTHER_LINE != 0 {
             let line = ManuallyDrop::into_inner(self.other_line.take()?);
             let is_sampled_out = flags & SAMPLED_OUT != 0;
@@ -535,14 +573,18 @@ impl SinkLine {
 struct Saved {
     context: EventContext,
     line: Option<SinkLine>,
+    summary: Option<DispatchedSummary>,
 }
 
 impl Saved {
     fn take() -> Self {
-        Self {
+        let saved = Self {
             context: EventContext::take(),
             line: current(Current::take_line),
-        }
+            summary: DispatchedSummary::current(),
+        };
+        current(|current| current.flags.set(0));
+        saved
     }
 }
 
@@ -556,6 +598,9 @@ impl Drop for Restore {
             current.set(self.0.context);
             if let Some(line) = self.0.line.take() {
                 current.put_line(line);
+            }
+            if let Some(summary) = self.0.summary {
+                current.put_summary(summary);
             }
         });
     }
@@ -588,7 +633,7 @@ struct ClearContext;
 impl Drop for ClearContext {
     #[inline]
     fn drop(&mut self) {
-        current(|current| current.flags.set(current.flags.get() & LINE));
+        current(|current| current.flags.set(current.flags.get() & !CONTEXT));
     }
 }
 
@@ -610,14 +655,6 @@ fn drop_line() {
     // Not inside `with`: a destructor may come here.
     let line = current(|current| current.other_line.take());
     drop(line.map(ManuallyDrop::into_inner));
-}
-
-struct RestoreSummary(Option<LayerId>);
-
-impl Drop for RestoreSummary {
-    fn drop(&mut self) {
-        current(|current| current.summary_for.set(self.0));
-    }
 }
 
 impl fmt::Debug for LineDisposition {

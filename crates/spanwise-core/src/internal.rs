@@ -54,7 +54,9 @@ pub use crate::{
     context_layer::MAX_CONTEXT_VALUE_LEN,
     context_set::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
-    event_context::{EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate, SummaryAddress},
+    event_context::{
+        DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
+    },
     levels::parse_level,
     redact::KeyVerdicts,
     self_report::SinkCounters,

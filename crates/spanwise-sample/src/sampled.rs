@@ -4,7 +4,7 @@ use std::{any::TypeId, ptr, sync::Arc};
 
 use spanwise_core::{
     EventContext, Fault, SelfReport, forward, forward_downcast,
-    internal::{FilterInterop, MustSeeAllEvents, SampleRate, SummaryAddress},
+    internal::{DispatchedSummary, FilterInterop, MustSeeAllEvents, SampleRate},
 };
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_core::span::{Id, Record};
@@ -190,20 +190,29 @@ impl<L> Sampled<L> {
         }
     }
 
-    /// Handles the summary of a sampler. A dispatched one reaches all sinks, and is for one of them.
-    /// Others come from a sampler around this one.
-    fn on_summary<S>(&self, event: &Event<'_>, ctx: Context<'_, S>)
+    /// Handles the summary of a sampler: a dispatched one, which reaches all sinks, or one from a
+    /// sampler around this one.
+    fn on_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
     where
         S: Subscriber,
         L: Layer<S>,
     {
-        let is_forwarded = match SummaryAddress::current() {
-            None => true,
-            Some(_) => SummaryAddress::take(self.sink.id()) || self.has_inner_sampler,
-        };
-        if is_forwarded {
-            self.inner.on_event(event, ctx);
+        if DispatchedSummary::take(self.sink.id()) {
+            self.emit_summary(summary, ctx);
+        } else if !DispatchedSummary::is_current() || self.has_inner_sampler {
+            self.inner.on_event(summary, ctx);
         }
+    }
+
+    /// Forwards a summary, hiding the context of the event at hand.
+    fn emit_summary<S>(&self, summary: &Event<'_>, ctx: Context<'_, S>)
+    where
+        S: Subscriber,
+        L: Layer<S>,
+    {
+        let mut context = EventContext::default();
+        context.force_emit = true;
+        context.fresh(|| self.inner.on_event(summary, ctx));
     }
 
     /// Emits the summaries that are due. The clock is read only if one is pending.
@@ -220,10 +229,7 @@ impl<L> Sampled<L> {
             && let Some(now) = self.sink.due_time(now)
         {
             while let Some(summary) = self.sink.next_summary(now) {
-                let mut context = EventContext::default();
-                context.force_emit = true;
-                let emit = |event: &Event<'_>| self.inner.on_event(event, ctx.clone());
-                summary.with_event(|event| context.fresh(|| emit(event)));
+                summary.with_event(|event| self.emit_summary(event, ctx.clone()));
             }
         }
     }

@@ -15,11 +15,11 @@ use std::{
 use spanwise_core::{
     Fault, SelfReport,
     internal::{
-        CallsitePlans, LayerId, LimiterClock, Precision, ShardedCounter, SummaryAddress,
+        CallsitePlans, DispatchedSummary, LayerId, LimiterClock, Precision, ShardedCounter,
         sync::{Mutex, MutexGuard},
     },
 };
-use tracing::{Dispatch, dispatcher, dispatcher::WeakDispatch};
+use tracing::{Dispatch, Event, dispatcher, dispatcher::WeakDispatch};
 use tracing_core::Metadata;
 
 use crate::{
@@ -268,13 +268,13 @@ impl SinkState {
     /// so other layers see them too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
-            let has_arrived = SummaryAddress::scope(self.id, || {
-                summary.with_event(|event| {
-                    match self.dispatch.get().and_then(WeakDispatch::upgrade) {
-                        Some(dispatch) => dispatch.event(event),
-                        None => dispatcher::get_default(|dispatch| dispatch.event(event)),
-                    }
-                });
+            let dispatch =
+                |event: &Event<'_>| match self.dispatch.get().and_then(WeakDispatch::upgrade) {
+                    Some(dispatch) => dispatch.event(event),
+                    None => dispatcher::get_default(|dispatch| dispatch.event(event)),
+                };
+            let has_arrived = summary.with_event(|event| {
+                DispatchedSummary::scope(self.id, event.metadata(), || dispatch(event))
             });
             if !has_arrived {
                 report_lost(&SelfReport::default(), &summary);

@@ -67,7 +67,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
         .unwrap();
     for (lines, suppressed) in [(&one, 3), (&two, 3), (&theirs, 4)] {
         let summaries = lines.take();
-        assert_eq!(summaries.len(), 1, "{summaries:?}");
+        assert_eq!(summaries.len(), 1, "{suppressed}: {summaries:?}");
         assert_eq!(summaries[0]["suppressed"], suppressed);
         assert_eq!(summaries[0]["level"], "INFO");
     }
