@@ -104,7 +104,7 @@ async fn failed_request_has_its_reason() {
 }
 
 #[tokio::test]
-async fn request_and_its_task_have_the_tenant() {
+async fn request_and_its_task_have_the_user() {
     let logs = capture();
     let request = Request::get("/orders/42").body(Body::empty()).unwrap();
     let response: Result<Response, Infallible> = app().oneshot(request).await;

@@ -440,6 +440,9 @@ pub struct DispatchedSummary {
 }
 
 impl DispatchedSummary {
+    /// The target of all summaries.
+    pub const TARGET: &str = "spanwise::sampler";
+
     /// Dispatches a summary for `sink`, an event of `callsite`. Returns whether the sink
     /// [took](Self::take) it.
     pub fn scope(

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    byte_class::{ByteClass, ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
+    byte_class::ByteClass,
+    byte_search::{ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
     work,
 };
 
@@ -288,4 +289,65 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;
     let is_shown = is_special_use_v6(address) || is_large_network(text, to, &address.octets(), 48);
     (!is_shown).then_some((from, to))
+}
+
+/// Whether a value under a key such as `address` is one of a network rather than of a house:
+/// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
+pub(crate) fn is_network_address(value: &str) -> bool {
+    work::step(value.len());
+    let value = value.trim();
+    let value = value
+        .strip_prefix("Some(")
+        .and_then(|value| value.strip_suffix(')'))
+        .unwrap_or(value);
+    let value = value.trim_matches('"');
+    if value.is_empty() {
+        return true;
+    }
+    if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
+        return !value.contains(char::is_whitespace);
+    }
+    let host = match value
+        .strip_prefix('[')
+        .and_then(|value| value.split_once(']'))
+    {
+        Some((inside, port))
+            if port.is_empty() || port.strip_prefix(':').is_some_and(is_number) =>
+        {
+            return inside
+                .split('%')
+                .next()
+                .is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
+        }
+        Some(_) => return false,
+        None => value,
+    };
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return true;
+    }
+    let (host, has_port) = match host.rsplit_once(':') {
+        Some((host, port)) if is_number(port) => (host, true),
+        _ => (host, false),
+    };
+    // A network (`10.0.0.0/8`), any address (`:80`), a name.
+    let (host, _) = host
+        .rsplit_once('/')
+        .filter(|(_, bits)| is_number(bits))
+        .unwrap_or((host, ""));
+    if host.parse::<std::net::IpAddr>().is_ok() || host.is_empty() && has_port {
+        return true;
+    }
+    let is_label = |label: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+        !label.is_empty() && label.bytes().all(is_part)
+    };
+    let is_name = !host.is_empty() && host.split('.').all(is_label);
+    let top = host.rsplit('.').next().unwrap_or(host);
+    let has_top =
+        host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown"))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

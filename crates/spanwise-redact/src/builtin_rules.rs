@@ -9,7 +9,15 @@
 
 use std::sync::LazyLock;
 
-use crate::{builtin_keys, keys::NormalizedKey};
+use crate::{
+    builtin_keys,
+    normalized_key::NormalizedKey,
+    trigrams::{TrigramCounts, Trigrams},
+    vocabulary::{
+        COUNT, DESCRIPTIVE, IGNORED, NEVER_JOINED, OTHER, QUESTION, SUFFIX, Vocabulary, Word,
+        WordSequence,
+    },
+};
 
 /// The built-in rules.
 pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
@@ -46,11 +54,11 @@ pub(crate) struct Rules {
     /// Phrases without their spaces that are found inside a word that is not known, with where a
     /// look for them is worth it.
     inside: Vec<(String, Vec<Word>)>,
-    inside_signs: Trigrams,
+    inside_trigrams: Trigrams,
     /// Words of other scripts, as keys with them are compared, each with its rule.
     foreign: Vec<(NormalizedKey, usize)>,
     /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
-    secret_signs: Trigrams,
+    secret_trigrams: Trigrams,
     trigrams: Trigrams,
 }
 
@@ -81,17 +89,17 @@ impl Rules {
             phrases: Vec::new(),
             by_last: Vec::new(),
             inside: Vec::new(),
-            inside_signs: Trigrams::default(),
+            inside_trigrams: Trigrams::default(),
             foreign: Vec::new(),
-            secret_signs: Trigrams::default(),
+            secret_trigrams: Trigrams::default(),
             trigrams: Trigrams::default(),
         };
-        let common = Common::new();
+        let common = TrigramCounts::new();
         let flags = [
-            (builtin_keys::DESCRIPTIVE_WORDS, ABOUT),
-            (builtin_keys::IGNORED_WORDS, TRANSPARENT),
-            (builtin_keys::REGION_WORDS, TRANSPARENT | ALONE),
-            (builtin_keys::NEVER_JOINED, ALONE),
+            (builtin_keys::DESCRIPTIVE_WORDS, DESCRIPTIVE),
+            (builtin_keys::IGNORED_WORDS, IGNORED),
+            (builtin_keys::REGION_WORDS, IGNORED | NEVER_JOINED),
+            (builtin_keys::NEVER_JOINED, NEVER_JOINED),
             (builtin_keys::QUESTION_WORDS, QUESTION),
             (builtin_keys::COUNT_WORDS, COUNT),
             (builtin_keys::JOINED_SUFFIXES, SUFFIX),
@@ -119,7 +127,7 @@ impl Rules {
         for id in builtin_keys::TRUSTED_IDS {
             rules.add_phrase((id, "", true), Effect::Trust);
             rules.trigrams.add_phrase(id, &common);
-            rules.secret_signs.add_phrase(id, &common);
+            rules.secret_trigrams.add_phrase(id, &common);
         }
         for word in builtin_keys::ENGLISH_WORDS.split_whitespace() {
             rules.vocabulary.insert(word, OTHER);
@@ -135,7 +143,13 @@ impl Rules {
         rules
     }
 
-    fn add_rule(&mut self, line: &'static str, tier: Tier, is_strong: bool, common: &Common) {
+    fn add_rule(
+        &mut self,
+        line: &'static str,
+        tier: Tier,
+        is_strong: bool,
+        common: &TrigramCounts,
+    ) {
         let rule = self.named.len();
         for (index, phrase) in alternatives(line).enumerate() {
             let (words, ..) = phrase;
@@ -149,13 +163,13 @@ impl Rules {
             self.add_phrase(phrase, effect);
             self.trigrams.add_phrase(words, common);
             if tier == Tier::Secrets {
-                self.secret_signs.add_phrase(words, common);
+                self.secret_trigrams.add_phrase(words, common);
             }
             let joined = words.replace(' ', "");
             if is_strong && (joined.len() >= MIN_INSIDE_LEN || INSIDE.contains(&&*joined)) {
                 let words = words.split(' ').map(|word| self.vocabulary.add(word));
                 let words = words.collect();
-                self.inside_signs.add(joined.as_bytes());
+                self.inside_trigrams.add(joined.as_bytes());
                 self.inside.push((joined, words));
             }
         }
@@ -224,7 +238,7 @@ impl Rules {
         let trigrams = if pii {
             &self.trigrams
         } else {
-            &self.secret_signs
+            &self.secret_trigrams
         };
         trigrams.may_be_in(key.as_bytes())
     }
@@ -236,7 +250,7 @@ impl Rules {
         {
             return KeyMeaning::Hidden(rule);
         }
-        let mut sequence = Sequence::default();
+        let mut sequence = WordSequence::default();
         for (word, is_last_part) in key.words() {
             if is_last_part && sequence.last_part.is_none() {
                 sequence.last_part = Some(sequence.len);
@@ -254,7 +268,7 @@ impl Rules {
         Some(found.1)
     }
 
-    fn decide(&self, sequence: &Sequence, on: &[bool]) -> KeyMeaning {
+    fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyMeaning {
         let words = sequence.words();
         let last_part = sequence.last_part.unwrap_or(0);
         let first = [words.first(), words.get(last_part)];
@@ -294,10 +308,10 @@ impl Rules {
                 Some(Effect::Show | Effect::Trust) => return KeyMeaning::Unknown,
                 None => {}
             }
-            if self.vocabulary.is(last, ABOUT) {
+            if self.vocabulary.is(last, DESCRIPTIVE) {
                 return KeyMeaning::Unknown;
             }
-            if !self.vocabulary.is(last, TRANSPARENT) {
+            if !self.vocabulary.is(last, IGNORED) {
                 break;
             }
             end -= 1;
@@ -324,7 +338,7 @@ impl Rules {
     }
 
     /// Appends what `word` means, which may be several words without a separator.
-    fn push(&self, word: &[u8], sequence: &mut Sequence) {
+    fn push(&self, word: &[u8], sequence: &mut WordSequence) {
         if let Some(known) = self.vocabulary.find(word) {
             return sequence.push(known);
         }
@@ -345,7 +359,7 @@ impl Rules {
         }
     }
 
-    fn push_joined(&self, word: &[u8], sequence: &mut Sequence) {
+    fn push_joined(&self, word: &[u8], sequence: &mut WordSequence) {
         if self.vocabulary.split(word, sequence) {
             return;
         }
@@ -373,7 +387,7 @@ impl Rules {
     /// The first phrase that is in a word: where, and its words.
     fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
         word.windows(3).enumerate().find_map(|(at, letters)| {
-            if !self.inside_signs.are_in(letters) {
+            if !self.inside_trigrams.are_in(letters) {
                 return None;
             }
             let rest = &word[at..];
@@ -413,295 +427,6 @@ const MIN_INSIDE_LEN: usize = 8;
 /// Shorter ones that are not.
 const INSIDE: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
 
-/// A word of the vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Word(u16);
-
-/// A word without a meaning.
-const OTHER: Word = Word(0);
-
-/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
-/// word.
-const ABOUT: u8 = 1;
-const TRANSPARENT: u8 = 1 << 1;
-const QUESTION: u8 = 1 << 2;
-const COUNT: u8 = 1 << 3;
-const SUFFIX: u8 = 1 << 4;
-/// It is never written together with others.
-const ALONE: u8 = 1 << 5;
-
-/// The words of a key.
-#[derive(Default)]
-struct Sequence {
-    words: [Word; MAX_WORDS],
-    len: usize,
-    /// Where the part after the last dot begins.
-    last_part: Option<usize>,
-    has_numbers: bool,
-}
-
-/// Of a key with more words only so many are looked at, the last ones.
-const MAX_WORDS: usize = 24;
-
-impl Sequence {
-    fn words(&self) -> &[Word] {
-        &self.words[..self.len]
-    }
-
-    fn push(&mut self, word: Word) {
-        if self.len == MAX_WORDS {
-            self.words.rotate_left(1);
-            self.len -= 1;
-            self.last_part = self.last_part.map(|at| at.saturating_sub(1));
-        }
-        self.words[self.len] = word;
-        self.len += 1;
-    }
-}
-
-/// Words by their spelling: a hash table with open addresses.
-#[derive(Debug)]
-struct Vocabulary {
-    /// The place of a spelling, plus one.
-    table: Box<[u16; TABLE_LEN]>,
-    spellings: Vec<(u128, Word)>,
-    /// Of each word, by its number.
-    flags: Vec<u8>,
-    /// The lengths of the words that begin with two letters, a bit each.
-    lengths: Box<[u32; 32 * 32]>,
-}
-
-/// A power of two, of which less than half is taken.
-const TABLE_LEN: usize = 2048;
-
-/// No word is longer.
-const MAX_WORD_LEN: usize = 16;
-
-/// No word that is split is longer.
-const MAX_JOINED_LEN: usize = 40;
-
-impl Default for Vocabulary {
-    fn default() -> Self {
-        Self {
-            table: Box::new([0; TABLE_LEN]),
-            spellings: Vec::new(),
-            flags: vec![0],
-            lengths: Box::new([0; 32 * 32]),
-        }
-    }
-}
-
-impl Vocabulary {
-    fn is(&self, word: Word, flag: u8) -> bool {
-        self.flags[usize::from(word.0)] & flag != 0
-    }
-
-    /// The word of that spelling, which is new if it was not there.
-    fn add(&mut self, spelling: &str) -> Word {
-        if let Some(known) = self.find(spelling.as_bytes()) {
-            return known;
-        }
-        let word = Word(self.flags.len() as u16);
-        self.flags.push(0);
-        self.insert(spelling, word);
-        word
-    }
-
-    fn insert(&mut self, spelling: &str, word: Word) {
-        // A test reads the lists: each word has one to sixteen letters.
-        let Some(packed) = pack(spelling.as_bytes()) else {
-            return;
-        };
-        self.spellings.push((packed, word));
-        let mut at = slot(packed);
-        while self.table[at] != 0 {
-            at = (at + 1) % TABLE_LEN;
-        }
-        self.table[at] = self.spellings.len() as u16;
-        if let [first, second, ..] = *spelling.as_bytes() {
-            self.lengths[code(code(0, first), second)] |= 1 << spelling.len();
-        }
-    }
-
-    #[inline]
-    fn find(&self, spelling: &[u8]) -> Option<Word> {
-        let packed = pack(spelling)?;
-        let mut at = slot(packed);
-        loop {
-            let place = self.table[at].checked_sub(1)?;
-            let (known, word) = self.spellings[usize::from(place)];
-            if known == packed {
-                return Some(word);
-            }
-            at = (at + 1) % TABLE_LEN;
-        }
-    }
-
-    /// Appends the fewest words that `joined` is made of; false if it is not made of known ones.
-    fn split(&self, joined: &[u8], sequence: &mut Sequence) -> bool {
-        let len = joined.len();
-        if len > MAX_JOINED_LEN {
-            return false;
-        }
-        // For each place: how many words end there at least, and where the last of them begins.
-        let mut best = [(u8::MAX, 0_u8, OTHER); MAX_JOINED_LEN + 1];
-        best[0].0 = 0;
-        for from in 0..len {
-            let count = best[from].0;
-            if count == u8::MAX {
-                continue;
-            }
-            let mut lengths = match joined[from..] {
-                [first, second, ..] => self.lengths[code(code(0, first), second)],
-                _ => 0,
-            };
-            // One letter is a word only as the `x` of `xapikey`.
-            if from == 0 && joined[0] == b'x' {
-                lengths |= 1 << 1;
-            }
-            while lengths != 0 {
-                let size = lengths.ilog2() as usize;
-                lengths ^= 1 << size;
-                let Some(word) = joined.get(from..from + size) else {
-                    continue;
-                };
-                match self.find(word) {
-                    Some(word)
-                        if word != OTHER
-                            && !self.is(word, ALONE)
-                            && count + 1 < best[from + size].0 =>
-                    {
-                        best[from + size] = (count + 1, from as u8, word);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if best[len].0 == u8::MAX {
-            return false;
-        }
-        let mut words = [OTHER; MAX_JOINED_LEN];
-        let (mut at, mut count) = (len, 0);
-        while at > 0 {
-            words[count] = best[at].2;
-            at = usize::from(best[at].1);
-            count += 1;
-        }
-        words[..count]
-            .iter()
-            .rev()
-            .for_each(|word| sequence.push(*word));
-        true
-    }
-}
-
-fn pack(spelling: &[u8]) -> Option<u128> {
-    let mut packed = [0; MAX_WORD_LEN];
-    packed.get_mut(..spelling.len())?.copy_from_slice(spelling);
-    Some(u128::from_le_bytes(packed))
-}
-
-fn slot(packed: u128) -> usize {
-    let folded = packed as u64 ^ ((packed >> 64) as u64).rotate_left(29);
-    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 53) as usize
-}
-
-/// A set of three letters that follow one another; what is no letter is passed over.
-#[derive(Debug)]
-struct Trigrams(Box<[u64; 512]>);
-
-impl Default for Trigrams {
-    fn default() -> Self {
-        Self(Box::new([0; 512]))
-    }
-}
-
-impl Trigrams {
-    /// Sees to it that what has `words` in it has one of the set in it: the letters that are
-    /// seldom in other keys.
-    fn add_phrase(&mut self, words: &str, common: &Common) {
-        let joined = words.replace(' ', "");
-        if self.are_in(joined.as_bytes()) {
-            return;
-        }
-        let letters = joined.as_bytes().windows(joined.len().min(3));
-        let rarest = letters.min_by_key(|letters| common.count(letters));
-        self.add(rarest.unwrap_or_default());
-    }
-
-    fn add(&mut self, letters: &[u8]) {
-        let mut set = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
-        match *letters {
-            [first, second] => {
-                let two = code(code(0, first), second);
-                (0..32).for_each(|before| set(before << 10 | two));
-            }
-            [first, second, third, ..] => set(code(code(code(0, first), second), third)),
-            _ => {}
-        }
-    }
-
-    /// True if one of them is in a key as it is written, or if something is that may stand for a
-    /// letter.
-    #[inline]
-    fn may_be_in(&self, key: &[u8]) -> bool {
-        let mut last = 0;
-        key.iter().any(|byte| {
-            if !byte.is_ascii_alphabetic() {
-                return !byte.is_ascii() || *byte == b'\\';
-            }
-            last = code(last, *byte);
-            self.0[last >> 6] >> (last & 63) & 1 != 0
-        })
-    }
-
-    #[inline]
-    fn are_in(&self, text: &[u8]) -> bool {
-        let mut last = 0;
-        text.iter().any(|byte| {
-            if !byte.is_ascii_lowercase() {
-                return false;
-            }
-            last = code(last, *byte);
-            self.0[last >> 6] >> (last & 63) & 1 != 0
-        })
-    }
-}
-
-/// How often three letters follow one another in the words that keys have.
-struct Common(Vec<u16>);
-
-impl Common {
-    fn new() -> Self {
-        let mut counts = vec![0; 1 << 15];
-        for word in [builtin_keys::COMMON_WORDS, builtin_keys::DESCRIPTIVE_WORDS]
-            .join(" ")
-            .split_whitespace()
-        {
-            for letters in word.as_bytes().windows(3) {
-                counts[Self::at(letters)] += 1;
-            }
-        }
-        Self(counts)
-    }
-
-    fn at(letters: &[u8]) -> usize {
-        letters
-            .iter()
-            .fold(0, |before, letter| code(before, *letter))
-    }
-
-    fn count(&self, letters: &[u8]) -> u16 {
-        self.0[Self::at(letters)]
-    }
-}
-
-/// The last three letters as a number.
-#[inline]
-fn code(before: usize, letter: u8) -> usize {
-    (before << 5 | usize::from(letter & 31)) & 0x7FFF
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -723,7 +448,7 @@ mod tests {
                 }
             }
         }
-        assert!(RULES.vocabulary.spellings.len() < TABLE_LEN / 2);
+        assert!(RULES.vocabulary.spellings.len() < crate::vocabulary::TABLE_LEN / 2);
         assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
     }
 

@@ -5,7 +5,8 @@
 //! holds for its line, up to a `|`, `;` or `&&`.
 
 use crate::{
-    byte_class::{ByteClass, after_escape, find, is_space, matches_at, run_end},
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, is_space, matches_at, run_end},
     credential, urls, value_end, word_lists,
 };
 

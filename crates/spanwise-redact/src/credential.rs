@@ -16,7 +16,8 @@ mod placeholder;
 mod word_shapes;
 
 use crate::{
-    byte_class::{ByteClass, is_space, line_from},
+    byte_class::ByteClass,
+    byte_search::{is_space, line_from},
     value_end, word_lists, work,
 };
 use word_shapes::{

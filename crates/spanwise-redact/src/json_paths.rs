@@ -4,8 +4,10 @@
 //! costs as much as the rules are long, however deep it is.
 
 use crate::{
-    byte_class::{is_space, run_end, skip_space},
-    keys::{Keys, NormalizedKey, Segment, parts},
+    byte_search::{is_space, run_end, skip_space},
+    key_pattern::{Segment, parts},
+    keys::Keys,
+    normalized_key::NormalizedKey,
     scan::{Match, Rule},
     work,
 };
@@ -238,7 +240,7 @@ impl Walk<'_, '_, '_> {
         let start = self.at + 1;
         let mut at = start;
         loop {
-            at = crate::byte_class::find2(self.text, *b"\"\\", at)?;
+            at = crate::byte_search::find2(self.text, *b"\"\\", at)?;
             if self.text[at] == b'"' {
                 break;
             }

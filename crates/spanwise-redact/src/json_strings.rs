@@ -2,7 +2,7 @@
 //! the rest stays what it is.
 
 use crate::{
-    byte_class::{backslashes_before, find2, run_end, run_start, skip_space},
+    byte_search::{backslashes_before, find2, run_end, run_start, skip_space},
     scan::Match,
     work,
 };

@@ -2,7 +2,8 @@
 
 use crate::{
     builtin_keys::TRUSTED_IDS,
-    byte_class::{ByteClass, is_boundary, run_end, run_start},
+    byte_class::ByteClass,
+    byte_search::{is_boundary, run_end, run_start},
     work,
 };
 

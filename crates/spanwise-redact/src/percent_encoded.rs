@@ -1,6 +1,9 @@
 //! Pairs that are percent-encoded: `password%3Dx%26user%3Dada`, also twice, and JSON in a query.
 
-use crate::byte_class::{ByteClass, find, is_space, run_end, run_start};
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{find, is_space, run_end, run_start},
+};
 
 /// A key before an encoded `=` or `:`.
 #[derive(Debug, Clone, Copy)]

@@ -19,12 +19,14 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 use crate::{
     Detector, RuleError,
+    addresses::is_network_address,
     builtin_rules::{RULES, Tier},
-    keys::{KeyDecision, Keys, Origin, Pattern, is_network_address},
+    key_pattern::Pattern,
+    keys::{KeyDecision, Keys, Origin},
     scan,
 };
 #[cfg(feature = "pseudonyms")]
-use crate::{PseudonymKey, keys::NormalizedKey};
+use crate::{PseudonymKey, normalized_key::NormalizedKey};
 
 /// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
 ///

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Policy, RuleError, keys::Pattern};
+use crate::{Policy, RuleError, key_pattern::Pattern};
 
 /// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show:
 /// `+employee_no,-session,+items[*].card`.

@@ -14,7 +14,8 @@
 //! run of all kinds of letters is one.
 
 use crate::{
-    byte_class::{ByteClass, after_escape, find, is_space, run_end},
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, is_space, run_end},
     credential::{self, KeySubject},
     word_lists, work,
 };

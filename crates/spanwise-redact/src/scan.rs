@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use crate::{
     Detector, addresses,
-    byte_class::{ByteClass, after_escape, ends_escape, find, matches_at},
+    byte_class::ByteClass,
+    byte_search::{after_escape, ends_escape, find, matches_at},
     numbers,
     prefix_filter::PrefixFilter,
     tokens::{RunCache, TOKENS, TokenTail},

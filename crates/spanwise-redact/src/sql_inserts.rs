@@ -1,7 +1,8 @@
 //! Values of SQL: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
 
 use crate::{
-    byte_class::{ByteClass, find, find2, is_space, run_end, run_start, skip_space},
+    byte_class::ByteClass,
+    byte_search::{find, find2, is_space, run_end, run_start, skip_space},
     value_end, work,
 };
 

@@ -4,9 +4,10 @@ mod token_table;
 
 use crate::{
     Detector,
-    byte_class::{
-        ByteClass, after_escape, backslashes_before, find, find_text, is_boundary, is_space,
-        line_from, matches_at, run_end, run_start, skip_space,
+    byte_class::ByteClass,
+    byte_search::{
+        after_escape, backslashes_before, find, find_text, is_boundary, is_space, line_from,
+        matches_at, run_end, run_start, skip_space,
     },
     credential, urls, work,
 };

@@ -7,11 +7,10 @@
 use spanwise_core::REDACTED;
 
 use crate::{
-    byte_class::{
-        ByteClass, after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start,
-    },
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start},
     credential,
-    value_end::Boundary,
+    value_boundary::Boundary,
     work,
 };
 
@@ -121,13 +120,13 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' => match Boundary::at_quote(text, at) {
-                Boundary::Ends => break,
-                Boundary::GoesOn(next) => next,
+            b'"' | b'\'' => match Boundary::after_quote(text, at) {
+                Boundary::End => break,
+                Boundary::Continue(next) => next,
             },
-            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::at(text, at) {
-                Boundary::Ends => break,
-                Boundary::GoesOn(next) => next,
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::after_mark(text, at) {
+                Boundary::End => break,
+                Boundary::Continue(next) => next,
             },
             _ => run_end(text, at, |byte| {
                 !is_space(byte) && !b"\"'`)]}>\\".contains(&byte)

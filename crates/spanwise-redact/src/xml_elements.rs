@@ -1,6 +1,9 @@
 //! Elements of XML: `<password>…</password>`.
 
-use crate::byte_class::{ByteClass, find, find_text, matches_at, run_end, skip_space};
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{find, find_text, matches_at, run_end, skip_space},
+};
 
 /// A name of an element that holds a text, and the text.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spanwise_core::internal::suggest;
+use spanwise_core::{TargetPattern, internal::suggest};
 use tracing::Level;
 
 use crate::parse;
@@ -23,7 +23,7 @@ use crate::parse;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventMatcher {
-    pub(crate) target: Option<String>,
+    pub(crate) target: Option<TargetPattern>,
     pub(crate) level: Option<Level>,
     pub(crate) name: Option<String>,
     pub(crate) message: Option<String>,
@@ -75,7 +75,7 @@ impl EventMatcher {
     /// Adds a condition, see [`target`](Self::target).
     #[must_use]
     pub fn and_target(mut self, target: impl Into<String>) -> Self {
-        self.target = Some(target.into());
+        self.target = Some(TargetPattern::module(target));
         self
     }
 
@@ -115,18 +115,9 @@ impl EventMatcher {
     }
 
     pub(crate) fn matches_target(&self, target: &str) -> bool {
-        let prefix = self.target.as_ref();
-        prefix.is_none_or(|prefix| is_inside(target, prefix))
+        let pattern = self.target.as_ref();
+        pattern.is_none_or(|pattern| pattern.matches(target))
     }
-}
-
-fn is_inside(target: &str, prefix: &str) -> bool {
-    let starts = target.len() >= prefix.len()
-        && target
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(t, p)| t == p || (p == b'-' && t == b'_'));
-    starts && (target.len() == prefix.len() || target.as_bytes()[prefix.len()..].starts_with(b"::"))
 }
 
 fn looks_like_a_level(target: &str) -> bool {
@@ -145,7 +136,7 @@ impl fmt::Display for EventMatcher {
         } = self;
         let level = level.map(|level| level.as_str().to_ascii_lowercase());
         let has_more = name.is_some() || message.is_some() || !fields.is_empty();
-        match (target, &level) {
+        match (target.as_ref().map(TargetPattern::as_str), &level) {
             (Some(target), None) if looks_like_a_level(target) => {
                 write!(f, "{target}::")?;
             }
@@ -173,23 +164,5 @@ impl fmt::Display for EventMatcher {
             condition(f, key, value)?;
         }
         f.write_str("]")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn target_matches_whole_modules() {
-        for (target, prefix, inside) in [
-            ("shop", "shop", true),
-            ("shop::db", "shop", true),
-            ("shopping", "shop", false),
-            ("my_shop::db", "my-shop", true),
-            ("sho", "shop", false),
-        ] {
-            assert_eq!(is_inside(target, prefix), inside, "{target} in {prefix}");
-        }
     }
 }

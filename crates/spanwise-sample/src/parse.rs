@@ -1,6 +1,6 @@
 //! The grammar of `LOG_SAMPLE`.
 
-use std::{num::ParseIntError, str::FromStr};
+use std::{cmp::Reverse, num::ParseIntError, str::FromStr};
 
 use spanwise_core::{
     ParseError,
@@ -34,8 +34,10 @@ impl FromStr for SamplerBuilder {
         let mut before = "";
         for word in text.split(',').map(str::trim) {
             match parse(word, before) {
-                Ok((when, _)) if rules.iter().any(|(other, _)| *other == when) => {
-                    problems.push(format!("`{word}`: `{when}` is there twice: write it once"));
+                Ok((matcher, _)) if rules.iter().any(|(other, _)| *other == matcher) => {
+                    problems.push(format!(
+                        "`{word}`: `{matcher}` is there twice: write it once"
+                    ));
                 }
                 Ok(rule) => rules.push(rule),
                 Err(problem) if problems.contains(&problem) => {}
@@ -45,11 +47,16 @@ impl FromStr for SamplerBuilder {
         }
         ParseError::check(problems)?;
         // A level has no target, and comes last.
-        rules.sort_by_key(|(when, _)| std::cmp::Reverse(when.target.as_ref().map(String::len)));
+        rules.sort_by_key(|(matcher, _)| {
+            let target = matcher.target.as_ref();
+            Reverse(target.map(|target| target.as_str().len()))
+        });
         let builder = Self::default();
         Ok(rules
             .into_iter()
-            .fold(builder, |builder, (when, limit)| builder.rule(when, limit)))
+            .fold(builder, |builder, (matcher, limit)| {
+                builder.rule(matcher, limit)
+            }))
     }
 }
 
@@ -77,10 +84,10 @@ fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
             "`{word}`: words are joined by commas: write `{first},…`"
         ));
     }
-    let Some((when, limit)) = word.split_once('=') else {
-        return Err(no_rule(word, before));
+    let Some((matcher, limit)) = word.split_once('=') else {
+        return Err(missing_limit(word, before));
     };
-    let named = parse_when(when.trim()).map_err(|problem| format!("`{word}`: {problem}"));
+    let named = parse_matcher(matcher.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     let limit = parse_limit(limit.trim()).map_err(|problem| format!("`{word}`: {problem}"));
     Ok((named?, limit?))
 }
@@ -89,7 +96,7 @@ fn parse(word: &str, before: &str) -> Result<(EventMatcher, Limit), String> {
 const SWITCHES: [&str; 6] = ["on", "true", "yes", "off", "false", "no"];
 
 /// Returns what is wrong with a word without `=`.
-fn no_rule(word: &str, before: &str) -> String {
+fn missing_limit(word: &str, before: &str) -> String {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let ratio = before
         .rsplit_once('=')
@@ -98,7 +105,9 @@ fn no_rule(word: &str, before: &str) -> String {
         format!("`{before},{word}`: a ratio is written with a point: write `{before}.{word}`")
     } else if word.starts_with("first:") || word.starts_with(|first: char| first.is_ascii_digit()) {
         format!("`{word}` has no level or target: write one before it, such as `info={word}`")
-    } else if parse_when(word).is_ok() && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on)) {
+    } else if parse_matcher(word).is_ok()
+        && !SWITCHES.iter().any(|on| word.eq_ignore_ascii_case(on))
+    {
         format!(
             "`{word}` has no limit: write `{word}=0` to keep nothing, `{word}=0.1` for a tenth, \
              `{word}=5/s` for five per second"
@@ -119,7 +128,7 @@ pub(crate) fn level(name: &str) -> Option<Level> {
     parse_level(name)?.into_level()
 }
 
-fn parse_when(name: &str) -> Result<EventMatcher, String> {
+fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
     if let Some(level) = level(name) {
         return Ok(EventMatcher::level(level));
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use spanwise_core::internal::rfc3339::Utc;
+use spanwise_core::internal::{DispatchedSummary, rfc3339::Utc};
 use tracing::Event;
 use tracing_core::{
     Kind, Level, Metadata,
@@ -21,7 +21,7 @@ pub(crate) struct Summary {
 }
 
 const MESSAGE: &str = "events suppressed";
-const TARGET: &str = "spanwise::sampler";
+const TARGET: &str = DispatchedSummary::TARGET;
 const FIELDS: &[&str] = &[
     "message",
     "suppressed",

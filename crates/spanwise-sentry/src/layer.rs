@@ -6,8 +6,8 @@ use sentry_core::protocol::{Breadcrumb, SpanId, Value};
 use spanwise_core::{
     Redacted, forward, forward_downcast,
     internal::{
-        CallsitePlans, FilterInterop, SpanTable, log_record, log_record::LogRecord, pins_context,
-        recorded_callsite,
+        CallsitePlans, DispatchedSummary, FilterInterop, SpanTable, log_record,
+        log_record::LogRecord, pins_context, recorded_callsite,
     },
 };
 use tracing::{Dispatch, Event, Subscriber};
@@ -70,6 +70,13 @@ impl Plan {
     fn for_callsite(callsite: &Metadata<'_>, pipeline: &Pipeline) -> Self {
         if log_record::is_log_record(callsite) {
             Self::ByRecord
+        } else if callsite.target() == DispatchedSummary::TARGET {
+            // Sentry is not sampled: it has the events that a summary counts.
+            Self::Routing(Routing {
+                event: false,
+                breadcrumb: false,
+                log: false,
+            })
         } else {
             Self::Routing(Routing::for_target(callsite, callsite.target(), pipeline))
         }

@@ -201,10 +201,7 @@ fn suppressed_lines_are_reported_with_trigger() {
         text.split_once(':').unwrap().0.to_owned()
     };
     let told: Vec<_> = told.iter().map(what).collect();
-    assert_eq!(
-        told,
-        ["failed", "was cancelled", "expired", "failed"]
-    );
+    assert_eq!(told, ["failed", "was cancelled", "expired", "failed"]);
 }
 
 /// Shows no header while it is closed.

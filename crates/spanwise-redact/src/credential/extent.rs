@@ -1,10 +1,7 @@
 //! Where a value ends that has several words: a phrase, a code, a name.
 
 use super::{trim, words_of};
-use crate::{
-    byte_class::{ByteClass, line_from},
-    word_lists,
-};
+use crate::{byte_class::ByteClass, byte_search::line_from, word_lists};
 
 /// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
 /// before the next key. They may be numbered, and have commas between them.

@@ -8,14 +8,18 @@ use spanwise_core::REDACTED;
 use super::{Policy, RuleState};
 use crate::{
     Detector,
+    addresses::is_network_address,
     builtin_keys::QUERY_PARAMETERS,
     builtin_rules::{RULES, Tier},
-    byte_class::{find, is_space},
+    byte_search::{find, is_space},
     commands::{self, Argument},
+    context_tracker::ContextTracker,
     credential,
     json_strings::JsonStrings,
-    keys::{KeyDecision, NormalizedKey, Origin, is_network_address},
-    pair_lexer::{self, ContextTracker, Pair, RuleTraits},
+    keys::{KeyDecision, Origin},
+    normalized_key::NormalizedKey,
+    pair_lexer::{self, Pair},
+    pair_value::RuleTraits,
     percent_encoded, prose_pairs,
     scan::{self, CharStats, Match, Rule},
     sql_inserts, work, xml_elements,
@@ -176,7 +180,7 @@ impl Policy {
         matches: &mut Vec<Match>,
     ) {
         let bytes = text.as_bytes();
-        let mut around = ContextTracker::default();
+        let mut context = ContextTracker::default();
         let mut at = 0;
         // Where what was hidden so far ends.
         let (mut until, mut is_until_header) = (0, false);
@@ -216,12 +220,12 @@ impl Policy {
             });
             let Some(found) = found else { continue };
             let rule = found.rule;
-            let hiding = RuleTraits {
+            let traits = RuleTraits {
                 header: is_header(pair.key),
                 built_in: found.built_in,
             };
             let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
-                Some(strings) => pair.place(strings).min(text.len()),
+                Some(strings) => pair.limit_to_json_string(strings).min(text.len()),
                 None => text.len(),
             };
             let end = match rule {
@@ -237,18 +241,18 @@ impl Policy {
             } else {
                 end
             };
-            let Some(mut value) = pair.value(&bytes[..near], &mut around, hiding) else {
+            let Some(mut value) = pair.value(&bytes[..near], &mut context, traits) else {
                 continue;
             };
             let goes_on = value.end == near && near < end;
-            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut around, hiding) {
+            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut context, traits) {
                 value = whole;
             }
             if is_phone(pair.key) {
                 value.end = end_of_phone(&bytes[..end], value.start, value.end);
             }
             let content = &bytes[value.start..value.end];
-            let is_it = match rule {
+            let is_match = match rule {
                 Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
                 Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
                 Rule::Key { .. } => {
@@ -256,7 +260,7 @@ impl Policy {
                     !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
                 }
             };
-            if !is_it {
+            if !is_match {
                 continue;
             }
             if value.end <= until {
@@ -272,7 +276,7 @@ impl Policy {
             // Keys in it are looked for once more, but not in what was hidden before: no byte is
             // read for more than two of them.
             at = at.max(until);
-            (until, is_until_header) = (value.end, hiding.header);
+            (until, is_until_header) = (value.end, traits.header);
         }
     }
 

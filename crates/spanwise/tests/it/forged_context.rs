@@ -162,7 +162,7 @@ async fn lines(format: Format) -> Vec<(String, Vec<(&'static str, String)>)> {
         let of_line = match unit {
             Some((_, decided)) => decided,
             None if line.contains("request served") => &decided["http"],
-            None if line.contains("what was kept of a unit") => {
+            None if line.contains("flight recorder: buffered") => {
                 headers += 1;
                 // That of the line after it.
                 let (_, after) = lines.last().unwrap();

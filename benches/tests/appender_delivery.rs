@@ -1,4 +1,4 @@
-//! A comparison is fair if all do the whole work: every line is in the file when the guard is dropped.
+//! A fair comparison: with every contender, all lines are in the file when the guard is dropped.
 
 #![expect(
     clippy::unwrap_used,

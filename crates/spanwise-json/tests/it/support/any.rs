@@ -1,4 +1,4 @@
-//! Fields, spans and values of every kind, at random.
+//! Random fields, spans and values of every type.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Any {
 }
 
 impl Any {
-    /// What a flat line shows; `None` if the field has no value.
+    /// Returns what a flat line shows; `None` if the field has no value.
     pub fn shown(&self) -> Option<Value> {
         Some(match self {
             Self::U64(value) => json!(value),
@@ -61,7 +61,7 @@ impl Any {
         })
     }
 
-    /// The value as `tracing` takes it, lent to `f`.
+    /// Calls `f` with the value as `tracing` takes it.
     fn lend<R>(&self, f: impl FnOnce(&dyn field::Value) -> R) -> R {
         match self {
             Self::U64(value) => f(value),
@@ -113,7 +113,7 @@ pub type Fields = Vec<(String, Any)>;
 #[derive(Debug, Clone)]
 pub struct Case {
     pub spans: Vec<Fields>,
-    /// Which span, and new values for some of its fields by index.
+    /// The index of a span, and new values for some of its fields by index.
     pub records: Vec<(prop::sample::Index, prop::sample::Index, Any)>,
     pub event: Fields,
 }
@@ -129,7 +129,7 @@ fn short_text() -> impl Strategy<Value = String> {
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         12 => short_text(),
-        // Long enough to be shared between spans, one alone or a few together.
+        // Long enough to be shared between spans, one alone or several together.
         1 => (100_usize..900).prop_map(|len| "long,\"".repeat(len / 6)),
     ]
 }
@@ -171,7 +171,7 @@ pub fn any_value() -> impl Strategy<Value = Any> {
     ]
 }
 
-/// Few names, so that they meet; those of the line itself; and any text at all.
+/// A few names, so that they collide; the keys of the line itself; and any text.
 pub fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-d]",
@@ -205,7 +205,7 @@ pub fn case() -> impl Strategy<Value = Case> {
         })
 }
 
-/// A callsite that lives for ever, as one that a macro makes does.
+/// Creates a callsite that is never freed, like one of a macro.
 fn callsite(kind: Kind, name: &'static str, fields: &Fields) -> &'static Metadata<'static> {
     struct Site;
     impl Callsite for Site {
@@ -233,7 +233,7 @@ fn callsite(kind: Kind, name: &'static str, fields: &Fields) -> &'static Metadat
     )))
 }
 
-/// Calls `f` with the values of all fields: one frame a value, since some live on the stack.
+/// Calls `f` with the values of all fields. It recurses per value, since some are on the stack.
 fn with_values<R>(
     rest: &[&Any],
     lent: &[Option<&dyn field::Value>],
@@ -249,7 +249,7 @@ fn with_values<R>(
     }
 }
 
-/// Logs what the case says to `dispatch`.
+/// Logs the case to `dispatch`.
 pub fn log(case: &Case, dispatch: &Dispatch) {
     let names: [&'static str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
     tracing::dispatcher::with_default(dispatch, || {

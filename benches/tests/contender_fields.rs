@@ -1,4 +1,4 @@
-//! A comparison is fair if all write the same: the same fields with the same values, whatever the layout.
+//! A fair comparison: all contenders write the same fields with the same values, in any layout.
 
 #![expect(
     clippy::unwrap_used,
