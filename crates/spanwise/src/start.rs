@@ -131,7 +131,7 @@ fn install(
 /// configuration.
 fn report_start(config: &Config, report: &SelfReport) {
     if let Some(recorder) = &config.recorder
-        && !recorder.keeps_more_than(&config.levels.events)
+        && !recorder.captures_beyond(&config.levels.events)
     {
         let (variable, levels) = (config.name_of(&LOG_RECORDER.def), &config.levels.events);
         let why = format_args!(

@@ -35,7 +35,7 @@ fn sampler() -> Sampler {
 }
 
 #[test]
-fn three_of_three_errors_arrive_wherever_the_filtered_layer_stands() {
+fn errors_arrive_wherever_filtered_layer_is() {
     let levels = || LevelLayer::new("trace".parse().unwrap());
     // The type of a filtered layer depends on what it stands on: expressions, not closures.
     macro_rules! check {

@@ -7,7 +7,7 @@ use tracing::{info, info_span};
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn the_share_is_kept_within_three_sigma_over_a_million_events() {
+fn ratio_is_within_three_sigma_over_many_events() {
     const EVENTS: f64 = 1e6;
     for (rules, share) in [("info=0.1", 0.1), ("info=0.01", 0.01)] {
         let count = Count::default();
@@ -58,7 +58,7 @@ fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
 }
 
 #[test]
-fn two_processes_keep_the_same_requests_whole() {
+fn two_processes_keep_the_same_whole_requests() {
     for id in ["trace", "request"] {
         let (one, other) = (process("info=0.3", id, 2000), process("info=0.3", id, 2000));
         assert_eq!(one, other);
@@ -75,7 +75,7 @@ fn two_processes_keep_the_same_requests_whole() {
 }
 
 #[test]
-fn an_id_that_is_recorded_late_counts_from_then_on() {
+fn late_id_counts_from_then_on() {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
@@ -90,7 +90,7 @@ fn an_id_that_is_recorded_late_counts_from_then_on() {
 }
 
 #[test]
-fn an_id_that_says_nothing_is_none() {
+fn empty_or_redacted_id_is_no_id() {
     let lines = Lines::default();
     let sampler = "info=0.5".parse::<SamplerBuilder>().unwrap().seed(5);
     let stack = tracing_subscriber::registry()
@@ -106,7 +106,7 @@ fn an_id_that_says_nothing_is_none() {
 }
 
 #[test]
-fn what_stands_for_others_says_so_and_nothing_else_does() {
+fn only_representing_events_have_a_sample_rate() {
     let lines = Lines::default();
     let sampler = "info=0.5,debug=1"
         .parse::<SamplerBuilder>()
@@ -128,7 +128,7 @@ fn what_stands_for_others_says_so_and_nothing_else_does() {
 }
 
 #[test]
-fn one_sampler_behind_another_takes_a_share_of_a_share() {
+fn nested_samplers_multiply_random_ratios() {
     let lines = Lines::default();
     let sampler = |rules: &str| rules.parse::<SamplerBuilder>().unwrap().seed(1).build();
     let inner = lines.layer().sampled(sampler("info=0.5"));
@@ -142,7 +142,7 @@ fn one_sampler_behind_another_takes_a_share_of_a_share() {
 
 /// A forgotten guard leaves the thread in a span that may be closed, also by another thread.
 #[test]
-fn closed_span_that_was_never_left_decides_nothing() {
+fn closed_span_that_was_never_left_has_no_effect() {
     const EVENTS: u64 = 1000;
     for closes_elsewhere in [false, true] {
         let count = Count::default();
