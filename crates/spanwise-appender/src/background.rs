@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::{Fault, Flush, SelfReport, SinkStats, internal::SinkCounters};
+use spanwise_core::{Fault, Flush, SelfReport, ShutdownReport, SinkStats, internal::SinkCounters};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -66,16 +66,6 @@ pub struct Background {
 #[must_use = "dropping it shuts the background writer down: bind it with `let _guard = …`, not `let _ = …`"]
 pub struct FlushGuard {
     background: Background,
-}
-
-/// What became of all lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Lines that the writer took.
-    pub delivered: u64,
-    /// Lines that it refused, that were shed, and that it had not taken at the deadline.
-    pub lost: u64,
 }
 
 /// Chooses how a [`Background`] behaves.
@@ -260,11 +250,11 @@ impl FlushGuard {
         clippy::must_use_candidate,
         reason = "most programs end here and ask no more"
     )]
-    pub fn shutdown(self, deadline: Duration) -> Report {
+    pub fn shutdown(self, deadline: Duration) -> ShutdownReport {
         self.end(deadline)
     }
 
-    fn end(&self, deadline: Duration) -> Report {
+    fn end(&self, deadline: Duration) -> ShutdownReport {
         self.background
             .queue
             .here()

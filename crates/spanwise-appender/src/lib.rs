@@ -74,9 +74,7 @@ mod rolling;
 mod stdio_sink;
 mod writer_sink;
 
-pub use background::{
-    Background, BackgroundBuilder, BackgroundWriter, FlushGuard, Report, WhenFull,
-};
+pub use background::{Background, BackgroundBuilder, BackgroundWriter, FlushGuard, WhenFull};
 pub use byte_size::ByteSize;
 pub use process_hooks::{BeforeExit, before_exit};
 pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};

@@ -43,7 +43,7 @@ use crate::{
 /// [`init`](Self::init) reports what is wrong with all texts at once.
 ///
 /// ```
-/// use spanwise::{Builder, Preset, InitError, Rotation};
+/// use spanwise::{Builder, InitError, Preset, file::Rotation};
 ///
 /// let builder = Builder::new(Preset::Prod)
 ///     .levels("info,sqlx=warn")
@@ -196,7 +196,7 @@ impl Builder {
     }
 
     /// Sets the levels of spans: their fields are on every line inside them. Defaults to INFO, or
-    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`].
+    /// to the level of events where that is more verbose; see [`LevelLayer::span_levels`](crate::layer::LevelLayer::span_levels).
     pub fn span_levels(mut self, levels: impl Into<SettingValue<TargetLevels>>) -> Self {
         self.code.set("span_levels", &LOG_SPANS, levels.into());
         self
@@ -300,7 +300,7 @@ impl Builder {
     /// that is wrong stops the start. Under `LOG_REDACT=off` nothing is hidden all the same.
     ///
     /// ```
-    /// use spanwise::{Action, Builder, Preset, Detector};
+    /// use spanwise::{Builder, Preset, redact::{Action, Detector}};
     ///
     /// let builder = Builder::new(Preset::Prod).redact_with(|policy| {
     ///     Ok(policy
@@ -311,8 +311,8 @@ impl Builder {
     /// # drop(builder);
     /// ```
     ///
-    /// [`Policy::secrets`]: crate::Policy::secrets
-    /// [`Policy::secrets_and_pii`]: crate::Policy::secrets_and_pii
+    /// [`Policy::secrets`]: crate::redact::Policy::secrets
+    /// [`Policy::secrets_and_pii`]: crate::redact::Policy::secrets_and_pii
     pub fn redact_with<F>(mut self, change: F) -> Self
     where
         F: Fn(Policy) -> Result<Policy, ParseError> + Send + Sync + 'static,
@@ -379,7 +379,7 @@ impl Builder {
     }
 
     /// Declares one more span field that belongs to the context, besides those that always do:
-    /// [`Context`](crate::Context) then has it. JSON lines show every span field in any case.
+    /// [`Context`](crate::context::Context) then has it. JSON lines show every span field in any case.
     pub fn context_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         if !parse::is_field_name(&key) {
@@ -469,7 +469,7 @@ impl Builder {
     }
 
     /// Adds an output that writes whole records, such as a message queue. It gets the lines that a
-    /// file would get. `name` names it in [`Stats`](crate::Stats) and in reports.
+    /// file would get. `name` names it in [`Stats`](crate::report::Stats) and in reports.
     pub fn record_sink(mut self, name: impl Into<String>, sink: impl RecordSink + 'static) -> Self {
         self.record_sinks
             .push((name.into(), Background::for_sink(sink)));
@@ -477,7 +477,7 @@ impl Builder {
     }
 
     /// Adds a layer of any kind. It sees every event that the levels enable, with secrets hidden;
-    /// see [`LayerExt::redacted`](crate::LayerExt::redacted). It may have a filter of its own.
+    /// see [`LayerExt::redacted`](crate::layer::LayerExt::redacted). It may have a filter of its own.
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.push(Box::new(|stack| stack.layer(layer)));
         self

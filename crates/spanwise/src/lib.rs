@@ -27,12 +27,12 @@
 //! * Chooses a [`Preset`] and reads the [settings](SETTINGS). A wrong value stops the start:
 //!   [`InitError`] lists them all. A name that is nearly a setting, or belongs to another
 //!   component, gives a warning: [`Builder::strict`] makes it an error.
-//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`], and one sink for
+//! * Installs a global subscriber: levels as `RUST_LOG` writes them, [`Context`](context::Context), and one sink for
 //!   lines.
 //! * Writes in the background under [`Preset::Prod`], and to files: a reader that stalls and a disk
 //!   that is full do not stop the program, and no line is lost that is not counted.
 //! * Makes events of the records of the `log` crate, with their key-values as fields
-//!   ([`log_bridge`](crate::core::log_bridge)). A key that an event has for itself gets the prefix
+//!   A key that an event has for itself gets the prefix
 //!   `kv.`: `message` becomes `kv.message`. Of an error in a key-value the message is shown,
 //!   without its causes.
 //! * Logs panics at their own place, with a short backtrace, whatever `RUST_BACKTRACE` says. Under
@@ -48,13 +48,13 @@
 //!
 //! ```
 //! # use tracing_subscriber::prelude::*;
-//! # let _default = tracing_subscriber::registry().with(spanwise::ContextLayer::default()).set_default();
+//! # let _default = tracing_subscriber::registry().with(spanwise::context::ContextLayer::default()).set_default();
 //! use tracing::Instrument;
 //!
 //! let request = tracing::info_span!("http.request", request_id = "r-1", tenant_id = "acme");
 //! let handler = async {
 //!     tracing::info!("on the line: request_id, tenant_id");
-//!     assert_eq!(spanwise::Context::current().get("tenant_id"), Some("acme"));
+//!     assert_eq!(spanwise::context::Context::current().get("tenant_id"), Some("acme"));
 //! }
 //! .instrument(request);
 //! # let mut handler = std::pin::pin!(handler);
@@ -136,7 +136,7 @@
 //! type.
 //!
 //! ```
-//! use spanwise::{Action, Classified};
+//! use spanwise::redact::{Action, Classified};
 //!
 //! # #[derive(Clone, Default)]
 //! # struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -168,7 +168,7 @@
 //! the error.
 //!
 //! ```
-//! use spanwise::{Builder, Preset, Recorder};
+//! use spanwise::{Builder, Preset, record::Recorder};
 //!
 //! let builder = Builder::new(Preset::Prod)
 //!     .recorder(Recorder::default())
@@ -275,35 +275,46 @@ pub use panic_backtrace::PanicBacktrace;
 pub use preset::Preset;
 pub use run::{Outcome, run};
 pub use settings::SETTINGS;
-pub use spanwise_appender as appender;
-pub use spanwise_appender::{
-    Background, ByteSize, Compression, Interval, Retention, RollingFile, Rotation, WhenFull,
-};
-pub use spanwise_core as core;
-pub use spanwise_core::{
-    AsError, Context, ContextLayer, KeyVerdict, LayerExt, LevelLayer, Levels, ParseError,
-    PrivateFields, Redact, Setting, SettingValue, Stats, TargetLevels, err,
-};
+pub use spanwise_core::{AsError, ParseError, Problem, Setting, SettingValue, ShutdownReport, err};
 #[cfg(feature = "http")]
 pub use spanwise_http as http;
-pub use spanwise_json::{Format, JsonLayer, SpanEvents, Timestamp, as_json};
+pub use spanwise_json::{Format, as_json};
 pub use spanwise_recorder as record;
-pub use spanwise_recorder::{CancellationGuard, Recorder, detect_cancellation, dump_current_unit};
-pub use spanwise_redact as redact;
-#[cfg(feature = "pseudonyms")]
-pub use spanwise_redact::PseudonymKey;
-pub use spanwise_redact::{Action, Classified, Detector, Policy, serialize_redacted};
 pub use spanwise_sample as sample;
-pub use spanwise_sample::Sampler;
 #[cfg(feature = "sentry")]
 pub use spanwise_sentry as sentry;
-pub use stack::{LineWriter, Stack, StackLine};
-pub use telemetry::{Handle, Report, Telemetry};
+pub use stack::Stack;
+pub use telemetry::{Handle, Telemetry};
 pub use time_zone::TimeZone;
 
-/// Context that becomes known while a unit of work runs, such as who is logged in.
+/// The fields that every line of a request has, and how to set one late.
 pub mod context {
-    pub use spanwise_core::context::set;
+    pub use spanwise_core::{CONTEXT_KEYS, Context, ContextLayer, context::set};
+}
+
+/// Layers for a stack of your own, and their levels.
+pub mod layer {
+    pub use crate::stack::{LineWriter, StackLine};
+    pub use spanwise_core::{
+        LayerExt, LevelHandle, LevelLayer, Levels, PrivateFields, SinkFilter, TargetLevels,
+    };
+    pub use spanwise_json::{JsonLayer, SpanEvents, Timestamp};
+}
+
+/// Files that roll, and background writers.
+pub mod file {
+    pub use spanwise_appender::*;
+}
+
+/// The rules that hide secrets and PII.
+pub mod redact {
+    pub use spanwise_core::{KeyVerdict, Redact};
+    pub use spanwise_redact::*;
+}
+
+/// Counters of events, and of faults of logging itself.
+pub mod report {
+    pub use spanwise_core::{Fault, SelfReport, ShedCounts, SinkStats, Stats};
 }
 
 /// Starts logging as the environment says.

@@ -42,7 +42,7 @@
 //! # async fn send_mail() {}
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! use spanwise::{Context, unit_span};
+//! use spanwise::{context::Context, unit_span};
 //! use tracing::Instrument;
 //!
 //! let context = Context::current();
@@ -69,9 +69,9 @@ pub use self::tokio::{JoinSet, spawn, spawn_blocking};
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
-/// use spanwise::{Context, task, unit_span};
+/// use spanwise::{context::Context, task, unit_span};
 ///
 /// let _job = unit_span!("job", tenant_id = "acme").entered();
 /// let thread = std::thread::spawn(task::in_current(|| {

@@ -23,11 +23,11 @@ use super::{in_current, scoped_dispatch};
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, context, task, unit_span};
+/// use spanwise::{context::{self, Context}, task, unit_span};
 ///
 /// let _request = unit_span!("request", request_id = "r-1").entered();
 /// let task = task::spawn(async {
@@ -73,11 +73,11 @@ pub fn spawn_blocking<T: Send + 'static>(
 ///
 /// ```
 /// # use tracing_subscriber::prelude::*;
-/// # let layer = spanwise::ContextLayer::default();
+/// # let layer = spanwise::context::ContextLayer::default();
 /// # let _default = tracing_subscriber::registry().with(layer).set_default();
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 /// # let _inside = runtime.enter();
-/// use spanwise::{Context, task::JoinSet, unit_span};
+/// use spanwise::{context::Context, task::JoinSet, unit_span};
 ///
 /// let request = unit_span!("request", request_id = "r-1");
 /// let mut tasks = JoinSet::new();

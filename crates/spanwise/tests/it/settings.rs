@@ -372,7 +372,7 @@ fn redaction_is_on_in_every_preset() {
     );
     let vars = [("LOG_REDACT", "off")];
     let code = Builder::from_vars(vars).unwrap();
-    let code = code.redact(spanwise::Policy::secrets()).explain();
+    let code = code.redact(spanwise::redact::Policy::secrets()).explain();
     assert_line(
         &code.to_string(),
         "LOG_REDACT = a policy of the program's (code)",

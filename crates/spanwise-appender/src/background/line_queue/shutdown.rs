@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spanwise_core::Fault;
+use spanwise_core::{Fault, ShutdownReport};
 
 use super::{LineQueue, Phase, State, Worker, deadline_after, sink_call::is_writing_thread};
-use crate::{background::Report, process_hooks::ProcessHooks, record_sink::Retry};
+use crate::{process_hooks::ProcessHooks, record_sink::Retry};
 
 /// A shutdown ends this much before its deadline, or less if there is little time, for a sink that waits to notice.
 const STOP_MARGIN: Duration = Duration::from_millis(50);
@@ -86,16 +86,13 @@ impl LineQueue {
     }
 
     /// Writes what is held, and ends the thread. What is left at the deadline is lost, which is reported.
-    pub(crate) fn shutdown(&self, deadline: Instant) -> Report {
+    pub(crate) fn shutdown(&self, deadline: Instant) -> ShutdownReport {
         if !is_writing_thread() {
             self.stop_worker_by(deadline);
             self.report_losses();
         }
         let stats = self.counters.stats();
-        Report {
-            delivered: stats.delivered,
-            lost: stats.lost(),
-        }
+        ShutdownReport::new(stats.delivered, stats.lost())
     }
 
     fn stop_worker_by(&self, deadline: Instant) {
