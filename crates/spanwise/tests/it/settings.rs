@@ -386,7 +386,9 @@ fn redaction_is_on_in_every_preset() {
     );
     let wrong = Builder::new(Preset::Prod).redact_with(|policy| policy.hide("a b*c"));
     match wrong.init() {
-        Err(InitError::Settings(problems)) => assert!(problems[0].contains("`a b*c` is not a valid key")),
+        Err(InitError::Settings(problems)) => {
+            assert!(problems[0].contains("`a b*c` is not a valid key"))
+        }
         other => panic!("{other:?}"),
     }
     let off = Builder::new(Preset::Prod)
