@@ -159,7 +159,7 @@ fn networks_parse_strictly() {
     }
     assert_eq!(
         error("10.0.0.0/33"),
-        "`10.0.0.0/33` is no network: its prefix is no number from 0 to 32; write one such as `10.0.0.0/8`"
+        "`10.0.0.0/33` is not a network: its prefix is not a number from 0 to 32; write one such as `10.0.0.0/8`"
     );
     assert!(error("::/129").contains("from 0 to 128"));
     assert!(error("10.0.0.0/").contains("from 0 to 32"));

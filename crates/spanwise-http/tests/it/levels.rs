@@ -120,7 +120,7 @@ fn impossible_statuses_panic() {
     ];
     for (set_up, range) in cases {
         let said = refused(set_up);
-        let expected = format!("`{range}` is no range of statuses; write `404`, or `400..=499`");
+        let expected = format!("`{range}` is not a range of statuses; write `404`, or `400..=499`");
         assert_eq!(said, expected);
     }
     let _ = server().expect_status(100).warn_on(999);
@@ -188,7 +188,7 @@ fn impossible_quiet_path_panics() {
         let said = refused.unwrap_err();
         let said = said.downcast_ref::<String>().unwrap();
         assert!(
-            said.starts_with(&format!("`{path}` is no path; ")),
+            said.starts_with(&format!("`{path}` is not a path; ")),
             "{said}"
         );
     }

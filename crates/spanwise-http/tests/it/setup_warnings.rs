@@ -35,7 +35,7 @@ async fn refused_names_warn_once() {
             format!("spanwise: setup: `{name}` is not added to the events of requests: {why}")
         };
         assert_eq!(told.len(), 4, "{told:#?}");
-        let taken = "they have a field of that name";
+        let taken = "it is the name of a built-in field";
         assert_eq!(told[0], line("outcome", taken));
         assert_eq!(told[1], line("error", taken));
         assert_eq!(told[2], line("", "it is empty"));
@@ -59,7 +59,7 @@ async fn refused_names_warn_once() {
 #[tokio::test]
 async fn trusted_networks_without_a_peer_warn() {
     if let Some(told) = stderr_of("setup_warnings::trusted_networks_without_a_peer_warn") {
-        let line = "spanwise: setup: networks are trusted, but where a request comes from is not known: serve with \
+        let line = "spanwise: setup: networks are trusted, but the peer of a request is unknown: serve with \
                     `into_make_service_with_connect_info::<SocketAddr>()` (axum), or insert `spanwise_http::Peer`";
         assert_eq!(told, ["spanwise: setup: ", line]);
         return;
