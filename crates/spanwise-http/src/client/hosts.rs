@@ -85,7 +85,7 @@ impl Pattern {
                 .all(|label| !label.is_empty() && label.bytes().all(is_name_byte))
         };
         match name.strip_prefix("*.") {
-            // What ends in a number is an address, whose end says nothing about who it belongs to.
+            // A name that ends in a number is an IPv4 address. Its suffix does not name an owner.
             Some(end) if is_name(end) && !ends_in_a_number(end) => {
                 Ok(Self::Suffix(format!(".{}", normalize(end))))
             }

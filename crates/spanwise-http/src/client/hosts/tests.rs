@@ -43,7 +43,7 @@ fn star_matches_hosts_below() {
             "",
         ],
     );
-    // Not in the middle of a character.
+    // The suffix must not start inside a character.
     check("*.internal", &["ä.internal"], &["äinternal", "ä"]);
 }
 
