@@ -39,6 +39,7 @@ use crate::{
     parse::{self, Mistake},
     redaction::InCode,
     resolve::Resolved,
+    rule_fields,
     settings::{
         self, LOG_COLOR, LOG_FILE_COMPRESS, LOG_FILE_KEEP, LOG_FILE_LEVEL, LOG_FILE_ROTATE,
         LOG_FORMAT, LOG_OUTPUT, LOG_OUTPUT_LEVEL, LOG_PANIC_BACKTRACE, LOG_PRESET, LOG_RECORDER,
@@ -685,6 +686,10 @@ impl Builder {
                 "the recorder keeps nothing: all of `{recorder}` is shown under the levels `{levels}`; have it keep more, such as {variable}=debug, or leave it out"
             );
             report.fault(Fault::Setup, &why);
+        }
+        if let Some(sampler) = &resolved.sampler {
+            let variable = resolved.name_of(&LOG_SAMPLE);
+            rule_fields::warn_of_misspelled(sampler, &variable, &resolved.context, &report);
         }
         let policy = resolved.redaction.policy.clone();
         if let Some(policy) = &policy {

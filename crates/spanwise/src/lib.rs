@@ -245,6 +245,7 @@ mod preset;
 mod program_name;
 mod redaction;
 mod resolve;
+mod rule_fields;
 mod run;
 mod settings;
 mod sinks;
