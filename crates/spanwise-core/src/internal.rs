@@ -8,6 +8,8 @@ pub mod consistent_sampling;
 mod duration;
 mod entered_spans;
 pub(crate) mod error_chain;
+pub(crate) mod error_name;
+pub(crate) mod error_query;
 pub mod errors;
 pub mod forks;
 mod layer_id;
@@ -51,8 +53,7 @@ pub use self::{
     token_bucket::TokenBucket,
 };
 pub use crate::{
-    context_layer::MAX_CONTEXT_VALUE_LEN,
-    context_set::{has_set_custom_key, pins_context, recorded_callsite},
+    context_callsites::{has_set_custom_key, pins_context, recorded_callsite},
     error_view::{Concrete, Dynamic, Pointer},
     event_context::{
         DispatchedSummary, EnteredLine, LineDisposition, MustSeeAllEvents, SampleRate,
@@ -61,5 +62,6 @@ pub use crate::{
     redact::KeyVerdicts,
     self_report::SinkCounters,
     setting_value::Grammar,
+    span_context::MAX_CONTEXT_VALUE_LEN,
     visibility::{Visibility, VisibilityCache},
 };
