@@ -431,7 +431,8 @@ impl EnteredLine {
     }
 }
 
-/// A summary that a sampler sends through the dispatcher. It reaches all layers, and is for one sink.
+/// A summary that a sampler sends through the dispatcher. It reaches all layers, and is for one
+/// sink.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchedSummary {
     sink: LayerId,

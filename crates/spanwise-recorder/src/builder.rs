@@ -28,8 +28,8 @@ impl RecorderBuilder {
         self
     }
 
-    /// Sets the duration from which on a unit is slow, and is dumped: before its next event, or when
-    /// it ends. The clock is then read at each event of a unit. Defaults to never.
+    /// Sets the duration from which on a unit is slow, and is dumped: before its next event, or
+    /// when it ends. The clock is then read at each event of a unit. Defaults to never.
     pub fn slow(mut self, duration: Duration) -> Self {
         self.options.slow = Some(duration);
         self

@@ -1,4 +1,5 @@
-//! The layer that decides for each event whether it is shown or buffered, and when a unit is dumped.
+//! The layer that decides for each event whether it is shown or buffered, and when a unit is
+//! dumped.
 
 use std::{
     any::TypeId,
@@ -117,8 +118,8 @@ impl<L> Recorded<L> {
 }
 
 impl<L> Recorded<L> {
-    /// Handles an event that may fire a trigger, or that is buffered in another unit than the one of
-    /// the current span.
+    /// Handles an event that may fire a trigger, or that is buffered in another unit than the one
+    /// of the current span.
     #[inline(never)]
     fn on_other_event<S>(
         &self,

@@ -36,8 +36,8 @@ impl Recorder {
         self.state.options.tail.is_some() || self.state.options.capture.exceed(levels)
     }
 
-    /// Creates a sink: `layer` makes a layer that writes lines to the given writer, and the recorder
-    /// wraps it. The sink shows the events that `sink_filter` selects, usually the
+    /// Creates a sink: `layer` makes a layer that writes lines to the given writer, and the
+    /// recorder wraps it. The sink shows the events that `sink_filter` selects, usually the
     /// [`LevelHandle`](spanwise_core::LevelHandle) of the stack. Lines go to the output of
     /// `make_writer`, the buffered ones if their unit is dumped.
     ///
@@ -45,8 +45,8 @@ impl Recorder {
     /// those of all sinks together.
     ///
     /// `layer` must write to the given writer only, or buffered lines are shown. It may wrap the
-    /// layer, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not in
-    /// a filter: levels of the sink belong into the [`SinkFilter`], and other filters around the
+    /// layer, as in `|writer| fmt.with_writer(writer).redacted(policy).sampled(sampler)`, but not
+    /// in a filter: levels of the sink belong into the [`SinkFilter`], and other filters around the
     /// returned layer.
     pub fn sink<W, L>(
         &self,

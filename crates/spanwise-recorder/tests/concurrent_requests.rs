@@ -1,4 +1,4 @@
-//! A hundred requests at once, on several threads, with tasks of their own: none gets a line of another.
+//! A hundred concurrent requests on several threads, with their own tasks: their lines do not mix.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -87,10 +87,10 @@ async fn handle(request: usize) {
     }
 }
 
-/// While one thread writes what was kept, others go on logging: each line is there, and each thread's are in order.
+/// While one thread dumps the unit, others log: no line is lost, and each thread's are in order.
 fn threads_of_one_unit_lose_nothing(lines: &support::Lines, recorder: &Recorder) {
     const THREADS: usize = 4;
-    // A unit has room for all of them: the thread that writes may stand still until the others are done.
+    // A unit has room for all lines: the dumping thread may pause until the others are done.
     const EACH: usize = 80;
     for round in 0..30 {
         let before = recorder.stats();

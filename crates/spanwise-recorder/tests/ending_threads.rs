@@ -1,7 +1,7 @@
-//! A thread that ends still logs, from the destructors of thread-locals: each event is shown, or
-//! kept and counted.
+//! A thread that ends still logs, from destructors of thread-locals: each event is shown, or
+//! buffered and counted.
 //!
-//! In a process of its own: on a thread that ends only the global subscriber is left.
+//! In a process of its own: a thread that ends has only the global subscriber.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -28,9 +28,9 @@ impl Drop for LogsAtTheEnd {
 }
 
 thread_local! {
-    /// Destroyed after those of the recorder: it is there before them.
+    /// Destroyed after those of the recorder, as it is used before them.
     static EARLY: RefCell<Option<LogsAtTheEnd>> = const { RefCell::new(None) };
-    /// Destroyed before.
+    /// Destroyed before those of the recorder.
     static LATE: RefCell<Option<LogsAtTheEnd>> = const { RefCell::new(None) };
 }
 
@@ -55,7 +55,7 @@ fn ending_thread_loses_no_event() {
             assert_eq!(shown.count(), 1, "{message} of {by}");
         }
     }
-    // What was kept of the request ended with it; three lines wait outside of any unit.
+    // The buffer of the request ended with it. Three lines are in no unit.
     let stats = recorder.stats();
     let ends = (stats.captured, stats.written, stats.forgotten);
     assert_eq!((ends, stats.held()), ((6, 2, 1), 3), "{stats}");

@@ -1,4 +1,4 @@
-//! Under a global subscriber, a value's `Debug` that logs is formatted while an event is kept: its event is one of its own.
+//! A `Debug` that logs while its event is buffered: the nested event is independent of it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -58,7 +58,7 @@ impl io::Write for Output {
     }
 }
 
-/// As `Mutex<File>` is one: who has a writer and asks for another waits for ever.
+/// A writer like `Mutex<File>`: asking for a second one while holding the first deadlocks.
 struct Locked(std::sync::Mutex<Output>);
 
 impl<'a> MakeWriter<'a> for Locked {
@@ -97,25 +97,25 @@ fn nested_event_has_its_own_disposition() {
         .init();
     let seen = |lines: &Lines, before: usize| lines.messages()[before..].to_vec();
 
-    // Kept within kept.
+    // A buffered event inside a buffered one.
     info_span!("request", id = 1).in_scope(|| {
         debug!(value = ?Logs(Level::DEBUG), "a step");
         assert_eq!(lines.text(), "");
         error!("failed");
     });
-    // Each sink formats the value, and so has it log once.
+    // Each sink formats the value, so it logs once per sink.
     let header = "flight recorder: buffered events of this request follow";
     let shown = lines.messages();
     assert_eq!(shown, [header, "nested", "a step", "nested", "failed"]);
     assert!(lines.all("id").iter().all(|id| id == "1"));
 
-    // What is shown within what is kept: at once, and it is not marked.
+    // A shown event inside a buffered one: it is written at once, without `buffered`.
     let before = shown.len();
     info_span!("request", id = 2).in_scope(|| debug!(value = ?Logs(Level::INFO), "a step"));
     assert_eq!(seen(&lines, before), ["nested", "nested"]);
     assert!(lines.objects()[before].get("buffered").is_none());
 
-    // An error inside of what is kept: the unit is written, without the event that is not done.
+    // An error inside a buffered event: the unit is dumped, without the unfinished event.
     let before = lines.messages().len();
     info_span!("request", id = 3).in_scope(|| {
         debug!("before");
@@ -127,7 +127,7 @@ fn nested_event_has_its_own_disposition() {
         [header, "before", "nested", "a step", "nested", "after"]
     );
 
-    // An error in what is shown; and a secret is in no line that was kept.
+    // An error inside a shown event. No buffered line has the secret.
     let before = lines.messages().len();
     info_span!("request", id = 4).in_scope(|| {
         debug!(
@@ -145,7 +145,7 @@ fn nested_event_has_its_own_disposition() {
         );
     }
 
-    // A writer that logs, while what was kept is written.
+    // A writer that logs during a dump.
     let before = lines.messages().len();
     info_span!("request", id = 5).in_scope(|| {
         debug!("the output logs");
@@ -155,7 +155,8 @@ fn nested_event_has_its_own_disposition() {
     let shown = seen(&lines, before);
     assert_eq!(shown, [header, "the output logs", "a step", "failed"]);
 
-    // One that logs an error while it writes what is shown: nothing can be written in front of that, but it is not lost.
+    // A writer that logs an error while it writes a shown line: the dump cannot come before
+    // that line, but it is not lost.
     let before = lines.messages().len();
     info_span!("request", id = 6).in_scope(|| {
         debug!("a step");
@@ -165,7 +166,7 @@ fn nested_event_has_its_own_disposition() {
     let shown = seen(&lines, before);
     assert_eq!(shown, ["the output fails", header, "a step", "failed"]);
 
-    // A value that leaves spans: the line belongs to the unit that was current when it was logged.
+    // A value that leaves spans: the line belongs to the unit that was current before.
     for leaves_own in [false, true] {
         let before = lines.messages().len();
         let outer = RefCell::new(Some(info_span!("outer", id = 8).entered()));
@@ -181,7 +182,7 @@ fn nested_event_has_its_own_disposition() {
         assert_eq!(shown, [header, "a step", "another", "failed"]);
     }
 
-    // One that panics costs what it was given, and no more.
+    // A writer that panics loses the lines it was given, and no others.
     let stats = recorder.stats();
     let caught = catch_unwind(|| {
         info_span!("request", id = 7).in_scope(|| {

@@ -1,4 +1,4 @@
-//! A panic whose hook logs it shows what was kept of its unit, and what was kept outside of any.
+//! A panic that a hook logs dumps its unit, and the events outside of units.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -39,7 +39,7 @@ fn panic_dumps_earlier_events() {
     assert_eq!(lines.messages(), expected);
     assert_eq!(lines.all("reason"), ["panic", "panic"]);
 
-    // What comes outside after it is kept again, and shown at the next one.
+    // Later events outside of units are buffered again, until the next panic.
     debug!("outside again");
     assert_eq!(lines.messages(), expected);
     assert!(thread::spawn(|| panic!("again")).join().is_err());

@@ -1,9 +1,9 @@
-//! Code of the user's runs inside the sampler and the recorder: values, writers, layers, policies.
-//! Whatever it does there, and whenever, the program goes on, each record is counted once, and what
-//! is logged afterwards arrives.
+//! User code runs inside the sampler and the recorder: values, writers, layers, policies. Whatever
+//! it does there, and whenever: the program goes on, each record is counted once, and later events
+//! arrive.
 //!
-//! In a process of its own: only under a global subscriber does what such code logs come back to
-//! the layers that call it.
+//! In a process of its own: only under a global subscriber do events of such code reach the layers
+//! that call it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -43,7 +43,7 @@ use tracing_core::{
 };
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::Context, prelude::*};
 
-/// Where code of the user's is called.
+/// Where user code is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     EventValue,
@@ -81,21 +81,21 @@ const PLACES: [Place; 15] = [
     Place::PolicyText,
 ];
 
-/// What it does there.
+/// What the user code does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Log(Level),
-    /// Opens a unit of its own, in which it fails.
+    /// Opens a unit of its own, which fails.
     FailInside,
     RecordStatus,
     FlushUnit,
     FlushSampler,
     ReadStats,
     ChangeLevels,
-    /// Waits for another thread that logs and fails in the same unit.
+    /// Waits for another thread that logs an error in the same unit.
     WaitForThread,
     Panic,
-    /// Panics with a value that logs when it is dropped.
+    /// Panics with a payload that logs when it is dropped.
     PanicWithLogger,
 }
 
@@ -114,12 +114,12 @@ const DEEDS: [Deed; 12] = [
     Deed::PanicWithLogger,
 ];
 
-/// What the unit is at.
+/// The state of the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Outside,
     Quiet,
-    /// What it kept is being written.
+    /// Its buffer is being dumped.
     Written,
     Through,
     /// Its future was dropped.
@@ -143,7 +143,7 @@ struct Stack {
 
 static STACK: OnceLock<Stack> = OnceLock::new();
 
-/// The place that is armed, and the deed, as indices.
+/// The armed place, and the deed.
 static ARMED: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
 static DONE: AtomicU32 = AtomicU32::new(0);
 static CASE: AtomicUsize = AtomicUsize::new(0);
@@ -164,7 +164,7 @@ impl Drop for LogsWhenDropped {
     }
 }
 
-/// Code of the user's at a place.
+/// Runs the deed if this place is armed.
 fn user_code(place: Place) {
     let armed = *ARMED.lock().unwrap();
     let Some((_, deed)) = armed.filter(|(armed, _)| *armed == place) else {
@@ -281,7 +281,7 @@ impl io::Write for Writer {
     }
 }
 
-/// A layer of the user's, around ours.
+/// A user's layer around the JSON layer.
 struct Around<L> {
     inner: L,
 }
@@ -331,7 +331,7 @@ fn install() {
     let recorder = Recorder::builder()
         .capture("debug".parse::<spanwise_core::TargetLevels>().unwrap())
         .report(SelfReport::silent())
-        // The cases come one upon the other.
+        // The cases follow each other without a pause.
         .max_lines_per_second(u32::MAX)
         .build();
     let sampler = Sampler::builder()
@@ -369,8 +369,8 @@ fn install() {
     dispatcher::set_global_default(Dispatch::new(layers)).unwrap();
 }
 
-/// Does all that calls code of the user's, with the unit in this state. Code that panics ends a
-/// part of it.
+/// Does everything that calls user code, with the unit in this state. A panic ends a part of
+/// it.
 fn act(state: State) {
     let catch = |part: &dyn Fn()| {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(part)) {
@@ -418,8 +418,8 @@ fn act(state: State) {
     catch(&|| drop(unit.lock().unwrap().take()));
 }
 
-/// Runs a case on a thread of its own, so that nothing of it is left on one. A case that does not
-/// end ends the process.
+/// Runs a case on a thread of its own, which leaves no thread-locals behind. A case that hangs
+/// aborts the process.
 fn within_a_minute(case: &str, run: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -464,7 +464,7 @@ fn user_code_anywhere_loses_no_later_record() {
     assert_eq!(never, [], "places that no case comes to");
 }
 
-/// What was logged afterwards is there, and the counters agree.
+/// Checks that later events are there, and that the counters agree.
 fn check(stack: &Stack, case: &str, number: usize) {
     let text = stack.lines.take();
     let probe = format!(r#""number":{number}"#);

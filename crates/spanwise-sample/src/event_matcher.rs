@@ -63,8 +63,8 @@ impl EventMatcher {
         Self::any().and_message(start)
     }
 
-    /// Matches events whose field `key` has this value, as text. If the event has no such field, the
-    /// value of the [`Context`](spanwise_core::Context) counts.
+    /// Matches events whose field `key` has this value, as text. If the event has no such field,
+    /// the value of the [`Context`](spanwise_core::Context) counts.
     ///
     /// A `Debug` or `Display` is called once more for it. A value that panics equals nothing.
     #[must_use]

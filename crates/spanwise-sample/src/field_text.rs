@@ -44,8 +44,8 @@ pub(crate) fn hash_text(text: &str, hasher: &mut dyn Hasher) {
     let _ = HashWriter::new(hasher).write_str(text);
 }
 
-/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field, and
-/// false if the text is incomplete.
+/// Writes the text of the field, in pieces. Returns `None` if the event does not have the field,
+/// and false if the text is incomplete.
 fn read(event: &Event<'_>, field: &Field, out: &mut dyn Write) -> Option<bool> {
     let mut reader = Reader {
         index: field.index(),

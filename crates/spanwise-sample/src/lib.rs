@@ -81,32 +81,32 @@
 //! when the event is seen, and is not revised ([head sampling]): whether the request will fail is
 //! not known then. For the lines of requests that fail, use the recorder of `spanwise-recorder`.
 //!
-//! It does **not** drop spans, sample traces, or decide for other sinks: a layer that is not wrapped
-//! gets all events.
+//! It does **not** drop spans, sample traces, or decide for other sinks: a layer that is not
+//! wrapped gets all events.
 //!
 //! # Behaviour
 //!
 //! * **ERROR and WARN are exempt**, unless a rule names their level.
-//! * **The first rule that matches decides.** In the text of a setting, the most specific word comes
-//!   first.
+//! * **The first rule that matches decides.** In the text of a setting, the most specific word
+//!   comes first.
 //! * **A ratio keeps requests whole.** The decision follows the trace id, as in OpenTelemetry's
 //!   consistent sampling, or else the request id. So other processes make the same decision. Only
 //!   events without an id are random.
 //! * **Limits are per callsite and rule.** Records of the `log` crate have callsites of their own,
-//!   except behind `tracing-log`, where they share one per level. With [`Rate::per_value_of`] limits
-//!   are also per value, for at most 10,000 pairs of callsite and value per rule.
+//!   except behind `tracing-log`, where they share one per level. With [`Rate::per_value_of`]
+//!   limits are also per value, for at most 10,000 pairs of callsite and value per rule.
 //! * **No loss is silent**: see [`Sampled`] for how the output counts what was logged, and
 //!   [`SamplerStats`].
 //! * **A summary waits for an event.** It is emitted before the next event after its period, or by
 //!   [`Sampler::emit_summaries`]: call that at the end. A layer that is dropped before reports the
 //!   loss on stderr.
-//! * **Sinks that share a sampler agree.** An event that reaches several is decided once, and counts
-//!   once against a limit. `sample_rate` and `suppressed` count the events of the sink itself, which
-//!   differ if a filter hides some from it.
+//! * **Sinks that share a sampler agree.** An event that reaches several is decided once, and
+//!   counts once against a limit. `sample_rate` and `suppressed` count the events of the sink
+//!   itself, which differ if a filter hides some from it.
 //! * **Cost**: about 10 ns for an event that a ratio keeps, in a request or not, and 15 ns with a
 //!   limit. Nothing is allocated per event.
-//! * **Limits are exact by their clock**, which is a few milliseconds late for periods of a tenth of
-//!   a second or more.
+//! * **Limits are exact by their clock**, which is a few milliseconds late for periods of a tenth
+//!   of a second or more.
 //!
 //! # Settings
 //!
@@ -119,8 +119,8 @@
 //! * *A rule has no effect on warnings.* They are exempt: name the level, as in `warn=0.5`.
 //! * *All values share one limit.* The field of `per_value_of` is misspelled, or it is a field of
 //!   spans that is not a context key: declare it with `ContextLayer::key`.
-//! * *Stderr reports that a layer is not sampled.* Write `layer.sampled(…).with_filter(…)`, with the
-//!   filter last.
+//! * *Stderr reports that a layer is not sampled.* Write `layer.sampled(…).with_filter(…)`, with
+//!   the filter last.
 //!
 //! [head sampling]: https://opentelemetry.io/docs/concepts/sampling/#head-sampling
 

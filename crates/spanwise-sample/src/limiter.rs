@@ -116,7 +116,8 @@ impl RateLimiter {
     }
 }
 
-/// Counts events per window. The state has the window in the upper half, the count in the lower one.
+/// Counts events per window. The state has the window in the upper half, the count in the lower
+/// one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowCounter {
     first: u32,

@@ -20,8 +20,8 @@ use crate::{EventMatcher, First, Limit, Rate, Sampler, SamplerBuilder};
 ///
 /// assert_eq!(
 ///     "inof=0.1,sqlx=5/x".parse::<Sampler>().unwrap_err().to_string(),
-///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written `inof::`); \
-///      `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
+///     "`inof=0.1`: `inof` is not a level: did you mean `info`? (a target of that name is written \
+///      `inof::`); `sqlx=5/x`: `x` is not a time: write s, m, h or ms, or a number of them, such as 10s"
 /// );
 /// # Ok::<(), spanwise_core::ParseError>(())
 /// ```
@@ -147,12 +147,12 @@ fn parse_matcher(name: &str) -> Result<EventMatcher, String> {
     }
     match suggest::closest_level(name) {
         _ if name.eq_ignore_ascii_case("all") => Err(format!(
-            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (a target of \
-             that name is written `{name}::`)"
+            "there is no word for all levels: write each, such as `info=0.1,debug=0.1` (a target \
+             of that name is written `{name}::`)"
         )),
         Some("off") => Err(format!(
-            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target of \
-             that name is written `{name}::`)"
+            "`{name}` is not a level of events: write 0 to keep none, such as `info=0` (a target \
+             of that name is written `{name}::`)"
         )),
         Some(level) => Err(format!(
             "`{name}` is not a level: did you mean `{level}`? (a target of that name is written \
@@ -182,8 +182,8 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
     match text.parse::<f64>() {
         Ok(1.0) => Ok(Limit::keep()),
         Ok(count) if count > 1.0 && count.fract() == 0.0 => Err(format!(
-            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for {text} \
-             per second at each callsite write {text}/s"
+            "`{text}` is out of range: a ratio lies between 0 and 1, 1 keeps every event; for \
+             {text} per second at each callsite write {text}/s"
         )),
         Ok(ratio) if ratio.is_finite() => Limit::ratio(ratio).map_err(|error| error.to_string()),
         _ if ["off", "none", "no", "false"]
@@ -264,8 +264,8 @@ fn parse_rate(text: &str) -> Result<Limit, String> {
 fn parse_first(text: &str) -> Result<Limit, String> {
     if let Some((_, key)) = text.split_once('@') {
         return Err(format!(
-            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each callsite, \
-             whatever their values"
+            "`@{key}` belongs to a rate, such as 5/s@{key}: first counts the events of each \
+             callsite, whatever their values"
         ));
     }
     let mut parts = text.split('/');

@@ -45,9 +45,9 @@ use crate::{
 ///   filter inside is not sampled, and a [`Fault::Setup`] reports it.
 /// * With [`redacted`](spanwise_core::LayerExt::redacted): `layer.redacted(…).sampled(…)`. So the
 ///   values of dropped events are not redacted.
-/// * With a recorder: `recorder.sink(writer, levels, |writer| layer.with_writer(writer).sampled(…))`.
-///   So buffered events are complete, and a dropped error is still a trigger. A layer with a
-///   recorder inside is not sampled, and a [`Fault::Setup`] reports it.
+/// * With a recorder, inside of it: `|writer| layer.with_writer(writer).sampled(…)` is the last
+///   argument of `Recorder::sink`. So buffered events are complete, and a dropped error is still a
+///   trigger. A layer with a recorder inside is not sampled, and a [`Fault::Setup`] reports it.
 /// * With [`without_captured`](spanwise_core::LayerExt::without_captured) and
 ///   [`with_levels`](spanwise_core::LayerExt::with_levels): `layer.sampled(…).with_levels(…)`. So
 ///   the sampler counts only events that are shown.
@@ -65,8 +65,8 @@ pub struct Sampled<L> {
 
 /// `layer.sampled(…)`: the wrapper as a method of any [`Layer`].
 ///
-/// The trait does not mention the subscriber, so its type need not be written. The result is a layer
-/// if the wrapped type is one.
+/// The trait does not mention the subscriber, so its type need not be written. The result is a
+/// layer if the wrapped type is one.
 pub trait SampleExt: Sized {
     /// Forwards only the events that `sampler` keeps. See [`Sampled`].
     fn sampled(self, sampler: Sampler) -> Sampled<Self> {

@@ -243,8 +243,8 @@ impl Sampler {
     }
 }
 
-/// Writes the rules in the order in which they apply, in the syntax of `LOG_SAMPLE`. Conditions that
-/// it has no syntax for are in brackets.
+/// Writes the rules in the order in which they apply, in the syntax of `LOG_SAMPLE`. Conditions
+/// that it has no syntax for are in brackets.
 impl fmt::Display for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";

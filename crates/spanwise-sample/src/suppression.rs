@@ -170,8 +170,8 @@ impl SinkState {
         }
     }
 
-    /// Schedules a summary for the first event that was suppressed since the last one, or an earlier
-    /// summary.
+    /// Schedules a summary for the first event that was suppressed since the last one, or an
+    /// earlier summary.
     #[cold]
     fn schedule_summary(
         &self,
@@ -264,8 +264,8 @@ impl SinkState {
         }
     }
 
-    /// Dispatches all pending summaries. Only a dispatcher can give a layer the context of an event,
-    /// so other layers see them too.
+    /// Dispatches all pending summaries. Only a dispatcher can give a layer the context of an
+    /// event, so other layers see them too.
     pub(crate) fn emit_summaries(&self) {
         while let Some(summary) = self.next_summary(NEVER) {
             let dispatch =

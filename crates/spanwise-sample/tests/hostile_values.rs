@@ -1,6 +1,6 @@
 //! Rules read values, and values may panic, log, or never end.
 //!
-//! In a process of its own: only under a global default do the events that a value logs come back to the layers.
+//! In a process of its own: only under a global default do the events of a value reach the layers.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::Lines;
 use tracing::info;
 use tracing_subscriber::prelude::*;
 
-/// While a thread has a default of its own, `tracing` drops what values log on any other thread.
+/// While a thread has a scoped default, `tracing` drops the events of values on any other thread.
 static ALONE: Mutex<()> = Mutex::new(());
 
 struct Panics;
@@ -36,7 +36,7 @@ impl fmt::Debug for Fails {
     }
 }
 
-/// Logs by the same rules while it is read for them.
+/// Logs an event of the same rules while it is read for them.
 struct Logs;
 
 impl fmt::Debug for Logs {
@@ -59,7 +59,7 @@ impl fmt::Debug for Endless {
 #[test]
 fn hostile_value_costs_no_event() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // Quiet about the panics that are wanted.
+    // Do not print the intended panics.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !info.to_string().contains("in a Debug") {
@@ -92,7 +92,7 @@ fn hostile_value_costs_no_event() {
         info!(tenant_id = ?Panics, "few: panic");
     }
     info!(tenant_id = ?Logs, "few: log");
-    // What a value logs comes where the value is formatted: in what order, depends on the sink.
+    // A value logs when it is formatted: the order depends on the sink.
     let [messages, of_other] = [one, other].map(|lines| {
         let mut messages = lines.take_each("message");
         messages.sort_by_key(ToString::to_string);

@@ -1,4 +1,4 @@
-//! What was held back is told before the end, to the sink that did not get it, whatever the stack.
+//! Summaries reach their sink before the end, in any stack.
 //!
 //! In a process of its own: the stack is the global default.
 
@@ -61,7 +61,7 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
                 .all(|count| count.is_null())
         );
     }
-    // From a thread that logs nothing, as from a guard or from the panic hook.
+    // From a thread that logs nothing, such as that of a guard or the panic hook.
     std::thread::spawn(move || [shared, own].map(|sampler| sampler.emit_summaries()))
         .join()
         .unwrap();
@@ -73,12 +73,12 @@ fn summary_reaches_its_sink_and_unsampled_layers() {
     }
     // A layer that is not sampled sees the summaries of all sinks.
     assert_eq!((plain.events(), plain.summaries()), (6, 3));
-    // The filters beside it are as they were.
+    // The state of filters is unchanged.
     info!("limited elsewhere");
     assert_eq!(theirs.take().len(), 1);
 }
 
-/// One of the user's that swallows the question whether an event is enabled.
+/// A user's wrapper that does not forward `event_enabled`.
 struct Deaf<L>(L);
 
 impl<S, L> Layer<S> for Deaf<L>

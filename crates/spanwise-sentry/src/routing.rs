@@ -27,6 +27,12 @@ enum CallsiteRouting {
 }
 
 impl Routing {
+    const NONE: Self = Self {
+        event: false,
+        breadcrumb: false,
+        log: false,
+    };
+
     fn for_target(callsite: &Metadata<'_>, target: &str, options: &Options) -> Self {
         let level = *callsite.level();
         let is_enabled = |levels: &TargetLevels, default: LevelFilter| {
@@ -53,11 +59,7 @@ impl Routings {
                 CallsiteRouting::ByRecord
             } else if callsite.target() == DispatchedSummary::TARGET {
                 // Sentry is not sampled: it has the events that a summary counts.
-                CallsiteRouting::Known(Routing {
-                    event: false,
-                    breadcrumb: false,
-                    log: false,
-                })
+                CallsiteRouting::Known(Routing::NONE)
             } else {
                 let target = callsite.target();
                 CallsiteRouting::Known(Routing::for_target(callsite, target, options))

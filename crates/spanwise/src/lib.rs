@@ -252,6 +252,7 @@ mod parse;
 mod preset;
 mod program_name;
 mod redaction;
+mod rule_fields;
 mod run;
 mod service;
 mod settings;

@@ -262,7 +262,7 @@ impl Handle {
         let flushed = self.flush_lines(end);
         let sinks = self.sinks.iter();
         sinks.fold(flushed, |flushed, sink| {
-            flushed & self.settle(&sink.flush(end))
+            flushed & self.settle(&sink.flush_by(end))
         })
     }
 

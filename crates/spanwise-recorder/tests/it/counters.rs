@@ -1,4 +1,4 @@
-//! Whatever units do, in whatever order: each record that was captured ends in exactly one place.
+//! Each captured record is counted exactly once, for any sequence of actions of units.
 
 use std::{
     thread,
@@ -127,7 +127,7 @@ proptest! {
         let of_headers: u64 = shown.iter().filter_map(|line| line["records"].as_u64()).sum();
         prop_assert_eq!(of_headers, stats.written);
         drop(dispatch);
-        // Another test may hold it for a moment, where it registers a callsite.
+        // Another test may hold the dispatcher for a moment, while it registers a callsite.
         wait_until(|| recorder.stats().memory == 0);
         prop_assert_eq!(recorder.stats().held(), 0);
     }

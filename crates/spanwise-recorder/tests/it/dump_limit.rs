@@ -1,5 +1,5 @@
-//! A flood of units that fail is not a flood of lines: each sink writes a limited number of those
-//! in a second.
+//! A flood of failing units is not a flood of lines: each sink writes a limited number of buffered
+//! lines per second.
 
 use std::{
     borrow::Cow,
@@ -58,7 +58,7 @@ fn reset_requests_do_not_flood_the_output() {
     }
     assert_eq!(count(&lines, HEADER), 50, "half of what may be written");
     assert_eq!(count(&lines, "a step"), 5000);
-    // The other half is for those that fail by themselves, with 20 lines each at the least.
+    // The other half is for units that fail on their own, with at least 20 lines each.
     for id in 0..300 {
         fail(id);
     }
@@ -79,7 +79,7 @@ fn reset_requests_do_not_flood_the_output() {
     assert_eq!(report.stats().faults, [(Fault::Suppressed, units)]);
 }
 
-/// A unit that failed at its begin writes no memory out, but all that it logs.
+/// A unit that failed at its start has no buffer, and passes all its lines through.
 #[test]
 fn pass_through_lines_count() {
     let (dispatch, lines, _, clock, _) = start(Recorder::builder().max_lines_per_second(1000));
@@ -96,7 +96,7 @@ fn pass_through_lines_count() {
     assert_eq!(count(&lines, "through"), 6 * 400);
 }
 
-/// Ten times the load costs no more lines.
+/// Ten times the load writes no more lines.
 #[test]
 fn lines_per_second_do_not_grow_with_load() {
     let written = |requests: u32| {
@@ -147,14 +147,14 @@ fn units_without_trigger_take_no_budget() {
     let _default = dispatcher::set_default(&dispatch);
     for _ in 0..10 {
         let _request = info_span!("request").entered();
-        // It is slow when it ends, and has nothing to show.
+        // It is slow when it ends, and has an empty buffer.
         clock.advance(Duration::from_millis(10));
     }
     fail(1);
     assert_eq!(count(&lines, HEADER), 1);
 }
 
-/// Hides nothing, and keeps the texts that a report would tell.
+/// Redacts nothing, and collects the texts of the report.
 #[derive(Debug, Clone, Default)]
 struct Told(Arc<Mutex<Vec<String>>>);
 
@@ -178,7 +178,7 @@ fn suppressed_lines_are_reported_with_trigger() {
     let builder = builder.unwrap().clock(clock.clone()).report(report.clone());
     let (dispatch, ..) = stack(builder);
     let _default = dispatcher::set_default(&dispatch);
-    // The limit owes more than a minute after it.
+    // The debt of the limit takes more than a minute.
     info_span!("request").in_scope(|| {
         (0..100).for_each(|n| debug!(n, "a step"));
         error!("failed");
@@ -204,7 +204,7 @@ fn suppressed_lines_are_reported_with_trigger() {
     assert_eq!(told, ["failed", "was cancelled", "expired", "failed"]);
 }
 
-/// Shows no header while it is closed.
+/// Drops headers while it is closed.
 struct Closable<L> {
     inner: L,
     closed: Arc<AtomicBool>,
@@ -243,7 +243,7 @@ fn unwritten_header_takes_no_budget() {
     closed.store(false, Ordering::Relaxed);
     error!("failed");
     assert_eq!((count(&lines, HEADER), count(&lines, "a step")), (1, 30));
-    // It took all there was.
+    // It took the whole budget.
     drop(request);
     fail(1);
     assert_eq!(count(&lines, HEADER), 1);

@@ -1,5 +1,5 @@
-//! JSON, the recorder, the sampler, the context and the registry agree on the span that a thread is in, whatever
-//! was entered, left, forgotten and closed on two threads.
+//! JSON, the recorder, the sampler, the context and the registry agree on a thread's current span,
+//! in any order of entering, leaving, forgetting and closing spans on two threads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,15 +37,15 @@ enum Kind {
     Plain,
 }
 
-/// What one of the threads does.
+/// One action of one thread.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Puts a new span into a slot. What was there is dropped.
+    /// Puts a new span into a slot, and drops the old one.
     New(usize, Kind),
     /// Puts a clone of one slot's span into another.
     Clone(usize, usize),
     Drop(usize),
-    /// Without a guard: it may never be left, or be left by the other thread.
+    /// Without a guard: the span may never be left, or be left by the other thread.
     Enter(usize),
     Exit(usize),
 }
@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = (usize, Step)> {
     (0..THREADS, step)
 }
 
-/// What the registry says of the span of each event, by the event's number.
+/// The span of each event according to the registry, by the event's number.
 #[derive(Clone, Default)]
 struct Registered(Arc<Mutex<BTreeMap<u64, Expected>>>);
 
@@ -132,7 +132,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Registered {
     }
 }
 
-/// Does a thing on one of the threads, and waits until it is done.
+/// A thread that runs one job after the other.
 type Job = Box<dyn FnOnce() + Send>;
 
 struct Worker {
@@ -195,7 +195,7 @@ fn act(slots: &Slots, step: Step, number: u64) {
     }
 }
 
-/// What a line says of its span, by the event's number.
+/// Returns the event's number and the span on its line.
 fn shown(line: &Value) -> (u64, Expected) {
     let text = |key: &str| {
         line.get(key).map(|value| match value {
@@ -269,7 +269,7 @@ fn check(steps: &[(usize, Step)]) {
     written_units(&dispatch, &slots, &lines, &expected, steps.len());
 }
 
-/// A sampler keeps all events of a request or none, whichever span and thread they are in.
+/// Checks that a sampler keeps all events of a request or none, in any span and thread.
 fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: usize) {
     let lines = sampled.objects();
     let lines = lines.iter().filter(|line| line["message"] == "shown");
@@ -286,7 +286,7 @@ fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: 
         .collect();
     let mut decided: BTreeMap<String, bool> = BTreeMap::new();
     for number in (0..(steps * THREADS) as u64).map(|number| number * 2) {
-        // An event outside of requests is decided by itself.
+        // Outside of requests, each event is decided on its own.
         let Some(request) = expected(number).request_id else {
             continue;
         };
@@ -296,7 +296,7 @@ fn sampled_requests(sampled: &Lines, expected: &dyn Fn(u64) -> Expected, steps: 
     }
 }
 
-/// Each unit that is still open fails, and shows what was captured in it and nothing else.
+/// Lets each open unit fail, and checks that it dumps the events captured in it and no others.
 fn written_units(
     dispatch: &Dispatch,
     slots: &Slots,

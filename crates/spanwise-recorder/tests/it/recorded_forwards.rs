@@ -1,4 +1,4 @@
-//! A recorder passes on every call, and `downcast_raw` finds what is inside.
+//! A recorded layer forwards every call, and `downcast_raw` finds the layer inside.
 
 use crate::call_recorder::CallRecorder;
 use spanwise_core::Layers;
@@ -10,7 +10,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, Registry, layer::Context, prelude::*};
 
-/// Calls the method that `Registry` never does.
+/// Calls the method that `Registry` never calls.
 struct Caller(Layers<Registry>);
 
 impl Layer<Registry> for Caller {

@@ -1,4 +1,4 @@
-//! A sampler inside a recorder leaves out of what is shown, and nothing of what is kept.
+//! A sampler inside a recorder drops shown events, and no buffered ones.
 
 use crate::support::Lines;
 use spanwise_core::{ContextLayer, Fault, LevelLayer, SelfReport};
@@ -10,9 +10,9 @@ use tracing_subscriber::prelude::*;
 
 const HEADER: &str = "flight recorder: buffered events of this request follow";
 
-/// Chosen by any share that is not 0.
+/// A trace id that every ratio above 0 keeps.
 const HIGHEST: &str = "00000000000000000fffffffffffffff";
-/// Chosen by a share of a half, and not by one of a tenth.
+/// A trace id that a ratio of 0.5 keeps, and 0.1 does not.
 const MIDDLE: &str = "00000000000000000fcfffffffffffff";
 
 fn start(recorder: RecorderBuilder, rules: &str) -> (DefaultGuard, Lines, Sampler) {
@@ -52,7 +52,7 @@ fn sampler_drops_shown_and_no_buffered_events() {
     assert_eq!(lines.messages()[..2], ["usual", "usual"]);
     assert_eq!(lines.messages()[2..8], kept);
     assert_eq!(lines.all("suppressed"), ["1"]);
-    // Of what is only kept nothing is sampled.
+    // Buffered events are not sampled.
     assert_eq!(
         sampler.stats().to_string(),
         "3 kept, 0 sampled out, 1 suppressed"
@@ -111,7 +111,7 @@ fn random_ratios_are_multiplied() {
 
 #[test]
 fn failing_unit_shows_sampled_out_events() {
-    // Whether the unit is among the chosen or not, and whoever leaves its lines out.
+    // With a sampled and a held unit, dropped by a ratio or by a limit.
     for trace in [HIGHEST, MIDDLE] {
         let (_default, lines, _) = start(tail(0.5), "noisy=1/h,info=0.1");
         info_span!("request", trace_id = trace).in_scope(|| {

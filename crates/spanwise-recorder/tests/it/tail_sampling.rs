@@ -1,4 +1,4 @@
-//! With tail sampling INFO events are shown of the units in which something happens, and of a share of the others.
+//! Tail sampling shows INFO events of units with a trigger, and of a ratio of the others.
 
 use std::{
     thread,
@@ -17,7 +17,7 @@ use tracing_subscriber::prelude::*;
 
 const HEADER: &str = "flight recorder: buffered events of this request follow";
 
-/// With a clock, and with a context.
+/// Installs a stack with tail sampling, a manual clock and a `ContextLayer`.
 fn tail(share: f64) -> (DefaultGuard, Lines, Recorder, Clock) {
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let recorder = Recorder::builder()
@@ -38,7 +38,7 @@ fn tail(share: f64) -> (DefaultGuard, Lines, Recorder, Clock) {
     (default, lines, recorder, clock)
 }
 
-/// The ids of traces, of a good generator.
+/// Pseudorandom trace ids.
 fn traces(count: usize) -> impl Iterator<Item = String> {
     let mut state = 1_u64;
     (0..count).map(move |_| {
@@ -49,7 +49,7 @@ fn traces(count: usize) -> impl Iterator<Item = String> {
     })
 }
 
-/// Chosen by any share that is not 0, and by none that is not 1.
+/// Trace ids that every ratio above 0 keeps, and that only a ratio of 1 keeps.
 const HIGHEST: &str = "00000000000000000fffffffffffffff";
 const LOWEST: &str = "0f000000000000000f00000000000000";
 
@@ -219,7 +219,7 @@ fn output_counts_all_events() {
             .sum()
     };
     assert!((count("failed") - UNITS as f64 / 10.0).abs() < 0.5);
-    // The variance of a count is that of as many choices, each of which counts 1 / SHARE.
+    // The variance of a sum of decisions, each of which counts 1 / SHARE.
     let sigma = (UNITS as f64 * (1.0 - SHARE) / SHARE).sqrt();
     for message in ["received", "done"] {
         let off = (count(message) - UNITS as f64).abs();
@@ -257,7 +257,7 @@ fn expired_unit_is_dumped_and_shows_at_once() {
     assert_eq!(lines.messages(), [HEADER, "one", "two", "three", "four"]);
     assert_eq!(lines.reason().as_deref(), Some("expired"));
 
-    // It did not fail: DEBUG lines are kept as before, until it does.
+    // It did not fail: DEBUG lines are buffered until it does.
     debug!("five");
     info!("six");
     assert_eq!(lines.messages()[5..], ["six"]);

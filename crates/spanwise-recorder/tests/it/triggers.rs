@@ -1,4 +1,5 @@
-//! The DEBUG lines of a unit in which something fails are written, in order, before what failed; those of others never.
+//! A trigger writes the DEBUG lines of its unit, in order, before the event that fired it. Lines of
+//! other units are never written.
 
 use std::time::{Duration, SystemTime};
 
@@ -288,7 +289,7 @@ fn second_sink_at_info_sees_no_debug() {
     assert_eq!(recorded.messages()[1..], ["a step", "failed", "another"]);
     assert!(recorded.all("hidden_step").is_empty());
 
-    // A change of the levels holds for both.
+    // A change of the levels applies to both sinks.
     handle.set_levels("debug").unwrap();
     debug_lines();
     assert_eq!(second.messages()[1..], ["a step", "failed", "another"]);
@@ -346,7 +347,7 @@ fn sample_rate_of_event_is_not_on_header() {
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
     let lines = Lines::default();
-    // The last of three errors stands for all of them.
+    // The last of three errors represents all of them.
     let sampler = Sampler::builder()
         .rule(
             EventMatcher::level(Level::ERROR),

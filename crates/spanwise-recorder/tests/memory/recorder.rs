@@ -1,4 +1,4 @@
-//! Whatever a program logs, the recorder holds no more memory than it was given, and tells what had to go.
+//! The recorder holds no more memory than its limits, and reports evicted lines.
 
 use std::{io, time::SystemTime};
 
@@ -75,7 +75,7 @@ fn open_units_share_memory_oldest_evicted_first() {
     assert_eq!(stats.evicted, 20_000 - 256);
     assert_eq!(report.stats().faults, [(Fault::Evicted, stats.evicted)]);
 
-    // One that lost its lines says how many; one that has them still shows them.
+    // The header of a unit that lost its lines has their number. Others show their lines.
     open[0].in_scope(|| error!("failed"));
     assert_eq!(lines.header().unwrap()["evicted"], 1);
     open[20_000 - 256].in_scope(|| error!("failed"));
@@ -136,7 +136,7 @@ fn unclosed_span_holds_no_memory_forever() {
         leaked.in_scope(|| debug!("a step"));
         Box::leak(Box::new(leaked));
     }
-    // All that there is belongs to those that were leaked; who comes now gets it in any case.
+    // Leaked spans hold all memory; a new unit gets some in any case.
     for _ in 0..1000 {
         info_span!("request").in_scope(|| debug!("a step"));
     }
@@ -153,7 +153,7 @@ fn oversize_line_is_dropped_and_counted() {
     let body = "x".repeat(10_000_000);
     info_span!("request").in_scope(|| {
         debug!("a step");
-        // Each is cut by the layer, and the line is too long still.
+        // The layer truncates each value, and the line is still too long.
         debug!(a = body, b = body, "too long");
         error!("failed");
     });
@@ -168,7 +168,7 @@ fn events_allocate_nothing_once_warm() {
     let _alone = alone();
     let recorder = Recorder::default();
     let levels = LevelLayer::new("info".parse().unwrap()).capture(recorder.levels());
-    // A new second is written anew.
+    // The text of a new second is formatted anew.
     let clock = Clock::manual(SystemTime::UNIX_EPOCH);
     let json = recorder.sink(Lines::default(), levels.handle(), |writer| {
         JsonLayer::new().with_writer(writer).clock(clock)
@@ -192,7 +192,7 @@ fn events_allocate_nothing_once_warm() {
     assert_eq!(recorder.stats().captured, 10_001);
 }
 
-/// Refuses every line of DEBUG from the second on.
+/// Refuses every line of DEBUG from the second one on.
 #[derive(Clone)]
 struct Choosy(Lines);
 
@@ -283,7 +283,7 @@ fn largest_unit_loses_only_its_oldest_lines() {
     for n in 0..1000 {
         debug!(n, text = "x".repeat(500), "a step");
     }
-    // Seven chunks of its own.
+    // It holds seven chunks.
     error!("failed");
     let numbers = lines.all("n");
     assert!(numbers.len() > 30, "{}", numbers.len());
@@ -294,7 +294,7 @@ fn largest_unit_loses_only_its_oldest_lines() {
     assert_eq!(recorder.stats().held(), 0);
 }
 
-/// The bytes of each of so many open units that keep nothing, and of those with a line.
+/// Returns the bytes of an open unit without lines, and of one with a line.
 #[test]
 fn open_unit_takes_bounded_bytes() {
     let _alone = alone();
@@ -330,7 +330,7 @@ fn open_unit_takes_bounded_bytes() {
     };
     let (without, quiet, kept) = (bytes(false, false), bytes(false, true), bytes(true, true));
     assert!(quiet - without <= 400, "{quiet} - {without}");
-    // A chunk, and its list.
+    // A chunk, and the list of chunks.
     assert!(kept - quiet <= 4096 + 400, "{kept} - {quiet}");
 }
 

@@ -1,4 +1,4 @@
-// What the tests share, and the examples of the documentation, which include this file.
+// Shared by the tests and by the examples of the documentation, which include this file.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use spanwise_recorder::{Recorder, RecorderBuilder};
 use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
-/// Keeps what is written.
+/// Collects the written lines.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ impl Lines {
         self.all("message")
     }
 
-    /// The values of `key`, as text, on the lines that have it.
+    /// Returns the values of `key`, as text, on the lines that have it.
     pub fn all(&self, key: &str) -> Vec<String> {
         let objects = self.objects();
         let values = objects.iter().filter_map(|line| line.get(key));
@@ -49,7 +49,7 @@ impl Lines {
             .collect()
     }
 
-    /// The header, when there is one.
+    /// Returns the header of the dump, if there is one.
     pub fn header(&self) -> Option<Value> {
         let mut headers = self
             .objects()
@@ -60,7 +60,7 @@ impl Lines {
         header
     }
 
-    /// Of the header.
+    /// Returns the `reason` of the header.
     pub fn reason(&self) -> Option<String> {
         Some(self.header()?["reason"].as_str().unwrap().to_owned())
     }
@@ -84,13 +84,13 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
-/// A stack that shows INFO as JSON and keeps DEBUG.
+/// Installs a stack that shows INFO as JSON and buffers DEBUG.
 pub fn start() -> (DefaultGuard, Lines) {
     let (dispatch, lines, ..) = stack(Recorder::builder());
     (tracing::dispatcher::set_default(&dispatch), lines)
 }
 
-/// The same with a recorder as it is wanted, and not installed yet.
+/// Returns the same stack with the given recorder, not installed.
 pub fn stack(recorder: RecorderBuilder) -> (Dispatch, Lines, Recorder, LevelHandle) {
     let recorder = recorder.build();
     let lines = Lines::default();
@@ -98,7 +98,7 @@ pub fn stack(recorder: RecorderBuilder) -> (Dispatch, Lines, Recorder, LevelHand
     (dispatch, lines, recorder, levels)
 }
 
-/// The same, to any output.
+/// Returns the same stack with any output.
 pub fn stack_to<W>(recorder: &Recorder, output: W) -> (Dispatch, LevelHandle)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

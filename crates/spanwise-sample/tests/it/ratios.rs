@@ -1,4 +1,4 @@
-//! The share that is kept, and of whom.
+//! Ratios: how many events are kept, and of which requests.
 
 use crate::support::{Count, Lines};
 use spanwise_core::ContextLayer;
@@ -28,14 +28,14 @@ fn ratio_is_within_three_sigma_over_many_events() {
     }
 }
 
-/// For each request the number of its lines.
+/// Returns the number of lines per request.
 fn process(sampler: &str, id: &str, requests: u32) -> Vec<usize> {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(lines.layer().sampled(sampler.parse().unwrap()));
     let _default = stack.set_default();
-    // Of a good generator the low bits, as those of a trace id are to be.
+    // The low bits of a good generator, as those of a trace id should be.
     let mut state = 1_u64;
     (0..requests)
         .map(|number| {
@@ -65,11 +65,11 @@ fn two_processes_keep_the_same_whole_requests() {
         assert!(one.iter().all(|lines| [0, 3].contains(lines)), "{id}");
         let kept = one.iter().filter(|lines| **lines == 3).count();
         assert!((500..700).contains(&kept), "{id}: {kept}");
-        // What is kept at a smaller share is kept at a larger one.
+        // Requests kept at a smaller ratio are kept at a larger one.
         let fewer = process("info=0.1", id, 2000);
         assert!(fewer.iter().zip(&one).all(|(few, many)| few <= many));
     }
-    // Without an id each event is for itself.
+    // Without an id, each event is decided on its own.
     let torn = process("info=0.3", "none", 200);
     assert!(torn.iter().any(|lines| [1, 2].contains(lines)));
 }

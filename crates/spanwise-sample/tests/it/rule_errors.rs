@@ -1,4 +1,4 @@
-//! What is said of rules that are none.
+//! Error texts for invalid rules.
 
 use spanwise_sample::{EventMatcher, First, Limit, Rate, Sampler};
 use tracing::Level;
@@ -229,7 +229,7 @@ fn rules_without_syntax_are_displayed() {
     assert!(Limit::ratio(f64::INFINITY).is_err());
 }
 
-/// As in every setting of levels.
+/// The same names as in every setting of levels.
 #[test]
 fn other_level_names_are_accepted() {
     for (text, rule) in [

@@ -1,4 +1,4 @@
-//! Which rule is about an event.
+//! Which rule applies to an event.
 
 use crate::support::Lines;
 use spanwise_core::{ContextLayer, SelfReport};
@@ -6,7 +6,7 @@ use spanwise_sample::{EventMatcher, Limit, Rate, SampleExt, Sampler, SamplerBuil
 use tracing::{Level, debug, error, info, info_span, trace, warn};
 use tracing_subscriber::prelude::*;
 
-/// The messages that are kept.
+/// Returns the messages of the kept events.
 fn kept(sampler: SamplerBuilder, log: impl FnOnce()) -> Vec<String> {
     let lines = Lines::default();
     let stack = tracing_subscriber::registry()

@@ -1,4 +1,4 @@
-//! From what a sink shows, what was logged can be counted.
+//! The output of a sink counts all events that were logged.
 
 use std::{
     borrow::Cow,
@@ -108,7 +108,8 @@ fn ratio_of_zero_is_reported_by_emit_summaries_only() {
     warn!("another");
     assert_eq!(lines.take_each("message"), ["another"]);
 
-    // What another rule holds back at the same place is told when it is due, with all that is owed there.
+    // An event that another rule suppresses at the same callsite has a summary at its time, which
+    // reports all of the callsite.
     (0..3).for_each(|_| log("ann"));
     clock.advance(Duration::from_secs(1));
     warn!("another");
@@ -169,7 +170,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
     let (before, between) = (Count::default(), Count::default());
     let clock = clock();
     let sampler = sampler("info=5/s,debug=0.5,trace=first:1/3", &clock);
-    // A filter that looks at values: its sink gets some of the events of a callsite.
+    // A dynamic filter: its sink gets some of the events of a callsite.
     static OPEN: AtomicBool = AtomicBool::new(false);
     let open = filter::dynamic_filter_fn(|_, _| OPEN.load(Ordering::Relaxed));
     let stack = tracing_subscriber::registry()
@@ -178,7 +179,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         .with(filtered.layer().sampled(sampler.clone()).with_filter(open))
         .with(one.layer().sampled(sampler.clone()))
         .with(between.clone())
-        // It is shown events that are made anew.
+        // It gets rebuilt events.
         .with(
             other
                 .layer()
@@ -206,7 +207,7 @@ fn sinks_that_share_a_sampler_show_the_same() {
         };
         let of_one = fields(&one);
         assert_eq!(of_one, fields(&other));
-        // What is let through to the third one is a part of it; what its events stand for, and its summaries, are its own.
+        // The filtered sink shows a part of it, with rates and summaries of its own.
         let of_filtered = fields(&filtered);
         let events = of_filtered.iter().filter(|line| line[3].is_null());
         let is_shown = |line: &[_; 5]| of_one.iter().any(|other| other[..2] == line[..2]);
@@ -215,12 +216,12 @@ fn sinks_that_share_a_sampler_show_the_same() {
         shown += of_one.len();
     }
     sampler.emit_summaries();
-    // 5 a second for half a minute: each counted once, though three sinks asked.
+    // 5 per second for half a minute: three sinks count an event once.
     assert!(shown > 150);
     assert_eq!(before.events(), between.events());
 }
 
-/// What happens at one of three callsites.
+/// An action at one of three callsites.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Log(usize, u16),
@@ -248,7 +249,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_event_is_shown_stood_for_or_told(
+    fn every_event_is_kept_represented_or_reported(
         rules in proptest::sample::select(vec![
             "info=5/s,debug=3/s@tenant_id,warn=first:1",
             "info=first:3/7,debug=first:0/2/m,warn=2/m/5",
@@ -277,8 +278,8 @@ proptest! {
             }
             sampler.emit_summaries();
         });
-        prop_assert_eq!(count.stand_for(), logged);
-        prop_assert_eq!(warnings.stand_for(), warned);
+        prop_assert_eq!(count.represented(), logged);
+        prop_assert_eq!(warnings.represented(), warned);
         let stats = sampler.stats();
         prop_assert_eq!(stats.kept, count.events() + warnings.events());
         prop_assert_eq!(stats.kept + stats.sampled_out + stats.suppressed, logged + warned);
@@ -309,7 +310,7 @@ fn threads_lose_no_event_between_them() {
             }
         });
         sampler.emit_summaries();
-        assert_eq!(count.stand_for(), THREADS * EVENTS, "{rules}");
+        assert_eq!(count.represented(), THREADS * EVENTS, "{rules}");
         assert!(count.events() < THREADS * EVENTS);
         let stats = sampler.stats();
         assert_eq!(stats.kept, count.events());

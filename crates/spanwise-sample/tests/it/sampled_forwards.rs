@@ -1,4 +1,4 @@
-//! The wrapper passes on every call, and `downcast_raw` finds what is inside.
+//! A sampled layer forwards every call, and `downcast_raw` finds the layer inside.
 
 use crate::call_recorder::CallRecorder;
 use spanwise_sample::{SampleExt, Sampled, Sampler};

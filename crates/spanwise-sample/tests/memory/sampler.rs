@@ -1,4 +1,4 @@
-//! What sampling allocates: nothing an event, and a bounded amount for a field of any number of values.
+//! Sampling allocates nothing per event, and a bounded amount for any number of values.
 
 use crate::{
     allocator::{allocations, alone, assert_plateau, held},
@@ -66,7 +66,7 @@ fn check_many_tenants_take_bounded_memory() {
     };
     let bytes = log(0);
     assert!(bytes < 1 << 20, "{bytes} bytes");
-    // Those that find room, and what one more bucket lets through.
+    // The values with a bucket, and the events that the shared bucket passes.
     let kept = count.events();
     assert!((10_000..11_000).contains(&kept), "{kept}");
     assert_plateau(bytes, log(100_000));
@@ -95,7 +95,7 @@ fn dropped_sink_leaves_no_memory() {
     let few = use_and_drop(100);
     let many = use_and_drop(1000);
     assert_plateau(few, many);
-    // What they counted is not gone.
+    // Their counts remain.
     let stats = sampler.stats();
     let all = stats.kept + stats.sampled_out + stats.suppressed;
     assert_eq!(all, 1100 * 2 * 6);
