@@ -428,7 +428,7 @@ fn pseudonym_key_is_read_and_never_shown() {
     );
     std::fs::write(path, "hunter2").unwrap();
     let short = problems([("LOG_REDACT_KEY_FILE", path)]).join("\n");
-    assert!(short.contains("it needs 16 at least") && !short.contains("hunter2"));
+    assert!(short.contains("it needs at least 16") && !short.contains("hunter2"));
     for key in [
         key,
         &format!("/{key}"),
