@@ -24,10 +24,10 @@ use crate::{
 /// Collects what became of the events of a sink, and what went wrong. Cheap to clone; clones share
 /// their counters.
 ///
-/// The default report is one for the whole process. Every fault is counted. stderr shows a line of at
-/// most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is ignored.
-/// A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever written to
-/// stdout.
+/// The default report is one for the whole process. Every fault is counted. stderr shows a line of
+/// at most about a kilobyte, at most once in ten seconds per kind of fault. A closed stderr is
+/// ignored. A full pipe is not waited for: the next fault of that kind tries again. Nothing is ever
+/// written to stdout.
 #[derive(Debug, Clone)]
 pub struct SelfReport(Arc<Inner>);
 
@@ -130,7 +130,8 @@ impl SelfReport {
         let _ = self.0.redact.set(policy);
     }
 
-    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops them.
+    /// Creates counters for a sink. They are part of [`stats`](Self::stats) until the sink drops
+    /// them.
     #[must_use]
     pub fn sink(&self, name: impl Into<String>) -> Arc<SinkCounters> {
         let counters = Arc::new(SinkCounters {
@@ -225,7 +226,8 @@ impl SelfReport {
 }
 
 impl Inner {
-    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the lock.
+    /// Locks the sinks. Returns `None` in the child of a fork during which another thread had the
+    /// lock.
     fn sinks(&self) -> Option<MutexGuard<'_, Vec<Weak<SinkCounters>>>> {
         for _ in 0..1000 {
             match self.sinks.try_lock() {
