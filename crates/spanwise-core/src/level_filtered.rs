@@ -5,7 +5,7 @@ use tracing_core::{LevelFilter, Metadata};
 use tracing_subscriber::{Layer, layer::Context};
 
 use crate::{
-    TargetLevels,
+    EventContext, TargetLevels,
     forward::forward_all_but_events,
     internal::{CallsitePlans, log_record},
 };
@@ -74,7 +74,7 @@ where
     forward_all_but_events!(inner);
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if self.passes(event) {
+        if self.passes(event) || EventContext::forces_emit(event.metadata()) {
             self.inner.on_event(event, ctx);
         }
     }

@@ -63,7 +63,7 @@ impl SinkFilter {
         } else {
             self.evaluate(cache, version, event, ctx)
         };
-        if visibility != Visibility::Visible && EventContext::tells() {
+        if visibility != Visibility::Visible && EventContext::forces_emit(event.metadata()) {
             return Visibility::Visible;
         }
         visibility
@@ -76,7 +76,7 @@ impl SinkFilter {
         ctx: &Context<'_, S>,
     ) -> bool {
         let (target, level) = (metadata.target(), *metadata.level());
-        if EventContext::tells() || log_record::is_log_record(metadata) {
+        if EventContext::forces_emit(metadata) || log_record::is_log_record(metadata) {
             return true;
         }
         let sink = self.sink.as_ref().and_then(|sink| sink.level(target));
