@@ -1,4 +1,4 @@
-//! How rolled files are packed.
+//! Compression of rolled files.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use spanwise_core::internal::{Grammar, suggest::closest};
 
 use crate::SettingError;
 
-/// How rolled files are compressed, by a thread of their own. Default: not at all.
+/// The compression of rolled files, by a thread of its own. Defaults to none.
 ///
 /// ```
 /// use spanwise_appender::Compression;
@@ -22,12 +22,12 @@ use crate::SettingError;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// `.gz`; needs the feature `gzip`.
+    /// `.gz`. Needs the feature `gzip`.
     Gzip,
-    /// `.zst`; needs the feature `zstd`.
+    /// `.zst`. Needs the feature `zstd`.
     Zstd,
 }
 
@@ -59,8 +59,8 @@ impl Compression {
         )))
     }
 
-    /// All of `from`, packed, to `to`; how many bytes there were.
-    pub(super) fn pack(self, from: &mut File, to: &mut File) -> io::Result<u64> {
+    /// Writes all of `from` to `to`, compressed. Returns how many bytes `from` has.
+    pub(super) fn compress(self, from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
         match self {
             Self::None => copy(from, to),
             #[cfg(feature = "gzip")]
@@ -84,14 +84,14 @@ impl Compression {
         }
     }
 
-    /// Whether `packed` holds what `plain` does.
-    pub(super) fn holds(self, packed: File, plain: &mut File) -> io::Result<bool> {
+    /// Returns whether `compressed` has the content of `plain`.
+    pub(super) fn is_same(self, compressed: File, plain: &mut File) -> io::Result<bool> {
         match self {
-            Self::None => same(packed, plain),
+            Self::None => same(compressed, plain),
             #[cfg(feature = "gzip")]
-            Self::Gzip => same(flate2::read::MultiGzDecoder::new(packed), plain),
+            Self::Gzip => same(flate2::read::MultiGzDecoder::new(compressed), plain),
             #[cfg(feature = "zstd")]
-            Self::Zstd => same(zstd::stream::read::Decoder::new(packed)?, plain),
+            Self::Zstd => same(zstd::stream::read::Decoder::new(compressed)?, plain),
             #[cfg(not(all(feature = "gzip", feature = "zstd")))]
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -114,7 +114,7 @@ impl FromStr for Compression {
                 None => String::new(),
             };
             return Err(SettingError::new(format!(
-                "`{word}` is no compression: {meant}it is one of none, gzip, zstd"
+                "`{word}` is not a compression: {meant}it is one of none, gzip, zstd"
             )));
         };
         known.check()?;
@@ -154,7 +154,7 @@ fn same(mut one: impl Read, other: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-/// Reads until the buffer is full or nothing is left.
+/// Reads until the buffer is full, or to the end.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -190,7 +190,7 @@ mod tests {
         }
         assert_eq!(
             "gzp".parse::<Compression>().unwrap_err().to_string(),
-            "`gzp` is no compression: did you mean `gzip`? it is one of none, gzip, zstd"
+            "`gzp` is not a compression: did you mean `gzip`? it is one of none, gzip, zstd"
         );
     }
 }

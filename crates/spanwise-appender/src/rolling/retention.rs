@@ -1,4 +1,4 @@
-//! Which rolled files stay.
+//! Limits for the rolled files that are kept.
 
 use std::{
     fmt,
@@ -11,14 +11,16 @@ use spanwise_core::internal::Grammar;
 
 use crate::{ByteSize, SettingError};
 
-/// Which rolled files stay: those that keep **every** limit that is set. The newest stay, by the date and number in their names.
-/// The file that is written right now is not counted, and never deleted.
+/// Which rolled files are kept: the newest ones that are within **every** limit, by the date and
+/// number in their names. Defaults to `14 files`. The active file does not count, and is never
+/// deleted.
 ///
-/// Written as words with commas between them: a number of `files`, an age (`30d`; s, m, h, d, w), the bytes of all of them
-/// (`10GiB`), the bytes that stay free on the disk (`free=5GiB`); or `all`. Default: `14 files`.
+/// Its text form is a list of limits, separated by commas: a number of files (`14 files`), an age
+/// (`30d`; the units are s, m, h, d and w), the bytes of all of them (`10GiB`), and the bytes that
+/// stay free on the disk (`free=5GiB`). The word `all` stands alone.
 ///
-/// Only regular files whose name is exactly one that rolling this file gives are ever deleted. It is looked at when the file is
-/// opened, when it rolls and when the disk is full.
+/// Only regular files are deleted, and only if their name is exactly one that a roll of this file
+/// gives. Limits are checked when the file is opened, when it rolls, and when the disk is full.
 ///
 /// ```
 /// use spanwise_appender::{ByteSize, Retention};
@@ -42,7 +44,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Every file stays.
+    /// Creates a retention that keeps every file.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -53,35 +55,36 @@ impl Retention {
         }
     }
 
-    /// The newest `files` stay.
+    /// Keeps the newest `files`.
     #[must_use]
     pub const fn files(mut self, files: NonZeroUsize) -> Self {
         self.files = Some(files);
         self
     }
 
-    /// Files stay until their last record is older than `age`.
+    /// Keeps files until their last record is older than `age`.
     #[must_use]
     pub const fn age(mut self, age: Duration) -> Self {
         self.age = Some(age);
         self
     }
 
-    /// As many of the newest stay as have `total` bytes together, as they lie on the disk: compressed if they are.
+    /// Keeps as many of the newest files as have `total` bytes together, in their compressed form.
     #[must_use]
     pub const fn total(mut self, total: ByteSize) -> Self {
         self.total = Some(total);
         self
     }
 
-    /// The oldest go while the disk has less than `free` bytes free. None goes if the system does not say what is free.
+    /// Deletes the oldest files while the disk has less than `free` bytes free. Deletes none if the
+    /// system does not report that.
     #[must_use]
     pub const fn free(mut self, free: ByteSize) -> Self {
         self.free = Some(free);
         self
     }
 
-    /// The limits that hold whatever the size of the files.
+    /// The limits that do not depend on sizes.
     pub(super) const fn without_sizes(&self) -> Self {
         Self {
             files: self.files,
@@ -95,16 +98,17 @@ impl Retention {
         *self == Self::all()
     }
 
-    pub(super) const fn asks_for_free_space(&self) -> bool {
+    pub(super) const fn needs_free_space(&self) -> bool {
         self.free.is_some()
     }
 
-    /// Whether it is enough to know how many there are.
+    /// Whether the number of files is all it needs.
     pub(super) const fn only_counts(&self) -> bool {
         self.age.is_none() && self.total.is_none() && self.free.is_none()
     }
 
-    /// Which of the files go, newest first as they are given. `free`: bytes that the disk has free, if known.
+    /// Decides for each of the files whether to delete it. They are sorted, the newest first.
+    /// `free`: the free bytes of the disk, if known.
     pub(super) fn to_delete(
         &self,
         files: &[FileInfo],
@@ -142,7 +146,7 @@ impl Retention {
     }
 }
 
-/// What the limits ask of a rolled file.
+/// The facts about a rolled file that limits depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FileInfo {
     pub(super) bytes: u64,
@@ -180,7 +184,7 @@ impl FromStr for Retention {
             };
             if twice {
                 return Err(SettingError::new(format!(
-                    "`{text}` has two limits of one kind: leave out `{word}` or the other"
+                    "`{text}` has two limits of one kind: remove `{word}` or the other"
                 )));
             }
         }
@@ -219,7 +223,7 @@ fn limit(word: &str) -> Result<Limit, SettingError> {
             .parse()
             .ok()
             .and_then(|number: u64| number.checked_mul(*seconds));
-        // Up to here a system's time can be counted back.
+        // The clock of a system can be counted back this far.
         return match seconds.filter(|seconds| *seconds <= 1_000_000 * DAY) {
             None => Err(out_of_range()),
             Some(0) => Err(keeps_none()),
@@ -247,7 +251,8 @@ fn unknown(word: &str) -> SettingError {
         _ => "",
     };
     SettingError::new(format!(
-        "`{word}` is no retention: {meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
+        "`{word}` is not a retention: {meant}it is a number such as `14 files`, an age such as `30d`, \
+         a size such as `10GiB`, \
          `free=5GiB`, or `all` alone"
     ))
 }
@@ -257,7 +262,7 @@ impl fmt::Display for Retention {
         let words = [
             self.keeps_all().then(|| "all".to_owned()),
             self.files.map(|files| format!("{files} files")),
-            self.age.map(age),
+            self.age.map(display_age),
             self.total.map(|total| total.to_string()),
             self.free.map(|free| format!("free={free}")),
         ];
@@ -266,8 +271,8 @@ impl fmt::Display for Retention {
     }
 }
 
-/// In the largest unit that leaves a whole number, but for weeks.
-fn age(age: Duration) -> String {
+/// Displays an age in the largest unit that leaves a whole number, except weeks.
+fn display_age(age: Duration) -> String {
     let seconds = age
         .as_secs()
         .saturating_add(u64::from(age.subsec_nanos() > 0));
@@ -310,7 +315,7 @@ mod tests {
     #[test]
     fn invalid_retentions_explain_themselves() {
         for (text, part) in [
-            ("", "is no retention"),
+            ("", "is not a retention"),
             ("0", "keeps no file"),
             ("0d", "keeps no file"),
             ("0B", "keeps no file"),

@@ -36,7 +36,7 @@ fn shed_lines_and_recovered_faults_are_logged() {
             assert!(shed.debug > 0 && shed.total() == shed.debug);
             writer.set(Does::Take);
             let told = format!(
-                r#"the output was behind: lines were left out output="the disk" shed.error=0 shed.warn=0 shed.info=0 shed.debug={} shed.trace=0 duration_ms="#,
+                r#"the output was behind: lines were dropped output="the disk" shed.error=0 shed.warn=0 shed.info=0 shed.debug={} shed.trace=0 duration_ms="#,
                 shed.debug
             );
             wait_for("the log tells", || writer.text().contains(&told));
@@ -47,7 +47,7 @@ fn shed_lines_and_recovered_faults_are_logged() {
             writer.set(Does::Take);
             wait_for("the log tells", || {
                 writer.text().contains(
-            r#"the output takes lines again output="the disk" lost=0 error="no storage space" duration_ms="#,
+            r#"the output accepts lines again output="the disk" lost=0 error="no storage space" duration_ms="#,
         )
             });
 

@@ -232,7 +232,9 @@ impl State {
     #[inline]
     pub(super) fn admit(&self, level: Level) -> Admission {
         let is_stalled = self.is_stalled();
-        self.health.admission.admit(level, self.counts.held, is_stalled)
+        self.health
+            .admission
+            .admit(level, self.counts.held, is_stalled)
     }
 
     /// Accepts a record.
@@ -251,8 +253,8 @@ impl State {
         Some(chunk)
     }
 
-    /// Counts the fate of the oldest records, which have `bytes` bytes. `left`: records that were to
-    /// be written with them and are still held.
+    /// Counts the fate of the oldest records, which have `bytes` bytes. `left`: records that were
+    /// to be written with them and are still held.
     pub(super) fn settle(
         &mut self,
         bytes: usize,
@@ -281,7 +283,9 @@ impl State {
         self.buffer.clear();
         self.health.admission.drained(0);
         if lost > 0 {
-            self.health.last_error.get_or_insert(io::ErrorKind::TimedOut);
+            self.health
+                .last_error
+                .get_or_insert(io::ErrorKind::TimedOut);
         }
         self.lifecycle.epoch += 1;
         self.lifecycle.phase = Phase::Direct;

@@ -1,4 +1,5 @@
-//! With the standard library alone: names are looked at before they are given.
+//! Operations of the standard library, for other systems. A name is checked before it is given,
+//! which another process can interrupt.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,11 +11,11 @@ use std::{
 
 use super::Create;
 
-/// What the system says of a file.
+/// The metadata of a file.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Meta(Metadata);
 
-/// Not known: what is at the path is taken for the file that was opened.
+/// Not known: the file at the path counts as the file that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Identity;
 
@@ -96,7 +97,7 @@ impl Dir {
         self.path.join(name)
     }
 
-    /// Opens for appending and reading; a symbolic link itself is opened, which is not a file.
+    /// Opens a file for appending and reading. Opens a symbolic link itself, which is not a file.
     pub(in super::super) fn open_to_append(
         &self,
         name: &OsStr,
@@ -165,13 +166,14 @@ impl Dir {
         None
     }
 
-    /// The longest name and the longest path, in bytes. Windows counts letters, of which none is longer than three bytes in a name.
+    /// The maximum lengths of a name and of a path, in bytes. Windows counts UTF-16 units, which
+    /// have at most three bytes.
     pub(in super::super) fn max_lengths(_: &Path) -> (usize, usize) {
         (255, 32_000)
     }
 }
 
-/// Has a symbolic link opened itself, and not what it points to, where the system can.
+/// Opens a symbolic link itself instead of its target, if the system can.
 fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(windows)]
     {
@@ -184,7 +186,7 @@ fn not_following(options: &mut OpenOptions) -> &mut OpenOptions {
 
 pub(in super::super) fn make_private(_: &File) {}
 
-/// Why records should not go into a file that was there before us: not known here.
+/// Why an existing file is not to be used. Not known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Distrust {}
 
@@ -215,6 +217,10 @@ pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
 }
 
-pub(in super::super) fn may_write(_: &Path, _: bool) -> io::Result<()> {
+pub(in super::super) fn may_write(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+pub(in super::super) fn may_create_in(_: &Path) -> io::Result<()> {
     Ok(())
 }

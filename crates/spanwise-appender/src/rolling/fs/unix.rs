@@ -1,4 +1,4 @@
-//! As Unix has it.
+//! Operations of Unix, with open directories.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,11 +23,11 @@ use rustix::{
 
 use super::Create;
 
-/// What the system says of a file.
+/// The metadata of a file.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Meta(Stat);
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Identity {
     device: u64,
@@ -45,7 +45,7 @@ impl Meta {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
-    /// Of what is at a path; a link is not followed.
+    /// Reads the metadata at a path. Does not follow a link.
     pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::lstat(path)?))
     }
@@ -61,7 +61,7 @@ impl Meta {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
-    /// How many names it has; none if it was deleted.
+    /// The number of its names; 0 if it was deleted.
     pub(in super::super) fn links(&self) -> u64 {
         self.0.st_nlink as u64
     }
@@ -70,7 +70,7 @@ impl Meta {
         self.links() == 0
     }
 
-    /// The number of the user whose it is.
+    /// The id of the user that owns it.
     pub(in super::super) fn owner(&self) -> u32 {
         self.0.st_uid as u32
     }
@@ -80,7 +80,7 @@ impl Meta {
         self.0.st_mode as u32 & 0o7777
     }
 
-    /// What it takes on the disk.
+    /// The bytes that it occupies on the disk.
     pub(in super::super) fn on_disk(&self) -> u64 {
         u64::try_from(self.0.st_blocks)
             .unwrap_or(0)
@@ -105,7 +105,7 @@ impl Meta {
         self.kind() == FileType::Symlink
     }
 
-    /// What it is, if not a regular file.
+    /// Returns what it is, if it is not a regular file.
     pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
         match self.kind() {
             FileType::RegularFile => None,
@@ -118,7 +118,7 @@ impl Meta {
     }
 }
 
-/// The user as whom this process acts.
+/// The effective user of this process.
 pub(in super::super) fn current_user() -> u32 {
     geteuid().as_raw()
 }
@@ -127,22 +127,21 @@ pub(in super::super) fn current_user() -> u32 {
 #[derive(Debug)]
 pub(in super::super) struct Dir {
     path: PathBuf,
-    /// The path without links, as it was when it was opened.
+    /// The path without links, at the time it was opened.
     resolved: PathBuf,
     fd: OwnedFd,
 }
 
-/// Enough to name files in it.
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const TO_NAME: OFlags = DIRECTORY.union(OFlags::PATH);
+const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const TO_NAME: OFlags = DIRECTORY;
+const DIRECTORY_PATH: OFlags = DIRECTORY;
 
 impl Dir {
     pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
-        let fd = retry_on_intr(|| rustix::fs::open(path, TO_NAME, Mode::empty()))?;
+        let fd = retry_on_intr(|| rustix::fs::open(path, DIRECTORY_PATH, Mode::empty()))?;
         Ok(Self {
             path: path.to_owned(),
             resolved: path.canonicalize()?,
@@ -162,10 +161,10 @@ impl Dir {
         }
     }
 
-    /// The directory that took its place, which is made if there is none.
+    /// Opens the directory that took its place, or creates one.
     ///
     /// # Errors
-    /// Another user's, one that everybody may write to, and one that a link leads to are not written to.
+    /// It belongs to another user, every user may write to it, or a link leads to it.
     pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
@@ -176,7 +175,7 @@ impl Dir {
         };
         let (ours, there) = (self.own_meta()?, {
             create_dirs(&self.path)?;
-            let fd = retry_on_intr(|| rustix::fs::open(&self.path, TO_NAME, Mode::empty()))?;
+            let fd = retry_on_intr(|| rustix::fs::open(&self.path, DIRECTORY_PATH, Mode::empty()))?;
             Self {
                 path: self.path.clone(),
                 resolved: self.resolved.clone(),
@@ -209,7 +208,8 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// Opens for appending, and for reading if that is allowed. Follows no link and waits for nobody.
+    /// Opens a file for appending, and for reading if that is permitted. Does not follow a link,
+    /// and does not wait for the reader of a pipe.
     pub(in super::super) fn open_to_append(
         &self,
         name: &OsStr,
@@ -229,12 +229,12 @@ impl Dir {
         }
     }
 
-    /// A lock file, or another small file of our own.
+    /// Opens or creates a lock file.
     pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
     }
 
-    /// A new file that nobody else may read.
+    /// Creates a file that no other user may read.
     pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(
             name,
@@ -243,7 +243,8 @@ impl Dir {
         )
     }
 
-    /// Opens for reading; follows no link and waits for nobody.
+    /// Opens a file for reading. Does not follow a link, and does not wait for the writer of a
+    /// pipe.
     pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDONLY, 0)
     }
@@ -257,12 +258,12 @@ impl Dir {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
-    /// Renames, and replaces what has the other name.
+    /// Renames a file, and replaces one with the other name.
     pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames, and fails if there is a file of the other name.
+    /// Renames a file. Fails if a file with the other name exists.
     pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
@@ -278,14 +279,14 @@ impl Dir {
         self.link_then_remove(from, to)
     }
 
-    /// Renames by making the other name first: fails if there is such a file, for file systems without a better way.
+    /// Renames a file by creating the other name first, for file systems without a better way.
     fn link_then_remove(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => self.remove(from).inspect_err(|_| {
                 let _ = self.remove(to);
             }),
             Err(Errno::EXIST) => Err(Errno::EXIST.into()),
-            // A file system without links: nobody but us should give such names.
+            // A file system without links. No other program should use such names.
             Err(_) if self.meta(to).is_ok() => Err(Errno::EXIST.into()),
             Err(_) => self.rename(from, to),
         }
@@ -295,7 +296,7 @@ impl Dir {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
-    /// The names in it, and whether each is that of a regular file.
+    /// Lists the names in it, and whether each is that of a regular file.
     pub(in super::super) fn names(
         &self,
     ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
@@ -312,59 +313,62 @@ impl Dir {
         }))
     }
 
-    /// Makes what was renamed outlive a loss of power. Only the directories of some systems can do it.
+    /// Makes a rename survive a loss of power, on systems that can.
     pub(in super::super) fn sync(&self) {
         if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
             let _ = rustix::fs::fsync(dir);
         }
     }
 
-    /// What this process may still write to the disk, if the system says so.
+    /// The free bytes of the disk that this process may use, if known.
     pub(in super::super) fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
-    /// The longest name and the longest path that it takes, in bytes.
+    /// The maximum lengths of a name and of a path, in bytes.
     pub(in super::super) fn max_lengths(path: &Path) -> (usize, usize) {
         let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
-        let name = name.and_then(|most| usize::try_from(most).ok());
+        let name = name.and_then(|max| usize::try_from(max).ok());
         let path = if cfg!(target_os = "linux") {
             4095
         } else {
             1023
         };
-        (name.filter(|most| *most > 0).unwrap_or(255), path)
+        (name.filter(|max| *max > 0).unwrap_or(255), path)
     }
 }
 
 const ROOT: u32 = 0;
 const PRIVATE: u32 = 0o600;
 
-/// Takes a file that is ours from everybody else.
+/// Removes the permissions of other users for a file of this user.
 pub(in super::super) fn make_private(file: &File) {
     if let Ok(meta) = Meta::from_file(file)
         && meta.owner() == current_user()
         && meta.mode() & 0o077 != 0
     {
-        // A file system without permissions leaves it as it is.
+        // Without permissions in the file system it stays as it is.
         let _ = rustix::fs::fchmod(file, Mode::RUSR | Mode::WUSR);
     }
 }
 
-/// Why records should not go into a file that was there before us.
+/// Why an existing file is not to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Distrust {
     /// It belongs to this user.
     Owner(u32),
-    /// Everybody may write to it: its mode.
+    /// Every user may write to it. With its mode.
     Writable(u32),
-    /// It has so many names that are not ours.
+    /// It has this many names that this log did not give.
     Links(u64),
 }
 
-/// Whether others put the file there, or can change it. `mode` is that of files that we make. `probe`: what the system says of a file
-/// that we make there, since some file systems give all files one owner and one mode; asked only if something is wrong.
+/// Returns why an existing file is not to be used: others put it there, or can change it.
+///
+/// `mode` is that of new files of this log. `probe` returns the metadata of a new file in the same
+/// directory, since some file systems give all files one owner and one mode. It is called only if
+/// the file looks untrusted.
 pub(in super::super) fn distrust(
     file: &Meta,
     mode: u32,
@@ -399,17 +403,21 @@ pub(in super::super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::
     file.write_all_at(bytes, offset)
 }
 
-/// Makes the directory and those above it.
+/// Creates the directory and those above it.
 pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
-/// Whether this process may write to the file, or make files in the directory.
-pub(in super::super) fn may_write(path: &Path, is_dir: bool) -> io::Result<()> {
-    let access = if is_dir {
-        Access::WRITE_OK | Access::EXEC_OK
-    } else {
-        Access::WRITE_OK
-    };
+/// Checks that this process may write to a file.
+pub(in super::super) fn may_write(path: &Path) -> io::Result<()> {
+    may_access(path, Access::WRITE_OK)
+}
+
+/// Checks that this process may create files in a directory.
+pub(in super::super) fn may_create_in(dir: &Path) -> io::Result<()> {
+    may_access(dir, Access::WRITE_OK | Access::EXEC_OK)
+}
+
+fn may_access(path: &Path, access: Access) -> io::Result<()> {
     Ok(rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)?)
 }
