@@ -1,12 +1,13 @@
-//! A service with axum: one event a request, when it truly ends, and everything in between with its id.
+//! A service with axum: one event per request when it truly ends, and its id on all lines.
+//!
+//! `tonic.rs` is a gRPC service, and `reqwest.rs` calls other services.
 //!
 //! ```text
 //! cargo run --example axum
 //! ```
 //!
-//! It asks itself for an order, for one that does not exist, for a report whose disk is full, for a
-//! route whose handler panics, and for its health, which is quiet. A service of tonic is
-//! `tonic.rs`, calls to other services are in `reqwest.rs`.
+//! It sends itself five requests: an order, a missing order, a report that fails on a full disk, a
+//! handler that panics, and a health check, which is not logged.
 
 use std::{error::Error, io, net::SocketAddr, time::Duration};
 
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(
             telemetry
                 .http_server()
-                .trust("127.0.0.1".parse()?) // the gateway: its ids are taken over
+                .trust("127.0.0.1".parse()?) // the gateway: its ids are adopted
                 .tenant_header("x-tenant-id")
                 .quiet("/health")
                 .slow(Duration::from_secs(1))
@@ -51,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn order(Path(id): Path<u32>) -> Result<&'static str, StatusCode> {
     record("order.id", id);
-    record_timing("db"); // how long the query took, had there been one
+    record_timing("db"); // the duration of a query
     let notify = async { info!("a task that says whose it is") };
     spanwise::task::spawn(notify);
     (id < 100)

@@ -1,12 +1,12 @@
-//! A batch job: each item is a unit of work with an id, and the exit code tells success.
+//! A batch job: each item is a unit of work with an id, and the exit code reports success.
 //!
 //! ```text
 //! cargo run --example batch-job
 //! LOG_RECORDER=debug cargo run --example batch-job    # the DEBUG lines of the item that fails
 //! ```
 //!
-//! The collector of a cluster reads its stdout, as that of a service. `cron.rs` is a job that mails
-//! what goes wrong.
+//! The collector of a cluster reads its stdout, as for a service. `cron.rs` is a job that mails its
+//! errors.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     spanwise::run(telemetry, settle_invoices)
 }
 
-/// How many items may fail before the job does.
+/// The number of items that may fail before the job fails.
 const MAX_FAILED: usize = 1;
 
 fn settle_invoices(_: &Telemetry) -> ExitCode {

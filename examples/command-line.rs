@@ -1,13 +1,13 @@
-//! A command-line tool: its result is on stdout, and what went wrong on stderr.
+//! A command-line tool: results are on stdout, and warnings and errors on stderr.
 //!
 //! ```text
-//! cargo run --example command-line -- README.md            # 157 README.md
+//! cargo run --example command-line -- README.md            # 169 README.md
 //! cargo run --example command-line -- -v README.md         # INFO  1 file counted
 //! cargo run --example command-line -- -vv README.md        # DEBUG, with the time
 //! cargo run --example command-line -- no-such-file; echo $?    # ERROR program failed …; 1
 //! ```
 //!
-//! A job without a person at the terminal is `batch-job.rs`, one that cron starts is `cron.rs`.
+//! `batch-job.rs` is a job in a cluster, and `cron.rs` one that cron starts.
 
 #![expect(clippy::print_stdout, reason = "the result of the tool")]
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         files.push(concat!(env!("CARGO_MANIFEST_DIR"), "/command-line.rs").to_owned());
     }
 
-    // In code, so that no variable of a service makes something else of a tool.
+    // In code, so that the variables of a service do not change the tool.
     let telemetry = spanwise::builder!().and_then(|builder| {
         builder
             .preset(Preset::Cli)
@@ -52,7 +52,7 @@ fn count_lines(files: &[String]) -> Result<(), CannotRead> {
     Ok(())
 }
 
-/// The reason why the tool fails, which is its last line on stderr.
+/// The error of the tool, which is its last line on stderr.
 #[derive(Debug)]
 struct CannotRead {
     file: String,

@@ -1,4 +1,4 @@
-//! A job for cron, which mails whatever it prints: silent if all is well, with a file of all lines.
+//! A cron job: prints nothing on success, since cron mails its output, and logs to a file.
 //!
 //! ```text
 //! cargo run --example cron
@@ -10,7 +10,7 @@
 //! 7 3 * * *  LOG_PRESET=cli RUST_LOG=info LOG_OUTPUT_LEVEL=warn LOG_FILE=/var/log/shop/cleanup.log /opt/shop/cleanup
 //! ```
 
-#![expect(clippy::print_stdout, reason = "it shows what came of it")]
+#![expect(clippy::print_stdout, reason = "it shows the result")]
 
 use std::{env, error::Error, fs, process::ExitCode};
 
@@ -24,13 +24,13 @@ fn main() -> ExitCode {
         builder
             .preset(Preset::Cli)
             .levels(LevelFilter::INFO)
-            .output_level(LevelFilter::WARN) // what is worth a mail
-            .file(&file) // rolls daily, and keeps 14
+            .output_level(LevelFilter::WARN) // these are worth a mail
+            .file(&file) // rolls daily, and retains 14 files
             .init()
     });
     let code = spanwise::run(telemetry, clean_up);
 
-    // Only to show it here.
+    // Only to show the file here.
     print!("{}", fs::read_to_string(&file).unwrap_or_default());
     let _ = fs::remove_dir_all(directory);
     code

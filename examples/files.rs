@@ -1,4 +1,4 @@
-//! Lines in files that roll, beside stdout: a small size, so that there is something to see.
+//! Files that roll, at a small size so that the example shows it.
 //!
 //! ```text
 //! cargo run --example files
@@ -11,7 +11,7 @@
 //!     LOG_FILE_ROTATE=daily,16KiB LOG_FILE_KEEP='5 files' LOG_FILE_COMPRESS=none
 //! ```
 
-#![expect(clippy::print_stdout, reason = "it shows what came of it")]
+#![expect(clippy::print_stdout, reason = "it shows the result")]
 
 use std::{error::Error, fs, time::Duration};
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // Dropping `telemetry` does this too, without saying what came of it.
+    // Dropping `telemetry` does this too, without a report.
     let report = telemetry.shutdown(Duration::from_secs(5));
     println!("{} lines delivered, {} lost", report.delivered, report.lost);
     let mut names: Vec<_> = fs::read_dir(&directory)?

@@ -1,4 +1,4 @@
-//! The DEBUG lines of the requests that fail, and of no other.
+//! The flight recorder: DEBUG lines of failed requests only.
 //!
 //! ```text
 //! cargo run --example flight-recorder
@@ -6,7 +6,7 @@
 //!
 //! The same from the environment, for `spanwise::init_from_env()`: `LOG_RECORDER=debug`.
 
-#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+#![expect(clippy::print_stderr, reason = "it explains the output")]
 
 use std::{error::Error, time::Duration};
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .init()?;
 
     eprintln!(
-        "# three orders; the second one fails, and only its DEBUG lines are shown, before the error"
+        "# three orders; the second one fails, and only its DEBUG lines are written, before the error"
     );
     for order_id in 41..=43 {
         let request = info_span!("http.request", request_id = format!("r-{order_id}"));

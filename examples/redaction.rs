@@ -1,13 +1,13 @@
-//! A service that logs what it should not: what comes out, and how to say what is secret in it.
+//! Redaction: a service that logs secrets, the lines that it writes, and a rule of its own.
 //!
 //! ```text
 //! cargo run --example redaction
 //! LOG_PRESET=dev cargo run --example redaction
 //! ```
 //!
-//! Redaction is on without a word about it: `spanwise::init_from_env()` is enough. Here one rule of the shop's own is added.
+//! Redaction is on by default: `spanwise::init_from_env()` is enough. The shop adds one rule.
 
-#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+#![expect(clippy::print_stderr, reason = "it explains the output")]
 
 use std::{collections::BTreeMap, error::Error, fmt};
 
@@ -26,13 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         user.email = "ada@example.org"
     );
     request.in_scope(|| {
-        eprintln!("# by the name of a field, of a header, of a key in JSON:");
+        eprintln!("# by the name of a field, a header, or a key in JSON:");
         let headers = BTreeMap::from([("accept", "*/*"), ("authorization", "Bearer abc123abc123")]);
         info!(password = "hunter2", ?headers, order_id = 42, "login");
         let order = BTreeMap::from([("sku", "book"), ("apiKey", "k-123")]);
         info!(order = %as_json(&order), body = r#"{"card_number":"4242"}"#, "order created");
 
-        eprintln!("# by what a text looks like, wherever it stands:");
+        eprintln!("# by the form of a text, anywhere:");
         info!(
             url = "postgres://shop:s3cr3t@db.example/shop",
             "paid with 4111 1111 1111 1111"
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let pin = Classified::new("1234");
         info!(%pin, "a value that cannot be logged");
 
-        eprintln!("# by a rule of this shop; what is harmless stays as it is:");
+        eprintln!("# by a rule of this shop; harmless values stay:");
         info!(
             loyalty_no = "9001234567",
             tokens_used = 512,
@@ -52,9 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     });
 
-    eprintln!(
-        "# how often each rule hid something (a field that is hidden by its name: once a place in the code):"
-    );
+    eprintln!("# the hits of each rule (a field redacted by its name counts once per callsite):");
     for (rule, count) in telemetry.handle().stats().redacted {
         eprintln!("#   {rule}: {count}");
     }

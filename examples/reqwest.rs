@@ -1,14 +1,14 @@
-//! A service that calls another with `reqwest`: what the other one gets to know.
+//! A service that calls another one with `reqwest`, which receives its ids.
 //!
 //! ```text
 //! cargo run --example reqwest
 //! ```
 //!
-//! The warehouse gets the id of the request, and the trace that has its number; on a host of the
-//! list it knows the tenant too. With the client of `hyper-util`, or any other `tower` service, it
-//! is `.layer(telemetry.http_client())`.
+//! The warehouse gets the id of the request, and its trace. A listed host also gets the tenant.
+//! With the client of `hyper-util`, or any other `tower` service, use
+//! `.layer(telemetry.http_client())`.
 
-#![expect(clippy::print_stderr, reason = "it tells what the other side got")]
+#![expect(clippy::print_stderr, reason = "it shows what the other side received")]
 
 use std::error::Error;
 

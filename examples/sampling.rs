@@ -1,11 +1,11 @@
-//! Fewer lines of what is logged too often, and a true count of what is not shown.
+//! Sampling: fewer lines of frequent events, and a true count of the dropped ones.
 //!
 //! ```text
 //! cargo run --example sampling
 //! LOG_SAMPLE='cache=0.01' cargo run --example sampling
 //! ```
 
-#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+#![expect(clippy::print_stderr, reason = "it explains the output")]
 
 use std::{error::Error, time::Duration};
 
@@ -15,13 +15,13 @@ use tracing::{error, info};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = Builder::from_env()?.default_preset(Preset::Prod);
     if builder.explain().to_string().contains("LOG_SAMPLE = none") {
-        // Of each place in the code in `cache` the first three, then every hundredth; of the requests at INFO a tenth.
+        // Per callsite in `cache` the first three, then every hundredth; 10 % of requests at INFO.
         builder = builder.sample("cache=first:3/100,info=0.1");
     }
     let telemetry = builder.init()?;
 
     eprintln!(
-        "# a thousand look-ups, of which a few are shown, each with how many it stands for; and every error"
+        "# a thousand look-ups: a few are logged, each with its sample rate, and so is every error"
     );
     for key in 0..1000 {
         info!(target: "cache", key, "looked up");

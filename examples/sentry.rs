@@ -1,13 +1,13 @@
-//! Errors in Sentry, each with the tags, the user and the breadcrumbs of its own request, and without its secrets.
+//! Errors in Sentry, each with the tags, user and breadcrumbs of its request, and redacted.
 //!
 //! ```text
-//! cargo run --example sentry                    # a server on loopback takes them; prints what came
-//! SENTRY_DSN=https://… cargo run --example sentry    # your own project takes them
+//! cargo run --example sentry                    # to a server on loopback; prints the events
+//! SENTRY_DSN=https://… cargo run --example sentry    # to your own project
 //! ```
 //!
 //! The same in a whole service: `SENTRY_DSN=… cargo run --example shop`.
 
-#![expect(clippy::print_stderr, reason = "it tells what to look at")]
+#![expect(clippy::print_stderr, reason = "it explains the output")]
 
 use std::{error::Error, io, time::Duration};
 
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let telemetry = builder.init()?;
 
-    // Two requests at once: what one logs is no breadcrumb of the other's.
+    // Two requests at once: their breadcrumbs do not mix.
     tokio::join!(
         pay(17).instrument(info_span!(
             "POST /pay",

@@ -4,7 +4,8 @@
 //! cargo run --example tonic
 //! ```
 //!
-//! It serves the health service of gRPC and asks it twice; the second time for a service that it does not know. A service of axum is `axum.rs`.
+//! It serves the health service of gRPC and calls it twice, the second time for an unknown service.
+//! `axum.rs` is a service with axum.
 
 use std::{error::Error, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Counting what is allocated.
+//! An allocator that counts.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -8,22 +8,25 @@ use std::{
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// The system's allocator, counted: those of the only thread, or with `THREADS` those of all, once somebody watches.
+/// The system's allocator, counted: those of the only thread, or with `THREADS` those of all, once
+/// somebody watches.
 #[derive(Debug)]
 pub struct Counting<const THREADS: bool = false>;
 
-/// How many allocations there have been, a reallocation being one.
+/// The number of allocations; a reallocation counts as one.
 pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// From now on, the allocations of all threads are counted. What they cost is not to be measured meanwhile.
+/// From now on, the allocations of all threads are counted. What they cost is not to be measured
+/// meanwhile.
 pub(crate) fn watch() {
     WATCHED.store(true, Ordering::Relaxed);
 }
 
-/// Three instructions, without a locked one that would charge a contender for each of its allocations: the thread that is
-/// measured is the only one. With several threads nothing but a locked one counts right.
+/// Three instructions, without a locked one that would charge a contender for each of its
+/// allocations: the thread that is measured is the only one. With several threads nothing but a
+/// locked one counts right.
 #[inline]
 fn one_more<const THREADS: bool>() {
     if !THREADS {

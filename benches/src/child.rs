@@ -20,14 +20,14 @@ use crate::{
 /// Before anything is measured: caches are filled and buffers have grown.
 pub(crate) const WARM_UP: u64 = 1_000;
 
-/// What a child says of one unit.
+/// The cost of one unit, as a child prints it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) nanos: f64,
     pub(crate) allocations: f64,
 }
 
-/// Runs so many units after the warm-up and prints what one cost.
+/// Runs `units` units after the warm-up, and prints the cost of one.
 pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn Error>> {
     let (&[contender], &[workload]) = (options.contenders(), options.workloads()) else {
         return Err("--iterations needs one --contender and one --workload".into());
@@ -63,7 +63,8 @@ pub(crate) fn measure(options: &Options, iterations: u64) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// How long the thread works, and how often it allocates. What other processes take of its time is not counted.
+/// How long the thread works, and how often it allocates. What other processes take of its time is
+/// not counted.
 pub(crate) fn watched(work: impl FnOnce()) -> (Duration, u64) {
     let before = allocations::count();
     let start = thread_time();
@@ -77,7 +78,7 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// The arguments that make a child do so many units.
+/// The arguments that make a child run this many units.
 pub(crate) fn arguments(contender: Contender, workload: Workload, iterations: u64) -> [String; 6] {
     [
         "--contender".to_owned(),

@@ -1,4 +1,4 @@
-//! Who writes the lines.
+//! The contenders.
 
 use std::sync::Arc;
 

@@ -57,7 +57,8 @@ impl Data {
     }
 }
 
-/// One escape at an irregular place in every twenty bytes: at a regular one, a branch predictor would know it in advance.
+/// One escape at an irregular place in every twenty bytes: at a regular one, a branch predictor
+/// would know it in advance.
 fn body() -> String {
     const LEN: usize = 2048;
     const ESCAPED: [char; 4] = ['"', '\\', '\n', '\t'];

@@ -7,13 +7,15 @@
 //! cargo bench -p benches --bench http -- --show             the lines of one request
 //! ```
 //!
-//! A service answers at once with ten bytes, which are read to their end; lines go to a writer that does nothing. `tower-http` is set up to log as
-//! one would: its `TraceLayer` with a span at INFO, of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO, inside of
-//! `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It does not know when a request ends. `bare` is the service alone, and part of all figures.
+//! A service answers at once with ten bytes, which are read to their end; lines go to a writer that
+//! does nothing. `tower-http` is set up to log as one would: its `TraceLayer` with a span at INFO,
+//! of the fields of `DefaultMakeSpan` and the request's id, and its event of each response at INFO,
+//! inside of `SetRequestIdLayer` with UUIDs and `PropagateRequestIdLayer`, to `fmt().json()`. It
+//! does not know when a request ends. `bare` is the service alone, and part of all figures.
 //!
-//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose span
-//! is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no more than
-//! `quiet`.
+//! `quiet` is a request at INFO without its event, and `warn` one at WARN: of `tower-http`, whose
+//! span is at INFO, nothing is left there. With spanwise the span stays, so `warn` should cost no
+//! more than `quiet`.
 
 use std::{
     collections::BTreeMap,
@@ -86,7 +88,7 @@ const WORKLOADS: [Workload; 4] = [
 
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 500;
-/// Of a run that is measured, in nanoseconds.
+/// Times of measured runs, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -232,7 +234,7 @@ where
     }
 }
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -331,14 +333,14 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
 }
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
-    const FEW: u64 = 500;
-    const MANY: u64 = 2_500;
+    const SHORT_RUN: u64 = 500;
+    const LONG_RUN: u64 = 2_500;
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, FEW)?;
-            let many = total(contender, workload, MANY)?;
-            let per_request = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
+            let few = total(contender, workload, SHORT_RUN)?;
+            let many = total(contender, workload, LONG_RUN)?;
+            let per_request = many.saturating_sub(few) as f64 / (LONG_RUN - SHORT_RUN) as f64;
             results.insert((contender, workload), per_request);
         }
     }
@@ -346,7 +348,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print_ratios(&results)
 }
 
-/// Of the whole process.
+/// Returns the instructions of the whole process.
 fn total(contender: Contender, workload: Workload, count: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

@@ -5,8 +5,9 @@
 //! cargo bench -p benches --bench http_client -- --contender spanwise --iterations 1000000     one, for a profiler
 //! ```
 //!
-//! A service in place of the network answers at once. The calls are made in a span with a `request_id` and a `tenant_id`, under the context
-//! and JSON lines that nobody writes; there is no event. `bare` is the service alone, and part of all figures.
+//! A service in place of the network answers at once. The calls are made in a span with a
+//! `request_id` and a `tenant_id`, under the context and JSON lines that nobody writes; there is no
+//! event. `bare` is the service alone, and part of all figures.
 
 use std::{
     convert::Infallible,
@@ -100,7 +101,7 @@ where
     Ok(())
 }
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///

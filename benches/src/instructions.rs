@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, error::Error, process::Command};
 
 use crate::{child, options::Options, table::Table};
 
-/// The difference of two runs leaves out how a process starts and warms up.
-const FEW: u64 = 500;
-const MANY: u64 = 2_500;
+/// The difference of two runs excludes the start and the warm-up of a process.
+const SHORT_RUN: u64 = 500;
+const LONG_RUN: u64 = 2_500;
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut instructions = BTreeMap::new();
@@ -16,7 +16,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             if contender.takes_part_in(workload) {
                 let per_unit = per_unit(|units| child::arguments(contender, workload, units))?;
                 instructions.insert((contender, workload), per_unit);
-                let cost = child::run(contender, workload, MANY)?;
+                let cost = child::run(contender, workload, LONG_RUN)?;
                 allocations.insert((contender, workload), cost.allocations);
             }
         }
@@ -26,17 +26,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Table::new(options, &allocations).print("Allocations per unit")
 }
 
-/// Of this program, called with the arguments for so many units.
+/// Returns the instructions of this executable for one unit.
 pub(crate) fn per_unit<A>(arguments: impl Fn(u64) -> A) -> Result<f64, Box<dyn Error>>
 where
     A: IntoIterator<Item = String>,
 {
-    let few = total(arguments(FEW))?;
-    let many = total(arguments(MANY))?;
-    Ok(many.saturating_sub(few) as f64 / (MANY - FEW) as f64)
+    let few = total(arguments(SHORT_RUN))?;
+    let many = total(arguments(LONG_RUN))?;
+    Ok(many.saturating_sub(few) as f64 / (LONG_RUN - SHORT_RUN) as f64)
 }
 
-/// Of the whole process.
+/// Returns the instructions of the whole process.
 fn total(arguments: impl IntoIterator<Item = String>) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

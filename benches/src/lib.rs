@@ -1,4 +1,4 @@
-//! What a line costs, here and with the peers.
+//! Benches: the cost of a line, with spanwise and the peers.
 //!
 //! ```text
 //! cargo bench -p benches                       nanoseconds and allocations, in interleaved rounds
@@ -7,13 +7,14 @@
 //! cargo bench -p benches -- --contender spanwise --contender limit --workload flat
 //! ```
 //!
-//! What it costs to have lines written to a file is another bench, [`appender`]; what a policy costs, [`redaction`]; what a sampler
-//! costs, [`sampling`]; what the flight recorder does, [`recorder`]; what a server's requests cost, [`http`], and a client's calls,
-//! [`http_client`]; how many requests a second a server answers, [`load`].
+//! Other benches: writing to a file ([`appender`]), policies ([`redaction`]), samplers
+//! ([`sampling`]), the flight recorder ([`recorder`]), requests of a server ([`http`]), calls of a
+//! client ([`http_client`]), and a server under load ([`load`]).
 //!
-//! Each pair of contender and workload runs in a process of its own, with the contender as the global default: that is how
-//! services run, and a scoped dispatcher would cost every contender the same extra. The parent starts the processes in turns, so
-//! that a slow minute of the machine hits all of them.
+//! Each pair of contender and workload runs in a process of its own, with the contender as the
+//! global default: that is how services run, and a scoped dispatcher would cost every contender the
+//! same extra. The parent starts the processes in turns, so that a slow minute of the machine hits
+//! all of them.
 
 mod allocations;
 pub mod appender;
@@ -40,7 +41,7 @@ pub use child::show;
 pub use contender::Contender;
 pub use workload::Workload;
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///

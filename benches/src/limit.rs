@@ -1,7 +1,8 @@
 //! The lines of the workloads from straight-line code that knows them in advance.
 //!
-//! It does what cannot be left out: it reads the clock, turns numbers into digits, escapes every text and writes once per event.
-//! All that is the same every time, it copies. The lines are those that `JsonLayer` writes.
+//! It does only what is necessary: it reads the clock, turns numbers into digits, escapes every
+//! text and writes once per event. All that is the same every time, it copies. The lines are those
+//! that `JsonLayer` writes.
 
 mod line;
 

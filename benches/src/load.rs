@@ -1,13 +1,17 @@
-//! How many requests a second a server answers, over real connections, with and without what logs them.
+//! How many requests a second a server answers, over real connections, with and without what logs
+//! them.
 //!
 //! ```text
 //! cargo bench -p benches --bench load                 medians of 5 interleaved rounds
 //! cargo bench -p benches --bench load -- --rounds 3
 //! ```
 //!
-//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three seconds a round. The handler logs one event, and
-//! each hundredth request an error. All write to `/dev/null` in the background, as a service writes to a file: `tower-http` by `tracing_appender::non_blocking` and `fmt().json()`, `spanwise`
-//! by its facade under the preset prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share two processors with `wrk`, so a ratio is of the whole, not of the server alone.
+//! Needs `wrk`, which loads an axum server in a process of its own over 32 connections for three
+//! seconds a round. The handler logs one event, and each hundredth request an error. All write to
+//! `/dev/null` in the background, as a service writes to a file: `tower-http` by
+//! `tracing_appender::non_blocking` and `fmt().json()`, `spanwise` by its facade under the preset
+//! prod; `spanwise-sentry` has a Sentry besides that takes connections and never answers. All share
+//! two processors with `wrk`, so a ratio is of the whole, not of the server alone.
 
 use std::{
     collections::BTreeMap,

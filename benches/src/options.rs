@@ -16,7 +16,8 @@ pub(crate) struct Options {
 pub(crate) enum Mode {
     Rounds(usize),
     Instructions,
-    /// What the parent asks of a child, and people of a profiler: so many units of one contender and workload.
+    /// What the parent asks of a child, and people of a profiler: this many units of one contender
+    /// and workload.
     Iterations(u64),
     Show,
     /// The texts of the redaction bench alone.
@@ -35,8 +36,8 @@ impl Options {
         let mut options = Self {
             mode: Mode::Nothing,
             suite,
-            contenders: Chosen::of(suite.contenders, Contender::name),
-            workloads: Chosen::of(suite.workloads, Workload::name),
+            contenders: Chosen::from_all(suite.contenders, Contender::name),
+            workloads: Chosen::from_all(suite.workloads, Workload::name),
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -92,7 +93,7 @@ pub(crate) struct Chosen<T: 'static> {
 }
 
 impl<T: Copy> Chosen<T> {
-    pub(crate) fn of(all: &'static [T], name: fn(T) -> &'static str) -> Self {
+    pub(crate) fn from_all(all: &'static [T], name: fn(T) -> &'static str) -> Self {
         Self {
             all,
             name,

@@ -1,4 +1,5 @@
-//! What the flight recorder costs, against the same lines written at once to a writer that does nothing.
+//! What the flight recorder costs, against the same lines written at once to a writer that does
+//! nothing.
 //!
 //! ```text
 //! cargo bench -p benches --bench recorder                       nanoseconds and allocations, in interleaved rounds
@@ -6,8 +7,9 @@
 //! cargo bench -p benches --bench recorder -- --contender recorder --workload kept --iterations 1000000    one, for a profiler
 //! ```
 //!
-//! All figures are per event, of units of work of twenty events each, in a span of three fields; what a unit costs is part of them. Those of
-//! `disabled` are of events in no span, those of `unit` of a whole unit without an event.
+//! All figures are per event, of units of work of twenty events each, in a span of three fields;
+//! what a unit costs is part of them. Those of `disabled` are of events in no span, those of `unit`
+//! of a whole unit without an event.
 
 use std::{collections::BTreeMap, error::Error, io, io::Write as _, process::Command};
 
@@ -62,7 +64,7 @@ const WORKLOADS: [Workload; 5] = [
 const EVENTS: u64 = 20;
 const ROUNDS: usize = 15;
 const WARM_UP: u64 = 200;
-/// Of a run that is measured, in nanoseconds.
+/// Times of measured runs, in nanoseconds.
 const TIME: f64 = 60e6;
 
 impl Contender {
@@ -142,7 +144,7 @@ impl Workload {
     }
 }
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -234,14 +236,14 @@ fn by_rounds() -> Result<(), Box<dyn Error>> {
 }
 
 fn by_instructions() -> Result<(), Box<dyn Error>> {
-    const FEW: u64 = 50;
-    const MANY: u64 = 250;
+    const SHORT_RUN: u64 = 50;
+    const LONG_RUN: u64 = 250;
     let mut results = Results::new();
     for contender in CONTENDERS {
         for workload in WORKLOADS {
-            let few = total(contender, workload, FEW)?;
-            let many = total(contender, workload, MANY)?;
-            let events = ((MANY - FEW) * workload.parts()) as f64;
+            let few = total(contender, workload, SHORT_RUN)?;
+            let many = total(contender, workload, LONG_RUN)?;
+            let events = ((LONG_RUN - SHORT_RUN) * workload.parts()) as f64;
             results.insert(
                 (contender, workload),
                 many.saturating_sub(few) as f64 / events,
@@ -251,7 +253,7 @@ fn by_instructions() -> Result<(), Box<dyn Error>> {
     print("Instructions per event", &results)
 }
 
-/// Of the whole process.
+/// Returns the instructions of the whole process.
 fn total(contender: Contender, workload: Workload, units: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

@@ -7,17 +7,20 @@
 //! cargo bench -p benches --bench redaction -- --contender spanwise --contender spanwise-policy --workload flat-clean
 //! ```
 //!
-//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured with it and without. A layer that is
-//! `redacted` is shown every event twice, the first time to be asked whether it wants it; one that is `unasked` only once.
+//! The policy is `Policy::secrets_and_pii()`, with every detector there is. Each layer is measured
+//! with it and without. A layer that is `redacted` is shown every event twice, the first time to be
+//! asked whether it wants it; one that is `unasked` only once.
 //!
-//! # What the workloads tell
-//! In `numbers` and `keys` the names of the fields decide. An ordinary event has a message too, which is a text to read; without one,
-//! as in `numbers-only` and `keys-only`, nothing is read. Every text of `flat-clean` and `request-clean` is read and found to be
-//! clean; in `flat` and `request`, which the peers are measured with, one text is an e-mail address, and is hidden.
+//! # Workloads
+//! In `numbers` and `keys` the names of the fields decide. An ordinary event has a message too,
+//! which is a text to read; without one, as in `numbers-only` and `keys-only`, nothing is read.
+//! Every text of `flat-clean` and `request-clean` is read and found to be clean; in `flat` and
+//! `request`, which the peers are measured with, one text is an e-mail address, and is hidden.
 //!
-//! # What the texts tell
-//! The first table is about texts as they are logged. Those of the second one are made to be slow to read: the time for a byte must
-//! not grow with their length. Of a longer text than 64 KiB the policy reads as much, and hides the rest.
+//! # Texts
+//! The first table is about texts as they are logged. Those of the second one are made to be slow
+//! to read: the time for a byte must not grow with their length. The policy reads
+//! 64 KiB of a longer text, and hides the rest.
 
 use std::{
     error::Error,
@@ -34,7 +37,7 @@ use crate::{
     table::{self, number},
 };
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///
@@ -78,10 +81,11 @@ pub(crate) fn texts() -> Result<(), Box<dyn Error>> {
     table::print(title, "text", &columns, rows)
 }
 
-/// Of one text: the least of many tries, which is what the machine does when it does nothing else.
+/// The time of one text: the least of many tries, which is what the machine does when it does
+/// nothing else.
 fn nanos(policy: &Policy, text: &str) -> f64 {
     const TRIES: usize = 25;
-    const LEAST: Duration = Duration::from_micros(400);
+    const MIN_DURATION: Duration = Duration::from_micros(400);
     let time = |times: u32| {
         let start = Instant::now();
         for _ in 0..times {
@@ -90,7 +94,7 @@ fn nanos(policy: &Policy, text: &str) -> f64 {
         start.elapsed()
     };
     let mut times = 1;
-    while time(times) < LEAST {
+    while time(times) < MIN_DURATION {
         times *= 2;
     }
     let least = (0..TRIES).map(|_| time(times)).min().unwrap_or_default();

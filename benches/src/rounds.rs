@@ -8,8 +8,8 @@ use crate::{
     table::Table,
 };
 
-/// How long a child measures, in nanoseconds: long enough for its start not to matter, short enough for a slow moment of the
-/// machine to stay in one sample.
+/// How long a child measures, in nanoseconds: long enough for its start not to matter, short enough
+/// for a slow moment of the machine to stay in one sample.
 const TIME: f64 = 60e6;
 
 /// For a first idea of how long a unit takes.
@@ -60,7 +60,7 @@ fn medians<K: Copy + Ord>(
         .collect()
 }
 
-/// Of two in the middle the higher.
+/// Returns the median; the higher one of two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -1,4 +1,4 @@
-//! What a sampler in front of a layer costs.
+//! The cost of a sampler in front of a layer.
 //!
 //! ```text
 //! cargo bench -p benches --bench sampling                     half a minute
@@ -6,9 +6,10 @@
 //! cargo bench -p benches --bench sampling -- --contender ratio-kept --sink json --workload flat --iterations 1000000     one, for a profiler
 //! ```
 //!
-//! In front of `JsonLayer` it is seen what a kept event costs more and one that is left out costs less; a line that stands for others is longer by
-//! its `sample_rate`. In front of a layer that does nothing the sampler is alone. `nested` is inside of three spans, one with a `request_id`, which a
-//! ratio follows.
+//! In front of `JsonLayer` a kept event costs more and a dropped one costs less; a line that
+//! represents others is longer by its `sample_rate`. In front of a layer that does nothing the
+//! sampler is alone. `nested` is inside of three spans, one with a `request_id`,
+//! which a ratio follows.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +33,7 @@ use crate::{
     writers::NullWriter,
 };
 
-/// What stands in front of the layer.
+/// The wrapper around the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Contender {
     Nothing,
@@ -135,7 +136,7 @@ const ROUNDS: usize = 100;
 /// Few, so that those of a round meet the same machine.
 const ITERATIONS: u64 = 20_000;
 
-/// Does what the arguments of the process ask for.
+/// Runs the bench as the arguments of the process request.
 ///
 /// # Errors
 ///

@@ -51,8 +51,8 @@ pub(crate) static REDACTION: Suite = Suite {
     has_texts: true,
 };
 
-/// How many times as much the two peers that matter cost: the one that most services have, and the fastest. The disabled event is
-/// held against bare `fmt`, since nothing is written.
+/// How many times as much the two peers that matter cost: the one that most services have, and the
+/// fastest. The disabled event is held against bare `fmt`, since nothing is written.
 fn peers_to_own(results: &Results, contender: Contender, workload: Workload) -> Option<String> {
     let own = results.get(&(contender, workload))?;
     let times = |peer| {

@@ -1,4 +1,4 @@
-//! What is logged.
+//! The workloads.
 
 use std::hint::black_box;
 
@@ -13,7 +13,8 @@ pub enum Workload {
     Flat,
     /// The same event inside three spans of three fields each, opened and entered beforehand.
     Nested,
-    /// A span of five fields, one of them recorded late, a child of two, four events, and one that is disabled.
+    /// A span of five fields, one of them recorded late, a child of two, four events, and one that
+    /// is disabled.
     Request,
     /// A string of 2 KiB with a character to escape in every twenty.
     Escape,
@@ -27,7 +28,7 @@ pub enum Workload {
     Keys,
     /// The same without the message.
     KeysOnly,
-    /// [`Flat`](Self::Flat), whose text is an e-mail address, with a text of the same length that tells nothing.
+    /// [`Flat`](Self::Flat) with a harmless text of the same length instead of the e-mail address.
     FlatClean,
     /// [`Request`](Self::Request), in the same way.
     RequestClean,

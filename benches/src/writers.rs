@@ -1,4 +1,4 @@
-//! Where the lines go: nowhere, or to whoever wants to see them.
+//! Writers: one that drops lines, and one that stores them.
 
 use std::{
     hint::black_box,
@@ -8,7 +8,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Takes every line and does nothing with it. Unlike [`io::sink`], it has seen the bytes: the compiler cannot leave them out.
+/// Takes every line and does nothing with it. Unlike [`io::sink`], it has seen the bytes: the
+/// compiler cannot remove them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NullWriter;
 

@@ -1,4 +1,4 @@
-//! A library and a program that uses it: the library has `tracing`, and the program has spanwise.
+//! A library that uses `tracing`, and an application that uses the library and spanwise.
 //!
 //! ```text
 //! cargo run --example library

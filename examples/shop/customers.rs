@@ -18,15 +18,13 @@ pub(crate) fn user_of(token: &HeaderValue) -> Option<&'static str> {
     (token == TOKEN).then_some("ada")
 }
 
-/// Sends real requests: two tenants at once, one of them with a body that is no order.
+/// Sends real requests: two tenants at once, one of them with a body that is not an order.
 pub(crate) async fn come(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     note(
-        "two tenants, acme and globex, send requests at once; each line tells by tenant_id whose it is,",
+        "two tenants, acme and globex, send requests at once; each line has the tenant_id and the",
     );
-    note(
-        "and by request_id to which request it belongs, also that of the spawned task (`confirmation sent`);",
-    );
-    note("once a customer is logged in, the lines of the request say by user_id who it is");
+    note("request_id of its request, also that of the spawned task (`confirmation sent`);");
+    note("after a customer has logged in, the lines of the request have the user_id");
     let acme = async {
         send(address, "acme", "", "GET /products", "").await?;
         send(address, "acme", TOKEN, "POST /orders", r#"{"sku":"book"}"#).await?;

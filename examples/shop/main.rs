@@ -1,13 +1,15 @@
-//! A shop and its warehouse: orders, products, and a payment that fails, in two processes; each line says whose request it belongs to.
+//! A shop and its warehouse in two processes: orders, products, and a payment that fails. Each line
+//! has the ids of its request.
 //!
 //! ```text
 //! cargo run --example shop              # sends itself requests of two tenants, and ends
 //! LOG_PRESET=dev cargo run --example shop
-//! LOG_RECORDER=debug cargo run --example shop    # the DEBUG lines of the requests that fail, and of no other
+//! LOG_RECORDER=debug cargo run --example shop    # DEBUG lines of failed requests only
 //! cargo run --example shop -- --serve   # stays up for curl
 //! ```
 //!
-//! Logging is the first line of `main`, the layer `http_server()`, the middleware of the client that asks the warehouse, and what the handlers log.
+//! The logging code is the first line of `main`, the layer `http_server()`, the middleware of the
+//! client, and the events of the handlers.
 
 mod customers;
 mod warehouse;
@@ -41,21 +43,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if std::env::args().any(|arg| arg == warehouse::ARGUMENT) {
         return warehouse::run().await;
     }
-    // An example shows the lines of production wherever it runs, unless the environment says otherwise.
+    // The example shows production lines everywhere, unless the environment has another preset.
     let telemetry = spanwise::Builder::from_env()?
         .default_preset(spanwise::Preset::Prod)
         .service("shop", env!("CARGO_PKG_VERSION"))
         .init()?;
 
     let stays = std::env::args().any(|arg| arg == "--serve");
-    // One process after the other, where somebody reads to the end: else a pipe may mix their lines.
+    // One process after the other: otherwise their lines may be mixed in a pipe.
     let stdout = if stays {
         Stdio::inherit()
     } else {
         Stdio::piped()
     };
     let warehouse = Warehouse::start(stdout).await?;
-    // The ids go with each call; the tenant to hosts that are named.
+    // Each call carries the ids; only the named hosts get the tenant.
     let client = telemetry
         .http_client()
         .baggage(["tenant_id"])
@@ -109,7 +111,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Who sends a token is known from here on: all later lines of the request have the `user_id`.
+/// Identifies the user by the token: all later lines of the request have the `user_id`.
 async fn log_in(request: Request, next: Next) -> Response {
     let token = request.headers().get("authorization");
     if let Some(user_id) = token.and_then(customers::user_of) {
@@ -136,7 +138,7 @@ async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Val
         .await?;
     info!(total = 19.99, "order created");
 
-    // The task outlives this handler and keeps the span: its line has the same request_id.
+    // The task outlives this handler and has its span: its line has the same request_id.
     let confirmation = async move {
         info!(mail.to = "the customer", "confirmation sent");
         drop(shop.work);
@@ -146,7 +148,7 @@ async fn create_order(State(shop): State<Shop>, body: String) -> Result<Json<Val
 }
 
 impl Shop {
-    /// Asks the warehouse, whose lines have this request's ids.
+    /// Calls the warehouse, which logs the ids of this request.
     #[instrument(skip(self))]
     async fn reserve_stock(&self, sku: &str) -> Result<(), ShopError> {
         let url = format!("http://{}/stock/{sku}/reserve", self.warehouse);
@@ -169,16 +171,16 @@ async fn pay_order(Path(order_id): Path<u64>) -> Result<Json<Value>, ShopError> 
     Err(ShopError::PaymentFailed(GatewayError(reset)))
 }
 
-/// What a handler needs.
+/// The state of a handler.
 #[derive(Clone)]
 struct Shop {
     client: ClientWithMiddleware,
     warehouse: SocketAddr,
-    /// Held by what is not done yet.
+    /// Held by unfinished work.
     work: mpsc::Sender<()>,
 }
 
-/// What can go wrong in the shop.
+/// The errors of the shop.
 #[derive(Debug)]
 enum ShopError {
     NotAnOrder(serde_json::Error),
@@ -223,7 +225,7 @@ impl Error for GatewayError {
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
-        // The request's event has the error then: one line says what failed, and why.
+        // Adds the error to the event of the request.
         spanwise::http::fail(&self);
         let status = match &self {
             Self::NotAnOrder(_) => StatusCode::BAD_REQUEST,
@@ -241,11 +243,8 @@ async fn interrupted() {
     }
 }
 
-/// What to look at goes to stderr: stdout is for the log.
-#[expect(
-    clippy::print_stderr,
-    reason = "an example talks to the person who runs it"
-)]
+/// Prints an explanation to stderr, since stdout is for the log.
+#[expect(clippy::print_stderr, reason = "it explains the output")]
 fn note(text: &str) {
     eprintln!("# {text}");
 }

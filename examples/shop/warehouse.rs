@@ -1,4 +1,5 @@
-//! The warehouse: a second process, which the shop asks whether there is stock. Its lines have the ids that the shop's have.
+//! The warehouse: a second process, which reserves stock for the shop. Its lines have the ids of
+//! the shop's requests.
 
 use std::{
     error::Error,
@@ -16,10 +17,10 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-/// What the program is called with to be the warehouse.
+/// The argument that starts the warehouse.
 pub(crate) const ARGUMENT: &str = "--warehouse";
 
-/// Is the warehouse, until the shop closes its stdin.
+/// Runs the warehouse until the shop closes its stdin.
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     let telemetry = spanwise::Builder::from_env()?
         .default_preset(spanwise::Preset::Prod)
@@ -62,7 +63,8 @@ pub(crate) struct Warehouse {
 }
 
 impl Warehouse {
-    /// Starts this program once more, as the warehouse, with its lines going to `stdout`. It tells on its stderr where it listens.
+    /// Starts this executable as the warehouse, which logs to `stdout`. It prints its address on
+    /// stderr.
     pub(crate) async fn start(stdout: Stdio) -> Result<Self, Box<dyn Error>> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
@@ -86,7 +88,7 @@ impl Warehouse {
         Ok(Self { address, process })
     }
 
-    /// Ends it, and gives back what it wrote to a pipe.
+    /// Ends it, and returns what it wrote to a pipe.
     pub(crate) async fn close(mut self) -> io::Result<Vec<u8>> {
         drop(self.process.stdin.take());
         Ok(self.process.wait_with_output().await?.stdout)

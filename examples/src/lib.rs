@@ -2,7 +2,7 @@
 
 pub mod sentry_server;
 
-/// The READMEs of the crates, whose code is tested here.
+/// Tests the code in the READMEs of the crates.
 #[cfg(doctest)]
 mod readmes {
     #[doc = include_str!("../../crates/spanwise/README.md")]

@@ -1,4 +1,4 @@
-//! A server on loopback that takes what Sentry takes, so that an example runs without a network.
+//! A server on loopback that accepts Sentry's requests, so that an example needs no network.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::Value;
 
-/// Starts the server: its DSN, and the events that come.
+/// Starts the server. Returns its DSN and the received events.
 ///
 /// # Errors
-/// What the system says about the port.
+/// If no port is free.
 pub fn start() -> io::Result<(String, Receiver<Value>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let dsn = format!("http://public@{}/1", listener.local_addr()?);
@@ -49,7 +49,7 @@ fn serve(mut stream: TcpStream, events: &Sender<Value>) -> io::Result<()> {
         let items = envelope.split(|byte| *byte == b'\n');
         let items = items.filter_map(|item| serde_json::from_slice::<Value>(item).ok());
         for event in items.filter(|item| item["culprit"].is_string()) {
-            // Nobody looks any more.
+            // The receiver is gone.
             let _ = events.send(event);
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;

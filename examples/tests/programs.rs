@@ -1,4 +1,4 @@
-//! The examples of `docs/programs.md` do what that page says.
+//! The examples of `docs/programs.md` behave as described there.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The exit code, and what is on stdout and on stderr.
+/// The exit code, stdout and stderr.
 fn run(example: &str, args: &[&str], vars: &[(&str, &str)]) -> (Option<i32>, String, String) {
     // Cargo builds the examples of a package along with its tests, into a folder beside theirs.
     let tests = std::env::current_exe().unwrap();
@@ -31,14 +31,14 @@ fn objects(text: &str) -> Vec<Value> {
 #[test]
 fn tool_leaves_stdout_to_its_result() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs");
-    let result = format!("3 {file}\n");
+    let result = format!("{} {file}\n", include_str!("../src/lib.rs").lines().count());
     for (args, vars, lines) in [
         (&[file][..], &[][..], 0),
         (&["-v", file], &[], 1),
         (&["-vv", file], &[], 2),
         (&["-v", "-v", file], &[("RUST_LOG", "error")], 2),
         (&["-q", file], &[("RUST_LOG", "debug")], 0),
-        // What a container says for its service.
+        // The variables of a service in a container.
         (
             &[file],
             &[("APP_ENV", "production"), ("LOG_PRESET", "prod")],

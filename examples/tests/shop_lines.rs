@@ -1,4 +1,4 @@
-//! The example as a user runs it: JSON on stdout, without a key twice, and each line says whose request it belongs to.
+//! The shop as a user runs it: JSON on stdout without repeated keys, and ids on each line.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -134,7 +134,7 @@ fn each_line_has_its_tenant_and_request() {
         assert_eq!(
             reserved.map(|line| (&line["service"]["name"], &line["tenant_id"])),
             Some((&"warehouse".into(), &lines[0]["tenant_id"])),
-            "the other process knows whose request it is: {lines:?}"
+            "the other process has the ids of the request: {lines:?}"
         );
         assert!(
             lines
@@ -149,7 +149,7 @@ fn each_line_has_its_tenant_and_request() {
         users.sort_unstable();
         users
     };
-    // Of two orders the customer with an account gave one.
+    // The customer with an account placed one of two orders.
     assert_eq!(users("order created"), [None, Some("ada")]);
     assert_eq!(users("confirmation sent"), [None, Some("ada")]);
     assert_eq!(users("request failed"), [Some("ada")]);
@@ -167,7 +167,7 @@ fn each_line_has_its_tenant_and_request() {
     );
 }
 
-/// `docs/http.md` says how many lines and bytes the requests of the shop are.
+/// `docs/http.md` has the number of lines and bytes of the shop's requests.
 #[test]
 fn lines_and_bytes_are_as_documented() {
     let stdout = shop(&[]);
@@ -207,7 +207,7 @@ fn lines_and_bytes_are_as_documented() {
     }
 }
 
-/// How often `key` is a key anywhere in `value`.
+/// The number of times that `key` is a key anywhere in `value`.
 fn occurrences(value: &Value, key: &str) -> usize {
     match value {
         Value::Object(map) => map

@@ -17,7 +17,7 @@ use spanwise_testing::{capture, matching, when};
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, Level, debug, error, info, info_span, instrument, warn};
 
-// What is tested: a small part of a service.
+// The tested code: a small part of a service.
 
 #[instrument]
 fn create_order(quantity: u32) -> Result<u32, &'static str> {
@@ -104,7 +104,7 @@ async fn failed_request_has_its_reason() {
 }
 
 #[tokio::test]
-async fn request_and_its_task_have_the_tenant() {
+async fn request_and_its_task_have_the_user() {
     let logs = capture();
     let request = Request::get("/orders/42").body(Body::empty()).unwrap();
     let response: Result<Response, Infallible> = app().oneshot(request).await;
@@ -150,7 +150,7 @@ async fn no_card_is_logged() {
     logs.assert_never_logged(canary);
 }
 
-// The page shows nothing but these.
+// All code of the page is above.
 
 #[test]
 fn page_about_testing_shows_these_tests() {

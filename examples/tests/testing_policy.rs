@@ -1,5 +1,5 @@
-//! The test of `docs/testing.md` that looks at what comes out behind the policy. It starts logging,
-//! for which it needs a process of its own.
+//! The test of `docs/testing.md` behind the policy. It starts logging, so it needs a process of its
+//! own.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 

@@ -5,8 +5,8 @@
 //! cargo run --example usual-stack -- full-disk    # one of them
 //! ```
 //!
-//! The usual stack is `tracing_subscriber::fmt` with `EnvFilter`, and `tracing_appender` for writing
-//! in the background. Each result is asserted, so the program fails if a claim is not true.
+//! The usual stack is `tracing_subscriber::fmt` with `EnvFilter`, and `tracing_appender` for
+//! writing in the background. The example asserts each result, so it fails if a claim is wrong.
 
 #![expect(clippy::print_stdout, reason = "it reports what it found")]
 

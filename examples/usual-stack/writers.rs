@@ -1,4 +1,4 @@
-//! Outputs that misbehave when they are told to, and one that keeps what it gets.
+//! Outputs that misbehave on request, and one in memory.
 
 use std::{
     io::{self, Write},
@@ -87,7 +87,7 @@ impl Write for Disk {
     }
 }
 
-/// A pipe whose reader does not read until [`go_on`](Self::go_on).
+/// A pipe with a reader that does not read until [`go_on`](Self::go_on).
 #[derive(Clone)]
 pub(crate) struct Pipe(Watched<PipeState>);
 

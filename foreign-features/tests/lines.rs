@@ -111,7 +111,8 @@ fn plain_values(lines: &Lines) {
     }
 }
 
-/// `tracing/log` makes records of events where there is no subscriber. Here is one, which takes records too.
+/// `tracing/log` turns events into records if there is no subscriber. Here is one, which also takes
+/// records.
 fn records_and_events_are_there_once(lines: &Lines) {
     let count = |message: &str| {
         let taken = lines.take();

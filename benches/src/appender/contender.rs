@@ -1,4 +1,4 @@
-//! Who takes lines and writes them.
+//! The contenders that write lines.
 
 use std::{any::Any, error::Error, fs::File, io, path::Path, sync::Arc, time::Duration};
 
@@ -17,19 +17,21 @@ use super::{
 };
 use crate::{Contender as Layers, data::Data, limit::Limit};
 
-/// A writer of files that loses nothing: callers wait when it is behind, but for [`FlexiAsync`](Self::FlexiAsync), which takes as
-/// much memory as it needs.
+/// A writer of files that loses nothing: callers wait when it is behind, but for
+/// [`FlexiAsync`](Self::FlexiAsync), which takes as much memory as it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// `Background` over `RollingFile`.
     Spanwise,
     /// `tracing_appender::non_blocking` over `RollingFileAppender`.
     TracingAppender,
-    /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its documentation says.
+    /// `LogRoller`, which has no queue of its own: with that of `tracing_appender`, as its
+    /// documentation has it.
     Logroller,
     /// `FileLogWriter` with a thread and an unbounded channel: nobody ever waits, and memory grows.
     FlexiAsync,
-    /// `FileLogWriter` with a buffer of 8 KiB under a lock, and no thread: every so often a caller writes it.
+    /// `FileLogWriter` with a buffer of 8 KiB under a lock, and no thread: every so often a caller
+    /// writes it.
     FlexiBuffered,
     /// A vector under a lock, written by a thread: what none can go below by much.
     Limit,
@@ -90,9 +92,9 @@ impl Contender {
         }
     }
 
-    /// Whether there is anything to measure. Events go through the layers that one would install in front of a writer, which two of
-    /// them have. Of those that roll at a size, flexi_logger is left out: it compresses on the thread that writes, and the queue
-    /// in front of it has no bound.
+    /// Whether there is anything to measure. Events go through the layers that one would install in
+    /// front of a writer, which two of them have. flexi_logger does not take part in rolling at a
+    /// size: it compresses on the thread that writes, and its queue has no bound.
     #[must_use]
     pub fn takes_part_in(self, workload: Workload) -> bool {
         if workload.rotates() {
@@ -247,7 +249,7 @@ fn first_line(producer: u64, lines: usize) -> usize {
     producer as usize * 61 % lines
 }
 
-/// How long the lines are that so many producers write, `each` of them so many.
+/// The length of all lines of `producers`, with `each` lines per producer.
 pub(crate) fn bytes(producers: u64, each: u64) -> u64 {
     let lines = lines::prepared();
     let length = |number: usize| lines[number % lines.len()].len() as u64;

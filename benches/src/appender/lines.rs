@@ -1,4 +1,4 @@
-//! Lines that were prepared, and those that are found.
+//! Prepared lines, and the lines in the files.
 
 use std::{
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-/// So many different ones that gzip, which looks 32 KiB back, does not find the same line again.
+/// Enough different lines that gzip, with its window of 32 KiB, does not find the same line again.
 const COUNT: u64 = 256;
 
 /// As a JSON layer writes them, 300 bytes long give or take a few.
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_is_found() {
+    fn finds_cut_line() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("cut.log"), "{\"one\":1}\n{\"two\":").unwrap();
         let error = found(directory.path()).unwrap_err().to_string();

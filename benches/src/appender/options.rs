@@ -29,8 +29,8 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             mode: Mode::Nothing,
-            contenders: Chosen::of(&Contender::ALL, Contender::name),
-            workloads: Chosen::of(&Workload::ALL, Workload::name),
+            contenders: Chosen::from_all(&Contender::ALL, Contender::name),
+            workloads: Chosen::from_all(&Workload::ALL, Workload::name),
             producers: Vec::new(),
             lines: None,
             rotate_at: ROTATE_AT,
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Of all producers.
+    /// The number of lines of all producers.
     pub(crate) fn lines(&self, workload: Workload) -> u64 {
         self.lines.unwrap_or_else(|| workload.lines())
     }

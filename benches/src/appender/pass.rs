@@ -17,7 +17,7 @@ use super::{
     contender::{Install, Opened, Setup, Unit},
     lines::{self, Found},
     options::Options,
-    workload::{BURST, EVERY},
+    workload::{BURST, BURST_INTERVAL},
 };
 use crate::allocations;
 
@@ -26,7 +26,8 @@ use crate::allocations;
 pub(crate) enum Pass {
     /// Lines per second, nanoseconds of all processors per line, MiB of resident memory at most.
     Speed,
-    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a thousand, of all.
+    /// The waits of the callers in nanoseconds: the median, of a hundred the longest, of a
+    /// thousand, of all.
     Latency,
     /// Allocations per line.
     Allocations,
@@ -49,9 +50,9 @@ impl Pass {
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     workload: Workload,
-    /// Of each producer, before anything is measured.
+    /// Lines of each producer before the measurement.
     warm_up: u64,
-    /// Of each producer.
+    /// Lines of each producer.
     units: u64,
     /// Whether each wait is kept.
     timed: bool,
@@ -62,9 +63,9 @@ struct Plan {
 struct Seen {
     /// From the first call until the guard was dropped.
     time: Duration,
-    /// Of all processors in that time.
+    /// Time of all processors in that period.
     processors: Duration,
-    /// Of the callers, in nanoseconds, the shortest first.
+    /// Waits of the callers in nanoseconds, the shortest first.
     waits: Vec<u64>,
     allocations: u64,
 }
@@ -72,7 +73,8 @@ struct Seen {
 /// Rolled files may still be compressed when the program ends; it is waited for here.
 const COMPRESSING: Duration = Duration::from_secs(60);
 
-/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing left to do.
+/// Between the warm-up and the measured lines of a paced workload, for the writer to have nothing
+/// left to do.
 const REST: Duration = Duration::from_millis(500);
 
 /// Runs what the options ask for and prints what was measured.
@@ -140,7 +142,7 @@ pub(crate) fn measure(options: &Options, pass: Pass) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Has so many lines written, and counts them.
+/// Has the lines written, and counts them.
 ///
 /// # Errors
 ///
@@ -230,7 +232,7 @@ fn produce(mut unit: Unit, plan: Plan, gate: &Barrier) -> io::Result<(Instant, V
         if plan.workload.is_paced() && number % BURST == 0 {
             // One that is late does not wait, and does not leave a burst out.
             thread::sleep(next_burst.saturating_duration_since(Instant::now()));
-            next_burst += EVERY;
+            next_burst += BURST_INTERVAL;
         }
         let before = Instant::now();
         unit()?;
@@ -287,7 +289,7 @@ pub(crate) fn clock() -> u64 {
     costs[costs.len() / 2]
 }
 
-/// Of sorted ones: p50, p99, p99.9 and the longest.
+/// Returns p50, p99, p99.9 and the longest of sorted waits.
 fn percentiles(waits: &[u64]) -> [u64; 4] {
     let at = |share: f64| {
         let index = (waits.len() as f64 * share) as usize;
@@ -305,7 +307,8 @@ fn processors() -> Duration {
     )
 }
 
-/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was there before this program was.
+/// The most memory that was resident, in MiB. Not what `getrusage` says: that includes what was
+/// there before this program was.
 fn peak_resident() -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string(Path::new("/proc/self/status"))?;
     let peak = status.lines().find_map(|line| {

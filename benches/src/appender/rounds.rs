@@ -92,7 +92,7 @@ impl Samples {
     }
 }
 
-/// Of each column.
+/// The medians of each column.
 fn medians<const COLUMNS: usize>(rows: &[[f64; COLUMNS]]) -> Option<[f64; COLUMNS]> {
     (!rows.is_empty()).then(|| {
         std::array::from_fn(|column| rounds::median(rows.iter().map(|row| row[column]).collect()))

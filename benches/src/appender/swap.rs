@@ -1,7 +1,9 @@
-//! The least that a buffer with a writer of its own can cost: what no contender can go below by much.
+//! The least that a buffer with a writer of its own can cost: what no contender can go below by
+//! much.
 //!
-//! Lines are appended to one vector under a lock. A thread looks every millisecond, takes the vector, leaves an empty one there and
-//! writes what it took. No levels, no counters, nobody is woken, no error is survived; bounded it is.
+//! Lines are appended to one vector under a lock. A thread looks every millisecond, takes the
+//! vector, leaves an empty one there and writes what it took. No levels, no counters, nobody is
+//! woken, no error is survived; bounded it is.
 
 use std::{
     fs::File,
@@ -12,9 +14,10 @@ use std::{
     time::Duration,
 };
 
-/// Callers wait sooner than `Background` has them wait, but all of it stays in the caches of the processors.
+/// Callers wait sooner than `Background` has them wait, but all of it stays in the caches of the
+/// processors.
 const CAPACITY: usize = 256 * 1024;
-const EVERY: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Appends lines.
 #[derive(Clone)]
@@ -56,7 +59,7 @@ pub(crate) fn swapped(mut file: File) -> (Swapped, SwapGuard) {
                 if state.closed {
                     return;
                 }
-                let waited = of_thread.closing.wait_timeout(state, EVERY);
+                let waited = of_thread.closing.wait_timeout(state, POLL_INTERVAL);
                 (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             }
             mem::swap(&mut state.lines, &mut taken);

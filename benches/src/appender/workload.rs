@@ -21,7 +21,7 @@ pub enum Workload {
 
 /// How many lines a paced producer writes in a row, and how often.
 pub(crate) const BURST: u64 = 20;
-pub(crate) const EVERY: Duration = Duration::from_millis(1);
+pub(crate) const BURST_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Workload {
     /// In the order of the tables.
@@ -87,7 +87,8 @@ impl Workload {
         }
     }
 
-    /// How many lines are written if nobody says, in all: a million, or for two paced producers five seconds.
+    /// How many lines are written if nobody says, in all: a million, or for two paced producers
+    /// five seconds.
     pub(crate) fn lines(self) -> u64 {
         if self.is_paced() { 200_000 } else { 1_000_000 }
     }

@@ -86,7 +86,7 @@ impl Line {
         self.second = second;
     }
 
-    /// Of a length that the compiler knows.
+    /// Appends bytes of a length that the compiler knows.
     #[inline]
     pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
         self.bytes[self.len..self.len + N].copy_from_slice(text);
@@ -151,7 +151,8 @@ impl Line {
 
     /// Appends what is before the first escape, and that; how many bytes of the block it was.
     ///
-    /// It copies the whole block and counts what is wanted of it: that costs less than to copy that much.
+    /// It copies the whole block and counts what is wanted of it: that costs less than to copy that
+    /// much.
     #[inline(always)]
     fn escape(&mut self, block: &[u8; BLOCK], used: usize) -> usize {
         let suspect = first_suspect(block);
@@ -170,7 +171,8 @@ impl Line {
     }
 }
 
-/// Fewer bytes than a block, in parts that need no call to `memcpy`. Spaces need no escape, and are not counted.
+/// Fewer bytes than a block, in parts that need no call to `memcpy`. Spaces need no escape, and are
+/// not counted.
 #[inline]
 fn padded(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
@@ -195,7 +197,8 @@ fn padded(tail: &[u8]) -> [u8; BLOCK] {
 
 /// Where the first byte is that [RFC 8259, section 7] has escaped.
 ///
-/// Spelled out in vector instructions: of a loop over so few bytes the compiler makes ten times as many.
+/// Spelled out in vector instructions: of a loop over so few bytes the compiler makes ten times as
+/// many.
 ///
 /// [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 #[cfg(target_arch = "x86_64")]

@@ -70,7 +70,7 @@ pub use self::{
     sender::{is_delivering, is_sender_thread},
 };
 #[cfg(doc)]
-use crate::SinkCounters;
+use crate::internal::SinkCounters;
 
 /// What an exporter sends at once, such as an encoded event or a batch of logs.
 pub trait ExportItem: Send + 'static {

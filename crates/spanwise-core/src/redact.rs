@@ -1,24 +1,21 @@
-//! What must not be logged: the question every sink asks. The rules that answer it are a policy's
-//! own.
+//! Redaction policies: the interface between sinks and the rules that say what may be shown.
 
 use std::{borrow::Cow, fmt, ptr};
 
 use crate::internal::panic_safe;
 
-/// Stands where a hidden value would.
+/// The text that replaces a hidden value.
 pub const REDACTED: &str = "[REDACTED]";
 
 /// A policy that decides what a sink may show.
 ///
-/// What a policy says of a key or of a text must stay the same: sinks may remember it.
+/// A sink asks about a key once per callsite, and about a text each time it shows one, before the
+/// text is escaped or cut. A policy sees at most 64 KiB of a text; the rest is hidden.
 ///
-/// A policy must not log: it would be asked about what it logs.
-///
-/// It should not panic: of what it panics about nothing is shown, and while a panic is being logged
-/// another one ends the program.
-///
-/// A sink asks about a key once per callsite, and about a text each time it has one, before it is
-/// escaped or cut. It is shown no more than 64 KiB of a text; what comes after is hidden.
+/// * The verdict on a key or a text must not change, because sinks may cache it.
+/// * A policy must not log: its own events would come back to it.
+/// * A policy should not panic. A value it panics on is hidden, and a panic while another panic is
+///   being logged aborts the process.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -38,67 +35,158 @@ pub const REDACTED: &str = "[REDACTED]";
 /// assert_eq!(NoPasswords.key("user.password"), KeyVerdict::Redact);
 /// ```
 pub trait Redact: fmt::Debug + Send + Sync + 'static {
-    /// What to do with the values of this key. It is not asked about the message of an event, which
-    /// is only read as text.
+    /// Returns what to do with the values of `key`. The message of an event has no key; it is only
+    /// scanned as text.
     fn key(&self, key: &str) -> KeyVerdict;
 
-    /// What to do with a value of this key that is a boolean: `password = true` says that there is
-    /// one, and not which. Default: the same as with others, [`key`](Self::key).
+    /// Returns what to do with a boolean under `key`. Defaults to [`key`](Self::key).
+    ///
+    /// A policy may show booleans where it hides texts: `password = true` reveals no password.
     fn key_of_bool(&self, key: &str) -> KeyVerdict {
         self.key(key)
     }
 
-    /// `text` with what is secret in it replaced; borrowed if nothing is.
+    /// Returns `text` with its secrets replaced; borrowed if it has none.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str>;
 
-    /// [`text`](Self::text) of a value that stands under `key`, for rules about what is in the JSON of a field. Default: `text`,
-    /// whatever the key.
+    /// Returns `text`, the value of `key`, with its secrets replaced. Defaults to
+    /// [`text`](Self::text). Override it for rules about the JSON inside a field.
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         let _ = key;
         self.text(text)
     }
 
-    /// What is shown of `value` under a key whose verdict is [`KeyVerdict::Replace`]: its last
-    /// digits, a pseudonym.
+    /// Returns what to show instead of `value` if the verdict on `key` is [`KeyVerdict::Replace`],
+    /// such as its last digits or a pseudonym. Defaults to [`REDACTED`].
     ///
-    /// `value` is all of the value's text, at most 64 KiB of it; of a longer one nothing is shown.
-    /// Default: [`REDACTED`].
+    /// `value` is the whole text of the value, at most 64 KiB. Longer values become [`REDACTED`].
     fn replace(&self, key: &str, value: &str) -> String {
         let (_, _) = (key, value);
         REDACTED.to_owned()
     }
 
-    /// How often each rule hid something, for [`Stats`](crate::Stats). Default: nothing is known.
+    /// Returns how often each rule hid something, for [`Stats`](crate::Stats). Defaults to no counts.
     fn counts(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 
-    /// False if [`text`](Self::text) never changes anything: sinks then need not collect a value
-    /// before they write it.
+    /// Returns false if [`text`](Self::text) never changes anything: sinks then need not collect a
+    /// value before they write it.
     fn reads_text(&self) -> bool {
         true
     }
 }
 
+/// What a policy decides about a key.
+///
+/// The set is closed: a sink must handle each verdict, so a new one is a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyVerdict {
+    /// Show the value after [`Redact::value`] has scanned its text.
+    Pass,
+    /// Show a text after [`Redact::value`] has scanned it, and [`REDACTED`] instead of a number or a
+    /// boolean: only a text can show that it is harmless.
+    Text,
+    /// Show the value without scanning it.
+    Trust,
+    /// Show [`REDACTED`] instead of the value.
+    Redact,
+    /// Omit the field.
+    Remove,
+    /// Show what [`Redact::replace`] returns for the value.
+    Replace,
+}
+
+impl KeyVerdict {
+    /// Returns the verdict for a value without a text.
+    fn without_text(self) -> Self {
+        match self {
+            Self::Pass => Self::Trust,
+            Self::Text => Self::Redact,
+            other => other,
+        }
+    }
+}
+
+/// The verdicts on a key for each type of value, from [`verdicts`](#method.verdicts) of `dyn Redact`.
+///
+/// Numbers and booleans have no text to scan, so their verdict is never [`KeyVerdict::Pass`], which
+/// becomes [`KeyVerdict::Trust`], nor [`KeyVerdict::Text`], which becomes [`KeyVerdict::Redact`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyVerdicts {
+    /// For a text, an error, bytes and formatted values.
+    pub text: KeyVerdict,
+    /// For an integer or a float.
+    pub number: KeyVerdict,
+    /// For a boolean.
+    pub boolean: KeyVerdict,
+}
+
+/// What to show of a value, from [`apply`](#method.apply) of `dyn Redact`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redaction {
+    /// Show the value as it is.
+    Keep,
+    /// Show this text instead.
+    Replace(Cow<'static, str>),
+    /// Omit the field.
+    Remove,
+}
+
+/// The methods that a sink calls. A policy that panics in one of them hides the value.
 impl dyn Redact {
-    /// A policy is shown no more bytes of a text than this.
+    /// A policy scans at most this many bytes of a text.
     pub const MAX_SCAN_LEN: usize = 64 * 1024;
 
-    /// Who collects a text for [`redact_text`](#method.redact_text) collects so many bytes of it: one character
-    /// more than the policy is shown, so that it is seen that there was more.
+    /// Collect at most this many bytes of a value for a policy: one character more than it scans, so
+    /// that truncation can be detected.
     pub const MAX_COLLECT_LEN: usize = Self::MAX_SCAN_LEN + 4;
 
-    /// [`text`](Redact::text), or [`REDACTED`] if the policy panics: a sink calls this one.
+    /// Returns the verdicts on `key`.
+    #[must_use]
+    pub fn verdicts(&self, key: &str) -> KeyVerdicts {
+        let guarded = |ask: &dyn Fn() -> KeyVerdict| {
+            panic_safe::catch_panic(ask).unwrap_or(KeyVerdict::Redact)
+        };
+        let text = guarded(&|| self.key(key));
+        KeyVerdicts {
+            text,
+            number: text.without_text(),
+            boolean: guarded(&|| self.key_of_bool(key)).without_text(),
+        }
+    }
+
+    /// Applies the verdict on `key` to a value. Calls `text` only if the verdict depends on it.
+    pub fn apply<'t>(
+        &self,
+        verdict: KeyVerdict,
+        key: &str,
+        text: impl FnOnce() -> Cow<'t, str>,
+    ) -> Redaction {
+        match verdict {
+            KeyVerdict::Pass | KeyVerdict::Text => match self.replacement_for(Some(key), &text()) {
+                Some(replacement) => Redaction::Replace(replacement.into()),
+                None => Redaction::Keep,
+            },
+            KeyVerdict::Trust => Redaction::Keep,
+            KeyVerdict::Redact => Redaction::Replace(REDACTED.into()),
+            KeyVerdict::Remove => Redaction::Remove,
+            KeyVerdict::Replace => Redaction::Replace(self.replace_text(key, &text()).into()),
+        }
+    }
+
+    /// Returns [`text`](Redact::text) of a text without a key.
     pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.redact_with(text, |text| self.text(text))
     }
 
-    /// [`value`](Redact::value), or [`REDACTED`] if the policy panics: a sink calls this one.
+    /// Returns [`value`](Redact::value) of a text under `key`.
     pub fn redact_value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         self.redact_with(text, |text| self.value(key, text))
     }
 
-    /// What is shown instead of `text`, which may stand under a key, if that is something else.
+    /// Returns the redacted `text` if it differs. The key is `None` for a message.
     #[must_use]
     pub fn replacement_for(&self, key: Option<&str>, text: &str) -> Option<String> {
         let shown = match key {
@@ -106,10 +194,26 @@ impl dyn Redact {
             None => self.redact_text(text),
         };
         match shown {
-            // Borrowed is not enough: it may be borrowed from elsewhere.
+            // A policy may return a borrowed text that is not a part of `text`.
             Cow::Borrowed(shown) if ptr::eq(shown, text) => None,
             shown => (shown != text).then(|| shown.into_owned()),
         }
+    }
+
+    /// Returns [`replace`](Redact::replace) of `value`, or [`REDACTED`] if `value` is too long.
+    #[must_use]
+    pub fn replace_text(&self, key: &str, value: &str) -> String {
+        let replaced = (value.len() <= Self::MAX_SCAN_LEN)
+            .then(|| panic_safe::catch_panic(|| self.replace(key, value)));
+        replaced.flatten().unwrap_or_else(|| REDACTED.to_owned())
+    }
+
+    /// Formats `value` and returns [`replace_text`](#method.replace_text) of it.
+    #[must_use]
+    pub fn replace_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
+        let mut text = String::new();
+        panic_safe::format_into(&mut text, value, Self::MAX_COLLECT_LEN);
+        self.replace_text(key, &text)
     }
 
     #[inline]
@@ -128,87 +232,6 @@ impl dyn Redact {
             return shown;
         }
         Cow::Owned(shown.into_owned() + REDACTED)
-    }
-
-    /// Returns what a sink does with the values of this key, by their type. A policy that panics
-    /// shows nothing: [`KeyVerdict::Redact`].
-    #[must_use]
-    pub fn verdicts(&self, key: &str) -> KeyVerdicts {
-        let guarded = |ask: &dyn Fn() -> KeyVerdict| {
-            panic_safe::catch_panic(ask).unwrap_or(KeyVerdict::Redact)
-        };
-        let text = guarded(&|| self.key(key));
-        KeyVerdicts {
-            text,
-            number: text.without_text(),
-            boolean: guarded(&|| self.key_of_bool(key)).without_text(),
-        }
-    }
-
-    /// [`replace`](Redact::replace), or [`REDACTED`] if the policy panics: a sink calls this one.
-    #[must_use]
-    pub fn replace_text(&self, key: &str, value: &str) -> String {
-        panic_safe::catch_panic(|| self.replace(key, value)).unwrap_or_else(|| REDACTED.to_owned())
-    }
-
-    /// What is shown of `value`, formatted here, under a key whose verdict is
-    /// [`KeyVerdict::Replace`]: a sink calls this one.
-    ///
-    /// A value that is longer than a policy reads is [`REDACTED`].
-    #[must_use]
-    pub fn replace_display(&self, key: &str, value: fmt::Arguments<'_>) -> String {
-        let mut text = String::new();
-        if panic_safe::format_into(&mut text, value, Self::MAX_SCAN_LEN) {
-            return REDACTED.to_owned();
-        }
-        self.replace_text(key, &text)
-    }
-}
-
-/// What a sink does with the values of a key, by their type: see [`verdicts`](#method.verdicts) of
-/// `dyn Redact`.
-///
-/// A number and a boolean have no text that a policy could read. So theirs are never
-/// [`KeyVerdict::Pass`], which is [`KeyVerdict::Trust`], nor [`KeyVerdict::Text`], which is
-/// [`KeyVerdict::Redact`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KeyVerdicts {
-    /// For a text, an error, bytes and whatever is formatted.
-    pub text: KeyVerdict,
-    /// For an integer or a float.
-    pub number: KeyVerdict,
-    /// For a boolean.
-    pub boolean: KeyVerdict,
-}
-
-/// What a policy says about a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyVerdict {
-    /// Show the value, as far as [`Redact::text`] lets it pass.
-    Pass,
-    /// Show the value if it is a text, as far as [`Redact::value`] lets it pass, and [`REDACTED`]
-    /// instead of a number or a boolean: the value decides, and these cannot say what they are.
-    Text,
-    /// Show the value as it is: its text is not read.
-    Trust,
-    /// Show [`REDACTED`] instead of the value.
-    Redact,
-    /// Leave the field out.
-    Remove,
-    /// Show what [`Redact::replace`] makes of the value.
-    Replace,
-}
-
-impl KeyVerdict {
-    /// Returns the verdict for a value without a text.
-    fn without_text(self) -> Self {
-        match self {
-            Self::Pass => Self::Trust,
-            Self::Text => Self::Redact,
-            other => other,
-        }
     }
 }
 
@@ -230,16 +253,14 @@ impl Redact for NoRedaction {
     }
 }
 
-pub(crate) const MAX_SCAN_LEN: usize = <dyn Redact>::MAX_SCAN_LEN;
-
-/// The part of a text that a policy reads: without the last unbroken run before the cut.
+/// Returns the part of a long text that a policy scans.
 ///
-/// A secret that is cut in two is not recognized, so all of a run goes that the cut is in. A run
-/// ends at white space, or after a string, list or object of JSON. Groups of digits or capitals
-/// before it go too: they may be those of a card or an account, which has spaces in it.
+/// A policy does not recognize half a secret. So the unbroken run at the limit is dropped; a run
+/// ends at white space, or after a JSON string, list or object. Groups of digits or capitals before
+/// it are dropped too: card and account numbers have spaces.
 #[cold]
 fn scanned_part(text: &str) -> &str {
-    let text = panic_safe::truncate_at(text, MAX_SCAN_LEN);
+    let text = panic_safe::truncate_at(text, <dyn Redact>::MAX_SCAN_LEN);
     let bytes = text.as_bytes();
     let ends_value = |at: usize| bytes[at] == b',' && at > 0 && b"\"]}".contains(&bytes[at - 1]);
     let is_end = |at: &usize| bytes[*at].is_ascii_whitespace() || ends_value(*at);
@@ -257,11 +278,11 @@ fn scanned_part(text: &str) -> &str {
     &text[..end]
 }
 
-/// The longest account has nine groups of four.
+/// The longest account number, an IBAN, has nine groups of four characters.
 const MAX_GROUPS: usize = 9;
 const MAX_GROUP_LEN: usize = 8;
 
-/// The text of `value` as `policy` lets it be shown, before it is cut.
+/// Formats `value` and returns the redacted text, before it is cut.
 pub(crate) fn redacted_display(
     policy: &dyn Redact,
     key: &str,

@@ -1,25 +1,25 @@
-//! What a line says of its own fields: whose values are truncated, and whose are hidden.
+//! The lists `truncated` and `redacted` of a line: fields whose values are not what was logged.
 
 use crate::{
     format::{REDACTED, TRUNCATED},
     json_lexer::string_end,
 };
 
-/// Whose values are not what was logged.
+/// Keys of fields whose values are not what was logged.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AlteredFields {
     pub(crate) truncated: QuotedKeys,
     pub(crate) redacted: QuotedKeys,
 }
 
-/// Of a line on which every value is as it was logged.
+/// For a line on which every value is as it was logged.
 pub(crate) static UNALTERED: AlteredFields = AlteredFields {
     truncated: QuotedKeys(Vec::new()),
     redacted: QuotedKeys(Vec::new()),
 };
 
-/// Keys, each once: as JSON strings joined by commas. From a number of them on, `"…"` stands for
-/// the rest, so that neither the list nor the time it takes grows with a line.
+/// A list of distinct keys, as JSON strings joined by commas. After [`MAX_KEYS`] of them comes
+/// `"…"`, so that neither the list nor the time to search it grows with a line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QuotedKeys(Vec<u8>);
 
@@ -28,13 +28,13 @@ impl AlteredFields {
         self.truncated.is_empty() && self.redacted.is_empty()
     }
 
-    /// Adds what `other` says of the names that are `wanted`.
+    /// Adds the keys of `other` that are `wanted`.
     pub(crate) fn add(&mut self, other: &Self, wanted: impl Fn(&[u8]) -> bool) {
         self.truncated.add(&other.truncated, &wanted);
         self.redacted.add(&other.redacted, &wanted);
     }
 
-    /// Hands on, piece by piece, a member for each list that has names.
+    /// Calls `push` with the pieces of a member for each list that is not empty.
     pub(crate) fn push_members(&self, mut push: impl FnMut(&[u8])) {
         for (key, names) in [(TRUNCATED, &self.truncated), (REDACTED, &self.redacted)] {
             if !names.is_empty() {
@@ -62,7 +62,7 @@ impl QuotedKeys {
         &self.0
     }
 
-    /// Adds a name, which is a JSON string.
+    /// Adds a key, which is a JSON string, unless it is in the list.
     pub(crate) fn push(&mut self, quoted: &[u8]) {
         if self.0.ends_with(ELLIPSIS.as_bytes()) {
             return;
@@ -85,7 +85,7 @@ impl QuotedKeys {
         self.0.extend(quoted);
     }
 
-    /// Adds the names that `list` begins with; what comes after them.
+    /// Adds the keys at the start of `list`. Returns the rest of `list`.
     pub(crate) fn add_list<'l>(&mut self, mut list: &'l [u8]) -> &'l [u8] {
         while list.first() == Some(&b'"') {
             let (name, rest) = list.split_at(string_end(list, 0));
@@ -95,7 +95,7 @@ impl QuotedKeys {
         list
     }
 
-    /// Leaves names out from the last until the list takes at most `max` bytes, or is `"…"`.
+    /// Drops keys from the end until the list takes at most `max` bytes, or is `"…"`.
     pub(crate) fn shorten(&mut self, max: usize) {
         if self.0.len() <= max {
             return;
@@ -130,8 +130,8 @@ impl QuotedKeys {
     }
 }
 
-/// A list has this many names.
+/// A list has at most this many keys.
 const MAX_KEYS: usize = 64;
 
-/// Stands for those that a list leaves out.
+/// Represents the keys that a list omits.
 const ELLIPSIS: &str = "\"…\"";

@@ -1,4 +1,4 @@
-//! Nested JSON as a field's value, on stable Rust.
+//! Nested JSON as the value of a field.
 
 use std::{borrow::Cow, collections::HashMap, fmt, io, ops::Range};
 
@@ -7,7 +7,7 @@ use spanwise_core::internal::nested_json;
 
 use crate::{json_lexer::string_end, work};
 
-/// Shows `value` as nested JSON in spanwise's sinks, and as strip_whitespace JSON text in anyone else's.
+/// Shows `value` as nested JSON in the sinks of spanwise, and as compact JSON text in other layers.
 ///
 /// Use it with `%` or `?`:
 ///
@@ -19,17 +19,17 @@ use crate::{json_lexer::string_end, work};
 /// # assert_eq!(as_json(&items).to_string(), r#"[["book",2],["pen",1]]"#);
 /// ```
 ///
-/// A value that fails to serialise becomes a string that says so. An object that repeats a key
-/// keeps the last of them. Inside other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
+/// A value that fails to serialize becomes a string with the error. If an object repeats a key, the
+/// last one is kept. Within other text (`"items: {json}"`) it is text. JSON longer than 1 MiB
 /// becomes a string: its first 1 MiB, and `<cut: the JSON is longer than 1 MiB>`.
 pub fn as_json<T: Serialize + ?Sized>(value: &T) -> AsJson<'_, T> {
     AsJson(value)
 }
 
-/// Stands at the end of JSON that is too long.
+/// The end of JSON that is too long.
 pub(crate) const TRUNCATION_MARK: &str = "<cut: the JSON is longer than 1 MiB>";
 
-/// A value that shows itself as JSON. Made by [`as_json()`].
+/// A value that displays itself as JSON. Created by [`as_json()`].
 #[derive(Clone, Copy)]
 pub struct AsJson<'a, T: ?Sized>(&'a T);
 
@@ -53,27 +53,27 @@ impl<T: Serialize + ?Sized> fmt::Debug for AsJson<'_, T> {
     }
 }
 
-/// JSON as text, at most [`MAX_JSON_LEN`] bytes of it.
+/// JSON as text, at most [`MAX_JSON_LEN`] bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonText {
     Complete(String),
-    /// The start of what would be longer.
+    /// The start of longer JSON.
     Truncated(String),
 }
 
-/// [`as_json()`] writes no more than this many bytes: 1 MiB.
+/// [`as_json()`] writes at most this many bytes: 1 MiB.
 const MAX_JSON_LEN: usize = 1024 * 1024;
 
-/// Compact JSON in which no object repeats a key.
+/// Serializes `value` to compact JSON in which no object repeats a key.
 ///
-/// serde_json writes it so, but for what others write into it as it is: a `RawValue` may hold line breaks, and it, `#[serde(flatten)]`
-/// and hand-written maps may repeat a key.
+/// serde_json does so except for what others put into it: a `RawValue` may contain line breaks, and
+/// it, `#[serde(flatten)]` and hand-written maps may repeat a key.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serde_json::Error> {
     let mut written = LimitedBuffer::default();
     let outcome = serde_json::to_writer(&mut written, value);
     let text = match String::from_utf8(written.bytes) {
         Ok(text) => text,
-        // Cut inside a character.
+        // The limit is inside a character.
         Err(error) => {
             let whole = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
@@ -91,7 +91,7 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<JsonText, serd
     ))
 }
 
-/// Takes bytes up to a limit, and then nothing: the value stops there.
+/// Accepts bytes up to a limit, then fails, which stops the serializer.
 #[derive(Default)]
 struct LimitedBuffer {
     bytes: Vec<u8>,
@@ -114,7 +114,7 @@ impl io::Write for LimitedBuffer {
     }
 }
 
-/// Without the white space between values.
+/// Removes the white space between values.
 fn strip_whitespace(text: String) -> String {
     let bytes = text.as_bytes();
     let mut kept = Vec::new();
@@ -137,17 +137,17 @@ fn strip_whitespace(text: String) -> String {
         return text;
     }
     kept.extend_from_slice(&bytes[from..]);
-    // Only ASCII was taken out.
+    // Only ASCII was removed.
     String::from_utf8(kept).unwrap_or(text)
 }
 
-/// Of each object's members with one key only the last; nothing if no key is repeated.
+/// Keeps the last of an object's members with the same key. Returns `None` if no key is repeated.
 ///
-/// One pass, whatever the nesting: a member that a later one replaces is noted as a range to leave
-/// out.
+/// It is one pass at any depth of nesting: a member that a later one replaces is remembered as a
+/// range to omit.
 fn without_repeated_keys(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    // For each object that is open its keys, each with the start of its member; `None` for an array.
+    // For each open object its keys, each with the start of its member; `None` for an array.
     let mut open: Vec<Option<ObjectKeys<'_>>> = Vec::new();
     let mut replaced: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
@@ -182,7 +182,7 @@ fn without_repeated_keys(text: &str) -> Option<String> {
     let mut kept = String::with_capacity(text.len());
     let mut from = 0;
     for range in replaced {
-        // A range inside one that is left out already has nothing to add.
+        // A range inside an omitted one adds nothing.
         if range.start >= from {
             kept.push_str(&text[from..range.start]);
             from = range.end;
@@ -215,7 +215,7 @@ impl<'a> ObjectKeys<'a> {
     }
 }
 
-/// A key as it reads: one can be spelled with escapes or without.
+/// Decodes a key, which may be spelled with escapes or without.
 fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
     match key
         .contains(&b'\\')
@@ -226,7 +226,7 @@ fn decoded(key: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// True if `json` is one whole value, as it should be between the marks.
+/// Returns whether `json` is one complete value, as it should be between the marks.
 pub(crate) fn is_valid_json(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_core::de::IgnoredAny>(json).is_ok()
 }
@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    /// Steps of `without_repeated_keys` for each byte of `json`.
+    /// Steps of `without_repeated_keys` per byte of `json`.
     fn steps_per_byte(json: &str) -> f64 {
         let steps = work::count(|| {
             without_repeated_keys(json);

@@ -1,4 +1,4 @@
-//! A line, from its first byte to the writer.
+//! Assembly of a line, from its first byte to the writer.
 
 use std::{collections::HashSet, io::Write as _};
 
@@ -24,19 +24,19 @@ use crate::{
     visit::{Encoded, Pass, encode},
 };
 
-/// A line on its way.
+/// A line being assembled.
 pub(crate) struct Draft<'a> {
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) plan: &'a Plan,
     pub(crate) encoded: Encoded,
     pub(crate) offsets: LineOffsets,
-    /// Where it says it comes from.
+    /// The callsite, which the writer sees.
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) log: Option<&'a LogRecord>,
     pub(crate) context: EventContext,
 }
 
-/// Whose fields a line shows besides the event's.
+/// The span whose fields a line shows besides the event's.
 pub(crate) enum SpanScope<'a> {
     /// The span that is current on this thread.
     Current,
@@ -44,13 +44,13 @@ pub(crate) enum SpanScope<'a> {
     Root,
 }
 
-/// Where the offsets of a line end, for when something must be taken out again.
+/// Where the parts of a line end, for [`truncate_line`](truncate::truncate_line).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LineOffsets {
     pub(crate) fields_start: usize,
     pub(crate) fields_end: usize,
     pub(crate) spans_end: usize,
-    /// Something was truncated already, and is named after the spans.
+    /// A value is truncated already, and listed after the spans.
     pub(crate) truncated: bool,
 }
 
@@ -58,7 +58,7 @@ impl<W> JsonLayer<W>
 where
     W: for<'w> MakeWriter<'w> + 'static,
 {
-    /// A line up to its first field.
+    /// Starts a line, up to its first field.
     #[inline(always)]
     pub(crate) fn begin<'a>(
         &self,
@@ -94,7 +94,7 @@ where
         }
     }
 
-    /// The fields of the event.
+    /// Appends the fields of the event.
     #[inline(always)]
     pub(crate) fn push_fields(&self, draft: &mut Draft<'_>, event: &Event<'_>) {
         let Draft {
@@ -123,7 +123,7 @@ where
         }
     }
 
-    /// Everything of a line after its fields, and then out with it.
+    /// Appends everything after the fields, and writes the line.
     #[inline(always)]
     pub(crate) fn finish<S>(
         &self,
@@ -157,7 +157,7 @@ where
             self.push_rest(draft);
         }
         if buffered {
-            // Here, not with the rest: in a service with a recorder most lines are.
+            // Not in `push_rest`: in a service with a recorder most lines have it.
             draft
                 .scratch
                 .line
@@ -182,7 +182,7 @@ where
         self.write(line, metadata);
     }
 
-    /// Appends what a span adds that is looked up.
+    /// Appends the fragment of a span that has to be looked up.
     #[inline(never)]
     fn push_span<S>(&self, draft: &mut Draft<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<()>
     where
@@ -193,7 +193,7 @@ where
         Some(())
     }
 
-    /// What only some lines have after the spans: out of the way of the others.
+    /// Appends what few lines have after the spans. Not inlined, to keep it off the common path.
     #[inline(never)]
     fn push_rest(&self, draft: &mut Draft<'_>) {
         if let Some(log) = draft.log {
@@ -210,7 +210,7 @@ where
         }
     }
 
-    /// What comes between the fields and the spans.
+    /// Appends the parts between the fields and the spans.
     #[inline(always)]
     fn close_fields(&self, draft: &mut Draft<'_>) {
         let Draft {
@@ -227,7 +227,7 @@ where
         }
         offsets.fields_end = line.len();
         if self.template.key_names.layout == Layout::Nested {
-            // Each field begins with a comma; the first one's is the brace.
+            // Each field starts with a comma; the first comma becomes the brace.
             match line.as_mut_bytes().get_mut(offsets.fields_start) {
                 Some(comma) => *comma = b'{',
                 None => line.push_byte(b'{'),
@@ -268,7 +268,7 @@ where
         self.push_altered_fields(draft, Some(fragment));
     }
 
-    /// Appends what is said of the fields of the event and of the spans.
+    /// Appends the lists of truncated and redacted fields, of the event and of the spans.
     #[inline]
     fn push_altered_fields(&self, draft: &mut Draft<'_>, spans: Option<&Fragment>) {
         let Encoded {
@@ -304,7 +304,7 @@ where
         } = draft;
         encoded.add_redacted_by_key(plan);
         if let Some(spans) = spans {
-            // A value of the event's is whole, whatever became of the span's of that name, which a flat line does not show.
+            // A flat line does not show a span's field that the event has too, so it is not listed.
             let shadows =
                 self.template.key_names.layout == Layout::Flat && encoded.bits & spans.bits() != 0;
             let event = &line.as_bytes()[offsets.fields_start..offsets.fields_end];
@@ -332,7 +332,7 @@ where
         }
     }
 
-    /// Where a record of the `log` crate comes from, at the place its layout has for it.
+    /// Appends the origin of a record of the `log` crate, at its place in each layout.
     #[cold]
     fn push_origin(
         &self,
@@ -396,8 +396,8 @@ where
     }
 }
 
-/// The members of the spans whose keys the event has not used: an event's field hides a span's, but
-/// not context that was pinned.
+/// Appends the spans' members whose keys the event has not used. A field of the event shadows one
+/// of a span, except for pinned context.
 #[cold]
 fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut LineOffsets) {
     let mut event = line.as_bytes()[offsets.fields_start..offsets.fields_end].to_vec();
@@ -414,7 +414,7 @@ fn push_unshadowed(line: &mut LineBuffer, fragment: &Fragment, offsets: &mut Lin
     }
 }
 
-/// Of members with one key, keeps the last.
+/// Keeps the last of several members with the same key.
 #[cold]
 pub(crate) fn keep_last(line: &mut LineBuffer, start: usize) {
     let bytes = line.as_bytes()[start..].to_vec();

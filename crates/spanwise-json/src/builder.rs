@@ -1,4 +1,4 @@
-//! What can be chosen about a [`JsonLayer`].
+//! The setters of [`JsonLayer`].
 
 use std::{io, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     line_template::LineTemplate,
 };
 
-/// The plain choices, apart from what the layer needs to work.
+/// The layer's settings, apart from its writer, counters and caches.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) format: Format,
@@ -40,10 +40,10 @@ pub(crate) struct Options {
     pub(crate) redacted_list: bool,
 }
 
-/// The least either limit can be: room for a timestamp, a level and a word.
+/// The minimum of either limit, in bytes: room for a timestamp, a level and a word.
 const MIN_LIMIT: usize = 256;
 
-/// The fields of a span are at most 64 of these: less than 4 GiB.
+/// The maximum of `max_field`, in bytes. The 64 fields of a span then take less than 4 GiB.
 const MAX_FIELD_LIMIT: usize = 16 * 1024 * 1024;
 
 const MAX_LINE_LIMIT: usize = 1024 * 1024 * 1024;
@@ -77,9 +77,10 @@ impl JsonLayer {
     /// Creates a layer that writes [`Format::Json`] to stdout, as std does.
     ///
     /// std does not wait for the reader of a pipe that another program set to `O_NONBLOCK`. If the
-    /// pipe has no room, a line is torn or lost: it is counted as failed, and reported on stderr.
-    /// The outputs of `spanwise` wait there. In a stack of your own, so does a `Background` of
-    /// `spanwise-appender` as the [writer](Self::with_writer); with `direct()` it needs no thread.
+    /// pipe has no room, part of a line or all of it is lost. The line is counted as failed and
+    /// reported on stderr. The outputs of `spanwise` wait instead. In a stack of your own, use a
+    /// `Background` of `spanwise-appender` as the [writer](Self::with_writer); with `direct()` it
+    /// needs no thread.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -103,7 +104,7 @@ impl Default for JsonLayer {
 }
 
 impl<W> JsonLayer<W> {
-    /// Writes to what `make_writer` makes, one `write_all` a line. Default: stdout.
+    /// Sets the writer, which gets one `write_all` per line. Defaults to stdout.
     pub fn with_writer<W2>(self, make_writer: W2) -> JsonLayer<W2> {
         JsonLayer {
             make_writer,
@@ -118,83 +119,85 @@ impl<W> JsonLayer<W> {
         }
     }
 
-    /// Sets what a line looks like. Defaults to [`Format::Json`].
+    /// Sets the format of a line. Defaults to [`Format::Json`].
     ///
-    /// This layer writes lines that programs read. The outputs of `spanwise` write those for people:
-    /// given such a [format](Format::is_human_readable), it reports a fault, and its lines are JSON.
+    /// This layer writes lines that programs read. Given a [human-readable
+    /// format](Format::is_human_readable), it reports a fault and writes [`Format::Json`]; the
+    /// outputs of `spanwise` write those formats.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         self.set(|options| options.format = format)
     }
 
-    /// Sets how a line says when it happened. Default: [`Timestamp::micros()`] in UTC.
+    /// Sets precision and time zone of the timestamp. Defaults to [`Timestamp::micros()`] in UTC.
     #[must_use]
     pub fn timestamp(self, timestamp: Timestamp) -> Self {
         self.set(|options| options.timestamp = Some(timestamp))
     }
 
-    /// Leaves the timestamp out, for a collector that adds one.
+    /// Omits the timestamp, for a collector that adds one.
     #[must_use]
     pub fn without_timestamp(self) -> Self {
         self.set(|options| options.timestamp = None)
     }
 
-    /// Leaves the target out.
+    /// Omits the target.
     #[must_use]
     pub fn without_target(self) -> Self {
         self.set(|options| options.target = false)
     }
 
-    /// Adds the source file and the line of each event.
+    /// Adds the source file and line of each event.
     #[must_use]
     pub fn with_source_location(self) -> Self {
         self.set(|options| options.source_location = true)
     }
 
-    /// Adds the name of the thread, where it has one.
+    /// Adds the name of the thread, if it has one.
     #[must_use]
     pub fn with_thread_name(self) -> Self {
         self.set(|options| options.thread_name = true)
     }
 
-    /// Adds the id of the thread, as `std` shows it.
+    /// Adds the id of the thread, as `std` prints it.
     #[must_use]
     pub fn with_thread_id(self) -> Self {
         self.set(|options| options.thread_id = true)
     }
 
-    /// Adds `spans`, the names of all spans around the event, outermost first, at most 64. [`Format::JsonNested`] always has it.
+    /// Adds `spans`, the names of at most 64 spans around the event, outermost first.
+    /// [`Format::JsonNested`] always has it.
     #[must_use]
     pub fn with_span_list(self) -> Self {
         self.set(|options| options.span_list = true)
     }
 
-    /// Writes a line also when a span is opened, entered, left or closed. Default: [`SpanEvents::NONE`].
+    /// Sets which changes of a span are logged: when it is opened, entered, exited or closed.
+    /// Defaults to [`SpanEvents::NONE`].
     #[must_use]
     pub fn span_events(self, events: SpanEvents) -> Self {
         self.set(|options| options.span_events = events)
     }
 
-    /// Sets where the text of a value is cut, in bytes before escaping, at a character. Defaults to
-    /// 16 KiB; at least 256 bytes, at most 16 MiB.
+    /// Sets the maximum length of a value's text, in bytes before escaping. A longer text is cut at
+    /// a character. Defaults to 16 KiB; at least 256 bytes, at most 16 MiB.
     #[must_use]
     pub fn max_field(self, bytes: usize) -> Self {
         self.set(|options| options.max_field = bytes.clamp(MIN_LIMIT, MAX_FIELD_LIMIT))
     }
 
-    /// Sets how long a line may be, in bytes. Of a longer one it leaves fields out: first those of
-    /// the spans from the outermost, then the list of spans, then fields of the event from the last.
-    /// The message stays, whatever its length up to [`max_field`](Self::max_field), and so do the
-    /// static fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB.
+    /// Sets the maximum length of a line, in bytes. A longer line loses fields: first those of the
+    /// spans from the outermost, then the list of spans, then fields of the event from the last.
+    /// The message stays, at any length up to [`max_field`](Self::max_field), and so do the static
+    /// fields. Defaults to 256 KiB; at least 256 bytes, at most 1 GiB.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         self.set(|options| options.max_line = bytes.clamp(MIN_LIMIT, MAX_LINE_LIMIT))
     }
 
-    /// Declares one more context key, as
-    /// [`ContextLayer::key`](spanwise_core::ContextLayer::key) does. A span's field of such a name is
-    /// on every line of a unit of work: its text is cut at 1 KiB. [`CONTEXT_KEYS`](spanwise_core::CONTEXT_KEYS) need not be
-    /// declared.
+    /// Declares one more context key, like [`ContextLayer::key`](spanwise_core::ContextLayer::key).
+    /// A span's field with this name is on every line of a unit of work, so its text is cut at 1
+    /// KiB. Do not declare the [`CONTEXT_KEYS`](spanwise_core::CONTEXT_KEYS).
     #[must_use]
     pub fn context_key(self, key: impl Into<String>) -> Self {
         let key = key.into();
@@ -207,22 +210,24 @@ impl<W> JsonLayer<W> {
         self.set(|options| options.include = Some(fields.into_iter().map(Into::into).collect()))
     }
 
-    /// Leaves these fields of events and spans out. The message and the keys of the line itself stay.
+    /// Omits these fields of events and spans. The message and the keys of the line itself stay.
     #[must_use]
     pub fn exclude<K: Into<String>>(self, fields: impl IntoIterator<Item = K>) -> Self {
         self.set(|options| options.exclude.extend(fields.into_iter().map(Into::into)))
     }
 
-    /// Shows the field `from` of events and spans under the name `to`. If both are there, the nearest wins, as with two equal names.
-    /// The message and the keys of the line itself keep their names in [`Format::Json`].
+    /// Shows the field `from` of events and spans as `to`. If both exist, the nearer one is shown,
+    /// as with two equal names. The message and the keys of the line itself keep their names in
+    /// [`Format::Json`].
     #[must_use]
     pub fn rename(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         let names = (from.into(), to.into());
         self.set(|options| options.rename.push(names))
     }
 
-    /// Adds a static field to the end of each line. Adding a key again replaces it; a key of the line itself gets the name
-    /// `added.<key>`. A value that fails to serialise becomes a string that says so.
+    /// Adds a static field to the end of each line. A second value for a key replaces the first. A
+    /// key of the line itself becomes `added.<key>`. A value that fails to serialize becomes a
+    /// string with the error.
     #[must_use]
     pub fn add(self, key: impl Into<String>, value: impl Serialize) -> Self {
         let key = key.into();
@@ -241,26 +246,27 @@ impl<W> JsonLayer<W> {
         })
     }
 
-    /// Takes the time from `clock`. Default: [`Clock::system`].
+    /// Sets the clock for timestamps. Defaults to [`Clock::system`].
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
         self.set(|options| options.clock = clock)
     }
 
-    /// Hides what `policy` says, and lists the fields whose values are not what was logged: `"redacted":["password"]`. Default:
-    /// [`NoRedaction`].
+    /// Sets the redaction policy. Each line lists the fields whose values are not what was logged:
+    /// `"redacted":["password"]`. Defaults to [`NoRedaction`].
     #[must_use]
     pub fn redact(self, policy: Arc<dyn Redact>) -> Self {
         self.set(|options| options.redact = policy)
     }
 
-    /// Leaves out the list of the fields that are redacted.
+    /// Omits the list of redacted fields.
     #[must_use]
     pub fn without_redacted_list(self) -> Self {
         self.set(|options| options.redacted_list = false)
     }
 
-    /// Reports to `report`, as the sink `json`. Default: the report of the process.
+    /// Sets where lines are counted, as the sink `json`, and faults reported. Defaults to the
+    /// report of the process.
     #[must_use]
     pub fn report(mut self, report: &SelfReport) -> Self {
         self.counters = report.sink("json");

@@ -1,7 +1,7 @@
-//! Text into JSON strings, sixteen bytes at a time.
+//! JSON escapes, found sixteen bytes at a time.
 //!
-//! Beyond what [RFC 8259, section 7] asks for, everything is escaped that ends a line or drives a terminal somewhere: DEL, the C1
-//! controls, U+2028, U+2029 and the bidirectional controls.
+//! Beyond [RFC 8259, section 7], everything is escaped that ends a line or controls a terminal:
+//! DEL, the C1 controls, U+2028, U+2029 and the bidirectional controls.
 //!
 //! [RFC 8259, section 7]: https://www.rfc-editor.org/rfc/rfc8259#section-7
 
@@ -11,7 +11,8 @@ use crate::line_buffer::{BLOCK_LEN, LineBuffer, small_block};
 #[inline]
 pub(crate) fn push_quoted(line: &mut LineBuffer, text: &str) {
     let bytes = text.as_bytes();
-    // Most texts are short and need no escape: the quotes and at most two blocks, which overlap, in one piece of room.
+    // Most texts are short and need no escape. The quotes and at most two blocks, which may
+    // overlap, then fit into one piece of room.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<BLOCK>(), bytes.last_chunk::<BLOCK>()) {
         if bytes.len() <= 2 * BLOCK
             && find_escape::<true>(first) == BLOCK
@@ -54,18 +55,19 @@ pub(crate) fn push_text(line: &mut LineBuffer, text: &str) {
     }
 }
 
-/// The same for a text that is short and needs no escape, as most do; false, and nothing appended, if it is none.
+/// As [`push_text`], but only if the text is short and needs no escape. Returns whether it was
+/// appended.
 #[inline]
 pub(crate) fn push_clean_text(line: &mut LineBuffer, text: &str) -> bool {
     push_clean::<true>(line, text.as_bytes())
 }
 
-/// Appends `json`, compact JSON as serde_json writes it, with those characters escaped that serde_json leaves as they are.
+/// Appends compact JSON, as serde_json writes it. Escapes the characters that serde_json does not.
 pub(crate) fn push_json(line: &mut LineBuffer, json: &str) {
     push_pieces::<false>(line, json.as_bytes());
 }
 
-/// `text` as a JSON string with its quotes.
+/// Returns `text` as a JSON string with its quotes.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
     let mut line = LineBuffer::default();
     push_quoted(&mut line, text);
@@ -74,13 +76,14 @@ pub(crate) fn quoted(text: &str) -> Vec<u8> {
 
 pub(crate) const BLOCK: usize = BLOCK_LEN;
 
-/// Text is escaped in pieces of about this many bytes, so that room is made once a piece.
+/// Text is escaped in pieces of about this many bytes, so that room is checked once per piece.
 const PIECE_LEN: usize = 1024;
 
-/// What a piece can become: each byte `\u001b`, and a block written ahead.
+/// The longest result of a piece: six bytes (`\u001b`) for each byte, and a block written ahead.
 const ROOM_LEN: usize = 6 * (PIECE_LEN + BLOCK) + BLOCK;
 
-/// Most texts are short and need no escape: at most two blocks, which overlap. False if this is not one.
+/// Appends a text of at most two blocks, which may overlap, if it needs no escape. Returns whether
+/// it was appended.
 #[inline(always)]
 fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>())
@@ -104,7 +107,7 @@ fn push_clean<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) -> bool {
     clean
 }
 
-/// With `ALL` false, the characters that JSON itself is made of stay as they are.
+/// If not `ALL`, the characters of JSON's own syntax are not escaped.
 #[inline(never)]
 fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     let mut rest = text;
@@ -115,12 +118,12 @@ fn push_pieces<const ALL: bool>(line: &mut LineBuffer, text: &[u8]) {
     }
 }
 
-/// Escapes into `room` until `text` ends or a piece of it is done; how many bytes were read and written.
+/// Escapes one piece of `text` into `room`. Returns how many bytes were read and written.
 #[inline]
 fn push_piece<const ALL: bool>(room: &mut [u8; ROOM_LEN], text: &[u8]) -> (usize, usize) {
     let (mut rest, mut written) = (text, 0);
     let end = text.len().saturating_sub(PIECE_LEN);
-    // One comparison for both: a piece is left, and a block is.
+    // One comparison for both conditions: the piece has not ended, and a block is left.
     let last_block = BLOCK.max(end + 1);
     while rest.len() >= last_block
         && let Some(block) = rest.first_chunk::<BLOCK>()
@@ -146,7 +149,7 @@ fn push_piece<const ALL: bool>(room: &mut [u8; ROOM_LEN], text: &[u8]) -> (usize
     (text.len() - rest.len(), written)
 }
 
-/// Writes the character at the start of `text`, escaped if it is what it looks like.
+/// Writes the first character of `text`, escaped if it needs to be.
 #[inline]
 fn push_escaped<'t>(
     room: &mut [u8; ROOM_LEN],
@@ -162,7 +165,7 @@ fn push_escaped<'t>(
     (&text[1..], written + len)
 }
 
-/// Of a character of two or three bytes the first byte only raises suspicion.
+/// The first byte of a character of two or three bytes is not enough to tell.
 #[cold]
 fn push_multibyte<'t>(
     room: &mut [u8; ROOM_LEN],
@@ -187,7 +190,7 @@ fn push_multibyte<'t>(
 
 const ESCAPE_SLOT: usize = 8;
 
-/// The escapes of the bytes that stand for themselves, each with its length at its end; 0 where there is none.
+/// The escape of each single-byte character, with its length in the last byte; 0 if it has none.
 static ASCII_ESCAPES: [[u8; ESCAPE_SLOT]; 256] = {
     let mut escapes = [[0; ESCAPE_SLOT]; 256];
     let mut byte = 0;
@@ -233,13 +236,13 @@ const fn unicode(code: u16) -> [u8; ESCAPE_SLOT] {
     ]
 }
 
-/// How many bytes come before the first that may be a quote or a backslash.
+/// Returns the number of bytes before the first that may be a quote or a backslash.
 #[inline]
 pub(crate) fn plain_len(block: &[u8; BLOCK]) -> usize {
     find_escape::<true>(block)
 }
 
-/// How many bytes come before the first that may need an escape.
+/// Returns the number of bytes before the first that may need an escape.
 #[inline]
 fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
@@ -248,7 +251,7 @@ fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
     words::find_escape::<ALL>(block)
 }
 
-/// With the vectors that every x86-64 has: a quarter of the instructions of [`words`] on a long text.
+/// SSE2, which every x86-64 has. On a long text, a quarter of the instructions of [`words`].
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod vector {
     use std::arch::x86_64::{
@@ -264,7 +267,7 @@ mod vector {
         reason = "rustc does not know that what is compiled for SSE2 may call what needs SSE2"
     )]
     pub(super) fn find_escape<const ALL: bool>(block: &[u8; BLOCK]) -> usize {
-        // SAFETY: the only duty of the caller is to run on a processor with SSE2; this module is only compiled for such.
+        // SAFETY: `find` requires SSE2, and this module is only compiled for targets that have it.
         unsafe { find::<ALL>(block) }
     }
 
@@ -274,11 +277,12 @@ mod vector {
         let (low, high) = halves(block);
         let bytes = _mm_set_epi64x(high.cast_signed(), low.cast_signed());
         let every = |byte: u8| _mm_set1_epi8(byte.cast_signed());
-        // 0xC2 and 0xE2 differ in one bit: both at once.
+        // 0xC2 and 0xE2 differ in one bit, so one comparison finds both.
         let either = _mm_cmpeq_epi8(_mm_or_si128(bytes, every(0x20)), every(0xE2));
         let mut found = _mm_or_si128(either, _mm_cmpeq_epi8(bytes, every(0x7F)));
         if ALL {
-            // With the bit 0x02 turned over the quote comes to stand right after the controls, and the space does not.
+            // With the bit 0x02 flipped, the quote comes right after the control characters, and
+            // the space does not.
             let turned = _mm_xor_si128(bytes, every(0x02));
             let control = _mm_cmpeq_epi8(_mm_min_epu8(turned, every(0x20)), turned);
             let backslash = _mm_cmpeq_epi8(bytes, every(b'\\'));
@@ -288,7 +292,7 @@ mod vector {
     }
 }
 
-/// Eight bytes at a time in a plain integer.
+/// Eight bytes at a time, in a plain integer.
 #[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
 mod words {
     use super::{BLOCK, halves};
@@ -306,7 +310,7 @@ mod words {
         }
     }
 
-    /// The high bit of each byte that may need an escape.
+    /// Returns the high bit of each byte that may need an escape.
     #[inline]
     fn find<const ALL: bool>(word: u64) -> u64 {
         let is = |byte: u8| zero_bytes(word ^ (ONES * u64::from(byte)));
@@ -318,14 +322,14 @@ mod words {
         found
     }
 
-    /// The high bit of each byte that is zero, exactly: no borrow runs from one byte to the next.
+    /// Returns the high bit of each byte that is zero. It is exact: no borrow crosses bytes.
     #[inline]
     fn zero_bytes(word: u64) -> u64 {
         !(((word & !HIGHS) + !HIGHS) | word) & HIGHS
     }
 }
 
-/// The block as two integers.
+/// Returns the block as two integers.
 #[inline]
 fn halves(block: &[u8; BLOCK]) -> (u64, u64) {
     let bits = u128::from_le_bytes(*block);
@@ -336,7 +340,7 @@ fn halves(block: &[u8; BLOCK]) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// One character after the other.
+    /// The expected escapes, one character after the other.
     fn plain(text: &str) -> String {
         text.chars()
             .map(|c| match c {

@@ -1,17 +1,17 @@
-//! The formats: a table of names each, over one encoder.
+//! The formats: each is a layout and a table of key names for one encoder.
 
 use std::{error::Error, fmt, str::FromStr};
 
 use spanwise_core::internal::{Grammar, suggest::closest};
 
-/// Defines [`Format`] with the name of each, so that a format is listed once.
+/// Defines [`Format`] with all names, so that each format is listed once.
 macro_rules! formats {
     ($first:ident = $first_name:literal: $(#[$first_doc:meta])+
      $($format:ident = $name:literal: $(#[$doc:meta])+)*) => {
-        /// What a line looks like: for [`JsonLayer`](crate::JsonLayer), and for every output of
+        /// The format of a line, for [`JsonLayer`](crate::JsonLayer) and for every output of
         /// `spanwise`.
         ///
-        /// As a text it is its [name](Self::name), in any case.
+        /// It displays as its [name](Self::name), and parses from it in any case.
         ///
         /// ```
         /// use spanwise_json::Format;
@@ -32,7 +32,7 @@ macro_rules! formats {
         }
 
         impl Format {
-            /// The names of all formats, which `LOG_FORMAT` accepts.
+            /// The names of all formats, as `LOG_FORMAT` accepts them.
             pub const NAMES: &[&str] = &[$first_name, $($name),*];
 
             /// [`NAMES`](Self::NAMES), joined by commas.
@@ -54,26 +54,26 @@ macro_rules! formats {
 
 formats! {
     Json = "json":
-    /// All fields at the top level, the event's first, then those of the spans from the innermost
+    /// All fields at the top level: the event's first, then those of the spans from the innermost
     /// outwards.
     ///
     /// `{"timestamp":…,"level":…,"target":…,"message":…,"order_id":42,"request_id":"…","span":"create_order"}`
     JsonNested = "json-nested":
-    /// The layout of `tracing_subscriber::fmt().json()`, for a drop-in change.
+    /// The layout of `tracing_subscriber::fmt().json()`, as a drop-in replacement.
     ///
     /// `{"timestamp":…,"level":…,"fields":{"message":…,"order_id":42},"target":…,"span":{…,"name":…},"spans":[…]}`
     ///
-    /// LineBuffer for line what that prints, without its faults, and with the causes of an error: see the
+    /// Line for line what that prints, without its faults, and with the causes of an error: see the
     /// [crate docs](crate#json-nested).
     Pretty = "pretty":
-    /// For people: the event on one line, where it happened on the next. Written by the outputs of
+    /// Human-readable: the event on one line, its location on the next. Written by the outputs of
     /// `spanwise`, not by a [`JsonLayer`](crate::JsonLayer).
     Compact = "compact":
-    /// For people: one line an event. Written by the outputs of `spanwise`, not by a
+    /// Human-readable: one line per event. Written by the outputs of `spanwise`, not by a
     /// [`JsonLayer`](crate::JsonLayer).
     Short = "short":
-    /// For the person at a command line: the level, the message and the fields. The time is there
-    /// in files, and while events at DEBUG are shown. Written by the outputs of `spanwise`.
+    /// For a command line: the level, the message and the fields. The time is shown in files, and
+    /// while events at DEBUG are shown. Written by the outputs of `spanwise`.
 }
 
 /// A text that is not the name of a [`Format`].
@@ -96,7 +96,7 @@ impl FromStr for Format {
     }
 }
 
-/// Its name.
+/// Writes the name.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -115,14 +115,14 @@ impl fmt::Display for FormatError {
 
 impl Error for FormatError {}
 
-/// Where the fields of an event and of its spans go.
+/// The place of the fields of an event and of its spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     Flat,
     Nested,
 }
 
-/// The names and the layout of a format.
+/// The layout of a format, and the names of its keys.
 #[derive(Debug)]
 pub(crate) struct KeyNames {
     pub(crate) layout: Layout,
@@ -138,7 +138,7 @@ pub(crate) struct KeyNames {
     pub(crate) thread_id: &'static str,
 }
 
-/// Keys of a line that say something about the line itself, in every format.
+/// Keys with information about the line itself, in every format.
 pub(crate) const TRUNCATED: &str = "truncated";
 pub(crate) const REDACTED: &str = "redacted";
 pub(crate) const SAMPLE_RATE: &str = "sample_rate";
@@ -146,17 +146,17 @@ pub(crate) const BUFFERED: &str = "buffered";
 pub(crate) const IS_BUFFERED: &[u8; 16] = b",\"buffered\":true";
 pub(crate) const SPANS_OMITTED: &str = "spans_omitted";
 
-/// Holds the fields of an event in the nested layout.
+/// The key of the event's fields in the nested layout.
 pub(crate) const FIELDS: &str = "fields";
 
-/// Stands before the name of a user's field that is a key of the line itself.
+/// The prefix of a field whose name is a key of the line itself.
 pub(crate) const FIELDS_PREFIX: &str = "fields.";
 
-/// Stands before the name of a static field that is one.
+/// The prefix of a static field whose name is a key of the line itself.
 pub(crate) const ADDED_PREFIX: &str = "added.";
 
 impl Format {
-    /// Returns whether a person reads the lines, and not a program.
+    /// Returns whether the format is for people, not for programs.
     #[must_use]
     pub const fn is_human_readable(&self) -> bool {
         match self {
@@ -165,8 +165,8 @@ impl Format {
         }
     }
 
-    /// Returns whether `key` is one that a line has in a format for programs, or may have: not to
-    /// be taken by a [static field](crate::JsonLayer::add).
+    /// Returns whether a line of JSON has `key`, or may have it. A [static
+    /// field](crate::JsonLayer::add) cannot use such a key.
     #[must_use]
     pub fn is_reserved(key: &str) -> bool {
         let takes = |format: &Self| format.key_names().reserved().contains(&key);
@@ -176,7 +176,8 @@ impl Format {
             || key.starts_with(ADDED_PREFIX)
     }
 
-    /// The names in a line; of a format for people those that are used instead.
+    /// The names of the keys. A [`JsonLayer`](crate::JsonLayer) with a human-readable format uses
+    /// those of `json`.
     pub(crate) const fn key_names(&self) -> &'static KeyNames {
         match self {
             Self::Json | Self::Pretty | Self::Compact | Self::Short => &JSON,
@@ -209,8 +210,8 @@ const JSON_NESTED: KeyNames = KeyNames {
 };
 
 impl KeyNames {
-    /// The keys that a static field may not take, whether or not a line shows them. Those of the
-    /// location are free for the fields of lines that show none.
+    /// The keys that a static field cannot use, whether or not a line shows them. Other fields may
+    /// use those of the location if lines do not show it.
     pub(crate) fn reserved(&self) -> [&'static str; 15] {
         [
             self.timestamp,

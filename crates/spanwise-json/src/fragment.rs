@@ -1,4 +1,4 @@
-//! The bytes that a span adds to the lines of the events in it, encoded once.
+//! Span fragments: the bytes that a span adds to the lines of its events, encoded once.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,44 +13,44 @@ use crate::{
     line_buffer::LineBuffer,
 };
 
-/// A span's fragment, shared with the spans below it.
+/// A span's fragment in the tree of spans.
 pub(crate) type SpanNode = Arc<SpanData<Fragment>>;
 
 /// A span's own fields and those it inherits, ready to be copied into a line.
 ///
-/// An open span is mostly this: it has no room to spare. PaddedBytes texts are copied from the parent,
-/// since one copy is the fastest way into a line; long ones are shared.
+/// It is most of the memory that an open span takes. Short texts are copied from the parent, since
+/// one copy is the fastest way into a line. Long texts are shared.
 #[derive(Debug)]
 pub(crate) struct Fragment {
     span_plan: Arc<SpanPlan>,
-    /// Flat: the first members, then `,"span":…`. Nested: the last objects of the spans around,
-    /// each with a comma before it, then the span's own object.
+    /// Flat: the first members, then `,"span":…`. Nested: the last objects of the outer spans, each
+    /// after a comma, then the span's own object.
     bytes: Box<[u8]>,
-    /// Flat: further members, after those in `bytes`. Nested: objects, before those in `bytes`.
+    /// Flat: more members, after those in `bytes`. Nested: objects, before those in `bytes`.
     shared: Option<Arc<Shared>>,
     altered: Option<Box<SpanAlteredFields>>,
     own_bits: Bits,
     bits: Bits,
     /// The length of the span's own members, which come first in a flat fragment.
     own_len: u32,
-    /// Where the members end in a flat fragment; where this span's object begins in a nested one.
+    /// Flat: where the members in `bytes` end. Nested: where the span's own object starts.
     split: u32,
-    /// Where in `bytes` the names of all spans are, where they are listed.
+    /// The range in `bytes` of the names of all spans, if they are listed.
     names: [u32; 2],
     depth: u32,
-    /// The context keys that were pinned here, and here or above.
+    /// The context keys pinned by this span, and by this span or an outer one.
     own_pinned: ContextBits,
     pinned: ContextBits,
 }
 
-/// A bit for each of the [`SpanPlan::context`] keys; those from the sixteenth on share the last.
+/// A bit for each of the [`SpanPlan::context`] keys. From the sixteenth on they share the last.
 pub(crate) type ContextBits = u16;
 
 pub(crate) fn context_bit(place: usize) -> ContextBits {
     1 << place.min(ContextBits::BITS as usize - 1)
 }
 
-/// The bits of keys, aligned as everything around them: a `u128` would cost an open span 16 bytes.
+/// Bits of keys. A `u128` has a larger alignment, which would cost 16 bytes per open span.
 #[derive(Debug, Clone, Copy)]
 struct Bits([u64; 2]);
 
@@ -66,7 +66,7 @@ impl Bits {
     }
 }
 
-/// What is the same for all spans of a callsite.
+/// The data that all spans of a callsite share.
 #[derive(Debug)]
 pub(crate) struct SpanPlan {
     pub(crate) callsite: &'static Metadata<'static>,
@@ -74,38 +74,38 @@ pub(crate) struct SpanPlan {
     /// The span's name, as a JSON string.
     pub(crate) name: Box<[u8]>,
     pub(crate) list: bool,
-    /// Inherited members are left out of a fragment that would be longer than this.
+    /// Inherited members are dropped from a fragment that would be longer than this.
     pub(crate) max_len: usize,
-    /// The keys of the context, as JSON strings.
+    /// The context keys, as JSON strings.
     pub(crate) context: Box<[Vec<u8>]>,
 }
 
-/// Long texts, which spans share with the spans inside them.
+/// Long texts, which a span shares with the spans inside it.
 #[derive(Debug)]
 struct Shared {
     pieces: Box<[Arc<[u8]>]>,
     len: usize,
 }
 
-/// What a line says of the fields of its spans.
+/// The truncated and redacted fields of a span and its parents.
 #[derive(Debug)]
 struct SpanAlteredFields {
     own: AlteredFields,
     all: AlteredFields,
-    /// As they stand in a line.
+    /// Both lists as members of a line.
     members: Vec<u8>,
 }
 
-/// `spans` lists no more than this many.
+/// `spans` lists at most this many spans.
 const MAX_LISTED_SPANS: usize = 64;
 
-/// What is longer than this many bytes is shared between spans, and not copied.
+/// Texts longer than this many bytes are shared between spans, not copied.
 const MIN_SHARED_LEN: usize = 512;
 
-/// The members that one visit of a span's fields gave.
+/// The members that one visit of a span's fields produced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnMembers<'a> {
-    /// One after the other.
+    /// In order; the second part may be empty.
     pub(crate) members: [&'a [u8]; 2],
     pub(crate) bits: u128,
     pub(crate) pinned: ContextBits,
@@ -148,14 +148,14 @@ impl Fragment {
         fragment
     }
 
-    /// The same span after `recorded`, under `parent`.
+    /// Creates the fragment of the same span after `recorded`, under `parent`.
     pub(crate) fn record(&self, recorded: OwnMembers<'_>, parent: Option<&Self>) -> Self {
         let new = recorded.members[0];
         let bits = self.own_bits.get() | recorded.bits;
         let own = self.own();
         let mut altered = AlteredFields::default();
         let mut kept = Vec::new();
-        // If no field had a value before, the new ones come after the old.
+        // If no field had a value before, the new ones come after the old ones.
         let old = if self.own_bits.get() & recorded.bits == 0 {
             altered.clone_from(self.own_altered());
             &*own
@@ -180,7 +180,7 @@ impl Fragment {
         self.span_plan.callsite
     }
 
-    /// The span's own members.
+    /// Returns the span's own members.
     fn own(&self) -> Cow<'_, [u8]> {
         let own_len = self.own_len as usize;
         match self.span_plan.key_names.layout {
@@ -196,7 +196,7 @@ impl Fragment {
                 Cow::Owned(own)
             }
             Layout::Nested => {
-                // `{"a":1,"b":2,"name":"s"}`: of it, `{"a":1,"b":2`, or nothing.
+                // Of `{"a":1,"b":2,"name":"s"}` it is `{"a":1,"b":2`, or nothing.
                 let object = self.object();
                 let end = object.len() - NAME_KEY.len() - self.span_plan.name.len() - 1;
                 Cow::Borrowed(&object[..end - 1])
@@ -218,12 +218,12 @@ impl Fragment {
         self.shared.as_ref().map_or(0, |shared| shared.len)
     }
 
-    /// What stands before the split.
+    /// Returns the part of `bytes` before the split.
     fn head(&self) -> &[u8] {
         &self.bytes[..self.split as usize]
     }
 
-    /// OwnMembers and inherited members, part by part, in a flat line.
+    /// Returns own and inherited members, part by part, for a flat line.
     pub(crate) fn member_parts(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.pieces().iter().map(|piece| &**piece);
         std::iter::once(self.head()).chain(pieces)
@@ -233,7 +233,7 @@ impl Fragment {
         self.split as usize + self.shared_len()
     }
 
-    /// Appends the members and what comes after them in a flat line.
+    /// Appends the members and the tail to a flat line.
     #[inline]
     pub(crate) fn push_flat(&self, line: &mut LineBuffer) {
         match &self.shared {
@@ -248,12 +248,12 @@ impl Fragment {
         line.push(self.tail());
     }
 
-    /// What comes after the members in a flat line.
+    /// Returns the part of a flat line after the members: the name of the span.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.split as usize..]
     }
 
-    /// The object of the span itself, in a nested line.
+    /// Returns the object of the span itself, for a nested line.
     pub(crate) fn object(&self) -> &[u8] {
         let object = match self.pieces() {
             [.., own] if self.bytes.is_empty() => own,
@@ -262,12 +262,12 @@ impl Fragment {
         &object[1..]
     }
 
-    /// The objects of all spans, outermost first, each with a comma before it, in a nested line.
+    /// Returns the objects of all spans, outermost first, each after a comma, for a nested line.
     fn object_parts(&self) -> (&[Arc<[u8]>], &[u8]) {
         let pieces = self.pieces();
         match (pieces, self.omitted() > 0) {
             (_, false) => (pieces, &self.bytes),
-            // Without its own.
+            // Without the span's own.
             ([outer @ .., _], true) if self.bytes.is_empty() => (outer, b""),
             (_, true) => (pieces, self.head()),
         }
@@ -303,7 +303,7 @@ impl Fragment {
             .map_or(&[], |altered| &altered.members)
     }
 
-    /// `members` under other keys where their own are pinned in this span or above.
+    /// Renames those of `members` whose keys are pinned in this span or above.
     pub(crate) fn rename_pinned(&self, members: &[u8]) -> Option<Vec<u8>> {
         self.span_plan.without(self.pinned, members)
     }
@@ -314,7 +314,7 @@ impl Fragment {
             .map_or(&UNALTERED, |altered| &altered.all)
     }
 
-    /// How many spans `spans` leaves out.
+    /// Returns how many spans the list `spans` omits.
     pub(crate) fn omitted(&self) -> usize {
         (self.depth as usize).saturating_sub(MAX_LISTED_SPANS)
     }
@@ -343,7 +343,7 @@ impl Fragment {
             match span_plan.without(pinned, &own) {
                 Some(own) => {
                     self.own_len = own.len() as u32;
-                    // Whatever key an event has, it is looked for.
+                    // This makes every event compare its keys with ours.
                     self.own_bits = Bits::new(u128::MAX);
                     self.bits = self.own_bits;
                     self.build_shared(&own, parent, altered, &mut bytes);
@@ -383,8 +383,8 @@ impl Fragment {
         }
     }
 
-    /// The members where something is long, a key of the parent is one of ours too, or not all of
-    /// the parent's fit.
+    /// Builds the members if some are long, if a key of the parent is one of ours too, or if not
+    /// all of the parent's fit.
     #[cold]
     fn build_shared(
         &mut self,
@@ -404,7 +404,8 @@ impl Fragment {
         }
         if let Some(parent) = parent {
             let keys = KeySet::new(own);
-            // What was cut or left out above is so here too, unless this span has a value of that name.
+            // A field truncated or dropped above is so here too, unless this span has a value with
+            // its key.
             altered.add(parent.altered(), |name| !keys.contains(name));
             let mut room = self.span_plan.max_len.saturating_sub(own.len());
             let mut take = |part: &[u8], whole: &mut dyn FnMut()| -> Vec<u8> {
@@ -454,7 +455,7 @@ impl Fragment {
             }
             (pieces, outer)
         } else {
-            // The outer objects are the first to go; the span's own comes last.
+            // The outer objects are dropped first; the span's own comes last.
             altered
                 .truncated
                 .push(&escape::quoted(span_plan.key_names.spans));
@@ -498,7 +499,7 @@ impl Fragment {
 }
 
 impl SpanPlan {
-    /// `members` under other keys where their own are among `pinned`; `None` where none is.
+    /// Renames those of `members` whose keys are `pinned`. Returns `None` if there are none.
     fn without(&self, pinned: ContextBits, members_of: &[u8]) -> Option<Vec<u8>> {
         if pinned == 0 {
             return None;
@@ -518,7 +519,7 @@ impl SpanPlan {
         let mut all = Vec::with_capacity(members_of.len() + 16);
         for member in members(members_of) {
             let key = member.quoted_key();
-            // What was renamed_on_conflict before gives way to the newer value.
+            // The newer value replaces one that was renamed before.
             if renamed_on_conflict.iter().any(|(_, new)| new == key) {
                 continue;
             }
@@ -547,14 +548,14 @@ impl Shared {
     }
 }
 
-/// The members of a flat fragment while they are put together.
+/// The members of a flat fragment while it is built.
 struct MemberPieces<'a> {
     head: &'a mut Vec<u8>,
     pieces: Vec<Arc<[u8]>>,
 }
 
 impl MemberPieces<'_> {
-    /// Appends a copy of some members.
+    /// Appends a copy of `members`.
     fn push(&mut self, members: &[u8]) {
         if self.pieces.is_empty() && self.head.len() + members.len() <= MIN_SHARED_LEN {
             self.head.extend_from_slice(members);
@@ -564,8 +565,8 @@ impl MemberPieces<'_> {
     }
 }
 
-/// Splits members so that a long one is a piece by itself: a span that has another one of its name
-/// still shares the rest.
+/// Splits members so that a long one is a piece by itself. A span with another value for one of
+/// them still shares the rest.
 fn split_long(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     let (mut start, mut end) = (0, 0);
     for member in members(bytes) {
@@ -593,7 +594,7 @@ impl Inherit for Fragment {
     }
 }
 
-/// Before the name in a nested object.
+/// The key of the span's name in a nested object.
 const NAME_KEY: &[u8] = b"\"name\":";
 
 fn push_key(bytes: &mut Vec<u8>, key: &str) {

@@ -1,5 +1,5 @@
-//! The members of an object that we encoded: `,"key":value,"key":value`. The first byte may be the
-//! bracket of the object: `{"key":value,"key":value`.
+//! A lexer for the JSON that this crate encodes: `,"key":value,"key":value`. The first byte may be
+//! the bracket of the object: `{"key":value,"key":value`.
 
 use crate::{escape, work};
 
@@ -11,19 +11,20 @@ pub(crate) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// With the comma before it and the colon after it, as plans keep keys.
+    /// Returns the key with the comma before it and the colon after it, as a
+    /// [`Plan`](crate::plan::Plan) stores it.
     pub(crate) fn key(&self) -> &'a [u8] {
         &self.bytes[..self.value]
     }
 
-    /// The key as a JSON string.
+    /// Returns the key as a JSON string.
     pub(crate) fn quoted_key(&self) -> &'a [u8] {
         &self.bytes[1..self.value - 1]
     }
 }
 
-/// Splits what we encoded ourselves; used where a line departs from the common case, so that the common case need not keep
-/// where each member begins.
+/// Splits encoded members. For uncommon lines, so that the common ones need not remember where each
+/// member starts.
 pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
         if !matches!(bytes.first(), Some(b',' | b'{')) {
@@ -39,7 +40,7 @@ pub(crate) fn members(mut bytes: &[u8]) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The keys of some members, as JSON strings: to find one costs no pass over the members.
+/// The keys of some members, as sorted JSON strings.
 #[derive(Debug)]
 pub(crate) struct KeySet<'a>(Vec<&'a [u8]>);
 
@@ -55,8 +56,8 @@ impl<'a> KeySet<'a> {
     }
 }
 
-/// Where the value that begins at `start` ends: at a comma or bracket outside of it, or with the
-/// text.
+/// Returns the end of the value that starts at `start`: a comma or bracket outside of it, or the
+/// end of the text.
 pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while at < json.len() {
@@ -76,7 +77,7 @@ pub(crate) fn value_end(json: &[u8], start: usize) -> usize {
     at
 }
 
-/// The place after the closing quote of the string that opens at `start`.
+/// Returns the index after the closing quote of the string that opens at `start`.
 pub(crate) fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < json.len() {

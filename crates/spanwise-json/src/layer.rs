@@ -1,4 +1,4 @@
-//! [`JsonLayer`]: what it is told, and what it keeps of spans.
+//! The layer itself, and the data that it stores for spans.
 
 use std::{io, sync::Arc};
 
@@ -32,11 +32,12 @@ use crate::{
     visit::{Encoded, Encoding, Pass, encode},
 };
 
-/// Writes each event as one line of JSON, with the fields of the spans around it. See the [crate docs](crate).
+/// Writes each event as one line of JSON, with the fields of the spans around it. See the [crate
+/// docs](crate).
 ///
-/// It is its own builder: start with [`JsonLayer::new`]. It filters nothing: put a
-/// [`LevelLayer`](spanwise_core::LevelLayer) over the stack, or wrap this layer with
-/// [`leveled`](spanwise_core::LayerExt::with_levels).
+/// It is its own builder: start with [`JsonLayer::new`]. It does not filter: add a
+/// [`LevelLayer`](spanwise_core::LevelLayer) to the stack, or wrap this layer by
+/// [`with_levels`](spanwise_core::LayerExt::with_levels).
 #[derive(Debug)]
 pub struct JsonLayer<W = fn() -> io::Stdout> {
     pub(crate) make_writer: W,
@@ -84,7 +85,7 @@ where
         }
     }
 
-    /// A record of the `log` crate says by its values where it comes from.
+    /// Writes a record of the `log` crate, whose origin is in its values.
     fn log_event<S>(
         &self,
         event: &Event<'_>,
@@ -114,7 +115,7 @@ where
         scratch.put_back();
     }
 
-    /// Calls `f` with the members that `record` gives of a span's fields.
+    /// Calls `f` with the members of a span's fields, which `record` visits.
     fn encode_own<R>(
         &self,
         plan: &Plan,
@@ -149,7 +150,8 @@ where
         result
     }
 
-    /// The node of a span, or of the nearest one above it that has one: a span opened before the layer was there has none.
+    /// Returns the node of a span, or of the nearest one above it that has a node. A span opened
+    /// before the layer was added has none.
     pub(crate) fn look_up<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<SpanNode>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -162,11 +164,11 @@ where
         known.or_else(above)
     }
 
-    /// Calls `f` with the node of the span that this thread is in. `f` must not call code that may
-    /// log. An error is the span, if there is one and it has no node: look it up.
+    /// Calls `f` with the node of the span that is current on this thread. `f` must not call code
+    /// that may log. Returns as an error the current span that has no node: look that up.
     ///
-    /// To look up is up to the caller, for the thread's spans are borrowed here. A span that another
-    /// thread closes is removed by the last thread that looks at it, which calls code that may log.
+    /// This function cannot look it up itself, since the thread's spans are borrowed. A look-up may
+    /// be the last use of a span that another thread closes, and then calls code that may log.
     #[inline(always)] // An event in a span costs 3 % less.
     pub(crate) fn with_current<R>(
         &self,
@@ -174,7 +176,7 @@ where
     ) -> Result<R, Option<Id>> {
         let found = scratch::with_entered(|entered| match entered.current(self.id, &self.spans) {
             CurrentSpan::Known { value, cache, .. } => Ok(f(value, cache)),
-            // It is closed, or older than the layer.
+            // The span is closed, or older than the layer.
             CurrentSpan::Unknown(id) => Err(Some(id.clone())),
             CurrentSpan::None => Err(None),
         });
@@ -195,7 +197,7 @@ where
         }
     }
 
-    /// A line about a span itself.
+    /// Writes a line about a span itself.
     #[cold]
     fn span_event<S>(&self, message: &str, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
     where
@@ -211,7 +213,7 @@ where
         let mut draft = self.begin(&mut scratch, plan, callsite);
         let mut members = Vec::new();
         push_member(&mut members, table.message, &escape::quoted(message));
-        // As `fmt` does, in its format: without a timestamp no line has a time.
+        // As `fmt` does in its format: without a timestamp, a line has no times.
         let has_times = table.layout == Layout::Flat || self.options.timestamp.is_some();
         if matches!(change, SpanChange::Closed) && has_times {
             for (key, time) in [("time.busy", times.busy), ("time.idle", times.idle)] {
@@ -223,13 +225,13 @@ where
             }
         }
         draft.scratch.line.push(&members);
-        // Any key of a span may be one that this line has already.
+        // Any key of a span may be one that this line already has.
         draft.encoded.bits = u128::MAX;
         self.finish(&mut draft, &SpanScope::Explicit(id), ctx);
         scratch.put_back();
     }
 
-    /// Keeps the times of a span, and writes a line if one is wanted of `event`.
+    /// Updates the times of a span, and writes a line if `event` is to be logged.
     #[inline]
     fn span_changed<S>(&self, event: SpanEvents, id: &Id, change: SpanChange, ctx: &Context<'_, S>)
     where
@@ -292,7 +294,7 @@ where
             return;
         };
         let parent = self.parent_of(attrs, &ctx);
-        // Values are formatted before anything of the span is locked.
+        // Values are formatted before any data of the span is locked.
         let node = self.encode_own(
             plan,
             |visitor| attrs.record(visitor),
@@ -325,7 +327,7 @@ where
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        // What was looked up is dropped when the thread's spans are not borrowed any more.
+        // The removed node is dropped after the borrow of the thread's spans has ended.
         drop(scratch::with_entered(|entered| entered.exit(self.id, id)));
         self.span_changed(SpanEvents::EXIT, id, SpanChange::Exited, &ctx);
     }

@@ -9,38 +9,48 @@
 //! # let layer = layer.without_timestamp().with_writer(lines.clone());
 //! let _default = tracing_subscriber::registry().with(layer).set_default();
 //!
-//! let request = tracing::info_span!(target: "shop", "request", request_id = "r-1", tenant_id = "acme");
+//! let request = tracing::info_span!("request", request_id = "r-1", tenant_id = "acme");
 //! let _entered = request.enter();
 //! tracing::info!(target: "shop::orders", order_id = 42, "order created");
 //! # assert_eq!(
 //! #     lines.text(),
-//! #     concat!(r#"{"level":"INFO","target":"shop::orders","message":"order created","order_id":42,"#,
-//! #         r#""request_id":"r-1","tenant_id":"acme","span":"request"}"#, "\n")
+//! #     concat!(
+//! #         r#"{"level":"INFO","target":"shop::orders","message":"order created","order_id":42,"#,
+//! #         r#""request_id":"r-1","tenant_id":"acme","span":"request"}"#,
+//! #         "\n"
+//! #     )
 //! # );
 //! ```
 //!
 //! prints, on one line:
 //!
 //! ```json
-//! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop::orders","message":"order created","order_id":42,
-//!  "request_id":"r-1","tenant_id":"acme","span":"request"}
+//! {"timestamp":"2026-11-20T08:46:12.123456Z","level":"INFO","target":"shop::orders",
+//!  "message":"order created","order_id":42,"request_id":"r-1","tenant_id":"acme","span":"request"}
 //! ```
 //!
-//! Use it where a program reads the lines. It writes each line itself, when the event happens, to any
-//! [`MakeWriter`](tracing_subscriber::fmt::MakeWriter); it does not filter, rotate files, or write in the background.
+//! # When to use it
+//!
+//! Use it if a program reads the lines. The layer writes each line when its event happens, to any
+//! [`MakeWriter`](tracing_subscriber::fmt::MakeWriter). It does not filter, rotate files or write
+//! in the background. For people, use the console output of `spanwise`.
 //!
 //! # The line
 //!
-//! The order is the same on every line: `timestamp`, `level`, `target`, `message`, the fields of the event as written, those of
-//! the spans from the innermost outwards, `span` (the name of the innermost), `spans` if asked for, the source location, the thread,
-//! and what was [added](JsonLayer::add).
+//! Every line has the same order: `timestamp`, `level`, `target`, `message`, the fields of the
+//! event as written, the fields of the spans from the innermost outwards, `span` (the name of the
+//! innermost), `spans` if enabled, the source location, the thread, and the
+//! [static fields](JsonLayer::add).
 //!
-//! * **No key twice, ever.** Of a name that is in several places the nearest value stands: the event's, then the innermost
-//!   span's. A field whose name is a key of the line itself (`level`, `timestamp`, a span's `message`, …), or begins with `fields.`,
-//!   is written as `fields.<name>`, `file` and `line` only where the source location is shown: nothing is lost, and a field cannot forge a line. So is a field that is called as a key of
-//!   the context which the HTTP layer or `spanwise_core::context::set` pinned.
-//! * A field recorded late is on every line that follows, also of the spans inside.
-//! * An explicit parent (`parent: &span`) decides whose fields are shown; `parent: None` has none.
+//! * **No key is repeated.** If a name occurs in several places, the nearest value is shown: that
+//!   of the event, then that of the innermost span.
+//! * **A field cannot forge a line.** A field named like a key of the line (`level`, `timestamp`, a
+//!   span's `message`, …) is written as `fields.<name>`. So is a field whose name starts with
+//!   `fields.`, and one named like context that the HTTP layer or `spanwise_core::context::set`
+//!   has set. `file` and `line` are only renamed if the source location is shown.
+//! * A field recorded late is on every later line, also of the spans inside.
+//! * An explicit parent (`parent: &span`) determines whose fields are shown; with `parent: None`
+//!   there are none.
 //! * Records of the `log` crate show their own target, file and line.
 //!
 //! # Values
@@ -52,46 +62,70 @@
 //! | `f64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `&str`, `%x`, `?x` | string |
 //! | `&[u8]` | string of lowercase hex |
-//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes; a text in [`json-nested`](#json-nested) |
-//! | `%`[`as_json(&x)`](as_json()) | nested JSON of anything that serialises |
+//! | `&dyn Error` | `{"message":…,"chain":[…]}`, outermost first, at most 16 causes; text in [`json-nested`](#json-nested) |
+//! | `%`[`as_json(&x)`](as_json()) | nested JSON of anything that serializes |
 //!
-//! Strings are escaped so that a line is one line and does nothing to a terminal: beyond [RFC 8259] also DEL, C1 controls, U+2028,
-//! U+2029 and bidirectional controls.
+//! Strings are escaped so that a line is one line and does not control a terminal. Beyond
+//! [RFC 8259], this includes DEL, C1 controls, U+2028, U+2029 and bidirectional controls.
 //!
 //! # Limits
 //!
-//! A value's text ends at [`max_field`](JsonLayer::max_field) (16 KiB), that of a
-//! [context key](JsonLayer::context_key) on a span at 1 KiB, and a line at
-//! [`max_line`](JsonLayer::max_line) (256 KiB). The line then says what was cut or left out:
-//! `"truncated":["body"]`, at most 64 names and then `"…"`. A span shows at most 64 fields, `spans` at
-//! most 64 names. A name of a field, a span, a target or a thread takes at most 256 bytes of a line:
-//! of a longer one you see the start, `…` and 16 digits that tell it from others. Of a path you see
-//! the last 1,024 bytes. [`as_json()`] stops at 1 MiB.
-//! A `Debug` that panics or fails costs its own text only: `"<panicked while formatting>"`, `"<format error>"`.
+//! | what | limit |
+//! | --- | --- |
+//! | text of a value | [`max_field`](JsonLayer::max_field): 16 KiB |
+//! | text of a span's [context key](JsonLayer::context_key) | 1 KiB |
+//! | line | [`max_line`](JsonLayer::max_line): 256 KiB |
+//! | name of a field, span, target or thread | 256 bytes; a longer one is its start, `…` and a hash |
+//! | path of a source file | its last 1,024 bytes |
+//! | fields of a span | 64 |
+//! | names in `spans`, `truncated` and `redacted` | 64; longer lists of fields end in `"…"` |
+//! | [`as_json()`] | 1 MiB |
 //!
-//! A line that the writer refuses is lost, counted, and said so on stderr: see [`SelfReport`](spanwise_core::SelfReport).
+//! A line lists the fields that were cut or dropped: `"truncated":["body"]`.
+//!
+//! # Failures
+//!
+//! A `Debug` that panics or fails loses only its own text: `"<panicked while formatting>"`,
+//! `"<format error>"`. A line that the writer refuses is lost. It is counted and reported on
+//! stderr: see [`SelfReport`](spanwise_core::SelfReport).
 //!
 //! # Redaction
 //!
-//! With a policy ([`JsonLayer::redact`]) keys are asked about once per callsite and texts before they are escaped or cut; bytes are read
-//! as the text they are. The line lists the fields whose values are not what was logged: `"redacted":["password"]`.
+//! A policy ([`JsonLayer::redact`]) decides about keys once per callsite. It scans texts before
+//! they are escaped or cut, and bytes as text. The line lists the fields whose values are not what
+//! was logged: `"redacted":["password"]`.
 //!
 //! # `json-nested`
 //!
-//! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().as_json()` 0.3.23 prints, so that changing over changes no
-//! dashboard. It does not share these of its faults: the same key twice (a field given twice, a span's field called `name`, which
-//! becomes `fields.name`); unescaped control characters; `spans` of the current span where the event has another parent; `log.*` fields; `r#`
-//! before keywords. As there, NaN and the infinities are `null`, and a closing span has no times
-//! where lines have no timestamp.
+//! [`Format::JsonNested`] prints byte for byte what `tracing_subscriber::fmt().json()` 0.3.23
+//! prints, so that dashboards keep working. It does not share these faults:
 //!
-//! Two kinds of values differ. An error is one text here too, and its causes follow its message:
-//! `charge failed: no connection: connection refused`. `fmt` drops the causes. [`as_json()`] is nested
-//! here, and a text there.
+//! * repeated keys: a field that is given twice, and a span's field `name`, which becomes
+//!   `fields.name`;
+//! * unescaped control characters;
+//! * `spans` of the current span if the event has another parent;
+//! * `log.*` fields, and `r#` before keywords.
+//!
+//! As there, NaN and the infinities are `null`, and without timestamps a closed span has no times.
+//!
+//! Two kinds of values differ. An error is one text, as in `fmt`, but its causes follow its message:
+//! `charge failed: no connection: connection refused`. [`as_json()`] is nested, while `fmt` prints
+//! text.
 //!
 //! # Cost
 //!
-//! A callsite's keys, level and target are encoded when it is first seen, a span's fields when they are recorded: an event formats
-//! its own values and copies the rest. The figures are in the repository's `docs/performance.md`.
+//! A callsite's keys, level and target are encoded when it is first seen, and a span's fields when
+//! they are recorded. An event formats its own values and copies the rest. The repository has
+//! figures in `docs/performance.md`.
+//!
+//! # Troubleshooting
+//!
+//! | symptom | cause |
+//! | --- | --- |
+//! | a field is called `fields.<name>` | its name is a key of the line, or of context that is set |
+//! | a field is missing | `truncated` lists it, [`include`](JsonLayer::include) or [`exclude`](JsonLayer::exclude) omits it, or the policy removes it |
+//! | lines without the fields of a span | the span was opened before the layer was added, or is disabled |
+//! | lines are lost, and stderr says `write failed` | the writer returned an error, such as a full disk |
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 

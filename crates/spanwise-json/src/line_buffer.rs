@@ -1,26 +1,26 @@
-//! The bytes of one line as they are put together.
+//! The buffer in which a line is assembled.
 
 /// A reused byte buffer.
 ///
-/// It keeps its bytes initialised up to the end of `bytes` and counts what is used by itself: an append is then one bounds check
-/// and one copy, and a short one may copy a fixed number of bytes and count fewer. Appends were a third of an event's cost
-/// when this was a plain `Vec`.
+/// Its bytes are initialized up to the end of `bytes`, and `len` counts those in use. An append is
+/// then one bounds check and one copy, and a short append may copy a block of fixed size and count
+/// fewer bytes. With a plain `Vec`, appends were a third of an event's cost.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
     bytes: Vec<u8>,
     len: usize,
-    /// For a text that is taken out to be written anew.
+    /// Memory for a text that is taken out and written again.
     spare: String,
 }
 
-/// PaddedBytes static text, copied as a whole block: `,"order_id":`.
+/// Short static text, copied as a whole block: `,"order_id":`.
 #[derive(Debug)]
 pub(crate) struct PaddedBytes<const N: usize> {
     block: [u8; N],
     text: Box<[u8]>,
 }
 
-/// A line longer than this does not keep its memory for the next one.
+/// A buffer longer than this is freed after its line: 64 KiB.
 const MAX_RETAINED_LEN: usize = 64 * 1024;
 
 impl LineBuffer {
@@ -43,7 +43,7 @@ impl LineBuffer {
         self.len = self.len.min(len);
     }
 
-    /// Empties the line for its next use.
+    /// Empties the buffer for the next line.
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.len = 0;
@@ -52,11 +52,12 @@ impl LineBuffer {
         }
     }
 
-    /// The text from `start` on, in memory that [`keep_text`](Self::keep_text) keeps for the next one.
+    /// Copies the text from `start` on, into memory that [`keep_text`](Self::keep_text) returns for
+    /// reuse.
     pub(crate) fn copy_text(&mut self, start: usize) -> String {
         let mut text = std::mem::take(&mut self.spare);
         text.clear();
-        // It was written as text.
+        // Only text was written.
         text.push_str(std::str::from_utf8(&self.bytes[start..self.len]).unwrap_or_default());
         text
     }
@@ -81,7 +82,8 @@ impl LineBuffer {
         self.len += bytes.len();
     }
 
-    /// The same for what is mostly a few bytes: without a call to `memcpy`, which costs more than the bytes.
+    /// As [`push`](Self::push), for what is mostly a few bytes: a call to `memcpy` costs more than
+    /// copying them.
     #[inline]
     pub(crate) fn push_small(&mut self, bytes: &[u8]) {
         if bytes.len() < BLOCK_LEN {
@@ -110,7 +112,7 @@ impl LineBuffer {
         self.push(bytes);
     }
 
-    /// Copies all of `block`, of which the first `used` bytes count.
+    /// Appends the first `used` bytes of `block`, but copies all of it.
     #[inline]
     pub(crate) fn push_block<const N: usize>(&mut self, block: &[u8; N], used: usize) {
         debug_assert!(used <= N);
@@ -118,10 +120,10 @@ impl LineBuffer {
         self.len += used;
     }
 
-    /// The next bytes, to be written and then counted by [`advance`](Self::advance).
+    /// Returns the next `N` bytes. After writing to them, call [`advance`](Self::advance).
     #[inline]
     pub(crate) fn room<const N: usize>(&mut self) -> &mut [u8; N] {
-        // Written so that the comparisons serve for growing and for the bounds of the slice.
+        // These comparisons also spare the slice below its bounds checks.
         let Some(free) = self.bytes.len().checked_sub(self.len) else {
             return self.grown_room();
         };
@@ -158,14 +160,14 @@ impl LineBuffer {
     }
 }
 
-/// A block is this long, and what is shorter is small.
+/// The length of a block, and the limit of `push_small`.
 pub(crate) const BLOCK_LEN: usize = 16;
 
-/// Less than a block, and zeros after it.
+/// Copies fewer than [`BLOCK_LEN`] bytes into a block of zeros.
 #[inline]
 pub(crate) fn small_block(bytes: &[u8]) -> [u8; BLOCK_LEN] {
     let count = bytes.len();
-    // The first and the last bytes, which overlap in the middle; where they do they are the same.
+    // The first and the last bytes, which may overlap in the middle.
     let bits = if let (Some(first), Some(last)) =
         (bytes.first_chunk::<8>(), bytes.last_chunk::<8>())
     {

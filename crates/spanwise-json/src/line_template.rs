@@ -1,4 +1,4 @@
-//! What all lines of a layer have in common, worked out from its options when it is first used.
+//! The parts that all lines of a layer have in common, derived from its options.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct LineTemplate {
     pub(crate) key_names: &'static KeyNames,
-    /// Up to the timestamp itself; empty without one.
+    /// Up to the timestamp; empty if lines have none.
     pub(crate) open: Vec<u8>,
     /// The static fields and the end of the line.
     pub(crate) close: Vec<u8>,
@@ -29,9 +29,9 @@ pub(crate) struct LineTemplate {
     pub(crate) spans: PaddedBytes<16>,
     pub(crate) has_threads: bool,
     pub(crate) redacts_text: bool,
-    /// The keys of the static fields, as they stand in the line.
+    /// The keys of the static fields, as they appear in the line.
     added: Vec<String>,
-    /// All keys seen, with their numbers in that order.
+    /// All keys seen, each with its index in order of appearance.
     keys: Mutex<HashMap<String, usize>>,
 }
 
@@ -76,7 +76,8 @@ impl LineTemplate {
         }
     }
 
-    /// After the timestamp, up to the first field: of a callsite whose target is known, else up to the target.
+    /// Returns the part from the timestamp to the first field. For a `log` record it ends before
+    /// the target, which the record has.
     pub(crate) fn head(&self, options: &Options, callsite: &Metadata<'_>, is_log: bool) -> Vec<u8> {
         let mut head = if options.timestamp.is_some() {
             b"\",".to_vec()
@@ -123,7 +124,7 @@ impl LineTemplate {
         }
     }
 
-    /// How a field is shown: under which key, or not at all.
+    /// Decides under which key a field is shown, and whether it is.
     pub(crate) fn key(&self, options: &Options, name: &str, of_event: bool) -> Key {
         let name = plain_name(name);
         let renamed = options.rename.iter().rev().find(|(from, _)| from == name);
@@ -134,12 +135,13 @@ impl LineTemplate {
         let verdicts = options.redact.verdicts(name);
         let role = |verdict: KeyVerdict| match verdict {
             _ if is_message => Role::Message,
-            KeyVerdict::Pass if shown => Role::Field,
-            KeyVerdict::Text if shown => Role::ScannedText,
-            KeyVerdict::Trust if shown => Role::Trusted,
-            KeyVerdict::Redact if shown => Role::Redacted,
-            KeyVerdict::Replace if shown => Role::Replaced,
-            _ => Role::Omitted,
+            _ if !shown => Role::Omitted,
+            KeyVerdict::Pass => Role::Field,
+            KeyVerdict::Text => Role::ScannedText,
+            KeyVerdict::Trust => Role::Trusted,
+            KeyVerdict::Redact => Role::Redacted,
+            KeyVerdict::Replace => Role::Replaced,
+            KeyVerdict::Remove => Role::Omitted,
         };
         let taken = match self.key_names.layout {
             Layout::Flat => {
@@ -149,7 +151,8 @@ impl LineTemplate {
                     || key.starts_with(FIELDS_PREFIX)
                     || self.added.iter().any(|added| added == key)
             }
-            // Event fields have an object of their own; a span's share theirs with its name.
+            // Event fields have an object of their own; span fields share theirs with the span's
+            // name.
             Layout::Nested => !of_event && (key == "name" || key.starts_with(FIELDS_PREFIX)),
         };
         let renamed_on_conflict = format!("{FIELDS_PREFIX}{key}");
@@ -187,7 +190,7 @@ impl LineTemplate {
     }
 }
 
-/// `r#type` is how a field is called whose name is a keyword.
+/// Removes the `r#` of a field whose name is a keyword.
 pub(crate) fn plain_name(field: &str) -> &str {
     field.strip_prefix("r#").unwrap_or(field)
 }
@@ -199,7 +202,7 @@ pub(crate) fn push_member(to: &mut Vec<u8>, key: &str, value: &[u8]) {
     to.extend(value);
 }
 
-/// A policy is asked for its verdicts in [`LineTemplate::key`]; this is what it is asked about text.
+/// Returns the policy if it scans text. Its verdicts about keys are read in [`LineTemplate::key`].
 pub(crate) fn text_policy<'a>(
     template: &LineTemplate,
     options: &'a Options,

@@ -1,11 +1,11 @@
-//! Names as a line shows them: limit_name, and different names stay different.
+//! Length limits for names. Different names stay different.
 
 use std::borrow::Cow;
 
 use crate::escape;
 
-/// Returns the name of a field, a span or a target, or if it takes more than [`MAX_NAME_LEN`] bytes of
-/// a line, its start, `…` and a number that tells it from others that start alike.
+/// Returns the name of a field, span or target. If it takes more than [`MAX_NAME_LEN`] bytes of a
+/// line, returns its start, `…` and a hash of the whole name.
 pub(crate) fn limit_name(name: &str) -> Cow<'_, str> {
     if fits(name, MAX_NAME_LEN) {
         return Cow::Borrowed(name);
@@ -24,11 +24,12 @@ pub(crate) fn limit_path(path: &str) -> Cow<'_, str> {
 }
 
 fn fits(name: &str, max: usize) -> bool {
-    // No byte takes more than six.
+    // A byte takes at most six bytes when escaped.
     name.len() <= max / 6 || (name.len() <= max && escape::quoted(name).len() - 2 <= max)
 }
 
-/// How many bytes those characters have, from the first, that take at most `max` bytes of a line.
+/// Returns the length of the longest run of first characters that take at most `max` bytes of a
+/// line.
 fn prefix_len(chars: impl Iterator<Item = char>, max: usize) -> usize {
     let (mut prefix_len, mut room) = (0, max);
     for character in chars {
@@ -49,10 +50,10 @@ fn fingerprint(name: &str) -> u64 {
     })
 }
 
-/// The name of a field, a span, a target or a thread takes at most this many bytes of a line.
+/// Bytes of a line for the name of a field, span, target or thread.
 const MAX_NAME_LEN: usize = 256;
 
-/// The path of a source file takes at most this many bytes of a line.
+/// Bytes of a line for the path of a source file.
 const MAX_PATH_LEN: usize = 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What follows from a callsite alone: worked out when it is first seen.
+//! The plan of a callsite: everything that depends on it alone, computed when it is first seen.
 
 use std::{
     collections::HashSet,
@@ -25,26 +25,26 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// From the timestamp to the first field.
+    /// The part from the timestamp to the first field.
     pub(crate) head: PaddedBytes<64>,
     pub(crate) keys: Box<[Key]>,
-    /// The message is a field that comes after others, and must be written before them.
+    /// The message comes after other fields, but is written first.
     pub(crate) message_not_first: bool,
-    /// Two fields have one key.
+    /// Two fields have the same key.
     pub(crate) has_repeated_keys: bool,
     pub(crate) is_log: bool,
-    /// The fields that are redacted_bits because of their key, a bit each, and what a line says of them if all of them had a value.
+    /// The fields that are redacted because of their key, a bit each, and the list of all of them.
     pub(crate) redacted_bits: u128,
     pub(crate) redacted_member: Vec<u8>,
-    /// A message that the policy was asked about and shows: most callsites have but one.
+    /// A message that the policy shows unchanged: most callsites have only one.
     pub(crate) clean_message: OnceLock<Box<str>>,
-    /// Between the fields of the event and what the spans add.
+    /// The part between the fields of the event and those of the spans.
     pub(crate) after_fields: Vec<u8>,
-    /// After what the spans add, where a thread is named before the end.
+    /// The source location, if a thread follows it.
     pub(crate) location: Vec<u8>,
-    /// To the end of the line.
+    /// The end of the line.
     pub(crate) close: PaddedBytes<32>,
-    /// Of a span's callsite.
+    /// For a span's callsite only.
     pub(crate) span_plan: Option<Arc<SpanPlan>>,
     /// The context keys that this callsite pins: the bit of each, and its place in
     /// [`SpanPlan::context`].
@@ -55,29 +55,30 @@ pub(crate) struct Plan {
 pub(crate) struct Key {
     /// `,"key":`
     pub(crate) member: PaddedBytes<32>,
-    /// One of 128: two keys with different bits are different. The first 128 keys of a layer have one each.
+    /// One of 128 bits. Keys with different bits are different; the first 128 keys of a layer have
+    /// a bit each.
     pub(crate) bit: u128,
-    /// Of all values but booleans.
+    /// For all values but booleans.
     pub(crate) role: Role,
     pub(crate) role_of_bool: Role,
-    /// A value's text is cut at this many bytes.
+    /// The maximum length of a value's text, in bytes.
     pub(crate) max_len: usize,
 }
 
-/// A bit each, so that one test says whether a field is wanted.
+/// The treatment of a field. One bit each, so that one test tells whether a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {
     Omitted = 0,
     Message = 1,
     Field = 2,
-    /// Shown, without its value.
+    /// Shown as `[REDACTED]`.
     Redacted = 4,
-    /// A field whose text the policy does not read.
+    /// Shown; the policy does not scan it.
     Trusted = 8,
-    /// Shown as what the policy makes of its value.
+    /// Shown as the policy's replacement.
     Replaced = 16,
-    /// A field whose texts the policy reads and whose numbers are redacted_bits.
+    /// Texts are scanned by the policy, numbers are redacted.
     ScannedText = 32,
 }
 
@@ -130,7 +131,7 @@ impl Plan {
                 }
             }
         }
-        // The source location stands before the thread: where there is none, it is part of the end.
+        // The source location comes before the thread. Without a thread, it is part of the end.
         let mut close = Vec::new();
         if !template.has_threads {
             close.append(&mut location);
@@ -180,7 +181,7 @@ impl Plan {
         }
     }
 
-    /// Which context keys are pinned by a span that has values for the keys of these bits.
+    /// Returns the context keys that a span pins if the keys of these bits have values.
     #[inline]
     pub(crate) fn pinned(&self, bits: u128) -> ContextBits {
         let has_value = self.pins.iter().filter(|(bit, _)| bits & bit != 0);
@@ -189,12 +190,12 @@ impl Plan {
 }
 
 impl Key {
-    /// As a JSON string.
+    /// Returns the key as a JSON string.
     pub(crate) fn name(&self) -> &[u8] {
         let member = self.member.as_bytes();
         &member[1..member.len() - 1]
     }
 }
 
-/// A span shows no more fields than this.
+/// A span shows at most this many fields.
 const MAX_SPAN_FIELDS: usize = 64;

@@ -1,4 +1,4 @@
-//! What is kept on each thread.
+//! Thread-local state: the line buffer, and the spans that the thread has entered.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,18 +13,18 @@ thread_local! {
     static ENTERED: RefCell<EnteredSpans<SpanNode>> = const { RefCell::new(EnteredSpans::new()) };
 }
 
-/// What a thread uses again for each line, whichever layer writes it.
+/// State that a thread reuses for each line, of any layer.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) line: LineBuffer,
-    /// Of each layer, or of every other one: a stack seldom has more than two.
+    /// By the layer's id modulo two: a stack seldom has more than two layers.
     pub(crate) seconds: [LastSecond; 2],
     /// The thread's name and id, as JSON strings.
     pub(crate) thread: Option<(Option<Vec<u8>>, Vec<u8>)>,
     pub(crate) rate: LastRate,
 }
 
-/// The last sample rate that was written, as a member: a rule has the same one always.
+/// The last sample rate that was written, as a member: a rule always has the same rate.
 #[derive(Debug, Default)]
 pub(crate) struct LastRate {
     rate: f64,
@@ -37,7 +37,7 @@ impl LastRate {
         if self.rate.to_bits() != rate.to_bits() || self.member.is_empty() {
             self.rate = rate;
             self.member.clear();
-            // A name of ours: there is nothing in it to escape.
+            // Our own key: there is nothing to escape.
             for part in [",\"", SAMPLE_RATE, "\":"] {
                 self.member.extend(part.as_bytes());
             }
@@ -49,7 +49,8 @@ impl LastRate {
 }
 
 impl Scratch {
-    /// The thread's, with an empty line. An event inside the values of another finds it taken, and has one of its own.
+    /// Takes the thread's state. An event logged while a value is formatted finds it taken, and
+    /// gets a new one.
     #[inline]
     pub(crate) fn take() -> Box<Self> {
         SCRATCH
@@ -59,20 +60,20 @@ impl Scratch {
             .unwrap_or_default()
     }
 
-    /// Keeps it for the thread's next line.
+    /// Returns the state for the thread's next line.
     #[inline]
     pub(crate) fn put_back(mut self: Box<Self>) {
         self.line.clear();
-        // A thread that is ending keeps nothing.
+        // The thread-local is gone if the thread is exiting.
         let _ = SCRATCH.try_with(|scratch| scratch.set(Some(self)));
     }
 }
 
-/// Calls `f` with the spans that this thread is in. `f` must not call code that may log. A thread
-/// that is ending is in none.
+/// Calls `f` with the spans that this thread has entered. `f` must not call code that may log.
+/// Returns `None` on an exiting thread.
 #[inline(always)] // See `JsonLayer::with_current`.
 pub(crate) fn with_entered<R>(f: impl FnOnce(&mut EnteredSpans<SpanNode>) -> R) -> Option<R> {
-    // Nothing that `f` calls comes here again, so this is never borrowed already.
+    // `f` does not come back here, so this is never borrowed already.
     ENTERED
         .try_with(|entered| f(&mut entered.borrow_mut()))
         .ok()

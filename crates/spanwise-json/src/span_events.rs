@@ -8,10 +8,11 @@ use std::{
 use spanwise_core::internal::LayerId;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-/// For which moments in the life of a span a line is written.
+/// The changes of a span that are logged.
 ///
-/// The line has the span's level, target and fields, and the message `new`, `enter`, `exit` or `close`. A `close` has
-/// `time.busy` and `time.idle`: how long the span was entered, and how long it was not.
+/// The line has the span's level, target and fields, and the message `new`, `enter`, `exit` or
+/// `close`. A `close` has `time.busy` and `time.idle`: how long the span was entered, and how long
+/// it was not.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, SpanEvents};
@@ -23,17 +24,17 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 pub struct SpanEvents(u8);
 
 impl SpanEvents {
-    /// For none: the default.
+    /// No change: the default.
     pub const NONE: Self = Self(0);
-    /// When a span is opened.
+    /// A span is opened.
     pub const NEW: Self = Self(1);
-    /// Each time a span is entered.
+    /// A span is entered, each time.
     pub const ENTER: Self = Self(2);
-    /// Each time a span is left.
+    /// A span is exited, each time.
     pub const EXIT: Self = Self(4);
-    /// When a span is closed, with its times.
+    /// A span is closed. The line has its times.
     pub const CLOSE: Self = Self(8);
-    /// For all of them.
+    /// All changes.
     pub const ALL: Self = Self(15);
 
     #[inline]
@@ -50,13 +51,13 @@ impl ops::BitOr for SpanEvents {
     }
 }
 
-/// How long a span has been entered, and how long not. Kept in the span, for each layer that wants it.
+/// How long a span was entered, and how long it was not, for one layer. Stored in the span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpanTimes {
     layer: LayerId,
     pub(crate) busy: Duration,
     pub(crate) idle: Duration,
-    /// How many threads are in it.
+    /// How many threads are in the span.
     entered: u32,
     since: Instant,
 }
@@ -72,7 +73,7 @@ impl SpanTimes {
         }
     }
 
-    /// Adds the time since the last change to what the span was until now.
+    /// Adds the time since the last change to `busy` or `idle`.
     fn add_elapsed(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
         if self.entered > 0 {
@@ -84,7 +85,7 @@ impl SpanTimes {
     }
 }
 
-/// What happens to a span's times.
+/// A change of a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SpanChange {
     New,
@@ -93,7 +94,7 @@ pub(crate) enum SpanChange {
     Closed,
 }
 
-/// The times of `span` after `change`.
+/// Applies `change` to the times of `span`, and returns them.
 pub(crate) fn record_change<R: for<'s> LookupSpan<'s>>(
     span: &SpanRef<'_, R>,
     layer: LayerId,
@@ -127,7 +128,7 @@ pub(crate) fn record_change<R: for<'s> LookupSpan<'s>>(
 #[derive(Debug, Default)]
 struct TimesByLayer(Vec<SpanTimes>);
 
-/// A duration as tracing-subscriber shows it: three digits and a unit.
+/// Displays a duration as tracing-subscriber does: three digits and a unit.
 pub(crate) struct HumanDuration(pub(crate) Duration);
 
 impl fmt::Display for HumanDuration {

@@ -1,4 +1,4 @@
-//! A value's `Display` or `Debug`, streamed into the line.
+//! Values with a `Display` or `Debug`, streamed into the line.
 
 use std::{
     fmt::{self, Write as _},
@@ -17,22 +17,23 @@ use spanwise_core::{
 
 use crate::{as_json::is_valid_json, escape, line_buffer::LineBuffer};
 
-/// Whom to ask what of a text may be shown, and what to tell of it.
+/// The policy's view of one value.
 #[derive(Clone, Copy)]
 pub(crate) struct TextPolicy<'a> {
     pub(crate) policy: &'a dyn Redact,
-    /// Of the value; a message has none.
+    /// The key of the value; `None` for a message.
     pub(crate) key: Option<&'a str>,
-    /// A text of that place that the policy shows, remembered so that it is not asked again.
+    /// A text of this callsite that the policy shows unchanged, remembered so that it is not
+    /// scanned again.
     pub(crate) clean: Option<&'a OnceLock<Box<str>>>,
 }
 
-/// What a value's text in the line is not.
+/// How the text in the line differs from the value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Alteration {
-    /// Not all of it.
+    /// It is not all of the value.
     pub(crate) truncated: bool,
-    /// Not what was logged.
+    /// The policy replaced something.
     pub(crate) redacted: bool,
 }
 
@@ -44,7 +45,7 @@ impl BitOrAssign for Alteration {
 }
 
 impl TextPolicy<'_> {
-    /// What is shown instead of `text`, if it is something else.
+    /// Returns the policy's replacement for `text`, if there is one.
     #[inline]
     pub(crate) fn instead_of(&self, text: &str) -> Option<String> {
         self.policy.replacement_for(self.key, text)
@@ -73,12 +74,13 @@ fn remember_clean(clean: &OnceLock<Box<str>>, text: &[u8]) {
     }
 }
 
-/// A message that a program has written out is not much longer.
+/// Longer texts are not remembered: a message written in the code is seldom longer.
 const MAX_CLEAN_LEN: usize = 128;
 
-/// Appends what `value` writes as a JSON value: a string, or nested JSON if it is a [`AsJson`](crate::AsJson) and nothing else.
+/// Appends the text of `value` as a JSON value: a string, or nested JSON if it is an
+/// [`AsJson`](crate::AsJson) and nothing else.
 ///
-/// At most `limit` bytes of it are kept. May panic, as `value` may: then the line ends anywhere.
+/// Keeps at most `limit` bytes of it. Panics if `value` does; then the line ends anywhere.
 pub(crate) fn push_display(
     line: &mut LineBuffer,
     value: fmt::Arguments<'_>,
@@ -113,7 +115,7 @@ pub(crate) fn push_str(
     }
 }
 
-/// True if it was cut.
+/// Returns whether it was cut.
 #[cold]
 fn push_cut(line: &mut LineBuffer, text: &str, limit: usize) -> bool {
     escape::push_quoted(line, panic_safe::truncate_at(text, limit));
@@ -135,8 +137,8 @@ fn push_streamed(line: &mut LineBuffer, value: fmt::Arguments<'_>, limit: usize)
     writer.finish(outcome)
 }
 
-/// The policy wants to see the whole text before any of it is cut. It is read where it stands in the line, and stays there if it
-/// may and needs no escape.
+/// Streams the whole text into the line, scans it there, and only then cuts it. The text stays in
+/// place if the policy does not change it and it needs no escape.
 fn push_checked(
     line: &mut LineBuffer,
     value: fmt::Arguments<'_>,
@@ -170,7 +172,7 @@ fn push_checked(
         line.push_byte(b'"');
         return Alteration::default();
     }
-    // Only texts were written.
+    // Only text was written.
     let instead = match str::from_utf8(text) {
         Ok(text) => text_policy.instead_of(text),
         Err(_) => Some(REDACTED.to_owned()),
@@ -183,7 +185,7 @@ fn push_checked(
     push_rewritten(line, start, instead, json, limit)
 }
 
-/// Writes anew what was read: it is something else, needs escapes, or is nested JSON.
+/// Writes the collected text again: it was replaced, needs escapes, or is nested JSON.
 #[cold]
 fn push_rewritten(
     line: &mut LineBuffer,
@@ -196,7 +198,7 @@ fn push_rewritten(
     let text = instead.unwrap_or_else(|| line.copy_text(start + 1));
     line.truncate(start);
     let mut truncated = false;
-    // What a policy left of nested JSON is nested JSON, if it kept to its form.
+    // Nested JSON stays nested if the policy left it valid.
     if json.is_json() && text.len() <= limit && is_valid_json(text.as_bytes()) {
         escape::push_json(line, &text);
     } else {
@@ -213,9 +215,9 @@ fn push_rewritten(
 
 struct StreamWriter<'a> {
     line: &'a mut LineBuffer,
-    /// Where the value begins in the line, at its quote.
+    /// Where the value starts in the line, at its quote.
     start: usize,
-    /// How many more bytes of text are kept.
+    /// How many more bytes of text are accepted.
     left: usize,
     state: State,
     truncated: bool,
@@ -224,7 +226,7 @@ struct StreamWriter<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Text,
-    /// Between the marks of nested JSON that began the value.
+    /// Between the marks of nested JSON at the start of the value.
     Json,
     JsonEnded,
 }
@@ -239,7 +241,7 @@ impl StreamWriter<'_> {
         self.truncated
     }
 
-    /// What failed, was truncated, or is JSON.
+    /// Ends a value that failed, was truncated, or is JSON.
     #[cold]
     fn finish_other(&mut self, outcome: fmt::Result) -> bool {
         if outcome.is_err() && !self.truncated {
@@ -265,7 +267,7 @@ impl StreamWriter<'_> {
             }
             (Mark::End, State::Json) => {
                 self.state = State::JsonEnded;
-                // Somebody may stand between the marks and us, and pass on a part.
+                // Code between the marks and this layer may have forwarded only a part.
                 if !is_valid_json(&self.line.as_bytes()[self.start..]) {
                     self.fall_back_to_text();
                 }
@@ -274,7 +276,7 @@ impl StreamWriter<'_> {
         }
     }
 
-    /// The JSON was not the whole value, or not whole: it is text after all.
+    /// Turns JSON that is not the whole value, or not valid, into text.
     #[cold]
     fn fall_back_to_text(&mut self) {
         let json = String::from_utf8_lossy(&self.line.as_bytes()[self.start..]).into_owned();
@@ -321,19 +323,19 @@ impl StreamWriter<'_> {
         if fits {
             return Ok(());
         }
-        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        // The error stops a well-behaved `Debug`. Text from one that ignores it is dropped.
         self.left = 0;
         self.truncated = true;
         Err(fmt::Error)
     }
 }
 
-/// Appends texts as they come.
+/// Collects the text for the policy.
 struct Collector<'a> {
     line: &'a mut LineBuffer,
-    /// How many more bytes of text are read.
+    /// How many more bytes of text are collected.
     left: usize,
-    /// So far nothing needs an escape.
+    /// Nothing so far needs an escape.
     is_clean: bool,
     truncated: bool,
     json: MarkTracker,
@@ -362,7 +364,7 @@ impl Collector<'_> {
         if kept.len() == text.len() {
             return Ok(());
         }
-        // An error stops a well-behaved `Debug`; one that ignores it writes into nothing.
+        // The error stops a well-behaved `Debug`. Text from one that ignores it is dropped.
         self.left = 0;
         self.truncated = true;
         Err(fmt::Error)

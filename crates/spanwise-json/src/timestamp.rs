@@ -1,4 +1,4 @@
-//! RFC 3339 timestamps, formatted once a second.
+//! RFC 3339 timestamps, formatted once per second.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use spanwise_core::internal::{LayerId, rfc3339};
 
 use crate::{line_buffer::LineBuffer, local_offset::local_offset_minutes};
 
-/// How a line says when it happened: [RFC 3339], in UTC, at a fixed offset or in local time.
+/// The timestamp of a line: [RFC 3339] in UTC, at a fixed offset or in local time.
 ///
 /// ```
 /// use spanwise_json::{JsonLayer, Timestamp};
@@ -23,7 +23,7 @@ pub struct Timestamp {
     zone: Zone,
 }
 
-/// Where clocks on the wall show the time of a line.
+/// The time zone of the timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Zone {
     Utc,
@@ -64,8 +64,8 @@ impl Timestamp {
         }
     }
 
-    /// The same time of day as read at so many minutes east of Greenwich, at most 1,439 either way.
-    /// Defaults to 0, shown as `Z`.
+    /// Sets the offset from UTC in minutes east of Greenwich, from -1,439 to 1,439. Defaults to 0,
+    /// shown as `Z`.
     #[must_use]
     pub const fn at_offset_minutes(self, minutes: i16) -> Self {
         const DAY: i16 = 24 * 60;
@@ -85,10 +85,10 @@ impl Timestamp {
         }
     }
 
-    /// The same time of day as clocks on the wall show it, with its offset, also when summer time
-    /// begins or ends. In UTC where the system does not know its time zone.
+    /// Uses local time with its offset, which follows summer time. Falls back to UTC if the system
+    /// does not know its time zone.
     ///
-    /// The zone is that of `TZ`, else of `/etc/localtime`, when the first line is written.
+    /// The zone is that of `TZ`, else of `/etc/localtime`, read when the first line is written.
     #[must_use]
     pub const fn local(self) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Timestamp {
         }
     }
 
-    /// Returns how many minutes east of Greenwich the time of a line at `at` is shown.
+    /// Returns the offset from UTC of a line at `at`, in minutes east of Greenwich.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -114,7 +114,7 @@ impl Timestamp {
 }
 
 impl Zone {
-    /// The offset at so many seconds since 1970.
+    /// Returns the offset at `second` since 1970.
     fn offset_minutes(self, second: i64) -> i16 {
         match self {
             Self::Utc => 0,
@@ -130,23 +130,25 @@ impl Default for Timestamp {
     }
 }
 
-/// The start of the line that a thread last wrote, of which the next event in the same second changes only the fraction.
+/// The start of a thread's last line. The next line of the same second changes only the fraction.
 #[derive(Debug)]
 pub(crate) struct LastSecond {
-    of: Option<(i64, LayerId)>,
-    text: [u8; TEXT],
-    /// `{"timestamp":"2026-11-20T08:46:12` is 33 bytes; a year past 9999 is longer.
+    /// The second and the layer that the text is for.
+    key: Option<(i64, LayerId)>,
+    text: [u8; MAX_START_LEN],
+    /// Where the digits of the fraction start.
     fraction: usize,
     len: usize,
 }
 
-const TEXT: usize = 64;
+/// `{"timestamp":"2026-11-20T08:46:12.123456789+05:30` is the longest start: 49 bytes.
+const MAX_START_LEN: usize = 64;
 
 impl Default for LastSecond {
     fn default() -> Self {
         Self {
-            of: None,
-            text: [0; TEXT],
+            key: None,
+            text: [0; MAX_START_LEN],
             fraction: 0,
             len: 0,
         }
@@ -154,7 +156,8 @@ impl Default for LastSecond {
 }
 
 impl LastSecond {
-    /// Appends `open` and `now` to `line`; both `open` and `timestamp` are the same for all lines of `layer`.
+    /// Appends `open` and the time `now`. `open` and `timestamp` must be the same for all lines of
+    /// `layer`.
     #[inline(always)]
     pub(crate) fn push(
         &mut self,
@@ -165,9 +168,9 @@ impl LastSecond {
         timestamp: Timestamp,
     ) {
         let (second, nanos) = rfc3339::since_epoch(now);
-        if self.of != Some((second, layer)) {
+        if self.key != Some((second, layer)) {
             self.start_second(open, second, timestamp);
-            self.of = Some((second, layer));
+            self.key = Some((second, layer));
         }
         if let Some(digits) = self
             .text

@@ -1,4 +1,4 @@
-//! Lines that would be too long.
+//! Truncation of lines that are longer than [`JsonLayer::max_line`](crate::JsonLayer::max_line).
 
 use std::borrow::Cow;
 
@@ -12,9 +12,8 @@ use crate::{
     line_template::push_member,
 };
 
-/// Leaves out what matters least until the line fits: the fields of the spans from the outermost,
-/// then the list of the spans, then fields of the event from the last. The message stays. The line
-/// says what is missing.
+/// Drops fields until the line fits: those of the spans from the outermost, then the list of spans,
+/// then fields of the event from the last. The message stays. The line lists what was dropped.
 #[cold]
 pub(crate) fn truncate_line(
     line: &mut LineBuffer,
@@ -31,7 +30,7 @@ pub(crate) fn truncate_line(
         bytes: bytes.len() - max_line,
         names: QuotedKeys::default(),
     };
-    // The list of names itself takes room.
+    // The list itself takes room.
     too_much.bytes += TRUNCATED.len() + 6;
     let message = escape::quoted(keys.message);
     let mut tail = Cow::Borrowed(tail);
@@ -45,9 +44,9 @@ pub(crate) fn truncate_line(
             )
         }
         Layout::Nested => {
-            // `{` stands where the first comma was.
+            // `{` replaced the first comma.
             let fields = [b",", fields.get(1..).unwrap_or_default()].concat();
-            // The end of the fields' object and what comes before the spans stays.
+            // The end of the fields' object, and the parts before the spans, stay.
             let before = members_start(spans, keys);
             let kept = too_much.drop_from_end(members(&spans[before..]).collect(), &message);
             let mut fields = match fields.len() {
@@ -71,7 +70,7 @@ pub(crate) fn truncate_line(
 
 struct Excess {
     bytes: usize,
-    /// What was left out.
+    /// Keys of the dropped fields.
     names: QuotedKeys,
 }
 
@@ -89,7 +88,7 @@ impl Excess {
         kept.concat()
     }
 
-    /// Counts what is gained by leaving out so many bytes, and naming them.
+    /// Counts the bytes saved by dropping `len` bytes, minus those of listing the key.
     fn dropped(&mut self, quoted: &[u8], len: usize) {
         let before = self.names.as_bytes().len();
         self.names.push(quoted);
@@ -97,7 +96,7 @@ impl Excess {
         self.bytes = self.bytes.saturating_sub(len.saturating_sub(named));
     }
 
-    /// The end of a flat line, which begins with the name of the span and the list of them all.
+    /// Drops the list of spans from the end of a flat line, which starts with the name of the span.
     fn drop_span_list<'t>(&mut self, tail: Cow<'t, [u8]>, keys: &KeyNames) -> Cow<'t, [u8]> {
         let mut span = Vec::new();
         push_member(&mut span, keys.span, b"");
@@ -118,8 +117,8 @@ impl Excess {
         Cow::Owned([&tail[..name], &tail[name + list..]].concat())
     }
 
-    /// Adds the names to the list that is there already, or a list of them: as many as there is
-    /// room for.
+    /// Adds the keys to the list of truncated fields, or creates it. Keeps as many as there is room
+    /// for.
     fn note_in(mut self, tail: &[u8], is_there: bool, room: usize) -> Vec<u8> {
         let mut key = Vec::new();
         push_member(&mut key, TRUNCATED, b"[");
@@ -135,7 +134,7 @@ impl Excess {
             None if self.names.is_empty() => return tail.to_vec(),
             None => (&b""[..], tail),
         };
-        // The list that is there ends with the rest.
+        // An existing list is closed already.
         let end: &[u8] = if there.is_some() { b"" } else { b"]" };
         let others = before.len() + key.len() + end.len() + after.len();
         self.names
@@ -144,10 +143,10 @@ impl Excess {
     }
 }
 
-/// A line whose message alone is too long still says so: its list of names may take this much.
+/// Bytes for the list of keys, even if the message alone is too long.
 const MIN_NAMES_LEN: usize = 64;
 
-/// Where the spans' members begin, after the brace that ends the fields and the target.
+/// Returns where the spans' members start, after the brace that ends the fields, and the target.
 fn members_start(spans: &[u8], keys: &KeyNames) -> usize {
     let mut key = Vec::new();
     push_member(&mut key, keys.span, b"{");

@@ -1,4 +1,4 @@
-//! Fields into members: `,"key":value`.
+//! The encoder of fields: each becomes a member, `,"key":value`.
 
 use std::{
     error::Error,
@@ -30,18 +30,19 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Encoding<'a> {
     pub(crate) layout: Layout,
-    /// The policy, if it reads texts.
+    /// The policy, if it scans text.
     pub(crate) policy: Option<&'a dyn Redact>,
-    /// The policy, to ask about values under keys whose values it replaces.
+    /// The policy, for values under keys that it replaces.
     pub(crate) replacer: &'a Arc<dyn Redact>,
-    /// Whether the line says whose values are hidden.
+    /// Whether the line lists redacted fields.
     pub(crate) lists_redacted: bool,
     pub(crate) of_event: bool,
     /// See [`Plan::clean_message`](crate::plan::Plan::clean_message).
     pub(crate) clean_message: &'a OnceLock<Box<str>>,
 }
 
-/// Which of the fields to take, where the message must come before the others: the [`Role`]s that are written at once.
+/// The [`Role`]s that one pass writes. Two passes are needed if the message comes after other
+/// fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Pass {
@@ -50,14 +51,14 @@ pub(crate) enum Pass {
     AllButMessage = Role::Field as u8 | Role::Trusted as u8 | Role::ScannedText as u8,
 }
 
-/// What became of the fields.
+/// Results of encoding the fields.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
-    /// The fields that are hidden because of their key, a bit each.
+    /// The fields that were redacted because of their key, a bit each.
     pub(crate) redacted_bits: u128,
     /// The bits of the keys that had a value.
     pub(crate) bits: u128,
-    /// Seldom there are any.
+    /// Boxed, as it is rarely needed.
     pub(crate) altered: Option<Box<AlteredFields>>,
 }
 
@@ -66,7 +67,7 @@ impl Encoded {
         self.altered.get_or_insert_default()
     }
 
-    /// AlteredFields the fields that are hidden because of their key.
+    /// Lists the fields that were redacted because of their key.
     #[cold]
     pub(crate) fn add_redacted_by_key(&mut self, plan: &Plan) {
         if plan.redacted_member.is_empty() {
@@ -80,9 +81,10 @@ impl Encoded {
     }
 }
 
-/// Appends to `line` the fields that `record` shows, as `keys` say.
+/// Appends the fields that `record` visits, as `keys` specify.
 ///
-/// A value that panics costs its own text: what it wrote is taken back, and the fields after it are visited anew.
+/// A value that panics loses only its own text: what it wrote is removed, and the fields after it
+/// are visited again.
 #[inline(always)]
 pub(crate) fn encode(
     line: &mut LineBuffer,
@@ -123,13 +125,14 @@ struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Appends the key; nothing if the value is not wanted as it is: see [`skip`](Self::skip).
+    /// Appends the key. Returns `None` if the value is not written as it is: see
+    /// [`skip`](Self::skip).
     #[inline]
     fn begin(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8, |key| key.role)
     }
 
-    /// [`begin`](Self::begin) for a number.
+    /// As [`begin`](Self::begin), for a number.
     #[inline]
     fn begin_number(&mut self, field: &Field) -> Option<&'a Key> {
         self.begin_as(field, self.pass as u8 & !(Role::ScannedText as u8), |key| {
@@ -156,7 +159,7 @@ impl<'a> Encoder<'a> {
         Some(key)
     }
 
-    /// A field that is left out, or shown without its value, or with another.
+    /// Handles a field that is omitted, redacted or replaced.
     #[cold]
     #[inline(never)]
     fn skip(&mut self, field: &Field, value: fmt::Arguments<'_>) {
@@ -217,7 +220,7 @@ impl<'a> Encoder<'a> {
         });
     }
 
-    /// Whom to ask about the text of the value being encoded.
+    /// Returns the policy for the text of the value being encoded.
     #[inline]
     fn text_policy(&self, key: &Key, field: &Field) -> Option<TextPolicy<'a>> {
         let policy = self.encoding.policy?;
@@ -252,7 +255,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Replaces the value that panicked; false if none was being encoded.
+    /// Replaces the value that panicked. Returns false if no value was being encoded.
     #[cold]
     fn replace_panicked_value(&mut self) -> bool {
         if self.value_start == 0 || self.at < self.resume_at {
@@ -277,7 +280,7 @@ impl<'a> Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// A number that is shown as a string.
+    /// Writes a number as a string.
     fn big_number(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         if let Some(key) = self.begin_number(field) {
             let alteration = text_value::push_display(self.line, value, key.max_len, None);
@@ -307,7 +310,7 @@ impl Visit for Encoder<'_> {
         }
     }
 
-    /// A number that 64 bits do not hold is a string: most readers of JSON would round it.
+    /// A number beyond 64 bits is a string: most JSON readers would round it.
     fn record_u128(&mut self, field: &Field, value: u128) {
         match u64::try_from(value) {
             Ok(value) if self.encoding.layout == Layout::Flat => self.record_u64(field, value),
@@ -373,7 +376,7 @@ impl Visit for Encoder<'_> {
         let Some(key) = self.begin(field) else {
             return self.skip(field, format_args!("{}", String::from_utf8_lossy(value)));
         };
-        // A policy reads what they say, not their digits.
+        // The policy scans the text of the bytes, not their digits.
         let instead = self
             .text_policy(key, field)
             .and_then(|text_policy| text_policy.instead_of(&String::from_utf8_lossy(value)));
@@ -386,7 +389,7 @@ impl Visit for Encoder<'_> {
             (None, Layout::Flat, _) => {
                 text_value::push_display(self.line, format_args!("{}", Hex(value)), limit, None)
             }
-            // As `fmt().json()` shows them, which is another way in a span than in an event.
+            // As `fmt().json()` shows them: differently in a span than in an event.
             (None, Layout::Nested, true) => {
                 let digits = SpacedHex(value);
                 text_value::push_display(self.line, format_args!("[{digits}]"), limit, None)
@@ -442,8 +445,8 @@ impl Visit for Encoder<'_> {
     }
 }
 
-/// An error with its causes as one string. The policy reads each of their texts on its own, as it
-/// does where they are apart: the end of one and the start of the next are no name and its value.
+/// Writes an error with its causes as one string. The policy scans each text on its own: the end of
+/// one text and the start of the next do not form a key and its value.
 fn push_error_text(
     line: &mut LineBuffer,
     error: &(dyn Error + 'static),
@@ -483,12 +486,12 @@ fn push_error_text(
     }
 }
 
-/// Of a callsite with more fields than there are bits, some share one.
+/// If a callsite has more fields than bits, some fields share a bit.
 pub(crate) fn redacted_bit(index: usize) -> u128 {
     1 << (index % 128)
 }
 
-/// [`REDACTED`] as a JSON string, in one block.
+/// [`REDACTED`] as a JSON string, padded to one block.
 const REDACTED_BLOCK: &[u8; 16] = b"\"[REDACTED]\"    ";
 
 struct Hex<'a>(&'a [u8]);

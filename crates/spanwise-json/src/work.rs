@@ -1,6 +1,6 @@
-//! Counts steps in unit tests, so that they assert how much is done and not how long it takes.
+//! A step counter for unit tests, so that they assert an amount of work and not a time.
 
-/// Counts `steps` in a unit test. Costs nothing elsewhere.
+/// Counts `steps` in a unit test. Does nothing elsewhere.
 #[inline(always)]
 pub(crate) fn step(steps: u64) {
     #[cfg(test)]
@@ -14,7 +14,7 @@ thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// The steps of this thread during `f`.
+/// Returns the steps of this thread during `f`.
 #[cfg(test)]
 pub(crate) fn count(f: impl FnOnce()) -> u64 {
     let before = STEPS.get();
@@ -50,19 +50,19 @@ mod tests {
         Box::leak(Box::new(metadata))
     }
 
-    /// What is logged, by how much of it there is.
+    /// The amount of each thing that is logged.
     struct Load {
         /// Spans inside one another.
         depth: usize,
-        /// Fields of each span: with one name in all of them, or another in each.
+        /// Fields of each span. If `repeated`, all spans have the same names.
         fields: usize,
         repeated: bool,
-        /// Fields of the event, which have the names of the spans' fields.
+        /// Fields of the event, with the names of the spans' fields.
         of_event: usize,
         max_line: usize,
     }
 
-    /// The steps of the last record and the event after it, and of all before.
+    /// The steps before the last record, and those of it and the event after it.
     fn steps(format: &Format, load: &Load) -> [u64; 2] {
         let layer = JsonLayer::new()
             .format(format.clone())
@@ -145,7 +145,7 @@ mod tests {
                 let small = steps(&format, &grow(&base, 1));
                 let large = steps(&format, &grow(&base, 8));
                 for (small, large) in small.into_iter().zip(large) {
-                    // Some work is there at first only with the larger load.
+                    // Some work is only done with the larger load.
                     let bound = 12 * small + 64 * 1024;
                     assert!(large <= bound, "{format:?}, {name}: {small}, then {large}");
                 }

@@ -1,5 +1,5 @@
-//! Everything that a user implements logs, opens spans, reads the context and panics, in each of its
-//! methods, under a global subscriber: no thread hangs, no line is torn, each line is counted.
+//! All user code logs, opens spans, reads the context and panics, in each of its methods, under a
+//! global subscriber. No thread hangs, no line is torn, and each line is counted.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ thread_local! {
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// What code of a user may do wherever it is called: all that tracing has, and then panic.
+/// Does what user code may do anywhere: everything that `tracing` offers, and then panic.
 fn misbehave(place: &str) {
     let depth = DEPTH.get();
     if depth >= 1 {
@@ -66,12 +66,12 @@ fn misbehave(place: &str) {
     let current = tracing::Span::current();
     current.record("late", number);
     drop((span, current));
-    // Each place in turn: a panic hides what would come after it.
+    // Only one place panics at a time, since a panic skips the places after it.
     assert!(!number.is_multiple_of(3), "a user's code panics in {place}");
 }
 
-/// [`misbehave`], where a panic would end the program: in a destructor while another one unwinds, or
-/// in a layer, whose panic is its caller's.
+/// [`misbehave`] where a panic would abort: in a destructor during another panic, or in a layer,
+/// whose caller gets the panic.
 fn misbehave_quietly(place: &str) {
     let _ = std::panic::catch_unwind(|| misbehave(place));
 }
@@ -140,7 +140,7 @@ impl Redact for Policy {
     }
 }
 
-/// An output whose every part misbehaves.
+/// An output of which every method misbehaves.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<String>>>);
 
@@ -196,7 +196,7 @@ impl Drop for Writer {
     }
 }
 
-/// A layer beside ours, with data of its own in our tree.
+/// Another layer, which stores its own data in the span tree.
 struct Beside {
     id: LayerId,
     spans: SpanTable<Arc<Data>>,
@@ -227,7 +227,7 @@ impl<S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>> Layer
         });
         misbehave_quietly("on_new_span");
         self.spans.insert(id, Arc::new(Data));
-        // The second drops the first.
+        // The second insert drops the first value.
         self.spans.insert(id, Arc::new(Data));
         if let Some(span) = ctx.span(id) {
             let parent = span
@@ -270,7 +270,7 @@ impl<S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>> Layer
     }
 }
 
-/// Panics of a writer's or an error's are caught by the sink, those of a policy by who asks it.
+/// The sink catches panics of writers and errors. Callers of a policy catch its panics.
 fn work() {
     for round in 0..2 {
         let request = info_span!(
@@ -295,7 +295,7 @@ fn work() {
 
 #[test]
 fn hostile_code_neither_hangs_nor_tears_lines() {
-    // A hook that logs is not for here: a panic inside a hook ends the program.
+    // No logging panic hook: a panic inside a hook aborts.
     std::panic::set_hook(Box::new(|_| ()));
     let outputs: [Output; 3] = Default::default();
     let report = SelfReport::silent();
@@ -349,7 +349,7 @@ fn hostile_code_neither_hangs_nor_tears_lines() {
         .map(|output| output.0.lock().unwrap().len())
         .sum();
     let delivered: u64 = sinks.iter().map(|sink| sink.delivered).sum();
-    // A writer whose destructor fails has written its line.
+    // A writer whose destructor panics has written its line.
     assert!(delivered <= written as u64, "{delivered} of {written}");
     assert!(sinks.iter().any(|sink| sink.write_failed > 0));
 }

@@ -1,4 +1,5 @@
-//! Timestamps in local time, in a process for each zone: a process reads its zone once.
+//! Timestamps in local time. Each zone has a process of its own, since a process reads its zone
+//! once.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,10 +20,10 @@ use spanwise_json::{JsonLayer, Timestamp};
 use spanwise_testing::support::Lines;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Seconds since 1970, and the line's timestamp.
+/// Seconds since 1970, and the expected timestamp.
 type Case = (u64, &'static str);
 
-/// By POSIX rules, which need no files of zones. Summer time begins on 29 March 2026.
+/// Zones as POSIX rules, which need no zone files. Summer time starts on 29 March 2026.
 const ZONES: &[(&str, &[Case])] = &[
     (
         "CET-1CEST,M3.5.0,M10.5.0/3",
@@ -31,12 +32,12 @@ const ZONES: &[(&str, &[Case])] = &[
             (1_774_746_000, "2026-03-29T03:00:00+02:00"),
             (1_792_889_999, "2026-10-25T02:59:59+02:00"),
             (1_792_890_000, "2026-10-25T02:00:00+01:00"),
-            // A clock that is set back.
+            // The clock is set back.
             (1_774_745_999, "2026-03-29T01:59:59+01:00"),
             (0, "1970-01-01T01:00:00+01:00"),
         ],
     ),
-    // At one minute past midnight, as in Newfoundland until 2011.
+    // Summer time starts at one minute past midnight, as in Newfoundland until 2011.
     (
         "NST3:30NDT2:30,M3.2.0/0:01,M11.1.0/0:01",
         &[
@@ -44,7 +45,7 @@ const ZONES: &[(&str, &[Case])] = &[
             (1_772_940_660, "2026-03-08T01:01:00-02:30"),
         ],
     ),
-    // Half an hour of summer time.
+    // Summer time of half an hour.
     (
         "LHST-10:30LHDT-11,M10.1.0,M4.1.0",
         &[
@@ -102,7 +103,7 @@ fn has_timestamps(cases: &[Case]) {
         clock.set(SystemTime::UNIX_EPOCH + Duration::from_secs(*seconds));
         let log = || tracing::dispatcher::with_default(&stack, || tracing::info!("now"));
         log();
-        // Also in a program with several threads.
+        // A process with several threads has local time too.
         thread::scope(|scope| scope.spawn(log).join().unwrap());
     }
     let text = lines.text();

@@ -1,5 +1,5 @@
-//! A thread looks a span up while another thread removes it. Under a global subscriber, since a
-//! scoped one sees no event of a destructor that runs inside another event.
+//! A thread looks up a span while another thread removes it. The subscriber is global: a scoped one
+//! does not see events of a destructor that runs inside another event.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
@@ -26,7 +26,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanData},
 };
 
-/// The registry, of which one look-up of a span waits until another thread has closed the span.
+/// A registry in which one look-up of a span waits until another thread has closed the span.
 #[derive(Default)]
 struct Waiting {
     registry: Registry,
@@ -104,7 +104,7 @@ impl Subscriber for Waiting {
     }
 }
 
-/// Keeps a value in each span whose destructor logs, and lets a span close when it is told to.
+/// Stores a value with a logging destructor in each span, and closes a span on request.
 struct Closing {
     is_closing: Sender<()>,
     go_on: Mutex<Receiver<()>>,
@@ -132,7 +132,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Closing {
     }
 }
 
-/// The last thread that looks at a closed span removes it, and drops what others keep in it.
+/// The last thread that looks up a closed span removes it, and drops the data of other layers in
+/// it.
 #[test]
 fn span_removal_inside_a_lookup_may_log() {
     let (is_closing, closing) = channel();

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    bytes::{Set, ends_escape, is_boundary, out_of_escape, rfind, run, run_back},
+    byte_class::ByteClass,
+    byte_search::{ends_escape, is_boundary, out_of_escape, rfind, run_end, run_start},
     work,
 };
 
@@ -20,9 +21,9 @@ pub(crate) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let domain = at + 1;
     let longest = &text[domain..text.len().min(domain + 254)];
-    let end = domain + run(longest, 0, is_domain);
+    let end = domain + run_end(longest, 0, is_domain);
     // A domain may have letters of any script, and those of a text without spaces may follow it.
-    let ascii = || domain + run(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
+    let ascii = || domain + run_end(longest, 0, |byte| is_domain(byte) && byte.is_ascii());
     let end = end_of_domain(text, domain, end).or_else(|| end_of_domain(text, domain, ascii()))?;
     Some((start, end))
 }
@@ -62,10 +63,10 @@ fn end_of_domain(text: &[u8], domain: usize, end: usize) -> Option<usize> {
 
 fn start_of_local_part(text: &[u8], at: usize) -> usize {
     let least = at.saturating_sub(64);
-    let is_part = |byte: u8| Set::LOCAL_PART.has(byte) || !byte.is_ascii();
+    let is_part = |byte: u8| ByteClass::LOCAL_PART.has(byte) || !byte.is_ascii();
     let mut start = at;
     loop {
-        start = run_back(text, start, start - least, is_part);
+        start = run_start(text, start, start - least, is_part);
         let joins = start > least + 1
             && start < at
             && b"!#$'*^~".contains(&text[start - 1])
@@ -103,7 +104,7 @@ fn letters_only(domain: &[u8]) -> &str {
 }
 
 fn is_domain(byte: u8) -> bool {
-    Set::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
+    ByteClass::ALNUM_DASH.has(byte) || byte == b'.' || !byte.is_ascii()
 }
 
 /// The character that ends at `at`, and its length.
@@ -141,7 +142,7 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
             }
             end += 1;
         }
-        let digits = run(&text[..text.len().min(end + 4)], end, |byte| {
+        let digits = run_end(&text[..text.len().min(end + 4)], end, |byte| {
             byte.is_ascii_digit()
         }) - end;
         let number = &text[end..end + digits];
@@ -157,14 +158,14 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         return None;
     }
     let address: Ipv4Addr = std::str::from_utf8(&text[start..end]).ok()?.parse().ok()?;
-    let is_shown = is_nobodys(address)
-        || is_network(text, end, &address.octets(), 24)
-        || is_called_version(text, start);
+    let is_shown = is_special_use_v4(address)
+        || is_large_network(text, end, &address.octets(), 24)
+        || has_version_label(text, start);
     (!is_shown).then_some(end)
 }
 
 /// Returns whether the address tells of no person: private, link-local, loopback and the like.
-pub(crate) fn is_nobodys(address: Ipv4Addr) -> bool {
+pub(crate) fn is_special_use_v4(address: Ipv4Addr) -> bool {
     address.is_private()
         || address.is_loopback()
         || address.is_link_local()
@@ -174,18 +175,18 @@ pub(crate) fn is_nobodys(address: Ipv4Addr) -> bool {
 }
 
 /// [`is_nobodys`] of an address of version 6, or of the address of version 4 in it.
-pub(crate) fn is_nobodys_v6(address: Ipv6Addr) -> bool {
+pub(crate) fn is_special_use_v6(address: Ipv6Addr) -> bool {
     address.is_loopback()
         || address.is_unspecified()
         || address.is_unique_local()
         || address.is_unicast_link_local()
         || address.is_multicast()
-        || address.to_ipv4_mapped().is_some_and(is_nobodys)
+        || address.to_ipv4_mapped().is_some_and(is_special_use_v4)
 }
 
 /// Returns whether the words before four numbers say that they are a version or an identifier:
 /// `app_version=1.2.3.4`, `upgraded from 1.2.3.4`, `OID 1.3.6.1`.
-fn is_called_version(text: &[u8], start: usize) -> bool {
+fn has_version_label(text: &[u8], start: usize) -> bool {
     let from = start.saturating_sub(32);
     let before = &text[from..start];
     work::step(before.len());
@@ -198,7 +199,7 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
         .map_or(0, |at| at + 1);
     let word = before[..word_end]
         .iter()
-        .rposition(|byte| !Set::KEY.has(*byte));
+        .rposition(|byte| !ByteClass::KEY.has(*byte));
     let word = &before[word.map_or(0, |at| at + 1)..word_end];
     let ends = [
         &b"version"[..],
@@ -226,11 +227,11 @@ fn is_called_version(text: &[u8], start: usize) -> bool {
 /// True if what follows the address that ends at `at` makes it the name of a network that many
 /// share: `203.0.113.0/24`. One of more bits than `longest`, or with an address in it, is as good
 /// as the address.
-fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
+fn is_large_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix(b"/")) else {
         return false;
     };
-    let digits = run(rest, 0, |byte| byte.is_ascii_digit());
+    let digits = run_end(rest, 0, |byte| byte.is_ascii_digit());
     let bits = match &rest[..digits] {
         [one] => usize::from(one - b'0'),
         [ten, one] => usize::from(ten - b'0') * 10 + usize::from(one - b'0'),
@@ -238,7 +239,7 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
     };
     let goes_on = rest
         .get(digits)
-        .is_some_and(|byte| Set::WORD.has(*byte) || *byte == b'/');
+        .is_some_and(|byte| ByteClass::WORD.has(*byte) || *byte == b'/');
     let host_is_zero = address.iter().enumerate().all(|(at, byte)| {
         let kept = bits.saturating_sub(at * 8).min(8);
         u32::from(*byte) & (0xFF_u32 >> kept) == 0
@@ -249,7 +250,7 @@ fn is_network(text: &[u8], at: usize, address: &[u8], longest: usize) -> bool {
 /// True if the word before the slash at `at` has one before it, too: `/geoip/203.0.113.7` is no
 /// version, as `nginx/1.25.3.1` is.
 fn is_in_path(text: &[u8], at: usize) -> bool {
-    let start = Set::KEY.run_back(text, at, 64);
+    let start = ByteClass::KEY.run_start(text, at, 64);
     start > 0 && text[start - 1] == b'/'
 }
 
@@ -258,11 +259,11 @@ fn is_in_path(text: &[u8], at: usize) -> bool {
 pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     // The digits of `\u003c` are among them.
     let (mut from, mut to) = (out_of_escape(text, start).min(end), end);
-    if to < text.len() && Set::WORD.has(text[to]) {
+    if to < text.len() && ByteClass::WORD.has(text[to]) {
         return None;
     }
     // `addr:fe80::1` has a key before it, which ends in a hex digit or not.
-    if from > 0 && Set::WORD.has(text[from - 1]) && !ends_escape(text, from) {
+    if from > 0 && ByteClass::WORD.has(text[from - 1]) && !ends_escape(text, from) {
         from += text[from..to].iter().position(|byte| *byte == b':')? + 1;
     } else if text[from..to].first() == Some(&b':') && text.get(from + 1) != Some(&b':') {
         from += 1;
@@ -286,6 +287,67 @@ pub(crate) fn ipv6(text: &[u8], start: usize, end: usize) -> Option<(usize, usiz
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(candidate).ok()?.parse().ok()?;
-    let is_shown = is_nobodys_v6(address) || is_network(text, to, &address.octets(), 48);
+    let is_shown = is_special_use_v6(address) || is_large_network(text, to, &address.octets(), 48);
     (!is_shown).then_some((from, to))
+}
+
+/// Whether a value under a key such as `address` is one of a network rather than of a house:
+/// `10.0.0.7:80`, `db.internal:5432`, `[::1]:80`, `https://…`, `/run/x.sock`, `0x7ffe`.
+pub(crate) fn is_network_address(value: &str) -> bool {
+    work::step(value.len());
+    let value = value.trim();
+    let value = value
+        .strip_prefix("Some(")
+        .and_then(|value| value.strip_suffix(')'))
+        .unwrap_or(value);
+    let value = value.trim_matches('"');
+    if value.is_empty() {
+        return true;
+    }
+    if value.contains("://") || value.starts_with(['/', '@']) || value.starts_with("0x") {
+        return !value.contains(char::is_whitespace);
+    }
+    let host = match value
+        .strip_prefix('[')
+        .and_then(|value| value.split_once(']'))
+    {
+        Some((inside, port))
+            if port.is_empty() || port.strip_prefix(':').is_some_and(is_number) =>
+        {
+            return inside
+                .split('%')
+                .next()
+                .is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
+        }
+        Some(_) => return false,
+        None => value,
+    };
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return true;
+    }
+    let (host, has_port) = match host.rsplit_once(':') {
+        Some((host, port)) if is_number(port) => (host, true),
+        _ => (host, false),
+    };
+    // A network (`10.0.0.0/8`), any address (`:80`), a name.
+    let (host, _) = host
+        .rsplit_once('/')
+        .filter(|(_, bits)| is_number(bits))
+        .unwrap_or((host, ""));
+    if host.parse::<std::net::IpAddr>().is_ok() || host.is_empty() && has_port {
+        return true;
+    }
+    let is_label = |label: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+        !label.is_empty() && label.bytes().all(is_part)
+    };
+    let is_name = !host.is_empty() && host.split('.').all(is_label);
+    let top = host.rsplit('.').next().unwrap_or(host);
+    let has_top =
+        host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_name && (has_top || has_port || matches!(host, "localhost" | "unknown"))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -5,8 +5,9 @@
 //! holds for its line, up to a `|`, `;` or `&&`.
 
 use crate::{
-    bytes::{Set, after_escape, find, has_at, is_space, run},
-    credential, prose, urls, values,
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, is_space, matches_at, run_end},
+    credential, urls, value_end, word_lists,
 };
 
 /// What follows a name or a letter.
@@ -148,14 +149,14 @@ pub(crate) fn arguments<'t>(text: &'t str, mut found: impl FnMut(Argument<'t>)) 
     let mut line = Line::default();
     let mut at = 0;
     loop {
-        let start = run(bytes, at, is_space);
+        let start = run_end(bytes, at, is_space);
         if find(&bytes[..start], b'\n', at).is_some() {
             line = Line::default();
         }
         if start >= bytes.len() {
             return;
         }
-        let end = run(bytes, start, |byte| !is_space(byte));
+        let end = run_end(bytes, start, |byte| !is_space(byte));
         at = line.word(text, start, end, &mut found).max(end);
     }
 }
@@ -212,9 +213,11 @@ impl Line {
         let is_last = bytes[stop..end].iter().any(|byte| b".;:)".contains(byte));
         if word.first() == Some(&b'-') {
             let is_flag = self.flag(text, start, stop, found);
-            let name = start + run(word, 0, |byte| byte == b'-');
-            let is_name =
-                stop - name >= 2 && bytes[name..stop].iter().all(|byte| Set::KEY.has(*byte));
+            let name = start + run_end(word, 0, |byte| byte == b'-');
+            let is_name = stop - name >= 2
+                && bytes[name..stop]
+                    .iter()
+                    .all(|byte| ByteClass::KEY.has(*byte));
             let is_long = name - start == 2 || name - start == 1 && stop - name >= 4;
             if !is_flag && is_name && is_long && !is_last {
                 self.expected = Some(Expected::Named(name, stop));
@@ -239,7 +242,7 @@ impl Line {
         let bytes = text.as_bytes();
         let word = &bytes[start..stop];
         for (_, flag) in self
-            .of(self.ready)
+            .flags_in(self.ready)
             .filter(|(_, flag)| !flag.letters.is_empty())
         {
             let letters = flag.letters.as_bytes();
@@ -287,7 +290,7 @@ impl Line {
         (is_several && word.last() == letters.last()).then_some(word.len())
     }
 
-    fn of(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
+    fn flags_in(&self, bits: u64) -> impl Iterator<Item = (usize, &'static Flag)> + use<> {
         let flags = FLAGS.iter().enumerate();
         flags.filter(move |(index, _)| bits >> index & 1 != 0)
     }
@@ -303,7 +306,7 @@ impl Line {
         let word = &bytes[start..stop];
         let mut setting = false;
         for (_, flag) in self
-            .of(self.ready)
+            .flags_in(self.ready)
             .filter(|(_, flag)| flag.letters.is_empty())
         {
             match flag.form {
@@ -328,13 +331,13 @@ impl Line {
                 _ => {}
             }
         }
-        let is_name = word.len() > 3 && word.iter().all(|byte| Set::KEY.has(*byte));
+        let is_name = word.len() > 3 && word.iter().all(|byte| ByteClass::KEY.has(*byte));
         if setting && is_name && self.words == 0 {
             self.expected = Some(Expected::Named(start, stop));
         }
         self.words += 1;
         // A path, a quote or an escape may stand before it.
-        let begun = Set::KEY.run_back(word, word.len(), 32);
+        let begun = ByteClass::KEY.run_start(word, word.len(), 32);
         let name = after_escape(bytes, start + begun).min(stop);
         let name = &bytes[name..stop];
         for (index, flag) in FLAGS.iter().enumerate() {
@@ -346,7 +349,7 @@ impl Line {
                 }
             }
         }
-        for (index, flag) in self.of(self.commands) {
+        for (index, flag) in self.flags_in(self.commands) {
             if !flag.after.is_empty() && flag.after.as_bytes() == word {
                 self.ready |= 1 << index;
                 self.words = 0;
@@ -357,10 +360,10 @@ impl Line {
 
 /// A value, in quotes or not.
 fn value(text: &[u8], start: usize) -> (usize, usize) {
-    let slashes = run(text, start, |byte| byte == b'\\') - start;
+    let slashes = run_end(text, start, |byte| byte == b'\\') - start;
     match text.get(start + slashes) {
         Some(mark @ (b'"' | b'\'')) => {
-            values::quoted(text, start + slashes + 1, *mark, slashes, None)
+            value_end::quoted(text, start + slashes + 1, *mark, slashes, None)
         }
         _ => (start, urls::end_of_run(text, start)),
     }
@@ -374,49 +377,57 @@ fn push<'t>(
     found: &mut impl FnMut(Argument<'t>),
 ) {
     let bytes = text.as_bytes();
-    let says = &bytes[start..end];
+    let content = &bytes[start..end];
     let mut start = start;
     match expected {
         Expected::Named(from, to) => {
             let key = &text[from..to];
-            if !is_prose(says, &bytes[from..to]) {
+            if !is_prose(content, &bytes[from..to]) {
                 found(Argument::Option { key, start, end });
             }
             return;
         }
-        Expected::Form(Form::AfterMark(mark)) => match find(says, mark, 0) {
+        Expected::Form(Form::AfterMark(mark)) => match find(content, mark, 0) {
             Some(at) => start += at + 1,
             None => return,
         },
         Expected::Form(Form::AfterPass) => {
-            if !has_at(bytes, start, b"pass:") {
+            if !matches_at(bytes, start, b"pass:") {
                 return;
             }
             start += b"pass:".len();
         }
         Expected::Form(_) => {}
     }
-    let says = &bytes[start..end];
-    if start < end && !credential::is_placeholder(says) {
+    let content = &bytes[start..end];
+    if start < end && !credential::is_placeholder(content) {
         found(Argument::Secret { start, end });
     }
 }
 
 /// Returns whether a word after an option goes on in a sentence, or names what is expected:
 /// `pass --token to log in`, `--password PASSWORD`.
-fn is_prose(says: &[u8], name: &[u8]) -> bool {
-    let lists = [prose::STATES, prose::LEADS, prose::FUNCTION, prose::OPTIONS];
-    let plain = says
+fn is_prose(content: &[u8], name: &[u8]) -> bool {
+    let lists = [
+        word_lists::STATES,
+        word_lists::SENTENCE_STARTS,
+        word_lists::FUNCTION_WORDS,
+        word_lists::OPTIONS,
+    ];
+    let plain = content
         .strip_suffix(b",")
-        .or_else(|| says.strip_suffix(b"."))
-        .unwrap_or(says);
+        .or_else(|| content.strip_suffix(b"."))
+        .unwrap_or(content);
     let is_upper = plain
         .iter()
         .all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
-    credential::is_placeholder(says)
-        || matches!(says, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
-        || says.len() <= 24 && lists.iter().any(|list| prose::is_in(list, plain))
-        || says.len() <= 64 && is_upper && is_end_of(plain, name)
+    credential::is_placeholder(content)
+        || matches!(content, [b'[' | b'(' | b'<' | b'|' | b'=', rest @ ..] if rest.iter().all(|byte| !byte.is_ascii_digit()))
+        || content.len() <= 24
+            && lists
+                .iter()
+                .any(|list| word_lists::contains_word(list, plain))
+        || content.len() <= 64 && is_upper && is_end_of(plain, name)
 }
 
 /// Returns whether a name ends with these letters, in any case and without marks.
@@ -453,7 +464,7 @@ mod tests {
 
     /// A row that no literal of a detector leads to is never asked.
     #[test]
-    fn each_command_of_the_table_is_read() {
+    fn all_listed_commands_are_parsed() {
         for flag in FLAGS.iter().filter(|flag| flag.command != "set") {
             let secret = match flag.form {
                 Form::AfterMark(mark) => format!("ada{}Mo0nRi55", char::from(mark)),
@@ -472,9 +483,9 @@ mod tests {
             };
             let words = [command, flag.after, flag.letters].join(" ");
             let line = format!("{}{gap}{secret}", words.trim_end().replace("  ", " "));
-            let mut hits = Vec::new();
-            let signs = scan::detect(line.as_bytes(), u32::MAX, &mut hits);
-            assert!(signs.may_have_command_line(), "`{line}` is not read");
+            let mut matches = Vec::new();
+            let stats = scan::detect(line.as_bytes(), u32::MAX, &mut matches);
+            assert!(stats.may_have_command_line(), "`{line}` is not read");
         }
     }
 }

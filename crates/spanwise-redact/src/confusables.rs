@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_looks_like_one_other() {
+    fn lookalikes_are_unique() {
         for pair in LETTERS.windows(2) {
             assert!(pair[0].0 < pair[1].0, "{pair:?}");
         }

@@ -11,20 +11,21 @@
 //!
 //! A rule of the user hides every value, so none of this is asked for one.
 
-mod ends;
+mod extent;
 mod placeholder;
-mod shapes;
+mod word_shapes;
 
 use crate::{
-    bytes::{Set, is_space, line_from},
-    prose, values, work,
+    byte_class::ByteClass,
+    byte_search::{is_space, line_from},
+    value_end, word_lists, work,
 };
-use shapes::{
+use word_shapes::{
     is_count, is_duration, is_error_name, is_module, is_name, is_path, is_plain, is_type,
     is_variable,
 };
 
-pub(crate) use ends::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
+pub(crate) use extent::{end_of_code, end_of_groups, end_of_person, end_of_phrase};
 pub(crate) use placeholder::{is_absent, is_nothing, is_placeholder};
 
 /// Sentences are read no further.
@@ -32,7 +33,7 @@ pub(crate) const MAX_LINE_LEN: usize = 96;
 
 /// What a bare value after `key: ` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum ValueReading {
     /// No credential: a sentence, a state, a count.
     Prose,
     /// A credential: the value as its grammar delimits it.
@@ -43,7 +44,7 @@ pub(crate) enum Reading {
 
 /// What a key says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
+pub(crate) enum KeySubject {
     /// Words are the secret: a passphrase, a mnemonic.
     Phrase,
     /// One word is the secret, and may be a word of a language: a password.
@@ -56,7 +57,7 @@ pub(crate) enum About {
     Person,
 }
 
-impl About {
+impl KeySubject {
     pub(crate) fn key(key: &str) -> Self {
         let key = key.as_bytes();
         let has = |parts: &[&str]| parts.iter().any(|part| contains(key, part.as_bytes()));
@@ -81,30 +82,30 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Reads the bare value after `key: `; `text` begins with it.
-pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
+pub(crate) fn read_after_colon(text: &[u8], about: KeySubject) -> ValueReading {
     let line = line_from(text, 0, MAX_LINE_LEN);
     work::step(line.len());
     // `Authorization: Bearer <token>`
     if is_placeholder(line) {
-        return Reading::Prose;
+        return ValueReading::Prose;
     }
     // A list, a tuple or a map as `{:#?}` writes them, an element a line.
     if matches!(line.trim_ascii(), b"[" | b"(" | b"{") {
-        return Reading::Value;
+        return ValueReading::Value;
     }
     // `wrong password: got tulip9931` says it after all.
     let credential = |most: usize| {
         let mut words = words_of(line).skip(1).take(most);
         let (at, word) = words.find(|(_, word)| is_credential(word))?;
-        Some(Reading::Through(at + word.len()))
+        Some(ValueReading::Through(at + word.len()))
     };
     if is_prose(line, about, 0) {
-        let found = if about == About::Password {
+        let found = if about == KeySubject::Password {
             credential(16)
         } else {
             None
         };
-        return found.unwrap_or(Reading::Prose);
+        return found.unwrap_or(ValueReading::Prose);
     }
     let first = words_of(line)
         .next()
@@ -112,15 +113,22 @@ pub(crate) fn after_colon(text: &[u8], about: About) -> Reading {
     let is_struct = words_of(line)
         .nth(1)
         .is_some_and(|(_, second)| b"({[".contains(&second[0]));
-    let lists = [prose::OPENERS, prose::LEADS, prose::STATES];
-    let is_word = !is_struct && lists.iter().any(|list| prose::is_in(list, first));
+    let lists = [
+        word_lists::SENTENCE_OPENERS,
+        word_lists::SENTENCE_STARTS,
+        word_lists::STATES,
+    ];
+    let is_word = !is_struct
+        && lists
+            .iter()
+            .any(|list| word_lists::contains_word(list, first));
     let found = if is_word { credential(4) } else { None };
-    found.unwrap_or(Reading::Value)
+    found.unwrap_or(ValueReading::Value)
 }
 
 /// Returns whether a text in quotes reads as a sentence: several words, the first of them known.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
-    text.len() <= 256 && text.contains(&b' ') && is_prose(text, About::Password, 0)
+    text.len() <= 256 && text.contains(&b' ') && is_prose(text, KeySubject::Password, 0)
 }
 
 /// The words of a line, each with its place.
@@ -144,7 +152,7 @@ fn words_of(line: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// Of a pair only its value counts: `order=42` is none.
 fn is_credential(word: &[u8]) -> bool {
     let word = trim(word);
-    let name = Set::KEY.run(word, 0);
+    let name = ByteClass::KEY.run_end(word, 0);
     let word = match word.get(name) {
         Some(b'=') if name > 0 => trim(&word[name + 1..]),
         _ => word,
@@ -154,7 +162,10 @@ fn is_credential(word: &[u8]) -> bool {
         .iter()
         .filter(|byte| byte.is_ascii_alphabetic())
         .count();
-    word.len() >= 6 && digits >= 1 && letters >= 1 && !prose::is_in(prose::NAMES, word)
+    word.len() >= 6
+        && digits >= 1
+        && letters >= 1
+        && !word_lists::contains_word(word_lists::NAMES, word)
 }
 
 /// Returns whether a word is a credential by itself: letters and digits mixed, and nothing that a
@@ -181,7 +192,7 @@ pub(crate) fn is_value(word: &[u8]) -> bool {
         && !is_path(word)
         && !is_duration(word)
         && !is_placeholder(word)
-        && !parts.any(|part| prose::is_in(prose::NAMES, part))
+        && !parts.any(|part| word_lists::contains_word(word_lists::NAMES, part))
 }
 
 fn trim(word: &[u8]) -> &[u8] {
@@ -197,7 +208,7 @@ fn trim(word: &[u8]) -> &[u8] {
     &word[start..end]
 }
 
-fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
+fn is_prose(line: &[u8], about: KeySubject, depth: u8) -> bool {
     let mut words = words_of(line);
     let Some((at, first)) = words.next() else {
         return false;
@@ -216,12 +227,12 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if first[0] == b'!' && second == Some(b"|") && is_plain(word) {
         return true;
     }
-    let is_thing = matches!(about, About::Thing | About::Code);
+    let is_thing = matches!(about, KeySubject::Thing | KeySubject::Code);
     if is_type(first) || is_thing && is_module(word) || is_variable(first) {
         return true;
     }
     if is_duration(word) {
-        return about == About::Thing;
+        return about == KeySubject::Thing;
     }
     // A mark before the first word opens something, or the value is no word.
     if first
@@ -240,21 +251,21 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if is_struct {
         return false;
     }
-    let is_state = prose::is_in(prose::STATES, word);
-    let is_opener = prose::is_in(prose::OPENERS, word);
-    let is_lead = is_opener || prose::is_in(prose::LEADS, word);
-    if about == About::Phrase {
+    let is_state = word_lists::contains_word(word_lists::STATES, word);
+    let is_opener = word_lists::contains_word(word_lists::SENTENCE_OPENERS, word);
+    let is_lead = is_opener || word_lists::contains_word(word_lists::SENTENCE_STARTS, word);
+    if about == KeySubject::Phrase {
         let sentence = is_plain(word)
             && words_of(line)
                 .take(4)
-                .any(|(_, word)| prose::is_in(prose::FUNCTION, trim(word)));
+                .any(|(_, word)| word_lists::contains_word(word_lists::FUNCTION_WORDS, trim(word)));
         return sentence || second.is_none() && is_state;
     }
     if first.last() == Some(&b':') && second.is_some() && depth < 3 {
         // A chain of errors: `stock-db: permission denied`.
         let is_named = is_thing && (is_plain(word) || is_name(word));
-        let is_thing_named = is_lead && !prose::is_in(prose::CHOSEN, word);
-        let is_lead = is_opener || is_lead && about != About::Password;
+        let is_thing_named = is_lead && !word_lists::contains_word(word_lists::PASSWORD_LIKE, word);
+        let is_lead = is_opener || is_lead && about != KeySubject::Password;
         let is_lead = is_lead || is_thing_named && is_prose(rest, about, depth + 1);
         return is_state || is_lead || is_named && is_prose(rest, about, depth + 1);
     }
@@ -265,7 +276,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     if !is_plain(word) && !is_state {
         // `SameSite must be …`
         let is_camel = word.len() <= 20 && word.iter().all(u8::is_ascii_alphabetic);
-        let is_verb = |second: &[u8]| prose::is_in(prose::VERBS, trim(second));
+        let is_verb = |second: &[u8]| word_lists::contains_word(word_lists::VERBS, trim(second));
         return is_thing && is_camel && second.is_some_and(is_verb);
     }
     let is_participle = is_thing
@@ -281,9 +292,15 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
     };
     let next = trim(second);
     // `Authorization: token …` has a credential after the scheme, unless a sentence goes on.
-    if values::is_scheme(word) && about != About::Password {
-        let lists = [prose::STATES, prose::VERBS, prose::FUNCTION];
-        return lists.iter().any(|list| prose::is_in(list, next));
+    if value_end::is_scheme(word) && about != KeySubject::Password {
+        let lists = [
+            word_lists::STATES,
+            word_lists::VERBS,
+            word_lists::FUNCTION_WORDS,
+        ];
+        return lists
+            .iter()
+            .any(|list| word_lists::contains_word(list, next));
     }
     let goes_on = next.is_empty()
         || is_plain(next)
@@ -298,31 +315,41 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
         || is_error_name(next, about);
     let is_known = |word: &[u8]| {
         let lists = [
-            prose::STATES,
-            prose::OPENERS,
-            prose::LEADS,
-            prose::VERBS,
-            prose::FUNCTION,
+            word_lists::STATES,
+            word_lists::SENTENCE_OPENERS,
+            word_lists::SENTENCE_STARTS,
+            word_lists::VERBS,
+            word_lists::FUNCTION_WORDS,
         ];
-        lists.iter().any(|list| prose::is_in(list, word))
+        lists
+            .iter()
+            .any(|list| word_lists::contains_word(list, word))
     };
     let is_pair = second.contains(&b'=')
         || second.last() == Some(&b':') && !is_known(next) && !next.iter().all(u8::is_ascii_digit);
     if is_pair {
         return false;
     }
-    if is_lead && !is_opener && about == About::Password {
+    if is_lead && !is_opener && about == KeySubject::Password {
         // `password: root from …`: a thing of a sentence does something, and is no password then.
-        let is_verb = prose::is_in(prose::VERBS, next) || prose::is_in(prose::STATES, next);
-        let is_auxiliary = prose::is_in(prose::AUXILIARIES, next);
+        let is_verb = word_lists::contains_word(word_lists::VERBS, next)
+            || word_lists::contains_word(word_lists::STATES, next);
+        let is_auxiliary = word_lists::contains_word(word_lists::AUXILIARIES, next);
         // `signature verification failed`
         let third = words_of(line).nth(2).map(|(_, word)| trim(word));
         let is_later = || {
-            let lists = [prose::VERBS, prose::STATES];
-            let is_noun = prose::is_in(prose::LEADS, next);
-            is_noun && third.is_some_and(|third| lists.iter().any(|list| prose::is_in(list, third)))
+            let lists = [word_lists::VERBS, word_lists::STATES];
+            let is_noun = word_lists::contains_word(word_lists::SENTENCE_STARTS, next);
+            is_noun
+                && third.is_some_and(|third| {
+                    lists
+                        .iter()
+                        .any(|list| word_lists::contains_word(list, third))
+                })
         };
-        return is_auxiliary || (is_verb || is_later()) && !prose::is_in(prose::CHOSEN, word);
+        return is_auxiliary
+            || (is_verb || is_later())
+                && !word_lists::contains_word(word_lists::PASSWORD_LIKE, word);
     }
     if is_lead {
         return goes_on;
@@ -338,7 +365,7 @@ fn is_prose(line: &[u8], about: About, depth: u8) -> bool {
             .map(trim)
             .take(3)
     };
-    prose::is_in(prose::VERBS, next)
+    word_lists::contains_word(word_lists::VERBS, next)
         || match sentence().count() {
             3 => true,
             2 => sentence().any(is_known),
@@ -360,19 +387,19 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
         let upper = part.iter().all(u8::is_ascii_uppercase);
         part.len() <= 14 && (part.is_empty() || part[0].is_ascii_alphabetic() && (lower || upper))
     };
-    let camel = value.len() <= 24 && is_error_name(value, About::Thing);
+    let camel = value.len() <= 24 && is_error_name(value, KeySubject::Thing);
     value.len() <= 64 && (value.split(|byte| b"_-.+/".contains(byte)).all(is_part) || camel)
 }
 
 /// Returns whether a text in quotes after `key: ` is the name of a thing that the sentence goes on
 /// about: `` token: `lease_id` not found ``.
-pub(crate) fn is_subject(name: &[u8], rest: &[u8]) -> bool {
+pub(crate) fn is_sentence_subject(name: &[u8], rest: &[u8]) -> bool {
     let is_name = is_name(name) && !name.iter().any(u8::is_ascii_digit);
     let line = line_from(rest, 0, MAX_LINE_LEN);
     // ` not found`, ` has expired`: no bracket, and no next field.
     let first = words_of(line).next().map_or(&line[..0], |(_, word)| word);
-    let is_verb = prose::is_in(prose::VERBS, trim(first));
-    is_name && line.starts_with(b" ") && is_verb && is_prose(line, About::Password, 0)
+    let is_verb = word_lists::contains_word(word_lists::VERBS, trim(first));
+    is_name && line.starts_with(b" ") && is_verb && is_prose(line, KeySubject::Password, 0)
 }
 
 /// What the size of a salt or of a token is measured in.
@@ -380,7 +407,7 @@ const SIZES: &[&str] = &["bit", "bits", "byte", "bytes", "characters", "chars"];
 
 /// Returns whether a key is about something else than a password: `PWD` with the path of a working
 /// directory, and `pass` with the number of tests beside those that fail.
-pub(crate) fn is_of_another_thing(key: &str, value: &[u8], rest: &[u8]) -> bool {
+pub(crate) fn has_other_meaning(key: &str, value: &[u8], rest: &[u8]) -> bool {
     let is_key = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     if is_key(&["pwd", "oldpwd"]) {
         return value == b"/" || value.len() <= 256 && is_path(value);
@@ -391,9 +418,10 @@ pub(crate) fn is_of_another_thing(key: &str, value: &[u8], rest: &[u8]) -> bool 
     }
     // `salt=16 bytes`
     let is_size = (1..=3).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    if is_size && About::key(key) == About::Thing {
+    if is_size && KeySubject::key(key) == KeySubject::Thing {
         let unit = words_of(line_from(rest, 0, 16)).next();
-        return unit.is_some_and(|(at, unit)| at == 1 && prose::is_in(SIZES, trim(unit)));
+        return unit
+            .is_some_and(|(at, unit)| at == 1 && word_lists::contains_word(SIZES, trim(unit)));
     }
     let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
     let near = || line_from(rest, 0, 48);

@@ -18,9 +18,9 @@
 //! ```
 //! use std::sync::Arc;
 //! use spanwise_json::JsonLayer;
-//! use spanwise_redact::{Action, Changes, Policy};
+//! use spanwise_redact::{Action, PolicyOverrides, Policy};
 //!
-//! let changes: Changes = "+employee_no,-session".parse()?;
+//! let changes: PolicyOverrides = "+employee_no,-session".parse()?;
 //! let policy = changes.apply(Policy::secrets_and_pii().hide_with("iban", Action::KeepLast(4))?);
 //! let layer = match policy {
 //!     Some(policy) => JsonLayer::new().redact(Arc::new(policy)),
@@ -78,7 +78,7 @@
 //!
 //! # Settings
 //!
-//! [`Changes`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to
+//! [`PolicyOverrides`] is what `LOG_REDACT` says: `on`, `off`, or keys, detectors and the tier `pii` to
 //! hide and to show, such as `+employee_no,-session,-card,+pii`.
 //!
 //! # Features
@@ -95,40 +95,48 @@
 //! [`Policy::without_detector`]. *Something secret is shown*: [`Policy::hide`] its key.
 
 mod addresses;
-mod bytes;
+mod builtin_keys;
+mod builtin_rules;
+mod byte_class;
+mod byte_search;
 mod classified;
 mod commands;
 mod confusables;
+mod context_tracker;
 mod credential;
 mod detector;
-mod document;
-mod elements;
-mod encoded;
 mod error;
-mod inserts;
-mod json;
+mod json_paths;
+mod json_strings;
+mod key_pattern;
 mod keys;
-mod literals;
-mod mentions;
-mod names;
+mod normalized_key;
 mod numbers;
-mod pairs;
+mod pair_lexer;
+mod pair_value;
+mod percent_encoded;
 mod policy;
-mod prose;
+mod policy_overrides;
+mod prefix_filter;
+mod prose_pairs;
 #[cfg(feature = "pseudonyms")]
 mod pseudonym;
 mod scan;
-mod setting;
+mod sql_inserts;
 mod tokens;
+mod trigrams;
 mod urls;
-mod values;
-mod words;
+mod value_boundary;
+mod value_end;
+mod vocabulary;
+mod word_lists;
 mod work;
+mod xml_elements;
 
 pub use classified::{Classified, serialize_redacted};
 pub use detector::Detector;
 pub use error::RuleError;
 pub use policy::{Action, Policy};
+pub use policy_overrides::PolicyOverrides;
 #[cfg(feature = "pseudonyms")]
 pub use pseudonym::PseudonymKey;
-pub use setting::Changes;

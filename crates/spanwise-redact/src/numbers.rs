@@ -1,8 +1,9 @@
 //! Cards, social security numbers and bank accounts: digits that prove what they are.
 
 use crate::{
-    bytes::{Set, is_boundary, run, run_back},
-    names::TRUSTED,
+    builtin_keys::TRUSTED_IDS,
+    byte_class::ByteClass,
+    byte_search::{is_boundary, run_end, run_start},
     work,
 };
 
@@ -38,10 +39,10 @@ pub(crate) fn card(text: &[u8], start: usize) -> Option<usize> {
             }
             next => {
                 let ends =
-                    !next.is_some_and(|byte| Set::WORD.has(*byte)) && !has_fraction(text, at);
+                    !next.is_some_and(|byte| ByteClass::WORD.has(*byte)) && !has_fraction(text, at);
                 // One point alone is that of a fraction.
                 let is_whole = ends && dots != 1;
-                if is_whole && is_card(&digits[..count]) && is_printed_so(&groups[..=group]) {
+                if is_whole && is_card(&digits[..count]) && is_card_grouping(&groups[..=group]) {
                     best = Some(at);
                 }
                 let goes_on = matches!(next, Some(b' ' | b'-' | b'.'))
@@ -64,11 +65,11 @@ fn is_trusted(text: &[u8], start: usize) -> bool {
     const MAX_NAME_LEN: usize = 32;
     const TRACE_ID_LEN: usize = 32;
     if text[..start].ends_with(b"-") {
-        let trace_id = Set::HEX.run_back(text, start - 1, TRACE_ID_LEN + 1);
+        let trace_id = ByteClass::HEX.run_start(text, start - 1, TRACE_ID_LEN + 1);
         return start - 1 - trace_id == TRACE_ID_LEN;
     }
-    let key = run_back(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
-    let name = &text[Set::KEY.run_back(text, key, MAX_NAME_LEN)..key];
+    let key = run_start(text, start, 16, |byte| b"=: \"'\\".contains(&byte));
+    let name = &text[ByteClass::KEY.run_start(text, key, MAX_NAME_LEN)..key];
     let is_name = |trusted: &&str| {
         let trusted = trusted.bytes().rev().filter(|byte| *byte != b' ');
         let mut name = name
@@ -78,7 +79,7 @@ fn is_trusted(text: &[u8], start: usize) -> bool {
         let mut pairs = trusted.map(|letter| name.next().map(|byte| (byte, letter)));
         pairs.all(|pair| pair.is_some_and(|(byte, letter)| byte.to_ascii_lowercase() == letter))
     };
-    key < start && TRUSTED.iter().any(is_name)
+    key < start && TRUSTED_IDS.iter().any(is_name)
 }
 
 /// Returns whether digits that end at `at` go on after a point: `4111111111111111.5`.
@@ -86,7 +87,7 @@ fn has_fraction(text: &[u8], at: usize) -> bool {
     text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit)
 }
 
-fn is_printed_so(groups: &[u8]) -> bool {
+fn is_card_grouping(groups: &[u8]) -> bool {
     matches!(
         groups,
         [_] | [4, 4, 4, 4]
@@ -124,10 +125,10 @@ fn is_card(digits: &[u8]) -> bool {
         _ => false,
     };
     // A number of one digit over and over passes the check by chance.
-    issued && digits[1..].iter().any(|digit| *digit != digits[0]) && luhn(digits)
+    issued && digits[1..].iter().any(|digit| *digit != digits[0]) && passes_luhn(digits)
 }
 
-fn luhn(digits: &[u8]) -> bool {
+fn passes_luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
@@ -177,7 +178,7 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
     work::step(usize::from(length));
     while count < usize::from(length) {
         match text.get(at) {
-            Some(byte) if Set::UPPER_ALNUM.has(*byte) => {
+            Some(byte) if ByteClass::UPPER_ALNUM.has(*byte) => {
                 account[count] = *byte;
                 count += 1;
             }
@@ -201,9 +202,9 @@ pub(crate) fn iban(text: &[u8], start: usize) -> Option<usize> {
 /// True if `start..end` is part of 36 characters written as a UUID.
 fn is_in_uuid(text: &[u8], start: usize, end: usize) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-    let is_part = |byte: u8| Set::HEX.has(byte) || byte == b'-';
-    let from = run_back(text, start, 36, is_part);
-    let to = run(&text[..text.len().min(end + 36)], end, is_part);
+    let is_part = |byte: u8| ByteClass::HEX.has(byte) || byte == b'-';
+    let from = run_start(text, start, 36, is_part);
+    let to = run_end(&text[..text.len().min(end + 36)], end, is_part);
     let groups = text[from..to].split(|byte| *byte == b'-');
     groups.map(<[u8]>::len).eq(GROUPS)
 }

@@ -1,6 +1,6 @@
 //! [`Policy`]: the rules, and what is done with what they find.
 
-mod text;
+mod redact_text;
 
 #[cfg(feature = "pseudonyms")]
 use std::sync::atomic::AtomicBool;
@@ -19,12 +19,14 @@ use spanwise_core::{KeyVerdict, REDACTED, Redact};
 
 use crate::{
     Detector, RuleError,
-    keys::{Decision, Keys, Origin, Pattern, is_network_address},
+    addresses::is_network_address,
+    builtin_rules::{RULES, Tier},
+    key_pattern::Pattern,
+    keys::{KeyDecision, Keys, Origin},
     scan,
-    words::{RULES, Tier},
 };
 #[cfg(feature = "pseudonyms")]
-use crate::{PseudonymKey, keys::Normal};
+use crate::{PseudonymKey, normalized_key::NormalizedKey};
 
 /// What must not be logged, and what is shown instead. Cheap to clone; clones share their counters.
 ///
@@ -54,20 +56,20 @@ pub struct Policy {
     #[cfg(feature = "pseudonyms")]
     report: SelfReport,
     #[cfg(feature = "pseudonyms")]
-    told: Arc<AtomicBool>,
+    missing_key_reported: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
 struct Rules {
     keys: Keys,
     /// What each rule about keys does.
-    outcomes: Vec<Outcome>,
+    rule_states: Vec<RuleState>,
     /// What each detector does.
-    detectors: [Outcome; Detector::ALL.len()],
+    detectors: [RuleState; Detector::ALL.len()],
     /// One bit a detector.
-    detected: u32,
+    enabled_detectors: u32,
     /// Only these keys are shown.
-    allowed: Option<Allowed>,
+    allowed: Option<AllowList>,
     action: Action,
     #[cfg(feature = "pseudonyms")]
     key: Option<PseudonymKey>,
@@ -75,14 +77,14 @@ struct Rules {
 
 /// The keys of [`Policy::allow_only`].
 #[derive(Debug, Clone)]
-struct Allowed {
+struct AllowList {
     keys: Vec<Pattern>,
     /// Rules that were added to it, which hide what is allowed, each with its number.
     hidden: Vec<(Pattern, usize)>,
 }
 
 #[derive(Debug, Clone)]
-struct Outcome {
+struct RuleState {
     name: String,
     /// The policy's, if none is given.
     action: Option<Action>,
@@ -117,13 +119,13 @@ impl Policy {
         let mut policy = Self {
             rules: Arc::new(Rules {
                 keys: Keys::secrets(),
-                outcomes: RULES
+                rule_states: RULES
                     .named()
                     .iter()
-                    .map(|(name, _)| Outcome::new(name))
+                    .map(|(name, _)| RuleState::new(name))
                     .collect(),
-                detectors: Detector::ALL.map(|detector| Outcome::new(detector.name())),
-                detected: 0,
+                detectors: Detector::ALL.map(|detector| RuleState::new(detector.name())),
+                enabled_detectors: 0,
                 allowed: None,
                 action: Action::Redact,
                 #[cfg(feature = "pseudonyms")]
@@ -132,10 +134,11 @@ impl Policy {
             #[cfg(feature = "pseudonyms")]
             report: SelfReport::default(),
             #[cfg(feature = "pseudonyms")]
-            told: Arc::default(),
+            missing_key_reported: Arc::default(),
         };
         let secret = Detector::ALL.iter().filter(|detector| !detector.is_pii());
-        policy.rules_mut().detected = secret.fold(0, |bits, detector| bits | scan::bit(*detector));
+        policy.rules_mut().enabled_detectors =
+            secret.fold(0, |bits, detector| bits | scan::detector_bit(*detector));
         policy
     }
 
@@ -151,35 +154,37 @@ impl Policy {
         let rules = self.rules_mut();
         for rule in pii() {
             rules.keys.switch(rule, true);
-            let outcome = &mut rules.outcomes[rule];
-            outcome.action = action.or(outcome.action);
+            let state = &mut rules.rule_states[rule];
+            state.action = action.or(state.action);
         }
         for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
-            self = self.look_for(detector);
-            let outcome = &mut self.rules_mut().detectors[detector as usize];
-            outcome.action = action.or(outcome.action);
+            self = self.enable_detector(detector);
+            let state = &mut self.rules_mut().detectors[detector as usize];
+            state.action = action.or(state.action);
         }
         self
     }
 
     /// Without the rules of [`with_pii`](Self::with_pii), but for these.
-    pub(crate) fn without_pii(mut self, but: &[Pattern]) -> Self {
+    pub(crate) fn without_pii(mut self, except: &[Pattern]) -> Self {
         let rules = self.rules_mut();
         for rule in pii() {
-            let stays = but.iter().any(|pattern| pattern.built_in() == Some(rule));
+            let stays = except
+                .iter()
+                .any(|pattern| pattern.built_in() == Some(rule));
             rules.keys.switch(rule, stays);
         }
         for detector in Detector::ALL.into_iter().filter(|one| one.is_pii()) {
-            if !but.iter().any(|one| one.detector() == Some(detector)) {
-                rules.detected &= !scan::bit(detector);
+            if !except.iter().any(|one| one.detector() == Some(detector)) {
+                rules.enabled_detectors &= !scan::detector_bit(detector);
             }
         }
         self
     }
 
     /// [`detect`](Self::detect), with the action that it has.
-    pub(crate) fn look_for(mut self, detector: Detector) -> Self {
-        self.rules_mut().detected |= scan::bit(detector);
+    pub(crate) fn enable_detector(mut self, detector: Detector) -> Self {
+        self.rules_mut().enabled_detectors |= scan::detector_bit(detector);
         self
     }
 
@@ -202,7 +207,7 @@ impl Policy {
     pub fn allow_only<'k>(keys: impl IntoIterator<Item = &'k str>) -> Result<Self, RuleError> {
         let allowed: Result<Vec<Pattern>, RuleError> = keys.into_iter().map(str::parse).collect();
         let mut policy = Self::secrets_and_pii();
-        policy.rules_mut().allowed = Some(Allowed {
+        policy.rules_mut().allowed = Some(AllowList {
             keys: allowed?,
             hidden: Vec::new(),
         });
@@ -235,7 +240,7 @@ impl Policy {
         let built_in = pattern.built_in();
         let rule = self.add(pattern);
         for rule in built_in.into_iter().chain([rule]) {
-            self.rules_mut().outcomes[rule].action = Some(action);
+            self.rules_mut().rule_states[rule].action = Some(action);
         }
         Ok(self)
     }
@@ -256,7 +261,7 @@ impl Policy {
     #[must_use]
     pub fn detect(mut self, detector: Detector, action: Action) -> Self {
         let rules = self.rules_mut();
-        rules.detected |= scan::bit(detector);
+        rules.enabled_detectors |= scan::detector_bit(detector);
         rules.detectors[detector as usize].action = Some(action);
         self
     }
@@ -264,7 +269,7 @@ impl Policy {
     /// Does not look for this kind of secret.
     #[must_use]
     pub fn without_detector(mut self, detector: Detector) -> Self {
-        self.rules_mut().detected &= !scan::bit(detector);
+        self.rules_mut().enabled_detectors &= !scan::detector_bit(detector);
         self
     }
 
@@ -311,8 +316,8 @@ impl Policy {
         let rules = self.rules_mut();
         let name = pattern.to_string();
         let rule = rules.keys.hide(pattern.clone());
-        if rule == rules.outcomes.len() {
-            rules.outcomes.push(Outcome::new(&name));
+        if rule == rules.rule_states.len() {
+            rules.rule_states.push(RuleState::new(&name));
         }
         if let Some(allowed) = &mut rules.allowed {
             allowed.hidden.push((pattern, rule));
@@ -325,13 +330,13 @@ impl Policy {
     }
 
     /// What is shown of `value`, found by this rule under this name.
-    fn shown(&self, outcome: &Outcome, name: &str, value: &str) -> Cow<'static, str> {
-        match (outcome.action.unwrap_or(self.rules.action), name) {
+    fn replacement(&self, state: &RuleState, name: &str, value: &str) -> Cow<'static, str> {
+        match (state.action.unwrap_or(self.rules.action), name) {
             (Action::Redact | Action::Remove, _) => Cow::Borrowed(REDACTED),
             (Action::KeepLast(count), _) => keep_last(value, count),
             #[cfg(feature = "pseudonyms")]
             (Action::Pseudonym, name) => match &self.rules.key {
-                Some(key) => Cow::Owned(key.pseudonym(Normal::new(name).last(), value)),
+                Some(key) => Cow::Owned(key.pseudonym(NormalizedKey::new(name).last(), value)),
                 None => {
                     self.report_missing_key();
                     Cow::Borrowed(REDACTED)
@@ -343,7 +348,7 @@ impl Policy {
     #[cfg(feature = "pseudonyms")]
     #[cold]
     fn report_missing_key(&self) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+        if !self.missing_key_reported.swap(true, Ordering::Relaxed) {
             let what = "pseudonyms are wanted and have no key: values are redacted instead; give one with `Policy::pseudonym_key`";
             self.report.fault(Fault::Setup, &what);
         }
@@ -356,7 +361,7 @@ impl Redact for Policy {
         match rules.verdict(key) {
             Ok(verdict) => verdict,
             Err((rule, _)) => {
-                let rule = &rules.outcomes[rule];
+                let rule = &rules.rule_states[rule];
                 let verdict = rule.verdict(rules.action);
                 // Of others a value is counted.
                 if verdict != KeyVerdict::Replace {
@@ -372,25 +377,25 @@ impl Redact for Policy {
             Ok(KeyVerdict::Text) => KeyVerdict::Pass,
             Ok(verdict) => verdict,
             Err((_, Origin::BuiltIn)) => KeyVerdict::Pass,
-            Err((rule, Origin::User)) => self.rules.outcomes[rule].verdict(self.rules.action),
+            Err((rule, Origin::User)) => self.rules.rule_states[rule].verdict(self.rules.action),
         }
     }
 
     #[inline]
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.hidden(None, text)
+        self.redact(None, text)
     }
 
     fn value<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
         if self.rules.keys.may_need_value(key)
-            && let Decision::HideUnlessAddress { rule } = self.rules.decide(key)
+            && let KeyDecision::HideUnlessAddress { rule } = self.rules.decide(key)
             && !is_network_address(text)
         {
-            let outcome = &self.rules.outcomes[rule];
-            outcome.count.fetch_add(1, Ordering::Relaxed);
-            return self.shown(outcome, key, text);
+            let state = &self.rules.rule_states[rule];
+            state.count.fetch_add(1, Ordering::Relaxed);
+            return self.replacement(state, key, text);
         }
-        self.hidden(Some(key), text)
+        self.redact(Some(key), text)
     }
 
     /// Those of the detectors first, then those about keys as `key password`, and only those that
@@ -398,10 +403,10 @@ impl Redact for Policy {
     /// often a sink asks.
     fn counts(&self) -> Vec<(String, u64)> {
         let rules = &self.rules;
-        let count = |rule: &Outcome| rule.count.load(Ordering::Relaxed);
+        let count = |rule: &RuleState| rule.count.load(Ordering::Relaxed);
         let detectors = rules.detectors.iter();
         let detectors = detectors.map(|rule| (rule.name.clone(), count(rule)));
-        let keys = rules.outcomes.iter();
+        let keys = rules.rule_states.iter();
         let keys = keys.map(|rule| (format!("key {}", rule.name), count(rule)));
         let all = detectors.chain(keys);
         all.filter(|(_, count)| *count > 0).collect()
@@ -409,12 +414,12 @@ impl Redact for Policy {
 
     fn replace(&self, key: &str, value: &str) -> String {
         match self.rules.decide(key) {
-            Decision::Hide { rule, .. } => {
-                let outcome = &self.rules.outcomes[rule];
-                outcome.count.fetch_add(1, Ordering::Relaxed);
-                self.shown(outcome, key, value).into_owned()
+            KeyDecision::Hide { rule, .. } => {
+                let state = &self.rules.rule_states[rule];
+                state.count.fetch_add(1, Ordering::Relaxed);
+                self.replacement(state, key, value).into_owned()
             }
-            Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass => {
+            KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass => {
                 REDACTED.to_owned()
             }
         }
@@ -426,7 +431,8 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rules = &self.rules;
         let (keys, shown) = rules.keys.counts();
-        let wanted = |detector: &Detector| rules.detected & scan::bit(*detector) != 0;
+        let wanted =
+            |detector: &Detector| rules.enabled_detectors & scan::detector_bit(*detector) != 0;
         let detectors: Vec<&str> = Detector::ALL
             .iter()
             .filter(|detector| wanted(detector))
@@ -448,13 +454,13 @@ impl Rules {
     /// The verdict about a key; of one that a rule hides, the rule.
     fn verdict(&self, key: &str) -> Result<KeyVerdict, (usize, Origin)> {
         match (self.decide(key), &self.allowed) {
-            (Decision::Hide { rule, origin }, _) => Err((rule, origin)),
+            (KeyDecision::Hide { rule, origin }, _) => Err((rule, origin)),
             (_, Some(allowed)) if !allowed.keys.iter().any(|pattern| pattern.is_of(key)) => {
                 Ok(KeyVerdict::Redact)
             }
-            (Decision::Trust, None) => Ok(KeyVerdict::Trust),
-            (Decision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
-            (Decision::HideUnlessAddress { .. } | Decision::Trust | Decision::Pass, _) => {
+            (KeyDecision::Trust, None) => Ok(KeyVerdict::Trust),
+            (KeyDecision::HideUnlessAddress { .. }, None) => Ok(KeyVerdict::Text),
+            (KeyDecision::HideUnlessAddress { .. } | KeyDecision::Trust | KeyDecision::Pass, _) => {
                 Ok(KeyVerdict::Pass)
             }
         }
@@ -462,19 +468,19 @@ impl Rules {
 
     /// What is done with the field of this name. Of a policy that shows only some keys, what was
     /// added to it decides; for the texts of what it shows the other rules are asked.
-    fn decide(&self, key: &str) -> Decision {
+    fn decide(&self, key: &str) -> KeyDecision {
         let Some(allowed) = &self.allowed else {
             return self.keys.decide(key);
         };
         let mut hidden = allowed.hidden.iter();
         match hidden.find(|(pattern, _)| pattern.is_of(key)) {
             Some((_, rule)) if !self.keys.shows(key) => self.keys.hidden_by(*rule),
-            _ => Decision::Pass,
+            _ => KeyDecision::Pass,
         }
     }
 }
 
-impl Outcome {
+impl RuleState {
     /// What is done with a key that the rule hides, by this action if it has none of its own.
     fn verdict(&self, action: Action) -> KeyVerdict {
         match self.action.unwrap_or(action) {

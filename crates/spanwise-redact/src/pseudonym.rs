@@ -15,8 +15,8 @@ use crate::RuleError;
 pub struct PseudonymKey(Arc<Hmac<Sha256>>);
 
 /// A shorter key could be found by trying.
-const SHORTEST: usize = 16;
-const LONGEST: u64 = 4096;
+const MIN_KEY_LEN: usize = 16;
+const MAX_FILE_LEN: u64 = 4096;
 
 impl PseudonymKey {
     /// A key of these bytes.
@@ -26,11 +26,11 @@ impl PseudonymKey {
     pub fn new(bytes: &[u8]) -> Result<Self, RuleError> {
         let too_short = || {
             RuleError::new(format!(
-                "the key of pseudonyms has {} bytes: it needs {SHORTEST} at least; make one with `openssl rand -hex 32`",
+                "the key of pseudonyms has {} bytes: it needs {MIN_KEY_LEN} at least; make one with `openssl rand -hex 32`",
                 bytes.len()
             ))
         };
-        if bytes.len() < SHORTEST {
+        if bytes.len() < MIN_KEY_LEN {
             return Err(too_short());
         }
         let mac = Hmac::new_from_slice(bytes).map_err(|_| too_short())?;
@@ -50,10 +50,12 @@ impl PseudonymKey {
         };
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
-        io::Read::read_to_end(&mut io::Read::take(file, LONGEST + 1), &mut bytes)
+        io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE_LEN + 1), &mut bytes)
             .map_err(|error| cannot(&error))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(cannot(&format_args!("it has more than {LONGEST} bytes")));
+        if bytes.len() as u64 > MAX_FILE_LEN {
+            return Err(cannot(&format_args!(
+                "it has more than {MAX_FILE_LEN} bytes"
+            )));
         }
         Self::new(bytes.trim_ascii()).map_err(|error| cannot(&error))
     }
@@ -65,7 +67,7 @@ impl PseudonymKey {
         mac.update(b"\0");
         mac.update(value.as_bytes());
         let digest = mac.finalize().into_bytes();
-        let mut shown = String::from(PREFIX);
+        let mut shown = String::from(PSEUDONYM_PREFIX);
         for three in digest[..16].chunks(3) {
             let bits = three
                 .iter()
@@ -82,7 +84,7 @@ impl PseudonymKey {
 }
 
 /// Says how the rest was made, should it ever be made differently.
-const PREFIX: &str = "k1:";
+const PSEUDONYM_PREFIX: &str = "k1:";
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

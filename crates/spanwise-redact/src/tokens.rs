@@ -1,38 +1,39 @@
 //! Secrets that are known by how they begin, or by the host that they are sent to.
 
-mod table;
+mod token_table;
 
 use crate::{
     Detector,
-    bytes::{
-        Set, after_escape, backslashes_before, find, find_text, has_at, is_boundary, is_space,
-        line_from, run, run_back, skip_space,
+    byte_class::ByteClass,
+    byte_search::{
+        after_escape, backslashes_before, find, find_text, is_boundary, is_space, line_from,
+        matches_at, run_end, run_start, skip_space,
     },
     credential, urls, work,
 };
 
-pub(crate) use table::TOKENS;
+pub(crate) use token_table::TOKENS;
 
 /// A text that may begin a secret, and what must follow for it to be one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) detector: Detector,
     pub(crate) literal: &'static str,
-    pub(crate) then: Then,
+    pub(crate) tail: TokenTail,
 }
 
 /// What follows the literal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Then {
+pub(crate) enum TokenTail {
     /// Characters of the set, at least so many.
-    Run(Set, usize),
+    Run(ByteClass, usize),
     /// As [`Run`](Self::Run), with a letter and a digit among them.
-    Mixed(Set, usize),
+    Mixed(ByteClass, usize),
     /// Exactly so many characters of the set, the last of a word. Nothing stands before it but
     /// what no name has.
-    Exact(Set, usize),
+    Exact(ByteClass, usize),
     /// So many characters of the set stand before the literal, and so many follow it.
-    Between((Set, usize), (Set, usize)),
+    Between((ByteClass, usize), (ByteClass, usize)),
     /// Exactly so many characters, the last of a word.
     AwsKey(usize),
     /// The rest of a path after so many of its parts, at least so many bytes.
@@ -84,79 +85,88 @@ impl Token {
     }
 
     /// What is secret of a literal found at `at`: from where to where.
-    pub(crate) fn secret(&self, text: &[u8], at: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+    pub(crate) fn secret(
+        &self,
+        text: &[u8],
+        at: usize,
+        runs: &mut RunCache,
+    ) -> Option<(usize, usize)> {
         let after = at + self.literal.len();
         // A prefix may follow an underscore: `tok_ghp_…`.
-        let is_glued = !is_boundary(text, at) && Set::WORD.has(text[at]);
+        let is_glued = !is_boundary(text, at) && ByteClass::WORD.has(text[at]);
         if is_glued && text[at - 1] != b'_' && !self.is_rest() {
             return None;
         }
         let follows = |word: &[u8]| {
             let from = at.checked_sub(word.len());
-            from.is_some_and(|from| has_at(text, from, word))
+            from.is_some_and(|from| matches_at(text, from, word))
         };
-        match self.then {
-            Then::Run(set, least) => {
+        match self.tail {
+            TokenTail::Run(set, least) => {
                 let end = runs.end(set, text, after);
                 (end - after >= least).then_some((at, end))
             }
-            Then::Mixed(set, least) => {
+            TokenTail::Mixed(set, least) => {
                 let end = runs.end(set, text, after);
                 let long = end - after >= least;
                 (long && is_mixed(&text[after..after + least])).then_some((at, end))
             }
-            Then::Exact(set, length) => {
-                let end = set.run(&text[..text.len().min(after + length + 1)], after);
-                let is_free = at == 0 || !Set::KEY.has(text[at - 1]) || !is_glued;
+            TokenTail::Exact(set, length) => {
+                let end = set.run_end(&text[..text.len().min(after + length + 1)], after);
+                let is_free = at == 0 || !ByteClass::KEY.has(text[at - 1]) || !is_glued;
                 let is_named = at > 0 && matches!(text[at - 1], b'-' | b'.' | b'_');
                 let is_it = end - after == length && is_boundary(text, end);
                 (is_it && is_free && !is_named).then_some((at, end))
             }
-            Then::Between((before, many), (set, least)) => {
-                let start = before.run_back(text, at, many);
+            TokenTail::Between((before, many), (set, least)) => {
+                let start = before.run_start(text, at, many);
                 let end = runs.end(set, text, after);
                 let is_whole = at - start == many && is_boundary(text, start);
                 (is_whole && end - after >= least).then_some((start, end))
             }
-            Then::AwsKey(length) => {
-                let end = runs.end(Set::UPPER_ALNUM, text, after);
+            TokenTail::AwsKey(length) => {
+                let end = runs.end(ByteClass::UPPER_ALNUM, text, after);
                 (end - after == length && is_boundary(text, end)).then_some((at, end))
             }
-            Then::Path(parts, least) => path(text, after, parts, least),
-            Then::Uuid => {
-                let end = Set::HEX_DASH.run(&text[..text.len().min(after + 37)], after);
+            TokenTail::Path(parts, least) => path(text, after, parts, least),
+            TokenTail::Uuid => {
+                let end = ByteClass::HEX_DASH.run_end(&text[..text.len().min(after + 37)], after);
                 (end - after == 36).then_some((at, end))
             }
-            Then::Jwt => jwt(text, after, runs).map(|end| (at, end)),
-            Then::Pem => {
-                pem(text, after).map(|end| (run_back(text, at, 4, |byte| byte == b'-'), end))
+            TokenTail::Jwt => jwt(text, after, runs).map(|end| (at, end)),
+            TokenTail::Pem => {
+                pem(text, after).map(|end| (run_start(text, at, 4, |byte| byte == b'-'), end))
             }
-            Then::Putty => follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, after))),
-            Then::Lines => Some((at, lines(text, after))),
-            Then::Slack => slack(text, after, runs).map(|end| (at, end)),
-            Then::OpenAi => {
-                let end = runs.end(Set::ALNUM, text, after);
+            TokenTail::Putty => {
+                follows(b"Privat").then(|| (at - b"Privat".len(), putty(text, after)))
+            }
+            TokenTail::Lines => Some((at, lines(text, after))),
+            TokenTail::Slack => slack(text, after, runs).map(|end| (at, end)),
+            TokenTail::OpenAi => {
+                let end = runs.end(ByteClass::ALNUM, text, after);
                 let long = end - after >= 32;
                 (long && is_mixed(&text[after..after + 32])).then_some((at, end))
             }
-            Then::Telegram => telegram(text, at, after, runs),
-            Then::Bearer => bearer(text, at, after, runs),
-            Then::Basic => basic(text, after, runs),
-            Then::Url => urls::userinfo(text, at, after),
-            Then::GoDsn => urls::go_dsn(text, at),
-            Then::Oracle => {
+            TokenTail::Telegram => telegram(text, at, after, runs),
+            TokenTail::Bearer => bearer(text, at, after, runs),
+            TokenTail::Basic => basic(text, after, runs),
+            TokenTail::Url => urls::userinfo(text, at, after),
+            TokenTail::GoDsn => urls::go_dsn(text, at),
+            TokenTail::Oracle => {
                 let drivers = [&b"thin:"[..], b"oci:", b"oci8:"];
-                let mut drivers = drivers.iter().filter(|driver| has_at(text, after, driver));
+                let mut drivers = drivers
+                    .iter()
+                    .filter(|driver| matches_at(text, after, driver));
                 urls::oracle(text, after + drivers.next()?.len())
             }
-            Then::PgPass => pgpass(text, at, after, runs),
-            Then::IdentifiedBy if follows(b"iden") => identified_by(text, at, after),
-            Then::IdentifiedWith if follows(b"iden") => {
+            TokenTail::PgPass => pgpass(text, at, after, runs),
+            TokenTail::IdentifiedBy if follows(b"iden") => identified_by(text, at, after),
+            TokenTail::IdentifiedWith if follows(b"iden") => {
                 quoted_after(text, after, &[b" BY ", b" AS "])
             }
-            Then::Password if follows(b"pa") => password(text, at - 2, after),
-            Then::IdentifiedBy | Then::IdentifiedWith | Then::Password => None,
-            Then::CommandLine | Then::Mention | Then::Insert => None,
+            TokenTail::Password if follows(b"pa") => password(text, at - 2, after),
+            TokenTail::IdentifiedBy | TokenTail::IdentifiedWith | TokenTail::Password => None,
+            TokenTail::CommandLine | TokenTail::Mention | TokenTail::Insert => None,
         }
     }
 }
@@ -164,17 +174,17 @@ impl Token {
 /// The runs of characters that were looked at last. A run is walked once, however many literals
 /// are in it: two runs of each set are known, as the parts of a token are compared one by one.
 #[derive(Debug)]
-pub(crate) struct Runs {
+pub(crate) struct RunCache {
     /// Where the password of the last line of `.pgpass` ends.
     password_end: usize,
     /// Made when the first run is looked at: most texts have none.
-    known: Option<[Known; 32]>,
+    known: Option<[CachedRuns; 32]>,
 }
 
 /// A set, and where its last two runs begin and end.
-type Known = (Set, [(u32, u32); 2]);
+type CachedRuns = (ByteClass, [(u32, u32); 2]);
 
-impl Runs {
+impl RunCache {
     pub(crate) const fn new() -> Self {
         Self {
             password_end: 0,
@@ -182,19 +192,21 @@ impl Runs {
         }
     }
 
-    fn end(&mut self, set: Set, text: &[u8], start: usize) -> usize {
-        let known = self.known.get_or_insert([(Set::NONE, [(0, 0); 2]); 32]);
+    fn end(&mut self, set: ByteClass, text: &[u8], start: usize) -> usize {
+        let known = self
+            .known
+            .get_or_insert([(ByteClass::NONE, [(0, 0); 2]); 32]);
         let mut known = known.iter_mut();
-        let known = known.find(|(of, _)| *of == set || *of == Set::NONE);
+        let known = known.find(|(of, _)| *of == set || *of == ByteClass::NONE);
         let (Some((of, runs)), Ok(_)) = (known, u32::try_from(text.len())) else {
-            return set.run(text, start);
+            return set.run_end(text, start);
         };
         *of = set;
-        let is_in = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
-        if let Some((_, end)) = runs.iter().find(is_in) {
+        let contains_word = |run: &&(u32, u32)| (run.0 as usize..run.1 as usize).contains(&start);
+        if let Some((_, end)) = runs.iter().find(contains_word) {
             return *end as usize;
         }
-        let end = set.run(text, start);
+        let end = set.run_end(text, start);
         *runs = [(start as u32, end as u32), runs[0]];
         end
     }
@@ -210,25 +222,25 @@ fn is_mixed(text: &[u8]) -> bool {
 fn path(text: &[u8], after: usize, parts: usize, least: usize) -> Option<(usize, usize)> {
     let mut start = after;
     for _ in 0..parts {
-        let end = Set::PATH_PART.run(&text[..text.len().min(start + 64)], start);
+        let end = ByteClass::PATH_PART.run_end(&text[..text.len().min(start + 64)], start);
         if end == start || text.get(end) != Some(&b'/') {
             return None;
         }
         start = end + 1;
     }
-    let end = Set::PATH_REST.run(text, start);
+    let end = ByteClass::PATH_REST.run_end(text, start);
     (end - start >= least).then_some((start, end))
 }
 
 /// Two to four parts after the header, any of which may be empty.
-fn jwt(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
-    let mut end = runs.end(Set::BASE64URL, text, after);
+fn jwt(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
+    let mut end = runs.end(ByteClass::BASE64URL, text, after);
     if end - after < 8 {
         return None;
     }
     let mut parts = 0;
     while parts < 4 && text.get(end) == Some(&b'.') {
-        end = runs.end(Set::BASE64URL, text, end + 1);
+        end = runs.end(ByteClass::BASE64URL, text, end + 1);
         parts += 1;
     }
     (parts >= 2).then_some(end)
@@ -238,9 +250,9 @@ fn jwt(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
 fn pem(text: &[u8], after: usize) -> Option<usize> {
     let mut at = end_of_label(text, after)?;
     while let Some(dashes) = find_text(text, b"----", at) {
-        let word = run(text, dashes, |byte| byte == b'-');
+        let word = run_end(text, dashes, |byte| byte == b'-');
         let word = word + usize::from(text.get(word) == Some(&b' '));
-        if has_at(text, word, b"END") {
+        if matches_at(text, word, b"END") {
             return Some(end_of_label(text, word + 3).unwrap_or(text.len()));
         }
         at = word;
@@ -250,23 +262,23 @@ fn pem(text: &[u8], after: usize) -> Option<usize> {
 
 /// The place after `… PRIVATE KEY-----`, in any case.
 fn end_of_label(text: &[u8], start: usize) -> Option<usize> {
-    const LONGEST: usize = 100 + "PRIVATE KEY BLOCK-----".len();
-    let label = &text[start..text.len().min(start + LONGEST)];
+    const MAX_LABEL_LEN: usize = 100 + "PRIVATE KEY BLOCK-----".len();
+    let label = &text[start..text.len().min(start + MAX_LABEL_LEN)];
     work::step(label.len());
     let word = b"PRIVATE KEY";
     let key = label
         .windows(word.len())
         .position(|part| part.eq_ignore_ascii_case(word))?;
     let mut end = key + word.len();
-    let is_name = |byte: &u8| Set::WORD.has(*byte) || b" -".contains(byte);
+    let is_name = |byte: &u8| ByteClass::WORD.has(*byte) || b" -".contains(byte);
     if !label[..key].iter().all(is_name) {
         return None;
     }
-    if has_at(label, end, b" BLOCK") {
+    if matches_at(label, end, b" BLOCK") {
         end += b" BLOCK".len();
     }
     end += usize::from(label.get(end) == Some(&b' '));
-    let dashes = run(label, end, |byte| byte == b'-');
+    let dashes = run_end(label, end, |byte| byte == b'-');
     (dashes - end >= 4).then_some(start + dashes)
 }
 
@@ -280,13 +292,13 @@ fn putty(text: &[u8], after: usize) -> usize {
 
 /// The base64 that goes on over line breaks, written out or not.
 fn lines(text: &[u8], after: usize) -> usize {
-    let mut end = Set::BASE64_PADDED.run(text, after);
+    let mut end = ByteClass::BASE64_PADDED.run_end(text, after);
     loop {
-        let breaks = run(&text[..text.len().min(end + 8)], end, |byte| {
+        let breaks = run_end(&text[..text.len().min(end + 8)], end, |byte| {
             matches!(byte, b'\r' | b'\n' | b'\\' | b' ')
         });
         let from = after_escape(text, breaks);
-        let next = Set::BASE64_PADDED.run(text, from);
+        let next = ByteClass::BASE64_PADDED.run_end(text, from);
         if from == end || next - from < 16 {
             return end;
         }
@@ -294,7 +306,7 @@ fn lines(text: &[u8], after: usize) -> usize {
     }
 }
 
-fn slack(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
+fn slack(text: &[u8], after: usize, runs: &mut RunCache) -> Option<usize> {
     let kind = |at: usize, of: &[u8]| text.get(at).is_some_and(|byte| of.contains(byte));
     let mut at = after;
     if !kind(at, b"abeoprs") {
@@ -307,25 +319,25 @@ fn slack(text: &[u8], after: usize, runs: &mut Runs) -> Option<usize> {
     if text.get(at) != Some(&b'-') {
         return None;
     }
-    let end = runs.end(Set::ALNUM_DASH, text, at + 1);
+    let end = runs.end(ByteClass::ALNUM_DASH, text, at + 1);
     (end - at > 10).then_some(end)
 }
 
 /// `704518823:AA…`: the number of a bot before its token.
-fn telegram(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
-    let start = Set::DIGIT.run_back(text, at, 12);
-    let end = runs.end(Set::BASE64URL, text, after);
+fn telegram(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
+    let start = ByteClass::DIGIT.run_start(text, at, 12);
+    let end = runs.end(ByteClass::BASE64URL, text, after);
     let is_it = (6..=11).contains(&(at - start)) && end - after >= 30;
     is_it.then_some((start, end))
 }
 
 /// `Bearer` or `token`, and what looks more like a credential than like a word.
-fn bearer(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+fn bearer(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
     if start == after {
         return None;
     }
-    let run = runs.end(Set::TOKEN68, text, start);
+    let run = runs.end(ByteClass::TOKEN68, text, start);
     if run - start < 16 {
         return None;
     }
@@ -342,12 +354,12 @@ fn bearer(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usiz
 }
 
 /// `Basic` and base64 of `user:password`.
-fn basic(text: &[u8], after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+fn basic(text: &[u8], after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     let start = skip_space(text, after);
     if start == after {
         return None;
     }
-    let run = runs.end(Set::BASE64, text, start);
+    let run = runs.end(ByteClass::BASE64, text, start);
     if run - start < 8 || !is_user_and_password(&text[start..run]) {
         return None;
     }
@@ -386,13 +398,13 @@ fn is_user_and_password(base64: &[u8]) -> bool {
 }
 
 /// `host:5432:database:user:password`, alone on a line.
-fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usize, usize)> {
+fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut RunCache) -> Option<(usize, usize)> {
     // It is hidden with the password that it stands in.
     if at < runs.password_end {
         return None;
     }
-    let is_host = |byte: u8| Set::BASE64URL_DOT.has(byte) || byte == b'*';
-    let host = run_back(text, at, 64, is_host);
+    let is_host = |byte: u8| ByteClass::BASE64URL_DOT.has(byte) || byte == b'*';
+    let host = run_start(text, at, 64, is_host);
     let begins =
         host == 0 || is_space(text[host - 1]) || matches!(text[host - 1], b'"' | b'\'' | b'`');
     if !begins || host == at {
@@ -400,7 +412,7 @@ fn pgpass(text: &[u8], at: usize, after: usize, runs: &mut Runs) -> Option<(usiz
     }
     let mut start = after;
     for _ in 0..2 {
-        let end = run(&text[..text.len().min(start + 64)], start, |byte| {
+        let end = run_end(&text[..text.len().min(start + 64)], start, |byte| {
             is_host(byte) || matches!(byte, b'@' | b'$')
         });
         if end == start || text.get(end) != Some(&b':') {
@@ -420,7 +432,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
         return None;
     }
     for word in [&b"PASSWORD"[..], b"VALUES"] {
-        if has_at(text, start, word) {
+        if matches_at(text, start, word) {
             start = skip_space(text, start + word.len());
         }
     }
@@ -439,7 +451,7 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
     {
         return None;
     }
-    let end = run(text, start, |byte| {
+    let end = run_end(text, start, |byte| {
         !is_space(byte) && !b";,)\"'`\\".contains(&byte)
     });
     let shown = end == start || credential::is_placeholder(&text[start..end]);
@@ -448,19 +460,19 @@ fn identified_by(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)>
 
 /// `PASSWORD 'x'`, `PASSWORD('x')` and `login ada password x`.
 fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let start = run(text, after, |byte| is_space(byte) || byte == b'(');
+    let start = run_end(text, after, |byte| is_space(byte) || byte == b'(');
     if start == after {
         return None;
     }
-    if has_at(text, start, b"FOR ") {
+    if matches_at(text, start, b"FOR ") {
         let set = at.checked_sub(b"SET ".len());
         return set
-            .filter(|set| has_at(text, *set, b"SET "))
+            .filter(|set| matches_at(text, *set, b"SET "))
             .and_then(|_| quoted_after(text, start, &[b"= ", b"="]));
     }
     if let Some((from, to)) = quoted(text, start) {
-        let says = &text[from..to];
-        return (!credential::is_sentence(says)).then_some((from, to));
+        let content = &text[from..to];
+        return (!credential::is_sentence(content)).then_some((from, to));
     }
     // A line of `.netrc`: `machine db login ada password x`.
     let before = &text[at.saturating_sub(96)..at];
@@ -472,13 +484,13 @@ fn password(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
     if !name.is_some_and(|name| name == b"login" || name == b"account") {
         return None;
     }
-    let end = run(text, start, |byte| !is_space(byte));
+    let end = run_end(text, start, |byte| !is_space(byte));
     (end > start).then_some((start, end))
 }
 
 /// What is in quotes at `at`, but for what is no password: an empty text, a parameter.
 fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let slashes = run(text, at, |byte| byte == b'\\') - at;
+    let slashes = run_end(text, at, |byte| byte == b'\\') - at;
     let mark = *text
         .get(at + slashes)
         .filter(|mark| matches!(mark, b'\'' | b'"'))?;
@@ -507,14 +519,14 @@ fn quoted(text: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// The text in quotes that follows one of these words, not far from `after`.
 fn quoted_after(text: &[u8], after: usize, words: &[&[u8]]) -> Option<(usize, usize)> {
-    const NEAR: usize = 96;
-    let near = &text[..text.len().min(after + NEAR)];
+    const MAX_DISTANCE: usize = 96;
+    let near = &text[..text.len().min(after + MAX_DISTANCE)];
     work::step(near.len() - after);
     let starts = after..near.len();
-    let mut starts = starts.filter(|at| words.iter().any(|word| has_at(near, *at, word)));
+    let mut starts = starts.filter(|at| words.iter().any(|word| matches_at(near, *at, word)));
     starts.find_map(|at| {
-        let word = words.iter().find(|word| has_at(near, at, word))?;
-        let start = run(near, at + word.len(), |byte| byte == b' ');
+        let word = words.iter().find(|word| matches_at(near, at, word))?;
+        let start = run_end(near, at + word.len(), |byte| byte == b' ');
         quoted(text, start)
     })
 }
@@ -524,26 +536,28 @@ impl Token {
     /// be looked for.
     const fn is_rest(&self) -> bool {
         matches!(
-            self.then,
-            Then::Uuid
-                | Then::Path(..)
-                | Then::Between(..)
-                | Then::Putty
-                | Then::Oracle
-                | Then::IdentifiedBy
-                | Then::IdentifiedWith
-                | Then::Password
+            self.tail,
+            TokenTail::Uuid
+                | TokenTail::Path(..)
+                | TokenTail::Between(..)
+                | TokenTail::Putty
+                | TokenTail::Oracle
+                | TokenTail::IdentifiedBy
+                | TokenTail::IdentifiedWith
+                | TokenTail::Password
         )
     }
 
     /// The characters of which one must follow the literal, if any but these are none.
-    pub(crate) fn next(&self) -> Option<Set> {
-        match self.then {
-            Then::Run(set, 1..) | Then::Mixed(set, 1..) | Then::Between(_, (set, 1..)) => Some(set),
-            Then::AwsKey(_) => Some(Set::UPPER_ALNUM),
-            Then::Jwt | Then::Telegram => Some(Set::BASE64URL),
-            Then::OpenAi => Some(Set::ALNUM),
-            Then::Slack => Some(Set::ALPHA),
+    pub(crate) fn next(&self) -> Option<ByteClass> {
+        match self.tail {
+            TokenTail::Run(set, 1..)
+            | TokenTail::Mixed(set, 1..)
+            | TokenTail::Between(_, (set, 1..)) => Some(set),
+            TokenTail::AwsKey(_) => Some(ByteClass::UPPER_ALNUM),
+            TokenTail::Jwt | TokenTail::Telegram => Some(ByteClass::BASE64URL),
+            TokenTail::OpenAi => Some(ByteClass::ALNUM),
+            TokenTail::Slack => Some(ByteClass::ALPHA),
             _ => None,
         }
     }
@@ -551,15 +565,15 @@ impl Token {
     /// True if the case of the literal does not count.
     pub(crate) const fn any_case(&self) -> bool {
         matches!(
-            self.then,
-            Then::Bearer
-                | Then::Basic
-                | Then::Pem
-                | Then::IdentifiedBy
-                | Then::IdentifiedWith
-                | Then::Password
-                | Then::Mention
-                | Then::Insert
+            self.tail,
+            TokenTail::Bearer
+                | TokenTail::Basic
+                | TokenTail::Pem
+                | TokenTail::IdentifiedBy
+                | TokenTail::IdentifiedWith
+                | TokenTail::Password
+                | TokenTail::Mention
+                | TokenTail::Insert
         )
     }
 }

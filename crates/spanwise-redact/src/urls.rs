@@ -7,20 +7,21 @@
 use spanwise_core::REDACTED;
 
 use crate::{
-    bytes::{Set, after_escape, find, find_text, has_at, is_space, rfind, run, run_back},
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, find_text, is_space, matches_at, rfind, run_end, run_start},
     credential,
-    values::Stop,
+    value_boundary::Boundary,
     work,
 };
 
 /// The password in `scheme://user:password@host`, or the token in `https://token@host`.
 pub(crate) fn userinfo(text: &[u8], at: usize, after: usize) -> Option<(usize, usize)> {
-    let scheme = after_escape(text, Set::KEY.run_back(text, at, 31));
+    let scheme = after_escape(text, ByteClass::KEY.run_start(text, at, 31));
     if scheme >= at || after >= text.len() {
         return None;
     }
     // A slice of marks would be searched for each byte.
-    let user = run(text, after, |byte| {
+    let user = run_end(text, after, |byte| {
         let is_mark = matches!(
             byte,
             b':' | b'/' | b'?' | b'#' | b'@' | b'[' | b'"' | b'\'' | b'<' | b'>' | b'\\'
@@ -59,7 +60,7 @@ pub(crate) fn ends_with_web_scheme(text: &[u8]) -> bool {
 
 /// `token@host`, or a user who is called by an address: `smtp://ada@example.org:password@host`.
 fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> {
-    let end = run(text, after, |byte| {
+    let end = run_end(text, after, |byte| {
         !is_space(byte) && !b"/?#\"'<>\\".contains(&byte)
     });
     let authority = &text[after..end];
@@ -68,7 +69,7 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
     if let Some(colon) = find(user, b':', 0) {
         return (colon + 1 < at_sign).then_some((after + colon + 1, after + at_sign));
     }
-    let is_token = user.len() >= 20 && user.iter().all(|byte| Set::BASE64URL.has(*byte));
+    let is_token = user.len() >= 20 && user.iter().all(|byte| ByteClass::BASE64URL.has(*byte));
     let is_mixed =
         || user.iter().any(u8::is_ascii_digit) && user.iter().any(u8::is_ascii_alphabetic);
     (is_token && (is_web || is_mixed())).then_some((after, after + at_sign))
@@ -76,7 +77,7 @@ fn before_at(text: &[u8], after: usize, is_web: bool) -> Option<(usize, usize)> 
 
 /// Returns whether what follows `host:` is a port. One digit before a slash is none of a database.
 fn is_port(text: &[u8], start: usize, is_web: bool, is_domain: bool) -> bool {
-    let end = Set::DIGIT.run(&text[..text.len().min(start + 6)], start);
+    let end = ByteClass::DIGIT.run_end(&text[..text.len().min(start + 6)], start);
     match (end - start, text.get(end)) {
         (0, None | Some(b'/' | b'?' | b'#')) => is_web && is_domain,
         (1, Some(b'/' | b'?' | b'#')) => is_web,
@@ -96,7 +97,7 @@ fn next_url(text: &[u8], start: usize) -> usize {
         let Some(next) = find_text(text, b"://", at) else {
             return text.len();
         };
-        let scheme = Set::KEY.run_back(text, next, 31).max(start);
+        let scheme = ByteClass::KEY.run_start(text, next, 31).max(start);
         let is_begun = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:/%${*_".contains(byte);
         let is_url = next > scheme + 1 && text.get(next + 3).is_none_or(is_begun);
         if is_url || is_last {
@@ -119,15 +120,15 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
     while at < text.len() {
         at = match text[at] {
             byte if is_space(byte) => break,
-            b'"' | b'\'' => match Stop::at_quote(text, at) {
-                Stop::Ends => break,
-                Stop::GoesOn(next) => next,
+            b'"' | b'\'' => match Boundary::after_quote(text, at) {
+                Boundary::End => break,
+                Boundary::Continue(next) => next,
             },
-            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Stop::at(text, at) {
-                Stop::Ends => break,
-                Stop::GoesOn(next) => next,
+            b'`' | b')' | b']' | b'}' | b'>' | b'\\' => match Boundary::after_mark(text, at) {
+                Boundary::End => break,
+                Boundary::Continue(next) => next,
             },
-            _ => run(text, at, |byte| {
+            _ => run_end(text, at, |byte| {
                 !is_space(byte) && !b"\"'`)]}>\\".contains(&byte)
             }),
         };
@@ -141,7 +142,7 @@ pub(crate) fn end_of_run(text: &[u8], start: usize) -> usize {
 /// the text around the URL ends the search, unless what follows is a host with its port or path:
 /// a password may have such quotes in it, and spaces.
 fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
-    const NEAR: usize = 64;
+    const MAX_DISTANCE: usize = 64;
     let next = next_url(text, start);
     let region = end_of_run(&text[..next], start);
     let [full, name, any] = at_signs(&text[..region], start, is_web);
@@ -149,18 +150,20 @@ fn end_of_password(text: &[u8], start: usize, is_web: bool) -> Option<usize> {
     if full.is_some() || is_quoted && name.is_some() {
         return full.or(name);
     }
-    let run_end = run(&text[..next], start, |byte| !is_space(byte));
-    let [full, ..] = at_signs(&text[..run_end], start, is_web);
+    let word_end = run_end(&text[..next], start, |byte| !is_space(byte));
+    let [full, ..] = at_signs(&text[..word_end], start, is_web);
     if full.or(name).or(any).is_some() {
         return full.or(name).or(any);
     }
-    let near = &text[..next.min(start + NEAR)];
-    let line = run(near, run_end, |byte| !matches!(byte, b'\r' | b'\n' | b'\t'));
-    let is_word = text[start..run_end].iter().all(u8::is_ascii_lowercase);
-    if text.get(run_end) != Some(&b' ') || is_web && is_word {
+    let near = &text[..next.min(start + MAX_DISTANCE)];
+    let line = run_end(near, word_end, |byte| {
+        !matches!(byte, b'\r' | b'\n' | b'\t')
+    });
+    let is_word = text[start..word_end].iter().all(u8::is_ascii_lowercase);
+    if text.get(word_end) != Some(&b' ') || is_web && is_word {
         return None;
     }
-    let at = find(&text[..line], b'@', run_end)?;
+    let at = find(&text[..line], b'@', word_end)?;
     let is_quoted = text[start..at].iter().any(|byte| b"\"'`".contains(byte));
     match host(text, at + 1, is_web) {
         Host::Full => Some(at),
@@ -200,15 +203,15 @@ fn host(text: &[u8], start: usize, is_web: bool) -> Host {
     match text.get(start) {
         // A socket, whose slashes may be encoded.
         Some(b'/') if !is_web => return Host::Full,
-        Some(b'%') if !is_web && has_at(text, start, b"%2F") => return Host::Full,
+        Some(b'%') if !is_web && matches_at(text, start, b"%2F") => return Host::Full,
         Some(b'[') => {
-            let end = Set::IPV6.run(text, start + 1);
+            let end = ByteClass::IPV6.run_end(text, start + 1);
             let is_address = end > start + 1 && text.get(end) == Some(&b']');
             return if is_address { Host::Full } else { Host::None };
         }
         _ => {}
     }
-    let end = Set::KEY.run(text, start);
+    let end = ByteClass::KEY.run_end(text, start);
     match text.get(end) {
         _ if end == start || is_web && !is_host(&text[start..end]) => Host::None,
         Some(b':') if text.get(end + 1).is_some_and(u8::is_ascii_digit) => Host::Full,
@@ -253,7 +256,7 @@ fn is_path(text: &[u8], first: usize, second: usize) -> bool {
     };
     let host = &between[..end];
     let is_domain = |name: &[u8]| name.iter().any(|byte| b".:".contains(byte));
-    let next = &text[second + 1..Set::KEY.run(text, second + 1)];
+    let next = &text[second + 1..ByteClass::KEY.run_end(text, second + 1)];
     let is_name = host != b"localhost" && !is_domain(host) && !host.starts_with(b"[");
     let is_scope = between.ends_with(b"/");
     between.iter().all(is_url) && (is_scope || !is_name || !is_domain(next))
@@ -261,8 +264,8 @@ fn is_path(text: &[u8], first: usize, second: usize) -> bool {
 
 /// The password in `user:password@tcp(host:3306)/db`; the `@` is at `at`.
 pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let start = run_back(text, at, 96, |byte| !is_space(byte));
-    let named = |colon: &usize| *colon > start && Set::KEY.has(text[*colon - 1]);
+    let start = run_start(text, at, 96, |byte| !is_space(byte));
+    let named = |colon: &usize| *colon > start && ByteClass::KEY.has(text[*colon - 1]);
     let colon = (start..at)
         .filter(|colon| text[*colon] == b':')
         .find(named)?;
@@ -272,16 +275,16 @@ pub(crate) fn go_dsn(text: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// The password in `user/password@host`, which begins at `start`.
 pub(crate) fn oracle(text: &[u8], start: usize) -> Option<(usize, usize)> {
-    let user = run(text, start, |byte| {
-        Set::KEY.has(byte) || b"$#[]\"".contains(&byte)
+    let user = run_end(text, start, |byte| {
+        ByteClass::KEY.has(byte) || b"$#[]\"".contains(&byte)
     });
     if user == start || text.get(user) != Some(&b'/') {
         return None;
     }
     const MAX_LEN: usize = 512;
     let near = &text[..text.len().min(user + MAX_LEN)];
-    let run_end = run(near, user, |byte| !is_space(byte));
-    let end = find_text(&near[..run_end], b"@//", user).or_else(|| {
+    let word_end = run_end(near, user, |byte| !is_space(byte));
+    let end = find_text(&near[..word_end], b"@//", user).or_else(|| {
         let region = end_of_run(near, user);
         rfind(&text[user..region], b'@').map(|at| user + at)
     })?;
@@ -294,12 +297,12 @@ pub(crate) fn easy_connect(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if !text[at..].starts_with(b"@//") {
         return None;
     }
-    let start = run_back(text, at, 96, |byte| !is_space(byte));
+    let start = run_start(text, at, 96, |byte| !is_space(byte));
     let begun = text[start..at]
         .iter()
         .rposition(|byte| b"\"'`([=:".contains(byte));
     let user = begun.map_or(start, |mark| start + mark + 1);
-    let slash = Set::KEY.run(&text[..at], user);
+    let slash = ByteClass::KEY.run_end(&text[..at], user);
     let is_it = slash > user && text.get(slash) == Some(&b'/') && slash + 1 < at;
     (is_it && !credential::is_placeholder(&text[slash + 1..at])).then_some((slash + 1, at))
 }

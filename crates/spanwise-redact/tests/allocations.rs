@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[test]
-fn what_is_clean_is_borrowed_and_nothing_else_is_made() {
+fn clean_texts_are_borrowed_without_allocation() {
     let policy = Policy::secrets_and_pii();
     let long = "a word, 12 digits: 123456789012; and so on ".repeat(1_000);
     let texts = [
@@ -62,7 +62,7 @@ fn what_is_clean_is_borrowed_and_nothing_else_is_made() {
 }
 
 #[test]
-fn a_line_of_json_costs_none_either() {
+fn clean_json_lines_do_not_allocate() {
     let layer = spanwise_json::JsonLayer::new()
         .redact(std::sync::Arc::new(Policy::secrets_and_pii()))
         .with_writer(std::io::sink);

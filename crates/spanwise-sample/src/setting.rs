@@ -44,7 +44,9 @@ impl FromStr for SamplerBuilder {
         }
         SampleError::all(problems)?;
         // The most specific first; a level has no target.
-        rules.sort_by_key(|(when, _)| std::cmp::Reverse(when.target.as_ref().map(String::len)));
+        rules.sort_by_key(|(when, _)| {
+            std::cmp::Reverse(when.target.as_ref().map(|target| target.as_str().len()))
+        });
         let builder = Self::default();
         Ok(rules
             .into_iter()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use spanwise_core::TargetPattern;
 use tracing::Level;
 
 use crate::setting;
@@ -21,7 +22,7 @@ use crate::setting;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct When {
-    pub(crate) target: Option<String>,
+    pub(crate) target: Option<TargetPattern>,
     pub(crate) level: Option<Level>,
     pub(crate) name: Option<String>,
     pub(crate) message: Option<String>,
@@ -70,7 +71,7 @@ impl When {
     /// See [`target`](Self::target).
     #[must_use]
     pub fn and_target(mut self, target: impl Into<String>) -> Self {
-        self.target = Some(target.into());
+        self.target = Some(TargetPattern::module(target));
         self
     }
 
@@ -112,17 +113,8 @@ impl When {
     pub(crate) fn means_target(&self, target: &str) -> bool {
         self.target
             .as_ref()
-            .is_none_or(|prefix| is_inside(target, prefix))
+            .is_none_or(|pattern| pattern.matches(target))
     }
-}
-
-fn is_inside(target: &str, prefix: &str) -> bool {
-    let starts = target.len() >= prefix.len()
-        && target
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(t, p)| t == p || (p == b'-' && t == b'_'));
-    starts && (target.len() == prefix.len() || target.as_bytes()[prefix.len()..].starts_with(b"::"))
 }
 
 fn looks_like_a_level(target: &str) -> bool {
@@ -142,7 +134,7 @@ impl fmt::Display for When {
         } = self;
         let level = level.map(|level| level.as_str().to_ascii_lowercase());
         let more = name.is_some() || message.is_some() || !fields.is_empty();
-        match (target, &level) {
+        match (target.as_ref().map(TargetPattern::as_str), &level) {
             (Some(target), None) if looks_like_a_level(target) => {
                 write!(f, "{target}::")?;
             }
@@ -170,23 +162,5 @@ impl fmt::Display for When {
             word(f, key, value)?;
         }
         f.write_str("]")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_ends_where_a_module_does() {
-        for (target, prefix, inside) in [
-            ("shop", "shop", true),
-            ("shop::db", "shop", true),
-            ("shopping", "shop", false),
-            ("my_shop::db", "my-shop", true),
-            ("sho", "shop", false),
-        ] {
-            assert_eq!(is_inside(target, prefix), inside, "{target} in {prefix}");
-        }
     }
 }

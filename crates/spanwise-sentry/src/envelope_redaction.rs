@@ -3,8 +3,10 @@
 //! What our layer sends was read on its way in. What others put in, a hook of the program's, an integration, who talks to
 //! sentry past the log, is read here.
 
+use std::borrow::Cow;
+
 use sentry_core::protocol::Value;
-use spanwise_core::{KeyVerdict, REDACTED, Redact};
+use spanwise_core::{KeyVerdict, Redact, Redaction};
 
 /// The envelope's bytes with everything hidden that `policy` hides. What is also in `read`, at the same place, was read before.
 ///
@@ -94,27 +96,22 @@ fn hide(value: &mut Value, read: Option<&Value>, policy: &dyn Redact) {
                     Value::Number(_) => verdicts.number,
                     _ => verdicts.text,
                 };
-                match verdict {
-                    KeyVerdict::Remove => return false,
-                    KeyVerdict::Trust => {}
-                    KeyVerdict::Redact => *value = REDACTED.into(),
-                    KeyVerdict::Replace => {
-                        let text = match &*value {
-                            Value::String(text) => text.clone(),
-                            other => other.to_string(),
-                        };
-                        *value = policy.replace_display(key, format_args!("{text}")).into();
-                    }
-                    _ => match value {
-                        Value::String(text) => {
-                            if let Some(shown) = policy.replacement_for(Some(key), text) {
-                                *text = shown;
-                            }
-                        }
-                        value => hide(value, read, policy),
-                    },
+                if matches!(verdict, KeyVerdict::Pass | KeyVerdict::Text) && !value.is_string() {
+                    hide(value, read, policy);
+                    return true;
                 }
-                true
+                let text = || match &*value {
+                    Value::String(text) => Cow::Borrowed(&**text),
+                    other => Cow::Owned(other.to_string()),
+                };
+                match policy.apply(verdict, key, text) {
+                    Redaction::Keep => true,
+                    Redaction::Replace(text) => {
+                        *value = text.into();
+                        true
+                    }
+                    Redaction::Remove => false,
+                }
             });
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -1,18 +1,20 @@
 //! What is not sent.
 
+use spanwise_core::TargetPattern;
+
 use crate::fields::Cause;
 
 /// Errors that are nobody's business: by where they come from, what they say, or what they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IgnoreRules {
-    targets: Vec<String>,
+    targets: Vec<TargetPattern>,
     messages: Vec<String>,
     errors: Vec<String>,
 }
 
 impl IgnoreRules {
     pub(crate) fn target(&mut self, target: String) {
-        self.targets.push(target);
+        self.targets.push(TargetPattern::module(target));
     }
 
     pub(crate) fn message(&mut self, part: String) {
@@ -25,11 +27,7 @@ impl IgnoreRules {
 
     /// A target and all below it.
     pub(crate) fn ignores_target(&self, target: &str) -> bool {
-        self.targets.iter().any(|ignored| {
-            target
-                .strip_prefix(&**ignored)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        })
+        self.targets.iter().any(|ignored| ignored.matches(target))
     }
 
     pub(crate) fn has(&self, message: Option<&str>, errors: &[Vec<Cause>]) -> bool {

@@ -1,4 +1,4 @@
-//! What can be asserted about all that was captured.
+//! Assertions on all that was captured.
 
 use std::{
     fmt,
@@ -10,11 +10,11 @@ use tracing_core::Level;
 
 use crate::{Capture, Event, Pattern, Span, WaitFor, render, secret::Secret};
 
-/// A leaked secret is often in every line of a request: the first places tell enough.
+/// A leaked secret is often in every line of a request, so the first places are enough.
 const MAX_SHOWN_PLACES: usize = 10;
 
 impl Capture {
-    /// The only event with this message, or of this [`Pattern`].
+    /// Returns the only event with this message, or of this [`Pattern`].
     ///
     /// # Panics
     /// If there is none, or more than one.
@@ -37,10 +37,10 @@ impl Capture {
         }
     }
 
-    /// Asserts that no event has this message, or is of this [`Pattern`].
+    /// Asserts that no event has this message, or matches this [`Pattern`].
     ///
     /// # Panics
-    /// If one is.
+    /// If an event does.
     #[track_caller]
     pub fn none<'a>(&self, pattern: impl Into<Pattern<'a>>) {
         let pattern = pattern.into();
@@ -61,7 +61,7 @@ impl Capture {
     /// Asserts that no event is at ERROR.
     ///
     /// # Panics
-    /// If one is; shows those that are.
+    /// If an event is; lists these events.
     #[track_caller]
     pub fn no_errors(&self) {
         let mut events = self.events();
@@ -75,7 +75,7 @@ impl Capture {
         }
     }
 
-    /// Returns how many events have this message, or are of this [`Pattern`].
+    /// Returns how many events have this message, or match this [`Pattern`].
     #[must_use]
     pub fn count<'a>(&self, pattern: impl Into<Pattern<'a>>) -> usize {
         let pattern = pattern.into();
@@ -83,15 +83,15 @@ impl Capture {
         events.iter().filter(|event| pattern.matches(event)).count()
     }
 
-    /// Returns whether an event has this message, or is of this [`Pattern`].
+    /// Returns whether an event has this message, or matches this [`Pattern`].
     ///
-    /// A text is the whole message: for a part of it write [`matching`](crate::matching).
+    /// A text is the whole message. Use [`matching`](crate::matching) for a part of it.
     #[must_use]
     pub fn contains<'a>(&self, pattern: impl Into<Pattern<'a>>) -> bool {
         self.count(pattern) > 0
     }
 
-    /// The only span with this name, closed or not.
+    /// Returns the only span with this name, open or closed.
     ///
     /// # Panics
     /// If there is none, or more than one.
@@ -108,7 +108,7 @@ impl Capture {
                     Some(_) => None,
                 };
                 panic!(
-                    "{} of the name `{name}`, expected one{}\ncaptured {}{}",
+                    "{} named `{name}`, expected one{}\ncaptured {}{}",
                     render::count(count, "span"),
                     render::did_you_mean(near),
                     render::count(spans.len(), "span"),
@@ -118,13 +118,13 @@ impl Capture {
         }
     }
 
-    /// The first event with this message, or of this [`Pattern`], waiting until it arrives.
+    /// Waits for an event with this message, or of this [`Pattern`], and returns the first one.
     ///
-    /// It blocks the thread. Async code that runs on one thread needs
+    /// It blocks the thread. In async code on one thread, use
     /// [`wait_for_async`](Self::wait_for_async).
     ///
     /// # Panics
-    /// If none arrives within `timeout`.
+    /// If no event matches within `timeout`.
     #[track_caller]
     pub fn wait_for<'a>(&self, pattern: impl Into<Pattern<'a>>, timeout: Duration) -> Event {
         let pattern = pattern.into();
@@ -132,7 +132,7 @@ impl Capture {
         let mut seen = 0;
         loop {
             let new = self.store.lock().events[seen..].to_vec();
-            // A closure may log: nothing is locked.
+            // The closure of a pattern may log, so nothing is locked here.
             if let Some(event) = new.iter().find(|event| pattern.matches(event)) {
                 return event.clone();
             }
@@ -144,8 +144,7 @@ impl Capture {
         }
     }
 
-    /// [`wait_for`](Self::wait_for) for async code, on any executor: the thread runs other tasks
-    /// meanwhile.
+    /// Waits like [`wait_for`](Self::wait_for), on any executor, without blocking the thread.
     ///
     /// ```
     /// use std::time::Duration;
@@ -160,7 +159,7 @@ impl Capture {
     /// ```
     ///
     /// # Panics
-    /// If none arrives within `timeout`. The message says where it was called.
+    /// If no event matches within `timeout`. The message has the location of the call.
     #[track_caller]
     pub fn wait_for_async<'a>(
         &'a self,
@@ -170,15 +169,18 @@ impl Capture {
         WaitFor::new(self, pattern.into(), timeout)
     }
 
-    /// Asserts that `secret` was written nowhere: not in the JSON line of any event, and in no message, field of an event or of a
-    /// span, or context, replaced values included.
+    /// Asserts that `secret` was not logged: neither in the JSON line of any event, nor in any
+    /// message, field or context. Values of spans that were replaced later count too, and so do
+    /// events that belong to no capture.
     ///
-    /// It looks for the text itself, as JSON or a `Debug` escape it, and as the bytes that a `Vec<u8>` shows; also in events that
-    /// belong to no capture. It does not find a secret that is split, encoded (base64), in another case, or only in what an error
-    /// recorded as `&dyn Error` shows by `Debug`: of that the messages of its chain are searched.
+    /// It searches for the text itself, for its escaped forms in JSON and `Debug`, and for its
+    /// bytes as `Vec<u8>` prints them. It does not find a secret that is split, encoded (base64) or
+    /// in another case. Of an error recorded as `&dyn Error` it searches the messages of the chain,
+    /// not the `Debug` output.
     ///
     /// # Panics
-    /// If it was; names each place and shows at most four characters of the secret. Also if `secret` is empty.
+    /// If `secret` was logged. The message names each place and shows at most four
+    /// characters of the secret. Also if `secret` is empty.
     ///
     /// # Examples
     /// ```
@@ -203,7 +205,7 @@ impl Capture {
             more => format!("\n    … and {more} more"),
         };
         let shown = secret.shown();
-        // What is printed when the test ends must not show it either.
+        // The list that is printed when the test ends must not show it either.
         self.store.lock().hidden.push(secret);
         panic!(
             "{shown} was logged, in {}:{}{more}",
@@ -212,7 +214,7 @@ impl Capture {
         );
     }
 
-    /// Fails with a list of all events, which is not printed again when the test ends.
+    /// Fails with a list of `events`. They are not printed again when the test ends.
     #[track_caller]
     fn fail(&self, events: &[Event], why: fmt::Arguments<'_>) -> ! {
         let list = self.store.list(events);
@@ -224,7 +226,7 @@ impl Capture {
         panic!("{}", self.why_none(pattern, events));
     }
 
-    /// That none of the events is of this pattern, with what could be meant.
+    /// Explains that no event matches, with suggestions.
     pub(crate) fn why_none(&self, pattern: &Pattern<'_>, events: &[Event]) -> String {
         let unrouted = self.store.lock().unrouted_events.clone();
         format!(

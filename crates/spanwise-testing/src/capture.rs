@@ -1,4 +1,4 @@
-//! [`capture`] and what it returns.
+//! [`capture`] and the guards that it returns.
 
 use std::{
     fmt,
@@ -18,15 +18,16 @@ use crate::{
     route::{self, CaptureStore, Owner},
 };
 
-/// Captures what is logged on this thread, and in the spans opened on it wherever they go, until
-/// the returned guard is dropped.
+/// Captures the events of this thread, and of the spans opened on it on any thread, until the
+/// returned guard is dropped.
 ///
-/// The first call installs one global subscriber that enables everything, and brings the records of
-/// the `log` crate in, unless a subscriber with a [`CaptureLayer`] is there already. See the [crate
-/// docs](crate#what-belongs-to-a-capture) for what belongs to which capture.
+/// The first call installs a global subscriber that enables everything, and captures records of the
+/// `log` crate too. It installs none if there is a subscriber with a [`CaptureLayer`]. The [crate
+/// docs](crate#what-belongs-to-a-capture) define which capture gets an event.
 ///
 /// # Panics
-/// If this thread has a subscriber without a [`CaptureLayer`]: nothing would reach the capture.
+/// If this thread has a subscriber without a [`CaptureLayer`], which would capture
+/// nothing.
 ///
 /// # Examples
 /// ```
@@ -51,32 +52,32 @@ pub fn capture() -> Capture {
     Capture { store }
 }
 
-/// What was logged since [`capture`] returned this. Dropping it ends the capture and forgets all of
-/// it.
+/// The events and spans logged since [`capture`] returned. Dropping it ends the capture and frees
+/// them.
 ///
-/// Its assertions panic at the line that calls them, and list what was captured. Where the test
-/// panics for another reason, the list is printed when this is dropped: the test harness shows it
-/// with the failure.
+/// Its assertions panic with the location of the caller, and list the captured events. If the test
+/// panics for another reason, dropping prints the list, which the test harness shows with the
+/// failure.
 #[must_use = "the capture ends when this is dropped"]
 pub struct Capture {
     pub(crate) store: Arc<CaptureStore>,
 }
 
 impl Capture {
-    /// The events captured so far, in the order in which they arrived.
+    /// Returns the events captured so far, in order of arrival.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.store.lock().events.clone()
     }
 
-    /// The spans opened so far, closed or not, with the fields they have now.
+    /// Returns the spans opened so far, open or closed, with their current fields.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         let records = self.store.lock().spans.clone();
         records.iter().map(|record| record.snapshot()).collect()
     }
 
-    /// What makes another thread belong to this capture.
+    /// Returns a handle that adds another thread to this capture.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
@@ -107,7 +108,7 @@ impl fmt::Debug for Capture {
     }
 }
 
-/// Makes another thread belong to a [`Capture`], where no span of it goes. Made by
+/// Adds a thread to a [`Capture`], for threads that enter no span of it. Created by
 /// [`Capture::handle`].
 ///
 /// ```
@@ -125,8 +126,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes this thread belong to the capture until the guard is dropped. Without effect once the
-    /// capture has ended.
+    /// Adds this thread to the capture until the guard is dropped. Does nothing once the capture
+    /// has ended.
     pub fn enter(&self) -> Entered {
         route::adopt_thread(Weak::clone(&self.store));
         Entered {
@@ -142,7 +143,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// While it lives, its thread belongs to a capture. Made by [`Handle::enter`].
+/// Keeps its thread in a capture while it lives. Created by [`Handle::enter`].
 #[must_use = "the thread belongs to the capture while this lives"]
 pub struct Entered {
     store: Owner,
@@ -161,13 +162,13 @@ impl fmt::Debug for Entered {
     }
 }
 
-/// Prints what was captured of a test that fails: the harness shows what a failed test printed.
+/// Prints the captured events of a failing test, which the harness shows.
 #[expect(
     clippy::print_stderr,
     reason = "the harness captures what this macro prints"
 )]
 fn print(list: &str) {
-    // The thread panics: a stderr that is closed must not panic, too.
+    // The thread panics already, so a closed stderr must not panic too.
     let _ = panic_safe::catch_panic(|| eprintln!("{list}"));
 }
 
@@ -175,13 +176,13 @@ fn has_capture_layer() -> bool {
     tracing::dispatcher::get_default(|dispatch| dispatch.is::<CaptureLayer>())
 }
 
-/// Where somebody was faster the subscriber is theirs, and [`capture`] looks what it can do.
+/// If another thread was faster, [`capture`] checks its subscriber.
 fn install() {
     let stack = tracing_subscriber::registry()
         .with(ContextLayer::default())
         .with(CaptureLayer::default());
     if tracing::subscriber::set_global_default(stack).is_ok() {
-        // A logger of the program's own stays; then its records are not captured.
+        // A logger of the application stays; its records are not captured.
         let _ = log_bridge::install();
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for the event at hand.
+//! Access to the bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for one event.
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,34 +8,35 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
-    /// One slot for each event being encoded on this thread: a `Debug` may log, which encodes an event inside an event.
+    /// One slot per event being encoded on this thread: a `Debug` may log an event inside an event.
     static SLOTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `encode` writes through a [`EncodedLineWriter`] on this thread.
+/// Returns what `encode` writes to an [`EncodedLineWriter`] on this thread.
 ///
-/// Empty on a thread that is ending, whose locals are gone.
+/// Empty on an exiting thread, whose thread-locals are gone.
 pub(crate) fn encode_line(encode: impl FnOnce()) -> Vec<u8> {
     let slot = Slot::open();
     encode();
     slot.take()
 }
 
-/// Calls `format`, which formats values that were formatted before: what a `Debug` logs meanwhile has been captured already.
+/// Pauses the capture during `format`, which formats values a second time: events that their
+/// `Debug` logs have been captured already.
 pub(crate) fn paused<R>(format: impl FnOnce() -> R) -> R {
     let before = PAUSED.try_with(|paused| paused.replace(true));
     let _restore = Restore(before.unwrap_or(false));
     format()
 }
 
-/// True inside [`paused`].
+/// Returns whether the capture is [`paused`].
 pub(crate) fn is_paused() -> bool {
     PAUSED.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Hands a line to the slot of the event that is being encoded on this thread.
+/// Writes to the slot of the event that is being encoded on this thread.
 #[derive(Debug)]
 pub(crate) struct EncodedLineWriter;
 
@@ -62,7 +63,7 @@ impl io::Write for EncodedLineWriter {
     }
 }
 
-/// Takes its slot away even if the encoder panics: the slots of the events around it stay in place.
+/// Removes its slot even if the encoder panics, and leaves those of outer events in place.
 struct Slot {
     index: usize,
 }

@@ -1,4 +1,4 @@
-//! A captured event, and what can be asserted about it.
+//! A captured event and its assertions.
 
 use std::{fmt, sync::Arc};
 
@@ -11,9 +11,10 @@ use crate::{
     render,
 };
 
-/// An event as it was captured. Cheap to clone.
+/// A captured event. Cheap to clone.
 ///
-/// Assertions return the event, so that they chain; each one panics at the line that calls it, and shows the event.
+/// Assertions return the event, so that they can be chained. They panic with the location of the
+/// caller, and show the event.
 ///
 /// ```
 /// use tracing::Level;
@@ -34,7 +35,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Event(pub(crate) Arc<EventData>);
 
-/// The parts of an [`Event`].
+/// The data of an [`Event`].
 pub(crate) struct EventData {
     pub(crate) level: Level,
     pub(crate) target: String,
@@ -46,57 +47,59 @@ pub(crate) struct EventData {
 }
 
 impl Event {
-    /// Its level.
+    /// Returns the level.
     #[must_use]
     pub fn level(&self) -> Level {
         self.0.level
     }
 
-    /// Its target; of a record of the `log` crate, the one that record has.
+    /// Returns the target. For a record of the `log` crate it is the record's.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.0.target
     }
 
-    /// Its message; empty if it has none.
+    /// Returns the message; empty if there is none.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Its own fields but the message, in the order in which they were logged.
+    /// Returns the event's own fields except the message, in the order they were logged.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.0.fields.iter().map(|(name, value)| (*name, value))
     }
 
-    /// The value of one of its own fields.
+    /// Returns the value of one of the event's own fields.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         fields::find(&self.0.fields, name)
     }
 
-    /// The spans around it, innermost first, with the fields they had by then.
+    /// Returns the spans around the event, innermost first, with their fields at that time.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
         &self.0.spans
     }
 
-    /// The context it belongs to. Empty where the stack has no [`ContextLayer`](spanwise_core::ContextLayer).
+    /// Returns the context. It is empty if the stack has no
+    /// [`ContextLayer`](spanwise_core::ContextLayer).
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.0.context
     }
 
-    /// The bytes that a [`JsonLayer`](spanwise_json::JsonLayer) writes for it, with the line break.
+    /// Returns the line that a [`JsonLayer`](spanwise_json::JsonLayer) writes for the event, with
+    /// its line break.
     #[must_use]
     pub fn json_line(&self) -> &[u8] {
         &self.0.line
     }
 
-    /// Asserts its level.
+    /// Asserts the level.
     ///
     /// # Panics
-    /// If it has another one.
+    /// If the level is another one.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_level(&self, expected: Level) -> &Self {
@@ -109,10 +112,10 @@ impl Event {
         self
     }
 
-    /// Asserts its target.
+    /// Asserts the target.
     ///
     /// # Panics
-    /// If it has another one.
+    /// If the target is another one.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_target(&self, expected: &str) -> &Self {
@@ -125,14 +128,15 @@ impl Event {
         self
     }
 
-    /// Asserts that it has a field of its own of this name and value.
+    /// Asserts that the event has a field of its own with this name and value.
     ///
-    /// Integers are compared whatever their type. What was logged with `%` or `?` is compared as
-    /// text. An error is compared as its message, or as its message and causes, with `: ` between:
-    /// `charge failed: connection refused`.
+    /// Integers are equal regardless of their type. Values logged with `%` or `?` are compared as
+    /// text. An error equals its message, and its message with its causes after `: `, as in `charge
+    /// failed: connection refused`.
     ///
     /// # Panics
-    /// If it has not; names a field that is similar, or the span that has the field.
+    /// If the field is missing or has another value. The message names a similar field, or
+    /// the span that has the field.
     #[track_caller]
     pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
         if let Some(why) = fields::mismatch(&self.0.fields, name, &expected.into()) {
@@ -148,7 +152,7 @@ impl Event {
         self
     }
 
-    /// Asserts that it has no field of its own of this name.
+    /// Asserts that the event has no field of its own with this name.
     ///
     /// # Panics
     /// If it has one.
@@ -164,10 +168,10 @@ impl Event {
         self
     }
 
-    /// Asserts a value of its [`context`](Self::context).
+    /// Asserts a value of the [`context`](Self::context).
     ///
     /// # Panics
-    /// If that has another value, or none.
+    /// If the context has another value for `key`, or none.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_context(&self, key: &str, expected: &str) -> &Self {
@@ -192,10 +196,10 @@ impl Event {
         self
     }
 
-    /// Asserts that one of the spans around it has this name.
+    /// Asserts that one of the spans around the event has this name.
     ///
     /// # Panics
-    /// If none has.
+    /// If no span has.
     #[track_caller]
     #[expect(clippy::must_use_candidate, reason = "it asserts")]
     pub fn assert_in_span(&self, name: &str) -> &Self {
@@ -220,7 +224,8 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// One line, as `tracing_subscriber::fmt` has it: `INFO request{tenant_id="acme"}:load: shop: order created order_id=42`.
+    /// One line, in the format of `tracing_subscriber::fmt`: `INFO request{tenant_id="acme"}:load:
+    /// shop: order created order_id=42`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&render::event(self, &render::plain))
     }

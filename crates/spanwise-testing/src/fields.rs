@@ -1,4 +1,4 @@
-//! From a `Visit` to named values, without trusting them.
+//! A `Visit` that collects fields as values. It does not trust the code of the values.
 
 use std::{
     error::Error,
@@ -11,29 +11,30 @@ use tracing_core::{Field, field::Visit};
 
 use crate::{Value, render};
 
-/// Names with values, in the order in which they were recorded.
+/// Names and values in the order they were recorded.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
-/// More than any test needs, and an end to a `Debug` that has none.
+/// The limit of a text: more than a test needs, and an end to an endless `Debug`.
 pub(crate) const MAX_TEXT_LEN: usize = 1024 * 1024;
 
-/// At most this many causes of an error are kept: a chain may be a cycle.
+/// The limit of an error's causes: a chain may be a cycle.
 const MAX_CAUSES: usize = 16;
 
-/// The fields that `record` shows. Runs user code, which may log, read spans or panic: call it with no lock held.
+/// Returns the fields that `record` visits. Runs user code, which may log, read spans or panic:
+/// call it with no lock held.
 pub(crate) fn collect(record: impl FnOnce(&mut dyn Visit)) -> Fields {
     let mut collector = Collector(Fields::new());
     record(&mut collector);
     collector.0
 }
 
-/// The value of the field `name`; of several, the last, which is the one a line shows.
+/// Returns the value of the field `name`: of several, the last, which a line shows.
 pub(crate) fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
     let mut matching = fields.iter().rev().filter(|(key, _)| *key == name);
     matching.next().map(|(_, value)| value)
 }
 
-/// Why `fields` do not have `name` with the value `expected`; `None` if they do.
+/// Returns why the field `name` is not `expected`; `None` if it is.
 pub(crate) fn mismatch(fields: &Fields, name: &str, expected: &Value) -> Option<String> {
     match find(fields, name) {
         Some(value) if value.matches(expected) => None,
@@ -58,7 +59,7 @@ struct Collector(Fields);
 impl Collector {
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
-        // `r#type` is how a field is called whose name is a keyword.
+        // `r#` is part of the name of a field that is a keyword.
         let name = name.strip_prefix("r#").unwrap_or(name);
         self.0.push((name, value.into()));
     }
@@ -119,7 +120,7 @@ fn text(value: fmt::Arguments<'_>) -> String {
     text
 }
 
-/// `source` is user code as well.
+/// `source` is user code too.
 fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     catch_unwind(AssertUnwindSafe(|| error.source())).unwrap_or_default()
 }

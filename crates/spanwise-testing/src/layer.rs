@@ -1,4 +1,4 @@
-//! [`CaptureLayer`]: sees everything, and hands it to the capture it belongs to.
+//! The layer that sees everything and gives it to the right capture.
 
 use std::sync::Arc;
 
@@ -29,8 +29,9 @@ use crate::{
 
 /// Captures for [`capture`](crate::capture), in a stack of your own.
 ///
-/// Without one, [`capture`](crate::capture) installs a global subscriber of its own. Where the stack under test is what the
-/// service installs, with a redaction policy or more context keys, add this layer to it; it filters nothing and writes nothing.
+/// Without it, [`capture`](crate::capture) installs a global subscriber. Add this layer to the
+/// stack that your service installs, to test it with its redaction policy and context keys. The
+/// layer neither filters nor writes.
 ///
 /// ```
 /// use spanwise_core::ContextLayer;
@@ -51,7 +52,7 @@ pub struct CaptureLayer {
     json: JsonLayer<EncodedLineWriter>,
 }
 
-/// No line is shortened: what is looked for in it must be there.
+/// Lines are not truncated: assertions search them.
 const MAX_LINE_LEN: usize = 64 * MAX_TEXT_LEN;
 
 impl Default for CaptureLayer {
@@ -88,7 +89,7 @@ where
         if route.is_nowhere() {
             return;
         }
-        // Both of these format the event's values, and so may come back here.
+        // Both format the event's values, which may log and come back here.
         let mut fields = fields::collect(|visitor| event.record(visitor));
         let line = encoded_line::encode_line(|| {
             encoded_line::paused(|| self.json.on_event(event, ctx.clone()));
@@ -115,7 +116,7 @@ where
                 owner(ctx.lookup_current().as_ref()),
             ]);
             let record = Arc::new(SpanRecord::new(attrs.metadata(), fields, route.owner()));
-            // `replace`, since a second layer of this type in the stack would find the slot taken.
+            // `replace`, since a second `CaptureLayer` in the stack finds the slot taken.
             span.extensions_mut().replace(Arc::clone(&record));
             if !is_paused {
                 route.span(&record);
@@ -173,7 +174,8 @@ fn take_message(fields: &mut Fields) -> String {
     message.map_or_else(String::new, |(_, message)| message.to_string())
 }
 
-/// The target of the callsite, or that of the `log` record, whose fields about its origin go.
+/// Returns the target. For a `log` record, removes the fields with its origin, and returns its own
+/// target.
 fn take_target(fields: &mut Fields, event: &Event<'_>) -> String {
     let callsite = event.metadata();
     if !is_log_record(callsite) {

@@ -1,5 +1,5 @@
-//! Tests what a service logs: captures events and spans across threads and tasks, and asserts on
-//! them.
+//! Tests for what a service logs: captures events and spans across threads and tasks, and asserts
+//! on them.
 //!
 //! ```
 //! use tracing::{Instrument as _, Level};
@@ -10,7 +10,7 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
 //! # runtime.block_on(async {
-//! // In a #[test] or #[tokio::test], as many of them in parallel as the harness likes:
+//! // In a #[test] or #[tokio::test]. Any number of them may run in parallel:
 //! let logs = spanwise_testing::capture();
 //!
 //! let request = tracing::info_span!("request", tenant_id = "acme", token = "tok_4242424242");
@@ -31,8 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A failure says where, and shows what was there instead.
-//! `logs.assert_never_logged("tok_4242424242")` would have said:
+//! A failure shows what was logged, and where. `logs.assert_never_logged("tok_4242424242")` fails
+//! with:
 //!
 //! ```text
 //! "tok_…" (14 bytes) was logged, in 2 places:
@@ -40,57 +40,57 @@
 //!     field `token` of the span request{tenant_id="acme" token="[tok_…]"}
 //! ```
 //!
-//! A test that panics for another reason prints the list of what was captured, which the harness
-//! shows with the failure. Assertions take a [`Pattern`]: a message, a regular expression
-//! ([`matching`]) or a closure ([`when`]).
+//! A test that panics for another reason prints the captured events, which the harness shows with
+//! the failure. Assertions take a [`Pattern`]: a message, a regular expression ([`matching`]) or a
+//! closure ([`when`]).
 //!
 //! # When to use it
 //!
-//! To test that something is logged, with which fields, in whose context; and that something is
-//! not. What was captured is what the code logged, whatever a service in production would filter,
-//! sample or redact: to test those, put a [`CaptureLayer`] into the service's own stack, behind the
-//! same wrappers as its sinks.
+//! Use it to test that something is logged, with which fields and context, or that it is not. A
+//! capture has what the code logs, before the service filters, samples or redacts it. To test those
+//! too, put a [`CaptureLayer`] into the service's own stack, with the same wrappers as its sinks.
 //!
-//! It does not test the output of other layers, and it measures nothing: spans have no times here.
+//! It does not test the output of other layers, and it does not measure time.
 //!
 //! # What belongs to a capture
 //!
-//! Thread-local capture loses events: what runs on other threads, and callsites that another test
-//! has switched off, since `tracing` keeps one interest per callsite for the whole process. So
-//! there is one global subscriber, and each event finds its test:
+//! Thread-local capture loses events: those of other threads, and those of callsites that another
+//! test has disabled, since `tracing` caches one interest per callsite for the whole process. So
+//! there is one global subscriber, and each event is routed to its test:
 //!
-//! 1. An event in a span of a capture belongs to it, on whatever thread or task, and also where the
-//!    span is an explicit parent. A span belongs to the capture that its parent, or else the span
-//!    that is current, or else the thread belongs to.
-//! 2. Else it belongs to the capture of its thread: of the thread that called [`capture`], or that
-//!    called [`Handle::enter`]. Of several, the latest that lives.
-//! 3. Else, if one capture alone lives, to that one: in a test that runs alone, a plain
-//!    `std::thread::spawn` works.
-//! 4. Else it is *unrouted*. [`Capture::assert_never_logged`] of every capture that lives checks
-//!    it, so that no secret escapes; [`Capture::one`] and [`Capture::wait_for`] mention it where
-//!    they find nothing else. So is what belongs to a capture that has ended, such as the rest of a
-//!    task that outlives its test.
+//! 1. An event in a span of a capture belongs to that capture, on any thread or task. The span may
+//!    be an explicit parent. A span belongs to the capture of its parent, or else of the current
+//!    span, or else of the thread.
+//! 2. Otherwise the event belongs to the capture of its thread. That is the thread that called
+//!    [`capture`] or [`Handle::enter`]. Of several captures, the latest live one gets it.
+//! 3. Otherwise, if there is only one live capture, that one gets it. In a test that runs alone, a
+//!    plain `std::thread::spawn` works.
+//! 4. Otherwise the event is *unrouted*. So are events of a capture that has ended, such as those of
+//!    a task that outlives its test. [`Capture::assert_never_logged`] of every live capture searches
+//!    unrouted events, so that no secret escapes. [`Capture::one`] and [`Capture::wait_for`] mention
+//!    them if nothing else matches.
 //!
-//! In async code, carry the capture by a span: a future stays on no thread, so that [`capture`] and
-//! [`Handle::enter`] inside a spawned task adopt whatever else its worker thread runs.
+//! In async code, use a span to carry the capture. A future does not stay on one thread, so
+//! [`capture`] and [`Handle::enter`] inside a spawned task also adopt other tasks of its worker
+//! thread.
 //!
-//! # Behaviour
+//! # Behaviour and limits
 //!
-//! * Values are formatted under no lock. A `Debug` that logs is captured, once; one that panics is
-//!   `<panicked while formatting>`.
-//! * Everything is held in memory until the [`Capture`] is dropped, texts up to 1 MiB each; nothing
-//!   is held where no capture lives.
-//! * Of a field that is logged twice, [`Event::field`] is the last.
+//! * No lock is held while values are formatted. A `Debug` that logs is captured once; one that
+//!   panics becomes `<panicked while formatting>`.
+//! * A [`Capture`] holds all its events in memory until it is dropped, with texts up to 1 MiB each.
+//!   Without a live capture nothing is held.
+//! * If a field is logged twice, [`Event::field`] returns the last value.
 //!
 //! # Troubleshooting
 //!
 //! | symptom | cause |
 //! | --- | --- |
 //! | `cannot capture: the subscriber of this thread has no CaptureLayer` | The code under test installs a subscriber: add a [`CaptureLayer`] to it, or install none in tests. |
-//! | an event is missing when tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or [`Handle::enter`]. |
+//! | an event is missing if tests run in parallel | Its thread belongs to no capture: enter a span of the test there, or call [`Handle::enter`]. |
 //! | [`Capture::wait_for`] times out in an async test | It blocks the only thread: use [`Capture::wait_for_async`]. |
 //! | a test fails and prints no events | It returns an `Err`, or its capture was dropped before the panic. |
-//! | records of the `log` crate are missing | The program has a logger, or a subscriber, of its own: call `spanwise_core::internal::log_bridge::install()`. |
+//! | records of the `log` crate are missing | The application installs its own logger, or a subscriber without a bridge for `log`: call `tracing_log::LogTracer::init()`. |
 
 mod assert;
 mod capture;

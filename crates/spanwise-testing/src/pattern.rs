@@ -1,4 +1,4 @@
-//! What an event has to be, to be one of those that an assertion is about.
+//! Conditions that select events for an assertion.
 
 use std::{fmt, panic::Location};
 
@@ -8,7 +8,7 @@ use crate::{Event, render};
 
 /// A condition on events: a message, a [regular expression](matching), or a [closure](when).
 ///
-/// Assertions take whatever is one. A text is the whole message.
+/// Assertions accept anything that converts into one. A text is the whole message.
 ///
 /// ```
 /// use spanwise_testing::{capture, matching, when};
@@ -33,12 +33,12 @@ enum Kind<'a> {
     },
 }
 
-/// Events whose message matches a regular expression, in the syntax of the crate `regex`.
+/// Selects events whose message matches a regular expression, in the syntax of the crate `regex`.
 ///
-/// It may match any part of the message: `^…$` for all of it.
+/// It may match any part of the message; use `^…$` to match all of it.
 ///
 /// # Panics
-/// If `regex` is none.
+/// If `regex` is not a valid regular expression.
 #[must_use]
 #[track_caller]
 pub fn matching(regex: &str) -> Pattern<'static> {
@@ -48,7 +48,7 @@ pub fn matching(regex: &str) -> Pattern<'static> {
     }
 }
 
-/// Events for which a closure returns `true`.
+/// Selects events for which a closure returns `true`.
 #[must_use]
 #[track_caller]
 pub fn when<'a>(condition: impl Fn(&Event) -> bool + 'a) -> Pattern<'a> {
@@ -67,7 +67,7 @@ impl Pattern<'_> {
         }
     }
 
-    /// `; did you mean "…"?`, where one of the events is nearly such a one.
+    /// Returns `; did you mean "…"?` if an event has a similar message.
     pub(crate) fn suggestion(&self, events: &[Event]) -> String {
         match self.0 {
             Kind::Message(message) => render::near_message(events, message),
@@ -75,16 +75,16 @@ impl Pattern<'_> {
         }
     }
 
-    /// What an event of this pattern does, after its number: `says "paid"`.
+    /// Returns the predicate of `count` events that match: `has the message "paid"`.
     pub(crate) fn predicate(&self, count: usize) -> String {
-        let s = if count > 1 { "" } else { "s" };
+        let (has, matches, meets) = match count {
+            1 => ("has", "matches", "meets"),
+            _ => ("have", "match", "meet"),
+        };
         match &self.0 {
-            Kind::Message(message) => format!("say{s} {message:?}"),
-            Kind::Regex(regex) if count > 1 => format!("match /{regex}/"),
-            Kind::Regex(regex) => format!("matches /{regex}/"),
-            Kind::Closure { written_at, .. } => {
-                format!("meet{s} the condition at {written_at}")
-            }
+            Kind::Message(message) => format!("{has} the message {message:?}"),
+            Kind::Regex(regex) => format!("{matches} /{regex}/"),
+            Kind::Closure { written_at, .. } => format!("{meets} the condition at {written_at}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use spanwise_core::internal::suggest::closest;
 
 use crate::{Event, Span, Value};
 
-/// What is done to each text before it is shown: before it is quoted or cut, so that no half of a secret remains.
+/// Hides secrets in a text before it is quoted or cut, so that no part of a secret is left.
 pub(crate) type Hide<'a> = &'a dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
 
 /// Shows a text as it is.
@@ -14,10 +14,10 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// A text in a failure is cut at this many characters.
+/// Characters of a text in a failure.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// A failure lists this many events, the latest.
+/// Events that a failure lists, the latest ones.
 const MAX_LISTED_EVENTS: usize = 100;
 
 pub(crate) fn event(event: &Event, hide: Hide<'_>) -> String {
@@ -52,7 +52,7 @@ pub(crate) fn span(span: &Span, hide: Hide<'_>) -> String {
     format!("{}{{{}}}", span.name(), fields.join(" "))
 }
 
-/// What was captured, one line an event.
+/// Lists captured events, one per line.
 pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     if events.is_empty() {
         return "nothing was captured".to_owned();
@@ -66,7 +66,7 @@ pub(crate) fn list(events: &[Event], hide: Hide<'_>) -> String {
     text + &lines(&shown.collect::<Vec<_>>())
 }
 
-/// Those of the unrouted events that are looked for, with what to do about it; empty if none is.
+/// Lists the unrouted events that match, with a remedy. Returns an empty text if there are none.
 pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool) -> String {
     let matching: Vec<Event> = unrouted
         .iter()
@@ -77,13 +77,14 @@ pub(crate) fn unrouted_hint(unrouted: &[Event], matches: impl Fn(&Event) -> bool
         return String::new();
     }
     format!(
-        "\nsaid, but by a thread that belongs to no capture while several live, or to one that is over; \
-         enter a span of this test there, or `logs.handle().enter()`:{}",
+        "\nlogged by a thread of no capture, or of one that has ended; \
+         enter a span of this test there, or call `logs.handle().enter()`:{}",
         lines(&matching)
     )
 }
 
-/// `; did you mean "…"?` with the message that is nearest: a few letters off, or the one inside the other.
+/// Returns `; did you mean "…"?` with the most similar message: a few letters differ, or one
+/// contains the other.
 pub(crate) fn near_message(events: &[Event], message: &str) -> String {
     let all = || events.iter().map(Event::message);
     let lower = message.to_lowercase();
@@ -116,7 +117,7 @@ pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
         .collect()
 }
 
-/// Texts are quoted, so that "42" is not taken for 42.
+/// Quotes texts, so that "42" is not read as 42.
 fn value(value: &Value, hide: Hide<'_>) -> String {
     let text = value.to_string();
     let text = hide(&text);

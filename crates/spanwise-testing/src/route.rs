@@ -1,4 +1,4 @@
-//! Which capture an event or a span belongs to.
+//! Routing: which capture an event or a span belongs to.
 
 use std::{
     borrow::Cow,
@@ -16,12 +16,14 @@ use spanwise_core::internal::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Event, render, secret::Secret, span::SpanRecord};
 
-/// What one capture holds. Its [`Capture`](crate::Capture) guard owns it; everything else refers to it weakly.
+/// The data of one capture. Its [`Capture`](crate::Capture) guard owns it; all other references are
+/// weak.
 #[derive(Debug, Default)]
 pub(crate) struct CaptureStore {
     captured: Mutex<Captured>,
     arrived: Condvar,
-    /// That nothing refers to it strongly would say too little: a thread about to hand it an event does for a moment.
+    /// Whether the capture has ended. The strong references do not tell: a thread that adds an
+    /// event has one too.
     ended: AtomicBool,
 }
 
@@ -29,10 +31,10 @@ pub(crate) struct CaptureStore {
 pub(crate) struct Captured {
     pub(crate) events: Vec<Event>,
     pub(crate) spans: Vec<Arc<SpanRecord>>,
-    /// Those that belong to no capture, or to one that is over, while this one lived.
+    /// Events and spans that belonged to no live capture while this one lived.
     pub(crate) unrouted_events: Vec<Event>,
     pub(crate) unrouted_spans: Vec<Arc<SpanRecord>>,
-    /// Those that were found where they must not be: no failure shows them.
+    /// Secrets that were found. No failure shows them.
     pub(crate) hidden: Vec<Secret>,
     /// How many events the last failure listed.
     listed: Option<usize>,
@@ -40,7 +42,7 @@ pub(crate) struct Captured {
     wakers: Vec<Waker>,
 }
 
-/// The captures that live.
+/// The live captures.
 static LIVE: Mutex<Vec<Weak<CaptureStore>>> = Mutex::new(Vec::new());
 
 thread_local! {
@@ -60,12 +62,13 @@ impl CaptureStore {
         live_list().retain(|live| !is(live, self));
     }
 
-    /// Nobody calls user code, which may log, while this is locked.
+    /// Do not call user code while holding this lock: it may log.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Captured> {
         self.captured.lock()
     }
 
-    /// Waits until there are more than `seen` events. False if there are not within `timeout`.
+    /// Waits until there are more than `seen` events. Returns false if there are not within
+    /// `timeout`.
     pub(crate) fn wait(&self, seen: usize, timeout: Duration) -> bool {
         let has_none = |captured: &mut Captured| captured.events.len() <= seen;
         let waited = self
@@ -75,7 +78,8 @@ impl CaptureStore {
         captured.events.len() > seen
     }
 
-    /// Has a task woken once there are more than `seen` events. False if there are already.
+    /// Registers a task to be woken once there are more than `seen` events. Returns false if there
+    /// are already.
     pub(crate) fn wake_after(&self, seen: usize, waker: &Waker) -> bool {
         let mut captured = self.lock();
         let is_early = captured.events.len() <= seen;
@@ -85,21 +89,21 @@ impl CaptureStore {
         is_early
     }
 
-    /// Wakes the tasks that wait, and the threads.
+    /// Wakes the waiting tasks and threads.
     pub(crate) fn wake(&self) {
         let wakers = mem::take(&mut self.lock().wakers);
         wakers.into_iter().for_each(Waker::wake);
         self.arrived.notify_all();
     }
 
-    /// `events`, for a failure.
+    /// Lists `events` for a failure.
     pub(crate) fn list(&self, events: &[Event]) -> String {
         let mut captured = self.lock();
         captured.listed = Some(events.len());
         captured.list(events)
     }
 
-    /// All events, unless the last failure listed them.
+    /// Lists all events, unless the last failure did.
     pub(crate) fn list_unlisted(&self) -> Option<String> {
         let captured = self.lock();
         let is_listed = captured.listed == Some(captured.events.len());
@@ -121,22 +125,22 @@ impl Captured {
     }
 }
 
-/// The capture that a span belongs to; it may be over.
+/// The capture that a span belongs to; it may have ended.
 pub(crate) type Owner = Weak<CaptureStore>;
 
-/// Where an event or a span goes.
+/// The destination of an event or a span.
 #[derive(Debug)]
 pub(crate) enum Route {
     To(Arc<CaptureStore>),
-    /// It is nobody's: each capture that lives keeps it aside.
+    /// It belongs to no capture: each live one keeps it aside.
     Unrouted(Vec<Arc<CaptureStore>>),
 }
 
 impl Route {
-    /// The route of what is under, or in, spans of these `owners`, the most telling first.
+    /// Chooses the route from the `owners` of the spans around, the most significant first.
     ///
-    /// A span says more than a thread: it goes along to other threads and tasks. A capture that is alone takes what nobody
-    /// claims, but not what is known to belong to a capture that is over.
+    /// A span outranks the thread, as it moves to other threads and tasks. A lone capture takes
+    /// what no capture claims, except what belongs to a capture that has ended.
     pub(crate) fn new(owners: &[Option<Owner>; 2]) -> Self {
         let adopted = adopted();
         let mut claims = owners.iter().flatten().chain(adopted.iter().rev());
@@ -154,7 +158,7 @@ impl Route {
         }
     }
 
-    /// True if no capture lives.
+    /// Returns whether there is no live capture.
     pub(crate) fn is_nowhere(&self) -> bool {
         matches!(self, Self::Unrouted(live) if live.is_empty())
     }
@@ -192,8 +196,7 @@ impl Route {
     }
 }
 
-/// Shows a span that has just been recorded into, and is no live capture's, to every capture that lives: it may be older than
-/// they are.
+/// Adds a recorded span without a live capture to every live one: the span may be older than these.
 pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
     let all: Vec<_> = live_list().iter().filter_map(live).collect();
     for store in all {
@@ -204,7 +207,7 @@ pub(crate) fn recorded_into_unowned(span: &Arc<SpanRecord>) {
     }
 }
 
-/// Makes this thread belong to `store`. A thread that is ending belongs to nobody.
+/// Adds this thread to `store`. Does nothing on an exiting thread.
 pub(crate) fn adopt_thread(store: Weak<CaptureStore>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();
@@ -213,7 +216,8 @@ pub(crate) fn adopt_thread(store: Weak<CaptureStore>) {
     });
 }
 
-/// Takes one adoption by `store` back. Guards may be dropped in any order, and a capture on any thread.
+/// Reverts one adoption by `store`. Guards may be dropped in any order, and a capture on any
+/// thread.
 pub(crate) fn release_thread(store: &Weak<CaptureStore>) {
     let _ = ADOPTED.try_with(|adopted| {
         let mut adopted = adopted.borrow_mut();
@@ -233,7 +237,7 @@ fn live_list() -> MutexGuard<'static, Vec<Weak<CaptureStore>>> {
     LIVE.lock()
 }
 
-/// The store, unless its capture has ended.
+/// Returns the store, unless its capture has ended.
 pub(crate) fn live(store: &Owner) -> Option<Arc<CaptureStore>> {
     store
         .upgrade()

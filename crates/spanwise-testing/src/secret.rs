@@ -1,27 +1,27 @@
-//! Looking for a text that must not be there.
+//! A search for a text that must not have been logged.
 
 use std::{borrow::Cow, fmt};
 
 use crate::{Event, Value, render, route::Captured, span::SpanRecord};
 
-/// A text to look for, in each form it may have been written in.
+/// A text to search for, in each form in which it may have been written.
 pub(crate) struct Secret {
     plain: String,
-    /// The plain one among them, the longest first.
+    /// Includes the plain form. The longest form is first.
     forms: Vec<String>,
 }
 
-/// A shorter secret, written as numbers, would be found in any list of numbers.
+/// Shorter secrets are not searched as lists of numbers: they would be found in any list.
 const MIN_BYTES_FORM_LEN: usize = 4;
 
 impl Secret {
     pub(crate) fn new(plain: &str) -> Self {
         let mut forms = vec![plain.to_owned()];
-        // Inside JSON, as when a body is logged as text; and inside the `Debug` of a struct.
+        // In JSON, such as a body logged as text, and in the `Debug` of a struct.
         forms.extend(serde_json::to_string(plain).ok().map(|json| inner(&json)));
         forms.push(inner(&format!("{plain:?}")));
         if plain.len() >= MIN_BYTES_FORM_LEN {
-            // The `Debug` of a `Vec<u8>`; and bytes as `JsonLayer` shows them.
+            // In the `Debug` of a `Vec<u8>`, and in bytes as `JsonLayer` shows them.
             forms.push(inner(&format!("{:?}", plain.as_bytes())));
             forms.push(Value::Bytes(plain.into()).to_string());
         }
@@ -33,7 +33,7 @@ impl Secret {
         }
     }
 
-    /// Where it was captured: each place with its event or span, the secret in it hidden.
+    /// Returns each place with its event or span, in which the secret is hidden.
     pub(crate) fn places(&self, captured: &Captured) -> Vec<String> {
         let mut places = Vec::new();
         for event in &captured.events {
@@ -51,7 +51,7 @@ impl Secret {
         places
     }
 
-    /// Enough of it to recognise it by, and no more.
+    /// Returns enough of the secret to recognize it.
     pub(crate) fn shown(&self) -> String {
         format!(
             "{:?} ({})",
@@ -60,7 +60,7 @@ impl Secret {
         )
     }
 
-    /// The first four characters, and never more than half.
+    /// Returns the first four characters, but at most half.
     fn start(&self) -> String {
         let shown = (self.plain.chars().count() / 2).min(4);
         self.plain.chars().take(shown).chain(['…']).collect()
@@ -132,7 +132,8 @@ impl Secret {
         }
     }
 
-    /// In the bytes as they are, or in what a reader of JSON takes them for: there is more than one way to escape a character.
+    /// Searches the bytes, and the texts that a JSON reader decodes: characters can be escaped in
+    /// several ways.
     fn is_in_line(&self, line: &[u8]) -> bool {
         self.is_in(&String::from_utf8_lossy(line))
             || serde_json::from_slice(line).is_ok_and(|json| self.is_in_json(&json))
@@ -149,7 +150,7 @@ impl Secret {
         }
     }
 
-    /// `text` with each form of the secret replaced by its start.
+    /// Replaces each form of the secret in `text` by its start.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let found = self
             .forms
@@ -161,14 +162,14 @@ impl Secret {
     }
 }
 
-/// As a failure shows it.
+/// Shows only the start of the secret.
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown())
     }
 }
 
-/// Without the quotes or brackets around it.
+/// Removes the quotes or brackets.
 fn inner(text: &str) -> String {
     let mut characters = text.chars();
     characters.next();

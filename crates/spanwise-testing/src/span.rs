@@ -13,7 +13,8 @@ use crate::{
     route::Owner,
 };
 
-/// A span that was opened, with its fields as they were at one moment: that of the event it was around, or of the question.
+/// A span with its fields at one time: when an event inside was captured, or when spans were
+/// listed.
 #[derive(Clone)]
 pub struct Span {
     metadata: &'static Metadata<'static>,
@@ -21,30 +22,30 @@ pub struct Span {
 }
 
 impl Span {
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.metadata.name()
     }
 
-    /// Its level.
+    /// Returns the level.
     #[must_use]
     pub fn level(&self) -> Level {
         *self.metadata.level()
     }
 
-    /// Its target, by default the path of the module that opened it.
+    /// Returns the target; by default the path of the module that opened the span.
     #[must_use]
     pub fn target(&self) -> &'static str {
         self.metadata.target()
     }
 
-    /// Its fields that have a value, late records included.
+    /// Returns the fields that have a value, including late records.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.fields.iter().map(|(name, value)| (*name, value))
     }
 
-    /// The value of one field.
+    /// Returns the value of one field.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         fields::find(&self.fields, name)
@@ -53,7 +54,8 @@ impl Span {
     /// Asserts that the field `name` has this value.
     ///
     /// # Panics
-    /// If it has not; shows the span, and a field of a similar name.
+    /// If the field is missing or has another value. The message shows the span and a
+    /// similar field.
     #[track_caller]
     pub fn assert_field(&self, name: &str, expected: impl Into<Value>) -> &Self {
         if let Some(why) = fields::mismatch(&self.fields, name, &expected.into()) {
@@ -76,7 +78,7 @@ impl fmt::Debug for Span {
     }
 }
 
-/// What the layer keeps in a span of the registry.
+/// The layer's data in a span of the registry.
 #[derive(Debug)]
 pub(crate) struct SpanRecord {
     metadata: &'static Metadata<'static>,
@@ -87,7 +89,7 @@ pub(crate) struct SpanRecord {
 #[derive(Debug)]
 struct Recorded {
     fields: Arc<Fields>,
-    /// Values that a later one replaced: a secret among them was logged all the same.
+    /// Values that a later one replaced. A secret among them was logged nevertheless.
     replaced: Fields,
 }
 
@@ -112,11 +114,11 @@ impl SpanRecord {
         self.owner.as_ref()
     }
 
-    /// Takes over values recorded late; each keeps the place of the value it replaces.
+    /// Records late values. Each takes the place of the value it replaces.
     pub(crate) fn record(&self, late: Fields) {
         let mut recorded = self.recorded.lock();
         let Recorded { fields, replaced } = &mut *recorded;
-        // Events that hold the old list keep it.
+        // Captured events keep the old list.
         let fields = Arc::make_mut(fields);
         for (name, value) in late {
             match fields.iter_mut().find(|(known, _)| *known == name) {
@@ -126,7 +128,7 @@ impl SpanRecord {
         }
     }
 
-    /// The span as it is now.
+    /// Returns the span with its current fields.
     pub(crate) fn snapshot(&self) -> Span {
         let recorded = self.recorded.lock();
         Span {

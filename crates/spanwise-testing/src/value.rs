@@ -1,10 +1,11 @@
-//! What a field held.
+//! The value of a captured field.
 
 use std::fmt;
 
 /// The value of a captured field.
 ///
-/// What was logged with `%` or `?` is its text. A number is a number whatever its width: a field logged as `7_u8` equals `7_i64`.
+/// A value logged with `%` or `?` is its text. A number is equal regardless of its width: a field
+/// logged as `7_u8` equals `7_i64`.
 ///
 /// ```
 /// use spanwise_testing::{Value, capture};
@@ -20,7 +21,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// An integer of any type.
     Int(i128),
@@ -28,22 +29,22 @@ pub enum Value {
     BigInt(u128),
     /// A floating-point number.
     Float(f64),
-    /// A `str`, or what a `Display` or `Debug` wrote, at most 1 MiB of it.
+    /// A `str`, or at most 1 MiB of the output of a `Display` or `Debug`.
     Text(String),
     /// A byte slice.
     Bytes(Vec<u8>),
-    /// An error logged as one: `error = &err as &dyn Error`.
+    /// An error logged as such: `error = &err as &dyn Error`.
     Error {
-        /// What it says.
+        /// The message of the error.
         message: String,
-        /// What its sources say, outermost first, at most 16 of them.
+        /// The messages of its sources, outermost first, at most 16.
         causes: Vec<String>,
     },
 }
 
 impl Value {
-    /// Equal, as a test means it: an error by its message, alone or with its causes, a `NaN` to a
-    /// `NaN`.
+    /// Compares as a test means it: an error by its message, with or without causes, and `NaN`
+    /// equals `NaN`.
     pub(crate) fn matches(&self, expected: &Self) -> bool {
         match (self, expected) {
             (Self::Error { message, .. }, Self::Text(text)) => {
@@ -56,7 +57,7 @@ impl Value {
         }
     }
 
-    /// With its kind, so that the number 42 and the text "42" look different in a failure.
+    /// Returns the value with its kind, so that the number 42 and the text "42" look different.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
@@ -70,7 +71,7 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// The value as text: bytes in hexadecimal, an error with its causes after colons.
+    /// Writes bytes in hexadecimal, and an error with its causes after colons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bool(value) => value.fmt(f),
@@ -123,7 +124,7 @@ impl From<u128> for Value {
 
 impl From<usize> for Value {
     fn from(value: usize) -> Self {
-        // No machine has a `usize` wider than 64 bits.
+        // No target has a `usize` wider than 64 bits.
         Self::Int(value as i128)
     }
 }

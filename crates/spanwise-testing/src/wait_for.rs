@@ -1,4 +1,4 @@
-//! Waiting for an event in async code.
+//! A future that waits for an event.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ pub struct WaitFor<'a> {
     pattern: Pattern<'a>,
     deadline: Instant,
     called_at: &'static Location<'static>,
-    /// How many events were looked at.
+    /// How many events were checked.
     seen: usize,
     timer: Option<Timer>,
 }
@@ -49,7 +49,7 @@ impl Future for WaitFor<'_> {
         let store = &this.capture.store;
         loop {
             let new = store.lock().events[this.seen..].to_vec();
-            // A closure may log: nothing is locked.
+            // The closure of a pattern may log, so nothing is locked here.
             if let Some(event) = new.iter().find(|event| this.pattern.matches(event)) {
                 return Poll::Ready(event.clone());
             }
@@ -79,7 +79,7 @@ impl fmt::Debug for WaitFor<'_> {
     }
 }
 
-/// A thread that wakes the tasks at the deadline: a test kit knows no executor's clock.
+/// A thread that wakes the tasks at the deadline: this works with any executor.
 struct Timer {
     thread: Thread,
     is_stopped: Arc<AtomicBool>,

@@ -25,13 +25,13 @@ fn lone_capture_takes_unclaimed_events() {
     logs.one("in its span")
         .assert_in_span("opened on a plain thread");
 
-    // What a test that is over left behind is known not to be ours.
+    // The rest of an ended test is known not to be ours.
     thread::spawn(move || left_over.in_scope(|| info!("from the past")))
         .join()
         .unwrap();
     logs.none("from the past");
 
-    // Not alone any more: the span stays ours, a plain thread is nobody's.
+    // No longer alone: the span stays ours, a plain thread belongs to nobody.
     let other = thread::spawn(capture).join().unwrap();
     thread::spawn(move || {
         span.in_scope(|| info!("still ours"));

@@ -18,14 +18,14 @@ fn own_stack_captures() {
         .init();
 
     let logs = capture();
-    // A neighbour that filters leaves the decision of the last question behind.
+    // A filtered layer leaves the decision of its last query behind.
     let _ = tracing::enabled!(Level::DEBUG);
     info_span!("order", order_id = 42).in_scope(|| info!("paid"));
     logs.one("paid")
         .assert_context("order_id", "42")
         .assert_in_span("order");
 
-    // A scoped stack with the layer is as good, and the routing is the same.
+    // A scoped stack with the layer works too, with the same routing.
     let scoped = tracing_subscriber::registry().with(CaptureLayer::default());
     tracing::subscriber::with_default(scoped, || {
         info!("in a scope");
@@ -35,7 +35,7 @@ fn own_stack_captures() {
     });
     logs.one("in a scope");
 
-    // A wrapper stands in front of it as it does in front of a sink.
+    // A wrapper wraps the layer as it wraps a sink.
     let quiet = CaptureLayer::default().with_levels("warn".parse().unwrap());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(quiet), || {
         let logs = capture();
@@ -44,7 +44,7 @@ fn own_stack_captures() {
         logs.one_span("still seen");
     });
 
-    // A second layer in one stack does not break it.
+    // A second layer in the stack changes nothing.
     let twice = tracing_subscriber::registry()
         .with(CaptureLayer::default())
         .with(CaptureLayer::default());

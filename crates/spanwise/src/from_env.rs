@@ -7,7 +7,7 @@ use spanwise_core::{
     CONTEXT_KEYS, Levels, Sensitivity, Setting, TargetLevels, internal::suggest::closest_name,
 };
 use spanwise_json::Format;
-use spanwise_redact::Changes;
+use spanwise_redact::PolicyOverrides;
 use spanwise_sample::{Recorder, Sampler};
 use tracing::level_filters::LevelFilter;
 
@@ -364,7 +364,7 @@ impl Vars {
     }
 
     fn redaction(&mut self) -> redaction::FromEnv {
-        let changes: Option<Changes> = self.parsed(&LOG_REDACT);
+        let changes: Option<PolicyOverrides> = self.parsed(&LOG_REDACT);
         let name = self.name(&LOG_REDACT_KEY_FILE);
         if !cfg!(feature = "pseudonyms") {
             if self.is_set(&LOG_REDACT_KEY_FILE) {
@@ -376,7 +376,7 @@ impl Vars {
             return redaction::FromEnv { changes, key: None };
         }
         let key_file = self.get(&LOG_REDACT_KEY_FILE);
-        let is_off = changes.as_ref().is_some_and(Changes::is_off);
+        let is_off = changes.as_ref().is_some_and(PolicyOverrides::is_off);
         if key_file.is_some() && is_off {
             let redact = self.name(&LOG_REDACT);
             self.problem(format!(

@@ -5,14 +5,14 @@ use std::{fmt, sync::Arc};
 use spanwise_core::Redact;
 #[cfg(feature = "pseudonyms")]
 use spanwise_redact::PseudonymKey;
-use spanwise_redact::{Changes, Policy, RuleError};
+use spanwise_redact::{Policy, PolicyOverrides, RuleError};
 
 use crate::Preset;
 
 /// What the environment says about redaction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FromEnv {
-    pub(crate) changes: Option<Changes>,
+    pub(crate) changes: Option<PolicyOverrides>,
     pub(crate) key: Option<Key>,
 }
 

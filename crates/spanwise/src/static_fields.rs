@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-use spanwise_core::{CONTEXT_KEYS, KeyVerdict, REDACTED, Redact};
+use spanwise_core::{CONTEXT_KEYS, Redact, Redaction};
 use spanwise_json::Format;
 
 use crate::{conceal, from_env::Vars, parse, settings::LOG_STATIC_FIELDS, sinks};
@@ -137,14 +137,11 @@ impl StaticFields {
             return self.clone();
         };
         let shown = self.0.iter().filter_map(|(name, value)| {
-            let value = match policy.verdicts(name).text {
-                KeyVerdict::Trust => value.clone(),
-                KeyVerdict::Pass | KeyVerdict::Text => {
-                    policy.redact_value(name, value).into_owned()
-                }
-                KeyVerdict::Replace => policy.replace_text(name, value),
-                KeyVerdict::Remove => return None,
-                _ => REDACTED.to_owned(),
+            let verdict = policy.verdicts(name).text;
+            let value = match policy.apply(verdict, name, || value.into()) {
+                Redaction::Keep => value.clone(),
+                Redaction::Replace(text) => text.into_owned(),
+                Redaction::Remove => return None,
             };
             Some((name.clone(), value))
         });

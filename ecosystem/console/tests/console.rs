@@ -54,17 +54,17 @@ async fn tasks_are_seen_and_lines_stay() {
     assert_eq!(said, [("mail sent", "r-1"), ("job done", "r-2")]);
 }
 
-/// An address that no other process of the machine is given. The program does not tell which port
-/// it gets for port 0, and a port that is free now may be taken before the program binds it. On
-/// Linux each address of 127.0.0.0/8 is the machine's own, and a process id has at most 22 bits.
+/// Returns an address that no other process uses. The server does not report the port that it gets
+/// for port 0, and a free port may be taken before the server binds it. On Linux each address of
+/// 127.0.0.0/8 is local, and a process id has at most 22 bits.
 fn own_address() -> SocketAddr {
     let [_, bytes @ ..] = process::id().to_be_bytes();
-    // Above 127.64, so that it is none of those that people use.
+    // Above 127.64, where no usual address is.
     let ip = Ipv4Addr::new(127, bytes[0] | 0x40, bytes[1], bytes[2]);
     SocketAddr::from((ip, 6669))
 }
 
-/// Asks as tokio-console does, until the task that the program names is there.
+/// Queries like tokio-console, until the named task is there.
 async fn sees_task(url: &str) -> bool {
     let deadline = Instant::now() + TIMEOUT;
     let mut tries = tokio::time::interval(Duration::from_millis(10));

@@ -15,7 +15,7 @@ fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
     fenced.map(|block| block.split_once('\n').unwrap())
 }
 
-/// Code without what a page may leave out: indentation, and that `main` is called by others here.
+/// Code without what a page may omit: indentation, and the visibility of `main`.
 fn plain(code: &str) -> String {
     let lines = code.lines().map(str::trim);
     let lines: Vec<_> = lines

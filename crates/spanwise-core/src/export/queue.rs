@@ -1,16 +1,17 @@
 //! The bounded queue between the application and the sender thread.
 
-use std::{
-    collections::VecDeque,
-    fmt, io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{collections::VecDeque, fmt, io, sync::Arc, time::Instant};
 
 use tracing_core::Level;
 
 use super::{ExportItem, ExporterOptions, QueueLimits};
-use crate::{Clock, Fault, SelfReport, internal::SinkCounters};
+use crate::{
+    Clock, Fault, SelfReport,
+    internal::{
+        SinkCounters,
+        sync::{Condvar, Mutex, MutexGuard},
+    },
+};
 
 /// Items that wait for the sender thread, bounded in number and bytes. See the
 /// [module](crate::export).
@@ -158,7 +159,7 @@ impl<T: ExportItem> ExportQueue<T> {
                 break false;
             }
             let waited = self.settled.wait_timeout(state, rest);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            (state, _) = waited;
         };
         state.flushing -= 1;
         drop(state);
@@ -301,7 +302,7 @@ impl<T: ExportItem> ExportQueue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spanwise_core::{Context, ContextLayer, KeyVerdict, LayerExt, Redact};
+use spanwise_core::{Context, ContextLayer, KeyVerdict, LayerExt, REDACTED, Redact, Redaction};
 use tracing::{info, info_span, subscriber::with_default};
 use tracing_subscriber::prelude::*;
 
-use crate::support::redaction::Everything;
+use crate::support::redaction::{Everything, NoHunter};
 
 #[derive(Debug)]
 struct Typed;
@@ -117,4 +117,29 @@ fn callsite_imitating_the_bridge_is_redacted() {
         calls,
         ["event message=debug:m log.target=str:x log.password=str:[REDACTED] log.file=str:a"]
     );
+}
+
+#[test]
+fn apply_carries_out_every_verdict() {
+    let replaced = |text: &'static str| Redaction::Replace(text.into());
+    let long = "9 ".repeat(<dyn Redact>::MAX_SCAN_LEN);
+    let policy: &dyn Redact = &NoHunter;
+    for (verdict, value, expected) in [
+        (KeyVerdict::Pass, "42", Redaction::Keep),
+        (KeyVerdict::Pass, "is hunter2", replaced("is ***")),
+        (KeyVerdict::Text, "42", Redaction::Keep),
+        (KeyVerdict::Text, "is hunter2", replaced("is ***")),
+        (KeyVerdict::Trust, "is hunter2", Redaction::Keep),
+        (KeyVerdict::Redact, "42", replaced(REDACTED)),
+        (KeyVerdict::Replace, "4242", replaced("…42")),
+        (KeyVerdict::Replace, &long, replaced(REDACTED)),
+        (KeyVerdict::Remove, "42", Redaction::Remove),
+    ] {
+        let redaction = policy.apply(verdict, "key", || value.into());
+        assert_eq!(redaction, expected, "{verdict:?} {}", value.len());
+    }
+    // The other verdicts do not need the text.
+    for verdict in [KeyVerdict::Trust, KeyVerdict::Redact, KeyVerdict::Remove] {
+        policy.apply(verdict, "key", || unreachable!("{verdict:?}"));
+    }
 }

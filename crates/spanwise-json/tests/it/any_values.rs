@@ -1,5 +1,5 @@
-//! Whatever the keys, the values, the depth of spans and the late records: one line, valid JSON, no key twice, and every value
-//! reads back as it was.
+//! Random keys, values, span depths and late records: each gives one line of valid JSON without
+//! repeated keys, and every value reads back as it was.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -18,7 +18,7 @@ fn run(case: &Case, layer: JsonLayer) -> String {
     lines.text()
 }
 
-/// Without `file` and `line`: the lines here do not show where they were logged.
+/// Renames `file` and `line`: these lines have no source location.
 const OWN: [&str; 10] = [
     "timestamp",
     "level",
@@ -70,7 +70,7 @@ fn span_fields(case: &Case) -> Vec<BTreeMap<String, Value>> {
     spans
 }
 
-/// What a flat line must say.
+/// The expected flat line.
 fn expected(case: &Case) -> Value {
     let mut line = Map::new();
     for fields in span_fields(case) {
@@ -98,7 +98,7 @@ fn expected(case: &Case) -> Value {
     line.into()
 }
 
-/// What was logged reads back from a flat line.
+/// Checks that a flat line has everything that was logged.
 fn check_flat(case: &Case) {
     let text = run(case, JsonLayer::new().add("service", "shop"));
     assert_eq!(text.lines().count(), 1);
@@ -108,7 +108,7 @@ fn check_flat(case: &Case) {
     assert_eq!(parse_json(text.trim_end()), expected(case));
 }
 
-/// A nested line has no key twice, and all spans.
+/// Checks that a nested line repeats no key and has all spans.
 fn check_nested(case: &Case) {
     let text = run(case, JsonLayer::new().format(Format::JsonNested));
     assert_eq!(text.lines().count(), 1);
@@ -118,7 +118,7 @@ fn check_nested(case: &Case) {
     assert_eq!(line.get("span"), spans.and_then(|spans| spans.last()));
 }
 
-/// A line with small limits is still valid.
+/// Checks that a line with small limits is still valid.
 fn check_limits(case: &Case, max_line: usize) {
     for format in [Format::Json, Format::JsonNested] {
         let layer = JsonLayer::new()
@@ -135,7 +135,7 @@ fn check_limits(case: &Case, max_line: usize) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 384, ..ProptestConfig::default() })]
 
-    // One property for all: to make a case costs more than to log it.
+    // One property for all checks: creating a case costs more than logging it.
     #[test]
     fn any_line_is_valid_and_reads_back(case in case(), max_line in 256_usize..1024) {
         check_flat(&case);
@@ -146,7 +146,7 @@ proptest! {
 
 #[test]
 fn generator_covers_collisions_and_every_type() {
-    // The properties above would hold of nothing as well: see that the cases have something in them.
+    // The properties above would also pass for empty cases, so check what the cases contain.
     let seen = Cell::new((0, 0, 0));
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..100 {

@@ -1,5 +1,5 @@
-//! Whose fields a line shows, however spans are entered and left: those of the span that the
-//! registry has as the current one.
+//! Lines show the fields of the registry's current span, in whatever order spans are entered and
+//! exited.
 
 use std::{mem, thread};
 
@@ -22,7 +22,7 @@ fn stack() -> (Lines, Dispatch, dispatcher::DefaultGuard) {
     (lines, dispatch, guard)
 }
 
-/// The request that a line of this thread is in, which `Context::current` has too.
+/// Returns the request of a line on this thread, and checks that `Context::current` has it too.
 fn current(lines: &Lines) -> Option<String> {
     lines.clear();
     info!("here");
@@ -44,7 +44,7 @@ fn enter_and_forget(span: &Span) {
     mem::forget(span.enter());
 }
 
-/// Enters without a guard that would leave it.
+/// Enters a span without a guard to exit it.
 fn enter(span: &Span) {
     span.with_subscriber(|(id, dispatch)| dispatch.enter(id));
 }
@@ -94,10 +94,10 @@ fn exit_on_another_thread_leaves_no_span() {
     enter(&inner);
     assert_eq!(current(&lines).as_deref(), Some("inner"));
     on_another_thread(&dispatch, || exit(&inner));
-    // This thread never left it.
+    // This thread never exited it.
     assert_eq!(current(&lines).as_deref(), Some("inner"));
     on_another_thread(&dispatch, move || drop(inner));
-    // As the registry has it: the last span entered is closed, and not the one below it.
+    // Like the registry: the last span entered is closed, the one below it is not.
     assert_eq!(current(&lines), None);
 }
 
@@ -155,7 +155,7 @@ fn reused_id_means_the_new_span() {
     assert_eq!(current(&lines).as_deref(), Some("first"));
     let id = first.id();
     drop(first);
-    // The registry counts the spans of a slot in some bits of the id.
+    // The registry counts the uses of a slot in some bits of the id.
     let again = (0..1_000_000).find_map(|_| {
         let span = info_span!("request", request_id = "again");
         (span.id() == id).then_some(span)

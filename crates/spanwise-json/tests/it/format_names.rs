@@ -1,4 +1,4 @@
-//! One list of formats, by their names, and what the layer does with those it does not write.
+//! The names of the formats, and formats that the layer does not write.
 
 use spanwise_core::{Fault, SelfReport};
 use spanwise_json::{Format, JsonLayer};

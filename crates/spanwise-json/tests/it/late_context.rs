@@ -1,4 +1,4 @@
-//! Context that becomes known while the unit of work runs, and that nobody forges.
+//! Context set while a unit of work runs. Fields cannot forge it.
 
 use serde_json::Value;
 use spanwise_core::{CONTEXT_KEYS, ContextLayer, context};
@@ -8,7 +8,7 @@ use tracing_subscriber::prelude::*;
 
 use spanwise_testing::support::{Lines, fixed_clock};
 
-/// The lines of what `log` logs, with a further key `order_id`.
+/// Returns the lines of `log`, with `order_id` as an additional context key.
 fn objects(format: Format, log: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
     let json = JsonLayer::new()

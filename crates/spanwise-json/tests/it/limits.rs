@@ -1,9 +1,9 @@
-//! How long a line can become, whatever a value, a name or a span says.
+//! The maximum length of lines, for any values, names and spans.
 
 use std::cell::Cell;
 
 use serde_json::json;
-use spanwise_json::{Format, JsonLayer, SpanEvents};
+use spanwise_json::{Format, JsonLayer, SpanEvents, as_json};
 use tracing::{
     Dispatch, Event, Level, Metadata,
     callsite::Callsite,
@@ -17,7 +17,7 @@ use spanwise_testing::support::{Lines, parse_json};
 
 use crate::support::lines;
 
-/// A callsite with names that are known at run time.
+/// Creates a callsite with names known at run time.
 fn callsite(
     kind: Kind,
     name: &str,
@@ -52,7 +52,7 @@ fn values(count: usize) -> Vec<Option<&'static dyn Value>> {
     vec![Some(&1_u64 as &dyn Value); count]
 }
 
-/// Logs an event inside of nested spans, with these names for everything that has a name.
+/// Logs an event inside nested spans, with these names wherever there is a name.
 fn log(dispatch: &Dispatch, names: &[&str], fields: &[&str], depth: usize) {
     dispatcher::with_default(dispatch, || {
         let name = |index: usize| names[index % names.len()];
@@ -113,7 +113,7 @@ fn max_line_counts_names_and_spans() {
         .map(|index| format!("name_{index}_{}", "x".repeat(100)))
         .collect();
     let fields = names_of(&names);
-    // All fields of the spans have the names of the event's fields, or no span has a field.
+    // Either all span fields have the names of the event's fields, or no span has a field.
     for (format, fields, max_line) in [
         (Format::Json, &fields[..], 6 * 1024),
         (Format::JsonNested, &fields[..], 6 * 1024),
@@ -190,7 +190,7 @@ fn long_context_value_of_a_span_is_cut_at_1_kib() {
         line["truncated"],
         json!(["request_id", "order_id", "user_id"])
     );
-    // An event has it once.
+    // An event lists a field once.
     let event = lines(|layer| layer, || info!(request_id = long.as_str(), "m")).only();
     assert_eq!(event["request_id"].as_str().unwrap().len(), 16 * 1024);
 }
@@ -204,22 +204,18 @@ fn too_long_json_is_not_serialized_to_its_end() {
         }
     }
     let endless = Endless(Cell::new(0));
-    let line = lines(
-        |layer| layer,
-        || info!(items = %spanwise_json::as_json(&endless), "m"),
-    )
-    .only();
+    let line = lines(|layer| layer, || info!(items = %as_json(&endless), "m")).only();
     assert!(endless.0.get() < 300_000, "{}", endless.0.get());
     assert!(line["items"].as_str().unwrap().starts_with("[0,1,2,"));
     assert_eq!(line["truncated"], json!(["items"]));
-    let whole = spanwise_json::as_json(&endless).to_string();
+    let whole = as_json(&endless).to_string();
     assert!(whole.ends_with("<cut: the JSON is longer than 1 MiB>"));
 }
 
 #[test]
 fn truncated_json_ends_at_a_character() {
     let text = "é".repeat(600_000);
-    let shown = spanwise_json::as_json(&text).to_string();
+    let shown = as_json(&text).to_string();
     assert!(shown.starts_with("\"éé") && shown.len() < 1024 * 1024 + 64);
 }
 
@@ -237,4 +233,182 @@ fn nested_close_without_timestamp_has_no_times() {
     let nested = JsonLayer::new().format(Format::JsonNested);
     assert!(!close(nested.without_timestamp()).contains("time."));
     assert!(close(JsonLayer::new().without_timestamp()).contains("time.idle"));
+}
+
+#[test]
+fn long_value_is_truncated_at_a_character() {
+    let long = "é".repeat(300);
+    let line = lines(
+        |layer| layer.max_field(257),
+        || {
+            let _span = info_span!("s", span_value = long.as_str(), short = "x").entered();
+            info!(shown = %long, debug = ?long, text = long.as_str(), nested = %as_json(&long), n = 1, "{long}");
+        },
+    )
+    .only();
+    for key in ["message", "shown", "text", "span_value"] {
+        assert_eq!(line[key].as_str().unwrap(), "é".repeat(128), "{key}");
+    }
+    assert!(line["nested"].as_str().unwrap().starts_with("\"éé"));
+    assert_eq!(
+        line["truncated"],
+        json!(["message", "shown", "debug", "text", "nested", "span_value"])
+    );
+    assert_eq!((&line["n"], &line["short"]), (&json!(1), &json!("x")));
+}
+
+#[test]
+fn long_line_drops_least_important_fields_first() {
+    let some = "x".repeat(200);
+    let log = || {
+        let _outer = info_span!("outer", outer = some.as_str(), small = 1).entered();
+        let _inner = info_span!("inner", inner = some.as_str()).entered();
+        info!(first = some.as_str(), last = some.as_str(), "kept");
+    };
+    for (max, dropped) in [
+        (900, vec!["small", "outer"]),
+        (700, vec!["small", "outer", "inner"]),
+    ] {
+        let lines = lines(|layer| layer.max_line(max), log);
+        let line = lines.only();
+        assert!(lines.text().len() <= max, "{} > {max}", lines.text().len());
+        assert_eq!(line["truncated"], json!(dropped));
+        assert_eq!(
+            (&line["message"], &line["first"]),
+            (&json!("kept"), &json!(some))
+        );
+    }
+    let least = lines(|layer| layer.max_line(0), log).only();
+    assert_eq!(
+        (&least["message"], &least["level"]),
+        (&json!("kept"), &json!("INFO"))
+    );
+    let mut dropped: Vec<_> = least["truncated"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key.as_str().unwrap())
+        .collect();
+    dropped.sort_unstable();
+    assert_eq!(dropped, ["first", "inner", "last", "outer", "small"]);
+    let nested = lines(|layer| layer.max_line(400).format(Format::JsonNested), log).only();
+    assert_eq!(nested["fields"]["message"], "kept");
+    assert!(
+        nested["truncated"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("spans")),
+        "{nested:?}"
+    );
+}
+
+#[test]
+fn dropped_field_is_listed_in_its_own_line_only() {
+    let some = "x".repeat(200);
+    let own = json!({ "a": 1, "truncated": ["theirs"] });
+    let line = lines(
+        |layer| layer.max_line(300).add("service", &own),
+        || info!(first = some.as_str(), last = some.as_str(), "kept"),
+    )
+    .only();
+    assert_eq!(
+        (&line["service"], &line["truncated"]),
+        (&own, &json!(["last", "first"]))
+    );
+}
+
+#[test]
+fn span_list_ends_at_sixty_four() {
+    let deep = |format: Format| {
+        lines(
+            |layer| layer.with_span_list().format(format),
+            || {
+                let mut entered = Vec::new();
+                for depth in 0..70 {
+                    entered.push(info_span!("level", depth).entered());
+                }
+                info!("m");
+                while entered.pop().is_some() {}
+            },
+        )
+        .only()
+    };
+    let flat = deep(Format::Json);
+    assert_eq!(
+        (
+            flat["spans"].as_array().unwrap().len(),
+            &flat["spans_omitted"]
+        ),
+        (64, &json!(6))
+    );
+    assert_eq!(flat["depth"], 69);
+    let nested = deep(Format::JsonNested);
+    assert_eq!(
+        (
+            nested["spans"].as_array().unwrap().len(),
+            &nested["spans_omitted"]
+        ),
+        (64, &json!(6))
+    );
+    assert_eq!(nested["span"], json!({ "depth": 69, "name": "level" }));
+}
+
+#[test]
+fn message_longer_than_the_line_is_truncated() {
+    for format in [Format::Json, Format::JsonNested] {
+        let line = lines(
+            |layer| layer.max_line(8 * 1024).format(format),
+            || info!("{}", "x".repeat(20_000)),
+        )
+        .only();
+        assert_eq!(line["truncated"], json!(["message"]));
+    }
+}
+
+#[test]
+fn dropped_parent_field_is_listed_in_children() {
+    let (some, long) = ("x".repeat(200), "y".repeat(600));
+    let lines_of_spans = lines(
+        |layer| layer.max_line(256),
+        || {
+            let _a = info_span!("a", big = some.as_str()).entered();
+            let _b = info_span!("b", big2 = &some[..100]).entered();
+            let _c = info_span!("c").entered();
+            info!("m");
+        },
+    );
+    let named = lines_of_spans.only()["truncated"].clone();
+    assert!(named.as_array().unwrap().contains(&json!("big")), "{named}");
+    let line = lines(
+        |layer| layer.max_field(256),
+        || {
+            let _span = info_span!("s", body = long.as_str()).entered();
+            info!(body = "short", "m");
+        },
+    )
+    .only();
+    assert_eq!(
+        (&line["body"], line.get("truncated")),
+        (&json!("short"), None)
+    );
+}
+
+#[test]
+fn truncated_list_names_a_field_once() {
+    let line = lines(
+        |layer| layer.max_field(256).max_line(512),
+        || {
+            info!(
+                a = "x".repeat(300),
+                b = "x".repeat(300),
+                c = "x".repeat(300),
+                "m"
+            )
+        },
+    )
+    .only();
+    let mut names: Vec<_> = line["truncated"].as_array().unwrap().clone();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "{line:?}");
 }

@@ -1,4 +1,4 @@
-//! Behaviour through the public API. A test that needs a process of its own is a file beside this directory.
+//! Behaviour through the public API. Tests that need a process of their own are files in `tests/`.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,6 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other crates")]
 #[path = "../../../spanwise-core/tests/support/allocations.rs"]
 mod allocations;
-#[path = "../support/mod.rs"]
 mod support;
 
 mod any_values;
@@ -21,3 +20,5 @@ mod lines;
 mod memory;
 mod nested_like_fmt;
 mod redacted_keys;
+mod redacted_values;
+mod values;

@@ -1,5 +1,5 @@
-//! What lines and open spans take. The registry's own bytes are apart: a stack that keeps nothing of spans
-//! has them too.
+//! Memory of lines and open spans. The registry's own memory is subtracted: a stack that stores
+//! nothing in spans has it too.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use crate::allocations::{allocations, live_bytes};
 
 const SPANS: usize = 4_000;
 
-/// Keeps one word in each span: what the registry takes as soon as anybody keeps something.
+/// Stores one word in each span, which makes the registry allocate its extensions.
 struct OneWord;
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for OneWord {
@@ -29,7 +29,7 @@ fn json() -> JsonLayer<fn() -> io::Sink> {
     JsonLayer::new().with_writer(io::sink as fn() -> io::Sink)
 }
 
-/// The bytes that each of `count` open spans takes in a stack with `layer`.
+/// Returns the bytes per open span in a stack with `layer`.
 fn bytes_per_span(
     layer: impl Layer<Registry> + Send + Sync,
     count: usize,
@@ -37,7 +37,7 @@ fn bytes_per_span(
 ) -> i64 {
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     dispatcher::with_default(&dispatch, || {
-        // The first ones pay for what is made once.
+        // The first spans pay for what is allocated once.
         drop((0..100).map(open).collect::<Vec<_>>());
         let mut spans = Vec::with_capacity(count);
         let before = live_bytes();
@@ -100,7 +100,7 @@ fn long_text_of_a_request_is_stored_once() {
     const CHILDREN: usize = 10;
     const LONG: usize = 16 * 1024;
     let path = "/x".repeat(LONG / 2);
-    // Also where a span has another value under one of the names, and where the text is recorded late.
+    // Also if a span has another value for one of the names, and if the text is recorded late.
     let open = |number: usize| {
         let request = info_span!("request", number, path = Empty, agent = path.as_str());
         request.record("path", path.as_str());
@@ -124,7 +124,7 @@ fn long_text_of_a_request_is_stored_once() {
             drop(spans);
             taken / REQUESTS as i64
         });
-        // Both texts, as the span had them before and after the late one; the children share.
+        // Both texts, before and after the late record; the children share them.
         let texts = 4 * LONG as i64;
         assert!(taken <= texts + 20 * 1024, "{format:?}: {taken}");
     }

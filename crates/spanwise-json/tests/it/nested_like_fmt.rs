@@ -1,15 +1,16 @@
-//! `json-nested` against the real `tracing_subscriber::fmt().json()`, byte for byte.
+//! `json-nested` compared with `tracing_subscriber::fmt().json()`, byte for byte.
 //!
-//! Left out are its faults, which we do not share:
+//! Excluded are these faults of `fmt`:
 //!
-//! * a key twice: the same field twice in an event, a span's field called `name`;
-//! * DEL, C1 controls, U+2028, U+2029 and bidirectional controls unescaped (escaped here before the comparison);
-//! * the list of spans is that of the current span, also where the event has another parent, or none;
-//! * `log.*` fields of records of the `log` crate among the fields;
-//! * a field that is a keyword keeps its `r#`, unless it is shown by `Debug`;
-//! * a value recorded late under a name that JSON escapes is dropped;
-//! * bytes recorded in a span are numbers, in an event they are text (shared);
-//! * the causes of an error are dropped: here they follow its message.
+//! * repeated keys: a field that is given twice, and a span's field called `name`;
+//! * unescaped DEL, C1 controls, U+2028, U+2029 and bidirectional controls, which are escaped
+//!   before the comparison;
+//! * the list of spans is that of the current span, even if the event has another parent or none;
+//! * `log.*` fields of records of the `log` crate;
+//! * `r#` before keywords, unless the field is shown by `Debug`;
+//! * late values are dropped if JSON escapes their name;
+//! * bytes are numbers in a span and text in an event (we do the same);
+//! * the causes of an error are dropped, while here they follow its message.
 
 use std::error::Error;
 
@@ -28,7 +29,7 @@ impl fmt::time::FormatTime for Then {
     }
 }
 
-/// Logs once to each, and compares.
+/// Logs once to each layer, and compares their lines.
 fn check(log: impl Fn()) {
     let (ours, theirs) = (Lines::default(), Lines::default());
     let layer = JsonLayer::new()
@@ -118,14 +119,14 @@ fn options_of_the_layer() {
     assert_eq!(ours.text(), theirs.text());
 }
 
-/// The case without what fmt gets wrong, and without what it does not know.
+/// Returns the case without the faults of `fmt`, and without types that it does not support.
 fn comparable(case: Case) -> Case {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "level", "timestamp", "target", "type"];
     let known = |value: Any| match value {
         Any::Json(value) => Any::Display(value.to_string()),
         other => other,
     };
-    // Each field has another name, as the case has it where it can.
+    // Each field gets a name of its own, that of the case if possible.
     let named = |fields: any::Fields| {
         let mut free: Vec<&str> = NAMES.to_vec();
         let take = |(name, value): (String, Any)| {
@@ -145,7 +146,7 @@ fn comparable(case: Case) -> Case {
     }
 }
 
-/// The case with the causes of its errors in their messages: fmt drops causes.
+/// Returns the case with the causes of errors in their messages, since `fmt` drops causes.
 fn with_causes_in_messages(case: Case) -> Case {
     let joined = |value: Any| match value {
         Any::Error(chain) => Any::Error(vec![chain.join(": ")]),
@@ -166,7 +167,7 @@ fn with_causes_in_messages(case: Case) -> Case {
     }
 }
 
-/// As we escape what fmt leaves as it is.
+/// Escapes what `fmt` leaves unescaped.
 fn escaped(line: &str) -> String {
     line.chars().fold(String::new(), |mut out, c| {
         match c {

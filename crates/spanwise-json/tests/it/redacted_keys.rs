@@ -1,4 +1,5 @@
-//! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the `log` crate.
+//! Verdicts about keys, for values of each type, and for callsites that imitate the bridge of the
+//! `log` crate.
 
 use std::{
     borrow::Cow,
@@ -48,7 +49,7 @@ impl Redact for Typed {
     }
 }
 
-/// The line of the flat format, and the fields of the nested one.
+/// Returns the line of the flat format, and the fields of the nested one.
 fn shown(log: impl Fn()) -> [Value; 2] {
     let of =
         |format: Format| lines(|layer| layer.format(format).redact(Arc::new(Typed)), &log).only();
@@ -109,7 +110,7 @@ fn callsite_imitating_the_bridge_is_redacted() {
     assert_eq!(flat["target"], json!("log"));
 }
 
-/// Says one thing of the key `k`, perhaps another one of its booleans, and hides every text.
+/// Returns one verdict for the key `k`, possibly another for booleans, and redacts every text.
 #[derive(Debug, Clone, Copy)]
 struct Says {
     key: KeyVerdict,
@@ -148,7 +149,7 @@ enum Type {
 }
 
 impl Says {
-    /// What each sink shows of a value that is written as `value`.
+    /// The expected output of each sink for a value that is written as `value`.
     fn shows(self, value_type: Type, value: &str) -> Option<String> {
         let verdict = match value_type {
             Type::Bool => self.boolean.unwrap_or(self.key),
@@ -165,7 +166,7 @@ impl Says {
     }
 }
 
-/// The value of `k` as the layer inside sees it.
+/// Stores the value of `k` as the inner layer sees it.
 #[derive(Clone, Default)]
 struct Inside(Arc<Mutex<Option<String>>>);
 
@@ -190,7 +191,7 @@ impl<S: Subscriber> Layer<S> for Inside {
 struct Case {
     value_type: Type,
     shown: &'static str,
-    /// Logs the value as `k`: alone, or beside a value that is hidden.
+    /// Logs the value as `k`: alone, or beside a redacted value.
     log: fn(bool),
     span: fn() -> Span,
 }

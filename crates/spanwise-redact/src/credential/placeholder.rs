@@ -2,7 +2,7 @@
 
 use spanwise_core::REDACTED;
 
-use crate::{prose, values, work};
+use crate::{value_end, word_lists, work};
 
 /// Returns whether a value says that there is none: empty, null, a boolean, or hidden before.
 pub(crate) fn is_nothing(value: &[u8]) -> bool {
@@ -10,7 +10,7 @@ pub(crate) fn is_nothing(value: &[u8]) -> bool {
         return is_mask(value);
     }
     let value = value.trim_ascii();
-    is_absent(value) || prose::is_in(prose::BOOLEANS, value)
+    is_absent(value) || word_lists::contains_word(word_lists::BOOLEANS, value)
 }
 
 /// [`is_nothing`] of a rule of the user, who wants booleans hidden too.
@@ -42,7 +42,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     }
     if let Some(space) = value.iter().position(|byte| *byte == b' ')
-        && values::is_scheme(&value[..space])
+        && value_end::is_scheme(&value[..space])
     {
         return is_placeholder(&value[space + 1..]);
     }
@@ -89,12 +89,14 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
             let mut words = inside.split(|byte| b"_- .".contains(byte));
             !inside.is_empty() && words.all(is_word_of_name)
         }
-        [b'[' | b'(', inside @ .., b']' | b')'] => prose::is_in(prose::MASKS, inside),
+        [b'[' | b'(', inside @ .., b']' | b')'] => {
+            word_lists::contains_word(word_lists::MASKS, inside)
+        }
         [b':' | b'@', name @ ..] => about(name),
         [b'x', ..] | [b'X', ..] => {
             value.len() >= 3 && value.iter().all(|byte| byte.eq_ignore_ascii_case(&b'x'))
         }
-        _ => prose::is_in(prose::MASKED, value),
+        _ => word_lists::contains_word(word_lists::MASK_WORDS, value),
     }
 }
 
@@ -139,7 +141,7 @@ fn is_name_of_secret(name: &[u8]) -> bool {
                 .strip_prefix(b"_")
                 .or(word.strip_prefix(b"."))
                 .unwrap_or(word);
-            known |= prose::is_in(&words, word.strip_prefix(b"-").unwrap_or(word));
+            known |= word_lists::contains_word(&words, word.strip_prefix(b"-").unwrap_or(word));
             start = at;
         }
     }

@@ -2,7 +2,7 @@ use std::cell::Cell;
 
 use spanwise_core::Redact;
 
-use crate::{Policy, names, tokens::TOKENS};
+use crate::{Policy, builtin_keys, tokens::TOKENS};
 
 thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
@@ -18,7 +18,7 @@ pub(super) fn count(count: usize) {
 /// quadratic costs more at 8 KiB already.
 const MAX_WORK: u64 = 128;
 
-const SHORTEST: usize = 4 * 1024;
+const MIN_LEN: usize = 4 * 1024;
 const SHORT: usize = 8 * 1024;
 const LONG: usize = 64 * 1024;
 
@@ -39,12 +39,9 @@ struct Dearest {
 impl Dearest {
     #[track_caller]
     fn check(&mut self, policy: &Policy, before: &str, part: &str) {
-        let work = work(policy, before, part, SHORTEST);
-        let bound = MAX_WORK * SHORTEST as u64;
-        assert!(
-            work <= bound,
-            "{before}{part}…: {work} for {SHORTEST} bytes"
-        );
+        let work = work(policy, before, part, MIN_LEN);
+        let bound = MAX_WORK * MIN_LEN as u64;
+        assert!(work <= bound, "{before}{part}…: {work} for {MIN_LEN} bytes");
         if work > self.work {
             self.work = work;
             self.part = format!("{before}{part}");
@@ -66,7 +63,7 @@ impl Dearest {
         let part = &self.part;
         println!(
             "{} bytes for each byte of {part}…",
-            self.work / SHORTEST as u64
+            self.work / MIN_LEN as u64
         );
     }
 }
@@ -113,7 +110,13 @@ fn literals_grow_as_their_text() {
 fn keys_cost_linear_work() {
     let policy = policy();
     let mut dearest = Dearest::default();
-    let lists = [names::STRONG, names::SECRETS, names::PII, names::VISIBLE].concat();
+    let lists = [
+        builtin_keys::STRONG,
+        builtin_keys::SECRETS,
+        builtin_keys::PII,
+        builtin_keys::SHOWN,
+    ]
+    .concat();
     let keys = lists.iter().flat_map(|line| line.split('|'));
     for (index, key) in keys.enumerate() {
         let key = key
@@ -130,7 +133,7 @@ fn keys_cost_linear_work() {
             dearest.check(&policy, "", &form.replace("{k}", &key));
         }
     }
-    for query in names::QUERY {
+    for query in builtin_keys::QUERY_PARAMETERS {
         dearest.check(&policy, "", &format!("&{query}=a"));
     }
     dearest.print();

@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_planted_secret_does_not_survive(((before, after), (planted, secret)) in (around(), planted())) {
+    fn planted_secrets_do_not_survive(((before, after), (planted, secret)) in (around(), planted())) {
         let text = format!("{before}{planted}{after}");
         let shown = POLICY.text(&text);
         prop_assume!(!before.contains(&secret) && !after.contains(&secret));
@@ -99,7 +99,7 @@ proptest! {
 
 /// Texts made from the published patterns: what a pattern describes, the detectors find.
 #[test]
-fn what_the_published_patterns_match_is_found() {
+fn published_token_patterns_are_detected() {
     let patterns: BTreeMap<String, BTreeMap<String, String>> =
         serde_json::from_str(include_str!("../data/patterns.json")).unwrap();
     // What needs a check digit, a key or an address that parses has tests of its own.

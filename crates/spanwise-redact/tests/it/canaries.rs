@@ -114,7 +114,7 @@ fn check(
 }
 
 #[test]
-fn each_printable_character_stays_hidden() {
+fn each_printable_character_is_hidden() {
     let policy = Policy::secrets();
     let mut failures = Vec::new();
     let mut count = 0;

@@ -7,7 +7,7 @@ use spanwise_testing::support::Lines;
 use tracing_subscriber::prelude::*;
 
 #[test]
-fn a_classified_value_shows_itself_to_nobody() {
+fn classified_values_are_redacted_everywhere() {
     let secret = Classified::from("hunter2");
     assert_eq!(
         format!("{secret} {secret:?} {secret:#?} {secret:>12}"),
@@ -34,7 +34,7 @@ struct Login {
 }
 
 #[test]
-fn a_classified_member_is_hidden_in_json() {
+fn classified_members_are_redacted_in_json() {
     let line = logged(|| {
         let login = Login {
             user: "ada",
@@ -50,7 +50,7 @@ fn a_classified_member_is_hidden_in_json() {
 
 #[cfg(feature = "secrecy")]
 #[test]
-fn a_secret_string_is_hidden_and_can_be_exposed() {
+fn secret_strings_are_redacted_and_can_be_exposed() {
     use secrecy::{ExposeSecret, SecretString};
 
     #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{changes, redacted, scan};
+use crate::support::{redact_overrides, redacted, scan};
 use proptest::{prelude::*, sample::select};
 
 fn seeds(target: &str, check: fn(&[u8])) {
@@ -18,18 +18,18 @@ fn seeds(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn of_the_seeds_of_the_scanner() {
+fn seeds_of_the_scanner_pass() {
     seeds("scan", scan::check);
 }
 
 #[test]
-fn of_the_seeds_of_redacted_layers() {
+fn seeds_of_redacted_layers_pass() {
     seeds("redacted", redacted::check);
 }
 
 #[test]
-fn of_the_seeds_of_the_setting() {
-    seeds("changes", changes::check);
+fn seeds_of_the_setting_pass() {
+    seeds("redact_overrides", redact_overrides::check);
 }
 
 /// A text of what the scanner looks for.
@@ -55,17 +55,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn of_any_text(choices in prop::collection::vec(any::<u8>(), 16), text in text()) {
+    fn any_text_passes(choices in prop::collection::vec(any::<u8>(), 16), text in text()) {
         scan::check(&[choices, text].concat());
     }
 
     #[test]
-    fn of_any_program(program in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_program_passes(program in prop::collection::vec(any::<u8>(), 0..300)) {
         redacted::check(&program);
     }
 
     #[test]
-    fn of_any_setting(words in prop::collection::vec("([+-]?[a-zA-Z_.*\\[\\]]{0,8}|on|OFF)", 0..4)) {
-        changes::check(words.join(",").as_bytes());
+    fn any_setting_passes(words in prop::collection::vec("([+-]?[a-zA-Z_.*\\[\\]]{0,8}|on|OFF)", 0..4)) {
+        redact_overrides::check(words.join(",").as_bytes());
     }
 }

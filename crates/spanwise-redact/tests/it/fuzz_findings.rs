@@ -26,7 +26,7 @@ fn check_json(text: &str, expected: &str) {
 const GITHUB: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 
 #[test]
-fn a_key_that_is_the_value_of_an_empty_one_has_a_value_of_its_own() {
+fn keys_after_an_empty_value_hide_their_own_value() {
     check("sid= «password=»\"«hunter2»\" x");
     check("sid= «password:» '«hunter 2»' x");
     check("pin: «password=>» \"«hunter2»\"");
@@ -34,13 +34,13 @@ fn a_key_that_is_the_value_of_an_empty_one_has_a_value_of_its_own() {
 }
 
 #[test]
-fn a_token_after_a_word_such_as_bearer_is_hidden_to_its_own_end() {
+fn tokens_after_bearer_are_hidden_whole() {
     let token = format!("sntrys_{}==_{}", "eyJpYXQi".repeat(8), "abcDEF12".repeat(5));
     check(&format!("sent Bearer «{token}» x"));
 }
 
 #[test]
-fn a_line_break_that_is_written_out_ends_a_word() {
+fn escaped_line_breaks_end_words() {
     for before in ["\\n", "\\r\\n", "\\\\n", "\\t", "\\u003c"] {
         for secret in [
             GITHUB,
@@ -59,7 +59,7 @@ fn a_line_break_that_is_written_out_ends_a_word() {
 }
 
 #[test]
-fn a_password_with_brackets_or_quotes_in_it_is_hidden_to_its_end() {
+fn passwords_with_brackets_or_quotes_are_hidden_whole() {
     check("password=«hunter(2)two» x");
     check("password=«(a)b[c]d», x");
     check("password=«ab\"c d\"ef» x");
@@ -67,14 +67,14 @@ fn a_password_with_brackets_or_quotes_in_it_is_hidden_to_its_end() {
 }
 
 #[test]
-fn what_only_begins_as_hidden_is_hidden() {
+fn values_that_start_with_redacted_are_hidden() {
     check("password=«[REDACTED]hunter2» x");
     check("password=\"«[REDACTED] hunter2»\" x");
     check("Authorization: «[REDACTED] hunter2»\nHost: x");
 }
 
 #[test]
-fn an_escape_of_json_is_hidden_as_a_whole() {
+fn json_escapes_are_hidden_whole() {
     check_json(
         r#"{"note":"CREATE USER a IDENTIFIED BY \"}= x"}"#,
         r#"{"note":"CREATE USER a IDENTIFIED BY \"}= x"}"#,
@@ -91,14 +91,14 @@ fn an_escape_of_json_is_hidden_as_a_whole() {
 }
 
 #[test]
-fn a_header_in_quotes_is_hidden_to_the_quote_that_ends_it() {
+fn quoted_headers_are_hidden_to_the_closing_quote() {
     check("can't: Authorization: «Digest username=\"ada\", response=\"f00\"»");
     check(r#"["Authorization: «Digest username=\"ada\", response=\"f00\"»","x"]"#);
     check(r#""Authorization: «Digest username=\"ada\", r=\"f00\"»\r\nHost: x""#);
 }
 
 #[test]
-fn a_header_with_an_apostrophe_before_it_ends_with_its_string() {
+fn headers_after_an_apostrophe_end_with_their_string() {
     check(r#"body: {"note":"it's the cookie: «banner»","private_key":"«abc\ndef»"} end"#);
     check(
         r#"body: "{\"note\":\"it's the cookie: «banner»\",\"private_key\":\"«abc\\ndef»\"}" end"#,
@@ -111,7 +111,7 @@ fn a_header_with_an_apostrophe_before_it_ends_with_its_string() {
 }
 
 #[test]
-fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
+fn keys_inside_hidden_values_hide_their_own_values() {
     check(r#"{"note":"password: '«abc","private_key":"it's\ndef»"} end"#);
     check("{'note':'cookie: «a»', \"pin\":\"«1'2»\", 'n':1}");
     // It ends with the value, or stands in one that is closed.
@@ -128,7 +128,7 @@ fn a_key_in_a_hidden_value_that_ends_within_its_own_hides_that_to_its_end() {
 }
 
 #[test]
-fn a_token_that_begins_with_the_letter_of_an_escape_leaves_it_whole() {
+fn tokens_after_an_escape_leave_the_escape_whole() {
     let token = format!("k_live_{}", "a1B2".repeat(8));
     check_json(
         &format!(r#"{{"a":"x\r{token}"}}"#),
@@ -137,18 +137,18 @@ fn a_token_that_begins_with_the_letter_of_an_escape_leaves_it_whole() {
 }
 
 #[test]
-fn a_quoted_value_that_a_bracket_ran_into_is_hidden_to_its_end() {
+fn quoted_values_after_a_bracket_are_hidden_whole() {
     check("pin:«[x,y\nAuthorization: Digest a)b[}woEq»\nHost: h");
     check(r#"pin:«[x,"u":",y Login { apiKey: "MVY)-OkoAp»", n: 1 }"#);
 }
 
 #[test]
-fn a_value_after_a_space_is_no_parameter() {
+fn values_after_a_space_are_not_query_parameters() {
     check("https://h/p?sig= «X-Api-Key=r7hHxOO57<!#PRkbPsVau» x");
 }
 
 #[test]
-fn a_hidden_number_in_json_becomes_a_string() {
+fn hidden_json_numbers_become_strings() {
     check_json(
         r#"{"n":4111111111111111,"m":1}"#,
         r#"{"n":"[REDACTED]","m":1}"#,
@@ -160,7 +160,7 @@ fn a_hidden_number_in_json_becomes_a_string() {
 }
 
 #[test]
-fn a_value_in_a_string_of_json_ends_with_the_string() {
+fn values_in_json_strings_end_with_the_string() {
     check_json(
         r#"{"a":"it's password: 'abc","b":1}"#,
         r#"{"a":"it's password: '[REDACTED]","b":1}"#,
@@ -194,7 +194,7 @@ fn a_value_in_a_string_of_json_ends_with_the_string() {
 }
 
 #[test]
-fn no_end_of_a_list_is_kept_as_a_string() {
+fn list_ends_are_not_kept_as_strings() {
     let policy = Policy::secrets().action(Action::KeepLast(4));
     let shown = policy.text(r#"{"access_token":["abcdefgh","hijklmnop"]}"#);
     assert_eq!(shown, r#"{"access_token":"[REDACTED]"}"#);

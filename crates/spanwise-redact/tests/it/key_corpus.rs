@@ -29,7 +29,7 @@ fn corpus() -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn keys_of_real_software_have_their_verdict() {
+fn keys_of_real_software_get_the_expected_verdict() {
     let (secrets, pii) = (Policy::secrets(), Policy::secrets_and_pii());
     let mut wrong = Vec::new();
     for (key, list) in corpus() {
@@ -51,7 +51,7 @@ fn keys_of_real_software_have_their_verdict() {
 }
 
 #[test]
-fn the_corpus_is_large_and_names_no_key_twice() {
+fn corpus_is_large_and_has_no_duplicate_key() {
     let corpus = corpus();
     let count = |name: &str| {
         corpus

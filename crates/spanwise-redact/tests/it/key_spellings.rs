@@ -118,12 +118,12 @@ fn check(policy: &Policy, words: &'static str) {
 }
 
 #[test]
-fn a_secret_is_hidden_in_every_spelling_and_place() {
+fn secrets_are_hidden_in_every_spelling_and_place() {
     check(&Policy::secrets(), SECRETS);
 }
 
 #[test]
-fn personal_data_is_hidden_in_every_spelling_and_place() {
+fn pii_is_hidden_in_every_spelling_and_place() {
     check(&Policy::secrets_and_pii(), PII);
     let secrets = Policy::secrets();
     for key in list(PII).flat_map(|words| spellings(&words)) {
@@ -132,7 +132,7 @@ fn personal_data_is_hidden_in_every_spelling_and_place() {
 }
 
 #[test]
-fn what_is_about_a_secret_is_shown_in_every_spelling() {
+fn keys_about_secrets_pass_in_every_spelling() {
     let policy = Policy::secrets();
     // Ids that are secrets themselves.
     let secret_ids = ["secret id", "access key id", "session id"];

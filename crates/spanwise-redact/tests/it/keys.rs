@@ -1,7 +1,7 @@
 //! Which keys are secret, and what `LOG_REDACT` and rules of one's own change.
 
 use spanwise_core::{KeyVerdict, Redact};
-use spanwise_redact::{Action, Changes, Detector, Policy};
+use spanwise_redact::{Action, Detector, Policy, PolicyOverrides};
 
 #[track_caller]
 fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
@@ -11,7 +11,7 @@ fn check(policy: &Policy, verdict: KeyVerdict, keys: &str) {
 }
 
 #[test]
-fn names_of_secrets_are_known_however_they_are_written() {
+fn secret_names_match_in_every_spelling() {
     let policy = Policy::secrets();
     check(
         &policy,
@@ -58,7 +58,7 @@ fn only_ids_of_a_fixed_form_are_trusted() {
 }
 
 #[test]
-fn an_address_is_decided_by_its_value() {
+fn addresses_are_decided_by_their_value() {
     let policy = Policy::secrets_and_pii();
     check(&policy, KeyVerdict::Text, "address user.address ip host_ip");
     check(&policy, KeyVerdict::Pass, "listen_address server.address");
@@ -113,7 +113,7 @@ fn an_address_is_decided_by_its_value() {
 }
 
 #[test]
-fn a_boolean_is_shown_unless_the_user_hides_its_key() {
+fn booleans_pass_unless_a_user_rule_hides_the_key() {
     let policy = Policy::secrets_and_pii()
         .hide("employee_no")
         .unwrap()
@@ -137,7 +137,7 @@ fn a_boolean_is_shown_unless_the_user_hides_its_key() {
 }
 
 #[test]
-fn letters_that_look_like_others_are_those() {
+fn lookalike_letters_are_normalized() {
     let policy = Policy::secrets();
     for key in [
         "pa\u{17f}\u{17f}word",
@@ -169,7 +169,7 @@ fn letters_that_look_like_others_are_those() {
 
 /// The name of a built-in rule means all keys that it hides.
 #[test]
-fn the_name_of_a_built_in_rule_switches_it() {
+fn built_in_rule_names_switch_the_rule() {
     let shown = Policy::secrets().show("session").unwrap();
     check(
         &shown,
@@ -210,7 +210,7 @@ fn the_name_of_a_built_in_rule_switches_it() {
 
 /// A name that is shown by default does not beat a rule of the user.
 #[test]
-fn a_rule_of_the_user_for_value_holds_beside_a_name() {
+fn user_rules_for_value_apply_beside_a_name() {
     let policy = Policy::secrets_and_pii().hide("value").unwrap();
     for text in [
         r#"{"name":"password","value":"true"}"#,
@@ -225,7 +225,7 @@ fn a_rule_of_the_user_for_value_holds_beside_a_name() {
 }
 
 #[test]
-fn a_rule_of_the_user_beats_what_is_built_in() {
+fn user_rules_override_built_in_rules() {
     let policy = Policy::secrets()
         .hide("request_id")
         .unwrap()
@@ -244,7 +244,7 @@ fn a_rule_of_the_user_beats_what_is_built_in() {
 }
 
 #[test]
-fn rules_are_added_and_taken_away() {
+fn rules_can_be_added_and_removed() {
     let policy = Policy::secrets()
         .hide("employee_no")
         .unwrap()
@@ -277,7 +277,7 @@ fn rules_are_added_and_taken_away() {
 }
 
 #[test]
-fn paths_are_followed_into_json() {
+fn paths_match_inside_json() {
     let policy = Policy::secrets()
         .hide("user.*.badge")
         .unwrap()
@@ -294,7 +294,7 @@ fn paths_are_followed_into_json() {
 }
 
 #[test]
-fn paths_begin_at_the_key_of_a_field_too() {
+fn paths_may_begin_with_the_field_name() {
     let policy = Policy::secrets()
         .hide("order.items[*].size")
         .unwrap()
@@ -313,7 +313,7 @@ fn paths_begin_at_the_key_of_a_field_too() {
 }
 
 #[test]
-fn paths_are_followed_into_lists_without_names_too() {
+fn paths_match_in_json_arrays_at_the_root() {
     let policy = Policy::secrets().hide("codes[*]").unwrap();
     for (list, hidden) in [
         (
@@ -332,7 +332,7 @@ fn paths_are_followed_into_lists_without_names_too() {
 }
 
 #[test]
-fn only_named_keys_pass_if_it_is_turned_around() {
+fn allow_only_passes_only_the_named_keys() {
     let policy = Policy::allow_only(["order_id", "http.*", "**.status"]).unwrap();
     check(
         &policy,
@@ -344,7 +344,7 @@ fn only_named_keys_pass_if_it_is_turned_around() {
 }
 
 #[test]
-fn rules_are_added_to_those_that_are_allowed() {
+fn allow_only_accepts_further_rules() {
     let policy = Policy::allow_only(["order_id", "iban", "email", "http.*"])
         .unwrap()
         .hide("email")
@@ -377,7 +377,7 @@ fn rules_are_added_to_those_that_are_allowed() {
 }
 
 #[test]
-fn actions_say_what_is_shown() {
+fn actions_choose_the_replacement() {
     let policy = Policy::secrets()
         .hide_with("iban", Action::KeepLast(4))
         .unwrap()
@@ -397,7 +397,7 @@ fn actions_say_what_is_shown() {
 }
 
 #[test]
-fn of_a_key_and_a_detector_that_find_one_value_the_key_decides() {
+fn keys_take_precedence_over_detectors() {
     let policy = Policy::secrets_and_pii()
         .hide_with("iban", Action::KeepLast(4))
         .unwrap()
@@ -425,7 +425,7 @@ fn of_a_key_and_a_detector_that_find_one_value_the_key_decides() {
 }
 
 #[test]
-fn what_is_no_rule_is_said_so() {
+fn invalid_rules_are_reported() {
     for (text, part) in [
         ("", "empty part"),
         ("maybe", "neither `on` nor `off`"),
@@ -440,7 +440,7 @@ fn what_is_no_rule_is_said_so() {
         ("+a,,", "empty part"),
         ("+pass=word", "no name has"),
     ] {
-        let error = text.parse::<Changes>().unwrap_err().to_string();
+        let error = text.parse::<PolicyOverrides>().unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
     }
     for text in [
@@ -451,12 +451,12 @@ fn what_is_no_rule_is_said_so() {
         "+user.*.token,+**.ssn,+items[*].card",
         "OFF",
     ] {
-        assert!(text.parse::<Changes>().is_ok(), "{text}");
+        assert!(text.parse::<PolicyOverrides>().is_ok(), "{text}");
     }
 }
 
 #[test]
-fn mistakes_are_told_with_what_was_meant() {
+fn mistakes_are_reported_with_suggestions() {
     const KEY: &str = "; write a name, `*end`, `*part*`, or a path such as `user.*.token`";
     let key = |text: &str, why: &str| format!("`{text}` names no key: {why}{KEY}");
     let commas = |text: &str, what: &str| {
@@ -509,7 +509,7 @@ fn mistakes_are_told_with_what_was_meant() {
     cases.extend(["false", "no", "None", "0"].map(|word| (word, other(word, "off"))));
     cases.extend(["true", "YES", "1"].map(|word| (word, other(word, "on"))));
     for (text, expected) in cases {
-        let error = text.parse::<Changes>().unwrap_err();
+        let error = text.parse::<PolicyOverrides>().unwrap_err();
         assert_eq!(error.to_string(), expected, "{text}");
     }
     for rule in [
@@ -524,46 +524,50 @@ fn mistakes_are_told_with_what_was_meant() {
 }
 
 #[test]
-fn names_of_detectors_and_of_the_tier_mean_what_they_find_too() {
+fn detector_and_tier_names_switch_their_rules() {
     let text = "ada@example.org 203.0.113.7 4111111111111111 phone=1 /p?sig=abcdefgh12";
     let all = "[REDACTED] [REDACTED] [REDACTED] phone=[REDACTED] /p?sig=[REDACTED]";
     let secrets = "ada@example.org 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]";
-    let of = |changes: &str, policy: Policy| {
-        let changes: Changes = changes.parse().unwrap();
-        let again: Changes = changes.to_string().parse().unwrap();
-        assert_eq!(changes, again);
-        changes.apply(policy).unwrap()
+    let overridden = |overrides: &str, policy: Policy| {
+        let overrides: PolicyOverrides = overrides.parse().unwrap();
+        let again: PolicyOverrides = overrides.to_string().parse().unwrap();
+        assert_eq!(overrides, again);
+        overrides.apply(policy).unwrap()
     };
     let (some, every) = (Policy::secrets, Policy::secrets_and_pii);
-    assert_eq!(of("+pii", some()).text(text), all);
-    assert_eq!(of("+pii", every()).text(text), all);
-    assert_eq!(of("-pii", every()).text(text), secrets);
-    assert_eq!(of("-pii", some()).text(text), secrets);
+    assert_eq!(overridden("+pii", some()).text(text), all);
+    assert_eq!(overridden("+pii", every()).text(text), all);
+    assert_eq!(overridden("-pii", every()).text(text), secrets);
+    assert_eq!(overridden("-pii", some()).text(text), secrets);
     assert_eq!(
-        of("-pii,+email", every()).text(text),
+        overridden("-pii,+email", every()).text(text),
         "[REDACTED] 203.0.113.7 [REDACTED] phone=1 /p?sig=[REDACTED]"
     );
     assert_eq!(
-        of("+pii,-email,-IPv4,-card,-url_query", some()).text(text),
+        overridden("+pii,-email,-IPv4,-card,-url_query", some()).text(text),
         "ada@example.org 203.0.113.7 4111111111111111 phone=[REDACTED] /p?sig=abcdefgh12"
     );
-    let policy = of("+email,+card,-jwt", some());
+    let policy = overridden("+email,+card,-jwt", some());
     check(&policy, KeyVerdict::Redact, "email card");
     check(&policy, KeyVerdict::Pass, "jwt phone");
-    check(&of("-pii", every()), KeyVerdict::Pass, "email address zip");
-    let changes: Changes = "-url_query,+PII,+email".parse().unwrap();
-    assert_eq!(changes.to_string(), "on,+pii,+email,-urlquery");
+    check(
+        &overridden("-pii", every()),
+        KeyVerdict::Pass,
+        "email address zip",
+    );
+    let overrides: PolicyOverrides = "-url_query,+PII,+email".parse().unwrap();
+    assert_eq!(overrides.to_string(), "on,+pii,+email,-urlquery");
     let kept = every().hide_with("email", Action::KeepLast(3)).unwrap();
-    for changes in ["+pii", "-pii,+email"] {
+    for overrides in ["+pii", "-pii,+email"] {
         assert_eq!(
-            of(changes, kept.clone()).replace("email", "ada@x.org"),
+            overridden(overrides, kept.clone()).replace("email", "ada@x.org"),
             "***org"
         );
     }
 }
 
 #[test]
-fn the_debug_of_a_policy_is_short() {
+fn debug_of_policies_is_short() {
     let policy = Policy::secrets().without_detector(Detector::Card);
     let shown = format!("{policy:?}");
     assert!(shown.starts_with("Policy { keys: 9"), "{shown}");

@@ -14,7 +14,7 @@ fn policy(key: &[u8]) -> Policy {
 }
 
 #[test]
-fn equal_values_under_a_name_stay_equal_and_others_do_not() {
+fn pseudonyms_are_equal_for_equal_names_and_values() {
     let one = policy(b"0123456789abcdef");
     assert_eq!(one.key("user_id"), KeyVerdict::Replace);
     let shown = one.replace("user_id", "ada");
@@ -38,7 +38,7 @@ fn equal_values_under_a_name_stay_equal_and_others_do_not() {
 }
 
 #[test]
-fn a_value_has_the_same_one_wherever_it_stands() {
+fn pseudonyms_are_equal_in_fields_and_texts() {
     let key = PseudonymKey::new(b"0123456789abcdef").unwrap();
     let policy = Policy::secrets_and_pseudonyms(key);
     let shown = policy.replace("email", "ada@x.org");
@@ -56,7 +56,7 @@ fn a_value_has_the_same_one_wherever_it_stands() {
 }
 
 #[test]
-fn a_pseudonym_is_the_hmac_that_others_compute() {
+fn pseudonyms_equal_a_published_hmac() {
     // python3: hmac.new(b"0123456789abcdef", b"userid\0ada", "sha256")
     assert_eq!(
         policy(b"0123456789abcdef").replace("user_id", "ada"),
@@ -67,7 +67,7 @@ fn a_pseudonym_is_the_hmac_that_others_compute() {
 const EXPECTED: &str = "k1:zRuKG8jn6VBgUTjNUrhr8A";
 
 #[test]
-fn without_a_key_values_are_redacted_and_it_is_told_once() {
+fn missing_pseudonym_key_redacts_and_is_reported_once() {
     let report = SelfReport::silent();
     let policy = Policy::secrets()
         .hide_with("user_id", Action::Pseudonym)
@@ -80,7 +80,7 @@ fn without_a_key_values_are_redacted_and_it_is_told_once() {
 }
 
 #[test]
-fn a_key_is_read_from_a_file_and_a_short_one_is_refused() {
+fn keys_come_from_files_and_short_keys_are_rejected() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "0123456789abcdef\n").unwrap();
     let key = PseudonymKey::from_file(file.path()).unwrap();

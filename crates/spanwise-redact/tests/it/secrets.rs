@@ -81,7 +81,7 @@ fn lists_are_hidden_in_the_debug_of_json() {
 }
 
 #[test]
-fn a_value_that_is_no_string_stays_json() {
+fn non_string_json_values_stay_valid_json() {
     let policy = Policy::secrets();
     for (text, expected) in [
         (r#"{"pin":1234,"n":1}"#, r#"{"pin":"[REDACTED]","n":1}"#),
@@ -155,7 +155,7 @@ fn credentials_are_known_by_their_form() {
 }
 
 #[test]
-fn what_only_looks_like_a_key_has_no_value() {
+fn lookalike_keys_have_no_value() {
     for text in [
         "secret://vault/a token://x",
         "the password\n: is not here",
@@ -167,7 +167,7 @@ fn what_only_looks_like_a_key_has_no_value() {
 }
 
 #[test]
-fn the_counts_name_every_rule_that_hid_something() {
+fn counts_list_every_rule_that_matched() {
     let policy = Policy::secrets();
     let clone = policy.clone();
     let _ = clone.text("password=a 4111111111111111 password=b");
@@ -178,7 +178,7 @@ fn the_counts_name_every_rule_that_hid_something() {
 }
 
 #[test]
-fn of_a_text_beyond_the_budget_the_tail_is_hidden() {
+fn texts_are_hidden_beyond_the_scan_limit() {
     let policy = Policy::secrets();
     let long = format!(
         "{} password=hunter2 {}",
@@ -201,7 +201,7 @@ fn of_a_text_beyond_the_budget_the_tail_is_hidden() {
 }
 
 #[test]
-fn a_detector_can_be_left_out() {
+fn detectors_can_be_switched_off() {
     let policy = Policy::secrets().without_detector(Detector::Card);
     assert_eq!(policy.text("4111111111111111"), "4111111111111111");
 }

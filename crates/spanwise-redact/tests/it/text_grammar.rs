@@ -75,7 +75,7 @@ fn separators_and_keys() {
 }
 
 #[test]
-fn marks_belong_to_the_value_they_are_in() {
+fn marks_belong_to_the_value_around_them() {
     check(&[
         // Brackets and marks that end no sentence.
         "dsn=«xtw)_:f8%f8<{:!)» host=db",
@@ -127,7 +127,7 @@ fn marks_belong_to_the_value_they_are_in() {
 }
 
 #[test]
-fn a_password_of_a_url_may_hold_other_urls() {
+fn url_passwords_may_contain_urls() {
     check(&[
         "open \"https://ci:«c@/BMwY]A9_8-rS»@git.example/x\" failed",
         "open \"https://ci:«XrS#@3/(*>_|gU/dr<»@git.example/x\" failed",
@@ -177,7 +177,7 @@ fn lists_of_yaml() {
 }
 
 #[test]
-fn the_id_of_a_span_is_no_card() {
+fn span_ids_are_not_cards() {
     check(&[
         "span_id=4242424242424242 n=1",
         "{\"spanId\":\"4242424242424242\"}",
@@ -373,7 +373,7 @@ fn passwords_that_read_as_names_of_errors_are_hidden() {
 }
 
 #[test]
-fn codes_and_passwords_are_no_counts() {
+fn codes_and_passwords_are_not_counts() {
     check(&[
         "otp: «482193» expired",
         "verification code: «482193» expired",
@@ -390,7 +390,7 @@ fn codes_and_passwords_are_no_counts() {
 }
 
 #[test]
-fn phrases_are_hidden_whatever_their_words() {
+fn passphrases_are_hidden_with_any_words() {
     check(&[
         "seed phrase: «1. orbit 2. gravel 3. lamp 4. stone 5. elm 6. oak»",
         "seed phrase: «1) orbit 2) gravel 3) lamp»",
@@ -457,7 +457,7 @@ fn passwords_that_look_like_placeholders_are_hidden() {
 }
 
 #[test]
-fn rules_of_the_user_hide_every_value() {
+fn user_rules_hide_every_value() {
     let policy = Policy::secrets().hide("employee_no").unwrap();
     check_with(
         &policy,
@@ -615,7 +615,7 @@ fn tokens() {
 
 /// A token that goes on over the end of what is read is not shown in part.
 #[test]
-fn tokens_at_the_end_of_what_is_read_are_hidden() {
+fn tokens_at_the_scan_limit_are_hidden() {
     let policy = Policy::secrets();
     let policy: &dyn Redact = &policy;
     let part = "aB3dE6gH".repeat(1_024);

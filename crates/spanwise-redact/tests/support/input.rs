@@ -65,7 +65,7 @@ impl Letters {
         (self.0 >> 33) as usize % limit
     }
 
-    pub fn of(&mut self, set: &str, count: usize) -> String {
+    pub fn take(&mut self, set: &str, count: usize) -> String {
         let set: Vec<char> = set.chars().collect();
         (0..count).map(|_| set[self.below(set.len())]).collect()
     }

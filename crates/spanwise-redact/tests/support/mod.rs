@@ -6,9 +6,9 @@
     reason = "no one of those who include it calls all of it"
 )]
 
-pub mod changes;
 pub mod input;
 pub mod json;
 pub mod plant;
+pub mod redact_overrides;
 pub mod redacted;
 pub mod scan;

@@ -45,8 +45,8 @@ impl Plant {
                 pii = true;
                 format!(
                     "{}@{}.example.org",
-                    letters.of(ALNUM, 8),
-                    letters.of(HEX, 4)
+                    letters.take(ALNUM, 8),
+                    letters.take(HEX, 4)
                 )
             }
             4 => {
@@ -61,40 +61,40 @@ impl Plant {
                 pii = true;
                 format!(
                     "2001:db8:{}::7{}",
-                    letters.of("123456789abcdef", 4),
-                    letters.of(HEX, 3)
+                    letters.take("123456789abcdef", 4),
+                    letters.take(HEX, 3)
                 )
             }
             6 => {
                 pii = true;
-                let account = letters.of(DIGITS, 18);
+                let account = letters.take(DIGITS, 18);
                 let remainder = format!("{account}131400")
                     .bytes()
                     .fold(0, |rest, byte| (rest * 10 + u32::from(byte - b'0')) % 97);
                 format!("DE{:02}{account}", 98 - remainder)
             }
             7 => {
-                let part = |letters: &mut Letters| letters.of(BASE64URL, 20);
+                let part = |letters: &mut Letters| letters.take(BASE64URL, 20);
                 format!("eyJ{}.{}.{}", part(letters), part(letters), part(letters))
             }
             8 => format!(
                 "sk-{}T3BlbkFJ{}",
-                letters.of(ALNUM, 20),
-                letters.of(ALNUM, 20)
+                letters.take(ALNUM, 20),
+                letters.take(ALNUM, 20)
             ),
             9 => format!(
                 "sntrys_{}==_{}",
-                letters.of(ALNUM, 60),
-                letters.of(ALNUM, 43)
+                letters.take(ALNUM, 60),
+                letters.take(ALNUM, 43)
             ),
             10 => {
                 text =
                     "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----".to_owned();
-                letters.of(ALNUM, 64)
+                letters.take(ALNUM, 64)
             }
             11 => {
                 text = ["Bearer {}", "bearer  {}", "token {}"][letters.below(3)].to_owned();
-                format!("a1{}", letters.of(BASE64URL, 20))
+                format!("a1{}", letters.take(BASE64URL, 20))
             }
             12 => {
                 text = "Basic {}".to_owned();
@@ -107,21 +107,21 @@ impl Plant {
                     "redis://:{}@h",
                 ][letters.below(3)]
                 .to_owned();
-                letters.of(ALNUM, 24)
+                letters.take(ALNUM, 24)
             }
             14 => {
                 let name =
                     ["sig", "code", "key", "X-Amz-Signature", "access_token"][letters.below(5)];
                 text = format!("https://host/p?a=b&{name}={{}}&c=d");
-                letters.of(ALNUM, 24)
+                letters.take(ALNUM, 24)
             }
             15 => {
                 text = "aws_secret_access_key = {}".to_owned();
-                letters.of(ALNUM, 40)
+                letters.take(ALNUM, 40)
             }
             other => {
                 let (literal, set, count) = TOKENS[other - CHECKED];
-                format!("{literal}{}", letters.of(set, count))
+                format!("{literal}{}", letters.take(set, count))
             }
         };
         if text.is_empty() {
@@ -139,7 +139,7 @@ impl Plant {
     /// A value that nothing but its key makes a secret: two words with some other characters between them.
     fn by_key(form: u8, key: u8, around: u8, specials: &[u8], letters: &mut Letters) -> Self {
         let key = KEYS[usize::from(key) % KEYS.len()];
-        let (from, to) = (letters.of(ALNUM, 9), letters.of(ALNUM, 9));
+        let (from, to) = (letters.take(ALNUM, 9), letters.take(ALNUM, 9));
         let value = |forbidden: &str| {
             let specials = specials
                 .iter()
@@ -198,7 +198,7 @@ impl Plant {
 /// A number that an issuer could have given out.
 fn digits_of_card(letters: &mut Letters) -> String {
     let prefix = ["4", "51", "2221", "6011", "65"][letters.below(5)];
-    let number = format!("{prefix}{}", letters.of(DIGITS, 15 - prefix.len()));
+    let number = format!("{prefix}{}", letters.take(DIGITS, 15 - prefix.len()));
     let digits = number.bytes().rev().enumerate();
     let sum: u32 = digits
         .map(|(index, byte)| match (index % 2, u32::from(byte - b'0')) {

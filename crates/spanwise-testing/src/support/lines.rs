@@ -13,16 +13,15 @@ use super::parse_json;
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
+#[expect(clippy::must_use_candidate, reason = "most of these assert")]
 impl Lines {
     /// Returns what was written, as text.
-    #[must_use]
     #[track_caller]
     pub fn text(&self) -> String {
         text(self.lock().clone())
     }
 
     /// Returns what was written as text, and forgets it.
-    #[must_use]
     #[track_caller]
     pub fn take(&self) -> String {
         text(mem::take(&mut *self.lock()))
@@ -34,21 +33,18 @@ impl Lines {
     }
 
     /// Returns the lines as JSON. Fails if a line is not valid JSON or repeats a key.
-    #[must_use]
     #[track_caller]
     pub fn objects(&self) -> Vec<Value> {
         objects(&self.text())
     }
 
     /// [`objects`](Self::objects), which are forgotten.
-    #[must_use]
     #[track_caller]
     pub fn take_objects(&self) -> Vec<Value> {
         objects(&self.take())
     }
 
     /// Returns the only line. Fails if there is none, or more than one.
-    #[must_use]
     #[track_caller]
     pub fn only(&self) -> Value {
         let mut objects = self.objects();
@@ -57,7 +53,6 @@ impl Lines {
     }
 
     /// Returns the only line with this message. Fails if there is none, or more than one.
-    #[must_use]
     #[track_caller]
     pub fn with_message(&self, message: &str) -> Value {
         let mut objects = self.objects();
@@ -67,14 +62,12 @@ impl Lines {
     }
 
     /// Returns the message of each line that has one.
-    #[must_use]
     #[track_caller]
     pub fn messages(&self) -> Vec<String> {
         self.values_of("message")
     }
 
     /// Returns the value of `key`, as text, of each line that has it.
-    #[must_use]
     #[track_caller]
     pub fn values_of(&self, key: &str) -> Vec<String> {
         let objects = self.objects();

@@ -1,4 +1,4 @@
-//! What a failed assertion says, whole.
+//! The complete messages of failed assertions.
 
 #![expect(
     clippy::expect_used,
@@ -41,7 +41,7 @@ fn missing_message_lists_events_and_suggests() {
     assert_eq!(
         failure(|| logs.one("ordr created")),
         format!(
-            "no event says \"ordr created\"; did you mean \"order created\"?\n\
+            "no event has the message \"ordr created\"; did you mean \"order created\"?\n\
              captured 2 events:\n    {ORDER}\n    WARN shop: slow\\nquery"
         )
     );
@@ -49,7 +49,7 @@ fn missing_message_lists_events_and_suggests() {
     assert!(said.contains("did you mean \"order created\"?"), "{said}");
     let said = failure(|| logs.one("unheard of"));
     assert!(
-        said.starts_with("no event says \"unheard of\"\ncaptured"),
+        said.starts_with("no event has the message \"unheard of\"\ncaptured"),
         "{said}"
     );
 }
@@ -59,7 +59,7 @@ fn empty_capture_is_reported() {
     let logs = capture();
     assert_eq!(
         failure(|| logs.one("hello")),
-        "no event says \"hello\"\nnothing was captured"
+        "no event has the message \"hello\"\nnothing was captured"
     );
 }
 
@@ -70,7 +70,7 @@ fn two_events_are_not_one() {
     info!(target: "t", n = 2, "twice");
     assert_eq!(
         failure(|| logs.one("twice")),
-        "2 events say \"twice\", expected one\n\
+        "2 events have the message \"twice\", expected one\n\
          captured 2 events:\n    INFO t: twice n=1\n    INFO t: twice n=2"
     );
 }
@@ -80,7 +80,9 @@ fn unexpected_events_are_counted() {
     let logs = order();
     let said = failure(|| logs.none("order created"));
     assert!(
-        said.starts_with("1 event says \"order created\", expected none\ncaptured 2 events:"),
+        said.starts_with(
+            "1 event has the message \"order created\", expected none\ncaptured 2 events:"
+        ),
         "{said}"
     );
 }
@@ -160,7 +162,7 @@ fn missing_span_lists_opened_spans() {
     let logs = order();
     assert_eq!(
         failure(|| logs.one_span("reqest")),
-        "0 spans of the name `reqest`, expected one; did you mean `request`?\n\
+        "0 spans named `reqest`, expected one; did you mean `request`?\n\
          captured 1 span\n    request{tenant_id=\"acme\"}"
     );
     assert_eq!(
@@ -177,7 +179,7 @@ fn timed_out_wait_lists_captured_events() {
     let logs = order();
     let said = failure(|| logs.wait_for("never", Duration::from_millis(1)));
     assert!(
-        said.starts_with("no event says \"never\"\ncaptured 2 events:"),
+        said.starts_with("no event has the message \"never\"\ncaptured 2 events:"),
         "{said}"
     );
 }
@@ -191,9 +193,9 @@ fn unrouted_event_is_reported_with_a_remedy() {
         .unwrap();
     assert_eq!(
         failure(|| logs.one("on a plain thread")),
-        "no event says \"on a plain thread\"\nnothing was captured\n\
-         said, but by a thread that belongs to no capture while several live, or to one that is over; \
-         enter a span of this test there, or `logs.handle().enter()`:\n    INFO t: on a plain thread"
+        "no event has the message \"on a plain thread\"\nnothing was captured\n\
+         logged by a thread of no capture, or of one that has ended; \
+         enter a span of this test there, or call `logs.handle().enter()`:\n    INFO t: on a plain thread"
     );
 }
 

@@ -1,5 +1,4 @@
-//! Captures through the public API, all beside each other in one process, as in a service's own
-//! tests.
+//! Captures through the public API, in parallel in one process, as in a service's own tests.
 
 mod failures;
 mod log_records;

@@ -131,7 +131,7 @@ async fn async_wait_lets_other_tasks_run() {
     );
     assert_eq!([first.message(), last.message()], ["step 0", "step 9"]);
     task.await.unwrap();
-    // What is there already needs no waiting.
+    // Present events need no waiting.
     logs.wait_for_async("step 5", Duration::ZERO).await;
 }
 
@@ -166,7 +166,7 @@ async fn async_wait_times_out_and_names_its_caller() {
     let start = format!("{}:{line}:", file!());
     assert!(said.starts_with(&start), "{said}");
     assert!(
-        said.contains("no event says \"order 43 created\"; did you mean"),
+        said.contains("no event has the message \"order 43 created\"; did you mean"),
         "{said}"
     );
 }

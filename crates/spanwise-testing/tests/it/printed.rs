@@ -1,4 +1,4 @@
-//! A test that fails shows what was captured, in the output that its harness keeps.
+//! A failing test prints the captured events, in the output that its harness shows.
 
 use std::{env, process::Command};
 
@@ -8,8 +8,8 @@ use tracing::{Instrument as _, info, info_span};
 /// Names the test that fails in this process.
 const FAILS: &str = "SPANWISE_TESTING_FAILS";
 
-/// Runs `body`, which fails, as the whole of the test `name` in a process of its own. Returns what
-/// the harness shows.
+/// Runs `body`, which fails, as the test `name` in a process of its own. Returns the harness's
+/// output.
 #[expect(
     clippy::disallowed_methods,
     reason = "between a test and itself, not a setting"

@@ -1,4 +1,4 @@
-//! `assert_never_logged`, and that its failure does not show the secret.
+//! `assert_never_logged`, whose failure does not show the secret.
 
 #![expect(
     clippy::expect_used,
@@ -17,7 +17,7 @@ use tracing::{info, info_span};
 
 const CARD: &str = "4111111111111111";
 
-/// What the failure says; it must not contain the secret.
+/// Returns the message of the failure, which must not contain the secret.
 fn leak(logs: &Capture, secret: &str) -> String {
     let panic = catch_unwind(AssertUnwindSafe(|| logs.assert_never_logged(secret)))
         .expect_err("the secret was logged");

@@ -1,4 +1,4 @@
-//! Values of all types; and `Debug`s that panic, log and read spans under a global dispatcher.
+//! Values of all types, and `Debug`s that panic, log and read spans under a global dispatcher.
 
 use std::{cell::Cell, error::Error, fmt};
 
@@ -152,7 +152,7 @@ fn error_equals_its_message_with_or_without_causes() {
 
 #[test]
 fn logging_debug_is_captured_once_in_order() {
-    /// Logs, opens a span, records into the current one, and asks for the context, each time it is
+    /// Logs, opens a span, records into the current one and reads the context whenever it is
     /// formatted.
     struct Talkative(Cell<u32>);
     impl fmt::Debug for Talkative {

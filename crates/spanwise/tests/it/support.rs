@@ -5,65 +5,13 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     any, env,
-    io::{self, Write},
     process::{self, Command},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicIsize, Ordering},
-        mpsc,
-    },
+    sync::atomic::{AtomicIsize, Ordering},
     thread,
     time::Duration,
 };
 
-use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// Keeps what is written.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).expect("output is UTF-8")
-    }
-
-    pub fn objects(&self) -> Vec<Value> {
-        let parse = |line: &str| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-        };
-        self.text().lines().map(parse).collect()
-    }
-
-    /// The only line with this message.
-    pub fn with_message(&self, message: &str) -> Value {
-        let all: Vec<Value> = self
-            .objects()
-            .into_iter()
-            .filter(|line| line["message"] == message)
-            .collect();
-        assert_eq!(all.len(), 1, "{message:?} in:\n{}", self.text());
-        all[0].clone()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+pub use spanwise_testing::support::{Lines, bounded};
 
 /// Names the test that a process is to run alone.
 const ALONE: &str = "SPANWISE_TEST_ALONE";
@@ -110,23 +58,6 @@ pub fn is_run_alone<F: Fn()>(_here: F) -> bool {
         output.status
     );
     true
-}
-
-/// Runs `test` on a thread of its own, so that a deadlock is a failure and not a test that never
-/// ends.
-pub fn bounded(test: impl FnOnce() + Send + 'static) {
-    let (done, finished) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        test();
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(GUARD) {
-        Ok(()) => {}
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test hangs: a deadlock"),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            thread.join().expect("the test failed above");
-        }
-    }
 }
 
 /// The whole stack under a global dispatcher, where re-entrant events are not dropped: JSON, with a

@@ -1,0 +1,194 @@
+//! Span directives: `target[span{field=value}]=level`.
+
+use tracing_core::LevelFilter;
+use tracing_subscriber::{EnvFilter, filter};
+
+use super::directive::{directives, not_a_level, parse_level, parse_target};
+
+/// `target[span{field=value}]=level`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanDirective {
+    /// The text before the level.
+    pub(crate) matcher: String,
+    /// Matchers for [`EnvFilter`]; the directive matches if any of them does.
+    pub(crate) variants: Vec<String>,
+    pub(crate) level: LevelFilter,
+}
+
+pub(super) fn parse(directive: &str) -> Result<SpanDirective, String> {
+    let malformed = || {
+        format!("`{directive}` is not a span directive: write `target[span{{field=value}}]=level`")
+    };
+    let (matcher, rest) = directive.split_at(directive.rfind(']').ok_or_else(malformed)? + 1);
+    let level = match rest.trim().strip_prefix('=').map(str::trim) {
+        Some(level) => {
+            parse_level(level).ok_or_else(|| format!("`{directive}`: {}", not_a_level(level)))?
+        }
+        None if rest.trim().is_empty() => LevelFilter::TRACE,
+        None => return Err(malformed()),
+    };
+    let (target, span) = matcher.split_once('[').ok_or_else(malformed)?;
+    let target = target.trim();
+    if !target.is_empty() {
+        parse_target(target, directive)?;
+    }
+    let (name, fields) = parse_span(span).ok_or_else(malformed)?;
+    let variants =
+        variants(target, name, &fields).map_err(|problem| format!("`{directive}`{problem}"))?;
+    if variants
+        .iter()
+        .any(|variant| span_filter(variant).is_none())
+    {
+        return Err(malformed());
+    }
+    Ok(SpanDirective {
+        matcher: matcher.to_owned(),
+        variants,
+        level,
+    })
+}
+
+/// Parses `span{field=value}]`.
+fn parse_span(text: &str) -> Option<(&str, Vec<FieldMatch<'_>>)> {
+    let text = text.strip_suffix(']')?;
+    let (name, fields) = match text.split_once('{') {
+        Some((name, fields)) => (name, fields.trim_end().strip_suffix('}')?),
+        None => (text, ""),
+    };
+    let name = name.trim();
+    let fields: Vec<_> = directives(fields)
+        .map(|field| FieldMatch::parse(field.text))
+        .collect::<Option<_>>()?;
+    let is_empty = name.is_empty() && fields.is_empty();
+    let is_name = !name.contains(['[', ']', '{', '}', '"', '=', ',']);
+    (is_name && !is_empty).then_some((name, fields))
+}
+
+/// Returns a matcher for each combination of the forms of the target and of the fields.
+fn variants(
+    target: &str,
+    name: &str,
+    fields: &[FieldMatch<'_>],
+) -> Result<Vec<String>, &'static str> {
+    let mut heads = vec![format!("{target}[{name}")];
+    if target.contains('-') {
+        heads.push(format!("{}[{name}", target.replace('-', "_")));
+    }
+    let forms: Option<Vec<_>> = fields.iter().map(FieldMatch::forms).collect();
+    let forms = forms.ok_or(
+        ": braces do not count or name anything in a value: write out what repeats, \
+         and a brace itself as `\\{`",
+    )?;
+    // Count before building: each number doubles the variants.
+    let count = forms.iter().fold(heads.len(), |count, forms| {
+        count.saturating_mul(forms.len())
+    });
+    if count > MAX_VARIANTS {
+        return Err(" has too many numbers to match: name fewer fields");
+    }
+    let lists = forms.iter().fold(vec![String::new()], |lists, forms| {
+        let extended = lists.iter().flat_map(|list| {
+            let comma = if list.is_empty() { "" } else { "," };
+            forms.iter().map(move |form| format!("{list}{comma}{form}"))
+        });
+        extended.collect()
+    });
+    let matchers = heads.iter().flat_map(|head| {
+        lists.iter().map(move |list| match list.as_str() {
+            "" => format!("{head}]"),
+            list => format!("{head}{{{list}}}]"),
+        })
+    });
+    Ok(matchers.collect())
+}
+
+/// Each number in a directive doubles its variants.
+const MAX_VARIANTS: usize = 16;
+
+/// `field` or `field=value` of a span directive.
+struct FieldMatch<'a> {
+    name: &'a str,
+    value: Option<&'a str>,
+}
+
+impl<'a> FieldMatch<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim())),
+            None => (text.trim(), None),
+        };
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '#');
+        let value = match value {
+            Some(value) if value.starts_with('"') => {
+                let inside = value.strip_prefix('"')?.strip_suffix('"')?;
+                Some(inside).filter(|inside| !inside.contains('"'))
+            }
+            Some(value) if value.is_empty() || value.contains('"') => None,
+            value => {
+                return Some(Self { name, value })
+                    .filter(|_| name.chars().all(is_name) && !name.is_empty());
+            }
+        };
+        let value = Some(value?);
+        (name.chars().all(is_name) && !name.is_empty()).then_some(Self { name, value })
+    }
+
+    /// Returns the forms in which [`EnvFilter`] can match the value: a text with or without quotes,
+    /// and a number as such. `None` if the value is not [a pattern](pattern).
+    fn forms(&self) -> Option<Vec<String>> {
+        let Self { name, value } = self;
+        let Some(value) = value else {
+            return Some(vec![(*name).to_owned()]);
+        };
+        let mut forms = vec![format!("{name}=^\"?(?:{})\"?$", pattern(value)?)];
+        if value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok() {
+            forms.push(format!("{name}={value}"));
+        }
+        Some(forms)
+    }
+}
+
+/// Returns the regular expression for a value, in the syntax of [`EnvFilter`]. `None` if it has an
+/// operator with braces.
+///
+/// `EnvFilter` splits a directive at each of `=,{}`, so they are escaped. An escaped brace is the
+/// character itself: as an operator it would match nothing.
+fn pattern(value: &str) -> Option<String> {
+    let mut pattern = String::new();
+    let mut rest = value.chars();
+    let mut is_after_escape = false;
+    while let Some(c) = rest.next() {
+        let escaped = (c == '\\').then(|| rest.next()).flatten();
+        match (c, escaped) {
+            ('{', _) if is_after_escape || is_count(rest.as_str()) => return None,
+            ('\\', Some(c)) if !is_separator(c) => pattern.extend(['\\', c]),
+            (_, Some(c)) | (c, None) if is_separator(c) => {
+                pattern.push_str(&format!("\\x{:02x}", u32::from(c)));
+            }
+            (c, _) => pattern.push(c),
+        }
+        is_after_escape = escaped.is_some_and(char::is_alphabetic);
+    }
+    Some(pattern)
+}
+
+/// Returns whether `EnvFilter` splits a directive at `c`, even inside a value.
+fn is_separator(c: char) -> bool {
+    matches!(c, '=' | ',' | '{' | '}')
+}
+
+/// Returns whether `text` is the rest of `{2}`, `{2,}`, `{,2}` or `{2,3}`.
+fn is_count(text: &str) -> bool {
+    text.split_once('}').is_some_and(|(inside, _)| {
+        let is_count = |c: char| c.is_ascii_digit() || matches!(c, ',' | ' ');
+        !inside.is_empty() && inside.chars().all(is_count)
+    })
+}
+
+/// Creates a filter that tracks the spans that `matcher` matches and enables nothing else.
+pub(crate) fn span_filter(matcher: &str) -> Option<EnvFilter> {
+    // Parse a `Directive`, not a whole filter: a filter splits at commas, even inside braces.
+    let directive: filter::Directive = format!("{matcher}=trace").parse().ok()?;
+    let nothing = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    Some(nothing.parse("").ok()?.add_directive(directive))
+}

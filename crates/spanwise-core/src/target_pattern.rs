@@ -1,0 +1,116 @@
+//! Patterns for targets.
+
+use std::fmt;
+
+/// A pattern for the targets of events and spans, with one of two scopes.
+///
+/// * [`prefix`](Self::prefix) matches every target that starts with the text, as `RUST_LOG` does.
+///   All [`Levels`](crate::Levels) use it.
+/// * [`module`](Self::module) matches the module of that path and the modules inside it. All other
+///   settings use it.
+///
+/// A hyphen also matches an underscore, so the name of a package matches its crate.
+///
+/// ```
+/// use spanwise_core::TargetPattern;
+///
+/// assert!(TargetPattern::prefix("my-app").matches("my_app_core"));
+/// assert!(TargetPattern::module("my-app").matches("my_app::db"));
+/// assert!(!TargetPattern::module("my-app").matches("my_app_core"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetPattern {
+    text: String,
+    scope: Scope,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Prefix,
+    Module,
+}
+
+impl TargetPattern {
+    /// Creates a pattern for the targets that start with `text`.
+    #[must_use]
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            scope: Scope::Prefix,
+        }
+    }
+
+    /// Creates a pattern for the module `path` and the modules inside it.
+    #[must_use]
+    pub fn module(path: impl Into<String>) -> Self {
+        Self {
+            text: path.into(),
+            scope: Scope::Module,
+        }
+    }
+
+    /// Returns the text of the pattern.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns whether the pattern matches `target`.
+    #[must_use]
+    pub fn matches(&self, target: &str) -> bool {
+        let (target, text) = (target.as_bytes(), self.text.as_bytes());
+        let Some((start, rest)) = target.split_at_checked(text.len()) else {
+            return false;
+        };
+        let is_match = |(t, p): (&u8, &u8)| t == p || (*p == b'-' && *t == b'_');
+        start.iter().zip(text).all(is_match)
+            && match self.scope {
+                Scope::Prefix => true,
+                Scope::Module => rest.is_empty() || rest.starts_with(b"::"),
+            }
+    }
+}
+
+impl fmt::Display for TargetPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_differ_in_where_a_match_ends() {
+        for (text, target, prefix, module) in [
+            ("shop", "shop", true, true),
+            ("shop", "shop::db", true, true),
+            ("shop", "shop::database::pool", true, true),
+            ("shop", "shopping", true, false),
+            ("shop", "shop:db", true, false),
+            ("shop", "sho", false, false),
+            ("shop", "my::shop", false, false),
+            ("shop::", "shop::db", true, false),
+            ("my-shop", "my_shop::db", true, true),
+            ("my-shop", "my-shop::db", true, true),
+            ("my-shop", "my_shop_core", true, false),
+            ("my_shop", "my-shop", false, false),
+            ("größe", "größe::x", true, true),
+            ("", "shop", true, false),
+            ("", "", true, true),
+        ] {
+            let matches = |pattern: TargetPattern| pattern.matches(target);
+            assert_eq!(
+                matches(TargetPattern::prefix(text)),
+                prefix,
+                "{text} {target}"
+            );
+            assert_eq!(
+                matches(TargetPattern::module(text)),
+                module,
+                "{text} {target}"
+            );
+        }
+    }
+}

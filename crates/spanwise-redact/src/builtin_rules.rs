@@ -1,0 +1,502 @@
+//! The words of a key, and what they say about its value.
+//!
+//! A key is a sequence of words. Its last words decide: `db_password` is a password,
+//! `password_length` is a length. Words that are written without a separator (`dbpassword`) are
+//! found with the vocabulary, which is every word that a rule has.
+//!
+//! Nearly all keys have no part of a rule in them. That is seen from their letters, three at a
+//! time, before a word is looked at.
+
+use std::sync::LazyLock;
+
+use crate::{
+    builtin_keys,
+    normalized_key::NormalizedKey,
+    trigrams::{TrigramCounts, Trigrams},
+    vocabulary::{
+        COUNT, DESCRIPTIVE, IGNORED, NEVER_JOINED, OTHER, QUESTION, SUFFIX, Vocabulary, Word,
+        WordSequence,
+    },
+};
+
+/// The built-in rules.
+pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
+
+/// What the words of a key say about its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyMeaning {
+    /// This rule hides it.
+    Hidden(usize),
+    /// This rule hides it unless it is an address of a network.
+    Address(usize),
+    /// It is an id of a fixed form.
+    Id,
+    /// No rule is about it.
+    Unknown,
+}
+
+/// The tier that a rule belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Secrets,
+    Pii,
+}
+
+/// The built-in rules, with their vocabulary.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    named: Vec<(&'static str, Tier)>,
+    vocabulary: Vocabulary,
+    /// In the order of their last words, the longest first.
+    phrases: Vec<Phrase>,
+    /// Which phrases end in a word, by its number.
+    by_last: Vec<(usize, usize)>,
+    /// Phrases without their spaces that are found inside a word that is not known, with where a
+    /// look for them is worth it.
+    inside: Vec<(String, Vec<Word>)>,
+    inside_trigrams: Trigrams,
+    /// Words of other scripts, as keys with them are compared, each with its rule.
+    foreign: Vec<(NormalizedKey, usize)>,
+    /// What a key has in it if a rule may be about it: a rule of the tier of secrets, and any.
+    secret_trigrams: Trigrams,
+    trigrams: Trigrams,
+}
+
+/// Words in their order, and what it means if a key ends in them.
+#[derive(Debug)]
+struct Phrase {
+    words: Vec<Word>,
+    effect: Effect,
+    is_plural: bool,
+    /// They must be all of the key, or all of it after a dot.
+    is_whole: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// True if the words hide a key wherever they stand in it.
+    Hide(usize, bool),
+    HideUnlessAddress(usize),
+    Show,
+    Trust,
+}
+
+impl Rules {
+    fn new() -> Self {
+        let mut rules = Self {
+            named: Vec::new(),
+            vocabulary: Vocabulary::default(),
+            phrases: Vec::new(),
+            by_last: Vec::new(),
+            inside: Vec::new(),
+            inside_trigrams: Trigrams::default(),
+            foreign: Vec::new(),
+            secret_trigrams: Trigrams::default(),
+            trigrams: Trigrams::default(),
+        };
+        let common = TrigramCounts::new();
+        let flags = [
+            (builtin_keys::DESCRIPTIVE_WORDS, DESCRIPTIVE),
+            (builtin_keys::IGNORED_WORDS, IGNORED),
+            (builtin_keys::REGION_WORDS, IGNORED | NEVER_JOINED),
+            (builtin_keys::NEVER_JOINED, NEVER_JOINED),
+            (builtin_keys::QUESTION_WORDS, QUESTION),
+            (builtin_keys::COUNT_WORDS, COUNT),
+            (builtin_keys::JOINED_SUFFIXES, SUFFIX),
+            (builtin_keys::JOINED_WORDS, 0),
+        ];
+        for (words, flag) in flags {
+            words.split_whitespace().for_each(|word| {
+                let word = rules.vocabulary.add(word);
+                rules.vocabulary.flags[usize::from(word.0)] |= flag;
+            });
+        }
+        let tiers = [
+            (builtin_keys::STRONG, Tier::Secrets, true),
+            (builtin_keys::SECRETS, Tier::Secrets, false),
+            (builtin_keys::PII, Tier::Pii, false),
+        ];
+        for (lines, tier, is_strong) in tiers {
+            for line in lines {
+                rules.add_rule(line, tier, is_strong, &common);
+            }
+        }
+        for line in builtin_keys::SHOWN {
+            alternatives(line).for_each(|phrase| rules.add_phrase(phrase, Effect::Show));
+        }
+        for id in builtin_keys::TRUSTED_IDS {
+            rules.add_phrase((id, "", true), Effect::Trust);
+            rules.trigrams.add_phrase(id, &common);
+            rules.secret_trigrams.add_phrase(id, &common);
+        }
+        for word in builtin_keys::ENGLISH_WORDS.split_whitespace() {
+            rules.vocabulary.insert(word, OTHER);
+        }
+        let foreign = builtin_keys::OTHER_SCRIPTS
+            .iter()
+            .filter_map(|(word, rule)| {
+                let rule = rules.find(rule)?;
+                Some((NormalizedKey::new(word), rule))
+            });
+        rules.foreign = foreign.collect();
+        rules.sort();
+        rules
+    }
+
+    fn add_rule(
+        &mut self,
+        line: &'static str,
+        tier: Tier,
+        is_strong: bool,
+        common: &TrigramCounts,
+    ) {
+        let rule = self.named.len();
+        for (index, phrase) in alternatives(line).enumerate() {
+            let (words, ..) = phrase;
+            if index == 0 {
+                self.named.push((words, tier));
+            }
+            let effect = match words {
+                words if is_address(words) => Effect::HideUnlessAddress(rule),
+                _ => Effect::Hide(rule, is_strong),
+            };
+            self.add_phrase(phrase, effect);
+            self.trigrams.add_phrase(words, common);
+            if tier == Tier::Secrets {
+                self.secret_trigrams.add_phrase(words, common);
+            }
+            let joined = words.replace(' ', "");
+            if is_strong && (joined.len() >= MIN_INSIDE_LEN || INSIDE.contains(&&*joined)) {
+                let words = words.split(' ').map(|word| self.vocabulary.add(word));
+                let words = words.collect();
+                self.inside_trigrams.add(joined.as_bytes());
+                self.inside.push((joined, words));
+            }
+        }
+    }
+
+    fn add_phrase(&mut self, (words, plural, is_whole): Alternative<'_>, effect: Effect) {
+        let singular: Vec<Word> = words
+            .split(' ')
+            .map(|word| self.vocabulary.add(word))
+            .collect();
+        if !plural.is_empty() {
+            let (before, last) = words.rsplit_once(' ').unwrap_or(("", words));
+            let last = self.vocabulary.add(&format!("{last}{plural}"));
+            let before = before.split(' ').filter(|word| !word.is_empty());
+            let before = before.map(|word| self.vocabulary.add(word));
+            let words: Vec<Word> = before.chain([last]).collect();
+            self.phrases.push(Phrase {
+                words,
+                effect,
+                is_plural: true,
+                is_whole,
+            });
+        }
+        self.phrases.push(Phrase {
+            words: singular,
+            effect,
+            is_plural: false,
+            is_whole,
+        });
+    }
+
+    fn sort(&mut self) {
+        let order = |phrase: &Phrase| (phrase.words.last().copied(), !phrase.words.len());
+        self.phrases.sort_by_key(order);
+        let number = |phrase: &Phrase| phrase.words.last().map(|word| usize::from(word.0));
+        self.by_last = (0..self.vocabulary.flags.len())
+            .map(|word| {
+                let from = self
+                    .phrases
+                    .partition_point(|phrase| number(phrase) < Some(word));
+                let to = self
+                    .phrases
+                    .partition_point(|phrase| number(phrase) <= Some(word));
+                (from, to)
+            })
+            .collect();
+        // Of those that begin alike the longest is found.
+        self.inside.sort_by_key(|(joined, _)| !joined.len());
+    }
+
+    /// The rules in their order: their names, and their tiers.
+    pub(crate) fn named(&self) -> &[(&'static str, Tier)] {
+        &self.named
+    }
+
+    /// The rule of that name, written as keys are compared.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        let is_it = |known: &str| known.bytes().filter(|byte| *byte != b' ').eq(name.bytes());
+        self.named.iter().position(|(known, _)| is_it(known))
+    }
+
+    /// False if no rule is about a key, whatever it says of it; with those about personal data if
+    /// `pii`.
+    #[inline]
+    pub(crate) fn may_be_about(&self, key: &str, pii: bool) -> bool {
+        let trigrams = if pii {
+            &self.trigrams
+        } else {
+            &self.secret_trigrams
+        };
+        trigrams.may_be_in(key.as_bytes())
+    }
+
+    /// What the rules that are `on` say of a key.
+    pub(crate) fn read(&self, key: &NormalizedKey, on: &[bool]) -> KeyMeaning {
+        if !key.last().is_ascii()
+            && let Some(rule) = self.foreign(key.last()).filter(|rule| on[*rule])
+        {
+            return KeyMeaning::Hidden(rule);
+        }
+        let mut sequence = WordSequence::default();
+        for (word, is_last_part) in key.words() {
+            if is_last_part && sequence.last_part.is_none() {
+                sequence.last_part = Some(sequence.len);
+            }
+            self.push(word, &mut sequence);
+        }
+        self.decide(&sequence, on)
+    }
+
+    /// The rule about keys that end in the word of another script that `key` ends in.
+    #[cold]
+    fn foreign(&self, key: &[u8]) -> Option<usize> {
+        let mut foreign = self.foreign.iter();
+        let found = foreign.find(|(word, _)| key.ends_with(word.whole()))?;
+        Some(found.1)
+    }
+
+    fn decide(&self, sequence: &WordSequence, on: &[bool]) -> KeyMeaning {
+        let words = sequence.words();
+        let last_part = sequence.last_part.unwrap_or(0);
+        let first = [words.first(), words.get(last_part)];
+        let begins = |flag| {
+            first
+                .into_iter()
+                .flatten()
+                .any(|word| self.vocabulary.is(*word, flag))
+        };
+        if words.len() > 1 && begins(QUESTION) {
+            return KeyMeaning::Unknown;
+        }
+        let counts = begins(COUNT);
+        let ending = |end: usize| {
+            self.ending(&words[..end], last_part)
+                .find(|phrase| match phrase.effect {
+                    Effect::Hide(rule, _) | Effect::HideUnlessAddress(rule) => {
+                        on[rule] && !(counts && phrase.is_plural)
+                    }
+                    Effect::Show | Effect::Trust => true,
+                })
+        };
+        let mut end = words.len();
+        while let Some(last) = end.checked_sub(1).map(|last| words[last]) {
+            match ending(end).map(|phrase| phrase.effect) {
+                Some(Effect::Hide(rule, _)) => return KeyMeaning::Hidden(rule),
+                // A line of an address is not one of a network.
+                Some(Effect::HideUnlessAddress(rule))
+                    if sequence.has_numbers || end < words.len() =>
+                {
+                    return KeyMeaning::Hidden(rule);
+                }
+                Some(Effect::HideUnlessAddress(rule)) => return KeyMeaning::Address(rule),
+                Some(Effect::Trust) if end == words.len() && !sequence.has_numbers => {
+                    return KeyMeaning::Id;
+                }
+                Some(Effect::Show | Effect::Trust) => return KeyMeaning::Unknown,
+                None => {}
+            }
+            if self.vocabulary.is(last, DESCRIPTIVE) {
+                return KeyMeaning::Unknown;
+            }
+            if !self.vocabulary.is(last, IGNORED) {
+                break;
+            }
+            end -= 1;
+        }
+        let strong = (1..end).rev().find_map(|end| match ending(end)?.effect {
+            Effect::Hide(rule, true) => Some(rule),
+            _ => None,
+        });
+        strong.map_or(KeyMeaning::Unknown, KeyMeaning::Hidden)
+    }
+
+    /// The phrases that these words end in, the longest first.
+    fn ending<'r>(
+        &'r self,
+        words: &'r [Word],
+        last_part: usize,
+    ) -> impl Iterator<Item = &'r Phrase> {
+        let last = words.last().map_or(0, |word| usize::from(word.0));
+        let (from, to) = self.by_last[last];
+        self.phrases[from..to].iter().filter(move |phrase| {
+            let start = words.len().wrapping_sub(phrase.words.len());
+            words.ends_with(&phrase.words) && (!phrase.is_whole || start == 0 || start == last_part)
+        })
+    }
+
+    /// Appends what `word` means, which may be several words without a separator.
+    fn push(&self, word: &[u8], sequence: &mut WordSequence) {
+        if let Some(known) = self.vocabulary.find(word) {
+            return sequence.push(known);
+        }
+        let digits = word
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let word = &word[..word.len() - digits];
+        sequence.has_numbers |= digits > 0;
+        if word.is_empty() {
+            return;
+        }
+        match self.vocabulary.find(word) {
+            Some(known) => sequence.push(known),
+            None if self.trigrams.are_in(word) => self.push_joined(word, sequence),
+            None => sequence.push(OTHER),
+        }
+    }
+
+    fn push_joined(&self, word: &[u8], sequence: &mut WordSequence) {
+        if self.vocabulary.split(word, sequence) {
+            return;
+        }
+        if let Some((start, end, words)) = self.found_inside(word) {
+            if start > 0 && !self.vocabulary.split(&word[..start], sequence) {
+                sequence.push(OTHER);
+            }
+            words.iter().for_each(|word| sequence.push(*word));
+            let rest = &word[end..];
+            if !matches!(rest, b"" | b"s") && !self.vocabulary.split(rest, sequence) {
+                sequence.push(OTHER);
+            }
+            return;
+        }
+        sequence.push(OTHER);
+        let suffixes = (1..word.len()).filter_map(|at| self.vocabulary.find(&word[at..]));
+        if let Some(suffix) = suffixes
+            .into_iter()
+            .find(|word| self.vocabulary.is(*word, SUFFIX))
+        {
+            sequence.push(suffix);
+        }
+    }
+
+    /// The first phrase that is in a word: where, and its words.
+    fn found_inside(&self, word: &[u8]) -> Option<(usize, usize, &[Word])> {
+        word.windows(3).enumerate().find_map(|(at, letters)| {
+            if !self.inside_trigrams.are_in(letters) {
+                return None;
+            }
+            let rest = &word[at..];
+            let mut inside = self.inside.iter();
+            let found = inside.find(|(joined, _)| rest.starts_with(joined.as_bytes()));
+            let (joined, words) = found?;
+            Some((at, at + joined.len(), &**words))
+        })
+    }
+}
+
+/// Whether the value decides about a key that a rule of that name hides.
+pub(crate) fn is_address(rule: &str) -> bool {
+    matches!(rule, "address" | "ip")
+}
+
+/// Words, the ending of their plural, and whether they must be the whole key.
+type Alternative<'l> = (&'l str, &'l str, bool);
+
+fn alternatives(line: &'static str) -> impl Iterator<Item = Alternative<'static>> {
+    line.split('|').map(|phrase| {
+        let phrase = phrase.trim();
+        let (words, is_whole) = match phrase.strip_prefix('=') {
+            Some(words) => (words, true),
+            None => (phrase, false),
+        };
+        match words.split_once('(') {
+            Some((words, plural)) => (words, plural.trim_end_matches(')'), is_whole),
+            None => (words, "", is_whole),
+        }
+    })
+}
+
+/// Shorter ones may be part of words of English.
+const MIN_INSIDE_LEN: usize = 8;
+
+/// Shorter ones that are not.
+const INSIDE: [&str; 4] = ["passwd", "secret", "apikey", "privkey"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_words_are_in_the_vocabulary() {
+        let lists = [
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+            builtin_keys::SHOWN,
+            builtin_keys::TRUSTED_IDS,
+        ];
+        for line in lists.concat() {
+            for (words, plural, _) in alternatives(line) {
+                for word in format!("{words} {words}{plural}").split(' ') {
+                    assert!(word.bytes().all(|byte| byte.is_ascii_lowercase()), "{word}");
+                    assert!(RULES.vocabulary.find(word.as_bytes()).is_some(), "{word}");
+                }
+            }
+        }
+        assert!(RULES.vocabulary.spellings.len() < crate::vocabulary::TABLE_LEN / 2);
+        assert_eq!(RULES.foreign.len(), builtin_keys::OTHER_SCRIPTS.len());
+    }
+
+    /// What no letters of a rule are in is not looked at.
+    #[test]
+    fn trigrams_cover_every_rule() {
+        for line in [
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+        ]
+        .concat()
+        {
+            for (words, plural, _) in alternatives(line) {
+                for between in ["", "_", "2-", "["] {
+                    let key = format!("x{}{plural}", words.replace(' ', between));
+                    assert!(RULES.may_be_about(&key, true), "{key}");
+                    assert!(RULES.may_be_about(&key.to_uppercase(), true), "{key}");
+                }
+            }
+        }
+        let common = builtin_keys::COMMON_WORDS.split_whitespace();
+        let seen: Vec<&str> = common
+            .filter(|word| RULES.may_be_about(word, false))
+            .collect();
+        assert!(seen.is_empty(), "{seen:?}");
+    }
+
+    #[test]
+    fn rules_have_distinct_words() {
+        let mut seen = std::collections::BTreeMap::new();
+        for line in [
+            builtin_keys::STRONG,
+            builtin_keys::SECRETS,
+            builtin_keys::PII,
+            builtin_keys::SHOWN,
+        ]
+        .concat()
+        {
+            for (words, plural, _) in alternatives(line) {
+                for words in [words.to_owned(), format!("{words}{plural}")] {
+                    let other = seen.insert(words.clone(), line);
+                    assert!(
+                        other.is_none_or(|other| other == line),
+                        "{words}: {line}, {other:?}"
+                    );
+                }
+            }
+        }
+    }
+}

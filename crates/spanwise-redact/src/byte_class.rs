@@ -1,0 +1,108 @@
+//! Sets of ASCII characters, searches for bytes, and the characters around a place in a text.
+//!
+//! All loops over a text go through these functions or report their bytes to [`work`] themselves.
+
+use crate::byte_search::{run_end, run_start};
+
+/// A set of the characters that secrets are made of; every other byte is in none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteClass(u16);
+
+impl ByteClass {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const HEX: Self = Self(LOWER_HEX | UPPER_HEX | DIGIT);
+    pub(crate) const LOWER_HEX: Self = Self(LOWER_HEX | DIGIT);
+    pub(crate) const ALPHA: Self = Self(LOWER_HEX | LOWER | UPPER_HEX | UPPER);
+    pub(crate) const ALNUM: Self = Self(Self::ALPHA.0 | DIGIT);
+    pub(crate) const UPPER_ALNUM: Self = Self(UPPER_HEX | UPPER | DIGIT);
+    /// `\w`
+    pub(crate) const WORD: Self = Self(Self::ALNUM.0 | UNDERSCORE);
+    pub(crate) const ALNUM_DASH: Self = Self(Self::ALNUM.0 | DASH);
+    /// What base64url is written in.
+    pub(crate) const BASE64URL: Self = Self(Self::WORD.0 | DASH);
+    pub(crate) const BASE64URL_DOT: Self = Self(Self::BASE64URL.0 | DOT);
+    pub(crate) const BASE64: Self = Self(Self::ALNUM.0 | PLUS | SLASH);
+    pub(crate) const BASE64_PADDED: Self = Self(Self::BASE64.0 | EQUALS);
+    pub(crate) const BASE64_ANY: Self = Self(Self::BASE64.0 | UNDERSCORE);
+    pub(crate) const BASE64_ANY_PADDED: Self = Self(Self::BASE64_ANY.0 | EQUALS);
+    pub(crate) const PATH: Self = Self(Self::BASE64.0 | UNDERSCORE | DASH);
+    pub(crate) const SENDGRID: Self = Self(Self::BASE64URL_DOT.0 | EQUALS);
+    /// `token68` of RFC 7235, without the padding.
+    pub(crate) const TOKEN68: Self = Self(Self::PATH.0 | DOT | TILDE);
+    /// What the name before an `=` is made of.
+    pub(crate) const KEY: Self = Self(Self::BASE64URL_DOT.0);
+    pub(crate) const LOCAL_PART: Self = Self(Self::BASE64URL_DOT.0 | PLUS | PERCENT);
+    pub(crate) const DIGIT: Self = Self(DIGIT);
+    pub(crate) const LOWER_ALNUM: Self = Self(LOWER_HEX | LOWER | DIGIT);
+    pub(crate) const UPPER_ALNUM_DOT: Self = Self(Self::UPPER_ALNUM.0 | DOT);
+    pub(crate) const HEX_DASH: Self = Self(Self::HEX.0 | DASH);
+    /// What a part of the path of a URL is made of.
+    pub(crate) const PATH_PART: Self = Self(Self::BASE64URL_DOT.0 | TILDE | PERCENT);
+    pub(crate) const PATH_REST: Self = Self(Self::PATH.0 | AT);
+    pub(crate) const TWITTER: Self = Self(Self::ALNUM.0 | PERCENT);
+    /// What hashes of passwords are written in.
+    pub(crate) const CRYPT: Self = Self(Self::BASE64_PADDED.0 | DOT | DOLLAR);
+    pub(crate) const IPV6: Self = Self(Self::HEX.0 | COLON | DOT);
+
+    #[inline]
+    pub(crate) const fn has(self, byte: u8) -> bool {
+        CLASS[byte as usize] & self.0 != 0
+    }
+
+    /// Where the characters of this set that begin at `start` end.
+    #[inline]
+    pub(crate) fn run_end(self, text: &[u8], start: usize) -> usize {
+        run_end(text, start, |byte| self.has(byte))
+    }
+
+    /// Where the characters of this set that end at `end` begin, `most` of them at most.
+    #[inline]
+    pub(crate) fn run_start(self, text: &[u8], end: usize, most: usize) -> usize {
+        run_start(text, end, most, |byte| self.has(byte))
+    }
+}
+
+const LOWER_HEX: u16 = 1;
+const LOWER: u16 = 1 << 1;
+const UPPER_HEX: u16 = 1 << 2;
+const UPPER: u16 = 1 << 3;
+const DIGIT: u16 = 1 << 4;
+const UNDERSCORE: u16 = 1 << 5;
+const DASH: u16 = 1 << 6;
+const DOT: u16 = 1 << 7;
+const PLUS: u16 = 1 << 8;
+const SLASH: u16 = 1 << 9;
+const EQUALS: u16 = 1 << 10;
+const TILDE: u16 = 1 << 11;
+const PERCENT: u16 = 1 << 12;
+const COLON: u16 = 1 << 13;
+const DOLLAR: u16 = 1 << 14;
+const AT: u16 = 1 << 15;
+
+static CLASS: [u16; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = match byte as u8 {
+            b'a'..=b'f' => LOWER_HEX,
+            b'g'..=b'z' => LOWER,
+            b'A'..=b'F' => UPPER_HEX,
+            b'G'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => UNDERSCORE,
+            b'-' => DASH,
+            b'.' => DOT,
+            b'+' => PLUS,
+            b'/' => SLASH,
+            b'=' => EQUALS,
+            b'~' => TILDE,
+            b'%' => PERCENT,
+            b':' => COLON,
+            b'$' => DOLLAR,
+            b'@' => AT,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+};

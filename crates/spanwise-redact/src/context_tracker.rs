@@ -1,0 +1,100 @@
+//! Strings and URLs around a place in a text.
+
+use crate::{
+    byte_search::is_space,
+    urls,
+    value_end::{Quote, ValueContext},
+    work,
+};
+
+/// What stands around a place of a text: the strings and the URL that it is in.
+///
+/// It is moved on from one key to the next, so that each byte is looked at once.
+#[derive(Debug, Default)]
+pub(crate) struct ContextTracker {
+    at: usize,
+    /// One bit for each number of backslashes before a `"` that is open.
+    double: u64,
+    /// The backslashes before a `'` that is open.
+    single: Option<usize>,
+    slashes: usize,
+    /// Since the last white space or quote: a `?`, and the `://` of a URL of the web.
+    query: bool,
+    web: bool,
+    other_url: bool,
+}
+
+impl ContextTracker {
+    pub(crate) fn move_to(&mut self, text: &[u8], to: usize) {
+        if to <= self.at {
+            return;
+        }
+        work::step(to - self.at);
+        for at in self.at..to {
+            let byte = text[at];
+            match byte {
+                b'\\' => {
+                    self.slashes += 1;
+                    continue;
+                }
+                b'\n' => {
+                    *self = Self {
+                        at,
+                        ..Self::default()
+                    }
+                }
+                b'"' => {
+                    let bit = 1 << self.slashes.min(63);
+                    // What is in a string ends with it.
+                    self.double = (self.double ^ bit) & (bit | (bit - 1));
+                    self.leave_url();
+                }
+                b'\'' => {
+                    let is_letter = |at: Option<usize>| {
+                        at.and_then(|at| text.get(at))
+                            .is_some_and(u8::is_ascii_alphabetic)
+                    };
+                    let is_apostrophe = is_letter(at.checked_sub(1)) && is_letter(Some(at + 1));
+                    if !is_apostrophe || self.single.is_some() {
+                        self.single = match self.single {
+                            Some(_) => None,
+                            None => Some(self.slashes),
+                        };
+                    }
+                    self.leave_url();
+                }
+                b'?' => self.query = true,
+                b'/' if text[..at].ends_with(b":/") => {
+                    let is_web = urls::ends_with_web_scheme(&text[..at - 2]);
+                    self.web |= is_web;
+                    self.other_url |= !is_web;
+                }
+                b'<' | b'>' => self.leave_url(),
+                byte if is_space(byte) => self.leave_url(),
+                _ => {}
+            }
+            self.slashes = 0;
+        }
+        self.at = to;
+    }
+
+    fn leave_url(&mut self) {
+        (self.query, self.web, self.other_url) = (false, false, false);
+    }
+
+    /// The part of a URL at this place, if it is in one.
+    pub(crate) fn query(&self) -> Option<ValueContext> {
+        (self.query || self.web).then_some(ValueContext::Query {
+            is_web: !self.other_url,
+        })
+    }
+
+    /// The innermost string that is open, as a string in a string has quotes with more
+    /// backslashes. One of `'` may be an apostrophe.
+    pub(crate) fn open(&self) -> Option<Quote> {
+        match self.double.checked_ilog2() {
+            Some(slashes) => Some((b'"', slashes as usize)),
+            None => self.single.map(|slashes| (b'\'', slashes)),
+        }
+    }
+}

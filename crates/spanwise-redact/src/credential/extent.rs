@@ -1,0 +1,129 @@
+//! Where a value ends that has several words: a phrase, a code, a name.
+
+use super::{trim, words_of};
+use crate::{byte_class::ByteClass, byte_search::line_from, word_lists};
+
+/// Where the words of a phrase end that begin `text`: at the end of the line, at a mark, or
+/// before the next key. They may be numbered, and have commas between them.
+pub(crate) fn end_of_phrase(text: &[u8]) -> usize {
+    let line = line_from(text, 0, 512);
+    let ends_in_comma = |(_, word): (usize, &[u8])| word.len() > 1 && word.ends_with(b",");
+    let is_list = words_of(line)
+        .take(3)
+        .filter(|word| ends_in_comma(*word))
+        .count()
+        == 3;
+    // Where the last word ends, and the last word or number.
+    let (mut end, mut read) = (0, 0);
+    for (at, word) in words_of(line).take(64) {
+        if at > read + 1 && read > 0 {
+            break;
+        }
+        let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = word.split_at(digits);
+        let (mark, rest) = match rest {
+            [b'.' | b')' | b':', rest @ ..] => (1, rest),
+            rest => (0, rest),
+        };
+        let is_number = (1..=2).contains(&number.len());
+        if is_number && rest.is_empty() {
+            read = at + word.len();
+            continue;
+        }
+        // `1.orbit`
+        let start = if is_number && mark == 1 {
+            digits + 1
+        } else {
+            0
+        };
+        let letters = word[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let after = &word[start + letters..];
+        let is_word = letters > 0 && (after.is_empty() || b",;.\"'`)]}".contains(&after[0]));
+        if !is_word {
+            break;
+        }
+        end = at + start + letters;
+        read = at + word.len();
+        let goes_on = after.is_empty() || is_list && after == b",";
+        if !goes_on {
+            break;
+        }
+    }
+    end
+}
+
+/// Where four groups of four small letters end, as Google writes the password of an app: unless
+/// one of them is a word of a sentence. Nowhere if there are none.
+pub(crate) fn end_of_groups(text: &[u8]) -> usize {
+    const LENGTH: usize = 4 * 4 + 3;
+    let Some(groups) = text.get(..LENGTH) else {
+        return 0;
+    };
+    let lists = [
+        word_lists::FUNCTION_WORDS,
+        word_lists::SENTENCE_OPENERS,
+        word_lists::SENTENCE_STARTS,
+        word_lists::STATES,
+        word_lists::VERBS,
+    ];
+    let is_group = |group: &[u8]| {
+        group.len() == 4
+            && group.iter().all(u8::is_ascii_lowercase)
+            && !lists
+                .iter()
+                .any(|list| word_lists::contains_word(list, group))
+    };
+    let ends = text
+        .get(LENGTH)
+        .is_none_or(|byte| !ByteClass::KEY.has(*byte) && *byte != b'=');
+    let is_it = ends && groups.split(|byte| *byte == b' ').all(is_group);
+    if is_it { LENGTH } else { 0 }
+}
+
+/// Where the groups of digits end that go on after a code, which ends at `first`: `123 456`.
+pub(crate) fn end_of_code(text: &[u8], first: usize) -> usize {
+    let line = line_from(text, 0, 64);
+    let is_group = |word: &[u8]| word.len() <= 6 && word.iter().all(u8::is_ascii_digit);
+    let mut end = first;
+    if !line.get(..first).is_some_and(is_group) {
+        return first;
+    }
+    for (at, word) in words_of(line).skip(1) {
+        let digits = trim(word);
+        if at != end + 1 || digits.is_empty() || !word.starts_with(digits) || !is_group(digits) {
+            break;
+        }
+        end = at + digits.len();
+        if digits.len() != word.len() {
+            break;
+        }
+    }
+    end
+}
+
+/// Where personal data of several words ends that begins `text`: `Ada Lovelace`, `12 Baker Street`.
+pub(crate) fn end_of_person(text: &[u8], first: usize) -> usize {
+    let line = line_from(text, 0, 160);
+    let mut end = first;
+    for (at, word) in words_of(line).skip_while(|(at, _)| *at < first) {
+        let letters = trim(word);
+        let is_part = letters.len() > 1
+            && letters[0].is_ascii_uppercase()
+            && letters
+                .iter()
+                .all(|byte| byte.is_ascii_alphabetic() || b"'.-".contains(byte))
+            || !letters.is_empty() && letters.len() <= 6 && letters.iter().all(u8::is_ascii_digit);
+        let is_pair = word.iter().any(|byte| b"=:{(".contains(byte));
+        if at != end + 1 || !is_part || is_pair {
+            break;
+        }
+        end = at + letters.len();
+        if letters.len() != word.len() {
+            break;
+        }
+    }
+    end
+}

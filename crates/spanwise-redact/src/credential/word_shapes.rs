@@ -1,0 +1,232 @@
+//! What the words of a sentence look like: counts, names, paths, types, errors.
+
+use super::{KeySubject, trim, words_of};
+use crate::{byte_class::ByteClass, word_lists};
+
+/// `16 bytes`, `8 to 64 characters`, `401`, `403 Forbidden`.
+pub(super) fn is_count(digits: &[u8], rest: &[u8], about: KeySubject) -> bool {
+    let mut words = words_of(rest).map(|(_, word)| trim(word));
+    let second = words.next();
+    // Digits and words are secrets too: only what is measured is counted then, and little of it.
+    let (units, most, most_of_any) = match about {
+        KeySubject::Thing | KeySubject::Person => (word_lists::UNITS, 7, 3),
+        KeySubject::Code | KeySubject::Password => (word_lists::MEASURES, 3, 0),
+        KeySubject::Phrase => (word_lists::PHRASE_UNITS, 3, 0),
+    };
+    let unit = |word: &&[u8]| word_lists::contains_word(units, word);
+    let is_range = |word: &&[u8]| {
+        let joins = [&b"to"[..], b"or", b"and", b"more", b"-", b"of"];
+        joins.contains(word) || word.len() <= most && word.iter().all(u8::is_ascii_digit)
+    };
+    let has_unit = second.is_some_and(|second| {
+        unit(&second)
+            || is_range(&second)
+                && words
+                    .by_ref()
+                    .take_while(|word| is_range(word) || unit(word))
+                    .any(|word| unit(&word))
+    });
+    if has_unit {
+        return digits.len() <= most;
+    }
+    // `3 wrong attempts`
+    let is_small = digits.len() <= 2 && matches!(about, KeySubject::Code | KeySubject::Password);
+    let third = words_of(rest).map(|(_, word)| trim(word)).nth(1);
+    if is_small && second.is_some_and(is_plain) && third.is_some_and(|third| unit(&third)) {
+        return true;
+    }
+    // `12 messages pending`
+    let is_word = |word: &[u8]| is_plain(word) && word.len() > 2;
+    if digits.len() <= most_of_any && second.is_some_and(is_word) {
+        return true;
+    }
+    let is_status = digits.len() == 3 && (b'1'..=b'5').contains(&digits[0]);
+    about == KeySubject::Thing && is_status && second.is_none_or(is_plain)
+}
+
+/// A number with its unit: `12ms`, `1.5s`, `16KiB`, `98%`.
+pub(super) fn is_duration(word: &[u8]) -> bool {
+    let digits = word
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
+    let (number, unit) = word.split_at(digits.count());
+    let is_unit = matches!(unit, b"us" | b"ns" | b"%" | b"\xc2\xb5s" | b"gb" | b"b");
+    (1..=8).contains(&number.len())
+        && (is_unit || word_lists::contains_word(word_lists::UNITS, unit))
+}
+
+/// The type of a field or of a parameter in code: `&str`, `Option<String>`, `*const`.
+pub(super) fn is_type(word: &[u8]) -> bool {
+    let word = word.strip_suffix(b",").unwrap_or(word);
+    let word = word.strip_suffix(b")").unwrap_or(word);
+    let word = word.strip_suffix(b"|").unwrap_or(word);
+    if matches!(word, b"*const" | b"*mut") {
+        return true;
+    }
+    if let Some(of) = word.strip_prefix(b"&") {
+        let name = of.iter().skip(1).all(u8::is_ascii_alphabetic);
+        let is_name = of.first().is_some_and(u8::is_ascii_uppercase) && name && of.len() <= 24;
+        return is_name || word_lists::contains_word(word_lists::TYPES, of);
+    }
+    let Some(open) = word.iter().position(|byte| *byte == b'<') else {
+        return false;
+    };
+    let is_part = |byte: &u8| byte.is_ascii_alphabetic() || b"<>&'[]:_,8".contains(byte);
+    word_lists::contains_word(word_lists::TYPES, &word[..open])
+        && word.len() <= 64
+        && word.iter().all(is_part)
+}
+
+/// The place of a variable in a text: `{what}`. A word after it is a secret: `{noop}tulip`.
+pub(super) fn is_variable(word: &[u8]) -> bool {
+    let parts = word.strip_prefix(b"{").and_then(|word| {
+        let end = word.iter().position(|byte| *byte == b'}')?;
+        Some((&word[..end], &word[end + 1..]))
+    });
+    let is_name = |byte: &u8| byte.is_ascii_lowercase() || b"_.:?".contains(byte);
+    parts.is_some_and(|(inside, after)| {
+        inside.iter().all(is_name) && after.iter().all(|byte| b",;.:!?)'\"`".contains(byte))
+    })
+}
+
+/// The path of a module in code: `shop_session::Store::open`.
+pub(super) fn is_module(word: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let is_part = |part: &[u8]| {
+        let has_upper = part.iter().any(u8::is_ascii_uppercase);
+        part.iter().all(is_letter) && (!has_upper || part[0].is_ascii_uppercase())
+    };
+    word.windows(2).any(|two| two == b"::") && word.split(|byte| *byte == b':').all(is_part)
+}
+
+/// A word of a sentence: letters, perhaps with an apostrophe or a hyphen.
+pub(super) fn is_plain(word: &[u8]) -> bool {
+    let parts = || word.split(|byte| matches!(byte, b'\'' | b'-'));
+    let is_part = |part: &[u8]| {
+        let rest = part.get(1..).unwrap_or_default();
+        let is_lower = |byte: &u8| byte.is_ascii_lowercase() || !byte.is_ascii();
+        let lower = rest.iter().all(is_lower);
+        let upper = part.len() <= 6 && part.iter().all(u8::is_ascii_uppercase);
+        let begins = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+        part.first().is_some_and(begins) && (lower || upper)
+    };
+    (1..=24).contains(&word.len()) && parts().all(is_part)
+}
+
+/// The name of a thing in an error chain: `stock-db`, `db_credentials`, `default/stock.v2`.
+pub(super) fn is_name(word: &[u8]) -> bool {
+    let digits = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_mixed = |part: &[u8]| (1..part.len()).contains(&digits(part));
+    let mut parts = word.split(|byte| b"-_./:@".contains(byte));
+    let is_part = |part: &[u8]| {
+        let lower = part
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let upper = part.iter().all(|byte| byte.is_ascii_uppercase());
+        (lower || upper) && digits(part) <= 2 && part.len() <= 16
+    };
+    word.len() <= 96
+        && word.iter().any(|byte| b"-_./".contains(byte))
+        && (digits(word) <= 2 || !parts.clone().any(is_mixed))
+        && parts.all(is_part)
+}
+
+/// A path below a folder that every system has, or a URL without a query.
+pub(super) fn is_path(word: &[u8]) -> bool {
+    if let Some(at) = word.windows(3).position(|part| part == b"://") {
+        let is_name = |byte: &u8| ByteClass::PATH_PART.has(*byte) || b"/:".contains(byte);
+        let longest = word[at + 3..].split(|byte| matches!(byte, b'/' | b'.' | b'-'));
+        let is_scheme = word[..at]
+            .iter()
+            .all(|byte| ByteClass::KEY.has(*byte) || *byte == b'+');
+        return is_scheme
+            && word[at + 3..].iter().all(is_name)
+            && longest.map(<[u8]>::len).max() <= Some(16);
+    }
+    let rest = word
+        .strip_prefix(b"~")
+        .or_else(|| word.strip_prefix(b"."))
+        .unwrap_or(word);
+    let Some(rest) = rest.strip_prefix(b"/") else {
+        return false;
+    };
+    let folder = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+    rest.iter()
+        .all(|byte| ByteClass::PATH_PART.has(*byte) || *byte == b'/')
+        && (rest.len() < word.len() - 1 || word_lists::contains_word(word_lists::FOLDERS, folder))
+}
+
+/// The name of an error in CamelCase: `InvalidSignature`, `TokenExpired`, `jsonwebtoken::Error`.
+///
+/// People choose such words as passwords too: after the key of one, the name must begin or end as
+/// that of an error, and has no digit.
+pub(super) fn is_error_name(word: &[u8], about: KeySubject) -> bool {
+    // Brackets that open are of the name: those of its fields.
+    let start = word.iter().position(|byte| !b"\"'`([<".contains(byte));
+    let end = word.iter().rposition(|byte| !b":,.;`'\")]>".contains(byte));
+    let word = &word[start.unwrap_or(0)..end.map_or(0, |end| end + 1).max(start.unwrap_or(0))];
+    let is_variant = word.iter().any(|byte| b"({".contains(byte));
+    let word = word
+        .split(|byte| b"({".contains(byte))
+        .next()
+        .unwrap_or_default();
+    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:".contains(byte);
+    if word.len() > 96 || !word.iter().all(is_path) {
+        return false;
+    }
+    let word = word.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+    let letters = word.iter().all(|byte| byte.is_ascii_alphabetic());
+    let base = word.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2
+        && word.iter().all(u8::is_ascii_alphanumeric);
+    if !base || word.len() > 64 || !word.first().is_some_and(u8::is_ascii_uppercase) {
+        return false;
+    }
+    let mut start = 0;
+    let mut known = false;
+    let mut parts = 0;
+    let mut last = [&b""[..]; 2];
+    let (mut begins, mut others) = (false, true);
+    for at in 1..=word.len() {
+        let ends = at == word.len()
+            || word[at].is_ascii_uppercase()
+                && (!word[at - 1].is_ascii_uppercase()
+                    || word.get(at + 1).is_some_and(u8::is_ascii_lowercase));
+        if ends {
+            let part = &word[start..at];
+            // One letter is no word: `MOkVZssz` is none of errors. `ENotFound` has it in front.
+            if part.len() == 1 && (start > 0 || part != b"E") {
+                return false;
+            }
+            parts += 1;
+            // Two letters such as `Io` may be there by chance.
+            known |= (part.len() > 2 || part.len() == word.len())
+                && [word_lists::STATES, word_lists::ERRORS]
+                    .iter()
+                    .any(|list| word_lists::contains_word(list, part));
+            last = [last[1], part];
+            if parts == 1 {
+                begins = word_lists::contains_word(word_lists::ERROR_PREFIXES, part);
+            } else {
+                let lists = [
+                    word_lists::STATES,
+                    word_lists::ERRORS,
+                    word_lists::ERROR_SUBJECTS,
+                ];
+                others &= lists
+                    .iter()
+                    .any(|list| word_lists::contains_word(list, part));
+            }
+            start = at;
+        }
+    }
+    let is_name = known && (parts >= 2 || is_variant) && (letters || word.len() <= 24);
+    is_name
+        && match about {
+            KeySubject::Thing | KeySubject::Person => true,
+            KeySubject::Password | KeySubject::Code | KeySubject::Phrase => {
+                let too = word_lists::contains_word(&["too", "not", "no"], last[0]);
+                let ends = too || word_lists::contains_word(word_lists::ERROR_SUFFIXES, last[1]);
+                letters && (ends || begins && others)
+            }
+        }
+}

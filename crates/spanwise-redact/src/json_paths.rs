@@ -1,0 +1,258 @@
+//! Rules about paths, followed into a text that is JSON.
+//!
+//! The parts of the rules that a path has matched so far are carried down the document: one step
+//! costs as much as the rules are long, however deep it is.
+
+use crate::{
+    byte_search::{is_space, run_end, skip_space},
+    key_pattern::{Segment, parts},
+    keys::Keys,
+    normalized_key::NormalizedKey,
+    scan::{Match, Rule},
+    work,
+};
+
+/// True if it begins as an object or a list.
+pub(crate) fn may_be_json(text: &str) -> bool {
+    text.trim_ascii_start().starts_with(['{', '['])
+}
+
+/// Appends what rules about paths hide of a text that is JSON: paths from its root, and from the
+/// key it stands under.
+pub(crate) fn by_path(key: Option<&str>, text: &str, keys: &Keys, matches: &mut Vec<Match>) {
+    let mut walk = Walk {
+        text: text.as_bytes(),
+        states: States::new(keys.paths(), key),
+        open: Vec::new(),
+        member: None,
+        matches,
+        at: 0,
+    };
+    if walk.read(text).is_none() {
+        walk.cut_off();
+    }
+}
+
+/// Which beginnings of the rules the path so far has taken, for the path and for each path above
+/// it: sets, so that `**.**.**` costs no more than its length.
+struct States<'k> {
+    rules: &'k [(Vec<Segment>, usize)],
+    /// The length of one set.
+    width: usize,
+    sets: Vec<bool>,
+}
+
+impl<'k> States<'k> {
+    fn new(rules: &'k [(Vec<Segment>, usize)], key: Option<&str>) -> Self {
+        let width = rules.iter().map(|(path, _)| path.len() + 1).sum();
+        let mut states = Self {
+            rules,
+            width,
+            sets: vec![false; width],
+        };
+        states.enter();
+        let parts: Vec<&str> = key.map(parts).into_iter().flatten().collect();
+        for part in &parts {
+            states.push(Some(part));
+        }
+        // The set of the root: after the key, and as if there were none.
+        let root = states.sets.split_off(parts.len() * width);
+        states.sets = root;
+        if !parts.is_empty() {
+            states.enter();
+        }
+        states
+    }
+
+    /// Adds the beginning of each rule to the last set.
+    fn enter(&mut self) {
+        let mut from = self.sets.len() - self.width;
+        for (path, _) in self.rules {
+            let set = &mut self.sets[from..from + path.len() + 1];
+            set[0] = true;
+            open(path, set);
+            from += path.len() + 1;
+        }
+    }
+
+    /// Goes on by a name, or by an element of a list.
+    fn push(&mut self, name: Option<&str>) {
+        work::step(self.width + name.map_or(0, str::len));
+        let name = name.map(NormalizedKey::new);
+        let mut from = self.sets.len() - self.width;
+        self.sets.resize(self.sets.len() + self.width, false);
+        for (path, _) in self.rules {
+            let (before, next) = self.sets[from..].split_at_mut(self.width);
+            for (at, segment) in path.iter().enumerate().filter(|(at, _)| before[*at]) {
+                match segment {
+                    Segment::AnyDepth => next[at] = true,
+                    Segment::Any => next[at + 1] = true,
+                    Segment::Name(wanted) => {
+                        let is_it = |name: &NormalizedKey| name.whole() == wanted.as_bytes();
+                        next[at + 1] |= name.as_ref().is_some_and(is_it);
+                    }
+                }
+            }
+            open(path, &mut next[..path.len() + 1]);
+            from += path.len() + 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        self.sets.truncate(self.sets.len() - self.width);
+    }
+
+    /// The first rule whose path this is.
+    fn rule(&self) -> Option<usize> {
+        let mut from = self.sets.len() - self.width;
+        self.rules.iter().find_map(|(path, rule)| {
+            from += path.len() + 1;
+            self.sets[from - 1].then_some(*rule)
+        })
+    }
+}
+
+/// `**` may be nothing.
+fn open(path: &[Segment], set: &mut [bool]) {
+    for (at, segment) in path.iter().enumerate() {
+        if *segment == Segment::AnyDepth && set[at] {
+            set[at + 1] = true;
+        }
+    }
+}
+
+/// A value under a name or in a list, of which the end is not known yet.
+struct Member {
+    /// Where its name stands.
+    name: (usize, usize),
+    start: usize,
+    rule: Option<usize>,
+}
+
+/// An object or a list that is read.
+struct Open {
+    is_object: bool,
+    member: Option<Member>,
+}
+
+struct Walk<'t, 'k, 'h> {
+    text: &'t [u8],
+    states: States<'k>,
+    open: Vec<Open>,
+    /// What the next value belongs to.
+    member: Option<Member>,
+    matches: &'h mut Vec<Match>,
+    at: usize,
+}
+
+impl Walk<'_, '_, '_> {
+    /// Nothing where the text stops being JSON.
+    fn read(&mut self, text: &str) -> Option<()> {
+        loop {
+            match self.peek()? {
+                bracket @ (b'{' | b'[') => {
+                    self.at += 1;
+                    self.open.push(Open {
+                        is_object: bracket == b'{',
+                        member: self.member.take(),
+                    });
+                }
+                b'"' => {
+                    self.string()?;
+                    let member = self.member.take();
+                    self.close(member, false);
+                }
+                _ => {
+                    self.at = run_end(self.text, self.at, |byte| {
+                        !b",]}".contains(&byte) && !is_space(byte)
+                    });
+                    let member = self.member.take();
+                    self.close(member, false);
+                }
+            }
+            loop {
+                let is_object = match self.open.last() {
+                    Some(open) => open.is_object,
+                    None => return Some(()),
+                };
+                match self.peek()? {
+                    b'}' | b']' => {
+                        self.at += 1;
+                        let done = self.open.pop().and_then(|open| open.member);
+                        self.close(done, false);
+                        continue;
+                    }
+                    b',' => {
+                        self.at += 1;
+                        continue;
+                    }
+                    _ => {}
+                }
+                let mut name = (self.at, self.at);
+                if is_object {
+                    name = self.string()?;
+                    if self.peek()? != b':' {
+                        return None;
+                    }
+                    self.at += 1;
+                    self.states.push(text.get(name.0..name.1));
+                } else {
+                    self.states.push(None);
+                }
+                let rule = self.states.rule();
+                let start = skip_space(self.text, self.at);
+                self.member = Some(Member { name, start, rule });
+                break;
+            }
+        }
+    }
+
+    /// The text ends within these values: all of it is theirs.
+    fn cut_off(&mut self) {
+        self.at = self.text.len();
+        let member = self.member.take();
+        self.close(member, true);
+        while let Some(open) = self.open.pop() {
+            self.close(open.member, true);
+        }
+    }
+
+    fn close(&mut self, member: Option<Member>, is_cut: bool) {
+        let Some(member) = member else { return };
+        self.states.pop();
+        let Some(rule) = member.rule else { return };
+        let quoted = self.text.get(member.start) == Some(&b'"') && !is_cut;
+        let (start, end) = (member.start.min(self.at), self.at);
+        self.matches.push(Match {
+            start: start + usize::from(quoted),
+            end: end - usize::from(quoted),
+            rule: Rule::Key {
+                rule,
+                at: member.name,
+            },
+            needs_quotes: (!quoted).then_some(0),
+        });
+    }
+
+    /// Where the string is, without its quotes.
+    fn string(&mut self) -> Option<(usize, usize)> {
+        (self.text[self.at] == b'"').then_some(())?;
+        let start = self.at + 1;
+        let mut at = start;
+        loop {
+            at = crate::byte_search::find2(self.text, *b"\"\\", at)?;
+            if self.text[at] == b'"' {
+                break;
+            }
+            at += 2;
+        }
+        self.at = at + 1;
+        Some((start, at))
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        self.at = skip_space(self.text, self.at);
+        self.text.get(self.at).copied()
+    }
+}

@@ -1,0 +1,207 @@
+//! Patterns for keys: a name, `*end`, `*part*`, or a path with dots.
+
+use std::{fmt, str::FromStr};
+
+use crate::{Detector, RuleError, builtin_rules::RULES, normalized_key::NormalizedKey};
+
+/// What a rule says about keys: a name, `*end`, `*part*`, or a path with dots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    Exact(String),
+    EndsWith(String),
+    Contains(String),
+    Path(Vec<Segment>),
+}
+
+/// A part of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Name(String),
+    /// `*` or `[*]`: any one part.
+    Any,
+    /// `**`: any number of parts.
+    AnyDepth,
+}
+
+/// The parts of a path, or of a key with dots.
+pub(crate) fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty())
+}
+
+pub(crate) fn is_on_path(path: &[Segment], parts: &[NormalizedKey]) -> bool {
+    // Which beginnings of the path the parts so far have taken: a set, so that `**.**.**` costs no
+    // more than its length.
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    let open = |reached: &mut Vec<bool>| {
+        for (at, segment) in path.iter().enumerate() {
+            if *segment == Segment::AnyDepth && reached[at] {
+                reached[at + 1] = true;
+            }
+        }
+    };
+    open(&mut reached);
+    for part in parts {
+        let mut next = vec![false; path.len() + 1];
+        for (at, segment) in path.iter().enumerate().filter(|(at, _)| reached[*at]) {
+            match segment {
+                Segment::AnyDepth => next[at] = true,
+                Segment::Any => next[at + 1] = true,
+                Segment::Name(name) => next[at + 1] |= part.whole() == name.as_bytes(),
+            }
+        }
+        open(&mut next);
+        reached = next;
+    }
+    reached.last() == Some(&true)
+}
+
+impl Pattern {
+    pub(crate) fn matches(&self, key: &NormalizedKey, written: &str) -> bool {
+        match self {
+            Self::Exact(name) => key.last() == name.as_bytes() || key.whole() == name.as_bytes(),
+            Self::EndsWith(name) => key.whole().ends_with(name.as_bytes()),
+            Self::Contains(name) => memchr::memmem::find(key.whole(), name.as_bytes()).is_some(),
+            Self::Path(path) => is_on_path(
+                path,
+                &parts(written).map(NormalizedKey::new).collect::<Vec<_>>(),
+            ),
+        }
+    }
+
+    /// The built-in rule of that name, if it is one.
+    pub(crate) fn built_in(&self) -> Option<usize> {
+        let Self::Exact(name) = self else { return None };
+        RULES.find(name)
+    }
+
+    /// The detector of that name, if it is one.
+    pub(crate) fn detector(&self) -> Option<Detector> {
+        let Self::Exact(name) = self else { return None };
+        let mut all = Detector::ALL.into_iter();
+        all.find(|detector| NormalizedKey::new(detector.name()).whole() == name.as_bytes())
+    }
+
+    pub(crate) fn is_of(&self, key: &str) -> bool {
+        self.matches(&NormalizedKey::new(key), key)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::EndsWith(name) => write!(f, "*{name}"),
+            Self::Contains(name) => write!(f, "*{name}*"),
+            Self::Path(path) => {
+                for (index, segment) in path.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { "." })?;
+                    f.write_str(match segment {
+                        Segment::Name(name) => name,
+                        Segment::Any => "*",
+                        Segment::AnyDepth => "**",
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let trimmed = text.trim();
+        let wrong = |why: &str| {
+            Err(RuleError::new(format!(
+                "`{text}` names no key: {why}; write a name, `*end`, `*part*`, or a path such as `user.*.token`"
+            )))
+        };
+        let name = |part: &str| {
+            let normal = NormalizedKey::new(part);
+            String::from_utf8_lossy(normal.whole()).into_owned()
+        };
+        let no_name = ['=', ',', ':', ';', '"', '\''];
+        if trimmed.contains(no_name) {
+            return wrong("it has a character that no name has");
+        }
+        if trimmed.starts_with('/') {
+            return wrong("the parts of a path are separated by dots");
+        }
+        if trimmed.contains(['.', '[', ']']) {
+            let path = match path_of_rule(trimmed) {
+                Ok(path) => path,
+                Err(why) => return wrong(why),
+            };
+            let path: Vec<Segment> = path
+                .into_iter()
+                .map(|part| match part {
+                    "*" => Segment::Any,
+                    "**" => Segment::AnyDepth,
+                    part => Segment::Name(name(part)),
+                })
+                .collect();
+            let named =
+                |segment: &Segment| matches!(segment, Segment::Name(name) if !name.is_empty());
+            let starred = |segment: &Segment| matches!(segment, Segment::Name(name) if name.is_empty() || name.contains('*') );
+            if !path.iter().any(named) || path.iter().any(starred) {
+                return wrong("a part of a path is a whole name, `*` or `**`");
+            }
+            return Ok(Self::Path(path));
+        }
+        if matches!(trimmed, "*" | "**") {
+            return wrong(
+                "it would hide everything; `Policy::allow_only` does, but for the keys it is given",
+            );
+        }
+        let (from, starts) = trimmed
+            .strip_prefix('*')
+            .map_or((trimmed, false), |rest| (rest, true));
+        let (part, ends) = from
+            .strip_suffix('*')
+            .map_or((from, false), |rest| (rest, true));
+        if part.contains('*') {
+            return wrong("it has a character that no name has");
+        }
+        let part = name(part);
+        match (starts, ends) {
+            _ if part.is_empty() => wrong("it is empty"),
+            (false, false) => Ok(Self::Exact(part)),
+            (true, false) => Ok(Self::EndsWith(part)),
+            (true, true) if part.len() < 3 => wrong("a part of a name has at least three letters"),
+            (true, true) => Ok(Self::Contains(part)),
+            (false, true) => wrong("how a name begins is no rule"),
+        }
+    }
+}
+
+/// The parts of a path as a rule writes it: `items[*].card`.
+fn path_of_rule(path: &str) -> Result<Vec<&str>, &'static str> {
+    let mut found = Vec::new();
+    for part in path.split('.') {
+        let (name, mut brackets) = part.split_at(part.find(['[', ']']).unwrap_or(part.len()));
+        match name {
+            "$" if found.is_empty() => {
+                return Err("a path begins with its first key, not with `$`");
+            }
+            "" if brackets.is_empty() => return Err("a part of it is empty"),
+            "" => {}
+            name => found.push(name),
+        }
+        while !brackets.is_empty() {
+            let inside = brackets
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once(']'));
+            let Some((inside, rest)) = inside else {
+                return Err("its brackets do not match");
+            };
+            if inside.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err("an element of a list is `[*]`, whichever it is");
+            }
+            found.push(inside);
+            brackets = rest;
+        }
+    }
+    Ok(found)
+}

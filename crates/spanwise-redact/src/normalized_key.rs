@@ -1,0 +1,169 @@
+//! Keys in the form in which rules compare them.
+
+use crate::{
+    builtin_keys::{EXEMPT_ATTRIBUTES, HEADER_PREFIXES},
+    confusables,
+};
+
+/// A key as it is compared: in lower case, only letters and digits, with the places where words
+/// begin. Of a key that is longer the end.
+///
+/// Letters that look like those of ASCII are those, and escapes of JSON are what they stand for.
+#[derive(Debug)]
+pub(crate) struct NormalizedKey {
+    bytes: [u8; MAX_KEY_LEN],
+    length: usize,
+    /// Where the part after the last dot begins.
+    last: usize,
+    /// A bit for each place where a word begins.
+    starts: u128,
+    /// An attribute of the semantic conventions whose words say something else there.
+    pub(crate) is_attribute: bool,
+}
+
+const MAX_KEY_LEN: usize = 128;
+
+impl NormalizedKey {
+    pub(crate) fn new(key: &str) -> Self {
+        if key.bytes().any(|byte| !byte.is_ascii() || byte == b'\\') {
+            return Self::folded(key);
+        }
+        Self::from_ascii(key)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn folded(key: &str) -> Self {
+        let (mut looks, mut len) = ([0; 8 * MAX_KEY_LEN], 0);
+        // Written out, a letter takes up to eight bytes.
+        let mut from = key.len().saturating_sub(8 * MAX_KEY_LEN);
+        while !key.is_char_boundary(from) {
+            from += 1;
+        }
+        confusables::fold(&key[from..], |c| {
+            if let Some(room) = looks
+                .get_mut(len..)
+                .filter(|room| room.len() >= c.len_utf8())
+            {
+                len += c.encode_utf8(room).len();
+            }
+        });
+        Self::from_ascii(str::from_utf8(&looks[..len]).unwrap_or_default())
+    }
+
+    fn from_ascii(key: &str) -> Self {
+        let mut normal = Self {
+            bytes: [0; MAX_KEY_LEN],
+            length: 0,
+            last: 0,
+            starts: 0,
+            is_attribute: false,
+        };
+        let mut key = key;
+        if key.contains('.') {
+            let header = HEADER_PREFIXES
+                .iter()
+                .find_map(|headers| key.strip_prefix(headers));
+            normal.is_attribute = EXEMPT_ATTRIBUTES.contains(&key);
+            key = header.unwrap_or(key);
+        }
+        let bytes = key.as_bytes();
+        let bytes = &bytes[bytes.len().saturating_sub(MAX_KEY_LEN)..];
+        let mut before = GAP;
+        let mut is_acronym = false;
+        for (at, byte) in bytes.iter().enumerate() {
+            let class = class(*byte);
+            let length = normal.length;
+            if class == GAP {
+                if *byte == b'.' && !normal.is_attribute {
+                    normal.last = length;
+                }
+                before = GAP;
+                continue;
+            }
+            if is_acronym && class == LOWER && before == UPPER {
+                // `HTTPToken` is two words, and `IDs` is one.
+                let goes_on = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+                if *byte != b's' || goes_on {
+                    normal.starts |= 1 << (length - 1);
+                }
+            }
+            if STARTS >> (before * 8 + class) & 1 != 0 {
+                normal.starts |= 1 << length;
+            }
+            is_acronym = class == UPPER && before == UPPER;
+            normal.bytes[length] = byte.to_ascii_lowercase();
+            normal.length += 1;
+            before = class;
+        }
+        normal
+    }
+
+    pub(crate) fn whole(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.bytes[self.last..self.length]
+    }
+
+    /// The words, and whether each is in the part after the last dot.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        let mut starts = self.starts;
+        std::iter::from_fn(move || {
+            if starts == 0 {
+                return None;
+            }
+            let start = starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let end = (starts.trailing_zeros() as usize).min(self.length);
+            Some((&self.bytes[start..end], start >= self.last))
+        })
+    }
+}
+
+/// What a character of a key is.
+const GAP: u32 = 0;
+const LOWER: u32 = 1;
+const UPPER: u32 = 2;
+const DIGIT: u32 = 3;
+/// A letter beyond ASCII that looks like none of it.
+const FOREIGN: u32 = 4;
+
+/// After which of these a word begins with which, a bit each: `db_password`, `dbPassword`,
+/// `oauth2Token`, `sha256sum`.
+const STARTS: u64 = {
+    let pairs = [
+        (GAP, LOWER),
+        (GAP, UPPER),
+        (GAP, DIGIT),
+        (LOWER, UPPER),
+        (DIGIT, UPPER),
+        (DIGIT, LOWER),
+        (GAP, FOREIGN),
+        (LOWER, FOREIGN),
+        (UPPER, FOREIGN),
+        (DIGIT, FOREIGN),
+        (FOREIGN, LOWER),
+        (FOREIGN, UPPER),
+        (FOREIGN, DIGIT),
+    ];
+    let mut starts = 0;
+    let mut at = 0;
+    while at < pairs.len() {
+        starts |= 1 << (pairs[at].0 * 8 + pairs[at].1);
+        at += 1;
+    }
+    starts
+};
+
+#[inline]
+fn class(byte: u8) -> u32 {
+    match byte {
+        b'a'..=b'z' | b'*' => LOWER,
+        b'A'..=b'Z' => UPPER,
+        b'0'..=b'9' => DIGIT,
+        0x80.. => FOREIGN,
+        _ => GAP,
+    }
+}

@@ -1,0 +1,382 @@
+//! Keys with their values inside a text.
+//!
+//! The grammar, where `key` is one that a rule hides:
+//!
+//! ```text
+//! pair      = key gap separator gap value
+//! key       = name [ " (" remark ")" ]      ; password, db.password, X-Api-Key, --token, -Dtoken
+//!           | quote text quote            ; "password", 'password', \"password\"
+//!           | name { "[" index "]" }      ; password[], password[0]
+//!           | name "[" name "]" …         ; user[password], user%5Bpassword%5D, pins[a][]
+//!           | name "[" quote text quote "]"       ; headers["cookie"]
+//!           | word " " name             ; API key, seed phrase
+//! separator = "=" | ":" | "=>" | "==" | ":=" | "?=" | "+=" | "||="
+//! gap       = { space | tab }             ; after a key in quotes also line breaks
+//! value     = quote text quote            ; with \" and with '' or "" in it, and with """ … """
+//!           | "|" line-break { indented-line }     ; a block of YAML
+//!           | line-break indent run       ; alone on the next line, which is indented more
+//!           | { line-break "- " item }    ; a list of YAML
+//!           | header                      ; after ":": to the end of the line or of the string
+//!           | name "(" … ")" | name "{" … "}" | "[" … "]"  ; Debug: to the bracket
+//!           | name quote text quote       ; r"…", N'…'
+//!           | scheme space run            ; Bearer …, Basic …
+//!           | run                         ; to white space or to the separator in use
+//! ```
+//!
+//! A pair may be written as two: `name: API_TOKEN` and, right after it, `value: …`.
+//!
+//! A *run* has no white space. Its end depends on where the pair stands ([`ValueContext`]):
+//!
+//! - in the query of a URL it ends at `&`, and at the `#` of a fragment;
+//! - after a `;` it is a member of a connection string, with spaces in it, and ends at `;`;
+//! - else it ends at `,`, `;` or `&` only if another key, a quote or nothing follows the mark.
+//!
+//! A pair is in a query if a `?` or the `://` of the web stands before it without white space
+//! between. A name after `::` is that of a module, and no key before a `:`. A backslash before a
+//! name may begin an escape (`\ntoken=`) or a part of a path (`C:\token=`): both are tried.
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{after_escape, backslashes_before, find2, is_space, rfind, run_end, run_start},
+    value_end::Quote,
+    work,
+};
+
+/// A key in a text, and where to look for its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair<'t> {
+    pub(crate) key: &'t str,
+    /// Other readings of the key: without the letter of an escape, and the name before brackets.
+    others: [Option<&'t str>; 2],
+    /// Where the name begins that the key is part of.
+    pub(crate) name: usize,
+    /// Where the `=` or `:` is.
+    separator: usize,
+    /// After it.
+    pub(crate) after: usize,
+    pub(crate) colon: bool,
+    /// The quotes around the key: which, and how many backslashes before it.
+    pub(crate) quote: Option<Quote>,
+    /// A `?`, `&` or `;` stands before it.
+    pub(crate) may_be_parameter: bool,
+}
+
+/// The next key with something after it, from `*at` on.
+pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<Pair<'t>> {
+    let bytes = text.as_bytes();
+    loop {
+        let separator = find2(bytes, *b"=:", *at)?;
+        let colon = bytes[separator] == b':';
+        *at = separator + 1;
+        match (colon, bytes.get(separator + 1)) {
+            // `std::fmt`, `https://`: no key.
+            (true, Some(next @ (b':' | b'/')))
+                if *next == b':' || bytes.get(separator + 2) == Some(&b'/') =>
+            {
+                *at += 1;
+                continue;
+            }
+            (false, Some(b'=' | b'>')) | (true, Some(b'=')) => *at += 1,
+            (_, None) => return None,
+            _ => {}
+        }
+        if let Some(found) = key_before(bytes, separator)
+            && let Some(key) = text.get(found.start..found.end)
+        {
+            let before = &bytes[..found.name];
+            // What follows `::` is a name of a module.
+            // and what follows `://` is a user.
+            let is_none = before.ends_with(b"::") || before.ends_with(b"://");
+            let is_arrow = bytes.get(separator + 1) == Some(&b'>');
+            if (colon || is_arrow) && found.quote.is_none() && is_none {
+                continue;
+            }
+            // The `&` may be written out, as in the JSON that Go writes.
+            let may_be_parameter =
+                matches!(before.last(), Some(b'?' | b'&' | b';')) || before.ends_with(b"\\u0026");
+            let shorter = after_escape(bytes, found.start);
+            let shorter = (shorter > found.start && shorter < found.end)
+                .then(|| text.get(shorter..found.end));
+            // `-Dtoken=…`, `-etoken=…`
+            let option = key.strip_prefix('-').filter(|key| !key.starts_with('-'));
+            let option = option
+                .and_then(|key| key.get(1..))
+                .filter(|key| !key.is_empty());
+            let outer = found.outer.and_then(|(start, end)| text.get(start..end));
+            return Some(Pair {
+                key,
+                others: [shorter.flatten().or(option), outer],
+                name: found.name,
+                separator,
+                after: *at,
+                colon,
+                quote: found.quote,
+                may_be_parameter: !colon && found.quote.is_none() && may_be_parameter,
+            });
+        }
+    }
+}
+
+/// A key and its quotes are no longer than this.
+pub(crate) const MAX_KEY_LEN: usize = 128;
+
+/// What stands in brackets after a key is no longer than this.
+const MAX_REMARK_LEN: usize = 32;
+
+/// Where a key stands.
+struct KeySpan {
+    start: usize,
+    end: usize,
+    /// Where the name begins that it is part of.
+    name: usize,
+    /// The name before its brackets.
+    outer: Option<(usize, usize)>,
+    quote: Option<Quote>,
+}
+
+impl KeySpan {
+    fn new(start: usize, end: usize, quote: Option<Quote>) -> Self {
+        Self {
+            start,
+            end,
+            name: start,
+            outer: None,
+            quote,
+        }
+    }
+}
+
+fn key_before(text: &[u8], separator: usize) -> Option<KeySpan> {
+    // No separator is among them, so that each is walked over once.
+    let mut end = run_start(text, separator, separator, is_space);
+    let gap = &text[end..separator];
+    let is_one_line = gap.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    // A tab that is written out: `key\\t=\\tvalue`.
+    while end > 1 && text[end - 1] == b't' && text[end - 2] == b'\\' {
+        end = run_start(text, end - 1, end - 1, |byte| byte == b'\\');
+    }
+    // `KEY ?= …`, `key ||= …`, `**key**: …`
+    let mark = run_start(text, end, 2, |byte| b"?+|*".contains(&byte));
+    if mark < end {
+        end = run_start(text, mark, 4, |byte| byte == b' ');
+    }
+    // `seed phrase (12 words): …`
+    if gap.is_empty() && text[..end].ends_with(b")") {
+        let open = run_start(text, end - 1, MAX_REMARK_LEN, |byte| {
+            byte.is_ascii_alphanumeric() || b" -_".contains(&byte)
+        });
+        if text[..open].ends_with(b" (") {
+            end = open - 2;
+        }
+    }
+    // `headers["cookie"] = …`
+    if end > 1 && text[end - 1] == b']' && matches!(text[end - 2], b'"' | b'\'') {
+        end -= 1;
+    }
+    match end.checked_sub(1).map(|last| text[last]) {
+        Some(mark @ (b'"' | b'\'')) => {
+            let slashes = backslashes_before(text, end - 1);
+            let end = end - 1 - slashes;
+            let from = end.saturating_sub(MAX_KEY_LEN);
+            match rfind(&text[from..end], mark) {
+                Some(open) => {
+                    let start = from + open + 1;
+                    (start < end).then(|| KeySpan::new(start, end, Some((mark, slashes))))
+                }
+                // What opened the quotes was cut off.
+                None => plain_key(text, end),
+            }
+        }
+        // Only JSON has line breaks there.
+        _ if !is_one_line => None,
+        Some(b']' | b'd' | b'D')
+            if (gap.is_empty() || text.get(separator + 1) == Some(&b'>'))
+                && text[separator] == b'='
+                && without_bracket(&text[..end], b']').is_some() =>
+        {
+            form_key(text, end)
+        }
+        _ => plain_key(text, end),
+    }
+}
+
+/// `user[password]=`, `user[pins][]=`, `password[0]=`: a field of a form, whose brackets may be
+/// encoded.
+fn form_key(text: &[u8], end: usize) -> Option<KeySpan> {
+    let mut text = &text[..end];
+    // Elements of lists say nothing.
+    while let Some(inside) = without_bracket(text, b']') {
+        let index = ByteClass::DIGIT.run_start(inside, inside.len(), 8);
+        match without_bracket(&inside[..index], b'[') {
+            Some(before) => text = before,
+            None => break,
+        }
+    }
+    let Some(inner) = without_bracket(text, b']') else {
+        return plain_key(text, text.len());
+    };
+    let mut found = plain_key(inner, inner.len())?;
+    let start = found.start;
+    let name = if inner[..start].ends_with(b"[") {
+        start - 1
+    } else {
+        let is_encoded = inner[..start].ends_with(b"%") && inner[start..].starts_with(b"5");
+        if !is_encoded || !inner[start + 1].eq_ignore_ascii_case(&b'B') || start + 2 >= found.end {
+            return None;
+        }
+        found.start += 2;
+        start - 1
+    };
+    found.name = start_of_form(text, name);
+    let outer = ByteClass::KEY.run_end(&text[..name], found.name);
+    found.outer = (outer > found.name).then_some((found.name, outer));
+    Some(found)
+}
+
+fn without_bracket(text: &[u8], bracket: u8) -> Option<&[u8]> {
+    let encoded = if bracket == b'[' { b"%5B" } else { b"%5D" };
+    text.strip_suffix(&[bracket]).or_else(|| {
+        let (before, last) = text.split_last_chunk::<3>()?;
+        last.eq_ignore_ascii_case(encoded).then_some(before)
+    })
+}
+
+/// Where the name of a field of a form begins, of which a part in brackets is at `part`.
+fn start_of_form(text: &[u8], part: usize) -> usize {
+    run_start(text, part, MAX_KEY_LEN, |byte| {
+        ByteClass::LOCAL_PART.has(byte) || matches!(byte, b'[' | b']')
+    })
+}
+
+fn plain_key(text: &[u8], end: usize) -> Option<KeySpan> {
+    let mut start = start_of_key(text, end);
+    // `\\u0026sig=`: no path has such a part.
+    let escaped = after_escape(text, start);
+    if escaped > start + 1 {
+        start = escaped.min(end);
+    }
+    // The hour of a time is no key, and no rule has a name of one letter.
+    let letters = text[start..end]
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
+    work::step(end - start);
+    (letters.take(2).count() == 2).then(|| KeySpan::new(start, end, None))
+}
+
+/// Letters beyond ASCII may look like others: a key with them begins where it seems to.
+fn start_of_key(text: &[u8], end: usize) -> usize {
+    let start = ByteClass::KEY.run_start(text, end, MAX_KEY_LEN);
+    if start == 0 || text[start - 1].is_ascii() {
+        return start;
+    }
+    let start = run_start(text, end, MAX_KEY_LEN, |byte| {
+        ByteClass::KEY.has(byte) || !byte.is_ascii()
+    });
+    // Not in the middle of a character.
+    run_end(&text[..end], start, |byte| byte & 0xC0 == 0x80)
+}
+
+impl<'t> Pair<'t> {
+    /// Where its value may begin.
+    pub(crate) fn after(&self) -> usize {
+        self.after
+    }
+
+    /// The ways to read its key, the most likely first.
+    pub(crate) fn readings(&self, text: &'t str) -> impl Iterator<Item = &'t str> + use<'t> {
+        let (start, end) = (self.name, self.name + self.key.len());
+        let is_plain = self.quote.is_none()
+            && text.get(start..end) == Some(self.key)
+            && NOUNS
+                .iter()
+                .chain(&ATTRIBUTES)
+                .any(|word| self.key.eq_ignore_ascii_case(word));
+        let with_word = move || is_plain.then(|| word_before(text, start)).flatten();
+        let two = std::iter::once_with(with_word).flatten().flatten();
+        let two = two.filter_map(move |from| text.get(from..end));
+        std::iter::once(self.key)
+            .chain(self.others.into_iter().flatten())
+            .chain(two)
+    }
+
+    /// What a pair such as `name: API_TOKEN` says that the value after it is called, and where that
+    /// name ends.
+    pub(crate) fn gives_name(&self, text: &'t str) -> Option<(&'t str, usize)> {
+        let is_it = ["name", "key"]
+            .iter()
+            .any(|key| self.key.eq_ignore_ascii_case(key));
+        let near = &text.as_bytes()[..text.len().min(self.after + MAX_KEY_LEN)];
+        let start = is_it.then(|| run_end(near, self.after, |byte| b" \"'\\".contains(&byte)))?;
+        let end = ByteClass::KEY.run_end(near, start);
+        let name = text.get(start..end).filter(|name| name.len() > 1)?;
+        Some((name, end))
+    }
+
+    /// Whether it is the `value` right after a name that ends at `end`.
+    pub(crate) fn is_value_after(&self, text: &[u8], end: usize) -> bool {
+        let gap = text
+            .get(end..self.name)
+            .filter(|gap| gap.len() <= MAX_KEY_LEN);
+        let is_gap = |gap: &[u8]| {
+            let mut last = b' ';
+            gap.iter().all(|byte| {
+                let is_escape = last == b'\\' && b"nrt".contains(byte);
+                last = *byte;
+                is_escape || is_space(*byte) || b"\"'\\,;".contains(byte)
+            })
+        };
+        self.key.eq_ignore_ascii_case("value") && gap.is_some_and(is_gap)
+    }
+
+    /// True if it may be a key of its own though it stands in a hidden value, which ends at `end`:
+    /// what is hidden may have run over the end of a string, and into the value of the key after
+    /// it.
+    pub(crate) fn may_go_on(&self, text: &[u8], end: usize) -> bool {
+        if self.separator >= end || self.quote.is_some() || self.may_be_parameter {
+            return true;
+        }
+        let rest = &text[..end];
+        let value = run_end(rest, self.after, |byte| b" \t\\".contains(&byte));
+        // What `Debug` puts in brackets goes on beyond them: `Secret { a: ["…"] }`.
+        let word = ByteClass::WORD.run_end(rest, value);
+        let bracket = run_end(rest, word, |byte| byte == b' ');
+        let is_debug = rest.get(value).is_some_and(u8::is_ascii_uppercase)
+            && matches!(rest.get(bracket), Some(b'{' | b'(' | b'['));
+        is_debug
+            || matches!(rest.get(value), None | Some(b'"' | b'\''))
+            || run_end(rest, value, is_space) >= end
+    }
+}
+
+/// The second words of keys of two that name a secret: `API key`, `seed phrase`.
+pub(crate) const NOUNS: [&str; 12] = [
+    "key", "keys", "value", "code", "codes", "string", "phrase", "hash", "id", "no", "header",
+    "data",
+];
+
+/// Others, with which the first word must not be a key by itself: `card number`, no `token name`.
+const ATTRIBUTES: [&str; 10] = [
+    "number",
+    "name",
+    "address",
+    "words",
+    "card",
+    "date",
+    "secret",
+    "security",
+    "assertion",
+    "verifier",
+];
+
+/// Where the word may begin that a key of two words has: `seed phrase: …`, `API key: …`. After a
+/// backslash it begins with the letter of an escape or after it.
+fn word_before(text: &str, start: usize) -> Option<[usize; 2]> {
+    let bytes = text.as_bytes();
+    let end = start.checked_sub(1).filter(|space| bytes[*space] == b' ')?;
+    let letters = ByteClass::ALPHA.run_start(bytes, end, 16);
+    let word = after_escape(bytes, letters).min(end);
+    let before = letters.checked_sub(1).map(|before| bytes[before]);
+    let begins =
+        before.is_none_or(|before| !ByteClass::KEY.has(before) && !b"=:/".contains(&before));
+    (begins && end > word + 1).then_some([word, letters])
+}

@@ -1,0 +1,369 @@
+//! Values of keys in a text.
+//!
+//! [`pair_lexer`](crate::pair_lexer) has the grammar, and [`value_end`] finds where a value ends.
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{find2, is_space, matches_at, run_end, run_start},
+    context_tracker::ContextTracker,
+    credential::{self, KeySubject, ValueReading},
+    json_strings::JsonStrings,
+    pair_lexer::{MAX_KEY_LEN, Pair},
+    value_end::{self, Quote, ValueContext, ValueSpan},
+};
+
+/// What is known of the rule that hides a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RuleTraits {
+    /// The value of a header goes on to the end of the line.
+    pub(crate) header: bool,
+    /// A rule of this crate leaves alone what is no credential; one of the user hides every value.
+    pub(crate) built_in: bool,
+}
+
+impl Pair<'_> {
+    /// Where the value must end that stands in JSON: at the end of the string that the key is part
+    /// of.
+    pub(crate) fn limit_to_json_string(&mut self, document: &JsonStrings) -> usize {
+        match document.string_at(self.after - 1) {
+            Some((_, end)) => end,
+            None => {
+                self.quote = Some((b'"', 0));
+                usize::MAX
+            }
+        }
+    }
+
+    fn value_context(&self, text: &[u8], context: &mut ContextTracker) -> ValueContext {
+        // What is open around a key in quotes, not the quotes themselves.
+        let quotes = self.quote.map_or(0, |(_, slashes)| slashes + 1);
+        context.move_to(text, self.name.saturating_sub(quotes));
+        if !self.may_be_parameter {
+            let before = run_start(text, self.name, 2, |byte| byte == b' ');
+            let is_member = !self.colon && before > 0 && text[before - 1] == b';';
+            return if is_member {
+                ValueContext::ConnectionString
+            } else {
+                ValueContext::Plain
+            };
+        }
+        let is_member = text[self.name - 1] == b';';
+        if let Some(query) = context.query() {
+            query
+        } else if is_member {
+            ValueContext::ConnectionString
+        } else {
+            ValueContext::Form
+        }
+    }
+
+    /// The value; nothing if there is none, or one that tells nothing.
+    pub(crate) fn value(
+        &self,
+        text: &[u8],
+        context: &mut ContextTracker,
+        traits: RuleTraits,
+    ) -> Option<ValueSpan> {
+        let mut start = self.after.min(text.len());
+        start = match self.quote {
+            Some(_) => run_end(text, start, is_space),
+            None => run_end(text, start, |byte| matches!(byte, b' ' | b'\t')),
+        };
+        if text[start..].starts_with(b"** ") {
+            start += 3;
+        }
+        let place = self.value_context(text, context);
+        while let Some(after) = value_end::after_tab(text, start, context.open()) {
+            start = after;
+        }
+        let slashes = run_end(text, start, |byte| byte == b'\\') - start;
+        let word = run_end(text, start, |byte| byte.is_ascii_lowercase());
+        let is_word = word > start && text.get(word) == Some(&b' ');
+        let loose = self.colon
+            && text[self.after - 1] == b':'
+            && (self.quote.is_none() || is_word)
+            && start > self.after
+            && traits.built_in;
+        let place = match place {
+            // There is no space in a URL.
+            ValueContext::Query { .. } if start > self.after => ValueContext::Plain,
+            place => place,
+        };
+        let mark = *text.get(start + slashes)?;
+        if let Some((start, end)) = self.value_on_next_line(text, start, context.open()) {
+            return Some(ValueSpan {
+                start,
+                end,
+                needs_quotes: None,
+            });
+        }
+        if traits.built_in
+            && (self.is_in_arn(text) || value_end::is_line_break(text, start, context.open()))
+        {
+            return None;
+        }
+        // `"password:", …`: the quote ends the string that the key is in.
+        let after = text.get(start + slashes + 1);
+        let is_end = self.quote.is_none() && context.open() == Some((mark, slashes));
+        if is_end && matches!(after, None | Some(b',' | b')' | b']' | b'}')) {
+            return None;
+        }
+        let (value, is_quoted) = match &mark {
+            mark @ (b'"' | b'\'' | b'`') if !value_end::is_mark_of_member(text, start, place) => {
+                let start = start + slashes + 1;
+                let (start, end) = value_end::quoted(text, start, *mark, slashes, context.open());
+                let value = ValueSpan {
+                    start,
+                    end,
+                    needs_quotes: None,
+                };
+                (value, true)
+            }
+            _ => (
+                self.bare(text, start, place, context, traits, loose)?,
+                false,
+            ),
+        };
+        let content = &text[value.start..value.end];
+        let shown = if !traits.built_in {
+            credential::is_absent(content)
+        } else {
+            credential::is_nothing(content)
+                || credential::is_placeholder(content)
+                || credential::has_other_meaning(self.key, content, &text[value.end..])
+                || loose
+                    && is_quoted
+                    && (self.is_of_a_parser(text, content)
+                        || self.is_of_a_sentence(text, content, value.end))
+        };
+        (!shown).then_some(value)
+    }
+
+    fn bare(
+        &self,
+        text: &[u8],
+        start: usize,
+        place: ValueContext,
+        context: &ContextTracker,
+        traits: RuleTraits,
+        loose: bool,
+    ) -> Option<ValueSpan> {
+        let about = KeySubject::key(self.key);
+        let needs_quotes = self
+            .quote
+            .filter(|(mark, _)| *mark == b'"')
+            .map(|(_, slashes)| slashes);
+        let until = |start: usize, end: usize| ValueSpan {
+            start,
+            end,
+            needs_quotes,
+        };
+        if let Some((from, to)) = value_end::block(text, start).filter(|_| self.colon) {
+            return Some(until(from, to));
+        }
+        if let Some((from, to)) = self.list(text, start, about) {
+            return Some(until(from, to));
+        }
+        let is_debug = is_debug(&text[start..]);
+        let open = context.open();
+        if loose && !is_debug {
+            let word = &text[start..run_end(text, start, |byte| byte.is_ascii_graphic())];
+            if self.is_of_a_parser(text, word) {
+                return None;
+            }
+            match credential::read_after_colon(in_string(text, start, open), about) {
+                ValueReading::Prose => return None,
+                ValueReading::Through(length) => return Some(until(start, start + length)),
+                ValueReading::Value => {}
+            }
+        }
+        let mut end = if traits.header && self.colon && self.quote.is_none() && !is_debug {
+            if is_hidden(&text[start..]) {
+                return None;
+            }
+            let end = value_end::end_of_header(text, start, open);
+            // What `Debug` puts in brackets has quotes in it, and lines with `{:#?}`.
+            let word = ByteClass::WORD.run_end(text, start);
+            match text.get(word) {
+                Some(b'(' | b'[' | b'{' | b' ') => {
+                    end.max(value_end::end_of_bare(text, start, place, open))
+                }
+                _ => end,
+            }
+        } else {
+            value_end::end_of_bare(text, start, place, open)
+        };
+        let is_alone = self.quote.is_none()
+            && place != ValueContext::Form
+            && !matches!(place, ValueContext::Query { .. })
+            && traits.built_in;
+        if is_alone && about == KeySubject::Password {
+            end = end.max(start + credential::end_of_groups(&text[start..]));
+        } else if is_alone && about == KeySubject::Phrase && !is_debug {
+            end = end.max(start + credential::end_of_phrase(&text[start..]));
+        } else if loose && about == KeySubject::Code {
+            end = start + credential::end_of_code(&text[start..], end - start);
+        } else if about == KeySubject::Person
+            && (loose || is_alone && has_words(self.key, &text[start..end]))
+        {
+            end = start + credential::end_of_person(&text[start..], end - start);
+        }
+        Some(until(start, end))
+    }
+
+    /// A credential alone on the next line, which is indented more than the key.
+    fn value_on_next_line(
+        &self,
+        text: &[u8],
+        start: usize,
+        open: Option<Quote>,
+    ) -> Option<(usize, usize)> {
+        const MAX_INDENT: usize = 64;
+        // What is longer is none: it is not followed to its end from each key again.
+        const MAX_LEN: usize = 512;
+        if !self.colon || self.quote.is_some() {
+            return None;
+        }
+        let line = match text.get(start)? {
+            b'\r' | b'\n' => start + 1 + usize::from(text[start..].starts_with(b"\r\n")),
+            b'\\' if value_end::is_line_break(text, start, open) => {
+                run_end(text, start, |byte| byte == b'\\') + 1
+            }
+            _ => return None,
+        };
+        let near = &text[..text.len().min(line + MAX_INDENT)];
+        let mut from = run_end(near, line, |byte| byte == b' ');
+        let key = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        if from - line <= self.name - key {
+            return None;
+        }
+        let near = &text[..text.len().min(from + MAX_LEN)];
+        let slashes = run_end(near, from, |byte| byte == b'\\') - from;
+        let end = match near.get(from + slashes)? {
+            mark @ (b'"' | b'\'') => {
+                from += slashes + 1;
+                value_end::closing_quote(line_end(near, from), from, *mark, slashes)
+            }
+            _ => value_end::end_of_bare(near, from, ValueContext::Plain, open),
+        };
+        if end == near.len() && near.len() < text.len() {
+            return None;
+        }
+        let is_last = || {
+            let after = run_end(text, end, |byte| byte == b' ');
+            text.get(after)
+                .is_none_or(|byte| b"\r\n\\\"'`#(,)]}".contains(byte))
+        };
+        (credential::is_value(&text[from..end]) && is_last()).then_some((from, end))
+    }
+
+    /// The list of YAML after the key, unless all its items are prose.
+    fn list(&self, text: &[u8], start: usize, about: KeySubject) -> Option<(usize, usize)> {
+        const MAX_INDENT: usize = 64;
+        if !self.colon || !matches!(text.get(start), Some(b'\r' | b'\n')) {
+            return None;
+        }
+        let line = run_start(text, self.name, MAX_INDENT, |byte| b" -".contains(&byte));
+        let (from, to) = value_end::list(text, start, self.name - line)?;
+        let items = text[from..to].split(|byte| *byte == b'\n');
+        let is_prose = |item: &[u8]| {
+            let item = item.trim_ascii_start();
+            let item = item.strip_prefix(b"- ").unwrap_or(item);
+            credential::read_after_colon(item, about) == ValueReading::Prose
+        };
+        (!items.into_iter().all(is_prose)).then_some((from, to))
+    }
+
+    /// A part of the name of a resource: `arn:aws:…:secret:stock-db`.
+    fn is_in_arn(&self, text: &[u8]) -> bool {
+        if !self.colon || self.name == 0 || text[self.name - 1] != b':' {
+            return false;
+        }
+        let start = run_start(text, self.name, MAX_KEY_LEN, |byte| {
+            ByteClass::KEY.has(byte) || byte == b':' || byte == b'/'
+        });
+        text[start..].starts_with(b"arn:") || text[start..].starts_with(b"urn:")
+    }
+
+    /// A name in quotes that the sentence goes on about.
+    fn is_of_a_sentence(&self, text: &[u8], name: &[u8], end: usize) -> bool {
+        if KeySubject::key(self.key) == KeySubject::Password {
+            return false;
+        }
+        let rest = run_end(text, end, |byte| b"\\\"'`".contains(&byte));
+        credential::is_sentence_subject(name, &text[rest..])
+    }
+
+    /// The token that a parser did not expect: `` unexpected token: `}` ``.
+    fn is_of_a_parser(&self, text: &[u8], content: &[u8]) -> bool {
+        // `unknown password: "tulip"` is none.
+        let key = self.key.as_bytes();
+        let is_token = |word: &[u8]| matches_at(key, key.len().saturating_sub(word.len()), word);
+        if !is_token(b"token") && !is_token(b"tokens") {
+            return false;
+        }
+        if content.len() <= 3
+            && !content
+                .iter()
+                .any(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii())
+        {
+            return true;
+        }
+        let before = run_start(text, self.name, 1, is_space);
+        let word = run_start(text, before, 16, |byte| byte.is_ascii_alphabetic());
+        let words = [&b"unexpected"[..], b"expected", b"illegal", b"stray"];
+        let is_parser = words
+            .iter()
+            .any(|known| text[word..before].eq_ignore_ascii_case(known));
+        is_parser
+            && content.len() <= 12
+            && content
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || !ByteClass::WORD.has(*byte))
+    }
+}
+
+/// Whether words may follow the first one of personal data after `=`: those of a name or a street,
+/// and no message after the address of a host: `address=db-1 Connection refused`.
+fn has_words(key: &str, first: &[u8]) -> bool {
+    let key = key.as_bytes();
+    let has = |part: &[u8]| {
+        key.windows(part.len())
+            .any(|word| word.eq_ignore_ascii_case(part))
+    };
+    !first.is_empty() && !has(b"phone") && (!has(b"addr") || first.iter().all(u8::is_ascii_digit))
+}
+
+/// The text to the end of the line that `at` is in.
+fn line_end(text: &[u8], at: usize) -> &[u8] {
+    &text[..find2(text, *b"\r\n", at).unwrap_or(text.len())]
+}
+
+/// The text from `start` to the end of the string that is open, as far as sentences are read.
+fn in_string(text: &[u8], start: usize, open: Option<Quote>) -> &[u8] {
+    let near = &text[..text.len().min(start + credential::MAX_LINE_LEN)];
+    let end = match open {
+        Some((mark, slashes)) => value_end::closing_quote(near, start, mark, slashes),
+        None => near.len(),
+    };
+    &text[start..end]
+}
+
+/// Whether it is the `Debug` of an option or of a list rather than the value of a header: it ends
+/// with its bracket.
+fn is_debug(value: &[u8]) -> bool {
+    let begins = |with: &&str| value.starts_with(with.as_bytes());
+    ["Some(", "Ok(", "[\"", "[("].iter().any(begins)
+}
+
+/// Whether a value was hidden before, which is all of it: in the `Debug` of a struct what follows
+/// is another field.
+fn is_hidden(value: &[u8]) -> bool {
+    let after = value.strip_prefix(spanwise_core::REDACTED.as_bytes());
+    after.is_some_and(|after| {
+        matches!(
+            after.first(),
+            None | Some(b',' | b'\r' | b'\n' | b'"' | b'\'')
+        )
+    })
+}

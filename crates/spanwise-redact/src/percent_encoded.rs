@@ -1,0 +1,98 @@
+//! Pairs that are percent-encoded: `password%3Dx%26user%3Dada`, also twice, and JSON in a query.
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{find, is_space, run_end, run_start},
+};
+
+/// A key before an encoded `=` or `:`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodedPair<'t> {
+    pub(crate) key: &'t str,
+    after: usize,
+}
+
+impl EncodedPair<'_> {
+    /// Its value, which is looked for if a rule hides the key.
+    pub(crate) fn value(&self, text: &str) -> (usize, usize) {
+        let bytes = text.as_bytes();
+        let mut start = self.after;
+        while let Some((_, next)) = code(bytes, start, &["22", "27", "20", "5B", "7B"]) {
+            start = next;
+        }
+        (start, end_of_value(bytes, start))
+    }
+}
+
+/// The next pair from `*at` on.
+pub(crate) fn next<'t>(text: &'t str, at: &mut usize) -> Option<EncodedPair<'t>> {
+    const MAX_KEY_LEN: usize = 64;
+    let bytes = text.as_bytes();
+    loop {
+        let percent = find(bytes, b'%', *at)?;
+        *at = percent + 1;
+        let Some((_, after)) = code(bytes, percent, &["3D", "3A"]) else {
+            continue;
+        };
+        // A quote around the key is encoded too.
+        let mut end = percent;
+        let near = &bytes[end.saturating_sub(8)..end];
+        let quote = near
+            .iter()
+            .rposition(|byte| *byte == b'%')
+            .map(|at| end - near.len() + at);
+        if let Some(quote) = quote
+            && code(bytes, quote, &["22", "27", "5D"]).is_some_and(|(_, after)| after == end)
+        {
+            end = quote;
+        }
+        let mut start = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN);
+        // The digits of the code before it are none of its own.
+        if start > 0 && bytes[start - 1] == b'%' {
+            start =
+                run_end(&bytes[..end], start, |byte| byte == b'2' || byte == b'5').min(start + 4);
+            let begun = run_start(bytes, start, 8, |byte| byte != b'%') - 1;
+            start = code_end(bytes, begun).min(end);
+        }
+        let Some(key) = text.get(start..end).filter(|key| !key.is_empty()) else {
+            continue;
+        };
+        return Some(EncodedPair { key, after });
+    }
+}
+
+/// The code at `at`, if it is one of these, and the place after it. `%253D` is one of `3D`.
+fn code<'c>(text: &[u8], at: usize, wanted: &[&'c str]) -> Option<(&'c str, usize)> {
+    (text.get(at) == Some(&b'%')).then_some(())?;
+    let mut digits = at + 1;
+    while text.get(digits..digits + 2) == Some(b"25") {
+        digits += 2;
+    }
+    let code = text.get(digits..digits + 2)?;
+    let mut wanted = wanted.iter();
+    let found = wanted.find(|wanted| code.eq_ignore_ascii_case(wanted.as_bytes()))?;
+    Some((found, digits + 2))
+}
+
+/// The place after the code at `at`, whatever it is.
+fn code_end(text: &[u8], at: usize) -> usize {
+    let mut digits = at + 1;
+    while text.get(digits..digits + 2) == Some(b"25") {
+        digits += 2;
+    }
+    digits + 2
+}
+
+fn end_of_value(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    loop {
+        at = run_end(text, at, |byte| {
+            !is_space(byte) && !b"%&\"'<>#\\".contains(&byte)
+        });
+        let ends = ["26", "22", "3B", "0A", "0D", "2C", "7D", "5D"];
+        if text.get(at) != Some(&b'%') || code(text, at, &ends).is_some() {
+            return at;
+        }
+        at += 1;
+    }
+}

@@ -1,0 +1,473 @@
+//! A text with what is secret in it replaced: what the scanner and the keys find, as the policy
+//! shows it.
+
+use std::{borrow::Cow, sync::atomic::Ordering};
+
+use spanwise_core::REDACTED;
+
+use super::{Policy, RuleState};
+use crate::{
+    Detector,
+    addresses::is_network_address,
+    builtin_keys::QUERY_PARAMETERS,
+    builtin_rules::{RULES, Tier},
+    byte_search::{find, is_space},
+    commands::{self, Argument},
+    context_tracker::ContextTracker,
+    credential,
+    json_strings::JsonStrings,
+    keys::{KeyDecision, Origin},
+    normalized_key::NormalizedKey,
+    pair_lexer::{self, Pair},
+    pair_value::RuleTraits,
+    percent_encoded, prose_pairs,
+    scan::{self, CharStats, Match, Rule},
+    sql_inserts, work, xml_elements,
+};
+
+/// A rule that hides the value of a key.
+struct KeyRule {
+    rule: Rule,
+    /// It is of this crate, and leaves alone what is no credential.
+    built_in: bool,
+    /// It leaves alone addresses of networks.
+    unless_address: bool,
+}
+
+impl KeyRule {
+    /// The hit of a value, unless it tells nothing.
+    fn match_in(&self, text: &str, start: usize, end: usize) -> Option<Match> {
+        let value = text.get(start..end)?;
+        let content = value.as_bytes();
+        let shown = if self.built_in {
+            credential::is_nothing(content)
+                || credential::is_placeholder(content)
+                || self.unless_address && is_network_address(value)
+        } else {
+            credential::is_absent(content)
+        };
+        (!shown).then(|| Match::new(start, end, self.rule))
+    }
+}
+
+impl Policy {
+    /// `text`, found under `key`, with what is secret in it replaced.
+    #[inline]
+    pub(super) fn redact<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        if scan::is_plain(text.as_bytes()) && !self.has_paths_into(text) {
+            return Cow::Borrowed(text);
+        }
+        self.scan(key, text)
+    }
+
+    /// True if a rule about paths may lead into it: a list needs neither a `:` nor a digit.
+    #[inline]
+    fn has_paths_into(&self, text: &str) -> bool {
+        self.rules.keys.has_paths() && crate::json_paths::may_be_json(text)
+    }
+
+    #[inline(never)]
+    fn scan<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        let mut matches = Vec::new();
+        let stats = scan::detect(text.as_bytes(), self.rules.enabled_detectors, &mut matches);
+        if matches.is_empty() && !stats.may_have_keys() && !self.has_paths_into(text) {
+            return Cow::Borrowed(text);
+        }
+        let matches = self.matches(key, text, stats, matches);
+        if matches.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.render(text, &matches))
+    }
+
+    /// Adds what the keys hide to what the detectors found. In the order of the text.
+    #[inline(never)]
+    fn matches(
+        &self,
+        key: Option<&str>,
+        text: &str,
+        stats: CharStats,
+        mut matches: Vec<Match>,
+    ) -> Vec<Match> {
+        // Looked for if there is something to hide, and once.
+        let mut strings = None;
+        if stats.may_have_pairs() {
+            self.pairs(text, &mut strings, &mut matches);
+        }
+        self.other_pairs(text, stats, &mut matches);
+        if self.has_paths_into(text) {
+            crate::json_paths::by_path(key, text, &self.rules.keys, &mut matches);
+        }
+        if matches.is_empty() {
+            return matches;
+        }
+        // Of two that found the same, the key says what is done with it.
+        let order = |found: &Match| {
+            let by_form = matches!(found.rule, Rule::Detector(_));
+            (found.start, std::cmp::Reverse(found.end), by_form)
+        };
+        matches.sort_by_key(order);
+        if let Some(strings) = strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+            matches = strings.align(text, matches);
+            matches.sort_by_key(order);
+        }
+        matches
+    }
+
+    fn wants(&self, detector: Detector) -> bool {
+        self.rules.enabled_detectors & scan::detector_bit(detector) != 0
+    }
+
+    /// The rule about a key that stands in `text`.
+    fn rule(&self, text: &str, key: &str) -> Option<KeyRule> {
+        work::step(key.len());
+        let (rule, origin, unless_address) = match self.rules.keys.decide(key) {
+            KeyDecision::Hide { rule, origin } => (rule, origin, false),
+            KeyDecision::HideUnlessAddress { rule } => (rule, Origin::BuiltIn, true),
+            KeyDecision::Trust | KeyDecision::Pass => return None,
+        };
+        let from = key.as_ptr() as usize - text.as_ptr() as usize;
+        let at = (from, from + key.len());
+        Some(KeyRule {
+            rule: Rule::Key { rule, at },
+            built_in: origin == Origin::BuiltIn,
+            unless_address,
+        })
+    }
+
+    /// [`rule`](Self::rule), for a key that may be of two words: `API key`, not `password wrong`.
+    fn rule_of_reading(&self, text: &str, key: &str) -> Option<KeyRule> {
+        if let Some((first, last)) = key.split_once(' ') {
+            let is_noun = pair_lexer::NOUNS
+                .iter()
+                .any(|noun| last.eq_ignore_ascii_case(noun));
+            if !is_noun && self.rule(text, first).is_some() {
+                return None;
+            }
+        }
+        self.rule(text, key)
+    }
+
+    /// The detector that a name is for, of which the value decides.
+    fn detector(&self, pair: &Pair<'_>) -> Option<Detector> {
+        // Only keys named so are looked at once more.
+        let end = pair.key.as_bytes();
+        let end = &end[end.len().saturating_sub(3)..];
+        if !pair.may_be_parameter && !end.eq_ignore_ascii_case(b"key") {
+            return None;
+        }
+        let normal = NormalizedKey::new(pair.key);
+        let name = normal.whole();
+        let is_query = pair.may_be_parameter
+            && QUERY_PARAMETERS
+                .iter()
+                .any(|query| query.as_bytes() == name);
+        let is_aws = || name.ends_with(b"secretkey") || name.ends_with(b"secretaccesskey");
+        let detector = if is_query {
+            Detector::UrlQuery
+        } else if is_aws() {
+            Detector::AwsSecret
+        } else {
+            return None;
+        };
+        self.wants(detector).then_some(detector)
+    }
+
+    fn pairs(
+        &self,
+        text: &str,
+        strings: &mut Option<Option<JsonStrings>>,
+        matches: &mut Vec<Match>,
+    ) {
+        let bytes = text.as_bytes();
+        let mut context = ContextTracker::default();
+        let mut at = 0;
+        // Where what was hidden so far ends.
+        let (mut until, mut is_until_header) = (0, false);
+        // What the last pair says that the next value is called.
+        let mut named = None;
+        while let Some(mut pair) = pair_lexer::next(text, &mut at) {
+            // The value of a header goes on to the end of the line. One inside another is not
+            // followed there again.
+            let is_header_in_value = || !is_until_header && is_header(pair.key);
+            if !pair.may_go_on(bytes, until) && !is_header_in_value() {
+                continue;
+            }
+            let name = std::mem::replace(&mut named, pair.gives_name(text));
+            // A rule of the user's for the key of the value itself stands.
+            let is_ruled = || self.rule(text, pair.key).is_some_and(|own| !own.built_in);
+            let name = name.filter(|(_, end)| pair.is_value_after(bytes, *end) && !is_ruled());
+            let of_name = name.and_then(|(name, _)| {
+                let found = self.rule(text, name)?;
+                pair.key = name;
+                Some(found)
+            });
+            let by_key = |key| {
+                if key == pair.key {
+                    self.rule(text, key)
+                } else {
+                    self.rule_of_reading(text, key)
+                }
+            };
+            let found = of_name.or_else(|| pair.readings(text).find_map(by_key));
+            let found = found.or_else(|| {
+                let detector = self.detector(&pair)?;
+                Some(KeyRule {
+                    rule: Rule::Detector(detector),
+                    built_in: true,
+                    unless_address: false,
+                })
+            });
+            let Some(found) = found else { continue };
+            let rule = found.rule;
+            let traits = RuleTraits {
+                header: is_header(pair.key),
+                built_in: found.built_in,
+            };
+            let end = match strings.get_or_insert_with(|| JsonStrings::parse(text)) {
+                Some(strings) => pair.limit_to_json_string(strings).min(text.len()),
+                None => text.len(),
+            };
+            let end = match rule {
+                // One that goes on is none: it is not followed to its end, which may be that of the
+                // text, from each such key again.
+                Rule::Detector(Detector::AwsSecret) => end.min(pair.after() + 2 * AWS_SECRET_LEN),
+                _ => end,
+            };
+            // What is shown is read again from each key in it: an address is looked for within a
+            // bound, and what goes on is none.
+            let near = if found.unless_address {
+                end.min(pair.after() + MAX_ADDRESS_LEN)
+            } else {
+                end
+            };
+            let Some(mut value) = pair.value(&bytes[..near], &mut context, traits) else {
+                continue;
+            };
+            let goes_on = value.end == near && near < end;
+            if goes_on && let Some(whole) = pair.value(&bytes[..end], &mut context, traits) {
+                value = whole;
+            }
+            if is_phone(pair.key) {
+                value.end = end_of_phone(&bytes[..end], value.start, value.end);
+            }
+            let content = &bytes[value.start..value.end];
+            let is_match = match rule {
+                Rule::Detector(Detector::UrlQuery) => is_credential_of(pair.key, content),
+                Rule::Detector(_) => content.len() == AWS_SECRET_LEN,
+                Rule::Key { .. } => {
+                    let content = text.get(value.start..value.end);
+                    !(found.unless_address && !goes_on && content.is_some_and(is_network_address))
+                }
+            };
+            if !is_match {
+                continue;
+            }
+            if value.end <= until {
+                at = at.max(value.next(bytes));
+                continue;
+            }
+            matches.push(Match {
+                start: value.start,
+                end: value.end,
+                rule,
+                needs_quotes: value.needs_quotes,
+            });
+            // Keys in it are looked for once more, but not in what was hidden before: no byte is
+            // read for more than two of them.
+            at = at.max(until);
+            (until, is_until_header) = (value.end, traits.header);
+        }
+    }
+
+    /// Pairs that have another form: encoded, as elements, as arguments.
+    fn other_pairs(&self, text: &str, stats: CharStats, matches: &mut Vec<Match>) {
+        if stats.may_have_encoded_pairs() {
+            let mut at = 0;
+            while let Some(pair) = percent_encoded::next(text, &mut at) {
+                if let Some(found) = self.rule(text, pair.key) {
+                    let (start, end) = pair.value(text);
+                    matches.extend(found.match_in(text, start, end));
+                    at = at.max(end);
+                }
+            }
+        }
+        if stats.may_have_elements() {
+            let mut at = 0;
+            while let Some(element) = xml_elements::next(text, &mut at) {
+                if let Some(found) = self.rule(text, element.name) {
+                    matches.extend(found.match_in(text, element.start, element.end));
+                }
+            }
+        }
+        if stats.may_have_inserts() {
+            let rule = |name| self.rule(text, name);
+            sql_inserts::literals(text, rule, |found, start, end| {
+                matches.extend(found.match_in(text, start, end));
+            });
+        }
+        if stats.may_have_mentions() {
+            self.mentions(text, matches);
+        }
+        if !stats.may_have_command_line() {
+            return;
+        }
+        commands::arguments(text, |argument| match argument {
+            Argument::Option { key, start, end } => {
+                let found = self.rule(text, key);
+                matches.extend(found.and_then(|found| found.match_in(text, start, end)));
+            }
+            Argument::Secret { start, end } if self.wants(Detector::CommandLine) => {
+                let rule = Rule::Detector(Detector::CommandLine);
+                matches.push(Match::new(start, end, rule));
+            }
+            Argument::Secret { .. } => {}
+        });
+    }
+
+    /// Secrets in running text: `the new password is …`.
+    fn mentions(&self, text: &str, matches: &mut Vec<Match>) {
+        let (mut at, mut before) = (0, prose_pairs::Before::default());
+        while let Some(mention) = prose_pairs::next(text, &mut at, &mut before) {
+            matches.extend(mention.keys().find_map(|key| {
+                let found = self.rule_of_reading(text, key)?;
+                let Rule::Key { rule, .. } = found.rule else {
+                    return None;
+                };
+                // Only what is secret has the form of one.
+                let tier = RULES.named().get(rule).map(|(_, tier)| *tier);
+                let (start, end) = mention
+                    .value(text, key)
+                    .filter(|_| tier != Some(Tier::Pii))?;
+                found.match_in(text, start, end)
+            }));
+        }
+    }
+
+    fn render(&self, text: &str, matches: &[Match]) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        let mut matches = matches.iter().peekable();
+        while let Some(found) = matches.next() {
+            // Hits that overlap are one.
+            let mut end = found.end;
+            let mut alone = true;
+            while let Some(next) = matches.next_if(|next| next.start < end) {
+                alone &= next.end <= found.end && matches!(found.rule, Rule::Key { .. });
+                end = end.max(next.end);
+            }
+            let (start, end) = (floor(text, found.start.max(at)), ceil(text, end));
+            let rule_state = self.state(found.rule);
+            rule_state.count.fetch_add(1, Ordering::Relaxed);
+            let value = &text[start..end];
+            let name = match found.rule {
+                Rule::Detector(detector) => detector.name(),
+                Rule::Key { at: (from, to), .. } => &text[from..to],
+            };
+            out.push_str(&text[at..start]);
+            let quotes = found
+                .needs_quotes
+                .map(|slashes| "\\".repeat(slashes) + "\"");
+            out.extend(quotes.as_deref());
+            // The end of a value with escapes in it may be the end of an escape, and no list is a
+            // string.
+            let is_string =
+                quotes.is_none() || !value.contains(|c: char| c == '"' || c.is_control());
+            if alone && is_string && find(value.as_bytes(), b'\\', 0).is_none() {
+                out.push_str(&self.replacement(rule_state, name, value));
+            } else {
+                out.push_str(REDACTED);
+            }
+            out.extend(quotes.as_deref());
+            at = end;
+        }
+        out.push_str(&text[at..]);
+        out
+    }
+
+    fn state(&self, rule: Rule) -> &RuleState {
+        match rule {
+            Rule::Detector(detector) => &self.rules.detectors[detector as usize],
+            Rule::Key { rule, .. } => &self.rules.rule_states[rule],
+        }
+    }
+}
+
+/// Returns whether the value of a key is a number that people write in groups.
+fn is_phone(key: &str) -> bool {
+    let ends = ["phone", "mobile", "tel", "fax", "number", "no"];
+    ends.iter().any(|end| {
+        let last = key
+            .len()
+            .checked_sub(end.len())
+            .and_then(|at| key.get(at..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
+    })
+}
+
+/// Returns where a number ends of which the first group ends at `end`: `+49 171 5550123`.
+fn end_of_phone(text: &[u8], start: usize, end: usize) -> usize {
+    const MAX_GROUPS: usize = 8;
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+()-./".contains(byte);
+    if !text[start..end].iter().all(is_part) {
+        return end;
+    }
+    let mut at = end;
+    for _ in 0..MAX_GROUPS {
+        let Some(group) = text.get(at..).and_then(|rest| rest.strip_prefix(b" ")) else {
+            break;
+        };
+        let length = group
+            .iter()
+            .take(16)
+            .take_while(|byte| is_part(byte))
+            .count();
+        let digits = group[..length].iter().filter(|byte| byte.is_ascii_digit());
+        // A group ends as a value does: `2 of 3`, `42ms` are none.
+        let ends = group
+            .get(length)
+            .is_none_or(|byte| is_space(*byte) || b",;&\"')}]".contains(byte));
+        if digits.count() < 2 || !ends {
+            break;
+        }
+        at += 1 + length;
+    }
+    at
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn ceil(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+fn is_header(key: &str) -> bool {
+    let normal = NormalizedKey::new(key);
+    let name = normal.last();
+    name.ends_with(b"authorization") || name == b"cookie" || name == b"setcookie"
+}
+
+/// Returns whether the value of a parameter is a credential whose name is a word elsewhere: not
+/// `?code=404`, `?code=NOT_FOUND`. A signature is one whatever it says.
+fn is_credential_of(key: &str, value: &[u8]) -> bool {
+    let is_signature = find(key.as_bytes(), b'g', 0).is_some() || key.starts_with(['X', 'x']);
+    value.len() >= MIN_PARAMETER_LEN && (is_signature || !credential::is_words(value))
+}
+
+/// A parameter of a URL whose name is a word elsewhere is no credential if it is shorter:
+/// `?code=404`.
+const MIN_PARAMETER_LEN: usize = 8;
+
+/// No address of a network that is shown is longer, with the gap and the quote before it.
+const MAX_ADDRESS_LEN: usize = 256;
+
+/// The length of a secret access key.
+const AWS_SECRET_LEN: usize = 40;

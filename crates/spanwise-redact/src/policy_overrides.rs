@@ -1,0 +1,214 @@
+//! The value of `LOG_REDACT`.
+
+use std::{fmt, str::FromStr};
+
+use crate::{Policy, RuleError, key_pattern::Pattern};
+
+/// What `LOG_REDACT` says: `on`, `off`, or keys to hide and to show:
+/// `+employee_no,-session,+items[*].card`.
+///
+/// ```
+/// use spanwise_redact::{PolicyOverrides, Policy};
+/// use spanwise_core::{KeyVerdict, Redact};
+///
+/// let changes: PolicyOverrides = "+employee_no,-session".parse()?;
+/// let policy = changes.apply(Policy::secrets()).unwrap();
+/// assert_eq!(policy.key("employee_no"), KeyVerdict::Redact);
+/// assert_eq!(policy.key("session"), KeyVerdict::Pass);
+///
+/// assert_eq!(changes.to_string(), "on,+employeeno,-session");
+///
+/// assert!("off".parse::<PolicyOverrides>()?.apply(Policy::secrets()).is_none());
+/// assert_eq!(
+///     "employee_no".parse::<PolicyOverrides>().unwrap_err().to_string(),
+///     "`employee_no` is neither `on` nor `off`: write `+employee_no` to hide that key, `-employee_no` to show it",
+/// );
+/// # Ok::<(), spanwise_redact::RuleError>(())
+/// ```
+///
+/// The name of a built-in rule means all keys that it hides; any other name is one key:
+///
+/// ```
+/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
+/// # use spanwise_core::{KeyVerdict, Redact};
+/// let changes: PolicyOverrides = "-session,-user_token".parse()?;
+/// let policy = changes.apply(Policy::secrets()).unwrap();
+/// assert_eq!(policy.key("tmux_session"), KeyVerdict::Pass);
+/// assert_eq!(policy.key("session_id"), KeyVerdict::Redact);
+/// assert_eq!(policy.key("user_token"), KeyVerdict::Pass);
+/// assert_eq!(policy.key("my_token"), KeyVerdict::Redact);
+/// # Ok::<(), RuleError>(())
+/// ```
+///
+/// The name of a [`Detector`](crate::Detector) means the key of that name and the detector; `pii`
+/// means all keys and detectors of what tells of a person:
+///
+/// ```
+/// # use spanwise_redact::{PolicyOverrides, Policy, RuleError};
+/// # use spanwise_core::Redact;
+/// let shown = |changes: &str, policy: Policy| -> Result<String, RuleError> {
+///     let policy = changes.parse::<PolicyOverrides>()?.apply(policy).unwrap();
+///     Ok(policy.text("ada@example.org from 203.0.113.7 with 4111111111111111, zip=10115").into_owned())
+/// };
+///
+/// assert_eq!(
+///     shown("+email,-card", Policy::secrets())?,
+///     "[REDACTED] from 203.0.113.7 with 4111111111111111, zip=10115",
+/// );
+/// assert_eq!(
+///     shown("+pii,-ipv4", Policy::secrets())?,
+///     "[REDACTED] from 203.0.113.7 with [REDACTED], zip=[REDACTED]",
+/// );
+/// assert_eq!(
+///     shown("-pii,+zip", Policy::secrets_and_pii())?,
+///     "ada@example.org from 203.0.113.7 with [REDACTED], zip=[REDACTED]",
+/// );
+/// # Ok::<(), RuleError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyOverrides {
+    on: bool,
+    /// Whether what tells of a person is hidden, if it is said.
+    pii: Option<bool>,
+    hide: Vec<Pattern>,
+    show: Vec<Pattern>,
+}
+
+impl PolicyOverrides {
+    /// Whether they say `off`.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        !self.on
+    }
+
+    /// `policy` with the changes; nothing if redaction is off.
+    #[must_use]
+    pub fn apply(&self, policy: Policy) -> Option<Policy> {
+        if !self.on {
+            return None;
+        }
+        let mut policy = match self.pii {
+            Some(true) => policy.with_pii(None),
+            Some(false) => policy.without_pii(&self.hide),
+            None => policy,
+        };
+        for pattern in &self.show {
+            policy = policy.show_pattern(pattern.clone());
+            if let Some(detector) = pattern.detector() {
+                policy = policy.without_detector(detector);
+            }
+        }
+        for pattern in &self.hide {
+            policy = policy.hide_pattern(pattern.clone());
+            if let Some(detector) = pattern.detector() {
+                policy = policy.enable_detector(detector);
+            }
+        }
+        Some(policy)
+    }
+
+    /// What follows a `+` or a `-`.
+    fn change(&mut self, word: &str, hides: bool, text: &str) -> Result<(), RuleError> {
+        let key = word[1..].trim();
+        let gap = key.find(|c: char| c == ';' || c.is_whitespace());
+        if let Some(gap) = gap {
+            let what = if key[gap..].starts_with(';') {
+                "a `;`"
+            } else {
+                "a space"
+            };
+            return Err(RuleError::new(format!(
+                "`{word}` has {what} in it: separate keys by commas, as in `+employee_no,-session`"
+            )));
+        }
+        if !hides && matches!(key, "*" | "**") {
+            return Err(RuleError::new(format!(
+                "`{word}` would show everything: write `off` for that"
+            )));
+        }
+        let pattern: Pattern = key.parse()?;
+        let (wanted, other) = if hides {
+            (&mut self.hide, &self.show)
+        } else {
+            (&mut self.show, &self.hide)
+        };
+        let is_pii = pattern == Pattern::Exact(PII.to_owned());
+        if other.contains(&pattern) || is_pii && self.pii == Some(!hides) {
+            return Err(RuleError::new(format!(
+                "`{text}` hides and shows `{key}`: write only one of both"
+            )));
+        }
+        if is_pii {
+            self.pii = Some(hides);
+        } else {
+            wanted.push(pattern);
+        }
+        Ok(())
+    }
+}
+
+/// The name of all rules about what tells of a person.
+const PII: &str = "pii";
+
+/// As `LOG_REDACT` writes them.
+impl fmt::Display for PolicyOverrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.on { "on" } else { "off" })?;
+        match self.pii {
+            Some(true) => write!(f, ",+{PII}")?,
+            Some(false) => write!(f, ",-{PII}")?,
+            None => {}
+        }
+        self.hide.iter().try_for_each(|key| write!(f, ",+{key}"))?;
+        self.show.iter().try_for_each(|key| write!(f, ",-{key}"))
+    }
+}
+
+impl FromStr for PolicyOverrides {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let mut changes = Self {
+            on: true,
+            pii: None,
+            hide: Vec::new(),
+            show: Vec::new(),
+        };
+        let words: Vec<&str> = text.split(',').map(str::trim).collect();
+        for word in &words {
+            let lower = word.to_ascii_lowercase();
+            let wrong = |why: &str| Err(RuleError::new(why));
+            match (word.split_at_checked(1), &*lower) {
+                (_, "on") => {}
+                (_, "off") if words.len() == 1 => changes.on = false,
+                (_, "off") => {
+                    return wrong(&format!(
+                        "`{text}` says `off` and more: write only `off`, or leave it out"
+                    ));
+                }
+                (Some((sign @ ("+" | "-"), _)), _) => changes.change(word, sign == "+", text)?,
+                (None, _) => {
+                    return wrong(&format!(
+                        "`{text}` has an empty part: it is `on`, `off`, or keys such as `+employee_no,-session`"
+                    ));
+                }
+                (_, "false" | "no" | "none" | "0") => {
+                    return wrong(&format!(
+                        "`{word}` is neither `on` nor `off`: did you mean `off`?"
+                    ));
+                }
+                (_, "true" | "yes" | "1") => {
+                    return wrong(&format!(
+                        "`{word}` is neither `on` nor `off`: did you mean `on`?"
+                    ));
+                }
+                _ => {
+                    return wrong(&format!(
+                        "`{word}` is neither `on` nor `off`: write `+{word}` to hide that key, `-{word}` to show it"
+                    ));
+                }
+            }
+        }
+        Ok(changes)
+    }
+}

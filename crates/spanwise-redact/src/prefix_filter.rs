@@ -1,0 +1,122 @@
+//! Many literals looked for in one pass.
+
+use crate::byte_class::ByteClass;
+
+/// PrefixFilter of at least three bytes, found by their first three: a text without any costs a few
+/// instructions for two bytes.
+///
+/// Case does not count here; whoever looks checks what was found.
+#[derive(Debug, Clone)]
+pub(crate) struct PrefixFilter {
+    /// A bit for each hash of three bytes with which a literal begins, or that stand in it after
+    /// the first.
+    bits: Box<[u64; WORDS]>,
+    /// The first three bytes with the number of the literal, sorted.
+    known: Vec<(u32, u16)>,
+    /// Where those begin in `known` whose third byte is this one or a later one.
+    begins: Box<[u16; 257]>,
+}
+
+const WORDS: usize = 512;
+
+impl PrefixFilter {
+    /// PrefixFilter of less than three bytes are not found, and those of three only before a byte of
+    /// their set, if they have one.
+    pub(crate) fn new<'l>(
+        literals: impl IntoIterator<Item = (&'l str, Option<ByteClass>)>,
+    ) -> Self {
+        let mut bits = Box::new([0; WORDS]);
+        let mut known = Vec::new();
+        let mut set = |three: u32| {
+            let hash = hash(three);
+            bits[hash >> 6] |= 1 << (hash & 63);
+        };
+        for (index, (literal, next)) in literals.into_iter().enumerate() {
+            let [a, b, c, rest @ ..] = literal.as_bytes() else {
+                continue;
+            };
+            set(three(*a, *b, *c));
+            match rest.first() {
+                Some(d) => set(three(*b, *c, *d)),
+                None => (0..=u8::MAX)
+                    .filter(|d| next.is_none_or(|next| next.has(*d)))
+                    .for_each(|d| set(three(*b, *c, d))),
+            }
+            known.push((three(*a, *b, *c), index as u16));
+        }
+        known.sort_unstable();
+        let mut begins = Box::new([0; 257]);
+        for (third, begin) in (0_u32..).zip(begins.iter_mut()) {
+            *begin = known.partition_point(|(three, _)| three >> 16 < third) as u16;
+        }
+        Self {
+            bits,
+            known,
+            begins,
+        }
+    }
+
+    /// The next place, from `from` on, where a literal may begin, or one after it.
+    // Not inlined, so that nothing else competes for the registers of its loop.
+    #[inline(never)]
+    pub(crate) fn next_candidate(&self, text: &[u8], from: usize) -> Option<usize> {
+        let bits = &*self.bits;
+        let mut rest = text.get(from..)?;
+        let here = |rest: &[u8]| text.len() - rest.len();
+        // Three bytes at every second place: a literal that begins there, or one place before.
+        while let Some(eight) = rest.first_chunk::<8>() {
+            let eight = u64::from_le_bytes(*eight) | u64::from_le_bytes([CASE_BIT; 8]);
+            for skip in [0, 2, 4] {
+                if is_set(bits, (eight >> (8 * skip + 8)) as u32) {
+                    return Some(here(rest) + skip);
+                }
+            }
+            rest = &rest[6..];
+        }
+        while let Some(four) = rest.first_chunk::<4>() {
+            if is_set(bits, (u32::from_le_bytes(*four) >> 8) | CASE) {
+                return Some(here(rest));
+            }
+            rest = &rest[2..];
+        }
+        let [.., a, b, c] = rest else { return None };
+        is_set(bits, three(*a, *b, *c)).then_some(text.len() - 3)
+    }
+
+    /// The literals that may stand at the beginning of `text`, by their number.
+    pub(crate) fn candidates_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let first = match text {
+            [a, b, c, ..] => three(*a, *b, *c),
+            _ => u32::MAX,
+        };
+        let third = (first >> 16 & 0xFF) as usize;
+        let (from, to) = (self.begins[third], self.begins[third + 1]);
+        let known = &self.known[usize::from(from)..usize::from(to)];
+        let from = known.partition_point(|(known, _)| *known < first);
+        known[from..]
+            .iter()
+            .take_while(move |(known, _)| *known == first)
+            .map(|(_, index)| usize::from(*index))
+    }
+}
+
+#[inline(always)]
+fn is_set(bits: &[u64; WORDS], three: u32) -> bool {
+    let hash = hash(three);
+    bits[hash >> 6] >> (hash & 63) & 1 != 0
+}
+
+/// Three bytes as a number.
+const fn three(a: u8, b: u8, c: u8) -> u32 {
+    u32::from_le_bytes([a, b, c, 0]) | CASE
+}
+
+/// The case of a letter is one bit; of what is no letter that bit is the same in text and literal.
+const CASE: u32 = 0x0020_2020;
+const CASE_BIT: u8 = 0x20;
+
+/// The hash of the lower three bytes.
+#[inline(always)]
+const fn hash(three: u32) -> usize {
+    (three.wrapping_mul(0x79B9_9E00) >> 17) as usize
+}

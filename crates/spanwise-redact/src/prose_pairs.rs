@@ -1,0 +1,241 @@
+//! Keys in running text, with their values after blanks, a verb or a participle.
+//!
+//! ```text
+//! mention = key blanks value                     ; ENV PGPASSWORD Qz81kkw
+//!         | key [ "for" word ] verb value        ; the new password is Xk9-42-Lp
+//!         | key participle ":" value             ; refresh_token rotated: 1//0gXyz
+//! key     = name | word " " name                 ; password, one-time code
+//! verb    = be | [ be ] ("set" | "changed" | "reset" | "updated") "to"
+//! be      = "is" | "was" | "are"
+//! ```
+//!
+//! Nothing says that the word after a key is its value, so the value alone decides: it has a digit,
+//! and no word, name, path, count or time has its form. After a plain word and blanks only a long
+//! run of all kinds of letters is one.
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{after_escape, find, is_space, run_end},
+    credential::{self, KeySubject},
+    word_lists, work,
+};
+
+/// What stands between a key and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Blanks,
+    Verb,
+    Participle,
+}
+
+/// A word that may be the value of a key before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mention<'t> {
+    link: Link,
+    /// The name before it, with the word before that, and alone.
+    keys: [Option<&'t str>; 2],
+    start: usize,
+    end: usize,
+}
+
+/// The words before a word, the last first.
+pub(crate) type Before = [(usize, usize); 6];
+
+/// The next word with a digit that a name comes before, from `*at` on.
+pub(crate) fn next<'t>(text: &'t str, at: &mut usize, before: &mut Before) -> Option<Mention<'t>> {
+    let bytes = text.as_bytes();
+    loop {
+        let start = run_end(bytes, *at, is_space);
+        if start >= bytes.len() {
+            return None;
+        }
+        let end = run_end(bytes, start, |byte| !is_space(byte));
+        if find(&bytes[..start], b'\n', *at).is_some() {
+            *before = Before::default();
+        }
+        *at = end;
+        let words = *before;
+        before.rotate_right(1);
+        before[0] = (start, end);
+        if words[0].1 == 0 || !bytes[start..end].iter().any(u8::is_ascii_digit) {
+            continue;
+        }
+        let Some((link, key)) = link(bytes, words) else {
+            continue;
+        };
+        let keys = keys(text, words[key], words.get(key + 1).copied());
+        if keys[1].is_none() {
+            continue;
+        }
+        let start = run_end(bytes, start, |byte| b"\"'`\\(<".contains(&byte));
+        let end = start
+            + run_end(&bytes[start..end], 0, |byte| {
+                !b"\"'`\\,;)]}<>".contains(&byte)
+            });
+        let content = &bytes[start..end];
+        let end = start + content.len()
+            - content
+                .iter()
+                .rev()
+                .take_while(|byte| b".:!?".contains(byte))
+                .count();
+        return Some(Mention {
+            link,
+            keys,
+            start,
+            end,
+        });
+    }
+}
+
+/// What joins a word to the key before it, and which word the key is.
+fn link(text: &[u8], words: Before) -> Option<(Link, usize)> {
+    let word = |index: usize| &text[words[index].0..words[index].1];
+    // `password for ada is`
+    let subject = |key: usize| match word(key + 1) {
+        b"for" | b"of" => key + 2,
+        _ => key,
+    };
+    let first = word(0);
+    if word_lists::contains_word(VERBS, first) {
+        return Some((Link::Verb, subject(1)));
+    }
+    if first.eq_ignore_ascii_case(b"to") {
+        let is_change = word_lists::contains_word(&["set", "changed", "reset", "updated"], word(1));
+        let is_passive = word_lists::contains_word(VERBS, word(2));
+        let key = subject(2 + usize::from(is_passive));
+        return is_change.then_some((Link::Verb, key));
+    }
+    match first.strip_suffix(b":") {
+        Some(participle) if word_lists::contains_word(PARTICIPLES, participle) => {
+            Some((Link::Participle, 1))
+        }
+        Some(_) => None,
+        None => Some((Link::Blanks, 0)),
+    }
+}
+
+const VERBS: &[&str] = &["is", "was", "are"];
+
+/// What is done when a secret gets a new value.
+const PARTICIPLES: &[&str] = &[
+    "changed",
+    "created",
+    "generated",
+    "issued",
+    "minted",
+    "received",
+    "refreshed",
+    "renewed",
+    "reset",
+    "rotated",
+    "set",
+    "updated",
+];
+
+/// The name that a word ends in, with the word before it and alone.
+fn keys(text: &str, word: (usize, usize), before: Option<(usize, usize)>) -> [Option<&str>; 2] {
+    let bytes = text.as_bytes();
+    let begun = |(start, end): (usize, usize)| {
+        let name = ByteClass::KEY.run_start(bytes, end, MAX_KEY_LEN.min(end - start));
+        let is_whole = name == start || b"\"'`([{\\".contains(&bytes[name - 1]);
+        let is_option = bytes.get(name) == Some(&b'-');
+        (is_whole && !is_option && end > name + 1).then(|| after_escape(bytes, name).min(end))
+    };
+    let Some(name) = begun(word) else {
+        return [None; 2];
+    };
+    let first = before
+        .filter(|(_, end)| end + 1 == word.0 && name == word.0)
+        .and_then(begun)
+        .and_then(|first| text.get(first..word.1));
+    [first, text.get(name..word.1)]
+}
+
+/// Longer words are no keys.
+const MAX_KEY_LEN: usize = 64;
+
+impl<'t> Mention<'t> {
+    /// The keys that it may be the value of, the most likely first.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        self.keys.into_iter().flatten()
+    }
+
+    /// Where the value stands, if it is one of this key.
+    pub(crate) fn value(&self, text: &str, key: &str) -> Option<(usize, usize)> {
+        let content = text.as_bytes().get(self.start..self.end)?;
+        work::step(content.len());
+        let about = KeySubject::key(key);
+        if content.iter().all(u8::is_ascii_digit) {
+            return self.digits(text.as_bytes(), about);
+        }
+        let is_it = credential::is_value(content)
+            && match self.link {
+                Link::Verb | Link::Participle => true,
+                Link::Blanks if is_identifier(key) => !is_numbered(content),
+                Link::Blanks => is_random(content),
+            };
+        is_it.then_some((self.start, self.end))
+    }
+
+    /// A code: four to eight digits after a verb, six to eight after blanks, perhaps in two groups.
+    fn digits(&self, text: &[u8], about: KeySubject) -> Option<(usize, usize)> {
+        let length = self.end - self.start;
+        let rest = &text[self.end..];
+        let group = rest
+            .iter()
+            .skip(1)
+            .take(9)
+            .take_while(|byte| byte.is_ascii_digit());
+        let second = if rest.first() == Some(&b' ') {
+            group.count()
+        } else {
+            0
+        };
+        let is_pair = length == second && (3..=4).contains(&length);
+        let end = self.end + if is_pair { 1 + second } else { 0 };
+        let least = match (about, self.link) {
+            (KeySubject::Code, Link::Verb | Link::Participle) => 4,
+            (KeySubject::Password, Link::Verb) | (KeySubject::Code, Link::Blanks) => 6,
+            _ => return None,
+        };
+        // `483920 bytes`, `20261128-4`
+        let next = rest.get(end - self.end..).unwrap_or_default();
+        let is_end = next
+            .first()
+            .is_none_or(|byte| is_space(*byte) || b",.;!?\"'`\\)".contains(byte));
+        let next = run_end(next, 0, |byte| byte == b' ')..;
+        let after = &rest[end - self.end..][next];
+        let unit = &after[..run_end(&after[..after.len().min(16)], 0, |byte| {
+            byte.is_ascii_alphabetic()
+        })];
+        let is_it = is_end
+            && (is_pair || (least..=8).contains(&length))
+            && !word_lists::contains_word(word_lists::UNITS, unit);
+        is_it.then_some((self.start, end))
+    }
+}
+
+/// Whether it is no word of a sentence: `HEROKU_API_KEY`, `x-api-key`, `PGPASSWORD`.
+fn is_identifier(key: &str) -> bool {
+    let is_upper = key.len() >= 6 && key.bytes().all(|byte| byte.is_ascii_uppercase());
+    !key.contains(' ') && (key.contains(['_', '-']) || is_upper)
+}
+
+/// Letters and then digits: `row5512`.
+fn is_numbered(word: &[u8]) -> bool {
+    let letters = run_end(word, 0, |byte| byte.is_ascii_alphabetic());
+    word[letters..].iter().all(u8::is_ascii_digit)
+}
+
+/// A long run of small and capital letters and digits.
+fn is_random(word: &[u8]) -> bool {
+    let has = |of: fn(&u8) -> bool| word.iter().any(of);
+    word.len() >= 16
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_digit)
+        && word
+            .iter()
+            .all(|byte| ByteClass::PATH.has(*byte) || *byte == b'=')
+}

@@ -1,0 +1,162 @@
+//! Values of SQL: `INSERT INTO users (name, password) VALUES ('ada', '…')`.
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{find, find2, is_space, run_end, run_start, skip_space},
+    value_end, work,
+};
+
+/// Of a statement with more columns only so many are read.
+const MAX_COLUMNS: usize = 64;
+
+/// No name of a column or of a table is longer, with the quotes around it.
+const MAX_NAME_LEN: usize = 128;
+
+/// Calls `found` with each literal in `text` that stands at the place of a column that a rule is
+/// about: with the rule, and from where to where it stands.
+pub(crate) fn literals<'t, R>(
+    text: &'t str,
+    rule: impl Fn(&'t str) -> Option<R>,
+    mut found: impl FnMut(&R, usize, usize),
+) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(open) = find(bytes, b'(', at) {
+        at = open + 1;
+        if !follows_into(bytes, open) {
+            continue;
+        }
+        let mut rules = Vec::new();
+        let Some(close) = columns(text, at, |name| rules.push(rule(name))) else {
+            continue;
+        };
+        at = close;
+        let word = skip_space(bytes, close);
+        let values = word + "values".len();
+        let is_it = bytes.get(word..values);
+        if !is_it.is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
+            continue;
+        }
+        at = values;
+        if rules.iter().all(Option::is_none) {
+            continue;
+        }
+        while let Some(row) = row_at(bytes, at) {
+            let (literals, end) = values_of(bytes, row);
+            at = end + usize::from(bytes.get(end) == Some(&b')'));
+            if literals.len() == rules.len() {
+                for (rule, (start, end)) in rules.iter().zip(literals) {
+                    if let Some(rule) = rule.as_ref().filter(|_| start < end) {
+                        found(rule, start, end);
+                    }
+                }
+            } else if let Some(rule) = rules.iter().flatten().next()
+                && find2(&bytes[..end], *b"\"'", row).is_some()
+            {
+                // A backslash before a quote or a bracket was not meant as it was read.
+                found(rule, row, end);
+            }
+        }
+    }
+}
+
+/// The values of a row that begins at `start`: what to hide of each, from where to where, and where
+/// the row ends.
+fn values_of(text: &[u8], start: usize) -> (Vec<(usize, usize)>, usize) {
+    let mut values = Vec::new();
+    let mut at = start;
+    loop {
+        let (start, end, after) = value(text, at);
+        values.push((start, end));
+        if text.get(after) != Some(&b',') {
+            return (values, after);
+        }
+        at = after + 1;
+    }
+}
+
+/// Whether `INTO table` stands before the bracket at `open`.
+fn follows_into(text: &[u8], open: usize) -> bool {
+    let end = run_start(text, open, MAX_NAME_LEN, is_space);
+    let name = run_start(text, end, MAX_NAME_LEN, |byte| {
+        ByteClass::KEY.has(byte) || b"\"'`[]\\".contains(&byte)
+    });
+    let word = run_start(text, name, MAX_NAME_LEN, is_space);
+    let into = word.checked_sub(b"into".len());
+    let into = into.and_then(|from| text.get(from..word));
+    name < end && word < name && into.is_some_and(|into| into.eq_ignore_ascii_case(b"into"))
+}
+
+/// Calls `name` with each column of a list that begins at `start`. Returns where it ends.
+fn columns<'t>(text: &'t str, start: usize, mut name: impl FnMut(&'t str)) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    let is_mark = |byte: u8| is_space(byte) || b"\"'`[]\\".contains(&byte);
+    for _ in 0..MAX_COLUMNS {
+        let begin = run_end(bytes, at, is_mark);
+        let end = ByteClass::KEY.run_end(&bytes[..bytes.len().min(begin + MAX_NAME_LEN)], begin);
+        name(text.get(begin..end)?);
+        at = run_end(bytes, end, is_mark) + 1;
+        match bytes.get(at - 1)? {
+            b',' => {}
+            b')' => return Some(at),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Where the first value of the next row is.
+fn row_at(text: &[u8], at: usize) -> Option<usize> {
+    let open = run_end(text, at, |byte| is_space(byte) || byte == b',');
+    (text.get(open) == Some(&b'(')).then_some(open + 1)
+}
+
+/// A value: what to hide of it, from where to where, and where the `,` or `)` after it is.
+fn value(text: &[u8], at: usize) -> (usize, usize, usize) {
+    let start = skip_space(text, at);
+    // `N'…'`, `E'…'`
+    let prefix = start + usize::from(matches!(text.get(start), Some(b'N' | b'n' | b'E' | b'e')));
+    for from in [start, prefix] {
+        let slashes = run_end(text, from, |byte| byte == b'\\') - from;
+        if let Some(mark @ (b'"' | b'\'')) = text.get(from + slashes) {
+            let from = from + slashes + 1;
+            let end = end_of_literal(text, from, *mark, slashes);
+            let after = (end + slashes + 1).min(text.len());
+            return (from, end, end_of_value(text, after));
+        }
+    }
+    let after = end_of_value(text, start);
+    let is_number = start < after && text[start..after].iter().all(u8::is_ascii_digit);
+    (start, if is_number { after } else { start }, after)
+}
+
+/// Where a literal ends, in which a quote twice is one.
+fn end_of_literal(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
+    let mut from = start;
+    loop {
+        let end = value_end::closing_quote(text, from, mark, slashes);
+        if slashes > 0 || text.get(end + 1) != Some(&mark) {
+            return end;
+        }
+        from = end + 2;
+    }
+}
+
+/// The next `,` or `)` that is in no brackets of its own and in no quotes, or the end.
+fn end_of_value(text: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth > 0 => depth -= 1,
+            b',' | b')' if depth == 0 => return at,
+            b'"' | b'\'' => at = value_end::closing_quote(text, at + 1, *byte, 0),
+            _ => {}
+        }
+        work::step(1);
+        at += 1;
+    }
+    text.len()
+}

@@ -1,0 +1,99 @@
+//! Sets of three consecutive letters, which rule out most keys without a look at their words.
+
+use crate::builtin_keys;
+
+/// A set of three letters that follow one another; what is no letter is passed over.
+#[derive(Debug)]
+pub(crate) struct Trigrams(Box<[u64; 512]>);
+
+impl Default for Trigrams {
+    fn default() -> Self {
+        Self(Box::new([0; 512]))
+    }
+}
+
+impl Trigrams {
+    /// Sees to it that what has `words` in it has one of the set in it: the letters that are
+    /// seldom in other keys.
+    pub(crate) fn add_phrase(&mut self, words: &str, common: &TrigramCounts) {
+        let joined = words.replace(' ', "");
+        if self.are_in(joined.as_bytes()) {
+            return;
+        }
+        let letters = joined.as_bytes().windows(joined.len().min(3));
+        let rarest = letters.min_by_key(|letters| common.count(letters));
+        self.add(rarest.unwrap_or_default());
+    }
+
+    pub(crate) fn add(&mut self, letters: &[u8]) {
+        let mut set = |code: usize| self.0[code >> 6] |= 1 << (code & 63);
+        match *letters {
+            [first, second] => {
+                let two = code(code(0, first), second);
+                (0..32).for_each(|before| set(before << 10 | two));
+            }
+            [first, second, third, ..] => set(code(code(code(0, first), second), third)),
+            _ => {}
+        }
+    }
+
+    /// True if one of them is in a key as it is written, or if something is that may stand for a
+    /// letter.
+    #[inline]
+    pub(crate) fn may_be_in(&self, key: &[u8]) -> bool {
+        let mut last = 0;
+        key.iter().any(|byte| {
+            if !byte.is_ascii_alphabetic() {
+                return !byte.is_ascii() || *byte == b'\\';
+            }
+            last = code(last, *byte);
+            self.0[last >> 6] >> (last & 63) & 1 != 0
+        })
+    }
+
+    #[inline]
+    pub(crate) fn are_in(&self, text: &[u8]) -> bool {
+        let mut last = 0;
+        text.iter().any(|byte| {
+            if !byte.is_ascii_lowercase() {
+                return false;
+            }
+            last = code(last, *byte);
+            self.0[last >> 6] >> (last & 63) & 1 != 0
+        })
+    }
+}
+
+/// How often three letters follow one another in the words that keys have.
+pub(crate) struct TrigramCounts(Vec<u16>);
+
+impl TrigramCounts {
+    pub(crate) fn new() -> Self {
+        let mut counts = vec![0; 1 << 15];
+        for word in [builtin_keys::COMMON_WORDS, builtin_keys::DESCRIPTIVE_WORDS]
+            .join(" ")
+            .split_whitespace()
+        {
+            for letters in word.as_bytes().windows(3) {
+                counts[Self::at(letters)] += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    fn at(letters: &[u8]) -> usize {
+        letters
+            .iter()
+            .fold(0, |before, letter| code(before, *letter))
+    }
+
+    fn count(&self, letters: &[u8]) -> u16 {
+        self.0[Self::at(letters)]
+    }
+}
+
+/// The last three letters as a number.
+#[inline]
+pub(crate) fn code(before: usize, letter: u8) -> usize {
+    (before << 5 | usize::from(letter & 31)) & 0x7FFF
+}

@@ -1,0 +1,478 @@
+//! Where the value of a key begins and ends.
+//!
+//! See the grammar in [`pairs`](crate::pairs). A value ends where its writer ended it: at the quote
+//! that closes it, at the bracket, at the separator in use. A mark within an unbroken run of
+//! characters ends it only if something after the mark says so ([`Boundary`]): passwords have all marks
+//! in them.
+
+use spanwise_core::REDACTED;
+
+use crate::{
+    byte_class::ByteClass,
+    byte_search::{backslashes_before, find, find2, is_space, run_end},
+    value_boundary::{Boundary, key_follows},
+    work,
+};
+
+/// A value as it stands in a text: what to replace, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ValueSpan {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// The quotes its replacement needs, so that JSON stays JSON: a backslash count, if any.
+    pub(crate) needs_quotes: Option<usize>,
+}
+
+/// A quote, and how many backslashes stand before it.
+pub(crate) type Quote = (u8, usize);
+
+/// What a bare value is part of, which says where it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueContext {
+    /// The query of a URL; of one of the web, a fragment may follow.
+    Query { is_web: bool },
+    /// A member of a connection string, after a `;`: spaces may be in it.
+    ConnectionString,
+    /// A member of a form, after a `&`.
+    Form,
+    /// Anything else.
+    Plain,
+}
+
+impl ValueSpan {
+    /// Where the next key may be: a value may end in one, whose own value comes after it.
+    pub(crate) fn next(&self, text: &[u8]) -> usize {
+        let hidden = text[self.start..self.end].trim_ascii_end();
+        let hidden = hidden.strip_suffix(b">").unwrap_or(hidden);
+        match hidden.last() {
+            Some(b'=' | b':') => {
+                let again = hidden.iter().rev().take_while(|byte| **byte == b'=');
+                self.start + hidden.len() - again.count().max(1)
+            }
+            _ => self.end,
+        }
+    }
+}
+
+/// Where the text in quotes ends: at the closing one, or at the end of everything.
+pub(crate) fn closing_quote(text: &[u8], start: usize, mark: u8, slashes: usize) -> usize {
+    let mut at = start;
+    while let Some(quote) = find(text, mark, at) {
+        let run = backslashes_before(&text[start..], quote - start);
+        // In a string in a string each quote has one backslash more, and each backslash is two: the
+        // quote that closes has as many as the one that opened, beside pairs. One with less closes
+        // a string around this one.
+        if run < slashes || run % (2 * (slashes + 1)) == slashes {
+            return quote - run.min(slashes);
+        }
+        at = quote + 1;
+    }
+    text.len()
+}
+
+/// Where a value is that follows the quote before `start`. A quote twice is one (`'it''s'`), three
+/// are around a text of several lines, and a quote with a word right after it ends nothing.
+pub(crate) fn quoted(
+    text: &[u8],
+    start: usize,
+    mark: u8,
+    slashes: usize,
+    open: Option<Quote>,
+) -> (usize, usize) {
+    let is_quote = |at: usize| {
+        let after = run_end(text, at, |byte| byte == b'\\');
+        (after - at == slashes && text.get(after) == Some(&mark)).then_some(after + 1)
+    };
+    if let Some(third) = is_quote(start).and_then(is_quote) {
+        let mut at = third;
+        while let Some(quote) = find(text, mark, at) {
+            let first = quote - slashes.min(quote - at);
+            if is_quote(first)
+                .and_then(is_quote)
+                .and_then(is_quote)
+                .is_some()
+            {
+                return (third, first);
+            }
+            at = quote + 1;
+        }
+        return (third, text.len());
+    }
+    (start, end_of_quoted(text, start, mark, slashes, open))
+}
+
+fn end_of_quoted(
+    text: &[u8],
+    start: usize,
+    mark: u8,
+    slashes: usize,
+    open: Option<Quote>,
+) -> usize {
+    // In a string each backslash is written twice, once more for each string around it.
+    let level = match open {
+        Some((b'"', around)) if mark == b'\'' && slashes == 0 => around + 1,
+        _ => 0,
+    };
+    let mut from = start;
+    loop {
+        let end = closing_quote(text, from, mark, slashes);
+        if level > 0 && end < text.len() {
+            let escapes = backslashes_before(&text[start..], end - start);
+            // An odd quote may have been taken for a string, in which there were more of them.
+            let level = level.min(escapes.trailing_zeros() as usize);
+            if escapes >> level & 1 == 1 {
+                from = end + 1;
+                continue;
+            }
+        }
+        let after = (end + slashes + 1).min(text.len());
+        if end == text.len() {
+            return end;
+        }
+        if slashes == 0 && text.get(after) == Some(&mark) && end > start {
+            from = after + 1;
+            continue;
+        }
+        let is_word = text
+            .get(after)
+            .is_some_and(|byte| ByteClass::WORD.has(*byte) || !byte.is_ascii());
+        return if is_word && text.get(end) == Some(&mark) {
+            end_of_bare(text, after, ValueContext::Plain, Some((mark, slashes)))
+        } else {
+            end
+        };
+    }
+}
+
+/// The place after the quote that closes the string whose quote is at `at`.
+fn after_string(text: &[u8], at: usize) -> usize {
+    let slashes = backslashes_before(text, at);
+    let end = closing_quote(text, at + 1, text[at], slashes);
+    (end + slashes + 1).min(text.len())
+}
+
+/// Where a value without quotes around it ends. One in brackets ends with them: `Some("…")`,
+/// `Secret { … }`, `[…]`.
+pub(crate) fn end_of_bare(
+    text: &[u8],
+    start: usize,
+    place: ValueContext,
+    open: Option<Quote>,
+) -> usize {
+    let mut at = start;
+    let mut word = true;
+    let mut opened = false;
+    if text[start..].starts_with(REDACTED.as_bytes()) {
+        at += REDACTED.len();
+        word = false;
+    }
+    if place == ValueContext::ConnectionString && text.get(start) == Some(&b'{') {
+        return end_of_braces(text, start);
+    }
+    // `${{ secrets.TOKEN }}`, `$(cat token)`
+    let is_template = matches!(text.get(start), Some(b'$' | b'#' | b'%'));
+    if is_template && matches!(text.get(start + 1), Some(b'{' | b'(')) {
+        at = closing_bracket(text, start + 1);
+        word = false;
+    }
+    while let Some(byte) = text.get(at) {
+        work::step(1);
+        match byte {
+            b'(' | b'[' | b'{' if word => {
+                word = false;
+                match end_of_debug(text, at, place) {
+                    Some(end) => at = end,
+                    None => {
+                        opened = true;
+                        at += 1;
+                    }
+                }
+                continue;
+            }
+            b'"' | b'\'' if word && at > start && open.is_none() => {
+                let end = after_string(text, at);
+                let inside = &text[at + 1..end];
+                word = false;
+                at = if inside.last() == Some(byte) && find2(inside, *b"\r\n", 0).is_none() {
+                    end
+                } else {
+                    at + 1
+                };
+                continue;
+            }
+            // `Secret { … }`, and `Array […]` as `serde_json` has it.
+            b' ' if word
+                && matches!(text.get(at + 1), Some(b'{' | b'['))
+                && text[start].is_ascii_uppercase() =>
+            {
+                word = false;
+                match end_of_debug(text, at + 1, place) {
+                    Some(end) => return end,
+                    None => continue,
+                }
+            }
+            // A scheme, and the credential after it.
+            b' ' if is_scheme(&text[start..at]) => {
+                return end_of_bare(text, at + 1, place, open);
+            }
+            b' ' if matches!(place, ValueContext::ConnectionString | ValueContext::Plain) => {
+                match end_of_member(text, at) {
+                    // A first member is one because another follows it.
+                    Some(end)
+                        if place == ValueContext::ConnectionString
+                            || key_follows(text, end + 1, true) =>
+                    {
+                        at = end - 1
+                    }
+                    _ => break,
+                }
+            }
+            byte if is_space(*byte) => break,
+            b'#' if place == (ValueContext::Query { is_web: true }) && is_fragment(text, at) => {
+                break;
+            }
+            b',' if matches!(
+                place,
+                ValueContext::Query { .. } | ValueContext::ConnectionString | ValueContext::Form
+            ) => {}
+            b'&' if place == ValueContext::ConnectionString => {}
+            b';' if place == ValueContext::Form => {}
+            b')' | b']' if opened => {}
+            b'\\' if is_line_break(text, at, open) => break,
+            b')' | b']' | b'}'
+                if matches!(place, ValueContext::Query { .. }) && url_goes_on(text, at) => {}
+            b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'<' | b'\\' | b',' | b';' | b'&' => {
+                match Boundary::after_mark(text, at) {
+                    // Only its separator ends a member that another one follows.
+                    Boundary::End
+                        if place == ValueContext::ConnectionString && b")]}<`".contains(byte) =>
+                    {
+                        match end_of_member(text, at) {
+                            Some(end) if end > at => at = end,
+                            _ => break,
+                        }
+                        continue;
+                    }
+                    Boundary::End => break,
+                    Boundary::Continue(next) => {
+                        word = false;
+                        at = next;
+                        continue;
+                    }
+                }
+            }
+            b'(' | b'[' | b'{' => opened = true,
+            _ => {}
+        }
+        word &= ByteClass::WORD.has(*byte);
+        at += 1;
+    }
+    at
+}
+
+/// Returns whether more of a URL follows the marks at `at`.
+fn url_goes_on(text: &[u8], at: usize) -> bool {
+    let is_end = |byte: u8| is_space(byte) || b"\"'\\<".contains(&byte);
+    let marks = run_end(text, at, |byte| {
+        byte.is_ascii_punctuation() && !is_end(byte)
+    });
+    text.get(marks).is_some_and(|byte| !is_end(*byte))
+}
+
+/// Returns whether a line break is written out at `at`, as it is in the string that is open.
+pub(crate) fn is_line_break(text: &[u8], at: usize, open: Option<Quote>) -> bool {
+    let after = run_end(text, at, |byte| byte == b'\\');
+    let is_one = matches!(open, Some((b'"', slashes)) if after - at == slashes + 1);
+    is_one && matches!(text.get(after), Some(b'n' | b'r' | b't'))
+}
+
+/// The place after a tab that is written out at `at`, as it is in the string that is open.
+pub(crate) fn after_tab(text: &[u8], at: usize, open: Option<Quote>) -> Option<usize> {
+    let after = run_end(text, at, |byte| byte == b'\\');
+    let is_tab = is_line_break(text, at, open) && text.get(after) == Some(&b't');
+    is_tab.then_some(after + 1)
+}
+
+pub(crate) fn is_scheme(word: &[u8]) -> bool {
+    SCHEMES
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+}
+
+const SCHEMES: [&str; 8] = [
+    "bearer",
+    "basic",
+    "token",
+    "digest",
+    "negotiate",
+    "apikey",
+    "bot",
+    "hmac",
+];
+
+/// The place after the `}` that closes a value of ODBC: one of two is a character of the value.
+fn end_of_braces(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(brace) = find(text, b'}', at) {
+        let after = run_end(text, brace, |byte| byte == b'}');
+        let is_odd = (after - brace) % 2 == 1;
+        if is_odd
+            && !text
+                .get(after)
+                .is_some_and(|byte| !is_space(*byte) && !b";\"'\\".contains(byte))
+        {
+            return after;
+        }
+        at = after;
+    }
+    text.len()
+}
+
+/// Returns whether a member of a connection string begins with a backtick at `at` that is no quote:
+/// it is not closed before the next `;`, or the value goes on after that.
+pub(crate) fn is_mark_of_member(text: &[u8], at: usize, place: ValueContext) -> bool {
+    if place != ValueContext::ConnectionString || text.get(at) != Some(&b'`') {
+        return false;
+    }
+    let member = &text[..run_end(text, at, |byte| byte != b';')];
+    let Some(close) = find(member, b'`', at + 1) else {
+        return true;
+    };
+    match text.get(close + 1) {
+        Some(b' ') => end_of_member(text, close + 1).is_some(),
+        Some(b';' | b'"' | b'\'' | b'\\' | b'\r' | b'\n') | None => false,
+        Some(b')' | b']' | b'}') => {
+            close == at + 1 || Boundary::after_mark(text, close + 1) != Boundary::End
+        }
+        Some(_) => true,
+    }
+}
+
+/// The place after a member of a connection string with a space at `at`, if it ends with a `;`.
+fn end_of_member(text: &[u8], at: usize) -> Option<usize> {
+    const MAX_LEN: usize = 160;
+    let near = &text[..text.len().min(at + MAX_LEN)];
+    let mut end = at;
+    let mut has_field = false;
+    loop {
+        end = run_end(near, end, |byte| !b"=;\"\r\n".contains(&byte));
+        match near.get(end)? {
+            b';' if has_field && !key_follows(text, end + 1, true) => return None,
+            b';' => return Some(end),
+            b'=' => {
+                // ` status=200` may be the next field of a line.
+                let name = ByteClass::KEY.run_start(near, end, end - at);
+                has_field |= end - name > 2 && near[name - 1] == b' ';
+                end += 1;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Returns whether the `#` at `at` begins the fragment of a URL: small letters and no more, or a
+/// pair. No parameter follows one.
+fn is_fragment(text: &[u8], at: usize) -> bool {
+    let end = run_end(text, at + 1, |byte| {
+        byte.is_ascii_alphabetic() || b"-_./".contains(&byte)
+    });
+    let is_small = || !text[at + 1..end].iter().any(u8::is_ascii_uppercase);
+    match text.get(end) {
+        Some(b'=') => true,
+        Some(byte) => is_small() && (is_space(*byte) || b"\"'`<>),;]}\\".contains(byte)),
+        None => is_small(),
+    }
+}
+
+/// The place after what `Debug` puts into the brackets that open at `at`. A password in a
+/// connection string may have such a bracket, too: there a separator follows the last one.
+fn end_of_debug(text: &[u8], at: usize, place: ValueContext) -> Option<usize> {
+    let end = closing_bracket(text, at);
+    let is_closed = b")]}".contains(&text[end - 1]);
+    let is_end = |byte: u8| is_space(byte) || b",;)]}\"'\\".contains(&byte);
+    let is_whole = is_closed && text.get(end).is_none_or(|byte| is_end(*byte));
+    (place != ValueContext::ConnectionString || is_whole).then_some(end)
+}
+
+/// The place after the bracket that closes the one at `at`; the end, if none does.
+fn closing_bracket(text: &[u8], at: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = at;
+    while let Some(byte) = text.get(at) {
+        work::step(1);
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            b'"' => {
+                at = after_string(text, at);
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// At the end of the line, written out or not, and of the string that the header is in.
+pub(crate) fn end_of_header(text: &[u8], start: usize, quote: Option<Quote>) -> usize {
+    let line = find2(text, *b"\r\n", start).unwrap_or(text.len());
+    let Some((mark, slashes)) = quote else {
+        return line;
+    };
+    let end = closing_quote(&text[..line], start, mark, slashes);
+    let is_line_break = |two: &[u8]| matches!(two, [b'\\', b'n' | b'r']);
+    work::step(end - start);
+    let written = text[start..end].windows(2).position(is_line_break);
+    // Each backslash before it is part of it.
+    written.map_or(end, |at| {
+        start + at - backslashes_before(&text[start..], at)
+    })
+}
+
+/// The indented lines of a YAML block after `key: |`, if the text at `start` begins one.
+pub(crate) fn block(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let style = run_end(text, start + 1, |byte| b"+-0123456789".contains(&byte));
+    let is_block = matches!(text.get(start), Some(b'|' | b'>')) && style <= start + 3;
+    let first = style + usize::from(text.get(style) == Some(&b'\r'));
+    if !is_block || text.get(first) != Some(&b'\n') {
+        return None;
+    }
+    let from = run_end(text, first + 1, |byte| matches!(byte, b' ' | b'\t'));
+    let mut end = first + 1;
+    while matches!(text.get(end), Some(b' ' | b'\t')) {
+        end = find(text, b'\n', end).map_or(text.len(), |line| line + 1);
+    }
+    let length = text[from.min(end)..end].trim_ascii_end().len();
+    (length > 0).then_some((from, from + length))
+}
+
+/// The items of a YAML list on the lines after `key:`, if the text at `start` begins one, each with
+/// its dash. `indent` is how far the key is indented.
+pub(crate) fn list(text: &[u8], start: usize, indent: usize) -> Option<(usize, usize)> {
+    let is_space = |byte: u8| byte == b' ';
+    let first = start + usize::from(text.get(start) == Some(&b'\r'));
+    let mut line = (text.get(first) == Some(&b'\n')).then_some(first + 1)?;
+    let from = run_end(text, line, is_space);
+    let column = from - line;
+    let is_item = |at: usize| text[at..].starts_with(b"- ");
+    if column < indent || !is_item(from) {
+        return None;
+    }
+    let mut end = from;
+    while line < text.len() {
+        let begun = run_end(text, line, is_space);
+        let goes_on = begun - line > column || begun - line == column && is_item(begun);
+        if !goes_on {
+            break;
+        }
+        line = find(text, b'\n', begun).map_or(text.len(), |line| line + 1);
+        end = line;
+    }
+    Some((from, from + text[from..end].trim_ascii_end().len()))
+}

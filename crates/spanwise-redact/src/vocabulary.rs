@@ -1,0 +1,196 @@
+//! Words of keys, and splitting of joined words such as `dbpassword`.
+
+use crate::trigrams::code;
+
+/// A word of the vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Word(pub(crate) u16);
+
+/// A word without a meaning.
+pub(crate) const OTHER: Word = Word(0);
+
+/// Flags of a word: what it means at the end of a key, at its beginning, and as part of a longer
+/// word.
+pub(crate) const DESCRIPTIVE: u8 = 1;
+pub(crate) const IGNORED: u8 = 1 << 1;
+pub(crate) const QUESTION: u8 = 1 << 2;
+pub(crate) const COUNT: u8 = 1 << 3;
+pub(crate) const SUFFIX: u8 = 1 << 4;
+/// It is never written together with others.
+pub(crate) const NEVER_JOINED: u8 = 1 << 5;
+
+/// The words of a key.
+#[derive(Default)]
+pub(crate) struct WordSequence {
+    pub(crate) words: [Word; MAX_WORDS],
+    pub(crate) len: usize,
+    /// Where the part after the last dot begins.
+    pub(crate) last_part: Option<usize>,
+    pub(crate) has_numbers: bool,
+}
+
+/// Of a key with more words only so many are looked at, the last ones.
+const MAX_WORDS: usize = 24;
+
+impl WordSequence {
+    pub(crate) fn words(&self) -> &[Word] {
+        &self.words[..self.len]
+    }
+
+    pub(crate) fn push(&mut self, word: Word) {
+        if self.len == MAX_WORDS {
+            self.words.rotate_left(1);
+            self.len -= 1;
+            self.last_part = self.last_part.map(|at| at.saturating_sub(1));
+        }
+        self.words[self.len] = word;
+        self.len += 1;
+    }
+}
+
+/// Words by their spelling: a hash table with open addresses.
+#[derive(Debug)]
+pub(crate) struct Vocabulary {
+    /// The place of a spelling, plus one.
+    table: Box<[u16; TABLE_LEN]>,
+    pub(crate) spellings: Vec<(u128, Word)>,
+    /// Of each word, by its number.
+    pub(crate) flags: Vec<u8>,
+    /// The lengths of the words that begin with two letters, a bit each.
+    lengths: Box<[u32; 32 * 32]>,
+}
+
+/// A power of two, of which less than half is taken.
+pub(crate) const TABLE_LEN: usize = 2048;
+
+/// No word is longer.
+const MAX_WORD_LEN: usize = 16;
+
+/// No word that is split is longer.
+const MAX_JOINED_LEN: usize = 40;
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        Self {
+            table: Box::new([0; TABLE_LEN]),
+            spellings: Vec::new(),
+            flags: vec![0],
+            lengths: Box::new([0; 32 * 32]),
+        }
+    }
+}
+
+impl Vocabulary {
+    pub(crate) fn is(&self, word: Word, flag: u8) -> bool {
+        self.flags[usize::from(word.0)] & flag != 0
+    }
+
+    /// The word of that spelling, which is new if it was not there.
+    pub(crate) fn add(&mut self, spelling: &str) -> Word {
+        if let Some(known) = self.find(spelling.as_bytes()) {
+            return known;
+        }
+        let word = Word(self.flags.len() as u16);
+        self.flags.push(0);
+        self.insert(spelling, word);
+        word
+    }
+
+    pub(crate) fn insert(&mut self, spelling: &str, word: Word) {
+        // A test reads the lists: each word has one to sixteen letters.
+        let Some(packed) = pack(spelling.as_bytes()) else {
+            return;
+        };
+        self.spellings.push((packed, word));
+        let mut at = slot(packed);
+        while self.table[at] != 0 {
+            at = (at + 1) % TABLE_LEN;
+        }
+        self.table[at] = self.spellings.len() as u16;
+        if let [first, second, ..] = *spelling.as_bytes() {
+            self.lengths[code(code(0, first), second)] |= 1 << spelling.len();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, spelling: &[u8]) -> Option<Word> {
+        let packed = pack(spelling)?;
+        let mut at = slot(packed);
+        loop {
+            let place = self.table[at].checked_sub(1)?;
+            let (known, word) = self.spellings[usize::from(place)];
+            if known == packed {
+                return Some(word);
+            }
+            at = (at + 1) % TABLE_LEN;
+        }
+    }
+
+    /// Appends the fewest words that `joined` is made of; false if it is not made of known ones.
+    pub(crate) fn split(&self, joined: &[u8], sequence: &mut WordSequence) -> bool {
+        let len = joined.len();
+        if len > MAX_JOINED_LEN {
+            return false;
+        }
+        // For each place: how many words end there at least, and where the last of them begins.
+        let mut best = [(u8::MAX, 0_u8, OTHER); MAX_JOINED_LEN + 1];
+        best[0].0 = 0;
+        for from in 0..len {
+            let count = best[from].0;
+            if count == u8::MAX {
+                continue;
+            }
+            let mut lengths = match joined[from..] {
+                [first, second, ..] => self.lengths[code(code(0, first), second)],
+                _ => 0,
+            };
+            // One letter is a word only as the `x` of `xapikey`.
+            if from == 0 && joined[0] == b'x' {
+                lengths |= 1 << 1;
+            }
+            while lengths != 0 {
+                let size = lengths.ilog2() as usize;
+                lengths ^= 1 << size;
+                let Some(word) = joined.get(from..from + size) else {
+                    continue;
+                };
+                match self.find(word) {
+                    Some(word)
+                        if word != OTHER
+                            && !self.is(word, NEVER_JOINED)
+                            && count + 1 < best[from + size].0 =>
+                    {
+                        best[from + size] = (count + 1, from as u8, word);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if best[len].0 == u8::MAX {
+            return false;
+        }
+        let mut words = [OTHER; MAX_JOINED_LEN];
+        let (mut at, mut count) = (len, 0);
+        while at > 0 {
+            words[count] = best[at].2;
+            at = usize::from(best[at].1);
+            count += 1;
+        }
+        words[..count]
+            .iter()
+            .rev()
+            .for_each(|word| sequence.push(*word));
+        true
+    }
+}
+
+fn pack(spelling: &[u8]) -> Option<u128> {
+    let mut packed = [0; MAX_WORD_LEN];
+    packed.get_mut(..spelling.len())?.copy_from_slice(spelling);
+    Some(u128::from_le_bytes(packed))
+}
+
+fn slot(packed: u128) -> usize {
+    let folded = packed as u64 ^ ((packed >> 64) as u64).rotate_left(29);
+    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 53) as usize
+}

@@ -1,0 +1,39 @@
+//! `LOG_REDACT`: whatever it says, it is understood or refused, and what is understood can be done.
+
+use spanwise_core::{KeyVerdict, Redact};
+use spanwise_redact::{Policy, PolicyOverrides};
+
+pub fn check(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let overrides: PolicyOverrides = match text.parse() {
+        Ok(overrides) => overrides,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert_eq!(text.parse(), Ok(overrides.clone()));
+    let words: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_off = words[0].eq_ignore_ascii_case("off");
+    let policy = overrides.apply(Policy::secrets_and_pii());
+    assert_eq!(policy.is_none(), is_off);
+    let Some(policy) = policy else { return };
+    let shows = words.iter().any(|word| word.starts_with('-'));
+    for word in &words {
+        let key = word.strip_prefix(['+', '-']).unwrap_or(word).trim();
+        let verdict = policy.key(key);
+        let _ = policy.text(&format!("{{\"{key}\":\"{key}={key}\"}}"));
+        // What another word shows is shown.
+        // All that tells of a person is no key.
+        let is_name = !key.contains(['*', '.', '[', ']']) && !is_pii(key);
+        if is_name && !shows && word.starts_with('+') {
+            assert_eq!(verdict, KeyVerdict::Redact, "{key} of {text}");
+        }
+        if is_name && word.starts_with('-') {
+            assert_eq!(verdict, KeyVerdict::Pass, "{key} of {text}");
+        }
+    }
+}
+
+fn is_pii(key: &str) -> bool {
+    key.replace(['-', '_', ' '], "").eq_ignore_ascii_case("pii")
+}

@@ -1,0 +1,10 @@
+//! What `LOG_REDACT` says is understood or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+// The checks are tests too, which run without nightly.
+#[path = "../../crates/spanwise-redact/tests/support/mod.rs"]
+mod support;
+
+fuzz_target!(|bytes: &[u8]| support::redact_overrides::check(bytes));
