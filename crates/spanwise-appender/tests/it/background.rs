@@ -571,6 +571,20 @@ fn panic_flush_waits_again_after_recovery() {
 }
 
 #[test]
+fn panic_flush_without_time_does_not_disable_it() {
+    let writer = Steered::new(Does::Stall);
+    let (background, _guard) = start(&writer);
+    write(&background, Level::INFO, "held");
+    writer.wait_until_stalled();
+    // Another output, which is flushed before this one, took all the time.
+    assert!(background.flush_in_panic(Duration::ZERO).is_err());
+    let panicking = background.clone();
+    let flushing = thread::spawn(move || panicking.flush_in_panic(Duration::from_secs(60)));
+    writer.set(Does::Take);
+    flushing.join().unwrap().unwrap();
+}
+
+#[test]
 fn panicking_writer_does_not_disable_panic_flush() {
     let name = "panicking_writer_does_not_disable_panic_flush";
     alone(module_path!(), name, || {
