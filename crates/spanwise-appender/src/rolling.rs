@@ -182,7 +182,7 @@ impl Drop for Inner {
 }
 
 impl RollingFile {
-    /// Opens the path anew, for programs that are told when their files were moved. From then on
+    /// Opens the path anew, for programs that learn when their files were moved. From then on
     /// records go to the file that the path names.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A writer in the background.
+//! The background writer.
 
 use std::{
     io::{self, Write},
@@ -311,12 +311,12 @@ fn flush_fails_if_a_shutdown_abandons_lines() {
         })
     };
     begins.wait();
-    // It waits for a second, in which the other begins to.
+    // It waits for up to a second, and the shutdown begins meanwhile.
     let report = guard.shutdown(Duration::from_secs(1));
     assert_eq!((report.delivered, report.lost), (0, 1));
     let flushed = flushing.join().unwrap();
     writer.set(Does::Take);
-    assert!(flushed.is_err(), "said to be written: {flushed:?}");
+    assert!(flushed.is_err(), "reported as written: {flushed:?}");
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn only_one_line_waits_for_a_stalled_writer() {
     let logs = thread::spawn(move || {
         (0..100).for_each(|_| write(&logging, Level::ERROR, "there is no room"));
     });
-    // Each of them would wait longer than this does, all together.
+    // If each of them waited, they would need longer than this.
     wait_for("all are logged", || logs.is_finished());
     assert_eq!(background.stats().shed.error, 100);
     writer.set(Does::Take);
@@ -460,7 +460,7 @@ fn dropping_the_last_handle_writes_held_lines() {
     wait_for("it is written", || writer.lines() == ["held again"]);
 }
 
-/// A writer that keeps its thread past the shutdown, and lines of callers behind it.
+/// Creates a writer that blocks its thread past the shutdown, with lines of callers behind it.
 fn stalled_past_the_shutdown(report: &SelfReport) -> (Steered, Background) {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = builder(&writer)
@@ -492,7 +492,7 @@ fn writer_recovered_after_shutdown_gets_held_lines() {
 fn refusal_after_shutdown_is_reported_and_held() {
     let report = SelfReport::silent();
     let (writer, background) = stalled_past_the_shutdown(&report);
-    // The line that was given up is taken, the next are not.
+    // The abandoned line is written; the next ones are not.
     writer.set(Does::TakeThenFail(4));
     writer.wait_until_failed();
     wait_for("it is reported", || {
@@ -509,28 +509,29 @@ fn refusal_after_shutdown_is_reported_and_held() {
 fn only_one_line_waits_behind_a_stuck_writer() {
     let writer = Steered::new(Does::Stall);
     let (background, guard) = start(&writer);
-    write(&background, Level::WARN, "given up");
+    write(&background, Level::WARN, "abandoned");
     writer.wait_until_stalled();
     assert_eq!(guard.shutdown(Duration::ZERO).lost, 1);
     let logging = background.clone();
     let logs = thread::spawn(move || {
         (0..1000).for_each(|_| write(&logging, Level::WARN, "held"));
     });
-    // Each of them would wait longer than this does, all together.
+    // If each of them waited, they would need longer than this.
     wait_for("all are logged", || logs.is_finished());
     writer.set(Does::Take);
     background.flush(SOON).unwrap();
     assert_eq!(background.stats().delivered, 1000);
 }
 
-/// Its lines are flushed when a thread panics. What is returned panics, goes on, and says whether the flush was done in time.
+/// Sets up a flush whenever a thread panics. The returned function panics, and returns whether the
+/// flush succeeded.
 fn flushed_on_panic(writer: &Steered) -> (Background, FlushGuard, impl Fn() -> bool + use<>) {
     let report = SelfReport::silent();
     let builder = builder(writer).report(&report).flush_on_panic();
     let (background, guard) = builder.build().unwrap();
     let panics = move || {
         let failed = count_of(&report, Fault::FlushFailed);
-        assert!(panic::catch_unwind(|| panic!("as it was told to")).is_err());
+        assert!(panic::catch_unwind(|| panic!("on purpose")).is_err());
         count_of(&report, Fault::FlushFailed) == failed
     };
     (background, guard, panics)
@@ -542,7 +543,8 @@ fn count_of(report: &SelfReport, fault: Fault) -> u64 {
     known.map_or(0, |(_, count)| *count)
 }
 
-/// A line that takes a while is written before a panic goes on: mostly, as 500 ms may not be enough once on a busy machine.
+/// Asserts that a slow line is written before a panic continues. On a busy machine 500 ms may not
+/// be enough, so it is tried a few times.
 fn assert_is_flushed(writer: &Steered, background: &Background, panics: impl Fn() -> bool) {
     let before = background.stats().delivered;
     writer.set(Does::TakeAtMost(1));
@@ -605,7 +607,7 @@ fn only_one_panic_waits_for_a_stalled_writer() {
         let (background, _guard, panics) = flushed_on_panic(&writer);
         write(&background, Level::INFO, "held");
         let panicking = thread::spawn(move || (0..300).for_each(|_| assert!(!panics())));
-        // Each of them would wait longer than this does, all together.
+        // If each of them waited, they would need longer than this.
         wait_for("all have panicked", || panicking.is_finished());
         panicking.join().unwrap();
         writer.set(Does::Take);
