@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::SettingError;
+use spanwise_core::ParseError;
 
 /// A number of bytes, written with a unit: `64MiB`, `1GB`, `512KiB`, `100B`.
 ///
@@ -20,23 +20,20 @@ use crate::SettingError;
 pub struct ByteSize(pub u64);
 
 impl FromStr for ByteSize {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let invalid = |message: String| Err(SettingError::new(format!("`{text}` {message}")));
+        let invalid = |hint| Err(ParseError::word(text, "is not a size", hint));
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim_start();
         if number.is_empty() {
-            return invalid(
-                "is not a size: write a whole number and a unit, such as `64MiB`".into(),
-            );
+            return invalid("write a whole number and a unit, such as `64MiB`".to_owned());
         }
         if unit.is_empty() {
-            return invalid(format!(
-                "has no unit: write `{text}MiB`, or another of {UNIT_NAMES}"
-            ));
+            let hint = format!("write `{text}MiB`, or another of {UNIT_NAMES}");
+            return Err(ParseError::word(text, "has no unit", hint));
         }
         let is_it = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit);
         let Some((_, factor)) = UNITS.iter().find(is_it) else {
@@ -46,15 +43,14 @@ impl FromStr for ByteSize {
                 _ => String::new(),
             };
             return invalid(format!(
-                "is not a size: {meant}write a whole number and one of {UNIT_NAMES}, \
-                 such as `64MiB`"
+                "{meant}write a whole number and one of {UNIT_NAMES}, such as `64MiB`"
             ));
         };
         let number = number.parse::<u64>().ok();
-        match number.and_then(|number| number.checked_mul(*factor)) {
-            Some(bytes) => Ok(Self(bytes)),
-            None => invalid("is out of range: a size is less than 16777216TiB".into()),
-        }
+        let bytes = number.and_then(|number| number.checked_mul(*factor));
+        bytes.map(Self).ok_or_else(|| {
+            ParseError::word(text, "is out of range", "a size is less than 16777216TiB")
+        })
     }
 }
 

@@ -102,5 +102,5 @@ pub use process_hooks::{BeforeExit, before_exit};
 pub use record_sink::{RecordSink, Records, StopFlag, WriteOutcome};
 pub use rolling::{
     Compression, Interval, OpenError, OpenErrorKind, Retention, RollingFile, RollingFileBuilder,
-    Rotation, SettingError,
+    Rotation,
 };

@@ -44,7 +44,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 pub use builder::RollingFileBuilder;
 pub use compression::Compression;
-pub use error::{OpenError, OpenErrorKind, SettingError};
+pub use error::{OpenError, OpenErrorKind};
 pub use retention::Retention;
 pub use rotation::{Interval, Rotation};
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Clock, Fault, SelfReport,
+    Clock, Fault, ParseError, SelfReport,
     internal::{forks::PerProcess, sync::Mutex},
 };
 
@@ -28,7 +28,7 @@ use super::{
     rotation::Rotation,
 };
 use crate::{
-    ByteSize, SettingError,
+    ByteSize,
     process_hooks::{self, ProcessHooks},
 };
 
@@ -159,7 +159,7 @@ impl RollingFileBuilder {
     /// The error that [`build`](Self::build) would return, as far as that can be seen. Not whether
     /// another process logs there.
     pub fn check(&self) -> Result<(), OpenError> {
-        let invalid = |error: SettingError| {
+        let invalid = |error: ParseError| {
             let path = &self.path;
             OpenError::new(
                 OpenErrorKind::Setting,
@@ -168,7 +168,7 @@ impl RollingFileBuilder {
         };
         self.options.compression.check().map_err(invalid)?;
         if self.options.rotation.size == Some(ByteSize(0)) {
-            return Err(invalid(SettingError::new(
+            return Err(invalid(ParseError::new(
                 "a file of at most 0B holds no record; set a size of at least 1B",
             )));
         }

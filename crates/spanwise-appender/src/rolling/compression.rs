@@ -7,9 +7,10 @@ use std::{
     str::FromStr,
 };
 
-use spanwise_core::internal::{Grammar, suggest::closest};
-
-use crate::SettingError;
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
 /// The compression of rolled files, by a thread of its own. Defaults to none.
 ///
@@ -50,23 +51,22 @@ impl Compression {
         }
     }
 
-    pub(super) fn check(self) -> Result<(), SettingError> {
+    pub(super) fn check(self) -> Result<(), ParseError> {
         if self.is_compiled_in() {
             return Ok(());
         }
-        Err(SettingError::new(format!(
-            "`{self}` is not compiled in: enable the cargo feature `{self}`"
-        )))
+        let hint = format!("enable the cargo feature `{self}`");
+        Err(ParseError::word(self.name(), "is not compiled in", hint))
     }
 
     /// Writes all of `from` to `to`, compressed. Returns how many bytes `from` has.
     pub(super) fn compress(self, from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
         match self {
-            Self::None => copy(from, to),
+            Self::None => io::copy(from, to),
             #[cfg(feature = "gzip")]
             Self::Gzip => {
                 let mut to = flate2::write::GzEncoder::new(to, flate2::Compression::default());
-                let bytes = copy(from, &mut to)?;
+                let bytes = io::copy(from, &mut to)?;
                 to.finish()?;
                 Ok(bytes)
             }
@@ -75,7 +75,7 @@ impl Compression {
                 let mut to =
                     zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
                 to.include_checksum(true)?;
-                let bytes = copy(from, &mut to)?;
+                let bytes = io::copy(from, &mut to)?;
                 to.finish()?;
                 Ok(bytes)
             }
@@ -101,9 +101,9 @@ impl Compression {
 impl Grammar for Compression {}
 
 impl FromStr for Compression {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let word = text.trim();
         let known = Self::ALL
             .into_iter()
@@ -113,9 +113,8 @@ impl FromStr for Compression {
                 Some(meant) => format!("did you mean `{meant}`? "),
                 None => String::new(),
             };
-            return Err(SettingError::new(format!(
-                "`{word}` is not a compression: {meant}it is one of none, gzip, zstd"
-            )));
+            let hint = format!("{meant}it is one of none, gzip, zstd");
+            return Err(ParseError::word(word, "is not a compression", hint));
         };
         known.check()?;
         Ok(known)
@@ -125,19 +124,6 @@ impl FromStr for Compression {
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
-    let mut buffer = vec![0; COPY_LEN];
-    let mut copied = 0;
-    loop {
-        let read = fill(from, &mut buffer)?;
-        if read == 0 {
-            return Ok(copied);
-        }
-        to.write_all(&buffer[..read])?;
-        copied += read as u64;
     }
 }
 

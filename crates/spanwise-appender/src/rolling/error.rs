@@ -1,28 +1,8 @@
-//! Errors of settings, and of opening a file.
+//! Errors of opening a file.
 
 use std::{error::Error, fmt, io};
 
 use super::fs::Distrust;
-
-/// The error of parsing a [`Rotation`](crate::Rotation), [`Retention`](crate::Retention),
-/// [`Compression`](crate::Compression) or [`ByteSize`](crate::ByteSize): the word, and what is
-/// accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingError(String);
-
-impl SettingError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for SettingError {}
 
 /// The error of opening a [`RollingFile`](crate::RollingFile): what happened, at which path, and
 /// what to do.

@@ -7,9 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use spanwise_core::internal::Grammar;
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
-use crate::{ByteSize, SettingError};
+use crate::ByteSize;
 
 /// Which rolled files are kept: the newest ones that are within **every** limit, by the date and
 /// number in their names. Defaults to `14 files`. The active file does not count, and is never
@@ -33,7 +36,7 @@ use crate::{ByteSize, SettingError};
 ///     "0".parse::<Retention>().unwrap_err().to_string(),
 ///     "`0` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
@@ -168,93 +171,78 @@ impl Default for Retention {
 impl Grammar for Retention {}
 
 impl FromStr for Retention {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        if text.trim().eq_ignore_ascii_case("all") {
-            return Ok(Self::all());
-        }
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut retention = Self::all();
+        if text.trim().eq_ignore_ascii_case("all") {
+            return Ok(retention);
+        }
         for word in text.split(',').map(str::trim) {
-            let twice = match limit(word)? {
-                Limit::Files(files) => retention.files.replace(files).is_some(),
-                Limit::Age(age) => retention.age.replace(age).is_some(),
-                Limit::Total(total) => retention.total.replace(total).is_some(),
-                Limit::Free(free) => retention.free.replace(free).is_some(),
-            };
-            if twice {
-                return Err(SettingError::new(format!(
-                    "`{text}` has two limits of one kind: remove `{word}` or the other"
-                )));
+            if retention.set_limit(word)? {
+                let reason = "has two limits of one kind";
+                let hint = format!("remove `{word}` or the other");
+                return Err(ParseError::word(text, reason, hint));
             }
         }
         Ok(retention)
     }
 }
 
-enum Limit {
-    Files(NonZeroUsize),
-    Age(Duration),
-    Total(ByteSize),
-    Free(ByteSize),
-}
-
-fn limit(word: &str) -> Result<Limit, SettingError> {
-    let keeps_none = || {
-        SettingError::new(format!(
-            "`{word}` keeps no file: write how many to keep, such as `14 files`; `all` keeps every one"
-        ))
-    };
-    let out_of_range =
-        || SettingError::new(format!("`{word}` is out of range: `all` keeps every file"));
-    if let Some((key, size)) = word.split_once('=') {
-        return match key.trim().eq_ignore_ascii_case("free") {
-            true => size.parse().map(Limit::Free),
-            false => Err(unknown(word)),
+impl Retention {
+    /// Sets the limit that a word names. Returns whether it was set before.
+    fn set_limit(&mut self, word: &str) -> Result<bool, ParseError> {
+        let keeps_none = || {
+            let hint = "write how many to keep, such as `14 files`; `all` keeps every one";
+            ParseError::word(word, "keeps no file", hint)
         };
-    }
-    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = word.split_at(digits);
-    if number.is_empty() {
-        return Err(unknown(word));
-    }
-    if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
-        let seconds = number
-            .parse()
-            .ok()
-            .and_then(|number: u64| number.checked_mul(*seconds));
-        // The clock of a system can be counted back this far.
-        return match seconds.filter(|seconds| *seconds <= 1_000_000 * DAY) {
-            None => Err(out_of_range()),
-            Some(0) => Err(keeps_none()),
-            Some(seconds) => Ok(Limit::Age(Duration::from_secs(seconds))),
-        };
-    }
-    if ["", "file", "files"].contains(&unit.trim()) {
-        let files = number.parse().map_err(|_| out_of_range())?;
-        return NonZeroUsize::new(files)
-            .map(Limit::Files)
-            .ok_or_else(keeps_none);
-    }
-    match word.parse()? {
-        ByteSize(0) => Err(keeps_none()),
-        total => Ok(Limit::Total(total)),
+        let out_of_range = || ParseError::word(word, "is out of range", "`all` keeps every file");
+        if let Some((key, size)) = word.split_once('=') {
+            return match key.trim().eq_ignore_ascii_case("free") {
+                true => Ok(self.free.replace(size.parse()?).is_some()),
+                false => Err(unknown(word)),
+            };
+        }
+        let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = word.split_at(digits);
+        if number.is_empty() {
+            return Err(unknown(word));
+        }
+        if let Some((_, seconds)) = AGE_UNITS.iter().find(|(name, _)| *name == unit) {
+            let number = number.parse::<u64>().ok();
+            let seconds = number.and_then(|number| number.checked_mul(*seconds));
+            // The clock of a system can be counted back this far.
+            let seconds = seconds.filter(|seconds| *seconds <= 1_000_000 * DAY);
+            let age = Duration::from_secs(seconds.ok_or_else(out_of_range)?);
+            return match age.is_zero() {
+                true => Err(keeps_none()),
+                false => Ok(self.age.replace(age).is_some()),
+            };
+        }
+        if ["", "file", "files"].contains(&unit.trim()) {
+            let files = number.parse().map_err(|_| out_of_range())?;
+            let files = NonZeroUsize::new(files).ok_or_else(keeps_none)?;
+            return Ok(self.files.replace(files).is_some());
+        }
+        match word.parse()? {
+            ByteSize(0) => Err(keeps_none()),
+            total => Ok(self.total.replace(total).is_some()),
+        }
     }
 }
 
-fn unknown(word: &str) -> SettingError {
-    let words = ["all", "free"];
+fn unknown(word: &str) -> ParseError {
     let key = word.split('=').next().unwrap_or(word);
-    let meant = match spanwise_core::internal::suggest::closest(key, words) {
+    let meant = match closest(key, ["all", "free"]) {
         Some("free") => "did you mean `free=5GiB`? ",
         Some("all") => "`all` stands alone; ",
         _ => "",
     };
-    SettingError::new(format!(
-        "`{word}` is not a retention: {meant}it is a number such as `14 files`, an age such as `30d`, \
-         a size such as `10GiB`, \
+    let hint = format!(
+        "{meant}it is a number such as `14 files`, an age such as `30d`, a size such as `10GiB`, \
          `free=5GiB`, or `all` alone"
-    ))
+    );
+    ParseError::word(word, "is not a retention", hint)
 }
 
 impl fmt::Display for Retention {

@@ -1,10 +1,13 @@
 //! Conditions for a new file.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, mem, str::FromStr};
 
-use spanwise_core::internal::{Grammar, suggest::closest};
+use spanwise_core::{
+    ParseError,
+    internal::{Grammar, suggest::closest},
+};
 
-use crate::{ByteSize, SettingError};
+use crate::ByteSize;
 
 /// When a new file starts: at a size, with every interval of the clock, or at the start of the
 /// process, whichever comes first. Defaults to `daily,100MiB`.
@@ -24,7 +27,7 @@ use crate::{ByteSize, SettingError};
 ///     "`dayly` is not a rotation: did you mean `daily`? it is a size such as `100MiB`, or one of \
 ///      minutely, hourly, daily, weekly, start, local, utc, never",
 /// );
-/// # Ok::<(), spanwise_appender::SettingError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
@@ -118,68 +121,63 @@ impl Interval {
 impl Grammar for Rotation {}
 
 impl FromStr for Rotation {
-    type Err = SettingError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut rotation = Self::never();
         let (mut never, mut utc) = (false, false);
         for word in text.split(',').map(str::trim) {
             let lower = word.to_ascii_lowercase();
-            let twice = match lower.as_str() {
-                "never" => std::mem::replace(&mut never, true),
-                "start" => std::mem::replace(&mut rotation.start, true),
-                "local" => std::mem::replace(&mut rotation.local, true),
-                "utc" => std::mem::replace(&mut utc, true),
-                _ => match Interval::ALL
-                    .into_iter()
-                    .find(|interval| interval.name() == lower)
-                {
+            let mut intervals = Interval::ALL.into_iter();
+            let is_repeated = match lower.as_str() {
+                "never" => mem::replace(&mut never, true),
+                "start" => mem::replace(&mut rotation.start, true),
+                "local" => mem::replace(&mut rotation.local, true),
+                "utc" => mem::replace(&mut utc, true),
+                _ => match intervals.find(|interval| interval.name() == lower) {
                     Some(interval) => rotation.every.replace(interval).is_some(),
-                    None => rotation.size.replace(size(word)?).is_some(),
+                    None => rotation.size.replace(parse_size(word)?).is_some(),
                 },
             };
-            if twice {
-                return Err(SettingError::new(format!(
-                    "`{text}` sets the rotation twice: remove `{word}` or the other"
-                )));
+            if is_repeated {
+                let hint = format!("remove `{word}` or the other");
+                return Err(ParseError::word(text, "sets the rotation twice", hint));
             }
         }
-        let invalid = |what| Err(SettingError::new(format!("`{text}` {what}")));
-        match (never, rotation.is_never()) {
-            (true, false) => invalid("has `never` and a rotation: write only one of the two"),
-            (false, true) => {
-                invalid("has no rotation: add `daily`, a size such as `100MiB`, or `never`")
-            }
-            _ if utc && rotation.local => {
-                invalid("has `utc` and `local`: write only one of the two")
-            }
-            _ => Ok(rotation),
-        }
+        let (reason, hint) = match (never, rotation.is_never()) {
+            (true, false) => ("has `never` and a rotation", "write only one of the two"),
+            (false, true) => (
+                "has no rotation",
+                "add `daily`, a size such as `100MiB`, or `never`",
+            ),
+            _ if utc && rotation.local => ("has `utc` and `local`", "write only one of the two"),
+            _ => return Ok(rotation),
+        };
+        Err(ParseError::word(text, reason, hint))
     }
 }
 
 /// Parses a word that is none of the others.
-fn size(word: &str) -> Result<ByteSize, SettingError> {
+fn parse_size(word: &str) -> Result<ByteSize, ParseError> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
-        return match word.parse()? {
-            ByteSize(0) => Err(SettingError::new(format!(
-                "`{word}` is out of range: a file holds at least 1B; `never` keeps to one file"
-            ))),
-            size => Ok(size),
-        };
+        let size = word.parse()?;
+        if size == ByteSize(0) {
+            let hint = "a file holds at least 1B; `never` keeps to one file";
+            return Err(ParseError::word(word, "is out of range", hint));
+        }
+        return Ok(size);
     }
-    let words = Interval::ALL
-        .map(Interval::name)
-        .into_iter()
-        .chain(["start", "local", "utc", "never"]);
+    let others = ["start", "local", "utc", "never"];
+    let words = Interval::ALL.map(Interval::name).into_iter().chain(others);
     let meant = match closest(word, words) {
         Some(meant) => format!("did you mean `{meant}`? "),
         None => String::new(),
     };
-    Err(SettingError::new(format!(
-        "`{word}` is not a rotation: {meant}it is a size such as `100MiB`, or one of \
-         minutely, hourly, daily, weekly, start, local, utc, never"
-    )))
+    let hint = format!(
+        "{meant}it is a size such as `100MiB`, or one of minutely, hourly, daily, weekly, start, \
+         local, utc, never"
+    );
+    Err(ParseError::word(word, "is not a rotation", hint))
 }
 
 impl fmt::Display for Rotation {
