@@ -97,6 +97,7 @@ impl<'a> Records<'a> {
     }
 
     /// Returns an iterator over the records.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let Self { bytes, ends } = *self;
         ends.iter().enumerate().map(move |(index, end)| {

@@ -58,17 +58,12 @@ fn log(process_queue: &Arc<ProcessQueue>, queue: &LineQueue, event: LossEvent) {
 
 fn write(queue: &LineQueue, mut chunk: Chunk, epoch: u64) {
     loop {
-        let records = chunk.records();
-        let attempt = queue.attempt(records, &queue.stop);
-        let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.len() - done);
+        let attempt = queue.attempt(&mut chunk, &queue.stop);
         if !queue.stop.is_set() {
-            queue.report_refusal(&attempt, left);
+            queue.report_refusal(&attempt);
         }
         let was_refused = attempt.error.is_some();
-        let goes_on = queue.settle_chunk(epoch, bytes, attempt, left);
-        chunk.remove_front(done);
-        if !goes_on {
+        if !queue.settle_chunk(epoch, attempt) {
             return queue.end_turn(Some((chunk, epoch)));
         }
         if was_refused && !queue.wait_for_retry(epoch) {

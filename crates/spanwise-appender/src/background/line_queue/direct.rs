@@ -116,12 +116,8 @@ impl LineQueue {
         let epoch = state.lifecycle.epoch;
         drop(state);
         let in_role = Role::WritingCaller.enter();
-        let records = chunk.records();
-        let attempt = self.attempt(records, &StopFlag::with_deadline(until));
-        let done = attempt.done();
-        let (bytes, left) = (records.start_of(done), records.len() - done);
-        self.report_refusal(&attempt, left);
-        chunk.remove_front(done);
+        let attempt = self.attempt(&mut chunk, &StopFlag::with_deadline(until));
+        self.report_refusal(&attempt);
         let turn = match (&attempt.error, attempt.timed_out) {
             (Some(_), _) => Turn::Over,
             (None, true) => Turn::TimedOut,
@@ -132,7 +128,7 @@ impl LineQueue {
         state.lifecycle.writing = false;
         // Otherwise it was abandoned and counted meanwhile.
         if state.lifecycle.epoch == epoch {
-            state.settle(bytes, attempt, left, &self.counters);
+            state.settle(attempt, &self.counters);
             state.buffer.put_back(chunk);
         }
         if state.wakeups.waiters > 0 {

@@ -2,8 +2,6 @@
 
 use std::{mem, time::Instant};
 
-use spanwise_core::internal::sync::MutexGuard;
-
 use super::{
     LINGER_INTERVAL, LineQueue, State,
     sink_call::Attempt,
@@ -120,20 +118,14 @@ impl LineQueue {
 
     /// Counts the fate of the oldest records of a chunk, for the writer thread. Returns whether it
     /// is to try the sink again with the rest. If not, [`end_turn`](Self::end_turn) takes the rest.
-    pub(crate) fn settle_chunk(
-        &self,
-        epoch: u64,
-        bytes: usize,
-        attempt: Attempt,
-        left: usize,
-    ) -> bool {
+    pub(crate) fn settle_chunk(&self, epoch: u64, attempt: Attempt) -> bool {
         let mut state = self.state.lock();
         if state.lifecycle.epoch != epoch {
             // They were abandoned and counted during the write.
             return false;
         }
-        let was_refused = attempt.error.is_some();
-        state.settle(bytes, attempt, left, &self.counters);
+        let (was_refused, left) = (attempt.error.is_some(), attempt.left);
+        state.settle(attempt, &self.counters);
         if state.wakeups.waiters > 0 && self.is_worth_notifying(&state) {
             state.wakeups.progress_at = Some(Instant::now());
             self.progress.notify_all();
@@ -194,7 +186,7 @@ impl LineQueue {
     /// Returns the turn of the writer thread, with the rest of its chunk, unless that was abandoned
     /// meanwhile.
     pub(crate) fn end_turn(&self, chunk: Option<(Chunk, u64)>) {
-        let mut state: MutexGuard<'_, State> = self.state.lock();
+        let mut state = self.state.lock();
         state.lifecycle.writing = false;
         match chunk {
             Some((chunk, epoch)) if state.lifecycle.epoch == epoch => state.buffer.put_back(chunk),

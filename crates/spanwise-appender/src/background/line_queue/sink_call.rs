@@ -13,8 +13,8 @@ use spanwise_core::{
 
 use super::LineQueue;
 use crate::{
-    background::stderr_sink,
-    record_sink::{RecordSink, Records, StopFlag, WriteOutcome},
+    background::{buffer::Chunk, stderr_sink},
+    record_sink::{RecordSink, StopFlag, WriteOutcome},
 };
 
 /// A sink, and how often it panicked.
@@ -34,6 +34,10 @@ impl GuardedSink {
 pub(crate) struct Attempt {
     pub(crate) delivered: usize,
     pub(crate) refused: usize,
+    /// The bytes of both.
+    pub(crate) bytes: usize,
+    /// Records that are still in the chunk.
+    pub(crate) left: usize,
     pub(crate) error: Option<SinkError>,
     /// The reader did not take all records in time. This is no error.
     pub(crate) timed_out: bool,
@@ -48,13 +52,6 @@ pub(crate) struct SinkError {
 
 /// The text of an error is truncated to this many bytes.
 const MAX_ERROR_LEN: usize = 512;
-
-impl Attempt {
-    /// How many records have a fate.
-    pub(crate) const fn done(&self) -> usize {
-        self.delivered + self.refused
-    }
-}
 
 impl SinkError {
     fn new(error: io::Error) -> Self {
@@ -113,8 +110,10 @@ impl LineQueue {
         CURRENT_SINK.get() == ptr::from_ref(self) as usize
     }
 
-    /// Has the sink write the records. The caller has the turn.
-    pub(crate) fn attempt(&self, records: Records<'_>, stop: &StopFlag) -> Attempt {
+    /// Has the sink write the records of a chunk, and removes those that now have a fate. The caller
+    /// has the turn.
+    pub(crate) fn attempt(&self, chunk: &mut Chunk, stop: &StopFlag) -> Attempt {
+        let records = chunk.records();
         // After a panic the records may be written, or not: a second write could repeat them.
         let outcome = self
             .call_sink(|sink| sink.write(records, stop))
@@ -127,9 +126,14 @@ impl LineQueue {
         };
         let timed_out = outcome.error.as_ref().is_some_and(is_timeout);
         let error = outcome.error.filter(|_| !timed_out).map(SinkError::new);
+        let done = delivered + refused;
+        let (bytes, left) = (records.start_of(done), records.len() - done);
+        chunk.remove_front(done);
         Attempt {
             delivered,
             refused,
+            bytes,
+            left,
             error,
             timed_out,
         }
@@ -177,11 +181,11 @@ impl LineQueue {
     }
 
     /// Reports what the sink refused.
-    pub(crate) fn report_refusal(&self, attempt: &Attempt, left: usize) {
+    pub(crate) fn report_refusal(&self, attempt: &Attempt) {
         let Some(SinkError { text, .. }) = &attempt.error else {
             return;
         };
-        let (name, refused) = (&self.options.name, attempt.refused);
+        let (name, refused, left) = (&self.options.name, attempt.refused, attempt.left);
         let why = if refused > 0 {
             format!("{name}: {refused} lines are lost: {text}")
         } else {

@@ -80,17 +80,16 @@ impl Health {
         self.failing.as_ref().is_some_and(is_ahead)
     }
 
-    /// Notes the result of an attempt to write, after which `left` records of it are still held.
-    /// Returns the end of a failure.
-    fn update(&mut self, attempt: Attempt, left: usize) -> Option<Recovery> {
+    /// Notes the result of an attempt to write. Returns the end of a failure.
+    fn update(&mut self, attempt: Attempt) -> Option<Recovery> {
         let Attempt {
             delivered,
             refused,
             error,
-            timed_out,
+            ..
         } = attempt;
         let Some(SinkError { kind, text }) = error else {
-            let has_recovered = !timed_out || delivered > 0;
+            let has_recovered = !attempt.timed_out || delivered > 0;
             let failing = self.failing.take_if(|_| has_recovered)?;
             return Some(Recovery {
                 lost: failing.lost,
@@ -115,7 +114,7 @@ impl Health {
         }
         let delay = failing.backoff.next_delay();
         // Without held records, the next line is the next attempt.
-        failing.retry_at = if left == 0 { now } else { now + delay };
+        failing.retry_at = if attempt.left == 0 { now } else { now + delay };
         None
     }
 }
@@ -253,23 +252,16 @@ impl State {
         Some(chunk)
     }
 
-    /// Counts the fate of the oldest records, which have `bytes` bytes. `left`: records that were
-    /// to be written with them and are still held.
-    pub(super) fn settle(
-        &mut self,
-        bytes: usize,
-        attempt: Attempt,
-        left: usize,
-        counters: &SinkCounters,
-    ) {
+    /// Counts the fate of the oldest records.
+    pub(super) fn settle(&mut self, attempt: Attempt, counters: &SinkCounters) {
         let (delivered, refused) = (attempt.delivered as u64, attempt.refused as u64);
         counters.add_delivered(delivered);
         counters.add_write_failed(refused);
-        self.counts.held -= bytes;
+        self.counts.held -= attempt.bytes;
         self.counts.settled += delivered + refused;
         self.counts.failed += refused;
         self.health.admission.drained(self.counts.held);
-        if let Some(recovery) = self.health.update(attempt, left) {
+        if let Some(recovery) = self.health.update(attempt) {
             self.loss_events.recovered(recovery);
         }
     }
