@@ -13,6 +13,8 @@ use spanwise_core::{Fault, Flush, SelfReport, SinkStats};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+#[cfg(unix)]
+use crate::stdio_sink::{StdStream, StdioSink};
 use crate::{RollingFile, record_sink::RecordSink, writer_sink::WriterSink};
 
 mod admission;
@@ -395,24 +397,16 @@ fn sink_for<W: Write + Send + 'static>(writer: W) -> (Box<dyn RecordSink>, &'sta
     }
 }
 
-#[cfg(unix)]
 fn stdout_sink() -> Box<dyn RecordSink> {
-    use crate::stdio_sink::{StdStream, StdioSink};
-    Box::new(StdioSink::new(StdStream::Stdout))
-}
-
-#[cfg(unix)]
-fn stderr_sink() -> Box<dyn RecordSink> {
-    use crate::stdio_sink::{StdStream, StdioSink};
-    Box::new(StdioSink::new(StdStream::Stderr))
-}
-
-#[cfg(not(unix))]
-fn stdout_sink() -> Box<dyn RecordSink> {
+    #[cfg(unix)]
+    return Box::new(StdioSink::new(StdStream::Stdout));
+    #[cfg(not(unix))]
     Box::new(WriterSink::new(io::stdout()))
 }
 
-#[cfg(not(unix))]
 fn stderr_sink() -> Box<dyn RecordSink> {
+    #[cfg(unix)]
+    return Box::new(StdioSink::new(StdStream::Stderr));
+    #[cfg(not(unix))]
     Box::new(WriterSink::new(io::stderr()))
 }

@@ -34,7 +34,7 @@ use std::{
 };
 
 use spanwise_core::{
-    Clock, SelfReport,
+    Clock, Fault, SelfReport,
     internal::{
         forks::{Inherited, PerProcess},
         sync::{Mutex, MutexGuard},
@@ -131,6 +131,13 @@ struct Settings {
     fallback_to_stderr: bool,
     clock: Clock,
     report: SelfReport,
+}
+
+impl Settings {
+    /// Reports a failure that loses no record.
+    fn report_failure(&self, what: &dyn fmt::Display) {
+        self.report.fault(Fault::Setup, what);
+    }
 }
 
 impl Inner {

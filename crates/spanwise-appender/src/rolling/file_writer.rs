@@ -224,13 +224,9 @@ impl Settings {
 
     pub(super) fn report_write_error(&self, error: &io::Error) {
         let path = self.names.current().display();
-        self.report.fault(
-            Fault::WriteFailed,
-            &format_args!(
-                "cannot write to log file {path}: {}; it is tried again",
-                DisplayIoError(error)
-            ),
-        );
+        let why = DisplayIoError(error);
+        let what = format_args!("cannot write to log file {path}: {why}; it is tried again");
+        self.report.fault(Fault::WriteFailed, &what);
     }
 }
 

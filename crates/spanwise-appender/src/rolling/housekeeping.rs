@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use spanwise_core::{Fault, internal::forks};
+use spanwise_core::internal::forks;
 
 use super::{
     Settings,
@@ -79,7 +79,7 @@ impl Housekeeper {
                 true
             }
             Err(error) => {
-                settings.report_housekeeping(&format_args!(
+                settings.report_failure(&format_args!(
                     "cannot start the thread that compresses and deletes rolled files: {}",
                     DisplayIoError(&error)
                 ));
@@ -97,7 +97,7 @@ fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>
             && ![NotFound, NotADirectory].contains(&error.kind())
         {
             let dir = settings.names.dir().display();
-            settings.report_housekeeping(&format_args!(
+            settings.report_failure(&format_args!(
                 "cannot look for rolled files in {dir}: {}",
                 DisplayIoError(&error)
             ));
@@ -106,10 +106,6 @@ fn run(settings: &Settings, scanned: &ScannedNumbers, woken: &Receiver<Arc<Dir>>
 }
 
 impl Settings {
-    fn report_housekeeping(&self, what: &dyn std::fmt::Display) {
-        self.report.fault(Fault::Setup, what);
-    }
-
     fn sweep(&self, scanned: &ScannedNumbers, dir: &Dir) -> io::Result<()> {
         scanned.scan(&self.names, dir)?;
         for file in self.names.list(dir)? {
@@ -130,7 +126,7 @@ impl Settings {
                 continue;
             }
             let name = self.names.rolled(forms[0].id, Form::Plain);
-            self.report_housekeeping(&format_args!(
+            self.report_failure(&format_args!(
                 "cannot compress rolled log file {}: {}",
                 self.names.path(&name).display(),
                 DisplayIoError(&error)
@@ -242,7 +238,7 @@ impl Settings {
             if let Err(error) = dir.remove(&name)
                 && error.kind() != io::ErrorKind::NotFound
             {
-                self.report_housekeeping(&format_args!(
+                self.report_failure(&format_args!(
                     "cannot delete old log file {}: {}",
                     self.names.path(&name).display(),
                     DisplayIoError(&error)

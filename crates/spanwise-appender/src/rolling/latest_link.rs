@@ -2,8 +2,6 @@
 
 use std::io;
 
-use spanwise_core::Fault;
-
 use super::{Settings, error::DisplayIoError, file_names::FileNames, fs::Dir};
 
 impl Settings {
@@ -15,7 +13,7 @@ impl Settings {
             let path = self.names.path(self.names.latest_link());
             let why = DisplayIoError(&error);
             let what = format_args!("cannot link {}: {why}", path.display());
-            self.report.fault(Fault::Setup, &what);
+            self.report_failure(&what);
         }
     }
 

@@ -50,13 +50,10 @@ impl FileWriter {
         }
         // A file that was moved keeps what is written to it.
         let path = self.settings.names.current().display();
-        self.settings.report.fault(
-            Fault::Setup,
-            &format_args!(
-                "cannot reopen log file {path}: {}; the old one stays in use",
-                DisplayIoError(&error)
-            ),
-        );
+        let why = DisplayIoError(&error);
+        self.settings.report_failure(&format_args!(
+            "cannot reopen log file {path}: {why}; the old one stays in use"
+        ));
         Ok(false)
     }
 
@@ -147,7 +144,7 @@ impl FileWriter {
                         "cannot lock {} again; another process may use the log file",
                         path.display()
                     );
-                    settings.report.fault(Fault::Setup, &what);
+                    settings.report_failure(&what);
                 }
             }
         }

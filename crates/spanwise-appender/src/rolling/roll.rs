@@ -2,7 +2,6 @@
 
 use std::{io, sync::Arc};
 
-use spanwise_core::Fault;
 use time::Date;
 
 use super::{
@@ -47,13 +46,10 @@ impl FileWriter {
                 self.roll_retry
                     .failed(&error, self.settings.clock.instant());
                 let path = self.settings.names.current().display();
-                self.settings.report.fault(
-                    Fault::Setup,
-                    &format_args!(
-                        "cannot start a new log file after {path}: {}; the old one stays in use",
-                        DisplayIoError(&error)
-                    ),
-                );
+                let why = DisplayIoError(&error);
+                self.settings.report_failure(&format_args!(
+                    "cannot start a new log file after {path}: {why}; the old one stays in use"
+                ));
             }
         }
         Ok(())

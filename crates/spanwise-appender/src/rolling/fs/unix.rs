@@ -25,11 +25,11 @@ use super::Create;
 
 /// The metadata of a file.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Meta(Stat);
+pub(crate) struct Meta(Stat);
 
 /// The identity of a file, independent of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
@@ -41,53 +41,53 @@ pub(in super::super) struct Identity {
     reason = "the types are others on other systems"
 )]
 impl Meta {
-    pub(in super::super) fn from_file(file: &File) -> io::Result<Self> {
+    pub(crate) fn from_file(file: &File) -> io::Result<Self> {
         Ok(Self(rustix::fs::fstat(file)?))
     }
 
     /// Reads the metadata at a path. Does not follow a link.
-    pub(in super::super) fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::lstat(path)?))
     }
 
-    pub(in super::super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         Some(Identity {
             device: self.0.st_dev as u64,
             inode: self.0.st_ino as u64,
         })
     }
 
-    pub(in super::super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
     /// The number of its names; 0 if it was deleted.
-    pub(in super::super) fn links(&self) -> u64 {
+    pub(crate) fn links(&self) -> u64 {
         self.0.st_nlink as u64
     }
 
-    pub(in super::super) fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         self.links() == 0
     }
 
     /// The id of the user that owns it.
-    pub(in super::super) fn owner(&self) -> u32 {
+    pub(crate) fn owner(&self) -> u32 {
         self.0.st_uid as u32
     }
 
     /// Its permissions.
-    pub(in super::super) fn mode(&self) -> u32 {
+    pub(crate) fn mode(&self) -> u32 {
         self.0.st_mode as u32 & 0o7777
     }
 
     /// The bytes that it occupies on the disk.
-    pub(in super::super) fn on_disk(&self) -> u64 {
+    pub(crate) fn on_disk(&self) -> u64 {
         u64::try_from(self.0.st_blocks)
             .unwrap_or(0)
             .saturating_mul(512)
     }
 
-    pub(in super::super) fn modified(&self) -> Option<SystemTime> {
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
         let seconds = u64::try_from(self.0.st_mtime as i64).ok()?;
         let nanos = u32::try_from(self.0.st_mtime_nsec).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
@@ -97,16 +97,16 @@ impl Meta {
         FileType::from_raw_mode(self.0.st_mode)
     }
 
-    pub(in super::super) fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.kind() == FileType::RegularFile
     }
 
-    pub(in super::super) fn is_symlink(&self) -> bool {
+    pub(crate) fn is_symlink(&self) -> bool {
         self.kind() == FileType::Symlink
     }
 
     /// Returns what it is, if it is not a regular file.
-    pub(in super::super) fn non_file_kind(&self) -> Option<&'static str> {
+    pub(crate) fn non_file_kind(&self) -> Option<&'static str> {
         match self.kind() {
             FileType::RegularFile => None,
             FileType::Directory => Some("a directory"),
@@ -119,13 +119,13 @@ impl Meta {
 }
 
 /// The effective user of this process.
-pub(in super::super) fn current_user() -> u32 {
+pub(crate) fn current_user() -> u32 {
     geteuid().as_raw()
 }
 
 /// A directory that is kept open.
 #[derive(Debug)]
-pub(in super::super) struct Dir {
+pub(crate) struct Dir {
     path: PathBuf,
     /// The path without links, at the time it was opened.
     resolved: PathBuf,
@@ -140,7 +140,7 @@ const DIRECTORY_PATH: OFlags = DIRECTORY.union(OFlags::PATH);
 const DIRECTORY_PATH: OFlags = DIRECTORY;
 
 impl Dir {
-    pub(in super::super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let fd = retry_on_intr(|| rustix::fs::open(path, DIRECTORY_PATH, Mode::empty()))?;
         Ok(Self {
             path: path.to_owned(),
@@ -154,7 +154,7 @@ impl Dir {
     }
 
     /// Whether it is still at its path.
-    pub(in super::super) fn is_in_place(&self) -> bool {
+    pub(crate) fn is_in_place(&self) -> bool {
         match (self.own_meta(), rustix::fs::stat(&self.path)) {
             (Ok(ours), Ok(there)) => super::is_same(&ours, &Meta(there)),
             _ => false,
@@ -165,7 +165,7 @@ impl Dir {
     ///
     /// # Errors
     /// It belongs to another user, every user may write to it, or a link leads to it.
-    pub(in super::super) fn open_replacement(&self) -> io::Result<Self> {
+    pub(crate) fn open_replacement(&self) -> io::Result<Self> {
         let path = self.path.display();
         let refuse = |why: &str| {
             Err(io::Error::new(
@@ -210,7 +210,7 @@ impl Dir {
 
     /// Opens a file for appending, and for reading if that is permitted. Does not follow a link,
     /// and does not wait for the reader of a pipe.
-    pub(in super::super) fn open_to_append(
+    pub(crate) fn open_to_append(
         &self,
         name: &OsStr,
         mode: u32,
@@ -230,12 +230,12 @@ impl Dir {
     }
 
     /// Opens or creates a lock file.
-    pub(in super::super) fn open_own(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_own(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDWR | OFlags::CREATE, PRIVATE)
     }
 
     /// Creates a file that no other user may read.
-    pub(in super::super) fn create_private(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn create_private(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(
             name,
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
@@ -245,26 +245,26 @@ impl Dir {
 
     /// Opens a file for reading. Does not follow a link, and does not wait for the writer of a
     /// pipe.
-    pub(in super::super) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn open_to_read(&self, name: &OsStr) -> io::Result<File> {
         self.open_at(name, OFlags::RDONLY, 0)
     }
 
-    pub(in super::super) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
+    pub(crate) fn meta(&self, name: &OsStr) -> io::Result<Meta> {
         let stat = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Meta(stat))
     }
 
-    pub(in super::super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
     /// Renames a file, and replaces one with the other name.
-    pub(in super::super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
     /// Renames a file. Fails if a file with the other name exists.
-    pub(in super::super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
             use rustix::fs::RenameFlags;
@@ -292,14 +292,12 @@ impl Dir {
         }
     }
 
-    pub(in super::super) fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn symlink(&self, target: &OsStr, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
     /// Lists the names in it, and whether each is that of a regular file.
-    pub(in super::super) fn names(
-        &self,
-    ) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
+    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<(OsString, bool)>>> {
         let open = || rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
         let entries = rustix::fs::Dir::new(retry_on_intr(open)?)?;
         Ok(entries.map(|entry| {
@@ -314,20 +312,20 @@ impl Dir {
     }
 
     /// Makes a rename survive a loss of power, on systems that can.
-    pub(in super::super) fn sync(&self) {
+    pub(crate) fn sync(&self) {
         if let Ok(dir) = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty()) {
             let _ = rustix::fs::fsync(dir);
         }
     }
 
     /// The free bytes of the disk that this process may use, if known.
-    pub(in super::super) fn free_space(&self) -> Option<u64> {
+    pub(crate) fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd).ok()?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
     /// The maximum lengths of a name and of a path, in bytes.
-    pub(in super::super) fn max_lengths(path: &Path) -> (usize, usize) {
+    pub(crate) fn max_lengths(path: &Path) -> (usize, usize) {
         let name = rustix::fs::statvfs(path).ok().map(|disk| disk.f_namemax);
         let name = name.and_then(|max| usize::try_from(max).ok());
         let path = if cfg!(target_os = "linux") {
@@ -343,7 +341,7 @@ const ROOT: u32 = 0;
 const PRIVATE: u32 = 0o600;
 
 /// Removes the permissions of other users for a file of this user.
-pub(in super::super) fn make_private(file: &File) {
+pub(crate) fn make_private(file: &File) {
     if let Ok(meta) = Meta::from_file(file)
         && meta.owner() == current_user()
         && meta.mode() & 0o077 != 0
@@ -355,7 +353,7 @@ pub(in super::super) fn make_private(file: &File) {
 
 /// Why an existing file is not to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Distrust {
+pub(crate) enum Distrust {
     /// It belongs to this user.
     Owner(u32),
     /// Every user may write to it. With its mode.
@@ -369,7 +367,7 @@ pub(in super::super) enum Distrust {
 /// `mode` is that of new files of this log. `probe` returns the metadata of a new file in the same
 /// directory, since some file systems give all files one owner and one mode. It is called only if
 /// the file looks untrusted.
-pub(in super::super) fn distrust(
+pub(crate) fn distrust(
     file: &Meta,
     mode: u32,
     own_links: impl FnOnce() -> u64,
@@ -395,26 +393,26 @@ pub(in super::super) fn distrust(
     (is_open && !all_are_open).then(|| Distrust::Writable(file.mode()))
 }
 
-pub(in super::super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buffer, offset)
 }
 
-pub(in super::super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)
 }
 
 /// Creates the directory and those above it.
-pub(in super::super) fn create_dirs(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_dirs(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
 /// Checks that this process may write to a file.
-pub(in super::super) fn may_write(path: &Path) -> io::Result<()> {
+pub(crate) fn may_write(path: &Path) -> io::Result<()> {
     may_access(path, Access::WRITE_OK)
 }
 
 /// Checks that this process may create files in a directory.
-pub(in super::super) fn may_create_in(dir: &Path) -> io::Result<()> {
+pub(crate) fn may_create_in(dir: &Path) -> io::Result<()> {
     may_access(dir, Access::WRITE_OK | Access::EXEC_OK)
 }
 
