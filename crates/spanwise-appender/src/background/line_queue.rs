@@ -150,19 +150,16 @@ impl LineQueue {
 
     /// Accepts a record, or sheds and counts it.
     pub(crate) fn append(&self, level: Level, record: &[u8]) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if state.lifecycle.writing && self.is_in_sink() {
             return self.refuse_reentrant(state);
         }
-        if state.admit(level) == Admission::Accept && state.lifecycle.phase != Phase::Direct {
-            return self.accept(state, level, record);
+        if state.lifecycle.phase == Phase::Direct || state.admit(level) != Admission::Accept {
+            match self.wait_for_admission(state, level, record) {
+                Some(admitted) => state = admitted,
+                None => return,
+            }
         }
-        self.append_slowly(state, level, record);
-    }
-
-    /// Accepts a record for the writer thread.
-    #[inline]
-    fn accept(&self, mut state: MutexGuard<'_, State>, level: Level, record: &[u8]) {
         state.push(record);
         let is_enough = self.is_worth_a_write(state.counts.held);
         let wakes = state.wakeups.line_added(level == Level::ERROR, is_enough);
@@ -175,9 +172,15 @@ impl LineQueue {
         }
     }
 
-    /// Appends a record to a full buffer, or without a writer thread.
+    /// Waits until the writer thread can have a record. Returns `None` if there is no such thread and
+    /// the record was accepted here, or if it was shed.
     #[cold]
-    fn append_slowly<'a>(&'a self, mut state: MutexGuard<'a, State>, level: Level, record: &[u8]) {
+    fn wait_for_admission<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        level: Level,
+        record: &[u8],
+    ) -> Option<MutexGuard<'a, State>> {
         let mut wait = None;
         loop {
             let is_direct = state.lifecycle.phase == Phase::Direct;
@@ -187,10 +190,13 @@ impl LineQueue {
                 continue;
             }
             let timeout = match state.admit(level) {
-                Admission::Accept if is_direct => return self.accept_direct(state, record),
-                Admission::Accept => return self.accept(state, level, record),
+                Admission::Accept if is_direct => {
+                    self.accept_direct(state, record);
+                    return None;
+                }
+                Admission::Accept => return Some(state),
                 Admission::Wait(timeout) if !is_writing_thread() => timeout,
-                Admission::Wait(_) | Admission::Shed => return self.shed(state, level),
+                Admission::Wait(_) | Admission::Shed => break,
             };
             let settled = state.counts.settled;
             let (until, settled_before) =
@@ -198,19 +204,21 @@ impl LineQueue {
             if is_direct {
                 state = self.write_until(state, settled + 1, until, Retry::AfterBackoff);
                 if state.counts.settled == settled || Instant::now() >= until {
-                    return self.shed(state, level);
+                    break;
                 }
             } else if Instant::now() >= until {
                 if settled == settled_before {
                     state.health.last_failed_wait = Some(settled);
                 }
-                return self.shed(state, level);
+                break;
             } else {
                 // Not all progress is notified.
                 let until = until.min(deadline_after(POLL_INTERVAL));
                 state = self.wait_for_progress(state, until);
             }
         }
+        self.shed(state, level);
+        None
     }
 
     fn is_worth_a_write(&self, held: usize) -> bool {
